@@ -1,0 +1,160 @@
+//! What a person sees of long work: a bar on a terminal, plain lines elsewhere. Both go to stderr; stdout is for results.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ptu_train::evaluate::Retrieval;
+use ptu_train::log::{Event, Timing};
+use ptu_train::Observer;
+
+/// Seconds between two plain lines.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// Prints an error and what caused it, one line each.
+pub fn print_error(error: &anyhow::Error) {
+    // Nothing is to be done about a stderr that is closed.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    for cause in error.chain().skip(1) {
+        if !error.to_string().contains(&cause.to_string()) {
+            let _ = writeln!(std::io::stderr(), "  because {cause}");
+        }
+    }
+}
+
+/// Prints a result to stdout. A reader that has closed the pipe has seen enough: that is success.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// True once the user has asked to stop (Ctrl-C, SIGTERM); asked a second time, the process ends at once.
+pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let shared = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if shared.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+    })?;
+    Ok(flag)
+}
+
+/// Work of a known length.
+pub struct Bar {
+    bar: ProgressBar,
+    plain: bool,
+    last: Option<Instant>,
+    what: String,
+    length: u64,
+}
+
+impl Bar {
+    /// A bar of `length` things.
+    pub fn new(what: &str, length: u64) -> Self {
+        let plain = !std::io::stderr().is_terminal();
+        let bar = ProgressBar::with_draw_target(Some(length), if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() });
+        let style = ProgressStyle::with_template("{prefix:>12} {wide_bar:.cyan/blue} {pos}/{len} {per_sec:>10} eta {eta} {msg}");
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        bar.set_prefix(what.to_string());
+        Self { bar, plain, last: None, what: what.into(), length }
+    }
+
+    /// How far it is, and what else is worth seeing.
+    pub fn set(&mut self, done: u64, message: impl FnOnce() -> String) {
+        if !self.plain {
+            self.bar.set_message(message());
+            self.bar.set_position(done);
+        } else if self.last.is_none_or(|last| last.elapsed() >= PLAIN_EVERY) || done == self.length {
+            self.last = Some(Instant::now());
+            let _ = writeln!(std::io::stderr(), "{} {done}/{} {}", self.what, self.length, message());
+        }
+    }
+
+    /// A line above the bar.
+    pub fn line(&self, text: &str) {
+        if self.plain {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        } else {
+            self.bar.println(text);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Shows a run as it goes on.
+pub struct RunProgress {
+    stop: Arc<AtomicBool>,
+    bar: Option<Bar>,
+    start: Instant,
+    first: Option<u64>,
+}
+
+impl RunProgress {
+    /// A run that ends its step and saves when `stop` becomes true.
+    pub fn new(stop: Arc<AtomicBool>) -> Self {
+        Self { stop, bar: None, start: Instant::now(), first: None }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish();
+        }
+    }
+}
+
+impl Observer for RunProgress {
+    fn note(&mut self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.line(text),
+            None => {
+                let _ = writeln!(std::io::stderr(), "{text}");
+            }
+        }
+    }
+
+    fn step(&mut self, event: &Event, timing: &Timing, steps: u64) {
+        let Event::Step { step, loss, objectives, .. } = event else { return };
+        if self.first.is_none() {
+            (self.first, self.start) = (Some(*step), Instant::now());
+        }
+        let done = step + 1 - self.first.unwrap_or(0);
+        let bar = self.bar.get_or_insert_with(|| Bar::new("step", steps));
+        let plain = bar.plain;
+        bar.set(step + 1, || {
+            let each: Vec<String> = objectives.iter().map(|(kind, line)| format!("{kind} {:.3}", line.loss)).collect();
+            let mut text = format!("loss {loss:.3} ({}) {:.0} records/s", each.join(", "), timing.records_per_second);
+            if plain {
+                let left = (steps - step - 1) as f64 * self.start.elapsed().as_secs_f64() / done as f64;
+                text += &format!(", eta {left:.0} s");
+            }
+            text
+        });
+    }
+
+    fn validated(&mut self, step: u64, retrieval: &Retrieval) {
+        let show = |value: Option<f64>| value.map_or("undefined".into(), |value| format!("{value:.2}"));
+        self.note(&format!(
+            "step {step}: validation R@10 image-to-text {} text-to-image {} (chance {})",
+            show(retrieval.image_to_text.r10.value),
+            show(retrieval.text_to_image.r10.value),
+            show(retrieval.image_to_text.r10.chance)
+        ));
+    }
+
+    fn stop(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}

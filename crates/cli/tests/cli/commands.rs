@@ -1,0 +1,105 @@
+//! Commands from end to end on small data.
+
+use crate::harness::{Place, bytes};
+
+#[test]
+fn pretrain_evaluate_inspect() {
+    let place = Place::new();
+    place.phantom();
+    place.recipe();
+    let ran = place.good(&["pretrain", "r.toml", "--out", "run"]);
+    assert!(ran.stdout.contains("finished: 6 steps"), "{}", ran.stdout);
+    for file in ["recipe.toml", "log.jsonl", "timing.jsonl", "tokenizer.json", "bundle/config.json", "bundle/tokenizer.json"] {
+        assert!(place.path("run").join(file).exists(), "{file}");
+    }
+    let log = String::from_utf8(bytes(&place.path("run/log.jsonl"))).unwrap();
+    assert_eq!(log.lines().filter(|line| line.contains("\"event\":\"step\"")).count(), 6);
+    assert_eq!(log.lines().filter(|line| line.contains("\"event\":\"validation\"")).count(), 2);
+    assert!(log.contains("\"mlm\"") && log.contains("\"itm\"") && log.contains("\"itc\""));
+    assert!(!log.contains("seconds"), "no clock in the log");
+
+    let table = place.good(&["evaluate", "run"]).stdout;
+    assert!(table.contains("image-to-text R@10") && table.contains("chance"), "{table}");
+    let json: serde_json::Value = serde_json::from_str(&place.good(&["evaluate", "run", "--json"]).stdout).unwrap();
+    let recall = &json["sources"]["phantom"]["retrieval"]["image_to_text"]["r10"];
+    assert!(recall["value"].is_number() && recall["chance"].is_number(), "{json}");
+    let again = place.good(&["evaluate", "run/bundle", "--data", "data", "--hits", "cause", "--json"]).stdout;
+    assert!(again.contains("\"r10\""), "{again}");
+
+    let seen = place.good(&["inspect", "run", "--page", "page.html"]).stdout;
+    assert!(seen.contains("6 of 6") && seen.contains("weights"), "{seen}");
+    assert!(String::from_utf8(bytes(&place.path("page.html"))).unwrap().contains("</html>"));
+    assert!(place.good(&["inspect", "data"]).stdout.contains("pairs"));
+}
+
+#[test]
+fn any_subset_of_objectives_trains() {
+    let place = Place::new();
+    place.phantom();
+    place.recipe();
+    for (out, objectives) in [("a", "[\"mlm\"]"), ("b", "[\"itc\"]"), ("c", "[\"itm\", \"mlm\"]")] {
+        let set = format!("objectives={objectives}");
+        place.good(&["pretrain", "r.toml", "--out", out, "--set", &set, "--set", "train.steps=2"]);
+    }
+    let log = String::from_utf8(bytes(&place.path("b/log.jsonl"))).unwrap();
+    assert!(log.contains("itc") && !log.contains("mlm"));
+}
+
+#[test]
+fn a_run_on_halves_counts_what_it_cannot_use() {
+    let place = Place::new();
+    place.recipe();
+    place.good(&[
+        "prepare", "phantom", "data", "--pairs", "80", "--side", "32", "--image-missing", "0.3", "--text-missing", "0.3",
+    ]);
+    let ran = place.good(&["pretrain", "r.toml", "--out", "run"]);
+    assert!(ran.stderr.contains("images alone"), "{}", ran.stderr);
+    let log = String::from_utf8(bytes(&place.path("run/log.jsonl"))).unwrap();
+    assert!(log.contains("\"unused\":{\"images alone\""), "{log}");
+}
+
+#[test]
+fn two_sources_with_weights() {
+    let place = Place::new();
+    place.phantom();
+    place.recipe();
+    place.good(&["prepare", "phantom", "other", "--pairs", "60", "--seed", "9", "--side", "32"]);
+    place.write("two.toml", crate::harness::RECIPE.replace("[\"data\"]", "[\"data\", { path = \"other\", weight = 3.0 }]"));
+    place.good(&["pretrain", "two.toml", "--out", "run"]);
+    assert!(place.path("run/bundle/model.safetensors").exists());
+}
+
+#[test]
+fn accumulation_saves_memory_and_still_learns() {
+    let place = Place::new();
+    place.phantom();
+    place.recipe();
+    place.good(&["pretrain", "r.toml", "--out", "run", "--set", "train.accumulate=2", "--set", "optimizer.clip=1.0"]);
+}
+
+#[test]
+fn help_has_examples() {
+    let place = Place::new();
+    for command in [&["--help"][..], &["pretrain", "--help"], &["prepare", "table", "--help"], &["evaluate", "--help"]] {
+        let help = place.good(command).stdout;
+        assert!(help.contains("Example"), "{command:?}: {help}");
+    }
+}
+
+/// The main job on a small scale: a page comes out, and the last line is what scripts read.
+#[test]
+fn quickstart_ends_with_its_line() {
+    let place = Place::new();
+    let sets = ["train.steps=2", "train.validate_every=0", "train.batch=8"].map(|set| ["--set", set]).concat();
+    let ran = place.good(&[&["quickstart", "--out", "q", "--pairs", "100"], &sets[..]].concat());
+    let last = ran.stdout.lines().last().unwrap();
+    let words: Vec<&str> = last.split(' ').collect();
+    assert_eq!((words[0], words[1], words[2], words[4], words[6], words[8]), ("quickstart:", "R@10", "image-to-text", "text-to-image", "chance", "N"));
+    assert_eq!(words[9], "200");
+    for number in [words[3], words[5], words[7]] {
+        assert!((0.0..=1.0).contains(&number.parse::<f64>().unwrap()), "{last}");
+    }
+    let page = String::from_utf8(bytes(&place.path("q/report.html"))).unwrap();
+    assert!(page.contains("data:image/png;base64") && !page.contains("<script"));
+    place.bad(&["quickstart", "--out", "q"], &["not empty"]);
+}

@@ -1,0 +1,363 @@
+//! Records into what the model is given: one text, one image, masks, and the batch's arrays.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ptu_input::image::transform;
+use ptu_input::{Batch, Image, Input, Picture, Preprocess, Text, Tokenizer};
+use ptu_random::{Key, Place, Stream};
+
+use crate::error::DataError;
+use crate::mask::{MaskTokens, Masked, mask};
+use crate::record::Record;
+
+/// What turns a record into an input: the same for training, evaluation and serving but for the random steps.
+#[derive(Clone, Debug)]
+pub struct Preparation {
+    /// Text to tokens.
+    pub tokenizer: Arc<Tokenizer>,
+    /// Image to planes.
+    pub preprocess: Preprocess,
+    /// The most tokens of a text, special ones included.
+    pub text_length: usize,
+    /// The ids that masking needs.
+    pub mask_tokens: MaskTokens,
+}
+
+impl Preparation {
+    /// Takes the ids that masking needs from the tokenizer.
+    pub fn new(tokenizer: Arc<Tokenizer>, preprocess: Preprocess, text_length: usize) -> Self {
+        let mask_tokens = MaskTokens::of(&tokenizer);
+        Self { tokenizer, preprocess, text_length, mask_tokens }
+    }
+}
+
+/// One record, ready for a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// Number of its source.
+    pub source: usize,
+    /// Its position in the source.
+    pub record: usize,
+    /// Its id.
+    pub id: String,
+    /// Its patient: the unit of intervals.
+    pub patient: String,
+    /// Image, text or both.
+    pub input: Input,
+    /// The text as it was taken, before tokens; `None` without one.
+    pub text: Option<String>,
+    /// The text with words hidden; `None` without a text, or where nothing is masked.
+    pub masked: Option<Masked>,
+    /// Hash of the picture's pixels, before any transform.
+    pub image_hash: Option<u64>,
+    /// Hash of the normalised text.
+    pub text_hash: Option<u64>,
+}
+
+/// Which text of a record is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextChoice {
+    /// The first, whole.
+    First,
+    /// The last one: a report's impression, where texts are findings and impression.
+    Last,
+    /// All, joined by a space.
+    All,
+    /// One of them, whole, drawn by this seed and the record's position.
+    Drawn {
+        /// Names the draw.
+        seed: u64,
+    },
+}
+
+/// Where a record stands, for messages and counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Number of the source.
+    pub source: usize,
+    /// Name of the source.
+    pub name: &'a str,
+    /// Position in the source.
+    pub record: usize,
+}
+
+impl Preparation {
+    /// A training example: one random sentence of one random text, a random crop, random masks. `key` names seed, step
+    /// and rank, `place` the record's place in the batch. `None` for a record with neither an image nor a text.
+    ///
+    /// # Errors
+    /// When the image cannot be decoded or the text cannot be tokenised.
+    pub fn train(
+        &self,
+        record: Record,
+        origin: Origin<'_>,
+        key: Key,
+        place: u64,
+    ) -> Result<Option<Example>, DataError> {
+        let text = sentence(&record.texts, &mut key.stream(Place::Sentence, place)).map(str::to_string);
+        let mut crop = key.stream(Place::Crop, place);
+        let mut masks = key.stream(Place::Mask, place);
+        self.example(record, origin, Draws { text, crop: Some(&mut crop), masks: Some(&mut masks) })
+    }
+
+    /// An example for evaluation: a whole text, no random step of the image. With a `mask_seed` words are hidden, the same
+    /// for the same seed and position. `None` for a record with neither an image nor a text.
+    ///
+    /// # Errors
+    /// As [`Preparation::train`].
+    pub fn evaluate(
+        &self,
+        record: Record,
+        origin: Origin<'_>,
+        choice: TextChoice,
+        mask_seed: Option<u64>,
+    ) -> Result<Option<Example>, DataError> {
+        let place = origin.record as u64;
+        let filled: Vec<&str> = filled(&record.texts).collect();
+        let text = match choice {
+            TextChoice::First => filled.first().map(|text| text.to_string()),
+            TextChoice::Last => filled.last().map(|text| text.to_string()),
+            TextChoice::All => (!filled.is_empty()).then(|| filled.join(" ")),
+            TextChoice::Drawn { seed } => {
+                Key::new(seed).stream(Place::Sample, place).choose(&filled).map(|text| text.to_string())
+            }
+        };
+        let mut masks = mask_seed.map(|seed| Key::new(seed).stream(Place::Mask, place));
+        self.example(record, origin, Draws { text, crop: None, masks: masks.as_mut() })
+    }
+
+    fn example(&self, record: Record, origin: Origin<'_>, draws: Draws<'_>) -> Result<Option<Example>, DataError> {
+        let Record { id, patient, image, .. } = record;
+        let Draws { text, crop, masks } = draws;
+        let failed = |source| DataError::Record { id: id.clone(), source_name: origin.name.to_string(), source };
+        let (mut planes, mut image_hash) = (None, None);
+        if let Some(image) = image {
+            let name = image.path.as_deref().unwrap_or(&id);
+            let picture = Picture::decode(&image.bytes, name).map_err(failed)?;
+            image_hash = Some(picture.content_hash());
+            let steps = if crop.is_some() { &self.preprocess.train } else { &self.preprocess.evaluate };
+            planes = Some(transform::apply(steps, picture, crop).map_err(failed)?);
+        }
+        let text_hash = text.as_deref().map(ptu_input::text::text_hash);
+        let tokens = text.as_deref().map(|text| self.tokenizer.encode(text, self.text_length)).transpose();
+        let tokens = tokens.map_err(failed)?;
+        let masked = tokens.as_ref().zip(masks).map(|(text, stream)| mask(text, &self.mask_tokens, stream));
+        let Some(input) = input(planes, tokens) else { return Ok(None) };
+        let Origin { source, record, .. } = origin;
+        Ok(Some(Example { source, record, id, patient, input, text, masked, image_hash, text_hash }))
+    }
+}
+
+/// What was drawn for one example. Without a crop stream the transforms are those of evaluation.
+struct Draws<'a> {
+    text: Option<String>,
+    crop: Option<&'a mut Stream>,
+    masks: Option<&'a mut Stream>,
+}
+
+fn input(image: Option<Image>, text: Option<Text>) -> Option<Input> {
+    match (image, text) {
+        (Some(image), Some(text)) => Some(Input::Pair { image, text }),
+        (Some(image), None) => Some(Input::Image(image)),
+        (None, Some(text)) => Some(Input::Text(text)),
+        (None, None) => None,
+    }
+}
+
+fn filled(texts: &[String]) -> impl Iterator<Item = &str> {
+    texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
+/// One sentence of one text, both uniformly; a text in which no sentence is found is taken whole.
+fn sentence<'a>(texts: &'a [String], stream: &mut Stream) -> Option<&'a str> {
+    let texts: Vec<&str> = filled(texts).collect();
+    let text = *stream.choose(&texts)?;
+    Some(stream.choose(&ptu_input::text::sentences(text)).copied().unwrap_or(text))
+}
+
+/// Masked ids and labels of one group of texts, `[count, length]`, padded as the group's `Texts`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MaskedTexts {
+    /// Token ids with replacements.
+    pub ids: Vec<u32>,
+    /// The true id of each masked piece; `None` where nothing is to be predicted, padding included.
+    pub labels: Vec<Option<u32>>,
+}
+
+/// One step's records of one rank as arrays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrainBatch {
+    /// Number of the step.
+    pub step: u64,
+    /// The arrays of the model.
+    pub batch: Batch,
+    /// Masks of `batch.pair_texts`.
+    pub masked_pairs: MaskedTexts,
+    /// Masks of `batch.texts`.
+    pub masked_texts: MaskedTexts,
+    /// For each pair, the hash of its picture.
+    pub image_hashes: Vec<u64>,
+    /// For each pair, the hash of its text.
+    pub text_hashes: Vec<u64>,
+    /// For each record, the number of its source.
+    pub sources: Vec<usize>,
+    /// For each record, its id.
+    pub ids: Vec<String>,
+    /// Records drawn from each source that have neither an image nor a text, and so are not in the batch.
+    pub unusable: BTreeMap<usize, usize>,
+}
+
+impl TrainBatch {
+    /// Puts examples side by side; `padding` is the tokenizer's padding id. A text without masks predicts nothing.
+    pub fn collect(step: u64, examples: Vec<Example>, unusable: BTreeMap<usize, usize>, padding: u32) -> Self {
+        let mut all = Self { step, unusable, ..Self::default() };
+        let mut inputs = Vec::with_capacity(examples.len());
+        let (mut pairs, mut texts) = (vec![], vec![]);
+        for example in examples {
+            all.sources.push(example.source);
+            all.ids.push(example.id);
+            match &example.input {
+                Input::Pair { .. } => {
+                    all.image_hashes.extend(example.image_hash);
+                    all.text_hashes.extend(example.text_hash);
+                    pairs.push(example.masked);
+                }
+                Input::Text(_) => texts.push(example.masked),
+                Input::Image(_) => {}
+            }
+            inputs.push(example.input);
+        }
+        all.batch = Batch::collect(&inputs, padding);
+        all.masked_pairs = masked(&pairs, &all.batch.pair_texts);
+        all.masked_texts = masked(&texts, &all.batch.texts);
+        all
+    }
+
+    /// Number of records in the batch.
+    pub fn len(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// True when no record is in it.
+    pub fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+}
+
+fn masked(rows: &[Option<Masked>], texts: &ptu_input::Texts) -> MaskedTexts {
+    let mut all = MaskedTexts { ids: texts.ids.clone(), labels: vec![None; texts.ids.len()] };
+    for (row, masked) in rows.iter().enumerate() {
+        if let Some(masked) = masked {
+            let start = row * texts.length;
+            all.ids[start..start + masked.ids.len()].copy_from_slice(&masked.ids);
+            all.labels[start..start + masked.labels.len()].copy_from_slice(&masked.labels);
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{picture_record, preparation, record};
+    use ptu_input::Slot;
+
+    const ORIGIN: Origin<'static> = Origin { source: 1, name: "test", record: 4 };
+
+    #[test]
+    fn training_draws_a_sentence_a_crop_and_masks() {
+        let preparation = preparation();
+        let mut record = picture_record("a", 3);
+        record.texts = vec!["the heart is enlarged. no effusion is seen.".into(), "  ".into(), "normal".into()];
+        let make =
+            |step, place| preparation.train(record.clone(), ORIGIN, Key::new(1).at(step), place).unwrap().unwrap();
+        assert_eq!(make(3, 0), make(3, 0));
+        let mut texts = BTreeMap::new();
+        let mut crops = std::collections::BTreeSet::new();
+        for step in 0..400 {
+            let example = make(step, 0);
+            let Input::Pair { image, text } = &example.input else { panic!("{:?}", example.input) };
+            assert_eq!((image.side, example.source, example.record), (16, 1, 4));
+            let masked = example.masked.as_ref().unwrap();
+            assert_eq!(masked.ids.len(), text.ids.len());
+            assert!(masked.labels.iter().any(Option::is_some));
+            *texts.entry(example.text.clone().unwrap()).or_insert(0) += 1;
+            crops.insert(image.planes.iter().map(|value| value.to_bits()).collect::<Vec<_>>());
+        }
+        assert!(crops.len() > 10);
+        let due = [("no effusion is seen.", 100), ("normal", 200), ("the heart is enlarged.", 100)];
+        assert_eq!(texts.len(), 3);
+        for ((text, count), (due_text, due)) in texts.iter().zip(due) {
+            assert!(text == due_text && (due - 40..due + 40).contains(count), "{texts:?}");
+        }
+        assert_ne!(make(3, 0), make(3, 1));
+    }
+
+    #[test]
+    fn evaluation_draws_nothing_unless_told() {
+        let preparation = preparation();
+        let mut record = picture_record("a", 3);
+        record.texts = vec!["the heart is enlarged. no effusion.".into(), "normal".into()];
+        let make = |choice, seed| preparation.evaluate(record.clone(), ORIGIN, choice, seed).unwrap().unwrap();
+        let first = make(TextChoice::First, None);
+        assert_eq!((first.text.as_deref(), &first.masked), (Some("the heart is enlarged. no effusion."), &None));
+        assert_eq!(make(TextChoice::All, None).text.unwrap(), "the heart is enlarged. no effusion. normal");
+        let drawn: std::collections::BTreeSet<_> =
+            (0..20).map(|seed| make(TextChoice::Drawn { seed }, None).text.unwrap()).collect();
+        assert_eq!(drawn.len(), 2);
+        let masked = make(TextChoice::First, Some(1));
+        assert!(masked.masked.is_some() && masked.masked == make(TextChoice::First, Some(1)).masked);
+        assert_eq!(masked.input, first.input);
+    }
+
+    #[test]
+    fn halves_are_variants_and_nothing_is_none() {
+        let preparation = preparation();
+        let whole = picture_record("a", 3);
+        let of = |record: &Record| {
+            let example = preparation.train(record.clone(), ORIGIN, Key::new(1), 0).unwrap()?;
+            Some((example.input, example.image_hash.is_some(), example.text_hash.is_some()))
+        };
+        let text_only = Record { image: None, ..whole.clone() };
+        assert!(matches!(of(&text_only), Some((Input::Text(_), false, true))));
+        let image_only = Record { texts: vec![" ".into()], ..whole.clone() };
+        assert!(matches!(of(&image_only), Some((Input::Image(_), true, false))));
+        assert_eq!(of(&Record { image: None, ..image_only }), None);
+        let error = preparation.train(record("b"), ORIGIN, Key::new(1), 0).unwrap_err().to_string();
+        assert!(error.starts_with("record `b` of `test`: ") && error.contains("b.png"), "{error}");
+    }
+
+    #[test]
+    fn a_batch_pads_masks_like_its_texts() {
+        let preparation = preparation();
+        let mut records =
+            vec![picture_record("a", 1), picture_record("b", 2), picture_record("c", 3), picture_record("d", 4)];
+        records[0].texts = vec!["no".into()];
+        records[1].texts = vec![];
+        records[2].image = None;
+        records[3].texts = vec!["the heart is of normal size and shape".into()];
+        let examples: Vec<Example> = records
+            .into_iter()
+            .enumerate()
+            .map(|(place, record)| preparation.train(record, ORIGIN, Key::new(1), place as u64).unwrap().unwrap())
+            .collect();
+        let batch = TrainBatch::collect(9, examples.clone(), BTreeMap::from([(0, 2)]), 1);
+        assert_eq!((batch.step, batch.len(), batch.ids.join("")), (9, 4, "abcd".into()));
+        assert_eq!(batch.batch.order, [Slot::Pair(0), Slot::Image(0), Slot::Text(0), Slot::Pair(1)]);
+        assert_eq!(batch.image_hashes, [examples[0].image_hash.unwrap(), examples[3].image_hash.unwrap()]);
+        let (texts, masked) = (&batch.batch.pair_texts, &batch.masked_pairs);
+        assert_eq!((texts.count, masked.ids.len(), masked.labels.len()), (2, 2 * texts.length, 2 * texts.length));
+        for (row, example) in [(0, &examples[0]), (1, &examples[3])] {
+            let wanted = example.masked.as_ref().unwrap();
+            let range = row * texts.length..row * texts.length + wanted.ids.len();
+            assert_eq!(masked.ids[range.clone()], wanted.ids);
+            assert_eq!(masked.labels[range.clone()], wanted.labels);
+            assert!(masked.labels[range.end..(row + 1) * texts.length].iter().all(Option::is_none));
+            for place in range {
+                assert_eq!(masked.labels[place].unwrap_or(masked.ids[place]), texts.ids[place]);
+            }
+        }
+        assert_eq!(batch.masked_texts.ids.len(), batch.batch.texts.length);
+    }
+}

@@ -1,0 +1,405 @@
+//! Batches made ahead of the model by worker threads, handed over in the order of the steps.
+//!
+//! A step is a pure function of (seed, step, data), so each worker makes whole steps by itself and any number of workers
+//! gives the same batches, from whichever step the loader starts.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+
+use ptu_random::Key;
+
+use crate::collate::{Example, Origin, Preparation, TextChoice, TrainBatch};
+use crate::error::DataError;
+use crate::order::{Draw, Mixture, Rank, Share};
+use crate::source::Source;
+
+/// One source of training records.
+#[derive(Clone)]
+pub struct WeightedSource {
+    /// The records.
+    pub source: Arc<dyn Source>,
+    /// 1 draws it in proportion to its size; see [`Mixture`].
+    pub weight: f64,
+}
+
+/// How a [`Loader`] draws and works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoaderOptions {
+    /// Names all draws of the run.
+    pub seed: u64,
+    /// Records that this rank draws a step.
+    pub batch: NonZeroUsize,
+    /// This process among those that train together.
+    pub rank: Rank,
+    /// Threads that make batches.
+    pub workers: NonZeroUsize,
+    /// The most batches that are made or kept ahead of the model: what memory they may take.
+    pub ahead: NonZeroUsize,
+}
+
+/// Makes the batch of any step.
+struct Maker {
+    sources: Vec<Arc<dyn Source>>,
+    mixture: Mixture,
+    preparation: Preparation,
+    options: LoaderOptions,
+}
+
+impl Maker {
+    /// The batch of one step; `None` when `stopped` says that nobody waits for it any more.
+    ///
+    /// The random draws of a record are named by its place among all ranks' records of the step, with rank 0: so n ranks
+    /// together make the very examples that one rank with n times the batch makes.
+    fn make(&self, step: u64, stopped: &dyn Fn() -> bool) -> Result<Option<TrainBatch>, DataError> {
+        let LoaderOptions { seed, batch, rank, .. } = self.options;
+        let key = Key::new(seed).at(step);
+        let (mut examples, mut unusable) = (vec![], BTreeMap::new());
+        for place in 0..batch.get() {
+            if stopped() {
+                return Ok(None);
+            }
+            let Draw { source, record, .. } = self.mixture.draw(rank.draw(step, batch.get(), place));
+            let from = &self.sources[source];
+            let origin = Origin { source, name: from.name(), record };
+            let global = u64::from(rank.index) * batch.get() as u64 + place as u64;
+            match self.preparation.train(from.get(record)?, origin, key, global)? {
+                Some(example) => examples.push(example),
+                None => *unusable.entry(source).or_insert(0) += 1,
+            }
+        }
+        let padding = self.preparation.tokenizer.special().pad;
+        Ok(Some(TrainBatch::collect(step, examples, unusable, padding)))
+    }
+}
+
+/// An iterator over the batches of a range of steps, in order.
+///
+/// After an error it ends. Dropped, it stops its threads at the next record and waits for them.
+pub struct Loader {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    next: u64,
+    end: u64,
+}
+
+/// What consumer and workers share.
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// The next step that no worker has taken.
+    untaken: u64,
+    /// The step that the consumer wants next.
+    wanted: u64,
+    /// Finished steps that the consumer has not taken.
+    done: BTreeMap<u64, Result<TrainBatch, DataError>>,
+    stopped: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds this lock, and every change leaves a whole state.
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Loader {
+    /// Starts the threads for `steps`. A resumed run starts at the step that it would have made next.
+    ///
+    /// # Errors
+    /// When the sources cannot be mixed (see [`Mixture::new`]), the transforms or the text length cannot work, or no
+    /// thread can be started.
+    pub fn start(
+        sources: &[WeightedSource],
+        preparation: Preparation,
+        options: LoaderOptions,
+        steps: Range<u64>,
+    ) -> Result<Self, DataError> {
+        let shares: Vec<Share> =
+            sources.iter().map(|source| Share { len: source.source.len(), weight: source.weight }).collect();
+        let setting = |name, cause: String| DataError::Setting { name, cause };
+        preparation.preprocess.side().map_err(|error| setting("preprocess", error.to_string()))?;
+        if preparation.text_length < 3 {
+            return Err(setting(
+                "text length",
+                format!("{} leaves no room for text; allow 3", preparation.text_length),
+            ));
+        }
+        let maker = Arc::new(Maker {
+            sources: sources.iter().map(|source| Arc::clone(&source.source)).collect(),
+            mixture: Mixture::new(options.seed, &shares)?,
+            preparation,
+            options: options.clone(),
+        });
+        let state = State { untaken: steps.start, wanted: steps.start, done: BTreeMap::new(), stopped: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let mut loader = Self { shared, workers: vec![], next: steps.start, end: steps.end };
+        for number in 0..options.workers.get() {
+            let (shared, maker, end) = (Arc::clone(&loader.shared), Arc::clone(&maker), steps.end);
+            let thread = std::thread::Builder::new().name(format!("loader-{number}"));
+            let started = thread.spawn(move || work(&shared, &maker, end));
+            let failed =
+                |error: std::io::Error| setting("workers", format!("cannot start a thread ({error}); ask for fewer"));
+            loader.workers.push(started.map_err(failed)?);
+        }
+        Ok(loader)
+    }
+}
+
+/// Takes one step after another until there is none or the loader stops.
+fn work(shared: &Shared, maker: &Maker, end: u64) {
+    let ahead = maker.options.ahead.get() as u64;
+    let mut state = shared.lock();
+    loop {
+        while !state.stopped && state.untaken < end && state.untaken >= state.wanted + ahead {
+            state = shared.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        if state.stopped || state.untaken >= end {
+            return;
+        }
+        let step = state.untaken;
+        state.untaken += 1;
+        drop(state);
+        let stopped = || shared.lock().stopped;
+        let made = catch_unwind(AssertUnwindSafe(|| maker.make(step, &stopped)));
+        let made = made.unwrap_or_else(|panic| Err(DataError::Worker { step, cause: message(&*panic) }));
+        state = shared.lock();
+        if let Some(batch) = made.transpose() {
+            state.done.insert(step, batch);
+        }
+        shared.changed.notify_all();
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".into())
+}
+
+impl Iterator for Loader {
+    type Item = Result<TrainBatch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next >= self.end {
+            return None;
+        }
+        let mut state = self.shared.lock();
+        let batch = loop {
+            if let Some(batch) = state.done.remove(&self.next) {
+                break batch;
+            }
+            state = self.shared.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+        };
+        self.next += 1;
+        state.wanted = self.next;
+        if batch.is_err() {
+            self.end = self.next;
+            state.stopped = true;
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+        Some(batch)
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.shared.lock().stopped = true;
+        self.shared.changed.notify_all();
+        for worker in self.workers.drain(..) {
+            // A worker's panic has become an error of its step; there is nobody left to tell.
+            let _ = worker.join();
+        }
+    }
+}
+
+/// The examples of one source for evaluation, in order, without chance.
+pub struct Examples<'a> {
+    source: &'a dyn Source,
+    preparation: &'a Preparation,
+    choice: TextChoice,
+    mask_seed: Option<u64>,
+    positions: Range<usize>,
+}
+
+impl<'a> Examples<'a> {
+    /// All records of a source; with a `mask_seed`, words are hidden as [`Preparation::evaluate`] says.
+    pub fn new(
+        source: &'a dyn Source,
+        preparation: &'a Preparation,
+        choice: TextChoice,
+        mask_seed: Option<u64>,
+    ) -> Self {
+        Self { source, preparation, choice, mask_seed, positions: 0..source.len() }
+    }
+
+    /// The example at a position; `None` for a record with neither an image nor a text. From any thread.
+    ///
+    /// # Errors
+    /// When the record cannot be read, decoded or tokenised.
+    pub fn get(&self, record: usize) -> Result<Option<Example>, DataError> {
+        let origin = Origin { source: 0, name: self.source.name(), record };
+        self.preparation.evaluate(self.source.get(record)?, origin, self.choice, self.mask_seed)
+    }
+}
+
+impl Iterator for Examples<'_> {
+    type Item = Result<Example, DataError>;
+
+    /// The next example; records with neither an image nor a text are passed over.
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let position = self.positions.next()?;
+            if let Some(example) = self.get(position).transpose() {
+                return Some(example);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Record;
+    use crate::source::Records;
+    use crate::tests::{picture_record, preparation};
+
+    fn options(workers: usize, batch: usize) -> LoaderOptions {
+        let some = |count| NonZeroUsize::new(count).unwrap();
+        LoaderOptions {
+            seed: 7,
+            batch: some(batch),
+            rank: Rank::ALONE,
+            workers: some(workers),
+            ahead: some(workers + 1),
+        }
+    }
+
+    fn source(name: &str, count: u8) -> Records {
+        let records = (0..count).map(|number| picture_record(&format!("{name}{number}"), number)).collect();
+        Records { name: name.into(), records }
+    }
+
+    fn sources() -> Vec<WeightedSource> {
+        let mut mixed = source("b", 6);
+        mixed.records[1].image = None;
+        mixed.records[2].texts = vec![];
+        mixed.records[3] = Record { image: None, texts: vec![], ..mixed.records[3].clone() };
+        vec![
+            WeightedSource { source: Arc::new(source("a", 10)), weight: 1.0 },
+            WeightedSource { source: Arc::new(mixed), weight: 2.0 },
+        ]
+    }
+
+    fn load(options: LoaderOptions, steps: Range<u64>) -> Vec<TrainBatch> {
+        Loader::start(&sources(), preparation(), options, steps).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn any_number_of_workers_and_any_start_give_the_same_batches() {
+        let all = load(options(1, 5), 0..12);
+        assert_eq!(all.len(), 12);
+        assert!(all.iter().enumerate().all(|(step, batch)| batch.step == step as u64));
+        assert_eq!(load(options(3, 5), 0..12), all);
+        assert_eq!(load(options(2, 5), 7..12), all[7..]);
+        let unusable: usize = all.iter().flat_map(|batch| batch.unusable.values()).sum();
+        let drawn: usize = all.iter().map(TrainBatch::len).sum();
+        assert!(unusable >= 4 && drawn + unusable == 60, "{unusable} unusable");
+        assert!(
+            all.iter().any(|batch| batch.batch.texts.count > 0) && all.iter().any(|batch| batch.batch.images.count > 0)
+        );
+    }
+
+    #[test]
+    fn ranks_together_make_the_examples_of_one() {
+        let alone = load(options(1, 6), 0..3);
+        let half = |index| load(LoaderOptions { rank: Rank { index, count: 2 }, ..options(2, 3) }, 0..3);
+        let (first, second) = (half(0), half(1));
+        for step in 0..3 {
+            let ids: Vec<String> = first[step].ids.iter().chain(&second[step].ids).cloned().collect();
+            assert_eq!(ids, alone[step].ids);
+            let planes = [&first[step].batch.pair_images.planes[..], &second[step].batch.pair_images.planes].concat();
+            assert_eq!(planes, alone[step].batch.pair_images.planes);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_record_and_ends_the_loader() {
+        let mut broken = source("a", 4);
+        broken.records[2].image.as_mut().unwrap().bytes.truncate(40);
+        let sources = [WeightedSource { source: Arc::new(broken), weight: 1.0 }];
+        let mut loader = Loader::start(&sources, preparation(), options(3, 1), 0..100).unwrap();
+        let error = loader.find_map(Result::err).unwrap().to_string();
+        assert!(error.starts_with("record `a2` of `a`: "), "{error}");
+        assert!(loader.next().is_none());
+    }
+
+    /// A source that panics at one record.
+    struct Panics;
+
+    impl Source for Panics {
+        fn name(&self) -> &str {
+            "panics"
+        }
+
+        fn len(&self) -> usize {
+            5
+        }
+
+        fn get(&self, index: usize) -> Result<Record, DataError> {
+            assert_ne!(index, 3, "no record three");
+            Ok(picture_record("x", 1))
+        }
+    }
+
+    #[test]
+    fn a_panic_becomes_an_error() {
+        let sources = [WeightedSource { source: Arc::new(Panics), weight: 1.0 }];
+        let results: Vec<_> = Loader::start(&sources, preparation(), options(2, 1), 0..50).unwrap().collect();
+        let error = results.last().unwrap().as_ref().unwrap_err().to_string();
+        assert!(results.len() <= 5 && error.contains("no record three"), "{error}");
+    }
+
+    #[test]
+    fn dropping_joins_at_once() {
+        for taken in [0, 1, 3] {
+            let mut loader = Loader::start(&sources(), preparation(), options(3, 4), 0..u64::MAX).unwrap();
+            assert_eq!(loader.by_ref().take(taken).filter(Result::is_ok).count(), taken);
+            let shared = Arc::clone(&loader.shared);
+            drop(loader);
+            assert_eq!(Arc::strong_count(&shared), 1, "all threads have ended");
+            assert!(shared.lock().done.len() <= 4, "the queue is bounded");
+        }
+    }
+
+    #[test]
+    fn settings_are_checked_before_threads_start() {
+        let fails = |sources: &[WeightedSource], preparation, with: &str| {
+            let error = Loader::start(sources, preparation, options(1, 1), 0..1).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(with), "{error}");
+        };
+        fails(&[], preparation(), "there are 0 sources");
+        fails(&sources(), Preparation { text_length: 2, ..preparation() }, "`text length`");
+        let mut nothing = preparation();
+        nothing.preprocess.train.clear();
+        fails(&sources(), nothing, "`preprocess`");
+    }
+
+    #[test]
+    fn evaluation_reads_all_in_order() {
+        let (sources, preparation) = (sources(), preparation());
+        let examples = || Examples::new(&*sources[1].source, &preparation, TextChoice::First, Some(1));
+        let all: Vec<Example> = examples().map(Result::unwrap).collect();
+        assert_eq!(all.iter().map(|example| example.record).collect::<Vec<_>>(), [0, 1, 2, 4, 5]);
+        assert_eq!(examples().get(4).unwrap().as_ref(), Some(&all[3]));
+        assert_eq!(examples().get(3).unwrap(), None);
+        assert!(examples().get(6).is_err());
+    }
+}

@@ -1,0 +1,233 @@
+//! What a folder of shards holds, and the hashes that prove it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::DataError;
+use crate::record::{Record, Split};
+
+/// The version of the layout that this crate writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// The manifest's file name in a folder of shards.
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// Manifests beyond this are not read: a list of a million skipped records still fits.
+const MANIFEST_LIMIT: u64 = 512 << 20;
+
+/// The table of contents of a folder of shards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of the layout, [`FORMAT`].
+    pub format: u32,
+    /// Name of the data set.
+    pub source: String,
+    /// What made the folder; tells a person how to make it again, and is no part of the identity.
+    pub made_by: MadeBy,
+    /// What was done to images and texts on the way, one sentence each.
+    pub preprocessing: Vec<String>,
+    /// How many records of which kind each split holds.
+    pub splits: BTreeMap<Split, Counts>,
+    /// The files, in the order of their records.
+    pub shards: Vec<Shard>,
+    /// Records that were left out, with reasons, in the order of the raw data.
+    pub skipped: Vec<Skipped>,
+}
+
+/// The program and arguments that made a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MadeBy {
+    /// The command's arguments, as typed.
+    pub arguments: Vec<String>,
+    /// Version of this crate.
+    pub version: String,
+}
+
+/// Records of one split by what they hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// All records.
+    pub records: u64,
+    /// Records with an image and at least one text.
+    pub pairs: u64,
+    /// Records with an image only.
+    pub images_only: u64,
+    /// Records with texts only.
+    pub texts_only: u64,
+    /// Different patients.
+    pub patients: u64,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, record: &Record) {
+        self.records += 1;
+        match (&record.image, record.texts.is_empty()) {
+            (Some(_), false) => self.pairs += 1,
+            (Some(_), true) => self.images_only += 1,
+            (None, false) => self.texts_only += 1,
+            (None, true) => {}
+        }
+    }
+}
+
+/// One file of a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shard {
+    /// File name within the folder.
+    pub file: String,
+    /// The split that all its records belong to.
+    pub split: Split,
+    /// Number of records.
+    pub records: u64,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+}
+
+/// A record that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Skipped {
+    /// Where it stood in the raw data, for example `line 17`.
+    pub place: String,
+    /// Why it cannot be used.
+    pub cause: String,
+}
+
+impl Manifest {
+    /// Reads the manifest of a folder of shards and checks what can be checked without the shards.
+    ///
+    /// # Errors
+    /// When there is none, when it is no JSON of this form, when it is of another version, or when it names files
+    /// outside the folder.
+    pub fn read(folder: &Path) -> Result<Self, DataError> {
+        let path = folder.join(MANIFEST_FILE);
+        let wrong = |cause: String| DataError::Manifest { path: path.clone(), cause };
+        if !path.is_file() {
+            return Err(DataError::NoManifest(folder.to_path_buf()));
+        }
+        let mut text = Vec::new();
+        let file = File::open(&path).map_err(DataError::io("open", &path))?;
+        file.take(MANIFEST_LIMIT + 1).read_to_end(&mut text).map_err(DataError::io("read", &path))?;
+        if text.len() as u64 > MANIFEST_LIMIT {
+            return Err(wrong(format!("it is larger than {} MiB", MANIFEST_LIMIT >> 20)));
+        }
+        // The version first: a later one may have fields that this one would only call unknown.
+        let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+        match value.get("format").and_then(serde_json::Value::as_u64) {
+            Some(format) if format == u64::from(FORMAT) => {}
+            Some(format) => return Err(wrong(format!("its format is {format}, this version reads {FORMAT}"))),
+            None => return Err(wrong("it has no `format`".into())),
+        }
+        let manifest: Self = serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?;
+        match manifest.shards.iter().find(|shard| !is_plain_name(&shard.file)) {
+            Some(shard) => Err(wrong(format!("`{}` is no plain file name", crate::error::shortened(&shard.file, 80)))),
+            None => Ok(manifest),
+        }
+    }
+
+    /// The identity of the data: SHA-256, in hexadecimal, over the format, the source and every shard's name, split,
+    /// length and hash. Two folders of equal records made by the same version have the same one, wherever they lie and
+    /// however they were made; a run refuses to resume on another.
+    pub fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut part = |text: &str| {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        };
+        part(&self.format.to_string());
+        part(&self.source);
+        for shard in &self.shards {
+            part(&shard.file);
+            part(shard.split.name());
+            part(&shard.records.to_string());
+            part(&shard.sha256);
+        }
+        hexadecimal(&hash.finalize())
+    }
+
+    /// The counts of a split; all 0 where the folder has none of it.
+    pub fn counts(&self, split: Split) -> Counts {
+        self.splits.get(&split).copied().unwrap_or_default()
+    }
+}
+
+fn is_plain_name(file: &str) -> bool {
+    !file.is_empty() && Path::new(file).file_name().is_some_and(|name| name == file) && !file.contains(['/', '\\', ':'])
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            format: FORMAT,
+            source: "test".into(),
+            made_by: MadeBy { arguments: vec!["prepare".into()], version: "0.1.0".into() },
+            preprocessing: vec![],
+            splits: BTreeMap::from([(Split::Train, Counts { records: 1, pairs: 1, patients: 1, ..Counts::default() })]),
+            shards: vec![Shard {
+                file: "train-00000.parquet".into(),
+                split: Split::Train,
+                records: 1,
+                bytes: 10,
+                sha256: "ab".into(),
+            }],
+            skipped: vec![],
+        }
+    }
+
+    fn read(text: &str) -> Result<Manifest, String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(MANIFEST_FILE), text).unwrap();
+        Manifest::read(folder.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_manifest_reads_as_written_and_bad_ones_say_why() {
+        let good = serde_json::to_string(&manifest()).unwrap();
+        assert_eq!(read(&good), Ok(manifest()));
+        let fails = |text: &str, with: &str| {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(with), "{error}");
+        };
+        fails("{", "EOF");
+        fails("{}", "no `format`");
+        fails(&good.replace("\"format\":1", "\"format\":7"), "its format is 7, this version reads 1");
+        fails(&good.replace("\"source\"", "\"sauce\""), "unknown field `sauce`");
+        fails(&good.replace("train-00000.parquet", "../secret"), "`../secret` is no plain file name");
+        fails(&"[".repeat(100_000), "recursion limit");
+        let none = tempfile::tempdir().unwrap();
+        assert!(matches!(Manifest::read(none.path()), Err(DataError::NoManifest(_))));
+    }
+
+    #[test]
+    fn the_identity_is_that_of_the_records_not_of_the_command() {
+        let mut other = manifest();
+        other.made_by.arguments = vec!["elsewhere".into()];
+        assert_eq!(other.hash(), manifest().hash());
+        other.shards[0].sha256 = "ac".into();
+        assert_ne!(other.hash(), manifest().hash());
+        assert_eq!(hexadecimal(&[0, 0xaf]), "00af");
+    }
+}

@@ -1,0 +1,130 @@
+//! Which column of a table means what.
+
+use std::path::Path;
+
+use crate::error::{DataError, shortened};
+
+/// Names of columns; what is `None` or empty is found by its usual names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ColumnNames {
+    /// Path of the image: `image`, `image_path`, `file`, `filename`, `file_name`.
+    pub image: Option<String>,
+    /// Texts, in order: `text`, `texts`, `report`, `caption`, `note`, or `findings` and `impression`.
+    pub texts: Vec<String>,
+    /// Unique name of the record: `id`; else the number of its line.
+    pub id: Option<String>,
+    /// Unit of the splits: `patient`, `patient_id`, `subject_id`; else the image's path, else the id.
+    pub patient: Option<String>,
+    /// `train`, `validate` or `test`: `split`; else drawn by a hash of the patient.
+    pub split: Option<String>,
+    /// Labels: `label`, `labels`.
+    pub labels: Vec<String>,
+}
+
+/// Usual names, by which columns are found in any case of letters; the first group that is there wins.
+const IMAGE: &[&[&str]] = &[&["image"], &["image_path"], &["file"], &["filename"], &["file_name"]];
+const TEXTS: &[&[&str]] = &[&["text"], &["texts"], &["report"], &["caption"], &["note"], &["findings", "impression"]];
+const ID: &[&[&str]] = &[&["id"]];
+const PATIENT: &[&[&str]] = &[&["patient"], &["patient_id"], &["subject_id"]];
+const SPLIT: &[&[&str]] = &[&["split"]];
+const LABELS: &[&[&str]] = &[&["label"], &["labels"]];
+
+/// Positions of the columns that are used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Columns {
+    pub names: Vec<String>,
+    pub image: Option<usize>,
+    pub texts: Vec<usize>,
+    pub id: Option<usize>,
+    pub patient: Option<usize>,
+    pub split: Option<usize>,
+    pub labels: Vec<usize>,
+}
+
+impl Columns {
+    /// Finds the columns in a header.
+    ///
+    /// # Errors
+    /// When a named column is not there, when a used one is there twice, or when there is neither an image nor a text.
+    pub fn find(header: &[String], wanted: &ColumnNames, table: &Path) -> Result<Self, DataError> {
+        let wrong = |cause: String| DataError::Table { path: table.to_path_buf(), cause };
+        let all = |names: &[String], usual: &[&[&str]]| -> Result<Vec<usize>, DataError> {
+            let found = if names.is_empty() {
+                usual.iter().map(|group| positions(header, group)).find(|found| !found.is_empty()).unwrap_or_default()
+            } else {
+                let place = |name: &String| {
+                    let missing = || wrong(format!("there is no column `{name}`; it has {}", listed(header)));
+                    header.iter().position(|column| column == name).ok_or_else(missing)
+                };
+                names.iter().map(place).collect::<Result<_, _>>()?
+            };
+            match found.iter().find(|place| header.iter().filter(|name| **name == header[**place]).count() > 1) {
+                Some(place) => Err(wrong(format!("column `{}` is there twice; rename one", header[*place]))),
+                None => Ok(found),
+            }
+        };
+        let one = |name: &Option<String>, usual| Ok(all(name.as_slice(), usual)?.first().copied());
+        let columns = Self {
+            names: header.to_vec(),
+            image: one(&wanted.image, IMAGE)?,
+            texts: all(&wanted.texts, TEXTS)?,
+            id: one(&wanted.id, ID)?,
+            patient: one(&wanted.patient, PATIENT)?,
+            split: one(&wanted.split, SPLIT)?,
+            labels: all(&wanted.labels, LABELS)?,
+        };
+        if columns.image.is_none() && columns.texts.is_empty() {
+            return Err(wrong(format!(
+                "it has neither an image nor a text column: it has {}; call them `image` and `text`, or name them with \
+                 `--image` and `--text`",
+                listed(header)
+            )));
+        }
+        Ok(columns)
+    }
+}
+
+fn positions(header: &[String], names: &[&str]) -> Vec<usize> {
+    names.iter().filter_map(|name| header.iter().position(|column| column.eq_ignore_ascii_case(name))).collect()
+}
+
+/// The columns for a message; a file that is no table has strange ones, so they are shortened.
+fn listed(header: &[String]) -> String {
+    let names: Vec<String> = header.iter().take(30).map(|name| format!("`{}`", shortened(name, 40))).collect();
+    let rest = if header.len() > 30 { format!(" and {} more", header.len() - 30) } else { String::new() };
+    format!("{}{rest}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(header: &[&str], wanted: &ColumnNames) -> Result<Columns, String> {
+        let header: Vec<String> = header.iter().map(|name| name.to_string()).collect();
+        Columns::find(&header, wanted, Path::new("t.csv")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn usual_names_are_found() {
+        let columns = find(&["Image", "impression", "subject_id", "findings", "split", "x"], &ColumnNames::default());
+        let columns = columns.unwrap();
+        assert_eq!((columns.image, &columns.texts[..], columns.patient), (Some(0), &[3, 1][..], Some(2)));
+        assert_eq!((columns.split, columns.id, columns.labels.len()), (Some(4), None, 0));
+        let columns = find(&["id", "caption", "findings"], &ColumnNames::default()).unwrap();
+        assert_eq!((columns.image, columns.texts), (None, vec![1]));
+    }
+
+    #[test]
+    fn named_columns_are_used_or_missed() {
+        let wanted =
+            ColumnNames { texts: vec!["b".into(), "a".into()], labels: vec!["c".into()], ..Default::default() };
+        let columns = find(&["a", "b", "c"], &wanted).unwrap();
+        assert_eq!((columns.texts, columns.labels), (vec![1, 0], vec![2]));
+        let error = find(&["a", "c"], &wanted).unwrap_err();
+        assert_eq!(error, "table `t.csv`: there is no column `b`; it has `a`, `c`");
+        let error = find(&["text", "x", "text"], &ColumnNames::default()).unwrap_err();
+        assert!(error.contains("column `text` is there twice"), "{error}");
+        let error = find(&["x", "y"], &ColumnNames::default()).unwrap_err();
+        assert!(error.contains("neither an image nor a text column: it has `x`, `y`"), "{error}");
+    }
+}

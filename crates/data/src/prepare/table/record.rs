@@ -1,0 +1,218 @@
+//! A row as a record: cells are read, checked and joined; the image is read and decoded last, on any thread.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use ptu_input::Picture;
+
+use super::columns::Columns;
+use super::rows::{Cell, Row};
+use super::{Bad, TableOptions, source_name};
+use crate::error::shortened;
+use crate::prepare::Shares;
+use crate::record::{Label, Record, RecordImage, Split};
+
+/// The longest text, in bytes: 15 times the longest report of common corpora. More is no report but a mistake.
+pub const TEXT_LIMIT: usize = 100_000;
+
+/// The longest id or patient, in bytes.
+const NAME_LIMIT: usize = 1_000;
+
+/// The largest image file, in bytes.
+const IMAGE_LIMIT: u64 = 256 << 20;
+
+/// Makes records of rows, one after another, and remembers what must not come twice.
+pub struct Assembler<'a> {
+    folder: PathBuf,
+    source: String,
+    shares: Shares,
+    allow_missing: bool,
+    columns: &'a Columns,
+    ids: HashMap<String, u64>,
+    patients: HashMap<String, (Split, u64)>,
+}
+
+/// A record whose image is still to be read.
+pub struct Draft {
+    record: Result<Record, Bad>,
+    line: u64,
+    file: Option<PathBuf>,
+}
+
+impl<'a> Assembler<'a> {
+    /// For the rows of one table.
+    pub fn new(table: &Path, options: &TableOptions, columns: &'a Columns) -> Self {
+        Self {
+            folder: table.parent().unwrap_or(Path::new("")).to_path_buf(),
+            source: source_name(table, options),
+            shares: options.shares,
+            allow_missing: options.allow_missing,
+            columns,
+            ids: HashMap::new(),
+            patients: HashMap::new(),
+        }
+    }
+
+    /// Reads the cells of a row.
+    pub fn draft(&mut self, row: Row) -> Draft {
+        let line = row.line;
+        let mut file = None;
+        let record = row.cells.and_then(|cells| {
+            let record = self.record(line, &cells).map_err(|cause| Bad { line, cause })?;
+            let path = record.image.as_ref().and_then(|image| image.path.as_ref());
+            file = path.map(|path| self.folder.join(path));
+            Ok(record)
+        });
+        Draft { record, line, file }
+    }
+
+    fn record(&mut self, line: u64, cells: &[Cell]) -> Result<Record, String> {
+        let id = match self.columns.id {
+            Some(column) => self.name(column, cells)?,
+            None => format!("{}:{line}", self.source),
+        };
+        if let Some(first) = self.ids.insert(id.clone(), line) {
+            return Err(format!("id `{id}` is that of line {first} too; give each record its own"));
+        }
+        let image = self.image(cells)?;
+        let texts = self.texts(cells)?;
+        if image.is_none() && texts.is_empty() {
+            return Err("the record has neither an image nor a text; fill one of them or leave the row out".into());
+        }
+        let patient = match (self.columns.patient, &image) {
+            (Some(column), _) => self.name(column, cells)?,
+            (None, Some(path)) => path.clone(),
+            (None, None) => id.clone(),
+        };
+        let split = self.split(line, &patient, cells)?;
+        let image = image.map(|path| RecordImage { bytes: vec![], path: Some(path) });
+        let labels = self.labels(cells)?;
+        Ok(Record { id, patient, image, texts, labels, split, source: self.source.clone() })
+    }
+
+    /// The one value of a column; the column's name tells where a mistake is.
+    fn value<'c>(&self, column: usize, cells: &'c [Cell]) -> Result<Option<&'c str>, String> {
+        match cells[column].as_slice() {
+            [] => Ok(None),
+            [value] => Ok(Some(value.trim())),
+            values => Err(format!("`{}` holds {} values, it can hold one", self.columns.names[column], values.len())),
+        }
+    }
+
+    fn name(&self, column: usize, cells: &[Cell]) -> Result<String, String> {
+        let name = &self.columns.names[column];
+        match self.value(column, cells)? {
+            None | Some("") => Err(format!("`{name}` is empty; each record needs one, or leave the column out")),
+            Some(value) if value.len() > NAME_LIMIT => {
+                Err(format!("`{name}` is {} bytes long, at most {NAME_LIMIT} are taken", value.len()))
+            }
+            Some(value) => Ok(value.to_string()),
+        }
+    }
+
+    fn image(&self, cells: &[Cell]) -> Result<Option<String>, String> {
+        let Some(column) = self.columns.image else { return Ok(None) };
+        match self.value(column, cells)? {
+            None => Ok(None),
+            Some("") if self.allow_missing => Ok(None),
+            Some("") => Err(self.empty(column, "an image")),
+            Some(path) => Ok(Some(path.to_string())),
+        }
+    }
+
+    fn texts(&self, cells: &[Cell]) -> Result<Vec<String>, String> {
+        let (mut texts, mut empty) = (vec![], None);
+        for &column in &self.columns.texts {
+            for text in &cells[column] {
+                let text = text.trim();
+                if text.is_empty() {
+                    empty = Some(column);
+                } else if text.len() > TEXT_LIMIT {
+                    let name = &self.columns.names[column];
+                    let start = shortened(text, 40);
+                    return Err(format!(
+                        "`{name}` is a text of {} bytes (`{start}`), at most {TEXT_LIMIT} are taken; cut it",
+                        text.len()
+                    ));
+                } else {
+                    texts.push(text.to_string());
+                }
+            }
+        }
+        match empty {
+            Some(column) if texts.is_empty() && !self.allow_missing => Err(self.empty(column, "a text")),
+            _ => Ok(texts),
+        }
+    }
+
+    fn empty(&self, column: usize, half: &str) -> String {
+        let name = &self.columns.names[column];
+        format!("`{name}` is empty; fill it, or pass `--allow-missing` if records without {half} are meant")
+    }
+
+    fn labels(&self, cells: &[Cell]) -> Result<Vec<Label>, String> {
+        let mut labels = vec![];
+        for &column in &self.columns.labels {
+            let name = &self.columns.names[column];
+            for value in cells[column].iter().map(|value| value.trim()).filter(|value| !value.is_empty()) {
+                if value.len() > NAME_LIMIT {
+                    return Err(format!(
+                        "label `{name}` is {} bytes long, at most {NAME_LIMIT} are taken",
+                        value.len()
+                    ));
+                }
+                labels.push(Label { name: name.clone(), value: value.to_string() });
+            }
+        }
+        Ok(labels)
+    }
+
+    fn split(&mut self, line: u64, patient: &str, cells: &[Cell]) -> Result<Split, String> {
+        let Some(column) = self.columns.split else { return Ok(self.shares.split_of(patient)) };
+        let word = self.value(column, cells)?.unwrap_or_default();
+        let split: Split = word.parse().map_err(|error: crate::UnknownSplit| error.to_string())?;
+        let (first, first_line) = *self.patients.entry(patient.to_string()).or_insert((split, line));
+        if first != split {
+            return Err(format!(
+                "patient `{patient}` is in split `{split}` here and in `{first}` on line {first_line}; put all records \
+                 of a patient into one split"
+            ));
+        }
+        Ok(split)
+    }
+}
+
+impl Draft {
+    /// Reads and checks the image.
+    pub fn finish(self) -> Result<Record, Bad> {
+        let Self { record, line, file } = self;
+        let mut record = record?;
+        if let (Some(image), Some(file)) = (&mut record.image, file) {
+            image.bytes = read_image(&file).map_err(|cause| Bad { line, cause })?;
+        }
+        Ok(record)
+    }
+}
+
+/// The bytes of an image file that can be decoded.
+fn read_image(path: &Path) -> Result<Vec<u8>, String> {
+    let name = path.display();
+    // What a path names is looked at before it is opened: to open a pipe would wait for ever.
+    let about = std::fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("image `{name}` is not there; paths are relative to the table's folder"),
+        _ => format!("image `{name}` cannot be read ({error})"),
+    })?;
+    if !about.is_file() {
+        return Err(format!("image `{name}` is no file"));
+    }
+    let mut bytes = vec![];
+    let read = File::open(path).and_then(|file| file.take(IMAGE_LIMIT + 1).read_to_end(&mut bytes));
+    read.map_err(|error| format!("image `{name}` cannot be read ({error})"))?;
+    if bytes.len() as u64 > IMAGE_LIMIT {
+        return Err(format!("image `{name}` is larger than {} MiB; make it smaller", IMAGE_LIMIT >> 20));
+    }
+    Picture::decode(&bytes, &name.to_string()).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}

@@ -1,0 +1,313 @@
+//! Rows of a CSV or JSONL file, each read within a bound, so that no file can take all memory.
+
+use std::cell::Cell as Counter;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::Bad;
+use crate::error::{DataError, shortened};
+
+/// The longest row, in bytes.
+const ROW_LIMIT: usize = 8 << 20;
+
+/// The most columns.
+const COLUMN_LIMIT: usize = 10_000;
+
+/// Rows of a JSONL file that are looked at for the names of its columns.
+const LOOKED_AT: usize = 1_000;
+
+/// Values of one column in one row: none where it is missing, several where a JSON list stands.
+pub type Cell = Vec<String>;
+
+/// One row, its cells in the order of the header.
+pub struct Row {
+    /// Where it starts, from 1.
+    pub line: u64,
+    /// The cells, or why the row cannot be read.
+    pub cells: Result<Vec<Cell>, Bad>,
+}
+
+/// A line of JSONL, or why it is none.
+type Object = Result<serde_json::Map<String, Value>, Bad>;
+
+/// The rows of a table.
+pub struct Rows {
+    path: PathBuf,
+    header: Vec<String>,
+    kind: Kind,
+    total: u64,
+}
+
+enum Kind {
+    Csv(Csv),
+    Jsonl(Jsonl),
+}
+
+struct Csv {
+    reader: csv::Reader<Bounded>,
+    left: Rc<Counter<usize>>,
+    record: csv::ByteRecord,
+}
+
+struct Jsonl {
+    reader: BufReader<File>,
+    line: u64,
+    bytes: u64,
+}
+
+impl Rows {
+    /// Opens a table: `.jsonl` and `.ndjson` hold one JSON object a line, anything else is separated by the comma, tab
+    /// or semicolon that its first line uses.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is empty, is not UTF-8, or has a header that is none.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let wrong = |cause: &str| DataError::Table { path: path.to_path_buf(), cause: cause.to_string() };
+        let mut file = File::open(path).map_err(DataError::io("open", path))?;
+        let about = file.metadata().map_err(DataError::io("read", path))?;
+        if !about.is_file() {
+            return Err(wrong("it is no file; name the CSV or JSONL file itself"));
+        }
+        let mut start = vec![];
+        file.by_ref().take(64 << 10).read_to_end(&mut start).map_err(DataError::io("read", path))?;
+        if start.trim_ascii().is_empty() {
+            return Err(wrong("it is empty; its first line must name the columns"));
+        }
+        if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
+            return Err(wrong("it is UTF-16; save it as UTF-8"));
+        }
+        file.rewind().map_err(DataError::io("read", path))?;
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        let (kind, header) = if extension == "jsonl" || extension == "ndjson" {
+            (Kind::Jsonl(Jsonl::new(file)), Jsonl::header(path)?)
+        } else {
+            let mut csv = Csv::new(file, delimiter(&start));
+            let header = csv.header(path)?;
+            (Kind::Csv(csv), header)
+        };
+        Ok(Self { path: path.to_path_buf(), header, kind, total: about.len() })
+    }
+
+    /// Names of the columns.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// The next row; `None` after the last.
+    ///
+    /// # Errors
+    /// When the file cannot be read on; what is wrong with one row is told in the row.
+    pub fn next(&mut self) -> Result<Option<Row>, DataError> {
+        match &mut self.kind {
+            Kind::Csv(csv) => csv.next(&self.header, &self.path),
+            Kind::Jsonl(jsonl) => jsonl.next(&self.header, &self.path),
+        }
+    }
+
+    /// Share of the file that has been read.
+    pub fn share(&self) -> f64 {
+        let read = match &self.kind {
+            Kind::Csv(csv) => csv.reader.position().byte(),
+            Kind::Jsonl(jsonl) => jsonl.bytes,
+        };
+        (read as f64 / self.total.max(1) as f64).min(1.0)
+    }
+}
+
+/// The mark that is most often in the first line: semicolon, tab or comma; the later of equals.
+fn delimiter(start: &[u8]) -> u8 {
+    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    *b";\t,".iter().max_by_key(|mark| line.iter().filter(|byte| byte == mark).count()).unwrap_or(&b',')
+}
+
+impl Csv {
+    fn new(file: File, delimiter: u8) -> Self {
+        let left = Rc::new(Counter::new(ROW_LIMIT));
+        let reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .has_headers(false)
+            .delimiter(delimiter)
+            .from_reader(Bounded { file, left: Rc::clone(&left) });
+        Self { reader, left, record: csv::ByteRecord::new() }
+    }
+
+    /// Reads the next record; false at the end.
+    fn advance(&mut self, path: &Path) -> Result<bool, DataError> {
+        self.left.set(ROW_LIMIT);
+        let line = self.reader.position().line();
+        let read = self.reader.read_byte_record(&mut self.record);
+        read.map_err(|error| match error.into_kind() {
+            csv::ErrorKind::Io(source) if source.kind() == io::ErrorKind::FileTooLarge => DataError::Row {
+                path: path.to_path_buf(),
+                line,
+                cause: format!("the row is longer than {} MiB; is a quotation mark not closed?", ROW_LIMIT >> 20),
+            },
+            csv::ErrorKind::Io(source) => DataError::Io { action: "read", path: path.to_path_buf(), source },
+            other => DataError::Row { path: path.to_path_buf(), line, cause: format!("{other:?}") },
+        })
+    }
+
+    fn header(&mut self, path: &Path) -> Result<Vec<String>, DataError> {
+        let wrong = |cause: String| DataError::Table { path: path.to_path_buf(), cause };
+        self.advance(path)?;
+        if self.record.len() > COLUMN_LIMIT {
+            return Err(wrong(format!("it has more than {COLUMN_LIMIT} columns; is it a table?")));
+        }
+        let name = |field: &[u8]| match std::str::from_utf8(field) {
+            Ok(name) => Ok(name.trim_start_matches('\u{feff}').trim().to_string()),
+            Err(_) => Err(wrong("its first line is not UTF-8; it must be a CSV or JSONL in UTF-8".to_string())),
+        };
+        self.record.iter().map(name).collect()
+    }
+
+    fn next(&mut self, header: &[String], path: &Path) -> Result<Option<Row>, DataError> {
+        if !self.advance(path)? {
+            return Ok(None);
+        }
+        let line = self.record.position().map_or(0, csv::Position::line);
+        let bad = |cause: String| Bad { line, cause };
+        let (found, wanted) = (self.record.len(), header.len());
+        let cells = if found == wanted {
+            let cell = |(field, name): (&[u8], &String)| match std::str::from_utf8(field) {
+                Ok(text) => Ok(vec![text.to_string()]),
+                Err(error) => Err(bad(format!(
+                    "column `{name}` is not UTF-8 (byte {} of it); save the table as UTF-8",
+                    error.valid_up_to() + 1
+                ))),
+            };
+            self.record.iter().zip(header).map(cell).collect()
+        } else {
+            let cause =
+                format!("the row has {found} fields, the header {wanted}; quote fields that hold the separator");
+            Err(bad(cause))
+        };
+        Ok(Some(Row { line, cells }))
+    }
+}
+
+impl Jsonl {
+    fn new(file: File) -> Self {
+        Self { reader: BufReader::new(file), line: 0, bytes: 0 }
+    }
+
+    /// The keys of the first rows.
+    fn header(path: &Path) -> Result<Vec<String>, DataError> {
+        let mut rows = Self::new(File::open(path).map_err(DataError::io("open", path))?);
+        let (mut header, mut first_bad) = (BTreeSet::new(), None);
+        for _ in 0..LOOKED_AT {
+            match rows.object(path)? {
+                None => break,
+                Some(Ok(object)) => header.extend(object.into_iter().map(|(key, _)| key)),
+                Some(Err(bad)) => first_bad = first_bad.or(Some(bad)),
+            }
+            if header.len() > COLUMN_LIMIT {
+                let cause = format!("its rows have more than {COLUMN_LIMIT} different keys; is it a table?");
+                return Err(DataError::Table { path: path.to_path_buf(), cause });
+            }
+        }
+        match first_bad {
+            // Not one row can be read: leaving them all out would only hide why.
+            Some(Bad { line, cause }) if header.is_empty() => {
+                Err(DataError::Row { path: path.to_path_buf(), line, cause })
+            }
+            _ => Ok(header.into_iter().collect()),
+        }
+    }
+
+    /// The next line that is not blank, as an object; `self.line` is its number then.
+    fn object(&mut self, path: &Path) -> Result<Option<Object>, DataError> {
+        loop {
+            let mut text = vec![];
+            let limited = (&mut self.reader).take(ROW_LIMIT as u64 + 1).read_until(b'\n', &mut text);
+            let read = limited.map_err(DataError::io("read", path))?;
+            if read == 0 {
+                return Ok(None);
+            }
+            self.line += 1;
+            self.bytes += read as u64;
+            let line = self.line;
+            let bad = |cause: String| Ok(Some(Err(Bad { line, cause })));
+            if read > ROW_LIMIT && !text.ends_with(b"\n") {
+                self.bytes += skip_line(&mut self.reader).map_err(DataError::io("read", path))?;
+                return bad(format!("the row is longer than {} MiB; leave it out", ROW_LIMIT >> 20));
+            }
+            let text = text.strip_prefix(b"\xef\xbb\xbf").filter(|_| line == 1).unwrap_or(&text);
+            if text.trim_ascii().is_empty() {
+                continue;
+            }
+            return match std::str::from_utf8(text).map(serde_json::from_str) {
+                Err(error) => bad(format!("byte {} is not UTF-8; save the table as UTF-8", error.valid_up_to() + 1)),
+                Ok(Ok(Value::Object(object))) => Ok(Some(Ok(object))),
+                Ok(Ok(_)) => {
+                    bad("it is no JSON object; write one object a line, `{\"image\": .., \"text\": ..}`".into())
+                }
+                Ok(Err(error)) => bad(format!("it is no JSON ({error}); write one object a line")),
+            };
+        }
+    }
+
+    fn next(&mut self, header: &[String], path: &Path) -> Result<Option<Row>, DataError> {
+        let Some(object) = self.object(path)? else { return Ok(None) };
+        let line = self.line;
+        let cells = object.and_then(|mut object| {
+            header.iter().map(|name| cell(name, object.remove(name).unwrap_or_default(), line)).collect()
+        });
+        Ok(Some(Row { line, cells }))
+    }
+}
+
+/// A JSON value as the texts of a cell.
+fn cell(name: &str, value: Value, line: u64) -> Result<Cell, Bad> {
+    let one = |value: Value| match value {
+        Value::String(text) => Ok(text),
+        Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
+        _ => {
+            let cause = format!("`{}` holds a nested value; write a text, or a list of texts", shortened(name, 40));
+            Err(Bad { line, cause })
+        }
+    };
+    match value {
+        Value::Null => Ok(vec![]),
+        Value::Array(items) => items.into_iter().map(one).collect(),
+        value => Ok(vec![one(value)?]),
+    }
+}
+
+/// Reads to the end of the line, keeping nothing; returns how many bytes that were.
+fn skip_line(reader: &mut impl BufRead) -> io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let buffer = reader.fill_buf()?;
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let count = end.map_or(buffer.len(), |end| end + 1);
+        reader.consume(count);
+        skipped += count as u64;
+        if end.is_some() || count == 0 {
+            return Ok(skipped);
+        }
+    }
+}
+
+/// A file that refuses to be read on when a row takes too much of it: the parser itself knows no limit.
+struct Bounded {
+    file: File,
+    left: Rc<Counter<usize>>,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.left.get() {
+            0 => Err(io::ErrorKind::FileTooLarge.into()),
+            left => {
+                let read = self.file.read(buffer)?;
+                self.left.set(left.saturating_sub(read));
+                Ok(read)
+            }
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! `prepare table` on small fake tables, good and bad.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+use crate::record::{Label, Record, Split};
+use crate::shard::ShardFolder;
+use crate::source::Source;
+use crate::tests::png;
+
+/// A folder with a few images, in which tables are written.
+struct Fake {
+    here: tempfile::TempDir,
+}
+
+impl Fake {
+    fn new() -> Self {
+        let here = tempfile::tempdir().unwrap();
+        fs::create_dir(here.path().join("images")).unwrap();
+        for number in 0..4 {
+            fs::write(here.path().join(format!("images/{number}.png")), png(number)).unwrap();
+        }
+        Self { here }
+    }
+
+    fn table(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.here.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn out(&self) -> PathBuf {
+        self.here.path().join("out")
+    }
+
+    /// All records of the three splits, in the order of their ids' lines.
+    fn prepare(&self, table: &Path, options: &TableOptions) -> Result<(Manifest, Vec<Record>), String> {
+        let _ = fs::remove_dir_all(self.out());
+        let manifest = prepare(table, &self.out(), options, &|_| {}).map_err(|error| error.to_string())?;
+        let mut records = vec![];
+        for split in manifest.splits.keys() {
+            let folder = ShardFolder::open(&self.out(), *split).unwrap();
+            records.extend((0..folder.len()).map(|index| folder.get(index).unwrap()));
+        }
+        records.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok((manifest, records))
+    }
+
+    /// Expects an error that holds each part, and nothing left behind; then that `skip_bad` leaves the row out.
+    fn refuses(&self, content: impl AsRef<[u8]>, name: &str, parts: &[&str]) {
+        let table = self.table(name, content);
+        let error = self.prepare(&table, &TableOptions::default()).unwrap_err();
+        for part in parts.iter().chain(&[name]) {
+            assert!(error.contains(part), "`{part}` is not in: {error}");
+        }
+        let left: Vec<_> = fs::read_dir(self.here.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.iter().all(|left| !left.to_string_lossy().contains("out")), "{left:?}");
+    }
+
+    /// [`Fake::refuses`] for a bad last row; with `skip_bad` the rows before it become records.
+    fn refuses_row(&self, content: impl AsRef<[u8]>, name: &str, parts: &[&str], kept: u64) {
+        self.refuses(&content, name, parts);
+        let options = TableOptions { skip_bad: true, ..TableOptions::default() };
+        let (manifest, records) = self.prepare(&self.table(name, content), &options).unwrap();
+        assert_eq!((records.len() as u64, manifest.skipped.len()), (kept, 1), "{:?}", manifest.skipped);
+        assert!(manifest.skipped[0].place.starts_with("line "), "{:?}", manifest.skipped);
+    }
+}
+
+const GOOD: &str = "id,image,text\na,images/0.png,one\n";
+
+#[test]
+fn a_table_becomes_records() {
+    let fake = Fake::new();
+    let table = fake.table(
+        "pairs.csv",
+        "\u{feff}id,patient,image,findings,impression,split,organ\r\n\
+         a,p1,images/0.png,\"No effusion.\r\nHeart \"\"normal\"\", stable.\",Normal.,train,chest\r\n\
+         b,p2,images/1.png,,Fracture.,val,\r\n\
+         \r\n\
+         c,p1,images/2.png,Only findings,  ,train,hand\r\n",
+    );
+    let columns = ColumnNames { labels: vec!["organ".into()], ..ColumnNames::default() };
+    let options = TableOptions { columns, arguments: vec!["prepare".into()], ..TableOptions::default() };
+    let (manifest, records) = fake.prepare(&table, &options).unwrap();
+    assert_eq!(records.len(), 3);
+    assert_eq!(records[0].texts, ["No effusion.\r\nHeart \"normal\", stable.", "Normal."]);
+    assert_eq!((records[0].split, records[1].split), (Split::Train, Split::Validate));
+    assert_eq!(
+        (&records[1].texts[..], &records[2].texts[..]),
+        (&["Fracture.".into()][..], &["Only findings".into()][..])
+    );
+    assert_eq!(records[0].labels, [Label { name: "organ".into(), value: "chest".into() }]);
+    assert!(records[1].labels.is_empty());
+    let image = records[2].image.as_ref().unwrap();
+    assert_eq!((&image.bytes, image.path.as_deref()), (&png(2), Some("images/2.png")));
+    assert_eq!((records[0].patient.as_str(), records[0].source.as_str()), ("p1", "pairs"));
+    assert_eq!((manifest.counts(Split::Train).pairs, manifest.counts(Split::Train).patients), (2, 1));
+    assert_eq!((&manifest.made_by.arguments[..], &manifest.source[..]), (&["prepare".to_string()][..], "pairs"));
+}
+
+#[test]
+fn json_lines_become_records_and_halves_may_be_missing() {
+    let fake = Fake::new();
+    let table = fake.table(
+        "pairs.jsonl",
+        "{\"id\": 7, \"image\": \"images/0.png\", \"texts\": [\"one\", \"two\"], \"label\": [\"x\", true]}\n\n\
+         {\"id\": \"8\", \"image\": null, \"texts\": \"three\"}\n\
+         {\"id\": \"9\", \"image\": \"images/1.png\"}\n",
+    );
+    let (manifest, records) = fake.prepare(&table, &TableOptions::default()).unwrap();
+    let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
+    assert_eq!(ids, ["7", "8", "9"]);
+    assert_eq!((records[0].texts.len(), records[0].labels.len(), &records[0].labels[1].value[..]), (2, 2, "true"));
+    assert!(records[1].image.is_none() && records[2].texts.is_empty());
+    // Without a patient column the image stands for the patient, and without an image the id.
+    assert_eq!((&records[0].patient[..], &records[1].patient[..]), ("images/0.png", "8"));
+    assert_eq!(manifest.splits.values().map(|counts| counts.texts_only + counts.images_only).sum::<u64>(), 2);
+}
+
+#[test]
+fn rows_of_one_image_stay_in_one_split_and_bytes_do_not_depend_on_threads() {
+    let fake = Fake::new();
+    let rows: String = (0..60).map(|row| format!("images/{}.png,text {row}\n", row % 4)).collect();
+    let table = fake.table("t.csv", format!("image,text\n{rows}"));
+    let mut options = TableOptions { shares: Shares { validate: 0.3, test: 0.3, seed: 2 }, ..TableOptions::default() };
+    options.threads = Some(1);
+    let (one, records) = fake.prepare(&table, &options).unwrap();
+    options.threads = Some(3);
+    assert_eq!(fake.prepare(&table, &options).unwrap().0, one);
+    assert!(one.splits.len() > 1, "{:?}", one.splits);
+    assert_eq!(one.splits.values().map(|counts| counts.patients).sum::<u64>(), 4);
+    assert!(records.iter().any(|record| record.id == "t:2"));
+}
+
+#[test]
+fn separators_are_seen() {
+    let fake = Fake::new();
+    for (name, table) in
+        [("a.tsv", "image\ttext\nimages/0.png\ta, b; c\n"), ("b.csv", "image;text\nimages/0.png;a, b\n")]
+    {
+        let (_, records) = fake.prepare(&fake.table(name, table), &TableOptions::default()).unwrap();
+        assert!(records[0].texts[0].starts_with("a, b"));
+    }
+    let (_, records) = fake.prepare(&fake.table("c.csv", "text\nonly texts here\n"), &TableOptions::default()).unwrap();
+    assert_eq!(records[0].texts, ["only texts here"]);
+}
+
+#[test]
+fn progress_comes_to_the_end() {
+    let fake = Fake::new();
+    let rows: String = (0..40).map(|row| format!("images/{}.png,text {row}\n", row % 5)).collect();
+    let table = fake.table("t.csv", format!("image,text\n{rows}"));
+    let options = TableOptions { threads: Some(1), skip_bad: true, ..TableOptions::default() };
+    let seen = RefCell::new(vec![]);
+    prepare(&table, &fake.out(), &options, &|progress| seen.borrow_mut().push(progress)).unwrap();
+    let seen = seen.into_inner();
+    assert!(seen.len() > 2 && seen.is_sorted_by(|one, other| one.records <= other.records), "{seen:?}");
+    assert_eq!(seen.last(), Some(&Progress { records: 32, skipped: 8, share: 1.0 }));
+}
+
+#[test]
+fn tables_that_are_none_are_refused() {
+    let fake = Fake::new();
+    fake.refuses("", "t.csv", &["it is empty"]);
+    fake.refuses("id,x\n1,2\n", "t.csv", &["neither an image nor a text", "`id`, `x`"]);
+    fake.refuses("image,text\n", "t.csv", &["no rows"]);
+    fake.refuses(b"\xff\xfei\0m\0a\0g\0e\0", "t.csv", &["UTF-16"]);
+    fake.refuses(png(1), "t.csv", &["not UTF-8"]);
+    fake.refuses(b"im\xe4ge,text\n1,2\n", "t.csv", &["not UTF-8"]);
+    fake.refuses("image,text\n1,2\n", "t.jsonl", &["line 1", "is no JSON"]);
+    fake.refuses(format!("image,text\nimages/0.png,\"{}", "x".repeat(9 << 20)), "t.csv", &["line 2", "not closed"]);
+    let missing = prepare(&fake.here.path().join("no.csv"), &fake.out(), &TableOptions::default(), &|_| {});
+    assert!(missing.unwrap_err().to_string().contains("no.csv"));
+    let folder = prepare(fake.here.path(), &fake.out(), &TableOptions::default(), &|_| {});
+    assert!(folder.unwrap_err().to_string().contains("it is no file"));
+}
+
+#[test]
+fn a_table_without_usable_rows_makes_no_folder() {
+    let fake = Fake::new();
+    let table = fake.table("t.csv", "image,text\nno.png,x\n");
+    let options = TableOptions { skip_bad: true, ..TableOptions::default() };
+    let error = fake.prepare(&table, &options).unwrap_err();
+    assert!(error.contains("not one row is usable, the first on line 2: image"), "{error}");
+    assert!(!fake.out().exists());
+}
+
+#[test]
+fn bad_images_are_refused() {
+    let fake = Fake::new();
+    let file = |name: &str, content: &[u8]| fs::write(fake.here.path().join("images").join(name), content).unwrap();
+    file("empty.png", b"");
+    file("cut.png", &png(1)[..60]);
+    file("text.png", b"this is no picture at all");
+    // The header of a PNG says its size: 0 x 24, and 50,000 x 24 (with a CRC that fits, as a real one would have).
+    file("zero.png", &resized(0));
+    file("wide.png", &resized(50_000));
+    fs::create_dir(fake.here.path().join("images/folder.png")).unwrap();
+    for (name, part) in [
+        ("empty", "0 bytes"),
+        ("cut", "truncated"),
+        ("text", "not an image"),
+        ("zero", "no pixels"),
+        ("wide", "too large"),
+        ("absent", "is not there"),
+        ("folder", "is no file"),
+    ] {
+        let image = format!("images/{name}.png");
+        fake.refuses_row(format!("{GOOD}b,{image},two\n"), "t.csv", &["line 3", part, &image, "--skip-bad"], 1);
+    }
+}
+
+/// A PNG whose header claims another width.
+fn resized(width: u32) -> Vec<u8> {
+    let mut bytes = png(1);
+    bytes[16..20].copy_from_slice(&width.to_be_bytes());
+    let crc = bytes[12..29].iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & 0u32.wrapping_sub(crc & 1)))
+    });
+    bytes[29..33].copy_from_slice(&(!crc).to_be_bytes());
+    bytes
+}
+
+#[test]
+fn bad_rows_are_refused() {
+    let fake = Fake::new();
+    let row = |row: &str| format!("{GOOD}{row}\n");
+    fake.refuses_row(row("a,images/1.png,two"), "t.csv", &["line 3", "id `a` is that of line 2 too"], 1);
+    fake.refuses_row(row("b,images/1.png,"), "t.csv", &["line 3", "`text` is empty", "--allow-missing"], 1);
+    fake.refuses_row(row("b,images/1.png,   "), "t.csv", &["line 3", "`text` is empty"], 1);
+    fake.refuses_row(row("b,,two"), "t.csv", &["line 3", "`image` is empty", "--allow-missing"], 1);
+    fake.refuses_row(row(",images/1.png,two"), "t.csv", &["line 3", "`id` is empty"], 1);
+    fake.refuses_row(row("b,images/1.png"), "t.csv", &["line 3", "2 fields, the header 3"], 1);
+    fake.refuses_row(row("b,images/1.png,one,two"), "t.csv", &["line 3", "4 fields, the header 3"], 1);
+    let long = row(&format!("b,images/1.png,{}", "word ".repeat(200_000)));
+    fake.refuses_row(long, "t.csv", &["line 3", "a text of 999999 bytes (`word word", "at most 100000"], 1);
+    let latin = [GOOD.as_bytes(), b"b,images/1.png,\xe4 caf\xe9\n"].concat();
+    fake.refuses_row(latin, "t.csv", &["line 3", "column `text` is not UTF-8 (byte 1 of it)"], 1);
+    let quoted = "id,image,text\na,images/0.png,\"one\n\n\"\nb,no.png,two\n";
+    fake.refuses_row(quoted, "t.csv", &["line 5", "no.png"], 1);
+}
+
+#[test]
+fn bad_json_rows_are_refused() {
+    let fake = Fake::new();
+    let good = "{\"id\": \"a\", \"text\": \"one\"}\n";
+    let row = |row: &str| format!("{good}{row}\n");
+    fake.refuses_row(row("{\"id\": \"b\", \"text\": "), "t.jsonl", &["line 2", "is no JSON"], 1);
+    fake.refuses_row(row(&"[".repeat(200_000)), "t.jsonl", &["line 2", "recursion limit"], 1);
+    fake.refuses_row(row("[1, 2]"), "t.jsonl", &["line 2", "no JSON object"], 1);
+    fake.refuses_row(
+        row("{\"id\": \"b\", \"text\": {\"x\": 1}}"),
+        "t.jsonl",
+        &["line 2", "`text` holds a nested value"],
+        1,
+    );
+    fake.refuses_row(
+        row("{\"id\": [\"b\", \"c\"], \"text\": \"x\"}"),
+        "t.jsonl",
+        &["line 2", "`id` holds 2 values"],
+        1,
+    );
+    fake.refuses_row(row("{\"id\": \"b\", \"text\": null}"), "t.jsonl", &["line 2", "neither an image nor a text"], 1);
+    fake.refuses_row(row("{\"id\": \"b\", \"text\": \"\"}"), "t.jsonl", &["line 2", "`text` is empty"], 1);
+    let huge = row(&format!("{{\"id\": \"b\", \"text\": \"{}\"}}", "x".repeat(9 << 20)));
+    fake.refuses_row(huge, "t.jsonl", &["line 2", "longer than 8 MiB"], 1);
+    let latin = [good.as_bytes(), b"{\"id\": \"b\xe4\"}\n"].concat();
+    fake.refuses_row(latin, "t.jsonl", &["line 2", "byte 10 is not UTF-8"], 1);
+}
+
+#[test]
+fn splits_of_the_table_are_checked() {
+    let fake = Fake::new();
+    let head = "id,patient,text,split\na,p,one,train\n";
+    let two = format!("{head}b,p,two,test\n");
+    fake.refuses_row(two, "t.csv", &["line 3", "patient `p` is in split `test` here and in `train` on line 2"], 1);
+    fake.refuses_row(format!("{head}b,q,two,holdout\n"), "t.csv", &["line 3", "`holdout` is no split"], 1);
+    fake.refuses_row(format!("{head}b,q,two,\n"), "t.csv", &["line 3", "`` is no split"], 1);
+}
+
+#[test]
+fn empty_cells_are_halves_where_allowed() {
+    let fake = Fake::new();
+    let table = fake.table("t.csv", "id,image,text\na,images/0.png,\nb,,two\nc,images/1.png,three\n");
+    let options = TableOptions { allow_missing: true, ..TableOptions::default() };
+    let (_, records) = fake.prepare(&table, &options).unwrap();
+    assert!(records[0].texts.is_empty() && records[1].image.is_none() && records.len() == 3);
+    let table = fake.table("t.csv", "id,image,text\na,,\n");
+    let error = fake.prepare(&table, &options).unwrap_err();
+    assert!(error.contains("neither an image nor a text"), "{error}");
+}

@@ -1,0 +1,11 @@
+//! Records in parquet files: written once in one stream, read at any position.
+//!
+//! A folder of shards holds `{split}-{number:05}.parquet` and `manifest.json`. The files open as they are in `datasets`
+//! (Hugging Face), in pandas and in DuckDB.
+
+mod read;
+mod schema;
+mod write;
+
+pub use read::ShardFolder;
+pub use write::{ShardWriter, WriterOptions};

@@ -1,0 +1,249 @@
+//! Records out of shards, at any position and from any thread.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+};
+use parquet::file::metadata::PageIndexPolicy;
+use sha2::{Digest, Sha256};
+
+use super::schema;
+use crate::error::DataError;
+use crate::manifest::{Manifest, Shard, hexadecimal};
+use crate::record::{Record, Split};
+use crate::source::Source;
+
+/// One split of a folder of shards.
+///
+/// Opening reads every shard once to compare its hash with the manifest's; after that a record costs the read of a page.
+/// So a damaged shard is never decoded; the parquet decoder itself is not hardened against shards that were crafted
+/// together with their manifest.
+#[derive(Debug)]
+pub struct ShardFolder {
+    manifest: Manifest,
+    split: Split,
+    shards: Vec<OpenShard>,
+    len: usize,
+}
+
+/// A shard whose table of contents is in memory. The file is opened for each read: threads share no position.
+#[derive(Debug)]
+struct OpenShard {
+    path: PathBuf,
+    metadata: ArrowReaderMetadata,
+    /// Position in the split of the shard's first record.
+    start: usize,
+    /// For each row group, the place in the shard of its first record; one more at the end.
+    groups: Vec<usize>,
+}
+
+impl ShardFolder {
+    /// Opens one split of a folder and verifies its shards.
+    ///
+    /// # Errors
+    /// When the folder has no manifest or no record of the split, or when a shard is missing, foreign or damaged.
+    pub fn open(folder: &Path, split: Split) -> Result<Self, DataError> {
+        let manifest = Manifest::read(folder)?;
+        let (mut shards, mut len) = (vec![], 0);
+        for shard in manifest.shards.iter().filter(|shard| shard.split == split) {
+            let open = OpenShard::open(folder.join(&shard.file), shard, len)?;
+            len += open.len();
+            shards.push(open);
+        }
+        if len == 0 {
+            let others: Vec<&str> = manifest.splits.keys().map(|split| split.name()).collect();
+            let cure = format!("it has `{}`; prepare it with a share for this split", others.join("`, `"));
+            return Err(DataError::NoRecords { path: folder.to_path_buf(), split, cure });
+        }
+        Ok(Self { manifest, split, shards, len })
+    }
+
+    /// The folder's table of contents.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The split that was opened.
+    pub fn split(&self) -> Split {
+        self.split
+    }
+}
+
+impl Source for ShardFolder {
+    fn name(&self) -> &str {
+        &self.manifest.source
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn get(&self, index: usize) -> Result<Record, DataError> {
+        let after = self.shards.partition_point(|shard| shard.start <= index);
+        match after.checked_sub(1).and_then(|place| self.shards.get(place)) {
+            Some(shard) if index < self.len => shard.read(index - shard.start, self.split),
+            _ => Err(DataError::OutOfRange { source_name: self.name().to_string(), index, len: self.len }),
+        }
+    }
+}
+
+impl OpenShard {
+    fn open(path: PathBuf, listed: &Shard, start: usize) -> Result<Self, DataError> {
+        let wrong = |cause: String| DataError::Shard { path: path.clone(), cause };
+        let file = File::open(&path).map_err(DataError::io("open", &path))?;
+        let found = hash(&file).map_err(DataError::io("read", &path))?;
+        let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
+        let metadata = ArrowReaderMetadata::load(&file, options);
+        // The schema first: of a foreign file, its columns say more than that its bytes are others.
+        if let Ok(metadata) = &metadata {
+            schema::check(metadata.schema(), &path)?;
+        }
+        if found != listed.sha256 {
+            return Err(DataError::Hash { path, found, wanted: listed.sha256.clone() });
+        }
+        let metadata = metadata.map_err(|error| wrong(format!("it is no parquet file ({error})")))?;
+        let mut groups = vec![0usize];
+        for group in metadata.metadata().row_groups() {
+            let rows =
+                usize::try_from(group.num_rows()).map_err(|_| wrong("a row group has a negative length".into()))?;
+            let end = groups[groups.len() - 1].checked_add(rows);
+            groups.push(end.ok_or_else(|| wrong("its row groups are longer than memory".into()))?);
+        }
+        let open = Self { path: path.clone(), metadata, start, groups };
+        if open.len() as u64 != listed.records {
+            return Err(wrong(format!("it holds {} records, the manifest says {}", open.len(), listed.records)));
+        }
+        Ok(open)
+    }
+
+    fn len(&self) -> usize {
+        self.groups[self.groups.len() - 1]
+    }
+
+    /// Reads the record at `row` of this shard, fetching only its pages.
+    fn read(&self, row: usize, split: Split) -> Result<Record, DataError> {
+        let wrong = |cause: String| DataError::Shard { path: self.path.clone(), cause };
+        let group = self.groups.partition_point(|first| *first <= row) - 1;
+        let before = row - self.groups[group];
+        let selection = RowSelection::from(vec![RowSelector::skip(before), RowSelector::select(1)]);
+        let file = File::open(&self.path).map_err(DataError::io("open", &self.path))?;
+        let batch: Option<RecordBatch> =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                .with_row_groups(vec![group])
+                .with_row_selection(selection)
+                .with_batch_size(1)
+                .build()
+                .map_err(|error| wrong(error.to_string()))?
+                .next()
+                .transpose()
+                .map_err(|error| wrong(error.to_string()))?;
+        let record = batch.filter(|batch| batch.num_rows() == 1).and_then(|batch| schema::to_record(&batch, 0, split));
+        record.ok_or_else(|| wrong(format!("record {row} cannot be read")))
+    }
+}
+
+fn hash(mut file: &File) -> io::Result<String> {
+    io::Seek::rewind(&mut file)?;
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hexadecimal(&hash.finalize())),
+            count => hash.update(&buffer[..count]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::MANIFEST_FILE;
+    use crate::shard::{ShardWriter, WriterOptions};
+    use crate::tests::{record, write_folder};
+
+    #[test]
+    fn every_record_is_found_from_several_threads() {
+        let here = tempfile::tempdir().unwrap();
+        let out = here.path().join("out");
+        let mut records: Vec<Record> = (0..700).map(|place| record(&format!("r{place}"))).collect();
+        records[300].image = None;
+        records[301].texts = vec![];
+        records[302].image.as_mut().unwrap().bytes = vec![7; 100_000];
+        let mut writer =
+            ShardWriter::create(&out, WriterOptions { shard_bytes: 40_000, ..WriterOptions::new("test") }).unwrap();
+        records.iter().for_each(|record| writer.write(record.clone()).unwrap());
+        assert!(writer.finish().unwrap().shards.len() > 1);
+        let folder = ShardFolder::open(&out, Split::Train).unwrap();
+        assert_eq!((folder.len(), folder.name(), folder.split()), (700, "test", Split::Train));
+        std::thread::scope(|scope| {
+            for part in 0..3 {
+                let (folder, records) = (&folder, &records);
+                scope.spawn(move || {
+                    for index in (0..700).filter(|index| index % 3 == part) {
+                        assert_eq!(folder.get(index).unwrap(), records[index]);
+                    }
+                });
+            }
+        });
+        assert!(matches!(folder.get(700), Err(DataError::OutOfRange { index: 700, len: 700, .. })));
+        let error = ShardFolder::open(&out, Split::Test).unwrap_err().to_string();
+        assert!(error.contains("no records in split `test`: it has `train`"), "{error}");
+    }
+
+    #[test]
+    fn damage_and_foreign_files_are_named() {
+        let here = tempfile::tempdir().unwrap();
+        let out = here.path().join("out");
+        let manifest = write_folder(&out, (0..20).map(|place| record(&format!("r{place}"))).collect());
+        let file = out.join(&manifest.shards[0].file);
+        let good = std::fs::read(&file).unwrap();
+        let open = || ShardFolder::open(&out, Split::Train).map(|_| ()).map_err(|error| error.to_string());
+        let mut bad = good.clone();
+        bad[100] ^= 1;
+        std::fs::write(&file, &bad).unwrap();
+        let error = open().unwrap_err();
+        assert!(error.contains("train-00000.parquet` is damaged"), "{error}");
+        std::fs::write(&file, "no parquet").unwrap();
+        assert!(open().unwrap_err().contains("is damaged"));
+        std::fs::remove_file(&file).unwrap();
+        assert!(open().unwrap_err().contains("cannot open"));
+        std::fs::write(&file, &good).unwrap();
+        open().unwrap();
+        let path = out.join(MANIFEST_FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lie = serde_json::from_str::<Manifest>(&text).map(|mut manifest| {
+            manifest.shards[0].records = 21;
+            serde_json::to_string(&manifest).unwrap()
+        });
+        std::fs::write(&path, lie.unwrap()).unwrap();
+        assert!(open().unwrap_err().contains("it holds 20 records, the manifest says 21"));
+    }
+
+    /// Whatever is changed in a shard, its hash tells, and what is parsed for the message neither panics nor takes memory.
+    #[test]
+    fn no_changed_byte_goes_unseen() {
+        let here = tempfile::tempdir().unwrap();
+        let out = here.path().join("out");
+        let manifest = write_folder(&out, (0..20).map(|place| record(&format!("r{place}"))).collect());
+        let file = out.join(&manifest.shards[0].file);
+        let good = std::fs::read(&file).unwrap();
+        let mut stream = ptu_random::Key::new(1).stream(ptu_random::Place::Sample, 0);
+        for round in 0..1_000 {
+            let mut bad = good.clone();
+            // Every other time within the table of contents at the end, which is parsed.
+            let from = if round % 2 == 0 { 0 } else { bad.len() - 2_000 };
+            for _ in 0..1 + stream.below(3) {
+                let place = from + stream.below(bad.len() - from);
+                bad[place] ^= 1 << stream.below(8);
+            }
+            if bad != good {
+                std::fs::write(&file, &bad).unwrap();
+                let error = ShardFolder::open(&out, Split::Train).unwrap_err();
+                assert!(matches!(error, DataError::Hash { .. } | DataError::Schema { .. }), "{error}");
+            }
+        }
+    }
+}

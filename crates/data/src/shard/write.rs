@@ -1,0 +1,424 @@
+//! Records into shards: one stream in, several files of bounded size out, and the folder appears whole or not at all.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::Compression;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use sha2::{Digest, Sha256};
+
+use super::schema;
+use crate::error::DataError;
+use crate::manifest::{Counts, FORMAT, MANIFEST_FILE, MadeBy, Manifest, Shard, Skipped, hexadecimal};
+use crate::record::{Record, Split};
+
+/// A row group ends after so many records or bytes: what a writer holds in memory, and what a reader of columns reads.
+const GROUP_RECORDS: usize = 256;
+const GROUP_BYTES: usize = 32 << 20;
+
+/// Records a page. A page is the least that a read at one position fetches, so pages are small.
+const PAGE_RECORDS: usize = 8;
+
+/// The lock within a folder being written.
+const LOCK_FILE: &str = "writing.lock";
+
+/// What a [`ShardWriter`] must know besides the records.
+#[derive(Clone, Debug)]
+pub struct WriterOptions {
+    /// Name of the data set, for the manifest.
+    pub source: String,
+    /// The command's arguments, for the manifest.
+    pub arguments: Vec<String>,
+    /// What was done to images and texts, one sentence each, for the manifest.
+    pub preprocessing: Vec<String>,
+    /// A shard is closed once it is larger than this, in bytes.
+    pub shard_bytes: usize,
+}
+
+impl WriterOptions {
+    /// Options for a data set of this name: shards of 256 MiB, nothing to tell.
+    pub fn new(source: impl Into<String>) -> Self {
+        Self { source: source.into(), arguments: vec![], preprocessing: vec![], shard_bytes: 256 << 20 }
+    }
+}
+
+/// Writes a folder of shards.
+///
+/// Everything goes to a hidden folder beside the one asked for; [`ShardWriter::finish`] syncs and renames it. Dropped
+/// before that, it removes what it wrote. Equal records in equal order give equal bytes.
+pub struct ShardWriter {
+    folder: PathBuf,
+    partial: PathBuf,
+    lock: Option<File>,
+    options: WriterOptions,
+    open: BTreeMap<Split, OpenShard>,
+    done: BTreeMap<Split, Vec<Shard>>,
+    counts: BTreeMap<Split, Counts>,
+    patients: HashMap<u128, Split>,
+    ids: HashSet<u128>,
+    skipped: Vec<Skipped>,
+}
+
+impl ShardWriter {
+    /// Starts writing what will be `folder`, which must be absent or empty.
+    ///
+    /// # Errors
+    /// When `folder` holds something, when another process is writing it, or when the system refuses.
+    pub fn create(folder: &Path, options: WriterOptions) -> Result<Self, DataError> {
+        if !is_absent_or_empty(folder)? {
+            return Err(DataError::NotEmpty(folder.to_path_buf()));
+        }
+        let partial = partial_name(folder)?;
+        fs::create_dir_all(&partial).map_err(DataError::io("create", &partial))?;
+        let path = partial.join(LOCK_FILE);
+        let lock = File::create(&path).map_err(DataError::io("create", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(DataError::Busy(folder.to_path_buf())),
+            Err(TryLockError::Error(source)) => return Err(DataError::Io { action: "lock", path, source }),
+        }
+        // What a killed process left; nobody else holds the lock.
+        for entry in fs::read_dir(&partial).map_err(DataError::io("list", &partial))? {
+            let path = entry.map_err(DataError::io("list", &partial))?.path();
+            if path.extension().is_some_and(|extension| extension == "parquet" || extension == "json") {
+                fs::remove_file(&path).map_err(DataError::io("remove", &path))?;
+            }
+        }
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            partial,
+            lock: Some(lock),
+            options,
+            open: BTreeMap::new(),
+            done: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            patients: HashMap::new(),
+            ids: HashSet::new(),
+            skipped: vec![],
+        })
+    }
+
+    /// Adds a record to its split.
+    ///
+    /// # Errors
+    /// When the id was there before, when the patient is in another split, or when the file cannot be written.
+    pub fn write(&mut self, record: Record) -> Result<(), DataError> {
+        let first = *self.patients.get(&digest(&record.patient)).unwrap_or(&record.split);
+        if first != record.split {
+            let Record { id, patient, split: second, .. } = record;
+            return Err(DataError::PatientInTwoSplits { patient, first, second, id });
+        }
+        if !self.ids.insert(digest(&record.id)) {
+            return Err(DataError::DuplicateId(record.id));
+        }
+        let counts = self.counts.entry(record.split).or_default();
+        counts.add(&record);
+        if self.patients.insert(digest(&record.patient), record.split).is_none() {
+            counts.patients += 1;
+        }
+        let split = record.split;
+        let shard = match self.open.remove(&split) {
+            Some(shard) => shard,
+            None => {
+                let number = self.done.get(&split).map_or(0, Vec::len);
+                OpenShard::create(&self.partial, split, number)?
+            }
+        };
+        let shard = self.open.entry(split).or_insert(shard);
+        shard.write(record)?;
+        if shard.size() >= self.options.shard_bytes {
+            self.close(split)?;
+        }
+        Ok(())
+    }
+
+    /// Notes a record that was left out.
+    pub fn skip(&mut self, place: impl Into<String>, cause: impl Into<String>) {
+        self.skipped.push(Skipped { place: place.into(), cause: cause.into() });
+    }
+
+    /// Number of records left out so far.
+    pub fn skipped(&self) -> usize {
+        self.skipped.len()
+    }
+
+    /// Closes all files, writes the manifest and gives the folder its name.
+    ///
+    /// # Errors
+    /// When no record was written, or when the system refuses; nothing stands under the folder's name then.
+    pub fn finish(mut self) -> Result<Manifest, DataError> {
+        for split in Split::ALL {
+            self.close(split)?;
+        }
+        if self.done.is_empty() {
+            let cause = format!("no record was left to write, {} were skipped", self.skipped.len());
+            return Err(DataError::Setting { name: "records", cause });
+        }
+        let manifest = Manifest {
+            format: FORMAT,
+            source: self.options.source.clone(),
+            made_by: MadeBy {
+                arguments: self.options.arguments.clone(),
+                version: env!("CARGO_PKG_VERSION").to_string(),
+            },
+            preprocessing: self.options.preprocessing.clone(),
+            splits: std::mem::take(&mut self.counts),
+            shards: std::mem::take(&mut self.done).into_values().flatten().collect(),
+            skipped: std::mem::take(&mut self.skipped),
+        };
+        self.publish(&manifest)?;
+        Ok(manifest)
+    }
+
+    fn close(&mut self, split: Split) -> Result<(), DataError> {
+        if let Some(shard) = self.open.remove(&split) {
+            self.done.entry(split).or_default().push(shard.close()?);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, manifest: &Manifest) -> Result<(), DataError> {
+        let path = self.partial.join(MANIFEST_FILE);
+        let write = || -> io::Result<()> {
+            let mut file = BufWriter::new(File::create(&path)?);
+            serde_json::to_writer_pretty(&mut file, manifest)?;
+            file.write_all(b"\n")?;
+            file.into_inner()?.sync_all()
+        };
+        write().map_err(DataError::io("write", &path))?;
+        let lock = self.partial.join(LOCK_FILE);
+        fs::remove_file(&lock).map_err(DataError::io("remove", &lock))?;
+        sync_folder(&self.partial)?;
+        if self.folder.exists() {
+            // Only an empty folder can be removed this way: what somebody put there meanwhile stays.
+            fs::remove_dir(&self.folder).map_err(DataError::io("replace", &self.folder))?;
+        }
+        fs::rename(&self.partial, &self.folder).map_err(DataError::io("rename to", &self.folder))?;
+        self.lock = None;
+        sync_folder(parent(&self.folder))
+    }
+}
+
+impl Drop for ShardWriter {
+    fn drop(&mut self) {
+        self.open.clear();
+        if self.lock.is_some() {
+            // Nothing can be told from here; what stays is hidden and is cleared by the next writer of this folder.
+            let _ = fs::remove_dir_all(&self.partial);
+        }
+    }
+}
+
+/// One parquet file being written.
+struct OpenShard {
+    path: PathBuf,
+    split: Split,
+    writer: ArrowWriter<Hashed>,
+    waiting: Vec<Record>,
+    waiting_bytes: usize,
+    records: u64,
+}
+
+impl OpenShard {
+    fn create(folder: &Path, split: Split, number: usize) -> Result<Self, DataError> {
+        let path = folder.join(format!("{split}-{number:05}.parquet"));
+        let file = File::create(&path).map_err(DataError::io("create", &path))?;
+        let hashed = Hashed { file: BufWriter::new(file), hash: Sha256::new(), bytes: 0 };
+        let options = ArrowWriterOptions::new().with_properties(properties());
+        let writer = ArrowWriter::try_new_with_options(hashed, Arc::new(schema::schema()), options)
+            .map_err(|error| cannot_write(&path, error))?;
+        Ok(Self { path, split, writer, waiting: vec![], waiting_bytes: 0, records: 0 })
+    }
+
+    fn write(&mut self, record: Record) -> Result<(), DataError> {
+        self.waiting_bytes += record.image.as_ref().map_or(0, |image| image.bytes.len());
+        self.waiting_bytes += record.texts.iter().map(String::len).sum::<usize>();
+        self.waiting.push(record);
+        self.records += 1;
+        if self.waiting.len() >= GROUP_RECORDS || self.waiting_bytes >= GROUP_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), DataError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let batch = schema::to_batch(&self.waiting).map_err(|error| cannot_write(&self.path, error.into()))?;
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        self.writer.write(&batch).and_then(|()| self.writer.flush()).map_err(|error| cannot_write(&self.path, error))
+    }
+
+    fn size(&self) -> usize {
+        self.writer.bytes_written() + self.waiting_bytes
+    }
+
+    fn close(mut self) -> Result<Shard, DataError> {
+        self.flush()?;
+        let Self { path, split, writer, records, .. } = self;
+        let Hashed { file, hash, bytes } = writer.into_inner().map_err(|error| cannot_write(&path, error))?;
+        let synced = file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
+        synced.map_err(DataError::io("write", &path))?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Shard { file, split, records, bytes, sha256: hexadecimal(&hash.finalize()) })
+    }
+}
+
+fn properties() -> WriterProperties {
+    let image = ColumnPath::from(vec!["image".to_string(), "bytes".to_string()]);
+    WriterProperties::builder()
+        .set_created_by(concat!("ptu-data ", env!("CARGO_PKG_VERSION")).to_string())
+        .set_key_value_metadata(Some(vec![KeyValue::new(
+            schema::HUGGINGFACE.0.to_string(),
+            schema::HUGGINGFACE.1.to_string(),
+        )]))
+        .set_compression(Compression::SNAPPY)
+        // Images are compressed already: a second time costs time and gains nothing.
+        .set_column_compression(image, Compression::UNCOMPRESSED)
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_max_row_group_row_count(Some(GROUP_RECORDS))
+        .set_data_page_row_count_limit(PAGE_RECORDS)
+        .set_write_batch_size(PAGE_RECORDS)
+        .build()
+}
+
+fn cannot_write(path: &Path, error: parquet::errors::ParquetError) -> DataError {
+    DataError::Io { action: "write", path: path.to_path_buf(), source: io::Error::other(error) }
+}
+
+/// Hashes and counts what goes to the file.
+struct Hashed {
+    file: BufWriter<File>,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(buffer)?;
+        self.hash.update(&buffer[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// 128 bits stand for a name of any length, so that a million names take 32 MB; equal by chance once in 1e26.
+fn digest(name: &str) -> u128 {
+    let hash = Sha256::digest(name.as_bytes());
+    hash.iter().take(16).fold(0, |all, byte| all << 8 | u128::from(*byte))
+}
+
+fn is_absent_or_empty(folder: &Path) -> Result<bool, DataError> {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+        Err(error) => Err(DataError::io("list", folder)(error)),
+    }
+}
+
+fn partial_name(folder: &Path) -> Result<PathBuf, DataError> {
+    let name = folder.file_name().ok_or_else(|| DataError::NotEmpty(folder.to_path_buf()))?;
+    Ok(folder.with_file_name(format!(".{}.partial", name.to_string_lossy())))
+}
+
+fn parent(folder: &Path) -> &Path {
+    folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes names durable. Only Unix lets a folder be opened and synced.
+fn sync_folder(folder: &Path) -> Result<(), DataError> {
+    if cfg!(unix) {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(DataError::io("sync", folder))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{record, write_folder};
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn records(count: usize) -> Vec<Record> {
+        let split = |place: usize| Split::ALL[usize::from(place.is_multiple_of(4))];
+        (0..count).map(|place| Record { split: split(place), ..record(&format!("r{place}")) }).collect()
+    }
+
+    #[test]
+    fn equal_records_give_equal_bytes_and_bounded_files() {
+        let here = tempfile::tempdir().unwrap();
+        let options = WriterOptions { shard_bytes: 2_000, ..WriterOptions::new("test") };
+        let write = |name: &str| {
+            let mut writer = ShardWriter::create(&here.path().join(name), options.clone()).unwrap();
+            records(300).into_iter().for_each(|record| writer.write(record).unwrap());
+            writer.finish().unwrap()
+        };
+        let (first, second) = (write("a"), write("b"));
+        assert_eq!(first, second);
+        assert!(first.shards.len() > 4, "{}", first.shards.len());
+        for shard in &first.shards {
+            let bytes = fs::read(here.path().join("a").join(&shard.file)).unwrap();
+            assert_eq!(bytes, fs::read(here.path().join("b").join(&shard.file)).unwrap());
+            assert_eq!(bytes.len() as u64, shard.bytes);
+            assert_eq!(hexadecimal(&Sha256::digest(&bytes)), shard.sha256);
+        }
+        assert_eq!(first.counts(Split::Train).records, 225);
+        assert_eq!(first.counts(Split::Validate), Counts { records: 75, pairs: 75, patients: 75, ..Counts::default() });
+        assert_eq!(names(here.path()), ["a", "b"]);
+        assert!(!names(&here.path().join("a")).contains(&LOCK_FILE.to_string()));
+    }
+
+    #[test]
+    fn what_fails_leaves_nothing() {
+        let here = tempfile::tempdir().unwrap();
+        let out = here.path().join("out");
+        let mut writer = ShardWriter::create(&out, WriterOptions::new("test")).unwrap();
+        writer.write(record("a")).unwrap();
+        assert!(matches!(writer.write(record("a")), Err(DataError::DuplicateId(id)) if id == "a"));
+        let other = Record { patient: "a".into(), split: Split::Test, ..record("b") };
+        let error = writer.write(other).unwrap_err().to_string();
+        assert!(error.contains("patient `a` is in two splits: `train` and `test` (record `b`)"), "{error}");
+        drop(writer);
+        assert!(names(here.path()).is_empty());
+        let error = ShardWriter::create(&out, WriterOptions::new("test")).unwrap().finish().unwrap_err().to_string();
+        assert!(error.contains("no record was left"), "{error}");
+        assert!(names(here.path()).is_empty());
+    }
+
+    #[test]
+    fn a_folder_in_use_or_filled_is_refused_and_an_old_rest_is_cleared() {
+        let here = tempfile::tempdir().unwrap();
+        let out = here.path().join("out");
+        let writer = ShardWriter::create(&out, WriterOptions::new("test")).unwrap();
+        assert!(matches!(ShardWriter::create(&out, WriterOptions::new("test")), Err(DataError::Busy(_))));
+        drop(writer);
+        let rest = here.path().join(".out.partial");
+        fs::create_dir(&rest).unwrap();
+        fs::write(rest.join("train-00007.parquet"), "of a killed process").unwrap();
+        fs::create_dir(&out).unwrap();
+        write_folder(&out, vec![record("a")]);
+        assert_eq!(names(&out), [MANIFEST_FILE, "train-00000.parquet"]);
+        assert!(matches!(ShardWriter::create(&out, WriterOptions::new("test")), Err(DataError::NotEmpty(_))));
+        let file = here.path().join("file");
+        fs::write(&file, "x").unwrap();
+        assert!(matches!(ShardWriter::create(&file, WriterOptions::new("test")), Err(DataError::NotEmpty(_))));
+    }
+}

@@ -1,0 +1,51 @@
+//! Where records come from: a known number of them, each reachable by position.
+
+use crate::error::DataError;
+use crate::record::Record;
+
+/// A data set that can be read at any position, from any thread.
+pub trait Source: Send + Sync {
+    /// Name of the data set, for counts and messages.
+    fn name(&self) -> &str;
+
+    /// Number of records.
+    fn len(&self) -> usize;
+
+    /// The record at a position below [`Source::len`].
+    ///
+    /// # Errors
+    /// When the position is beyond the end or the record cannot be read.
+    fn get(&self, index: usize) -> Result<Record, DataError>;
+
+    /// True when there is no record.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Records in memory, for tests and for programs that make their own.
+#[derive(Clone, Debug)]
+pub struct Records {
+    /// Name of the data set.
+    pub name: String,
+    /// The records, in order.
+    pub records: Vec<Record>,
+}
+
+impl Source for Records {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    fn get(&self, index: usize) -> Result<Record, DataError> {
+        self.records.get(index).cloned().ok_or_else(|| DataError::OutOfRange {
+            source_name: self.name.clone(),
+            index,
+            len: self.len(),
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! Vectors of images alone and of texts alone, in the space where the contrast compares them.
+
+use burn::tensor::Tensor;
+use ptu_input::{Image, Images, Text, Texts};
+use ptu_model::{ModelConfig, ModelError, Model};
+
+/// Unit vectors, one a row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Vectors {
+    /// Elements of a vector.
+    pub width: usize,
+    /// All vectors, row by row.
+    pub values: Vec<f32>,
+}
+
+impl Vectors {
+    /// Number of vectors.
+    pub fn len(&self) -> usize {
+        self.values.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Product of each vector with each of `others`, `[len, others.len]` row by row; in f64 and one order, so that a score
+    /// does not depend on how many are compared.
+    pub fn similarity(&self, others: &Self) -> Vec<f32> {
+        let rows = self.values.chunks_exact(self.width.max(1));
+        rows.flat_map(|x| others.values.chunks_exact(others.width.max(1)).map(move |y| dot(x, y))).collect()
+    }
+
+    fn extend(&mut self, vectors: Tensor<2>) {
+        self.width = vectors.dims()[1];
+        let values: Vec<f32> = vectors.inner().into_data().try_into_vec().expect("the model computes in f32");
+        self.values.extend(values);
+    }
+}
+
+fn dot(x: &[f32], y: &[f32]) -> f32 {
+    x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>() as f32
+}
+
+/// Vectors of images whose text is missing, `batch` at a time; `done` is told how many are finished.
+///
+/// # Errors
+/// A model without the contrast head; images of another size than the model's.
+pub fn image_vectors(model: &Model, config: &ModelConfig, images: &[&Image], batch: usize, done: &mut dyn FnMut(usize)) -> Result<Vectors, ModelError> {
+    let head = model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })?;
+    let mut vectors = Vectors::default();
+    for chunk in images.chunks(batch.max(1)) {
+        if let Some(image) = chunk.iter().find(|image| image.side != config.image.size) {
+            return Err(ModelError::ImageSize { found: image.side, expected: config.image.size });
+        }
+        vectors.extend(head.image(model.image_features(&Images::collect(chunk.iter().copied()))));
+        done(vectors.len());
+    }
+    Ok(vectors)
+}
+
+/// Vectors of texts whose image is missing, `batch` at a time; `done` is told how many are finished.
+///
+/// # Errors
+/// A model without the contrast head; texts longer than the model's positions.
+pub fn text_vectors(model: &Model, config: &ModelConfig, texts: &[&Text], batch: usize, done: &mut dyn FnMut(usize)) -> Result<Vectors, ModelError> {
+    let head = model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })?;
+    let mut vectors = Vectors::default();
+    for chunk in texts.chunks(batch.max(1)) {
+        let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()), config.text.padding);
+        if texts.length > config.text.longest() {
+            return Err(ModelError::TextTooLong { tokens: texts.length, longest: config.text.longest() });
+        }
+        vectors.extend(head.text(model.text_features(&texts)));
+        done(vectors.len());
+    }
+    Ok(vectors)
+}

@@ -1,0 +1,141 @@
+//! How the prompts of a pool are used: a pool of 2,048 of which 20 are ever chosen is a pool of 20.
+
+use std::collections::HashSet;
+
+/// Counts which rows of a pool were chosen, input after input.
+///
+/// ```
+/// let mut usage = ptu_metrics::Usage::new(8);
+/// usage.add(&[1, 4]);
+/// usage.add(&[4, 1]); // the same set
+/// usage.add(&[4, 6]);
+/// assert_eq!(usage.share_chosen(), Some(3.0 / 8.0));
+/// assert_eq!(usage.most_used(1), [(4, 3)]);
+/// assert_eq!(usage.sets_per_thousand(), Some(2.0 / 3.0 * 1_000.0));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Usage {
+    counts: Vec<u64>,
+    inputs: u64,
+    sets: HashSet<Box<[usize]>>,
+}
+
+impl Usage {
+    /// Nothing chosen yet, of a pool of `rows`.
+    pub fn new(rows: usize) -> Self {
+        Self { counts: vec![0; rows], inputs: 0, sets: HashSet::new() }
+    }
+
+    /// Counts the rows that one input chose, in any order. Keeps one copy of each distinct set.
+    ///
+    /// # Panics
+    /// If a row is not in the pool.
+    pub fn add(&mut self, chosen: &[usize]) {
+        for &row in chosen {
+            assert!(row < self.counts.len(), "row {row} is not in a pool of {}", self.counts.len());
+            self.counts[row] += 1;
+        }
+        self.inputs += 1;
+        let mut set: Box<[usize]> = chosen.into();
+        set.sort_unstable();
+        self.sets.insert(set);
+    }
+
+    /// Inputs counted.
+    pub fn inputs(&self) -> u64 {
+        self.inputs
+    }
+
+    /// How often each row was chosen.
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// Share of the rows that were ever chosen, 0 to 1; `None` before the first input and of an empty pool.
+    pub fn share_chosen(&self) -> Option<f64> {
+        let chosen = self.counts.iter().filter(|count| **count > 0).count();
+        (self.inputs > 0 && !self.counts.is_empty()).then(|| chosen as f64 / self.counts.len() as f64)
+    }
+
+    /// Entropy in bits of how choices spread over the rows: 0 where one row takes all, log2(rows) where all share
+    /// evenly. `None` where nothing was chosen.
+    pub fn entropy_bits(&self) -> Option<f64> {
+        let total: u64 = self.counts.iter().sum();
+        let bits = |count: u64| {
+            let share = count as f64 / total as f64;
+            -share * share.log2()
+        };
+        (total > 0)
+            .then(|| self.counts.iter().filter(|count| **count > 0).map(|count| bits(*count)).sum::<f64>().max(0.0))
+    }
+
+    /// Entropy as a share of the greatest that the pool allows, 0 to 1; `None` where nothing was chosen or the pool has
+    /// fewer than two rows.
+    pub fn normalised_entropy(&self) -> Option<f64> {
+        let greatest = (self.counts.len() as f64).log2();
+        (self.counts.len() > 1).then(|| self.entropy_bits().map(|bits| bits / greatest))?
+    }
+
+    /// Distinct sets of rows, per 1,000 inputs; 1,000 where no two inputs chose the same. It falls as inputs repeat, so
+    /// compare it only over equally many. `None` before the first input.
+    pub fn sets_per_thousand(&self) -> Option<f64> {
+        (self.inputs > 0).then(|| self.sets.len() as f64 / self.inputs as f64 * 1_000.0)
+    }
+
+    /// The `count` most used rows and how often each was chosen, most used first, the lower row first among equals; only
+    /// rows that were chosen.
+    pub fn most_used(&self, count: usize) -> Vec<(usize, u64)> {
+        let mut rows: Vec<_> = self.counts.iter().copied().enumerate().filter(|(_, times)| *times > 0).collect();
+        rows.sort_by_key(|(row, times)| (std::cmp::Reverse(*times), *row));
+        rows.truncate(count);
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(rows: usize, chosen: &[&[usize]]) -> Usage {
+        let mut usage = Usage::new(rows);
+        chosen.iter().for_each(|chosen| usage.add(chosen));
+        usage
+    }
+
+    #[test]
+    fn entropy_as_numpy_has_it() {
+        // numpy on counts [5, 3, 1, 1, 0, 0]: 1.6854752972273346 bits, 0.6520308502568678 of log2(6).
+        let usage = used(6, &[&[0, 1], &[0, 1], &[1, 0], &[0, 2], &[3, 0]]);
+        assert_eq!(usage.counts(), [5, 3, 1, 1, 0, 0]);
+        assert!((usage.entropy_bits().unwrap() - 1.685_475_297_227_334_6).abs() < 1e-12);
+        assert!((usage.normalised_entropy().unwrap() - 0.652_030_850_256_867_8).abs() < 1e-12);
+        assert_eq!(usage.share_chosen(), Some(4.0 / 6.0));
+        assert_eq!(usage.sets_per_thousand(), Some(600.0), "0 1 and 1 0 are one set");
+        assert_eq!(usage.most_used(3), [(0, 5), (1, 3), (2, 1)]);
+        assert_eq!(usage.most_used(9).len(), 4, "rows never chosen are not used");
+    }
+
+    #[test]
+    fn the_extremes_of_entropy() {
+        assert_eq!(used(4, &[&[2], &[2]]).entropy_bits(), Some(0.0));
+        assert_eq!(used(4, &[&[0, 1], &[2, 3]]).normalised_entropy(), Some(1.0));
+    }
+
+    #[test]
+    fn no_pool_or_no_input_is_undefined() {
+        let (unused, no_pool) = (Usage::new(4), used(0, &[&[], &[]]));
+        for usage in [&unused, &no_pool] {
+            assert_eq!((usage.share_chosen(), usage.entropy_bits(), usage.normalised_entropy()), (None, None, None));
+            assert!(usage.most_used(3).is_empty());
+        }
+        assert_eq!(unused.sets_per_thousand(), None);
+        assert_eq!((no_pool.inputs(), no_pool.sets_per_thousand()), (2, Some(500.0)));
+        assert_eq!(used(1, &[&[0]]).normalised_entropy(), None, "one row has no spread to speak of");
+    }
+
+    #[test]
+    #[should_panic(expected = "row 4 is not in a pool of 4")]
+    fn a_row_outside_the_pool_is_our_bug() {
+        used(4, &[&[4]]);
+    }
+}

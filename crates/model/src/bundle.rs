@@ -1,0 +1,108 @@
+//! A bundle: weights, configuration, tokenizer and preprocessing in one folder, laid out as Hugging Face expects.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use ptu_input::{Preprocess, Tokenizer};
+use serde::{Deserialize, Serialize};
+
+use crate::files::{read, write_bytes};
+use crate::weights::{read_arrays, write_arrays};
+use crate::{Model, ModelConfig, ModelError};
+
+/// Weights file of a bundle.
+pub const WEIGHTS: &str = "model.safetensors";
+const CONFIG: &str = "config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const PREPROCESS: &str = "preprocessor_config.json";
+const CARD: &str = "README.md";
+/// The largest JSON file that is read, in bytes.
+const LARGEST_JSON: u64 = 1 << 20;
+
+/// Everything that is needed to use a model: the same bytes in give the same vector, wherever it is loaded.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    /// Sizes and choices.
+    pub config: ModelConfig,
+    /// The network.
+    pub model: Model,
+    /// Text to tokens.
+    pub tokenizer: Tokenizer,
+    /// Pixels to planes.
+    pub preprocess: Preprocess,
+    /// Tokens of the longest text in training, the special ones included.
+    pub max_tokens: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ConfigFile {
+    model_type: String,
+    max_tokens: usize,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Bundle {
+    /// Writes all files into `folder`, which is made if it is not there; `card` is the model card, in Markdown. Each file
+    /// appears whole or not at all, the weights last.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(&self, folder: &Path, card: &str) -> Result<(), ModelError> {
+        fs::create_dir_all(folder)
+            .map_err(|source| ModelError::File { action: "make", path: folder.into(), source })?;
+        let config = ConfigFile {
+            model_type: "ptunifier".into(),
+            max_tokens: self.max_tokens,
+            rest: match serde_json::to_value(&self.config) {
+                Ok(serde_json::Value::Object(map)) => map,
+                _ => unreachable!("a configuration is a map"),
+            },
+        };
+        write_json(&folder.join(CONFIG), &config)?;
+        write_json(&folder.join(PREPROCESS), &self.preprocess)?;
+        let tokenizer = self.tokenizer.to_json();
+        let tokenizer = tokenizer.map_err(|error| format_error(folder.join(TOKENIZER), "writable as JSON", error.to_string()))?;
+        write_bytes(&folder.join(TOKENIZER), tokenizer.as_bytes())?;
+        write_bytes(&folder.join(CARD), card.as_bytes())?;
+        write_arrays(&folder.join(WEIGHTS), &self.model.to_arrays())
+    }
+
+    /// Reads a bundle.
+    ///
+    /// # Errors
+    /// A file that is missing, is not what its name says, or does not fit the others.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
+        let file: ConfigFile = read_json(&folder.join(CONFIG), "a model configuration")?;
+        let config: ModelConfig = serde_json::from_value(serde_json::Value::Object(file.rest))
+            .map_err(|error| format_error(folder.join(CONFIG), "a model configuration", error.to_string()))?;
+        config.check()?;
+        let tokenizer = Tokenizer::from_file(&folder.join(TOKENIZER))
+            .map_err(|error| format_error(folder.join(TOKENIZER), "a tokenizer", error.to_string()))?;
+        if tokenizer.vocabulary_size() > config.text.vocabulary {
+            let (found, expected) = (tokenizer.vocabulary_size(), config.text.vocabulary);
+            let cause = format!("it has {found} entries and the model {expected}");
+            return Err(format_error(folder.join(TOKENIZER), "the tokenizer of these weights", cause));
+        }
+        let weights = folder.join(WEIGHTS);
+        let (model, _unused) = Model::from_arrays(&config, read_arrays(&weights)?, device, &weights)?;
+        let preprocess = read_json(&folder.join(PREPROCESS), "a list of image transforms")?;
+        Ok(Self { config, model, tokenizer, preprocess, max_tokens: file.max_tokens })
+    }
+}
+
+fn format_error(path: PathBuf, expected: &'static str, cause: String) -> ModelError {
+    ModelError::Format { path, expected, cause }
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ModelError> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|error| format_error(path.into(), "writable as JSON", error.to_string()))?;
+    write_bytes(path, json.as_bytes())
+}
+
+fn read_json<T: for<'a> Deserialize<'a>>(path: &Path, expected: &'static str) -> Result<T, ModelError> {
+    let bytes = read(path, LARGEST_JSON)?;
+    serde_json::from_slice(&bytes).map_err(|error| format_error(path.into(), expected, error.to_string()))
+}

@@ -1,0 +1,115 @@
+//! Heads on the fused streams (SPEC 1).
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use crate::config::{HeadKind, ModelConfig};
+use crate::kernel::gelu;
+use crate::layer::{LayerNorm, Linear};
+
+/// The heads that a configuration asks for.
+#[derive(Module, Debug)]
+pub struct Heads {
+    /// Masked language modelling.
+    pub mlm: Option<MlmHead>,
+    /// Image-text matching: `[2d, 2]`, index 1 = match.
+    pub itm: Option<Linear>,
+    /// Image-text contrast.
+    pub itc: Option<ItcHead>,
+    /// Ranking: `[2d, 1]`.
+    pub retrieval: Option<Linear>,
+}
+
+/// Text states to vocabulary: linear, GELU, norm, linear without bias, plus a bias vector.
+#[derive(Module, Debug)]
+pub struct MlmHead {
+    /// `[d, d]`.
+    pub dense: Linear,
+    /// Norm.
+    pub norm: LayerNorm,
+    /// `[d, v]`, not tied to the embeddings.
+    pub decoder: Linear,
+}
+
+/// Pooled features of one modality to a vector that can be compared with the other's.
+#[derive(Module, Debug)]
+pub struct ItcHead {
+    /// Norm of the image-only features.
+    pub image_norm: LayerNorm,
+    /// `[2d, d]`.
+    pub image: Linear,
+    /// Norm of the text-only features.
+    pub text_norm: LayerNorm,
+    /// `[2d, d]`.
+    pub text: Linear,
+    /// Natural logarithm of 1 / temperature, one element, where it is learned.
+    pub log_scale: Option<Param<Tensor<1>>>,
+    scale: f64,
+}
+
+/// Epsilon of the ITC head's norms.
+const ITC_EPS: f64 = 1e-5;
+
+impl Heads {
+    /// The heads of a configuration.
+    pub fn new(config: &ModelConfig, device: &Device) -> Self {
+        let d = config.fusion.width;
+        let has = |kind| config.heads.contains(&kind);
+        Self {
+            mlm: has(HeadKind::Mlm).then(|| MlmHead {
+                dense: Linear::new(d, d, device),
+                norm: LayerNorm::new(d, config.text.eps, device),
+                decoder: Linear::new(d, config.text.vocabulary, device),
+            }),
+            itm: has(HeadKind::Itm).then(|| Linear::new(2 * d, 2, device)),
+            itc: has(HeadKind::Itc).then(|| ItcHead {
+                image_norm: LayerNorm::new(2 * d, ITC_EPS, device),
+                image: Linear::without_bias(2 * d, d, device),
+                text_norm: LayerNorm::new(2 * d, ITC_EPS, device),
+                text: Linear::without_bias(2 * d, d, device),
+                log_scale: config.contrast.learned.then(|| {
+                    let log_scale = -config.contrast.temperature.ln() as f32;
+                    Param::from_tensor(Tensor::from_floats([log_scale], device))
+                }),
+                scale: config.contrast.temperature.recip(),
+            }),
+            retrieval: has(HeadKind::Retrieval).then(|| Linear::new(2 * d, 1, device)),
+        }
+    }
+}
+
+impl MlmHead {
+    /// `[m, d] -> [m, v]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.decoder.forward(self.norm.forward(gelu(self.dense.forward(x))))
+    }
+}
+
+impl ItcHead {
+    /// Pooled features of an image alone, `[b, 2d]`, to unit vectors `[b, d]`.
+    pub fn image(&self, features: Tensor<2>) -> Tensor<2> {
+        unit(self.image.forward(self.image_norm.forward(features)))
+    }
+
+    /// Pooled features of a text alone, `[b, 2d]`, to unit vectors `[b, d]`.
+    pub fn text(&self, features: Tensor<2>) -> Tensor<2> {
+        unit(self.text.forward(self.text_norm.forward(features)))
+    }
+}
+
+impl ItcHead {
+    /// Every image with every text, over temperature: `[b, d]` and `[c, d]` -> `[b, c]`.
+    pub fn similarity(&self, images: Tensor<2>, texts: Tensor<2>) -> Tensor<2> {
+        let products = images.matmul(texts.transpose());
+        match &self.log_scale {
+            Some(log_scale) => products * log_scale.val().exp().unsqueeze::<2>(),
+            None => products.mul_scalar(self.scale),
+        }
+    }
+}
+
+/// Divides each row by its length.
+fn unit(x: Tensor<2>) -> Tensor<2> {
+    let length = x.clone().powf_scalar(2.0).sum_dim(1).sqrt().clamp_min(1e-12);
+    x / length
+}

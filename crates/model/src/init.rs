@@ -1,0 +1,91 @@
+//! How new weights start: the one place that says so (SPEC 1).
+//!
+//! | kind | start |
+//! |---|---|
+//! | matrix, patch, table | N(0, 0.02) |
+//! | bias | 0 |
+//! | norm | 1 |
+//! | projection of a prompt query | N(0, 1 / sqrt(in)), fixed |
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Tensor, TensorData};
+use ptu_random::{Key, Place, Stream, index_of};
+use rayon::prelude::*;
+
+use crate::names::{Kind, name_of};
+use crate::{Model, Path};
+
+/// Deviation of new weights.
+const DEVIATION: f64 = 0.02;
+/// Values that one thread draws at a time.
+const CHUNK: usize = 1 << 14;
+
+/// Fills a network of zeros. A weight depends on the seed and its published name alone, so that adding a head or a layer
+/// leaves all others as they were.
+pub fn fill(model: Model, key: Key) -> Model {
+    model.map(&mut Fill { key, path: Path::default() })
+}
+
+struct Fill {
+    key: Key,
+    path: Path,
+}
+
+impl ModuleMapper for Fill {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = name_of(&self.path.to_string()).expect("every weight has a row in names.rs, which a test visits");
+        let index = index_of(&name.published);
+        let (place, deviation) = match name.kind {
+            Kind::Matrix | Kind::Patch | Kind::Table => (Place::Weights, DEVIATION),
+            Kind::Projection => (Place::Projection, (param.lazy_shape()[0] as f64).powf(-0.5)),
+            Kind::Bias | Kind::Norm { .. } => return param, // as they were made
+        };
+        let stream = self.key.stream(place, index);
+        param.map(|weights| {
+            let (shape, device, tracked) = (weights.shape(), weights.device(), weights.is_require_grad());
+            let values = normal(&stream, shape.num_elements(), deviation);
+            let fresh = Tensor::from_data(TensorData::new(values, shape), &device);
+            if tracked { fresh.require_grad() } else { fresh }
+        })
+    }
+}
+
+/// Normal values by Box-Muller, four from each block of the generator, so that chunks can be filled in parallel.
+fn normal(stream: &Stream, count: usize, deviation: f64) -> Vec<f32> {
+    let mut values = vec![0f32; count];
+    values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
+        for (block, values) in values.chunks_mut(4).enumerate() {
+            let words = stream.block_at((chunk * CHUNK / 4 + block) as u64);
+            let unit = |word: u32| (f64::from(word) + 0.5) / 4_294_967_296.0;
+            for (pair, values) in values.chunks_mut(2).enumerate() {
+                let radius = deviation * (-2.0 * unit(words[2 * pair]).ln()).sqrt();
+                let (sine, cosine) = (std::f64::consts::TAU * unit(words[2 * pair + 1])).sin_cos();
+                values.iter_mut().zip([cosine, sine]).for_each(|(value, part)| *value = (radius * part) as f32);
+            }
+        }
+    });
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_normal() {
+        let values = normal(&Key::new(5).stream(Place::Weights, 1), 300_001, 0.02);
+        let mean = values.iter().map(|x| f64::from(*x)).sum::<f64>() / values.len() as f64;
+        let deviation = (values.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt();
+        let beyond_two = values.iter().filter(|x| x.abs() > 0.04).count() as f64 / values.len() as f64;
+        assert!(mean.abs() < 2e-4 && (deviation - 0.02).abs() < 2e-4, "{mean} {deviation}");
+        assert!((beyond_two - 0.0455).abs() < 0.002, "{beyond_two}");
+    }
+}

@@ -1,0 +1,42 @@
+//! The network of PTUnifier: one model for image, text and pairs, where soft prompts stand in for what is missing.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `config.rs` | every size and choice |
+//! | `model.rs` | the network as a whole; `image.rs`, `text.rs`, `fusion.rs`, `prompt.rs`, `head.rs` its parts |
+//! | `layer/`, `kernel/` | what the parts are made of |
+//! | `names.rs` | what each weight is called, how fast it learns, whether it decays |
+//! | `init.rs`, `weights.rs`, `bundle.rs` | how weights start, and how they are stored |
+//!
+//! What it computes stands in the specification, sections 1 and 2; the parity tests hold it to an independent one.
+
+mod bundle;
+pub mod config;
+mod error;
+pub mod files;
+mod fusion;
+mod head;
+mod image;
+mod init;
+pub mod kernel;
+pub mod layer;
+mod model;
+pub mod names;
+mod path;
+mod positions;
+mod prompt;
+mod text;
+pub mod weights;
+
+pub use bundle::{Bundle, WEIGHTS};
+pub use config::{HeadKind, ModelConfig, Preset, TextStyle};
+pub use error::ModelError;
+pub use fusion::Fusion;
+pub use head::{Heads, ItcHead, MlmHead};
+pub use image::ImageEncoder;
+pub use layer::Dropout;
+pub use model::{Fused, ImageEmbedded, ImageTokens, Model, TextEmbedded, TextTokens, check_batch};
+pub use path::Path;
+pub use positions::fit as fit_positions;
+pub use prompt::{Chosen, Prompts};
+pub use text::TextEncoder;

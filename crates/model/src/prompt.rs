@@ -1,0 +1,193 @@
+//! Soft prompts: what stands in for a missing modality (SPEC 2).
+//!
+//! The half that is there becomes a query; the rows most similar to it go, through the missing half's own encoder, to the
+//! same backbone. The choice carries no gradient, the chosen rows get theirs.
+//!
+//! Shapes: b batch, n tokens, k prompts, d width.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rayon::prelude::*;
+
+use crate::config::{Pooling, PromptsConfig, Similarity};
+
+/// A table of prompts and how rows are taken from it.
+#[derive(Module, Debug)]
+pub struct Prompts {
+    /// `[size, d]`; `None` for a pool of size 0.
+    pub table: Option<Param<Tensor<2>>>,
+    /// `[d of the query, d]`: takes the query to the pool's width where the two differ. Random, fixed, never trained.
+    pub projection: Option<Param<Tensor<2>>>,
+    #[module(skip)]
+    config: PromptsConfig,
+}
+
+/// The prompts that stand in for the missing halves of a batch.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// `[b, k, d]`; `None` without prompts.
+    pub prompts: Option<Tensor<3>>,
+    /// For each input its rows of the table, most similar first.
+    pub rows: Vec<Vec<usize>>,
+    /// What the rows were compared with, one vector an input; empty for fixed prompts.
+    pub queries: Vec<Vec<f64>>,
+}
+
+impl Prompts {
+    /// Prompts of width `d`, chosen by queries of width `query`.
+    pub fn new(config: PromptsConfig, d: usize, query: usize, device: &Device) -> Self {
+        let table = (config.rows() > 0).then(|| Param::from_tensor(Tensor::zeros([config.rows(), d], device)));
+        let by_query = matches!(config, PromptsConfig::Pool { size: 1.., .. });
+        let projection = (by_query && query != d)
+            .then(|| Param::from_tensor(Tensor::zeros([query, d], device)).set_require_grad(false));
+        Self { table, projection, config }
+    }
+
+    /// Prompts for each row of `tokens [b, n, d of the query]`, the embedded half that is there. `valid` says which tokens
+    /// are real; the first one (class token or `<s>`) takes no part in the query.
+    pub fn choose<'a>(&self, tokens: &Tensor<3>, valid: impl Iterator<Item = Option<&'a [bool]>>) -> Chosen {
+        let [b, n, d] = tokens.dims();
+        let Some(table) = &self.table else {
+            return Chosen { prompts: None, rows: vec![vec![]; b], queries: vec![] };
+        };
+        let (rows, queries) = match self.config {
+            PromptsConfig::Fixed { take } => (vec![(0..take).collect(); b], vec![]),
+            PromptsConfig::Pool { pooling, similarity, .. } => {
+                let tokens = host(tokens.clone());
+                let queries: Vec<Vec<f64>> = tokens
+                    .chunks_exact(n * d)
+                    .zip(valid)
+                    .map(|(tokens, valid)| self.project(pool(tokens, d, valid, pooling)))
+                    .collect();
+                let rows = nearest(&queries, &host(table.val()), similarity, self.config.count());
+                (rows, queries)
+            }
+        };
+        Chosen { prompts: Some(take_rows(table.val(), &rows)), rows, queries }
+    }
+
+    /// Takes a query to the width of the table.
+    fn project(&self, query: Vec<f64>) -> Vec<f64> {
+        let Some(projection) = &self.projection else { return query };
+        let d = projection.val().dims()[1];
+        let weights = host(projection.val());
+        let mut out = vec![0.0; d];
+        for (x, weights) in query.iter().zip(weights.chunks_exact(d)) {
+            out.iter_mut().zip(weights).for_each(|(out, weight)| *out += x * f64::from(*weight));
+        }
+        out
+    }
+}
+
+/// Values of a tensor on the host, row by row; no gradient flows through them.
+fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.inner().into_data().try_into_vec().expect("the model computes in f32")
+}
+
+/// `rows [b][k]` of `table [size, d]` -> `[b, k, d]`; the gradient goes to exactly these rows.
+fn take_rows(table: Tensor<2>, rows: &[Vec<usize>]) -> Tensor<3> {
+    let (b, k, d) = (rows.len(), rows.first().map_or(0, Vec::len), table.dims()[1]);
+    let flat: Vec<i32> = rows.iter().flatten().map(|&row| row as i32).collect();
+    let flat: Tensor<1, Int> = Tensor::from_data(TensorData::new(flat, [b * k]), &table.device());
+    table.select(0, flat).reshape([b, k, d])
+}
+
+/// One query from tokens `[n, d]`. In f64 and in one order, so that it does not depend on the batch around it: a choice is
+/// hard, and rounding that differs would let it jump.
+fn pool(tokens: &[f32], d: usize, valid: Option<&[bool]>, pooling: Pooling) -> Vec<f64> {
+    let start = match pooling {
+        Pooling::Mean => 0.0,
+        Pooling::Max => f64::NEG_INFINITY,
+    };
+    let (mut query, mut count) = (vec![start; d], 0usize);
+    for (place, token) in tokens.chunks_exact(d).enumerate().skip(1) {
+        if valid.is_none_or(|valid| valid[place]) {
+            count += 1;
+            query.iter_mut().zip(token).for_each(|(query, value)| match pooling {
+                Pooling::Mean => *query += f64::from(*value),
+                Pooling::Max => *query = query.max(f64::from(*value)),
+            });
+        }
+    }
+    match pooling {
+        Pooling::Mean => query.iter_mut().for_each(|value| *value /= count as f64 + 1e-8),
+        // Nothing to take the largest of: a text of the start token alone.
+        Pooling::Max if count == 0 => query.fill(0.0),
+        Pooling::Max => {}
+    }
+    query
+}
+
+/// For each query the `take` most similar rows of `table`, best first; ties go to the lowest row.
+fn nearest(queries: &[Vec<f64>], table: &[f32], similarity: Similarity, take: usize) -> Vec<Vec<usize>> {
+    let d = queries.first().map_or(1, Vec::len);
+    let norms: Vec<f64> = match similarity {
+        Similarity::Dot => vec![],
+        Similarity::Cosine => table.chunks_exact(d).map(|row| dot_f32(row, row).sqrt().max(1e-12)).collect(),
+    };
+    queries
+        .par_iter()
+        .map(|query| {
+            let mut scored: Vec<(f64, usize)> = table
+                .chunks_exact(d)
+                .enumerate()
+                .map(|(index, row)| {
+                    let product = query.iter().zip(row).map(|(x, y)| x * f64::from(*y)).sum::<f64>();
+                    (product / norms.get(index).copied().unwrap_or(1.0), index)
+                })
+                .collect();
+            // A total order, so that even a NaN (a diverged model) cannot make the choice depend on the sort.
+            scored.sort_unstable_by(|(x, i), (y, j)| y.total_cmp(x).then(i.cmp(j)));
+            scored.into_iter().take(take).map(|(_, index)| index).collect()
+        })
+        .collect()
+}
+
+fn dot_f32(x: &[f32], y: &[f32]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: [f32; 8] = [1.0, 0.0, 0.0, 1.0, 10.0, 10.0, 0.0, 1.0];
+
+    #[test]
+    fn most_similar_first_and_ties_to_the_lowest_row() {
+        let queries = vec![vec![1.0, 2.0]];
+        assert_eq!(nearest(&queries, &TABLE, Similarity::Dot, 4), [[2, 1, 3, 0]]);
+        // Cosine forgets the length of (10, 10): 3/sqrt(2) = 2.12 still wins against 2, but not for (0, 1).
+        assert_eq!(nearest(&[vec![0.0, 1.0]], &TABLE, Similarity::Cosine, 3), [[1, 3, 2]]);
+        assert_eq!(nearest(&[vec![0.0, 1.0]], &TABLE, Similarity::Dot, 3), [[2, 1, 3]]);
+    }
+
+    #[test]
+    fn queries_leave_out_the_first_token_and_padding() {
+        let tokens = [9.0, 9.0, 1.0, 2.0, 3.0, 6.0, 7.0, 7.0];
+        let valid = [true, true, true, false];
+        let mean = pool(&tokens, 2, Some(&valid), Pooling::Mean);
+        assert!((mean[0] - 2.0).abs() < 1e-7 && (mean[1] - 4.0).abs() < 1e-7, "{mean:?}");
+        assert_eq!(pool(&tokens, 2, Some(&valid), Pooling::Max), [3.0, 6.0]);
+        assert_eq!(pool(&tokens, 2, None, Pooling::Max), [7.0, 7.0]);
+        assert_eq!(pool(&tokens[..2], 2, None, Pooling::Max), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn fixed_prompts_are_the_same_for_every_input() {
+        let device = Device::flex();
+        let prompts = Prompts::new(PromptsConfig::Fixed { take: 3 }, 4, 4, &device);
+        let chosen = prompts.choose(&Tensor::ones([2, 5, 4], &device), [None, None].into_iter());
+        assert_eq!(chosen.rows, [[0, 1, 2], [0, 1, 2]]);
+        assert_eq!(chosen.prompts.map(|prompts| prompts.dims()), Some([2, 3, 4]));
+    }
+
+    #[test]
+    fn a_pool_of_size_zero_gives_no_prompts() {
+        let device = Device::flex();
+        let pool = PromptsConfig::Pool { size: 0, take: 8, pooling: Pooling::Mean, similarity: Similarity::Dot };
+        let chosen = Prompts::new(pool, 4, 4, &device).choose(&Tensor::ones([1, 5, 4], &device), [None].into_iter());
+        assert!(chosen.prompts.is_none());
+        assert_eq!(chosen.rows, [[0usize; 0]]);
+    }
+}

@@ -1,0 +1,207 @@
+//! Scores as dots with their intervals beside a tick for chance, one drawing for each unit.
+
+use crate::format::{fraction, number, rank};
+use crate::palette::Palette;
+use crate::scale::{Scale, drawable, extent};
+use crate::svg::{Anchor, Drawing, LETTER};
+use crate::types::{ScoreRow, Unit};
+
+const WIDTH: f64 = 460.0;
+const LEFT: f64 = 10.0;
+const RIGHT: f64 = 14.0;
+/// Height of a score's name.
+const NAME: f64 = 18.0;
+/// Height of one dot with its interval.
+const LANE: f64 = 16.0;
+/// Room between two scores.
+const GAP: f64 = 9.0;
+/// Letters of a name that fit beside its figures.
+const LETTERS: usize = 36;
+/// Room below for the axis.
+const FOOT: f64 = 24.0;
+
+/// A score as text, in the way of its unit.
+pub fn written(value: f64, unit: &Unit) -> String {
+    match unit {
+        Unit::Fraction => fraction(value),
+        Unit::Rank => rank(value),
+        Unit::Named(_) => number(value),
+    }
+}
+
+/// The rows of each unit, in order of appearance.
+pub fn by_unit(rows: &[ScoreRow]) -> Vec<Vec<&ScoreRow>> {
+    gather(rows, |a, b| a.unit == b.unit)
+}
+
+/// The rows of each name, in order of appearance.
+pub fn by_name<'a>(rows: &[&'a ScoreRow]) -> Vec<Vec<&'a ScoreRow>> {
+    gather(rows.iter().copied(), |a, b| a.name == b.name)
+}
+
+fn gather<'a>(
+    rows: impl IntoIterator<Item = &'a ScoreRow>,
+    same: impl Fn(&ScoreRow, &ScoreRow) -> bool,
+) -> Vec<Vec<&'a ScoreRow>> {
+    let mut groups: Vec<Vec<&ScoreRow>> = Vec::new();
+    for row in rows {
+        match groups.iter_mut().find(|group| same(group[0], row)) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    groups
+}
+
+/// The drawing of rows of one unit.
+pub fn forest(rows: &[&ScoreRow], palette: &Palette) -> String {
+    let groups = by_name(rows);
+    let height: f64 = groups.iter().map(|group| NAME + LANE * group.len() as f64 + GAP).sum::<f64>() + FOOT;
+    let Some(axis) = axis(rows) else {
+        return "<p class=\"nothing\">nothing to draw: none of these scores is defined</p>\n".into();
+    };
+    let mut drawing = Drawing::new(WIDTH, height);
+    let floor = height - FOOT;
+    for tick in &axis.ticks {
+        let at = axis.place(tick.value);
+        drawing.line("grid", (at, 2.0), (at, floor));
+        let half = LETTER * tick.label.chars().count() as f64 / 2.0;
+        drawing.text("tick", Anchor::Middle, (at.clamp(half, WIDTH - half), floor + 16.0), &tick.label);
+    }
+    drawing.line("axis", (LEFT, floor), (WIDTH - RIGHT, floor));
+    let mut top = 0.0;
+    for group in groups {
+        draw_group(&mut drawing, &group, &axis, top, palette);
+        top += NAME + LANE * group.len() as f64 + GAP;
+    }
+    let spoken: Vec<String> = rows.iter().map(|row| spoken(row)).collect();
+    drawing.finish(&format!("scores with 95 % intervals: {}", spoken.join("; ")))
+}
+
+/// An axis for everything that is defined; from 0 for shares, logarithmic where the values differ a hundredfold.
+fn axis(rows: &[&ScoreRow]) -> Option<Scale> {
+    let values = || rows.iter().flat_map(|row| [row.value, row.low, row.high, row.chance]).flatten();
+    let (low, high) = extent(values(), false)?;
+    let pixels = (LEFT, WIDTH - RIGHT);
+    let log = rows[0].unit != Unit::Fraction && low > 0.0 && high / low > 100.0;
+    let low = if log { low } else { low.min(0.0) };
+    Some(match rows[0].unit {
+        Unit::Fraction if low >= 0.0 && high > 0.5 && high <= 1.0 => Scale::new((0.0, 1.0), pixels, 5, false),
+        _ => Scale::rounded((low, high), pixels, 5, log),
+    })
+}
+
+fn draw_group(drawing: &mut Drawing, group: &[&ScoreRow], axis: &Scale, top: f64, palette: &Palette) {
+    drawing.text("name", Anchor::Start, (LEFT, top + 14.0), &short(&group[0].name));
+    if let [row] = group {
+        drawing.text("value", Anchor::End, (WIDTH - RIGHT, top + 14.0), &figures(row));
+    }
+    for (lane, row) in group.iter().enumerate() {
+        let y = top + NAME + LANE * (lane as f64 + 0.5);
+        draw_row(drawing, row, axis, y, &palette.run_class(&row.run));
+    }
+}
+
+/// A name cut to the room it has; the table has it whole.
+fn short(name: &str) -> String {
+    match name.char_indices().nth(LETTERS) {
+        Some((end, _)) => format!("{}…", name[..end].trim_end()),
+        None => name.into(),
+    }
+}
+
+fn draw_row(drawing: &mut Drawing, row: &ScoreRow, axis: &Scale, y: f64, class: &str) {
+    let seen = |value: Option<f64>| value.filter(|&value| drawable(value, false));
+    drawing.line("lane", (LEFT, y), (WIDTH - RIGHT, y));
+    if let Some(chance) = seen(row.chance) {
+        let at = axis.place(chance);
+        drawing.line("chance", (at, y - LANE / 2.0), (at, y + LANE / 2.0));
+    }
+    if let (Some(low), Some(high)) = (seen(row.low), seen(row.high)) {
+        let (from, to) = (axis.place(low), axis.place(high));
+        drawing.block(&format!("interval {class}"), (from, y - 2.5), ((to - from).max(1.0), 5.0), "");
+    }
+    match seen(row.value) {
+        Some(value) => drawing.dot(&format!("score {class}"), (axis.place(value), y), 5.0, &spoken(row)),
+        None => drawing.text("tick", Anchor::Start, (LEFT, y + 4.0), "– not defined"),
+    }
+}
+
+/// `0.620 [0.550, 0.690]`.
+fn figures(row: &ScoreRow) -> String {
+    let Some(value) = row.value else { return "–".into() };
+    let value = written(value, &row.unit);
+    match (row.low, row.high) {
+        (Some(low), Some(high)) => format!("{value} [{}, {}]", written(low, &row.unit), written(high, &row.unit)),
+        _ => value,
+    }
+}
+
+/// The row in words, for hovering and screen readers.
+fn spoken(row: &ScoreRow) -> String {
+    let run = if row.run.is_empty() { String::new() } else { format!(" ({})", row.run) };
+    let figures = if row.value.is_none() { "not defined".into() } else { figures(row) };
+    let chance = row.chance.map_or_else(String::new, |chance| format!(", chance {}", written(chance, &row.unit)));
+    format!("{}{run}: {figures}{chance}", row.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, value: Option<f64>) -> ScoreRow {
+        ScoreRow {
+            name: name.into(),
+            value,
+            low: value.map(|value| value - 0.1),
+            high: value.map(|value| value + 0.1),
+            chance: Some(0.05),
+            higher_is_better: true,
+            ..ScoreRow::default()
+        }
+    }
+
+    #[test]
+    fn each_defined_score_has_dot_interval_and_chance() {
+        let rows = [row("a", Some(0.5)), row("b", Some(0.6))];
+        let svg = forest(&rows.iter().collect::<Vec<_>>(), &Palette::default());
+        for mark in ["<circle", "class=\"interval", "class=\"chance\""] {
+            assert_eq!(svg.matches(mark).count(), 2, "{mark}: {svg}");
+        }
+        assert!(svg.contains("0.500 [0.400, 0.600]"));
+    }
+
+    #[test]
+    fn an_undefined_score_has_no_dot_and_is_not_zero() {
+        let rows = [row("a", Some(0.5)), row("b", None)];
+        let svg = forest(&rows.iter().collect::<Vec<_>>(), &Palette::default());
+        assert_eq!(svg.matches("<circle").count(), 1);
+        assert!(svg.contains("– not defined") && svg.contains("b: not defined, chance 0.050"), "{svg}");
+    }
+
+    #[test]
+    fn values_that_cannot_be_drawn_do_not_reach_the_drawing() {
+        let odd = ScoreRow {
+            value: Some(f64::NAN),
+            low: Some(f64::NEG_INFINITY),
+            high: Some(f64::INFINITY),
+            ..row("a", None)
+        };
+        let svg = forest(&[&odd], &Palette::default());
+        assert!(!svg.contains("NaN") && !svg.contains("inf\""), "{svg}");
+    }
+
+    #[test]
+    fn long_names_are_cut_between_letters() {
+        assert_eq!(short("R@10"), "R@10");
+        assert_eq!(short(&"ä".repeat(50)), "ä".repeat(LETTERS) + "…");
+    }
+
+    #[test]
+    fn units_have_drawings_of_their_own() {
+        let rows =
+            [row("a", Some(0.5)), ScoreRow { unit: Unit::Named("rank".into()), ..row("b", Some(7.0)) }, row("c", None)];
+        let sizes: Vec<usize> = by_unit(&rows).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2, 1]);
+    }
+}

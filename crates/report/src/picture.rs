@@ -1,0 +1,45 @@
+//! Pictures inside the page.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use crate::html::escape;
+
+/// An `img` that holds its bytes, or a note in its place where they are no PNG.
+pub fn picture(png: &[u8], description: &str) -> String {
+    let alternative = escape(description);
+    match size(png) {
+        Some((width, height)) => format!(
+            "<img src=\"data:image/png;base64,{}\" width=\"{width}\" height=\"{height}\" alt=\"{alternative}\"/>",
+            STANDARD.encode(png)
+        ),
+        None => format!("<p class=\"unreadable\">not a PNG picture: {alternative}</p>"),
+    }
+}
+
+/// Width and height as the PNG's header says; `None` for other bytes and for a picture without area.
+fn size(png: &[u8]) -> Option<(u32, u32)> {
+    let header = png.strip_prefix(b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR")?;
+    let number = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
+    let (width, height) = (number(0)?, number(4)?);
+    (width > 0 && height > 0).then_some((width, height))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_png_is_embedded_with_its_size() {
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x01\0\0\0\0\x40rest";
+        let html = picture(png, "a \"hand\"");
+        assert!(html.contains("width=\"256\" height=\"64\" alt=\"a &quot;hand&quot;\""), "{html}");
+    }
+
+    #[test]
+    fn other_bytes_are_said_and_not_embedded() {
+        for bytes in [&b""[..], b"<svg onload=\"x\"/>", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0"] {
+            let html = picture(bytes, "hand");
+            assert!(html.contains("not a PNG") && !html.contains("data:"), "{html}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The model card of a bundle.
+
+use ptu_model::ModelConfig;
+
+use crate::Recipe;
+
+/// Markdown that says what a bundle is, what it was trained on, and what it is not for.
+pub fn card(recipe: &Recipe, config: &ModelConfig, sources: &[String], step: u64) -> String {
+    let objectives: Vec<&str> = recipe.objectives.iter().map(|kind| kind.name()).collect();
+    format!(
+        "---\nlibrary_name: ptunifier\ntags: [medical, image-text]\n---\n\n\
+        # A PTUnifier model\n\n\
+        One model for images, texts and pairs, where soft prompts stand in for what is missing.\n\n\
+        | | |\n|---|---|\n\
+        | trained on | {} |\n\
+        | objectives | {} |\n\
+        | steps | {step} of {}, batch {} |\n\
+        | image | {} px, patches of {} px |\n\
+        | text | {} tokens at most, vocabulary {} |\n\
+        | seed | {} |\n\n\
+        For research. It is no medical device: do not decide about patients by it.\n",
+        sources.join(", "),
+        objectives.join(", "),
+        recipe.train.steps,
+        recipe.train.batch,
+        config.image.size,
+        config.image.patch,
+        recipe.text.max_tokens,
+        config.text.vocabulary,
+        recipe.seed,
+    )
+}

@@ -1,0 +1,153 @@
+//! Scores of a model on records that it has not seen: zero-shot retrieval both ways, matching, masked words, each with a
+//! 95 % interval by patient and with what chance would give (SPEC 7).
+
+mod gallery;
+mod run;
+mod scores;
+
+use ptu_infer::Vectors;
+use ptu_metrics::{Answer, Resampling, bootstrap, bootstrap_mean, majority_share};
+use ptu_model::{Dropout, Model, ModelConfig};
+use ptu_random::Key;
+
+pub use gallery::{Gallery, GalleryOptions, Pair};
+pub use run::{EvaluateOptions, Evaluated, evaluate, mean_r10};
+pub use scores::{Direction, Retrieval, Score, Scores};
+
+use crate::TrainError;
+use crate::batch::{MaskedTexts, StepBatch};
+use crate::objective::ObjectiveKind;
+use crate::recipe::PartnerChoice;
+use crate::shared::Shared;
+
+/// Records that go through the model at once.
+const BATCH: usize = 16;
+
+/// Vectors of a gallery and who finds whom.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// `[images, texts]` row by row.
+    pub image_to_text: Vec<f32>,
+    /// `[texts, images]` row by row.
+    pub text_to_image: Vec<f32>,
+}
+
+/// Embeds each image and each text of a gallery alone, and compares all with all.
+///
+/// # Errors
+/// A model without contrast head, or inputs that do not fit it.
+pub fn search(model: &Model, config: &ModelConfig, gallery: &Gallery, done: &mut dyn FnMut(usize)) -> Result<Found, TrainError> {
+    let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
+    let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
+    let images: Vectors = ptu_infer::image_vectors(model, config, &images, BATCH, done)?;
+    let count = images.len();
+    let texts: Vectors = ptu_infer::text_vectors(model, config, &texts, BATCH, &mut |texts| done(count + texts))?;
+    Ok(Found { image_to_text: images.similarity(&texts), text_to_image: texts.similarity(&images) })
+}
+
+/// Retrieval scores of a search.
+pub fn retrieval(gallery: &Gallery, found: &Found, resampling: &Resampling) -> Retrieval {
+    let direction = |similarity: &[f32]| {
+        let (size, hits) = (gallery.records.len(), |query: usize, item: usize| gallery.is_hit(query, item));
+        let ranks = ptu_metrics::ranks(similarity, size, hits);
+        let counts = ptu_metrics::hits_per_query(size, size, hits);
+        let groups = gallery.patients();
+        let recall = |k| {
+            let interval = bootstrap_mean(&ptu_metrics::found_at(k, &ranks), &groups, resampling);
+            Score::new(ptu_metrics::recall_at(k, &ranks), interval, ptu_metrics::chance_recall_at(k, size, &counts))
+        };
+        let median = |rows: &[usize]| {
+            ptu_metrics::median_rank(&rows.iter().map(|&row| ranks[row]).collect::<Vec<_>>())
+        };
+        Direction {
+            r1: recall(1),
+            r5: recall(5),
+            r10: recall(10),
+            median_rank: Score::new(
+                ptu_metrics::median_rank(&ranks),
+                bootstrap(&groups, median, resampling),
+                ptu_metrics::chance_median_rank(size, &counts),
+            ),
+        }
+    };
+    Retrieval {
+        records: gallery.records.len(),
+        image_to_text: direction(&found.image_to_text),
+        text_to_image: direction(&found.text_to_image),
+    }
+}
+
+/// All scores of a gallery.
+///
+/// # Errors
+/// As [`search`].
+pub fn score(model: &Model, config: &ModelConfig, gallery: &Gallery, key: Key, done: &mut dyn FnMut(usize)) -> Result<(Scores, Found), TrainError> {
+    let found = search(model, config, gallery, done)?;
+    let resampling = Resampling::new(key);
+    let retrieval = retrieval(gallery, &found, &resampling);
+    let (mut itm, mut mlm) = (Answers::default(), Answers::default());
+    let mut finished = 2 * gallery.records.len();
+    for (number, rows) in gallery.rows().chunks(BATCH).enumerate() {
+        answer(model, gallery, rows, key.at(number as u64), &mut itm, &mut mlm);
+        finished += rows.len();
+        done(finished);
+    }
+    Ok((Scores { retrieval, itm: itm.score(gallery, &resampling), mlm: mlm.score(gallery, &resampling) }, found))
+}
+
+/// Answers to one kind of question: whether right, of which record, and what would have been right.
+#[derive(Default)]
+struct Answers {
+    right: Vec<Option<f64>>,
+    rows: Vec<usize>,
+    truths: Vec<u32>,
+}
+
+impl Answers {
+    fn extend(&mut self, right: &[bool], rows: impl IntoIterator<Item = usize>, truths: impl IntoIterator<Item = u32>) {
+        self.right.extend(right.iter().map(|right| Some(f64::from(u8::from(*right)))));
+        self.rows.extend(rows);
+        self.truths.extend(truths);
+    }
+
+    fn score(&self, gallery: &Gallery, resampling: &Resampling) -> Score {
+        let groups: Vec<&str> = self.rows.iter().map(|&row| gallery.records[row].patient.as_str()).collect();
+        let answers: Vec<Answer<u32>> = self.truths.iter().map(|&right| Answer { given: right, right }).collect();
+        let interval = bootstrap_mean(&self.right, &groups, resampling);
+        let count = self.right.len();
+        let value = (count > 0).then(|| self.right.iter().flatten().sum::<f64>() / count as f64);
+        Score::new(value, interval, majority_share(&answers))
+    }
+}
+
+/// Asks the heads of matching and masked words about some records of a gallery.
+fn answer(model: &Model, gallery: &Gallery, rows: &[usize], key: Key, itm: &mut Answers, mlm: &mut Answers) {
+    let records: Vec<_> = rows.iter().map(|&row| &gallery.records[row]).collect();
+    let images = ptu_input::Images::collect(records.iter().map(|record| &record.image));
+    let texts = ptu_input::Texts::collect(records.iter().map(|record| record.text.ids.as_slice()), gallery.padding);
+    let masked_ids = ptu_input::Texts::collect(records.iter().map(|record| record.masked.ids.as_slice()), gallery.padding);
+    let mut labels = vec![None; texts.ids.len()];
+    for (row, record) in records.iter().enumerate() {
+        let start = row * texts.length;
+        labels[start..start + record.masked.labels.len()].copy_from_slice(&record.masked.labels);
+    }
+    let length = texts.length;
+    let batch = StepBatch {
+        images,
+        texts,
+        masked_pairs: MaskedTexts { texts: masked_ids, labels },
+        image_hashes: records.iter().map(|record| record.image_hash).collect(),
+        text_hashes: records.iter().map(|record| record.text_hash).collect(),
+        ..StepBatch::default()
+    };
+    let off = Dropout::off();
+    let shared = Shared::new(model, &batch, &off, key, PartnerChoice::Random);
+    if let Some(loss) = ObjectiveKind::Itm.loss(&shared) {
+        itm.extend(&loss.answers, rows.iter().copied(), shared.partners().matched.iter().map(|&matched| u32::from(matched)));
+    }
+    if let Some(loss) = ObjectiveKind::Mlm.loss(&shared) {
+        let places: Vec<usize> = batch.masked_pairs.places().collect();
+        let truths = batch.masked_pairs.classes().map(|class| class as u32);
+        mlm.extend(&loss.answers, places.iter().map(|place| rows[place / length]), truths);
+    }
+}

@@ -1,0 +1,96 @@
+//! One folder a run: what lies in it, and who may work in it.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::TrainError;
+
+/// Files of a run folder.
+pub const RECIPE: &str = "recipe.toml";
+/// A line a logged step; no clock in it, so a resumed run writes the same bytes.
+pub const LOG: &str = "log.jsonl";
+/// What the log leaves out: seconds.
+pub const TIMING: &str = "timing.jsonl";
+/// TensorBoard events.
+pub const TENSORBOARD: &str = "tensorboard";
+/// Saved states.
+pub const STATE: &str = "state";
+/// The model as it is now.
+pub const BUNDLE: &str = "bundle";
+/// The model of the best validation.
+pub const BEST: &str = "best";
+/// Tokenizer of the run, written before the first step.
+pub const TOKENIZER: &str = "tokenizer.json";
+const LOCK: &str = "lock";
+
+/// A run folder that only this process works in.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    /// Held as long as the folder is; the system lets go of it when a process ends, however it ends.
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Opens a folder for a run: new or empty, or, with `resume`, one that holds a run.
+    ///
+    /// # Errors
+    /// A folder in use, one that holds a run although `resume` is not given, one that holds something else.
+    pub fn open(path: &Path, resume: bool) -> Result<Self, TrainError> {
+        let error = |action| move |source| TrainError::File { action, path: path.to_path_buf(), source };
+        fs::create_dir_all(path).map_err(error("make"))?;
+        let holds = |name: &str| path.join(name).exists();
+        let others = fs::read_dir(path)
+            .map_err(error("read"))?
+            .flatten()
+            .any(|entry| entry.file_name() != LOCK && !entry.file_name().to_string_lossy().starts_with(".writing-"));
+        if others && !holds(RECIPE) {
+            return Err(TrainError::NotARun { path: path.into() });
+        }
+        let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(error("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(TrainError::InUse { path: path.into() }),
+            Err(TryLockError::Error(source)) => return Err(error("lock")(source)),
+        }
+        if holds(RECIPE) && !resume {
+            return Err(TrainError::Exists { path: path.into() });
+        }
+        Ok(Self { path: path.into(), _lock: lock })
+    }
+
+    /// The folder, or something in it.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_serves_one_process_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = RunFolder::open(folder.path(), false).unwrap();
+        let message = RunFolder::open(folder.path(), false).unwrap_err().to_string();
+        assert!(message.contains("in use"), "{message}");
+        drop(first);
+        RunFolder::open(folder.path(), false).unwrap();
+    }
+
+    #[test]
+    fn a_run_is_not_overwritten_and_strangers_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("letter.txt"), "dear").unwrap();
+        assert!(matches!(RunFolder::open(folder.path(), true), Err(TrainError::NotARun { .. })));
+        fs::write(folder.path().join(RECIPE), "").unwrap();
+        assert!(matches!(RunFolder::open(folder.path(), false), Err(TrainError::Exists { .. })));
+        RunFolder::open(folder.path(), true).unwrap();
+    }
+}

@@ -1,0 +1,87 @@
+//! Gradients of a step, by weight: summed over micro-batches, checked, clipped.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Gradients as Graph, Tensor};
+use ptu_model::{Model, Path};
+use rayon::prelude::*;
+
+/// Values summed by one task; fixed, so that sums do not depend on the number of threads.
+const CHUNK: usize = 1 << 14;
+
+/// One gradient a weight, under its path in our tree and in our layout. A weight that no loss reached is not in it.
+#[derive(Clone, Debug, Default)]
+pub struct Gradients(BTreeMap<String, Vec<f32>>);
+
+impl Gradients {
+    /// Takes the gradients of a backward pass.
+    pub fn take(model: &Model, graph: &mut Graph) -> Self {
+        let mut take = Take { path: Path::default(), graph, found: BTreeMap::new() };
+        model.visit(&mut take);
+        Self(take.found)
+    }
+
+    /// Adds those of another micro-batch.
+    pub fn add(&mut self, other: Self) {
+        for (path, values) in other.0 {
+            match self.0.get_mut(&path) {
+                Some(sum) => sum.par_iter_mut().zip(&values).for_each(|(sum, value)| *sum += value),
+                None => {
+                    self.0.insert(path, values);
+                }
+            }
+        }
+    }
+
+    /// Multiplies all.
+    pub fn scale(&mut self, by: f32) {
+        for values in self.0.values_mut() {
+            values.par_iter_mut().for_each(|value| *value *= by);
+        }
+    }
+
+    /// Length of all gradients as one vector; infinite or NaN if any of them is.
+    pub fn norm(&self) -> f64 {
+        self.0.values().map(|values| squares(values)).sum::<f64>().sqrt()
+    }
+
+    /// The gradient of a weight, in our layout.
+    pub fn get(&self, path: &str) -> Option<&[f32]> {
+        self.0.get(path).map(Vec::as_slice)
+    }
+
+    /// Every weight that has one.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[f32])> {
+        self.0.iter().map(|(path, values)| (path.as_str(), values.as_slice()))
+    }
+}
+
+fn squares(values: &[f32]) -> f64 {
+    let sums: Vec<f64> =
+        values.par_chunks(CHUNK).map(|chunk| chunk.iter().map(|x| f64::from(*x).powi(2)).sum()).collect();
+    sums.iter().sum()
+}
+
+struct Take<'a> {
+    path: Path,
+    graph: &'a mut Graph,
+    found: BTreeMap<String, Vec<f32>>,
+}
+
+impl ModuleVisitor for Take<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad_remove(self.graph) {
+            let values = gradient.into_data().try_into_vec().expect("the model computes in f32");
+            self.found.insert(self.path.to_string(), values);
+        }
+    }
+}

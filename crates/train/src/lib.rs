@@ -1,0 +1,36 @@
+//! Pre-training and evaluation: objectives, optimizer, the loop, scores.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `recipe.rs` | what a run is: every key, checked |
+//! | `objective/`, `shared.rs`, `batch.rs` | losses, on encodings that are computed once a step |
+//! | `step.rs`, `gradients.rs`, `optimizer.rs`, `schedule.rs` | one step |
+//! | `trainer.rs`, `state.rs`, `folder.rs`, `log.rs` | the loop and what it leaves behind |
+//! | `evaluate.rs` | scores with intervals, beside chance |
+
+pub mod batch;
+mod card;
+mod error;
+pub mod evaluate;
+pub mod folder;
+pub mod gradients;
+pub mod log;
+pub mod objective;
+pub mod optimizer;
+pub mod page;
+pub mod quickstart;
+pub mod recipe;
+pub mod schedule;
+pub mod shared;
+pub mod state;
+pub mod step;
+pub mod tensorboard;
+pub mod trainer;
+
+use ptu_model::files;
+
+pub use error::{RecipeError, TrainError};
+pub use objective::ObjectiveKind;
+pub use optimizer::{Optimizer, OptimizerConfig};
+pub use recipe::Recipe;
+pub use trainer::{Observer, Outcome, RunOptions, Silent, pretrain};

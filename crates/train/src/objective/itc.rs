@@ -1,0 +1,35 @@
+//! Image-text contrast: an image alone and a text alone, prompts standing in for the rest, must find each other among all
+//! of the batch (SPEC 3).
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::{Loss, answers, cross_entropy};
+use crate::shared::Shared;
+
+pub fn loss(step: &Shared<'_>) -> Option<Loss> {
+    let similarity = step.similarity()?; //                             [b, b], images in rows, over temperature
+    let b = similarity.dims()[0];
+    if b < 2 {
+        return None;
+    }
+    let logits = match same(step.batch) {
+        Some(hidden) => similarity + Tensor::from_data(TensorData::new(hidden, [b, b]), &step.model.device()),
+        None => similarity,
+    };
+    let classes: Vec<usize> = (0..b).collect();
+    let transposed = logits.clone().transpose();
+    let answers = [answers(&logits, &classes), answers(&transposed, &classes)].concat();
+    let value = (cross_entropy(logits, &classes) + cross_entropy(transposed, &classes)).div_scalar(2.0);
+    Some(Loss { value, answers })
+}
+
+/// What is added to `[b, b]` logits so that two records with the same image or the same text are no negatives of each
+/// other: the most negative number there, 0 elsewhere; `None` when all differ.
+fn same(batch: &crate::batch::StepBatch) -> Option<Vec<f32>> {
+    let b = batch.pairs();
+    let hidden: Vec<f32> = (0..b * b)
+        .map(|cell| (cell / b, cell % b))
+        .map(|(i, j)| if i != j && batch.same(i, j) { f32::MIN } else { 0.0 })
+        .collect();
+    hidden.iter().any(|value| *value != 0.0).then_some(hidden)
+}

@@ -1,0 +1,432 @@
+//! A recipe describes a run completely: a TOML file, typed, with every key checked.
+
+mod check;
+mod merge;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ptu_data::TextChoice;
+use ptu_model::config::{ContrastConfig, FusionConfig, ImageConfig, ModelConfig, Preset, PromptsConfig, TextConfig};
+use ptu_model::{HeadKind, TextStyle};
+use serde::{Deserialize, Serialize};
+
+use crate::objective::{ObjectiveKind, default_weight};
+use crate::optimizer::OptimizerConfig;
+use crate::schedule::{Decay, Schedule};
+use crate::step::StepPlan;
+use crate::{RecipeError, files};
+
+/// The largest recipe that is read, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// What the user wrote, defaults filled in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Recipe {
+    /// Shard folders, each with a weight.
+    pub data: Vec<DataEntry>,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Which losses are computed.
+    pub objectives: Vec<ObjectiveKind>,
+    /// What each loss is multiplied with in the total.
+    pub weights: BTreeMap<ObjectiveKind, f64>,
+    /// Image-text matching.
+    pub itm: ItmConfig,
+    /// Tokens.
+    pub text: TextRecipe,
+    /// Steps, batches, files.
+    pub train: TrainConfig,
+    /// AdamW.
+    pub optimizer: OptimizerConfig,
+    /// What validation and `evaluate` do.
+    pub evaluate: EvaluateConfig,
+    /// Sizes.
+    pub model: ModelRecipe,
+}
+
+/// A folder of shards: `"path"` or `{ path = "path", weight = 2.0 }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "DataEntryForm")]
+pub struct DataEntry {
+    /// The folder.
+    pub path: PathBuf,
+    /// How often a record is drawn compared with one of a source of weight 1.
+    pub weight: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum DataEntryForm {
+    Path(PathBuf),
+    Table {
+        path: PathBuf,
+        #[serde(default = "one")]
+        weight: f64,
+    },
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl From<DataEntryForm> for DataEntry {
+    fn from(form: DataEntryForm) -> Self {
+        match form {
+            DataEntryForm::Path(path) => Self { path, weight: 1.0 },
+            DataEntryForm::Table { path, weight } => Self { path, weight },
+        }
+    }
+}
+
+/// Settings of image-text matching.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ItmConfig {
+    /// How false images are chosen.
+    pub partners: PartnerChoice,
+}
+
+/// How the false image of a text is chosen from its batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartnerChoice {
+    /// Any other image, equally likely.
+    #[default]
+    Random,
+    /// The more similar by contrast, the likelier; needs the objective `itc`.
+    Hard,
+}
+
+/// How texts become tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TextRecipe {
+    /// Folder with a tokenizer; left out, a small one is trained on the texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
+    /// Entries of a trained tokenizer, at most.
+    pub vocabulary: usize,
+    /// Tokens a text is cut to, the special ones included.
+    pub max_tokens: usize,
+}
+
+/// Steps, batches and what is written when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrainConfig {
+    /// Updates of the weights.
+    pub steps: u64,
+    /// Records a step.
+    pub batch: usize,
+    /// Parts that a batch is computed in, one after another, to save memory; each part is a contrast of its own.
+    pub accumulate: usize,
+    /// Steps between two saved states.
+    pub save_every: u64,
+    /// Steps between two validations; 0 for none.
+    pub validate_every: u64,
+    /// Steps between two lines of the log.
+    pub log_every: u64,
+    /// Share of the steps in which the learning rate rises.
+    pub warmup: f64,
+    /// How it falls then.
+    pub decay: Decay,
+    /// Threads that prepare batches ahead of the model.
+    pub workers: usize,
+    /// The run stops, its state saved, after this many steps in a row whose loss or gradient was not finite.
+    pub bad_steps: u64,
+}
+
+/// Validation and evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EvaluateConfig {
+    /// Records of the validation split that are scored, at most.
+    pub gallery: usize,
+    /// Which text of a record is scored.
+    pub text: TextPick,
+    /// Label whose equality makes a found record a hit besides equal texts and equal images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hits: Option<String>,
+    /// Label whose values are galleries of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// Which text of a record is scored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TextPick {
+    /// The first.
+    First,
+    /// The last: a report's impression, where texts are findings and impression.
+    #[default]
+    Last,
+    /// All, joined.
+    All,
+    /// One drawn by the seed.
+    Drawn,
+}
+
+impl TextPick {
+    /// The choice as the data crate knows it.
+    pub fn choice(self, seed: u64) -> TextChoice {
+        match self {
+            Self::First => TextChoice::First,
+            Self::Last => TextChoice::Last,
+            Self::All => TextChoice::All,
+            Self::Drawn => TextChoice::Drawn { seed },
+        }
+    }
+}
+
+/// A preset, and what differs from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ModelRecipe {
+    /// Where the sizes start from.
+    pub preset: Preset,
+    /// How positions and types of texts are laid out.
+    pub style: TextStyle,
+    /// Share of activations dropped in training.
+    pub dropout: f64,
+    /// Keys of [`ImageConfig`] that differ.
+    pub image: toml::Table,
+    /// Keys of [`TextConfig`] that differ.
+    pub text: toml::Table,
+    /// Keys of [`FusionConfig`] that differ.
+    pub fusion: toml::Table,
+    /// Keys of the stand-ins for images that differ, `kind` among them.
+    pub image_prompts: toml::Table,
+    /// Keys of the stand-ins for texts that differ.
+    pub text_prompts: toml::Table,
+    /// Keys of [`ContrastConfig`] that differ.
+    pub contrast: toml::Table,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            data: vec![],
+            seed: 0,
+            objectives: vec![ObjectiveKind::Mlm, ObjectiveKind::Itm, ObjectiveKind::Itc],
+            weights: ObjectiveKind::ALL.into_iter().map(|kind| (kind, default_weight(kind))).collect(),
+            itm: ItmConfig::default(),
+            text: TextRecipe::default(),
+            train: TrainConfig::default(),
+            optimizer: OptimizerConfig::default(),
+            evaluate: EvaluateConfig::default(),
+            model: ModelRecipe::default(),
+        }
+    }
+}
+
+impl Default for TextRecipe {
+    fn default() -> Self {
+        Self { tokenizer: None, vocabulary: 4096, max_tokens: 48 }
+    }
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            steps: 100_000,
+            batch: 256,
+            accumulate: 1,
+            save_every: 1000,
+            validate_every: 0,
+            log_every: 1,
+            warmup: 0.1,
+            decay: Decay::Linear,
+            workers: 1,
+            bad_steps: 10,
+        }
+    }
+}
+
+impl Default for EvaluateConfig {
+    fn default() -> Self {
+        Self { gallery: 200, text: TextPick::default(), hits: None, by: None }
+    }
+}
+
+impl Default for ModelRecipe {
+    fn default() -> Self {
+        let empty = toml::Table::new;
+        Self {
+            preset: Preset::Base,
+            style: TextStyle::Roberta,
+            dropout: 0.1,
+            image: empty(),
+            text: empty(),
+            fusion: empty(),
+            image_prompts: empty(),
+            text_prompts: empty(),
+            contrast: empty(),
+        }
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe, applies `--set key=value` overrides, and checks every key and range.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a key that does not exist (the nearest one is named), a value out of range.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
+        let bytes = files::read(path, LARGEST).map_err(|error| RecipeError::File { cause: error.to_string() })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| RecipeError::Syntax { path: path.into(), cause: "it is not UTF-8 text".into() })?;
+        Self::parse(&text, path, overrides)
+    }
+
+    /// [`Self::load`] of a text at hand; `path` is for messages.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
+        let recipe = merge::parse(text, path, overrides)?;
+        recipe.check(path)?;
+        Ok(recipe)
+    }
+
+    /// The recipe as a file, every default written out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a recipe holds nothing that TOML cannot")
+    }
+
+    /// Learning rate over the steps.
+    pub fn schedule(&self) -> Schedule {
+        Schedule::new(self.train.steps, self.train.warmup, self.train.decay)
+    }
+
+    /// What is computed in a step.
+    pub fn plan(&self) -> StepPlan {
+        let weight = |kind: &ObjectiveKind| self.weights.get(kind).copied().unwrap_or(default_weight(*kind));
+        StepPlan {
+            objectives: self.objectives.iter().map(|kind| (*kind, weight(kind))).collect(),
+            partners: self.itm.partners,
+            dropout: self.model.dropout,
+        }
+    }
+
+    /// Sizes of the model for a vocabulary and the ids of start, end and padding. Heads are those of all objectives, so
+    /// that runs with fewer of them start from the same weights.
+    ///
+    /// # Errors
+    /// A key of `[model.*]` that does not exist, or sizes that do not fit each other.
+    pub fn model_config(&self, vocabulary: usize, special: [u32; 3]) -> Result<ModelConfig, RecipeError> {
+        let preset = self.model.preset.config(self.model.style, vocabulary, special);
+        let model = &self.model;
+        let config = ModelConfig {
+            image: merge::over::<ImageConfig>("model.image", &preset.image, &model.image)?,
+            text: merge::over::<TextConfig>("model.text", &preset.text, &model.text)?,
+            fusion: merge::over::<FusionConfig>("model.fusion", &preset.fusion, &model.fusion)?,
+            image_prompts: merge::prompts("model.image_prompts", preset.image_prompts, &model.image_prompts)?,
+            text_prompts: merge::prompts("model.text_prompts", preset.text_prompts, &model.text_prompts)?,
+            contrast: merge::over::<ContrastConfig>("model.contrast", &preset.contrast, &model.contrast)?,
+            heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
+            dropout: model.dropout,
+        };
+        config.check().map_err(|error| RecipeError::Model { cause: error.to_string() })?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "data = [\"shards\"]\n[train]\nsteps = 10\nbatch = 4\n";
+
+    fn parse(text: &str, overrides: &[&str]) -> Result<Recipe, RecipeError> {
+        let overrides: Vec<String> = overrides.iter().map(|text| text.to_string()).collect();
+        Recipe::parse(text, Path::new("r.toml"), &overrides)
+    }
+
+    #[test]
+    fn defaults_are_filled_in_and_survive_writing() {
+        let recipe = parse(MINIMAL, &[]).unwrap();
+        assert_eq!((recipe.train.steps, recipe.train.warmup, recipe.optimizer.fusion), (10, 0.1, 5.0));
+        assert_eq!(recipe.data, [DataEntry { path: "shards".into(), weight: 1.0 }]);
+        assert_eq!(parse(&recipe.to_toml(), &[]).unwrap(), recipe);
+    }
+
+    #[test]
+    fn a_source_may_have_a_weight() {
+        let recipe = parse(&MINIMAL.replace("\"shards\"", "\"a\", { path = \"b\", weight = 2.5 }"), &[]).unwrap();
+        assert_eq!(recipe.data[1], DataEntry { path: "b".into(), weight: 2.5 });
+    }
+
+    #[test]
+    fn overrides_are_toml_values() {
+        let overrides = ["train.batch=8", "objectives=[\"itc\"]", "model.preset=\"tiny\"", "model.image.size=32"];
+        let recipe = parse(MINIMAL, &overrides).unwrap();
+        assert_eq!((recipe.train.batch, recipe.objectives.as_slice()), (8, &[ObjectiveKind::Itc][..]));
+        assert_eq!(recipe.model_config(100, [0, 2, 1]).unwrap().image.size, 32);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_with_the_nearest_one() {
+        for (text, overrides, key, nearest) in [
+            ("data = [\"a\"]\n[train]\nstep = 3", &[][..], "train.step", "train.steps"),
+            (MINIMAL, &["train.bach=3"][..], "train.bach", "train.batch"),
+            (MINIMAL, &["optimiser.clip=1.0"][..], "optimiser", "optimizer"),
+        ] {
+            let message = parse(text, overrides).unwrap_err().to_string();
+            assert!(message.contains(key) && message.contains(nearest), "{message}");
+        }
+        let wrong = parse(MINIMAL, &["model.image.sise=3"]).unwrap().model_config(100, [0, 2, 1]);
+        let message = wrong.unwrap_err().to_string();
+        assert!(message.contains("model.image.sise") && message.contains("`size`"), "{message}");
+    }
+
+    #[test]
+    fn a_value_of_another_type_names_its_key() {
+        let message = parse(MINIMAL, &["train.steps=\"many\""]).unwrap_err().to_string();
+        assert!(message.contains("train.steps"), "{message}");
+        let message = parse(MINIMAL, &["objectives=[\"mim\"]"]).unwrap_err().to_string();
+        assert!(message.contains("objectives") && message.contains("mlm"), "{message}");
+        let message = parse(MINIMAL, &["train.steps"]).unwrap_err().to_string();
+        assert!(message.contains("key=value"), "{message}");
+    }
+
+    #[test]
+    fn what_is_out_of_range_names_the_key_and_the_range() {
+        for (set, key) in [
+            ("train.steps=0", "train.steps"),
+            ("train.batch=0", "train.batch"),
+            ("train.accumulate=3", "train.accumulate"),
+            ("train.warmup=1.5", "train.warmup"),
+            ("objectives=[]", "objectives"),
+            ("objectives=[\"mlm\", \"mlm\"]", "objectives"),
+            ("data=[]", "data"),
+            ("data=[{ path = \"a\", weight = -1.0 }]", "data"),
+            ("weights.itc=-1.0", "weights.itc"),
+            ("optimizer.learning_rate=-1.0", "optimizer.learning_rate"),
+            ("optimizer.betas=[0.9, 1.0]", "optimizer.betas"),
+            ("model.dropout=1.0", "model.dropout"),
+            ("text.max_tokens=2", "text.max_tokens"),
+            ("train.workers=0", "train.workers"),
+            ("optimizer.clip=0.0", "optimizer.clip"),
+        ] {
+            let message = parse(MINIMAL, &[set]).unwrap_err().to_string();
+            assert!(message.contains(&format!("`{key}`")), "{set}: {message}");
+        }
+    }
+
+    #[test]
+    fn hard_partners_need_the_contrast() {
+        let message = parse(MINIMAL, &["itm.partners=\"hard\"", "objectives=[\"mlm\", \"itm\"]"]).unwrap_err().to_string();
+        assert!(message.contains("itc"), "{message}");
+    }
+
+    #[test]
+    fn prompts_can_be_fixed_or_of_another_size() {
+        let fixed = parse(MINIMAL, &["model.image_prompts={ kind = \"fixed\", take = 5 }"]).unwrap();
+        let config = fixed.model_config(100, [0, 2, 1]).unwrap();
+        assert_eq!(config.image_prompts, PromptsConfig::Fixed { take: 5 });
+        let none = parse(MINIMAL, &["model.text_prompts.size=0"]).unwrap().model_config(100, [0, 2, 1]).unwrap();
+        assert_eq!(none.text_prompts.count(), 0);
+    }
+}

@@ -1,0 +1,77 @@
+//! Ranges of a recipe's values.
+
+use std::path::Path;
+
+use super::{PartnerChoice, Recipe};
+use crate::RecipeError;
+use crate::objective::ObjectiveKind;
+
+impl Recipe {
+    /// Checks every range; nothing of the data or the machine is looked at.
+    pub(super) fn check(&self, path: &Path) -> Result<(), RecipeError> {
+        let ensure = |holds: bool, key: &str, cause: String| {
+            if holds { Ok(()) } else { Err(RecipeError::Value { path: path.into(), key: key.into(), cause }) }
+        };
+        let (train, optimizer) = (&self.train, &self.optimizer);
+        ensure(!self.data.is_empty(), "data", "is empty; name at least one folder of shards".into())?;
+        for entry in &self.data {
+            let weight = entry.weight;
+            ensure(weight > 0.0 && weight.is_finite(), "data", format!("gives `{}` the weight {weight}; it must be above 0", entry.path.display()))?;
+        }
+        self.check_objectives(path)?;
+        for (key, value, least, most) in [
+            ("train.steps", train.steps, 1, 1 << 40),
+            ("train.batch", train.batch as u64, 1, 1 << 20),
+            ("train.accumulate", train.accumulate as u64, 1, 1 << 20),
+            ("train.save_every", train.save_every, 1, u64::MAX),
+            ("train.log_every", train.log_every, 1, u64::MAX),
+            ("train.workers", train.workers as u64, 1, 256),
+            ("train.bad_steps", train.bad_steps, 1, u64::MAX),
+            ("text.max_tokens", self.text.max_tokens as u64, 3, 100_000),
+            ("text.vocabulary", self.text.vocabulary as u64, 300, 1_000_000),
+            ("evaluate.gallery", self.evaluate.gallery as u64, 2, 1_000_000),
+        ] {
+            ensure((least..=most).contains(&value), key, format!("is {value}; it must be at least {least} and at most {most}"))?;
+        }
+        ensure(
+            train.batch.is_multiple_of(train.accumulate),
+            "train.accumulate",
+            format!("is {}; it must divide train.batch, {}", train.accumulate, train.batch),
+        )?;
+        for (key, value, most) in [
+            ("train.warmup", train.warmup, 1.0),
+            ("model.dropout", self.model.dropout, 0.999),
+            ("optimizer.learning_rate", optimizer.learning_rate, 10.0),
+            ("optimizer.fusion", optimizer.fusion, 1e4),
+            ("optimizer.head", optimizer.head, 1e4),
+            ("optimizer.weight_decay", optimizer.weight_decay, 10.0),
+        ] {
+            ensure((0.0..=most).contains(&value), key, format!("is {value}; it must lie between 0 and {most}"))?;
+        }
+        ensure(optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta)), "optimizer.betas", format!("are {:?}; each must be at least 0 and below 1", optimizer.betas))?;
+        ensure(optimizer.eps > 0.0 && optimizer.eps < 1.0, "optimizer.eps", format!("is {}; it must lie between 0 and 1", optimizer.eps))?;
+        let clip = optimizer.clip.unwrap_or(1.0);
+        ensure(clip > 0.0 && clip.is_finite(), "optimizer.clip", format!("is {clip}; it must be above 0 (leave it out for none)"))
+    }
+
+    fn check_objectives(&self, path: &Path) -> Result<(), RecipeError> {
+        let wrong = |key: &str, cause: String| Err(RecipeError::Value { path: path.into(), key: key.into(), cause });
+        if self.objectives.is_empty() {
+            return wrong("objectives", "is empty; name at least one of mlm, itm, itc".into());
+        }
+        for (place, kind) in self.objectives.iter().enumerate() {
+            if self.objectives[..place].contains(kind) {
+                return wrong("objectives", format!("names {kind} twice"));
+            }
+        }
+        for (kind, weight) in &self.weights {
+            if !(*weight > 0.0 && weight.is_finite()) {
+                return wrong(&format!("weights.{kind}"), format!("is {weight}; it must be above 0 (leave {kind} out of `objectives` for none)"));
+            }
+        }
+        if self.itm.partners == PartnerChoice::Hard && !self.objectives.contains(&ObjectiveKind::Itc) {
+            return wrong("itm.partners", "is \"hard\", which needs the similarities of the objective itc; add it to `objectives`".into());
+        }
+        Ok(())
+    }
+}

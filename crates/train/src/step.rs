@@ -1,0 +1,102 @@
+//! One step of pre-training: losses, gradients, a check that they are finite, an update.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use ptu_model::{Dropout, Model};
+use ptu_random::Key;
+
+use crate::batch::StepBatch;
+use crate::gradients::Gradients;
+use crate::objective::ObjectiveKind;
+use crate::recipe::PartnerChoice;
+use crate::shared::{ChosenRows, Shared};
+
+/// What is computed in a step, apart from model and data.
+#[derive(Clone, Debug)]
+pub struct StepPlan {
+    /// Objectives with their weights in the total.
+    pub objectives: BTreeMap<ObjectiveKind, f64>,
+    /// How false images are chosen.
+    pub partners: PartnerChoice,
+    /// Share of activations dropped.
+    pub dropout: f64,
+}
+
+/// What one batch gave.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Weighted sum of the losses.
+    pub total: f64,
+    /// Each objective that found something to do.
+    pub objectives: BTreeMap<ObjectiveKind, Measured>,
+    /// Prompts that stood in.
+    pub chosen: ChosenRows,
+    /// Texts that should have got a false image and found none.
+    pub without_partner: usize,
+    /// Time of the backward pass.
+    pub backward: Duration,
+}
+
+/// One objective in one batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Measured {
+    /// Its loss, unweighted.
+    pub loss: f64,
+    /// Answers that were right.
+    pub right: usize,
+    /// Answers that were scored.
+    pub scored: usize,
+    /// Time of its forward pass; what it shares counts for whoever asks first.
+    pub forward: Duration,
+}
+
+impl Outcome {
+    /// Adds what another part of the same step gave.
+    pub fn add(&mut self, other: Self) {
+        self.total += other.total;
+        for (kind, measured) in other.objectives {
+            let sum = self.objectives.entry(kind).or_default();
+            sum.loss += measured.loss;
+            sum.right += measured.right;
+            sum.scored += measured.scored;
+            sum.forward += measured.forward;
+        }
+        self.chosen.image.extend(other.chosen.image);
+        self.chosen.text.extend(other.chosen.text);
+        self.without_partner += other.without_partner;
+        self.backward += other.backward;
+    }
+
+    /// From sums over parts to means.
+    pub fn divide(&mut self, parts: u64) {
+        self.total /= parts as f64;
+        self.objectives.values_mut().for_each(|measured| measured.loss /= parts as f64);
+    }
+}
+
+/// Losses of a batch and the gradients of their weighted sum. A batch that no objective can use gives no gradients.
+pub fn gradients(model: &Model, batch: &StepBatch, plan: &StepPlan, key: Key) -> (Outcome, Gradients) {
+    let dropout = Dropout::new(plan.dropout, key);
+    let step = Shared::new(model, batch, &dropout, key, plan.partners);
+    let (mut outcome, mut total) = (Outcome::default(), None);
+    for (&kind, &weight) in &plan.objectives {
+        let start = Instant::now();
+        let Some(loss) = kind.loss(&step) else { continue };
+        let value = f64::from(loss.value.clone().inner().into_scalar::<f32>());
+        let right = loss.answers.iter().filter(|right| **right).count();
+        let measured = Measured { loss: value, right, scored: loss.answers.len(), forward: start.elapsed() };
+        outcome.objectives.insert(kind, measured);
+        outcome.total += weight * value;
+        let weighted = loss.value.mul_scalar(weight);
+        total = Some(total.map_or(weighted.clone(), |total| total + weighted));
+        if kind == ObjectiveKind::Itm {
+            outcome.without_partner = step.partners().without_partner;
+        }
+    }
+    let start = Instant::now();
+    outcome.chosen = step.into_chosen();
+    let gradients = total.map_or_else(Gradients::default, |total| Gradients::take(model, &mut total.backward()));
+    outcome.backward = start.elapsed();
+    (outcome, gradients)
+}

@@ -1,0 +1,82 @@
+//! TensorBoard event files: framing, checksum and the three messages that a scalar needs.
+//!
+//! The crates that write them are of another age (CRATES); the format is a length, two masked CRC-32C and a protobuf
+//! (`tensorflow/core/util/event.proto`, `summary.proto`).
+
+use prost::Message;
+
+/// A scalar, or the version that stands first in a file.
+#[derive(Clone, PartialEq, Message)]
+struct EventMessage {
+    #[prost(double, tag = "1")]
+    wall_time: f64,
+    #[prost(int64, tag = "2")]
+    step: i64,
+    #[prost(string, optional, tag = "3")]
+    file_version: Option<String>,
+    #[prost(message, optional, tag = "5")]
+    summary: Option<Summary>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Summary {
+    #[prost(message, repeated, tag = "1")]
+    value: Vec<Value>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Value {
+    #[prost(string, tag = "1")]
+    tag: String,
+    #[prost(float, optional, tag = "2")]
+    simple_value: Option<f32>,
+}
+
+/// The record that every file starts with.
+pub fn header(wall_time: f64) -> Vec<u8> {
+    frame(&EventMessage { wall_time, file_version: Some("brain.Event:2".into()), ..EventMessage::default() })
+}
+
+/// Scalars of one step; `wall_time` is in seconds since 1970.
+pub fn scalars(wall_time: f64, step: u64, values: &[(String, f64)]) -> Vec<u8> {
+    let value = values.iter().map(|(tag, value)| Value { tag: tag.clone(), simple_value: Some(*value as f32) }).collect();
+    frame(&EventMessage { wall_time, step: step as i64, summary: Some(Summary { value }), ..EventMessage::default() })
+}
+
+fn frame(message: &EventMessage) -> Vec<u8> {
+    let body = message.encode_to_vec();
+    let length = (body.len() as u64).to_le_bytes();
+    let mut out = length.to_vec();
+    out.extend(masked(&length).to_le_bytes());
+    out.extend(&body);
+    out.extend(masked(&body).to_le_bytes());
+    out
+}
+
+/// CRC-32C, rotated and shifted as TFRecord wants it.
+fn masked(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_can_be_read_back() {
+        let bytes = scalars(1.5, 7, &[("loss/mlm".into(), 2.25)]);
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        assert_eq!(bytes.len(), 8 + 4 + length + 4);
+        let message = EventMessage::decode(&bytes[12..12 + length]).unwrap();
+        assert_eq!((message.step, message.wall_time), (7, 1.5));
+        let value = &message.summary.unwrap().value[0];
+        assert_eq!((value.tag.as_str(), value.simple_value), ("loss/mlm", Some(2.25)));
+    }
+
+    #[test]
+    fn the_checksum_is_tensorflows() {
+        // crc32c("123456789") = e3069283 is the check value of the polynomial; the mask is TFRecord's.
+        assert_eq!(crc32c::crc32c(b"123456789"), 0xe306_9283);
+        assert_eq!(masked(b"123456789"), 0xe306_9283u32.rotate_right(15).wrapping_add(0xa282_ead8));
+    }
+}

@@ -1,0 +1,309 @@
+//! A run in progress.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+use ptu_data::{Loader, LoaderOptions, Preparation, TrainBatch, WeightedSource};
+use ptu_metrics::{Resampling, Usage};
+use ptu_input::{Preprocess, Tokenizer};
+use ptu_model::{Bundle, Model, ModelConfig};
+use ptu_model::weights::read_arrays;
+use ptu_random::Key;
+
+use super::{Observer, Outcome, RunOptions};
+use crate::batch::StepBatch;
+use crate::card::card;
+use crate::evaluate::{self, Gallery};
+use crate::folder::{self, RunFolder};
+use crate::gradients::Gradients;
+use crate::log::{Event, Lines, ObjectiveLine, PoolLine, Timing};
+use crate::objective::ObjectiveKind;
+use crate::optimizer::Optimizer;
+use crate::state::{self, Progress};
+use crate::step::{self, StepPlan};
+use crate::{Recipe, TrainError, tensorboard};
+
+/// Everything that a run holds.
+pub(super) struct Session {
+    /// Absent only while the optimizer moves it.
+    pub model: Option<Model>,
+    pub config: ModelConfig,
+    pub tokenizer: Tokenizer,
+    pub preprocess: Preprocess,
+    pub recipe: Recipe,
+    pub options: RunOptions,
+    pub loader: LoaderOptions,
+    pub names: Vec<String>,
+    pub sources: Vec<WeightedSource>,
+    pub preparation: Preparation,
+    pub validation: Option<Gallery>,
+    pub optimizer: Optimizer,
+    pub progress: Progress,
+    pub files: Files,
+    pub folder: RunFolder,
+}
+
+/// Files that grow by a line a step.
+pub(super) struct Files {
+    pub log: Lines,
+    pub timing: Lines,
+    pub tensorboard: Lines,
+}
+
+/// How the prompts were used since the last line about it.
+struct PromptUsage {
+    image: Usage,
+    text: Usage,
+}
+
+/// What the parts of one step gave together.
+#[derive(Default)]
+struct Sum {
+    outcome: step::Outcome,
+    gradients: Gradients,
+    sources: BTreeMap<String, u64>,
+    unused: BTreeMap<String, u64>,
+    ids: Vec<String>,
+    records: usize,
+}
+
+impl Session {
+    /// Steps until the recipe's last one, or until the observer wants to stop.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+        let steps = self.recipe.train.steps;
+        let parts = self.recipe.train.accumulate as u64;
+        if self.progress.step < steps {
+            let range = self.progress.step * parts..steps * parts;
+            let mut loader = Loader::start(&self.sources, self.preparation.clone(), self.loader.clone(), range)?;
+            let plan = self.recipe.plan();
+            let mut usage = self.usage();
+            while self.progress.step < steps {
+                self.step(&mut loader, &plan, &mut usage, observer)?;
+                let stop = observer.stop();
+                let last = self.progress.step == steps;
+                if last || stop || self.progress.step.is_multiple_of(self.recipe.train.save_every) {
+                    self.log_usage(&mut usage)?;
+                }
+                self.validate_if_due(last, observer)?;
+                if last || stop || self.progress.step.is_multiple_of(self.recipe.train.save_every) {
+                    self.save()?;
+                }
+                if stop {
+                    break;
+                }
+            }
+        }
+        let finished = self.progress.step == steps;
+        let bundle = self.folder.join(folder::BUNDLE);
+        if !(finished && self.is_saved(&bundle)) {
+            self.save_bundle(&bundle)?;
+        }
+        Ok(Outcome { steps: self.progress.step, finished, bundle })
+    }
+
+    fn model(&self) -> &Model {
+        self.model.as_ref().expect("absent only while the optimizer moves it")
+    }
+
+    /// Whether a bundle holds the weights of the state; a run may have been killed between the two.
+    fn is_saved(&self, bundle: &Path) -> bool {
+        let weights = bundle.join(ptu_model::WEIGHTS);
+        read_arrays(&weights).is_ok_and(|arrays| arrays == self.model().to_arrays())
+    }
+
+    fn save_bundle(&self, folder: &Path) -> Result<(), TrainError> {
+        let bundle = Bundle {
+            config: self.config.clone(),
+            model: self.model().clone(),
+            tokenizer: self.tokenizer.clone(),
+            preprocess: self.preprocess.clone(),
+            max_tokens: self.recipe.text.max_tokens,
+        };
+        Ok(bundle.save(folder, &card(&self.recipe, &self.config, &self.names, self.progress.step))?)
+    }
+
+    fn step(&mut self, loader: &mut Loader, plan: &StepPlan, usage: &mut PromptUsage, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        let (start, step) = (Instant::now(), self.progress.step);
+        let (sum, waiting) = self.accumulate(loader, plan, usage)?;
+        let update = Instant::now();
+        let (norm, total) = (sum.gradients.norm(), sum.outcome.total);
+        let factor = self.recipe.schedule().factor(step);
+        let Sum { outcome, mut gradients, sources, unused, ids, records } = sum;
+        if !(norm.is_finite() && total.is_finite()) {
+            return self.skip(step, ids, observer);
+        }
+        if let Some(clip) = self.recipe.optimizer.clip.filter(|clip| norm > *clip) {
+            gradients.scale((clip / norm) as f32);
+        }
+        let model = self.model.take().expect("absent only while the optimizer moves it");
+        self.model = Some(self.optimizer.step(model, &gradients, factor));
+        self.progress.step += 1;
+        self.progress.bad_steps = 0;
+        let seconds = start.elapsed().as_secs_f64();
+        let seconds_of = |time: Duration| time.as_secs_f64();
+        let event = Event::Step {
+            step,
+            loss: total,
+            gradient_norm: norm,
+            learning_rate: self.recipe.optimizer.learning_rate * factor,
+            objectives: outcome.objectives.iter().map(|(kind, measured)| (*kind, line(measured))).collect(),
+            sources,
+            unused,
+            without_partner: outcome.without_partner as u64,
+        };
+        let timing = Timing {
+            step,
+            seconds,
+            records_per_second: records as f64 / seconds,
+            waiting: seconds_of(waiting),
+            forward: outcome.objectives.iter().map(|(kind, measured)| (*kind, seconds_of(measured.forward))).collect(),
+            backward: seconds_of(outcome.backward),
+            update: seconds_of(update.elapsed()),
+        };
+        if step.is_multiple_of(self.recipe.train.log_every) || step + 1 == self.recipe.train.steps {
+            self.files.log.write(&event)?;
+            self.files.timing.write(&timing)?;
+            let time = (self.options.wall_time)();
+            self.files.tensorboard.append(&tensorboard::scalars(time, step, &scalars(&event, &timing)))?;
+        }
+        observer.step(&event, &timing, self.recipe.train.steps);
+        Ok(())
+    }
+
+    /// Losses and gradients of a step, part by part.
+    fn accumulate(&mut self, loader: &mut Loader, plan: &StepPlan, usage: &mut PromptUsage) -> Result<(Sum, Duration), TrainError> {
+        let parts = self.recipe.train.accumulate as u64;
+        let (mut sum, mut waiting) = (Sum::default(), Duration::ZERO);
+        for part in 0..parts {
+            let start = Instant::now();
+            let loaded = loader.next().transpose()?.ok_or_else(|| TrainError::Nothing {
+                split: "train".into(),
+                cause: "the loader ended before the run".into(),
+            })?;
+            waiting += start.elapsed();
+            self.count(&loaded, &mut sum);
+            let batch = StepBatch::new(loaded);
+            let key = Key::new(self.recipe.seed).at(self.progress.step * parts + part);
+            let (outcome, gradients) = step::gradients(self.model(), &batch, plan, key);
+            outcome.chosen.image.iter().for_each(|rows| usage.image.add(rows));
+            outcome.chosen.text.iter().for_each(|rows| usage.text.add(rows));
+            sum.outcome.add(outcome);
+            sum.gradients.add(gradients);
+        }
+        if parts > 1 {
+            sum.outcome.divide(parts);
+            sum.gradients.scale(1.0 / parts as f32);
+        }
+        Ok((sum, waiting))
+    }
+
+    fn count(&self, loaded: &TrainBatch, sum: &mut Sum) {
+        for &source in &loaded.sources {
+            *sum.sources.entry(self.names[source].clone()).or_default() += 1;
+        }
+        for (&source, &count) in &loaded.unusable {
+            *sum.unused.entry(self.names[source].clone()).or_default() += count as u64;
+        }
+        let alone = loaded.batch.images.count;
+        if alone > 0 {
+            *sum.unused.entry("images alone".into()).or_default() += alone as u64;
+        }
+        sum.records += loaded.len();
+        sum.ids.extend(loaded.ids.iter().cloned());
+    }
+
+    /// A step that would have spoilt the weights: it is not taken, its records are written down.
+    fn skip(&mut self, step: u64, ids: Vec<String>, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        self.progress.step += 1;
+        self.progress.bad_steps += 1;
+        observer.note(&format!("step {step} was not taken: its loss or gradient is not finite"));
+        self.files.log.write(&Event::Skipped { step, ids })?;
+        if self.progress.bad_steps >= self.recipe.train.bad_steps {
+            self.save()?;
+            let path = self.folder.path().into();
+            return Err(TrainError::NotFinite { steps: self.progress.bad_steps, step, path });
+        }
+        Ok(())
+    }
+
+    fn usage(&self) -> PromptUsage {
+        let config = &self.config;
+        PromptUsage { image: Usage::new(config.image_prompts.rows()), text: Usage::new(config.text_prompts.rows()) }
+    }
+
+    fn log_usage(&mut self, usage: &mut PromptUsage) -> Result<(), TrainError> {
+        let used = std::mem::replace(usage, self.usage());
+        let config = &self.config;
+        let (image, text) = (pool_line(&used.image, config.image_prompts.rows()), pool_line(&used.text, config.text_prompts.rows()));
+        if image.inputs + text.inputs > 0 {
+            self.files.log.write(&Event::Prompts { step: self.progress.step, image, text })?;
+        }
+        Ok(())
+    }
+
+    /// Scores the validation pairs where it is due, and keeps the best model.
+    fn validate_if_due(&mut self, last: bool, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        let every = self.recipe.train.validate_every;
+        let Some(gallery) = &self.validation else { return Ok(()) };
+        let step = self.progress.step;
+        if every == 0 || !(last || step.is_multiple_of(every)) {
+            return Ok(());
+        }
+        let found = evaluate::search(&self.model().valid(), &self.config, gallery, &mut |_| {})?;
+        let retrieval = evaluate::retrieval(gallery, &found, &Resampling::new(Key::new(self.recipe.seed)));
+        let score = retrieval.mean_r10();
+        let best = score > self.progress.best;
+        self.files.log.write(&Event::Validation { step, retrieval, best })?;
+        observer.validated(step, &retrieval);
+        if best {
+            self.progress.best = score;
+            self.save_bundle(&self.folder.join(folder::BEST))?;
+        }
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<(), TrainError> {
+        self.progress.log = self.files.log.sync()?;
+        self.progress.timing = self.files.timing.sync()?;
+        self.progress.tensorboard = self.files.tensorboard.sync()?;
+        state::save(&self.folder.join(folder::STATE), self.model(), &self.optimizer, &self.progress)
+    }
+}
+
+fn line(measured: &step::Measured) -> ObjectiveLine {
+    let accuracy = measured.right as f64 / measured.scored as f64;
+    ObjectiveLine { loss: measured.loss, accuracy, scored: measured.scored }
+}
+
+fn pool_line(usage: &Usage, size: usize) -> PoolLine {
+    PoolLine {
+        size,
+        inputs: usage.inputs() as u64,
+        share_chosen: usage.share_chosen(),
+        entropy_bits: usage.entropy_bits(),
+        sets_per_thousand: usage.sets_per_thousand(),
+        most_used: usage.most_used(20),
+    }
+}
+
+/// What TensorBoard shows of a step.
+fn scalars(event: &Event, timing: &Timing) -> Vec<(String, f64)> {
+    let Event::Step { loss, gradient_norm, learning_rate, objectives, .. } = event else { return vec![] };
+    let each = |name: &'static str, of: fn(&ObjectiveLine) -> f64| {
+        objectives.iter().map(move |(kind, line): (&ObjectiveKind, _)| (format!("{name}/{kind}"), of(line)))
+    };
+    let plain = [
+        ("loss/total", *loss),
+        ("gradient_norm", *gradient_norm),
+        ("learning_rate", *learning_rate),
+        ("records_per_second", timing.records_per_second),
+    ];
+    plain
+        .into_iter()
+        .map(|(name, value)| (name.to_string(), value))
+        .chain(each("loss", |line| line.loss))
+        .chain(each("accuracy", |line| line.accuracy))
+        .collect()
+}

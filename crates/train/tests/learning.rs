@@ -1,0 +1,347 @@
+//! Proof that the model learns: gradients reach every weight, each objective can be driven down, batches change nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+use ptu_input::{Batch, Image, Images, Input, Text, Texts};
+use ptu_model::config::{ContrastConfig, FusionConfig, HeadKind, ImageConfig, Pooling, PromptsConfig, Similarity, TextConfig};
+use ptu_model::names::{DecayGroups, Kind, name_of};
+use ptu_model::{Model, ModelConfig, TextStyle};
+use ptu_random::{Key, Place};
+use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
+use ptu_train::gradients::Gradients;
+use ptu_train::optimizer::{Optimizer, OptimizerConfig};
+use ptu_train::recipe::PartnerChoice;
+use ptu_train::step::{Outcome, StepPlan, gradients};
+use ptu_train::ObjectiveKind;
+
+const SIDE: usize = 16;
+const WORDS: u32 = 40;
+
+fn config() -> ModelConfig {
+    let pool = |take| PromptsConfig::Pool { size: 12, take, pooling: Pooling::Mean, similarity: Similarity::Dot };
+    ModelConfig {
+        image: ImageConfig { size: SIDE, patch: 8, width: 64, layers: 2, drop_last: 1, eps: 1e-5 },
+        text: TextConfig {
+            style: TextStyle::Roberta,
+            vocabulary: WORDS as usize,
+            width: 32,
+            layers: 1,
+            heads: 2,
+            positions: 16,
+            eps: 1e-5,
+            start: 0,
+            end: 2,
+            padding: 1,
+        },
+        fusion: FusionConfig { width: 32, layers: 2, heads: 2, eps: 1e-5 },
+        image_prompts: pool(4),
+        text_prompts: pool(3),
+        heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
+        contrast: ContrastConfig::default(),
+        dropout: 0.0,
+    }
+}
+
+fn model(config: &ModelConfig) -> Model {
+    Model::new(config, Key::new(7), &Device::flex().autodiff()).unwrap()
+}
+
+fn image(index: u64) -> Image {
+    let mut stream = Key::new(1).stream(Place::Sample, index);
+    Image { side: SIDE, planes: (0..3 * SIDE * SIDE).map(|_| stream.normal() as f32).collect() }
+}
+
+fn text(index: u64) -> Text {
+    let mut stream = Key::new(2).stream(Place::Sample, index);
+    let inner: Vec<u32> = (0..3 + stream.below(6)).map(|_| 4 + stream.below(WORDS as usize - 4) as u32).collect();
+    let ids: Vec<u32> = [0].into_iter().chain(inner).chain([2]).collect();
+    Text { words: vec![None; ids.len()], ids }
+}
+
+fn masked(texts: &Texts) -> MaskedTexts {
+    // The second token of every text is hidden.
+    let mut masked = MaskedTexts { labels: vec![None; texts.ids.len()], texts: texts.clone() };
+    for row in 0..texts.count {
+        let place = row * texts.length + 1;
+        (masked.labels[place], masked.texts.ids[place]) = (Some(texts.ids[place]), 3);
+    }
+    masked
+}
+
+/// Four pairs and two texts alone, everything fixed.
+fn batch() -> StepBatch {
+    let texts = |range: std::ops::Range<u64>| {
+        let texts: Vec<Text> = range.map(text).collect();
+        Texts::collect(texts.iter().map(|text| text.ids.as_slice()), 1)
+    };
+    let pairs = texts(0..4);
+    StepBatch {
+        images: Images::collect(&(0..4).map(image).collect::<Vec<_>>()),
+        masked_pairs: masked(&pairs),
+        masked_texts: masked(&texts(4..6)),
+        texts: pairs,
+        image_hashes: (0..4).collect(),
+        text_hashes: (0..4).collect(),
+        partners: Some(Partners { image: vec![0, 2, 2, 1], matched: vec![true, false, true, false], without_partner: 0 }),
+    }
+}
+
+fn plan(objectives: &[ObjectiveKind]) -> StepPlan {
+    StepPlan {
+        objectives: objectives.iter().map(|kind| (*kind, 1.0)).collect(),
+        partners: PartnerChoice::Random,
+        dropout: 0.0,
+    }
+}
+
+fn step(model: &Model, batch: &StepBatch, objectives: &[ObjectiveKind]) -> (Outcome, Gradients) {
+    gradients(model, batch, &plan(objectives), Key::new(3))
+}
+
+fn largest(gradients: &Gradients, path: &str) -> Option<f32> {
+    gradients.get(path).map(|values| values.iter().fold(0.0f32, |largest, x| largest.max(x.abs())))
+}
+
+#[derive(Default)]
+struct Paths {
+    path: ptu_model::Path,
+    found: Vec<(String, Vec<usize>)>,
+}
+
+impl ModuleVisitor for Paths {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.found.push((self.path.to_string(), param.val().dims().to_vec()));
+    }
+}
+
+fn paths(model: &Model) -> Vec<(String, Vec<usize>)> {
+    let mut paths = Paths::default();
+    model.visit(&mut paths);
+    paths.found
+}
+
+/// Parts of the tree that an objective can never reach.
+fn out_of_reach(kind: ObjectiveKind, path: &str) -> bool {
+    let other_heads: &[&str] = match kind {
+        // The last layer of the image stream and both poolers are read by nobody.
+        ObjectiveKind::Mlm => &["heads.itm", "heads.itc", "fusion.image.1.", "fusion.image_pooler", "fusion.text_pooler", "text_prompts"],
+        ObjectiveKind::Itm => &["heads.mlm", "heads.itc", "image_prompts", "text_prompts"],
+        ObjectiveKind::Itc => &["heads.mlm", "heads.itm"],
+    };
+    path.ends_with(".projection") || other_heads.iter().any(|part| path.starts_with(part))
+}
+
+#[test]
+fn every_weight_on_the_path_of_a_loss_gets_a_gradient() {
+    let (model, batch) = (model(&config()), batch());
+    let mut reached = BTreeSet::new();
+    for kind in ObjectiveKind::ALL {
+        let (_, gradients) = step(&model, &batch, &[kind]);
+        for (path, _) in paths(&model) {
+            match (largest(&gradients, &path), out_of_reach(kind, &path)) {
+                (None, expected) => assert!(expected, "{kind} gives {path} no gradient"),
+                (Some(value), expected) if path.ends_with("key.bias") => {
+                    assert!(!expected && value < 1e-6, "{kind} moves {path} by {value}: key biases cancel in exact arithmetic");
+                }
+                (Some(value), expected) => {
+                    assert!(!expected && value > 1e-7, "{kind} gives {path} a gradient of at most {value}");
+                    reached.insert(path);
+                }
+            }
+        }
+    }
+    let silent: Vec<String> = paths(&model)
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| !reached.contains(path) && !path.ends_with("key.bias") && !path.ends_with(".projection"))
+        .collect();
+    assert!(silent.is_empty(), "never trained: {silent:?}");
+}
+
+#[test]
+fn of_a_pool_exactly_the_chosen_rows_get_a_gradient() {
+    let (model, batch) = (model(&config()), batch());
+    let (outcome, gradients) = step(&model, &batch, &[ObjectiveKind::Itc]);
+    for (path, width, chosen) in
+        [("image_prompts.table", 64, &outcome.chosen.image), ("text_prompts.table", 32, &outcome.chosen.text)]
+    {
+        let chosen: BTreeSet<usize> = chosen.iter().flatten().copied().collect();
+        assert!(!chosen.is_empty() && chosen.len() < 12, "{path}: some rows are chosen, some are not");
+        for (row, values) in gradients.get(path).unwrap().chunks_exact(width).enumerate() {
+            let moved = values.iter().any(|x| x.abs() > 1e-7);
+            assert_eq!(moved, chosen.contains(&row), "row {row} of {path}");
+        }
+    }
+}
+
+#[test]
+fn each_objective_changes_the_total() {
+    let (model, batch) = (model(&config()), batch());
+    let (all, _) = step(&model, &batch, &ObjectiveKind::ALL);
+    let sum: f64 = ObjectiveKind::ALL.iter().map(|kind| step(&model, &batch, &[*kind]).0.total).sum();
+    assert!((all.total - sum).abs() < 1e-5, "{} {sum}", all.total);
+    assert!(all.objectives.len() == 3 && all.objectives.values().all(|measured| measured.loss > 0.01));
+}
+
+fn overfit(kind: ObjectiveKind, batch: &StepBatch) {
+    let mut model = model(&config());
+    let config = OptimizerConfig { learning_rate: 3e-3, fusion: 1.0, head: 1.0, weight_decay: 0.0, ..OptimizerConfig::default() };
+    let mut optimizer = Optimizer::new(config);
+    let first = step(&model, batch, &[kind]).0.total;
+    let mut last = first;
+    for _ in 0..300 {
+        let (outcome, gradients) = step(&model, batch, &[kind]);
+        last = outcome.total;
+        if last < 0.04 * first {
+            return;
+        }
+        model = optimizer.step(model, &gradients, 1.0);
+    }
+    panic!("{kind} fell from {first} to {last} only");
+}
+
+#[test]
+fn masked_words_overfit_one_batch() {
+    overfit(ObjectiveKind::Mlm, &batch());
+}
+
+#[test]
+fn matching_overfits_one_batch() {
+    overfit(ObjectiveKind::Itm, &batch());
+}
+
+#[test]
+fn contrast_overfits_one_batch() {
+    overfit(ObjectiveKind::Itc, &batch());
+}
+
+#[test]
+fn masked_words_of_texts_alone_overfit() {
+    let all = batch();
+    overfit(ObjectiveKind::Mlm, &StepBatch { masked_texts: all.masked_texts, ..StepBatch::default() });
+}
+
+fn rows(features: Tensor<2>) -> Vec<Vec<f32>> {
+    let d = features.dims()[1];
+    let values: Vec<f32> = features.into_data().to_vec().unwrap();
+    values.chunks_exact(d).map(<[f32]>::to_vec).collect()
+}
+
+#[test]
+fn in_a_mixed_batch_each_record_has_the_vector_that_it_has_alone() {
+    let config = config();
+    let model = Model::new(&config, Key::new(7), &Device::flex()).unwrap();
+    let inputs = [
+        Input::Text(text(0)),
+        Input::Pair { image: image(1), text: text(1) },
+        Input::Image(image(2)),
+        Input::Pair { image: image(3), text: text(3) },
+        Input::Text(text(4)),
+        Input::Image(image(5)),
+    ];
+    let together = rows(model.features(&Batch::collect(&inputs, 1), &config).unwrap());
+    for (input, together) in inputs.iter().zip(&together) {
+        let alone = rows(model.features(&Batch::collect(std::slice::from_ref(input), 1), &config).unwrap());
+        let off = alone[0].iter().zip(together).fold(0.0f32, |off, (x, y)| off.max((x - y).abs()));
+        assert!(off < 1e-5, "{off}");
+    }
+    assert_ne!(together[0], together[4]);
+}
+
+#[test]
+fn an_empty_batch_has_no_features() {
+    let config = config();
+    let model = Model::new(&config, Key::new(7), &Device::flex()).unwrap();
+    assert_eq!(model.features(&Batch::default(), &config).unwrap().dims(), [0, 64]);
+}
+
+#[test]
+fn what_does_not_fit_the_model_is_an_error() {
+    let config = config();
+    let model = Model::new(&config, Key::new(7), &Device::flex()).unwrap();
+    let message = |input: Input| model.features(&Batch::collect(&[input], 1), &config).unwrap_err().to_string();
+    assert!(message(Input::Image(Image { side: 8, planes: vec![0.0; 192] })).contains("8 px"));
+    assert!(message(Input::Text(Text { ids: vec![0, 99, 2], words: vec![None; 3] })).contains("99"));
+    assert!(message(Input::Text(Text { ids: vec![5; 100], words: vec![None; 100] })).contains("100 tokens"));
+}
+
+#[test]
+fn every_weight_is_in_exactly_one_group() {
+    let config = ModelConfig { contrast: ContrastConfig { learned: true, ..ContrastConfig::default() }, ..config() };
+    let mut groups: BTreeMap<_, usize> = BTreeMap::new();
+    let mut names = BTreeSet::new();
+    for (path, _) in paths(&model(&config)) {
+        let name = name_of(&path).unwrap_or_else(|| panic!("{path} has no row in names.rs"));
+        assert!(names.insert(name.published.clone()), "{} is named twice", name.published);
+        if name.kind != Kind::Projection {
+            *groups.entry((name.role, name.kind.decays(DecayGroups::Published))).or_default() += 1;
+        }
+    }
+    assert_eq!(groups.len(), 6, "backbone, fusion and heads, each with and without decay: {groups:?}");
+}
+
+#[test]
+fn a_learned_temperature_is_learned() {
+    let config = ModelConfig { contrast: ContrastConfig { temperature: 0.1, learned: true }, ..config() };
+    let model = model(&config);
+    let (_, gradients) = step(&model, &batch(), &[ObjectiveKind::Itc]);
+    assert!(largest(&gradients, "heads.itc.log_scale").unwrap() > 1e-7);
+}
+
+#[test]
+fn weights_survive_saving_and_loading_to_the_bit() {
+    let (config, device) = (config(), Device::flex().autodiff());
+    let arrays = model(&config).to_arrays();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.safetensors");
+    ptu_model::weights::write_arrays(&file, &arrays).unwrap();
+    let read = ptu_model::weights::read_arrays(&file).unwrap();
+    assert_eq!(read, arrays);
+    let (again, unused) = Model::from_arrays(&config, read, &device, &file).unwrap();
+    assert!(unused.is_empty());
+    assert_eq!(again.to_arrays(), arrays);
+}
+
+#[test]
+fn a_file_of_another_model_is_refused_by_name() {
+    let (config, device) = (config(), Device::flex());
+    let refused = |change: &dyn Fn(&mut ptu_model::weights::Arrays)| {
+        let mut arrays = model(&config).to_arrays();
+        change(&mut arrays);
+        Model::from_arrays(&config, arrays, &device, std::path::Path::new("w.safetensors")).unwrap_err().to_string()
+    };
+    let missing = refused(&|arrays| drop(arrays.remove("itm_head.fc.bias")));
+    assert!(missing.contains("itm_head.fc.bias") && missing.contains("w.safetensors"), "{missing}");
+    let unknown = refused(&|arrays| drop(arrays.insert("extra".into(), arrays["itm_head.fc.bias"].clone())));
+    assert!(unknown.contains("extra"), "{unknown}");
+    let shape = refused(&|arrays| arrays.get_mut("mlm_head.bias").unwrap().shape = vec![41]);
+    assert!(shape.contains("[41]") && shape.contains("[40]"), "{shape}");
+}
+
+#[test]
+fn dropout_depends_on_the_step_alone() {
+    let (model, batch) = (model(&config()), batch());
+    let plan = StepPlan { dropout: 0.3, ..plan(&ObjectiveKind::ALL) };
+    let total = |step| gradients(&model, &batch, &plan, Key::new(3).at(step)).0.total;
+    assert_eq!(total(5), total(5));
+    assert_ne!(total(5), total(6));
+}
+
+#[test]
+fn hard_partners_come_from_the_similarities() {
+    let (model, mut batch) = (model(&config()), batch());
+    batch.partners = None;
+    let plan = StepPlan { partners: PartnerChoice::Hard, ..plan(&ObjectiveKind::ALL) };
+    let (outcome, _) = gradients(&model, &batch, &plan, Key::new(3));
+    assert_eq!(outcome.objectives[&ObjectiveKind::Itm].scored, 4);
+}

@@ -1,0 +1,257 @@
+//! Features, prompts, losses, gradients and a short training of a pre-training case.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor};
+use ptu_input::{Images, Texts};
+use ptu_model::names::{DecayGroups, Kind, Role, name_of};
+use ptu_model::weights::Arrays;
+use ptu_model::{Dropout, Fused, HeadKind, Model, TextEmbedded};
+use ptu_random::Key;
+use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
+use ptu_train::gradients::Gradients;
+use ptu_train::optimizer::{Optimizer, OptimizerConfig};
+use ptu_train::recipe::PartnerChoice;
+use ptu_train::schedule::{Decay, Schedule};
+use ptu_train::step::{StepPlan, gradients};
+use ptu_train::ObjectiveKind;
+
+use crate::case::Case;
+use crate::quantities::Quantities;
+
+pub fn run(case: &Case) -> Result<Quantities, String> {
+    let config = case.model_config(&[HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc]);
+    let (file, device) = (case.folder.join("checkpoint.safetensors"), Device::flex().autodiff());
+    let load = |arrays: Arrays| Model::from_arrays(&config, arrays, &device, &file).map_err(|error| error.to_string());
+    let (model, _) = load(case.checkpoint()?)?;
+    let batch = batch(case)?;
+    let mut found = Quantities::default();
+    features(case, &model, &batch, &mut found)?;
+    if let Some((shape, values)) = case.inputs.floats.get("source_positions") {
+        // Positions of another resolution, resized on load.
+        let mut arrays = case.checkpoint()?;
+        let name = "vision_encoder.visual.positional_embedding";
+        let resized = arrays[name].values.clone();
+        arrays.insert(name.into(), ptu_model::weights::Array { shape: shape.clone(), values: values.clone() });
+        found.values("source_positions", &load(arrays)?.0.to_arrays()[name].values, &resized);
+    }
+    training(case, model, &batch, &mut found)?;
+    Ok(found)
+}
+
+fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.inner().into_data().to_vec().expect("f32")
+}
+
+fn batch(case: &Case) -> Result<StepBatch, String> {
+    let masked = MaskedTexts {
+        texts: case.texts("text_ids_mlm", "text_mask").ok_or("no masked texts")?,
+        labels: case.inputs.integers["text_labels_mlm"].1.iter().map(|id| (*id != -100).then_some(*id as u32)).collect(),
+    };
+    if case.text("records") == Some("texts") {
+        return Ok(StepBatch { masked_texts: masked, ..StepBatch::default() });
+    }
+    let (mut images, texts) = (case.images("image").ok_or("no images")?, case.texts("text_ids", "text_mask").ok_or("no texts")?);
+    let b = images.count;
+    let mut partners = Partners { image: (0..b).collect(), matched: vec![true; b], without_partner: 0 };
+    let labels = &case.expected.floats["itm_labels"].1;
+    if let Some(false_images) = case.images("false_image") {
+        images.planes.extend(&false_images.planes);
+        images.count += false_images.count;
+        for row in (0..b).filter(|row| labels[*row] == 0.0) {
+            (partners.image[row], partners.matched[row]) = (b + row, false);
+        }
+    } else {
+        let (_, index) = case.inputs.integers.get("false_index").ok_or("neither false_image nor false_index")?;
+        for row in (0..b).filter(|row| labels[*row] == 0.0) {
+            (partners.image[row], partners.matched[row]) = (index[row] as usize, false);
+        }
+    }
+    let hashes: Vec<u64> = (0..b as u64).collect();
+    Ok(StepBatch {
+        images,
+        texts,
+        masked_pairs: masked,
+        image_hashes: hashes.clone(),
+        text_hashes: hashes,
+        partners: Some(partners),
+        ..StepBatch::default()
+    })
+}
+
+/// Values of `[b, t, d]` at real tokens only.
+fn valid(values: &[f32], texts: &Texts) -> Vec<f32> {
+    let d = values.len() / texts.valid.len();
+    values.chunks_exact(d).zip(&texts.valid).filter(|(_, valid)| **valid).flat_map(|(token, _)| token.to_vec()).collect()
+}
+
+fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantities) -> Result<(), String> {
+    let (off, theirs) = (Dropout::off(), &case.expected.floats);
+    let masked = if batch.pairs() > 0 { &batch.masked_pairs } else { &batch.masked_texts };
+    let mut compare = |part: &str, fused: Fused, texts: Option<&Texts>| {
+        for (name, ours) in [
+            ("text_features", host(fused.text)),
+            ("image_features", host(fused.image)),
+            ("cls_features", host(fused.pooled)),
+        ] {
+            let name = format!("{part}.{name}");
+            let Some((_, theirs)) = theirs.get(&name) else { continue };
+            match texts {
+                Some(texts) if name.ends_with("text_features") => found.values(&name, &valid(&ours, texts), &valid(theirs, texts)),
+                _ => found.values(&name, &ours, theirs),
+            }
+        }
+    };
+    let text = |texts: &Texts| model.embed_text(texts, &off);
+    let encode = |text: TextEmbedded| model.encode_text(text, &off);
+    let mut masked_image = None;
+    let mut prompts = vec![];
+    if batch.pairs() > 0 {
+        let pairs = Images {
+            count: batch.pairs(),
+            planes: batch.images.planes[..batch.images.planes.len() / batch.images.count * batch.pairs()].to_vec(),
+            ..batch.images
+        };
+        let image = model.embed_image(&pairs);
+        let tokens = model.encode_image(image.clone());
+        compare("pair", model.fuse(tokens.clone(), encode(text(&batch.texts)), &off), Some(&batch.texts));
+        let (stand_in, chosen) = model.complete_text(&image, &off);
+        compare("image_only", model.fuse(tokens.clone(), encode(stand_in), &off), None);
+        prompts.push(("prompts.textual", chosen));
+        let embedded = text(&batch.texts);
+        let (stand_in, chosen) = model.complete_image(&embedded);
+        compare("text_only", model.fuse(model.encode_image(stand_in), encode(embedded), &off), Some(&batch.texts));
+        prompts.push(("prompts.visual", chosen));
+        masked_image = Some(tokens);
+    }
+    let masked_text = text(&masked.texts);
+    let image = masked_image.unwrap_or_else(|| {
+        let (stand_in, chosen) = model.complete_image(&masked_text);
+        prompts.push(("prompts.visual", chosen));
+        model.encode_image(stand_in)
+    });
+    for (name, chosen) in prompts {
+        if let Some((_, query)) = theirs.get(&format!("{name}_query")).filter(|_| !chosen.queries.is_empty()) {
+            let ours: Vec<f32> = chosen.queries.iter().flatten().map(|x| *x as f32).collect();
+            found.values(&format!("{name}_query"), &ours, query);
+        }
+        if let Some((_, index)) = case.expected.integers.get(&format!("{name}_index")) {
+            let ours: Vec<i64> = chosen.rows.iter().flatten().map(|row| *row as i64).collect();
+            found.same(&format!("{name}_index"), &ours, index);
+        }
+    }
+    let states = model.fuse(image, encode(masked_text), &off).text;
+    let [b, t, d] = states.dims();
+    let head = model.heads.mlm.as_ref().ok_or("no MLM head")?;
+    let logits = host(head.forward(states.reshape([b * t, d])));
+    let v = logits.len() / (b * t);
+    let at_masked = |logits: &[f32]| -> Vec<f32> {
+        masked.places().flat_map(|place| logits[place * v..(place + 1) * v].to_vec()).collect()
+    };
+    found.values("mlm_logits", &at_masked(&logits), &at_masked(&theirs["mlm_logits"].1));
+    Ok(())
+}
+
+fn training(case: &Case, mut model: Model, batch: &StepBatch, found: &mut Quantities) -> Result<(), String> {
+    let theirs = &case.expected.floats;
+    let weight = |kind: ObjectiveKind| (kind, case.float(&["loss_weights", kind.name()], 0.0));
+    let plan = StepPlan {
+        objectives: ObjectiveKind::ALL.into_iter().map(weight).collect(),
+        partners: PartnerChoice::Random,
+        dropout: 0.0,
+    };
+    logits(&model, batch, theirs, found);
+    let (outcome, first) = gradients(&model, batch, &plan, Key::new(0));
+    for (name, kind) in [("mlm_loss", ObjectiveKind::Mlm), ("itm_loss", ObjectiveKind::Itm), ("itc_loss", ObjectiveKind::Itc)] {
+        if let (Some((_, theirs)), Some(ours)) = (theirs.get(name), outcome.objectives.get(&kind)) {
+            found.values(name, &[ours.loss as f32], theirs);
+        }
+    }
+    found.values("total_loss", &[outcome.total as f32], &theirs["total_loss"].1);
+    compare_gradients(case, &model, &first, found)?;
+
+    let Some((shape, trajectory)) = theirs.get("trajectory") else { return Ok(()) };
+    let at = |key: &str, default: f64| case.float(&["optimizer", key], default);
+    let config = OptimizerConfig {
+        learning_rate: at("learning_rate", 1e-5),
+        fusion: at("lr_multiplier_multi_modal", 5.0),
+        head: at("lr_multiplier_head", 5.0),
+        eps: at("eps", 1e-8),
+        weight_decay: at("weight_decay", 0.01),
+        decay_groups: if case.text("decay_groups") == Some("default") { DecayGroups::Default } else { DecayGroups::Published },
+        ..OptimizerConfig::default()
+    };
+    let cosine = case.config["optimizer"]["schedule"].as_str() == Some("cosine");
+    let schedule = Schedule::new(at("steps", 1.0) as u64, at("warmup_fraction", 0.1), if cosine { Decay::Cosine } else { Decay::Linear });
+    let (mut optimizer, mut losses, mut rates) = (Optimizer::new(config), vec![], vec![]);
+    for step in 0..shape[0] as u64 {
+        let (outcome, gradients) = gradients(&model, batch, &plan, Key::new(0));
+        let loss = |kind: ObjectiveKind| outcome.objectives.get(&kind).map_or(0.0, |measured| measured.loss as f32);
+        losses.extend([loss(ObjectiveKind::Mlm), loss(ObjectiveKind::Itm), loss(ObjectiveKind::Itc), outcome.total as f32]);
+        let factor = schedule.factor(step);
+        let rate = |role: Role| (config.learning_rate * config.times(role) * factor) as f32;
+        rates.extend([Role::Backbone, Role::Head, Role::Fusion].into_iter().flat_map(|role| [rate(role); 2]));
+        model = optimizer.step(model, &gradients, factor);
+    }
+    found.values("trajectory", &losses, trajectory);
+    found.values("learning_rates", &rates, &theirs["learning_rates"].1);
+    let after = model.to_arrays();
+    for (name, (_, theirs)) in theirs.iter().filter_map(|(name, x)| Some((name.strip_prefix("weights_after.")?, x))) {
+        match after.get(name) {
+            Some(ours) => found.weights_after(&format!("weights_after.{name}"), &ours.values, theirs),
+            None => found.fail(&format!("weights_after.{name}"), "the model has no such weight".into()),
+        }
+    }
+    Ok(())
+}
+
+/// Logits of ITM and ITC, from what the objectives share.
+fn logits(model: &Model, batch: &StepBatch, theirs: &BTreeMap<String, (Vec<usize>, Vec<f32>)>, found: &mut Quantities) {
+    if batch.pairs() == 0 {
+        return;
+    }
+    let off = Dropout::off();
+    let shared = ptu_train::shared::Shared::new(model, batch, &off, Key::new(0), PartnerChoice::Random);
+    if let Some(similarity) = shared.similarity() {
+        found.values("itc_logits_image", &host(similarity.clone()), &theirs["itc_logits_image"].1);
+        found.values("itc_logits_text", &host(similarity.transpose()), &theirs["itc_logits_text"].1);
+    }
+    if let Some(head) = &model.heads.itm {
+        let pooled = model.fuse_pooled(shared.images_at(&shared.partners().image), shared.texts(), &off);
+        found.values("itm_logits", &host(head.forward(pooled)), &theirs["itm_logits"].1);
+    }
+}
+
+fn compare_gradients(case: &Case, model: &Model, ours: &Gradients, found: &mut Quantities) -> Result<(), String> {
+    let shapes = model.to_arrays();
+    let theirs = crate::case::Tensors::read(&case.folder.join("gradients.safetensors"))?.floats;
+    let mut published = BTreeMap::new();
+    for (path, values) in ours.iter() {
+        let name = name_of(path).ok_or(format!("no row for {path}"))?;
+        let values = match name.kind {
+            Kind::Matrix | Kind::Patch => transpose(values, shapes[&name.published].shape[0]),
+            _ => values.to_vec(),
+        };
+        published.insert(name.published, values);
+    }
+    for (name, (_, theirs)) in &theirs {
+        match published.get(name) {
+            Some(ours) => found.gradient(&format!("gradient {name}"), ours, theirs),
+            None if theirs.iter().all(|x| *x == 0.0) => found.same(&format!("gradient {name}"), &0, &0),
+            None => found.fail(&format!("gradient {name}"), "we have none".into()),
+        }
+    }
+    // Cases may leave out the gradients of large weights, to stay small.
+    let limit = case.config["gradients_up_to"].as_u64().filter(|limit| *limit > 0).unwrap_or(u64::MAX) as usize;
+    let ours = published.iter().filter(|(name, values)| values.len() <= limit && !theirs.contains_key(*name));
+    for name in ours.map(|(name, _)| name) {
+        found.fail(&format!("gradient {name}"), "they have none".into());
+    }
+    Ok(())
+}
+
+/// `[in, out]` row by row -> `[out, in]`.
+fn transpose(values: &[f32], out: usize) -> Vec<f32> {
+    let inputs = values.len() / out;
+    (0..values.len()).map(|cell| values[(cell % inputs) * out + cell / inputs]).collect()
+}

@@ -1,0 +1,36 @@
+//! Scores of an image with its true text and with false ones.
+
+use burn::tensor::Device;
+use ptu_model::{Dropout, HeadKind, Model};
+
+use crate::case::Case;
+use crate::quantities::Quantities;
+
+pub fn run(case: &Case) -> Result<Quantities, String> {
+    let config = case.model_config(&[HeadKind::Retrieval]);
+    let file = case.folder.join("checkpoint.safetensors");
+    let (model, _) = Model::from_arrays(&config, case.checkpoint()?, &Device::flex(), &file).map_err(|error| error.to_string())?;
+    let head = model.heads.retrieval.as_ref().ok_or("no retrieval head")?;
+    let off = Dropout::off();
+    let image = model.encode_image(model.embed_image(&case.images("image").ok_or("no `image`")?));
+    let mut columns = vec![];
+    let names = std::iter::once(("text_ids".to_string(), "text_mask".to_string()))
+        .chain((0..16).map(|index| (format!("false_text_{index}_ids"), format!("false_text_{index}_mask"))));
+    for texts in names.map_while(|(ids, mask)| case.texts(&ids, &mask)) {
+        let text = model.encode_text(model.embed_text(&texts, &off), &off);
+        let scores = head.forward(model.fuse_pooled(image.clone(), text, &off));
+        columns.push(scores.into_data().to_vec::<f32>().map_err(|error| format!("{error:?}"))?);
+    }
+    let (rows, width) = (columns[0].len(), columns.len());
+    let scores: Vec<f32> = (0..rows * width).map(|cell| columns[cell % width][cell / width]).collect();
+    let mut found = Quantities::default();
+    found.values("scores", &scores, &case.expected.floats["scores"].1);
+    // Cross-entropy with the true text at index 0.
+    let loss = scores
+        .chunks_exact(width)
+        .map(|row| row.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln() - f64::from(row[0]))
+        .sum::<f64>()
+        / rows as f64;
+    found.values("loss", &[loss as f32], &case.expected.floats["loss"].1);
+    Ok(found)
+}

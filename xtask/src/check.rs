@@ -1,0 +1,97 @@
+//! `cargo xtask check`: the one check, the same at home and in CI, cheapest first.
+
+use crate::house::{self, House};
+use crate::{layers, licences, links, norms};
+use std::time::Instant;
+
+/// A part of the check.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Format,
+    Norms,
+    Links,
+    Layers,
+    Clippy,
+    Tests,
+    Docs,
+    Licences,
+}
+
+/// How a step that did not fail ended.
+pub enum Held {
+    /// All was looked at.
+    Whole,
+    /// It could not be looked at here; what to do.
+    Skipped(String),
+}
+
+impl Step {
+    const ALL: [Self; 8] =
+        [Self::Format, Self::Norms, Self::Links, Self::Layers, Self::Clippy, Self::Tests, Self::Docs, Self::Licences];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Format => "format",
+            Self::Norms => "norms",
+            Self::Links => "links",
+            Self::Layers => "layers",
+            Self::Clippy => "clippy",
+            Self::Tests => "tests",
+            Self::Docs => "docs",
+            Self::Licences => "licences",
+        }
+    }
+
+    fn run(self, house: &House) -> Result<Held, String> {
+        match self {
+            Self::Format => house::run(house.cargo(&["fmt", "--all", "--check"]))
+                .map_err(|why| format!("{why}\n`cargo fmt --all` puts it right"))?,
+            Self::Norms => listed(norms::violations(&house.text_files()?))?,
+            Self::Links => listed(links::violations(&house.root, &house.text_files()?))?,
+            Self::Layers => {
+                let metadata = house::output(house.cargo(&["metadata", "--format-version", "1", "--no-deps"]))?;
+                listed(layers::violations(&layers::parse(&metadata)?))?;
+            }
+            Self::Clippy => {
+                let arguments = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
+                house::run(house.cargo(&arguments))?;
+            }
+            Self::Tests => house::run(house.cargo(&["test", "--release", "--workspace"]))?,
+            Self::Docs => {
+                let mut docs = house.cargo(&["doc", "--release", "--workspace", "--no-deps"]);
+                docs.env("RUSTDOCFLAGS", "-Dwarnings");
+                house::run(docs)?;
+            }
+            Self::Licences => return licences::check(house),
+        }
+        Ok(Held::Whole)
+    }
+}
+
+/// Runs every step until one fails. The error says which and why.
+pub fn check(house: &House, tests: bool) -> Result<(), String> {
+    let start = Instant::now();
+    let mut skipped = Vec::new();
+    for step in Step::ALL.into_iter().filter(|step| tests || *step != Step::Tests) {
+        println!("== {}", step.name());
+        let began = Instant::now();
+        let outcome = step.run(house);
+        let seconds = began.elapsed().as_secs_f64();
+        match outcome {
+            Ok(Held::Whole) => println!("== {}: holds ({seconds:.1} s)", step.name()),
+            Ok(Held::Skipped(what)) => {
+                println!("== {}: SKIPPED: {what}", step.name());
+                skipped.push(step.name());
+            }
+            Err(why) => return Err(format!("the check of {} failed after {seconds:.1} s\n{why}", step.name())),
+        }
+    }
+    let skipped = if skipped.is_empty() { String::new() } else { format!(", but skipped {}", skipped.join(", ")) };
+    println!("check: clean{skipped} ({:.1} s)", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// No violation holds; else one a line.
+fn listed(violations: Vec<String>) -> Result<(), String> {
+    if violations.is_empty() { Ok(()) } else { Err(violations.join("\n")) }
+}

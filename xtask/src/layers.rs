@@ -1,0 +1,207 @@
+//! Which crate may see which: floors between our own crates, fences around those of others.
+//!
+//! The tables here are the floors of `ARCHITECTURE.md` in a form that a machine enforces: change both or neither.
+
+use serde_json::Value;
+
+/// Floor of each crate. An arrow may only point down, and crates of one floor never see each other, in tests neither.
+const FLOORS: &[(&str, i8)] = &[
+    ("xtask", 6),
+    ("ptunifier-cli", 5),
+    ("ptunifier", 4),
+    ("ptu-train", 3),
+    ("ptu-serve", 3),
+    ("ptu-infer", 2),
+    ("ptu-model", 1),
+    ("ptu-data", 1),
+    ("ptu-input", 0),
+    ("ptu-metrics", 0),
+    ("ptu-report", 0),
+    ("ptu-index", 0),
+    ("ptu-random", -1), // below all: docs/decisions/0001
+];
+
+/// Crates of others that only some of ours may use, so that the choice can be changed in one place.
+struct Fence {
+    /// Names; a `*` at the end stands for any ending.
+    crates: &'static [&'static str],
+    /// Who may use them.
+    inside: &'static [&'static str],
+    why: &'static str,
+}
+
+const CLI: &[&str] = &["ptunifier-cli"];
+const NETWORK: &[&str] = &["ptu-model", "ptu-infer", "ptu-train", "ptu-serve", "ptunifier", "ptunifier-cli"];
+
+const FENCES: &[Fence] = &[
+    Fence { crates: &["clap", "clap_*", "indicatif"], inside: CLI, why: "only the command speaks to a terminal" },
+    Fence { crates: &["anyhow", "eyre"], inside: CLI, why: "a library names its errors in one enum" },
+    Fence {
+        crates: &["burn", "burn-*", "cubecl", "cubecl-*"],
+        inside: NETWORK,
+        why: "the engine stays in the network",
+    },
+    Fence {
+        crates: &["arrow", "arrow-*", "parquet", "object_store"],
+        inside: &["ptu-data"],
+        why: "shards are its own",
+    },
+    Fence { crates: &["image", "dicom-*", "tokenizers"], inside: &["ptu-input"], why: "one way from bytes to arrays" },
+    Fence {
+        crates: &["tokio", "axum", "axum-*", "hyper", "tower", "utoipa"],
+        inside: &["ptu-serve"],
+        why: "HTTP is its own",
+    },
+    Fence { crates: &["usearch", "pgvector", "sqlx", "postgres"], inside: &["ptu-index"], why: "search is its own" },
+    Fence {
+        crates: &["rand", "rand_*", "fastrand", "getrandom"],
+        inside: &[],
+        why: "use `ptu-random`: a run must replay",
+    },
+];
+
+/// A crate of the workspace and what it depends on.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Crate {
+    name: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Dependency {
+    name: String,
+    /// Only tests, examples and benches see it.
+    development: bool,
+}
+
+/// Reads the answer of `cargo metadata --no-deps`.
+pub fn parse(metadata: &str) -> Result<Vec<Crate>, String> {
+    let root: Value = serde_json::from_str(metadata).map_err(|error| format!("cannot read cargo metadata: {error}"))?;
+    let list =
+        |value: &Value, key: &str| value[key].as_array().cloned().ok_or(format!("cargo metadata has no `{key}`"));
+    let name = |value: &Value| value["name"].as_str().map(str::to_owned).ok_or("a crate without a name".to_owned());
+    list(&root, "packages")?
+        .iter()
+        .map(|package| {
+            let dependencies = list(package, "dependencies")?;
+            let dependencies = dependencies
+                .iter()
+                .map(|it| Ok(Dependency { name: name(it)?, development: it["kind"].as_str() == Some("dev") }))
+                .collect::<Result<_, String>>()?;
+            Ok(Crate { name: name(package)?, dependencies })
+        })
+        .collect()
+}
+
+/// Every arrow that points up or sideways, every fence that is crossed, every crate without a floor.
+pub fn violations(crates: &[Crate]) -> Vec<String> {
+    crates.iter().flat_map(|it| arrows(it, crates).into_iter().chain(crossings(it))).collect()
+}
+
+fn floor(name: &str) -> Option<i8> {
+    FLOORS.iter().find(|(known, _)| *known == name).map(|(_, floor)| *floor)
+}
+
+fn arrows(from: &Crate, crates: &[Crate]) -> Vec<String> {
+    let Some(own) = floor(&from.name) else {
+        let name = &from.name;
+        return vec![format!(
+            "crate `{name}` has no floor; add it to FLOORS in `xtask/src/layers.rs` and to `ARCHITECTURE.md`"
+        )];
+    };
+    let ours = from.dependencies.iter().filter(|to| crates.iter().any(|known| known.name == to.name));
+    ours.filter_map(|to| {
+        let other = floor(&to.name).filter(|other| *other >= own)?;
+        let (from, to) = (&from.name, &to.name);
+        Some(format!("`{from}` (floor {own}) depends on `{to}` (floor {other}); an arrow may only point down"))
+    })
+    .collect()
+}
+
+/// Tests may use what they like of others: a fence protects what ships.
+fn crossings(from: &Crate) -> Vec<String> {
+    let shipped = || from.dependencies.iter().filter(|it| !it.development);
+    let mut crossings = Vec::new();
+    for fence in FENCES.iter().filter(|fence| !fence.inside.contains(&from.name.as_str())) {
+        for to in shipped().filter(|it| fence.crates.iter().any(|pattern| fits(pattern, &it.name))) {
+            let inside = if fence.inside.is_empty() { "no crate".to_owned() } else { fence.inside.join(", ") };
+            crossings.push(format!("`{}` depends on `{}`, which is for {inside}: {}", from.name, to.name, fence.why));
+        }
+    }
+    crossings
+}
+
+fn fits(pattern: &str, name: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn house(crates: &[(&str, &[&str])]) -> Vec<String> {
+        let dependency = |name: &&str| Dependency { name: (*name).to_owned(), development: false };
+        let crates: Vec<Crate> = crates
+            .iter()
+            .map(|(name, all)| Crate { name: (*name).to_owned(), dependencies: all.iter().map(dependency).collect() })
+            .collect();
+        violations(&crates)
+    }
+
+    #[test]
+    fn arrows_down_hold() {
+        let sound: &[(&str, &[&str])] = &[
+            ("ptunifier-cli", &["ptunifier", "clap", "anyhow"]),
+            ("ptunifier", &["ptu-model"]),
+            ("ptu-model", &["ptu-input", "ptu-random", "burn"]),
+            ("ptu-input", &["ptu-random", "image"]),
+            ("ptu-random", &[]),
+        ];
+        assert_eq!(house(sound), [""; 0]);
+    }
+
+    #[test]
+    fn arrows_up_and_sideways_are_named() {
+        let up = house(&[("ptu-input", &["ptu-model"]), ("ptu-model", &[])]);
+        assert!(matches!(&up[..], [one] if one.contains("`ptu-input` (floor 0) depends on `ptu-model` (floor 1)")));
+        assert_eq!(house(&[("ptu-data", &["ptu-model"]), ("ptu-model", &[])]).len(), 1, "one floor");
+        assert_eq!(house(&[("ptu-random", &["ptu-metrics"]), ("ptu-metrics", &[])]).len(), 1, "below all");
+    }
+
+    #[test]
+    fn a_crate_without_a_floor_names_the_file_to_edit() {
+        let unknown = house(&[("ptu-new", &[])]);
+        assert!(matches!(&unknown[..], [one] if one.contains("ptu-new") && one.contains("xtask/src/layers.rs")));
+    }
+
+    #[test]
+    fn fences_hold() {
+        assert_eq!(house(&[("ptu-model", &["anyhow"])]).len(), 1);
+        assert_eq!(house(&[("ptu-data", &["image", "arrow-array", "parquet"])]).len(), 1, "only `image`");
+        assert_eq!(house(&[("ptu-metrics", &["burn-flex"])]).len(), 1);
+        assert_eq!(house(&[("ptu-train", &["rand_core"])]).len(), 1);
+        assert_eq!(house(&[("ptu-input", &["imageproc"])]).len(), 0, "a name is not a beginning of others");
+    }
+
+    #[test]
+    fn metadata_is_read_with_its_kinds() {
+        let metadata = r#"{"packages": [{"name": "ptu-data", "dependencies": [
+            {"name": "image", "kind": "dev"}, {"name": "ptu-model", "kind": "dev"}, {"name": "csv", "kind": null}]},
+            {"name": "ptu-model", "dependencies": []}]}"#;
+        let crates = parse(metadata).unwrap();
+        assert_eq!(crates[0].dependencies.len(), 3);
+        let found = violations(&crates);
+        assert!(
+            matches!(&found[..], [one] if one.contains("ptu-model")),
+            "floors hold in tests, fences do not: {found:?}"
+        );
+        assert!(parse("{}").is_err() && parse("no json").is_err());
+    }
+
+    #[test]
+    fn every_fence_stands_around_known_crates() {
+        for name in FENCES.iter().flat_map(|fence| fence.inside) {
+            assert!(floor(name).is_some(), "{name}");
+        }
+    }
+}

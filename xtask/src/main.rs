@@ -1,0 +1,79 @@
+//! Tasks of this repository: `cargo xtask` lists them.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its terminal")]
+
+mod check;
+mod house;
+mod layers;
+mod licences;
+mod links;
+mod norms;
+mod real_run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use house::House;
+
+const HELP: &str = "\
+usage: cargo xtask COMMAND
+
+  check [--no-test]   the one check: format, norms, links, layers, clippy, tests, docs, licences; cheapest first
+                      --no-test leaves the tests out, where they have run already
+  real-run DATA OUT   trains and scores on real pairs (DATA holds covid-cxr/ and vqa-rad/), by the commands a user has
+  help                this text
+";
+
+/// What was asked for. A new task is a variant here and a file of its own.
+#[derive(Debug, PartialEq, Eq)]
+enum Task {
+    Help,
+    Check { tests: bool },
+    RealRun { data: PathBuf, out: PathBuf },
+}
+
+impl Task {
+    fn parse(arguments: &[&str]) -> Result<Self, String> {
+        match arguments {
+            [] | ["help" | "--help" | "-h"] => Ok(Self::Help),
+            ["check"] => Ok(Self::Check { tests: true }),
+            ["check", "--no-test"] => Ok(Self::Check { tests: false }),
+            ["real-run", data, out] => Ok(Self::RealRun { data: data.into(), out: out.into() }),
+            other => Err(format!("no such task: `{}`", other.join(" "))),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match Task::parse(&arguments) {
+        Ok(Task::Help) => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Ok(Task::Check { tests }) => House::find().and_then(|house| check::check(&house, tests)),
+        Ok(Task::RealRun { data, out }) => House::find().and_then(|house| real_run::real_run(&house, &data, &out)),
+        Err(unknown) => Err(format!("{unknown}\n\n{HELP}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {}", why.trim_end());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Task;
+
+    #[test]
+    fn arguments_name_a_task_or_nothing_runs() {
+        assert_eq!(Task::parse(&[]), Ok(Task::Help));
+        assert_eq!(Task::parse(&["check"]), Ok(Task::Check { tests: true }));
+        assert_eq!(Task::parse(&["check", "--no-test"]), Ok(Task::Check { tests: false }));
+        assert!(Task::parse(&["check", "--no-tests"]).is_err());
+        assert!(Task::parse(&["chek"]).is_err_and(|why| why.contains("chek")));
+    }
+}
