@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn every_finding_shows_and_normal_pictures_are_their_own_twins() {
-        for index in 0..500 {
+        for index in 0..4_000 {
             let (causes, Difference { changed, .. }) = twins(index);
             let normal = causes.finding == Finding::Normal;
             assert_eq!(changed == 0, normal, "{causes:?}: {changed} of 1,024 pixels differ");

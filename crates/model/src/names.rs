@@ -207,14 +207,15 @@ pub fn name_of(path: &str) -> Option<Name> {
     TABLE.iter().find(|(ours, ..)| *ours == template).map(|(_, published, role, kind)| row(published, *role, *kind))
 }
 
-/// Whether a published weight takes no part in the model: unused by design, or a block of the image encoder at or
-/// beyond `used_blocks`.
+/// Whether a published weight may take no part in a model: unused by design, a block of the image encoder at or beyond
+/// `used_blocks`, or a head that the configuration does not ask for.
 pub fn is_unused(published: &str, used_blocks: usize) -> bool {
     let dropped = published
         .strip_prefix("vision_encoder.visual.transformer.resblocks.")
         .and_then(|rest| rest.split('.').next()?.parse::<usize>().ok())
         .is_some_and(|block| block >= used_blocks);
-    dropped || UNUSED.contains(&published)
+    let head = TABLE.iter().any(|(_, theirs, role, _)| *role == Head && *theirs == published);
+    dropped || head || UNUSED.contains(&published)
 }
 
 /// `text.layers.3.norm` -> (`text.layers.{}.norm`, `3`).
@@ -264,5 +265,6 @@ mod tests {
         assert!(is_unused("vision_encoder.visual.transformer.resblocks.11.ln_1.bias", 11));
         assert!(!is_unused("vision_encoder.visual.transformer.resblocks.10.ln_1.bias", 11));
         assert!(is_unused("language_encoder.pooler.dense.bias", 11));
+        assert!(is_unused("itm_head.fc.bias", 11) && !is_unused("multi_modal_vision_proj.bias", 11));
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ptu_data::TextChoice;
-use ptu_model::config::{ContrastConfig, FusionConfig, ImageConfig, ModelConfig, Preset, PromptsConfig, TextConfig};
+use ptu_model::config::{ContrastConfig, FusionConfig, ImageConfig, ModelConfig, Preset, TextConfig};
 use ptu_model::{HeadKind, TextStyle};
 use serde::{Deserialize, Serialize};
 
@@ -335,6 +335,8 @@ impl Recipe {
 
 #[cfg(test)]
 mod tests {
+    use ptu_model::config::PromptsConfig;
+
     use super::*;
 
     const MINIMAL: &str = "data = [\"shards\"]\n[train]\nsteps = 10\nbatch = 4\n";

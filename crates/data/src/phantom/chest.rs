@@ -129,7 +129,7 @@ fn patches(canvas: &mut Canvas, causes: &Causes, frame: &Frontal, draws: &mut Dr
             cloud(canvas, place(zone), causes.severity, Some(&frame.lung(side, 1.0)), draws);
         }
         Finding::Nodule => {
-            let radius = causes.size.map_or(0.0, |size| by(size, [0.027, 0.046, 0.072]));
+            let radius = causes.size.map_or(0.0, |size| by(size, [0.031, 0.050, 0.074]));
             for zone in spots(causes, lesion) {
                 let [x, y] = place(zone);
                 let centre = [x + vary(lesion, -0.025, 0.025), y + vary(lesion, -0.015, 0.015)];
@@ -266,7 +266,7 @@ fn lateral_patches(canvas: &mut Canvas, causes: &Causes, lung: &Shape, draws: &m
         }
         Finding::Nodule => {
             let lesion = &mut draws.lesion;
-            let radius = causes.size.map_or(0.0, |size| by(size, [0.027, 0.046, 0.072]));
+            let radius = causes.size.map_or(0.0, |size| by(size, [0.031, 0.050, 0.074]));
             for zone in spots(causes, lesion) {
                 let [x, y] = place(zone);
                 let centre = [x + vary(lesion, -0.02, 0.02), y + vary(lesion, -0.012, 0.012)];

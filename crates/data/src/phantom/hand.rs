@@ -244,8 +244,8 @@ fn finding(canvas: &mut Canvas, causes: &Causes, bone: Bone, draws: &mut Draws) 
                     if causes.count == Some(Count::One) { 0.0 } else { index as f32 - (count as f32 - 1.0) / 2.0 };
                 let [dx, dy] = turn([0.105 * step, 0.0], tilt);
                 let centre = [x + dx, y + dy];
-                canvas.add(&Shape::disc(centre, 0.05), -0.25, 0.02);
-                canvas.set(&Shape::disc(centre, 0.032), 1.0, 0.008);
+                canvas.add(&Shape::disc(centre, 0.058), -0.35, 0.02);
+                canvas.set(&Shape::disc(centre, 0.036), 1.0, 0.008);
             }
         }
         _ => {}

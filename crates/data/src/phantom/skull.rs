@@ -55,7 +55,7 @@ fn frontal(canvas: &mut Canvas, causes: &Causes, draws: &mut Draws) {
         canvas.set(&Shape::ellipse(at(side, 0.135, 0.46), [0.08, 0.063]), 0.16, 0.012);
         canvas.set(&Shape::rod(at(side, 0.06, 0.505), at(side, 0.22, 0.50), 0.012), bone + 0.1, 0.01);
         sinus(canvas, causes, at(side, 0.14, 0.63), [0.078, 0.072], (Some(side), Zone::Lower));
-        sinus(canvas, causes, at(side, 0.05, 0.345), [0.043, 0.038], (Some(side), Zone::Upper));
+        sinus(canvas, causes, at(side, 0.053, 0.342), [0.047, 0.043], (Some(side), Zone::Upper));
     }
     canvas.set(&symmetric(&[(0.012, 0.48), (0.032, 0.56), (0.046, 0.65), (0.02, 0.68)]), 0.12, 0.015);
     canvas.set(&Shape::rod([0.5, 0.5], [0.5, 0.67], 0.006), 0.55, 0.008);

@@ -178,6 +178,8 @@ mod tests {
         assert!(writer.finish().unwrap().shards.len() > 1);
         let folder = ShardFolder::open(&out, Split::Train).unwrap();
         assert_eq!((folder.len(), folder.name(), folder.split()), (700, "test", Split::Train));
+        let told = folder.shards[0].metadata.schema().metadata().get("huggingface").cloned();
+        assert_eq!(told.unwrap(), r#"{"info":{"features":{"image":{"_type":"Image"}}}}"#);
         std::thread::scope(|scope| {
             for part in 0..3 {
                 let (folder, records) = (&folder, &records);

@@ -9,6 +9,7 @@
 //!
 //! The split is the file's, as `datasets` has it.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use crate::error::DataError;
 use crate::record::{Label, Record, RecordImage, Split};
 
 /// The metadata entry by which `datasets` knows that `image` holds images.
-pub const HUGGINGFACE: (&str, &str) = ("huggingface", r#"{"info":{"features":{"image":{"_type":"Image"}}}}"#);
+const HUGGINGFACE: (&str, &str) = ("huggingface", r#"{"info":{"features":{"image":{"_type":"Image"}}}}"#);
 
 fn image_fields() -> Fields {
     Fields::from(vec![Field::new("bytes", DataType::Binary, true), Field::new("path", DataType::Utf8, true)])
@@ -37,14 +38,17 @@ fn list(item: DataType) -> DataType {
 
 /// The schema of every shard.
 pub fn schema() -> Schema {
-    Schema::new(vec![
+    let fields = vec![
         Field::new("id", DataType::Utf8, false),
         Field::new("patient", DataType::Utf8, false),
         Field::new("image", DataType::Struct(image_fields()), true),
         Field::new("texts", list(DataType::Utf8), false),
         Field::new("labels", list(DataType::Struct(label_fields())), false),
         Field::new("source", DataType::Utf8, false),
-    ])
+    ];
+    // Not in parquet's own metadata: pyarrow takes that of the arrow schema alone, where there is one.
+    let (key, value) = HUGGINGFACE;
+    Schema::new_with_metadata(fields, HashMap::from([(key.to_string(), value.to_string())]))
 }
 
 /// Refuses a file whose columns are not ours, naming the first that differs.

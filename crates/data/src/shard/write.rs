@@ -9,7 +9,6 @@ use std::sync::Arc;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::Compression;
-use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
@@ -274,10 +273,6 @@ fn properties() -> WriterProperties {
     let image = ColumnPath::from(vec!["image".to_string(), "bytes".to_string()]);
     WriterProperties::builder()
         .set_created_by(concat!("ptu-data ", env!("CARGO_PKG_VERSION")).to_string())
-        .set_key_value_metadata(Some(vec![KeyValue::new(
-            schema::HUGGINGFACE.0.to_string(),
-            schema::HUGGINGFACE.1.to_string(),
-        )]))
         .set_compression(Compression::SNAPPY)
         // Images are compressed already: a second time costs time and gains nothing.
         .set_column_compression(image, Compression::UNCOMPRESSED)

@@ -6,7 +6,7 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, DType, Dispatch, Flex, Shape, TensorMetadata, backend_extension};
+use burn::backend::{Autodiff, Backend, DType, Flex, Shape, TensorMetadata, backend_extension};
 use burn::tensor::Bytes;
 use burn_flex::{FlexTensor, Layout};
 

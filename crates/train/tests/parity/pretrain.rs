@@ -40,7 +40,7 @@ pub fn run(case: &Case) -> Result<Quantities, String> {
 }
 
 fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
-    x.inner().into_data().to_vec().expect("f32")
+    x.inner().into_data().try_into_vec().expect("f32")
 }
 
 fn batch(case: &Case) -> Result<StepBatch, String> {

@@ -19,7 +19,7 @@ pub fn run(case: &Case) -> Result<Quantities, String> {
     for texts in names.map_while(|(ids, mask)| case.texts(&ids, &mask)) {
         let text = model.encode_text(model.embed_text(&texts, &off), &off);
         let scores = head.forward(model.fuse_pooled(image.clone(), text, &off));
-        columns.push(scores.into_data().to_vec::<f32>().map_err(|error| format!("{error:?}"))?);
+        columns.push(scores.into_data().try_into_vec::<f32>().map_err(|error| format!("{error:?}"))?);
     }
     let (rows, width) = (columns[0].len(), columns.len());
     let scores: Vec<f32> = (0..rows * width).map(|cell| columns[cell % width][cell / width]).collect();

@@ -18,6 +18,9 @@ const ROW_LIMIT: usize = 8 << 20;
 /// The most columns.
 const COLUMN_LIMIT: usize = 10_000;
 
+/// A line put after the end of a CSV: where it is not a record of its own, a quotation mark swallowed it.
+const END: &[u8] = b"\0end of table";
+
 /// Rows of a JSONL file that are looked at for the names of its columns.
 const LOOKED_AT: usize = 1_000;
 
@@ -52,6 +55,8 @@ struct Csv {
     reader: csv::Reader<Bounded>,
     left: Rc<Counter<usize>>,
     record: csv::ByteRecord,
+    /// Whether lines end with `\r\n`.
+    crlf: bool,
 }
 
 struct Jsonl {
@@ -86,7 +91,7 @@ impl Rows {
         let (kind, header) = if extension == "jsonl" || extension == "ndjson" {
             (Kind::Jsonl(Jsonl::new(file)), Jsonl::header(path)?)
         } else {
-            let mut csv = Csv::new(file, delimiter(&start));
+            let mut csv = Csv::new(file, &start);
             let header = csv.header(path)?;
             (Kind::Csv(csv), header)
         };
@@ -120,36 +125,58 @@ impl Rows {
 }
 
 /// The mark that is most often in the first line: semicolon, tab or comma; the later of equals.
-fn delimiter(start: &[u8]) -> u8 {
-    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+fn delimiter(line: &[u8]) -> u8 {
     *b";\t,".iter().max_by_key(|mark| line.iter().filter(|byte| byte == mark).count()).unwrap_or(&b',')
 }
 
 impl Csv {
-    fn new(file: File, delimiter: u8) -> Self {
+    fn new(file: File, start: &[u8]) -> Self {
         let left = Rc::new(Counter::new(ROW_LIMIT));
+        let line = start.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+        let crlf = line.ends_with(b"\r\n");
+        let mut end = if crlf { b"\r\n".to_vec() } else { b"\n".to_vec() };
+        end.extend_from_slice(END);
+        let file = file.chain(io::Cursor::new(end));
         let reader = csv::ReaderBuilder::new()
             .flexible(true)
             .has_headers(false)
-            .delimiter(delimiter)
+            .delimiter(delimiter(line))
             .from_reader(Bounded { file, left: Rc::clone(&left) });
-        Self { reader, left, record: csv::ByteRecord::new() }
+        Self { reader, left, record: csv::ByteRecord::new(), crlf }
     }
 
     /// Reads the next record; false at the end.
     fn advance(&mut self, path: &Path) -> Result<bool, DataError> {
         self.left.set(ROW_LIMIT);
-        let line = self.reader.position().line();
+        let line = self.reader.position().line() + u64::from(self.crlf);
+        let wrong = |line, cause| DataError::Row { path: path.to_path_buf(), line, cause };
         let read = self.reader.read_byte_record(&mut self.record);
-        read.map_err(|error| match error.into_kind() {
-            csv::ErrorKind::Io(source) if source.kind() == io::ErrorKind::FileTooLarge => DataError::Row {
-                path: path.to_path_buf(),
-                line,
-                cause: format!("the row is longer than {} MiB; is a quotation mark not closed?", ROW_LIMIT >> 20),
-            },
+        let read = read.map_err(|error| match error.into_kind() {
+            csv::ErrorKind::Io(source) if source.kind() == io::ErrorKind::FileTooLarge => {
+                wrong(line, format!("the row is longer than {} MiB; is a quotation mark not closed?", ROW_LIMIT >> 20))
+            }
             csv::ErrorKind::Io(source) => DataError::Io { action: "read", path: path.to_path_buf(), source },
-            other => DataError::Row { path: path.to_path_buf(), line, cause: format!("{other:?}") },
-        })
+            other => wrong(line, format!("{other:?}")),
+        })?;
+        match self.record.iter().next_back() {
+            Some(END) if self.record.len() == 1 => Ok(false),
+            Some(last) if last.ends_with(END) => {
+                let cause =
+                    "a quotation mark is not closed, so that the row takes all that follows; close it".to_string();
+                Err(wrong(self.line(), cause))
+            }
+            _ => Ok(read),
+        }
+    }
+
+    /// The line on which the current record starts.
+    ///
+    /// The reader's own position before a record is no help: it comes before blank lines, and before the `\n` of the
+    /// `\r\n` that ended the last record.
+    fn line(&self) -> u64 {
+        let within = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        let end = self.reader.position().line();
+        end.saturating_sub(within + u64::from(!self.crlf))
     }
 
     fn header(&mut self, path: &Path) -> Result<Vec<String>, DataError> {
@@ -169,7 +196,7 @@ impl Csv {
         if !self.advance(path)? {
             return Ok(None);
         }
-        let line = self.record.position().map_or(0, csv::Position::line);
+        let line = self.line();
         let bad = |cause: String| Bad { line, cause };
         let (found, wanted) = (self.record.len(), header.len());
         let cells = if found == wanted {
@@ -295,7 +322,7 @@ fn skip_line(reader: &mut impl BufRead) -> io::Result<u64> {
 
 /// A file that refuses to be read on when a row takes too much of it: the parser itself knows no limit.
 struct Bounded {
-    file: File,
+    file: io::Chain<File, io::Cursor<Vec<u8>>>,
     left: Rc<Counter<usize>>,
 }
 

@@ -172,6 +172,9 @@ fn tables_that_are_none_are_refused() {
     fake.refuses(b"im\xe4ge,text\n1,2\n", "t.csv", &["not UTF-8"]);
     fake.refuses("image,text\n1,2\n", "t.jsonl", &["line 1", "is no JSON"]);
     fake.refuses(format!("image,text\nimages/0.png,\"{}", "x".repeat(9 << 20)), "t.csv", &["line 2", "not closed"]);
+    // The rest of the table would become a text of its second row.
+    fake.refuses("id,text\na,one\nb,\"two\nc,three\nd,four\n", "t.csv", &["line 3", "a quotation mark is not closed"]);
+    fake.refuses("id,text\r\na,one\r\nb,\"two\"\"", "t.csv", &["line 3", "a quotation mark is not closed"]);
     let missing = prepare(&fake.here.path().join("no.csv"), &fake.out(), &TableOptions::default(), &|_| {});
     assert!(missing.unwrap_err().to_string().contains("no.csv"));
     let folder = prepare(fake.here.path(), &fake.out(), &TableOptions::default(), &|_| {});
@@ -239,6 +242,12 @@ fn bad_rows_are_refused() {
     fake.refuses_row(long, "t.csv", &["line 3", "a text of 999999 bytes (`word word", "at most 100000"], 1);
     let latin = [GOOD.as_bytes(), b"b,images/1.png,\xe4 caf\xe9\n"].concat();
     fake.refuses_row(latin, "t.csv", &["line 3", "column `text` is not UTF-8 (byte 1 of it)"], 1);
+    // Lines are counted with those within quotes and blank ones, whatever ends them, with or without a last line's end.
+    for end in ["\n", "\r\n"] {
+        let table = format!("id,text{end}{end}a,\"one{end}{end}\"{end}{end}{end}b,");
+        fake.refuses_row(&table, "t.csv", &["line 8", "`text` is empty"], 1);
+        fake.refuses_row(format!("{table}{end}"), "t.csv", &["line 8", "`text` is empty"], 1);
+    }
     let quoted = "id,image,text\na,images/0.png,\"one\n\n\"\nb,no.png,two\n";
     fake.refuses_row(quoted, "t.csv", &["line 5", "no.png"], 1);
 }
