@@ -40,11 +40,13 @@ impl RunFolder {
         let error = |action| move |source| TrainError::File { action, path: path.to_path_buf(), source };
         fs::create_dir_all(path).map_err(error("make"))?;
         let holds = |name: &str| path.join(name).exists();
-        let others = fs::read_dir(path)
+        // What a run leaves that ended before its first step is no stranger.
+        let ours = |name: &str| name == LOCK || name == TOKENIZER || name.starts_with(".writing-");
+        let strangers = fs::read_dir(path)
             .map_err(error("read"))?
             .flatten()
-            .any(|entry| entry.file_name() != LOCK && !entry.file_name().to_string_lossy().starts_with(".writing-"));
-        if others && !holds(RECIPE) {
+            .any(|entry| !ours(&entry.file_name().to_string_lossy()));
+        if strangers && !holds(RECIPE) {
             return Err(TrainError::NotARun { path: path.into() });
         }
         let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(error("lock"))?;

@@ -378,8 +378,7 @@ mod tests {
             let message = parse(text, overrides).unwrap_err().to_string();
             assert!(message.contains(key) && message.contains(nearest), "{message}");
         }
-        let wrong = parse(MINIMAL, &["model.image.sise=3"]).unwrap().model_config(100, [0, 2, 1]);
-        let message = wrong.unwrap_err().to_string();
+        let message = parse(MINIMAL, &["model.image.sise=3"]).unwrap_err().to_string();
         assert!(message.contains("model.image.sise") && message.contains("`size`"), "{message}");
     }
 

@@ -34,7 +34,7 @@ fn data_that_was_changed() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&shard, bytes).unwrap();
-    place.bad(&["pretrain", "r.toml", "--out", "run"], &["train-00000.parquet", "hash"]);
+    place.bad(&["pretrain", "r.toml", "--out", "run"], &["train-00000.parquet", "damaged", "prepare"]);
     std::fs::remove_file(&shard).unwrap();
     place.bad(&["pretrain", "r.toml", "--out", "run"], &["train-00000.parquet"]);
     std::fs::write(place.path("data/manifest.json"), "{}").unwrap();

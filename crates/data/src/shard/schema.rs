@@ -3,9 +3,9 @@
 //! | column | type | note |
 //! |---|---|---|
 //! | `id`, `patient`, `source` | Utf8 | |
-//! | `image` | struct<bytes: Binary, path: Utf8>, nullable | what `datasets` calls `Image`; other layouts load as a dict there |
-//! | `texts` | list<Utf8> | |
-//! | `labels` | list<struct<name: Utf8, value: Utf8>> | |
+//! | `image` | `struct<bytes: Binary, path: Utf8>`, nullable | what `datasets` calls `Image`; other layouts load as a dict there |
+//! | `texts` | `list<Utf8>` | |
+//! | `labels` | `list<struct<name: Utf8, value: Utf8>>` | |
 //!
 //! The split is the file's, as `datasets` has it.
 

@@ -50,6 +50,8 @@ impl Recipe {
         }
         ensure(optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta)), "optimizer.betas", format!("are {:?}; each must be at least 0 and below 1", optimizer.betas))?;
         ensure(optimizer.eps > 0.0 && optimizer.eps < 1.0, "optimizer.eps", format!("is {}; it must lie between 0 and 1", optimizer.eps))?;
+        // The sizes do not depend on the vocabulary; a stand-in shows now what would else come up behind the data.
+        self.model_config(self.text.vocabulary, [0, 2, 1])?;
         let clip = optimizer.clip.unwrap_or(1.0);
         ensure(clip > 0.0 && clip.is_finite(), "optimizer.clip", format!("is {clip}; it must be above 0 (leave it out for none)"))
     }

@@ -160,7 +160,8 @@ fn compare_data(recipe: &Recipe, started: &[String], now: &[String], out: &Path)
 /// The run's tokenizer: what it started with, or the recipe's, or one trained on the texts.
 fn tokenizer(recipe: &Recipe, folder: &RunFolder, sources: &[Opened], observer: &mut dyn Observer) -> Result<Tokenizer, TrainError> {
     let kept = folder.join(folder::TOKENIZER);
-    if kept.exists() {
+    // Only with the recipe, which is written behind it, does it belong to this run.
+    if kept.exists() && folder.join(folder::RECIPE).exists() {
         return Ok(Tokenizer::from_file(&kept)?);
     }
     let tokenizer = match &recipe.text.tokenizer {

@@ -163,7 +163,8 @@ impl Csv {
             Some(last) if last.ends_with(END) => {
                 let cause =
                     "a quotation mark is not closed, so that the row takes all that follows; close it".to_string();
-                Err(wrong(self.line(), cause))
+                // No end of a line stands after this record.
+                Err(wrong(self.line() + u64::from(!self.crlf), cause))
             }
             _ => Ok(read),
         }
