@@ -111,7 +111,8 @@ fn covid(folder: &Path) -> Result<Vec<Value>, String> {
 fn vqa(folder: &Path) -> Result<Vec<Value>, String> {
     let path = folder.join("trainset.json");
     let text = fs::read_to_string(&path).map_err(|error| format!("`{}`: {error}", path.display()))?;
-    let questions: Vec<Value> = serde_json::from_str(&text).map_err(|error| format!("`{}`: {error}", path.display()))?;
+    let questions: Vec<Value> =
+        serde_json::from_str(&text).map_err(|error| format!("`{}`: {error}", path.display()))?;
     let mut images: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
     for question in &questions {
         let of = |key: &str| match &question[key] {
@@ -141,7 +142,8 @@ fn vqa(folder: &Path) -> Result<Vec<Value>, String> {
 fn statement(question: &str, answer: &str) -> String {
     let plain = |text: &str| text.replace(['?', '!', '\n'], " ").replace(". ", ", ");
     let (question, answer) = (plain(question), plain(answer));
-    let (question, answer) = (question.trim().trim_end_matches('.'), answer.trim().trim_end_matches('.').to_lowercase());
+    let (question, answer) =
+        (question.trim().trim_end_matches('.'), answer.trim().trim_end_matches('.').to_lowercase());
     format!("{question}: {answer}.")
 }
 

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ptu_train::Observer;
 use ptu_train::evaluate::Retrieval;
 use ptu_train::log::{Event, Timing};
-use ptu_train::Observer;
 
 /// Seconds between two plain lines.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -58,8 +58,13 @@ impl Bar {
     /// A bar of `length` things.
     pub fn new(what: &str, length: u64) -> Self {
         let plain = !std::io::stderr().is_terminal();
-        let bar = ProgressBar::with_draw_target(Some(length), if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() });
-        let style = ProgressStyle::with_template("{prefix:>12} {wide_bar:.cyan/blue} {pos}/{len} {per_sec:>10} eta {eta} {msg}");
+        let bar = ProgressBar::with_draw_target(
+            Some(length),
+            if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() },
+        );
+        let style = ProgressStyle::with_template(
+            "{prefix:>12} {wide_bar:.cyan/blue} {pos}/{len} {per_sec:>10} eta {eta} {msg}",
+        );
         if let Ok(style) = style {
             bar.set_style(style);
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ptu_input::image::transform;
 use ptu_input::{Batch, Image, Input, Picture, Preprocess, Text, Tokenizer};
 use ptu_random::{Key, Place, Stream};
+use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
 use crate::mask::{MaskTokens, Masked, mask};
@@ -22,13 +23,26 @@ pub struct Preparation {
     pub text_length: usize,
     /// The ids that masking needs.
     pub mask_tokens: MaskTokens,
+    /// How much of a text is taken in training.
+    pub unit: TextUnit,
+}
+
+/// How much of a record's texts is taken each time in training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TextUnit {
+    /// One random sentence of one random text (published).
+    #[default]
+    Sentence,
+    /// One random text, whole.
+    Text,
 }
 
 impl Preparation {
     /// Takes the ids that masking needs from the tokenizer.
     pub fn new(tokenizer: Arc<Tokenizer>, preprocess: Preprocess, text_length: usize) -> Self {
         let mask_tokens = MaskTokens::of(&tokenizer);
-        Self { tokenizer, preprocess, text_length, mask_tokens }
+        Self { tokenizer, preprocess, text_length, mask_tokens, unit: TextUnit::default() }
     }
 }
 
@@ -95,7 +109,7 @@ impl Preparation {
         key: Key,
         place: u64,
     ) -> Result<Option<Example>, DataError> {
-        let text = sentence(&record.texts, &mut key.stream(Place::Sentence, place)).map(str::to_string);
+        let text = drawn(&record.texts, self.unit, &mut key.stream(Place::Sentence, place)).map(str::to_string);
         let mut crop = key.stream(Place::Crop, place);
         let mut masks = key.stream(Place::Mask, place);
         self.example(record, origin, Draws { text, crop: Some(&mut crop), masks: Some(&mut masks) })
@@ -169,11 +183,14 @@ fn filled(texts: &[String]) -> impl Iterator<Item = &str> {
     texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
-/// One sentence of one text, both uniformly; a text in which no sentence is found is taken whole.
-fn sentence<'a>(texts: &'a [String], stream: &mut Stream) -> Option<&'a str> {
+/// One text, or one sentence of one, uniformly; a text in which no sentence is found is taken whole.
+fn drawn<'a>(texts: &'a [String], unit: TextUnit, stream: &mut Stream) -> Option<&'a str> {
     let texts: Vec<&str> = filled(texts).collect();
     let text = *stream.choose(&texts)?;
-    Some(stream.choose(&ptu_input::text::sentences(text)).copied().unwrap_or(text))
+    match unit {
+        TextUnit::Sentence => Some(stream.choose(&ptu_input::text::sentences(text)).copied().unwrap_or(text)),
+        TextUnit::Text => Some(text),
+    }
 }
 
 /// Masked ids and labels of one group of texts, `[count, length]`, padded as the group's `Texts`.

@@ -44,7 +44,7 @@ pub mod record;
 pub mod shard;
 pub mod source;
 
-pub use collate::{Example, MaskedTexts, Preparation, TextChoice, TrainBatch};
+pub use collate::{Example, MaskedTexts, Preparation, TextChoice, TextUnit, TrainBatch};
 pub use error::DataError;
 pub use loader::{Examples, Loader, LoaderOptions, WeightedSource};
 pub use manifest::{Counts, Manifest};
@@ -56,55 +56,4 @@ pub use shard::{ShardFolder, ShardWriter, WriterOptions};
 pub use source::{Records, Source};
 
 #[cfg(test)]
-mod tests {
-    //! What the tests of several modules share.
-
-    use std::path::Path;
-    use std::sync::{Arc, LazyLock};
-
-    use ptu_input::image::resample::Size;
-    use ptu_input::{Picture, Preprocess, Tokenizer};
-
-    use crate::{Manifest, Preparation, Record, RecordImage, ShardWriter, Split, WriterOptions};
-
-    /// A small pair of a patient of its own. The image's bytes are no picture.
-    pub fn record(id: &str) -> Record {
-        Record {
-            id: id.into(),
-            patient: id.into(),
-            image: Some(RecordImage { bytes: format!("bytes of {id}").into(), path: Some(format!("{id}.png")) }),
-            texts: vec![format!("findings of {id}"), "impression".into()],
-            labels: vec![],
-            split: Split::Train,
-            source: "test".into(),
-        }
-    }
-
-    /// A PNG whose pixels the number tells.
-    pub fn png(number: u8) -> Vec<u8> {
-        let samples = (0..20 * 24u16).map(|place| (place as u8).wrapping_mul(number | 1).wrapping_add(number));
-        Picture::new(Size { width: 20, height: 24 }, 1, samples.collect()).thumbnail_png(64)
-    }
-
-    /// As [`record`], with a picture.
-    pub fn picture_record(id: &str, number: u8) -> Record {
-        let image = Some(RecordImage { bytes: png(number), path: None });
-        Record { image, texts: vec!["the heart is enlarged. no effusion.".into()], ..record(id) }
-    }
-
-    /// A tiny tokenizer and 16-pixel images.
-    pub fn preparation() -> Preparation {
-        static TOKENIZER: LazyLock<Arc<Tokenizer>> = LazyLock::new(|| {
-            let corpus = ["the heart is enlarged", "the heart is of normal size", "no effusion is seen"];
-            Arc::new(Tokenizer::train(corpus, 290).unwrap())
-        });
-        Preparation::new(Arc::clone(&TOKENIZER), Preprocess::clip(16), 24)
-    }
-
-    /// Shards of these records.
-    pub fn write_folder(folder: &Path, records: Vec<Record>) -> Manifest {
-        let mut writer = ShardWriter::create(folder, WriterOptions::new("test")).unwrap();
-        records.into_iter().for_each(|record| writer.write(record).unwrap());
-        writer.finish().unwrap()
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use ptu_input::{Image, Images, Text, Texts};
-use ptu_model::{ModelConfig, ModelError, Model};
+use ptu_model::{Model, ModelConfig, ModelError};
 
 /// Unit vectors, one a row.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,7 +46,13 @@ fn dot(x: &[f32], y: &[f32]) -> f32 {
 ///
 /// # Errors
 /// A model without the contrast head; images of another size than the model's.
-pub fn image_vectors(model: &Model, config: &ModelConfig, images: &[&Image], batch: usize, done: &mut dyn FnMut(usize)) -> Result<Vectors, ModelError> {
+pub fn image_vectors(
+    model: &Model,
+    config: &ModelConfig,
+    images: &[&Image],
+    batch: usize,
+    done: &mut dyn FnMut(usize),
+) -> Result<Vectors, ModelError> {
     let head = model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })?;
     let mut vectors = Vectors::default();
     for chunk in images.chunks(batch.max(1)) {
@@ -63,7 +69,13 @@ pub fn image_vectors(model: &Model, config: &ModelConfig, images: &[&Image], bat
 ///
 /// # Errors
 /// A model without the contrast head; texts longer than the model's positions.
-pub fn text_vectors(model: &Model, config: &ModelConfig, texts: &[&Text], batch: usize, done: &mut dyn FnMut(usize)) -> Result<Vectors, ModelError> {
+pub fn text_vectors(
+    model: &Model,
+    config: &ModelConfig,
+    texts: &[&Text],
+    batch: usize,
+    done: &mut dyn FnMut(usize),
+) -> Result<Vectors, ModelError> {
     let head = model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })?;
     let mut vectors = Vectors::default();
     for chunk in texts.chunks(batch.max(1)) {

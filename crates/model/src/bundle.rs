@@ -50,8 +50,11 @@ impl Bundle {
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, folder: &Path, card: &str) -> Result<(), ModelError> {
-        fs::create_dir_all(folder)
-            .map_err(|source| ModelError::File { action: "make", path: folder.into(), source })?;
+        fs::create_dir_all(folder).map_err(|source| ModelError::File {
+            action: "make",
+            path: folder.into(),
+            source,
+        })?;
         let config = ConfigFile {
             model_type: "ptunifier".into(),
             max_tokens: self.max_tokens,
@@ -63,7 +66,8 @@ impl Bundle {
         write_json(&folder.join(CONFIG), &config)?;
         write_json(&folder.join(PREPROCESS), &self.preprocess)?;
         let tokenizer = self.tokenizer.to_json();
-        let tokenizer = tokenizer.map_err(|error| format_error(folder.join(TOKENIZER), "writable as JSON", error.to_string()))?;
+        let tokenizer =
+            tokenizer.map_err(|error| format_error(folder.join(TOKENIZER), "writable as JSON", error.to_string()))?;
         write_bytes(&folder.join(TOKENIZER), tokenizer.as_bytes())?;
         write_bytes(&folder.join(CARD), card.as_bytes())?;
         write_arrays(&folder.join(WEIGHTS), &self.model.to_arrays())

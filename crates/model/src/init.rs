@@ -83,7 +83,8 @@ mod tests {
     fn values_are_normal() {
         let values = normal(&Key::new(5).stream(Place::Weights, 1), 300_001, 0.02);
         let mean = values.iter().map(|x| f64::from(*x)).sum::<f64>() / values.len() as f64;
-        let deviation = (values.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt();
+        let deviation =
+            (values.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt();
         let beyond_two = values.iter().filter(|x| x.abs() > 0.04).count() as f64 / values.len() as f64;
         assert!(mean.abs() < 2e-4 && (deviation - 0.02).abs() < 2e-4, "{mean} {deviation}");
         assert!((beyond_two - 0.0455).abs() < 0.002, "{beyond_two}");

@@ -4,19 +4,26 @@
 //! |---|---|---|
 //! | [`layer_norm`] | the engine's | one pass instead of about eight |
 //! | [`gelu`], [`quick_gelu`] | the engine's | vectorised, all cores; its error function is scalar |
-//! | [`masked_softmax`] | add, softmax | mask and softmax in one pass, backward from the result alone |
+//! | [`linear`] | the engine's | bias laid down first, product added; gradients on all cores |
+//! | [`attention`] | products and softmax | no copy of heads, mask and dropout in place |
+//! | [`sum`] | the engine's | all cores |
 //!
 //! Each runs on the CPU device in f32; on any other device the plain composition does. Reductions go in chunks fixed by the
 //! shape, so results do not depend on the number of threads. Tests compare both ways.
 
+mod attention;
+mod linear;
 mod loops;
 mod math;
 mod ops;
+mod product;
+
+use std::sync::Arc;
 
 use burn::backend::{DType, Dispatch, DispatchDevice};
-use burn::tensor::{Tensor, activation, module};
+use burn::tensor::{Tensor, TensorData, activation, module};
 
-use ops::Fused;
+use ops::{AttentionPlan, Fused};
 
 /// Whether our loops can run on the data of a tensor.
 fn is_ours<const D: usize>(x: &Tensor<D>) -> bool {
@@ -50,18 +57,80 @@ pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     }
 }
 
-/// Softmax over the last axis of attention scores `[b, h, t, k]`; `hidden [b, 1, 1, k]` is added before, without gradient.
-pub fn masked_softmax(scores: Tensor<4>, hidden: Option<Tensor<4>>) -> Tensor<4> {
-    if is_ours(&scores) {
-        let hidden = hidden.map(|hidden| hidden.inner().into_data().try_into_vec().expect("masks are f32"));
-        return Tensor::from_dispatch(<Dispatch as Fused>::fused_softmax(scores.into_dispatch(), hidden));
+/// `x W + b`: `x [.., in]`, `weight [in, out]`, `bias [out]` -> `[.., out]`.
+pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    if !is_ours(&x) {
+        return module::linear(x, weight, bias);
     }
-    activation::softmax(hidden.map_or(scores.clone(), |hidden| scores + hidden), 3)
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        Some(bias) => <Dispatch as Fused>::fused_linear(x, weight, bias.into_dispatch()),
+        None => <Dispatch as Fused>::fused_product(x, weight),
+    })
+}
+
+/// Sum of two tensors of one shape.
+pub fn sum<const D: usize>(x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
+    if !is_ours(&x) {
+        return x + y;
+    }
+    Tensor::from_dispatch(<Dispatch as Fused>::fused_sum(x.into_dispatch(), y.into_dispatch()))
+}
+
+/// Every query mixes the values of the keys it agrees with, head by head.
+///
+/// # Shapes
+/// `query [b, t, d]`, `key` and `value [b, k, d]` -> `[b, t, d]`; `hidden [b, k]` is added to the scores, `kept
+/// [b, h, t, k]` multiplied with the probabilities.
+pub fn attention(
+    parts: [Tensor<3>; 3],
+    heads: usize,
+    hidden: Option<Arc<Vec<f32>>>,
+    kept: Option<Arc<Vec<f32>>>,
+) -> Tensor<3> {
+    if !is_ours(&parts[0]) {
+        return plain_attention(parts, heads, hidden, kept);
+    }
+    let [query, key, value] = parts.map(Tensor::into_dispatch);
+    Tensor::from_dispatch(<Dispatch as Fused>::fused_attention(
+        query,
+        key,
+        value,
+        AttentionPlan { heads, hidden, kept },
+    ))
+}
+
+/// [`attention`] of the engine's operations.
+fn plain_attention(
+    [query, key, value]: [Tensor<3>; 3],
+    heads: usize,
+    hidden: Option<Arc<Vec<f32>>>,
+    kept: Option<Arc<Vec<f32>>>,
+) -> Tensor<3> {
+    let ([b, t, d], device) = (query.dims(), query.device());
+    let k = key.dims()[1];
+    let split = |x: Tensor<3>| {
+        let rows = x.dims()[1];
+        x.reshape([b, rows, heads, d / heads]).swap_dims(1, 2) //                           [b, h, k, e]
+    };
+    let constant = |values: &Arc<Vec<f32>>, shape: [usize; 4]| {
+        Tensor::<4>::from_data(TensorData::new(values.to_vec(), shape), &device)
+    };
+    let scale = ((d / heads) as f64).powf(-0.5);
+    let mut scores = split(query).mul_scalar(scale).matmul(split(key).swap_dims(2, 3)); //   [b, h, t, k]
+    if let Some(hidden) = &hidden {
+        scores = scores + constant(hidden, [b, 1, 1, k]);
+    }
+    let mut weights = activation::softmax(scores, 3); //                                    [b, h, t, k]
+    if let Some(kept) = &kept {
+        weights = weights * constant(kept, [b, heads, t, k]);
+    }
+    weights.matmul(split(value)).swap_dims(1, 2).reshape([b, t, d]) //                      [b, t, d]
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::Device;
     use ptu_random::{Key, Place};
 
     use super::*;
@@ -138,17 +207,64 @@ mod tests {
     }
 
     #[test]
-    fn softmax_equals_the_plain_one() {
+    fn linear_equals_the_plain_one() {
+        for (rows, inputs, outputs) in [(1, 3, 5), (130, 64, 33)] {
+            let wide = |rows: usize, d: usize, seed| random([1, rows, d], seed);
+            let parts = [wide(rows, inputs, 1), wide(inputs, outputs, 2), wide(1, outputs, 3)];
+            let run = |f: fn(Tensor<3>, Tensor<2>, Option<Tensor<1>>) -> Tensor<3>| {
+                move |[x, w, b]: [Tensor<3>; 3]| f(x, w.squeeze_dim(0), Some(b.squeeze_dim::<2>(0).squeeze_dim(0)))
+            };
+            compare("linear", parts, run(linear), run(module::linear));
+            let parts = [wide(rows, inputs, 1), wide(inputs, outputs, 2)];
+            compare(
+                "product",
+                parts,
+                |[x, w]| linear(x, w.squeeze_dim(0), None),
+                |[x, w]| module::linear(x, w.squeeze_dim(0), None),
+            );
+        }
+    }
+
+    #[test]
+    fn sums_equal_the_plain_ones() {
+        compare("sum", [random([77, 131], 1), random([77, 131], 2)], |[x, y]| sum(x, y), |[x, y]| x + y);
+        compare("sum with itself", [random([7, 13], 1)], |[x]| sum(x.clone(), x), |[x]| x.clone() + x);
+    }
+
+    #[test]
+    fn attention_equals_the_plain_one() {
         let hidden = |b: usize, k: usize| {
-            let values: Vec<f32> = (0..b * k).map(|cell| if cell % k > cell / k { f32::MIN } else { 0.0 }).collect();
-            Tensor::<4>::from_data(TensorData::new(values, [b, 1, 1, k]), &Device::flex().autodiff())
+            let cells = (0..b * k).map(|cell| if cell % k > 1 + cell / k { f32::MIN } else { 0.0 });
+            Some(Arc::new(cells.collect::<Vec<f32>>()))
         };
-        compare("softmax", [random([2, 3, 5, 7], 6)], |[x]| masked_softmax(x, None), |[x]| activation::softmax(x, 3));
+        let kept = |count: usize| {
+            let mut stream = Key::new(5).stream(Place::Sample, 1);
+            Some(Arc::new((0..count).map(|_| if stream.chance(0.3) { 0.0 } else { 1.4 }).collect::<Vec<f32>>()))
+        };
+        for (b, t, k, d, h) in [(1, 1, 1, 8, 2), (3, 17, 9, 48, 3), (2, 5, 33, 64, 1)] {
+            let parts = || [random([b, t, d], 1), random([b, k, d], 2), random([b, k, d], 3)];
+            for (hidden, kept) in
+                [(None, None), (hidden(b, k), None), (None, kept(b * h * t * k)), (hidden(b, k), kept(b * h * t * k))]
+            {
+                compare(
+                    "attention",
+                    parts(),
+                    |parts| attention(parts, h, hidden.clone(), kept.clone()),
+                    |parts| plain_attention(parts, h, hidden.clone(), kept.clone()),
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn joined_queries_keys_and_values_are_read_in_place() {
+        let joined = random([2, 7, 3 * 32], 4);
+        let parts = |x: &Tensor<3>| [0, 1, 2].map(|part| x.clone().narrow(2, part * 32, 32));
         compare(
-            "masked softmax",
-            [random([4, 2, 33, 9], 7)],
-            |[x]| masked_softmax(x, Some(hidden(4, 9))),
-            |[x]| activation::softmax(x + hidden(4, 9), 3),
+            "joined attention",
+            [joined],
+            |[x]| attention(parts(&x), 4, None, None),
+            |[x]| plain_attention(parts(&x), 4, None, None),
         );
     }
 

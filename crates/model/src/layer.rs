@@ -5,8 +5,8 @@
 mod attention;
 mod bert;
 mod clip;
-mod dropout;
 mod dense;
+mod dropout;
 mod mask;
 
 pub use attention::{Attention, attend};

@@ -118,7 +118,7 @@ impl Model {
     /// Words, positions and types, before the encoder.
     pub fn embed_text(&self, texts: &Texts, dropout: &Dropout) -> TextEmbedded {
         let tokens = self.text.embed(&texts.ids, texts.length, dropout);
-        TextEmbedded { tokens, mask: Some(Mask::new(texts.valid.clone(), texts.length, &self.device())) }
+        TextEmbedded { tokens, mask: Some(Mask::new(texts.valid.clone(), texts.length)) }
     }
 
     /// Prompts, chosen by the text that is there, stand in for the image that is not.

@@ -198,7 +198,9 @@ const UNUSED: &[&str] = &[
 pub fn name_of(path: &str) -> Option<Name> {
     let (template, number) = template(path);
     let row = |published: &str, role, kind| Name { published: published.replace("{}", &number), role, kind };
-    for (ours, theirs) in [("fusion.image.{}.", "multi_modal_vision_layers"), ("fusion.text.{}.", "multi_modal_language_layers")] {
+    for (ours, theirs) in
+        [("fusion.image.{}.", "multi_modal_vision_layers"), ("fusion.text.{}.", "multi_modal_language_layers")]
+    {
         if let Some(rest) = template.strip_prefix(ours) {
             let (_, published, kind) = CROSS_LAYER.iter().find(|(ours, ..)| *ours == rest)?;
             return Some(row(&format!("{theirs}.{{}}.{published}"), Fusion, *kind));
@@ -244,14 +246,21 @@ mod tests {
         let name = name_of("fusion.text.5.cross.norm.weight").unwrap();
         assert_eq!(name.published, "multi_modal_language_layers.5.crossattention.output.LayerNorm.weight");
         assert_eq!((name.role, name.kind), (Fusion, NORM));
-        assert_eq!(name_of("image.blocks.11.inner.bias").unwrap().published, "vision_encoder.visual.transformer.resblocks.11.mlp.c_fc.bias");
+        assert_eq!(
+            name_of("image.blocks.11.inner.bias").unwrap().published,
+            "vision_encoder.visual.transformer.resblocks.11.mlp.c_fc.bias"
+        );
         assert_eq!(name_of("image.blocks.11.outer.gain"), None);
     }
 
     #[test]
     fn the_published_decay_rule_goes_by_name() {
         // SPEC 4: no decay where the name holds `bias` or `LayerNorm.weight`, or `norm.weight`, `norm1.weight`, `norm2.weight`.
-        let by_name = |name: &str| !["bias", "LayerNorm.weight", "norm.weight", "norm1.weight", "norm2.weight"].iter().any(|part| name.contains(part));
+        let by_name = |name: &str| {
+            !["bias", "LayerNorm.weight", "norm.weight", "norm1.weight", "norm2.weight"]
+                .iter()
+                .any(|part| name.contains(part))
+        };
         let fusion = CROSS_LAYER.iter().map(|(_, published, kind)| (*published, *kind));
         for (published, kind) in TABLE.iter().map(|(_, published, _, kind)| (*published, *kind)).chain(fusion) {
             if kind != Projection {

@@ -44,7 +44,12 @@ fn taps(from: usize, to: usize) -> Vec<[(usize, f64); 4]> {
             let source = (place as f64 + 0.5) * from as f64 / to as f64 - 0.5;
             let (base, t) = (source.floor(), source - source.floor());
             let clamp = |offset: f64| (base + offset).clamp(0.0, (from - 1) as f64) as usize;
-            [(clamp(-1.0), far(t + 1.0)), (clamp(0.0), near(t)), (clamp(1.0), near(1.0 - t)), (clamp(2.0), far(2.0 - t))]
+            [
+                (clamp(-1.0), far(t + 1.0)),
+                (clamp(0.0), near(t)),
+                (clamp(1.0), near(1.0 - t)),
+                (clamp(2.0), far(2.0 - t)),
+            ]
         })
         .collect()
 }
@@ -55,7 +60,8 @@ mod tests {
 
     #[test]
     fn a_constant_stays_and_the_class_row_is_kept() {
-        let mut array = Array { shape: vec![17, 2], values: [[9.0, -9.0]].into_iter().chain([[0.5, 2.0]; 16]).flatten().collect() };
+        let mut array =
+            Array { shape: vec![17, 2], values: [[9.0, -9.0]].into_iter().chain([[0.5, 2.0]; 16]).flatten().collect() };
         fit(&mut array, 7);
         assert_eq!(array.shape, [50, 2]);
         assert_eq!(array.values[..2], [9.0, -9.0]);

@@ -41,7 +41,12 @@ impl Model {
     ///
     /// # Errors
     /// A weight that is missing, unknown, or of another shape.
-    pub fn from_arrays(config: &ModelConfig, mut arrays: Arrays, device: &Device, file: &File) -> Result<(Self, Vec<String>), ModelError> {
+    pub fn from_arrays(
+        config: &ModelConfig,
+        mut arrays: Arrays,
+        device: &Device,
+        file: &File,
+    ) -> Result<(Self, Vec<String>), ModelError> {
         if let Some(found) = arrays.get_mut(POSITIONS) {
             positions::fit(found, config.image.grid());
         }
@@ -125,7 +130,11 @@ impl ModuleMapper for Load {
         let ours = param.lazy_shape().to_vec();
         let fits = match name.kind {
             Kind::Matrix => array.shape == [ours[1], ours[0]],
-            Kind::Patch => array.shape.len() == 4 && array.shape[0] == ours[1] && array.shape[1..].iter().product::<usize>() == ours[0],
+            Kind::Patch => {
+                array.shape.len() == 4
+                    && array.shape[0] == ours[1]
+                    && array.shape[1..].iter().product::<usize>() == ours[0]
+            }
             Kind::Table | Kind::Bias | Kind::Norm { .. } | Kind::Projection => array.shape == ours,
         };
         if !fits {
@@ -139,7 +148,9 @@ impl ModuleMapper for Load {
                     let values = transpose(&array.values, ours[0]);
                     Tensor::from_data(TensorData::new(values, ours), &device)
                 }
-                Kind::Table | Kind::Bias | Kind::Norm { .. } | Kind::Projection => Tensor::from_data(TensorData::new(array.values, ours), &device),
+                Kind::Table | Kind::Bias | Kind::Norm { .. } | Kind::Projection => {
+                    Tensor::from_data(TensorData::new(array.values, ours), &device)
+                }
             };
             if tracked { fresh.require_grad() } else { fresh }
         })
@@ -162,14 +173,22 @@ fn transpose(values: &[f32], columns: usize) -> Vec<f32> {
 /// A file that cannot be read, is no safetensors file, or holds another type than f32.
 pub fn read_arrays(path: &File) -> Result<Arrays, ModelError> {
     let bytes = read(path, LARGEST)?;
-    let format = |cause: String| ModelError::Format { path: path.into(), expected: "a safetensors file of 32-bit floats", cause };
+    let format = |cause: String| ModelError::Format {
+        path: path.into(),
+        expected: "a safetensors file of 32-bit floats",
+        cause,
+    };
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| format(error.to_string()))?;
     let mut arrays = Arrays::new();
     for (name, view) in tensors.iter() {
         if view.dtype() != Dtype::F32 {
             return Err(format(format!("`{name}` holds {:?}", view.dtype())));
         }
-        let values = view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes"))).collect();
+        let values = view
+            .data()
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")))
+            .collect();
         arrays.insert(name.into(), Array { shape: view.shape().to_vec(), values });
     }
     Ok(arrays)

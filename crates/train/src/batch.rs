@@ -98,9 +98,16 @@ impl StepBatch {
         stream.shuffle(&mut rows);
         let mut partners = Partners { image: (0..b).collect(), matched: vec![true; b], without_partner: 0 };
         for &row in &rows[b / 2..] {
-            let likely: Vec<f64> = (0..b)
-                .map(|other| if self.same(row, other) { 0.0 } else { weights.map_or(1.0, |weights| weights[row * b + other]) })
-                .collect();
+            let likely: Vec<f64> =
+                (0..b)
+                    .map(|other| {
+                        if self.same(row, other) {
+                            0.0
+                        } else {
+                            weights.map_or(1.0, |weights| weights[row * b + other])
+                        }
+                    })
+                    .collect();
             match stream.weighted(&likely) {
                 Some(other) => {
                     partners.image[row] = other;
@@ -119,7 +126,12 @@ mod tests {
 
     fn batch(image_hashes: &[u64], text_hashes: &[u64]) -> StepBatch {
         let texts = Texts { count: image_hashes.len(), ..Texts::default() };
-        StepBatch { texts, image_hashes: image_hashes.to_vec(), text_hashes: text_hashes.to_vec(), ..StepBatch::default() }
+        StepBatch {
+            texts,
+            image_hashes: image_hashes.to_vec(),
+            text_hashes: text_hashes.to_vec(),
+            ..StepBatch::default()
+        }
     }
 
     #[test]

@@ -129,7 +129,9 @@ pub enum TrainError {
         path: PathBuf,
     },
     /// A run that was started differently.
-    #[error("run folder `{path}` cannot be resumed: {cause}; resume it with what it was started with, or choose another --out")]
+    #[error(
+        "run folder `{path}` cannot be resumed: {cause}; resume it with what it was started with, or choose another --out"
+    )]
     Differs {
         /// The folder.
         path: PathBuf,
@@ -159,7 +161,9 @@ pub enum TrainError {
         cause: String,
     },
     /// The loss or gradient was not finite too often in a row.
-    #[error("loss or gradient was not finite in {steps} steps in a row, up to step {step}; the state of the last good step is saved in `{path}`: lower optimizer.learning_rate or set optimizer.clip")]
+    #[error(
+        "loss or gradient was not finite in {steps} steps in a row, up to step {step}; the state of the last good step is saved in `{path}`: lower optimizer.learning_rate or set optimizer.clip"
+    )]
     NotFinite {
         /// Bad steps in a row.
         steps: u64,

@@ -36,7 +36,12 @@ pub struct Found {
 ///
 /// # Errors
 /// A model without contrast head, or inputs that do not fit it.
-pub fn search(model: &Model, config: &ModelConfig, gallery: &Gallery, done: &mut dyn FnMut(usize)) -> Result<Found, TrainError> {
+pub fn search(
+    model: &Model,
+    config: &ModelConfig,
+    gallery: &Gallery,
+    done: &mut dyn FnMut(usize),
+) -> Result<Found, TrainError> {
     let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
     let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
     let images: Vectors = ptu_infer::image_vectors(model, config, &images, BATCH, done)?;
@@ -56,9 +61,7 @@ pub fn retrieval(gallery: &Gallery, found: &Found, resampling: &Resampling) -> R
             let interval = bootstrap_mean(&ptu_metrics::found_at(k, &ranks), &groups, resampling);
             Score::new(ptu_metrics::recall_at(k, &ranks), interval, ptu_metrics::chance_recall_at(k, size, &counts))
         };
-        let median = |rows: &[usize]| {
-            ptu_metrics::median_rank(&rows.iter().map(|&row| ranks[row]).collect::<Vec<_>>())
-        };
+        let median = |rows: &[usize]| ptu_metrics::median_rank(&rows.iter().map(|&row| ranks[row]).collect::<Vec<_>>());
         Direction {
             r1: recall(1),
             r5: recall(5),
@@ -81,7 +84,13 @@ pub fn retrieval(gallery: &Gallery, found: &Found, resampling: &Resampling) -> R
 ///
 /// # Errors
 /// As [`search`].
-pub fn score(model: &Model, config: &ModelConfig, gallery: &Gallery, key: Key, done: &mut dyn FnMut(usize)) -> Result<(Scores, Found), TrainError> {
+pub fn score(
+    model: &Model,
+    config: &ModelConfig,
+    gallery: &Gallery,
+    key: Key,
+    done: &mut dyn FnMut(usize),
+) -> Result<(Scores, Found), TrainError> {
     let found = search(model, config, gallery, done)?;
     let resampling = Resampling::new(key);
     let retrieval = retrieval(gallery, &found, &resampling);
@@ -125,7 +134,8 @@ fn answer(model: &Model, gallery: &Gallery, rows: &[usize], key: Key, itm: &mut 
     let records: Vec<_> = rows.iter().map(|&row| &gallery.records[row]).collect();
     let images = ptu_input::Images::collect(records.iter().map(|record| &record.image));
     let texts = ptu_input::Texts::collect(records.iter().map(|record| record.text.ids.as_slice()), gallery.padding);
-    let masked_ids = ptu_input::Texts::collect(records.iter().map(|record| record.masked.ids.as_slice()), gallery.padding);
+    let masked_ids =
+        ptu_input::Texts::collect(records.iter().map(|record| record.masked.ids.as_slice()), gallery.padding);
     let mut labels = vec![None; texts.ids.len()];
     for (row, record) in records.iter().enumerate() {
         let start = row * texts.length;
@@ -143,7 +153,11 @@ fn answer(model: &Model, gallery: &Gallery, rows: &[usize], key: Key, itm: &mut 
     let off = Dropout::off();
     let shared = Shared::new(model, &batch, &off, key, PartnerChoice::Random);
     if let Some(loss) = ObjectiveKind::Itm.loss(&shared) {
-        itm.extend(&loss.answers, rows.iter().copied(), shared.partners().matched.iter().map(|&matched| u32::from(matched)));
+        itm.extend(
+            &loss.answers,
+            rows.iter().copied(),
+            shared.partners().matched.iter().map(|&matched| u32::from(matched)),
+        );
     }
     if let Some(loss) = ObjectiveKind::Mlm.loss(&shared) {
         let places: Vec<usize> = batch.masked_pairs.places().collect();

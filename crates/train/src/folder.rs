@@ -49,7 +49,8 @@ impl RunFolder {
         if strangers && !holds(RECIPE) {
             return Err(TrainError::NotARun { path: path.into() });
         }
-        let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(error("lock"))?;
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(error("lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(TrainError::InUse { path: path.into() }),

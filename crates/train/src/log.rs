@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::TrainError;
 use crate::evaluate::Retrieval;
 use crate::objective::ObjectiveKind;
-use crate::TrainError;
 
 /// A line of `log.jsonl`. Nothing in it depends on the clock or the machine's load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,7 +132,10 @@ impl Lines {
         let mut file = File::options().create(true).truncate(false).write(true).open(path).map_err(error)?;
         let found = file.metadata().map_err(error)?.len();
         if found < length {
-            return Err(TrainError::State { path: path.into(), cause: format!("it has {found} bytes, the saved state knows {length}") });
+            return Err(TrainError::State {
+                path: path.into(),
+                cause: format!("it has {found} bytes, the saved state knows {length}"),
+            });
         }
         file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0))).map_err(error)?;
         Ok(Self { path: path.into(), file, length })
@@ -186,7 +189,8 @@ pub fn read_timings(path: &Path) -> Result<Vec<Timing>, TrainError> {
 }
 
 fn read_lines<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Vec<T>, TrainError> {
-    let text = fs::read_to_string(path).map_err(|source| TrainError::File { action: "read", path: path.into(), source })?;
+    let text =
+        fs::read_to_string(path).map_err(|source| TrainError::File { action: "read", path: path.into(), source })?;
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
     whole
         .lines()

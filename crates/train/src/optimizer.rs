@@ -114,7 +114,8 @@ impl Optimizer {
 
     /// An optimizer with the state that [`Self::to_arrays`] gave; `None` if an array is missing or of another length.
     pub fn from_arrays(config: OptimizerConfig, mut arrays: Arrays) -> Option<Self> {
-        let paths: Vec<String> = arrays.keys().filter_map(|name| name.strip_prefix("first.").map(String::from)).collect();
+        let paths: Vec<String> =
+            arrays.keys().filter_map(|name| name.strip_prefix("first.").map(String::from)).collect();
         let mut moments = BTreeMap::new();
         for path in paths {
             let mut take = |part: &str| arrays.remove(&format!("{part}.{path}")).map(|array| array.values);
@@ -182,7 +183,12 @@ impl Rule {
         let [first, second] = config.betas;
         let power = |beta: f64| beta.powf(updates as f64);
         let corrected = rate * (1.0 - power(second)).sqrt() / (1.0 - power(first));
-        Self { betas: [first as f32, second as f32], eps: config.eps as f32, rate: corrected as f32, decay: decay as f32 }
+        Self {
+            betas: [first as f32, second as f32],
+            eps: config.eps as f32,
+            rate: corrected as f32,
+            decay: decay as f32,
+        }
     }
 
     fn apply(&self, weights: &mut [f32], gradient: &[f32], moments: &mut Moments) {
@@ -229,7 +235,10 @@ mod tests {
         optimizer.moments.insert("text.norm.bias".into(), moments);
         let again = Optimizer::from_arrays(optimizer.config, optimizer.to_arrays()).unwrap();
         let moments = &again.moments["text.norm.bias"];
-        assert_eq!((moments.first.as_slice(), moments.second[1], moments.updates), (&[1.0, 2.0][..], 4.0, (5 << 24) + 7));
+        assert_eq!(
+            (moments.first.as_slice(), moments.second[1], moments.updates),
+            (&[1.0, 2.0][..], 4.0, (5 << 24) + 7)
+        );
         let mut torn = optimizer.to_arrays();
         torn.remove("second.text.norm.bias");
         assert!(Optimizer::from_arrays(optimizer.config, torn).is_none());

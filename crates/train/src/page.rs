@@ -120,7 +120,10 @@ fn charts(events: &[Event], timings: &[Timing]) -> Vec<Chart> {
     };
     [
         chart("Retrieval on the validation split", "mean R@10", vec![validation]),
-        Chart { smooth: true, ..chart("Accuracy in training", "share right", ObjectiveKind::ALL.map(accuracy).to_vec()) },
+        Chart {
+            smooth: true,
+            ..chart("Accuracy in training", "share right", ObjectiveKind::ALL.map(accuracy).to_vec())
+        },
         chart("Learning rate", "rate", vec![rate]),
         Chart { smooth: true, log_y: true, ..chart("Gradient norm", "norm", vec![norm]) },
         Chart { smooth: true, ..chart("Throughput", "records a second", vec![speed]) },
@@ -173,7 +176,8 @@ fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
             items.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
             items
         };
-        let is_right = |query: &usize| ranked(*query)[..10.min(size)].iter().any(|&other| evaluated.gallery.is_hit(*query, other));
+        let is_right =
+            |query: &usize| ranked(*query)[..10.min(size)].iter().any(|&other| evaluated.gallery.is_hit(*query, other));
         let (right, wrong): (Vec<usize>, Vec<usize>) = order.into_iter().partition(is_right);
         let queries = right.into_iter().take(EXAMPLES[0]).chain(wrong.into_iter().take(EXAMPLES[1]));
         ExampleGroup {

@@ -51,7 +51,11 @@ pub fn recipe(data: &Path, seed: u64, overrides: &[String]) -> Result<Recipe, Tr
 ///
 /// # Errors
 /// A folder that is not empty; whatever preparing, training or evaluating says.
-pub fn quickstart(options: &QuickstartOptions, run: &RunOptions, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
+pub fn quickstart(
+    options: &QuickstartOptions,
+    run: &RunOptions,
+    observer: &mut dyn Observer,
+) -> Result<Summary, TrainError> {
     let out = &options.out;
     let error = |source| TrainError::File { action: "open", path: out.clone(), source };
     fs::create_dir_all(out).map_err(error)?;
@@ -95,7 +99,8 @@ impl Summary {
     /// The line that scripts read: fractions, and 0.050 style chance.
     pub fn line(&self) -> String {
         let retrieval = &self.scores.retrieval;
-        let show = |value: Option<f64>, digits: usize| value.map_or("undefined".into(), |value| format!("{value:.digits$}"));
+        let show =
+            |value: Option<f64>, digits: usize| value.map_or("undefined".into(), |value| format!("{value:.digits$}"));
         format!(
             "quickstart: R@10 image-to-text {} text-to-image {} chance {} N {}",
             show(retrieval.image_to_text.r10.value, 2),
@@ -123,7 +128,11 @@ fn verdict(scores: &Scores) -> String {
 fn next(out: &Path) -> Vec<ptu_report::Step> {
     let (run, data) = (out.join("run").display().to_string(), out.join("data").display().to_string());
     page::next_steps(&[
-        ("Score it again", &format!("ptunifier evaluate {run} --data {data}"), "the same numbers, as a table or with --json"),
+        (
+            "Score it again",
+            &format!("ptunifier evaluate {run} --data {data}"),
+            "the same numbers, as a table or with --json",
+        ),
         ("Look inside", &format!("ptunifier inspect {run}"), "what the run holds: recipe, states, weights, scores"),
         (
             "Train on your own pairs",

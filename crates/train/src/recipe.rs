@@ -6,7 +6,7 @@ mod merge;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ptu_data::TextChoice;
+use ptu_data::{TextChoice, TextUnit};
 use ptu_model::config::{ContrastConfig, FusionConfig, ImageConfig, ModelConfig, Preset, TextConfig};
 use ptu_model::{HeadKind, TextStyle};
 use serde::{Deserialize, Serialize};
@@ -110,6 +110,8 @@ pub struct TextRecipe {
     pub vocabulary: usize,
     /// Tokens a text is cut to, the special ones included.
     pub max_tokens: usize,
+    /// How much of a record's texts is taken each time in training.
+    pub unit: TextUnit,
 }
 
 /// Steps, batches and what is written when.
@@ -224,7 +226,7 @@ impl Default for Recipe {
 
 impl Default for TextRecipe {
     fn default() -> Self {
-        Self { tokenizer: None, vocabulary: 4096, max_tokens: 48 }
+        Self { tokenizer: None, vocabulary: 4096, max_tokens: 48, unit: TextUnit::Sentence }
     }
 }
 
@@ -418,7 +420,8 @@ mod tests {
 
     #[test]
     fn hard_partners_need_the_contrast() {
-        let message = parse(MINIMAL, &["itm.partners=\"hard\"", "objectives=[\"mlm\", \"itm\"]"]).unwrap_err().to_string();
+        let message =
+            parse(MINIMAL, &["itm.partners=\"hard\"", "objectives=[\"mlm\", \"itm\"]"]).unwrap_err().to_string();
         assert!(message.contains("itc"), "{message}");
     }
 

@@ -84,9 +84,7 @@ impl<'a> Shared<'a> {
 
     /// Unmasked texts of the pairs, encoded.
     pub fn texts(&self) -> TextTokens {
-        self.text_tokens
-            .get_or_init(|| self.model.encode_text(self.texts_embedded().clone(), self.dropout))
-            .clone()
+        self.text_tokens.get_or_init(|| self.model.encode_text(self.texts_embedded().clone(), self.dropout)).clone()
     }
 
     /// Similarity of every image alone with every text alone, over temperature: `[b, b]`, images in rows. `None` without

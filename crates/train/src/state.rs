@@ -99,7 +99,8 @@ fn states(folder: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
     if !folder.exists() {
         return Ok(vec![]);
     }
-    let entries = fs::read_dir(folder).map_err(|source| TrainError::File { action: "read", path: folder.into(), source })?;
+    let entries =
+        fs::read_dir(folder).map_err(|source| TrainError::File { action: "read", path: folder.into(), source })?;
     let mut found: Vec<(u64, PathBuf)> = entries
         .flatten()
         .filter_map(|entry| {

@@ -39,7 +39,8 @@ pub fn header(wall_time: f64) -> Vec<u8> {
 
 /// Scalars of one step; `wall_time` is in seconds since 1970.
 pub fn scalars(wall_time: f64, step: u64, values: &[(String, f64)]) -> Vec<u8> {
-    let value = values.iter().map(|(tag, value)| Value { tag: tag.clone(), simple_value: Some(*value as f32) }).collect();
+    let value =
+        values.iter().map(|(tag, value)| Value { tag: tag.clone(), simple_value: Some(*value as f32) }).collect();
     frame(&EventMessage { wall_time, step: step as i64, summary: Some(Summary { value }), ..EventMessage::default() })
 }
 

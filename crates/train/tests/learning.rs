@@ -5,16 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use ptu_input::{Batch, Image, Images, Input, Text, Texts};
-use ptu_model::config::{ContrastConfig, FusionConfig, HeadKind, ImageConfig, Pooling, PromptsConfig, Similarity, TextConfig};
+use ptu_model::config::{
+    ContrastConfig, FusionConfig, HeadKind, ImageConfig, Pooling, PromptsConfig, Similarity, TextConfig,
+};
 use ptu_model::names::{DecayGroups, Kind, name_of};
 use ptu_model::{Model, ModelConfig, TextStyle};
 use ptu_random::{Key, Place};
+use ptu_train::ObjectiveKind;
 use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
 use ptu_train::gradients::Gradients;
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
 use ptu_train::recipe::PartnerChoice;
 use ptu_train::step::{Outcome, StepPlan, gradients};
-use ptu_train::ObjectiveKind;
 
 const SIDE: usize = 16;
 const WORDS: u32 = 40;
@@ -95,7 +97,11 @@ fn batch() -> StepBatch {
         texts: pairs,
         image_hashes: (0..4).collect(),
         text_hashes: (0..4).collect(),
-        partners: Some(Partners { image: vec![0, 2, 2, 1], matched: vec![true, false, true, false], without_partner: 0 }),
+        partners: Some(Partners {
+            image: vec![0, 2, 2, 1],
+            matched: vec![true, false, true, false],
+            without_partner: 0,
+        }),
     }
 }
 
@@ -145,7 +151,9 @@ fn paths(model: &Model) -> Vec<(String, Vec<usize>)> {
 fn out_of_reach(kind: ObjectiveKind, path: &str) -> bool {
     let other_heads: &[&str] = match kind {
         // The last layer of the image stream and both poolers are read by nobody.
-        ObjectiveKind::Mlm => &["heads.itm", "heads.itc", "fusion.image.1.", "fusion.image_pooler", "fusion.text_pooler", "text_prompts"],
+        ObjectiveKind::Mlm => {
+            &["heads.itm", "heads.itc", "fusion.image.1.", "fusion.image_pooler", "fusion.text_pooler", "text_prompts"]
+        }
         ObjectiveKind::Itm => &["heads.mlm", "heads.itc", "image_prompts", "text_prompts"],
         ObjectiveKind::Itc => &["heads.mlm", "heads.itm"],
     };
@@ -162,7 +170,10 @@ fn every_weight_on_the_path_of_a_loss_gets_a_gradient() {
             match (largest(&gradients, &path), out_of_reach(kind, &path)) {
                 (None, expected) => assert!(expected, "{kind} gives {path} no gradient"),
                 (Some(value), expected) if path.ends_with("key.bias") => {
-                    assert!(!expected && value < 1e-6, "{kind} moves {path} by {value}: key biases cancel in exact arithmetic");
+                    assert!(
+                        !expected && value < 1e-6,
+                        "{kind} moves {path} by {value}: key biases cancel in exact arithmetic"
+                    );
                 }
                 (Some(value), expected) => {
                     assert!(!expected && value > 1e-7, "{kind} gives {path} a gradient of at most {value}");
@@ -206,7 +217,13 @@ fn each_objective_changes_the_total() {
 
 fn overfit(kind: ObjectiveKind, batch: &StepBatch) {
     let mut model = lively_model(&config());
-    let config = OptimizerConfig { learning_rate: 1e-3, fusion: 1.0, head: 1.0, weight_decay: 0.0, ..OptimizerConfig::default() };
+    let config = OptimizerConfig {
+        learning_rate: 1e-3,
+        fusion: 1.0,
+        head: 1.0,
+        weight_decay: 0.0,
+        ..OptimizerConfig::default()
+    };
     let mut optimizer = Optimizer::new(config);
     let first = step(&model, batch, &[kind]).0.total;
     let mut last = first;

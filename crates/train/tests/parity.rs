@@ -32,14 +32,18 @@ fn main() -> ExitCode {
     }
     let (mut cases, mut quantities, mut failures) = (0, Quantities::default(), vec![]);
     for folder in folders() {
-        let name = folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into());
+        let name =
+            folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into());
         let found = match Case::open(&folder) {
             Ok(case) => run(&case),
             Err(error) => Err(error),
         };
         match found {
             Ok(Some(found)) => {
-                println!("parity case {name}: {} quantities, worst {} ({:.1e})", found.count, found.worst_name, found.worst);
+                println!(
+                    "parity case {name}: {} quantities, worst {} ({:.1e})",
+                    found.count, found.worst_name, found.worst
+                );
                 failures.extend(found.failures.iter().map(|failure| format!("{name}: {failure}")));
                 cases += usize::from(found.failures.is_empty());
                 quantities.add(found);

@@ -112,8 +112,12 @@ pub fn run(dataset: &Dataset) -> anyhow::Result<()> {
         bar.borrow_mut().set(done, || format!("{} records, {} skipped", progress.records, progress.skipped));
     };
     let (out, manifest) = match dataset {
-        Dataset::Phantom(arguments) => (&arguments.out, prepare_phantom(&arguments.out, &phantom(arguments), &progress)?),
-        Dataset::Table(arguments) => (&arguments.out, prepare(&arguments.table, &arguments.out, &table(arguments), &progress)?),
+        Dataset::Phantom(arguments) => {
+            (&arguments.out, prepare_phantom(&arguments.out, &phantom(arguments), &progress)?)
+        }
+        Dataset::Table(arguments) => {
+            (&arguments.out, prepare(&arguments.table, &arguments.out, &table(arguments), &progress)?)
+        }
     };
     bar.borrow().finish();
     print(&summary(&manifest))?;

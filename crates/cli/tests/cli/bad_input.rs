@@ -114,7 +114,16 @@ fn a_full_disk_loses_nothing() {
         println!("no small file system can be mounted here: not tested");
         return;
     }
-    let ran = place.run(&["pretrain", "r.toml", "--out", "disk/run", "--set", "train.steps=400", "--set", "train.log_every=1"]);
+    let ran = place.run(&[
+        "pretrain",
+        "r.toml",
+        "--out",
+        "disk/run",
+        "--set",
+        "train.steps=400",
+        "--set",
+        "train.log_every=1",
+    ]);
     let state = std::fs::read_dir(disk.join("run/state")).map(|entries| entries.flatten().count());
     std::process::Command::new("umount").arg(&disk).status().unwrap();
     assert!(!ran.success && ran.stderr.contains("disk/run") && ran.stderr.contains("space"), "{}", ran.stderr);

@@ -9,7 +9,9 @@ fn pretrain_evaluate_inspect() {
     place.recipe();
     let ran = place.good(&["pretrain", "r.toml", "--out", "run"]);
     assert!(ran.stdout.contains("finished: 6 steps"), "{}", ran.stdout);
-    for file in ["recipe.toml", "log.jsonl", "timing.jsonl", "tokenizer.json", "bundle/config.json", "bundle/tokenizer.json"] {
+    for file in
+        ["recipe.toml", "log.jsonl", "timing.jsonl", "tokenizer.json", "bundle/config.json", "bundle/tokenizer.json"]
+    {
         assert!(place.path("run").join(file).exists(), "{file}");
     }
     let log = String::from_utf8(bytes(&place.path("run/log.jsonl"))).unwrap();
@@ -50,7 +52,17 @@ fn a_run_on_halves_counts_what_it_cannot_use() {
     let place = Place::new();
     place.recipe();
     place.good(&[
-        "prepare", "phantom", "data", "--pairs", "80", "--side", "32", "--image-missing", "0.3", "--text-missing", "0.3",
+        "prepare",
+        "phantom",
+        "data",
+        "--pairs",
+        "80",
+        "--side",
+        "32",
+        "--image-missing",
+        "0.3",
+        "--text-missing",
+        "0.3",
     ]);
     let ran = place.good(&["pretrain", "r.toml", "--out", "run"]);
     assert!(ran.stderr.contains("images alone"), "{}", ran.stderr);
@@ -64,7 +76,10 @@ fn two_sources_with_weights() {
     place.phantom();
     place.recipe();
     place.good(&["prepare", "phantom", "other", "--pairs", "60", "--seed", "9", "--side", "32"]);
-    place.write("two.toml", crate::harness::RECIPE.replace("[\"data\"]", "[\"data\", { path = \"other\", weight = 3.0 }]"));
+    place.write(
+        "two.toml",
+        crate::harness::RECIPE.replace("[\"data\"]", "[\"data\", { path = \"other\", weight = 3.0 }]"),
+    );
     place.good(&["pretrain", "two.toml", "--out", "run"]);
     assert!(place.path("run/bundle/model.safetensors").exists());
 }
@@ -80,7 +95,8 @@ fn accumulation_saves_memory_and_still_learns() {
 #[test]
 fn help_has_examples() {
     let place = Place::new();
-    for command in [&["--help"][..], &["pretrain", "--help"], &["prepare", "table", "--help"], &["evaluate", "--help"]] {
+    for command in [&["--help"][..], &["pretrain", "--help"], &["prepare", "table", "--help"], &["evaluate", "--help"]]
+    {
         let help = place.good(command).stdout;
         assert!(help.contains("Example"), "{command:?}: {help}");
     }
@@ -94,7 +110,10 @@ fn quickstart_ends_with_its_line() {
     let ran = place.good(&[&["quickstart", "--out", "q", "--pairs", "100"], &sets[..]].concat());
     let last = ran.stdout.lines().last().unwrap();
     let words: Vec<&str> = last.split(' ').collect();
-    assert_eq!((words[0], words[1], words[2], words[4], words[6], words[8]), ("quickstart:", "R@10", "image-to-text", "text-to-image", "chance", "N"));
+    assert_eq!(
+        (words[0], words[1], words[2], words[4], words[6], words[8]),
+        ("quickstart:", "R@10", "image-to-text", "text-to-image", "chance", "N")
+    );
     assert_eq!(words[9], "200");
     for number in [words[3], words[5], words[7]] {
         assert!((0.0..=1.0).contains(&number.parse::<f64>().unwrap()), "{last}");

@@ -24,7 +24,8 @@ fn compare(whole: &Path, killed: &Path) {
         assert_eq!(bytes(&whole.join(file)), bytes(&killed.join(file)), "{file} differs");
     }
     let state = |run: &Path| {
-        let mut steps: Vec<_> = std::fs::read_dir(run.join("state")).unwrap().flatten().map(|entry| entry.path()).collect();
+        let mut steps: Vec<_> =
+            std::fs::read_dir(run.join("state")).unwrap().flatten().map(|entry| entry.path()).collect();
         steps.sort();
         steps.pop().unwrap()
     };

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::math::{exp, normal, sigmoid};
 
 /// Values that one task takes.
-const CHUNK: usize = 1 << 13;
+pub const CHUNK: usize = 1 << 13;
 /// Partial sums kept side by side, so that sums vectorise; fixed, so that they do not depend on the processor.
 const LANES: usize = 16;
 
@@ -23,8 +23,8 @@ pub fn map(x: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     y
 }
 
-/// Applies `f` to each value and its gradient.
-pub fn map_gradient(x: &[f32], gradient: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
+/// Applies `f` to each pair of values.
+pub fn map_pair(x: &[f32], gradient: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
     let inputs = x.par_chunks(CHUNK).zip(gradient.par_chunks(CHUNK));
     y.par_chunks_mut(CHUNK).zip(inputs).for_each(|(y, (x, gradient))| {
@@ -38,28 +38,46 @@ pub fn map_gradient(x: &[f32], gradient: &[f32], f: impl Fn(f32, f32) -> f32 + S
 
 /// GELU with the error function.
 pub fn gelu(x: &[f32]) -> Vec<f32> {
-    map(x, #[inline(always)] |x| x * normal(x).0)
+    map(
+        x,
+        #[inline(always)]
+        |x| x * normal(x).0,
+    )
 }
 
 /// Gradient of [`gelu`].
 pub fn gelu_backward(x: &[f32], gradient: &[f32]) -> Vec<f32> {
-    map_gradient(x, gradient, #[inline(always)] |x, gradient| {
-        let (cumulative, density) = normal(x);
-        gradient * (cumulative + x * density)
-    })
+    map_pair(
+        x,
+        gradient,
+        #[inline(always)]
+        |x, gradient| {
+            let (cumulative, density) = normal(x);
+            gradient * (cumulative + x * density)
+        },
+    )
 }
 
 /// CLIP's activation.
 pub fn quick_gelu(x: &[f32]) -> Vec<f32> {
-    map(x, #[inline(always)] |x| x * sigmoid(1.702 * x))
+    map(
+        x,
+        #[inline(always)]
+        |x| x * sigmoid(1.702 * x),
+    )
 }
 
 /// Gradient of [`quick_gelu`].
 pub fn quick_gelu_backward(x: &[f32], gradient: &[f32]) -> Vec<f32> {
-    map_gradient(x, gradient, #[inline(always)] |x, gradient| {
-        let s = sigmoid(1.702 * x);
-        gradient * s * (1.0 + 1.702 * x * (1.0 - s))
-    })
+    map_pair(
+        x,
+        gradient,
+        #[inline(always)]
+        |x, gradient| {
+            let s = sigmoid(1.702 * x);
+            gradient * s * (1.0 + 1.702 * x * (1.0 - s))
+        },
+    )
 }
 
 /// Rows of width `d` that one task takes.
@@ -88,7 +106,9 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> (Vec<f32
     let d = weight.len();
     let (mut y, count) = (vec![0.0; x.len()], x.len() / d);
     let mut moments = Moments { mean: vec![0.0; count], scale: vec![0.0; count] };
-    let outputs = y.par_chunks_mut(rows(d) * d).zip(moments.mean.par_chunks_mut(rows(d)).zip(moments.scale.par_chunks_mut(rows(d))));
+    let outputs = y
+        .par_chunks_mut(rows(d) * d)
+        .zip(moments.mean.par_chunks_mut(rows(d)).zip(moments.scale.par_chunks_mut(rows(d))));
     outputs.zip(x.par_chunks(rows(d) * d)).for_each(|((y, (mean, scale)), x)| {
         Arch::new().dispatch(
             #[inline(always)]
@@ -135,7 +155,8 @@ pub fn layer_norm_backward(gradient: &[f32], x: &[f32], weight: &[f32], moments:
                         }
                         let first = sum(&scratch, |x| x) / d as f32;
                         let mut lanes = [0.0f32; LANES];
-                        let ((whole_x, rest_x), (whole_s, rest_s)) = (dx.as_chunks::<LANES>(), scratch.as_chunks::<LANES>());
+                        let ((whole_x, rest_x), (whole_s, rest_s)) =
+                            (dx.as_chunks::<LANES>(), scratch.as_chunks::<LANES>());
                         for (x, s) in whole_x.iter().zip(whole_s) {
                             (0..LANES).for_each(|lane| lanes[lane] += x[lane] * s[lane]);
                         }
@@ -158,50 +179,45 @@ pub fn layer_norm_backward(gradient: &[f32], x: &[f32], weight: &[f32], moments:
     [dx, dweight, dbias]
 }
 
-/// Softmax of rows of `k`; `hidden` holds `k` values for each run of `shared` rows, added before.
-pub fn softmax(x: &[f32], k: usize, hidden: Option<&[f32]>, shared: usize) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
-    let per_task = rows(k);
-    y.par_chunks_mut(per_task * k).zip(x.par_chunks(per_task * k)).enumerate().for_each(|(task, (y, x))| {
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (row, (y, x)) in y.chunks_exact_mut(k).zip(x.chunks_exact(k)).enumerate() {
-                    match hidden {
-                        Some(hidden) => {
-                            let start = (task * per_task + row) / shared * k;
-                            let hidden = &hidden[start..start + k];
-                            y.iter_mut().zip(x.iter().zip(hidden)).for_each(|(y, (x, hidden))| *y = x + hidden);
-                        }
-                        None => y.copy_from_slice(x),
-                    }
-                    let largest = y.iter().fold(f32::MIN, |largest, x| largest.max(*x));
-                    y.iter_mut().for_each(|y| *y = exp(*y - largest));
-                    let scale = 1.0 / sum(y, |x| x);
-                    y.iter_mut().for_each(|y| *y *= scale);
-                }
-            },
-        );
-    });
-    y
+/// Softmax of one row in place; `hidden` is added before.
+pub fn softmax_row(row: &mut [f32], hidden: Option<&[f32]>) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            if let Some(hidden) = hidden {
+                row.iter_mut().zip(hidden).for_each(|(x, hidden)| *x += hidden);
+            }
+            let largest = row.iter().fold(f32::MIN, |largest, x| largest.max(*x));
+            row.iter_mut().for_each(|x| *x = exp(*x - largest));
+            let scale = 1.0 / sum(row, |x| x);
+            row.iter_mut().for_each(|x| *x *= scale);
+        },
+    );
 }
 
-/// Gradient of [`softmax`] from its result `y`.
-pub fn softmax_backward(gradient: &[f32], y: &[f32], k: usize) -> Vec<f32> {
-    let mut dx = vec![0.0; y.len()];
-    let inputs = y.par_chunks(rows(k) * k).zip(gradient.par_chunks(rows(k) * k));
-    dx.par_chunks_mut(rows(k) * k).zip(inputs).for_each(|(dx, (y, gradient))| {
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let each = dx.chunks_exact_mut(k).zip(y.chunks_exact(k).zip(gradient.chunks_exact(k)));
-                for (dx, (y, gradient)) in each {
-                    dx.iter_mut().zip(y.iter().zip(gradient)).for_each(|(dx, (y, gradient))| *dx = y * gradient);
-                    let all = sum(dx, |x| x);
-                    dx.iter_mut().zip(y).for_each(|(dx, y)| *dx -= y * all);
-                }
-            },
-        );
-    });
-    dx
+/// Gradient of softmax in place: `gradient` of the result `y` becomes that of what went in.
+pub fn softmax_backward_row(gradient: &mut [f32], y: &[f32]) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut lanes = [0.0f32; LANES];
+            let ((whole_g, rest_g), (whole_y, rest_y)) = (gradient.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+            for (g, y) in whole_g.iter().zip(whole_y) {
+                (0..LANES).for_each(|lane| lanes[lane] += g[lane] * y[lane]);
+            }
+            let rest: f32 = rest_g.iter().zip(rest_y).map(|(g, y)| g * y).sum();
+            let all = lanes.iter().sum::<f32>() + rest;
+            gradient.iter_mut().zip(y).for_each(|(g, y)| *g = y * (*g - all));
+        },
+    );
+}
+
+/// Sum of two arrays.
+pub fn add(x: &[f32], y: &[f32]) -> Vec<f32> {
+    map_pair(
+        x,
+        y,
+        #[inline(always)]
+        |x, y| x + y,
+    )
 }

@@ -60,7 +60,9 @@ mod tests {
     /// Values of `scipy.stats.norm.cdf` 1.17.
     #[test]
     fn cumulative_is_close_to_scipys() {
-        for (x, right) in [(0.0f32, 0.5), (1.0, 0.841_344_75), (-1.0, 0.158_655_25), (2.5, 0.993_790_33), (-4.0, 3.167_124_2e-5)] {
+        for (x, right) in
+            [(0.0f32, 0.5), (1.0, 0.841_344_75), (-1.0, 0.158_655_25), (2.5, 0.993_790_33), (-4.0, 3.167_124_2e-5)]
+        {
             assert!((normal(x).0 - right).abs() < 2e-7, "{x}: {} {right}", normal(x).0);
         }
         assert!((normal(0.0).1 - 0.398_942_3).abs() < 1e-7);

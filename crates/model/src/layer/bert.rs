@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::{Attention, Dropout, LayerNorm, Linear, Mask};
-use crate::kernel::gelu;
+use crate::kernel::{gelu, sum};
 
 /// `LN(x + W2 gelu(W1 x))`, four times as wide inside.
 #[derive(Module, Debug)]
@@ -28,7 +28,7 @@ impl FeedForward {
 
     fn forward(&self, x: Tensor<3>, dropout: &Dropout) -> Tensor<3> {
         let inner = gelu(self.inner.forward(x.clone()));
-        self.norm.forward(x + dropout.apply(self.outer.forward(inner)))
+        self.norm.forward(sum(x, dropout.apply(self.outer.forward(inner))))
     }
 }
 

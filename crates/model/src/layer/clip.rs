@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::{Dropout, LayerNorm, Linear, attend};
-use crate::kernel::quick_gelu;
+use crate::kernel::{quick_gelu, sum};
 
 /// Width of an attention head in CLIP.
 const HEAD: usize = 64;
@@ -45,8 +45,8 @@ impl ClipBlock {
         let joined = self.attention_input.forward(self.norm_1.forward(x.clone())); //   [b, n, 3d]
         let part = |index: usize| joined.clone().narrow(2, index * d, d); //            [b, n, d]
         let mixed = attend([part(0), part(1), part(2)], d / HEAD, None, &Dropout::off());
-        let x = x + self.attention_output.forward(mixed);
+        let x = sum(x, self.attention_output.forward(mixed));
         let inner = quick_gelu(self.inner.forward(self.norm_2.forward(x.clone())));
-        x + self.outer.forward(inner)
+        sum(x, self.outer.forward(inner))
     }
 }

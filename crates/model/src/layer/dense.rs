@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, module};
 
-use crate::kernel::layer_norm;
+use crate::kernel::{layer_norm, linear};
 
 /// `x W + b`; the weight is `[in, out]` (published files hold `[out, in]`).
 #[derive(Module, Debug)]
@@ -28,7 +28,7 @@ impl Linear {
 
     /// `[.., in] -> [.., out]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        module::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+        linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
     }
 }
 

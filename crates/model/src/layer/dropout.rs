@@ -35,12 +35,19 @@ impl Dropout {
 
     /// Zeroes a random share of `x` and scales the rest so that the mean stays.
     pub fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let Some(key) = self.key else { return x };
+        let Some(kept) = self.mask(x.shape().num_elements()) else { return x };
+        let mask = Tensor::from_data(TensorData::new(kept, x.shape()), &x.device().inner());
+        x.clone() * if x.is_autodiff() { mask.autodiff() } else { mask }
+    }
+
+    /// What the next `count` values are multiplied with: 0 for a dropped one, else a little more than 1. `None` when
+    /// nothing is dropped.
+    pub fn mask(&self, count: usize) -> Option<Vec<f32>> {
+        let key = self.key?;
         let call = self.calls.replace(self.calls.get() + 1);
         let (stream, threshold) = (key.stream(Place::Dropout, call), self.threshold);
         let keep = 1.0 / (1.0 - f32::from(threshold) / 65_536.0);
-        let shape = x.shape();
-        let mut mask = vec![0f32; shape.num_elements()];
+        let mut mask = vec![0f32; count];
         mask.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
             for (block, values) in values.chunks_mut(8).enumerate() {
                 let words = stream.block_at((chunk * CHUNK / 8 + block) as u64);
@@ -50,8 +57,7 @@ impl Dropout {
                 }
             }
         });
-        let mask = Tensor::from_data(TensorData::new(mask, shape), &x.device().inner());
-        x.clone() * if x.is_autodiff() { mask.autodiff() } else { mask }
+        Some(mask)
     }
 }
 

@@ -1,13 +1,13 @@
 //! Which tokens of a padded batch are real.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::Arc;
 
 /// Padding of a batch of token sequences, hidden from every attention (SPEC 1).
 #[derive(Clone, Debug)]
 pub struct Mask {
     valid: Vec<bool>,
     length: usize,
-    hidden: Option<Tensor<4>>,
+    hidden: Option<Arc<Vec<f32>>>,
 }
 
 impl Mask {
@@ -15,14 +15,13 @@ impl Mask {
     ///
     /// # Panics
     /// If `valid` is no whole number of rows.
-    pub fn new(valid: Vec<bool>, length: usize, device: &Device) -> Self {
+    pub fn new(valid: Vec<bool>, length: usize) -> Self {
         assert!(length > 0 && valid.len().is_multiple_of(length), "{} flags are no rows of {length}", valid.len());
         // Without padding nothing need be added to the scores.
-        let hidden = valid.iter().any(|valid| !valid).then(|| {
-            let values: Vec<f32> = valid.iter().map(|&valid| if valid { 0.0 } else { f32::MIN }).collect();
-            let rows = values.len() / length;
-            Tensor::from_data(TensorData::new(values, [rows, 1, 1, length]), device)
-        });
+        let hidden = valid
+            .iter()
+            .any(|valid| !valid)
+            .then(|| Arc::new(valid.iter().map(|&valid| if valid { 0.0 } else { f32::MIN }).collect()));
         Self { valid, length, hidden }
     }
 
@@ -36,9 +35,9 @@ impl Mask {
         self.valid.chunks_exact(self.length)
     }
 
-    /// To be added to attention scores: `[b, 1, 1, k]`, 0 where real and the most negative number where padding;
-    /// `None` when nothing is padded.
-    pub fn hidden(&self) -> Option<Tensor<4>> {
+    /// To be added to attention scores: `[b, k]`, 0 where real and the most negative number where padding; `None` when
+    /// nothing is padded.
+    pub fn hidden(&self) -> Option<Arc<Vec<f32>>> {
         self.hidden.clone()
     }
 }

@@ -89,19 +89,20 @@ impl Gallery {
                 continue;
             };
             match (example.input, example.masked, example.text, example.image_hash, example.text_hash) {
-                (Input::Pair { image, text }, Some(masked), Some(words), Some(image_hash), Some(text_hash)) => records.push(Pair {
-                    id: example.id,
-                    patient: example.patient,
-                    record: index,
-                    image,
-                    text,
-                    words,
-                    masked,
-                    image_hash,
-                    text_hash,
-                    label,
-                    group,
-                }),
+                (Input::Pair { image, text }, Some(masked), Some(words), Some(image_hash), Some(text_hash)) => records
+                    .push(Pair {
+                        id: example.id,
+                        patient: example.patient,
+                        record: index,
+                        image,
+                        text,
+                        words,
+                        masked,
+                        image_hash,
+                        text_hash,
+                        label,
+                        group,
+                    }),
                 _ => incomplete += 1,
             }
         }

@@ -81,7 +81,10 @@ impl EvaluateOptions {
 ///
 /// # Errors
 /// Files that cannot be read, a folder without pairs in the split, a model without contrast head.
-pub fn evaluate(options: &EvaluateOptions, done: &mut dyn FnMut(&str, usize, usize)) -> Result<Vec<Evaluated>, TrainError> {
+pub fn evaluate(
+    options: &EvaluateOptions,
+    done: &mut dyn FnMut(&str, usize, usize),
+) -> Result<Vec<Evaluated>, TrainError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
     let preparation = Preparation::new(Arc::new(bundle.tokenizer), bundle.preprocess, bundle.max_tokens);
     let gallery_options = GalleryOptions {

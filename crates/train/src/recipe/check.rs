@@ -16,7 +16,11 @@ impl Recipe {
         ensure(!self.data.is_empty(), "data", "is empty; name at least one folder of shards".into())?;
         for entry in &self.data {
             let weight = entry.weight;
-            ensure(weight > 0.0 && weight.is_finite(), "data", format!("gives `{}` the weight {weight}; it must be above 0", entry.path.display()))?;
+            ensure(
+                weight > 0.0 && weight.is_finite(),
+                "data",
+                format!("gives `{}` the weight {weight}; it must be above 0", entry.path.display()),
+            )?;
         }
         self.check_objectives(path)?;
         for (key, value, least, most) in [
@@ -31,7 +35,11 @@ impl Recipe {
             ("text.vocabulary", self.text.vocabulary as u64, 300, 1_000_000),
             ("evaluate.gallery", self.evaluate.gallery as u64, 2, 1_000_000),
         ] {
-            ensure((least..=most).contains(&value), key, format!("is {value}; it must be at least {least} and at most {most}"))?;
+            ensure(
+                (least..=most).contains(&value),
+                key,
+                format!("is {value}; it must be at least {least} and at most {most}"),
+            )?;
         }
         ensure(
             train.batch.is_multiple_of(train.accumulate),
@@ -48,12 +56,24 @@ impl Recipe {
         ] {
             ensure((0.0..=most).contains(&value), key, format!("is {value}; it must lie between 0 and {most}"))?;
         }
-        ensure(optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta)), "optimizer.betas", format!("are {:?}; each must be at least 0 and below 1", optimizer.betas))?;
-        ensure(optimizer.eps > 0.0 && optimizer.eps < 1.0, "optimizer.eps", format!("is {}; it must lie between 0 and 1", optimizer.eps))?;
+        ensure(
+            optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta)),
+            "optimizer.betas",
+            format!("are {:?}; each must be at least 0 and below 1", optimizer.betas),
+        )?;
+        ensure(
+            optimizer.eps > 0.0 && optimizer.eps < 1.0,
+            "optimizer.eps",
+            format!("is {}; it must lie between 0 and 1", optimizer.eps),
+        )?;
         // The sizes do not depend on the vocabulary; a stand-in shows now what would else come up behind the data.
         self.model_config(self.text.vocabulary, [0, 2, 1])?;
         let clip = optimizer.clip.unwrap_or(1.0);
-        ensure(clip > 0.0 && clip.is_finite(), "optimizer.clip", format!("is {clip}; it must be above 0 (leave it out for none)"))
+        ensure(
+            clip > 0.0 && clip.is_finite(),
+            "optimizer.clip",
+            format!("is {clip}; it must be above 0 (leave it out for none)"),
+        )
     }
 
     fn check_objectives(&self, path: &Path) -> Result<(), RecipeError> {
@@ -68,11 +88,17 @@ impl Recipe {
         }
         for (kind, weight) in &self.weights {
             if !(*weight > 0.0 && weight.is_finite()) {
-                return wrong(&format!("weights.{kind}"), format!("is {weight}; it must be above 0 (leave {kind} out of `objectives` for none)"));
+                return wrong(
+                    &format!("weights.{kind}"),
+                    format!("is {weight}; it must be above 0 (leave {kind} out of `objectives` for none)"),
+                );
             }
         }
         if self.itm.partners == PartnerChoice::Hard && !self.objectives.contains(&ObjectiveKind::Itc) {
-            return wrong("itm.partners", "is \"hard\", which needs the similarities of the objective itc; add it to `objectives`".into());
+            return wrong(
+                "itm.partners",
+                "is \"hard\", which needs the similarities of the objective itc; add it to `objectives`".into(),
+            );
         }
         Ok(())
     }

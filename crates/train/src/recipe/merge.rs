@@ -120,17 +120,19 @@ pub fn over<T: Serialize + DeserializeOwned>(section: &str, preset: &T, differs:
         }
         table.insert(key.clone(), value.clone());
     }
-    Value::Table(table)
-        .try_into()
-        .map_err(|error: toml::de::Error| RecipeError::ModelValue { section: section.into(), cause: error.message().trim().into() })
+    Value::Table(table).try_into().map_err(|error: toml::de::Error| RecipeError::ModelValue {
+        section: section.into(),
+        cause: error.message().trim().into(),
+    })
 }
 
 /// As [`over`], for prompts: another `kind` starts from nothing.
 pub fn prompts(section: &str, preset: PromptsConfig, differs: &Table) -> Result<PromptsConfig, RecipeError> {
     match differs.get("kind").and_then(Value::as_str) {
         None | Some("pool") => over(section, &preset, differs),
-        Some(_) => Value::Table(differs.clone())
-            .try_into()
-            .map_err(|error: toml::de::Error| RecipeError::ModelValue { section: section.into(), cause: error.message().trim().into() }),
+        Some(_) => Value::Table(differs.clone()).try_into().map_err(|error: toml::de::Error| RecipeError::ModelValue {
+            section: section.into(),
+            cause: error.message().trim().into(),
+        }),
     }
 }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use ptu_data::{Loader, LoaderOptions, Preparation, TrainBatch, WeightedSource};
-use ptu_metrics::{Resampling, Usage};
 use ptu_input::{Preprocess, Tokenizer};
-use ptu_model::{Bundle, Model, ModelConfig};
+use ptu_metrics::{Resampling, Usage};
 use ptu_model::weights::read_arrays;
+use ptu_model::{Bundle, Model, ModelConfig};
 use ptu_random::Key;
 
 use super::{Observer, Outcome, RunOptions};
@@ -124,7 +124,13 @@ impl Session {
         Ok(bundle.save(folder, &card(&self.recipe, &self.config, &self.names, self.progress.step))?)
     }
 
-    fn step(&mut self, loader: &mut Loader, plan: &StepPlan, usage: &mut PromptUsage, observer: &mut dyn Observer) -> Result<(), TrainError> {
+    fn step(
+        &mut self,
+        loader: &mut Loader,
+        plan: &StepPlan,
+        usage: &mut PromptUsage,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
         let (start, step) = (Instant::now(), self.progress.step);
         let (sum, waiting) = self.accumulate(loader, plan, usage)?;
         let update = Instant::now();
@@ -173,7 +179,12 @@ impl Session {
     }
 
     /// Losses and gradients of a step, part by part.
-    fn accumulate(&mut self, loader: &mut Loader, plan: &StepPlan, usage: &mut PromptUsage) -> Result<(Sum, Duration), TrainError> {
+    fn accumulate(
+        &mut self,
+        loader: &mut Loader,
+        plan: &StepPlan,
+        usage: &mut PromptUsage,
+    ) -> Result<(Sum, Duration), TrainError> {
         let parts = self.recipe.train.accumulate as u64;
         let (mut sum, mut waiting) = (Sum::default(), Duration::ZERO);
         for part in 0..parts {
@@ -236,7 +247,8 @@ impl Session {
     fn log_usage(&mut self, usage: &mut PromptUsage) -> Result<(), TrainError> {
         let used = std::mem::replace(usage, self.usage());
         let config = &self.config;
-        let (image, text) = (pool_line(&used.image, config.image_prompts.rows()), pool_line(&used.text, config.text_prompts.rows()));
+        let (image, text) =
+            (pool_line(&used.image, config.image_prompts.rows()), pool_line(&used.text, config.text_prompts.rows()));
         if image.inputs + text.inputs > 0 {
             self.files.log.write(&Event::Prompts { step: self.progress.step, image, text })?;
         }

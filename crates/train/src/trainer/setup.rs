@@ -36,7 +36,10 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
         return Err(crate::RecipeError::Value { path, key, cause }.into());
     }
     let preprocess = Preprocess::clip(config.image.size);
-    let preparation = Preparation::new(Arc::clone(&tokenizer), preprocess.clone(), recipe.text.max_tokens);
+    let preparation = Preparation {
+        unit: recipe.text.unit,
+        ..Preparation::new(Arc::clone(&tokenizer), preprocess.clone(), recipe.text.max_tokens)
+    };
     let data: Vec<String> = sources.iter().map(|source| source.manifest.hash()).collect();
     // Written last of what a run starts with: a folder that has it can be resumed.
     files::write_bytes(&folder.join(folder::RECIPE), recipe.to_toml().as_bytes())?;
@@ -113,7 +116,10 @@ fn compare_recipe(recipe: &Recipe, folder: &RunFolder) -> Result<(), TrainError>
     if differs.is_empty() {
         return Ok(());
     }
-    Err(TrainError::Differs { path: folder.path().into(), cause: format!("the recipe differs in {}", differs.join(", ")) })
+    Err(TrainError::Differs {
+        path: folder.path().into(),
+        cause: format!("the recipe differs in {}", differs.join(", ")),
+    })
 }
 
 /// Keys whose values differ, with both values.
@@ -158,7 +164,12 @@ fn compare_data(recipe: &Recipe, started: &[String], now: &[String], out: &Path)
 }
 
 /// The run's tokenizer: what it started with, or the recipe's, or one trained on the texts.
-fn tokenizer(recipe: &Recipe, folder: &RunFolder, sources: &[Opened], observer: &mut dyn Observer) -> Result<Tokenizer, TrainError> {
+fn tokenizer(
+    recipe: &Recipe,
+    folder: &RunFolder,
+    sources: &[Opened],
+    observer: &mut dyn Observer,
+) -> Result<Tokenizer, TrainError> {
     let kept = folder.join(folder::TOKENIZER);
     // Only with the recipe, which is written behind it, does it belong to this run.
     if kept.exists() && folder.join(folder::RECIPE).exists() {
@@ -215,10 +226,17 @@ fn describe(recipe: &Recipe, sources: &[Opened], model: &Model, vocabulary: usiz
         let counts = source.manifest.counts(Split::Train);
         observer.note(&format!(
             "{}: {} pairs, {} images alone, {} texts alone, weight {}",
-            source.source.source.name(), counts.pairs, counts.images_only, counts.texts_only, entry.weight
+            source.source.source.name(),
+            counts.pairs,
+            counts.images_only,
+            counts.texts_only,
+            entry.weight
         ));
         if counts.images_only > 0 {
-            observer.note(&format!("{} images alone are drawn and passed over: no objective uses them yet", counts.images_only));
+            observer.note(&format!(
+                "{} images alone are drawn and passed over: no objective uses them yet",
+                counts.images_only
+            ));
         }
     }
     observer.note(&format!("{} weights, {vocabulary} tokens", model.num_params()));
@@ -226,7 +244,11 @@ fn describe(recipe: &Recipe, sources: &[Opened], model: &Model, vocabulary: usiz
 
 fn open_files(folder: &RunFolder, progress: &Progress, options: &RunOptions) -> Result<Files, TrainError> {
     let events = folder.join(folder::TENSORBOARD);
-    std::fs::create_dir_all(&events).map_err(|source| TrainError::File { action: "make", path: events.clone(), source })?;
+    std::fs::create_dir_all(&events).map_err(|source| TrainError::File {
+        action: "make",
+        path: events.clone(),
+        source,
+    })?;
     let mut tensorboard = Lines::open(&events.join("events.out.tfevents.0.ptunifier"), progress.tensorboard)?;
     if progress.tensorboard == 0 {
         tensorboard.append(&tensorboard::header((options.wall_time)()))?;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use ptu_input::{Images, Texts};
 use ptu_model::config::{
-    ContrastConfig, FusionConfig, HeadKind, ImageConfig, ModelConfig, Pooling, PromptsConfig, Similarity, TextConfig, TextStyle,
+    ContrastConfig, FusionConfig, HeadKind, ImageConfig, ModelConfig, Pooling, PromptsConfig, Similarity, TextConfig,
+    TextStyle,
 };
 use ptu_model::weights::{Arrays, read_arrays};
 use safetensors::{Dtype, SafeTensors};
@@ -79,7 +80,11 @@ impl Case {
                 size: self.number(size),
                 take: self.number(take),
                 pooling: if self.text("pooling") == Some("max") { Pooling::Max } else { Pooling::Mean },
-                similarity: if self.text("similarity") == Some("cosine") { Similarity::Cosine } else { Similarity::Dot },
+                similarity: if self.text("similarity") == Some("cosine") {
+                    Similarity::Cosine
+                } else {
+                    Similarity::Dot
+                },
             },
         };
         let bert = self.text("text_style") == Some("bert");
@@ -147,7 +152,8 @@ impl Tensors {
                     all.floats.insert(name, (shape, values));
                 }
                 Dtype::F64 => {
-                    let values = data.chunks_exact(8).map(|x| f64::from_le_bytes(x.try_into().unwrap()) as f32).collect();
+                    let values =
+                        data.chunks_exact(8).map(|x| f64::from_le_bytes(x.try_into().unwrap()) as f32).collect();
                     all.floats.insert(name, (shape, values));
                 }
                 Dtype::I64 => {
@@ -155,7 +161,8 @@ impl Tensors {
                     all.integers.insert(name, (shape, values));
                 }
                 Dtype::I32 => {
-                    let values = data.chunks_exact(4).map(|x| i64::from(i32::from_le_bytes(x.try_into().unwrap()))).collect();
+                    let values =
+                        data.chunks_exact(4).map(|x| i64::from(i32::from_le_bytes(x.try_into().unwrap()))).collect();
                     all.integers.insert(name, (shape, values));
                 }
                 Dtype::BOOL | Dtype::U8 => {

@@ -8,13 +8,13 @@ use ptu_model::names::{DecayGroups, Kind, Role, name_of};
 use ptu_model::weights::Arrays;
 use ptu_model::{Dropout, Fused, HeadKind, Model, TextEmbedded};
 use ptu_random::Key;
+use ptu_train::ObjectiveKind;
 use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
 use ptu_train::gradients::Gradients;
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
 use ptu_train::recipe::PartnerChoice;
 use ptu_train::schedule::{Decay, Schedule};
 use ptu_train::step::{StepPlan, gradients};
-use ptu_train::ObjectiveKind;
 
 use crate::case::Case;
 use crate::quantities::Quantities;
@@ -46,12 +46,17 @@ fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 fn batch(case: &Case) -> Result<StepBatch, String> {
     let masked = MaskedTexts {
         texts: case.texts("text_ids_mlm", "text_mask").ok_or("no masked texts")?,
-        labels: case.inputs.integers["text_labels_mlm"].1.iter().map(|id| (*id != -100).then_some(*id as u32)).collect(),
+        labels: case.inputs.integers["text_labels_mlm"]
+            .1
+            .iter()
+            .map(|id| (*id != -100).then_some(*id as u32))
+            .collect(),
     };
     if case.text("records") == Some("texts") {
         return Ok(StepBatch { masked_texts: masked, ..StepBatch::default() });
     }
-    let (mut images, texts) = (case.images("image").ok_or("no images")?, case.texts("text_ids", "text_mask").ok_or("no texts")?);
+    let (mut images, texts) =
+        (case.images("image").ok_or("no images")?, case.texts("text_ids", "text_mask").ok_or("no texts")?);
     let b = images.count;
     let mut partners = Partners { image: (0..b).collect(), matched: vec![true; b], without_partner: 0 };
     let labels = &case.expected.floats["itm_labels"].1;
@@ -82,7 +87,12 @@ fn batch(case: &Case) -> Result<StepBatch, String> {
 /// Values of `[b, t, d]` at real tokens only.
 fn valid(values: &[f32], texts: &Texts) -> Vec<f32> {
     let d = values.len() / texts.valid.len();
-    values.chunks_exact(d).zip(&texts.valid).filter(|(_, valid)| **valid).flat_map(|(token, _)| token.to_vec()).collect()
+    values
+        .chunks_exact(d)
+        .zip(&texts.valid)
+        .filter(|(_, valid)| **valid)
+        .flat_map(|(token, _)| token.to_vec())
+        .collect()
 }
 
 fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantities) -> Result<(), String> {
@@ -97,7 +107,9 @@ fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantitie
             let name = format!("{part}.{name}");
             let Some((_, theirs)) = theirs.get(&name) else { continue };
             match texts {
-                Some(texts) if name.ends_with("text_features") => found.values(&name, &valid(&ours, texts), &valid(theirs, texts)),
+                Some(texts) if name.ends_with("text_features") => {
+                    found.values(&name, &valid(&ours, texts), &valid(theirs, texts))
+                }
                 _ => found.values(&name, &ours, theirs),
             }
         }
@@ -162,7 +174,9 @@ fn training(case: &Case, mut model: Model, batch: &StepBatch, found: &mut Quanti
     };
     logits(&model, batch, theirs, found);
     let (outcome, first) = gradients(&model, batch, &plan, Key::new(0));
-    for (name, kind) in [("mlm_loss", ObjectiveKind::Mlm), ("itm_loss", ObjectiveKind::Itm), ("itc_loss", ObjectiveKind::Itc)] {
+    for (name, kind) in
+        [("mlm_loss", ObjectiveKind::Mlm), ("itm_loss", ObjectiveKind::Itm), ("itc_loss", ObjectiveKind::Itc)]
+    {
         if let (Some((_, theirs)), Some(ours)) = (theirs.get(name), outcome.objectives.get(&kind)) {
             found.values(name, &[ours.loss as f32], theirs);
         }
@@ -178,16 +192,29 @@ fn training(case: &Case, mut model: Model, batch: &StepBatch, found: &mut Quanti
         head: at("lr_multiplier_head", 5.0),
         eps: at("eps", 1e-8),
         weight_decay: at("weight_decay", 0.01),
-        decay_groups: if case.text("decay_groups") == Some("default") { DecayGroups::Default } else { DecayGroups::Published },
+        decay_groups: if case.text("decay_groups") == Some("default") {
+            DecayGroups::Default
+        } else {
+            DecayGroups::Published
+        },
         ..OptimizerConfig::default()
     };
     let cosine = case.config["optimizer"]["schedule"].as_str() == Some("cosine");
-    let schedule = Schedule::new(at("steps", 1.0) as u64, at("warmup_fraction", 0.1), if cosine { Decay::Cosine } else { Decay::Linear });
+    let schedule = Schedule::new(
+        at("steps", 1.0) as u64,
+        at("warmup_fraction", 0.1),
+        if cosine { Decay::Cosine } else { Decay::Linear },
+    );
     let (mut optimizer, mut losses, mut rates) = (Optimizer::new(config), vec![], vec![]);
     for step in 0..shape[0] as u64 {
         let (outcome, gradients) = gradients(&model, batch, &plan, Key::new(0));
         let loss = |kind: ObjectiveKind| outcome.objectives.get(&kind).map_or(0.0, |measured| measured.loss as f32);
-        losses.extend([loss(ObjectiveKind::Mlm), loss(ObjectiveKind::Itm), loss(ObjectiveKind::Itc), outcome.total as f32]);
+        losses.extend([
+            loss(ObjectiveKind::Mlm),
+            loss(ObjectiveKind::Itm),
+            loss(ObjectiveKind::Itc),
+            outcome.total as f32,
+        ]);
         let factor = schedule.factor(step);
         let rate = |role: Role| (config.learning_rate * config.times(role) * factor) as f32;
         rates.extend([Role::Backbone, Role::Head, Role::Fusion].into_iter().flat_map(|role| [rate(role); 2]));

@@ -13,7 +13,8 @@ pub fn run(case: &Case) -> Result<Quantities, String> {
         let grid = grid.as_u64().ok_or("a grid is no number")? as usize;
         let mut array = Array { shape: shape.clone(), values: values.clone() };
         fit_positions(&mut array, grid);
-        let name = case.expected.floats.keys().find(|name| name.starts_with("resized_") && name.ends_with(&format!("{grid}")));
+        let name =
+            case.expected.floats.keys().find(|name| name.starts_with("resized_") && name.ends_with(&format!("{grid}")));
         let name = name.ok_or(format!("no expected positions for grid {grid}"))?;
         found.values(name, &array.values, &case.expected.floats[name].1);
     }

@@ -9,7 +9,8 @@ use crate::quantities::Quantities;
 pub fn run(case: &Case) -> Result<Quantities, String> {
     let config = case.model_config(&[HeadKind::Retrieval]);
     let file = case.folder.join("checkpoint.safetensors");
-    let (model, _) = Model::from_arrays(&config, case.checkpoint()?, &Device::flex(), &file).map_err(|error| error.to_string())?;
+    let (model, _) =
+        Model::from_arrays(&config, case.checkpoint()?, &Device::flex(), &file).map_err(|error| error.to_string())?;
     let head = model.heads.retrieval.as_ref().ok_or("no retrieval head")?;
     let off = Dropout::off();
     let image = model.encode_image(model.embed_image(&case.images("image").ok_or("no `image`")?));

@@ -1,0 +1,155 @@
+//! Matrix products over slices with strides: the checked door to the `gemm` crate.
+#![expect(unsafe_code, reason = "`gemm` takes pointers; every access is checked against the slices first")]
+
+use gemm::Parallelism;
+
+/// A matrix in a slice: the value at (row, column) stands at `offset + row * row_stride + column * column_stride`.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    pub rows: usize,
+    pub columns: usize,
+    pub offset: usize,
+    pub row_stride: usize,
+    pub column_stride: usize,
+}
+
+impl Shape {
+    /// Row by row, without gaps.
+    pub fn rows(rows: usize, columns: usize) -> Self {
+        Self { rows, columns, offset: 0, row_stride: columns, column_stride: 1 }
+    }
+
+    /// The same values, rows as columns.
+    pub fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// Whether every value lies within a slice of this length.
+    fn fits(&self, length: usize) -> bool {
+        let last = |count: usize, stride: usize| (count - 1).checked_mul(stride);
+        self.rows > 0
+            && self.columns > 0
+            && last(self.rows, self.row_stride)
+                .zip(last(self.columns, self.column_stride))
+                .and_then(|(row, column)| row.checked_add(column)?.checked_add(self.offset))
+                .is_some_and(|last| last < length)
+    }
+
+    /// Whether no two places of the matrix are the same place of the slice.
+    fn is_injective(&self) -> bool {
+        let (inner, outer) = match self.column_stride <= self.row_stride {
+            true => ((self.columns, self.column_stride), (self.rows, self.row_stride)),
+            false => ((self.rows, self.row_stride), (self.columns, self.column_stride)),
+        };
+        (inner.0 == 1 || inner.1 > 0) && (outer.0 == 1 || outer.1 > (inner.0 - 1) * inner.1)
+    }
+}
+
+/// How a product is put into its destination.
+#[derive(Clone, Copy, Debug)]
+pub struct Put {
+    /// What the product is multiplied with.
+    pub scale: f32,
+    /// Added to what stands there, instead of replacing it.
+    pub add: bool,
+    /// On all cores, where it is large enough.
+    pub parallel: bool,
+}
+
+/// `destination = scale * left right` (or added to it): `[m, k] [k, n] -> [m, n]`. Nothing is done for empty matrices.
+///
+/// # Panics
+/// If the sizes do not fit each other or the slices.
+pub fn product(
+    (destination, to): (&mut [f32], Shape),
+    (left, l): (&[f32], Shape),
+    (right, r): (&[f32], Shape),
+    put: Put,
+) {
+    if to.rows == 0 || to.columns == 0 || l.columns == 0 {
+        return;
+    }
+    assert!((to.rows, to.columns, l.columns) == (l.rows, r.columns, r.rows), "{l:?} x {r:?} is not {to:?}");
+    assert!(to.fits(destination.len()) && l.fits(left.len()) && r.fits(right.len()), "{to:?} {l:?} {r:?}");
+    assert!(to.is_injective(), "{to:?} would be written twice");
+    let parallelism = if put.parallel { Parallelism::Rayon(0) } else { Parallelism::None };
+    // SAFETY: every value that the three shapes reach was checked to lie in its slice; the destination is borrowed
+    // mutably, so it does not overlap the others, and its places are distinct, so threads do not write the same value.
+    // Strides fit isize because they are within slices.
+    unsafe {
+        gemm::gemm(
+            to.rows,
+            to.columns,
+            l.columns,
+            destination.as_mut_ptr().add(to.offset),
+            to.column_stride as isize,
+            to.row_stride as isize,
+            put.add,
+            left.as_ptr().add(l.offset),
+            l.column_stride as isize,
+            l.row_stride as isize,
+            right.as_ptr().add(r.offset),
+            r.column_stride as isize,
+            r.row_stride as isize,
+            1.0,
+            put.scale,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPLACE: Put = Put { scale: 1.0, add: false, parallel: false };
+
+    #[test]
+    fn products_by_hand() {
+        let (left, right) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+        let mut out = [9.0; 4];
+        product((&mut out, Shape::rows(2, 2)), (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)), REPLACE);
+        assert_eq!(out, [4.0, 5.0, 10.0, 11.0]);
+        let put = Put { scale: 2.0, add: true, parallel: true };
+        product((&mut out, Shape::rows(2, 2)), (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)), put);
+        assert_eq!(out, [12.0, 15.0, 30.0, 33.0]);
+        // The transposed of a 3 x 2 matrix as the left side, into the second column pair of a wider destination.
+        let (mut wide, to) = ([0.0; 8], Shape { offset: 2, row_stride: 4, ..Shape::rows(2, 2) });
+        product((&mut wide, to), (&right, Shape::rows(3, 2).transposed()), (&left, Shape::rows(3, 2)), REPLACE);
+        assert_eq!(wide, [0.0, 0.0, 6.0, 8.0, 0.0, 0.0, 8.0, 10.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "rows: 3")]
+    fn what_does_not_fit_is_refused() {
+        product(
+            (&mut [0.0; 4], Shape::rows(2, 2)),
+            (&[0.0; 4], Shape::rows(2, 2)),
+            (&[0.0; 6], Shape::rows(3, 2)),
+            REPLACE,
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "offset: 1")]
+    fn a_slice_that_is_too_short_is_refused() {
+        let beyond = Shape { offset: 1, ..Shape::rows(2, 2) };
+        product((&mut [0.0; 4], beyond), (&[0.0; 4], Shape::rows(2, 2)), (&[0.0; 4], Shape::rows(2, 2)), REPLACE);
+    }
+
+    #[test]
+    #[should_panic(expected = "written twice")]
+    fn a_destination_that_overlaps_itself_is_refused() {
+        let folded = Shape { row_stride: 1, ..Shape::rows(2, 2) };
+        product((&mut [0.0; 4], folded), (&[0.0; 4], Shape::rows(2, 2)), (&[0.0; 4], Shape::rows(2, 2)), REPLACE);
+    }
+}
