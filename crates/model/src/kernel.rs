@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
-        x.inner().into_data().to_vec().unwrap()
+        x.inner().into_data().try_into_vec().unwrap()
     }
 
     fn close(name: &str, ours: &[f32], theirs: &[f32]) {

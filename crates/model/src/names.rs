@@ -263,7 +263,8 @@ mod tests {
         };
         let fusion = CROSS_LAYER.iter().map(|(_, published, kind)| (*published, *kind));
         for (published, kind) in TABLE.iter().map(|(_, published, _, kind)| (*published, *kind)).chain(fusion) {
-            if kind != Projection {
+            // What is not published has no published rule.
+            if kind != Projection && published != "itc_head.logit_scale" {
                 assert_eq!(kind.decays(DecayGroups::Published), by_name(published), "{published}");
             }
         }

@@ -85,14 +85,28 @@ fn rows(d: usize) -> usize {
     (CHUNK / d.max(1)).max(1)
 }
 
+/// Sum of `f` over values, in f64: means and projections are taken away from what they were summed of, and what is left of
+/// a gradient then should not be rounding.
 #[inline(always)]
-fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0f32; LANES];
+fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f64 {
+    let mut lanes = [0.0f64; LANES];
     let (whole, rest) = x.as_chunks::<LANES>();
     for chunk in whole {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += f(*x));
+        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += f64::from(f(*x)));
     }
-    rest.iter().map(|x| f(*x)).sum::<f32>() + lanes.iter().sum::<f32>()
+    rest.iter().map(|x| f64::from(f(*x))).sum::<f64>() + lanes.iter().sum::<f64>()
+}
+
+/// Sum of products, as [`sum`].
+#[inline(always)]
+fn dot(x: &[f32], y: &[f32]) -> f64 {
+    let mut lanes = [0.0f64; LANES];
+    let ((whole_x, rest_x), (whole_y, rest_y)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    for (x, y) in whole_x.iter().zip(whole_y) {
+        (0..LANES).for_each(|lane| lanes[lane] += f64::from(x[lane]) * f64::from(y[lane]));
+    }
+    let rest: f64 = rest_x.iter().zip(rest_y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
+    rest + lanes.iter().sum::<f64>()
 }
 
 /// What layer norm keeps for its gradient: mean and 1 / deviation of each row.
@@ -115,10 +129,10 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> (Vec<f32
             || {
                 let each = y.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(mean.iter_mut().zip(scale));
                 for ((y, x), (mean, scale)) in each {
-                    *mean = sum(x, |x| x) / d as f32;
+                    *mean = (sum(x, |x| x) / d as f64) as f32;
                     let center = *mean;
-                    let variance = sum(x, |x| (x - center) * (x - center)) / d as f32;
-                    *scale = 1.0 / (variance + eps).sqrt();
+                    let variance = sum(x, |x| (x - center) * (x - center)) / d as f64;
+                    *scale = (1.0 / (variance + f64::from(eps)).sqrt()) as f32;
                     for (y, (x, (weight, bias))) in y.iter_mut().zip(x.iter().zip(weight.iter().zip(bias))) {
                         *y = (x - center) * *scale * weight + bias;
                     }
@@ -153,15 +167,8 @@ pub fn layer_norm_backward(gradient: &[f32], x: &[f32], weight: &[f32], moments:
                             dweight[i] += gradient[i] * dx[i];
                             dbias[i] += gradient[i];
                         }
-                        let first = sum(&scratch, |x| x) / d as f32;
-                        let mut lanes = [0.0f32; LANES];
-                        let ((whole_x, rest_x), (whole_s, rest_s)) =
-                            (dx.as_chunks::<LANES>(), scratch.as_chunks::<LANES>());
-                        for (x, s) in whole_x.iter().zip(whole_s) {
-                            (0..LANES).for_each(|lane| lanes[lane] += x[lane] * s[lane]);
-                        }
-                        let rest: f32 = rest_x.iter().zip(rest_s).map(|(x, s)| x * s).sum();
-                        let second = (lanes.iter().sum::<f32>() + rest) / d as f32;
+                        let first = (sum(&scratch, |x| x) / d as f64) as f32;
+                        let second = (dot(dx, &scratch) / d as f64) as f32;
                         for i in 0..d {
                             dx[i] = scale * (scratch[i] - first - dx[i] * second);
                         }
@@ -189,7 +196,7 @@ pub fn softmax_row(row: &mut [f32], hidden: Option<&[f32]>) {
             }
             let largest = row.iter().fold(f32::MIN, |largest, x| largest.max(*x));
             row.iter_mut().for_each(|x| *x = exp(*x - largest));
-            let scale = 1.0 / sum(row, |x| x);
+            let scale = (1.0 / sum(row, |x| x)) as f32;
             row.iter_mut().for_each(|x| *x *= scale);
         },
     );
@@ -200,13 +207,7 @@ pub fn softmax_backward_row(gradient: &mut [f32], y: &[f32]) {
     Arch::new().dispatch(
         #[inline(always)]
         || {
-            let mut lanes = [0.0f32; LANES];
-            let ((whole_g, rest_g), (whole_y, rest_y)) = (gradient.as_chunks::<LANES>(), y.as_chunks::<LANES>());
-            for (g, y) in whole_g.iter().zip(whole_y) {
-                (0..LANES).for_each(|lane| lanes[lane] += g[lane] * y[lane]);
-            }
-            let rest: f32 = rest_g.iter().zip(rest_y).map(|(g, y)| g * y).sum();
-            let all = lanes.iter().sum::<f32>() + rest;
+            let all = dot(gradient, y) as f32;
             gradient.iter_mut().zip(y).for_each(|(g, y)| *g = y * (*g - all));
         },
     );

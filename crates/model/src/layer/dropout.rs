@@ -69,7 +69,7 @@ mod tests {
 
     fn kept(dropout: &Dropout) -> Vec<f32> {
         let ones: Tensor<2> = Tensor::ones([100, 777], &Device::flex());
-        dropout.apply(ones).into_data().to_vec().unwrap()
+        dropout.apply(ones).into_data().try_into_vec().unwrap()
     }
 
     #[test]
