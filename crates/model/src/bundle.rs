@@ -82,7 +82,7 @@ impl Bundle {
         let config: ModelConfig = serde_json::from_value(serde_json::Value::Object(file.rest))
             .map_err(|error| format_error(folder.join(CONFIG), "a model configuration", error.to_string()))?;
         config.check()?;
-        let tokenizer = Tokenizer::from_file(&folder.join(TOKENIZER))
+        let tokenizer = Tokenizer::from_file(folder.join(TOKENIZER))
             .map_err(|error| format_error(folder.join(TOKENIZER), "a tokenizer", error.to_string()))?;
         if tokenizer.vocabulary_size() > config.text.vocabulary {
             let (found, expected) = (tokenizer.vocabulary_size(), config.text.vocabulary);

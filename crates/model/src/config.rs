@@ -235,28 +235,35 @@ impl ImageConfig {
     }
 }
 
+/// What tells presets apart.
+struct Sizes {
+    image: usize,
+    patch: usize,
+    width: usize,
+    image_layers: usize,
+    text_layers: usize,
+    fusion_layers: usize,
+    heads: usize,
+    positions: usize,
+    pool: usize,
+    image_prompts: usize,
+    text_prompts: usize,
+}
+
 impl Preset {
-    /// The sizes, for a vocabulary and its special tokens. Heads are those of pre-training.
-    pub fn config(self, text: TextStyle, vocabulary: usize, [start, end, padding]: [u32; 3]) -> ModelConfig {
-        struct Sizes {
-            size: usize,
-            patch: usize,
-            width: usize,
-            image_layers: usize,
-            text_layers: usize,
-            fusion_layers: usize,
-            heads: usize,
-            positions: usize,
-            pool: usize,
-            prompts: [usize; 2],
+    #[rustfmt::skip]
+    fn sizes(self) -> Sizes {
+        match self {
+            Self::Tiny => Sizes { image: 64, patch: 8, width: 128, image_layers: 5, text_layers: 4, fusion_layers: 2, heads: 4, positions: 130, pool: 256, image_prompts: 16, text_prompts: 8 },
+            Self::Small => Sizes { image: 224, patch: 16, width: 384, image_layers: 7, text_layers: 6, fusion_layers: 3, heads: 6, positions: 514, pool: 2048, image_prompts: 49, text_prompts: 32 },
+            Self::Base => Sizes { image: 288, patch: 16, width: 768, image_layers: 12, text_layers: 12, fusion_layers: 6, heads: 12, positions: 514, pool: 2048, image_prompts: 49, text_prompts: 32 },
         }
-        #[rustfmt::skip]
-        let s = match self {
-            Self::Tiny => Sizes { size: 64, patch: 8, width: 128, image_layers: 5, text_layers: 4, fusion_layers: 2, heads: 4, positions: 130, pool: 256, prompts: [16, 8] },
-            Self::Small => Sizes { size: 224, patch: 16, width: 384, image_layers: 7, text_layers: 6, fusion_layers: 3, heads: 6, positions: 514, pool: 2048, prompts: [49, 32] },
-            Self::Base => Sizes { size: 288, patch: 16, width: 768, image_layers: 12, text_layers: 12, fusion_layers: 6, heads: 12, positions: 514, pool: 2048, prompts: [49, 32] },
-        };
-        let eps = match text {
+    }
+
+    /// The sizes, for a vocabulary and its special tokens. Heads are those of pre-training.
+    pub fn config(self, style: TextStyle, vocabulary: usize, [start, end, padding]: [u32; 3]) -> ModelConfig {
+        let s = self.sizes();
+        let eps = match style {
             TextStyle::Roberta => 1e-5,
             TextStyle::Bert => 1e-12,
         };
@@ -264,7 +271,7 @@ impl Preset {
             |take| PromptsConfig::Pool { size: s.pool, take, pooling: Pooling::Mean, similarity: Similarity::Dot };
         ModelConfig {
             image: ImageConfig {
-                size: s.size,
+                size: s.image,
                 patch: s.patch,
                 width: s.width,
                 layers: s.image_layers,
@@ -272,7 +279,7 @@ impl Preset {
                 eps: 1e-5,
             },
             text: TextConfig {
-                style: text,
+                style,
                 vocabulary,
                 width: s.width,
                 layers: s.text_layers,
@@ -284,8 +291,8 @@ impl Preset {
                 padding,
             },
             fusion: FusionConfig { width: s.width, layers: s.fusion_layers, heads: s.heads, eps },
-            image_prompts: pool(s.prompts[0]),
-            text_prompts: pool(s.prompts[1]),
+            image_prompts: pool(s.image_prompts),
+            text_prompts: pool(s.text_prompts),
             heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
             contrast: ContrastConfig::default(),
             dropout: 0.1,
@@ -299,10 +306,13 @@ impl ModelConfig {
     /// # Errors
     /// [`ModelError::Config`] names the key, its value and what it must be.
     pub fn check(&self) -> Result<(), ModelError> {
+        self.check_ranges()?;
+        self.check_fits()
+    }
+
+    /// Each number by itself.
+    fn check_ranges(&self) -> Result<(), ModelError> {
         let (image, text, fusion) = (&self.image, &self.text, &self.fusion);
-        let ensure = |holds: bool, key: &str, rule: String| {
-            if holds { Ok(()) } else { Err(ModelError::Config { key: key.into(), rule }) }
-        };
         for (key, value, most) in [
             ("image.size", image.size, 4096),
             ("image.patch", image.patch, 512),
@@ -322,59 +332,48 @@ impl ModelConfig {
         for (key, prompts) in [("image_prompts", &self.image_prompts), ("text_prompts", &self.text_prompts)] {
             let rows = prompts.rows();
             ensure(rows <= 4_000_000, key, format!("has {rows} rows; at most 4000000 are allowed"))?;
-            if let PromptsConfig::Pool { size: 1.., take: 0, .. } = prompts {
-                return ensure(false, key, "takes 0 prompts of a pool; set its size to 0 for no prompts".into());
-            }
+            let takes_none = matches!(prompts, PromptsConfig::Pool { size: 1.., take: 0, .. });
+            ensure(!takes_none, key, "takes 0 prompts of a pool; set its size to 0 for no prompts".into())?;
         }
-        ensure(
-            image.size % image.patch == 0,
-            "image.size",
-            format!("is {}; it must be a multiple of image.patch, {}", image.size, image.patch),
-        )?;
-        ensure(
-            image.width % 64 == 0,
-            "image.width",
-            format!("is {}; it must be a multiple of 64 (one head each)", image.width),
-        )?;
-        ensure(
-            image.drop_last < image.layers,
-            "image.drop_last",
-            format!("is {}; it must be less than image.layers, {}", image.drop_last, image.layers),
-        )?;
-        for (part, width, heads) in [("text", text.width, text.heads), ("fusion", fusion.width, fusion.heads)] {
-            ensure(
-                width % heads == 0,
-                &format!("{part}.heads"),
-                format!("is {heads}; it must divide {part}.width, {width}"),
-            )?;
-        }
-        ensure(
-            text.longest() >= 2,
-            "text.positions",
-            format!("is {}; a text of two tokens must fit after position {}", text.positions, text.first_position()),
-        )?;
-        for (key, id) in [("text.start", text.start), ("text.end", text.end), ("text.padding", text.padding)] {
-            ensure(
-                (id as usize) < text.vocabulary,
-                key,
-                format!("is {id}; it must be below text.vocabulary, {}", text.vocabulary),
-            )?;
-        }
-        ensure(
-            (0.0..1.0).contains(&self.dropout),
-            "dropout",
-            format!("is {}; it must be at least 0 and below 1", self.dropout),
-        )?;
-        ensure(
-            (1e-4..=100.0).contains(&self.contrast.temperature),
-            "contrast.temperature",
-            format!("is {}; it must lie between 0.0001 and 100", self.contrast.temperature),
-        )?;
-        for (key, eps) in [("image.eps", image.eps), ("text.eps", text.eps), ("fusion.eps", fusion.eps)] {
-            ensure(eps > 0.0 && eps < 1.0, key, format!("is {eps}; it must lie between 0 and 1"))?;
+        for (key, value, least, below) in [
+            ("dropout", self.dropout, 0.0, 1.0),
+            ("contrast.temperature", self.contrast.temperature, 1e-4, 100.0),
+            ("image.eps", image.eps, 1e-30, 1.0),
+            ("text.eps", text.eps, 1e-30, 1.0),
+            ("fusion.eps", fusion.eps, 1e-30, 1.0),
+        ] {
+            let rule = format!("is {value}; it must be at least {least} and below {below}");
+            ensure((least..below).contains(&value), key, rule)?;
         }
         Ok(())
     }
+
+    /// The numbers beside each other.
+    fn check_fits(&self) -> Result<(), ModelError> {
+        let (image, text, fusion) = (&self.image, &self.text, &self.fusion);
+        let rule = format!("is {}; it must be a multiple of image.patch, {}", image.size, image.patch);
+        ensure(image.size.is_multiple_of(image.patch), "image.size", rule)?;
+        let rule = format!("is {}; it must be a multiple of 64 (one head each)", image.width);
+        ensure(image.width.is_multiple_of(64), "image.width", rule)?;
+        let rule = format!("is {}; it must be less than image.layers, {}", image.drop_last, image.layers);
+        ensure(image.drop_last < image.layers, "image.drop_last", rule)?;
+        for (part, width, heads) in [("text", text.width, text.heads), ("fusion", fusion.width, fusion.heads)] {
+            let rule = format!("is {heads}; it must divide {part}.width, {width}");
+            ensure(width.is_multiple_of(heads), &format!("{part}.heads"), rule)?;
+        }
+        let (positions, first) = (text.positions, text.first_position());
+        let rule = format!("is {positions}; a text of two tokens must fit after position {first}");
+        ensure(text.longest() >= 2, "text.positions", rule)?;
+        for (key, id) in [("text.start", text.start), ("text.end", text.end), ("text.padding", text.padding)] {
+            let rule = format!("is {id}; it must be below text.vocabulary, {}", text.vocabulary);
+            ensure((id as usize) < text.vocabulary, key, rule)?;
+        }
+        Ok(())
+    }
+}
+
+fn ensure(holds: bool, key: &str, rule: String) -> Result<(), ModelError> {
+    if holds { Ok(()) } else { Err(ModelError::Config { key: key.into(), rule }) }
 }
 
 #[cfg(test)]
@@ -395,7 +394,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named() {
-        let cases: [(&str, fn(&mut ModelConfig)); 6] = [
+        type Spoil = fn(&mut ModelConfig);
+        let cases: [(&str, Spoil); 6] = [
             ("image.size", |c| c.image.size = 65),
             ("text.heads", |c| c.text.heads = 5),
             ("image.drop_last", |c| c.image.drop_last = 5),

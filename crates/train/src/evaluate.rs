@@ -94,14 +94,24 @@ pub fn score(
     let found = search(model, config, gallery, done)?;
     let resampling = Resampling::new(key);
     let retrieval = retrieval(gallery, &found, &resampling);
-    let (mut itm, mut mlm) = (Answers::default(), Answers::default());
+    let mut asked = Asked::default();
     let mut finished = 2 * gallery.records.len();
     for (number, rows) in gallery.rows().chunks(BATCH).enumerate() {
-        answer(model, gallery, rows, key.at(number as u64), &mut itm, &mut mlm);
+        answer(model, gallery, rows, key.at(number as u64), &mut asked);
         finished += rows.len();
         done(finished);
     }
-    Ok((Scores { retrieval, itm: itm.score(gallery, &resampling), mlm: mlm.score(gallery, &resampling) }, found))
+    Ok((
+        Scores { retrieval, itm: asked.itm.score(gallery, &resampling), mlm: asked.mlm.score(gallery, &resampling) },
+        found,
+    ))
+}
+
+/// Answers to both kinds of questions.
+#[derive(Default)]
+struct Asked {
+    itm: Answers,
+    mlm: Answers,
 }
 
 /// Answers to one kind of question: whether right, of which record, and what would have been right.
@@ -130,7 +140,7 @@ impl Answers {
 }
 
 /// Asks the heads of matching and masked words about some records of a gallery.
-fn answer(model: &Model, gallery: &Gallery, rows: &[usize], key: Key, itm: &mut Answers, mlm: &mut Answers) {
+fn answer(model: &Model, gallery: &Gallery, rows: &[usize], key: Key, asked: &mut Asked) {
     let records: Vec<_> = rows.iter().map(|&row| &gallery.records[row]).collect();
     let images = ptu_input::Images::collect(records.iter().map(|record| &record.image));
     let texts = ptu_input::Texts::collect(records.iter().map(|record| record.text.ids.as_slice()), gallery.padding);
@@ -153,7 +163,7 @@ fn answer(model: &Model, gallery: &Gallery, rows: &[usize], key: Key, itm: &mut 
     let off = Dropout::off();
     let shared = Shared::new(model, &batch, &off, key, PartnerChoice::Random);
     if let Some(loss) = ObjectiveKind::Itm.loss(&shared) {
-        itm.extend(
+        asked.itm.extend(
             &loss.answers,
             rows.iter().copied(),
             shared.partners().matched.iter().map(|&matched| u32::from(matched)),
@@ -162,6 +172,6 @@ fn answer(model: &Model, gallery: &Gallery, rows: &[usize], key: Key, itm: &mut 
     if let Some(loss) = ObjectiveKind::Mlm.loss(&shared) {
         let places: Vec<usize> = batch.masked_pairs.places().collect();
         let truths = batch.masked_pairs.classes().map(|class| class as u32);
-        mlm.extend(&loss.answers, places.iter().map(|place| rows[place / length]), truths);
+        asked.mlm.extend(&loss.answers, places.iter().map(|place| rows[place / length]), truths);
     }
 }

@@ -57,7 +57,7 @@ pub enum Event {
         /// Steps done.
         step: u64,
         /// Zero-shot retrieval.
-        retrieval: Retrieval,
+        retrieval: Box<Retrieval>,
         /// Whether it is the best so far.
         best: bool,
     },

@@ -1,4 +1,5 @@
 //! Proof that the model learns: gradients reach every weight, each objective can be driven down, batches change nothing.
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens, and says so")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,6 +2,11 @@
 //! repository, and those named in `PTUNIFIER_PARITY`.
 //!
 //! `cargo test --release parity -- --nocapture`; the last line says how many cases and quantities held.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test ends where something unexpected happens, and says so"
+)]
 
 #[path = "parity/case.rs"]
 mod case;

@@ -267,7 +267,7 @@ impl Session {
         let retrieval = evaluate::retrieval(gallery, &found, &Resampling::new(Key::new(self.recipe.seed)));
         let score = retrieval.mean_r10();
         let best = score > self.progress.best;
-        self.files.log.write(&Event::Validation { step, retrieval, best })?;
+        self.files.log.write(&Event::Validation { step, retrieval: Box::new(retrieval), best })?;
         observer.validated(step, &retrieval);
         if best {
             self.progress.best = score;
@@ -292,7 +292,7 @@ fn line(measured: &step::Measured) -> ObjectiveLine {
 fn pool_line(usage: &Usage, size: usize) -> PoolLine {
     PoolLine {
         size,
-        inputs: usage.inputs() as u64,
+        inputs: usage.inputs(),
         share_chosen: usage.share_chosen(),
         entropy_bits: usage.entropy_bits(),
         sets_per_thousand: usage.sets_per_thousand(),
