@@ -24,6 +24,13 @@ pub struct ModelConfig {
     pub contrast: ContrastConfig,
     /// Share of activations dropped in training, in text encoder and fusion.
     pub dropout: f64,
+    /// Deviation of new weights; the published 0.02 suits a width of 768.
+    #[serde(default = "published_deviation")]
+    pub deviation: f64,
+}
+
+fn published_deviation() -> f64 {
+    0.02
 }
 
 /// Visual half of CLIP (SPEC 1).
@@ -296,6 +303,7 @@ impl Preset {
             heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
             contrast: ContrastConfig::default(),
             dropout: 0.1,
+            deviation: published_deviation(),
         }
     }
 }
@@ -337,6 +345,7 @@ impl ModelConfig {
         }
         for (key, value, least, below) in [
             ("dropout", self.dropout, 0.0, 1.0),
+            ("deviation", self.deviation, 0.0, 10.0),
             ("contrast.temperature", self.contrast.temperature, 1e-4, 100.0),
             ("image.eps", image.eps, 1e-30, 1.0),
             ("text.eps", text.eps, 1e-30, 1.0),

@@ -2,7 +2,7 @@
 //!
 //! | kind | start |
 //! |---|---|
-//! | matrix, patch, table | N(0, 0.02) |
+//! | matrix, patch, table | N(0, deviation), 0.02 unless the configuration says otherwise |
 //! | bias | 0 |
 //! | norm | 1 |
 //! | projection of a prompt query | N(0, 1 / sqrt(in)), fixed |
@@ -15,19 +15,18 @@ use rayon::prelude::*;
 use crate::names::{Kind, name_of};
 use crate::{Model, Path};
 
-/// Deviation of new weights.
-const DEVIATION: f64 = 0.02;
 /// Values that one thread draws at a time.
 const CHUNK: usize = 1 << 14;
 
 /// Fills a network of zeros. A weight depends on the seed and its published name alone, so that adding a head or a layer
 /// leaves all others as they were.
-pub fn fill(model: Model, key: Key) -> Model {
-    model.map(&mut Fill { key, path: Path::default() })
+pub fn fill(model: Model, key: Key, deviation: f64) -> Model {
+    model.map(&mut Fill { key, deviation, path: Path::default() })
 }
 
 struct Fill {
     key: Key,
+    deviation: f64,
     path: Path,
 }
 
@@ -44,7 +43,7 @@ impl ModuleMapper for Fill {
         let name = name_of(&self.path.to_string()).expect("every weight has a row in names.rs, which a test visits");
         let index = index_of(&name.published);
         let (place, deviation) = match name.kind {
-            Kind::Matrix | Kind::Patch | Kind::Table => (Place::Weights, DEVIATION),
+            Kind::Matrix | Kind::Patch | Kind::Table => (Place::Weights, self.deviation),
             Kind::Projection => (Place::Projection, (param.lazy_shape()[0] as f64).powf(-0.5)),
             Kind::Bias | Kind::Norm { .. } => return param, // as they were made
         };

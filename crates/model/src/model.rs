@@ -79,7 +79,7 @@ impl Model {
     /// # Errors
     /// [`ModelError::Config`] when the sizes do not fit each other.
     pub fn new(config: &ModelConfig, key: Key, device: &Device) -> Result<Self, ModelError> {
-        Ok(init::fill(Self::empty(config, device)?, key))
+        Ok(init::fill(Self::empty(config, device)?, key, config.deviation))
     }
 
     /// A network of zeros, to be loaded into.

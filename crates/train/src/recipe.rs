@@ -193,6 +193,8 @@ pub struct ModelRecipe {
     pub style: TextStyle,
     /// Share of activations dropped in training.
     pub dropout: f64,
+    /// Deviation of new weights.
+    pub deviation: f64,
     /// Keys of [`ImageConfig`] that differ.
     pub image: toml::Table,
     /// Keys of [`TextConfig`] that differ.
@@ -260,6 +262,7 @@ impl Default for ModelRecipe {
             preset: Preset::Base,
             style: TextStyle::Roberta,
             dropout: 0.1,
+            deviation: 0.02,
             image: empty(),
             text: empty(),
             fusion: empty(),
@@ -329,6 +332,7 @@ impl Recipe {
             contrast: merge::over::<ContrastConfig>("model.contrast", &preset.contrast, &model.contrast)?,
             heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
             dropout: model.dropout,
+            deviation: model.deviation,
         };
         config.check().map_err(|error| RecipeError::Model { cause: error.to_string() })?;
         Ok(config)

@@ -44,6 +44,7 @@ fn config() -> ModelConfig {
         heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
         contrast: ContrastConfig::default(),
         dropout: 0.0,
+        deviation: 0.02,
     }
 }
 

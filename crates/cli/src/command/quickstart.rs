@@ -17,7 +17,7 @@ pub struct Arguments {
     #[arg(long)]
     out: PathBuf,
     /// Pairs to learn from
-    #[arg(long, default_value_t = 6000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
+    #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
     pairs: u64,
     /// Everything random follows from it
     #[arg(long, default_value_t = 0)]

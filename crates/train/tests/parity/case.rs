@@ -120,6 +120,7 @@ impl Case {
             heads: heads.to_vec(),
             contrast: ContrastConfig { temperature: self.float(&["itc_temperature"], 0.1), learned: false },
             dropout: 0.0,
+            deviation: 0.02,
         }
     }
 
