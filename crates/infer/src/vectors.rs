@@ -1,8 +1,8 @@
 //! Vectors of images alone and of texts alone, in the space where the contrast compares them.
 
 use burn::tensor::Tensor;
-use ptu_input::{Image, Images, Text, Texts};
-use ptu_model::{Model, ModelConfig, ModelError};
+use ptu_input::{Batch, Image, Images, Text, Texts};
+use ptu_model::{Model, ModelConfig, ModelError, check_batch};
 
 /// Unit vectors, one a row.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,10 +56,9 @@ pub fn image_vectors(
     let head = model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })?;
     let mut vectors = Vectors::default();
     for chunk in images.chunks(batch.max(1)) {
-        if let Some(image) = chunk.iter().find(|image| image.side != config.image.size) {
-            return Err(ModelError::ImageSize { found: image.side, expected: config.image.size });
-        }
-        vectors.extend(head.image(model.image_features(&Images::collect(chunk.iter().copied()))));
+        let batch = Batch { images: Images::collect(chunk.iter().copied()), ..Batch::default() };
+        check_batch(&batch, config)?;
+        vectors.extend(head.image(model.image_features(&batch.images)));
         done(vectors.len());
     }
     Ok(vectors)
@@ -68,7 +67,7 @@ pub fn image_vectors(
 /// Vectors of texts whose image is missing, `batch` at a time; `done` is told how many are finished.
 ///
 /// # Errors
-/// A model without the contrast head; texts longer than the model's positions.
+/// A model without the contrast head; texts longer than the model's positions, tokens it does not know.
 pub fn text_vectors(
     model: &Model,
     config: &ModelConfig,
@@ -80,10 +79,9 @@ pub fn text_vectors(
     let mut vectors = Vectors::default();
     for chunk in texts.chunks(batch.max(1)) {
         let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()), config.text.padding);
-        if texts.length > config.text.longest() {
-            return Err(ModelError::TextTooLong { tokens: texts.length, longest: config.text.longest() });
-        }
-        vectors.extend(head.text(model.text_features(&texts)));
+        let batch = Batch { texts, ..Batch::default() };
+        check_batch(&batch, config)?;
+        vectors.extend(head.text(model.text_features(&batch.texts)));
         done(vectors.len());
     }
     Ok(vectors)

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::loops::CHUNK;
+use super::loops::rows as rows_a_task;
 use super::product::{Put, Shape, product};
 
 const ALONE: Put = Put { scale: 1.0, add: false, parallel: true };
@@ -12,7 +12,7 @@ pub fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, [inputs, outputs]: [u
     let rows = x.len() / inputs;
     let mut y = vec![0.0; rows * outputs];
     if let Some(bias) = bias {
-        let per_task = (CHUNK / outputs).max(1) * outputs;
+        let per_task = rows_a_task(outputs) * outputs;
         y.par_chunks_mut(per_task).for_each(|y| y.chunks_exact_mut(outputs).for_each(|y| y.copy_from_slice(bias)));
     }
     let put = Put { add: bias.is_some(), ..ALONE };
@@ -45,7 +45,7 @@ pub fn backward_w(gradient: &[f32], x: &[f32], [inputs, outputs]: [usize; 2]) ->
 
 /// Gradient of the bias: sums of columns, in chunks fixed by the shape.
 pub fn backward_bias(gradient: &[f32], outputs: usize) -> Vec<f32> {
-    let per_task = (CHUNK / outputs).max(1) * outputs;
+    let per_task = rows_a_task(outputs) * outputs;
     let partial: Vec<Vec<f32>> = gradient
         .par_chunks(per_task)
         .map(|rows| {

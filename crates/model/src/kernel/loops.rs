@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::math::{exp, normal, sigmoid};
 
 /// Values that one task takes.
-pub const CHUNK: usize = 1 << 13;
+const CHUNK: usize = 1 << 13;
 /// Partial sums kept side by side, so that sums vectorise; fixed, so that they do not depend on the processor.
 const LANES: usize = 16;
 
@@ -24,13 +24,13 @@ pub fn map(x: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
 }
 
 /// Applies `f` to each pair of values.
-pub fn map_pair(x: &[f32], gradient: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
+pub fn map_pair(x: &[f32], other: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
-    let inputs = x.par_chunks(CHUNK).zip(gradient.par_chunks(CHUNK));
-    y.par_chunks_mut(CHUNK).zip(inputs).for_each(|(y, (x, gradient))| {
+    let inputs = x.par_chunks(CHUNK).zip(other.par_chunks(CHUNK));
+    y.par_chunks_mut(CHUNK).zip(inputs).for_each(|(y, (x, other))| {
         Arch::new().dispatch(
             #[inline(always)]
-            || y.iter_mut().zip(x.iter().zip(gradient)).for_each(|(y, (x, gradient))| *y = f(*x, *gradient)),
+            || y.iter_mut().zip(x.iter().zip(other)).for_each(|(y, (x, other))| *y = f(*x, *other)),
         );
     });
     y
@@ -81,7 +81,7 @@ pub fn quick_gelu_backward(x: &[f32], gradient: &[f32]) -> Vec<f32> {
 }
 
 /// Rows of width `d` that one task takes.
-fn rows(d: usize) -> usize {
+pub fn rows(d: usize) -> usize {
     (CHUNK / d.max(1)).max(1)
 }
 

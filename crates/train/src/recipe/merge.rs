@@ -21,7 +21,7 @@ pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, Re
     compare(&table, &known, "", path)?;
     // Deserialized table by table, so that a wrong value is told by its key.
     for (key, value) in &table {
-        check_type(key, value, &table, path)?;
+        check_type(key, value, path)?;
     }
     Value::Table(table).try_into().map_err(|error| RecipeError::Syntax { path: path.into(), cause: error.to_string() })
 }
@@ -62,7 +62,7 @@ fn compare(table: &Table, known: &Table, prefix: &str, path: &Path) -> Result<()
 }
 
 /// Tries each value alone, so that the message can name its key.
-fn check_type(key: &str, value: &Value, _table: &Table, path: &Path) -> Result<(), RecipeError> {
+fn check_type(key: &str, value: &Value, path: &Path) -> Result<(), RecipeError> {
     let leaves: Vec<(String, Table)> = match value {
         Value::Table(inner) => inner
             .iter()
