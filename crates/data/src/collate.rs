@@ -193,12 +193,12 @@ fn drawn<'a>(texts: &'a [String], unit: TextUnit, stream: &mut Stream) -> Option
     }
 }
 
-/// Masked ids and labels of one group of texts, `[count, length]`, padded as the group's `Texts`.
+/// Masked ids and labels of one group of texts, token by token as the group's `Texts`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MaskedTexts {
     /// Token ids with replacements.
     pub ids: Vec<u32>,
-    /// The true id of each masked piece; `None` where nothing is to be predicted, padding included.
+    /// The true id of each masked piece; `None` where nothing is to be predicted.
     pub labels: Vec<Option<u32>>,
 }
 
@@ -226,8 +226,8 @@ pub struct TrainBatch {
 }
 
 impl TrainBatch {
-    /// Puts examples side by side; `padding` is the tokenizer's padding id. A text without masks predicts nothing.
-    pub fn collect(step: u64, examples: Vec<Example>, unusable: BTreeMap<usize, usize>, padding: u32) -> Self {
+    /// Puts examples side by side. A text without masks predicts nothing.
+    pub fn collect(step: u64, examples: Vec<Example>, unusable: BTreeMap<usize, usize>) -> Self {
         let mut all = Self { step, unusable, ..Self::default() };
         let mut inputs = Vec::with_capacity(examples.len());
         let (mut pairs, mut texts) = (vec![], vec![]);
@@ -245,7 +245,7 @@ impl TrainBatch {
             }
             inputs.push(example.input);
         }
-        all.batch = Batch::collect(&inputs, padding);
+        all.batch = Batch::collect(&inputs);
         all.masked_pairs = masked(&pairs, &all.batch.pair_texts);
         all.masked_texts = masked(&texts, &all.batch.texts);
         all
@@ -264,9 +264,8 @@ impl TrainBatch {
 
 fn masked(rows: &[Option<Masked>], texts: &ptu_input::Texts) -> MaskedTexts {
     let mut all = MaskedTexts { ids: texts.ids.clone(), labels: vec![None; texts.ids.len()] };
-    for (row, masked) in rows.iter().enumerate() {
+    for (masked, start) in rows.iter().zip(texts.starts()) {
         if let Some(masked) = masked {
-            let start = row * texts.length;
             all.ids[start..start + masked.ids.len()].copy_from_slice(&masked.ids);
             all.labels[start..start + masked.labels.len()].copy_from_slice(&masked.labels);
         }
@@ -346,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_pads_masks_like_its_texts() {
+    fn masks_lie_as_the_texts_of_a_batch_do() {
         let preparation = preparation();
         let mut records =
             vec![picture_record("a", 1), picture_record("b", 2), picture_record("c", 3), picture_record("d", 4)];
@@ -359,22 +358,21 @@ mod tests {
             .enumerate()
             .map(|(place, record)| preparation.train(record, ORIGIN, Key::new(1), place as u64).unwrap().unwrap())
             .collect();
-        let batch = TrainBatch::collect(9, examples.clone(), BTreeMap::from([(0, 2)]), 1);
+        let batch = TrainBatch::collect(9, examples.clone(), BTreeMap::from([(0, 2)]));
         assert_eq!((batch.step, batch.len(), batch.ids.join("")), (9, 4, "abcd".into()));
         assert_eq!(batch.batch.order, [Slot::Pair(0), Slot::Image(0), Slot::Text(0), Slot::Pair(1)]);
         assert_eq!(batch.image_hashes, [examples[0].image_hash.unwrap(), examples[3].image_hash.unwrap()]);
         let (texts, masked) = (&batch.batch.pair_texts, &batch.masked_pairs);
-        assert_eq!((texts.count, masked.ids.len(), masked.labels.len()), (2, 2 * texts.length, 2 * texts.length));
-        for (row, example) in [(0, &examples[0]), (1, &examples[3])] {
+        assert_eq!((texts.count(), masked.ids.len(), masked.labels.len()), (2, texts.ids.len(), texts.ids.len()));
+        for ((start, length), example) in texts.starts().zip(&texts.lengths).zip([&examples[0], &examples[3]]) {
             let wanted = example.masked.as_ref().unwrap();
-            let range = row * texts.length..row * texts.length + wanted.ids.len();
+            let range = start..start + length;
             assert_eq!(masked.ids[range.clone()], wanted.ids);
             assert_eq!(masked.labels[range.clone()], wanted.labels);
-            assert!(masked.labels[range.end..(row + 1) * texts.length].iter().all(Option::is_none));
             for place in range {
                 assert_eq!(masked.labels[place].unwrap_or(masked.ids[place]), texts.ids[place]);
             }
         }
-        assert_eq!(batch.masked_texts.ids.len(), batch.batch.texts.length);
+        assert_eq!(batch.masked_texts.ids.len(), batch.batch.texts.ids.len());
     }
 }

@@ -72,8 +72,7 @@ impl Maker {
                 None => *unusable.entry(source).or_insert(0) += 1,
             }
         }
-        let padding = self.preparation.tokenizer.special().pad;
-        Ok(Some(TrainBatch::collect(step, examples, unusable, padding)))
+        Ok(Some(TrainBatch::collect(step, examples, unusable)))
     }
 }
 
@@ -313,7 +312,8 @@ mod tests {
         let drawn: usize = all.iter().map(TrainBatch::len).sum();
         assert!(unusable >= 4 && drawn + unusable == 60, "{unusable} unusable");
         assert!(
-            all.iter().any(|batch| batch.batch.texts.count > 0) && all.iter().any(|batch| batch.batch.images.count > 0)
+            all.iter().any(|batch| batch.batch.texts.count() > 0)
+                && all.iter().any(|batch| batch.batch.images.count > 0)
         );
     }
 

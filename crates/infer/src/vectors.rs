@@ -1,8 +1,8 @@
 //! Vectors of images alone and of texts alone, in the space where the contrast compares them.
 
 use burn::tensor::Tensor;
-use ptu_input::{Batch, Image, Images, Text, Texts};
-use ptu_model::{Model, ModelConfig, ModelError, check_batch};
+use ptu_input::{Batch, Image, Images, Slot, Text, Texts};
+use ptu_model::{Model, ModelConfig, ModelError};
 
 /// Unit vectors, one a row.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,9 +56,10 @@ pub fn image_vectors(
     let head = model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })?;
     let mut vectors = Vectors::default();
     for chunk in images.chunks(batch.max(1)) {
-        let batch = Batch { images: Images::collect(chunk.iter().copied()), ..Batch::default() };
-        check_batch(&batch, config)?;
-        vectors.extend(head.image(model.image_features(&batch.images)));
+        let images = Images::collect(chunk.iter().copied());
+        let order = (0..images.count).map(Slot::Image).collect();
+        let batch = Batch { images, order, ..Batch::default() };
+        vectors.extend(head.image(model.features(&batch, config)?));
         done(vectors.len());
     }
     Ok(vectors)
@@ -78,10 +79,10 @@ pub fn text_vectors(
     let head = model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })?;
     let mut vectors = Vectors::default();
     for chunk in texts.chunks(batch.max(1)) {
-        let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()), config.text.padding);
-        let batch = Batch { texts, ..Batch::default() };
-        check_batch(&batch, config)?;
-        vectors.extend(head.text(model.text_features(&batch.texts)));
+        let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()));
+        let order = (0..texts.count()).map(Slot::Text).collect();
+        let batch = Batch { texts, order, ..Batch::default() };
+        vectors.extend(head.text(model.features(&batch, config)?));
         done(vectors.len());
     }
     Ok(vectors)

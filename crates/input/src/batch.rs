@@ -45,17 +45,13 @@ pub struct Images {
     pub planes: Vec<f32>,
 }
 
-/// Texts as one array, `[count, length]`, padded at the end.
+/// Texts one behind the other: they differ in length, and none is padded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Texts {
-    /// Number of texts.
-    pub count: usize,
-    /// Tokens of the longest text.
-    pub length: usize,
-    /// Token ids, padded with the tokenizer's padding id.
+    /// Token ids of the first text, then of the second, and so on.
     pub ids: Vec<u32>,
-    /// True where a token is, false where padding is.
-    pub valid: Vec<bool>,
+    /// Tokens of each text.
+    pub lengths: Vec<usize>,
 }
 
 /// Where a record's result stands: in which group, at which row.
@@ -101,22 +97,43 @@ impl Images {
 }
 
 impl Texts {
-    /// Puts token sequences side by side, padded with `padding` to the longest.
-    pub fn collect<'a>(texts: impl IntoIterator<Item = &'a [u32]>, padding: u32) -> Self {
-        let texts: Vec<&[u32]> = texts.into_iter().collect();
-        let length = texts.iter().map(|ids| ids.len()).max().unwrap_or(0);
-        let mut all = Self { count: texts.len(), length, ..Self::default() };
+    /// Puts token sequences one behind the other.
+    pub fn collect<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> Self {
+        let mut all = Self::default();
         for ids in texts {
-            all.ids.extend(ids.iter().copied().chain(std::iter::repeat_n(padding, length - ids.len())));
-            all.valid.extend((0..length).map(|place| place < ids.len()));
+            all.ids.extend_from_slice(ids);
+            all.lengths.push(ids.len());
         }
         all
+    }
+
+    /// All texts of several.
+    pub fn cat<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            all.ids.extend_from_slice(&part.ids);
+            all.lengths.extend_from_slice(&part.lengths);
+        }
+        all
+    }
+
+    /// Number of texts.
+    pub fn count(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// First token of each text, counted through all.
+    pub fn starts(&self) -> impl Iterator<Item = usize> {
+        self.lengths.iter().scan(0, |next, length| {
+            *next += length;
+            Some(*next - length)
+        })
     }
 }
 
 impl Batch {
-    /// Groups inputs by variant. `padding` is the tokenizer's padding id.
-    pub fn collect(inputs: &[Input], padding: u32) -> Self {
+    /// Groups inputs by variant.
+    pub fn collect(inputs: &[Input]) -> Self {
         let (mut pairs, mut images, mut texts, mut order) = (vec![], vec![], vec![], vec![]);
         for input in inputs {
             order.push(match input {
@@ -136,9 +153,9 @@ impl Batch {
         }
         Self {
             pair_images: Images::collect(pairs.iter().map(|pair| pair.0)),
-            pair_texts: Texts::collect(pairs.iter().map(|pair| pair.1), padding),
+            pair_texts: Texts::collect(pairs.iter().map(|pair| pair.1)),
             images: Images::collect(images),
-            texts: Texts::collect(texts, padding),
+            texts: Texts::collect(texts),
             order,
         }
     }
@@ -174,16 +191,16 @@ mod tests {
             Input::Image(image(2.0)),
             Input::Pair { image: image(3.0), text: text(&[0, 7, 8, 2]) },
         ];
-        let batch = Batch::collect(&inputs, 1);
+        let batch = Batch::collect(&inputs);
         assert_eq!(batch.order, [Slot::Text(0), Slot::Pair(0), Slot::Image(0), Slot::Pair(1)]);
         assert_eq!(batch.pair_images.planes, [1.0, 1.0, 1.0, 3.0, 3.0, 3.0]);
-        assert_eq!(batch.pair_texts.ids, [0, 2, 1, 1, 0, 7, 8, 2]);
-        assert_eq!(batch.pair_texts.valid, [true, true, false, false, true, true, true, true]);
-        assert_eq!((batch.images.count, batch.texts.length, batch.len()), (1, 3, 4));
+        assert_eq!(batch.pair_texts, Texts { ids: vec![0, 2, 0, 7, 8, 2], lengths: vec![2, 4] });
+        assert_eq!(batch.pair_texts.starts().collect::<Vec<_>>(), [0, 2]);
+        assert_eq!((batch.images.count, &batch.texts.lengths, batch.len()), (1, &vec![3], 4));
     }
 
     #[test]
     fn an_empty_batch_is_empty() {
-        assert!(Batch::collect(&[], 1).is_empty());
+        assert!(Batch::collect(&[]).is_empty());
     }
 }

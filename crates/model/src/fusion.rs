@@ -1,12 +1,13 @@
 //! Fusion: two streams that attend to each other (SPEC 1).
 //!
-//! Shapes: b batch, n image tokens, t text tokens, d width.
+//! Shapes: rows are the tokens of all packed sequences of a stream, d is the width.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::Packed;
 use crate::config::FusionConfig;
-use crate::layer::{CrossLayer, Dropout, Linear, Mask, Stream};
+use crate::layer::{CrossLayer, Dropout, Linear};
 
 /// Layers and poolers of both streams.
 #[derive(Module, Debug)]
@@ -21,21 +22,34 @@ pub struct Fusion {
     pub text_pooler: Linear,
 }
 
-/// Both streams before or between layers.
-#[derive(Clone, Debug)]
-struct Streams {
-    image: Tensor<3>,
-    text: Tensor<3>,
-    mask: Option<Mask>,
+/// Which states of an image and its text are read behind the fusion; the last layer computes no others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// The first token of each stream, for the poolers.
+    Pooled,
+    /// Tokens of the text, by their ascending places in it.
+    Text(Vec<usize>),
+    /// Every token of both.
+    All,
 }
 
-impl Streams {
-    fn image(&self) -> Stream<'_> {
-        Stream { tokens: &self.image, mask: None }
-    }
+/// What was read of both streams, one sequence a pair of sequences that went in.
+#[derive(Clone, Debug)]
+pub struct Fused {
+    /// Of the image stream; sequences may be empty.
+    pub image: Packed,
+    /// Of the text stream.
+    pub text: Packed,
+}
 
-    fn text(&self) -> Stream<'_> {
-        Stream { tokens: &self.text, mask: self.mask.as_ref() }
+impl Read {
+    /// Places in an image's tokens, and in a text's.
+    fn places(&self, image: usize, text: usize) -> [Vec<usize>; 2] {
+        match self {
+            Self::Pooled => [vec![0], vec![0]],
+            Self::Text(places) => [vec![], places.clone()],
+            Self::All => [(0..image).collect(), (0..text).collect()],
+        }
     }
 }
 
@@ -52,45 +66,54 @@ impl Fusion {
         }
     }
 
-    /// Every token of both streams: `image [b, n, d]`, `text [b, t, d]` -> the same shapes.
-    pub fn all(&self, image: Tensor<3>, text: Tensor<3>, mask: Option<Mask>, dropout: &Dropout) -> [Tensor<3>; 2] {
-        let streams = self.before_last(Streams { image, text, mask }, dropout);
-        let Streams { image, text, .. } = self.layer(self.image.len() - 1, streams, dropout);
-        [image, text]
-    }
-
-    /// Pooled first tokens, text first: `[b, 2d]`. The last layer is computed for those tokens only.
-    pub fn pooled(&self, image: Tensor<3>, text: Tensor<3>, mask: Option<Mask>, dropout: &Dropout) -> Tensor<2> {
-        let (streams, last) = (self.before_last(Streams { image, text, mask }, dropout), self.image.len() - 1);
-        let first = |x: &Tensor<3>| x.clone().narrow(1, 0, 1);
-        let text = self.text[last].forward(first(&streams.text), streams.text(), streams.image(), dropout);
-        let image = self.image[last].forward(first(&streams.image), streams.image(), streams.text(), dropout);
-        self.pool(image, text)
-    }
-
-    /// Every text token, `[b, t, d]`, where nobody reads the image stream: its last layer is left out.
-    pub fn text(&self, image: Tensor<3>, text: Tensor<3>, mask: Option<Mask>, dropout: &Dropout) -> Tensor<3> {
-        let (streams, last) = (self.before_last(Streams { image, text, mask }, dropout), self.image.len() - 1);
-        self.text[last].forward(streams.text.clone(), streams.text(), streams.image(), dropout)
-    }
-
-    /// First token of each stream, `[b, n, d]` and `[b, t, d]`, through its pooler: `[b, 2d]`, text first.
-    pub fn pool(&self, image: Tensor<3>, text: Tensor<3>) -> Tensor<2> {
-        let pool = |x: Tensor<3>, pooler: &Linear| pooler.forward(x.narrow(1, 0, 1).squeeze_dim::<2>(1)).tanh();
-        Tensor::cat(vec![pool(text, &self.text_pooler), pool(image, &self.image_pooler)], 1)
-    }
-
-    fn before_last(&self, mut streams: Streams, dropout: &Dropout) -> Streams {
-        for index in 0..self.image.len() - 1 {
-            streams = self.layer(index, streams, dropout);
+    /// Images and the texts with the same numbers, through all layers; of each pair what `read` says.
+    ///
+    /// # Panics
+    /// If there are not as many images as texts and reads, or a place is not there.
+    pub fn forward(&self, mut image: Packed, mut text: Packed, read: &[Read], dropout: &Dropout) -> Fused {
+        assert!(
+            image.count() == text.count() && text.count() == read.len(),
+            "{} images, {} texts, {} reads",
+            image.count(),
+            text.count(),
+            read.len()
+        );
+        let last = self.image.len() - 1;
+        for index in 0..last {
+            // Each stream reads the other's state from before the layer.
+            let next = self.text[index].forward(&text, &image, dropout);
+            image = self.image[index].forward(&image, &text, dropout);
+            text = next;
         }
-        streams
+        let places = read.iter().zip(image.lengths.iter().zip(text.lengths.iter()));
+        let [image_places, text_places] =
+            places.map(|(read, (&image, &text))| read.places(image, text)).fold([vec![], vec![]], |mut all, each| {
+                all.iter_mut().zip(each).for_each(|(all, places)| all.push(places));
+                all
+            });
+        Fused {
+            text: read_last(&self.text[last], &text, &image, &text_places, dropout),
+            image: read_last(&self.image[last], &image, &text, &image_places, dropout),
+        }
     }
 
-    /// One layer of both streams; each reads the other's state from before the layer.
-    fn layer(&self, index: usize, streams: Streams, dropout: &Dropout) -> Streams {
-        let text = self.text[index].forward(streams.text.clone(), streams.text(), streams.image(), dropout);
-        let image = self.image[index].forward(streams.image.clone(), streams.image(), streams.text(), dropout);
-        Streams { image, text, ..streams }
+    /// First tokens of some pairs through the poolers, text first: `[pairs.len(), 2d]`.
+    pub fn pool(&self, fused: &Fused, pairs: std::ops::Range<usize>) -> Tensor<2> {
+        let pool = |x: &Packed, pooler: &Linear| pooler.forward(x.first_tokens(pairs.clone())).tanh();
+        Tensor::cat(vec![pool(&fused.text, &self.text_pooler), pool(&fused.image, &self.image_pooler)], 1)
     }
+}
+
+/// One layer of one stream, for the tokens at `places` of each sequence only.
+fn read_last(layer: &CrossLayer, own: &Packed, other: &Packed, places: &[Vec<usize>], dropout: &Dropout) -> Packed {
+    let lengths: Vec<usize> = places.iter().map(Vec::len).collect();
+    if lengths == *own.lengths {
+        return layer.forward(own, other, dropout);
+    }
+    // Sequences of which nothing is read need no keys and values either.
+    let asked: Vec<usize> = (0..own.count()).filter(|&which| lengths[which] > 0).collect();
+    let rows = own.starts().into_iter().zip(places).flat_map(|(start, places)| places.iter().map(move |p| start + p));
+    let some = own.pick(rows.collect(), asked.iter().map(|&which| lengths[which]).collect());
+    let read = layer.forward_some(&some, &own.select(&asked), &other.select(&asked), dropout);
+    Packed::new(read.tokens, lengths)
 }

@@ -1,11 +1,17 @@
 //! Image encoder: the visual half of CLIP without its last block (SPEC 1).
 //!
-//! Shapes: b batch, p patches, n = 1 + p image tokens, d width.
+//! Shapes: b images, p patches, n = 1 + p image tokens, d width.
+
+use std::sync::Arc;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
+use ptu_input::Images;
+use rayon::prelude::*;
 
+use crate::Packed;
 use crate::config::ImageConfig;
+use crate::kernel::rows;
 use crate::layer::{ClipBlock, LayerNorm, Linear};
 
 /// Patches to tokens, blocks, and a norm on every token.
@@ -42,32 +48,70 @@ impl ImageEncoder {
         }
     }
 
-    /// Patches and positions, before any block: `pixels [b, 3, h, w] -> [b, n, d]`.
-    pub fn embed(&self, pixels: Tensor<4>) -> Tensor<3> {
-        let [b, c, height, width] = pixels.dims();
-        let (s, rows, columns) = (self.side, height / self.side, width / self.side);
+    /// Patches and positions, before any block: `b` sequences of `n` tokens.
+    pub fn embed(&self, images: &Images) -> Packed {
+        let (b, grid) = (images.count, images.side / self.side);
+        let (p, device) = (grid * grid, self.class.val().device());
         // A convolution whose stride is its kernel is one product over cut-out patches.
-        let patches = pixels
-            .reshape([b, c, rows, s, columns, s])
-            .permute([0, 2, 4, 1, 3, 5]) //                             [b, rows, columns, c, s, s]
-            .reshape([b, rows * columns, c * s * s]);
-        let positions = self.positions.val().narrow(0, 1, rows * columns).unsqueeze::<3>();
-        Tensor::cat(vec![self.class_token(b), self.patch.forward(patches) + positions], 1) // [b, n, d]
+        let patches = TensorData::new(cut(images, self.side), [b * p, 3 * self.side * self.side]);
+        let positions = (0..b * p).map(|row| 1 + row % p).collect();
+        let positions = rows(vec![self.positions.val()], Arc::new(positions));
+        let patches = self.patch.forward_onto(positions, Tensor::from_data(patches, &device)); //   [b * p, d]
+        let index = (0..b).flat_map(|image| std::iter::once(0).chain(1 + image * p..1 + (image + 1) * p));
+        let tokens = rows(vec![self.class_token(), patches], Arc::new(index.collect()));
+        Packed::new(tokens, vec![1 + p; b])
     }
 
-    /// Class embedding and its position, `[b, 1, d]`: what stands in front of patches and of prompts alike.
-    pub fn class_token(&self, b: usize) -> Tensor<3> {
-        let d = self.class.val().dims()[0];
-        let token = self.class.val().unsqueeze::<2>() + self.positions.val().narrow(0, 0, 1);
-        token.unsqueeze::<3>().expand([b, 1, d])
+    /// Class embedding and its position, `[1, d]`: what stands in front of patches and of prompts alike.
+    pub fn class_token(&self) -> Tensor<2> {
+        self.class.val().unsqueeze::<2>() + self.positions.val().narrow(0, 0, 1)
     }
 
-    /// All blocks, `ln_post` on every token: `[b, n, d] -> [b, n, d]`.
-    pub fn encode(&self, x: Tensor<3>) -> Tensor<3> {
-        let mut x = self.norm_before.forward(x);
+    /// All blocks, `ln_post` on every token: `[rows, d] -> [rows, d]`.
+    pub fn encode(&self, x: &Packed) -> Packed {
+        let mut x = x.with(self.norm_before.forward(x.tokens.clone()));
         for block in &self.blocks {
-            x = block.forward(x);
+            x = block.forward(&x);
         }
-        self.norm_after.forward(x)
+        x.with(self.norm_after.forward(x.tokens.clone()))
+    }
+}
+
+/// Patches of all images, row by row: `[b * p, 3 * s * s]`, channel by channel as the convolution's weight has them.
+fn cut(images: &Images, s: usize) -> Vec<f32> {
+    let (side, grid) = (images.side, images.side / s);
+    let size = 3 * s * s;
+    let mut patches = vec![0.0; images.count * grid * grid * size];
+    if patches.is_empty() {
+        return patches;
+    }
+    let of_images = patches.par_chunks_mut(grid * grid * size).zip(images.planes.par_chunks(3 * side * side));
+    of_images.for_each(|(patches, planes)| {
+        for (number, patch) in patches.chunks_exact_mut(size).enumerate() {
+            let (row, column) = (number / grid * s, number % grid * s);
+            for (line, values) in patch.chunks_exact_mut(s).enumerate() {
+                let (channel, line) = (line / s, line % s);
+                let start = (channel * side + row + line) * side + column;
+                values.copy_from_slice(&planes[start..start + s]);
+            }
+        }
+    });
+    patches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patches_are_cut_channel_by_channel() {
+        // Two images of 4 x 4 pixels, patches of 2 x 2: the value of a pixel is its place in the array.
+        let images = Images { count: 2, side: 4, planes: (0..96).map(|place| place as f32).collect() };
+        let patches = cut(&images, 2);
+        assert_eq!(patches.len(), 96);
+        assert_eq!(patches[..12], [0.0, 1.0, 4.0, 5.0, 16.0, 17.0, 20.0, 21.0, 32.0, 33.0, 36.0, 37.0]);
+        assert_eq!(patches[12..16], [2.0, 3.0, 6.0, 7.0]);
+        assert_eq!(patches[48..52], [48.0, 49.0, 52.0, 53.0]);
+        assert!(cut(&Images::default(), 2).is_empty());
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `config.rs` | every size and choice |
 //! | `model.rs` | the network as a whole; `image.rs`, `text.rs`, `fusion.rs`, `prompt.rs`, `head.rs` its parts |
-//! | `layer/`, `kernel/` | what the parts are made of |
+//! | `packed.rs`, `layer/`, `kernel/` | what the parts are made of |
 //! | `names.rs` | what each weight is called, how fast it learns, whether it decays |
 //! | `init.rs`, `weights.rs`, `bundle.rs` | how weights start, and how they are stored |
 //!
@@ -22,6 +22,7 @@ pub mod kernel;
 pub mod layer;
 mod model;
 pub mod names;
+mod packed;
 mod path;
 mod positions;
 mod prompt;
@@ -31,11 +32,12 @@ pub mod weights;
 pub use bundle::{Bundle, WEIGHTS};
 pub use config::{HeadKind, ModelConfig, Preset, TextStyle};
 pub use error::ModelError;
-pub use fusion::Fusion;
+pub use fusion::{Fused, Fusion, Read};
 pub use head::{Heads, ItcHead, MlmHead};
 pub use image::ImageEncoder;
 pub use layer::Dropout;
-pub use model::{Fused, ImageEmbedded, ImageTokens, Model, TextEmbedded, TextTokens, check_batch};
+pub use model::{Model, check_batch};
+pub use packed::Packed;
 pub use path::Path;
 pub use positions::fit as fit_positions;
 pub use prompt::{Chosen, Prompts};

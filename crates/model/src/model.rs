@@ -1,15 +1,18 @@
 //! The network: two encoders, prompts for what is missing, fusion, heads (SPEC 1 and 2).
 //!
-//! Shapes: b batch, n image tokens, t text tokens, d width of the fusion.
+//! Shapes: d width of the fusion; sequences are packed, see [`Packed`].
+
+use std::sync::Arc;
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_random::Key;
 
 use crate::config::{ModelConfig, TextConfig};
-use crate::layer::{Dropout, Embedding, Linear, Mask};
-use crate::{Chosen, Fusion, Heads, ImageEncoder, ModelError, Prompts, TextEncoder, init};
+use crate::kernel::{linear, rows};
+use crate::layer::{Dropout, Embedding, Linear};
+use crate::{Chosen, Fused, Fusion, Heads, ImageEncoder, ModelError, Packed, Prompts, Read, TextEncoder, init};
 
 /// One network for pairs, images alone and texts alone.
 #[derive(Module, Debug)]
@@ -34,43 +37,6 @@ pub struct Model {
     pub heads: Heads,
     #[module(skip)]
     text_config: TextConfig,
-}
-
-/// Images before the encoder: patches and positions, or a class token and prompts. `[b, n, d_image]`.
-#[derive(Clone, Debug)]
-pub struct ImageEmbedded(pub Tensor<3>);
-
-/// Texts before the encoder.
-#[derive(Clone, Debug)]
-pub struct TextEmbedded {
-    /// `[b, t, d_text]`.
-    pub tokens: Tensor<3>,
-    /// Padding; prompts have none.
-    pub mask: Option<Mask>,
-}
-
-/// Encoded and projected images, `[b, n, d]`.
-#[derive(Clone, Debug)]
-pub struct ImageTokens(pub Tensor<3>);
-
-/// Encoded and projected texts.
-#[derive(Clone, Debug)]
-pub struct TextTokens {
-    /// `[b, t, d]`.
-    pub tokens: Tensor<3>,
-    /// Padding; prompts have none.
-    pub mask: Option<Mask>,
-}
-
-/// Both streams behind the fusion.
-#[derive(Clone, Debug)]
-pub struct Fused {
-    /// `[b, n, d]`.
-    pub image: Tensor<3>,
-    /// `[b, t, d]`.
-    pub text: Tensor<3>,
-    /// Pooled first tokens, text first: `[b, 2d]`.
-    pub pooled: Tensor<2>,
 }
 
 impl Model {
@@ -109,72 +75,65 @@ impl Model {
     ///
     /// # Panics
     /// If the images have another side than the configuration says ([`crate::check_batch`] tells before).
-    pub fn embed_image(&self, images: &Images) -> ImageEmbedded {
-        let shape = [images.count, 3, images.side, images.side];
-        let pixels = Tensor::from_data(TensorData::new(images.planes.clone(), shape), &self.device());
-        ImageEmbedded(self.image.embed(pixels))
+    pub fn embed_image(&self, images: &Images) -> Packed {
+        self.image.embed(images)
     }
 
     /// Words, positions and types, before the encoder.
-    pub fn embed_text(&self, texts: &Texts, dropout: &Dropout) -> TextEmbedded {
-        let tokens = self.text.embed(&texts.ids, texts.length, dropout);
-        TextEmbedded { tokens, mask: Some(Mask::new(texts.valid.clone(), texts.length)) }
+    pub fn embed_text(&self, texts: &Texts, dropout: &Dropout) -> Packed {
+        self.text.embed(texts, dropout)
     }
 
-    /// Prompts, chosen by the text that is there, stand in for the image that is not.
-    pub fn complete_image(&self, text: &TextEmbedded) -> (ImageEmbedded, Chosen) {
-        let b = text.tokens.dims()[0];
-        let chosen = match &text.mask {
-            Some(mask) => self.image_prompts.choose(&text.tokens, mask.rows().map(Some)),
-            None => self.image_prompts.choose(&text.tokens, std::iter::repeat_n(None, b)),
-        };
-        let class = self.image.class_token(b);
-        let tokens = match &chosen.prompts {
-            Some(prompts) => Tensor::cat(vec![class, prompts.clone()], 1), //      [b, 1 + k, d_image]
-            None => class,
-        };
-        (ImageEmbedded(tokens), chosen)
+    /// What stands in front of and behind the prompts that stand in for `count` texts, to be embedded with other texts:
+    /// start and end are each a text of one token. Without prompts there is no end.
+    pub fn edges(&self, count: usize) -> Texts {
+        let one = |id: u32| std::iter::repeat_n(id, count);
+        let ends = if self.text_prompts.table.is_some() { count } else { 0 };
+        let ids: Vec<u32> = one(self.text_config.start).chain(one(self.text_config.end).take(ends)).collect();
+        Texts { lengths: vec![1; ids.len()], ids }
     }
 
-    /// Prompts, chosen by the image that is there, stand in for the text that is not.
-    pub fn complete_text(&self, image: &ImageEmbedded, dropout: &Dropout) -> (TextEmbedded, Chosen) {
-        let b = image.0.dims()[0];
-        let chosen = self.text_prompts.choose(&image.0, std::iter::repeat_n(None, b));
-        // Start and end are each a sequence of one token; prompts get neither positions nor the embedding's norm.
-        let one = |id: u32| self.text.embed(&vec![id; b], 1, dropout); //           [b, 1, d_text]
-        let start = one(self.text_config.start);
-        let tokens = match &chosen.prompts {
-            Some(prompts) => Tensor::cat(vec![start, prompts.clone(), one(self.text_config.end)], 1),
-            None => start,
+    /// Prompts, chosen by the texts that are there, stand in for the images that are not; before the encoder.
+    pub fn image_stand_ins(&self, texts: &Packed) -> (Packed, Chosen) {
+        let chosen = self.image_prompts.choose(texts);
+        let lengths = chosen.rows.iter().map(|rows| 1 + rows.len()).collect();
+        // Row 0 is the class token, the table lies behind it.
+        let index = chosen.rows.iter().flat_map(|rows| std::iter::once(0).chain(rows.iter().map(|row| 1 + row)));
+        let table = self.image_prompts.table.iter().map(|table| table.val());
+        let tables = std::iter::once(self.image.class_token()).chain(table).collect();
+        (Packed::new(rows(tables, Arc::new(index.collect())), lengths), chosen)
+    }
+
+    /// Prompts, chosen by the images that are there, stand in for the texts that are not; before the encoder. They get
+    /// neither positions nor the embedding's norm, but start and end around them do: `edges` is what
+    /// [`Self::edges`] became.
+    pub fn text_stand_ins(&self, images: &Packed, edges: &Packed) -> (Packed, Chosen) {
+        let (chosen, b) = (self.text_prompts.choose(images), images.count());
+        let Some(table) = &self.text_prompts.table else { return (edges.clone(), chosen) };
+        let sequence = |(text, rows): (usize, &Vec<usize>)| -> Vec<usize> {
+            std::iter::once(text).chain(rows.iter().map(|row| 2 * b + row)).chain([b + text]).collect()
         };
-        (TextEmbedded { tokens, mask: None }, chosen)
+        let index: Vec<Vec<usize>> = chosen.rows.iter().enumerate().map(sequence).collect();
+        let lengths = index.iter().map(Vec::len).collect();
+        let tokens = rows(vec![edges.tokens.clone(), table.val()], Arc::new(index.concat()));
+        (Packed::new(tokens, lengths), chosen)
     }
 
     /// Through the image encoder and into the fusion's space.
-    pub fn encode_image(&self, image: ImageEmbedded) -> ImageTokens {
-        ImageTokens(self.image_projection.forward(self.image.encode(image.0)) + self.modality.row(1))
+    pub fn encode_image(&self, images: &Packed) -> Packed {
+        self.project(self.image.encode(images), &self.image_projection, 1)
     }
 
     /// Through the text encoder and into the fusion's space.
-    pub fn encode_text(&self, text: TextEmbedded, dropout: &Dropout) -> TextTokens {
-        let encoded = self.text.encode(text.tokens, text.mask.as_ref(), dropout);
-        TextTokens { tokens: self.text_projection.forward(encoded) + self.modality.row(0), mask: text.mask }
+    pub fn encode_text(&self, texts: Packed, dropout: &Dropout) -> Packed {
+        self.project(self.text.encode(texts, dropout), &self.text_projection, 0)
     }
 
-    /// The fusion: both streams attend to each other.
-    pub fn fuse(&self, image: ImageTokens, text: TextTokens, dropout: &Dropout) -> Fused {
-        let [image, text] = self.fusion.all(image.0, text.tokens, text.mask, dropout);
-        Fused { pooled: self.fusion.pool(image.clone(), text.clone()), image, text }
-    }
-
-    /// Only the pooled features of the fusion, `[b, 2d]`.
-    pub fn fuse_pooled(&self, image: ImageTokens, text: TextTokens, dropout: &Dropout) -> Tensor<2> {
-        self.fusion.pooled(image.0, text.tokens, text.mask, dropout)
-    }
-
-    /// Only the text stream of the fusion, `[b, t, d]`.
-    pub fn fuse_text(&self, image: ImageTokens, text: TextTokens, dropout: &Dropout) -> Tensor<3> {
-        self.fusion.text(image.0, text.tokens, text.mask, dropout)
+    /// Projection, and the modality's row added to every token.
+    fn project(&self, x: Packed, projection: &Linear, modality: usize) -> Packed {
+        let (weight, bias) = projection.parts();
+        let bias = bias + self.modality.row(modality).squeeze_dim::<1>(0);
+        x.with(linear(x.tokens.clone(), weight, Some(bias)))
     }
 
     /// Pooled features `[records, 2d]` of a mixed batch, in the records' order; prompts stand in for what is missing.
@@ -183,50 +142,37 @@ impl Model {
     /// When the batch does not fit the model: see [`crate::check_batch`].
     pub fn features(&self, batch: &Batch, config: &ModelConfig) -> Result<Tensor<2>, ModelError> {
         check_batch(batch, config)?;
-        let off = Dropout::off();
-        let mut groups = vec![];
-        if batch.pair_texts.count > 0 {
-            let image = self.encode_image(self.embed_image(&batch.pair_images));
-            let text = self.encode_text(self.embed_text(&batch.pair_texts, &off), &off);
-            groups.push(self.fuse_pooled(image, text, &off));
+        if batch.is_empty() {
+            return Ok(Tensor::zeros([0, 2 * config.fusion.width], &self.device()));
         }
-        if batch.images.count > 0 {
-            groups.push(self.image_features(&batch.images));
-        }
-        if batch.texts.count > 0 {
-            groups.push(self.text_features(&batch.texts));
-        }
-        let (pairs, images) = (batch.pair_texts.count, batch.images.count);
-        let rows: Vec<i32> = batch
-            .order
-            .iter()
-            .map(|slot| match *slot {
-                Slot::Pair(row) => row as i32,
-                Slot::Image(row) => (pairs + row) as i32,
-                Slot::Text(row) => (pairs + images + row) as i32,
-            })
-            .collect();
-        let rows: Tensor<1, Int> = Tensor::from_data(TensorData::new(rows, [batch.len()]), &self.device());
-        Ok(match groups.is_empty() {
-            true => Tensor::zeros([0, 2 * config.fusion.width], &self.device()),
-            false => Tensor::cat(groups, 0).select(0, rows),
-        })
+        let read = vec![Read::Pooled; batch.len()];
+        Ok(self.fusion.pool(&self.fuse(batch, &read), 0..batch.len()))
     }
 
-    /// Pooled features of images alone, `[b, 2d]`.
-    pub fn image_features(&self, images: &Images) -> Tensor<2> {
+    /// Both streams behind the fusion for a mixed batch that fits, in the records' order, without dropout; prompts stand in
+    /// for what is missing.
+    pub fn fuse(&self, batch: &Batch, read: &[Read]) -> Fused {
         let off = Dropout::off();
-        let embedded = self.embed_image(images);
-        let (text, _) = self.complete_text(&embedded, &off);
-        self.fuse_pooled(self.encode_image(embedded), self.encode_text(text, &off), &off)
-    }
-
-    /// Pooled features of texts alone, `[b, 2d]`.
-    pub fn text_features(&self, texts: &Texts) -> Tensor<2> {
-        let off = Dropout::off();
-        let embedded = self.embed_text(texts, &off);
-        let (image, _) = self.complete_image(&embedded);
-        self.fuse_pooled(self.encode_image(image), self.encode_text(embedded, &off), &off)
+        let (pairs, images, texts) = (batch.pair_texts.count(), batch.images.count, batch.texts.count());
+        // Texts: of pairs, alone, then what stands around the prompts that stand in for those of images alone.
+        let embedded = self.embed_text(&Texts::cat([&batch.pair_texts, &batch.texts, &self.edges(images)]), &off);
+        let lone = embedded.select(&(pairs..pairs + texts).collect::<Vec<_>>());
+        let edges = embedded.select(&(pairs + texts..embedded.count()).collect::<Vec<_>>());
+        let lone_images = self.embed_image(&batch.images);
+        let (image_stand_ins, _) = self.image_stand_ins(&lone);
+        let (text_stand_ins, _) = self.text_stand_ins(&lone_images, &edges);
+        let whole = embedded.select(&(0..pairs).collect::<Vec<_>>());
+        let encoded_images =
+            self.encode_image(&Packed::cat(&[self.embed_image(&batch.pair_images), lone_images, image_stand_ins]));
+        let encoded_texts = self.encode_text(Packed::cat(&[whole, text_stand_ins, lone]), &off);
+        // Both hold pairs, images alone, texts alone.
+        let sequence = |slot: &Slot| match *slot {
+            Slot::Pair(row) => row,
+            Slot::Image(row) => pairs + row,
+            Slot::Text(row) => pairs + images + row,
+        };
+        let order: Vec<usize> = batch.order.iter().map(sequence).collect();
+        self.fusion.forward(encoded_images.select(&order), encoded_texts.select(&order), read, &off)
     }
 }
 
@@ -241,8 +187,9 @@ pub fn check_batch(batch: &Batch, config: &ModelConfig) -> Result<(), ModelError
         }
     }
     for texts in [&batch.pair_texts, &batch.texts] {
-        if texts.length > config.text.longest() {
-            return Err(ModelError::TextTooLong { tokens: texts.length, longest: config.text.longest() });
+        let tokens = texts.lengths.iter().copied().max().unwrap_or(0);
+        if tokens > config.text.longest() {
+            return Err(ModelError::TextTooLong { tokens, longest: config.text.longest() });
         }
         if let Some(&id) = texts.ids.iter().find(|&&id| id as usize >= config.text.vocabulary) {
             return Err(ModelError::UnknownToken { id, vocabulary: config.text.vocabulary });

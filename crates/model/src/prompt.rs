@@ -3,12 +3,13 @@
 //! The half that is there becomes a query; the rows most similar to it go, through the missing half's own encoder, to the
 //! same backbone. The choice carries no gradient, the chosen rows get theirs.
 //!
-//! Shapes: b batch, n tokens, k prompts, d width.
+//! Shapes: d width.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
+use crate::Packed;
 use crate::config::{Pooling, PromptsConfig, Similarity};
 
 /// A table of prompts and how rows are taken from it.
@@ -25,8 +26,6 @@ pub struct Prompts {
 /// The prompts that stand in for the missing halves of a batch.
 #[derive(Clone, Debug)]
 pub struct Chosen {
-    /// `[b, k, d]`; `None` without prompts.
-    pub prompts: Option<Tensor<3>>,
     /// For each input its rows of the table, most similar first.
     pub rows: Vec<Vec<usize>>,
     /// What the rows were compared with, one vector an input; empty for fixed prompts.
@@ -43,27 +42,23 @@ impl Prompts {
         Self { table, projection, config }
     }
 
-    /// Prompts for each row of `tokens [b, n, d of the query]`, the embedded half that is there. `valid` says which tokens
-    /// are real; the first one (class token or `<s>`) takes no part in the query.
-    pub fn choose<'a>(&self, tokens: &Tensor<3>, valid: impl Iterator<Item = Option<&'a [bool]>>) -> Chosen {
-        let [b, n, d] = tokens.dims();
-        let Some(table) = &self.table else {
-            return Chosen { prompts: None, rows: vec![vec![]; b], queries: vec![] };
-        };
-        let (rows, queries) = match self.config {
-            PromptsConfig::Fixed { take } => (vec![(0..take).collect(); b], vec![]),
+    /// Rows of the table for each sequence of the embedded half that is there. Its first token (class token or `<s>`) takes
+    /// no part in the query.
+    pub fn choose(&self, there: &Packed) -> Chosen {
+        let b = there.count();
+        let Some(table) = &self.table else { return Chosen { rows: vec![vec![]; b], queries: vec![] } };
+        match self.config {
+            PromptsConfig::Fixed { take } => Chosen { rows: vec![(0..take).collect(); b], queries: vec![] },
             PromptsConfig::Pool { pooling, similarity, .. } => {
-                let tokens = host(tokens.clone());
-                let queries: Vec<Vec<f64>> = tokens
-                    .chunks_exact(n * d)
-                    .zip(valid)
-                    .map(|(tokens, valid)| self.project(pool(tokens, d, valid, pooling)))
+                let d = there.tokens.dims()[1];
+                let tokens = host(there.tokens.clone());
+                let sequences = there.starts().into_iter().zip(there.lengths.iter());
+                let queries: Vec<Vec<f64>> = sequences
+                    .map(|(start, length)| self.project(pool(&tokens[start * d..(start + length) * d], d, pooling)))
                     .collect();
-                let rows = nearest(&queries, &host(table.val()), similarity, self.config.count());
-                (rows, queries)
+                Chosen { rows: nearest(&queries, &host(table.val()), similarity, self.config.count()), queries }
             }
-        };
-        Chosen { prompts: Some(take_rows(table.val(), &rows)), rows, queries }
+        }
     }
 
     /// Takes a query to the width of the table.
@@ -84,30 +79,20 @@ fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.inner().into_data().try_into_vec().expect("the model computes in f32")
 }
 
-/// `rows [b][k]` of `table [size, d]` -> `[b, k, d]`; the gradient goes to exactly these rows.
-fn take_rows(table: Tensor<2>, rows: &[Vec<usize>]) -> Tensor<3> {
-    let (b, k, d) = (rows.len(), rows.first().map_or(0, Vec::len), table.dims()[1]);
-    let flat: Vec<i32> = rows.iter().flatten().map(|&row| row as i32).collect();
-    let flat: Tensor<1, Int> = Tensor::from_data(TensorData::new(flat, [b * k]), &table.device());
-    table.select(0, flat).reshape([b, k, d])
-}
-
 /// One query from tokens `[n, d]`. In f64 and in one order, so that it does not depend on the batch around it: a choice is
 /// hard, and rounding that differs would let it jump.
-fn pool(tokens: &[f32], d: usize, valid: Option<&[bool]>, pooling: Pooling) -> Vec<f64> {
+fn pool(tokens: &[f32], d: usize, pooling: Pooling) -> Vec<f64> {
     let start = match pooling {
         Pooling::Mean => 0.0,
         Pooling::Max => f64::NEG_INFINITY,
     };
     let (mut query, mut count) = (vec![start; d], 0usize);
-    for (place, token) in tokens.chunks_exact(d).enumerate().skip(1) {
-        if valid.is_none_or(|valid| valid[place]) {
-            count += 1;
-            query.iter_mut().zip(token).for_each(|(query, value)| match pooling {
-                Pooling::Mean => *query += f64::from(*value),
-                Pooling::Max => *query = query.max(f64::from(*value)),
-            });
-        }
+    for token in tokens.chunks_exact(d).skip(1) {
+        count += 1;
+        query.iter_mut().zip(token).for_each(|(query, value)| match pooling {
+            Pooling::Mean => *query += f64::from(*value),
+            Pooling::Max => *query = query.max(f64::from(*value)),
+        });
     }
     match pooling {
         Pooling::Mean => query.iter_mut().for_each(|value| *value /= count as f64 + 1e-8),
@@ -163,31 +148,29 @@ mod tests {
     }
 
     #[test]
-    fn queries_leave_out_the_first_token_and_padding() {
-        let tokens = [9.0, 9.0, 1.0, 2.0, 3.0, 6.0, 7.0, 7.0];
-        let valid = [true, true, true, false];
-        let mean = pool(&tokens, 2, Some(&valid), Pooling::Mean);
+    fn queries_leave_out_the_first_token() {
+        let tokens = [9.0, 9.0, 1.0, 2.0, 3.0, 6.0];
+        let mean = pool(&tokens, 2, Pooling::Mean);
         assert!((mean[0] - 2.0).abs() < 1e-7 && (mean[1] - 4.0).abs() < 1e-7, "{mean:?}");
-        assert_eq!(pool(&tokens, 2, Some(&valid), Pooling::Max), [3.0, 6.0]);
-        assert_eq!(pool(&tokens, 2, None, Pooling::Max), [7.0, 7.0]);
-        assert_eq!(pool(&tokens[..2], 2, None, Pooling::Max), [0.0, 0.0]);
+        assert_eq!(pool(&tokens, 2, Pooling::Max), [3.0, 6.0]);
+        assert_eq!(pool(&tokens[..2], 2, Pooling::Max), [0.0, 0.0]);
+    }
+
+    fn there(lengths: Vec<usize>) -> Packed {
+        Packed::new(Tensor::ones([lengths.iter().sum(), 4], &Device::flex()), lengths)
     }
 
     #[test]
     fn fixed_prompts_are_the_same_for_every_input() {
-        let device = Device::flex();
-        let prompts = Prompts::new(PromptsConfig::Fixed { take: 3 }, 4, 4, &device);
-        let chosen = prompts.choose(&Tensor::ones([2, 5, 4], &device), [None, None].into_iter());
-        assert_eq!(chosen.rows, [[0, 1, 2], [0, 1, 2]]);
-        assert_eq!(chosen.prompts.map(|prompts| prompts.dims()), Some([2, 3, 4]));
+        let prompts = Prompts::new(PromptsConfig::Fixed { take: 3 }, 4, 4, &Device::flex());
+        assert_eq!(prompts.choose(&there(vec![5, 2])).rows, [[0, 1, 2], [0, 1, 2]]);
     }
 
     #[test]
     fn a_pool_of_size_zero_gives_no_prompts() {
-        let device = Device::flex();
         let pool = PromptsConfig::Pool { size: 0, take: 8, pooling: Pooling::Mean, similarity: Similarity::Dot };
-        let chosen = Prompts::new(pool, 4, 4, &device).choose(&Tensor::ones([1, 5, 4], &device), [None].into_iter());
-        assert!(chosen.prompts.is_none());
-        assert_eq!(chosen.rows, [[0usize; 0]]);
+        let prompts = Prompts::new(pool, 4, 4, &Device::flex());
+        assert!(prompts.table.is_none());
+        assert_eq!(prompts.choose(&there(vec![5])).rows, [[0usize; 0]]);
     }
 }

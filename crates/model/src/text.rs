@@ -1,12 +1,17 @@
 //! Text encoder: RoBERTa or BERT without its pooler (SPEC 1).
 //!
-//! Shapes: b batch, t tokens, d width.
+//! Shapes: rows are the tokens of all texts, d is the width.
+
+use std::sync::Arc;
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
+use ptu_input::Texts;
 
+use crate::Packed;
 use crate::config::TextConfig;
-use crate::layer::{BertLayer, Dropout, Embedding, LayerNorm, Mask};
+use crate::kernel::{rows, sum};
+use crate::layer::{BertLayer, Dropout, Embedding, LayerNorm};
 
 /// Embeddings and layers.
 #[derive(Module, Debug)]
@@ -38,23 +43,18 @@ impl TextEncoder {
         }
     }
 
-    /// Words, positions and type, normed: `ids [b, t] -> [b, t, d]`. Padding stands behind the text, so a token's
-    /// position is its place; what padded places hold is never read.
-    pub fn embed(&self, ids: &[u32], length: usize, dropout: &Dropout) -> Tensor<3> {
-        let (device, rows) = (self.words.weight.val().device(), ids.len() / length);
-        let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-        let ids: Tensor<2, Int> = Tensor::from_data(TensorData::new(ids, [rows, length]), &device);
-        let places: Vec<i32> = (0..length).map(|place| (self.first_position + place) as i32).collect();
-        let places: Tensor<2, Int> = Tensor::from_data(TensorData::new(places, [1, length]), &device);
-        let x = self.words.forward(ids) + (self.positions.forward(places) + self.types.row(0)); // [b, t, d]
-        dropout.apply(self.norm.forward(x))
+    /// Words, positions and type, normed.
+    pub fn embed(&self, texts: &Texts, dropout: &Dropout) -> Packed {
+        let words = rows(vec![self.words.weight.val()], Arc::new(texts.ids.iter().map(|&id| id as usize).collect()));
+        let places = texts.lengths.iter().flat_map(|&length| self.first_position..self.first_position + length);
+        let positions = self.positions.weight.val() + self.types.row(0); //    every token has type 0
+        let positions = rows(vec![positions], Arc::new(places.collect()));
+        let tokens = dropout.apply(self.norm.forward(sum(words, positions))); //        [rows, d]
+        Packed::new(tokens, texts.lengths.clone())
     }
 
-    /// All layers: `[b, t, d] -> [b, t, d]`.
-    pub fn encode(&self, mut x: Tensor<3>, mask: Option<&Mask>, dropout: &Dropout) -> Tensor<3> {
-        for layer in &self.layers {
-            x = layer.forward(x, mask, dropout);
-        }
-        x
+    /// All layers: `[rows, d] -> [rows, d]`.
+    pub fn encode(&self, x: Packed, dropout: &Dropout) -> Packed {
+        self.layers.iter().fold(x, |x, layer| layer.forward(&x, dropout))
     }
 }

@@ -28,7 +28,7 @@ pub struct StepBatch {
 pub struct MaskedTexts {
     /// What the model sees.
     pub texts: Texts,
-    /// The token that stood there, `[count, length]`; `None` where nothing is masked.
+    /// The token that stood there, one a token of the texts; `None` where nothing is masked.
     pub labels: Vec<Option<u32>>,
 }
 
@@ -49,9 +49,12 @@ impl MaskedTexts {
         self.labels.iter().any(Option::is_some)
     }
 
-    /// Masked places, counted through all rows.
-    pub fn places(&self) -> impl Iterator<Item = usize> {
-        self.labels.iter().enumerate().filter_map(|(place, label)| label.map(|_| place))
+    /// Masked places of each text.
+    pub fn places(&self) -> Vec<Vec<usize>> {
+        let texts = self.texts.starts().zip(&self.texts.lengths);
+        texts
+            .map(|(start, length)| (0..*length).filter(|place| self.labels[start + place].is_some()).collect())
+            .collect()
     }
 
     /// What stood at these places.
@@ -81,7 +84,7 @@ impl StepBatch {
 
     /// Number of pairs.
     pub fn pairs(&self) -> usize {
-        self.texts.count
+        self.texts.count()
     }
 
     /// Whether two pairs share their image or their text.
@@ -125,7 +128,7 @@ mod tests {
     use super::*;
 
     fn batch(image_hashes: &[u64], text_hashes: &[u64]) -> StepBatch {
-        let texts = Texts { count: image_hashes.len(), ..Texts::default() };
+        let texts = Texts { lengths: vec![0; image_hashes.len()], ..Texts::default() };
         StepBatch {
             texts,
             image_hashes: image_hashes.to_vec(),

@@ -10,7 +10,7 @@ use ptu_metrics::{Answer, Resampling, bootstrap, bootstrap_mean, majority_share}
 use ptu_model::{Dropout, Model, ModelConfig};
 use ptu_random::Key;
 
-pub use gallery::{Gallery, GalleryOptions, Pair};
+pub use gallery::{Gallery, GalleryOptions, Pair, Query};
 pub use run::{EvaluateOptions, Evaluated, evaluate, mean_r10};
 pub use scores::{Direction, Retrieval, Score, Scores};
 
@@ -23,13 +23,30 @@ use crate::shared::Shared;
 /// Records that go through the model at once.
 const BATCH: usize = 16;
 
-/// Vectors of a gallery and who finds whom.
+/// Who finds whom in a gallery.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// `[images, texts]` row by row.
-    pub image_to_text: Vec<f32>,
-    /// `[texts, images]` row by row.
-    pub text_to_image: Vec<f32>,
+    image_to_text: Ranking,
+    text_to_image: Ranking,
+}
+
+/// What every query of one direction finds.
+#[derive(Clone, Debug)]
+pub struct Ranking {
+    /// `[queries, items]` row by row.
+    pub similarity: Vec<f32>,
+    /// Place of each query's best hit, from 0; `None` without one.
+    pub ranks: Vec<Option<usize>>,
+}
+
+impl Found {
+    /// What images find, or what texts find.
+    pub fn of(&self, query: Query) -> &Ranking {
+        match query {
+            Query::Image => &self.image_to_text,
+            Query::Text => &self.text_to_image,
+        }
+    }
 }
 
 /// Embeds each image and each text of a gallery alone, and compares all with all.
@@ -47,19 +64,25 @@ pub fn search(
     let images: Vectors = ptu_infer::image_vectors(model, config, &images, BATCH, done)?;
     let count = images.len();
     let texts: Vectors = ptu_infer::text_vectors(model, config, &texts, BATCH, &mut |texts| done(count + texts))?;
-    Ok(Found { image_to_text: images.similarity(&texts), text_to_image: texts.similarity(&images) })
+    let ranking = |query, similarity: Vec<f32>| {
+        let ranks = ptu_metrics::ranks(&similarity, count, |asking, item| gallery.is_hit(query, asking, item));
+        Ranking { similarity, ranks }
+    };
+    Ok(Found {
+        image_to_text: ranking(Query::Image, images.similarity(&texts)),
+        text_to_image: ranking(Query::Text, texts.similarity(&images)),
+    })
 }
 
 /// Retrieval scores of a search.
 pub fn retrieval(gallery: &Gallery, found: &Found, resampling: &Resampling) -> Retrieval {
-    let direction = |similarity: &[f32]| {
-        let (size, hits) = (gallery.records.len(), |query: usize, item: usize| gallery.is_hit(query, item));
-        let ranks = ptu_metrics::ranks(similarity, size, hits);
-        let counts = ptu_metrics::hits_per_query(size, size, hits);
-        let groups = gallery.patients();
+    let (size, groups) = (gallery.records.len(), gallery.patients());
+    let direction = |query| {
+        let ranks = &found.of(query).ranks;
+        let counts = ptu_metrics::hits_per_query(size, size, |asking, item| gallery.is_hit(query, asking, item));
         let recall = |k| {
-            let interval = bootstrap_mean(&ptu_metrics::found_at(k, &ranks), &groups, resampling);
-            Score::new(ptu_metrics::recall_at(k, &ranks), interval, ptu_metrics::chance_recall_at(k, size, &counts))
+            let interval = bootstrap_mean(&ptu_metrics::found_at(k, ranks), &groups, resampling);
+            Score::new(ptu_metrics::recall_at(k, ranks), interval, ptu_metrics::chance_recall_at(k, size, &counts))
         };
         let median = |rows: &[usize]| ptu_metrics::median_rank(&rows.iter().map(|&row| ranks[row]).collect::<Vec<_>>());
         Direction {
@@ -67,17 +90,13 @@ pub fn retrieval(gallery: &Gallery, found: &Found, resampling: &Resampling) -> R
             r5: recall(5),
             r10: recall(10),
             median_rank: Score::new(
-                ptu_metrics::median_rank(&ranks),
+                ptu_metrics::median_rank(ranks),
                 bootstrap(&groups, median, resampling),
                 ptu_metrics::chance_median_rank(size, &counts),
             ),
         }
     };
-    Retrieval {
-        records: gallery.records.len(),
-        image_to_text: direction(&found.image_to_text),
-        text_to_image: direction(&found.text_to_image),
-    }
+    Retrieval { records: size, image_to_text: direction(Query::Image), text_to_image: direction(Query::Text) }
 }
 
 /// All scores of a gallery.
@@ -106,6 +125,9 @@ pub fn score(
         found,
     ))
 }
+
+/// Objectives whose heads are asked.
+const ASKED: [ObjectiveKind; 2] = [ObjectiveKind::Mlm, ObjectiveKind::Itm];
 
 /// Answers to both kinds of questions.
 #[derive(Default)]
@@ -143,25 +165,19 @@ impl Answers {
 fn answer(model: &Model, gallery: &Gallery, rows: &[usize], key: Key, asked: &mut Asked) {
     let records: Vec<_> = rows.iter().map(|&row| &gallery.records[row]).collect();
     let images = ptu_input::Images::collect(records.iter().map(|record| &record.image));
-    let texts = ptu_input::Texts::collect(records.iter().map(|record| record.text.ids.as_slice()), gallery.padding);
-    let masked_ids =
-        ptu_input::Texts::collect(records.iter().map(|record| record.masked.ids.as_slice()), gallery.padding);
-    let mut labels = vec![None; texts.ids.len()];
-    for (row, record) in records.iter().enumerate() {
-        let start = row * texts.length;
-        labels[start..start + record.masked.labels.len()].copy_from_slice(&record.masked.labels);
-    }
-    let length = texts.length;
+    let texts = ptu_input::Texts::collect(records.iter().map(|record| record.text.ids.as_slice()));
+    let masked = ptu_input::Texts::collect(records.iter().map(|record| record.masked.ids.as_slice()));
+    let labels = records.iter().flat_map(|record| record.masked.labels.iter().copied()).collect();
     let batch = StepBatch {
         images,
         texts,
-        masked_pairs: MaskedTexts { texts: masked_ids, labels },
+        masked_pairs: MaskedTexts { texts: masked, labels },
         image_hashes: records.iter().map(|record| record.image_hash).collect(),
         text_hashes: records.iter().map(|record| record.text_hash).collect(),
         ..StepBatch::default()
     };
     let off = Dropout::off();
-    let shared = Shared::new(model, &batch, &off, key, PartnerChoice::Random);
+    let shared = Shared::new(model, &batch, &ASKED, &off, key, PartnerChoice::Random);
     if let Some(loss) = ObjectiveKind::Itm.loss(&shared) {
         asked.itm.extend(
             &loss.answers,
@@ -170,8 +186,8 @@ fn answer(model: &Model, gallery: &Gallery, rows: &[usize], key: Key, asked: &mu
         );
     }
     if let Some(loss) = ObjectiveKind::Mlm.loss(&shared) {
-        let places: Vec<usize> = batch.masked_pairs.places().collect();
-        let truths = batch.masked_pairs.classes().map(|class| class as u32);
-        asked.mlm.extend(&loss.answers, places.iter().map(|place| rows[place / length]), truths);
+        let places = batch.masked_pairs.places();
+        let rows = places.iter().zip(rows).flat_map(|(places, &row)| places.iter().map(move |_| row));
+        asked.mlm.extend(&loss.answers, rows, batch.masked_pairs.classes().map(|class| class as u32));
     }
 }

@@ -6,7 +6,7 @@ mod mlm;
 
 use std::fmt;
 
-use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::shared::Shared;
@@ -69,14 +69,6 @@ impl fmt::Display for ObjectiveKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())
     }
-}
-
-/// Mean of -log softmax at the wanted class: `logits [m, c]`, one class a row.
-fn cross_entropy(logits: Tensor<2>, classes: &[usize]) -> Tensor<1> {
-    let device = logits.device();
-    let wanted: Vec<i32> = classes.iter().map(|&class| class as i32).collect();
-    let wanted: Tensor<2, Int> = Tensor::from_data(TensorData::new(wanted, [classes.len(), 1]), &device);
-    log_softmax(logits, 1).gather(1, wanted).mean().neg()
 }
 
 /// For each row of `logits [m, c]` whether the wanted class is the largest.

@@ -7,7 +7,7 @@ use ptu_report::{
     Chart, Example, ExampleGroup, Fact, Found, Item, Page, PoolUsage, ScoreRow, Section, Series, Step, Unit,
 };
 
-use crate::evaluate::{Evaluated, Score, Scores};
+use crate::evaluate::{Evaluated, Query, Score, Scores};
 use crate::folder;
 use crate::log::{Event, PoolLine, Timing, read_events, read_timings};
 use crate::objective::ObjectiveKind;
@@ -167,17 +167,17 @@ fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
         image_png: image(row, with_image),
         text: (!with_image).then(|| evaluated.gallery.records[row].words.clone()),
     };
-    let group = |title: &str, explanation: &str, similarity: &[f32], query_is_image: bool| {
+    let group = |title: &str, explanation: &str, asks: Query| {
+        let (ranking, query_is_image) = (evaluated.found.of(asks), asks == Query::Image);
         let mut order: Vec<usize> = (0..size).collect();
         Key::new(seed).stream(Place::Sample, 1).shuffle(&mut order);
         let ranked = |query: usize| {
-            let scores = &similarity[query * size..(query + 1) * size];
+            let scores = &ranking.similarity[query * size..(query + 1) * size];
             let mut items: Vec<usize> = (0..size).collect();
             items.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
             items
         };
-        let is_right =
-            |query: &usize| ranked(*query)[..10.min(size)].iter().any(|&other| evaluated.gallery.is_hit(*query, other));
+        let is_right = |query: &usize| ranking.ranks[*query].is_some_and(|place| place < 10);
         let (right, wrong): (Vec<usize>, Vec<usize>) = order.into_iter().partition(is_right);
         let queries = right.into_iter().take(EXAMPLES[0]).chain(wrong.into_iter().take(EXAMPLES[1]));
         ExampleGroup {
@@ -192,8 +192,8 @@ fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
                         .take(SHOWN)
                         .map(|other| Found {
                             item: item(other, !query_is_image),
-                            score: f64::from(similarity[query * size + other]),
-                            hit: evaluated.gallery.is_hit(query, other),
+                            score: f64::from(ranking.similarity[query * size + other]),
+                            hit: evaluated.gallery.is_hit(asks, query, other),
                         })
                         .collect(),
                 })
@@ -204,14 +204,12 @@ fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
         group(
             &format!("{}: an image looks for its text", evaluated.name),
             "The model saw the image alone, prompts standing in for its text.",
-            &evaluated.found.image_to_text,
-            true,
+            Query::Image,
         ),
         group(
             &format!("{}: a text looks for its image", evaluated.name),
             "The model saw the text alone, prompts standing in for its image.",
-            &evaluated.found.text_to_image,
-            false,
+            Query::Text,
         ),
     ]
 }

@@ -1,31 +1,32 @@
-//! Unimodal encodings of one step: each computed once, when the first objective asks, and shared by all (ARCHITECTURE).
+//! What the objectives of one step share. Every unimodal encoding is computed once (ARCHITECTURE), and all that goes through
+//! the same layers goes through them together, as one packed batch: each weight is used, and gets its gradient, once.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
+use std::ops::Range;
 
-use burn::tensor::{Int, Tensor, TensorData};
-use ptu_model::{Chosen, Dropout, ImageEmbedded, ImageTokens, Model, TextEmbedded, TextTokens};
+use burn::tensor::Tensor;
+use ptu_input::Texts;
+use ptu_model::{Dropout, Fused, Model, Packed, Read};
 use ptu_random::Key;
 
 use crate::batch::{Partners, StepBatch};
+use crate::objective::ObjectiveKind;
 use crate::recipe::PartnerChoice;
 
-/// What the objectives of a step see: the model, the batch, and encodings that are computed on demand.
+/// What the objectives of a step see: the model, the batch, and what is computed of both on demand.
 pub struct Shared<'a> {
     /// The network.
     pub model: &'a Model,
     /// The arrays.
     pub batch: &'a StepBatch,
-    /// Dropout of this step.
-    pub dropout: &'a Dropout,
+    objectives: &'a [ObjectiveKind],
+    dropout: &'a Dropout,
     key: Key,
     choice: PartnerChoice,
-    image_embedded: OnceCell<ImageEmbedded>,
-    image_tokens: OnceCell<ImageTokens>,
-    text_embedded: OnceCell<TextEmbedded>,
-    text_tokens: OnceCell<TextTokens>,
+    encoded: OnceCell<Encoded>,
+    fused: OnceCell<Passes>,
     similarity: OnceCell<Option<Tensor<2>>>,
     partners: OnceCell<Partners>,
-    chosen: RefCell<ChosenRows>,
 }
 
 /// Rows of the prompt tables that a step chose, one list an input.
@@ -37,54 +38,208 @@ pub struct ChosenRows {
     pub text: Vec<Vec<usize>>,
 }
 
+/// All sequences of a step behind the encoders; the ranges say where each kind stands.
+struct Encoded {
+    images: Packed,
+    texts: Packed,
+    /// Stand-ins for the images of the pairs' texts, and of the texts alone.
+    image_stand_ins: Range<usize>,
+    lone_image_stand_ins: Range<usize>,
+    masked_pairs: Range<usize>,
+    masked_texts: Range<usize>,
+    text_stand_ins: Range<usize>,
+    chosen: ChosenRows,
+}
+
+/// What the fusion gave, and where each pass stands in it. A pass that nobody asked for is empty.
+struct Passes {
+    fused: Fused,
+    /// Masked texts, of pairs and alone.
+    masked: Range<usize>,
+    images_alone: Range<usize>,
+    texts_alone: Range<usize>,
+    /// Texts with their partners; empty where those depend on this fusion's result.
+    matched: Range<usize>,
+}
+
+/// Pairs of sequences on their way into the fusion.
+#[derive(Default)]
+struct Queue {
+    images: Vec<usize>,
+    texts: Vec<usize>,
+    read: Vec<Read>,
+}
+
+impl Queue {
+    /// Adds a pass; gives its place.
+    fn push(
+        &mut self,
+        images: impl IntoIterator<Item = usize>,
+        texts: impl IntoIterator<Item = usize>,
+        read: impl IntoIterator<Item = Read>,
+    ) -> Range<usize> {
+        let start = self.read.len();
+        self.images.extend(images);
+        self.texts.extend(texts);
+        self.read.extend(read);
+        start..self.read.len()
+    }
+
+    fn run(&self, model: &Model, encoded: &Encoded, dropout: &Dropout) -> Fused {
+        let (images, texts) = (encoded.images.select(&self.images), encoded.texts.select(&self.texts));
+        model.fusion.forward(images, texts, &self.read, dropout)
+    }
+}
+
 impl<'a> Shared<'a> {
-    /// Nothing is computed yet. `key` names the step (partners are drawn from it).
-    pub fn new(model: &'a Model, batch: &'a StepBatch, dropout: &'a Dropout, key: Key, choice: PartnerChoice) -> Self {
+    /// Nothing is computed yet; then it is all that `objectives` will ask for. `key` names the step (partners are drawn
+    /// from it).
+    pub fn new(
+        model: &'a Model,
+        batch: &'a StepBatch,
+        objectives: &'a [ObjectiveKind],
+        dropout: &'a Dropout,
+        key: Key,
+        choice: PartnerChoice,
+    ) -> Self {
         Self {
             model,
             batch,
+            objectives,
             dropout,
             key,
             choice,
-            image_embedded: OnceCell::new(),
-            image_tokens: OnceCell::new(),
-            text_embedded: OnceCell::new(),
-            text_tokens: OnceCell::new(),
+            encoded: OnceCell::new(),
+            fused: OnceCell::new(),
             similarity: OnceCell::new(),
             partners: OnceCell::new(),
-            chosen: RefCell::default(),
         }
     }
 
-    /// All images, false partners of the batch included, embedded: `[rows, n, d_image]`.
-    fn images_embedded(&self) -> &ImageEmbedded {
-        self.image_embedded.get_or_init(|| self.model.embed_image(&self.batch.images))
+    /// Computes what all objectives share, now.
+    pub fn prepare(&self) {
+        self.passes();
     }
 
-    /// All images, encoded: `[rows, n, d]`.
-    fn images(&self) -> &ImageTokens {
-        self.image_tokens.get_or_init(|| self.model.encode_image(self.images_embedded().clone()))
+    fn wants(&self, kind: ObjectiveKind) -> bool {
+        self.objectives.contains(&kind)
     }
 
-    /// Images of the pairs, `[b, n, d]`.
-    pub fn pair_images(&self) -> ImageTokens {
-        ImageTokens(first(&self.images().0, self.batch.pairs()))
+    /// Pairs that the contrast compares; with hard partners it is needed for matching as well.
+    fn contrasted(&self) -> usize {
+        let needed = self.wants(ObjectiveKind::Itc) || (self.wants(ObjectiveKind::Itm) && self.is_hard());
+        if needed && self.model.heads.itc.is_some() { self.batch.pairs() } else { 0 }
     }
 
-    /// Images by row, `[rows.len(), n, d]`.
-    pub fn images_at(&self, rows: &[usize]) -> ImageTokens {
-        let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
-        let rows: Tensor<1, Int> = Tensor::from_data(TensorData::new(rows.clone(), [rows.len()]), &self.model.device());
-        ImageTokens(self.images().0.clone().select(0, rows))
+    fn is_hard(&self) -> bool {
+        self.choice == PartnerChoice::Hard && self.batch.partners.is_none()
     }
 
-    fn texts_embedded(&self) -> &TextEmbedded {
-        self.text_embedded.get_or_init(|| self.model.embed_text(&self.batch.texts, self.dropout))
+    fn encoded(&self) -> &Encoded {
+        self.encoded.get_or_init(|| {
+            let (model, batch, dropout) = (self.model, self.batch, self.dropout);
+            let masked = |texts: &crate::batch::MaskedTexts| match self.wants(ObjectiveKind::Mlm) && texts.any() {
+                true => texts.texts.clone(),
+                false => Texts::default(),
+            };
+            let contrasted = self.contrasted();
+            let [masked_pairs, masked_texts] = [masked(&batch.masked_pairs), masked(&batch.masked_texts)];
+            let (edges, unread) = (model.edges(contrasted), Texts::default());
+            let unmasked = if contrasted > 0 || self.wants(ObjectiveKind::Itm) { &batch.texts } else { &unread };
+            // One pass through the tables for all words of the step.
+            let embedded = model.embed_text(&Texts::cat([unmasked, &masked_pairs, &masked_texts, &edges]), dropout);
+            let lone = unmasked.count() + masked_pairs.count();
+            let whole = lone + masked_texts.count();
+            let lone = lone..whole;
+            let select = |range: Range<usize>| embedded.select(&range.collect::<Vec<_>>());
+            let images = model.embed_image(&batch.images);
+            let mut chosen = ChosenRows::default();
+            let mut image_stand_ins = |texts: Packed| {
+                let (stand_ins, rows) = model.image_stand_ins(&texts);
+                chosen.image.extend(rows.rows);
+                stand_ins
+            };
+            let of_lone = image_stand_ins(select(lone.clone()));
+            let of_pairs = image_stand_ins(select(0..contrasted));
+            let pairs: Vec<usize> = (0..contrasted).collect();
+            let (text_stand_ins, rows) = model.text_stand_ins(&images.select(&pairs), &select(whole..embedded.count()));
+            chosen.text = rows.rows;
+            let rows = images.count();
+            let images = model.encode_image(&Packed::cat(&[images, of_pairs, of_lone]));
+            let texts = model.encode_text(Packed::cat(&[select(0..whole), text_stand_ins]), dropout);
+            Encoded {
+                image_stand_ins: rows..rows + contrasted,
+                lone_image_stand_ins: rows + contrasted..images.count(),
+                masked_pairs: unmasked.count()..lone.start,
+                masked_texts: lone,
+                text_stand_ins: whole..texts.count(),
+                images,
+                texts,
+                chosen,
+            }
+        })
     }
 
-    /// Unmasked texts of the pairs, encoded.
-    pub fn texts(&self) -> TextTokens {
-        self.text_tokens.get_or_init(|| self.model.encode_text(self.texts_embedded().clone(), self.dropout)).clone()
+    fn passes(&self) -> &Passes {
+        self.fused.get_or_init(|| {
+            let (encoded, batch) = (self.encoded(), self.batch);
+            let mut queue = Queue::default();
+            let places = |masked: &crate::batch::MaskedTexts, of: &Range<usize>| {
+                masked.places().into_iter().map(Read::Text).take(of.len()).collect::<Vec<_>>()
+            };
+            let reads = places(&batch.masked_pairs, &encoded.masked_pairs);
+            queue.push(0..encoded.masked_pairs.len(), encoded.masked_pairs.clone(), reads);
+            let reads = places(&batch.masked_texts, &encoded.masked_texts);
+            queue.push(encoded.lone_image_stand_ins.clone(), encoded.masked_texts.clone(), reads);
+            let masked = 0..queue.read.len();
+            let pooled = |count| std::iter::repeat_n(Read::Pooled, count);
+            let pairs = encoded.image_stand_ins.len();
+            let images_alone = queue.push(0..pairs, encoded.text_stand_ins.clone(), pooled(pairs));
+            let texts_alone = queue.push(encoded.image_stand_ins.clone(), 0..pairs, pooled(pairs));
+            let b = if self.wants(ObjectiveKind::Itm) && !self.is_hard() { batch.pairs() } else { 0 };
+            let partners = if b > 0 { self.partners().image.clone() } else { vec![] };
+            let matched = queue.push(partners, 0..b, pooled(b));
+            let fused = queue.run(self.model, encoded, self.dropout);
+            Passes { fused, masked, images_alone, texts_alone, matched }
+        })
+    }
+
+    /// Tokens of each objective's passes through the fusion: what of the shared cost is whose.
+    pub fn tokens(&self, kind: ObjectiveKind) -> usize {
+        let encoded = self.encoded();
+        let sum = |lengths: &[usize]| lengths.iter().sum::<usize>();
+        let (images, texts) = (&encoded.images.lengths, &encoded.texts.lengths);
+        let pass = |image: Range<usize>, text: Range<usize>| sum(&images[image]) + sum(&texts[text]);
+        let pairs = encoded.image_stand_ins.len();
+        match kind {
+            ObjectiveKind::Mlm => {
+                pass(0..encoded.masked_pairs.len(), encoded.masked_pairs.clone())
+                    + pass(encoded.lone_image_stand_ins.clone(), encoded.masked_texts.clone())
+            }
+            ObjectiveKind::Itc => {
+                pass(0..pairs, encoded.text_stand_ins.clone()) + pass(encoded.image_stand_ins.clone(), 0..pairs)
+            }
+            ObjectiveKind::Itm if self.is_hard() => 0,
+            ObjectiveKind::Itm => pass(0..self.batch.pairs(), 0..self.batch.pairs()),
+        }
+    }
+
+    /// States at the masked places, of pairs, then of texts alone: `[m, d]`.
+    pub fn masked_states(&self) -> Tensor<2> {
+        let Passes { fused, masked, .. } = self.passes();
+        let sequences: Vec<usize> = masked.clone().collect();
+        fused.text.select(&sequences).tokens
+    }
+
+    /// Pooled features of each text with its partner's image, `[b, 2d]`.
+    pub fn matched(&self) -> Tensor<2> {
+        let passes = self.passes();
+        if !passes.matched.is_empty() {
+            return self.model.fusion.pool(&passes.fused, passes.matched.clone());
+        }
+        let (mut queue, b) = (Queue::default(), self.batch.pairs());
+        queue.push(self.partners().image.iter().copied(), 0..b, std::iter::repeat_n(Read::Pooled, b));
+        self.model.fusion.pool(&queue.run(self.model, self.encoded(), self.dropout), 0..b)
     }
 
     /// Similarity of every image alone with every text alone, over temperature: `[b, b]`, images in rows. `None` without
@@ -92,17 +247,10 @@ impl<'a> Shared<'a> {
     pub fn similarity(&self) -> Option<Tensor<2>> {
         self.similarity
             .get_or_init(|| {
-                let head = self.model.heads.itc.as_ref().filter(|_| self.batch.pairs() > 0)?;
-                let embedded = ImageEmbedded(first(&self.images_embedded().0, self.batch.pairs()));
-                let (text, chosen) = self.model.complete_text(&embedded, self.dropout);
-                self.chosen.borrow_mut().text.extend(chosen.rows);
-                let text = self.model.encode_text(text, self.dropout);
-                let image_alone = self.model.fuse_pooled(self.pair_images(), text, self.dropout); // [b, 2d]
-                let (image, chosen) = self.model.complete_image(self.texts_embedded());
-                self.note_image_prompts(&chosen);
-                let image = self.model.encode_image(image);
-                let text_alone = self.model.fuse_pooled(image, self.texts(), self.dropout); //       [b, 2d]
-                Some(head.similarity(head.image(image_alone), head.text(text_alone)))
+                let head = self.model.heads.itc.as_ref().filter(|_| self.contrasted() > 0)?;
+                let passes = self.passes();
+                let pool = |range: &Range<usize>| self.model.fusion.pool(&passes.fused, range.clone()); // [b, 2d]
+                Some(head.similarity(head.image(pool(&passes.images_alone)), head.text(pool(&passes.texts_alone))))
             })
             .clone()
     }
@@ -130,18 +278,8 @@ impl<'a> Shared<'a> {
         Some(weights.collect())
     }
 
-    /// Notes which prompts stood in for images.
-    pub fn note_image_prompts(&self, chosen: &Chosen) {
-        self.chosen.borrow_mut().image.extend(chosen.rows.iter().cloned());
-    }
-
     /// Every choice of prompts in this step.
     pub fn into_chosen(self) -> ChosenRows {
-        self.chosen.into_inner()
+        self.encoded.into_inner().map_or_else(ChosenRows::default, |encoded| encoded.chosen)
     }
-}
-
-/// The first `rows` of `x`.
-fn first(x: &Tensor<3>, rows: usize) -> Tensor<3> {
-    if x.dims()[0] == rows { x.clone() } else { x.clone().narrow(0, 0, rows) }
 }

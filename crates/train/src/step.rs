@@ -47,7 +47,7 @@ pub struct Measured {
     pub right: usize,
     /// Answers that were scored.
     pub scored: usize,
-    /// Time of its forward pass; what it shares counts for whoever asks first.
+    /// Time of its forward pass: its heads, and of what all share the share of its tokens in the fusion.
     pub forward: Duration,
 }
 
@@ -78,14 +78,18 @@ impl Outcome {
 /// Losses of a batch and the gradients of their weighted sum. A batch that no objective can use gives no gradients.
 pub fn gradients(model: &Model, batch: &StepBatch, plan: &StepPlan, key: Key) -> (Outcome, Gradients) {
     let dropout = Dropout::new(plan.dropout, key);
-    let step = Shared::new(model, batch, &dropout, key, plan.partners);
-    let (mut outcome, mut total) = (Outcome::default(), None);
+    let objectives: Vec<ObjectiveKind> = plan.objectives.keys().copied().collect();
+    let step = Shared::new(model, batch, &objectives, &dropout, key, plan.partners);
+    let (mut outcome, mut total, start) = (Outcome::default(), None, Instant::now());
+    step.prepare();
+    let (shared, tokens) = (start.elapsed(), objectives.iter().map(|kind| step.tokens(*kind)).sum::<usize>());
     for (&kind, &weight) in &plan.objectives {
         let start = Instant::now();
         let Some(loss) = kind.loss(&step) else { continue };
         let value = f64::from(loss.value.clone().inner().into_scalar::<f32>());
         let right = loss.answers.iter().filter(|right| **right).count();
-        let measured = Measured { loss: value, right, scored: loss.answers.len(), forward: start.elapsed() };
+        let share = shared.mul_f64(step.tokens(kind) as f64 / tokens.max(1) as f64);
+        let measured = Measured { loss: value, right, scored: loss.answers.len(), forward: share + start.elapsed() };
         outcome.objectives.insert(kind, measured);
         outcome.total += weight * value;
         let weighted = loss.value.mul_scalar(weight);

@@ -78,8 +78,7 @@ fn text(index: u64) -> Text {
 fn masked(texts: &Texts) -> MaskedTexts {
     // The second token of every text is hidden.
     let mut masked = MaskedTexts { labels: vec![None; texts.ids.len()], texts: texts.clone() };
-    for row in 0..texts.count {
-        let place = row * texts.length + 1;
+    for place in texts.starts().map(|start| start + 1) {
         (masked.labels[place], masked.texts.ids[place]) = (Some(texts.ids[place]), 3);
     }
     masked
@@ -89,7 +88,7 @@ fn masked(texts: &Texts) -> MaskedTexts {
 fn batch() -> StepBatch {
     let texts = |range: std::ops::Range<u64>| {
         let texts: Vec<Text> = range.map(text).collect();
-        Texts::collect(texts.iter().map(|text| text.ids.as_slice()), 1)
+        Texts::collect(texts.iter().map(|text| text.ids.as_slice()))
     };
     let pairs = texts(0..4);
     StepBatch {
@@ -279,9 +278,9 @@ fn in_a_mixed_batch_each_record_has_the_vector_that_it_has_alone() {
         Input::Text(text(4)),
         Input::Image(image(5)),
     ];
-    let together = rows(model.features(&Batch::collect(&inputs, 1), &config).unwrap());
+    let together = rows(model.features(&Batch::collect(&inputs), &config).unwrap());
     for (input, together) in inputs.iter().zip(&together) {
-        let alone = rows(model.features(&Batch::collect(std::slice::from_ref(input), 1), &config).unwrap());
+        let alone = rows(model.features(&Batch::collect(std::slice::from_ref(input)), &config).unwrap());
         let off = alone[0].iter().zip(together).fold(0.0f32, |off, (x, y)| off.max((x - y).abs()));
         assert!(off < 1e-5, "{off}");
     }
@@ -299,7 +298,7 @@ fn an_empty_batch_has_no_features() {
 fn what_does_not_fit_the_model_is_an_error() {
     let config = config();
     let model = Model::new(&config, Key::new(7), &Device::flex()).unwrap();
-    let message = |input: Input| model.features(&Batch::collect(&[input], 1), &config).unwrap_err().to_string();
+    let message = |input: Input| model.features(&Batch::collect(&[input]), &config).unwrap_err().to_string();
     assert!(message(Input::Image(Image { side: 8, planes: vec![0.0; 192] })).contains("8 px"));
     assert!(message(Input::Text(Text { ids: vec![0, 99, 2], words: vec![None; 3] })).contains("99"));
     assert!(message(Input::Text(Text { ids: vec![5; 100], words: vec![None; 100] })).contains("100 tokens"));

@@ -1,126 +1,203 @@
-//! Attention and its gradients over slices: no copy of a head is made, probabilities are kept for the gradient.
-//!
-//! Letters: b batch, t queries, k keys, d width, h heads, e = d / h.
+//! Attention of packed sequences: each sequence of queries attends to the sequence of keys with its number.
 
-use rayon::prelude::*;
+mod loops;
 
-use super::loops::{softmax_backward_row, softmax_row};
-use super::product::{Put, Shape, product};
+use std::sync::Arc;
 
-/// Sizes of one attention.
-#[derive(Clone, Copy, Debug)]
-pub struct Sizes {
-    pub b: usize,
-    pub t: usize,
-    pub k: usize,
-    pub d: usize,
-    pub h: usize,
+use burn::backend::TensorMetadata;
+use burn::tensor::{Tensor, TensorData, activation};
+use burn_flex::FlexTensor;
+
+use super::drop::DropMask;
+use super::operation::{Operation, is_ours, run, tensor, values};
+use super::rows::rows;
+use loops::{Gradients, Inputs, Sequences};
+
+/// Who attends to whom.
+#[derive(Clone, Debug)]
+pub struct AttentionPlan {
+    /// Heads; the width is a multiple of them.
+    pub heads: usize,
+    /// Length of each sequence of queries; 0 is allowed.
+    pub queries: Arc<Vec<usize>>,
+    /// Length of each sequence of keys, at least 1.
+    pub keys: Arc<Vec<usize>>,
+    /// What is dropped of the probabilities.
+    pub mask: Option<DropMask>,
 }
 
-/// Rows of queries, keys or values: the first value of row `i` of record `j` stands at `offset + j * record + i * row`.
-#[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
-    pub values: &'a [f32],
-    pub offset: usize,
-    pub record: usize,
-    pub row: usize,
-}
-
-impl<'a> Rows<'a> {
-    /// One head of one record as a matrix, `[count, e]`.
-    fn head(&self, record: usize, head: usize, count: usize, e: usize) -> (&'a [f32], Shape) {
-        let offset = self.offset + record * self.record + head * e;
-        (self.values, Shape { rows: count, columns: e, offset, row_stride: self.row, column_stride: 1 })
+/// Sequences that attend to themselves: queries, keys and values side by side, `[rows, 3d] -> [rows, d]`.
+///
+/// # Panics
+/// If the plan's lengths are not those of the rows.
+pub fn self_attention(joined: Tensor<2>, plan: AttentionPlan) -> Tensor<2> {
+    plan.check(joined.dims()[0], joined.dims()[0]);
+    if !is_ours(&joined) {
+        let d = joined.dims()[1] / 3;
+        let part = |index: usize| joined.clone().narrow(1, index * d, d);
+        return plain_attention([part(0), part(1), part(2)], &plan);
     }
+    run(plan, vec![joined.into_dispatch()])
 }
 
-/// What is done to the scores and probabilities.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Masks<'a> {
-    /// `[b, k]`, added to the scores.
-    pub hidden: Option<&'a [f32]>,
-    /// `[b, h, t, k]`, multiplied with the probabilities (dropout).
-    pub kept: Option<&'a [f32]>,
+/// Sequences that attend to others: `queries [q, d]`, keys and values side by side `[k, 2d]` -> `[q, d]`.
+///
+/// # Panics
+/// As [`self_attention`].
+pub fn cross_attention(queries: Tensor<2>, joined: Tensor<2>, plan: AttentionPlan) -> Tensor<2> {
+    plan.check(queries.dims()[0], joined.dims()[0]);
+    if !is_ours(&queries) {
+        let d = queries.dims()[1];
+        return plain_attention([queries, joined.clone().narrow(1, 0, d), joined.narrow(1, d, d)], &plan);
+    }
+    run(plan, vec![queries.into_dispatch(), joined.into_dispatch()])
 }
 
-impl Sizes {
-    fn e(&self) -> usize {
-        self.d / self.h
+impl AttentionPlan {
+    fn check(&self, queries: usize, keys: usize) {
+        let sums = [self.queries.iter().sum::<usize>(), self.keys.iter().sum()];
+        assert!(
+            self.queries.len() == self.keys.len() && sums == [queries, keys] && !self.keys.contains(&0),
+            "sequences of {sums:?} tokens are not {queries} queries and {keys} keys"
+        );
     }
 
-    fn scale(&self) -> f32 {
-        (self.e() as f32).powf(-0.5)
-    }
-
-    /// One head of one record's `[t, d]` as a matrix, `[count, e]`.
-    fn head(&self, head: usize, count: usize) -> Shape {
-        Shape { rows: count, columns: self.e(), offset: head * self.e(), row_stride: self.d, column_stride: 1 }
-    }
-}
-
-/// One record's probabilities times its dropout mask; borrowed where there is none.
-fn dropped<'a>(probabilities: &'a [f32], kept: Option<&[f32]>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
-    let Some(kept) = kept else { return probabilities };
-    scratch.clear();
-    scratch.extend(probabilities.iter().zip(kept).map(|(p, kept)| p * kept));
-    scratch
-}
-
-/// `[b, t, d]` and the probabilities `[b, h, t, k]`.
-pub fn forward(s: Sizes, [query, key, value]: [Rows; 3], masks: Masks) -> (Vec<f32>, Vec<f32>) {
-    let Sizes { b, t, k, d, h } = s;
-    let (mut out, mut probabilities) = (vec![0.0; b * t * d], vec![0.0; b * h * t * k]);
-    let put = |scale| Put { scale, add: false, parallel: false };
-    let each = out.par_chunks_mut(t * d).zip(probabilities.par_chunks_mut(h * t * k));
-    each.enumerate().for_each_init(Vec::new, |scratch, (record, (out, probabilities))| {
-        let hidden = masks.hidden.map(|hidden| &hidden[record * k..(record + 1) * k]);
-        for (head, scores) in probabilities.chunks_exact_mut(t * k).enumerate() {
-            let (keys, shape) = key.head(record, head, k, s.e());
-            let to = (&mut *scores, Shape::rows(t, k));
-            product(to, query.head(record, head, t, s.e()), (keys, shape.transposed()), put(s.scale()));
-            scores.chunks_exact_mut(k).for_each(|row| softmax_row(row, hidden));
-            let start = (record * h + head) * t * k;
-            let kept = masks.kept.map(|kept| &kept[start..start + t * k]);
-            let weights = (dropped(scores, kept, scratch), Shape::rows(t, k));
-            product((out, s.head(head, t)), weights, value.head(record, head, k, s.e()), put(1.0));
+    /// Inputs as the loops see them: one tensor with three parts, or queries and a tensor with two parts.
+    fn inputs<'a>(&self, tensors: &'a [FlexTensor]) -> Inputs<'a> {
+        match tensors {
+            [joined] => Inputs::joined(values(joined), joined.shape()[1] / 3),
+            _ => Inputs::apart(values(&tensors[0]), values(&tensors[1]), tensors[0].shape()[1]),
         }
-    });
-    (out, probabilities)
+    }
+
+    fn sequences(&self) -> Sequences {
+        Sequences::new(self.heads, &self.queries, &self.keys)
+    }
 }
 
-/// Gradients of query `[b, t, d]`, key and value `[b, k, d]`.
-pub fn backward(
-    s: Sizes,
-    gradient: &[f32],
-    [query, key, value]: [Rows; 3],
-    (probabilities, kept): (&[f32], Option<&[f32]>),
-) -> [Vec<f32>; 3] {
-    let Sizes { b, t, k, d, h } = s;
-    let [mut dq, mut dk, mut dv] = [vec![0.0; b * t * d], vec![0.0; b * k * d], vec![0.0; b * k * d]];
-    let put = |scale| Put { scale, add: false, parallel: false };
-    let outputs = dq.par_chunks_mut(t * d).zip(dk.par_chunks_mut(k * d)).zip(dv.par_chunks_mut(k * d));
-    let scratch = || (vec![0.0; t * k], Vec::new());
-    outputs.enumerate().for_each_init(scratch, |(dscores, scratch), (record, ((dq, dk), dv))| {
-        let gradient = &gradient[record * t * d..(record + 1) * t * d];
-        for head in 0..h {
-            let start = (record * h + head) * t * k;
-            let weights = &probabilities[start..start + t * k];
-            let kept = kept.map(|kept| &kept[start..start + t * k]);
-            let of_gradient = (gradient, s.head(head, t));
-            let mixed = dropped(weights, kept, scratch);
-            product((dv, s.head(head, k)), (mixed, Shape::rows(t, k).transposed()), of_gradient, put(1.0));
-            let (values, shape) = value.head(record, head, k, s.e());
-            product((dscores, Shape::rows(t, k)), of_gradient, (values, shape.transposed()), put(1.0));
-            if let Some(kept) = kept {
-                dscores.iter_mut().zip(kept).for_each(|(d, kept)| *d *= kept);
+impl Operation for AttentionPlan {
+    fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
+        let parts = self.inputs(inputs);
+        let (out, probabilities) = loops::forward(&self.sequences(), &parts, self.mask.as_ref(), keep);
+        let shape = [out.len() / parts.d.max(1), parts.d];
+        let kept = match probabilities {
+            Some(probabilities) => {
+                let cells = [probabilities.len()];
+                inputs.iter().cloned().chain([tensor(probabilities, cells)]).collect()
             }
-            let rows = dscores.chunks_exact_mut(k).zip(weights.chunks_exact(k));
-            rows.for_each(|(dscores, weights)| softmax_backward_row(dscores, weights));
-            let dscores = (dscores.as_slice(), Shape::rows(t, k));
-            product((dq, s.head(head, t)), dscores, key.head(record, head, k, s.e()), put(s.scale()));
-            let transposed = (dscores.0, dscores.1.transposed());
-            product((dk, s.head(head, k)), transposed, query.head(record, head, t, s.e()), put(s.scale()));
+            None => vec![],
+        };
+        (tensor(out, shape), kept)
+    }
+
+    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let (probabilities, inputs) = kept.split_last().expect("probabilities are kept last");
+        let parts = self.inputs(inputs);
+        let gradients =
+            loops::backward(&self.sequences(), values(gradient), &parts, values(probabilities), self.mask.as_ref());
+        match gradients {
+            Gradients::Joined(all) => vec![Some(tensor(all, inputs[0].shape()))],
+            Gradients::Apart(queries, joined) => {
+                vec![Some(tensor(queries, inputs[0].shape())), Some(tensor(joined, inputs[1].shape()))]
+            }
         }
-    });
-    [dq, dk, dv]
+    }
+}
+
+/// Attention of the engine's operations, sequence by sequence.
+fn plain_attention(parts: [Tensor<2>; 3], plan: &AttentionPlan) -> Tensor<2> {
+    let (d, device) = (parts[0].dims()[1], parts[0].device());
+    let (h, e) = (plan.heads, d / plan.heads);
+    let (mut query, mut key, mut cell) = (0, 0, 0);
+    let mut outs = vec![];
+    for (&q, &k) in plan.queries.iter().zip(plan.keys.iter()) {
+        let split = |part: usize, from: usize, rows: usize| {
+            parts[part].clone().narrow(0, from, rows).reshape([rows, h, e]).swap_dims(0, 1) //          [h, rows, e]
+        };
+        if q > 0 {
+            let (queries, keys, values) = (split(0, query, q), split(1, key, k), split(2, key, k));
+            let scores = queries.mul_scalar((e as f64).powf(-0.5)).matmul(keys.swap_dims(1, 2)); //     [h, q, k]
+            let mut weights = activation::softmax(scores, 2);
+            if let Some(mask) = &plan.mask {
+                let mut factors = vec![0.0; h * q * k];
+                mask.factors(cell, &mut factors);
+                let factors: Tensor<3> = Tensor::from_data(TensorData::new(factors, [h, q, k]), &device);
+                weights = weights * factors;
+            }
+            outs.push(weights.matmul(values).swap_dims(0, 1).reshape([q, d])); //                       [q, d]
+        }
+        (query, key, cell) = (query + q, key + k, cell + h * q * k);
+    }
+    match outs.is_empty() {
+        true => rows(vec![parts[0].clone()], Arc::new(vec![])),
+        false => Tensor::cat(outs, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ptu_random::{Key, Place};
+
+    use super::super::twins::{compare, random};
+    use super::*;
+
+    fn plans(heads: usize, queries: &[usize], keys: &[usize]) -> [AttentionPlan; 2] {
+        let mask = DropMask::new(Key::new(5).stream(Place::Dropout, 1), 20_000);
+        let plan =
+            AttentionPlan { heads, queries: Arc::new(queries.to_vec()), keys: Arc::new(keys.to_vec()), mask: None };
+        [AttentionPlan { mask: Some(mask), ..plan.clone() }, plan]
+    }
+
+    #[test]
+    fn self_attention_equals_the_plain_one() {
+        // One token, several lengths, more queries than one task takes.
+        for (d, h, lengths) in [(8, 2, &[1][..]), (48, 3, &[17, 1, 9]), (32, 1, &[150, 3])] {
+            let rows = lengths.iter().sum::<usize>();
+            for plan in plans(h, lengths, lengths) {
+                let part = |x: &Tensor<2>, index: usize| x.clone().narrow(1, index * d, d);
+                compare(
+                    "self-attention",
+                    [random([rows, 3 * d], 1)],
+                    |[x]| self_attention(x, plan.clone()),
+                    |[x]| plain_attention([part(&x, 0), part(&x, 1), part(&x, 2)], &plan),
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn cross_attention_equals_the_plain_one() {
+        for (d, h, queries, keys) in [(48, 3, &[17, 0, 1, 0][..], &[9, 4, 33, 2][..]), (64, 2, &[130, 2], &[70, 1])] {
+            let [q, k] = [queries, keys].map(|lengths| lengths.iter().sum::<usize>());
+            for plan in plans(h, queries, keys) {
+                // Both inputs in one tensor, since the twins take inputs of one shape.
+                let split = |x: Tensor<2>| (x.clone().narrow(0, 0, q).narrow(1, 0, d), x.narrow(0, q, k));
+                compare(
+                    "cross-attention",
+                    [random([q + k, 2 * d], 1)],
+                    |[x]| {
+                        let (queries, joined) = split(x);
+                        cross_attention(queries, joined, plan.clone())
+                    },
+                    |[x]| {
+                        let (queries, joined) = split(x);
+                        plain_attention([queries, joined.clone().narrow(1, 0, d), joined.narrow(1, d, d)], &plan)
+                    },
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_may_ask() {
+        let [_, plan] = plans(2, &[0, 0], &[3, 1]);
+        assert_eq!(cross_attention(random([0, 8], 1), random([4, 16], 2), plan).dims(), [0, 8]);
+    }
+
+    #[test]
+    #[should_panic(expected = "are not 4 queries and 4 keys")]
+    fn lengths_must_be_those_of_the_rows() {
+        let [_, plan] = plans(2, &[3], &[3]);
+        let _ = self_attention(random([4, 24], 1), plan);
+    }
 }

@@ -1,60 +1,257 @@
-//! `x W + b` and its gradients over slices.
+//! `x W + b`, alone, onto a residual, and several side by side.
 
+use burn::backend::TensorMetadata;
+use burn::tensor::{Tensor, module};
+use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::loops::rows as rows_a_task;
+use super::loops::{add, column_sums, rows_a_task};
+use super::operation::{Operation, is_ours, rows_and_columns, run, tensor, values};
 use super::product::{Put, Shape, product};
 
-const ALONE: Put = Put { scale: 1.0, add: false, parallel: true };
-
-/// `x [rows, inputs] w [inputs, outputs] + bias [outputs]`.
-pub fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, [inputs, outputs]: [usize; 2]) -> Vec<f32> {
-    let rows = x.len() / inputs;
-    let mut y = vec![0.0; rows * outputs];
-    if let Some(bias) = bias {
-        let per_task = rows_a_task(outputs) * outputs;
-        y.par_chunks_mut(per_task).for_each(|y| y.chunks_exact_mut(outputs).for_each(|y| y.copy_from_slice(bias)));
+/// `x W + b`: `x [.., in]`, `weight [in, out]`, `bias [out]` -> `[.., out]`.
+pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    if !is_ours(&x) {
+        return module::linear(x, weight, bias);
     }
-    let put = Put { add: bias.is_some(), ..ALONE };
-    product(
-        (&mut y, Shape::rows(rows, outputs)),
-        (x, Shape::rows(rows, inputs)),
-        (w, Shape::rows(inputs, outputs)),
-        put,
-    );
+    let operation = Linear { bias: bias.is_some(), residual: false };
+    let inputs = [x.into_dispatch(), weight.into_dispatch()].into_iter();
+    run(operation, inputs.chain(bias.map(Tensor::into_dispatch)).collect())
+}
+
+/// `residual + x W + b`: `residual [.., out]`, `x [.., in]` -> `[.., out]`.
+pub fn linear_onto<const D: usize>(
+    residual: Tensor<D>,
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
+    if !is_ours(&x) {
+        return residual + module::linear(x, weight, bias);
+    }
+    let operation = Linear { bias: bias.is_some(), residual: true };
+    let inputs = [x.into_dispatch(), weight.into_dispatch()].into_iter().chain(bias.map(Tensor::into_dispatch));
+    run(operation, inputs.chain([residual.into_dispatch()]).collect())
+}
+
+/// Several maps of the same rows, their results side by side: `x [rows, in]` -> `[rows, maps * out]`.
+///
+/// # Panics
+/// If there are neither two nor three maps.
+pub fn linears<const N: usize>(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); N]) -> Tensor<2> {
+    if !is_ours(&x) {
+        return plain_linears(x, maps);
+    }
+    let weights = maps.into_iter().flat_map(|(weight, bias)| [weight.into_dispatch(), bias.into_dispatch()]);
+    run(Linears { maps: N }, [x.into_dispatch()].into_iter().chain(weights).collect())
+}
+
+fn plain_linears<const N: usize>(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); N]) -> Tensor<2> {
+    Tensor::cat(maps.map(|(weight, bias)| module::linear(x.clone(), weight, Some(bias))).to_vec(), 1)
+}
+
+/// How products of whole operations are put down.
+const WHOLE: Put = Put { scale: 1.0, add: false, parallel: true };
+
+/// Inputs: x, W, b if there is one, the residual if there is one.
+#[derive(Debug)]
+struct Linear {
+    bias: bool,
+    residual: bool,
+}
+
+impl Operation for Linear {
+    fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
+        let (x, w) = (&inputs[0], &inputs[1]);
+        let ([rows, from], to) = (rows_and_columns(x), w.shape()[1]);
+        let bias = self.bias.then(|| values(&inputs[2]));
+        let residual = self.residual.then(|| values(&inputs[inputs.len() - 1]));
+        let mut y = start(rows, to, bias, residual);
+        let put = Put { add: self.bias || self.residual, ..WHOLE };
+        product(
+            (&mut y, Shape::rows(rows, to)),
+            (values(x), Shape::rows(rows, from)),
+            (values(w), Shape::rows(from, to)),
+            put,
+        );
+        let mut shape = x.shape();
+        let last = shape.num_dims() - 1;
+        shape[last] = to;
+        (tensor(y, shape), if keep { vec![x.clone(), w.clone()] } else { vec![] })
+    }
+
+    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let (x, w) = (&kept[0], &kept[1]);
+        let ([rows, from], to) = (rows_and_columns(x), w.shape()[1]);
+        let of_gradient = (values(gradient), Shape::rows(rows, to));
+        let dx = || {
+            let mut dx = vec![0.0; rows * from];
+            let w = (values(w), Shape::rows(from, to).transposed());
+            product((&mut dx, Shape::rows(rows, from)), of_gradient, w, WHOLE);
+            tensor(dx, x.shape())
+        };
+        let mut each = vec![
+            wanted[0].then(dx),
+            wanted[1].then(|| weight_gradient((values(x), Shape::rows(rows, from)), of_gradient)),
+        ];
+        if self.bias {
+            each.push(wanted[2].then(|| tensor(column_sums(values(gradient), to), [to])));
+        }
+        if self.residual {
+            each.push(Some(gradient.clone()));
+        }
+        each
+    }
+}
+
+/// Inputs: x, then W and b of each map.
+#[derive(Debug)]
+struct Linears {
+    maps: usize,
+}
+
+impl Linears {
+    /// The columns of one map's results.
+    fn columns(&self, rows: usize, to: usize, map: usize) -> Shape {
+        Shape { offset: map * to, row_stride: self.maps * to, ..Shape::rows(rows, to) }
+    }
+}
+
+impl Operation for Linears {
+    fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
+        let x = &inputs[0];
+        let ([rows, from], to) = (rows_and_columns(x), inputs[1].shape()[1]);
+        let bias: Vec<f32> = inputs.iter().skip(2).step_by(2).flat_map(|bias| values(bias).to_vec()).collect();
+        let mut y = start(rows, self.maps * to, Some(&bias), None);
+        for map in 0..self.maps {
+            let w = (values(&inputs[1 + 2 * map]), Shape::rows(from, to));
+            let put = Put { add: true, ..WHOLE };
+            product((&mut y, self.columns(rows, to, map)), (values(x), Shape::rows(rows, from)), w, put);
+        }
+        let kept = inputs.iter().take(1).chain(inputs.iter().skip(1).step_by(2));
+        (tensor(y, [rows, self.maps * to]), if keep { kept.cloned().collect() } else { vec![] })
+    }
+
+    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let x = &kept[0];
+        let ([rows, from], to) = (rows_and_columns(x), kept[1].shape()[1]);
+        let gradient = values(gradient);
+        let dx = || {
+            let mut dx = vec![0.0; rows * from];
+            for map in 0..self.maps {
+                let w = (values(&kept[1 + map]), Shape::rows(from, to).transposed());
+                let put = Put { add: map > 0, ..WHOLE };
+                product((&mut dx, Shape::rows(rows, from)), (gradient, self.columns(rows, to, map)), w, put);
+            }
+            tensor(dx, x.shape())
+        };
+        let mut each = vec![wanted[0].then(dx)];
+        let bias = column_sums(gradient, self.maps * to);
+        for map in 0..self.maps {
+            let of_gradient = (gradient, self.columns(rows, to, map));
+            each.push(wanted[1 + 2 * map].then(|| weight_gradient((values(x), Shape::rows(rows, from)), of_gradient)));
+            each.push(wanted[2 + 2 * map].then(|| tensor(bias[map * to..(map + 1) * to].to_vec(), [to])));
+        }
+        each
+    }
+}
+
+/// What a product is added to: the residual, the bias in every row, both, or zeros.
+fn start(rows: usize, d: usize, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Vec<f32> {
+    let mut y = match residual {
+        Some(residual) => residual.to_vec(),
+        None => vec![0.0; rows * d],
+    };
+    if let Some(bias) = bias {
+        let task = rows_a_task(d) * d;
+        y.par_chunks_mut(task).for_each(|rows| match residual {
+            Some(_) => rows.chunks_exact_mut(d).for_each(|row| add(row, bias)),
+            None => rows.chunks_exact_mut(d).for_each(|row| row.copy_from_slice(bias)),
+        });
+    }
     y
 }
 
-/// Gradient of x: `gradient w^T`.
-pub fn backward_x(gradient: &[f32], w: &[f32], [inputs, outputs]: [usize; 2]) -> Vec<f32> {
-    let rows = gradient.len() / outputs;
-    let mut dx = vec![0.0; rows * inputs];
-    let to = (dx.as_mut_slice(), Shape::rows(rows, inputs));
-    product(to, (gradient, Shape::rows(rows, outputs)), (w, Shape::rows(inputs, outputs).transposed()), ALONE);
-    dx
+/// `x^T gradient`.
+fn weight_gradient((x, of_x): (&[f32], Shape), (gradient, of_gradient): (&[f32], Shape)) -> FlexTensor {
+    let (from, to) = (of_x.columns, of_gradient.columns);
+    let mut dw = vec![0.0; from * to];
+    product((&mut dw, Shape::rows(from, to)), (x, of_x.transposed()), (gradient, of_gradient), WHOLE);
+    tensor(dw, [from, to])
 }
 
-/// Gradient of w: `x^T gradient`.
-pub fn backward_w(gradient: &[f32], x: &[f32], [inputs, outputs]: [usize; 2]) -> Vec<f32> {
-    let rows = gradient.len() / outputs;
-    let mut dw = vec![0.0; inputs * outputs];
-    let to = (dw.as_mut_slice(), Shape::rows(inputs, outputs));
-    product(to, (x, Shape::rows(rows, inputs).transposed()), (gradient, Shape::rows(rows, outputs)), ALONE);
-    dw
-}
+#[cfg(test)]
+mod tests {
+    use super::super::twins::{compare, random};
+    use super::*;
 
-/// Gradient of the bias: sums of columns, in chunks fixed by the shape.
-pub fn backward_bias(gradient: &[f32], outputs: usize) -> Vec<f32> {
-    let per_task = rows_a_task(outputs) * outputs;
-    let partial: Vec<Vec<f32>> = gradient
-        .par_chunks(per_task)
-        .map(|rows| {
-            let mut sum = vec![0.0; outputs];
-            rows.chunks_exact(outputs).for_each(|row| sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x));
-            sum
-        })
-        .collect();
-    let mut all = vec![0.0; outputs];
-    partial.iter().for_each(|sum| all.iter_mut().zip(sum).for_each(|(all, x)| *all += x));
-    all
+    fn row(x: Tensor<2>) -> Tensor<1> {
+        x.squeeze_dim(0)
+    }
+
+    #[test]
+    fn linear_equals_the_plain_one() {
+        for (rows, from, to) in [(1, 3, 5), (130, 64, 33)] {
+            let parts = || [random([rows, from], 1), random([from, to], 2), random([1, to], 3), random([rows, to], 4)];
+            let [x, w, b, residual] = parts();
+            compare(
+                "linear",
+                [x.clone(), w.clone(), b],
+                |[x, w, b]| linear(x, w, Some(row(b))),
+                |[x, w, b]| module::linear(x, w, Some(row(b))),
+            );
+            compare("product", [x.clone(), w.clone()], |[x, w]| linear(x, w, None), |[x, w]| x.matmul(w));
+            compare(
+                "product onto a residual",
+                [x, w, residual],
+                |[x, w, residual]| linear_onto(residual, x, w, None),
+                |[x, w, residual]| residual + x.matmul(w),
+            );
+            compare(
+                "linear onto a residual",
+                parts(),
+                |[x, w, b, residual]| linear_onto(residual, x, w, Some(row(b))),
+                |[x, w, b, residual]| residual + module::linear(x, w, Some(row(b))),
+            );
+        }
+    }
+
+    #[test]
+    fn linear_takes_any_number_of_axes() {
+        compare(
+            "linear of three axes",
+            [random([2, 3, 4], 1)],
+            |[x]| linear(x, random([4, 5], 2), None),
+            |[x]| module::linear(x, random([4, 5], 2), None),
+        );
+    }
+
+    #[test]
+    fn several_side_by_side_equal_the_plain_ones() {
+        let maps = |[w1, b1, w2, b2]: [Tensor<2>; 4]| [(w1, row(b1)), (w2, row(b2))];
+        let inputs =
+            [random([70, 32], 1), random([32, 24], 2), random([1, 24], 3), random([32, 24], 4), random([1, 24], 5)];
+        compare(
+            "two maps",
+            inputs.clone(),
+            |[x, a, b, c, d]| linears(x, maps([a, b, c, d])),
+            |[x, a, b, c, d]| plain_linears(x, maps([a, b, c, d])),
+        );
+        let three = |[x, a, b, c, d]: [Tensor<2>; 5]| {
+            let [first, second] = maps([a, b, c, d]);
+            (x, [first.clone(), second, first])
+        };
+        compare(
+            "three maps",
+            inputs,
+            |inputs| {
+                let (x, maps) = three(inputs);
+                linears(x, maps)
+            },
+            |inputs| {
+                let (x, maps) = three(inputs);
+                plain_linears(x, maps)
+            },
+        );
+    }
 }

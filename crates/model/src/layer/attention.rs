@@ -1,24 +1,15 @@
-//! Scaled dot-product attention, and the post-norm attention of BERT.
+//! Post-norm attention of BERT.
 
 use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::{Dropout, LayerNorm, Linear, Mask};
-use crate::kernel::{attention, sum};
+use super::{Dropout, LayerNorm, Linear};
+use crate::Packed;
+use crate::kernel::{AttentionPlan, cross_attention, linears, self_attention};
 
-/// Every query mixes the values of the keys it agrees with, head by head.
-///
-/// # Shapes
-/// `query [b, t, d]`, `key` and `value [b, k, d]` -> `[b, t, d]`; `mask` hides padded keys.
-pub fn attend(parts: [Tensor<3>; 3], heads: usize, mask: Option<&Mask>, dropout: &Dropout) -> Tensor<3> {
-    let ([b, t, _], k) = (parts[0].dims(), parts[1].dims()[1]);
-    let kept = dropout.mask(b * heads * t * k).map(Arc::new);
-    attention(parts, heads, mask.and_then(Mask::hidden), kept)
-}
-
-/// Post-norm attention of BERT: `LN(x + Wo attention(x, y))`.
+/// Post-norm attention of BERT: `LN(x + dropout(Wo attention(x, y)))`.
 #[derive(Module, Debug)]
 pub struct Attention {
     /// Query map.
@@ -48,10 +39,27 @@ impl Attention {
         }
     }
 
-    /// `x [b, t, d]` attends to `y [b, k, d]`, whose padding `mask` hides.
-    pub fn forward(&self, x: Tensor<3>, y: Tensor<3>, mask: Option<&Mask>, dropout: &Dropout) -> Tensor<3> {
-        let parts = [self.query.forward(x.clone()), self.key.forward(y.clone()), self.value.forward(y)];
-        let mixed = attend(parts, self.heads, mask, dropout);
-        self.norm.forward(sum(x, dropout.apply(self.output.forward(mixed))))
+    /// Sequences attend to themselves.
+    pub fn to_itself(&self, x: &Packed, dropout: &Dropout) -> Packed {
+        let joined = linears(x.tokens.clone(), [self.query.parts(), self.key.parts(), self.value.parts()]); // [rows, 3d]
+        let plan = self.plan(&x.lengths, &x.lengths, dropout);
+        self.finish(x, self_attention(joined, plan), dropout)
+    }
+
+    /// Sequences attend to those of `y` with the same number.
+    pub fn to(&self, x: &Packed, y: &Packed, dropout: &Dropout) -> Packed {
+        let queries = self.query.forward(x.tokens.clone()); //                              [rows of x, d]
+        let joined = linears(y.tokens.clone(), [self.key.parts(), self.value.parts()]); //      [rows of y, 2d]
+        let plan = self.plan(&x.lengths, &y.lengths, dropout);
+        self.finish(x, cross_attention(queries, joined, plan), dropout)
+    }
+
+    fn plan(&self, queries: &Arc<Vec<usize>>, keys: &Arc<Vec<usize>>, dropout: &Dropout) -> AttentionPlan {
+        let (queries, keys) = (Arc::clone(queries), Arc::clone(keys));
+        AttentionPlan { heads: self.heads, queries, keys, mask: dropout.mask() }
+    }
+
+    fn finish(&self, x: &Packed, mixed: Tensor<2>, dropout: &Dropout) -> Packed {
+        x.with(self.norm.forward_sum(x.tokens.clone(), self.output.forward(mixed), dropout))
     }
 }

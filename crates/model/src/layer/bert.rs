@@ -1,12 +1,13 @@
 //! Layers of the text encoder and of the fusion: post-norm, GELU with erf (SPEC 1).
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
-use super::{Attention, Dropout, LayerNorm, Linear, Mask};
-use crate::kernel::{gelu, sum};
+use super::{Attention, Dropout, LayerNorm, Linear};
+use crate::Packed;
+use crate::kernel::gelu;
 
-/// `LN(x + W2 gelu(W1 x))`, four times as wide inside.
+/// `LN(x + dropout(W2 gelu(W1 x)))`, four times as wide inside.
 #[derive(Module, Debug)]
 pub struct FeedForward {
     /// `[d, 4d]`.
@@ -26,9 +27,9 @@ impl FeedForward {
         }
     }
 
-    fn forward(&self, x: Tensor<3>, dropout: &Dropout) -> Tensor<3> {
-        let inner = gelu(self.inner.forward(x.clone()));
-        self.norm.forward(sum(x, dropout.apply(self.outer.forward(inner))))
+    fn forward(&self, x: &Packed, dropout: &Dropout) -> Packed {
+        let inner = gelu(self.inner.forward(x.tokens.clone())); //                          [rows, 4d]
+        x.with(self.norm.forward_sum(x.tokens.clone(), self.outer.forward(inner), dropout))
     }
 }
 
@@ -47,10 +48,9 @@ impl BertLayer {
         Self { attention: Attention::new(d, heads, eps, device), feed_forward: FeedForward::new(d, eps, device) }
     }
 
-    /// `[b, t, d] -> [b, t, d]`.
-    pub fn forward(&self, x: Tensor<3>, mask: Option<&Mask>, dropout: &Dropout) -> Tensor<3> {
-        let x = self.attention.forward(x.clone(), x, mask, dropout);
-        self.feed_forward.forward(x, dropout)
+    /// `[rows, d] -> [rows, d]`.
+    pub fn forward(&self, x: &Packed, dropout: &Dropout) -> Packed {
+        self.feed_forward.forward(&self.attention.to_itself(x, dropout), dropout)
     }
 }
 
@@ -65,15 +65,6 @@ pub struct CrossLayer {
     pub feed_forward: FeedForward,
 }
 
-/// One stream as the other one or itself sees it.
-#[derive(Clone, Copy)]
-pub struct Stream<'a> {
-    /// `[b, k, d]`.
-    pub tokens: &'a Tensor<3>,
-    /// Padding; images have none.
-    pub mask: Option<&'a Mask>,
-}
-
 impl CrossLayer {
     /// A layer of width `d`.
     pub fn new(d: usize, heads: usize, eps: f64, device: &Device) -> Self {
@@ -84,11 +75,17 @@ impl CrossLayer {
         }
     }
 
-    /// New states of those tokens of `own` that `queries [b, q, d]` holds (all of them, or the few that a head reads);
-    /// `other` is the other stream as it was before the layer.
-    pub fn forward(&self, queries: Tensor<3>, own: Stream, other: Stream, dropout: &Dropout) -> Tensor<3> {
-        let x = self.attention.forward(queries, own.tokens.clone(), own.mask, dropout); //   [b, q, d]
-        let x = self.cross.forward(x, other.tokens.clone(), other.mask, dropout); //         [b, q, d]
-        self.feed_forward.forward(x, dropout)
+    /// New states of a stream; `other` is the other stream as it was before the layer.
+    pub fn forward(&self, own: &Packed, other: &Packed, dropout: &Dropout) -> Packed {
+        self.finish(self.attention.to_itself(own, dropout), other, dropout)
+    }
+
+    /// New states of some tokens of a stream only: those that a head reads.
+    pub fn forward_some(&self, some: &Packed, own: &Packed, other: &Packed, dropout: &Dropout) -> Packed {
+        self.finish(self.attention.to(some, own, dropout), other, dropout)
+    }
+
+    fn finish(&self, x: Packed, other: &Packed, dropout: &Dropout) -> Packed {
+        self.feed_forward.forward(&self.cross.to(&x, other, dropout), dropout)
     }
 }

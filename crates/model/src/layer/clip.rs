@@ -1,10 +1,13 @@
 //! The block of CLIP's image encoder: pre-norm, QuickGELU, no dropout (SPEC 1).
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use std::sync::Arc;
 
-use super::{Dropout, LayerNorm, Linear, attend};
-use crate::kernel::{quick_gelu, sum};
+use burn::module::Module;
+use burn::tensor::Device;
+
+use super::{LayerNorm, Linear};
+use crate::Packed;
+use crate::kernel::{AttentionPlan, quick_gelu, self_attention};
 
 /// Width of an attention head in CLIP.
 const HEAD: usize = 64;
@@ -39,14 +42,14 @@ impl ClipBlock {
         }
     }
 
-    /// `[b, n, d] -> [b, n, d]`.
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let d = x.dims()[2];
-        let joined = self.attention_input.forward(self.norm_1.forward(x.clone())); //   [b, n, 3d]
-        let part = |index: usize| joined.clone().narrow(2, index * d, d); //            [b, n, d]
-        let mixed = attend([part(0), part(1), part(2)], d / HEAD, None, &Dropout::off());
-        let x = sum(x, self.attention_output.forward(mixed));
-        let inner = quick_gelu(self.inner.forward(self.norm_2.forward(x.clone())));
-        sum(x, self.outer.forward(inner))
+    /// `[rows, d] -> [rows, d]`.
+    pub fn forward(&self, x: &Packed) -> Packed {
+        let d = x.tokens.dims()[1];
+        let joined = self.attention_input.forward(self.norm_1.forward(x.tokens.clone())); //   [rows, 3d]
+        let lengths = || Arc::clone(&x.lengths);
+        let plan = AttentionPlan { heads: d / HEAD, queries: lengths(), keys: lengths(), mask: None };
+        let tokens = self.attention_output.forward_onto(x.tokens.clone(), self_attention(joined, plan));
+        let inner = quick_gelu(self.inner.forward(self.norm_2.forward(tokens.clone()))); //    [rows, 4d]
+        x.with(self.outer.forward_onto(tokens, inner))
     }
 }

@@ -1,9 +1,10 @@
 //! Linear maps, layer norm and tables. All start at zero (norm weights at one): `init.rs` fills them by name.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, module};
+use burn::tensor::{Device, Tensor};
 
-use crate::kernel::{layer_norm, linear};
+use super::Dropout;
+use crate::kernel::{layer_norm, linear, linear_onto, residual_norm};
 
 /// `x W + b`; the weight is `[in, out]` (published files hold `[out, in]`).
 #[derive(Module, Debug)]
@@ -30,6 +31,19 @@ impl Linear {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
     }
+
+    /// `residual + forward(x)`: `[.., out]`, `[.., in] -> [.., out]`.
+    pub fn forward_onto<const D: usize>(&self, residual: Tensor<D>, x: Tensor<D>) -> Tensor<D> {
+        linear_onto(residual, x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
+
+    /// Weight and bias, to be applied beside those of other maps.
+    ///
+    /// # Panics
+    /// If it has no bias.
+    pub fn parts(&self) -> (Tensor<2>, Tensor<1>) {
+        (self.weight.val(), self.bias.as_ref().expect("maps side by side have biases").val())
+    }
 }
 
 /// Layer norm over the last axis.
@@ -53,6 +67,11 @@ impl LayerNorm {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         layer_norm(x, self.weight.val(), self.bias.val(), self.eps)
     }
+
+    /// Norm of `x + dropout(y)`, both `[rows, d]`.
+    pub fn forward_sum(&self, x: Tensor<2>, y: Tensor<2>, dropout: &Dropout) -> Tensor<2> {
+        residual_norm(x, y, [self.weight.val(), self.bias.val()], self.eps, dropout.mask())
+    }
 }
 
 /// A table of vectors, one a row.
@@ -68,13 +87,8 @@ impl Embedding {
         Self { weight: Param::from_tensor(Tensor::zeros([rows, d], device)) }
     }
 
-    /// `[b, t]` row numbers `-> [b, t, d]`.
-    pub fn forward(&self, rows: Tensor<2, Int>) -> Tensor<3> {
-        module::embedding(self.weight.val(), rows)
-    }
-
-    /// One row, `[1, 1, d]`, to be added to every token.
-    pub fn row(&self, row: usize) -> Tensor<3> {
-        self.weight.val().narrow(0, row, 1).unsqueeze()
+    /// One row, `[1, d]`.
+    pub fn row(&self, row: usize) -> Tensor<2> {
+        self.weight.val().narrow(0, row, 1)
     }
 }

@@ -2,12 +2,10 @@
 
 use std::cell::Cell;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use ptu_random::{Key, Place};
-use rayon::prelude::*;
 
-/// Values that one thread draws at a time; a multiple of the 8 that one block of the generator gives.
-const CHUNK: usize = 1 << 14;
+use crate::kernel::{DropMask, drop};
 
 /// Drops activations in training. The engine's own dropout is not used: its generator cannot be replayed.
 ///
@@ -35,29 +33,16 @@ impl Dropout {
 
     /// Zeroes a random share of `x` and scales the rest so that the mean stays.
     pub fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let Some(kept) = self.mask(x.shape().num_elements()) else { return x };
-        let mask = Tensor::from_data(TensorData::new(kept, x.shape()), &x.device().inner());
-        x.clone() * if x.is_autodiff() { mask.autodiff() } else { mask }
+        match self.mask() {
+            Some(mask) => drop(x, &mask),
+            None => x,
+        }
     }
 
-    /// What the next `count` values are multiplied with: 0 for a dropped one, else a little more than 1. `None` when
-    /// nothing is dropped.
-    pub fn mask(&self, count: usize) -> Option<Vec<f32>> {
-        let key = self.key?;
+    /// The next mask; `None` when nothing is dropped.
+    pub fn mask(&self) -> Option<DropMask> {
         let call = self.calls.replace(self.calls.get() + 1);
-        let (stream, threshold) = (key.stream(Place::Dropout, call), self.threshold);
-        let keep = 1.0 / (1.0 - f32::from(threshold) / 65_536.0);
-        let mut mask = vec![0f32; count];
-        mask.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
-            for (block, values) in values.chunks_mut(8).enumerate() {
-                let words = stream.block_at((chunk * CHUNK / 8 + block) as u64);
-                for (place, value) in values.iter_mut().enumerate() {
-                    let draw = (words[place / 2] >> (16 * (place % 2))) as u16;
-                    *value = if draw < threshold { 0.0 } else { keep };
-                }
-            }
-        });
-        Some(mask)
+        Some(DropMask::new(self.key?.stream(Place::Dropout, call), self.threshold))
     }
 }
 

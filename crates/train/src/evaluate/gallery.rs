@@ -9,6 +9,15 @@ use ptu_random::{Key, Place};
 
 use crate::TrainError;
 
+/// Which half of a pair asks; the other half is what it looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// An image looks for texts.
+    Image,
+    /// A text looks for images.
+    Text,
+}
+
 /// Which pairs are scored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GalleryOptions {
@@ -29,8 +38,6 @@ pub struct GalleryOptions {
 pub struct Gallery {
     /// The pairs.
     pub records: Vec<Pair>,
-    /// Id of padding.
-    pub padding: u32,
     /// Records of the source that have only one half and cannot be scored.
     pub incomplete: usize,
 }
@@ -56,6 +63,8 @@ pub struct Pair {
     pub image_hash: u64,
     /// Equal for equal texts.
     pub text_hash: u64,
+    /// Hashes of all texts of the record, the scored one among them (unless it is several, joined).
+    pub own_texts: Vec<u64>,
     /// Value of the label that makes hits.
     pub label: Option<String>,
     /// Value of the label that makes galleries.
@@ -83,6 +92,7 @@ impl Gallery {
                 label.map(|label| label.value.clone())
             };
             let (label, group) = (value(&options.hits), value(&options.by));
+            let own_texts: Vec<u64> = record.texts.iter().map(|text| ptu_input::text::text_hash(text.trim())).collect();
             let origin = Origin { source: 0, name: source.name(), record: index };
             let Some(example) = preparation.evaluate(record, origin, options.text, Some(options.seed))? else {
                 incomplete += 1;
@@ -100,6 +110,7 @@ impl Gallery {
                         masked,
                         image_hash,
                         text_hash,
+                        own_texts,
                         label,
                         group,
                     }),
@@ -110,7 +121,7 @@ impl Gallery {
             let cause = format!("`{}` has no record with both an image and a text", source.name());
             return Err(TrainError::Nothing { split: "evaluated".into(), cause });
         }
-        Ok(Self { records, padding: preparation.tokenizer.special().pad, incomplete })
+        Ok(Self { records, incomplete })
     }
 
     /// One gallery a value of the label that makes galleries, by name; those without the label under an empty name.
@@ -119,17 +130,22 @@ impl Gallery {
         for pair in self.records {
             parts.entry(pair.group.clone().unwrap_or_default()).or_default().push(pair);
         }
-        let part = |records| Self { records, padding: self.padding, incomplete: self.incomplete };
+        let part = |records| Self { records, incomplete: self.incomplete };
         parts.into_iter().map(|(name, records)| (name, part(records))).collect()
     }
 
-    /// Whether an item answers a query: its partner, or one with an equal text, an equal image, or an equal label.
-    pub fn is_hit(&self, query: usize, item: usize) -> bool {
-        let (query, item) = (&self.records[query], &self.records[item]);
-        query.id == item.id
-            || query.text_hash == item.text_hash
-            || query.image_hash == item.image_hash
-            || (query.label.is_some() && query.label == item.label)
+    /// Whether the item of one pair answers the query of another: the text is the image's partner, or equal to any text
+    /// of the image's record, or the text of an equal image, or the labels that make hits are equal.
+    pub fn is_hit(&self, query: Query, asking: usize, item: usize) -> bool {
+        let (image, text) = match query {
+            Query::Image => (&self.records[asking], &self.records[item]),
+            Query::Text => (&self.records[item], &self.records[asking]),
+        };
+        image.id == text.id
+            || image.text_hash == text.text_hash
+            || image.own_texts.contains(&text.text_hash)
+            || image.image_hash == text.image_hash
+            || (image.label.is_some() && image.label == text.label)
     }
 
     /// Patient of each record.
@@ -140,5 +156,50 @@ impl Gallery {
     /// Numbers of all records.
     pub fn rows(&self) -> Vec<usize> {
         (0..self.records.len()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(id: &str, image_hash: u64, own_texts: &[u64], label: Option<&str>) -> Pair {
+        let text = Text { ids: vec![0, 2], words: vec![None; 2] };
+        Pair {
+            id: id.into(),
+            patient: id.into(),
+            record: 0,
+            image: Image { side: 1, planes: vec![0.0; 3] },
+            masked: Masked { ids: text.ids.clone(), labels: vec![None; 2] },
+            text,
+            words: String::new(),
+            image_hash,
+            text_hash: own_texts[0],
+            own_texts: own_texts.to_vec(),
+            label: label.map(String::from),
+            group: None,
+        }
+    }
+
+    #[test]
+    fn partners_equals_and_all_texts_of_an_image_are_hits() {
+        let records = vec![
+            pair("a", 1, &[10, 11, 12], None),
+            pair("b", 2, &[11, 13], None),
+            pair("c", 1, &[14], Some("x")),
+            pair("d", 3, &[10], Some("x")),
+            pair("e", 4, &[15], None),
+        ];
+        let gallery = Gallery { records, incomplete: 0 };
+        let hits = |query, asking| (0..5).filter(|&item| gallery.is_hit(query, asking, item)).collect::<Vec<_>>();
+        // Image a: its own text, that of b (one of a's), that of the equal image c, that of d (equal to a's).
+        assert_eq!(hits(Query::Image, 0), [0, 1, 2, 3]);
+        // Text a (10) is no text of image b.
+        assert_eq!(hits(Query::Text, 0), [0, 2, 3]);
+        // Text b (11) is one of image a's.
+        assert_eq!(hits(Query::Text, 1), [0, 1]);
+        assert_eq!(hits(Query::Image, 1), [1]);
+        assert_eq!(hits(Query::Image, 2), [0, 2, 3], "equal labels are hits, missing ones are not");
+        assert_eq!(hits(Query::Text, 4), [4]);
     }
 }

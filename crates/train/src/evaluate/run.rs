@@ -10,7 +10,7 @@ use ptu_metrics::{Cell, Resampling, bootstrap_mean_of_means};
 use ptu_model::Bundle;
 use ptu_random::Key;
 
-use super::{Found, Gallery, GalleryOptions, Score, Scores, score};
+use super::{Found, Gallery, GalleryOptions, Query, Score, Scores, score};
 use crate::recipe::EvaluateConfig;
 use crate::{Recipe, TrainError, folder};
 
@@ -114,12 +114,9 @@ pub fn mean_r10(evaluated: &[Evaluated], seed: u64) -> Score {
     let parts: Vec<(Vec<Option<f64>>, Vec<&str>)> = evaluated
         .iter()
         .flat_map(|evaluated| {
-            let gallery = &evaluated.gallery;
-            let values = |similarity: &[f32]| {
-                let ranks = ptu_metrics::ranks(similarity, gallery.records.len(), |i, j| gallery.is_hit(i, j));
-                (ptu_metrics::found_at(10, &ranks), gallery.patients())
-            };
-            [values(&evaluated.found.image_to_text), values(&evaluated.found.text_to_image)]
+            [Query::Image, Query::Text].map(|query| {
+                (ptu_metrics::found_at(10, &evaluated.found.of(query).ranks), evaluated.gallery.patients())
+            })
         })
         .collect();
     let cells: Vec<Cell<'_, &str>> = parts.iter().map(|(values, groups)| Cell { values, groups }).collect();

@@ -2,8 +2,9 @@
 //! of the batch (SPEC 3).
 
 use burn::tensor::{Tensor, TensorData};
+use ptu_model::kernel::cross_entropy;
 
-use super::{Loss, answers, cross_entropy};
+use super::{Loss, answers};
 use crate::shared::Shared;
 
 pub fn loss(step: &Shared<'_>) -> Option<Loss> {

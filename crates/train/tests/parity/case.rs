@@ -131,13 +131,18 @@ impl Case {
 
     pub fn texts(&self, ids: &str, mask: &str) -> Option<Texts> {
         let ((shape, ids), (_, valid)) = (self.inputs.integers.get(ids)?, self.inputs.integers.get(mask)?);
-        Some(Texts {
-            count: shape[0],
-            length: shape[1],
-            ids: ids.iter().map(|id| *id as u32).collect(),
-            valid: valid.iter().map(|valid| *valid == 1).collect(),
-        })
+        let lengths: Vec<usize> =
+            valid.chunks_exact(shape[1]).map(|row| row.iter().filter(|valid| **valid == 1).count()).collect();
+        let ids: Vec<u32> = ids.iter().map(|id| *id as u32).collect();
+        Some(Texts { ids: unpadded(&ids, shape[1], &lengths), lengths })
     }
+}
+
+/// Values of real tokens only: `values` holds rows of `length` tokens of equal width, of which the first few are real.
+pub fn unpadded<T: Clone>(values: &[T], length: usize, lengths: &[usize]) -> Vec<T> {
+    let width = values.len() / (length * lengths.len());
+    let rows = values.chunks_exact(length * width).zip(lengths);
+    rows.flat_map(|(row, real)| row[..real * width].to_vec()).collect()
 }
 
 impl Tensors {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
-use ptu_input::{Images, Texts};
+use ptu_input::Images;
 use ptu_model::names::{DecayGroups, Kind, Role, name_of};
 use ptu_model::weights::Arrays;
-use ptu_model::{Dropout, Fused, HeadKind, Model, TextEmbedded};
+use ptu_model::{Dropout, HeadKind, Model, Packed, Read};
 use ptu_random::Key;
 use ptu_train::ObjectiveKind;
 use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
@@ -14,9 +14,10 @@ use ptu_train::gradients::Gradients;
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
 use ptu_train::recipe::PartnerChoice;
 use ptu_train::schedule::{Decay, Schedule};
+use ptu_train::shared::Shared;
 use ptu_train::step::{StepPlan, gradients};
 
-use crate::case::Case;
+use crate::case::{Case, unpadded};
 use crate::quantities::Quantities;
 
 pub fn run(case: &Case) -> Result<Quantities, String> {
@@ -44,14 +45,11 @@ fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 }
 
 fn batch(case: &Case) -> Result<StepBatch, String> {
-    let masked = MaskedTexts {
-        texts: case.texts("text_ids_mlm", "text_mask").ok_or("no masked texts")?,
-        labels: case.inputs.integers["text_labels_mlm"]
-            .1
-            .iter()
-            .map(|id| (*id != -100).then_some(*id as u32))
-            .collect(),
-    };
+    let texts = case.texts("text_ids_mlm", "text_mask").ok_or("no masked texts")?;
+    let (shape, labels) = &case.inputs.integers["text_labels_mlm"];
+    let labels = unpadded(labels, shape[1], &texts.lengths);
+    let labels = labels.into_iter().map(|id| (id != -100).then_some(id as u32)).collect();
+    let masked = MaskedTexts { texts, labels };
     if case.text("records") == Some("texts") {
         return Ok(StepBatch { masked_texts: masked, ..StepBatch::default() });
     }
@@ -84,63 +82,51 @@ fn batch(case: &Case) -> Result<StepBatch, String> {
     })
 }
 
-/// Values of `[b, t, d]` at real tokens only.
-fn valid(values: &[f32], texts: &Texts) -> Vec<f32> {
-    let d = values.len() / texts.valid.len();
-    values
-        .chunks_exact(d)
-        .zip(&texts.valid)
-        .filter(|(_, valid)| **valid)
-        .flat_map(|(token, _)| token.to_vec())
-        .collect()
-}
-
 fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantities) -> Result<(), String> {
     let (off, theirs) = (Dropout::off(), &case.expected.floats);
     let masked = if batch.pairs() > 0 { &batch.masked_pairs } else { &batch.masked_texts };
-    let mut compare = |part: &str, fused: Fused, texts: Option<&Texts>| {
+    let fuse = |images: &Packed, texts: &Packed| {
+        model.fusion.forward(images.clone(), texts.clone(), &vec![Read::All; images.count()], &off)
+    };
+    let mut compare = |part: &str, images: &Packed, texts: &Packed| {
+        let fused = fuse(images, texts);
+        let pooled = model.fusion.pool(&fused, 0..images.count());
         for (name, ours) in [
-            ("text_features", host(fused.text)),
-            ("image_features", host(fused.image)),
-            ("cls_features", host(fused.pooled)),
+            ("text_features", host(fused.text.tokens)),
+            ("image_features", host(fused.image.tokens)),
+            ("cls_features", host(pooled)),
         ] {
             let name = format!("{part}.{name}");
-            let Some((_, theirs)) = theirs.get(&name) else { continue };
-            match texts {
-                Some(texts) if name.ends_with("text_features") => {
-                    found.values(&name, &valid(&ours, texts), &valid(theirs, texts))
-                }
-                _ => found.values(&name, &ours, theirs),
+            let Some((shape, theirs)) = theirs.get(&name) else { continue };
+            match name.ends_with("text_features") {
+                true => found.values(&name, &ours, &unpadded(theirs, shape[1], &texts.lengths)),
+                false => found.values(&name, &ours, theirs),
             }
         }
     };
-    let text = |texts: &Texts| model.embed_text(texts, &off);
-    let encode = |text: TextEmbedded| model.encode_text(text, &off);
+    let encode = |texts: Packed| model.encode_text(texts, &off);
     let mut masked_image = None;
     let mut prompts = vec![];
     if batch.pairs() > 0 {
-        let pairs = Images {
-            count: batch.pairs(),
-            planes: batch.images.planes[..batch.images.planes.len() / batch.images.count * batch.pairs()].to_vec(),
-            ..batch.images
-        };
-        let image = model.embed_image(&pairs);
-        let tokens = model.encode_image(image.clone());
-        compare("pair", model.fuse(tokens.clone(), encode(text(&batch.texts)), &off), Some(&batch.texts));
-        let (stand_in, chosen) = model.complete_text(&image, &off);
-        compare("image_only", model.fuse(tokens.clone(), encode(stand_in), &off), None);
+        let b = batch.pairs();
+        let planes = batch.images.planes[..batch.images.planes.len() / batch.images.count * b].to_vec();
+        let image = model.embed_image(&Images { count: b, planes, ..batch.images });
+        let tokens = model.encode_image(&image);
+        let embedded = model.embed_text(&batch.texts, &off);
+        compare("pair", &tokens, &encode(embedded.clone()));
+        let (stand_in, chosen) = model.text_stand_ins(&image, &model.embed_text(&model.edges(b), &off));
+        compare("image_only", &tokens, &encode(stand_in));
         prompts.push(("prompts.textual", chosen));
-        let embedded = text(&batch.texts);
-        let (stand_in, chosen) = model.complete_image(&embedded);
-        compare("text_only", model.fuse(model.encode_image(stand_in), encode(embedded), &off), Some(&batch.texts));
+        let (stand_in, chosen) = model.image_stand_ins(&embedded);
+        compare("text_only", &model.encode_image(&stand_in), &encode(embedded));
         prompts.push(("prompts.visual", chosen));
         masked_image = Some(tokens);
     }
-    let masked_text = text(&masked.texts);
+    let masked_text = model.embed_text(&masked.texts, &off);
     let image = masked_image.unwrap_or_else(|| {
-        let (stand_in, chosen) = model.complete_image(&masked_text);
+        let (stand_in, chosen) = model.image_stand_ins(&masked_text);
         prompts.push(("prompts.visual", chosen));
-        model.encode_image(stand_in)
+        model.encode_image(&stand_in)
     });
     for (name, chosen) in prompts {
         if let Some((_, query)) = theirs.get(&format!("{name}_query")).filter(|_| !chosen.queries.is_empty()) {
@@ -152,15 +138,16 @@ fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantitie
             found.same(&format!("{name}_index"), &ours, index);
         }
     }
-    let states = model.fuse(image, encode(masked_text), &off).text;
-    let [b, t, d] = states.dims();
+    let states = fuse(&image, &encode(masked_text)).text;
     let head = model.heads.mlm.as_ref().ok_or("no MLM head")?;
-    let logits = host(head.forward(states.reshape([b * t, d])));
-    let v = logits.len() / (b * t);
+    let logits = host(head.forward(states.tokens));
+    let (shape, theirs) = &theirs["mlm_logits"];
+    let theirs = unpadded(theirs, shape[1], &masked.texts.lengths);
     let at_masked = |logits: &[f32]| -> Vec<f32> {
-        masked.places().flat_map(|place| logits[place * v..(place + 1) * v].to_vec()).collect()
+        let places = logits.chunks_exact(shape[2]).zip(&masked.labels).filter(|(_, label)| label.is_some());
+        places.flat_map(|(logits, _)| logits.to_vec()).collect()
     };
-    found.values("mlm_logits", &at_masked(&logits), &at_masked(&theirs["mlm_logits"].1));
+    found.values("mlm_logits", &at_masked(&logits), &at_masked(&theirs));
     Ok(())
 }
 
@@ -238,14 +225,13 @@ fn logits(model: &Model, batch: &StepBatch, theirs: &BTreeMap<String, (Vec<usize
         return;
     }
     let off = Dropout::off();
-    let shared = ptu_train::shared::Shared::new(model, batch, &off, Key::new(0), PartnerChoice::Random);
+    let shared = Shared::new(model, batch, &ObjectiveKind::ALL, &off, Key::new(0), PartnerChoice::Random);
     if let Some(similarity) = shared.similarity() {
         found.values("itc_logits_image", &host(similarity.clone()), &theirs["itc_logits_image"].1);
         found.values("itc_logits_text", &host(similarity.transpose()), &theirs["itc_logits_text"].1);
     }
     if let Some(head) = &model.heads.itm {
-        let pooled = model.fuse_pooled(shared.images_at(&shared.partners().image), shared.texts(), &off);
-        found.values("itm_logits", &host(head.forward(pooled)), &theirs["itm_logits"].1);
+        found.values("itm_logits", &host(head.forward(shared.matched())), &theirs["itm_logits"].1);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Scores of an image with its true text and with false ones.
 
 use burn::tensor::Device;
-use ptu_model::{Dropout, HeadKind, Model};
+use ptu_model::{Dropout, HeadKind, Model, Read};
 
 use crate::case::Case;
 use crate::quantities::Quantities;
@@ -13,13 +13,15 @@ pub fn run(case: &Case) -> Result<Quantities, String> {
         Model::from_arrays(&config, case.checkpoint()?, &Device::flex(), &file).map_err(|error| error.to_string())?;
     let head = model.heads.retrieval.as_ref().ok_or("no retrieval head")?;
     let off = Dropout::off();
-    let image = model.encode_image(model.embed_image(&case.images("image").ok_or("no `image`")?));
+    let image = model.encode_image(&model.embed_image(&case.images("image").ok_or("no `image`")?));
+    let read = vec![Read::Pooled; image.count()];
     let mut columns = vec![];
     let names = std::iter::once(("text_ids".to_string(), "text_mask".to_string()))
         .chain((0..16).map(|index| (format!("false_text_{index}_ids"), format!("false_text_{index}_mask"))));
     for texts in names.map_while(|(ids, mask)| case.texts(&ids, &mask)) {
         let text = model.encode_text(model.embed_text(&texts, &off), &off);
-        let scores = head.forward(model.fuse_pooled(image.clone(), text, &off));
+        let fused = model.fusion.forward(image.clone(), text, &read, &off);
+        let scores = head.forward(model.fusion.pool(&fused, 0..image.count()));
         columns.push(scores.into_data().try_into_vec::<f32>().map_err(|error| format!("{error:?}"))?);
     }
     let (rows, width) = (columns[0].len(), columns.len());

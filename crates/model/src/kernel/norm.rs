@@ -1,0 +1,211 @@
+//! Layer norm, alone and behind a residual sum with dropout.
+
+use burn::backend::TensorMetadata;
+use burn::tensor::{Tensor, module};
+use burn_flex::FlexTensor;
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::drop::DropMask;
+use super::loops::{add, dot, rows_a_task, sum};
+use super::operation::{Operation, is_ours, rows_and_columns, run, tensor, values};
+
+/// Layer norm over the last axis: `[.., d] -> [.., d]`.
+pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<D> {
+    if !is_ours(&x) {
+        return module::layer_norm(x, weight, Some(bias), eps);
+    }
+    run(LayerNorm { eps: eps as f32 }, vec![x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()])
+}
+
+/// Layer norm of `x + dropout(y)`: `[rows, d] -> [rows, d]`.
+pub fn residual_norm(
+    x: Tensor<2>,
+    y: Tensor<2>,
+    [weight, bias]: [Tensor<1>; 2],
+    eps: f64,
+    mask: Option<DropMask>,
+) -> Tensor<2> {
+    if !is_ours(&x) {
+        return plain_residual_norm(x, y, [weight, bias], eps, mask);
+    }
+    let inputs = vec![x.into_dispatch(), y.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
+    run(ResidualNorm { eps: eps as f32, mask }, inputs)
+}
+
+fn plain_residual_norm(
+    x: Tensor<2>,
+    y: Tensor<2>,
+    [weight, bias]: [Tensor<1>; 2],
+    eps: f64,
+    mask: Option<DropMask>,
+) -> Tensor<2> {
+    let y = match mask {
+        Some(mask) => y.clone() * mask.tensor(&y),
+        None => y,
+    };
+    module::layer_norm(x + y, weight, Some(bias), eps)
+}
+
+#[derive(Debug)]
+struct LayerNorm {
+    eps: f32,
+}
+
+impl Operation for LayerNorm {
+    fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
+        let [x, weight, bias] = [&inputs[0], &inputs[1], &inputs[2]];
+        let (y, moments) = forward(values(x), values(weight), values(bias), self.eps);
+        let kept = if keep { vec![x.clone(), weight.clone(), moments] } else { vec![] };
+        (tensor(y, x.shape()), kept)
+    }
+
+    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let [dx, dweight, dbias] = backward(gradient, kept);
+        vec![Some(dx), Some(dweight), Some(dbias)]
+    }
+}
+
+#[derive(Debug)]
+struct ResidualNorm {
+    eps: f32,
+    mask: Option<DropMask>,
+}
+
+impl Operation for ResidualNorm {
+    fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
+        let [x, y, weight, bias] = [&inputs[0], &inputs[1], &inputs[2], &inputs[3]];
+        let z = self.sum(values(x), values(y), rows_and_columns(x)[1]);
+        let (out, moments) = forward(&z, values(weight), values(bias), self.eps);
+        let kept = if keep { vec![tensor(z, x.shape()), weight.clone(), moments] } else { vec![] };
+        (tensor(out, x.shape()), kept)
+    }
+
+    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let [dz, dweight, dbias] = backward(gradient, kept);
+        let dy = match &self.mask {
+            Some(mask) => tensor(mask.apply(values(&dz)), dz.shape()),
+            None => dz.clone(),
+        };
+        vec![Some(dz), Some(dy), Some(dweight), Some(dbias)]
+    }
+}
+
+impl ResidualNorm {
+    fn sum(&self, x: &[f32], y: &[f32], d: usize) -> Vec<f32> {
+        let (mut z, chunk) = (vec![0.0; x.len()], rows_a_task(d) * d);
+        z.par_chunks_mut(chunk).zip(x.par_chunks(chunk).zip(y.par_chunks(chunk))).enumerate().for_each(
+            |(task, (z, (x, y)))| match &self.mask {
+                Some(mask) => {
+                    mask.factors(task * chunk, z);
+                    z.iter_mut().zip(x.iter().zip(y)).for_each(|(z, (x, y))| *z = x + *z * y);
+                }
+                None => z.iter_mut().zip(x.iter().zip(y)).for_each(|(z, (x, y))| *z = x + y),
+            },
+        );
+        z
+    }
+}
+
+/// Normed rows, and of each row its mean and 1 / deviation, `[rows, 2]`.
+fn forward(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> (Vec<f32>, FlexTensor) {
+    let (d, rows) = (weight.len(), rows_a_task(weight.len()));
+    let (mut y, mut moments) = (vec![0.0; x.len()], vec![0.0; 2 * (x.len() / d)]);
+    let outputs = y.par_chunks_mut(rows * d).zip(moments.par_chunks_mut(2 * rows));
+    outputs.zip(x.par_chunks(rows * d)).for_each(|((y, moments), x)| {
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                let each = y.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(moments.chunks_exact_mut(2));
+                for ((y, x), moments) in each {
+                    let mean = (sum(x, |x| x) / d as f64) as f32;
+                    let variance = sum(x, |x| (x - mean) * (x - mean)) / d as f64;
+                    let scale = (1.0 / (variance + f64::from(eps)).sqrt()) as f32;
+                    moments.copy_from_slice(&[mean, scale]);
+                    for (y, (x, (weight, bias))) in y.iter_mut().zip(x.iter().zip(weight.iter().zip(bias))) {
+                        *y = (x - mean) * scale * weight + bias;
+                    }
+                }
+            },
+        );
+    });
+    let shape = [moments.len() / 2, 2];
+    (y, tensor(moments, shape))
+}
+
+/// Gradients of what was normed, of the weight, of the bias; `kept` is what was normed, the weight, the moments.
+fn backward(gradient: &FlexTensor, kept: &[FlexTensor]) -> [FlexTensor; 3] {
+    let (x, weight, moments) = (values(&kept[0]), values(&kept[1]), values(&kept[2]));
+    let (d, rows) = (weight.len(), rows_a_task(weight.len()));
+    let mut dx = vec![0.0; x.len()];
+    let inputs = x.par_chunks(rows * d).zip(values(gradient).par_chunks(rows * d));
+    let partial: Vec<[Vec<f32>; 2]> = dx
+        .par_chunks_mut(rows * d)
+        .zip(inputs)
+        .zip(moments.par_chunks(2 * rows))
+        .map(|((dx, (x, gradient)), moments)| {
+            let (mut dweight, mut dbias, mut scratch) = (vec![0.0; d], vec![0.0; d], vec![0.0; d]);
+            Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    let each = dx.chunks_exact_mut(d).zip(x.chunks_exact(d).zip(gradient.chunks_exact(d)));
+                    for ((dx, (x, gradient)), moments) in each.zip(moments.chunks_exact(2)) {
+                        let [mean, scale] = [moments[0], moments[1]];
+                        // dx holds the normed x for a moment, scratch the weighted gradient.
+                        for i in 0..d {
+                            dx[i] = (x[i] - mean) * scale;
+                            scratch[i] = gradient[i] * weight[i];
+                            dweight[i] += gradient[i] * dx[i];
+                            dbias[i] += gradient[i];
+                        }
+                        let first = (sum(&scratch, |x| x) / d as f64) as f32;
+                        let second = (dot(dx, &scratch) / d as f64) as f32;
+                        for i in 0..d {
+                            dx[i] = scale * (scratch[i] - first - dx[i] * second);
+                        }
+                    }
+                },
+            );
+            [dweight, dbias]
+        })
+        .collect();
+    let (mut dweight, mut dbias) = (vec![0.0; d], vec![0.0; d]);
+    for [weight, bias] in &partial {
+        add(&mut dweight, weight);
+        add(&mut dbias, bias);
+    }
+    [tensor(dx, kept[0].shape()), tensor(dweight, [d]), tensor(dbias, [d])]
+}
+
+#[cfg(test)]
+mod tests {
+    use ptu_random::{Key, Place};
+
+    use super::super::twins::{compare, random};
+    use super::*;
+
+    #[test]
+    fn layer_norm_equals_the_plain_one() {
+        for (rows, d) in [(1, 7), (70, 64), (333, 80)] {
+            compare(
+                "layer norm",
+                [random([rows, d], 3), random([1, d], 4), random([1, d], 5)],
+                |[x, w, b]| layer_norm(x, w.squeeze_dim(0), b.squeeze_dim(0), 1e-5),
+                |[x, w, b]| module::layer_norm(x, w.squeeze_dim(0), Some(b.squeeze_dim(0)), 1e-5),
+            );
+        }
+    }
+
+    #[test]
+    fn residual_norm_equals_the_plain_one() {
+        let mask = DropMask::new(Key::new(1).stream(Place::Dropout, 0), 6_554);
+        for mask in [None, Some(mask)] {
+            let run = |f: fn(Tensor<2>, Tensor<2>, [Tensor<1>; 2], f64, Option<DropMask>) -> Tensor<2>| {
+                let mask = mask.clone();
+                move |[x, y, w, b]: [Tensor<2>; 4]| f(x, y, [w.squeeze_dim(0), b.squeeze_dim(0)], 1e-5, mask.clone())
+            };
+            let inputs = [random([333, 80], 1), random([333, 80], 2), random([1, 80], 3), random([1, 80], 4)];
+            compare("residual norm", inputs, run(residual_norm), run(plain_residual_norm));
+        }
+    }
+}

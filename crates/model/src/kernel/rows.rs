@@ -1,0 +1,125 @@
+//! Rows taken out of tables: words, prompts, sequences.
+
+use std::sync::Arc;
+
+use burn::backend::TensorMetadata;
+use burn::tensor::{Int, Tensor, TensorData};
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::loops::{add, rows_a_task};
+use super::operation::{Operation, is_ours, run, tensor, values};
+
+/// Rows `index` of tables that lie one behind the other (`[r_i, d]`, counted through): `[index.len(), d]`. A row may be
+/// taken several times; its gradients are summed, in the order of `index`.
+///
+/// # Panics
+/// If a row is not there, or if there are more than five tables.
+pub fn rows(tables: Vec<Tensor<2>>, index: Arc<Vec<usize>>) -> Tensor<2> {
+    let count: usize = tables.iter().map(|table| table.dims()[0]).sum();
+    assert!(index.iter().all(|row| *row < count), "a row of {count} is not there");
+    if !is_ours(&tables[0]) {
+        return plain_rows(tables, &index);
+    }
+    run(Rows { index }, tables.into_iter().map(Tensor::into_dispatch).collect())
+}
+
+fn plain_rows(tables: Vec<Tensor<2>>, index: &[usize]) -> Tensor<2> {
+    let device = tables[0].device();
+    let index: Vec<i32> = index.iter().map(|&row| row as i32).collect();
+    let index: Tensor<1, Int> = Tensor::from_data(TensorData::new(index.clone(), [index.len()]), &device);
+    Tensor::cat(tables, 0).select(0, index)
+}
+
+#[derive(Debug)]
+struct Rows {
+    index: Arc<Vec<usize>>,
+}
+
+impl Operation for Rows {
+    fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
+        let d = inputs[0].shape()[1];
+        let tables: Vec<&[f32]> = inputs.iter().map(values).collect();
+        let mut y = vec![0.0; self.index.len() * d];
+        let task = rows_a_task(d);
+        y.par_chunks_mut(task * d).zip(self.index.par_chunks(task)).for_each(|(y, index)| {
+            for (y, &row) in y.chunks_exact_mut(d).zip(index) {
+                y.copy_from_slice(row_of(&tables, row * d, d));
+            }
+        });
+        // Only the shapes of the tables are needed again; a tensor shares its values.
+        (tensor(y, [self.index.len(), d]), if keep { inputs.to_vec() } else { vec![] })
+    }
+
+    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let (d, gradient) = (gradient.shape()[1], values(gradient));
+        // (row, place) by row, places in order: each row's gradients are summed by one task, in one order.
+        let mut taken: Vec<(usize, usize)> = self.index.iter().copied().zip(0..).collect();
+        taken.sort_unstable();
+        let mut first = 0;
+        kept.iter()
+            .zip(wanted)
+            .map(|(table, wanted)| {
+                let count = table.shape()[0];
+                let start = first;
+                first += count;
+                wanted.then(|| {
+                    let (mut dtable, task) = (vec![0.0; count * d], rows_a_task(d));
+                    dtable.par_chunks_mut(task * d).enumerate().for_each(|(number, rows)| {
+                        let from = start + number * task;
+                        let begin = taken.partition_point(|(row, _)| *row < from);
+                        let end = from + rows.len() / d;
+                        let own = taken[begin..].iter().take_while(|(row, _)| *row < end);
+                        for (row, place) in own {
+                            let row = (row - from) * d;
+                            add(&mut rows[row..row + d], &gradient[place * d..(place + 1) * d]);
+                        }
+                    });
+                    tensor(dtable, [count, d])
+                })
+            })
+            .collect()
+    }
+}
+
+/// The values from `start` on, counted through all tables.
+fn row_of<'a>(tables: &[&'a [f32]], mut start: usize, d: usize) -> &'a [f32] {
+    for table in tables {
+        if start < table.len() {
+            return &table[start..start + d];
+        }
+        start -= table.len();
+    }
+    unreachable!("rows are checked when the operation is made")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::twins::{compare, random};
+    use super::*;
+
+    #[test]
+    fn rows_equal_the_plain_ones() {
+        let index = Arc::new(vec![3, 0, 3, 7, 8, 3, 11, 4]);
+        compare(
+            "rows of two tables",
+            [random([5, 70], 1), random([7, 70], 2)],
+            |tables| rows(tables.to_vec(), Arc::clone(&index)),
+            |tables| plain_rows(tables.to_vec(), &index),
+        );
+        // More rows than one task takes.
+        let index: Vec<usize> = (0..1000).map(|place| (place * 37) % 300).collect();
+        compare(
+            "rows of a long table",
+            [random([300, 80], 1)],
+            |[table]| rows(vec![table], Arc::new(index.clone())),
+            |[table]| plain_rows(vec![table], &index),
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "a row of 5 is not there")]
+    fn a_row_that_is_not_there_is_refused() {
+        let _ = rows(vec![random([5, 2], 1)], Arc::new(vec![5]));
+    }
+}
