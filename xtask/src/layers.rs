@@ -9,6 +9,7 @@ const FLOORS: &[(&str, i8)] = &[
     ("xtask", 6),
     ("ptunifier-cli", 5),
     ("ptunifier", 4),
+    ("ptu-bench", 4),
     ("ptu-train", 3),
     ("ptu-serve", 3),
     ("ptu-infer", 2),
@@ -31,7 +32,8 @@ struct Fence {
 }
 
 const CLI: &[&str] = &["ptunifier-cli"];
-const NETWORK: &[&str] = &["ptu-model", "ptu-infer", "ptu-train", "ptu-serve", "ptunifier", "ptunifier-cli"];
+const NETWORK: &[&str] =
+    &["ptu-model", "ptu-infer", "ptu-train", "ptu-serve", "ptu-bench", "ptunifier", "ptunifier-cli"];
 
 const FENCES: &[Fence] = &[
     Fence { crates: &["clap", "clap_*", "indicatif"], inside: CLI, why: "only the command speaks to a terminal" },

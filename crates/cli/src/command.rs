@@ -1,5 +1,6 @@
 //! Subcommands, one file each.
 
+mod bench;
 mod evaluate;
 mod inspect;
 mod prepare;
@@ -34,6 +35,8 @@ enum Command {
     Pretrain(pretrain::Arguments),
     Evaluate(evaluate::Arguments),
     Inspect(inspect::Arguments),
+    #[command(subcommand)]
+    Bench(bench::Benchmark),
 }
 
 /// What every command that computes can be told.
@@ -65,6 +68,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Pretrain(arguments) => pretrain::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Bench(benchmark) => bench::run(&benchmark),
     }
 }
 

@@ -33,6 +33,12 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Tells a person what happens, on stderr.
+pub fn say(text: &str) {
+    // Nothing is to be done about a stderr that is closed.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// True once the user has asked to stop (Ctrl-C, SIGTERM); asked a second time, the process ends at once.
 pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));

@@ -18,8 +18,8 @@
 //! let picture = Picture::decode(&png, "study/1.png")?;
 //! let image = image::transform::apply(&Preprocess::clip(32).evaluate, picture, None)?;
 //!
-//! let batch = Batch::collect(&[Input::Pair { image, text: text.clone() }, Input::Text(text)], tokenizer.special().pad);
-//! assert_eq!((batch.len(), batch.pair_images.side, batch.texts.count), (2, 32, 1));
+//! let batch = Batch::collect(&[Input::Pair { image, text: text.clone() }, Input::Text(text)]);
+//! assert_eq!((batch.len(), batch.pair_images.side, batch.texts.count()), (2, 32, 1));
 //! # Ok(())
 //! # }
 //! ```

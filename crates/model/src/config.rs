@@ -1,5 +1,7 @@
 //! Sizes and choices of a model (SPEC 1 and 2). Everything that decides what the network computes is here.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
@@ -257,7 +259,25 @@ struct Sizes {
     text_prompts: usize,
 }
 
+impl FromStr for Preset {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let all = [Self::Tiny, Self::Small, Self::Base];
+        all.into_iter().find(|preset| preset.name() == word).ok_or(format!("`{word}` is none of tiny, small, base"))
+    }
+}
+
 impl Preset {
+    /// The word in recipes and commands.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tiny => "tiny",
+            Self::Small => "small",
+            Self::Base => "base",
+        }
+    }
+
     #[rustfmt::skip]
     fn sizes(self) -> Sizes {
         match self {

@@ -35,5 +35,6 @@ pub use cross_entropy::cross_entropy;
 pub use drop::{DropMask, drop};
 pub use linear::{linear, linear_onto, linears};
 pub use norm::{layer_norm, residual_norm};
+pub use product::operations;
 pub use rows::rows;
 pub use sum::sum;

@@ -94,6 +94,14 @@ pub enum TrainError {
     /// A text or an image.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// A case of the reference.
+    #[error("case `{path}` cannot be used: {cause}")]
+    Case {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// A file of the run.
     #[error("cannot {action} `{path}`: {source}")]
     File {

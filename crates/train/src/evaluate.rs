@@ -19,6 +19,7 @@ use crate::batch::{MaskedTexts, StepBatch};
 use crate::objective::ObjectiveKind;
 use crate::recipe::PartnerChoice;
 use crate::shared::Shared;
+use crate::step::StepPlan;
 
 /// Records that go through the model at once.
 const BATCH: usize = 16;
@@ -126,9 +127,6 @@ pub fn score(
     ))
 }
 
-/// Objectives whose heads are asked.
-const ASKED: [ObjectiveKind; 2] = [ObjectiveKind::Mlm, ObjectiveKind::Itm];
-
 /// Answers to both kinds of questions.
 #[derive(Default)]
 struct Asked {
@@ -177,7 +175,9 @@ fn answer(model: &Model, gallery: &Gallery, rows: &[usize], key: Key, asked: &mu
         ..StepBatch::default()
     };
     let off = Dropout::off();
-    let shared = Shared::new(model, &batch, &ASKED, &off, key, PartnerChoice::Random);
+    let objectives = [ObjectiveKind::Mlm, ObjectiveKind::Itm].map(|kind| (kind, 1.0)).into();
+    let plan = StepPlan { objectives, partners: PartnerChoice::Random, dropout: 0.0 };
+    let shared = Shared::new(model, &batch, &plan, &off, key);
     if let Some(loss) = ObjectiveKind::Itm.loss(&shared) {
         asked.itm.extend(
             &loss.answers,

@@ -7,6 +7,7 @@
 //! | `step.rs`, `gradients.rs`, `optimizer.rs`, `schedule.rs` | one step |
 //! | `trainer.rs`, `state.rs`, `folder.rs`, `log.rs` | the loop and what it leaves behind |
 //! | `evaluate.rs` | scores with intervals, beside chance |
+//! | `reference.rs` | cases of the PyTorch reference, for parity tests and benchmarks |
 
 pub mod batch;
 mod card;
@@ -20,6 +21,7 @@ pub mod optimizer;
 pub mod page;
 pub mod quickstart;
 pub mod recipe;
+pub mod reference;
 pub mod schedule;
 pub mod shared;
 pub mod state;

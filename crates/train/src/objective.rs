@@ -5,6 +5,7 @@ mod itm;
 mod mlm;
 
 use std::fmt;
+use std::str::FromStr;
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,14 @@ impl ObjectiveKind {
             Self::Itm => itm::loss(step),
             Self::Itc => itc::loss(step),
         }
+    }
+}
+
+impl FromStr for ObjectiveKind {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.name() == word).ok_or(format!("`{word}` is none of mlm, itm, itc"))
     }
 }
 

@@ -12,6 +12,7 @@ use ptu_random::Key;
 use crate::batch::{Partners, StepBatch};
 use crate::objective::ObjectiveKind;
 use crate::recipe::PartnerChoice;
+use crate::step::StepPlan;
 
 /// What the objectives of a step see: the model, the batch, and what is computed of both on demand.
 pub struct Shared<'a> {
@@ -19,10 +20,9 @@ pub struct Shared<'a> {
     pub model: &'a Model,
     /// The arrays.
     pub batch: &'a StepBatch,
-    objectives: &'a [ObjectiveKind],
+    plan: &'a StepPlan,
     dropout: &'a Dropout,
     key: Key,
-    choice: PartnerChoice,
     encoded: OnceCell<Encoded>,
     fused: OnceCell<Passes>,
     similarity: OnceCell<Option<Tensor<2>>>,
@@ -92,23 +92,15 @@ impl Queue {
 }
 
 impl<'a> Shared<'a> {
-    /// Nothing is computed yet; then it is all that `objectives` will ask for. `key` names the step (partners are drawn
-    /// from it).
-    pub fn new(
-        model: &'a Model,
-        batch: &'a StepBatch,
-        objectives: &'a [ObjectiveKind],
-        dropout: &'a Dropout,
-        key: Key,
-        choice: PartnerChoice,
-    ) -> Self {
+    /// Nothing is computed yet; then it is all that the plan's objectives will ask for. `key` names the step (partners are
+    /// drawn from it).
+    pub fn new(model: &'a Model, batch: &'a StepBatch, plan: &'a StepPlan, dropout: &'a Dropout, key: Key) -> Self {
         Self {
             model,
             batch,
-            objectives,
+            plan,
             dropout,
             key,
-            choice,
             encoded: OnceCell::new(),
             fused: OnceCell::new(),
             similarity: OnceCell::new(),
@@ -122,7 +114,7 @@ impl<'a> Shared<'a> {
     }
 
     fn wants(&self, kind: ObjectiveKind) -> bool {
-        self.objectives.contains(&kind)
+        self.plan.objectives.contains_key(&kind)
     }
 
     /// Pairs that the contrast compares; with hard partners it is needed for matching as well.
@@ -132,7 +124,7 @@ impl<'a> Shared<'a> {
     }
 
     fn is_hard(&self) -> bool {
-        self.choice == PartnerChoice::Hard && self.batch.partners.is_none()
+        self.plan.partners == PartnerChoice::Hard && self.batch.partners.is_none()
     }
 
     fn encoded(&self) -> &Encoded {
@@ -258,7 +250,7 @@ impl<'a> Shared<'a> {
     /// Who is matched with whom: as given, or drawn from the step's key.
     pub fn partners(&self) -> &Partners {
         self.partners.get_or_init(|| {
-            self.batch.partners.clone().unwrap_or_else(|| match self.choice {
+            self.batch.partners.clone().unwrap_or_else(|| match self.plan.partners {
                 PartnerChoice::Random => self.batch.draw_partners(self.key, None),
                 PartnerChoice::Hard => self.batch.draw_partners(self.key, self.hardness().as_deref()),
             })

@@ -78,11 +78,10 @@ impl Outcome {
 /// Losses of a batch and the gradients of their weighted sum. A batch that no objective can use gives no gradients.
 pub fn gradients(model: &Model, batch: &StepBatch, plan: &StepPlan, key: Key) -> (Outcome, Gradients) {
     let dropout = Dropout::new(plan.dropout, key);
-    let objectives: Vec<ObjectiveKind> = plan.objectives.keys().copied().collect();
-    let step = Shared::new(model, batch, &objectives, &dropout, key, plan.partners);
+    let step = Shared::new(model, batch, plan, &dropout, key);
     let (mut outcome, mut total, start) = (Outcome::default(), None, Instant::now());
     step.prepare();
-    let (shared, tokens) = (start.elapsed(), objectives.iter().map(|kind| step.tokens(*kind)).sum::<usize>());
+    let (shared, tokens) = (start.elapsed(), plan.objectives.keys().map(|kind| step.tokens(*kind)).sum::<usize>());
     for (&kind, &weight) in &plan.objectives {
         let start = Instant::now();
         let Some(loss) = kind.loss(&step) else { continue };

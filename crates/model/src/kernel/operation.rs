@@ -46,6 +46,7 @@ pub trait Custom: Backend {
         d: FloatTensor<Self>,
         operation: Shared,
     ) -> FloatTensor<Self>;
+    #[allow(clippy::too_many_arguments, reason = "the macro knows no arrays of tensors, and repeats attributes")]
     fn custom_5(
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
@@ -54,6 +55,7 @@ pub trait Custom: Backend {
         e: FloatTensor<Self>,
         operation: Shared,
     ) -> FloatTensor<Self>;
+    #[allow(clippy::too_many_arguments, reason = "the macro knows no arrays of tensors, and repeats attributes")]
     fn custom_7(
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
@@ -101,7 +103,7 @@ fn tracked<const N: usize, C: CheckpointStrategy>(
         nodes.push(node);
         contiguous(input)
     });
-    let nodes: [NodeGuard; N] = nodes.try_into().ok().expect("one node an input");
+    let nodes: [NodeGuard; N] = nodes.try_into().unwrap_or_else(|_| unreachable!("one node an input"));
     match Kept(Arc::clone(&operation)).prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
             let (y, kept) = operation.forward(&inputs, true);

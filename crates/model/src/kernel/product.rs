@@ -1,7 +1,18 @@
 //! Matrix products over slices with strides: the checked door to the `gemm` crate.
 #![expect(unsafe_code, reason = "`gemm` takes pointers; every access is checked against the slices first")]
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use gemm::Parallelism;
+
+/// Operations of all products since the process began.
+static OPERATIONS: AtomicU64 = AtomicU64::new(0);
+
+/// Floating point operations (a multiplication and an addition count two) that products took since the process began: what
+/// benchmarks divide by time.
+pub fn operations() -> u64 {
+    OPERATIONS.load(Ordering::Relaxed)
+}
 
 /// A matrix in a slice: the value at (row, column) stands at `offset + row * row_stride + column * column_stride`.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +89,7 @@ pub fn product(
     assert!((to.rows, to.columns, l.columns) == (l.rows, r.columns, r.rows), "{l:?} x {r:?} is not {to:?}");
     assert!(to.fits(destination.len()) && l.fits(left.len()) && r.fits(right.len()), "{to:?} {l:?} {r:?}");
     assert!(to.is_injective(), "{to:?} would be written twice");
+    OPERATIONS.fetch_add(2 * (to.rows * to.columns * l.columns) as u64, Ordering::Relaxed);
     let parallelism = if put.parallel { Parallelism::Rayon(0) } else { Parallelism::None };
     // SAFETY: every value that the three shapes reach was checked to lie in its slice; the destination is borrowed
     // mutably, so it does not overlap the others, and its places are distinct, so threads do not write the same value.

@@ -6,31 +6,32 @@ use burn::tensor::{Device, Tensor};
 use ptu_input::Images;
 use ptu_model::names::{DecayGroups, Kind, Role, name_of};
 use ptu_model::weights::Arrays;
-use ptu_model::{Dropout, HeadKind, Model, Packed, Read};
+use ptu_model::{Dropout, Model, Packed, Read};
 use ptu_random::Key;
 use ptu_train::ObjectiveKind;
-use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
+use ptu_train::batch::StepBatch;
 use ptu_train::gradients::Gradients;
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
 use ptu_train::recipe::PartnerChoice;
+use ptu_train::reference::{Case, PRETRAINING_HEADS, Tensors, unpadded};
 use ptu_train::schedule::{Decay, Schedule};
 use ptu_train::shared::Shared;
 use ptu_train::step::{StepPlan, gradients};
 
-use crate::case::{Case, unpadded};
 use crate::quantities::Quantities;
 
 pub fn run(case: &Case) -> Result<Quantities, String> {
-    let config = case.model_config(&[HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc]);
+    let config = case.model_config(&PRETRAINING_HEADS);
     let (file, device) = (case.folder.join("checkpoint.safetensors"), Device::flex().autodiff());
     let load = |arrays: Arrays| Model::from_arrays(&config, arrays, &device, &file).map_err(|error| error.to_string());
-    let (model, _) = load(case.checkpoint()?)?;
-    let batch = batch(case)?;
+    let checkpoint = || case.checkpoint().map_err(|error| error.to_string());
+    let (model, _) = load(checkpoint()?)?;
+    let batch = case.batch().map_err(|error| error.to_string())?;
     let mut found = Quantities::default();
     features(case, &model, &batch, &mut found)?;
     if let Some((shape, values)) = case.inputs.floats.get("source_positions") {
         // Positions of another resolution, resized on load.
-        let mut arrays = case.checkpoint()?;
+        let mut arrays = checkpoint()?;
         let name = "vision_encoder.visual.positional_embedding";
         let resized = arrays[name].values.clone();
         arrays.insert(name.into(), ptu_model::weights::Array { shape: shape.clone(), values: values.clone() });
@@ -42,44 +43,6 @@ pub fn run(case: &Case) -> Result<Quantities, String> {
 
 fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.inner().into_data().try_into_vec().expect("f32")
-}
-
-fn batch(case: &Case) -> Result<StepBatch, String> {
-    let texts = case.texts("text_ids_mlm", "text_mask").ok_or("no masked texts")?;
-    let (shape, labels) = &case.inputs.integers["text_labels_mlm"];
-    let labels = unpadded(labels, shape[1], &texts.lengths);
-    let labels = labels.into_iter().map(|id| (id != -100).then_some(id as u32)).collect();
-    let masked = MaskedTexts { texts, labels };
-    if case.text("records") == Some("texts") {
-        return Ok(StepBatch { masked_texts: masked, ..StepBatch::default() });
-    }
-    let (mut images, texts) =
-        (case.images("image").ok_or("no images")?, case.texts("text_ids", "text_mask").ok_or("no texts")?);
-    let b = images.count;
-    let mut partners = Partners { image: (0..b).collect(), matched: vec![true; b], without_partner: 0 };
-    let labels = &case.expected.floats["itm_labels"].1;
-    if let Some(false_images) = case.images("false_image") {
-        images.planes.extend(&false_images.planes);
-        images.count += false_images.count;
-        for row in (0..b).filter(|row| labels[*row] == 0.0) {
-            (partners.image[row], partners.matched[row]) = (b + row, false);
-        }
-    } else {
-        let (_, index) = case.inputs.integers.get("false_index").ok_or("neither false_image nor false_index")?;
-        for row in (0..b).filter(|row| labels[*row] == 0.0) {
-            (partners.image[row], partners.matched[row]) = (index[row] as usize, false);
-        }
-    }
-    let hashes: Vec<u64> = (0..b as u64).collect();
-    Ok(StepBatch {
-        images,
-        texts,
-        masked_pairs: masked,
-        image_hashes: hashes.clone(),
-        text_hashes: hashes,
-        partners: Some(partners),
-        ..StepBatch::default()
-    })
 }
 
 fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantities) -> Result<(), String> {
@@ -159,7 +122,7 @@ fn training(case: &Case, mut model: Model, batch: &StepBatch, found: &mut Quanti
         partners: PartnerChoice::Random,
         dropout: 0.0,
     };
-    logits(&model, batch, theirs, found);
+    logits(&model, batch, &plan, theirs, found);
     let (outcome, first) = gradients(&model, batch, &plan, Key::new(0));
     for (name, kind) in
         [("mlm_loss", ObjectiveKind::Mlm), ("itm_loss", ObjectiveKind::Itm), ("itc_loss", ObjectiveKind::Itc)]
@@ -220,12 +183,18 @@ fn training(case: &Case, mut model: Model, batch: &StepBatch, found: &mut Quanti
 }
 
 /// Logits of ITM and ITC, from what the objectives share.
-fn logits(model: &Model, batch: &StepBatch, theirs: &BTreeMap<String, (Vec<usize>, Vec<f32>)>, found: &mut Quantities) {
+fn logits(
+    model: &Model,
+    batch: &StepBatch,
+    plan: &StepPlan,
+    theirs: &BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    found: &mut Quantities,
+) {
     if batch.pairs() == 0 {
         return;
     }
     let off = Dropout::off();
-    let shared = Shared::new(model, batch, &ObjectiveKind::ALL, &off, Key::new(0), PartnerChoice::Random);
+    let shared = Shared::new(model, batch, plan, &off, Key::new(0));
     if let Some(similarity) = shared.similarity() {
         found.values("itc_logits_image", &host(similarity.clone()), &theirs["itc_logits_image"].1);
         found.values("itc_logits_text", &host(similarity.transpose()), &theirs["itc_logits_text"].1);
@@ -237,7 +206,7 @@ fn logits(model: &Model, batch: &StepBatch, theirs: &BTreeMap<String, (Vec<usize
 
 fn compare_gradients(case: &Case, model: &Model, ours: &Gradients, found: &mut Quantities) -> Result<(), String> {
     let shapes = model.to_arrays();
-    let theirs = crate::case::Tensors::read(&case.folder.join("gradients.safetensors"))?.floats;
+    let theirs = Tensors::read(&case.folder.join("gradients.safetensors")).map_err(|error| error.to_string())?.floats;
     let mut published = BTreeMap::new();
     for (path, values) in ours.iter() {
         let name = name_of(path).ok_or(format!("no row for {path}"))?;

@@ -2,8 +2,8 @@
 
 use ptu_model::fit_positions;
 use ptu_model::weights::Array;
+use ptu_train::reference::Case;
 
-use crate::case::Case;
 use crate::quantities::Quantities;
 
 pub fn run(case: &Case) -> Result<Quantities, String> {

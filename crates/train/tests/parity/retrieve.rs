@@ -1,16 +1,13 @@
 //! Scores of an image with its true text and with false ones.
 
 use burn::tensor::Device;
-use ptu_model::{Dropout, HeadKind, Model, Read};
+use ptu_model::{Dropout, HeadKind, Read};
+use ptu_train::reference::Case;
 
-use crate::case::Case;
 use crate::quantities::Quantities;
 
 pub fn run(case: &Case) -> Result<Quantities, String> {
-    let config = case.model_config(&[HeadKind::Retrieval]);
-    let file = case.folder.join("checkpoint.safetensors");
-    let (model, _) =
-        Model::from_arrays(&config, case.checkpoint()?, &Device::flex(), &file).map_err(|error| error.to_string())?;
+    let model = case.model(&[HeadKind::Retrieval], &Device::flex()).map_err(|error| error.to_string())?;
     let head = model.heads.retrieval.as_ref().ok_or("no retrieval head")?;
     let off = Dropout::off();
     let image = model.encode_image(&model.embed_image(&case.images("image").ok_or("no `image`")?));

@@ -2,6 +2,8 @@
 //!
 //! Letters: d width, h heads, e = d / h, q and k tokens of one sequence of queries and of keys.
 
+use std::ops::Range;
+
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -114,7 +116,7 @@ impl Sequence {
 
 impl Block {
     /// Where the probabilities of a head stand among all of the sequence's block-by-block ones.
-    fn cells(&self, h: usize, head: usize) -> std::ops::Range<usize> {
+    fn cells(&self, h: usize, head: usize) -> Range<usize> {
         let start = self.sequence.cell + (h * self.start + head * self.rows) * self.sequence.k;
         start..start + self.rows * self.sequence.k
     }
@@ -214,16 +216,23 @@ enum Chunk<'a> {
 
 impl Chunk<'_> {
     /// One head of some rows of queries (0), keys (1) or values (2).
-    fn head(&mut self, part: usize, first: usize, rows: usize, head: [usize; 2], d: usize) -> (&mut [f32], Shape) {
-        let [head, e] = head;
+    fn head(&mut self, part: usize, rows: Range<usize>, Head { d, e, number }: Head) -> (&mut [f32], Shape) {
         let (values, column, stride): (&mut [f32], _, _) = match (self, part) {
             (Self::Joined(all), _) => (all, part * d, 3 * d),
             (Self::Apart(queries, _), 0) => (queries, 0, d),
             (Self::Apart(_, joined), _) => (joined, (part - 1) * d, 2 * d),
         };
-        let offset = first * stride + column + head * e;
-        (values, Shape { offset, row_stride: stride, ..Shape::rows(rows, e) })
+        let offset = rows.start * stride + column + number * e;
+        (values, Shape { offset, row_stride: stride, ..Shape::rows(rows.len(), e) })
     }
+}
+
+/// A head by its number, with the widths of all and of one.
+#[derive(Clone, Copy)]
+struct Head {
+    d: usize,
+    e: usize,
+    number: usize,
 }
 
 /// Gradients of [`forward`]; `gradient [queries, d]`.
@@ -271,9 +280,9 @@ impl Pass<'_> {
         let [queries, keys, values] = &self.inputs.parts;
         for (head, block) in (0..h).flat_map(|head| sequence.blocks().map(move |block| (head, block))) {
             let (rows, first) = (block.rows, query + block.start);
-            let add = block.start > 0;
+            let (add, of) = (block.start > 0, Head { d, e, number: head });
             let weights = &self.probabilities[block.cells(h, head)];
-            let factors = self.mask.map(|mask| &*block.factors(mask, head, factors));
+            let factors = self.mask.map(|mask| block.factors(mask, head, factors));
             let shape = Shape::rows(rows, k);
             let offset = first * d + head * e;
             let gradient = (self.gradient, Shape { offset, row_stride: d, ..Shape::rows(rows, e) });
@@ -285,7 +294,7 @@ impl Pass<'_> {
                 }
                 None => weights,
             };
-            let to = chunk.head(2, 0, k, [head, e], d);
+            let to = chunk.head(2, 0..k, of);
             product(to, (used, shape.transposed()), gradient, Put { add, ..ALONE });
             dscores.resize(rows * k, 0.0);
             let (values, of_values) = values.head(key, k, head, e);
@@ -295,9 +304,9 @@ impl Pass<'_> {
             }
             dscores.chunks_exact_mut(k).zip(weights.chunks_exact(k)).for_each(|(d, p)| softmax_gradient(d, p));
             let put = Put { scale: scale(e), ..ALONE };
-            let to = chunk.head(0, block.start, rows, [head, e], d);
+            let to = chunk.head(0, block.start..block.start + rows, of);
             product(to, (dscores, shape), keys.head(key, k, head, e), put);
-            let to = chunk.head(1, 0, k, [head, e], d);
+            let to = chunk.head(1, 0..k, of);
             product(to, (dscores, shape.transposed()), queries.head(first, rows, head, e), Put { add, ..put });
         }
     }

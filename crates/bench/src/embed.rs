@@ -1,0 +1,103 @@
+//! Fused features of images alone, texts alone and pairs, without gradient.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use ptu_input::{Batch, Images, Slot, Texts};
+use ptu_model::{Model, Preset, kernel};
+use ptu_random::{Key, Place};
+use serde::{Deserialize, Serialize};
+
+use crate::BenchError;
+use crate::measure::{Timing, peak_memory, reset_peak_memory};
+use crate::step::{TOKENS, config, images};
+
+/// What is timed.
+#[derive(Clone, Debug)]
+pub struct EmbedOptions {
+    /// Sizes of the model.
+    pub preset: Preset,
+    /// Records a call.
+    pub batch: usize,
+    /// Timed calls of each kind.
+    pub rounds: usize,
+    /// Draws weights and data.
+    pub seed: u64,
+    /// What computes, without gradients.
+    pub device: Device,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EmbedResult {
+    /// Records a call.
+    pub batch: usize,
+    /// Of `images`, `texts` and `pairs`: seconds a call.
+    pub timings: BTreeMap<String, Timing>,
+    /// Floating point operations in matrix products, a call.
+    pub flops: BTreeMap<String, f64>,
+    /// Most memory while embedding, MiB.
+    pub peak_mib: Option<f64>,
+    /// Seconds until the first call could begin.
+    pub ready_seconds: f64,
+}
+
+/// Times each kind of record.
+///
+/// # Errors
+/// Sizes that do not fit each other.
+pub fn embed(options: &EmbedOptions) -> Result<EmbedResult, BenchError> {
+    let start = Instant::now();
+    let (config, b) = (config(options.preset), options.batch);
+    let model = Model::new(&config, Key::new(options.seed), &options.device)?;
+    let stream = |index| Key::new(options.seed).stream(Place::Sample, index);
+    let (length, mut words) = (TOKENS.min(config.text.longest()), stream(0));
+    let ids = (0..b * length).map(|_| 4 + words.below(config.text.vocabulary - 5) as u32).collect();
+    let (images, texts) = (images(&config, b, &mut stream(1)), Texts { ids, lengths: vec![length; b] });
+    let order = |slot: fn(usize) -> Slot| (0..b).map(slot).collect();
+    let (no_images, no_texts) = (Images::default, Texts::default);
+    let batches = [
+        ("images", Batch { images: images.clone(), order: order(Slot::Image), ..Batch::default() }),
+        ("texts", Batch { texts: texts.clone(), order: order(Slot::Text), ..Batch::default() }),
+        (
+            "pairs",
+            Batch {
+                pair_images: images,
+                pair_texts: texts,
+                images: no_images(),
+                texts: no_texts(),
+                order: order(Slot::Pair),
+            },
+        ),
+    ];
+    let ready_seconds = start.elapsed().as_secs_f64();
+    reset_peak_memory();
+    let (mut timings, mut flops) = (BTreeMap::new(), BTreeMap::new());
+    for (name, batch) in batches {
+        let before = kernel::operations();
+        model.features(&batch, &config)?;
+        flops.insert(name.to_string(), (kernel::operations() - before) as f64);
+        let timing = Timing::of(0, options.rounds, || {
+            // The batch fits: it was embedded once above.
+            let _ = model.features(&batch, &config).map(|features| features.into_data());
+        });
+        timings.insert(name.to_string(), timing);
+    }
+    Ok(EmbedResult { batch: b, timings, flops, peak_mib: peak_memory(), ready_seconds })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_timed() {
+        let options = EmbedOptions { preset: Preset::Tiny, batch: 1, rounds: 2, seed: 0, device: Device::flex() };
+        let result = embed(&options).unwrap();
+        assert_eq!(result.timings.keys().collect::<Vec<_>>(), ["images", "pairs", "texts"]);
+        assert!(result.timings.values().all(|timing| timing.seconds.len() == 2));
+        // At least the patches and words once through the encoders; other tests of the process count as well.
+        assert!(result.flops.values().all(|flops| *flops > 5e7), "{:?}", result.flops);
+    }
+}

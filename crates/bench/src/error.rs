@@ -1,0 +1,63 @@
+//! Why something could not be measured.
+
+use std::path::PathBuf;
+
+use ptu_model::ModelError;
+use ptu_train::TrainError;
+
+/// What stops a benchmark.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A case folder.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// An interpreter that cannot be started.
+    #[error("cannot start `{path}`: {source}; --against wants a Python interpreter that has torch")]
+    Interpreter {
+        /// The interpreter.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// An interpreter without what the reference needs.
+    #[error(
+        "`{path}` cannot be compared with: {cause}; install what tools/reference/requirements.txt lists (torch 2.11) into it"
+    )]
+    Unfit {
+        /// The interpreter.
+        path: PathBuf,
+        /// What is missing.
+        cause: String,
+    },
+    /// A process that ended before it had measured.
+    #[error("{what} ended without a result: {cause}")]
+    Process {
+        /// Which process.
+        what: String,
+        /// Its last words.
+        cause: String,
+    },
+    /// Losses that differ: no ratio is worth printing.
+    #[error("both sides do not compute the same: {name} is {ours} here and {theirs} there, so no ratio is given")]
+    Disagree {
+        /// The loss.
+        name: String,
+        /// Ours.
+        ours: f64,
+        /// PyTorch's.
+        theirs: f64,
+    },
+    /// A file of the comparison.
+    #[error("cannot {action} `{path}`: {source}")]
+    File {
+        /// Read, write.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,97 @@
+//! Times, their spread, memory, and how fast this machine multiplies.
+
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use ptu_model::kernel;
+use serde::{Deserialize, Serialize};
+
+/// Seconds of several calls.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// One a call, in order.
+    pub seconds: Vec<f64>,
+}
+
+impl Timing {
+    /// Calls `work` some times untimed, then some times timed.
+    pub fn of(warmup: usize, rounds: usize, mut work: impl FnMut()) -> Self {
+        (0..warmup).for_each(|_| work());
+        let one = |_| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_secs_f64()
+        };
+        Self { seconds: (0..rounds).map(one).collect() }
+    }
+
+    /// The middle one; the mean of both middle ones; `None` of none.
+    pub fn median(&self) -> Option<f64> {
+        let mut sorted = self.seconds.clone();
+        sorted.sort_by(f64::total_cmp);
+        let above = sorted.get(sorted.len() / 2)?;
+        Some((above + sorted[(sorted.len() - 1) / 2]) / 2.0)
+    }
+
+    /// The least and the most; `None` of none.
+    pub fn range(&self) -> Option<[f64; 2]> {
+        let least = self.seconds.iter().copied().reduce(f64::min)?;
+        Some([least, self.seconds.iter().copied().reduce(f64::max)?])
+    }
+}
+
+/// Most memory that this process had resident, in MiB; `None` where the system does not tell.
+pub fn peak_memory() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
+}
+
+/// Forgets the peak so far, where the system can.
+pub fn reset_peak_memory() {
+    // Elsewhere than on Linux there is no such file, and the peak is that of the whole process.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// Floating point operations a second of one large matrix product in f32 with the threads that this process uses: what no
+/// step can exceed.
+pub fn peak_products(device: &Device) -> f64 {
+    const SIDE: usize = 1536;
+    let values = |seed: f32| (0..SIDE * SIDE).map(|place| (place as f32 * seed).sin()).collect::<Vec<f32>>();
+    let matrix = |seed| Tensor::<2>::from_data(TensorData::new(values(seed), [SIDE, SIDE]), device);
+    let (x, w) = (matrix(0.37), matrix(0.71));
+    let timing = Timing::of(1, 8, || {
+        let _ = kernel::linear(x.clone(), w.clone(), None).into_data();
+    });
+    let least = timing.range().map_or(f64::INFINITY, |[least, _]| least);
+    2.0 * (SIDE as f64).powi(3) / least
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        let of = |seconds: &[f64]| Timing { seconds: seconds.to_vec() };
+        assert_eq!(of(&[3.0, 1.0, 2.0]).median(), Some(2.0));
+        assert_eq!(of(&[4.0, 1.0, 2.0, 3.0]).median(), Some(2.5));
+        assert_eq!(of(&[4.0, 1.0]).range(), Some([1.0, 4.0]));
+        assert_eq!((of(&[]).median(), of(&[]).range()), (None, None));
+    }
+
+    #[test]
+    fn only_timed_calls_are_counted() {
+        let mut calls = 0;
+        assert_eq!(Timing::of(2, 3, || calls += 1).seconds.len(), 3);
+        assert_eq!(calls, 5);
+    }
+
+    #[test]
+    fn a_peak_is_at_least_what_was_touched() {
+        let Some(before) = peak_memory() else { return };
+        let values = vec![1u8; 64 << 20];
+        assert!(values.iter().map(|x| u64::from(*x)).sum::<u64>() > 0);
+        assert!(peak_memory().unwrap() >= before.min(32.0));
+    }
+}

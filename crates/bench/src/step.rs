@@ -1,0 +1,206 @@
+//! A pre-training step: losses, gradients, update.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use ptu_input::{Images, Texts};
+use ptu_model::{Model, ModelConfig, Preset, TextStyle, kernel};
+use ptu_random::{Key, Place, Stream};
+use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
+use ptu_train::objective::{ObjectiveKind, default_weight};
+use ptu_train::optimizer::{Optimizer, OptimizerConfig};
+use ptu_train::recipe::PartnerChoice;
+use ptu_train::reference::Case;
+use ptu_train::step::{StepPlan, gradients};
+use serde::{Deserialize, Serialize};
+
+use crate::BenchError;
+use crate::measure::{Timing, peak_memory, reset_peak_memory};
+
+/// Entries of the vocabulary by preset, those of the reference benchmark.
+pub fn vocabulary(preset: Preset) -> usize {
+    match preset {
+        Preset::Tiny => 4096,
+        Preset::Small => 30_522,
+        Preset::Base => 50_265,
+    }
+}
+
+/// Tokens of a text.
+pub const TOKENS: usize = 48;
+
+/// What is timed.
+#[derive(Clone, Debug)]
+pub struct StepOptions {
+    /// Sizes of the model.
+    pub preset: Preset,
+    /// Pairs a step.
+    pub batch: usize,
+    /// Which losses.
+    pub objectives: Vec<ObjectiveKind>,
+    /// Share of activations dropped.
+    pub dropout: f64,
+    /// Timed steps.
+    pub rounds: usize,
+    /// Draws weights and data.
+    pub seed: u64,
+    /// What computes, with gradients.
+    pub device: Device,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StepResult {
+    /// Seconds a step.
+    pub timing: Timing,
+    /// Pairs a step.
+    pub batch: usize,
+    /// Floating point operations in matrix products, a step.
+    pub flops: f64,
+    /// Most memory while stepping, MiB.
+    pub peak_mib: Option<f64>,
+    /// Weights of the model.
+    pub weights: usize,
+    /// Seconds until the first step could begin.
+    pub ready_seconds: f64,
+    /// Unweighted losses of the first step, and their weighted sum as `total`.
+    pub losses: BTreeMap<String, f64>,
+}
+
+/// The model that a preset makes in the benchmark.
+pub fn config(preset: Preset) -> ModelConfig {
+    preset.config(TextStyle::Roberta, vocabulary(preset), [0, 2, 1])
+}
+
+fn plan(objectives: &[ObjectiveKind], dropout: f64) -> StepPlan {
+    let objectives = objectives.iter().map(|kind| (*kind, default_weight(*kind))).collect();
+    StepPlan { objectives, partners: PartnerChoice::Random, dropout }
+}
+
+/// Times steps on one random batch: texts of full length, 15 % masked, half of them with a false image of the batch.
+///
+/// # Errors
+/// Sizes that do not fit each other.
+pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
+    let start = Instant::now();
+    let config = config(options.preset);
+    let mut model = Model::new(&config, Key::new(options.seed), &options.device)?;
+    let weights = model.num_params();
+    let batch = random_batch(&config, options.batch, options.seed);
+    let plan = plan(&options.objectives, options.dropout);
+    let mut optimizer = Optimizer::new(OptimizerConfig::default());
+    let ready_seconds = start.elapsed().as_secs_f64();
+    reset_peak_memory();
+    let (mut losses, mut number) = (BTreeMap::new(), 0);
+    let before = kernel::operations();
+    let timing = Timing::of(1, options.rounds, || {
+        let (outcome, gradients) = gradients(&model, &batch, &plan, Key::new(options.seed).at(number));
+        model = optimizer.step(model.clone(), &gradients, 1.0);
+        if number == 0 {
+            losses = named(&outcome);
+        }
+        number += 1;
+    });
+    let flops = (kernel::operations() - before) as f64 / number as f64;
+    Ok(StepResult { timing, batch: options.batch, flops, peak_mib: peak_memory(), weights, ready_seconds, losses })
+}
+
+fn named(outcome: &ptu_train::step::Outcome) -> BTreeMap<String, f64> {
+    let each = outcome.objectives.iter().map(|(kind, measured)| (kind.name().to_string(), measured.loss));
+    each.chain([("total".to_string(), outcome.total)]).collect()
+}
+
+/// Losses of a case that another program wrote, without dropout.
+///
+/// # Errors
+/// A folder that holds no such case.
+pub fn case_losses(folder: &Path, device: &Device) -> Result<BTreeMap<String, f64>, BenchError> {
+    let case = Case::open(folder)?;
+    let model = case.model(&ptu_train::reference::PRETRAINING_HEADS, device)?;
+    let (outcome, _) = gradients(&model, &case.batch()?, &plan(&ObjectiveKind::ALL, 0.0), Key::new(0));
+    Ok(named(&outcome))
+}
+
+/// Random pixels and texts of full length.
+fn random_batch(config: &ModelConfig, b: usize, seed: u64) -> StepBatch {
+    let stream = |index| Key::new(seed).stream(Place::Sample, index);
+    let (length, mut words) = (TOKENS.min(config.text.longest()), stream(0));
+    let ids: Vec<u32> = (0..b * length)
+        .map(|place| match place % length {
+            0 => config.text.start,
+            last if last == length - 1 => config.text.end,
+            _ => 4 + words.below(config.text.vocabulary - 5) as u32,
+        })
+        .collect();
+    let texts = Texts { lengths: vec![length; b], ids };
+    let hashes: Vec<u64> = (0..b as u64).collect();
+    StepBatch {
+        images: images(config, b, &mut stream(1)),
+        masked_pairs: masked(&texts, (config.text.vocabulary - 1) as u32, &mut stream(2)),
+        texts,
+        image_hashes: hashes.clone(),
+        text_hashes: hashes,
+        partners: Some(Partners {
+            image: (0..b).map(|row| if row < b / 2 { row } else { (row + 1) % b }).collect(),
+            matched: (0..b).map(|row| row < b / 2).collect(),
+            without_partner: 0,
+        }),
+        ..StepBatch::default()
+    }
+}
+
+/// Normal pixels.
+pub fn images(config: &ModelConfig, count: usize, stream: &mut Stream) -> Images {
+    let side = config.image.size;
+    Images { count, side, planes: (0..count * 3 * side * side).map(|_| stream.normal() as f32).collect() }
+}
+
+/// 15 % of the inner tokens of each text, at least one, behind the mask token.
+fn masked(texts: &Texts, mask: u32, stream: &mut Stream) -> MaskedTexts {
+    let mut masked = MaskedTexts { labels: vec![None; texts.ids.len()], texts: texts.clone() };
+    for (start, &length) in texts.starts().zip(&texts.lengths) {
+        let mut places: Vec<usize> = (start + 1..start + length - 1).collect();
+        stream.shuffle(&mut places);
+        let hidden = ((places.len() as f64 * 0.15).round() as usize).max(1);
+        for place in places.into_iter().take(hidden) {
+            masked.labels[place] = Some(texts.ids[place]);
+            masked.texts.ids[place] = mask;
+        }
+    }
+    masked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_timed_and_counted() {
+        let options = StepOptions {
+            preset: Preset::Tiny,
+            batch: 2,
+            objectives: ObjectiveKind::ALL.to_vec(),
+            dropout: 0.1,
+            rounds: 2,
+            seed: 0,
+            device: Device::flex().autodiff(),
+        };
+        let result = step(&options).unwrap();
+        assert_eq!((result.timing.seconds.len(), result.losses.len()), (2, 4));
+        assert!(result.losses.values().all(|loss| loss.is_finite() && *loss > 0.0), "{:?}", result.losses);
+        // Forward and backward of 2.6 million weights for some 300 tokens: a few billion operations.
+        assert!(result.flops > 5e8 && result.flops < 5e10, "{}", result.flops);
+    }
+
+    #[test]
+    fn fifteen_in_a_hundred_words_are_hidden() {
+        let config = config(Preset::Tiny);
+        let batch = random_batch(&config, 3, 1);
+        let places = batch.masked_pairs.places();
+        assert!(places.iter().all(|places| places.len() == 7 && !places.contains(&0) && !places.contains(&47)));
+        assert_eq!(batch.partners.map(|partners| partners.image), Some(vec![0, 2, 0]));
+    }
+}

@@ -1,0 +1,202 @@
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context;
+use ptu_bench::against::Against;
+use ptu_bench::embed::{EmbedOptions, embed};
+use ptu_bench::measure::{Timing, peak_products};
+use ptu_bench::step::{StepOptions, case_losses, step};
+use ptu_bench::{Python, measure};
+use ptu_model::Preset;
+use ptu_train::ObjectiveKind;
+use serde::Serialize;
+
+use super::Compute;
+use crate::progress::{print, say};
+
+/// Measure how fast this machine is, alone or beside PyTorch
+#[derive(clap::Subcommand)]
+pub enum Benchmark {
+    Step(StepArguments),
+    Embed(EmbedArguments),
+}
+
+#[derive(clap::Args)]
+struct Common {
+    /// Sizes of the model: tiny, small or base
+    #[arg(long, default_value = "base")]
+    preset: Preset,
+    /// Records a step or call
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    batch: u16,
+    /// Timed steps or calls; beside PyTorch: rounds in which each side starts, warms, times and ends
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
+    /// Compare with PyTorch: a Python interpreter that has torch 2.11
+    #[arg(long, value_name = "PYTHON")]
+    against: Option<PathBuf>,
+    /// One JSON object as the last line on stdout
+    #[arg(long)]
+    json: bool,
+    /// Draws weights and data
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+/// Time a pre-training step: losses, gradients and update of one random batch
+///
+/// Images of the preset's size, texts of 48 tokens, dropout 0.1. With --against both sides first compute one step from the
+/// same weights and data without dropout; where their losses differ, no ratio is printed.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ptunifier bench step --preset tiny --batch 32
+  ptunifier bench step --preset base --against ~/torch/bin/python --json")]
+pub struct StepArguments {
+    #[command(flatten)]
+    common: Common,
+    /// Which losses (alone only; beside PyTorch all three)
+    #[arg(long, value_delimiter = ',', default_value = "mlm,itm,itc")]
+    objectives: Vec<ObjectiveKind>,
+    /// Losses of a case folder instead: how both sides are compared
+    #[arg(long, hide = true)]
+    case: Option<PathBuf>,
+}
+
+/// Time the fused features of images, of texts and of pairs, without gradient
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ptunifier bench embed --preset base --batch 1
+  ptunifier bench embed --preset base --batch 8 --against ~/torch/bin/python --json")]
+pub struct EmbedArguments {
+    #[command(flatten)]
+    common: Common,
+}
+
+pub fn run(benchmark: &Benchmark) -> anyhow::Result<()> {
+    match benchmark {
+        Benchmark::Step(arguments) => run_step(arguments),
+        Benchmark::Embed(arguments) => run_embed(arguments),
+    }
+}
+
+impl Common {
+    /// Threads that both sides are given.
+    fn threads(&self) -> usize {
+        self.compute.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+    }
+
+    /// Prints one object, as JSON or for people.
+    fn report(&self, result: &impl Serialize, lines: &[String]) -> anyhow::Result<()> {
+        match self.json {
+            true => print(&serde_json::to_string(result)?),
+            false => lines.iter().try_for_each(|line| print(line)),
+        }
+    }
+
+    /// Runs `compare` beside PyTorch.
+    fn against<T>(
+        &self,
+        python: &std::path::Path,
+        compare: impl FnOnce(Against<'_>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let python = Python::new(python)?;
+        let program = std::env::current_exe().context("cannot tell which program this is")?;
+        compare(Against {
+            python: &python,
+            ours: &|arguments| {
+                let mut command = Command::new(&program);
+                command.arg("bench").args(arguments);
+                command
+            },
+            preset: self.preset,
+            batch: self.batch.into(),
+            threads: self.threads(),
+            rounds: self.rounds.into(),
+            told: &mut |what| say(what),
+        })
+    }
+}
+
+fn run_step(arguments: &StepArguments) -> anyhow::Result<()> {
+    let common = &arguments.common;
+    common.compute.start()?;
+    let device = common.compute.device.training();
+    if let Some(case) = &arguments.case {
+        return print(&serde_json::to_string(&case_losses(case, &device)?)?);
+    }
+    if let Some(python) = &common.against {
+        let peak = peak_products(&common.compute.device.plain());
+        let result = common.against(python, |mut against| Ok(against.steps(peak)?))?;
+        let side = |(name, side): (&&str, &ptu_bench::against::Side)| {
+            format!(
+                "{name:18}{:9.3} s [{:.3}, {:.3}]  {:7.0} MiB",
+                side.seconds, side.range[0], side.range[1], side.peak_mib
+            )
+        };
+        let mut lines: Vec<String> = result.sides.iter().map(side).collect();
+        lines.push(format!(
+            "time: {:.2} of published, {:.2} of tuned, {:.2} of the best; memory: {:.2} of published",
+            result.ratio_to_published, result.ratio_to_tuned, result.ratio_best, result.peak_memory_ratio
+        ));
+        lines.push(format!(
+            "{:.0} GFLOP/s, {:.0} % of this machine's products",
+            result.gflops,
+            100.0 * result.peak_share
+        ));
+        return common.report(&result, &lines);
+    }
+    let options = StepOptions {
+        preset: common.preset,
+        batch: common.batch.into(),
+        objectives: arguments.objectives.clone(),
+        dropout: 0.1,
+        rounds: common.rounds.into(),
+        seed: common.seed,
+        device,
+    };
+    let result = step(&options)?;
+    let rate = |timing: &Timing| result.flops / timing.median().unwrap_or(f64::NAN) / 1e9;
+    let memory = result.peak_mib.map_or("unknown".into(), |peak| format!("{peak:.0} MiB"));
+    let line = format!("{}  {:.0} GFLOP/s  peak {memory}", shown(&result.timing, options.batch), rate(&result.timing));
+    common.report(&result, &[line])
+}
+
+fn run_embed(arguments: &EmbedArguments) -> anyhow::Result<()> {
+    let common = &arguments.common;
+    common.compute.start()?;
+    if let Some(python) = &common.against {
+        let result = common.against(python, |mut against| Ok(against.embeddings()?))?;
+        let lines: Vec<String> = result
+            .iter()
+            .map(|(kind, compared)| {
+                let seconds = compared.sides["ours"].seconds;
+                let (eager, tuned) = (compared.ratio_to_eager, compared.ratio_to_tuned);
+                format!("{kind:8}{seconds:9.3} s  {eager:.2} of eager, {tuned:.2} of tuned")
+            })
+            .collect();
+        return common.report(&result, &lines);
+    }
+    let options = EmbedOptions {
+        preset: common.preset,
+        batch: common.batch.into(),
+        rounds: common.rounds.into(),
+        seed: common.seed,
+        device: common.compute.device.plain(),
+    };
+    let result = embed(&options)?;
+    let lines: Vec<String> =
+        result.timings.iter().map(|(kind, timing)| format!("{kind:8}{}", shown(timing, options.batch))).collect();
+    common.report(&result, &lines)
+}
+
+/// `0.512 s [0.490, 0.601]  7.8 records/s`.
+fn shown(timing: &measure::Timing, batch: usize) -> String {
+    match (timing.median(), timing.range()) {
+        (Some(median), Some([least, most])) => {
+            format!("{median:.3} s [{least:.3}, {most:.3}]  {:.1} records/s", batch as f64 / median)
+        }
+        _ => "nothing was timed".into(),
+    }
+}
