@@ -87,18 +87,20 @@ fn plan(objectives: &[ObjectiveKind], dropout: f64) -> StepPlan {
 pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
     let start = Instant::now();
     let config = config(options.preset);
-    let mut model = Model::new(&config, Key::new(options.seed), &options.device)?;
+    let model = Model::new(&config, Key::new(options.seed), &options.device)?;
     let weights = model.num_params();
     let batch = random_batch(&config, options.batch, options.seed);
     let plan = plan(&options.objectives, options.dropout);
     let mut optimizer = Optimizer::new(OptimizerConfig::default());
     let ready_seconds = start.elapsed().as_secs_f64();
     reset_peak_memory();
-    let (mut losses, mut number) = (BTreeMap::new(), 0);
+    // Taken out for each update: a second owner would make it copy every weight.
+    let (mut model, mut losses, mut number) = (Some(model), BTreeMap::new(), 0);
     let before = kernel::operations();
     let timing = Timing::of(1, options.rounds, || {
-        let (outcome, gradients) = gradients(&model, &batch, &plan, Key::new(options.seed).at(number));
-        model = optimizer.step(model.clone(), &gradients, 1.0);
+        let now = model.take().expect("put back by the step before");
+        let (outcome, gradients) = gradients(&now, &batch, &plan, Key::new(options.seed).at(number));
+        model = Some(optimizer.step(now, &gradients, 1.0));
         if number == 0 {
             losses = named(&outcome);
         }

@@ -114,6 +114,7 @@ fn read_last(layer: &CrossLayer, own: &Packed, other: &Packed, places: &[Vec<usi
     let asked: Vec<usize> = (0..own.count()).filter(|&which| lengths[which] > 0).collect();
     let rows = own.starts().into_iter().zip(places).flat_map(|(start, places)| places.iter().map(move |p| start + p));
     let some = own.pick(rows.collect(), asked.iter().map(|&which| lengths[which]).collect());
-    let read = layer.forward_some(&some, &own.select(&asked), &other.select(&asked), dropout);
+    let read =
+        layer.forward_some(&some, &own.select(asked.iter().copied()), &other.select(asked.iter().copied()), dropout);
     Packed::new(read.tokens, lengths)
 }

@@ -156,12 +156,12 @@ impl Model {
         let (pairs, images, texts) = (batch.pair_texts.count(), batch.images.count, batch.texts.count());
         // Texts: of pairs, alone, then what stands around the prompts that stand in for those of images alone.
         let embedded = self.embed_text(&Texts::cat([&batch.pair_texts, &batch.texts, &self.edges(images)]), &off);
-        let lone = embedded.select(&(pairs..pairs + texts).collect::<Vec<_>>());
-        let edges = embedded.select(&(pairs + texts..embedded.count()).collect::<Vec<_>>());
+        let lone = embedded.select(pairs..pairs + texts);
+        let edges = embedded.select(pairs + texts..embedded.count());
         let lone_images = self.embed_image(&batch.images);
         let (image_stand_ins, _) = self.image_stand_ins(&lone);
         let (text_stand_ins, _) = self.text_stand_ins(&lone_images, &edges);
-        let whole = embedded.select(&(0..pairs).collect::<Vec<_>>());
+        let whole = embedded.select(0..pairs);
         let encoded_images =
             self.encode_image(&Packed::cat(&[self.embed_image(&batch.pair_images), lone_images, image_stand_ins]));
         let encoded_texts = self.encode_text(Packed::cat(&[whole, text_stand_ins, lone]), &off);
@@ -171,8 +171,8 @@ impl Model {
             Slot::Image(row) => pairs + row,
             Slot::Text(row) => pairs + images + row,
         };
-        let order: Vec<usize> = batch.order.iter().map(sequence).collect();
-        self.fusion.forward(encoded_images.select(&order), encoded_texts.select(&order), read, &off)
+        let order = || batch.order.iter().map(sequence);
+        self.fusion.forward(encoded_images.select(order()), encoded_texts.select(order()), read, &off)
     }
 }
 

@@ -58,10 +58,13 @@ impl Packed {
     }
 
     /// Some sequences, in any order, each as often as wanted.
-    pub fn select(&self, sequences: &[usize]) -> Self {
-        let starts = self.starts();
-        let index = sequences.iter().flat_map(|&which| starts[which]..starts[which] + self.lengths[which]).collect();
-        self.pick(index, sequences.iter().map(|&which| self.lengths[which]).collect())
+    pub fn select(&self, sequences: impl IntoIterator<Item = usize>) -> Self {
+        let (starts, mut index, mut lengths) = (self.starts(), vec![], vec![]);
+        for which in sequences {
+            index.extend(starts[which]..starts[which] + self.lengths[which]);
+            lengths.push(self.lengths[which]);
+        }
+        self.pick(index, lengths)
     }
 
     /// Some tokens by their rows, as sequences of these lengths.
@@ -107,10 +110,10 @@ mod tests {
 
     #[test]
     fn sequences_are_selected_whole() {
-        let some = packed().select(&[2, 0, 2]);
+        let some = packed().select([2, 0, 2]);
         assert_eq!(*some.lengths, [3, 2, 3]);
         assert_eq!(values(some.tokens), [3.0, 4.0, 5.0, 0.0, 1.0, 3.0, 4.0, 5.0]);
-        assert_eq!(values(packed().select(&[0, 1, 2]).tokens), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(values(packed().select([0, 1, 2]).tokens), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     }
 
     #[test]
@@ -122,7 +125,7 @@ mod tests {
 
     #[test]
     fn parts_are_joined() {
-        let both = Packed::cat(&[packed(), packed().select(&[1])]);
+        let both = Packed::cat(&[packed(), packed().select([1])]);
         assert_eq!((both.count(), both.tokens.dims()), (4, [7, 1]));
     }
 

@@ -86,7 +86,8 @@ impl Queue {
     }
 
     fn run(&self, model: &Model, encoded: &Encoded, dropout: &Dropout) -> Fused {
-        let (images, texts) = (encoded.images.select(&self.images), encoded.texts.select(&self.texts));
+        let (images, texts) =
+            (encoded.images.select(self.images.iter().copied()), encoded.texts.select(self.texts.iter().copied()));
         model.fusion.forward(images, texts, &self.read, dropout)
     }
 }
@@ -143,7 +144,6 @@ impl<'a> Shared<'a> {
             let lone = unmasked.count() + masked_pairs.count();
             let whole = lone + masked_texts.count();
             let lone = lone..whole;
-            let select = |range: Range<usize>| embedded.select(&range.collect::<Vec<_>>());
             let images = model.embed_image(&batch.images);
             let mut chosen = ChosenRows::default();
             let mut image_stand_ins = |texts: Packed| {
@@ -151,14 +151,14 @@ impl<'a> Shared<'a> {
                 chosen.image.extend(rows.rows);
                 stand_ins
             };
-            let of_lone = image_stand_ins(select(lone.clone()));
-            let of_pairs = image_stand_ins(select(0..contrasted));
-            let pairs: Vec<usize> = (0..contrasted).collect();
-            let (text_stand_ins, rows) = model.text_stand_ins(&images.select(&pairs), &select(whole..embedded.count()));
+            let of_lone = image_stand_ins(embedded.select(lone.clone()));
+            let of_pairs = image_stand_ins(embedded.select(0..contrasted));
+            let (text_stand_ins, rows) =
+                model.text_stand_ins(&images.select(0..contrasted), &embedded.select(whole..embedded.count()));
             chosen.text = rows.rows;
             let rows = images.count();
             let images = model.encode_image(&Packed::cat(&[images, of_pairs, of_lone]));
-            let texts = model.encode_text(Packed::cat(&[select(0..whole), text_stand_ins]), dropout);
+            let texts = model.encode_text(Packed::cat(&[embedded.select(0..whole), text_stand_ins]), dropout);
             Encoded {
                 image_stand_ins: rows..rows + contrasted,
                 lone_image_stand_ins: rows + contrasted..images.count(),
@@ -219,8 +219,7 @@ impl<'a> Shared<'a> {
     /// States at the masked places, of pairs, then of texts alone: `[m, d]`.
     pub fn masked_states(&self) -> Tensor<2> {
         let Passes { fused, masked, .. } = self.passes();
-        let sequences: Vec<usize> = masked.clone().collect();
-        fused.text.select(&sequences).tokens
+        fused.text.select(masked.clone()).tokens
     }
 
     /// Pooled features of each text with its partner's image, `[b, 2d]`.
