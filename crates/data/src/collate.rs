@@ -36,6 +36,8 @@ pub enum TextUnit {
     Sentence,
     /// One random text, whole.
     Text,
+    /// Some random sentences of all texts, joined in their order.
+    Passage,
 }
 
 impl Preparation {
@@ -109,7 +111,7 @@ impl Preparation {
         key: Key,
         place: u64,
     ) -> Result<Option<Example>, DataError> {
-        let text = drawn(&record.texts, self.unit, &mut key.stream(Place::Sentence, place)).map(str::to_string);
+        let text = drawn(&record.texts, self.unit, &mut key.stream(Place::Sentence, place));
         let mut crop = key.stream(Place::Crop, place);
         let mut masks = key.stream(Place::Mask, place);
         self.example(record, origin, Draws { text, crop: Some(&mut crop), masks: Some(&mut masks) })
@@ -183,13 +185,25 @@ fn filled(texts: &[String]) -> impl Iterator<Item = &str> {
     texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
-/// One text, or one sentence of one, uniformly; a text in which no sentence is found is taken whole.
-fn drawn<'a>(texts: &'a [String], unit: TextUnit, stream: &mut Stream) -> Option<&'a str> {
+/// What is taken of a record's texts in training; a text in which no sentence is found counts as one.
+fn drawn(texts: &[String], unit: TextUnit, stream: &mut Stream) -> Option<String> {
     let texts: Vec<&str> = filled(texts).collect();
-    let text = *stream.choose(&texts)?;
+    let split = |text| Some(ptu_input::text::sentences(text)).filter(|found| !found.is_empty()).unwrap_or(vec![text]);
     match unit {
-        TextUnit::Sentence => Some(stream.choose(&ptu_input::text::sentences(text)).copied().unwrap_or(text)),
-        TextUnit::Text => Some(text),
+        TextUnit::Text => stream.choose(&texts).map(|text| text.to_string()),
+        TextUnit::Sentence => {
+            let text = *stream.choose(&texts)?;
+            stream.choose(&split(text)).map(|sentence| sentence.to_string())
+        }
+        TextUnit::Passage => {
+            let sentences: Vec<&str> = texts.into_iter().flat_map(split).collect();
+            let mut places: Vec<usize> = (0..sentences.len()).collect();
+            stream.shuffle(&mut places);
+            places.truncate(1 + stream.below(sentences.len().max(1)));
+            places.sort_unstable();
+            let passage = places.into_iter().map(|place| sentences[place]).collect::<Vec<_>>().join(" ");
+            (!passage.is_empty()).then_some(passage)
+        }
     }
 }
 
@@ -308,6 +322,24 @@ mod tests {
             assert!(text == due_text && (due - 40..due + 40).contains(count), "{texts:?}");
         }
         assert_ne!(make(3, 0), make(3, 1));
+    }
+
+    #[test]
+    fn a_passage_is_any_choice_of_sentences_in_their_order() {
+        let texts = ["the heart is enlarged. no effusion is seen.".into(), " ".into(), "normal".into()];
+        let mut sizes = BTreeMap::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for index in 0..900 {
+            let passage = drawn(&texts, TextUnit::Passage, &mut Key::new(5).stream(Place::Sentence, index)).unwrap();
+            let sentences =
+                ["the heart is enlarged.", "no effusion is seen.", "normal"].map(|part| passage.contains(part));
+            *sizes.entry(sentences.iter().filter(|there| **there).count()).or_insert(0) += 1;
+            seen.insert(passage);
+        }
+        assert_eq!(seen.len(), 7, "{seen:?}");
+        assert!(seen.contains("the heart is enlarged. normal"), "{seen:?}");
+        assert!((1..=3).all(|size| (250..350).contains(&sizes[&size])), "{sizes:?}");
+        assert_eq!(drawn(&["  ".into()], TextUnit::Passage, &mut Key::new(5).stream(Place::Sentence, 0)), None);
     }
 
     #[test]

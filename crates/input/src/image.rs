@@ -3,13 +3,14 @@
 //! [`Picture::decode`] reads, [`transform::apply`] prepares. Resizing is Pillow's (SPEC section 5), so published
 //! weights see the pixels that they were trained on.
 
+pub mod augment;
 mod decode;
 mod raster;
 pub mod resample;
 pub mod transform;
 
 pub use raster::{Picture, Samples};
-pub use transform::{Preprocess, Transform};
+pub use transform::{Augment, Preprocess, Transform};
 
 /// The widest and highest picture that is read, in pixels a side.
 pub const MAX_SIDE: u32 = 32_768;

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ptu_input::image::augment::Operation;
 use ptu_input::image::resample::{Size, bicubic};
 use ptu_input::image::{Picture, Preprocess, Samples, transform};
 use ptu_input::{InputError, Transform};
@@ -210,5 +211,46 @@ fn a_picture_of_any_shape_becomes_a_square() {
         let image = transform::apply(&steps, picture(&format!("resize/{name}.in.png")), None).unwrap();
         assert_eq!((image.side, image.planes.len()), (12, 432));
         assert!(image.planes.iter().all(|value| (0.0..=1.0).contains(value)));
+    }
+}
+
+#[test]
+fn augmenting_equals_pillow_exactly() {
+    use Operation::*;
+    // The list of `fixtures/make_augment.py`.
+    let operations = [
+        AutoContrast,
+        Equalize,
+        Rotate(9.0),
+        Rotate(-21.0),
+        Posterize(1),
+        Posterize(3),
+        Solarize(76.8),
+        SolarizeAdd(33.0),
+        Color(0.64),
+        Color(1.72),
+        Contrast(0.64),
+        Contrast(1.72),
+        Brightness(0.64),
+        Brightness(1.72),
+        Sharpness(0.64),
+        Sharpness(1.72),
+        ShearX(0.09),
+        ShearX(-0.3),
+        ShearY(0.09),
+        TranslateX(7.0),
+        TranslateX(-7.5),
+        TranslateY(7.0),
+    ];
+    for (source, expected) in
+        [("resize/mixed.in.png", "augment/colour.out.png"), ("resize/up.in.png", "augment/grey.out.png")]
+    {
+        let (source, expected) = (picture(source), picture(expected));
+        let size = Size { width: source.width(), height: source.height() };
+        assert_eq!(expected.height(), size.height * operations.len());
+        for (place, operation) in operations.into_iter().enumerate() {
+            let expected = expected.crop(0, place * size.height, size);
+            assert_eq!(eight_bit(&operation.apply(&source)), eight_bit(&expected), "{operation:?}");
+        }
     }
 }

@@ -108,6 +108,15 @@ impl Picture {
         Self { size, channels: self.channels, samples }
     }
 
+    /// The picture in 8 bits a sample.
+    pub(super) fn to_bytes(&self) -> Self {
+        let samples = match &self.samples {
+            Samples::Bytes(samples) => samples.clone(),
+            Samples::Unit(samples) => samples.iter().map(|value| (value * 255.0).round() as u8).collect(),
+        };
+        Self { size: self.size, channels: self.channels, samples: Samples::Bytes(samples) }
+    }
+
     /// A 64-bit hash of size, channels and samples: pictures of equal content have equal hashes, whatever file format
     /// they came from.
     pub fn content_hash(&self) -> u64 {
@@ -144,10 +153,7 @@ impl Picture {
         } else {
             self.resize(Size { width: side(self.size.width), height: side(self.size.height) })
         };
-        let bytes = match small.samples {
-            Samples::Bytes(samples) => samples,
-            Samples::Unit(samples) => samples.iter().map(|value| (value * 255.0).round() as u8).collect(),
-        };
+        let Samples::Bytes(bytes) = small.to_bytes().samples else { unreachable!("made bytes") };
         let rgb = if small.channels == 3 { bytes } else { bytes.iter().flat_map(|&value| [value; 3]).collect() };
         let mut png = vec![];
         PngEncoder::new(&mut png)

@@ -3,6 +3,7 @@
 use ptu_random::Stream;
 use serde::{Deserialize, Serialize};
 
+use super::augment::{MAX_MAGNITUDE, MAX_OPERATIONS, Operation};
 use super::raster::{Picture, Samples};
 use super::resample::Size;
 use crate::InputError;
@@ -47,6 +48,13 @@ pub enum Transform {
         /// Least and greatest width / height, drawn evenly on a logarithmic scale.
         ratio: [f64; 2],
     },
+    /// Changes a picture by random operations: brighter, turned, shifted.
+    RandAugment {
+        /// How many, one after another.
+        operations: usize,
+        /// How strong, 0 to 30.
+        magnitude: f64,
+    },
     /// Subtracts the mean and divides by the deviation, for red, green and blue in [0, 1]. The last step.
     Normalize {
         /// Means.
@@ -54,6 +62,13 @@ pub enum Transform {
         /// Deviations, above 0.
         deviation: [f32; 3],
     },
+}
+
+impl Transform {
+    /// Whether it draws random numbers.
+    fn is_random(&self) -> bool {
+        matches!(self, Self::RandomResizedCrop { .. } | Self::RandAugment { .. })
+    }
 }
 
 /// The lists for training and for everything else.
@@ -66,13 +81,39 @@ pub struct Preprocess {
     pub evaluate: Vec<Transform>,
 }
 
+/// How pictures are changed in training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Augment {
+    /// Least and greatest share of the picture's area that is cut out.
+    pub scale: [f64; 2],
+    /// Operations of RandAugment, one after another; 0 for none.
+    pub operations: usize,
+    /// How strong they are, 0 to 30.
+    pub magnitude: f64,
+}
+
+impl Default for Augment {
+    /// As published: RandAugment is off, and would be of magnitude 9.
+    fn default() -> Self {
+        Self { scale: [0.9, 1.0], operations: 0, magnitude: 9.0 }
+    }
+}
+
 impl Preprocess {
     /// The published lists for pictures of `size` pixels a side (SPEC section 5).
     pub fn clip(size: usize) -> Self {
+        Self::augmented(size, Augment::default())
+    }
+
+    /// The published lists, but for how pictures are changed in training.
+    pub fn augmented(size: usize, augment: Augment) -> Self {
+        let Augment { scale, operations, magnitude } = augment;
         let normalize = Transform::Normalize { mean: CLIP_MEAN, deviation: CLIP_DEVIATION };
-        let crop = Transform::RandomResizedCrop { size, scale: [0.9, 1.0], ratio: [3.0 / 4.0, 4.0 / 3.0] };
+        let change = (operations > 0).then_some(Transform::RandAugment { operations, magnitude });
+        let crop = Transform::RandomResizedCrop { size, scale, ratio: [3.0 / 4.0, 4.0 / 3.0] };
         Self {
-            train: vec![crop, normalize.clone()],
+            train: change.into_iter().chain([crop, normalize.clone()]).collect(),
             evaluate: vec![Transform::ResizeShort { size }, Transform::CenterCrop { size }, normalize],
         }
     }
@@ -88,7 +129,7 @@ impl Preprocess {
                 "`train` gives {train} pixels a side, `evaluate` {evaluate}; make them equal"
             )));
         }
-        if self.evaluate.iter().any(|step| matches!(step, Transform::RandomResizedCrop { .. })) {
+        if self.evaluate.iter().any(Transform::is_random) {
             return Err(invalid("`evaluate` has a random step; use resize_short and center_crop there".into()));
         }
         Ok(train)
@@ -125,6 +166,13 @@ pub fn side(steps: &[Transform]) -> Result<usize, InputError> {
                 }
                 side = Some(size);
             }
+            Transform::RandAugment { operations, magnitude } => {
+                if !(1..=MAX_OPERATIONS).contains(&operations) || !(0.0..=MAX_MAGNITUDE).contains(&magnitude) {
+                    return Err(wrong(&format!(
+                        "`operations` must lie within 1 and {MAX_OPERATIONS}, `magnitude` within 0 and {MAX_MAGNITUDE}"
+                    )));
+                }
+            }
             Transform::Normalize { mean, deviation } => {
                 let sound = mean.iter().all(|value| value.is_finite())
                     && deviation.iter().all(|value| value.is_finite() && *value > 0.0);
@@ -153,18 +201,23 @@ pub fn apply(steps: &[Transform], picture: Picture, stream: Option<&mut Stream>)
             Transform::ResizeShort { size } => picture = resize_short(&picture, size)?,
             Transform::CenterCrop { size } => picture = center_crop(&picture, size)?,
             Transform::RandomResizedCrop { size, scale, ratio } => {
-                let stream = stream.as_deref_mut().ok_or_else(|| {
-                    invalid(
-                        "`random_resized_crop` needs random numbers; outside training use the `evaluate` list".into(),
-                    )
-                })?;
-                let part = random_part(picture.size(), scale, ratio, stream);
+                let part = random_part(picture.size(), scale, ratio, drawing(&mut stream)?);
                 picture = picture.crop(part.left, part.top, part.size).resize(Size { width: size, height: size });
+            }
+            Transform::RandAugment { operations, magnitude } => {
+                for _ in 0..operations {
+                    picture = Operation::draw(magnitude, drawing(&mut stream)?).apply(&picture);
+                }
             }
             Transform::Normalize { mean: means, deviation: deviations } => (mean, deviation) = (means, deviations),
         }
     }
     Ok(Image { side, planes: planes(&picture, mean, deviation) })
+}
+
+fn drawing<'a>(stream: &'a mut Option<&mut Stream>) -> Result<&'a mut Stream, InputError> {
+    let cause = "a random step needs random numbers; outside training use the `evaluate` list";
+    stream.as_deref_mut().ok_or_else(|| invalid(cause.into()))
 }
 
 /// A part of a picture.
@@ -339,6 +392,25 @@ mod tests {
     }
 
     #[test]
+    fn changes_come_before_the_crop_and_draw_from_the_stream() {
+        let lists = Preprocess::augmented(16, Augment { operations: 2, ..Augment::default() });
+        assert_eq!(lists.train[0], Transform::RandAugment { operations: 2, magnitude: 9.0 });
+        assert_eq!(lists.train[1..], Preprocess::clip(16).train);
+        assert_eq!(lists.evaluate, Preprocess::clip(16).evaluate);
+        let of = |index| {
+            apply(
+                &lists.train[..1].iter().chain(&lists.evaluate[..2]).cloned().collect::<Vec<_>>(),
+                grey(64, 48),
+                Some(&mut stream(index)),
+            )
+            .unwrap()
+        };
+        assert_eq!(of(3), of(3));
+        let different = (0..20).filter(|index| of(*index) != of(20 + index)).count();
+        assert!(different > 15, "{different}");
+    }
+
+    #[test]
     fn wrong_lists_are_refused() {
         let message = |steps: &[Transform]| apply(steps, grey(4, 4), None).unwrap_err().to_string();
         assert!(message(&[]).contains("no square"));
@@ -352,6 +424,8 @@ mod tests {
         assert!(message(&[normalize, Transform::CenterCrop { size: 2 }]).contains("put it last"));
         let crop = Transform::RandomResizedCrop { size: 4, scale: [0.9, f64::NAN], ratio: [1.0, 1.0] };
         assert!(message(&[crop]).contains("`scale`"));
+        let change = Transform::RandAugment { operations: 2, magnitude: 31.0 };
+        assert!(message(&[change]).contains("`magnitude` within 0 and 30"));
         let mut lists = Preprocess::clip(8);
         lists.train = Preprocess::clip(9).train;
         assert!(lists.side().unwrap_err().to_string().contains("make them equal"));
