@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ptu_data::{TextChoice, TextUnit};
+use ptu_input::Augment;
 use ptu_model::config::{ContrastConfig, FusionConfig, ImageConfig, ModelConfig, Preset, TextConfig};
 use ptu_model::{HeadKind, TextStyle};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub struct Recipe {
     pub itm: ItmConfig,
     /// Tokens.
     pub text: TextRecipe,
+    /// How images are changed in training.
+    pub augment: Augment,
     /// Steps, batches, files.
     pub train: TrainConfig,
     /// AdamW.
@@ -218,6 +221,7 @@ impl Default for Recipe {
             weights: ObjectiveKind::ALL.into_iter().map(|kind| (kind, default_weight(kind))).collect(),
             itm: ItmConfig::default(),
             text: TextRecipe::default(),
+            augment: Augment::default(),
             train: TrainConfig::default(),
             optimizer: OptimizerConfig::default(),
             evaluate: EvaluateConfig::default(),
@@ -414,6 +418,8 @@ mod tests {
             ("optimizer.betas=[0.9, 1.0]", "optimizer.betas"),
             ("model.dropout=1.0", "model.dropout"),
             ("text.max_tokens=2", "text.max_tokens"),
+            ("augment.operations=17", "augment"),
+            ("augment.scale=[0.5, 1.5]", "augment"),
             ("train.workers=0", "train.workers"),
             ("optimizer.clip=0.0", "optimizer.clip"),
         ] {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use ptu_input::Preprocess;
+
 use super::{PartnerChoice, Recipe};
 use crate::RecipeError;
 use crate::objective::ObjectiveKind;
@@ -65,6 +67,13 @@ impl Recipe {
             optimizer.eps > 0.0 && optimizer.eps < 1.0,
             "optimizer.eps",
             format!("is {}; it must lie between 0 and 1", optimizer.eps),
+        )?;
+        // Nor does what makes a list of transforms valid depend on the size of the image.
+        let transforms = Preprocess::augmented(1, self.augment).side();
+        ensure(
+            transforms.is_ok(),
+            "augment",
+            transforms.err().map_or(String::new(), |error| format!("is refused: {error}")),
         )?;
         // The sizes do not depend on the vocabulary; a stand-in shows now what would else come up behind the data.
         self.model_config(self.text.vocabulary, [0, 2, 1])?;

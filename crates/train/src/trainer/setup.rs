@@ -35,7 +35,7 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
         let (path, key) = (options.out.join(folder::RECIPE), "text.max_tokens".to_string());
         return Err(crate::RecipeError::Value { path, key, cause }.into());
     }
-    let preprocess = Preprocess::clip(config.image.size);
+    let preprocess = Preprocess::augmented(config.image.size, recipe.augment);
     let preparation = Preparation {
         unit: recipe.text.unit,
         ..Preparation::new(Arc::clone(&tokenizer), preprocess.clone(), recipe.text.max_tokens)
