@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `measure.rs` | times, their spread, memory, the machine's peak of matrix products |
-//! | `step.rs`, `embed.rs` | what is timed |
+//! | `step.rs`, `embed.rs`, `rank.rs` | what is timed |
 //! | `python.rs` | PyTorch's side: the scripts of `tools/reference/`, carried in the binary |
 //! | `against.rs` | both in turn, one process at a time, after their losses were seen to agree |
 
@@ -12,6 +12,7 @@ pub mod embed;
 mod error;
 pub mod measure;
 mod python;
+pub mod rank;
 pub mod step;
 
 pub use error::BenchError;

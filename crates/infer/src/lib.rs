@@ -1,5 +1,7 @@
 //! A model at work: what evaluation, commands and servers share.
 
+mod matcher;
 mod vectors;
 
+pub use matcher::Matcher;
 pub use vectors::{Vectors, image_vectors, text_vectors};

@@ -10,11 +10,17 @@ use crate::mean::mean;
 /// whole. Ties among hits do not matter. A wrong item scored NaN also counts as ahead. A hit scored NaN is no hit: a
 /// query with no other gets the place `gallery`, behind every item.
 ///
+/// Scores are numbers, or whatever else has an order: `(true, 0.3)` ranks ahead of `(false, 0.9)`.
+///
 /// `None` where the gallery holds no right answer: such a query cannot be answered, and the scores leave it out.
 ///
 /// # Panics
 /// If `similarity` is not whole rows of `gallery` items.
-pub fn ranks(similarity: &[f32], gallery: usize, hits: impl Fn(usize, usize) -> bool) -> Vec<Option<usize>> {
+pub fn ranks<T: PartialOrd>(
+    similarity: &[T],
+    gallery: usize,
+    hits: impl Fn(usize, usize) -> bool,
+) -> Vec<Option<usize>> {
     if gallery == 0 {
         assert!(similarity.is_empty(), "an empty gallery has no similarities");
         return Vec::new();
@@ -30,14 +36,16 @@ pub fn ranks(similarity: &[f32], gallery: usize, hits: impl Fn(usize, usize) -> 
 }
 
 /// The place of the best hit in one row; see [`ranks`].
-fn place(scores: &[f32], is_hit: &[bool]) -> Option<usize> {
+fn place<T: PartialOrd>(scores: &[T], is_hit: &[bool]) -> Option<usize> {
     if !is_hit.contains(&true) {
         return None;
     }
+    // What cannot be compared with itself is NaN, or holds one.
+    let is_number = |score: &T| score.partial_cmp(score).is_some();
     let items = || scores.iter().zip(is_hit);
-    let best = items().filter(|(score, hit)| **hit && !score.is_nan()).map(|(score, _)| *score).reduce(f32::max);
-    Some(match best {
-        Some(best) => items().filter(|(score, hit)| !**hit && (**score >= best || score.is_nan())).count(),
+    let hits = items().filter(|(score, hit)| **hit && is_number(score)).map(|(score, _)| score);
+    Some(match hits.reduce(|best, score| if score > best { score } else { best }) {
+        Some(best) => items().filter(|(score, hit)| !**hit && (*score >= best || !is_number(score))).count(),
         None => scores.len(),
     })
 }
@@ -139,8 +147,8 @@ mod tests {
 
     #[test]
     fn nothing_asked_is_undefined() {
-        assert!(ranks(&[], 0, partner).is_empty());
-        assert!(ranks(&[], 5, partner).is_empty());
+        assert!(ranks::<f32>(&[], 0, partner).is_empty());
+        assert!(ranks::<f32>(&[], 5, partner).is_empty());
         for ranks in [&[][..], &[None, None]] {
             assert_eq!(recall_at(10, ranks), None);
             assert_eq!(median_rank(ranks), None);

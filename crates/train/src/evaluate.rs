@@ -2,6 +2,7 @@
 //! 95 % interval by patient and with what chance would give (SPEC 7).
 
 mod gallery;
+mod rerank;
 mod run;
 mod scores;
 
@@ -11,6 +12,7 @@ use ptu_model::{Dropout, Model, ModelConfig};
 use ptu_random::Key;
 
 pub use gallery::{Gallery, GalleryOptions, Pair, Query};
+pub use rerank::rerank;
 pub use run::{EvaluateOptions, Evaluated, evaluate, mean_r10};
 pub use scores::{Direction, Retrieval, Score, Scores};
 
@@ -34,7 +36,7 @@ pub struct Found {
 /// What every query of one direction finds.
 #[derive(Clone, Debug)]
 pub struct Ranking {
-    /// `[queries, items]` row by row.
+    /// By contrast, `[queries, items]` row by row.
     pub similarity: Vec<f32>,
     /// Place of each query's best hit, from 0; `None` without one.
     pub ranks: Vec<Option<usize>>,

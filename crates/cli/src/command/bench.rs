@@ -5,10 +5,13 @@ use anyhow::Context;
 use ptu_bench::against::Against;
 use ptu_bench::embed::{EmbedOptions, embed};
 use ptu_bench::measure::{Timing, peak_products};
+use ptu_bench::rank::{RankOptions, RankQuality, Way, quality, rank};
 use ptu_bench::step::{StepOptions, case_losses, step};
 use ptu_bench::{Python, measure};
+use ptu_data::Split;
 use ptu_model::Preset;
 use ptu_train::ObjectiveKind;
+use ptu_train::evaluate::{Direction, EvaluateOptions, Score};
 use serde::Serialize;
 
 use super::Compute;
@@ -19,6 +22,7 @@ use crate::progress::{print, say};
 pub enum Benchmark {
     Step(StepArguments),
     Embed(EmbedArguments),
+    Rank(RankArguments),
 }
 
 #[derive(clap::Args)]
@@ -74,10 +78,44 @@ pub struct EmbedArguments {
     common: Common,
 }
 
+/// Time how one text finds its image: by contrast, by the fusion of every pair, by the fusion of a shortlist
+///
+/// With --run, how well each way ranks the held-out pairs of a run, beside its time.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ptunifier bench rank --preset tiny --candidates 100,1000,5000
+  ptunifier bench rank --run quickstart/run")]
+pub struct RankArguments {
+    /// Sizes of the model: tiny, small or base
+    #[arg(long, default_value = "tiny")]
+    preset: Preset,
+    /// Numbers of candidates
+    #[arg(long, value_delimiter = ',', default_value = "100,200,500,1000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    candidates: Vec<u32>,
+    /// Candidates that the fusion sees after the contrast chose them
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    shortlist: u32,
+    /// Timed queries
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
+    /// Rank the held-out pairs of this run instead
+    #[arg(long, value_name = "RUN")]
+    run: Option<PathBuf>,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+    /// Draws weights and data
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    compute: Compute,
+}
+
 pub fn run(benchmark: &Benchmark) -> anyhow::Result<()> {
     match benchmark {
         Benchmark::Step(arguments) => run_step(arguments),
         Benchmark::Embed(arguments) => run_embed(arguments),
+        Benchmark::Rank(arguments) => run_rank(arguments),
     }
 }
 
@@ -87,12 +125,8 @@ impl Common {
         self.compute.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
     }
 
-    /// Prints one object, as JSON or for people.
     fn report(&self, result: &impl Serialize, lines: &[String]) -> anyhow::Result<()> {
-        match self.json {
-            true => print(&serde_json::to_string(result)?),
-            false => lines.iter().try_for_each(|line| print(line)),
-        }
+        report(self.json, result, lines)
     }
 
     /// Runs `compare` beside PyTorch.
@@ -116,6 +150,14 @@ impl Common {
             rounds: self.rounds.into(),
             told: &mut |what| say(what),
         })
+    }
+}
+
+/// Prints one object, as JSON or for people.
+fn report(json: bool, result: &impl Serialize, lines: &[String]) -> anyhow::Result<()> {
+    match json {
+        true => print(&serde_json::to_string(result)?),
+        false => lines.iter().try_for_each(|line| print(line)),
     }
 }
 
@@ -189,6 +231,51 @@ fn run_embed(arguments: &EmbedArguments) -> anyhow::Result<()> {
     let lines: Vec<String> =
         result.timings.iter().map(|(kind, timing)| format!("{kind:8}{}", shown(timing, options.batch))).collect();
     common.report(&result, &lines)
+}
+
+fn run_rank(arguments: &RankArguments) -> anyhow::Result<()> {
+    arguments.compute.start()?;
+    let (device, keep) = (arguments.compute.device.plain(), arguments.shortlist as usize);
+    if let Some(run) = &arguments.run {
+        let options = EvaluateOptions::of(run, vec![], Split::Test, device)?;
+        let result = quality(&options, keep, &mut |what| say(what))?;
+        return report(arguments.json, &result, &result.iter().flat_map(quality_lines).collect::<Vec<_>>());
+    }
+    let options = RankOptions {
+        preset: arguments.preset,
+        candidates: arguments.candidates.iter().map(|&count| count as usize).collect(),
+        shortlist: keep,
+        rounds: arguments.rounds.into(),
+        seed: arguments.seed,
+        device,
+    };
+    let result = rank(&options, &mut |what| say(what))?;
+    let seconds = |timing: &Timing| timing.median().unwrap_or(f64::NAN);
+    let lines = result.iter().map(|one| {
+        let (contrast, shortlist, all) = (seconds(&one.contrast), seconds(&one.shortlist), seconds(&one.all));
+        format!(
+            "{:7} candidates: contrast {contrast:.4} s, shortlist {shortlist:.4} s, all {all:.3} s (shortlist {:.3} of all)",
+            one.candidates,
+            shortlist / all
+        )
+    });
+    report(arguments.json, &result, &lines.collect::<Vec<_>>())
+}
+
+fn quality_lines(quality: &RankQuality) -> Vec<String> {
+    let line = |name: &str, way: &Way| {
+        let show = |score: Score| score.value.map_or("-".into(), |value| format!("{value:.3}"));
+        let direction = |of: &Direction| [of.r1, of.r5, of.r10].map(show).join(" ");
+        let (image, text) = (&way.retrieval.image_to_text, &way.retrieval.text_to_image);
+        let share = way.seconds / quality.all.seconds;
+        format!("  {name:10}{}   {}   {:8.2} s  {share:.3} of all", direction(image), direction(text), way.seconds)
+    };
+    vec![
+        format!("{}: R@1 R@5 R@10 image-to-text, text-to-image", quality.gallery),
+        line("contrast", &quality.contrast),
+        line("shortlist", &quality.shortlist),
+        line("all", &quality.all),
+    ]
 }
 
 /// `0.512 s [0.490, 0.601]  7.8 records/s`.

@@ -1,0 +1,120 @@
+//! How well images and texts match when the fusion sees both: each is encoded once, then fused with any partner.
+
+use burn::tensor::Tensor;
+use ptu_input::{Batch, Image, Images, Text, Texts};
+use ptu_model::layer::Linear;
+use ptu_model::{Dropout, Model, ModelConfig, ModelError, Packed, Read, check_batch};
+
+/// Images and texts behind their encoders. Memory grows with their number: rank many candidates part by part.
+pub struct Matcher<'a> {
+    model: &'a Model,
+    head: &'a Linear,
+    images: Packed,
+    texts: Packed,
+}
+
+impl<'a> Matcher<'a> {
+    /// Encodes images and texts, `batch` at a time.
+    ///
+    /// # Errors
+    /// A model without the head for matching; inputs that do not fit the model ([`check_batch`]).
+    pub fn new(
+        model: &'a Model,
+        config: &ModelConfig,
+        images: &[&Image],
+        texts: &[&Text],
+        batch: usize,
+    ) -> Result<Self, ModelError> {
+        let head = model.heads.itm.as_ref().ok_or(ModelError::NoHead { head: "matching (itm)" })?;
+        let (mut encoded_images, mut encoded_texts, off) = (vec![], vec![], Dropout::off());
+        for chunk in images.chunks(batch.max(1)) {
+            let images = Images::collect(chunk.iter().copied());
+            let checked = Batch { images, ..Batch::default() };
+            check_batch(&checked, config)?;
+            encoded_images.push(model.encode_image(&model.embed_image(&checked.images)));
+        }
+        for chunk in texts.chunks(batch.max(1)) {
+            let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()));
+            let checked = Batch { texts, ..Batch::default() };
+            check_batch(&checked, config)?;
+            encoded_texts.push(model.encode_text(model.embed_text(&checked.texts, &off), &off));
+        }
+        Ok(Self { model, head, images: Packed::cat(&encoded_images), texts: Packed::cat(&encoded_texts) })
+    }
+
+    /// Log-odds that image and text of each pair belong together, `batch` pairs at a time. Pairs are
+    /// (image, text), numbered as given to [`Matcher::new`].
+    pub fn scores(&self, pairs: &[(usize, usize)], batch: usize) -> Vec<f32> {
+        let mut scores = Vec::with_capacity(pairs.len());
+        for chunk in pairs.chunks(batch.max(1)) {
+            let images = self.images.select(chunk.iter().map(|(image, _)| *image));
+            let texts = self.texts.select(chunk.iter().map(|(_, text)| *text));
+            let read = vec![Read::Pooled; chunk.len()];
+            let fused = self.model.fusion.forward(images, texts, &read, &Dropout::off());
+            let logits: Tensor<2> = self.head.forward(self.model.fusion.pool(&fused, 0..chunk.len()));
+            let logits: Vec<f32> = logits.inner().into_data().try_into_vec().expect("the model computes in f32");
+            scores.extend(logits.chunks_exact(2).map(|pair| pair[1] - pair[0]));
+        }
+        scores
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use ptu_input::Slot;
+    use ptu_model::{Preset, TextStyle};
+    use ptu_random::{Key, Place};
+
+    use super::*;
+
+    fn config() -> ModelConfig {
+        let mut config = Preset::Tiny.config(TextStyle::Roberta, 50, [0, 2, 1]);
+        config.image.size = 32;
+        config
+    }
+
+    fn inputs() -> (Vec<Image>, Vec<Text>) {
+        let mut stream = Key::new(4).stream(Place::Sample, 0);
+        let mut image = || Image { side: 32, planes: (0..3 * 32 * 32).map(|_| stream.normal() as f32).collect() };
+        let text = |words: &[u32]| Text { ids: [&[0], words, &[2]].concat(), words: vec![] };
+        (vec![image(), image(), image()], vec![text(&[7]), text(&[8, 9, 10, 11])])
+    }
+
+    #[test]
+    fn a_pair_scores_as_when_it_is_read_whole() {
+        let (config, (images, texts)) = (config(), inputs());
+        let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
+        let (images, texts): (Vec<&Image>, Vec<&Text>) = (images.iter().collect(), texts.iter().collect());
+        let matcher = Matcher::new(&model, &config, &images, &texts, 2).unwrap();
+        let pairs = [(2, 0), (0, 1), (2, 1), (1, 0), (0, 0)];
+        let scores = matcher.scores(&pairs, 2);
+        for (score, (image, text)) in scores.iter().zip(pairs) {
+            let batch = Batch {
+                pair_images: Images::collect([images[image]]),
+                pair_texts: Texts::collect([texts[text].ids.as_slice()]),
+                order: vec![Slot::Pair(0)],
+                ..Batch::default()
+            };
+            let head = model.heads.itm.as_ref().unwrap();
+            let logits = head.forward(model.features(&batch, &config).unwrap()).into_data();
+            let logits: Vec<f32> = logits.try_into_vec().unwrap();
+            assert!((score - (logits[1] - logits[0])).abs() < 1e-5, "{score} {logits:?}");
+        }
+        assert!(scores.iter().any(|score| (score - scores[0]).abs() > 1e-4), "{scores:?}");
+    }
+
+    #[test]
+    fn what_does_not_fit_the_model_is_refused() {
+        let (mut config, (images, texts)) = (config(), inputs());
+        let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
+        let of = |config: &ModelConfig, model: &Model, text: &Text| {
+            Matcher::new(model, config, &[&images[0]], &[text], 1).err().unwrap().to_string()
+        };
+        let unknown = Text { ids: vec![0, 60, 2], words: vec![] };
+        assert!(of(&config, &model, &unknown).contains("60"));
+        config.heads = vec![ptu_model::HeadKind::Itc];
+        let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
+        assert!(of(&config, &model, &texts[0]).contains("matching (itm)"));
+    }
+}
