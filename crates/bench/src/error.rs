@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use ptu_data::DataError;
+use ptu_input::InputError;
 use ptu_model::ModelError;
 use ptu_train::TrainError;
 
@@ -11,6 +13,12 @@ pub enum BenchError {
     /// The model.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Shards.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A tokenizer.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// A case folder.
     #[error(transparent)]
     Train(#[from] TrainError),

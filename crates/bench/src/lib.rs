@@ -1,13 +1,15 @@
-//! How fast this machine is: a training step and embedding, alone or beside PyTorch.
+//! How fast this machine is: a training step, embedding, ranking and the way of the data; steps and
+//! embedding alone or beside PyTorch.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `measure.rs` | times, their spread, memory, the machine's peak of matrix products |
-//! | `step.rs`, `embed.rs`, `rank.rs` | what is timed |
+//! | `step.rs`, `embed.rs`, `rank.rs`, `data.rs` | what is timed |
 //! | `python.rs` | PyTorch's side: the scripts of `tools/reference/`, carried in the binary |
 //! | `against.rs` | both in turn, one process at a time, after their losses were seen to agree |
 
 pub mod against;
+pub mod data;
 pub mod embed;
 mod error;
 pub mod measure;

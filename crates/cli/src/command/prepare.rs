@@ -99,6 +99,9 @@ pub struct Table {
     /// Take an empty image or text cell for a record without that half
     #[arg(long)]
     allow_missing: bool,
+    /// Store images with a shorter side of so many pixels, if theirs is longer (default: as their files are)
+    #[arg(long, value_name = "PIXELS")]
+    side: Option<usize>,
     /// Threads (default: one a core); the result does not depend on it
     #[arg(long)]
     threads: Option<usize>,
@@ -151,6 +154,7 @@ fn table(arguments: &Table) -> TableOptions {
         shares: Shares { validate: arguments.validate, test: arguments.test, seed: arguments.seed },
         skip_bad: arguments.skip_bad,
         allow_missing: arguments.allow_missing,
+        side: arguments.side,
         threads: arguments.threads,
         arguments: vec![],
     }

@@ -6,6 +6,7 @@ mod rows;
 
 use std::path::Path;
 
+use ptu_input::image::transform::MAX_TRANSFORM_SIDE;
 use rayon::prelude::*;
 
 pub use columns::ColumnNames;
@@ -34,6 +35,9 @@ pub struct TableOptions {
     pub skip_bad: bool,
     /// Takes an empty image or text cell for a record without that half, instead of for a mistake.
     pub allow_missing: bool,
+    /// Images are stored with a shorter side of so many pixels, which makes training read less; those that are smaller stay,
+    /// and without it all do.
+    pub side: Option<usize>,
     /// Threads that read and check images; `None` for one a core. The result does not depend on it.
     pub threads: Option<usize>,
     /// The command's arguments, for the manifest.
@@ -43,7 +47,7 @@ pub struct TableOptions {
 /// Writes the records of a table to `out`, a folder that is absent or empty.
 ///
 /// Images are read relative to the table's folder and decoded once, so that only usable ones reach a shard; their files'
-/// bytes are stored. A table without an image or without a text column is fine; in one that has both, a half may be
+/// bytes are stored, or a smaller PNG ([`TableOptions::side`]). A table without an image or without a text column is fine; in one that has both, a half may be
 /// missing by a `null` (JSONL) or, with [`TableOptions::allow_missing`], by an empty cell.
 ///
 /// # Errors
@@ -56,6 +60,10 @@ pub fn prepare(
     progress: &dyn Fn(Progress),
 ) -> Result<Manifest, DataError> {
     options.shares.check()?;
+    if options.side.is_some_and(|side| side == 0 || side > MAX_TRANSFORM_SIDE) {
+        let cause = format!("must lie within 1 and {MAX_TRANSFORM_SIDE} pixels");
+        return Err(DataError::Setting { name: "side", cause });
+    }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads.unwrap_or(0)).build();
     let pool = pool.map_err(|error| DataError::Setting { name: "threads", cause: error.to_string() })?;
     let mut rows = Rows::open(table)?;
@@ -122,7 +130,10 @@ fn writer_options(table: &Path, options: &TableOptions, columns: &Columns) -> Wr
     writer.arguments.clone_from(&options.arguments);
     let Shares { validate, test, seed } = options.shares;
     writer.preprocessing = vec![
-        "images are stored as their files were".into(),
+        match options.side {
+            Some(side) => format!("images with a shorter side above {side} are resized to it and stored as 8-bit PNG"),
+            None => "images are stored as their files were".into(),
+        },
         "texts are trimmed".into(),
         match columns.split {
             Some(_) => "splits are those of the table".into(),

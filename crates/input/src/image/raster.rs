@@ -140,26 +140,29 @@ impl Picture {
         u64::from_le_bytes(first)
     }
 
-    /// A small RGB PNG for pages: the longer side is at most `max_side` pixels, never enlarged.
+    /// The picture as a PNG of 8 bits a sample, grey or colour.
+    pub fn png(&self) -> Vec<u8> {
+        let Samples::Bytes(bytes) = self.to_bytes().samples else { unreachable!("made bytes") };
+        let color = if self.channels == 3 { ExtendedColorType::Rgb8 } else { ExtendedColorType::L8 };
+        let mut png = vec![];
+        PngEncoder::new(&mut png)
+            .write_image(&bytes, self.size.width as u32, self.size.height as u32, color)
+            .expect("the samples fit the size, and memory does not fail to be written");
+        png
+    }
+
+    /// A small PNG for pages: the longer side is at most `max_side` pixels, never enlarged.
     ///
     /// # Panics
     /// If `max_side` is 0.
     pub fn thumbnail_png(&self, max_side: usize) -> Vec<u8> {
         assert!(max_side > 0, "a thumbnail has pixels");
         let longer = self.size.width.max(self.size.height);
+        if longer <= max_side {
+            return self.png();
+        }
         let side = |length: usize| (length * max_side / longer).max(1);
-        let small = if longer <= max_side {
-            self.clone()
-        } else {
-            self.resize(Size { width: side(self.size.width), height: side(self.size.height) })
-        };
-        let Samples::Bytes(bytes) = small.to_bytes().samples else { unreachable!("made bytes") };
-        let rgb = if small.channels == 3 { bytes } else { bytes.iter().flat_map(|&value| [value; 3]).collect() };
-        let mut png = vec![];
-        PngEncoder::new(&mut png)
-            .write_image(&rgb, small.size.width as u32, small.size.height as u32, ExtendedColorType::Rgb8)
-            .expect("the samples fit the size, and memory does not fail to be written");
-        png
+        self.resize(Size { width: side(self.size.width), height: side(self.size.height) }).png()
     }
 }
 
@@ -220,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thumbnail_is_small_rgb_and_readable() {
+    fn a_thumbnail_is_small_and_readable() {
         let picture = Picture::of(size(40, 20), 1, Samples::Unit((0..800).map(|i| i as f32 / 799.0).collect()));
         let thumbnail = Picture::decode(&picture.thumbnail_png(10), "thumbnail").unwrap();
         assert_eq!((thumbnail.width(), thumbnail.height()), (10, 5));

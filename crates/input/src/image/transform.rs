@@ -235,7 +235,11 @@ fn unfit(picture: &Picture, step: &'static str, cause: &'static str) -> InputErr
     InputError::Unfit { width: picture.width(), height: picture.height(), step, cause }
 }
 
-fn resize_short(picture: &Picture, size: usize) -> Result<Picture, InputError> {
+/// Resizes so that the shorter side is `size`; the longer is rounded down (torchvision's rule).
+///
+/// # Errors
+/// A picture so thin that it would grow beyond bounds.
+pub fn resize_short(picture: &Picture, size: usize) -> Result<Picture, InputError> {
     let Size { width, height } = picture.size();
     let short = width.min(height);
     let to = Size { width: size * width / short, height: size * height / short };

@@ -4,10 +4,18 @@ use burn::backend::TensorMetadata;
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::FlexTensor;
 use ptu_random::Stream;
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::loops::CHUNK;
 use super::operation::{Operation, is_ours, run, tensor, values};
+
+/// Draws that one block of the generator gives.
+const DRAWS: usize = 8;
+/// Blocks that are made side by side.
+const BLOCKS: usize = 8;
+/// Draws of them.
+const TOGETHER: usize = DRAWS * BLOCKS;
 
 /// Which values of a tensor are dropped: a pure function of a stream and a value's place.
 #[derive(Clone, Debug)]
@@ -26,18 +34,45 @@ impl DropMask {
     /// What the values from place `start` on are multiplied with: 0 for a dropped one, else a little more than 1, so that
     /// the mean stays.
     pub fn factors(&self, start: usize, factors: &mut [f32]) {
-        let keep = 1.0 / (1.0 - f32::from(self.threshold) / 65_536.0);
-        let (mut place, mut rest) = (start, factors);
-        while !rest.is_empty() {
-            // One block of the generator gives 8 draws.
-            let (words, skip) = (self.stream.block_at(place as u64 / 8), place % 8);
-            let (now, later) = rest.split_at_mut(rest.len().min(8 - skip));
-            for (factor, draw) in now.iter_mut().zip(skip..) {
-                let draw = (words[draw / 2] >> (16 * (draw % 2))) as u16;
-                *factor = if draw < self.threshold { 0.0 } else { keep };
+        Arch::new().dispatch(
+            #[inline(always)]
+            || self.fill(start, factors),
+        );
+    }
+
+    #[inline(always)]
+    fn fill(&self, start: usize, factors: &mut [f32]) {
+        let to_whole = start.next_multiple_of(DRAWS) - start;
+        let (head, rest) = factors.split_at_mut(to_whole.min(factors.len()));
+        let (whole, tail) = rest.as_chunks_mut::<TOGETHER>();
+        let first = (start + head.len()) / DRAWS;
+        self.block((start / DRAWS) as u64, start % DRAWS, head);
+        for (number, factors) in whole.iter_mut().enumerate() {
+            let words = self.stream.blocks_at::<BLOCKS>((first + number * BLOCKS) as u64);
+            for (lane, factors) in factors.as_chunks_mut::<DRAWS>().0.iter_mut().enumerate() {
+                for (pair, word) in factors.as_chunks_mut::<2>().0.iter_mut().zip(&words) {
+                    *pair = [self.factor(word[lane] as u16), self.factor((word[lane] >> 16) as u16)];
+                }
             }
-            (place, rest) = (place + now.len(), later);
         }
+        let after = first + whole.len() * BLOCKS;
+        for (number, factors) in tail.chunks_mut(DRAWS).enumerate() {
+            self.block((after + number) as u64, 0, factors);
+        }
+    }
+
+    /// The factors of one block of draws from the `skip`-th on.
+    #[inline(always)]
+    fn block(&self, index: u64, skip: usize, factors: &mut [f32]) {
+        let words = self.stream.block_at(index);
+        for (factor, draw) in factors.iter_mut().zip(skip..) {
+            *factor = self.factor((words[draw / 2] >> (16 * (draw % 2))) as u16);
+        }
+    }
+
+    #[inline(always)]
+    fn factor(&self, draw: u16) -> f32 {
+        if draw < self.threshold { 0.0 } else { 1.0 / (1.0 - f32::from(self.threshold) / 65_536.0) }
     }
 
     /// `x` times its factors.
@@ -95,12 +130,16 @@ mod tests {
 
     #[test]
     fn factors_do_not_depend_on_where_one_starts() {
-        let mut all = vec![0.0; 100];
-        mask().factors(0, &mut all);
-        for start in 0..30 {
-            let mut some = vec![0.0; 41];
-            mask().factors(start, &mut some);
-            assert_eq!(some, all[start..start + 41], "from {start}");
+        // By the generator's definition, one draw after another.
+        let draw =
+            |place: usize| (mask().stream.block_at(place as u64 / 8)[place % 8 / 2] >> (16 * (place % 2))) as u16;
+        let all: Vec<f32> = (0..400).map(|place| mask().factor(draw(place))).collect();
+        for start in 0..70 {
+            for length in [0, 1, 5, 41, 64, 130, 300] {
+                let mut some = vec![0.0; length];
+                mask().factors(start, &mut some);
+                assert_eq!(some, all[start..start + length], "{length} from {start}");
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ptu_input::Picture;
+use ptu_input::image::transform::resize_short;
 
 use super::columns::Columns;
 use super::rows::{Cell, Row};
@@ -29,6 +30,7 @@ pub struct Assembler<'a> {
     source: String,
     shares: Shares,
     allow_missing: bool,
+    side: Option<usize>,
     columns: &'a Columns,
     ids: HashMap<String, u64>,
     patients: HashMap<String, (Split, u64)>,
@@ -39,6 +41,7 @@ pub struct Draft {
     record: Result<Record, Bad>,
     line: u64,
     file: Option<PathBuf>,
+    side: Option<usize>,
 }
 
 impl<'a> Assembler<'a> {
@@ -49,6 +52,7 @@ impl<'a> Assembler<'a> {
             source: source_name(table, options),
             shares: options.shares,
             allow_missing: options.allow_missing,
+            side: options.side,
             columns,
             ids: HashMap::new(),
             patients: HashMap::new(),
@@ -65,7 +69,7 @@ impl<'a> Assembler<'a> {
             file = path.map(|path| self.folder.join(path));
             Ok(record)
         });
-        Draft { record, line, file }
+        Draft { record, line, file, side: self.side }
     }
 
     fn record(&mut self, line: u64, cells: &[Cell]) -> Result<Record, String> {
@@ -187,17 +191,17 @@ impl<'a> Assembler<'a> {
 impl Draft {
     /// Reads and checks the image.
     pub fn finish(self) -> Result<Record, Bad> {
-        let Self { record, line, file } = self;
+        let Self { record, line, file, side } = self;
         let mut record = record?;
         if let (Some(image), Some(file)) = (&mut record.image, file) {
-            image.bytes = read_image(&file).map_err(|cause| Bad { line, cause })?;
+            image.bytes = read_image(&file, side).map_err(|cause| Bad { line, cause })?;
         }
         Ok(record)
     }
 }
 
-/// The bytes of an image file that can be decoded.
-fn read_image(path: &Path) -> Result<Vec<u8>, String> {
+/// The bytes of an image file that can be decoded; of a smaller picture where its shorter side is above `side`.
+fn read_image(path: &Path, side: Option<usize>) -> Result<Vec<u8>, String> {
     let name = path.display();
     // What a path names is looked at before it is opened: to open a pipe would wait for ever.
     let about = std::fs::metadata(path).map_err(|error| match error.kind() {
@@ -213,6 +217,11 @@ fn read_image(path: &Path) -> Result<Vec<u8>, String> {
     if bytes.len() as u64 > IMAGE_LIMIT {
         return Err(format!("image `{name}` is larger than {} MiB; make it smaller", IMAGE_LIMIT >> 20));
     }
-    Picture::decode(&bytes, &name.to_string()).map_err(|error| error.to_string())?;
-    Ok(bytes)
+    let picture = Picture::decode(&bytes, &name.to_string()).map_err(|error| error.to_string())?;
+    match side {
+        Some(side) if picture.width().min(picture.height()) > side => {
+            Ok(resize_short(&picture, side).map_err(|error| format!("image `{name}`: {error}"))?.png())
+        }
+        _ => Ok(bytes),
+    }
 }

@@ -192,6 +192,23 @@ fn a_table_without_usable_rows_makes_no_folder() {
 }
 
 #[test]
+fn images_are_stored_smaller_where_asked() {
+    let fake = Fake::new();
+    let table = fake.table("t.csv", GOOD);
+    let options = |side| TableOptions { side: Some(side), ..TableOptions::default() };
+    // The images are 20 x 24.
+    let (manifest, records) = fake.prepare(&table, &options(10)).unwrap();
+    let small = ptu_input::Picture::decode(&records[0].image.as_ref().unwrap().bytes, "a").unwrap();
+    assert_eq!((small.width(), small.height()), (10, 12));
+    let whole = ptu_input::Picture::decode(&png(0), "a").unwrap();
+    assert_eq!(small, ptu_input::image::transform::resize_short(&whole, 10).unwrap());
+    assert!(manifest.preprocessing[0].contains("above 10"), "{:?}", manifest.preprocessing);
+    let (_, records) = fake.prepare(&table, &options(20)).unwrap();
+    assert_eq!(records[0].image.as_ref().unwrap().bytes, png(0), "not larger than asked: the file's own bytes");
+    assert!(fake.prepare(&table, &options(0)).unwrap_err().contains("`side`"));
+}
+
+#[test]
 fn bad_images_are_refused() {
     let fake = Fake::new();
     let file = |name: &str, content: &[u8]| fs::write(fake.here.path().join("images").join(name), content).unwrap();

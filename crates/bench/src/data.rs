@@ -1,0 +1,188 @@
+//! The way of the data: making shards of pictures and reports, and reading batches from them.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
+use ptu_data::prepare::table::{TableOptions, prepare as prepare_table};
+use ptu_data::{Loader, LoaderOptions, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
+use ptu_input::{Preprocess, Tokenizer};
+use ptu_model::Preset;
+use serde::Serialize;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::BenchError;
+use crate::measure::Timing;
+use crate::step::{TOKENS, config};
+
+/// Steps of a loader, more than any run takes.
+const STEPS: u64 = 1 << 40;
+
+/// What is read and written.
+#[derive(Clone, Debug)]
+pub struct DataOptions {
+    /// Phantom pairs.
+    pub pairs: u64,
+    /// Height and width of their pictures as stored, in pixels.
+    pub side: usize,
+    /// Draws the corpus.
+    pub seed: u64,
+    /// Threads that prepare; `None` for one a core.
+    pub threads: Option<usize>,
+}
+
+/// What was seen of preparing.
+#[derive(Clone, Debug, Serialize)]
+pub struct PrepareResult {
+    /// Records.
+    pub pairs: u64,
+    /// Pixels a side of a picture.
+    pub side: usize,
+    /// Drawing and writing them, in pairs a second.
+    pub phantom_pairs_per_second: f64,
+    /// Reading a table with their files, checking each and writing it as it is.
+    pub table_pairs_per_second: f64,
+    /// The same with images stored at half of their size.
+    pub resized_table_pairs_per_second: f64,
+}
+
+/// Times `prepare phantom` and `prepare table`.
+///
+/// # Errors
+/// What a full disk or a setting out of range gives.
+pub fn prepare(options: &DataOptions) -> Result<PrepareResult, BenchError> {
+    let folder = temporary()?;
+    let rate = |start: Instant| options.pairs as f64 / start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let shards = phantom(options, folder.path())?;
+    let phantom_pairs_per_second = rate(start);
+    let table = write_table(&shards, folder.path())?;
+    let table_rate = |name: &str, side| {
+        let start = Instant::now();
+        let table_options = TableOptions { side, threads: options.threads, ..TableOptions::default() };
+        prepare_table(&table, &folder.path().join(name), &table_options, &|_| {})?;
+        Ok::<f64, BenchError>(rate(start))
+    };
+    Ok(PrepareResult {
+        pairs: options.pairs,
+        side: options.side,
+        phantom_pairs_per_second,
+        table_pairs_per_second: table_rate("as they are", None)?,
+        resized_table_pairs_per_second: table_rate("smaller", Some(options.side / 2))?,
+    })
+}
+
+/// What was seen of loading.
+#[derive(Clone, Debug, Serialize)]
+pub struct LoadResult {
+    /// Pixels a side of a picture as stored.
+    pub stored: usize,
+    /// Pixels a side as the model sees it.
+    pub side: usize,
+    /// Records a batch.
+    pub batch: usize,
+    /// Seconds a batch of one worker that nothing waits for.
+    pub timing: Timing,
+}
+
+/// Times the batches of a loader with one worker: decoding, cropping, resizing, tokens, masks.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn load(
+    options: &DataOptions,
+    preset: Preset,
+    batch: NonZeroUsize,
+    rounds: usize,
+) -> Result<LoadResult, BenchError> {
+    let folder = temporary()?;
+    let shards = phantom(options, folder.path())?;
+    let source = ShardFolder::open(&shards, Split::Train)?;
+    let texts: Vec<String> = (0..source.len().min(500))
+        .map(|record| Ok(source.get(record)?.texts.join(" ")))
+        .collect::<Result<_, BenchError>>()?;
+    let tokenizer = Tokenizer::train(texts.iter().map(String::as_str), 4096)?;
+    let side = config(preset).image.size;
+    let loader_options = LoaderOptions {
+        seed: options.seed,
+        batch,
+        rank: Rank::ALONE,
+        workers: NonZeroUsize::MIN,
+        ahead: NonZeroUsize::MIN,
+    };
+    let sources = [WeightedSource { source: Arc::new(source), weight: 1.0 }];
+    let preparation = Preparation::new(Arc::new(tokenizer), Preprocess::clip(side), TOKENS);
+    let mut loader = Loader::start(&sources, preparation, loader_options, 0..STEPS)?;
+    let mut failed = None;
+    // The worker is one batch ahead: after some untimed ones each call waits for a whole batch.
+    let timing = Timing::of(3, rounds, || {
+        if let Some(Err(error)) = loader.next() {
+            failed = Some(error);
+        }
+    });
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(LoadResult { stored: options.side, side, batch: batch.get(), timing }),
+    }
+}
+
+fn temporary() -> Result<TempDir, BenchError> {
+    TempDir::new().map_err(|source| BenchError::File { action: "make a folder in", path: std::env::temp_dir(), source })
+}
+
+/// Phantom shards in a folder; gives theirs.
+fn phantom(options: &DataOptions, folder: &Path) -> Result<std::path::PathBuf, BenchError> {
+    let out = folder.join("phantom");
+    let phantom = PhantomOptions {
+        side: options.side,
+        threads: options.threads,
+        validate: 0,
+        test: 0,
+        ..PhantomOptions::new(options.pairs, options.seed)
+    };
+    prepare_phantom(&out, &phantom, &|_| {})?;
+    Ok(out)
+}
+
+/// The records of a shard folder as files and a table beside it; gives the table.
+fn write_table(shards: &Path, folder: &Path) -> Result<std::path::PathBuf, BenchError> {
+    let source = ShardFolder::open(shards, Split::Train)?;
+    let path = folder.join("pairs.jsonl");
+    let written = |source| BenchError::File { action: "write", path: path.clone(), source };
+    let mut table = std::io::BufWriter::new(std::fs::File::create(&path).map_err(written)?);
+    for record in 0..source.len() {
+        let record = source.get(record)?;
+        let (id, name) = (&record.id, format!("{}.png", record.id));
+        let bytes = record.image.map(|image| image.bytes).unwrap_or_default();
+        std::fs::write(folder.join(&name), bytes).map_err(written)?;
+        let row = json!({ "id": id, "image": name, "text": record.texts, "patient": record.patient });
+        writeln!(table, "{row}").map_err(written)?;
+    }
+    table.flush().map_err(written)?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPTIONS: DataOptions = DataOptions { pairs: 12, side: 48, seed: 0, threads: Some(1) };
+
+    #[test]
+    fn preparing_is_timed_each_way() {
+        let result = prepare(&OPTIONS).unwrap();
+        let rates =
+            [result.phantom_pairs_per_second, result.table_pairs_per_second, result.resized_table_pairs_per_second];
+        assert!(rates.iter().all(|rate| *rate > 0.0 && rate.is_finite()), "{rates:?}");
+    }
+
+    #[test]
+    fn batches_are_timed() {
+        let result = load(&OPTIONS, Preset::Tiny, NonZeroUsize::new(2).unwrap(), 3).unwrap();
+        assert_eq!((result.timing.seconds.len(), result.batch, result.stored), (3, 2, 48));
+    }
+}
