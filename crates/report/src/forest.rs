@@ -15,8 +15,6 @@ const NAME: f64 = 18.0;
 const LANE: f64 = 16.0;
 /// Room between two scores.
 const GAP: f64 = 9.0;
-/// Letters of a name that fit beside its figures.
-const LETTERS: usize = 36;
 /// Room below for the axis.
 const FOOT: f64 = 24.0;
 
@@ -92,10 +90,13 @@ fn axis(rows: &[&ScoreRow]) -> Option<Scale> {
 }
 
 fn draw_group(drawing: &mut Drawing, group: &[&ScoreRow], axis: &Scale, top: f64, palette: &Palette) {
-    drawing.text("name", Anchor::Start, (LEFT, top + 14.0), &short(&group[0].name));
+    let mut letters = ((WIDTH - LEFT - RIGHT) / LETTER) as usize;
     if let [row] = group {
-        drawing.text("value", Anchor::End, (WIDTH - RIGHT, top + 14.0), &figures(row));
+        let figures = figures(row);
+        drawing.text("value", Anchor::End, (WIDTH - RIGHT, top + 14.0), &figures);
+        letters = letters.saturating_sub(figures.chars().count() + 1);
     }
+    drawing.text("name", Anchor::Start, (LEFT, top + 14.0), &short(&group[0].name, letters));
     for (lane, row) in group.iter().enumerate() {
         let y = top + NAME + LANE * (lane as f64 + 0.5);
         draw_row(drawing, row, axis, y, &palette.run_class(&row.run));
@@ -103,8 +104,8 @@ fn draw_group(drawing: &mut Drawing, group: &[&ScoreRow], axis: &Scale, top: f64
 }
 
 /// A name cut to the room it has; the table has it whole.
-fn short(name: &str) -> String {
-    match name.char_indices().nth(LETTERS) {
+fn short(name: &str, letters: usize) -> String {
+    match name.char_indices().nth(letters) {
         Some((end, _)) => format!("{}…", name[..end].trim_end()),
         None => name.into(),
     }
@@ -193,8 +194,8 @@ mod tests {
 
     #[test]
     fn long_names_are_cut_between_letters() {
-        assert_eq!(short("R@10"), "R@10");
-        assert_eq!(short(&"ä".repeat(50)), "ä".repeat(LETTERS) + "…");
+        assert_eq!(short("R@10", 36), "R@10");
+        assert_eq!(short(&"ä".repeat(50), 36), "ä".repeat(36) + "…");
     }
 
     #[test]

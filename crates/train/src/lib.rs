@@ -4,12 +4,13 @@
 //! |---|---|
 //! | `recipe.rs` | what a run is: every key, checked |
 //! | `objective/`, `shared.rs`, `batch.rs` | losses, on encodings that are computed once a step |
-//! | `step.rs`, `gradients.rs`, `optimizer.rs`, `schedule.rs` | one step |
+//! | `step.rs`, `cached.rs`, `gradients.rs`, `optimizer.rs`, `schedule.rs` | one step |
 //! | `trainer.rs`, `state.rs`, `folder.rs`, `log.rs` | the loop and what it leaves behind |
 //! | `evaluate.rs` | scores with intervals, beside chance |
 //! | `reference.rs` | cases of the PyTorch reference, for parity tests and benchmarks |
 
 pub mod batch;
+pub mod cached;
 mod card;
 mod error;
 pub mod evaluate;

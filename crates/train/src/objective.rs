@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::Tensor;
+pub use itc::{contrast, same};
 use serde::{Deserialize, Serialize};
 
 use crate::shared::Shared;

@@ -125,8 +125,11 @@ pub struct TrainConfig {
     pub steps: u64,
     /// Records a step.
     pub batch: usize,
-    /// Parts that a batch is computed in, one after another, to save memory; each part is a contrast of its own.
+    /// Parts that a batch is computed in, one after another, to save memory; each part is a contrast of its own, unless
+    /// `cached_contrast` says otherwise.
     pub accumulate: usize,
+    /// The contrast is over the whole batch although it is computed in parts; each part is embedded once more for it.
+    pub cached_contrast: bool,
     /// Steps between two saved states.
     pub save_every: u64,
     /// Steps between two validations; 0 for none.
@@ -242,6 +245,7 @@ impl Default for TrainConfig {
             steps: 100_000,
             batch: 256,
             accumulate: 1,
+            cached_contrast: false,
             save_every: 1000,
             validate_every: 0,
             log_every: 1,
@@ -408,6 +412,7 @@ mod tests {
             ("train.steps=0", "train.steps"),
             ("train.batch=0", "train.batch"),
             ("train.accumulate=3", "train.accumulate"),
+            ("train.cached_contrast=true", "train.cached_contrast"),
             ("train.warmup=1.5", "train.warmup"),
             ("objectives=[]", "objectives"),
             ("objectives=[\"mlm\", \"mlm\"]", "objectives"),

@@ -25,7 +25,7 @@ pub struct Shared<'a> {
     key: Key,
     encoded: OnceCell<Encoded>,
     fused: OnceCell<Passes>,
-    similarity: OnceCell<Option<Tensor<2>>>,
+    vectors: OnceCell<Option<Vectors>>,
     partners: OnceCell<Partners>,
 }
 
@@ -36,6 +36,23 @@ pub struct ChosenRows {
     pub image: Vec<Vec<usize>>,
     /// Stand-ins for texts.
     pub text: Vec<Vec<usize>>,
+}
+
+/// Unit vectors of each image alone and of each text alone, `[b, d]`.
+#[derive(Clone, Debug)]
+pub struct Vectors {
+    /// Of images.
+    pub images: Tensor<2>,
+    /// Of texts.
+    pub texts: Tensor<2>,
+}
+
+impl Vectors {
+    /// The sum of products with a gradient: its own gradient with respect to the vectors is that one.
+    pub fn along(&self, gradient: &Self) -> Tensor<1> {
+        let sum = |of: &Tensor<2>, gradient: &Tensor<2>| (of.clone() * gradient.clone().autodiff()).sum();
+        sum(&self.images, &gradient.images) + sum(&self.texts, &gradient.texts)
+    }
 }
 
 /// All sequences of a step behind the encoders; the ranges say where each kind stands.
@@ -104,7 +121,7 @@ impl<'a> Shared<'a> {
             key,
             encoded: OnceCell::new(),
             fused: OnceCell::new(),
-            similarity: OnceCell::new(),
+            vectors: OnceCell::new(),
             partners: OnceCell::new(),
         }
     }
@@ -233,17 +250,25 @@ impl<'a> Shared<'a> {
         self.model.fusion.pool(&queue.run(self.model, self.encoded(), self.dropout), 0..b)
     }
 
-    /// Similarity of every image alone with every text alone, over temperature: `[b, b]`, images in rows. `None` without
-    /// pairs or without the head.
-    pub fn similarity(&self) -> Option<Tensor<2>> {
-        self.similarity
-            .get_or_init(|| {
-                let head = self.model.heads.itc.as_ref().filter(|_| self.contrasted() > 0)?;
-                let passes = self.passes();
-                let pool = |range: &Range<usize>| self.model.fusion.pool(&passes.fused, range.clone()); // [b, 2d]
-                Some(head.similarity(head.image(pool(&passes.images_alone)), head.text(pool(&passes.texts_alone))))
+    /// Vectors of every image alone and every text alone. `None` without pairs or without the head.
+    pub fn vectors(&self) -> Option<&Vectors> {
+        let vectors = self.vectors.get_or_init(|| {
+            let head = self.model.heads.itc.as_ref().filter(|_| self.contrasted() > 0)?;
+            let passes = self.passes();
+            let pool = |range: &Range<usize>| self.model.fusion.pool(&passes.fused, range.clone()); // [b, 2d]
+            Some(Vectors {
+                images: head.image(pool(&passes.images_alone)),
+                texts: head.text(pool(&passes.texts_alone)),
             })
-            .clone()
+        });
+        vectors.as_ref()
+    }
+
+    /// Similarity of every image alone with every text alone, over temperature: `[b, b]`, images in rows. `None` as for
+    /// [`Self::vectors`].
+    pub fn similarity(&self) -> Option<Tensor<2>> {
+        let Vectors { images, texts } = self.vectors()?;
+        Some(self.model.heads.itc.as_ref()?.similarity(images.clone(), texts.clone()))
     }
 
     /// Who is matched with whom: as given, or drawn from the step's key.

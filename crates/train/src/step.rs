@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use burn::tensor::Tensor;
 use ptu_model::{Dropout, Model};
 use ptu_random::Key;
 
@@ -10,7 +11,7 @@ use crate::batch::StepBatch;
 use crate::gradients::Gradients;
 use crate::objective::ObjectiveKind;
 use crate::recipe::PartnerChoice;
-use crate::shared::{ChosenRows, Shared};
+use crate::shared::{ChosenRows, Shared, Vectors};
 
 /// What is computed in a step, apart from model and data.
 #[derive(Clone, Debug)]
@@ -77,6 +78,18 @@ impl Outcome {
 
 /// Losses of a batch and the gradients of their weighted sum. A batch that no objective can use gives no gradients.
 pub fn gradients(model: &Model, batch: &StepBatch, plan: &StepPlan, key: Key) -> (Outcome, Gradients) {
+    part_gradients(model, batch, plan, key, None)
+}
+
+/// [`gradients`] of a part of a batch. Where a contrast over all parts was made elsewhere (`Some`), this part's has no loss of
+/// its own: its vectors are pulled along the gradient that they got there, if they did.
+pub fn part_gradients(
+    model: &Model,
+    batch: &StepBatch,
+    plan: &StepPlan,
+    key: Key,
+    contrast: Option<Option<&Vectors>>,
+) -> (Outcome, Gradients) {
     let dropout = Dropout::new(plan.dropout, key);
     let step = Shared::new(model, batch, plan, &dropout, key);
     let (mut outcome, mut total, start) = (Outcome::default(), None, Instant::now());
@@ -84,6 +97,10 @@ pub fn gradients(model: &Model, batch: &StepBatch, plan: &StepPlan, key: Key) ->
     let (shared, tokens) = (start.elapsed(), plan.objectives.keys().map(|kind| step.tokens(*kind)).sum::<usize>());
     for (&kind, &weight) in &plan.objectives {
         let start = Instant::now();
+        if let (ObjectiveKind::Itc, Some(pull)) = (kind, contrast) {
+            total = sum(total, pull.zip(step.vectors()).map(|(pull, vectors)| vectors.along(pull)));
+            continue;
+        }
         let Some(loss) = kind.loss(&step) else { continue };
         let value = f64::from(loss.value.clone().inner().into_scalar::<f32>());
         let right = loss.answers.iter().filter(|right| **right).count();
@@ -91,8 +108,7 @@ pub fn gradients(model: &Model, batch: &StepBatch, plan: &StepPlan, key: Key) ->
         let measured = Measured { loss: value, right, scored: loss.answers.len(), forward: share + start.elapsed() };
         outcome.objectives.insert(kind, measured);
         outcome.total += weight * value;
-        let weighted = loss.value.mul_scalar(weight);
-        total = Some(total.map_or(weighted.clone(), |total| total + weighted));
+        total = sum(total, Some(loss.value.mul_scalar(weight)));
         if kind == ObjectiveKind::Itm {
             outcome.without_partner = step.partners().without_partner;
         }
@@ -102,4 +118,11 @@ pub fn gradients(model: &Model, batch: &StepBatch, plan: &StepPlan, key: Key) ->
     let gradients = total.map_or_else(Gradients::default, |total| Gradients::take(model, &mut total.backward()));
     outcome.backward = start.elapsed();
     (outcome, gradients)
+}
+
+fn sum(one: Option<Tensor<1>>, other: Option<Tensor<1>>) -> Option<Tensor<1>> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one + other),
+        (one, other) => one.or(other),
+    }
 }

@@ -14,6 +14,7 @@ use ptu_model::{Model, ModelConfig, TextStyle};
 use ptu_random::{Key, Place};
 use ptu_train::ObjectiveKind;
 use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
+use ptu_train::cached;
 use ptu_train::gradients::Gradients;
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
 use ptu_train::recipe::PartnerChoice;
@@ -103,6 +104,26 @@ fn batch() -> StepBatch {
             matched: vec![true, false, true, false],
             without_partner: 0,
         }),
+    }
+}
+
+/// Some pairs, the second of every two shown with the image of the first.
+fn pairs(range: std::ops::Range<u64>, image_hashes: &[u64]) -> StepBatch {
+    let texts: Vec<Text> = range.clone().map(text).collect();
+    let texts = Texts::collect(texts.iter().map(|text| text.ids.as_slice()));
+    let b = image_hashes.len();
+    StepBatch {
+        images: Images::collect(&range.clone().map(image).collect::<Vec<_>>()),
+        masked_pairs: masked(&texts),
+        texts,
+        image_hashes: image_hashes.to_vec(),
+        text_hashes: range.collect(),
+        partners: Some(Partners {
+            image: (0..b).map(|row| row / 2 * 2).collect(),
+            matched: (0..b).map(|row| row % 2 == 0).collect(),
+            without_partner: 0,
+        }),
+        ..StepBatch::default()
     }
 }
 
@@ -373,4 +394,49 @@ fn hard_partners_come_from_the_similarities() {
     let plan = StepPlan { partners: PartnerChoice::Hard, ..plan(&ObjectiveKind::ALL) };
     let (outcome, _) = gradients(&model, &batch, &plan, Key::new(3));
     assert_eq!(outcome.objectives[&ObjectiveKind::Itm].scored, 4);
+}
+
+/// Largest difference of two sets of gradients, over the largest gradient of each weight; of key biases it is rounding only.
+fn difference(one: &Gradients, other: &Gradients) -> f32 {
+    assert_eq!(one.iter().count(), other.iter().count());
+    let of = |(path, values): (&str, &[f32])| {
+        let scale = largest(one, path).unwrap().max(1e-4);
+        let other = other.get(path).unwrap();
+        values.iter().zip(other).map(|(x, y)| (x - y).abs() / scale).fold(0.0, f32::max)
+    };
+    one.iter().filter(|(path, _)| !path.ends_with("key.bias")).map(of).fold(0.0, f32::max)
+}
+
+#[test]
+fn a_contrast_in_parts_equals_one_over_the_whole_batch() {
+    let mut config = config();
+    config.contrast.learned = true;
+    let model = lively_model(&config);
+    // Images 0 and 2 count as equal: no negatives of each other, although in different parts.
+    let whole = pairs(0..6, &[0, 1, 0, 3, 4, 5]);
+    let parts = [pairs(0..2, &[0, 1]), pairs(2..4, &[0, 3]), pairs(4..6, &[4, 5])];
+    let plan = plan(&ObjectiveKind::ALL);
+    let (outcome, expected) = gradients(&model, &whole, &plan, Key::new(3));
+    let (of_parts, found) = cached::gradients(&model, &parts, &plan, |_| Key::new(3));
+    assert!(found.get("heads.itc.log_scale").is_some(), "{:?}", found.iter().map(|(path, _)| path).collect::<Vec<_>>());
+    assert!(difference(&expected, &found) < 1e-5, "{}", difference(&expected, &found));
+    assert!((outcome.total - of_parts.total).abs() < 1e-5);
+    for kind in ObjectiveKind::ALL {
+        let (whole, parts) = (&outcome.objectives[&kind], &of_parts.objectives[&kind]);
+        assert!((whole.loss - parts.loss).abs() < 1e-5, "{kind}");
+        assert_eq!((whole.right, whole.scored), (parts.right, parts.scored), "{kind}");
+    }
+    // Without the cache each part is a contrast of its own.
+    let alone: f64 = parts.iter().map(|part| step(&model, part, &[ObjectiveKind::Itc]).0.total / 3.0).sum();
+    assert!((alone - outcome.objectives[&ObjectiveKind::Itc].loss).abs() > 1e-2);
+}
+
+#[test]
+fn a_part_is_embedded_twice_with_the_same_dropout() {
+    let (model, part) = (lively_model(&config()), pairs(0..4, &[0, 1, 2, 3]));
+    let plan = StepPlan { dropout: 0.3, ..plan(&ObjectiveKind::ALL) };
+    let (outcome, expected) = gradients(&model, &part, &plan, Key::new(3));
+    let (cached, found) = cached::gradients(&model, &[part], &plan, |_| Key::new(3));
+    assert!((outcome.total - cached.total).abs() < 1e-6);
+    assert!(difference(&expected, &found) < 1e-5, "{}", difference(&expected, &found));
 }

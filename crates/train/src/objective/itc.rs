@@ -8,14 +8,22 @@ use super::{Loss, answers};
 use crate::shared::Shared;
 
 pub fn loss(step: &Shared<'_>) -> Option<Loss> {
-    let similarity = step.similarity()?; //                             [b, b], images in rows, over temperature
-    let b = similarity.dims()[0];
+    let hidden = same(step.batch.pairs(), |i, j| step.batch.same(i, j));
+    contrast(step.similarity()?, hidden)
+}
+
+/// The loss of `[b, b]` logits, images in rows; `hidden` is added to them. `None` for fewer than two pairs.
+pub fn contrast(logits: Tensor<2>, hidden: Option<Vec<f32>>) -> Option<Loss> {
+    let b = logits.dims()[0];
     if b < 2 {
         return None;
     }
-    let logits = match same(step.batch) {
-        Some(hidden) => similarity + Tensor::from_data(TensorData::new(hidden, [b, b]), &step.model.device()),
-        None => similarity,
+    let logits = match hidden {
+        Some(hidden) => {
+            let hidden = Tensor::from_data(TensorData::new(hidden, [b, b]), &logits.device());
+            logits + hidden
+        }
+        None => logits,
     };
     let classes: Vec<usize> = (0..b).collect();
     let transposed = logits.clone().transpose();
@@ -26,11 +34,10 @@ pub fn loss(step: &Shared<'_>) -> Option<Loss> {
 
 /// What is added to `[b, b]` logits so that two records with the same image or the same text are no negatives of each
 /// other: the most negative number there, 0 elsewhere; `None` when all differ.
-fn same(batch: &crate::batch::StepBatch) -> Option<Vec<f32>> {
-    let b = batch.pairs();
+pub fn same(b: usize, same: impl Fn(usize, usize) -> bool) -> Option<Vec<f32>> {
     let hidden: Vec<f32> = (0..b * b)
         .map(|cell| (cell / b, cell % b))
-        .map(|(i, j)| if i != j && batch.same(i, j) { f32::MIN } else { 0.0 })
+        .map(|(i, j)| if i != j && same(i, j) { f32::MIN } else { 0.0 })
         .collect();
     hidden.iter().any(|value| *value != 0.0).then_some(hidden)
 }

@@ -48,6 +48,11 @@ impl Recipe {
             "train.accumulate",
             format!("is {}; it must divide train.batch, {}", train.accumulate, train.batch),
         )?;
+        ensure(
+            !train.cached_contrast || (train.accumulate > 1 && self.objectives.contains(&ObjectiveKind::Itc)),
+            "train.cached_contrast",
+            "needs the objective `itc` and a `train.accumulate` above 1; else leave it out".into(),
+        )?;
         for (key, value, most) in [
             ("train.warmup", train.warmup, 1.0),
             ("model.dropout", self.model.dropout, 0.999),

@@ -23,7 +23,7 @@ use crate::objective::ObjectiveKind;
 use crate::optimizer::Optimizer;
 use crate::state::{self, Progress};
 use crate::step::{self, StepPlan};
-use crate::{Recipe, TrainError, tensorboard};
+use crate::{Recipe, TrainError, cached, tensorboard};
 
 /// Everything that a run holds.
 pub(super) struct Session {
@@ -187,7 +187,9 @@ impl Session {
     ) -> Result<(Sum, Duration), TrainError> {
         let parts = self.recipe.train.accumulate as u64;
         let (mut sum, mut waiting) = (Sum::default(), Duration::ZERO);
-        for part in 0..parts {
+        let key = |part| Key::new(self.recipe.seed).at(self.progress.step * parts + part as u64);
+        let mut batches = vec![];
+        for part in 0..parts as usize {
             let start = Instant::now();
             let loaded = loader.next().transpose()?.ok_or_else(|| TrainError::Nothing {
                 split: "train".into(),
@@ -196,17 +198,23 @@ impl Session {
             waiting += start.elapsed();
             self.count(&loaded, &mut sum);
             let batch = StepBatch::new(loaded);
-            let key = Key::new(self.recipe.seed).at(self.progress.step * parts + part);
-            let (outcome, gradients) = step::gradients(self.model(), &batch, plan, key);
-            outcome.chosen.image.iter().for_each(|rows| usage.image.add(rows));
-            outcome.chosen.text.iter().for_each(|rows| usage.text.add(rows));
+            if self.recipe.train.cached_contrast {
+                batches.push(batch);
+                continue;
+            }
+            let (outcome, gradients) = step::gradients(self.model(), &batch, plan, key(part));
             sum.outcome.add(outcome);
             sum.gradients.add(gradients);
         }
-        if parts > 1 {
+        if self.recipe.train.cached_contrast {
+            (sum.outcome, sum.gradients) = cached::gradients(self.model(), &batches, plan, key);
+        } else if parts > 1 {
             sum.outcome.divide(parts);
             sum.gradients.scale(1.0 / parts as f32);
         }
+        let chosen = &sum.outcome.chosen;
+        chosen.image.iter().for_each(|rows| usage.image.add(rows));
+        chosen.text.iter().for_each(|rows| usage.text.add(rows));
         Ok((sum, waiting))
     }
 

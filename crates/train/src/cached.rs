@@ -1,0 +1,106 @@
+//! Cached contrast (GradCache; Gao et al., "Scaling deep contrastive learning batch size under memory limited setup", 2021):
+//! a contrast over a batch of which only a part fits into memory.
+//!
+//! The parts are embedded one after another without gradient. The loss over all vectors gives the gradient of each vector.
+//! Then every part is computed again, with gradient and the same dropout masks, and its vectors are pulled along theirs.
+
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use ptu_model::{Dropout, Model};
+use ptu_random::Key;
+
+use crate::batch::StepBatch;
+use crate::gradients::Gradients;
+use crate::objective::{ObjectiveKind, contrast, same};
+use crate::shared::{Shared, Vectors};
+use crate::step::{Measured, Outcome, StepPlan, part_gradients};
+
+/// Means over the parts of losses and gradients, but for the contrast, which is one over all parts. `key` names a part's
+/// draws.
+pub fn gradients(
+    model: &Model,
+    parts: &[StepBatch],
+    plan: &StepPlan,
+    key: impl Fn(usize) -> Key,
+) -> (Outcome, Gradients) {
+    let start = Instant::now();
+    let plain = model.valid();
+    let vectors: Vec<Option<Vectors>> = parts
+        .iter()
+        .enumerate()
+        .map(|(part, batch)| {
+            let dropout = Dropout::new(plan.dropout, key(part));
+            Shared::new(&plain, batch, plan, &dropout, key(part)).vectors().cloned()
+        })
+        .collect();
+    let whole = Whole::of(model, parts, &vectors, plan);
+    let embedding = start.elapsed();
+
+    let (mut outcome, mut gradients) = (Outcome::default(), Gradients::default());
+    for (part, batch) in parts.iter().enumerate() {
+        let pull = whole.as_ref().and_then(|whole| whole.pulls[part].as_ref());
+        let (of_part, of_weights) = part_gradients(model, batch, plan, key(part), Some(pull));
+        outcome.add(of_part);
+        gradients.add(of_weights);
+    }
+    outcome.divide(parts.len() as u64);
+    gradients.scale(1.0 / parts.len() as f32);
+    if let Some(Whole { mut measured, weighted, temperature, .. }) = whole {
+        measured.forward += embedding;
+        outcome.objectives.insert(ObjectiveKind::Itc, measured);
+        outcome.total += weighted;
+        gradients.add(temperature);
+    }
+    (outcome, gradients)
+}
+
+/// The contrast over all parts.
+struct Whole {
+    measured: Measured,
+    /// The loss times its weight.
+    weighted: f64,
+    /// Of a learned temperature.
+    temperature: Gradients,
+    /// For each part the gradient of its vectors, times the number of parts: what the mean over parts takes away again.
+    pulls: Vec<Option<Vectors>>,
+}
+
+impl Whole {
+    /// `None` where nothing can be contrasted.
+    fn of(model: &Model, parts: &[StepBatch], vectors: &[Option<Vectors>], plan: &StepPlan) -> Option<Self> {
+        let (weight, head) = (*plan.objectives.get(&ObjectiveKind::Itc)?, model.heads.itc.as_ref()?);
+        let there = || vectors.iter().flatten();
+        there().next()?;
+        let leaf = |of: fn(&Vectors) -> &Tensor<2>| {
+            Tensor::cat(there().map(|vectors| of(vectors).clone()).collect(), 0).autodiff().require_grad()
+        };
+        let (images, texts) = (leaf(|vectors| &vectors.images), leaf(|vectors| &vectors.texts));
+        let hashes: Vec<(u64, u64)> = parts
+            .iter()
+            .zip(vectors)
+            .filter(|(_, vectors)| vectors.is_some())
+            .flat_map(|(part, _)| part.image_hashes.iter().copied().zip(part.text_hashes.iter().copied()))
+            .collect();
+        let hidden = same(hashes.len(), |i, j| hashes[i].0 == hashes[j].0 || hashes[i].1 == hashes[j].1);
+        let loss = contrast(head.similarity(images.clone(), texts.clone()), hidden)?;
+        let value = f64::from(loss.value.clone().inner().into_scalar::<f32>());
+        let right = loss.answers.iter().filter(|right| **right).count();
+        let measured = Measured { loss: value, right, scored: loss.answers.len(), ..Measured::default() };
+        let mut graph = loss.value.mul_scalar(weight).backward();
+        let gradient = |leaf: &Tensor<2>| Some(leaf.grad(&graph)?.mul_scalar(parts.len() as f64));
+        let (images, texts) = (gradient(&images)?, gradient(&texts)?);
+        let mut start = 0;
+        let pulls = vectors
+            .iter()
+            .map(|vectors| {
+                let rows = start..start + vectors.as_ref()?.images.dims()[0];
+                start = rows.end;
+                let of = |all: &Tensor<2>| all.clone().slice(rows.clone());
+                Some(Vectors { images: of(&images), texts: of(&texts) })
+            })
+            .collect();
+        Some(Self { measured, weighted: weight * value, temperature: Gradients::take(model, &mut graph), pulls })
+    }
+}
