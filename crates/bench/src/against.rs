@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use ptu_model::Preset;
+use ptu_train::recipe::Checkpointing;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -27,6 +28,8 @@ pub struct Against<'a> {
     pub batch: usize,
     /// Threads of each side.
     pub threads: usize,
+    /// What our step keeps for its backward pass.
+    pub checkpointing: Checkpointing,
     /// Rounds: in each, each side starts, warms, times and ends.
     pub rounds: usize,
     /// Is told what happens.
@@ -154,7 +157,7 @@ impl Against<'_> {
     }
 
     fn ours_step(&self) -> Result<StepResult, BenchError> {
-        let arguments = self.common(&["--rounds", "3", "--json"]);
+        let arguments = self.common(&["--rounds", "3", "--json", "--checkpointing", self.checkpointing.name()]);
         let arguments: Vec<&str> = ["step"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
         let value = last_line(&mut (self.ours)(&arguments), "our side")?;
         parsed(value)

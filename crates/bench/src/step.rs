@@ -12,7 +12,7 @@ use ptu_random::{Key, Place, Stream};
 use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
 use ptu_train::objective::{ObjectiveKind, default_weight};
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
-use ptu_train::recipe::PartnerChoice;
+use ptu_train::recipe::Checkpointing;
 use ptu_train::reference::Case;
 use ptu_train::step::{StepPlan, gradients};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,8 @@ pub struct StepOptions {
     pub objectives: Vec<ObjectiveKind>,
     /// Share of activations dropped.
     pub dropout: f64,
+    /// What is kept for the backward pass.
+    pub checkpointing: Checkpointing,
     /// Timed steps.
     pub rounds: usize,
     /// Draws weights and data.
@@ -75,9 +77,9 @@ pub fn config(preset: Preset) -> ModelConfig {
     preset.config(TextStyle::Roberta, vocabulary(preset), [0, 2, 1])
 }
 
-fn plan(objectives: &[ObjectiveKind], dropout: f64) -> StepPlan {
+fn plan(objectives: &[ObjectiveKind], dropout: f64, checkpointing: Checkpointing) -> StepPlan {
     let objectives = objectives.iter().map(|kind| (*kind, default_weight(*kind))).collect();
-    StepPlan { objectives, partners: PartnerChoice::Random, dropout }
+    StepPlan { objectives, dropout, checkpointing, ..StepPlan::default() }
 }
 
 /// Times steps on one random batch: texts of full length, 15 % masked, half of them with a false image of the batch.
@@ -90,7 +92,7 @@ pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
     let model = Model::new(&config, Key::new(options.seed), &options.device)?;
     let weights = model.num_params();
     let batch = random_batch(&config, options.batch, options.seed);
-    let plan = plan(&options.objectives, options.dropout);
+    let plan = plan(&options.objectives, options.dropout, options.checkpointing);
     let mut optimizer = Optimizer::new(OptimizerConfig::default());
     let ready_seconds = start.elapsed().as_secs_f64();
     reset_peak_memory();
@@ -122,7 +124,8 @@ fn named(outcome: &ptu_train::step::Outcome) -> BTreeMap<String, f64> {
 pub fn case_losses(folder: &Path, device: &Device) -> Result<BTreeMap<String, f64>, BenchError> {
     let case = Case::open(folder)?;
     let model = case.model(&ptu_train::reference::PRETRAINING_HEADS, device)?;
-    let (outcome, _) = gradients(&model, &case.batch()?, &plan(&ObjectiveKind::ALL, 0.0), Key::new(0));
+    let (outcome, _) =
+        gradients(&model, &case.batch()?, &plan(&ObjectiveKind::ALL, 0.0, Checkpointing::None), Key::new(0));
     Ok(named(&outcome))
 }
 
@@ -186,6 +189,7 @@ mod tests {
             batch: 2,
             objectives: ObjectiveKind::ALL.to_vec(),
             dropout: 0.1,
+            checkpointing: Checkpointing::None,
             rounds: 2,
             seed: 0,
             device: Device::flex().autodiff(),

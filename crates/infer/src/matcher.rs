@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use ptu_input::{Batch, Image, Images, Text, Texts};
 use ptu_model::layer::Linear;
-use ptu_model::{Dropout, Model, ModelConfig, ModelError, Packed, Read, check_batch};
+use ptu_model::{Model, ModelConfig, ModelError, Packed, Pass, Read, check_batch};
 
 /// Images and texts behind their encoders. Memory grows with their number: rank many candidates part by part.
 pub struct Matcher<'a> {
@@ -26,12 +26,12 @@ impl<'a> Matcher<'a> {
         batch: usize,
     ) -> Result<Self, ModelError> {
         let head = model.heads.itm.as_ref().ok_or(ModelError::NoHead { head: "matching (itm)" })?;
-        let (mut encoded_images, mut encoded_texts, off) = (vec![], vec![], Dropout::off());
+        let (mut encoded_images, mut encoded_texts, off) = (vec![], vec![], Pass::off());
         for chunk in images.chunks(batch.max(1)) {
             let images = Images::collect(chunk.iter().copied());
             let checked = Batch { images, ..Batch::default() };
             check_batch(&checked, config)?;
-            encoded_images.push(model.encode_image(&model.embed_image(&checked.images)));
+            encoded_images.push(model.encode_image(&model.embed_image(&checked.images), &off));
         }
         for chunk in texts.chunks(batch.max(1)) {
             let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()));
@@ -50,7 +50,7 @@ impl<'a> Matcher<'a> {
             let images = self.images.select(chunk.iter().map(|(image, _)| *image));
             let texts = self.texts.select(chunk.iter().map(|(_, text)| *text));
             let read = vec![Read::Pooled; chunk.len()];
-            let fused = self.model.fusion.forward(images, texts, &read, &Dropout::off());
+            let fused = self.model.fusion.forward(images, texts, &read, &Pass::off());
             let logits: Tensor<2> = self.head.forward(self.model.fusion.pool(&fused, 0..chunk.len()));
             let logits: Vec<f32> = logits.inner().into_data().try_into_vec().expect("the model computes in f32");
             scores.extend(logits.chunks_exact(2).map(|pair| pair[1] - pair[0]));

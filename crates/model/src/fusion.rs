@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::Packed;
 use crate::config::FusionConfig;
-use crate::layer::{CrossLayer, Dropout, Linear};
+use crate::layer::{CrossLayer, Linear, Pass};
 
 /// Layers and poolers of both streams.
 #[derive(Module, Debug)]
@@ -70,7 +70,7 @@ impl Fusion {
     ///
     /// # Panics
     /// If there are not as many images as texts and reads, or a place is not there.
-    pub fn forward(&self, mut image: Packed, mut text: Packed, read: &[Read], dropout: &Dropout) -> Fused {
+    pub fn forward(&self, mut image: Packed, mut text: Packed, read: &[Read], pass: &Pass) -> Fused {
         assert!(
             image.count() == text.count() && text.count() == read.len(),
             "{} images, {} texts, {} reads",
@@ -81,8 +81,8 @@ impl Fusion {
         let last = self.image.len() - 1;
         for index in 0..last {
             // Each stream reads the other's state from before the layer.
-            let next = self.text[index].forward(&text, &image, dropout);
-            image = self.image[index].forward(&image, &text, dropout);
+            let next = whole(&self.text[index], &text, &image, pass);
+            image = whole(&self.image[index], &image, &text, pass);
             text = next;
         }
         let places = read.iter().zip(image.lengths.iter().zip(text.lengths.iter()));
@@ -92,8 +92,8 @@ impl Fusion {
                 all
             });
         Fused {
-            text: read_last(&self.text[last], &text, &image, &text_places, dropout),
-            image: read_last(&self.image[last], &image, &text, &image_places, dropout),
+            text: read_last(&self.text[last], &text, &image, &text_places, pass),
+            image: read_last(&self.image[last], &image, &text, &image_places, pass),
         }
     }
 
@@ -104,17 +104,23 @@ impl Fusion {
     }
 }
 
+/// One layer of one stream.
+fn whole(layer: &CrossLayer, own: &Packed, other: &Packed, pass: &Pass) -> Packed {
+    pass.block(layer, &[own, other], |layer, x, pass| layer.forward(x[0], x[1], pass))
+}
+
 /// One layer of one stream, for the tokens at `places` of each sequence only.
-fn read_last(layer: &CrossLayer, own: &Packed, other: &Packed, places: &[Vec<usize>], dropout: &Dropout) -> Packed {
+fn read_last(layer: &CrossLayer, own: &Packed, other: &Packed, places: &[Vec<usize>], pass: &Pass) -> Packed {
     let lengths: Vec<usize> = places.iter().map(Vec::len).collect();
     if lengths == *own.lengths {
-        return layer.forward(own, other, dropout);
+        return whole(layer, own, other, pass);
     }
     // Sequences of which nothing is read need no keys and values either.
     let asked: Vec<usize> = (0..own.count()).filter(|&which| lengths[which] > 0).collect();
     let rows = own.starts().into_iter().zip(places).flat_map(|(start, places)| places.iter().map(move |p| start + p));
     let some = own.pick(rows.collect(), asked.iter().map(|&which| lengths[which]).collect());
-    let read =
-        layer.forward_some(&some, &own.select(asked.iter().copied()), &other.select(asked.iter().copied()), dropout);
+    let [own, other] = [own, other].map(|stream| stream.select(asked.iter().copied()));
+    let run = |layer: &CrossLayer, x: &[&Packed], pass: &Pass| layer.forward_some(x[0], x[1], x[2], pass);
+    let read = pass.block(layer, &[&some, &own, &other], run);
     Packed::new(read.tokens, lengths)
 }

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::Packed;
 use crate::config::ImageConfig;
 use crate::kernel::rows;
-use crate::layer::{ClipBlock, LayerNorm, Linear};
+use crate::layer::{ClipBlock, LayerNorm, Linear, Pass};
 
 /// Patches to tokens, blocks, and a norm on every token.
 #[derive(Module, Debug)]
@@ -68,10 +68,10 @@ impl ImageEncoder {
     }
 
     /// All blocks, `ln_post` on every token: `[rows, d] -> [rows, d]`.
-    pub fn encode(&self, x: &Packed) -> Packed {
+    pub fn encode(&self, x: &Packed, pass: &Pass) -> Packed {
         let mut x = x.with(self.norm_before.forward(x.tokens.clone()));
         for block in &self.blocks {
-            x = block.forward(&x);
+            x = pass.block(block, &[&x], |block, x, _| block.forward(x[0]));
         }
         x.with(self.norm_after.forward(x.tokens.clone()))
     }

@@ -22,7 +22,7 @@ mod linear;
 mod loops;
 mod math;
 mod norm;
-mod operation;
+pub(crate) mod operation;
 mod product;
 mod rows;
 mod sum;

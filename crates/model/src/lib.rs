@@ -35,7 +35,7 @@ pub use error::ModelError;
 pub use fusion::{Fused, Fusion, Read};
 pub use head::{Heads, ItcHead, MlmHead};
 pub use image::ImageEncoder;
-pub use layer::Dropout;
+pub use layer::{Inside, Pass};
 pub use model::{Model, check_batch};
 pub use packed::Packed;
 pub use path::Path;

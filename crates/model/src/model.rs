@@ -11,7 +11,7 @@ use ptu_random::Key;
 
 use crate::config::{ModelConfig, TextConfig};
 use crate::kernel::{linear, rows};
-use crate::layer::{Dropout, Embedding, Linear};
+use crate::layer::{Embedding, Linear, Pass};
 use crate::{Chosen, Fused, Fusion, Heads, ImageEncoder, ModelError, Packed, Prompts, Read, TextEncoder, init};
 
 /// One network for pairs, images alone and texts alone.
@@ -80,8 +80,8 @@ impl Model {
     }
 
     /// Words, positions and types, before the encoder.
-    pub fn embed_text(&self, texts: &Texts, dropout: &Dropout) -> Packed {
-        self.text.embed(texts, dropout)
+    pub fn embed_text(&self, texts: &Texts, pass: &Pass) -> Packed {
+        self.text.embed(texts, pass)
     }
 
     /// What stands in front of and behind the prompts that stand in for `count` texts, to be embedded with other texts:
@@ -120,13 +120,13 @@ impl Model {
     }
 
     /// Through the image encoder and into the fusion's space.
-    pub fn encode_image(&self, images: &Packed) -> Packed {
-        self.project(self.image.encode(images), &self.image_projection, 1)
+    pub fn encode_image(&self, images: &Packed, pass: &Pass) -> Packed {
+        self.project(self.image.encode(images, pass), &self.image_projection, 1)
     }
 
     /// Through the text encoder and into the fusion's space.
-    pub fn encode_text(&self, texts: Packed, dropout: &Dropout) -> Packed {
-        self.project(self.text.encode(texts, dropout), &self.text_projection, 0)
+    pub fn encode_text(&self, texts: Packed, pass: &Pass) -> Packed {
+        self.project(self.text.encode(texts, pass), &self.text_projection, 0)
     }
 
     /// Projection, and the modality's row added to every token.
@@ -152,7 +152,7 @@ impl Model {
     /// Both streams behind the fusion for a mixed batch that fits, in the records' order, without dropout; prompts stand in
     /// for what is missing.
     pub fn fuse(&self, batch: &Batch, read: &[Read]) -> Fused {
-        let off = Dropout::off();
+        let off = Pass::off();
         let (pairs, images, texts) = (batch.pair_texts.count(), batch.images.count, batch.texts.count());
         // Texts: of pairs, alone, then what stands around the prompts that stand in for those of images alone.
         let embedded = self.embed_text(&Texts::cat([&batch.pair_texts, &batch.texts, &self.edges(images)]), &off);
@@ -162,8 +162,8 @@ impl Model {
         let (image_stand_ins, _) = self.image_stand_ins(&lone);
         let (text_stand_ins, _) = self.text_stand_ins(&lone_images, &edges);
         let whole = embedded.select(0..pairs);
-        let encoded_images =
-            self.encode_image(&Packed::cat(&[self.embed_image(&batch.pair_images), lone_images, image_stand_ins]));
+        let encoded_images = self
+            .encode_image(&Packed::cat(&[self.embed_image(&batch.pair_images), lone_images, image_stand_ins]), &off);
         let encoded_texts = self.encode_text(Packed::cat(&[whole, text_stand_ins, lone]), &off);
         // Both hold pairs, images alone, texts alone.
         let sequence = |slot: &Slot| match *slot {

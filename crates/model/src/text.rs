@@ -11,7 +11,7 @@ use ptu_input::Texts;
 use crate::Packed;
 use crate::config::TextConfig;
 use crate::kernel::{rows, sum};
-use crate::layer::{BertLayer, Dropout, Embedding, LayerNorm};
+use crate::layer::{BertLayer, Embedding, LayerNorm, Pass};
 
 /// Embeddings and layers.
 #[derive(Module, Debug)]
@@ -44,17 +44,17 @@ impl TextEncoder {
     }
 
     /// Words, positions and type, normed.
-    pub fn embed(&self, texts: &Texts, dropout: &Dropout) -> Packed {
+    pub fn embed(&self, texts: &Texts, pass: &Pass) -> Packed {
         let words = rows(vec![self.words.weight.val()], Arc::new(texts.ids.iter().map(|&id| id as usize).collect()));
         let places = texts.lengths.iter().flat_map(|&length| self.first_position..self.first_position + length);
         let positions = self.positions.weight.val() + self.types.row(0); //    every token has type 0
         let positions = rows(vec![positions], Arc::new(places.collect()));
-        let tokens = dropout.apply(self.norm.forward(sum(words, positions))); //        [rows, d]
+        let tokens = pass.apply(self.norm.forward(sum(words, positions))); //        [rows, d]
         Packed::new(tokens, texts.lengths.clone())
     }
 
     /// All layers: `[rows, d] -> [rows, d]`.
-    pub fn encode(&self, x: Packed, dropout: &Dropout) -> Packed {
-        self.layers.iter().fold(x, |x, layer| layer.forward(&x, dropout))
+    pub fn encode(&self, x: Packed, pass: &Pass) -> Packed {
+        self.layers.iter().fold(x, |x, layer| pass.block(layer, &[&x], |layer, x, pass| layer.forward(x[0], pass)))
     }
 }

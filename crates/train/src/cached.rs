@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use ptu_model::{Dropout, Model};
+use ptu_model::{Inside, Model, Pass};
 use ptu_random::Key;
 
 use crate::batch::StepBatch;
@@ -31,8 +31,8 @@ pub fn gradients(
         .iter()
         .enumerate()
         .map(|(part, batch)| {
-            let dropout = Dropout::new(plan.dropout, key(part));
-            Shared::new(&plain, batch, plan, &dropout, key(part)).vectors().cloned()
+            let pass = Pass::new(plan.dropout, key(part));
+            Shared::new(&plain, batch, plan, &pass, key(part)).vectors().cloned()
         })
         .collect();
     let whole = Whole::of(model, parts, &vectors, plan);
@@ -101,6 +101,11 @@ impl Whole {
                 Some(Vectors { images: of(&images), texts: of(&texts) })
             })
             .collect();
-        Some(Self { measured, weighted: weight * value, temperature: Gradients::take(model, &mut graph), pulls })
+        Some(Self {
+            measured,
+            weighted: weight * value,
+            temperature: Gradients::take(model, &mut graph, &Inside::default()),
+            pulls,
+        })
     }
 }

@@ -8,7 +8,7 @@ mod scores;
 
 use ptu_infer::Vectors;
 use ptu_metrics::{Answer, Resampling, bootstrap, bootstrap_mean, majority_share};
-use ptu_model::{Dropout, Model, ModelConfig};
+use ptu_model::{Model, ModelConfig, Pass};
 use ptu_random::Key;
 
 pub use gallery::{Gallery, GalleryOptions, Pair, Query};
@@ -19,7 +19,6 @@ pub use scores::{Direction, Retrieval, Score, Scores};
 use crate::TrainError;
 use crate::batch::{MaskedTexts, StepBatch};
 use crate::objective::ObjectiveKind;
-use crate::recipe::PartnerChoice;
 use crate::shared::Shared;
 use crate::step::StepPlan;
 
@@ -176,9 +175,9 @@ fn answer(model: &Model, gallery: &Gallery, rows: &[usize], key: Key, asked: &mu
         text_hashes: records.iter().map(|record| record.text_hash).collect(),
         ..StepBatch::default()
     };
-    let off = Dropout::off();
+    let off = Pass::off();
     let objectives = [ObjectiveKind::Mlm, ObjectiveKind::Itm].map(|kind| (kind, 1.0)).into();
-    let plan = StepPlan { objectives, partners: PartnerChoice::Random, dropout: 0.0 };
+    let plan = StepPlan { objectives, ..StepPlan::default() };
     let shared = Shared::new(model, &batch, &plan, &off, key);
     if let Some(loss) = ObjectiveKind::Itm.loss(&shared) {
         asked.itm.extend(

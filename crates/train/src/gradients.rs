@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Gradients as Graph, Tensor};
-use ptu_model::{Model, Path};
+use ptu_model::{Inside, Model, Path};
 use rayon::prelude::*;
 
 /// Values summed by one task; fixed, so that sums do not depend on the number of threads.
@@ -15,9 +15,9 @@ const CHUNK: usize = 1 << 14;
 pub struct Gradients(BTreeMap<String, Vec<f32>>);
 
 impl Gradients {
-    /// Takes the gradients of a backward pass.
-    pub fn take(model: &Model, graph: &mut Graph) -> Self {
-        let mut take = Take { path: Path::default(), graph, found: BTreeMap::new() };
+    /// Takes the gradients of a backward pass: out of its graph, and those that replayed blocks put aside.
+    pub fn take(model: &Model, graph: &mut Graph, inside: &Inside) -> Self {
+        let mut take = Take { path: Path::default(), graph, inside, found: BTreeMap::new() };
         model.visit(&mut take);
         Self(take.found)
     }
@@ -66,6 +66,7 @@ fn squares(values: &[f32]) -> f64 {
 struct Take<'a> {
     path: Path,
     graph: &'a mut Graph,
+    inside: &'a Inside,
     found: BTreeMap<String, Vec<f32>>,
 }
 
@@ -79,8 +80,11 @@ impl ModuleVisitor for Take<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = param.val().grad_remove(self.graph) {
-            let values = gradient.into_data().try_into_vec().expect("the model computes in f32");
+        let values = match param.val().grad_remove(self.graph) {
+            Some(gradient) => Some(gradient.into_data().try_into_vec().expect("the model computes in f32")),
+            None => self.inside.take(param.id),
+        };
+        if let Some(values) = values {
             self.found.insert(self.path.to_string(), values);
         }
     }

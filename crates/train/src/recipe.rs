@@ -130,6 +130,8 @@ pub struct TrainConfig {
     pub accumulate: usize,
     /// The contrast is over the whole batch although it is computed in parts; each part is embedded once more for it.
     pub cached_contrast: bool,
+    /// What is kept for the backward pass.
+    pub checkpointing: Checkpointing,
     /// Steps between two saved states.
     pub save_every: u64,
     /// Steps between two validations; 0 for none.
@@ -144,6 +146,38 @@ pub struct TrainConfig {
     pub workers: usize,
     /// The run stops, its state saved, after this many steps in a row whose loss or gradient was not finite.
     pub bad_steps: u64,
+}
+
+/// What is kept of a step's forward pass for its backward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Checkpointing {
+    /// All that it needs.
+    #[default]
+    None,
+    /// What goes into each block; its inside is computed again. Less memory, more time.
+    Blocks,
+}
+
+impl Checkpointing {
+    /// The name in recipes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Blocks => "blocks",
+        }
+    }
+}
+
+impl std::str::FromStr for Checkpointing {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::None, Self::Blocks]
+            .into_iter()
+            .find(|it| it.name() == word)
+            .ok_or(format!("`{word}` is neither none nor blocks"))
+    }
 }
 
 /// Validation and evaluation.
@@ -246,6 +280,7 @@ impl Default for TrainConfig {
             batch: 256,
             accumulate: 1,
             cached_contrast: false,
+            checkpointing: Checkpointing::None,
             save_every: 1000,
             validate_every: 0,
             log_every: 1,
@@ -320,6 +355,7 @@ impl Recipe {
             objectives: self.objectives.iter().map(|kind| (*kind, weight(kind))).collect(),
             partners: self.itm.partners,
             dropout: self.model.dropout,
+            checkpointing: self.train.checkpointing,
         }
     }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 use ptu_input::Texts;
-use ptu_model::{Dropout, Fused, Model, Packed, Read};
+use ptu_model::{Fused, Model, Packed, Pass, Read};
 use ptu_random::Key;
 
 use crate::batch::{Partners, StepBatch};
@@ -21,7 +21,7 @@ pub struct Shared<'a> {
     /// The arrays.
     pub batch: &'a StepBatch,
     plan: &'a StepPlan,
-    dropout: &'a Dropout,
+    pass: &'a Pass,
     key: Key,
     encoded: OnceCell<Encoded>,
     fused: OnceCell<Passes>,
@@ -102,22 +102,22 @@ impl Queue {
         start..self.read.len()
     }
 
-    fn run(&self, model: &Model, encoded: &Encoded, dropout: &Dropout) -> Fused {
+    fn run(&self, model: &Model, encoded: &Encoded, pass: &Pass) -> Fused {
         let (images, texts) =
             (encoded.images.select(self.images.iter().copied()), encoded.texts.select(self.texts.iter().copied()));
-        model.fusion.forward(images, texts, &self.read, dropout)
+        model.fusion.forward(images, texts, &self.read, pass)
     }
 }
 
 impl<'a> Shared<'a> {
     /// Nothing is computed yet; then it is all that the plan's objectives will ask for. `key` names the step (partners are
     /// drawn from it).
-    pub fn new(model: &'a Model, batch: &'a StepBatch, plan: &'a StepPlan, dropout: &'a Dropout, key: Key) -> Self {
+    pub fn new(model: &'a Model, batch: &'a StepBatch, plan: &'a StepPlan, pass: &'a Pass, key: Key) -> Self {
         Self {
             model,
             batch,
             plan,
-            dropout,
+            pass,
             key,
             encoded: OnceCell::new(),
             fused: OnceCell::new(),
@@ -147,7 +147,7 @@ impl<'a> Shared<'a> {
 
     fn encoded(&self) -> &Encoded {
         self.encoded.get_or_init(|| {
-            let (model, batch, dropout) = (self.model, self.batch, self.dropout);
+            let (model, batch, pass) = (self.model, self.batch, self.pass);
             let masked = |texts: &crate::batch::MaskedTexts| match self.wants(ObjectiveKind::Mlm) && texts.any() {
                 true => texts.texts.clone(),
                 false => Texts::default(),
@@ -157,7 +157,7 @@ impl<'a> Shared<'a> {
             let (edges, unread) = (model.edges(contrasted), Texts::default());
             let unmasked = if contrasted > 0 || self.wants(ObjectiveKind::Itm) { &batch.texts } else { &unread };
             // One pass through the tables for all words of the step.
-            let embedded = model.embed_text(&Texts::cat([unmasked, &masked_pairs, &masked_texts, &edges]), dropout);
+            let embedded = model.embed_text(&Texts::cat([unmasked, &masked_pairs, &masked_texts, &edges]), pass);
             let lone = unmasked.count() + masked_pairs.count();
             let whole = lone + masked_texts.count();
             let lone = lone..whole;
@@ -174,8 +174,8 @@ impl<'a> Shared<'a> {
                 model.text_stand_ins(&images.select(0..contrasted), &embedded.select(whole..embedded.count()));
             chosen.text = rows.rows;
             let rows = images.count();
-            let images = model.encode_image(&Packed::cat(&[images, of_pairs, of_lone]));
-            let texts = model.encode_text(Packed::cat(&[embedded.select(0..whole), text_stand_ins]), dropout);
+            let images = model.encode_image(&Packed::cat(&[images, of_pairs, of_lone]), pass);
+            let texts = model.encode_text(Packed::cat(&[embedded.select(0..whole), text_stand_ins]), pass);
             Encoded {
                 image_stand_ins: rows..rows + contrasted,
                 lone_image_stand_ins: rows + contrasted..images.count(),
@@ -208,7 +208,7 @@ impl<'a> Shared<'a> {
             let b = if self.wants(ObjectiveKind::Itm) && !self.is_hard() { batch.pairs() } else { 0 };
             let partners = if b > 0 { self.partners().image.clone() } else { vec![] };
             let matched = queue.push(partners, 0..b, pooled(b));
-            let fused = queue.run(self.model, encoded, self.dropout);
+            let fused = queue.run(self.model, encoded, self.pass);
             Passes { fused, masked, images_alone, texts_alone, matched }
         })
     }
@@ -247,7 +247,7 @@ impl<'a> Shared<'a> {
         }
         let (mut queue, b) = (Queue::default(), self.batch.pairs());
         queue.push(self.partners().image.iter().copied(), 0..b, std::iter::repeat_n(Read::Pooled, b));
-        self.model.fusion.pool(&queue.run(self.model, self.encoded(), self.dropout), 0..b)
+        self.model.fusion.pool(&queue.run(self.model, self.encoded(), self.pass), 0..b)
     }
 
     /// Vectors of every image alone and every text alone. `None` without pairs or without the head.

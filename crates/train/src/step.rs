@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
-use ptu_model::{Dropout, Model};
+use ptu_model::{Inside, Model, Pass};
 use ptu_random::Key;
 
 use crate::batch::StepBatch;
 use crate::gradients::Gradients;
 use crate::objective::ObjectiveKind;
-use crate::recipe::PartnerChoice;
+use crate::recipe::{Checkpointing, PartnerChoice};
 use crate::shared::{ChosenRows, Shared, Vectors};
 
 /// What is computed in a step, apart from model and data.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct StepPlan {
     /// Objectives with their weights in the total.
     pub objectives: BTreeMap<ObjectiveKind, f64>,
@@ -22,6 +22,8 @@ pub struct StepPlan {
     pub partners: PartnerChoice,
     /// Share of activations dropped.
     pub dropout: f64,
+    /// What is kept for the backward pass.
+    pub checkpointing: Checkpointing,
 }
 
 /// What one batch gave.
@@ -90,8 +92,12 @@ pub fn part_gradients(
     key: Key,
     contrast: Option<Option<&Vectors>>,
 ) -> (Outcome, Gradients) {
-    let dropout = Dropout::new(plan.dropout, key);
-    let step = Shared::new(model, batch, plan, &dropout, key);
+    let (pass, inside) = (Pass::new(plan.dropout, key), Inside::default());
+    let pass = match plan.checkpointing {
+        Checkpointing::None => pass,
+        Checkpointing::Blocks => pass.replayed(inside.clone()),
+    };
+    let step = Shared::new(model, batch, plan, &pass, key);
     let (mut outcome, mut total, start) = (Outcome::default(), None, Instant::now());
     step.prepare();
     let (shared, tokens) = (start.elapsed(), plan.objectives.keys().map(|kind| step.tokens(*kind)).sum::<usize>());
@@ -115,7 +121,8 @@ pub fn part_gradients(
     }
     let start = Instant::now();
     outcome.chosen = step.into_chosen();
-    let gradients = total.map_or_else(Gradients::default, |total| Gradients::take(model, &mut total.backward()));
+    let gradients =
+        total.map_or_else(Gradients::default, |total| Gradients::take(model, &mut total.backward(), &inside));
     outcome.backward = start.elapsed();
     (outcome, gradients)
 }

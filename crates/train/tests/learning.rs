@@ -17,7 +17,7 @@ use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
 use ptu_train::cached;
 use ptu_train::gradients::Gradients;
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
-use ptu_train::recipe::PartnerChoice;
+use ptu_train::recipe::{Checkpointing, PartnerChoice};
 use ptu_train::step::{Outcome, StepPlan, gradients};
 
 const SIDE: usize = 16;
@@ -128,11 +128,7 @@ fn pairs(range: std::ops::Range<u64>, image_hashes: &[u64]) -> StepBatch {
 }
 
 fn plan(objectives: &[ObjectiveKind]) -> StepPlan {
-    StepPlan {
-        objectives: objectives.iter().map(|kind| (*kind, 1.0)).collect(),
-        partners: PartnerChoice::Random,
-        dropout: 0.0,
-    }
+    StepPlan { objectives: objectives.iter().map(|kind| (*kind, 1.0)).collect(), ..StepPlan::default() }
 }
 
 fn step(model: &Model, batch: &StepBatch, objectives: &[ObjectiveKind]) -> (Outcome, Gradients) {
@@ -439,4 +435,20 @@ fn a_part_is_embedded_twice_with_the_same_dropout() {
     let (cached, found) = cached::gradients(&model, &[part], &plan, |_| Key::new(3));
     assert!((outcome.total - cached.total).abs() < 1e-6);
     assert!(difference(&expected, &found) < 1e-5, "{}", difference(&expected, &found));
+}
+
+#[test]
+fn blocks_that_are_replayed_give_the_same_gradients() {
+    let (model, batch) = (lively_model(&config()), batch());
+    let plan = StepPlan { dropout: 0.3, ..plan(&ObjectiveKind::ALL) };
+    let replayed = StepPlan { checkpointing: Checkpointing::Blocks, ..plan.clone() };
+    let (kept, expected) = gradients(&model, &batch, &plan, Key::new(3));
+    let (again, found) = gradients(&model, &batch, &replayed, Key::new(3));
+    assert_eq!(kept.total, again.total);
+    // A stream that two blocks read gets the sum of their gradients, here in another order: rounding.
+    assert!(difference(&expected, &found) < 1e-5, "{}", difference(&expected, &found));
+    // With a contrast in parts too.
+    let parts = [pairs(0..2, &[0, 1]), pairs(2..4, &[2, 3])];
+    let [kept, replayed] = [plan, replayed].map(|plan| cached::gradients(&model, &parts, &plan, |_| Key::new(3)).1);
+    assert!(difference(&kept, &replayed) < 1e-5, "{}", difference(&kept, &replayed));
 }

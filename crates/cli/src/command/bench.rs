@@ -14,6 +14,7 @@ use ptu_data::Split;
 use ptu_model::Preset;
 use ptu_train::ObjectiveKind;
 use ptu_train::evaluate::{Direction, EvaluateOptions, Score};
+use ptu_train::recipe::Checkpointing;
 use serde::Serialize;
 
 use super::Compute;
@@ -67,6 +68,9 @@ pub struct StepArguments {
     /// Which losses (alone only; beside PyTorch all three)
     #[arg(long, value_delimiter = ',', default_value = "mlm,itm,itc")]
     objectives: Vec<ObjectiveKind>,
+    /// What is kept for the backward pass: none (all that it needs) or blocks (what goes into each block)
+    #[arg(long, default_value = "none")]
+    checkpointing: Checkpointing,
     /// Losses of a case folder instead: how both sides are compared
     #[arg(long, hide = true)]
     case: Option<PathBuf>,
@@ -186,6 +190,7 @@ impl Common {
     fn against<T>(
         &self,
         python: &std::path::Path,
+        checkpointing: Checkpointing,
         compare: impl FnOnce(Against<'_>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let python = Python::new(python)?;
@@ -200,6 +205,7 @@ impl Common {
             preset: self.preset,
             batch: self.batch.into(),
             threads: self.threads(),
+            checkpointing,
             rounds: self.rounds.into(),
             told: &mut |what| say(what),
         })
@@ -223,7 +229,7 @@ fn run_step(arguments: &StepArguments) -> anyhow::Result<()> {
     }
     if let Some(python) = &common.against {
         let peak = peak_products(&common.compute.device.plain());
-        let result = common.against(python, |mut against| Ok(against.steps(peak)?))?;
+        let result = common.against(python, arguments.checkpointing, |mut against| Ok(against.steps(peak)?))?;
         let side = |(name, side): (&&str, &ptu_bench::against::Side)| {
             format!(
                 "{name:18}{:9.3} s [{:.3}, {:.3}]  {:7.0} MiB",
@@ -247,6 +253,7 @@ fn run_step(arguments: &StepArguments) -> anyhow::Result<()> {
         batch: common.batch.into(),
         objectives: arguments.objectives.clone(),
         dropout: 0.1,
+        checkpointing: arguments.checkpointing,
         rounds: common.rounds.into(),
         seed: common.seed,
         device,
@@ -262,7 +269,7 @@ fn run_embed(arguments: &EmbedArguments) -> anyhow::Result<()> {
     let common = &arguments.common;
     common.compute.start()?;
     if let Some(python) = &common.against {
-        let result = common.against(python, |mut against| Ok(against.embeddings()?))?;
+        let result = common.against(python, Checkpointing::None, |mut against| Ok(against.embeddings()?))?;
         let lines: Vec<String> = result
             .iter()
             .map(|(kind, compared)| {

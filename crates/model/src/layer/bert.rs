@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::{Attention, Dropout, LayerNorm, Linear};
+use super::{Attention, LayerNorm, Linear, Pass};
 use crate::Packed;
 use crate::kernel::gelu;
 
@@ -27,9 +27,9 @@ impl FeedForward {
         }
     }
 
-    fn forward(&self, x: &Packed, dropout: &Dropout) -> Packed {
+    fn forward(&self, x: &Packed, pass: &Pass) -> Packed {
         let inner = gelu(self.inner.forward(x.tokens.clone())); //                          [rows, 4d]
-        x.with(self.norm.forward_sum(x.tokens.clone(), self.outer.forward(inner), dropout))
+        x.with(self.norm.forward_sum(x.tokens.clone(), self.outer.forward(inner), pass))
     }
 }
 
@@ -49,8 +49,8 @@ impl BertLayer {
     }
 
     /// `[rows, d] -> [rows, d]`.
-    pub fn forward(&self, x: &Packed, dropout: &Dropout) -> Packed {
-        self.feed_forward.forward(&self.attention.to_itself(x, dropout), dropout)
+    pub fn forward(&self, x: &Packed, pass: &Pass) -> Packed {
+        self.feed_forward.forward(&self.attention.to_itself(x, pass), pass)
     }
 }
 
@@ -76,16 +76,16 @@ impl CrossLayer {
     }
 
     /// New states of a stream; `other` is the other stream as it was before the layer.
-    pub fn forward(&self, own: &Packed, other: &Packed, dropout: &Dropout) -> Packed {
-        self.finish(self.attention.to_itself(own, dropout), other, dropout)
+    pub fn forward(&self, own: &Packed, other: &Packed, pass: &Pass) -> Packed {
+        self.finish(self.attention.to_itself(own, pass), other, pass)
     }
 
     /// New states of some tokens of a stream only: those that a head reads.
-    pub fn forward_some(&self, some: &Packed, own: &Packed, other: &Packed, dropout: &Dropout) -> Packed {
-        self.finish(self.attention.to(some, own, dropout), other, dropout)
+    pub fn forward_some(&self, some: &Packed, own: &Packed, other: &Packed, pass: &Pass) -> Packed {
+        self.finish(self.attention.to(some, own, pass), other, pass)
     }
 
-    fn finish(&self, x: Packed, other: &Packed, dropout: &Dropout) -> Packed {
-        self.feed_forward.forward(&self.cross.to(&x, other, dropout), dropout)
+    fn finish(&self, x: Packed, other: &Packed, pass: &Pass) -> Packed {
+        self.feed_forward.forward(&self.cross.to(&x, other, pass), pass)
     }
 }

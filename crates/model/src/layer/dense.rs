@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::Dropout;
+use super::Pass;
 use crate::kernel::{layer_norm, linear, linear_onto, residual_norm};
 
 /// `x W + b`; the weight is `[in, out]` (published files hold `[out, in]`).
@@ -69,8 +69,8 @@ impl LayerNorm {
     }
 
     /// Norm of `x + dropout(y)`, both `[rows, d]`.
-    pub fn forward_sum(&self, x: Tensor<2>, y: Tensor<2>, dropout: &Dropout) -> Tensor<2> {
-        residual_norm(x, y, [self.weight.val(), self.bias.val()], self.eps, dropout.mask())
+    pub fn forward_sum(&self, x: Tensor<2>, y: Tensor<2>, pass: &Pass) -> Tensor<2> {
+        residual_norm(x, y, [self.weight.val(), self.bias.val()], self.eps, pass.mask())
     }
 }
 

@@ -6,13 +6,12 @@ use burn::tensor::{Device, Tensor};
 use ptu_input::Images;
 use ptu_model::names::{DecayGroups, Kind, Role, name_of};
 use ptu_model::weights::Arrays;
-use ptu_model::{Dropout, Model, Packed, Read};
+use ptu_model::{Model, Packed, Pass, Read};
 use ptu_random::Key;
 use ptu_train::ObjectiveKind;
 use ptu_train::batch::StepBatch;
 use ptu_train::gradients::Gradients;
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
-use ptu_train::recipe::PartnerChoice;
 use ptu_train::reference::{Case, PRETRAINING_HEADS, Tensors, unpadded};
 use ptu_train::schedule::{Decay, Schedule};
 use ptu_train::shared::Shared;
@@ -46,7 +45,7 @@ fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 }
 
 fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantities) -> Result<(), String> {
-    let (off, theirs) = (Dropout::off(), &case.expected.floats);
+    let (off, theirs) = (Pass::off(), &case.expected.floats);
     let masked = if batch.pairs() > 0 { &batch.masked_pairs } else { &batch.masked_texts };
     let fuse = |images: &Packed, texts: &Packed| {
         model.fusion.forward(images.clone(), texts.clone(), &vec![Read::All; images.count()], &off)
@@ -74,14 +73,14 @@ fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantitie
         let b = batch.pairs();
         let planes = batch.images.planes[..batch.images.planes.len() / batch.images.count * b].to_vec();
         let image = model.embed_image(&Images { count: b, planes, ..batch.images });
-        let tokens = model.encode_image(&image);
+        let tokens = model.encode_image(&image, &off);
         let embedded = model.embed_text(&batch.texts, &off);
         compare("pair", &tokens, &encode(embedded.clone()));
         let (stand_in, chosen) = model.text_stand_ins(&image, &model.embed_text(&model.edges(b), &off));
         compare("image_only", &tokens, &encode(stand_in));
         prompts.push(("prompts.textual", chosen));
         let (stand_in, chosen) = model.image_stand_ins(&embedded);
-        compare("text_only", &model.encode_image(&stand_in), &encode(embedded));
+        compare("text_only", &model.encode_image(&stand_in, &off), &encode(embedded));
         prompts.push(("prompts.visual", chosen));
         masked_image = Some(tokens);
     }
@@ -89,7 +88,7 @@ fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantitie
     let image = masked_image.unwrap_or_else(|| {
         let (stand_in, chosen) = model.image_stand_ins(&masked_text);
         prompts.push(("prompts.visual", chosen));
-        model.encode_image(&stand_in)
+        model.encode_image(&stand_in, &off)
     });
     for (name, chosen) in prompts {
         if let Some((_, query)) = theirs.get(&format!("{name}_query")).filter(|_| !chosen.queries.is_empty()) {
@@ -117,11 +116,7 @@ fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantitie
 fn training(case: &Case, mut model: Model, batch: &StepBatch, found: &mut Quantities) -> Result<(), String> {
     let theirs = &case.expected.floats;
     let weight = |kind: ObjectiveKind| (kind, case.float(&["loss_weights", kind.name()], 0.0));
-    let plan = StepPlan {
-        objectives: ObjectiveKind::ALL.into_iter().map(weight).collect(),
-        partners: PartnerChoice::Random,
-        dropout: 0.0,
-    };
+    let plan = StepPlan { objectives: ObjectiveKind::ALL.into_iter().map(weight).collect(), ..StepPlan::default() };
     logits(&model, batch, &plan, theirs, found);
     let (outcome, first) = gradients(&model, batch, &plan, Key::new(0));
     for (name, kind) in
@@ -193,7 +188,7 @@ fn logits(
     if batch.pairs() == 0 {
         return;
     }
-    let off = Dropout::off();
+    let off = Pass::off();
     let shared = Shared::new(model, batch, plan, &off, Key::new(0));
     if let Some(similarity) = shared.similarity() {
         found.values("itc_logits_image", &host(similarity.clone()), &theirs["itc_logits_image"].1);

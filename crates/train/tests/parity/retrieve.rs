@@ -1,7 +1,7 @@
 //! Scores of an image with its true text and with false ones.
 
 use burn::tensor::Device;
-use ptu_model::{Dropout, HeadKind, Read};
+use ptu_model::{HeadKind, Pass, Read};
 use ptu_train::reference::Case;
 
 use crate::quantities::Quantities;
@@ -9,8 +9,8 @@ use crate::quantities::Quantities;
 pub fn run(case: &Case) -> Result<Quantities, String> {
     let model = case.model(&[HeadKind::Retrieval], &Device::flex()).map_err(|error| error.to_string())?;
     let head = model.heads.retrieval.as_ref().ok_or("no retrieval head")?;
-    let off = Dropout::off();
-    let image = model.encode_image(&model.embed_image(&case.images("image").ok_or("no `image`")?));
+    let off = Pass::off();
+    let image = model.encode_image(&model.embed_image(&case.images("image").ok_or("no `image`")?), &off);
     let read = vec![Read::Pooled; image.count()];
     let mut columns = vec![];
     let names = std::iter::once(("text_ids".to_string(), "text_mask".to_string()))

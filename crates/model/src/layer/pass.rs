@@ -1,0 +1,121 @@
+//! What goes through the layers with the data of a step: dropout masks, and what blocks keep for the backward pass.
+
+use std::cell::Cell;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use ptu_random::{Key, Place};
+
+use super::replay::{self, Inside};
+use crate::Packed;
+use crate::kernel::{DropMask, drop};
+
+/// One way of a step's data through the layers.
+///
+/// Dropout masks are a pure function of (seed, step, rank, call); the engine's own dropout is not used: its generator cannot
+/// be replayed. The calls of one step are counted, so two places of the network never share a mask, and a replayed step,
+/// making the same calls in the same order, gets the same masks.
+#[derive(Debug)]
+pub struct Pass {
+    /// Draws of 16 bits below this are dropped.
+    threshold: u16,
+    key: Option<Key>,
+    calls: Cell<u64>,
+    inside: Option<Inside>,
+}
+
+impl Pass {
+    /// Nothing is dropped: evaluation.
+    pub fn off() -> Self {
+        Self { threshold: 0, key: None, calls: Cell::new(0), inside: None }
+    }
+
+    /// Drops a share `probability` (to 1 in 65,536) of the values, for the step that `key` names.
+    pub fn new(probability: f64, key: Key) -> Self {
+        let threshold = (probability * 65_536.0).round() as u16;
+        Self { threshold, key: (threshold > 0).then_some(key), ..Self::off() }
+    }
+
+    /// The same, but blocks keep only what goes into them; their inside is computed again in the backward pass, and the
+    /// gradients of its weights go to `inside`.
+    pub fn replayed(self, inside: Inside) -> Self {
+        Self { inside: Some(inside), ..self }
+    }
+
+    /// The same masks from some call on, nothing replayed.
+    pub(super) fn again(&self, calls: u64) -> Self {
+        Self { threshold: self.threshold, key: self.key, calls: Cell::new(calls), inside: None }
+    }
+
+    /// Masks asked for so far.
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.get()
+    }
+
+    /// Sequences through a block, kept or replayed as this pass wants it.
+    pub fn block<M: Module + std::fmt::Debug + Sync + 'static>(
+        &self,
+        module: &M,
+        inputs: &[&Packed],
+        run: replay::Run<M>,
+    ) -> Packed {
+        match &self.inside {
+            Some(inside) if replay::fits(inputs) => {
+                let (y, calls) = replay::run(module, inputs, run, self, inside);
+                self.calls.set(calls);
+                y
+            }
+            _ => run(module, inputs, self),
+        }
+    }
+
+    /// Zeroes a random share of `x` and scales the rest so that the mean stays.
+    pub fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        match self.mask() {
+            Some(mask) => drop(x, &mask),
+            None => x,
+        }
+    }
+
+    /// The next mask; `None` when nothing is dropped.
+    pub fn mask(&self) -> Option<DropMask> {
+        let call = self.calls.replace(self.calls.get() + 1);
+        Some(DropMask::new(self.key?.stream(Place::Dropout, call), self.threshold))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    fn kept(pass: &Pass) -> Vec<f32> {
+        let ones: Tensor<2> = Tensor::ones([100, 777], &Device::flex());
+        pass.apply(ones).into_data().try_into_vec().unwrap()
+    }
+
+    #[test]
+    fn drops_its_share_and_keeps_the_mean() {
+        let values = kept(&Pass::new(0.1, Key::new(1)));
+        let dropped = values.iter().filter(|value| **value == 0.0).count() as f64 / values.len() as f64;
+        let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len() as f64;
+        assert!((dropped - 0.1).abs() < 0.005, "{dropped}");
+        assert!((mean - 1.0).abs() < 0.005, "{mean}");
+    }
+
+    #[test]
+    fn a_replayed_step_gets_the_same_masks_and_two_calls_differ() {
+        let (first, again) = (Pass::new(0.5, Key::new(1).at(3)), Pass::new(0.5, Key::new(1).at(3)));
+        let masks = [kept(&first), kept(&first)];
+        assert_eq!(masks, [kept(&again), kept(&again)]);
+        assert_ne!(masks[0], masks[1]);
+        assert_ne!(masks[0], kept(&Pass::new(0.5, Key::new(1).at(4))));
+    }
+
+    #[test]
+    fn off_changes_nothing() {
+        assert!(kept(&Pass::off()).iter().all(|value| *value == 1.0));
+        assert!(kept(&Pass::new(0.0, Key::new(1))).iter().all(|value| *value == 1.0));
+    }
+}

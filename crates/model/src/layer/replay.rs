@@ -1,0 +1,178 @@
+//! Blocks that keep only what goes into them (Chen et al., "Training deep nets with sublinear memory cost", 2016): in the
+//! backward pass their inside is computed again, with the same dropout masks, and its memory freed before the next one's.
+//!
+//! To the engine such a block is one operation of its inputs. Its weights are no inputs (there would be up to 28), so their
+//! gradients are put aside, by weight.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::backend::TensorMetadata;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn_flex::FlexTensor;
+
+use super::Pass;
+use crate::Packed;
+use crate::kernel::operation::{Operation, is_ours, run as run_operation, tensor, values};
+
+/// What a block computes of its inputs; the result has the sequences of the first.
+pub type Run<M> = fn(&M, &[&Packed], &Pass) -> Packed;
+
+/// Gradients of the weights of replayed blocks, one a weight, in our layout.
+#[derive(Clone, Debug, Default)]
+pub struct Inside(Arc<Mutex<BTreeMap<ParamId, Vec<f32>>>>);
+
+impl Inside {
+    /// Takes the gradient of a weight out.
+    pub fn take(&self, weight: ParamId) -> Option<Vec<f32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&weight)
+    }
+
+    /// Adds to the gradient of a weight: a block may run several times in a step.
+    fn add(&self, weight: ParamId, gradient: Vec<f32>) {
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(weight) {
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                entry.insert(gradient);
+            }
+            std::collections::btree_map::Entry::Occupied(mut entry) => {
+                entry.get_mut().iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
+            }
+        }
+    }
+}
+
+/// Whether these inputs can go into a replayed block: there is a graph, and our operations run on it.
+pub fn fits(inputs: &[&Packed]) -> bool {
+    inputs.iter().all(|input| is_ours(&input.tokens)) && inputs.iter().any(|input| input.tokens.is_autodiff())
+}
+
+/// Runs a block; gives its result, and how many masks were asked for then.
+pub fn run<M: Module + Debug + Sync + 'static>(
+    module: &M,
+    inputs: &[&Packed],
+    run: Run<M>,
+    pass: &Pass,
+    inside: &Inside,
+) -> (Packed, u64) {
+    let calls = Arc::new(AtomicU64::new(0));
+    let replay = Replay {
+        module: module.clone().map(&mut Detach),
+        lengths: inputs.iter().map(|input| Arc::clone(&input.lengths)).collect(),
+        run,
+        masks: Masks { pass: Mutex::new(pass.again(pass.calls())), start: pass.calls(), end: Arc::clone(&calls) },
+        inside: inside.clone(),
+        device: inputs[0].tokens.device().inner(),
+    };
+    let tokens = inputs.iter().map(|input| input.tokens.clone().into_dispatch()).collect();
+    let y = inputs[0].with(run_operation(replay, tokens));
+    (y, calls.load(Ordering::Relaxed))
+}
+
+/// A block on its way through the engine.
+#[derive(Debug)]
+struct Replay<M> {
+    /// Without graph.
+    module: M,
+    /// Of each input.
+    lengths: Vec<Arc<Vec<usize>>>,
+    run: Run<M>,
+    masks: Masks,
+    inside: Inside,
+    device: Device,
+}
+
+/// The masks of a block, to be drawn again.
+#[derive(Debug)]
+struct Masks {
+    pass: Mutex<Pass>,
+    start: u64,
+    end: Arc<AtomicU64>,
+}
+
+impl Masks {
+    fn pass(&self) -> Pass {
+        self.pass.lock().unwrap_or_else(PoisonError::into_inner).again(self.start)
+    }
+}
+
+impl<M: Module + Debug + Sync + 'static> Replay<M> {
+    fn apply(&self, module: &M, inputs: Vec<Tensor<2>>) -> Tensor<2> {
+        let packed: Vec<Packed> = inputs
+            .into_iter()
+            .zip(&self.lengths)
+            .map(|(tokens, lengths)| Packed { tokens, lengths: Arc::clone(lengths) })
+            .collect();
+        let pass = self.masks.pass();
+        let y = (self.run)(module, &packed.iter().collect::<Vec<_>>(), &pass);
+        self.masks.end.store(pass.calls(), Ordering::Relaxed);
+        y.tokens
+    }
+
+    fn plain(&self, x: &FlexTensor) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(values(x).to_vec(), x.shape()), &self.device)
+    }
+}
+
+impl<M: Module + Debug + Sync + 'static> Operation for Replay<M> {
+    fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
+        let y = self.apply(&self.module, inputs.iter().map(|input| self.plain(input)).collect());
+        let shape = y.shape();
+        let y: Vec<f32> = y.into_data().try_into_vec().expect("the model computes in f32");
+        (tensor(y, shape), if keep { inputs.to_vec() } else { vec![] })
+    }
+
+    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let module = self.module.clone().map(&mut Attach);
+        let inputs: Vec<Tensor<2>> = kept.iter().map(|input| self.plain(input).autodiff().require_grad()).collect();
+        let y = self.apply(&module, inputs.clone());
+        // The gradient of the sum of products with a gradient is that gradient.
+        let mut graph = (y * self.plain(gradient).autodiff()).sum().backward();
+        let gradients = inputs.iter().zip(wanted).map(|(input, wanted)| {
+            let gradient = wanted.then(|| input.grad_remove(&mut graph)).flatten()?;
+            let shape = gradient.shape();
+            Some(tensor(gradient.into_data().try_into_vec::<f32>().expect("the model computes in f32"), shape))
+        });
+        let gradients = gradients.collect();
+        module.visit(&mut Collect { graph: &mut graph, inside: &self.inside });
+        gradients
+    }
+}
+
+/// Takes weights off the graph.
+struct Detach;
+
+impl ModuleMapper for Detach {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, weight, mapper) = param.consume();
+        let weight = if weight.is_autodiff() { weight.inner() } else { weight };
+        Param::from_mapped_value(id, weight, mapper)
+    }
+}
+
+/// Puts weights onto a graph of their own.
+struct Attach;
+
+impl ModuleMapper for Attach {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, weight, mapper) = param.consume();
+        Param::from_mapped_value(id, weight.autodiff().require_grad(), mapper)
+    }
+}
+
+/// Puts gradients of weights aside.
+struct Collect<'a> {
+    graph: &'a mut Gradients,
+    inside: &'a Inside,
+}
+
+impl ModuleVisitor for Collect<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad_remove(self.graph) {
+            let values = gradient.into_data().try_into_vec().expect("the model computes in f32");
+            self.inside.add(param.id, values);
+        }
+    }
+}
