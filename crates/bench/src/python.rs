@@ -116,5 +116,12 @@ mod tests {
     #[test]
     fn the_scripts_are_those_of_the_reference() {
         assert!(SCRIPTS.iter().all(|(_, text)| text.contains("import torch")));
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference");
+        for (name, text) in SCRIPTS {
+            match std::fs::read_to_string(folder.join(name)) {
+                Ok(shared) => assert!(shared == text, "tools/reference/{name} differs from {}", folder.display()),
+                Err(_) => eprintln!("{} is not here: {name} was not compared", folder.display()),
+            }
+        }
     }
 }
