@@ -84,7 +84,7 @@ pub struct StepComparison {
 /// Tuned PyTorch with products in bf16.
 const AUTOCAST: &str = "tuned --autocast";
 
-/// Whether this processor multiplies in bf16. Where it does not, PyTorch's autocast is many times slower than f32 and is
+/// Whether this processor multiplies in bf16. Where it does not, PyTorch's autocast is slower than its f32 and is
 /// left out.
 fn bf16_products() -> bool {
     #[cfg(target_arch = "x86_64")]
