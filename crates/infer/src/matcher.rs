@@ -18,6 +18,9 @@ impl<'a> Matcher<'a> {
     ///
     /// # Errors
     /// A model without the head for matching; inputs that do not fit the model ([`check_batch`]).
+    ///
+    /// # Panics
+    /// If there is no image or no text.
     pub fn new(
         model: &'a Model,
         config: &ModelConfig,
@@ -42,8 +45,8 @@ impl<'a> Matcher<'a> {
         Ok(Self { model, head, images: Packed::cat(&encoded_images), texts: Packed::cat(&encoded_texts) })
     }
 
-    /// Log-odds that image and text of each pair belong together, `batch` pairs at a time. Pairs are
-    /// (image, text), numbered as given to [`Matcher::new`].
+    /// Log-odds that image and text of each pair belong together, `batch` pairs at a time. Pairs are (image, text), numbered
+    /// as given to [`Matcher::new`].
     pub fn scores(&self, pairs: &[(usize, usize)], batch: usize) -> Vec<f32> {
         let mut scores = Vec::with_capacity(pairs.len());
         for chunk in pairs.chunks(batch.max(1)) {

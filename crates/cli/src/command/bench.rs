@@ -44,6 +44,13 @@ struct Common {
     /// Compare with PyTorch: a Python interpreter that has torch 2.11
     #[arg(long, value_name = "PYTHON")]
     against: Option<PathBuf>,
+    #[command(flatten)]
+    general: General,
+}
+
+/// What every benchmark of a model takes.
+#[derive(clap::Args)]
+struct General {
     /// One JSON object as the last line on stdout
     #[arg(long)]
     json: bool,
@@ -109,14 +116,8 @@ pub struct RankArguments {
     /// Rank the held-out pairs of this run instead
     #[arg(long, value_name = "RUN")]
     run: Option<PathBuf>,
-    /// One JSON object on stdout
-    #[arg(long)]
-    json: bool,
-    /// Draws weights and data
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
     #[command(flatten)]
-    compute: Compute,
+    general: General,
 }
 
 #[derive(clap::Args)]
@@ -179,11 +180,14 @@ pub fn run(benchmark: &Benchmark) -> anyhow::Result<()> {
 impl Common {
     /// Threads that both sides are given.
     fn threads(&self) -> usize {
-        self.compute.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+        self.general
+            .compute
+            .threads
+            .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
     }
 
     fn report(&self, result: &impl Serialize, lines: &[String]) -> anyhow::Result<()> {
-        report(self.json, result, lines)
+        report(self.general.json, result, lines)
     }
 
     /// Runs `compare` beside PyTorch.
@@ -222,13 +226,13 @@ fn report(json: bool, result: &impl Serialize, lines: &[String]) -> anyhow::Resu
 
 fn run_step(arguments: &StepArguments) -> anyhow::Result<()> {
     let common = &arguments.common;
-    common.compute.start()?;
-    let device = common.compute.device.training();
+    common.general.compute.start()?;
+    let device = common.general.compute.device.training();
     if let Some(case) = &arguments.case {
         return print(&serde_json::to_string(&case_losses(case, &device)?)?);
     }
     if let Some(python) = &common.against {
-        let peak = peak_products(&common.compute.device.plain());
+        let peak = peak_products(&common.general.compute.device.plain());
         let result = common.against(python, arguments.checkpointing, |mut against| Ok(against.steps(peak)?))?;
         let side = |(name, side): (&&str, &ptu_bench::against::Side)| {
             format!(
@@ -255,7 +259,7 @@ fn run_step(arguments: &StepArguments) -> anyhow::Result<()> {
         dropout: 0.1,
         checkpointing: arguments.checkpointing,
         rounds: common.rounds.into(),
-        seed: common.seed,
+        seed: common.general.seed,
         device,
     };
     let result = step(&options)?;
@@ -267,7 +271,7 @@ fn run_step(arguments: &StepArguments) -> anyhow::Result<()> {
 
 fn run_embed(arguments: &EmbedArguments) -> anyhow::Result<()> {
     let common = &arguments.common;
-    common.compute.start()?;
+    common.general.compute.start()?;
     if let Some(python) = &common.against {
         let result = common.against(python, Checkpointing::None, |mut against| Ok(against.embeddings()?))?;
         let lines: Vec<String> = result
@@ -284,8 +288,8 @@ fn run_embed(arguments: &EmbedArguments) -> anyhow::Result<()> {
         preset: common.preset,
         batch: common.batch.into(),
         rounds: common.rounds.into(),
-        seed: common.seed,
-        device: common.compute.device.plain(),
+        seed: common.general.seed,
+        device: common.general.compute.device.plain(),
     };
     let result = embed(&options)?;
     let lines: Vec<String> =
@@ -294,19 +298,19 @@ fn run_embed(arguments: &EmbedArguments) -> anyhow::Result<()> {
 }
 
 fn run_rank(arguments: &RankArguments) -> anyhow::Result<()> {
-    arguments.compute.start()?;
-    let (device, keep) = (arguments.compute.device.plain(), arguments.shortlist as usize);
+    arguments.general.compute.start()?;
+    let (device, keep) = (arguments.general.compute.device.plain(), arguments.shortlist as usize);
     if let Some(run) = &arguments.run {
         let options = EvaluateOptions::of(run, vec![], Split::Test, device)?;
         let result = quality(&options, keep, &mut |what| say(what))?;
-        return report(arguments.json, &result, &result.iter().flat_map(quality_lines).collect::<Vec<_>>());
+        return report(arguments.general.json, &result, &result.iter().flat_map(quality_lines).collect::<Vec<_>>());
     }
     let options = RankOptions {
         preset: arguments.preset,
         candidates: arguments.candidates.iter().map(|&count| count as usize).collect(),
         shortlist: keep,
         rounds: arguments.rounds.into(),
-        seed: arguments.seed,
+        seed: arguments.general.seed,
         device,
     };
     let result = rank(&options, &mut |what| say(what))?;
@@ -319,7 +323,7 @@ fn run_rank(arguments: &RankArguments) -> anyhow::Result<()> {
             shortlist / all
         )
     });
-    report(arguments.json, &result, &lines.collect::<Vec<_>>())
+    report(arguments.general.json, &result, &lines.collect::<Vec<_>>())
 }
 
 fn quality_lines(quality: &RankQuality) -> Vec<String> {

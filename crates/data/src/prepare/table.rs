@@ -47,8 +47,9 @@ pub struct TableOptions {
 /// Writes the records of a table to `out`, a folder that is absent or empty.
 ///
 /// Images are read relative to the table's folder and decoded once, so that only usable ones reach a shard; their files'
-/// bytes are stored, or a smaller PNG ([`TableOptions::side`]). A table without an image or without a text column is fine; in one that has both, a half may be
-/// missing by a `null` (JSONL) or, with [`TableOptions::allow_missing`], by an empty cell.
+/// bytes are stored, or a smaller PNG ([`TableOptions::side`]). A table without an image or without a text column is fine;
+/// in one that has both, a half may be missing by a `null` (JSONL) or, with [`TableOptions::allow_missing`], by an empty
+/// cell.
 ///
 /// # Errors
 /// When the table cannot be read or lacks columns, at the first bad row unless [`TableOptions::skip_bad`], when `out` is

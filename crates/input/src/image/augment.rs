@@ -7,7 +7,7 @@ use std::f64::consts::PI;
 
 use ptu_random::Stream;
 
-use super::raster::{Picture, Samples};
+use super::raster::Picture;
 use super::resample::Size;
 
 /// The greatest magnitude.
@@ -76,9 +76,8 @@ impl Operation {
 
     /// The changed picture, of the same size. Samples of more than 8 bits are rounded to 8 first.
     pub fn apply(self, picture: &Picture) -> Picture {
-        let picture = picture.to_bytes();
-        let Samples::Bytes(samples) = picture.samples() else { unreachable!("made bytes above") };
-        let frame = Frame { size: picture.size(), channels: picture.channels(), samples };
+        let samples = picture.bytes();
+        let frame = Frame { size: picture.size(), channels: picture.channels(), samples: &samples };
         let samples = match self {
             Self::AutoContrast => frame.by_channel(auto_contrast),
             Self::Equalize => frame.by_channel(equalize),
@@ -231,6 +230,7 @@ impl Frame<'_> {
 mod tests {
     use ptu_random::{Key, Place};
 
+    use super::super::raster::Samples;
     use super::*;
 
     fn picture() -> Picture {

@@ -1,5 +1,7 @@
 //! [`Picture`]: samples in memory, and what is done with them before the transforms.
 
+use std::borrow::Cow;
+
 use ::image::codecs::png::PngEncoder;
 use ::image::{ExtendedColorType, ImageEncoder};
 
@@ -108,13 +110,12 @@ impl Picture {
         Self { size, channels: self.channels, samples }
     }
 
-    /// The picture in 8 bits a sample.
-    pub(super) fn to_bytes(&self) -> Self {
-        let samples = match &self.samples {
-            Samples::Bytes(samples) => samples.clone(),
+    /// The samples in 8 bits each.
+    pub(super) fn bytes(&self) -> Cow<'_, [u8]> {
+        match &self.samples {
+            Samples::Bytes(samples) => samples.into(),
             Samples::Unit(samples) => samples.iter().map(|value| (value * 255.0).round() as u8).collect(),
-        };
-        Self { size: self.size, channels: self.channels, samples: Samples::Bytes(samples) }
+        }
     }
 
     /// A 64-bit hash of size, channels and samples: pictures of equal content have equal hashes, whatever file format
@@ -142,11 +143,10 @@ impl Picture {
 
     /// The picture as a PNG of 8 bits a sample, grey or colour.
     pub fn png(&self) -> Vec<u8> {
-        let Samples::Bytes(bytes) = self.to_bytes().samples else { unreachable!("made bytes") };
         let color = if self.channels == 3 { ExtendedColorType::Rgb8 } else { ExtendedColorType::L8 };
         let mut png = vec![];
         PngEncoder::new(&mut png)
-            .write_image(&bytes, self.size.width as u32, self.size.height as u32, color)
+            .write_image(&self.bytes(), self.size.width as u32, self.size.height as u32, color)
             .expect("the samples fit the size, and memory does not fail to be written");
         png
     }

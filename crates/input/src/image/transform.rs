@@ -201,12 +201,12 @@ pub fn apply(steps: &[Transform], picture: Picture, stream: Option<&mut Stream>)
             Transform::ResizeShort { size } => picture = resize_short(&picture, size)?,
             Transform::CenterCrop { size } => picture = center_crop(&picture, size)?,
             Transform::RandomResizedCrop { size, scale, ratio } => {
-                let part = random_part(picture.size(), scale, ratio, drawing(&mut stream)?);
+                let part = random_part(picture.size(), scale, ratio, drawing("random_resized_crop", &mut stream)?);
                 picture = picture.crop(part.left, part.top, part.size).resize(Size { width: size, height: size });
             }
             Transform::RandAugment { operations, magnitude } => {
                 for _ in 0..operations {
-                    picture = Operation::draw(magnitude, drawing(&mut stream)?).apply(&picture);
+                    picture = Operation::draw(magnitude, drawing("rand_augment", &mut stream)?).apply(&picture);
                 }
             }
             Transform::Normalize { mean: means, deviation: deviations } => (mean, deviation) = (means, deviations),
@@ -215,9 +215,10 @@ pub fn apply(steps: &[Transform], picture: Picture, stream: Option<&mut Stream>)
     Ok(Image { side, planes: planes(&picture, mean, deviation) })
 }
 
-fn drawing<'a>(stream: &'a mut Option<&mut Stream>) -> Result<&'a mut Stream, InputError> {
-    let cause = "a random step needs random numbers; outside training use the `evaluate` list";
-    stream.as_deref_mut().ok_or_else(|| invalid(cause.into()))
+/// The random numbers that a step draws from.
+fn drawing<'a>(step: &str, stream: &'a mut Option<&mut Stream>) -> Result<&'a mut Stream, InputError> {
+    let cause = || format!("`{step}` needs random numbers; outside training use the `evaluate` list");
+    stream.as_deref_mut().ok_or_else(|| invalid(cause()))
 }
 
 /// A part of a picture.

@@ -1,6 +1,6 @@
 //! What goes through the layers with the data of a step: dropout masks, and what blocks keep for the backward pass.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -20,14 +20,14 @@ pub struct Pass {
     /// Draws of 16 bits below this are dropped.
     threshold: u16,
     key: Option<Key>,
-    calls: Cell<u64>,
+    calls: AtomicU64,
     inside: Option<Inside>,
 }
 
 impl Pass {
     /// Nothing is dropped: evaluation.
     pub fn off() -> Self {
-        Self { threshold: 0, key: None, calls: Cell::new(0), inside: None }
+        Self { threshold: 0, key: None, calls: AtomicU64::new(0), inside: None }
     }
 
     /// Drops a share `probability` (to 1 in 65,536) of the values, for the step that `key` names.
@@ -42,14 +42,14 @@ impl Pass {
         Self { inside: Some(inside), ..self }
     }
 
-    /// The same masks from some call on, nothing replayed.
-    pub(super) fn again(&self, calls: u64) -> Self {
-        Self { threshold: self.threshold, key: self.key, calls: Cell::new(calls), inside: None }
+    /// The same masks from here on, nothing replayed.
+    pub(super) fn again(&self) -> Self {
+        Self { threshold: self.threshold, key: self.key, calls: AtomicU64::new(self.calls()), inside: None }
     }
 
     /// Masks asked for so far.
     pub(super) fn calls(&self) -> u64 {
-        self.calls.get()
+        self.calls.load(Ordering::Relaxed)
     }
 
     /// Sequences through a block, kept or replayed as this pass wants it.
@@ -62,7 +62,7 @@ impl Pass {
         match &self.inside {
             Some(inside) if replay::fits(inputs) => {
                 let (y, calls) = replay::run(module, inputs, run, self, inside);
-                self.calls.set(calls);
+                self.calls.store(calls, Ordering::Relaxed);
                 y
             }
             _ => run(module, inputs, self),
@@ -79,7 +79,7 @@ impl Pass {
 
     /// The next mask; `None` when nothing is dropped.
     pub fn mask(&self) -> Option<DropMask> {
-        let call = self.calls.replace(self.calls.get() + 1);
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
         Some(DropMask::new(self.key?.stream(Place::Dropout, call), self.threshold))
     }
 }

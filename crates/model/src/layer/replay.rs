@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::backend::TensorMetadata;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
@@ -59,10 +59,11 @@ pub fn run<M: Module + Debug + Sync + 'static>(
 ) -> (Packed, u64) {
     let calls = Arc::new(AtomicU64::new(0));
     let replay = Replay {
-        module: module.clone().map(&mut Detach),
+        module: module.valid(),
         lengths: inputs.iter().map(|input| Arc::clone(&input.lengths)).collect(),
         run,
-        masks: Masks { pass: Mutex::new(pass.again(pass.calls())), start: pass.calls(), end: Arc::clone(&calls) },
+        pass: pass.again(),
+        calls: Arc::clone(&calls),
         inside: inside.clone(),
         device: inputs[0].tokens.device().inner(),
     };
@@ -79,23 +80,12 @@ struct Replay<M> {
     /// Of each input.
     lengths: Vec<Arc<Vec<usize>>>,
     run: Run<M>,
-    masks: Masks,
+    /// As it was when the block began: never moved on, so that its masks can be drawn again.
+    pass: Pass,
+    /// Masks asked for when the block ended.
+    calls: Arc<AtomicU64>,
     inside: Inside,
     device: Device,
-}
-
-/// The masks of a block, to be drawn again.
-#[derive(Debug)]
-struct Masks {
-    pass: Mutex<Pass>,
-    start: u64,
-    end: Arc<AtomicU64>,
-}
-
-impl Masks {
-    fn pass(&self) -> Pass {
-        self.pass.lock().unwrap_or_else(PoisonError::into_inner).again(self.start)
-    }
 }
 
 impl<M: Module + Debug + Sync + 'static> Replay<M> {
@@ -105,9 +95,9 @@ impl<M: Module + Debug + Sync + 'static> Replay<M> {
             .zip(&self.lengths)
             .map(|(tokens, lengths)| Packed { tokens, lengths: Arc::clone(lengths) })
             .collect();
-        let pass = self.masks.pass();
+        let pass = self.pass.again();
         let y = (self.run)(module, &packed.iter().collect::<Vec<_>>(), &pass);
-        self.masks.end.store(pass.calls(), Ordering::Relaxed);
+        self.calls.store(pass.calls(), Ordering::Relaxed);
         y.tokens
     }
 
@@ -125,7 +115,7 @@ impl<M: Module + Debug + Sync + 'static> Operation for Replay<M> {
     }
 
     fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
-        let module = self.module.clone().map(&mut Attach);
+        let module = self.module.clone().train();
         let inputs: Vec<Tensor<2>> = kept.iter().map(|input| self.plain(input).autodiff().require_grad()).collect();
         let y = self.apply(&module, inputs.clone());
         // The gradient of the sum of products with a gradient is that gradient.
@@ -138,27 +128,6 @@ impl<M: Module + Debug + Sync + 'static> Operation for Replay<M> {
         let gradients = gradients.collect();
         module.visit(&mut Collect { graph: &mut graph, inside: &self.inside });
         gradients
-    }
-}
-
-/// Takes weights off the graph.
-struct Detach;
-
-impl ModuleMapper for Detach {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (id, weight, mapper) = param.consume();
-        let weight = if weight.is_autodiff() { weight.inner() } else { weight };
-        Param::from_mapped_value(id, weight, mapper)
-    }
-}
-
-/// Puts weights onto a graph of their own.
-struct Attach;
-
-impl ModuleMapper for Attach {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (id, weight, mapper) = param.consume();
-        Param::from_mapped_value(id, weight.autodiff().require_grad(), mapper)
     }
 }
 
