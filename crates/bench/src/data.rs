@@ -1,7 +1,7 @@
 //! The way of the data: making shards of pictures and reports, and reading batches from them.
 
 use std::io::Write;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -111,6 +111,7 @@ pub fn load(
         seed: options.seed,
         batch,
         rank: Rank::ALONE,
+        run: NonZeroU64::MIN,
         workers: NonZeroUsize::MIN,
         ahead: NonZeroUsize::MIN,
     };

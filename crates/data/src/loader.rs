@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -36,6 +36,8 @@ pub struct LoaderOptions {
     pub batch: NonZeroUsize,
     /// This process among those that train together.
     pub rank: Rank,
+    /// Draws in a row, over all ranks, that fall into one source; see [`Mixture::new`].
+    pub run: NonZeroU64,
     /// Threads that make batches.
     pub workers: NonZeroUsize,
     /// The most batches that are made or kept ahead of the model: what memory they may take.
@@ -133,7 +135,7 @@ impl Loader {
         }
         let maker = Arc::new(Maker {
             sources: sources.iter().map(|source| Arc::clone(&source.source)).collect(),
-            mixture: Mixture::new(options.seed, &shares)?,
+            mixture: Mixture::new(options.seed, &shares, options.run)?,
             preparation,
             options: options.clone(),
         });
@@ -276,6 +278,7 @@ mod tests {
             seed: 7,
             batch: some(batch),
             rank: Rank::ALONE,
+            run: NonZeroU64::MIN,
             workers: some(workers),
             ahead: some(workers + 1),
         }

@@ -4,6 +4,7 @@
 //! exactly what one rank with a batch of n x b draws.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 
 use ptu_random::{Key, Place};
@@ -71,11 +72,13 @@ pub struct Draw {
 /// Several sources drawn from in fixed proportion, weight times size each.
 ///
 /// The sources are interleaved evenly, without chance: after any number of draws each source has had its share to
-/// within the number of sources. Each then goes through its own epochs, so no record comes twice before all of its
-/// source came once.
+/// within the number of sources (times the run, where several records in a row come from one). Each then goes through its own
+/// epochs, so no record comes twice before all of its source came once.
 #[derive(Debug)]
 pub struct Mixture {
     seed: u64,
+    /// Draws in a row that fall into one source.
+    run: u64,
     lens: Vec<u32>,
     /// For each source but the last: its share, in fractions of [`WHOLE`], of the draws that earlier sources left over.
     shares: Vec<u64>,
@@ -83,11 +86,12 @@ pub struct Mixture {
 }
 
 impl Mixture {
-    /// Fixes the proportions.
+    /// Fixes the proportions. `run` draws in a row fall into one source: 1, or the records that all ranks together take a
+    /// step, so that a batch is of one source.
     ///
     /// # Errors
     /// When there is no source, when one is empty or too long, or when a weight is not a positive number.
-    pub fn new(seed: u64, sources: &[Share]) -> Result<Self, DataError> {
+    pub fn new(seed: u64, sources: &[Share], run: NonZeroU64) -> Result<Self, DataError> {
         let wrong = |cause: String| DataError::Setting { name: "data", cause };
         if sources.is_empty() || sources.len() > 1 << 16 {
             return Err(wrong(format!("there are {} sources; name between 1 and 65,536 folders", sources.len())));
@@ -110,12 +114,13 @@ impl Mixture {
         };
         let shares = (0..parts.len() - 1).map(share).collect();
         let kept = lens.iter().map(|_| Mutex::default()).collect();
-        Ok(Self { seed, lens, shares, kept })
+        Ok(Self { seed, run: run.get(), lens, shares, kept })
     }
 
     /// The record of the draw with this number (see [`Rank::draw`]).
     pub fn draw(&self, number: u64) -> Draw {
-        let (source, earlier) = self.source_of(number);
+        let (source, runs) = self.source_of(number / self.run);
+        let earlier = runs * self.run + number % self.run;
         let len = u64::from(self.lens[source]);
         let (epoch, position) = (earlier / len, (earlier % len) as usize);
         Draw { source, epoch, record: self.order(source, epoch)[position] as usize }
@@ -123,18 +128,20 @@ impl Mixture {
 
     /// Records of each source among the first `count` draws.
     pub fn counts(&self, count: u64) -> Vec<u64> {
-        let mut left = count;
-        let mut counts: Vec<u64> = self.shares.iter().map(|&share| take(&mut left, share)).collect();
-        counts.push(left);
+        let mut left = count / self.run;
+        let mut runs: Vec<u64> = self.shares.iter().map(|&share| take(&mut left, share)).collect();
+        runs.push(left);
+        let mut counts: Vec<u64> = runs.iter().map(|runs| runs * self.run).collect();
+        counts[self.source_of(count / self.run).0] += count % self.run;
         counts
     }
 
-    /// The source of a draw, and how many earlier draws that source had.
+    /// The source of a run of draws, and how many earlier runs that source had.
     ///
-    /// Sources are asked in turn: of the draws left over by those before it, the first n give a source `n x share`,
-    /// rounded. One more draw raises that by 0 or 1, so exactly one source takes each draw and the counts need no history.
-    fn source_of(&self, number: u64) -> (usize, u64) {
-        let mut left = number;
+    /// Sources are asked in turn: of the runs left over by those before it, the first n give a source `n x share`,
+    /// rounded. One more raises that by 0 or 1, so exactly one source takes each run and the counts need no history.
+    fn source_of(&self, run: u64) -> (usize, u64) {
+        let mut left = run;
         for (source, &share) in self.shares.iter().enumerate() {
             let (mut before, mut after) = (left, left + 1);
             let earlier = take(&mut before, share);
@@ -172,7 +179,7 @@ mod tests {
 
     fn mixture(sources: &[(usize, f64)]) -> Mixture {
         let sources: Vec<Share> = sources.iter().map(|&(len, weight)| Share { len, weight }).collect();
-        Mixture::new(5, &sources).unwrap()
+        Mixture::new(5, &sources, NonZeroU64::MIN).unwrap()
     }
 
     #[test]
@@ -227,6 +234,28 @@ mod tests {
     }
 
     #[test]
+    fn whole_batches_come_from_one_source_and_keep_shares_and_epochs() {
+        let sources = [Share { len: 30, weight: 1.0 }, Share { len: 7, weight: 2.0 }, Share { len: 50, weight: 1.0 }];
+        let mixture = Mixture::new(5, &sources, NonZeroU64::new(8).unwrap()).unwrap();
+        let (mut counted, mut first_epoch) = (vec![0; 3], vec![vec![]; 3]);
+        for number in 0..4_000 {
+            assert_eq!(counted, mixture.counts(number));
+            let draw = mixture.draw(number);
+            assert_eq!(draw.source, mixture.draw(number / 8 * 8).source);
+            counted[draw.source] += 1;
+            if draw.epoch == 0 {
+                first_epoch[draw.source].push(draw.record);
+            }
+        }
+        for (source, share) in sources.iter().enumerate() {
+            first_epoch[source].sort_unstable();
+            assert_eq!(first_epoch[source], (0..share.len).collect::<Vec<_>>());
+            let due = 4_000.0 * share.len as f64 * share.weight / 94.0;
+            assert!((counted[source] as f64 - due).abs() < 16.0, "{counted:?}, due {due}");
+        }
+    }
+
+    #[test]
     fn ranks_together_draw_what_one_large_batch_draws() {
         let mixture = mixture(&[(50, 1.0), (20, 1.0)]);
         let alone: Vec<Draw> = (0..3)
@@ -248,7 +277,7 @@ mod tests {
     #[test]
     fn settings_that_cannot_work_are_told() {
         let fails = |sources: &[Share], with: &str| {
-            let error = Mixture::new(1, sources).unwrap_err().to_string();
+            let error = Mixture::new(1, sources, NonZeroU64::MIN).unwrap_err().to_string();
             assert!(error.contains(with), "{error}");
         };
         fails(&[], "there are 0 sources");

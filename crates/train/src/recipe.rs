@@ -130,6 +130,8 @@ pub struct TrainConfig {
     pub accumulate: usize,
     /// The contrast is over the whole batch although it is computed in parts; each part is embedded once more for it.
     pub cached_contrast: bool,
+    /// What a batch holds of several sources.
+    pub mixing: Mixing,
     /// What is kept for the backward pass.
     pub checkpointing: Checkpointing,
     /// Steps between two saved states.
@@ -146,6 +148,17 @@ pub struct TrainConfig {
     pub workers: usize,
     /// The run stops, its state saved, after this many steps in a row whose loss or gradient was not finite.
     pub bad_steps: u64,
+}
+
+/// What is drawn from several sources in turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mixing {
+    /// Records: a batch holds some of each source.
+    #[default]
+    Records,
+    /// Batches: each is of one source, so the contrast has to tell records of a source apart, not sources.
+    Batches,
 }
 
 /// What is kept of a step's forward pass for its backward pass.
@@ -280,6 +293,7 @@ impl Default for TrainConfig {
             batch: 256,
             accumulate: 1,
             cached_contrast: false,
+            mixing: Mixing::default(),
             checkpointing: Checkpointing::None,
             save_every: 1000,
             validate_every: 0,

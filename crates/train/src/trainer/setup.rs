@@ -1,7 +1,7 @@
 //! From a recipe to a session: folder, data, tokenizer, model, state.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use crate::evaluate::{Gallery, GalleryOptions};
 use crate::folder::{self, RunFolder};
 use crate::log::Lines;
 use crate::optimizer::Optimizer;
+use crate::recipe::Mixing;
 use crate::state::{self, Progress};
 use crate::{Recipe, TrainError, files, tensorboard};
 
@@ -71,6 +72,10 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
             seed: recipe.seed,
             batch: some(recipe.train.batch / recipe.train.accumulate),
             rank: Rank::ALONE,
+            run: match recipe.train.mixing {
+                Mixing::Records => NonZeroU64::MIN,
+                Mixing::Batches => some(recipe.train.batch).try_into().expect("a usize fits in a u64"),
+            },
             workers: some(recipe.train.workers),
             ahead: some(2 * recipe.train.workers),
         },
