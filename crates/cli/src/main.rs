@@ -2,17 +2,15 @@
 
 mod command;
 mod device;
+mod memory;
 mod progress;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Memory comes and goes in every step; the system's allocator costs a fifth of it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    memory::keep();
     match command::run(command::Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
