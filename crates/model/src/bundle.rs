@@ -8,7 +8,7 @@ use ptu_input::{Preprocess, Tokenizer};
 use serde::{Deserialize, Serialize};
 
 use crate::files::{read, write_bytes};
-use crate::weights::{read_arrays, write_arrays};
+use crate::weights::write_arrays;
 use crate::{Model, ModelConfig, ModelError};
 
 /// Weights file of a bundle.
@@ -89,8 +89,7 @@ impl Bundle {
             let cause = format!("it has {found} entries and the model {expected}");
             return Err(format_error(folder.join(TOKENIZER), "the tokenizer of these weights", cause));
         }
-        let weights = folder.join(WEIGHTS);
-        let (model, _unused) = Model::from_arrays(&config, read_arrays(&weights)?, device, &weights)?;
+        let (model, _unused) = Model::load(&config, &folder.join(WEIGHTS), device)?;
         let preprocess = read_json(&folder.join(PREPROCESS), "a list of image transforms")?;
         Ok(Self { config, model, tokenizer, preprocess, max_tokens: file.max_tokens })
     }

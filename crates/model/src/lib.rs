@@ -20,6 +20,7 @@ mod image;
 mod init;
 pub mod kernel;
 pub mod layer;
+mod mapped;
 mod model;
 pub mod names;
 mod packed;

@@ -16,9 +16,9 @@ pub enum Role {
 /// What a weight is: how it starts, how it lies in a published file, whether it decays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Weight of a linear map: ours `[in, out]`, published `[out, in]`.
+    /// Weight of a linear map, `[out, in]`.
     Matrix,
-    /// Patch convolution: ours `[3 s s, d]`, published `[d, 3, s, s]`.
+    /// Patch convolution: ours `[d, 3 s s]`, published `[d, 3, s, s]`.
     Patch,
     /// Rows of vectors, or one vector.
     Table,
@@ -29,7 +29,7 @@ pub enum Kind {
         /// Whether the published rule decays it.
         published_decay: bool,
     },
-    /// A fixed random map, never trained: ours and in the file `[in, out]`.
+    /// A fixed random map, never trained: `[in, out]`.
     Projection,
 }
 

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path as File;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{AllocationProperty, Bytes, DType, Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, View};
 
-use crate::files::{read, write_atomically};
+use crate::files::write_atomically;
+use crate::mapped::map;
 use crate::names::{Kind, is_unused, name_of};
 use crate::{Model, ModelConfig, ModelError, Path, positions};
 
@@ -24,8 +25,6 @@ pub struct Array {
     pub values: Vec<f32>,
 }
 
-/// The largest weights file that is read, in bytes.
-const LARGEST: u64 = 64 << 30;
 const POSITIONS: &str = "vision_encoder.visual.positional_embedding";
 
 impl Model {
@@ -36,22 +35,46 @@ impl Model {
         save.arrays
     }
 
+    /// A model of the given sizes with the weights of a safetensors file; see [`Self::from_arrays`]. On a CPU the file's bytes
+    /// serve as they lie: a weight is read when it is first used, and copied when it is first changed.
+    ///
+    /// # Errors
+    /// As there; a file that cannot be read or is no safetensors file of f32 arrays.
+    pub fn load(config: &ModelConfig, file: &File, device: &Device) -> Result<(Self, Vec<String>), ModelError> {
+        Self::from_stored(config, read_stored(file)?, device, file)
+    }
+
     /// A model of the given sizes with these weights. Positions of another resolution are resized (SPEC 1). Returns also
     /// the names that took no part. `file` is for messages.
     ///
     /// # Errors
     /// A weight that is missing, unknown, or of another shape.
+    ///
+    /// # Panics
+    /// If an array does not have as many values as its shape says.
     pub fn from_arrays(
         config: &ModelConfig,
-        mut arrays: Arrays,
+        arrays: Arrays,
         device: &Device,
         file: &File,
     ) -> Result<(Self, Vec<String>), ModelError> {
-        if let Some(found) = arrays.get_mut(POSITIONS) {
-            positions::fit(found, config.image.grid());
+        let stored = arrays.into_iter().map(|(name, array)| (name, TensorData::new(array.values, array.shape)));
+        Self::from_stored(config, stored.collect(), device, file)
+    }
+
+    fn from_stored(
+        config: &ModelConfig,
+        mut stored: Stored,
+        device: &Device,
+        file: &File,
+    ) -> Result<(Self, Vec<String>), ModelError> {
+        if let Some(found) = stored.get_mut(POSITIONS) {
+            let mut array = array(found);
+            positions::fit(&mut array, config.image.grid());
+            *found = TensorData::new(array.values, array.shape);
         }
         let model = Self::empty(config, device)?;
-        let mut load = Load { path: Path::default(), arrays, missing: vec![], misfit: None };
+        let mut load = Load { path: Path::default(), stored, missing: vec![], misfit: None };
         let model = model.map(&mut load);
         if let Some((name, found, expected)) = load.misfit {
             return Err(ModelError::Shape { path: file.into(), name, found, expected });
@@ -59,7 +82,7 @@ impl Model {
         if !load.missing.is_empty() {
             return Err(ModelError::MissingWeights { path: file.into(), names: load.missing });
         }
-        let unused: Vec<String> = load.arrays.into_keys().collect();
+        let unused: Vec<String> = load.stored.into_keys().collect();
         match unused.iter().find(|name| !is_unused(name, config.image.used_layers())) {
             Some(name) => Err(ModelError::UnknownWeight { path: file.into(), name: name.clone() }),
             None => Ok((model, unused)),
@@ -67,7 +90,7 @@ impl Model {
     }
 
     fn patch_side(&self) -> usize {
-        ((self.image.patch.weight.val().dims()[0] / 3) as f64).sqrt().round() as usize
+        ((self.image.patch.weight.val().dims()[1] / 3) as f64).sqrt().round() as usize
     }
 }
 
@@ -92,12 +115,8 @@ impl ModuleVisitor for Save {
     }
 }
 
-/// A tensor of our tree (a weight, or its gradient) in published layout; `patch` is the side of a patch.
+/// A weight in published shape; `patch` is the side of a patch.
 fn published<const D: usize>(tensor: Tensor<D>, kind: Kind, patch: usize) -> Array {
-    let tensor = match kind {
-        Kind::Matrix | Kind::Patch => tensor.swap_dims(0, 1),
-        Kind::Table | Kind::Bias | Kind::Norm { .. } | Kind::Projection => tensor,
-    };
     let mut shape = tensor.dims().to_vec();
     if kind == Kind::Patch {
         shape = vec![shape[0], 3, patch, patch];
@@ -105,9 +124,12 @@ fn published<const D: usize>(tensor: Tensor<D>, kind: Kind, patch: usize) -> Arr
     Array { shape, values: tensor.into_data().try_into_vec().expect("the model computes in f32") }
 }
 
+/// Values by name as a file holds them.
+type Stored = BTreeMap<String, TensorData>;
+
 struct Load {
     path: Path,
-    arrays: Arrays,
+    stored: Stored,
     missing: Vec<String>,
     misfit: Option<(String, Vec<usize>, Vec<usize>)>,
 }
@@ -123,75 +145,69 @@ impl ModuleMapper for Load {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = name_of(&self.path.to_string()).expect("every weight has a row in names.rs, which a test visits");
-        let Some(array) = self.arrays.remove(&name.published) else {
+        let Some(found) = self.stored.remove(&name.published) else {
             self.missing.push(name.published);
             return param;
         };
-        let ours = param.lazy_shape().to_vec();
+        let (ours, shape) = (param.lazy_shape().to_vec(), found.shape().to_vec());
         let fits = match name.kind {
-            Kind::Matrix => array.shape == [ours[1], ours[0]],
-            Kind::Patch => {
-                array.shape.len() == 4
-                    && array.shape[0] == ours[1]
-                    && array.shape[1..].iter().product::<usize>() == ours[0]
-            }
-            Kind::Table | Kind::Bias | Kind::Norm { .. } | Kind::Projection => array.shape == ours,
+            Kind::Patch => shape.len() == 4 && [shape[0], shape[1..].iter().product()] == *ours,
+            Kind::Matrix | Kind::Table | Kind::Bias | Kind::Norm { .. } | Kind::Projection => shape == ours,
         };
         if !fits {
-            self.misfit.get_or_insert((name.published, array.shape, ours));
+            self.misfit.get_or_insert((name.published, shape, ours));
             return param;
         }
+        let found = TensorData::from_bytes(found.into_bytes(), ours, DType::F32);
         param.map(|old| {
             let (device, tracked) = (old.device(), old.is_require_grad());
-            let fresh = match name.kind {
-                Kind::Matrix | Kind::Patch => {
-                    let values = transpose(&array.values, ours[0]);
-                    Tensor::from_data(TensorData::new(values, ours), &device)
-                }
-                Kind::Table | Kind::Bias | Kind::Norm { .. } | Kind::Projection => {
-                    Tensor::from_data(TensorData::new(array.values, ours), &device)
-                }
-            };
+            let fresh = Tensor::from_data(found, &device);
             if tracked { fresh.require_grad() } else { fresh }
         })
     }
 }
 
-/// `[rows, columns]` row by row -> `[columns, rows]`.
-fn transpose(values: &[f32], columns: usize) -> Vec<f32> {
-    let rows = values.len() / columns;
-    let mut out = vec![0f32; values.len()];
-    for (row, values) in values.chunks_exact(columns).enumerate() {
-        values.iter().enumerate().for_each(|(column, value)| out[column * rows + row] = *value);
-    }
-    out
-}
-
-/// Reads a safetensors file of f32 arrays. The format holds no code; sizes are checked before anything is allocated.
+/// Reads a safetensors file of f32 arrays into memory.
 ///
 /// # Errors
 /// A file that cannot be read, is no safetensors file, or holds another type than f32.
 pub fn read_arrays(path: &File) -> Result<Arrays, ModelError> {
-    let bytes = read(path, LARGEST)?;
+    Ok(read_stored(path)?.iter().map(|(name, data)| (name.clone(), array(data))).collect())
+}
+
+fn array(data: &TensorData) -> Array {
+    Array { shape: data.shape().to_vec(), values: data.try_to_vec().expect("arrays of other types are refused") }
+}
+
+/// Maps a safetensors file. The format holds no code; sizes are checked against the file before anything is looked at.
+fn read_stored(path: &File) -> Result<Stored, ModelError> {
     let format = |cause: String| ModelError::Format {
         path: path.into(),
         expected: "a safetensors file of 32-bit floats",
         cause,
     };
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| format(error.to_string()))?;
-    let mut arrays = Arrays::new();
+    let file = map(path)?;
+    let tensors = SafeTensors::deserialize(&file).map_err(|error| format(error.to_string()))?;
+    let mut stored = Stored::new();
     for (name, view) in tensors.iter() {
         if view.dtype() != Dtype::F32 {
             return Err(format(format!("`{name}` holds {:?}", view.dtype())));
         }
-        let values = view
-            .data()
-            .chunks_exact(4)
-            .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")))
-            .collect();
-        arrays.insert(name.into(), Array { shape: view.shape().to_vec(), values });
+        let data = match bytemuck::try_cast_slice::<u8, f32>(view.data()) {
+            Ok(_) if cfg!(target_endian = "little") => {
+                let bytes = Bytes::from_shared(file.slice_ref(view.data()), AllocationProperty::File);
+                TensorData::from_bytes(bytes, view.shape().to_vec(), DType::F32)
+            }
+            // Not where an f32 may lie, or in the other order of bytes.
+            _ => {
+                let floats = view.data().chunks_exact(4);
+                let floats = floats.map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")));
+                TensorData::new(floats.collect::<Vec<f32>>(), view.shape().to_vec())
+            }
+        };
+        stored.insert(name.into(), data);
     }
-    Ok(arrays)
+    Ok(stored)
 }
 
 /// Writes a safetensors file: to a temporary name, synced, renamed.

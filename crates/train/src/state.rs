@@ -87,8 +87,7 @@ pub fn load(
     let damaged = |name: &str, cause: String| TrainError::State { path: path.join(name), cause };
     let json = files::read(&path.join(STATE), LARGEST)?;
     let progress: Progress = serde_json::from_slice(&json).map_err(|error| damaged(STATE, error.to_string()))?;
-    let weights = path.join(WEIGHTS);
-    let (model, _) = Model::from_arrays(config, read_arrays(&weights)?, device, &weights)?;
+    let (model, _) = Model::load(config, &path.join(WEIGHTS), device)?;
     let optimizer = Optimizer::from_arrays(optimizer, read_arrays(&path.join(MOMENTS))?)
         .ok_or_else(|| damaged(MOMENTS, "its arrays do not fit each other".into()))?;
     Ok(Some((model, optimizer, progress)))

@@ -1,4 +1,5 @@
-//! `x W + b`, alone, onto a residual, and several side by side.
+//! `x W^T + b`, alone, onto a residual, and several side by side. Weights are `[out, in]`, as published files hold them: a
+//! file's bytes serve as they lie, and a product reads either layout at the same speed.
 
 use burn::backend::TensorMetadata;
 use burn::tensor::{Tensor, module};
@@ -9,17 +10,17 @@ use super::loops::{add, column_sums, rows_a_task};
 use super::operation::{Operation, is_ours, rows_and_columns, run, tensor, values};
 use super::product::{Put, Shape, product};
 
-/// `x W + b`: `x [.., in]`, `weight [in, out]`, `bias [out]` -> `[.., out]`.
+/// `x W^T + b`: `x [.., in]`, `weight [out, in]`, `bias [out]` -> `[.., out]`.
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
     if !is_ours(&x) {
-        return module::linear(x, weight, bias);
+        return plain_linear(x, weight, bias);
     }
     let operation = Linear { bias: bias.is_some(), residual: false };
     let inputs = [x.into_dispatch(), weight.into_dispatch()].into_iter();
     run(operation, inputs.chain(bias.map(Tensor::into_dispatch)).collect())
 }
 
-/// `residual + x W + b`: `residual [.., out]`, `x [.., in]` -> `[.., out]`.
+/// `residual + x W^T + b`: `residual [.., out]`, `x [.., in]` -> `[.., out]`.
 pub fn linear_onto<const D: usize>(
     residual: Tensor<D>,
     x: Tensor<D>,
@@ -27,7 +28,7 @@ pub fn linear_onto<const D: usize>(
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
     if !is_ours(&x) {
-        return residual + module::linear(x, weight, bias);
+        return residual + plain_linear(x, weight, bias);
     }
     let operation = Linear { bias: bias.is_some(), residual: true };
     let inputs = [x.into_dispatch(), weight.into_dispatch()].into_iter().chain(bias.map(Tensor::into_dispatch));
@@ -46,8 +47,12 @@ pub fn linears<const N: usize>(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); N]) 
     run(Linears { maps: N }, [x.into_dispatch()].into_iter().chain(weights).collect())
 }
 
+fn plain_linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    module::linear(x, weight.transpose(), bias)
+}
+
 fn plain_linears<const N: usize>(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); N]) -> Tensor<2> {
-    Tensor::cat(maps.map(|(weight, bias)| module::linear(x.clone(), weight, Some(bias))).to_vec(), 1)
+    Tensor::cat(maps.map(|(weight, bias)| plain_linear(x.clone(), weight, Some(bias))).to_vec(), 1)
 }
 
 /// How products of whole operations are put down.
@@ -63,7 +68,7 @@ struct Linear {
 impl Operation for Linear {
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
         let (x, w) = (&inputs[0], &inputs[1]);
-        let ([rows, from], to) = (rows_and_columns(x), w.shape()[1]);
+        let ([rows, from], to) = (rows_and_columns(x), w.shape()[0]);
         let bias = self.bias.then(|| values(&inputs[2]));
         let residual = self.residual.then(|| values(&inputs[inputs.len() - 1]));
         let mut y = start(rows, to, bias, residual);
@@ -71,7 +76,7 @@ impl Operation for Linear {
         product(
             (&mut y, Shape::rows(rows, to)),
             (values(x), Shape::rows(rows, from)),
-            (values(w), Shape::rows(from, to)),
+            (values(w), Shape::rows(to, from).transposed()),
             put,
         );
         let mut shape = x.shape();
@@ -82,11 +87,11 @@ impl Operation for Linear {
 
     fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         let (x, w) = (&kept[0], &kept[1]);
-        let ([rows, from], to) = (rows_and_columns(x), w.shape()[1]);
+        let ([rows, from], to) = (rows_and_columns(x), w.shape()[0]);
         let of_gradient = (values(gradient), Shape::rows(rows, to));
         let dx = || {
             let mut dx = vec![0.0; rows * from];
-            let w = (values(w), Shape::rows(from, to).transposed());
+            let w = (values(w), Shape::rows(to, from));
             product((&mut dx, Shape::rows(rows, from)), of_gradient, w, WHOLE);
             tensor(dx, x.shape())
         };
@@ -120,11 +125,11 @@ impl Linears {
 impl Operation for Linears {
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
         let x = &inputs[0];
-        let ([rows, from], to) = (rows_and_columns(x), inputs[1].shape()[1]);
+        let ([rows, from], to) = (rows_and_columns(x), inputs[1].shape()[0]);
         let bias: Vec<f32> = inputs.iter().skip(2).step_by(2).flat_map(|bias| values(bias).to_vec()).collect();
         let mut y = start(rows, self.maps * to, Some(&bias), None);
         for map in 0..self.maps {
-            let w = (values(&inputs[1 + 2 * map]), Shape::rows(from, to));
+            let w = (values(&inputs[1 + 2 * map]), Shape::rows(to, from).transposed());
             let put = Put { add: true, ..WHOLE };
             product((&mut y, self.columns(rows, to, map)), (values(x), Shape::rows(rows, from)), w, put);
         }
@@ -134,12 +139,12 @@ impl Operation for Linears {
 
     fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         let x = &kept[0];
-        let ([rows, from], to) = (rows_and_columns(x), kept[1].shape()[1]);
+        let ([rows, from], to) = (rows_and_columns(x), kept[1].shape()[0]);
         let gradient = values(gradient);
         let dx = || {
             let mut dx = vec![0.0; rows * from];
             for map in 0..self.maps {
-                let w = (values(&kept[1 + map]), Shape::rows(from, to).transposed());
+                let w = (values(&kept[1 + map]), Shape::rows(to, from));
                 let put = Put { add: map > 0, ..WHOLE };
                 product((&mut dx, Shape::rows(rows, from)), (gradient, self.columns(rows, to, map)), w, put);
             }
@@ -158,26 +163,27 @@ impl Operation for Linears {
 
 /// What a product is added to: the residual, the bias in every row, both, or zeros.
 fn start(rows: usize, d: usize, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Vec<f32> {
-    let mut y = match residual {
-        Some(residual) => residual.to_vec(),
-        None => vec![0.0; rows * d],
-    };
-    if let Some(bias) = bias {
-        let task = rows_a_task(d) * d;
-        y.par_chunks_mut(task).for_each(|rows| match residual {
-            Some(_) => rows.chunks_exact_mut(d).for_each(|row| add(row, bias)),
-            None => rows.chunks_exact_mut(d).for_each(|row| row.copy_from_slice(bias)),
-        });
-    }
+    let mut y = vec![0.0; rows * d];
+    let task = rows_a_task(d) * d;
+    y.par_chunks_mut(task).enumerate().for_each(|(number, rows)| {
+        if let Some(residual) = residual {
+            rows.copy_from_slice(&residual[number * task..number * task + rows.len()]);
+        }
+        match (bias, residual) {
+            (Some(bias), Some(_)) => rows.chunks_exact_mut(d).for_each(|row| add(row, bias)),
+            (Some(bias), None) => rows.chunks_exact_mut(d).for_each(|row| row.copy_from_slice(bias)),
+            (None, _) => {}
+        }
+    });
     y
 }
 
-/// `x^T gradient`.
+/// `gradient^T x`.
 fn weight_gradient((x, of_x): (&[f32], Shape), (gradient, of_gradient): (&[f32], Shape)) -> FlexTensor {
     let (from, to) = (of_x.columns, of_gradient.columns);
-    let mut dw = vec![0.0; from * to];
-    product((&mut dw, Shape::rows(from, to)), (x, of_x.transposed()), (gradient, of_gradient), WHOLE);
-    tensor(dw, [from, to])
+    let mut dw = vec![0.0; to * from];
+    product((&mut dw, Shape::rows(to, from)), (gradient, of_gradient.transposed()), (x, of_x), WHOLE);
+    tensor(dw, [to, from])
 }
 
 #[cfg(test)]
@@ -192,26 +198,26 @@ mod tests {
     #[test]
     fn linear_equals_the_plain_one() {
         for (rows, from, to) in [(1, 3, 5), (130, 64, 33)] {
-            let parts = || [random([rows, from], 1), random([from, to], 2), random([1, to], 3), random([rows, to], 4)];
+            let parts = || [random([rows, from], 1), random([to, from], 2), random([1, to], 3), random([rows, to], 4)];
             let [x, w, b, residual] = parts();
             compare(
                 "linear",
                 [x.clone(), w.clone(), b],
                 |[x, w, b]| linear(x, w, Some(row(b))),
-                |[x, w, b]| module::linear(x, w, Some(row(b))),
+                |[x, w, b]| module::linear(x, w.transpose(), Some(row(b))),
             );
-            compare("product", [x.clone(), w.clone()], |[x, w]| linear(x, w, None), |[x, w]| x.matmul(w));
+            compare("product", [x.clone(), w.clone()], |[x, w]| linear(x, w, None), |[x, w]| x.matmul(w.transpose()));
             compare(
                 "product onto a residual",
                 [x, w, residual],
                 |[x, w, residual]| linear_onto(residual, x, w, None),
-                |[x, w, residual]| residual + x.matmul(w),
+                |[x, w, residual]| residual + x.matmul(w.transpose()),
             );
             compare(
                 "linear onto a residual",
                 parts(),
                 |[x, w, b, residual]| linear_onto(residual, x, w, Some(row(b))),
-                |[x, w, b, residual]| residual + module::linear(x, w, Some(row(b))),
+                |[x, w, b, residual]| residual + module::linear(x, w.transpose(), Some(row(b))),
             );
         }
     }
@@ -221,8 +227,8 @@ mod tests {
         compare(
             "linear of three axes",
             [random([2, 3, 4], 1)],
-            |[x]| linear(x, random([4, 5], 2), None),
-            |[x]| module::linear(x, random([4, 5], 2), None),
+            |[x]| linear(x, random([5, 4], 2), None),
+            |[x]| module::linear(x, random([5, 4], 2).transpose(), None),
         );
     }
 
@@ -230,7 +236,7 @@ mod tests {
     fn several_side_by_side_equal_the_plain_ones() {
         let maps = |[w1, b1, w2, b2]: [Tensor<2>; 4]| [(w1, row(b1)), (w2, row(b2))];
         let inputs =
-            [random([70, 32], 1), random([32, 24], 2), random([1, 24], 3), random([32, 24], 4), random([1, 24], 5)];
+            [random([70, 32], 1), random([24, 32], 2), random([1, 24], 3), random([24, 32], 4), random([1, 24], 5)];
         compare(
             "two maps",
             inputs.clone(),

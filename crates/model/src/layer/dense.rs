@@ -6,10 +6,10 @@ use burn::tensor::{Device, Tensor};
 use super::Pass;
 use crate::kernel::{layer_norm, linear, linear_onto, residual_norm};
 
-/// `x W + b`; the weight is `[in, out]` (published files hold `[out, in]`).
+/// `x W^T + b`.
 #[derive(Module, Debug)]
 pub struct Linear {
-    /// `[in, out]`.
+    /// `[out, in]`, as in published files.
     pub weight: Param<Tensor<2>>,
     /// `[out]`.
     pub bias: Option<Param<Tensor<1>>>,
@@ -24,7 +24,7 @@ impl Linear {
 
     /// A map without bias.
     pub fn without_bias(inputs: usize, outputs: usize, device: &Device) -> Self {
-        Self { weight: Param::from_tensor(Tensor::zeros([inputs, outputs], device)), bias: None }
+        Self { weight: Param::from_tensor(Tensor::zeros([outputs, inputs], device)), bias: None }
     }
 
     /// `[.., in] -> [.., out]`.

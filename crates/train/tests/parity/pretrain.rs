@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 use ptu_input::Images;
-use ptu_model::names::{DecayGroups, Kind, Role, name_of};
+use ptu_model::names::{DecayGroups, Role, name_of};
 use ptu_model::weights::Arrays;
 use ptu_model::{Model, Packed, Pass, Read};
 use ptu_random::Key;
@@ -127,7 +127,7 @@ fn training(case: &Case, mut model: Model, batch: &StepBatch, found: &mut Quanti
         }
     }
     found.values("total_loss", &[outcome.total as f32], &theirs["total_loss"].1);
-    compare_gradients(case, &model, &first, found)?;
+    compare_gradients(case, &first, found)?;
 
     let Some((shape, trajectory)) = theirs.get("trajectory") else { return Ok(()) };
     let at = |key: &str, default: f64| case.float(&["optimizer", key], default);
@@ -199,16 +199,11 @@ fn logits(
     }
 }
 
-fn compare_gradients(case: &Case, model: &Model, ours: &Gradients, found: &mut Quantities) -> Result<(), String> {
-    let shapes = model.to_arrays();
+fn compare_gradients(case: &Case, ours: &Gradients, found: &mut Quantities) -> Result<(), String> {
     let theirs = Tensors::read(&case.folder.join("gradients.safetensors")).map_err(|error| error.to_string())?.floats;
     let mut published = BTreeMap::new();
     for (path, values) in ours.iter() {
         let name = name_of(path).ok_or(format!("no row for {path}"))?;
-        let values = match name.kind {
-            Kind::Matrix | Kind::Patch => transpose(values, shapes[&name.published].shape[0]),
-            _ => values.to_vec(),
-        };
         published.insert(name.published, values);
     }
     for (name, (_, theirs)) in &theirs {
@@ -225,10 +220,4 @@ fn compare_gradients(case: &Case, model: &Model, ours: &Gradients, found: &mut Q
         found.fail(&format!("gradient {name}"), "they have none".into());
     }
     Ok(())
-}
-
-/// `[in, out]` row by row -> `[out, in]`.
-fn transpose(values: &[f32], out: usize) -> Vec<f32> {
-    let inputs = values.len() / out;
-    (0..values.len()).map(|cell| values[(cell % inputs) * out + cell / inputs]).collect()
 }
