@@ -1,4 +1,6 @@
-//! Ours and PyTorch's in turn, one process at a time, after their losses were seen to agree.
+//! Ours and PyTorch's in turn, one process at a time; steps after their losses were seen to agree.
+
+mod embed;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -11,7 +13,9 @@ use serde_json::Value;
 use crate::measure::Timing;
 use crate::python::last_line;
 use crate::step::StepResult;
-use crate::{BenchError, Python, embed::EmbedResult};
+use crate::{BenchError, Python};
+
+pub use embed::{Batches, EmbedComparison};
 
 /// Losses of the first step may differ by this much.
 const AGREE: f64 = 1e-4;
@@ -24,7 +28,7 @@ pub struct Against<'a> {
     pub ours: &'a dyn Fn(&[&str]) -> Command,
     /// Sizes of the model.
     pub preset: Preset,
-    /// Records a step or call.
+    /// Records a step.
     pub batch: usize,
     /// Threads of each side.
     pub threads: usize,
@@ -165,7 +169,11 @@ impl Against<'_> {
     }
 
     fn common(&self, more: &[&str]) -> Vec<String> {
-        let (batch, threads) = (self.batch.to_string(), self.threads.to_string());
+        self.common_of(self.batch, more)
+    }
+
+    fn common_of(&self, batch: usize, more: &[&str]) -> Vec<String> {
+        let (batch, threads) = (batch.to_string(), self.threads.to_string());
         let common = ["--preset", self.preset.name(), "--batch", &batch, "--threads", &threads];
         common.iter().chain(more).map(|argument| argument.to_string()).collect()
     }
@@ -183,56 +191,6 @@ impl Against<'_> {
         let value = self.python.bench(&arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
         Ok([number(&value, "seconds_median"), number(&value, "peak_rss_mib") - number(&value, "import_rss_mib")])
     }
-
-    /// Compares embedding: for each kind our time over eager PyTorch's, and over tuned PyTorch's.
-    ///
-    /// # Errors
-    /// A side that fails.
-    pub fn embeddings(&mut self) -> Result<BTreeMap<String, EmbedComparison>, BenchError> {
-        let mut rounds: BTreeMap<(String, &'static str), Vec<[f64; 2]>> = BTreeMap::new();
-        for round in 1..=self.rounds {
-            (self.told)(&format!("batch {}, round {round}/{}", self.batch, self.rounds));
-            let arguments = self.common(&["--rounds", "5", "--json"]);
-            let arguments: Vec<&str> = ["embed"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
-            let ours: EmbedResult = parsed(last_line(&mut (self.ours)(&arguments), "our side")?)?;
-            for (kind, timing) in &ours.timings {
-                let seconds = timing.median().unwrap_or(f64::NAN);
-                rounds.entry((kind.clone(), "ours")).or_default().push([seconds, ours.peak_mib.unwrap_or(f64::NAN)]);
-            }
-            for (name, variant) in [("eager", "eager-embed"), ("tuned", "tuned-embed")] {
-                let arguments = self.common(&["--variant", variant, "--rounds", "5"]);
-                let value = self.python.bench(&arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
-                let peak = number(&value, "peak_rss_mib") - number(&value, "import_rss_mib");
-                for kind in ours.timings.keys() {
-                    let seconds = number(&value[kind], "seconds_median");
-                    rounds.entry((kind.clone(), name)).or_default().push([seconds, peak]);
-                }
-            }
-        }
-        let kinds: Vec<String> = rounds.keys().map(|(kind, _)| kind.clone()).collect();
-        let compared = |kind: String| {
-            let of = |name| side(&rounds[&(kind.clone(), name)], self.batch);
-            let (ours, eager, tuned) = (of("ours"), of("eager"), of("tuned"));
-            let comparison = EmbedComparison {
-                ratio_to_eager: ours.seconds / eager.seconds,
-                ratio_to_tuned: ours.seconds / tuned.seconds,
-                sides: BTreeMap::from([("ours", ours), ("eager", eager), ("tuned", tuned)]),
-            };
-            (kind, comparison)
-        };
-        Ok(kinds.into_iter().map(compared).collect())
-    }
-}
-
-/// One kind of record embedded by both.
-#[derive(Clone, Debug, Serialize)]
-pub struct EmbedComparison {
-    /// Time, ours over PyTorch's without tuning.
-    pub ratio_to_eager: f64,
-    /// Time, ours over tuned PyTorch's.
-    pub ratio_to_tuned: f64,
-    /// Each side.
-    pub sides: BTreeMap<&'static str, Side>,
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, BenchError> {

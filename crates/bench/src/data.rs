@@ -131,12 +131,12 @@ pub fn load(
     }
 }
 
-fn temporary() -> Result<TempDir, BenchError> {
+pub(crate) fn temporary() -> Result<TempDir, BenchError> {
     TempDir::new().map_err(|source| BenchError::File { action: "make a folder in", path: std::env::temp_dir(), source })
 }
 
 /// Phantom shards in a folder; gives theirs.
-fn phantom(options: &DataOptions, folder: &Path) -> Result<std::path::PathBuf, BenchError> {
+pub(crate) fn phantom(options: &DataOptions, folder: &Path) -> Result<std::path::PathBuf, BenchError> {
     let out = folder.join("phantom");
     let phantom = PhantomOptions {
         side: options.side,

@@ -69,3 +69,11 @@ pub enum BenchError {
         source: std::io::Error,
     },
 }
+
+impl BenchError {
+    /// What a failed file operation becomes.
+    pub(crate) fn file(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::File { action, path, source }
+    }
+}

@@ -4,11 +4,12 @@
 //! | file | holds |
 //! |---|---|
 //! | `measure.rs` | times, their spread, memory, the machine's peak of matrix products |
-//! | `step.rs`, `embed.rs`, `rank.rs`, `data.rs` | what is timed |
+//! | `step.rs`, `embed.rs`, `cold.rs`, `rank.rs`, `data.rs` | what is timed |
 //! | `python.rs` | PyTorch's side: the scripts of `tools/reference/`, carried in the binary |
-//! | `against.rs` | both in turn, one process at a time, after their losses were seen to agree |
+//! | `against.rs`, `against/` | both in turn, one process at a time, after their losses were seen to agree |
 
 pub mod against;
+pub mod cold;
 pub mod data;
 pub mod embed;
 mod error;

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::Packed;
 use crate::config::ImageConfig;
 use crate::kernel::rows;
-use crate::layer::{ClipBlock, LayerNorm, Linear, Pass};
+use crate::layer::{ClipBlock, LayerNorm, Linear, Pass, constant};
 
 /// Patches to tokens, blocks, and a norm on every token.
 #[derive(Module, Debug)]
@@ -39,8 +39,8 @@ impl ImageEncoder {
         let tokens = 1 + config.grid() * config.grid();
         Self {
             patch: Linear::without_bias(3 * patch * patch, d, device),
-            class: Param::from_tensor(Tensor::zeros([d], device)),
-            positions: Param::from_tensor(Tensor::zeros([tokens, d], device)),
+            class: constant(0.0, [d], device),
+            positions: constant(0.0, [tokens, d], device),
             norm_before: LayerNorm::new(d, eps, device),
             blocks: (0..config.used_layers()).map(|_| ClipBlock::new(d, eps, device)).collect(),
             norm_after: LayerNorm::new(d, eps, device),

@@ -47,13 +47,10 @@ impl ModuleMapper for Fill {
             Kind::Projection => (Place::Projection, (param.lazy_shape()[0] as f64).powf(-0.5)),
             Kind::Bias | Kind::Norm { .. } => return param, // as they were made
         };
-        let stream = self.key.stream(place, index);
-        param.map(|weights| {
-            let (shape, device, tracked) = (weights.shape(), weights.device(), weights.is_require_grad());
-            let values = normal(&stream, shape.num_elements(), deviation);
-            let fresh = Tensor::from_data(TensorData::new(values, shape), &device);
-            if tracked { fresh.require_grad() } else { fresh }
-        })
+        let (shape, id) = (param.lazy_shape(), param.id);
+        let values = normal(&self.key.stream(place, index), shape.num_elements(), deviation);
+        let fresh = Tensor::from_data(TensorData::new(values, shape), &param.lazy_device());
+        param.transform_for_load(fresh, id)
     }
 }
 

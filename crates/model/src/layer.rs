@@ -12,6 +12,6 @@ mod replay;
 pub use attention::Attention;
 pub use bert::{BertLayer, CrossLayer};
 pub use clip::ClipBlock;
-pub use dense::{Embedding, LayerNorm, Linear};
+pub use dense::{Embedding, LayerNorm, Linear, constant};
 pub use pass::Pass;
 pub use replay::Inside;

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::Packed;
 use crate::config::{Pooling, PromptsConfig, Similarity};
+use crate::layer::constant;
 
 /// A table of prompts and how rows are taken from it.
 #[derive(Module, Debug)]
@@ -35,10 +36,9 @@ pub struct Chosen {
 impl Prompts {
     /// Prompts of width `d`, chosen by queries of width `query`.
     pub fn new(config: PromptsConfig, d: usize, query: usize, device: &Device) -> Self {
-        let table = (config.rows() > 0).then(|| Param::from_tensor(Tensor::zeros([config.rows(), d], device)));
+        let table = (config.rows() > 0).then(|| constant(0.0, [config.rows(), d], device));
         let by_query = matches!(config, PromptsConfig::Pool { size: 1.., .. });
-        let projection = (by_query && query != d)
-            .then(|| Param::from_tensor(Tensor::zeros([query, d], device)).set_require_grad(false));
+        let projection = (by_query && query != d).then(|| constant(0.0, [query, d], device).set_require_grad(false));
         Self { table, projection, config }
     }
 

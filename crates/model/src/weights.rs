@@ -159,11 +159,8 @@ impl ModuleMapper for Load {
             return param;
         }
         let found = TensorData::from_bytes(found.into_bytes(), ours, DType::F32);
-        param.map(|old| {
-            let (device, tracked) = (old.device(), old.is_require_grad());
-            let fresh = Tensor::from_data(found, &device);
-            if tracked { fresh.require_grad() } else { fresh }
-        })
+        let (found, id) = (Tensor::from_data(found, &param.lazy_device()), param.id);
+        param.transform_for_load(found, id)
     }
 }
 

@@ -1,10 +1,17 @@
-//! Linear maps, layer norm and tables. All start at zero (norm weights at one): `init.rs` fills them by name.
+//! Linear maps, layer norm and tables. All start at zero (norm weights at one): `init.rs` fills them by name, `weights.rs` from
+//! a file.
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
 use super::Pass;
 use crate::kernel::{layer_norm, linear, linear_onto, residual_norm};
+
+/// A weight of one value throughout. It takes memory once it is looked at: what is filled before that never does.
+pub fn constant<const D: usize>(value: f32, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    let make = move |device: &Device, tracked: bool| Tensor::full(shape, value, device).set_require_grad(tracked);
+    Param::uninitialized(ParamId::new(), make, device.clone(), true, shape.into())
+}
 
 /// `x W^T + b`.
 #[derive(Module, Debug)]
@@ -18,13 +25,13 @@ pub struct Linear {
 impl Linear {
     /// A map with bias.
     pub fn new(inputs: usize, outputs: usize, device: &Device) -> Self {
-        let bias = Some(Param::from_tensor(Tensor::zeros([outputs], device)));
+        let bias = Some(constant(0.0, [outputs], device));
         Self { bias, ..Self::without_bias(inputs, outputs, device) }
     }
 
     /// A map without bias.
     pub fn without_bias(inputs: usize, outputs: usize, device: &Device) -> Self {
-        Self { weight: Param::from_tensor(Tensor::zeros([outputs, inputs], device)), bias: None }
+        Self { weight: constant(0.0, [outputs, inputs], device), bias: None }
     }
 
     /// `[.., in] -> [.., out]`.
@@ -59,8 +66,7 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// A norm of width `d`.
     pub fn new(d: usize, eps: f64, device: &Device) -> Self {
-        let weight = Param::from_tensor(Tensor::ones([d], device));
-        Self { weight, bias: Param::from_tensor(Tensor::zeros([d], device)), eps }
+        Self { weight: constant(1.0, [d], device), bias: constant(0.0, [d], device), eps }
     }
 
     /// `[.., d] -> [.., d]`.
@@ -84,7 +90,7 @@ pub struct Embedding {
 impl Embedding {
     /// A table of zeros.
     pub fn new(rows: usize, d: usize, device: &Device) -> Self {
-        Self { weight: Param::from_tensor(Tensor::zeros([rows, d], device)) }
+        Self { weight: constant(0.0, [rows, d], device) }
     }
 
     /// One row, `[1, d]`.

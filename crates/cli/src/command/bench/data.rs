@@ -1,0 +1,76 @@
+use std::num::NonZeroUsize;
+
+use ptu_bench::data::{DataOptions, load, prepare};
+use ptu_model::Preset;
+
+use super::{report, shown};
+
+#[derive(clap::Args)]
+struct DataArguments {
+    /// Phantom pairs
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pairs: u64,
+    /// Height and width of their pictures as stored, in pixels
+    #[arg(long, default_value_t = 512)]
+    side: usize,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+    /// Draws the corpus
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Threads that prepare (default: one a core)
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+/// Time the batches that one thread makes for training: decoding, cropping, resizing, tokens, masks
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ptunifier bench load --preset base --batch 4
+  ptunifier bench load --preset tiny --batch 32 --side 64")]
+pub struct LoadArguments {
+    #[command(flatten)]
+    data: DataArguments,
+    /// Whose image size: tiny, small or base
+    #[arg(long, default_value = "base")]
+    preset: Preset,
+    /// Records a batch
+    #[arg(long, default_value = "4")]
+    batch: NonZeroUsize,
+    /// Timed batches
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+}
+
+/// Time how fast pictures and reports become shards
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ptunifier bench prepare --pairs 1000 --side 512")]
+pub struct PrepareArguments {
+    #[command(flatten)]
+    data: DataArguments,
+}
+
+impl DataArguments {
+    fn options(&self) -> DataOptions {
+        DataOptions { pairs: self.pairs, side: self.side, seed: self.seed, threads: self.threads }
+    }
+}
+
+pub fn run_load(arguments: &LoadArguments) -> anyhow::Result<()> {
+    let (data, batch) = (&arguments.data, arguments.batch);
+    let result = load(&data.options(), arguments.preset, batch, arguments.rounds.into())?;
+    report(data.json, &result, &[shown(&result.timing, batch.get())])
+}
+
+pub fn run_prepare(arguments: &PrepareArguments) -> anyhow::Result<()> {
+    let result = prepare(&arguments.data.options())?;
+    let line = |name: &str, rate: f64| format!("{name:24}{rate:9.0} pairs/s");
+    let lines = [
+        line("phantom", result.phantom_pairs_per_second),
+        line("table", result.table_pairs_per_second),
+        line("table at half the side", result.resized_table_pairs_per_second),
+    ];
+    report(arguments.data.json, &result, &lines)
+}
