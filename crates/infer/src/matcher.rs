@@ -34,7 +34,7 @@ impl<'a> Matcher<'a> {
             let images = Images::collect(chunk.iter().copied());
             let checked = Batch { images, ..Batch::default() };
             check_batch(&checked, config)?;
-            encoded_images.push(model.encode_image(&model.embed_image(&checked.images), &off));
+            encoded_images.push(model.encode_image(&model.embed_image(&checked.images, &off), &off));
         }
         for chunk in texts.chunks(batch.max(1)) {
             let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()));

@@ -48,13 +48,15 @@ impl ImageEncoder {
         }
     }
 
-    /// Patches and positions, before any block: `b` sequences of `n` tokens.
-    pub fn embed(&self, images: &Images) -> Packed {
+    /// Patches (those that the pass keeps) and positions, before any block: `b` sequences of `1 + patches` tokens.
+    pub fn embed(&self, images: &Images, pass: &Pass) -> Packed {
         let (b, grid) = (images.count, images.side / self.side);
         let (p, device) = (grid * grid, self.class.val().device());
+        let kept = pass.patches(b, p).unwrap_or_else(|| vec![(0..p).collect(); b]);
+        let p = kept.first().map_or(0, Vec::len); // as many of each image
         // A convolution whose stride is its kernel is one product over cut-out patches.
-        let patches = TensorData::new(cut(images, self.side), [b * p, 3 * self.side * self.side]);
-        let positions = (0..b * p).map(|row| 1 + row % p).collect();
+        let patches = TensorData::new(cut(images, self.side, &kept), [b * p, 3 * self.side * self.side]);
+        let positions = kept.iter().flatten().map(|patch| 1 + patch).collect();
         let positions = rows(vec![self.positions.val()], Arc::new(positions));
         let patches = self.patch.forward_onto(positions, Tensor::from_data(patches, &device)); //   [b * p, d]
         let index = (0..b).flat_map(|image| std::iter::once(0).chain(1 + image * p..1 + (image + 1) * p));
@@ -77,17 +79,18 @@ impl ImageEncoder {
     }
 }
 
-/// Patches of all images, row by row: `[b * p, 3 * s * s]`, channel by channel as the convolution's weight has them.
-fn cut(images: &Images, s: usize) -> Vec<f32> {
+/// Kept patches of all images (as many of each), row by row: `[b * p, 3 * s * s]`, channel by channel as the convolution's
+/// weight has them.
+fn cut(images: &Images, s: usize, kept: &[Vec<usize>]) -> Vec<f32> {
     let (side, grid) = (images.side, images.side / s);
-    let size = 3 * s * s;
-    let mut patches = vec![0.0; images.count * grid * grid * size];
+    let (size, p) = (3 * s * s, kept.first().map_or(0, Vec::len));
+    let mut patches = vec![0.0; images.count * p * size];
     if patches.is_empty() {
         return patches;
     }
-    let of_images = patches.par_chunks_mut(grid * grid * size).zip(images.planes.par_chunks(3 * side * side));
-    of_images.for_each(|(patches, planes)| {
-        for (number, patch) in patches.chunks_exact_mut(size).enumerate() {
+    let of_images = patches.par_chunks_mut(p * size).zip(images.planes.par_chunks(3 * side * side)).zip(kept);
+    of_images.for_each(|((patches, planes), kept)| {
+        for (number, patch) in kept.iter().zip(patches.chunks_exact_mut(size)) {
             let (row, column) = (number / grid * s, number % grid * s);
             for (line, values) in patch.chunks_exact_mut(s).enumerate() {
                 let (channel, line) = (line / s, line % s);
@@ -107,11 +110,13 @@ mod tests {
     fn patches_are_cut_channel_by_channel() {
         // Two images of 4 x 4 pixels, patches of 2 x 2: the value of a pixel is its place in the array.
         let images = Images { count: 2, side: 4, planes: (0..96).map(|place| place as f32).collect() };
-        let patches = cut(&images, 2);
+        let all: Vec<Vec<usize>> = vec![(0..4).collect(); 2];
+        let patches = cut(&images, 2, &all);
         assert_eq!(patches.len(), 96);
         assert_eq!(patches[..12], [0.0, 1.0, 4.0, 5.0, 16.0, 17.0, 20.0, 21.0, 32.0, 33.0, 36.0, 37.0]);
         assert_eq!(patches[12..16], [2.0, 3.0, 6.0, 7.0]);
         assert_eq!(patches[48..52], [48.0, 49.0, 52.0, 53.0]);
-        assert!(cut(&Images::default(), 2).is_empty());
+        assert!(cut(&Images::default(), 2, &[]).is_empty());
+        assert_eq!(cut(&images, 2, &[vec![1], vec![0]]), [&patches[12..24], &patches[48..60]].concat());
     }
 }

@@ -75,8 +75,8 @@ impl Model {
     ///
     /// # Panics
     /// If the images have another side than the configuration says ([`crate::check_batch`] tells before).
-    pub fn embed_image(&self, images: &Images) -> Packed {
-        self.image.embed(images)
+    pub fn embed_image(&self, images: &Images, pass: &Pass) -> Packed {
+        self.image.embed(images, pass)
     }
 
     /// Words, positions and types, before the encoder.
@@ -158,12 +158,14 @@ impl Model {
         let embedded = self.embed_text(&Texts::cat([&batch.pair_texts, &batch.texts, &self.edges(images)]), &off);
         let lone = embedded.select(pairs..pairs + texts);
         let edges = embedded.select(pairs + texts..embedded.count());
-        let lone_images = self.embed_image(&batch.images);
+        let lone_images = self.embed_image(&batch.images, &off);
         let (image_stand_ins, _) = self.image_stand_ins(&lone);
         let (text_stand_ins, _) = self.text_stand_ins(&lone_images, &edges);
         let whole = embedded.select(0..pairs);
-        let encoded_images = self
-            .encode_image(&Packed::cat(&[self.embed_image(&batch.pair_images), lone_images, image_stand_ins]), &off);
+        let encoded_images = self.encode_image(
+            &Packed::cat(&[self.embed_image(&batch.pair_images, &off), lone_images, image_stand_ins]),
+            &off,
+        );
         let encoded_texts = self.encode_text(Packed::cat(&[whole, text_stand_ins, lone]), &off);
         // Both hold pairs, images alone, texts alone.
         let sequence = |slot: &Slot| match *slot {

@@ -34,6 +34,8 @@ pub enum Place {
     Projection = 12,
     /// Which records an evaluation or a page shows or scores.
     Sample = 13,
+    /// Patches that are kept of an image in training; the index is the image's row.
+    Patches = 14,
 }
 
 /// A moment of a run: seed, step and rank.

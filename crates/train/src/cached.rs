@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use ptu_model::{Inside, Model, Pass};
+use ptu_model::{Inside, Model};
 use ptu_random::Key;
 
 use crate::batch::StepBatch;
@@ -31,7 +31,7 @@ pub fn gradients(
         .iter()
         .enumerate()
         .map(|(part, batch)| {
-            let pass = Pass::new(plan.dropout, key(part));
+            let pass = plan.pass(key(part));
             Shared::new(&plain, batch, plan, &pass, key(part)).vectors().cloned()
         })
         .collect();

@@ -134,6 +134,8 @@ pub struct TrainConfig {
     pub mixing: Mixing,
     /// What is kept for the backward pass.
     pub checkpointing: Checkpointing,
+    /// Share of an image's patches, drawn for each step, that goes in; 1 for all. Less time and memory, and a harder task.
+    pub patch_keep: f64,
     /// Steps between two saved states.
     pub save_every: u64,
     /// Steps between two validations; 0 for none.
@@ -295,6 +297,7 @@ impl Default for TrainConfig {
             cached_contrast: false,
             mixing: Mixing::default(),
             checkpointing: Checkpointing::None,
+            patch_keep: 1.0,
             save_every: 1000,
             validate_every: 0,
             log_every: 1,
@@ -370,6 +373,7 @@ impl Recipe {
             partners: self.itm.partners,
             dropout: self.model.dropout,
             checkpointing: self.train.checkpointing,
+            patch_keep: (self.train.patch_keep < 1.0).then_some(self.train.patch_keep),
         }
     }
 
@@ -464,6 +468,7 @@ mod tests {
             ("train.accumulate=3", "train.accumulate"),
             ("train.cached_contrast=true", "train.cached_contrast"),
             ("train.warmup=1.5", "train.warmup"),
+            ("train.patch_keep=0.0", "train.patch_keep"),
             ("objectives=[]", "objectives"),
             ("objectives=[\"mlm\", \"mlm\"]", "objectives"),
             ("data=[]", "data"),

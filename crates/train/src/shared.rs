@@ -161,7 +161,7 @@ impl<'a> Shared<'a> {
             let lone = unmasked.count() + masked_pairs.count();
             let whole = lone + masked_texts.count();
             let lone = lone..whole;
-            let images = model.embed_image(&batch.images);
+            let images = model.embed_image(&batch.images, pass);
             let mut chosen = ChosenRows::default();
             let mut image_stand_ins = |texts: Packed| {
                 let (stand_ins, rows) = model.image_stand_ins(&texts);

@@ -24,6 +24,15 @@ pub struct StepPlan {
     pub dropout: f64,
     /// What is kept for the backward pass.
     pub checkpointing: Checkpointing,
+    /// Share of an image's patches that goes in; `None` for all.
+    pub patch_keep: Option<f64>,
+}
+
+impl StepPlan {
+    /// What goes through the layers with the data of the step that `key` names.
+    pub fn pass(&self, key: Key) -> Pass {
+        Pass::new(self.dropout, key).keeping(self.patch_keep)
+    }
 }
 
 /// What one batch gave.
@@ -92,7 +101,7 @@ pub fn part_gradients(
     key: Key,
     contrast: Option<Option<&Vectors>>,
 ) -> (Outcome, Gradients) {
-    let (pass, inside) = (Pass::new(plan.dropout, key), Inside::default());
+    let (pass, inside) = (plan.pass(key), Inside::default());
     let pass = match plan.checkpointing {
         Checkpointing::None => pass,
         Checkpointing::Blocks => pass.replayed(inside.clone()),

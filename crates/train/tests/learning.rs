@@ -454,3 +454,28 @@ fn blocks_that_are_replayed_give_the_same_gradients() {
     let [kept, replayed] = [plan, replayed].map(|plan| cached::gradients(&model, &parts, &plan, |_| Key::new(3)).1);
     assert!(difference(&kept, &replayed) < 1e-5, "{}", difference(&kept, &replayed));
 }
+
+#[test]
+fn of_dropped_patches_nothing_is_learned() {
+    let (model, batch) = (lively_model(&config()), batch());
+    let run = |patch_keep: Option<f64>, step| {
+        gradients(&model, &batch, &StepPlan { patch_keep, ..plan(&ObjectiveKind::ALL) }, Key::new(3).at(step))
+    };
+    let (all, few) = (run(None, 1), run(Some(0.25), 1));
+    assert_eq!(few.0.total, run(Some(0.25), 1).0.total, "the same step keeps the same patches");
+    assert_ne!(few.0.total, run(Some(0.25), 2).0.total);
+    assert_ne!(few.0.total, all.0.total);
+    // Four patches and the class token: of the positions exactly those that some image kept have a gradient.
+    let learned = |(_, gradients): &(Outcome, Gradients)| {
+        let rows = gradients.get("image.positions").unwrap().chunks_exact(64);
+        rows.map(|row| row.iter().any(|x| *x != 0.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(learned(&all), [true; 5]);
+    let images = batch.images.count;
+    let kept =
+        StepPlan { patch_keep: Some(0.25), ..StepPlan::default() }.pass(Key::new(3).at(1)).patches(images, 4).unwrap();
+    let expected: Vec<bool> =
+        (0..5).map(|row: usize| row == 0 || kept.iter().flatten().any(|patch| patch + 1 == row)).collect();
+    assert!(expected.contains(&false), "{kept:?}: the draw must leave one out");
+    assert_eq!(learned(&few), expected);
+}

@@ -1,4 +1,5 @@
-//! What goes through the layers with the data of a step: dropout masks, and what blocks keep for the backward pass.
+//! What goes through the layers with the data of a step: dropout masks, which patches are kept, and what blocks keep for the
+//! backward pass.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,21 +20,41 @@ use crate::kernel::{DropMask, drop};
 pub struct Pass {
     /// Draws of 16 bits below this are dropped.
     threshold: u16,
-    key: Option<Key>,
+    key: Key,
     calls: AtomicU64,
     inside: Option<Inside>,
+    /// Share of an image's patches that is kept, where some are left out.
+    patch_keep: Option<f64>,
 }
 
 impl Pass {
     /// Nothing is dropped: evaluation.
     pub fn off() -> Self {
-        Self { threshold: 0, key: None, calls: AtomicU64::new(0), inside: None }
+        Self { threshold: 0, key: Key::new(0), calls: AtomicU64::new(0), inside: None, patch_keep: None }
     }
 
     /// Drops a share `probability` (to 1 in 65,536) of the values, for the step that `key` names.
     pub fn new(probability: f64, key: Key) -> Self {
         let threshold = (probability * 65_536.0).round() as u16;
-        Self { threshold, key: (threshold > 0).then_some(key), ..Self::off() }
+        Self { threshold, key, ..Self::off() }
+    }
+
+    /// The same, but of each image's patches only a random share goes in, at least one; `None` for all.
+    pub fn keeping(self, patch_keep: Option<f64>) -> Self {
+        Self { patch_keep, ..self }
+    }
+
+    /// Patches of `p` that are kept of each of `b` images, ascending; `None` for all.
+    pub fn patches(&self, b: usize, p: usize) -> Option<Vec<Vec<usize>>> {
+        let keep = ((self.patch_keep? * p as f64).round() as usize).clamp(1, p);
+        let of_image = |image: usize| {
+            let mut patches: Vec<usize> = (0..p).collect();
+            self.key.stream(Place::Patches, image as u64).shuffle(&mut patches);
+            patches.truncate(keep);
+            patches.sort_unstable();
+            patches
+        };
+        Some((0..b).map(of_image).collect())
     }
 
     /// The same, but blocks keep only what goes into them; their inside is computed again in the backward pass, and the
@@ -44,7 +65,8 @@ impl Pass {
 
     /// The same masks from here on, nothing replayed.
     pub(super) fn again(&self) -> Self {
-        Self { threshold: self.threshold, key: self.key, calls: AtomicU64::new(self.calls()), inside: None }
+        let calls = AtomicU64::new(self.calls());
+        Self { threshold: self.threshold, key: self.key, calls, inside: None, patch_keep: self.patch_keep }
     }
 
     /// Masks asked for so far.
@@ -80,7 +102,7 @@ impl Pass {
     /// The next mask; `None` when nothing is dropped.
     pub fn mask(&self) -> Option<DropMask> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        Some(DropMask::new(self.key?.stream(Place::Dropout, call), self.threshold))
+        (self.threshold > 0).then(|| DropMask::new(self.key.stream(Place::Dropout, call), self.threshold))
     }
 }
 
@@ -111,6 +133,19 @@ mod tests {
         assert_eq!(masks, [kept(&again), kept(&again)]);
         assert_ne!(masks[0], masks[1]);
         assert_ne!(masks[0], kept(&Pass::new(0.5, Key::new(1).at(4))));
+    }
+
+    #[test]
+    fn patches_are_drawn_for_each_image_and_step() {
+        let patches = |step: u64| Pass::new(0.0, Key::new(1).at(step)).keeping(Some(0.5)).patches(3, 9).unwrap();
+        let drawn = patches(1);
+        assert!(
+            drawn.iter().all(|of| of.len() == 5 && of.is_sorted() && of.iter().all(|patch| *patch < 9)),
+            "{drawn:?}"
+        );
+        assert!(drawn == patches(1) && drawn != patches(2) && drawn[0] != drawn[1]);
+        assert_eq!(Pass::new(0.0, Key::new(1)).keeping(Some(0.01)).patches(1, 9).unwrap()[0].len(), 1);
+        assert_eq!(Pass::off().patches(3, 9), None);
     }
 
     #[test]

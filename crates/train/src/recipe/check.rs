@@ -53,6 +53,11 @@ impl Recipe {
             "train.cached_contrast",
             "needs the objective `itc` and a `train.accumulate` above 1; else leave it out".into(),
         )?;
+        ensure(
+            train.patch_keep > 0.0 && train.patch_keep <= 1.0,
+            "train.patch_keep",
+            format!("is {}; it must be above 0 and at most 1", train.patch_keep),
+        )?;
         for (key, value, most) in [
             ("train.warmup", train.warmup, 1.0),
             ("model.dropout", self.model.dropout, 0.999),

@@ -72,7 +72,7 @@ fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantitie
     if batch.pairs() > 0 {
         let b = batch.pairs();
         let planes = batch.images.planes[..batch.images.planes.len() / batch.images.count * b].to_vec();
-        let image = model.embed_image(&Images { count: b, planes, ..batch.images });
+        let image = model.embed_image(&Images { count: b, planes, ..batch.images }, &off);
         let tokens = model.encode_image(&image, &off);
         let embedded = model.embed_text(&batch.texts, &off);
         compare("pair", &tokens, &encode(embedded.clone()));

@@ -10,7 +10,7 @@ pub fn run(case: &Case) -> Result<Quantities, String> {
     let model = case.model(&[HeadKind::Retrieval], &Device::flex()).map_err(|error| error.to_string())?;
     let head = model.heads.retrieval.as_ref().ok_or("no retrieval head")?;
     let off = Pass::off();
-    let image = model.encode_image(&model.embed_image(&case.images("image").ok_or("no `image`")?), &off);
+    let image = model.encode_image(&model.embed_image(&case.images("image").ok_or("no `image`")?, &off), &off);
     let read = vec![Read::Pooled; image.count()];
     let mut columns = vec![];
     let names = std::iter::once(("text_ids".to_string(), "text_mask".to_string()))
