@@ -11,13 +11,15 @@
 //! | `drop.rs`, `sum.rs` | dropout, sum | all cores; masks are drawn again instead of kept |
 //!
 //! Each is a type with a forward and a backward pass (`operation.rs`), loops over slices (`loops.rs`, `math.rs`,
-//! `product.rs`), and a plain twin of the engine's operations, which runs on every other device and in the tests that compare
-//! both. Reductions go in chunks fixed by the shape, so results do not depend on the number of threads.
+//! `product.rs`; `fresh.rs` for buffers that are not cleared first), and a plain twin of the engine's operations, which runs
+//! on every other device and in the tests that compare both. Reductions go in chunks fixed by the shape, so results do not
+//! depend on the number of threads.
 
 mod activation;
 mod attention;
 mod cross_entropy;
 mod drop;
+mod fresh;
 mod linear;
 mod loops;
 mod math;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_random::Key;
@@ -64,6 +64,16 @@ impl Model {
             heads: Heads::new(config, device),
             text_config: config.text,
         })
+    }
+
+    /// Number of weights of the given sizes; none is made.
+    ///
+    /// # Errors
+    /// Sizes that do not fit each other.
+    pub fn weights(config: &ModelConfig) -> Result<usize, ModelError> {
+        let mut count = Count(0);
+        Self::empty(config, &Device::flex())?.visit(&mut count);
+        Ok(count.0)
     }
 
     /// The device that holds the weights.
@@ -198,4 +208,12 @@ pub fn check_batch(batch: &Batch, config: &ModelConfig) -> Result<(), ModelError
         }
     }
     Ok(())
+}
+
+struct Count(usize);
+
+impl ModuleVisitor for Count {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0 += param.lazy_shape().num_elements();
+    }
 }

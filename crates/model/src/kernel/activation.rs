@@ -4,7 +4,7 @@ use burn::backend::TensorMetadata;
 use burn::tensor::{Tensor, activation};
 use burn_flex::FlexTensor;
 
-use super::loops::{map, map_pair};
+use super::loops::{map, map_pair, map_to_two};
 use super::math::{normal, sigmoid};
 use super::operation::{Operation, is_ours, run, tensor, values};
 
@@ -30,46 +30,50 @@ enum Activation {
 
 impl Operation for Activation {
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
-        let x = &inputs[0];
-        let y = match self {
-            Self::Gelu => map(
-                values(x),
-                #[inline(always)]
-                |x| x * normal(x).0,
-            ),
-            Self::QuickGelu => map(
-                values(x),
-                #[inline(always)]
-                |x| x * sigmoid(1.702 * x),
-            ),
-        };
-        (tensor(y, x.shape()), if keep { vec![x.clone()] } else { vec![] })
+        match self {
+            Self::Gelu => apply(&inputs[0], keep, gelu_and_slope),
+            Self::QuickGelu => apply(&inputs[0], keep, quick_gelu_and_slope),
+        }
     }
 
     fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
-        let (x, gradient) = (&kept[0], values(gradient));
-        let dx = match self {
-            Self::Gelu => map_pair(
-                values(x),
-                gradient,
-                #[inline(always)]
-                |x, gradient| {
-                    let (cumulative, density) = normal(x);
-                    gradient * (cumulative + x * density)
-                },
-            ),
-            Self::QuickGelu => map_pair(
-                values(x),
-                gradient,
-                #[inline(always)]
-                |x, gradient| {
-                    let s = sigmoid(1.702 * x);
-                    gradient * s * (1.0 + 1.702 * x * (1.0 - s))
-                },
-            ),
-        };
-        vec![Some(tensor(dx, x.shape()))]
+        let dx = map_pair(
+            values(&kept[0]),
+            values(gradient),
+            #[inline(always)]
+            |slope, gradient| slope * gradient,
+        );
+        vec![Some(tensor(dx, gradient.shape()))]
     }
+}
+
+/// Values, and the slopes there where they are kept: instead of what went in, as large, and nothing is left to compute for the
+/// backward pass but a product.
+#[inline(always)]
+fn apply(x: &FlexTensor, keep: bool, f: impl Fn(f32) -> [f32; 2] + Sync) -> (FlexTensor, Vec<FlexTensor>) {
+    let shape = x.shape();
+    if !keep {
+        let y = map(
+            values(x),
+            #[inline(always)]
+            |x| f(x)[0],
+        );
+        return (tensor(y, shape), vec![]);
+    }
+    let [y, slope] = map_to_two(values(x), f);
+    (tensor(y, shape.clone()), vec![tensor(slope, shape)])
+}
+
+#[inline(always)]
+fn gelu_and_slope(x: f32) -> [f32; 2] {
+    let (cumulative, density) = normal(x);
+    [x * cumulative, cumulative + x * density]
+}
+
+#[inline(always)]
+fn quick_gelu_and_slope(x: f32) -> [f32; 2] {
+    let s = sigmoid(1.702 * x);
+    [x * s, s * (1.0 + 1.702 * x * (1.0 - s))]
 }
 
 #[cfg(test)]

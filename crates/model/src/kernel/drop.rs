@@ -5,8 +5,8 @@ use burn::tensor::{Tensor, TensorData};
 use burn_flex::FlexTensor;
 use ptu_random::Stream;
 use pulp::Arch;
-use rayon::prelude::*;
 
+use super::fresh::fresh;
 use super::loops::CHUNK;
 use super::operation::{Operation, is_ours, run, tensor, values};
 
@@ -77,12 +77,11 @@ impl DropMask {
 
     /// `x` times its factors.
     pub fn apply(&self, x: &[f32]) -> Vec<f32> {
-        let mut y = vec![0.0; x.len()];
-        y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).enumerate().for_each(|(chunk, (y, x))| {
-            self.factors(chunk * CHUNK, y);
-            y.iter_mut().zip(x).for_each(|(y, x)| *y *= x);
-        });
-        y
+        fresh(x.len(), CHUNK, |start, y| {
+            let mut factors = vec![0.0; y.len()];
+            self.factors(start, &mut factors);
+            y.write(x[start..].iter().zip(&factors).map(|(x, factor)| x * factor))
+        })
     }
 
     /// All factors of a tensor, for the plain twins.

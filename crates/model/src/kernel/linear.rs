@@ -4,11 +4,11 @@
 use burn::backend::TensorMetadata;
 use burn::tensor::{Tensor, module};
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
-use super::loops::{add, column_sums, rows_a_task};
+use super::fresh::{Fresh, fresh};
+use super::loops::{column_sums, rows_a_task};
 use super::operation::{Operation, is_ours, rows_and_columns, run, tensor, values};
-use super::product::{Put, Shape, product};
+use super::product::{Put, Shape, fresh_product, product};
 
 /// `x W^T + b`: `x [.., in]`, `weight [out, in]`, `bias [out]` -> `[.., out]`.
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
@@ -55,9 +55,6 @@ fn plain_linears<const N: usize>(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); N]
     Tensor::cat(maps.map(|(weight, bias)| plain_linear(x.clone(), weight, Some(bias))).to_vec(), 1)
 }
 
-/// How products of whole operations are put down.
-const WHOLE: Put = Put { scale: 1.0, add: false, parallel: true };
-
 /// Inputs: x, W, b if there is one, the residual if there is one.
 #[derive(Debug)]
 struct Linear {
@@ -71,13 +68,10 @@ impl Operation for Linear {
         let ([rows, from], to) = (rows_and_columns(x), w.shape()[0]);
         let bias = self.bias.then(|| values(&inputs[2]));
         let residual = self.residual.then(|| values(&inputs[inputs.len() - 1]));
-        let mut y = start(rows, to, bias, residual);
-        let put = Put { add: self.bias || self.residual, ..WHOLE };
-        product(
-            (&mut y, Shape::rows(rows, to)),
+        let y = product_onto(
+            start(rows, to, bias, residual),
             (values(x), Shape::rows(rows, from)),
             (values(w), Shape::rows(to, from).transposed()),
-            put,
         );
         let mut shape = x.shape();
         let last = shape.num_dims() - 1;
@@ -89,12 +83,7 @@ impl Operation for Linear {
         let (x, w) = (&kept[0], &kept[1]);
         let ([rows, from], to) = (rows_and_columns(x), w.shape()[0]);
         let of_gradient = (values(gradient), Shape::rows(rows, to));
-        let dx = || {
-            let mut dx = vec![0.0; rows * from];
-            let w = (values(w), Shape::rows(to, from));
-            product((&mut dx, Shape::rows(rows, from)), of_gradient, w, WHOLE);
-            tensor(dx, x.shape())
-        };
+        let dx = || tensor(fresh_product(of_gradient, (values(w), Shape::rows(to, from))), x.shape());
         let mut each = vec![
             wanted[0].then(dx),
             wanted[1].then(|| weight_gradient((values(x), Shape::rows(rows, from)), of_gradient)),
@@ -115,75 +104,66 @@ struct Linears {
     maps: usize,
 }
 
-impl Linears {
-    /// The columns of one map's results.
-    fn columns(&self, rows: usize, to: usize, map: usize) -> Shape {
-        Shape { offset: map * to, row_stride: self.maps * to, ..Shape::rows(rows, to) }
-    }
-}
-
 impl Operation for Linears {
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
         let x = &inputs[0];
-        let ([rows, from], to) = (rows_and_columns(x), inputs[1].shape()[0]);
-        let bias: Vec<f32> = inputs.iter().skip(2).step_by(2).flat_map(|bias| values(bias).to_vec()).collect();
-        let mut y = start(rows, self.maps * to, Some(&bias), None);
-        for map in 0..self.maps {
-            let w = (values(&inputs[1 + 2 * map]), Shape::rows(to, from).transposed());
-            let put = Put { add: true, ..WHOLE };
-            product((&mut y, self.columns(rows, to, map)), (values(x), Shape::rows(rows, from)), w, put);
-        }
-        let kept = inputs.iter().take(1).chain(inputs.iter().skip(1).step_by(2));
-        (tensor(y, [rows, self.maps * to]), if keep { kept.cloned().collect() } else { vec![] })
+        let ([rows, from], all) = (rows_and_columns(x), self.maps * inputs[1].shape()[0]);
+        let (weights, biases) = (inputs.iter().skip(1).step_by(2), inputs.iter().skip(2).step_by(2));
+        // Side by side the maps are one, and one large product is faster than several.
+        let [weight, bias] = [joined(weights), joined(biases)];
+        let y = product_onto(
+            start(rows, all, Some(&bias), None),
+            (values(x), Shape::rows(rows, from)),
+            (&weight, Shape::rows(all, from).transposed()),
+        );
+        (tensor(y, [rows, all]), if keep { vec![x.clone(), tensor(weight, [all, from])] } else { vec![] })
     }
 
     fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
-        let x = &kept[0];
-        let ([rows, from], to) = (rows_and_columns(x), kept[1].shape()[0]);
-        let gradient = values(gradient);
-        let dx = || {
-            let mut dx = vec![0.0; rows * from];
-            for map in 0..self.maps {
-                let w = (values(&kept[1 + map]), Shape::rows(to, from));
-                let put = Put { add: map > 0, ..WHOLE };
-                product((&mut dx, Shape::rows(rows, from)), (gradient, self.columns(rows, to, map)), w, put);
-            }
-            tensor(dx, x.shape())
-        };
+        let (x, w) = (&kept[0], &kept[1]);
+        let ([rows, from], all) = (rows_and_columns(x), w.shape()[0]);
+        let of_gradient = (values(gradient), Shape::rows(rows, all));
+        let dx = || tensor(fresh_product(of_gradient, (values(w), Shape::rows(all, from))), x.shape());
         let mut each = vec![wanted[0].then(dx)];
-        let bias = column_sums(gradient, self.maps * to);
-        for map in 0..self.maps {
-            let of_gradient = (gradient, self.columns(rows, to, map));
-            each.push(wanted[1 + 2 * map].then(|| weight_gradient((values(x), Shape::rows(rows, from)), of_gradient)));
-            each.push(wanted[2 + 2 * map].then(|| tensor(bias[map * to..(map + 1) * to].to_vec(), [to])));
+        let dw = weight_gradient((values(x), Shape::rows(rows, from)), of_gradient);
+        let (to, db) = (all / self.maps, column_sums(values(gradient), all));
+        for (map, dw) in values(&dw).chunks_exact(to * from).enumerate() {
+            each.push(wanted[1 + 2 * map].then(|| tensor(dw.to_vec(), [to, from])));
+            each.push(wanted[2 + 2 * map].then(|| tensor(db[map * to..(map + 1) * to].to_vec(), [to])));
         }
         each
     }
 }
 
-/// What a product is added to: the residual, the bias in every row, both, or zeros.
-fn start(rows: usize, d: usize, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Vec<f32> {
-    let mut y = vec![0.0; rows * d];
-    let task = rows_a_task(d) * d;
-    y.par_chunks_mut(task).enumerate().for_each(|(number, rows)| {
-        if let Some(residual) = residual {
-            rows.copy_from_slice(&residual[number * task..number * task + rows.len()]);
-        }
-        match (bias, residual) {
-            (Some(bias), Some(_)) => rows.chunks_exact_mut(d).for_each(|row| add(row, bias)),
-            (Some(bias), None) => rows.chunks_exact_mut(d).for_each(|row| row.copy_from_slice(bias)),
-            (None, _) => {}
-        }
-    });
+/// Values of all tensors, one behind the other.
+fn joined<'a>(tensors: impl Iterator<Item = &'a FlexTensor>) -> Vec<f32> {
+    tensors.map(values).collect::<Vec<_>>().concat()
+}
+
+/// What is laid down for a product to be added to, and the product.
+fn product_onto(start: Option<Vec<f32>>, left: (&[f32], Shape), right: (&[f32], Shape)) -> Vec<f32> {
+    let Some(mut y) = start else { return fresh_product(left, right) };
+    let (to, put) = (Shape::rows(left.1.rows, right.1.columns), Put { scale: 1.0, add: true, parallel: true });
+    product((&mut y, to), left, right, put);
     y
+}
+
+/// The residual, the bias in every row, or both; `None` of none.
+fn start(rows: usize, d: usize, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Option<Vec<f32>> {
+    let make = |start: usize, y: Fresh<'_>| match (bias, residual) {
+        (Some(bias), Some(x)) => {
+            y.write_rows(d, |number, row| row.write(x[start + number * d..].iter().zip(bias).map(|(x, b)| x + b)))
+        }
+        (Some(bias), None) => y.write_rows(d, |_, row| row.write(bias.iter().copied())),
+        (None, residual) => y.write(residual.unwrap_or_default()[start..].iter().copied()),
+    };
+    (bias.is_some() || residual.is_some()).then(|| fresh(rows * d, rows_a_task(d) * d, make))
 }
 
 /// `gradient^T x`.
 fn weight_gradient((x, of_x): (&[f32], Shape), (gradient, of_gradient): (&[f32], Shape)) -> FlexTensor {
     let (from, to) = (of_x.columns, of_gradient.columns);
-    let mut dw = vec![0.0; to * from];
-    product((&mut dw, Shape::rows(to, from)), (gradient, of_gradient.transposed()), (x, of_x), WHOLE);
-    tensor(dw, [to, from])
+    tensor(fresh_product((gradient, of_gradient.transposed()), (x, of_x)), [to, from])
 }
 
 #[cfg(test)]

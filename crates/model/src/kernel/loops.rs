@@ -4,6 +4,8 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
+use super::fresh::{fresh, fresh_pair};
+
 /// Values that one task takes.
 pub const CHUNK: usize = 1 << 13;
 /// Partial sums kept side by side, so that sums vectorise; fixed, so that they do not depend on the processor.
@@ -16,27 +18,32 @@ pub fn rows_a_task(d: usize) -> usize {
 
 /// Applies `f` to each value.
 pub fn map(x: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
-    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
+    fresh(x.len(), CHUNK, |start, y| {
         Arch::new().dispatch(
             #[inline(always)]
-            || y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)),
-        );
-    });
-    y
+            || y.write(x[start..].iter().map(|x| f(*x))),
+        )
+    })
+}
+
+/// Applies `f` to each value; it gives two.
+pub fn map_to_two(x: &[f32], f: impl Fn(f32) -> [f32; 2] + Sync) -> [Vec<f32>; 2] {
+    fresh_pair([x.len(); 2], [CHUNK; 2], |start, first, second| {
+        Arch::new().dispatch(
+            #[inline(always)]
+            || first.write_with(second, x[start..].iter().map(|x| f(*x))),
+        )
+    })
 }
 
 /// Applies `f` to each pair of values.
 pub fn map_pair(x: &[f32], other: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
-    let inputs = x.par_chunks(CHUNK).zip(other.par_chunks(CHUNK));
-    y.par_chunks_mut(CHUNK).zip(inputs).for_each(|(y, (x, other))| {
+    fresh(x.len(), CHUNK, |start, y| {
         Arch::new().dispatch(
             #[inline(always)]
-            || y.iter_mut().zip(x.iter().zip(other)).for_each(|(y, (x, other))| *y = f(*x, *other)),
-        );
-    });
-    y
+            || y.write(x[start..].iter().zip(&other[start..]).map(|(x, other)| f(*x, *other))),
+        )
+    })
 }
 
 /// Sum of `f` over values, in f64: means and projections are taken away from what they were summed of, and what is left of

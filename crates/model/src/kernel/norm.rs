@@ -7,6 +7,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::drop::DropMask;
+use super::fresh::{fresh, fresh_pair};
 use super::loops::{add, dot, rows_a_task, sum};
 use super::operation::{Operation, is_ours, rows_and_columns, run, tensor, values};
 
@@ -93,44 +94,40 @@ impl Operation for ResidualNorm {
 
 impl ResidualNorm {
     fn sum(&self, x: &[f32], y: &[f32], d: usize) -> Vec<f32> {
-        let (mut z, chunk) = (vec![0.0; x.len()], rows_a_task(d) * d);
-        z.par_chunks_mut(chunk).zip(x.par_chunks(chunk).zip(y.par_chunks(chunk))).enumerate().for_each(
-            |(task, (z, (x, y)))| match &self.mask {
-                Some(mask) => {
-                    mask.factors(task * chunk, z);
-                    z.iter_mut().zip(x.iter().zip(y)).for_each(|(z, (x, y))| *z = x + *z * y);
-                }
-                None => z.iter_mut().zip(x.iter().zip(y)).for_each(|(z, (x, y))| *z = x + y),
-            },
-        );
-        z
+        let chunk = rows_a_task(d) * d;
+        let Some(mask) = &self.mask else {
+            return fresh(x.len(), chunk, |start, z| z.write(x[start..].iter().zip(&y[start..]).map(|(x, y)| x + y)));
+        };
+        fresh(x.len(), chunk, |start, z| {
+            let mut factors = vec![0.0; z.len()];
+            mask.factors(start, &mut factors);
+            z.write(x[start..].iter().zip(&y[start..]).zip(&factors).map(|((x, y), factor)| x + factor * y))
+        })
     }
 }
 
 /// Normed rows, and of each row its mean and 1 / deviation, `[rows, 2]`.
 fn forward(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> (Vec<f32>, FlexTensor) {
     let (d, rows) = (weight.len(), rows_a_task(weight.len()));
-    let (mut y, mut moments) = (vec![0.0; x.len()], vec![0.0; 2 * (x.len() / d)]);
-    let outputs = y.par_chunks_mut(rows * d).zip(moments.par_chunks_mut(2 * rows));
-    outputs.zip(x.par_chunks(rows * d)).for_each(|((y, moments), x)| {
-        Arch::new().dispatch(
+    let lengths = [x.len(), 2 * (x.len() / d)];
+    let [y, moments] = fresh_pair(lengths, [rows * d, 2 * rows], |start, y, moments| {
+        let mut of_rows = Vec::with_capacity(moments.len());
+        let y = Arch::new().dispatch(
             #[inline(always)]
             || {
-                let each = y.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(moments.chunks_exact_mut(2));
-                for ((y, x), moments) in each {
+                y.write_rows(d, |number, row| {
+                    let x = &x[start + number * d..][..d];
                     let mean = (sum(x, |x| x) / d as f64) as f32;
                     let variance = sum(x, |x| (x - mean) * (x - mean)) / d as f64;
                     let scale = (1.0 / (variance + f64::from(eps)).sqrt()) as f32;
-                    moments.copy_from_slice(&[mean, scale]);
-                    for (y, (x, (weight, bias))) in y.iter_mut().zip(x.iter().zip(weight.iter().zip(bias))) {
-                        *y = (x - mean) * scale * weight + bias;
-                    }
-                }
+                    of_rows.extend([mean, scale]);
+                    row.write(x.iter().zip(weight.iter().zip(bias)).map(|(x, (w, b))| (x - mean) * scale * w + b))
+                })
             },
         );
+        [y, moments.write(of_rows.into_iter())]
     });
-    let shape = [moments.len() / 2, 2];
-    (y, tensor(moments, shape))
+    (y, tensor(moments, [lengths[1] / 2, 2]))
 }
 
 /// Gradients of what was normed, of the weight, of the bias; `kept` is what was normed, the weight, the moments.

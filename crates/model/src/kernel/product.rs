@@ -86,20 +86,58 @@ pub fn product(
     if to.rows == 0 || to.columns == 0 || l.columns == 0 {
         return;
     }
-    assert!((to.rows, to.columns, l.columns) == (l.rows, r.columns, r.rows), "{l:?} x {r:?} is not {to:?}");
-    assert!(to.fits(destination.len()) && l.fits(left.len()) && r.fits(right.len()), "{to:?} {l:?} {r:?}");
+    check((destination.len(), to), (left, l), (right, r));
     assert!(to.is_injective(), "{to:?} would be written twice");
+    // SAFETY: the destination was checked, is borrowed mutably, so it does not overlap the others, and its places are
+    // distinct, so threads do not write the same value.
+    unsafe { multiply((destination.as_mut_ptr(), to), (left, l), (right, r), put) }
+}
+
+/// `left right` in a new buffer, row by row, on all cores where it is large enough.
+///
+/// # Panics
+/// If the sizes do not fit each other or the slices.
+pub fn fresh_product((left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
+    let (to, len) = (Shape::rows(l.rows, r.columns), l.rows * r.columns);
+    if len == 0 || l.columns == 0 {
+        return vec![0.0; len];
+    }
+    check((len, to), (left, l), (right, r));
+    let mut buffer = Vec::with_capacity(len);
+    let put = Put { scale: 1.0, add: false, parallel: true };
+    // SAFETY: the new buffer has room for `len` values and overlaps nothing. A product that does not add to its destination
+    // writes each value of it without reading any, so all are initialised then.
+    unsafe {
+        multiply((buffer.as_mut_ptr(), to), (left, l), (right, r), put);
+        buffer.set_len(len);
+    }
+    buffer
+}
+
+fn check((len, to): (usize, Shape), (left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) {
+    assert!((to.rows, to.columns, l.columns) == (l.rows, r.columns, r.rows), "{l:?} x {r:?} is not {to:?}");
+    assert!(to.fits(len) && l.fits(left.len()) && r.fits(right.len()), "{to:?} {l:?} {r:?}");
+}
+
+/// # Safety
+/// Shapes were checked; the destination overlaps neither side, and its places are distinct. What is added to must be
+/// initialised.
+unsafe fn multiply(
+    (destination, to): (*mut f32, Shape),
+    (left, l): (&[f32], Shape),
+    (right, r): (&[f32], Shape),
+    put: Put,
+) {
     OPERATIONS.fetch_add(2 * (to.rows * to.columns * l.columns) as u64, Ordering::Relaxed);
     let parallelism = if put.parallel { Parallelism::Rayon(0) } else { Parallelism::None };
-    // SAFETY: every value that the three shapes reach was checked to lie in its slice; the destination is borrowed
-    // mutably, so it does not overlap the others, and its places are distinct, so threads do not write the same value.
-    // Strides fit isize because they are within slices.
+    // SAFETY: every value that the three shapes reach lies in its slice or buffer, as the caller checked. Strides fit isize
+    // because they are within slices.
     unsafe {
         gemm::gemm(
             to.rows,
             to.columns,
             l.columns,
-            destination.as_mut_ptr().add(to.offset),
+            destination.add(to.offset),
             to.column_stride as isize,
             to.row_stride as isize,
             put.add,
@@ -138,6 +176,15 @@ mod tests {
         let (mut wide, to) = ([0.0; 8], Shape { offset: 2, row_stride: 4, ..Shape::rows(2, 2) });
         product((&mut wide, to), (&right, Shape::rows(3, 2).transposed()), (&left, Shape::rows(3, 2)), REPLACE);
         assert_eq!(wide, [0.0, 0.0, 6.0, 8.0, 0.0, 0.0, 8.0, 10.0]);
+    }
+
+    #[test]
+    fn new_products_equal_those_into_a_slice() {
+        let (left, right) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+        let product = fresh_product((&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)));
+        assert_eq!(product, [4.0, 5.0, 10.0, 11.0]);
+        assert_eq!(fresh_product((&[], Shape::rows(2, 0)), (&[], Shape::rows(0, 2))), [0.0; 4]);
+        assert!(fresh_product((&[], Shape::rows(0, 3)), (&right, Shape::rows(3, 2))).is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
+use super::fresh::fresh;
 use super::loops::{add, rows_a_task};
 use super::operation::{Operation, is_ours, run, tensor, values};
 
@@ -40,12 +41,9 @@ impl Operation for Rows {
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
         let d = inputs[0].shape()[1];
         let tables: Vec<&[f32]> = inputs.iter().map(values).collect();
-        let mut y = vec![0.0; self.index.len() * d];
-        let task = rows_a_task(d);
-        y.par_chunks_mut(task * d).zip(self.index.par_chunks(task)).for_each(|(y, index)| {
-            for (y, &row) in y.chunks_exact_mut(d).zip(index) {
-                y.copy_from_slice(row_of(&tables, row * d, d));
-            }
+        let y = fresh(self.index.len() * d, rows_a_task(d) * d, |start, y| {
+            let index = &self.index[start / d..];
+            y.write_rows(d, |number, row| row.write(row_of(&tables, index[number] * d, d).iter().copied()))
         });
         // Only the shapes of the tables are needed again; a tensor shares its values.
         (tensor(y, [self.index.len(), d]), if keep { inputs.to_vec() } else { vec![] })
