@@ -4,7 +4,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `measure.rs` | times, their spread, memory, the machine's peak of matrix products |
-//! | `step.rs`, `embed.rs`, `cold.rs`, `rank.rs`, `data.rs` | what is timed |
+//! | `step.rs`, `embed.rs`, `cold.rs`, `rank.rs`, `data.rs`, `scale.rs` | what is timed |
 //! | `python.rs` | PyTorch's side: the scripts of `tools/reference/`, carried in the binary |
 //! | `against.rs`, `against/` | both in turn, one process at a time, after their losses were seen to agree |
 
@@ -16,6 +16,7 @@ mod error;
 pub mod measure;
 mod python;
 pub mod rank;
+pub mod scale;
 pub mod step;
 
 pub use error::BenchError;

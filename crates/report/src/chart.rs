@@ -71,7 +71,7 @@ pub fn losses(losses: &[Series], palette: &Palette) -> String {
 }
 
 fn prepare<'a>(chart: &Chart, series: &'a Series, palette: &Palette) -> Line<'a> {
-    let raw = pieces(&series.points, |x, y| drawable(x, false) && drawable(y, chart.log_y));
+    let raw = pieces(&series.points, |x, y| drawable(x, chart.log_x) && drawable(y, chart.log_y));
     let smoothed = if chart.smooth { raw.iter().map(|piece| smooth(piece)).collect() } else { raw.clone() };
     Line { series, look: palette.look(series, &chart.series), raw, smoothed }
 }
@@ -80,9 +80,9 @@ fn prepare<'a>(chart: &Chart, series: &'a Series, palette: &Palette) -> Line<'a>
 fn axes(chart: &Chart, lines: &[Line]) -> Option<(Scale, Scale)> {
     let points = || lines.iter().flat_map(Line::points);
     let banded = || chart.bands.iter().flat_map(|band| &band.points);
-    let (first, last) = extent(points().map(|(x, _)| x).chain(banded().map(|&(x, ..)| x)), false)?;
+    let (first, last) = extent(points().map(|(x, _)| x).chain(banded().map(|&(x, ..)| x)), chart.log_x)?;
     // Steps count from 1; the axis begins at 0.
-    let xs = if first > 0.0 && first < 0.05 * last { (0.0, last) } else { (first, last) };
+    let xs = if !chart.log_x && first > 0.0 && first < 0.05 * last { (0.0, last) } else { (first, last) };
     let spread = lines.iter().filter(|_| chart.smooth).flat_map(|line| usual(&line.raw));
     let ys = points().map(|(_, y)| y).chain(banded().flat_map(|&(_, low, high)| [low, high])).chain(spread);
     let (low, high) = extent(ys, chart.log_y)?;
@@ -91,7 +91,7 @@ fn axes(chart: &Chart, lines: &[Line]) -> Option<(Scale, Scale)> {
     let y = Scale::rounded((low, high), (HEIGHT - BOTTOM, TOP), 4, chart.log_y);
     let longest = y.ticks.iter().map(|tick| tick.label.chars().count()).max().unwrap_or(1);
     let left = 12.0 + LETTER * longest as f64;
-    Some((Scale::new(xs, (left, WIDTH - RIGHT), 5, false), y))
+    Some((Scale::new(xs, (left, WIDTH - RIGHT), 5, chart.log_x), y))
 }
 
 /// The ends of the middle 98 % of the raw values: single spikes do not flatten the chart.
@@ -144,16 +144,16 @@ fn draw_axes(drawing: &mut Drawing, chart: &Chart, x: &Scale, y: &Scale) {
         let half = LETTER * tick.label.chars().count() as f64 / 2.0;
         drawing.text("tick", Anchor::Middle, (at.min(WIDTH - half - 1.0), floor + 17.0), &tick.label);
     }
-    let log = if chart.log_y { " (log scale)" } else { "" };
-    drawing.text("axis-label", Anchor::Start, (2.0, 11.0), &format!("{}{log}", chart.y_label));
-    drawing.text("axis-label", Anchor::End, (right, HEIGHT - 3.0), &chart.x_label);
+    let label = |label: &str, log: bool| format!("{label}{}", if log { " (log scale)" } else { "" });
+    drawing.text("axis-label", Anchor::Start, (2.0, 11.0), &label(&chart.y_label, chart.log_y));
+    drawing.text("axis-label", Anchor::End, (right, HEIGHT - 3.0), &label(&chart.x_label, chart.log_x));
 }
 
 fn draw_band(drawing: &mut Drawing, chart: &Chart, band: &Band, (x, y): (&Scale, &Scale), palette: &Palette) {
     let owner = chart.series.iter().find(|series| series.name == band.name && series.run == band.run);
     let class = owner.map_or_else(|| palette.run_class(&band.run), |series| palette.look(series, &chart.series).class);
     let seen = |&&(at, low, high): &&(f64, f64, f64)| {
-        drawable(at, false) && drawable(low, chart.log_y) && drawable(high, chart.log_y)
+        drawable(at, chart.log_x) && drawable(low, chart.log_y) && drawable(high, chart.log_y)
     };
     let points: Vec<_> = band.points.iter().filter(seen).collect();
     let upper = points.iter().map(|&&(at, _, high)| (x.place(at), y.place(high)));

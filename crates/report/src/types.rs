@@ -71,6 +71,8 @@ pub struct Chart {
     pub series: Vec<Series>,
     /// Intervals around lines.
     pub bands: Vec<Band>,
+    /// A logarithmic horizontal axis; points that are not positive are gaps then.
+    pub log_x: bool,
     /// A logarithmic vertical axis; values that are not positive are gaps then.
     pub log_y: bool,
     /// Draw each line smoothed, with its raw values faint behind it (noisy values, one a step).

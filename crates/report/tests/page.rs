@@ -53,6 +53,7 @@ fn hostile() -> Page {
                 run: "b".into(),
                 points: vec![(0.0, f64::NAN, 1.0), (1.0, 0.0, 2.0), (2.0, 0.5, 1.0)],
             }],
+            log_x: false,
             log_y: true,
             smooth: true,
         }],

@@ -168,6 +168,18 @@ pub enum TrainError {
         /// Why.
         cause: String,
     },
+    /// A step that does not fit into memory.
+    #[error("a step of {batch} records at a time needs about {needed} of memory and {free} are free; {cure}")]
+    Memory {
+        /// Records that are computed at a time.
+        batch: usize,
+        /// What it needs.
+        needed: String,
+        /// What there is.
+        free: String,
+        /// Which keys to change.
+        cure: String,
+    },
     /// The loss or gradient was not finite too often in a row.
     #[error(
         "loss or gradient was not finite in {steps} steps in a row, up to step {step}; the state of the last good step is saved in `{path}`: lower optimizer.learning_rate or set optimizer.clip"

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `recipe.rs` | what a run is: every key, checked |
+//! | `recipe.rs`, `memory.rs` | what a run is: every key, checked; what it needs of memory |
 //! | `objective/`, `shared.rs`, `batch.rs` | losses, on encodings that are computed once a step |
 //! | `step.rs`, `cached.rs`, `gradients.rs`, `optimizer.rs`, `schedule.rs` | one step |
 //! | `trainer.rs`, `state.rs`, `folder.rs`, `log.rs` | the loop and what it leaves behind |
@@ -17,6 +17,7 @@ pub mod evaluate;
 pub mod folder;
 pub mod gradients;
 pub mod log;
+mod memory;
 pub mod objective;
 pub mod optimizer;
 pub mod page;

@@ -3,6 +3,7 @@
 mod data;
 mod embed;
 mod rank;
+mod scale;
 mod step;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub enum Benchmark {
     Step(step::Arguments),
     Embed(embed::Arguments),
     Rank(rank::Arguments),
+    Scale(scale::Arguments),
     Load(data::LoadArguments),
     Prepare(data::PrepareArguments),
 }
@@ -65,6 +67,7 @@ pub fn run(benchmark: &Benchmark) -> anyhow::Result<()> {
         Benchmark::Step(arguments) => step::run(arguments),
         Benchmark::Embed(arguments) => embed::run(arguments),
         Benchmark::Rank(arguments) => rank::run(arguments),
+        Benchmark::Scale(arguments) => scale::run(arguments),
         Benchmark::Load(arguments) => data::run_load(arguments),
         Benchmark::Prepare(arguments) => data::run_prepare(arguments),
     }

@@ -5,6 +5,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::sync::Arc;
 
+use burn::tensor::Device;
 use ptu_data::{LoaderOptions, Manifest, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
 use ptu_input::{Preprocess, Tokenizer};
 use ptu_model::Model;
@@ -18,7 +19,7 @@ use crate::log::Lines;
 use crate::optimizer::Optimizer;
 use crate::recipe::Mixing;
 use crate::state::{self, Progress};
-use crate::{Recipe, TrainError, files, tensorboard};
+use crate::{Recipe, TrainError, files, memory, tensorboard};
 
 /// Records of each source that a tokenizer is trained on, at most: a vocabulary of thousands does not change beyond.
 const TOKENIZER_RECORDS: usize = 100_000;
@@ -35,6 +36,9 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
         let cause = format!("is {}; the model has positions for {}", recipe.text.max_tokens, config.text.longest());
         let (path, key) = (options.out.join(folder::RECIPE), "text.max_tokens".to_string());
         return Err(crate::RecipeError::Value { path, key, cause }.into());
+    }
+    if options.device.clone().inner() == Device::flex() {
+        memory::check(recipe, &config)?;
     }
     let preprocess = Preprocess::augmented(config.image.size, recipe.augment);
     let preparation = Preparation {
