@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use ptu_model::Preset;
-use ptu_train::recipe::Checkpointing;
+use ptu_model::kernel::{Tiles, tiles};
+use ptu_train::recipe::{Checkpointing, Precision};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -65,7 +66,7 @@ pub struct StepComparison {
     pub ratio_best: f64,
     /// Peak memory, ours over PyTorch's as published.
     pub peak_memory_ratio: f64,
-    /// What computed our products.
+    /// What computed the products of our fastest precision.
     pub precision_path: &'static str,
     /// Records a step.
     pub batch: usize,
@@ -85,8 +86,29 @@ pub struct StepComparison {
     pub sides: BTreeMap<&'static str, Side>,
 }
 
+/// Ours with products in bf16, where the processor has tiles for it.
+const OURS_BF16: &str = "ours --precision bf16";
 /// Tuned PyTorch with products in bf16.
 const AUTOCAST: &str = "tuned --autocast";
+
+/// What computes our products when they may be in bf16.
+fn precision_path() -> &'static str {
+    match tiles() {
+        Some(Tiles::Amx) => "amx",
+        Some(Tiles::Twin) | None => "f32",
+    }
+}
+
+/// Our precisions that are worth a try here, by the names of the sides.
+fn ours() -> impl Iterator<Item = (&'static str, Precision)> {
+    let bf16 = tiles().map(|_| (OURS_BF16, Precision::Bf16));
+    [("ours", Precision::F32)].into_iter().chain(bf16)
+}
+
+/// The least of what the named sides took; sides that did not run do not count.
+fn least(names: &[&str], seconds: impl Fn(&str) -> Option<f64>) -> f64 {
+    names.iter().filter_map(|name| seconds(name)).fold(f64::INFINITY, f64::min)
+}
 
 /// Whether this processor multiplies in bf16. Where it does not, PyTorch's autocast is slower than its f32 and is
 /// left out.
@@ -114,10 +136,12 @@ impl Against<'_> {
         let mut flops = 0.0;
         for round in 1..=self.rounds {
             (self.told)(&format!("round {round}/{}", self.rounds));
-            let ours = self.ours_step()?;
-            flops = ours.flops;
-            let seconds = ours.timing.median().unwrap_or(f64::NAN);
-            rounds.entry("ours").or_default().push([seconds, ours.peak_mib.unwrap_or(f64::NAN)]);
+            for (name, precision) in ours() {
+                let ours = self.ours_step(precision)?;
+                flops = ours.flops;
+                let seconds = ours.timing.median().unwrap_or(f64::NAN);
+                rounds.entry(name).or_default().push([seconds, ours.peak_mib.unwrap_or(f64::NAN)]);
+            }
             let autocast = bf16_products().then_some((AUTOCAST, "tuned", true));
             let plain = [("published", "published", false), ("tuned", "tuned", false)];
             for (name, variant, autocast) in plain.into_iter().chain(autocast) {
@@ -127,14 +151,14 @@ impl Against<'_> {
         }
         let sides: BTreeMap<_, _> = rounds.iter().map(|(name, rounds)| (*name, side(rounds, self.batch))).collect();
         let seconds = |name: &str| sides[name].seconds;
+        let best = |names: &[&str]| least(names, |name| sides.get(name).map(|side| side.seconds));
         let gflops = flops / seconds("ours") / 1e9;
         Ok(StepComparison {
             ratio_to_published: seconds("ours") / seconds("published"),
             ratio_to_tuned: seconds("ours") / seconds("tuned"),
-            ratio_best: seconds("ours")
-                / sides.get(AUTOCAST).map_or(f64::INFINITY, |side| side.seconds).min(seconds("tuned")),
+            ratio_best: best(&["ours", OURS_BF16]) / best(&["tuned", AUTOCAST]),
             peak_memory_ratio: sides["ours"].peak_mib / sides["published"].peak_mib,
-            precision_path: "f32",
+            precision_path: precision_path(),
             batch: self.batch,
             threads: self.threads,
             gflops,
@@ -178,8 +202,10 @@ impl Against<'_> {
         common.iter().chain(more).map(|argument| argument.to_string()).collect()
     }
 
-    fn ours_step(&self) -> Result<StepResult, BenchError> {
-        let arguments = self.common(&["--rounds", "3", "--json", "--checkpointing", self.checkpointing.name()]);
+    fn ours_step(&self, precision: Precision) -> Result<StepResult, BenchError> {
+        let (checkpointing, precision) = (self.checkpointing.name(), precision.name());
+        let more = ["--rounds", "3", "--json", "--checkpointing", checkpointing, "--precision", precision];
+        let arguments = self.common(&more);
         let arguments: Vec<&str> = ["step"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
         let value = last_line(&mut (self.ours)(&arguments), "our side")?;
         parsed(value)

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use burn::tensor::Device;
 use ptu_data::{Source, Split};
-use ptu_infer::{Vectors, image_vectors};
+use ptu_infer::{Embedder, Vectors};
 use ptu_input::image::transform::apply;
 use ptu_input::{Picture, Preprocess, Tokenizer};
 use ptu_model::{Bundle, Model, Preset};
@@ -67,7 +67,7 @@ pub fn embed_one(bundle: &Path, image: &Path, device: &Device) -> Result<Vectors
     let bytes = std::fs::read(image).map_err(BenchError::file("read", image))?;
     let picture = Picture::decode(&bytes, &image.display().to_string())?;
     let image = apply(&bundle.preprocess.evaluate, picture, None)?;
-    Ok(image_vectors(&bundle.model, &bundle.config, &[&image], 1, &mut |_| {})?)
+    Ok(Embedder::new(&bundle.model, &bundle.config).images(&[&image], 1, &mut |_| {})?)
 }
 
 fn write(options: &ColdOptions, folder: &Path) -> Result<(PathBuf, PathBuf), BenchError> {

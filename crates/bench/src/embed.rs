@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_model::{Model, Preset, kernel};
 use ptu_random::{Key, Place};
+use ptu_train::recipe::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::BenchError;
@@ -22,6 +23,8 @@ pub struct EmbedOptions {
     pub batch: usize,
     /// Timed calls of each kind.
     pub rounds: usize,
+    /// In what linear maps and attention multiply.
+    pub precision: Precision,
     /// Draws weights and data.
     pub seed: u64,
     /// What computes, without gradients.
@@ -72,15 +75,16 @@ pub fn embed(options: &EmbedOptions) -> Result<EmbedResult, BenchError> {
         ),
     ];
     let ready_seconds = start.elapsed().as_secs_f64();
+    let products = options.precision.products();
     reset_peak_memory();
     let (mut timings, mut flops) = (BTreeMap::new(), BTreeMap::new());
     for (name, batch) in batches {
         let before = kernel::operations();
-        model.features(&batch, &config)?;
+        model.features(&batch, &config, products)?;
         flops.insert(name.to_string(), (kernel::operations() - before) as f64);
         let timing = Timing::of(0, options.rounds, || {
             // The batch fits: it was embedded once above.
-            let _ = model.features(&batch, &config).map(|features| features.into_data());
+            let _ = model.features(&batch, &config, products).map(|features| features.into_data());
         });
         timings.insert(name.to_string(), timing);
     }
@@ -93,7 +97,14 @@ mod tests {
 
     #[test]
     fn each_kind_is_timed() {
-        let options = EmbedOptions { preset: Preset::Tiny, batch: 1, rounds: 2, seed: 0, device: Device::flex() };
+        let options = EmbedOptions {
+            preset: Preset::Tiny,
+            batch: 1,
+            rounds: 2,
+            precision: Precision::F32,
+            seed: 0,
+            device: Device::flex(),
+        };
         let result = embed(&options).unwrap();
         assert_eq!(result.timings.keys().collect::<Vec<_>>(), ["images", "pairs", "texts"]);
         assert!(result.timings.values().all(|timing| timing.seconds.len() == 2));

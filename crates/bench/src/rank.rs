@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
-use ptu_infer::{Matcher, Vectors, text_vectors};
+use ptu_infer::{Embedder, Matcher, Vectors};
 use ptu_input::{Image, Text};
 use ptu_metrics::Resampling;
 use ptu_model::{Bundle, Model, ModelConfig, ModelError, Preset};
@@ -105,7 +105,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn contrast(&self, index: &Vectors) -> Result<Vec<f32>, ModelError> {
-        Ok(text_vectors(self.model, self.config, &[self.query], 1, &mut |_| ())?.similarity(index))
+        Ok(Embedder::new(self.model, self.config).texts(&[self.query], 1, &mut |_| ())?.similarity(index))
     }
 
     fn fuse(&self, candidates: &[&Image]) -> Result<Vec<f32>, ModelError> {

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use ptu_data::{Examples, Preparation, ShardFolder, Source, Split, TextChoice};
-use ptu_infer::image_vectors;
+use ptu_infer::Embedder;
 use ptu_input::{Image, Input, Preprocess, Tokenizer};
 use ptu_model::{Model, Preset};
 use ptu_random::Key;
 use ptu_report::{Chart, Fact, Page, Series};
 use ptu_train::ObjectiveKind;
-use ptu_train::recipe::Checkpointing;
+use ptu_train::recipe::{Checkpointing, Precision};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -78,6 +78,7 @@ pub fn scale(options: &ScaleOptions, told: &mut dyn FnMut(&str)) -> Result<Scale
             objectives: ObjectiveKind::ALL.to_vec(),
             dropout: 0.1,
             checkpointing: Checkpointing::None,
+            precision: Precision::F32,
             rounds: 3,
             seed: options.seed,
             device: options.device.clone().autodiff(),
@@ -129,7 +130,7 @@ fn embeddings(options: &ScaleOptions, told: &mut dyn FnMut(&str)) -> Result<Vec<
                 })
                 .collect::<Result<_, _>>()?;
             let images: Vec<&Image> = images.iter().flatten().collect();
-            found += image_vectors(&model, &config, &images, PART, &mut |_| {})?.len();
+            found += Embedder::new(&model, &config).images(&images, PART, &mut |_| {})?.len();
         }
         costs.push(Cost { size: found, seconds: start.elapsed().as_secs_f64(), peak_mib: peak_memory() });
     }

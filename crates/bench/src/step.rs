@@ -12,7 +12,7 @@ use ptu_random::{Key, Place, Stream};
 use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
 use ptu_train::objective::{ObjectiveKind, default_weight};
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
-use ptu_train::recipe::Checkpointing;
+use ptu_train::recipe::{Checkpointing, Precision};
 use ptu_train::reference::Case;
 use ptu_train::step::{StepPlan, gradients};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,8 @@ pub struct StepOptions {
     pub dropout: f64,
     /// What is kept for the backward pass.
     pub checkpointing: Checkpointing,
+    /// In what linear maps and attention multiply.
+    pub precision: Precision,
     /// Timed steps.
     pub rounds: usize,
     /// Draws weights and data.
@@ -92,7 +94,10 @@ pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
     let model = Model::new(&config, Key::new(options.seed), &options.device)?;
     let weights = model.num_params();
     let batch = random_batch(&config, options.batch, options.seed);
-    let plan = plan(&options.objectives, options.dropout, options.checkpointing);
+    let plan = StepPlan {
+        products: options.precision.products(),
+        ..plan(&options.objectives, options.dropout, options.checkpointing)
+    };
     let mut optimizer = Optimizer::new(OptimizerConfig::default());
     let ready_seconds = start.elapsed().as_secs_f64();
     reset_peak_memory();
@@ -190,6 +195,7 @@ mod tests {
             objectives: ObjectiveKind::ALL.to_vec(),
             dropout: 0.1,
             checkpointing: Checkpointing::None,
+            precision: Precision::F32,
             rounds: 2,
             seed: 0,
             device: Device::flex().autodiff(),

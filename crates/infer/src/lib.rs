@@ -4,4 +4,4 @@ mod matcher;
 mod vectors;
 
 pub use matcher::Matcher;
-pub use vectors::{Vectors, image_vectors, text_vectors};
+pub use vectors::{Embedder, Vectors};

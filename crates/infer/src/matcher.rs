@@ -54,7 +54,7 @@ impl<'a> Matcher<'a> {
             let texts = self.texts.select(chunk.iter().map(|(_, text)| *text));
             let read = vec![Read::Pooled; chunk.len()];
             let fused = self.model.fusion.forward(images, texts, &read, &Pass::off());
-            let logits: Tensor<2> = self.head.forward(self.model.fusion.pool(&fused, 0..chunk.len()));
+            let logits: Tensor<2> = self.head.forward(self.model.fusion.pool(&fused, 0..chunk.len()), &Pass::off());
             let logits: Vec<f32> = logits.inner().into_data().try_into_vec().expect("the model computes in f32");
             scores.extend(logits.chunks_exact(2).map(|pair| pair[1] - pair[0]));
         }
@@ -66,6 +66,7 @@ impl<'a> Matcher<'a> {
 mod tests {
     use burn::tensor::Device;
     use ptu_input::Slot;
+    use ptu_model::kernel::Products;
     use ptu_model::{Preset, TextStyle};
     use ptu_random::{Key, Place};
 
@@ -100,7 +101,8 @@ mod tests {
                 ..Batch::default()
             };
             let head = model.heads.itm.as_ref().unwrap();
-            let logits = head.forward(model.features(&batch, &config).unwrap()).into_data();
+            let logits =
+                head.forward(model.features(&batch, &config, Products::F32).unwrap(), &Pass::off()).into_data();
             let logits: Vec<f32> = logits.try_into_vec().unwrap();
             assert!((score - (logits[1] - logits[0])).abs() < 1e-5, "{score} {logits:?}");
         }

@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 use ptu_input::{Batch, Image, Images, Slot, Text, Texts};
-use ptu_model::{Model, ModelConfig, ModelError};
+use ptu_model::kernel::Products;
+use ptu_model::{ItcHead, Model, ModelConfig, ModelError};
 
 /// Unit vectors, one a row.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,48 +43,56 @@ fn dot(x: &[f32], y: &[f32]) -> f32 {
     x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>() as f32
 }
 
-/// Vectors of images whose text is missing, `batch` at a time; `done` is told how many are finished.
-///
-/// # Errors
-/// A model without the contrast head; images of another size than the model's.
-pub fn image_vectors(
-    model: &Model,
-    config: &ModelConfig,
-    images: &[&Image],
-    batch: usize,
-    done: &mut dyn FnMut(usize),
-) -> Result<Vectors, ModelError> {
-    let head = model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })?;
-    let mut vectors = Vectors::default();
-    for chunk in images.chunks(batch.max(1)) {
-        let images = Images::collect(chunk.iter().copied());
-        let order = (0..images.count).map(Slot::Image).collect();
-        let batch = Batch { images, order, ..Batch::default() };
-        vectors.extend(head.image(model.features(&batch, config)?));
-        done(vectors.len());
-    }
-    Ok(vectors)
+/// A model that embeds.
+#[derive(Clone, Copy)]
+pub struct Embedder<'a> {
+    /// The network.
+    pub model: &'a Model,
+    /// Its sizes.
+    pub config: &'a ModelConfig,
+    /// In what it multiplies.
+    pub products: Products,
 }
 
-/// Vectors of texts whose image is missing, `batch` at a time; `done` is told how many are finished.
-///
-/// # Errors
-/// A model without the contrast head; texts longer than the model's positions, tokens it does not know.
-pub fn text_vectors(
-    model: &Model,
-    config: &ModelConfig,
-    texts: &[&Text],
-    batch: usize,
-    done: &mut dyn FnMut(usize),
-) -> Result<Vectors, ModelError> {
-    let head = model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })?;
-    let mut vectors = Vectors::default();
-    for chunk in texts.chunks(batch.max(1)) {
-        let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()));
-        let order = (0..texts.count()).map(Slot::Text).collect();
-        let batch = Batch { texts, order, ..Batch::default() };
-        vectors.extend(head.text(model.features(&batch, config)?));
-        done(vectors.len());
+impl<'a> Embedder<'a> {
+    /// In f32.
+    pub fn new(model: &'a Model, config: &'a ModelConfig) -> Self {
+        Self { model, config, products: Products::F32 }
     }
-    Ok(vectors)
+
+    /// Vectors of images whose text is missing, `batch` at a time; `done` is told how many are finished.
+    ///
+    /// # Errors
+    /// A model without the contrast head; images of another size than the model's.
+    pub fn images(self, images: &[&Image], batch: usize, done: &mut dyn FnMut(usize)) -> Result<Vectors, ModelError> {
+        let (head, mut vectors) = (self.head()?, Vectors::default());
+        for chunk in images.chunks(batch.max(1)) {
+            let images = Images::collect(chunk.iter().copied());
+            let order = (0..images.count).map(Slot::Image).collect();
+            let batch = Batch { images, order, ..Batch::default() };
+            vectors.extend(head.image(self.model.features(&batch, self.config, self.products)?));
+            done(vectors.len());
+        }
+        Ok(vectors)
+    }
+
+    /// Vectors of texts whose image is missing, `batch` at a time; `done` is told how many are finished.
+    ///
+    /// # Errors
+    /// A model without the contrast head; texts longer than the model's positions, tokens it does not know.
+    pub fn texts(self, texts: &[&Text], batch: usize, done: &mut dyn FnMut(usize)) -> Result<Vectors, ModelError> {
+        let (head, mut vectors) = (self.head()?, Vectors::default());
+        for chunk in texts.chunks(batch.max(1)) {
+            let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()));
+            let order = (0..texts.count()).map(Slot::Text).collect();
+            let batch = Batch { texts, order, ..Batch::default() };
+            vectors.extend(head.text(self.model.features(&batch, self.config, self.products)?));
+            done(vectors.len());
+        }
+        Ok(vectors)
+    }
+
+    fn head(self) -> Result<&'a ItcHead, ModelError> {
+        self.model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })
+    }
 }

@@ -99,7 +99,7 @@ impl Fusion {
 
     /// First tokens of some pairs through the poolers, text first: `[pairs.len(), 2d]`.
     pub fn pool(&self, fused: &Fused, pairs: std::ops::Range<usize>) -> Tensor<2> {
-        let pool = |x: &Packed, pooler: &Linear| pooler.forward(x.first_tokens(pairs.clone())).tanh();
+        let pool = |x: &Packed, pooler: &Linear| pooler.forward(x.first_tokens(pairs.clone()), &Pass::off()).tanh();
         Tensor::cat(vec![pool(&fused.text, &self.text_pooler), pool(&fused.image, &self.image_pooler)], 1)
     }
 }

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::config::{HeadKind, ModelConfig};
 use crate::kernel::gelu;
-use crate::layer::{LayerNorm, Linear};
+use crate::layer::{LayerNorm, Linear, Pass};
 
 /// The heads that a configuration asks for.
 #[derive(Module, Debug)]
@@ -80,20 +80,20 @@ impl Heads {
 
 impl MlmHead {
     /// `[m, d] -> [m, v]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.decoder.forward(self.norm.forward(gelu(self.dense.forward(x))))
+    pub fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
+        self.decoder.forward(self.norm.forward(gelu(self.dense.forward(x, pass))), pass)
     }
 }
 
 impl ItcHead {
     /// Pooled features of an image alone, `[b, 2d]`, to unit vectors `[b, d]`.
     pub fn image(&self, features: Tensor<2>) -> Tensor<2> {
-        unit(self.image.forward(self.image_norm.forward(features)))
+        unit(self.image.forward(self.image_norm.forward(features), &Pass::off()))
     }
 
     /// Pooled features of a text alone, `[b, 2d]`, to unit vectors `[b, d]`.
     pub fn text(&self, features: Tensor<2>) -> Tensor<2> {
-        unit(self.text.forward(self.text_norm.forward(features)))
+        unit(self.text.forward(self.text_norm.forward(features), &Pass::off()))
     }
 }
 

@@ -58,7 +58,7 @@ impl ImageEncoder {
         let patches = TensorData::new(cut(images, self.side, &kept), [b * p, 3 * self.side * self.side]);
         let positions = kept.iter().flatten().map(|patch| 1 + patch).collect();
         let positions = rows(vec![self.positions.val()], Arc::new(positions));
-        let patches = self.patch.forward_onto(positions, Tensor::from_data(patches, &device)); //   [b * p, d]
+        let patches = self.patch.forward_onto(positions, Tensor::from_data(patches, &device), pass); // [b * p, d]
         let index = (0..b).flat_map(|image| std::iter::once(0).chain(1 + image * p..1 + (image + 1) * p));
         let tokens = rows(vec![self.class_token(), patches], Arc::new(index.collect()));
         Packed::new(tokens, vec![1 + p; b])
@@ -73,7 +73,7 @@ impl ImageEncoder {
     pub fn encode(&self, x: &Packed, pass: &Pass) -> Packed {
         let mut x = x.with(self.norm_before.forward(x.tokens.clone()));
         for block in &self.blocks {
-            x = pass.block(block, &[&x], |block, x, _| block.forward(x[0]));
+            x = pass.block(block, &[&x], |block, x, pass| block.forward(x[0], pass));
         }
         x.with(self.norm_after.forward(x.tokens.clone()))
     }

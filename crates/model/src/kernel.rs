@@ -8,15 +8,17 @@
 //! | `attention.rs` | attention of packed sequences | no padding, no copy of heads, dropout in place |
 //! | `rows.rs` | rows of tables | gradients of rows summed on all cores |
 //! | `cross_entropy.rs` | softmax and cross-entropy | one pass over the logits |
+//! | `product.rs`, `bf16.rs` | matrix products, in f32 or by tiles of bf16 | for the operations above |
 //! | `drop.rs`, `sum.rs` | dropout, sum | all cores; masks are drawn again instead of kept |
 //!
 //! Each is a type with a forward and a backward pass (`operation.rs`), loops over slices (`loops.rs`, `math.rs`,
-//! `product.rs`; `fresh.rs` for buffers that are not cleared first), and a plain twin of the engine's operations, which runs
+//! `fresh.rs` for buffers that are not cleared first), and a plain twin of the engine's operations, which runs
 //! on every other device and in the tests that compare both. Reductions go in chunks fixed by the shape, so results do not
 //! depend on the number of threads.
 
 mod activation;
 mod attention;
+mod bf16;
 mod cross_entropy;
 mod drop;
 mod fresh;
@@ -33,10 +35,11 @@ mod twins;
 
 pub use activation::{gelu, quick_gelu};
 pub use attention::{AttentionPlan, cross_attention, self_attention};
+pub use bf16::{Tiles, tiles};
 pub use cross_entropy::cross_entropy;
 pub use drop::{DropMask, drop};
 pub use linear::{linear, linear_onto, linears};
 pub use norm::{layer_norm, residual_norm};
-pub use product::operations;
+pub use product::{Products, operations};
 pub use rows::rows;
 pub use sum::sum;

@@ -10,7 +10,7 @@ use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_random::Key;
 
 use crate::config::{ModelConfig, TextConfig};
-use crate::kernel::{linear, rows};
+use crate::kernel::{Products, linear, rows};
 use crate::layer::{Embedding, Linear, Pass};
 use crate::{Chosen, Fused, Fusion, Heads, ImageEncoder, ModelError, Packed, Prompts, Read, TextEncoder, init};
 
@@ -131,38 +131,38 @@ impl Model {
 
     /// Through the image encoder and into the fusion's space.
     pub fn encode_image(&self, images: &Packed, pass: &Pass) -> Packed {
-        self.project(self.image.encode(images, pass), &self.image_projection, 1)
+        self.project(self.image.encode(images, pass), &self.image_projection, 1, pass)
     }
 
     /// Through the text encoder and into the fusion's space.
     pub fn encode_text(&self, texts: Packed, pass: &Pass) -> Packed {
-        self.project(self.text.encode(texts, pass), &self.text_projection, 0)
+        self.project(self.text.encode(texts, pass), &self.text_projection, 0, pass)
     }
 
     /// Projection, and the modality's row added to every token.
-    fn project(&self, x: Packed, projection: &Linear, modality: usize) -> Packed {
+    fn project(&self, x: Packed, projection: &Linear, modality: usize, pass: &Pass) -> Packed {
         let (weight, bias) = projection.parts();
         let bias = bias + self.modality.row(modality).squeeze_dim::<1>(0);
-        x.with(linear(x.tokens.clone(), weight, Some(bias)))
+        x.with(linear(x.tokens.clone(), weight, Some(bias), pass.products))
     }
 
     /// Pooled features `[records, 2d]` of a mixed batch, in the records' order; prompts stand in for what is missing.
     ///
     /// # Errors
     /// When the batch does not fit the model: see [`crate::check_batch`].
-    pub fn features(&self, batch: &Batch, config: &ModelConfig) -> Result<Tensor<2>, ModelError> {
+    pub fn features(&self, batch: &Batch, config: &ModelConfig, products: Products) -> Result<Tensor<2>, ModelError> {
         check_batch(batch, config)?;
         if batch.is_empty() {
             return Ok(Tensor::zeros([0, 2 * config.fusion.width], &self.device()));
         }
         let read = vec![Read::Pooled; batch.len()];
-        Ok(self.fusion.pool(&self.fuse(batch, &read), 0..batch.len()))
+        Ok(self.fusion.pool(&self.fuse(batch, &read, products), 0..batch.len()))
     }
 
     /// Both streams behind the fusion for a mixed batch that fits, in the records' order, without dropout; prompts stand in
     /// for what is missing.
-    pub fn fuse(&self, batch: &Batch, read: &[Read]) -> Fused {
-        let off = Pass::off();
+    pub fn fuse(&self, batch: &Batch, read: &[Read], products: Products) -> Fused {
+        let off = Pass::off().with(products);
         let (pairs, images, texts) = (batch.pair_texts.count(), batch.images.count, batch.texts.count());
         // Texts: of pairs, alone, then what stands around the prompts that stand in for those of images alone.
         let embedded = self.embed_text(&Texts::cat([&batch.pair_texts, &batch.texts, &self.edges(images)]), &off);

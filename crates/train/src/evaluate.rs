@@ -6,7 +6,7 @@ mod rerank;
 mod run;
 mod scores;
 
-use ptu_infer::Vectors;
+use ptu_infer::{Embedder, Vectors};
 use ptu_metrics::{Answer, Resampling, bootstrap, bootstrap_mean, majority_share};
 use ptu_model::{Model, ModelConfig, Pass};
 use ptu_random::Key;
@@ -61,11 +61,12 @@ pub fn search(
     gallery: &Gallery,
     done: &mut dyn FnMut(usize),
 ) -> Result<Found, TrainError> {
+    let embedder = Embedder::new(model, config);
     let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
     let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
-    let images: Vectors = ptu_infer::image_vectors(model, config, &images, BATCH, done)?;
+    let images: Vectors = embedder.images(&images, BATCH, done)?;
     let count = images.len();
-    let texts: Vectors = ptu_infer::text_vectors(model, config, &texts, BATCH, &mut |texts| done(count + texts))?;
+    let texts: Vectors = embedder.texts(&texts, BATCH, &mut |texts| done(count + texts))?;
     let ranking = |query, similarity: Vec<f32>| {
         let ranks = ptu_metrics::ranks(&similarity, count, |asking, item| gallery.is_hit(query, asking, item));
         Ranking { similarity, ranks }

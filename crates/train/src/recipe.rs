@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use ptu_data::{TextChoice, TextUnit};
 use ptu_input::Augment;
 use ptu_model::config::{ContrastConfig, FusionConfig, ImageConfig, ModelConfig, Preset, TextConfig};
+use ptu_model::kernel::{Products, tiles};
 use ptu_model::{HeadKind, TextStyle};
 use serde::{Deserialize, Serialize};
 
@@ -134,6 +135,8 @@ pub struct TrainConfig {
     pub mixing: Mixing,
     /// What is kept for the backward pass.
     pub checkpointing: Checkpointing,
+    /// In what linear maps and attention multiply.
+    pub precision: Precision,
     /// Share of an image's patches, drawn for each step, that goes in; 1 for all. Less time and memory, and a harder task.
     pub patch_keep: f64,
     /// Steps between two saved states.
@@ -161,6 +164,49 @@ pub enum Mixing {
     Records,
     /// Batches: each is of one source, so the contrast has to tell records of a source apart, not sources.
     Batches,
+}
+
+/// In what linear maps and attention multiply. Weights, norms, softmax, losses and sums stay f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// bf16 where the processor has tiles for it (Intel's AMX); elsewhere f32, and the log says so.
+    Bf16,
+    /// The same, without a word.
+    Auto,
+}
+
+impl Precision {
+    /// What it comes to on this machine.
+    pub fn products(self) -> Products {
+        match self {
+            Self::F32 => Products::F32,
+            Self::Bf16 | Self::Auto => tiles().map_or(Products::F32, Products::Bf16),
+        }
+    }
+
+    /// The name in recipes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Auto => "auto",
+        }
+    }
+}
+
+impl std::str::FromStr for Precision {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::F32, Self::Bf16, Self::Auto]
+            .into_iter()
+            .find(|it| it.name() == word)
+            .ok_or(format!("`{word}` is neither f32, bf16 nor auto"))
+    }
 }
 
 /// What is kept of a step's forward pass for its backward pass.
@@ -297,6 +343,7 @@ impl Default for TrainConfig {
             cached_contrast: false,
             mixing: Mixing::default(),
             checkpointing: Checkpointing::None,
+            precision: Precision::default(),
             patch_keep: 1.0,
             save_every: 1000,
             validate_every: 0,
@@ -373,6 +420,7 @@ impl Recipe {
             partners: self.itm.partners,
             dropout: self.model.dropout,
             checkpointing: self.train.checkpointing,
+            products: self.train.precision.products(),
             patch_keep: (self.train.patch_keep < 1.0).then_some(self.train.patch_keep),
         }
     }

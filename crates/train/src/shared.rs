@@ -126,6 +126,11 @@ impl<'a> Shared<'a> {
         }
     }
 
+    /// What goes through the layers with the step's data.
+    pub fn pass(&self) -> &Pass {
+        self.pass
+    }
+
     /// Computes what all objectives share, now.
     pub fn prepare(&self) {
         self.passes();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
+use ptu_model::kernel::Products;
 use ptu_model::{Inside, Model, Pass};
 use ptu_random::Key;
 
@@ -26,12 +27,14 @@ pub struct StepPlan {
     pub checkpointing: Checkpointing,
     /// Share of an image's patches that goes in; `None` for all.
     pub patch_keep: Option<f64>,
+    /// In what linear maps and attention multiply.
+    pub products: Products,
 }
 
 impl StepPlan {
     /// What goes through the layers with the data of the step that `key` names.
     pub fn pass(&self, key: Key) -> Pass {
-        Pass::new(self.dropout, key).keeping(self.patch_keep)
+        Pass::new(self.dropout, key).keeping(self.patch_keep).with(self.products)
     }
 }
 

@@ -9,6 +9,7 @@ use ptu_input::{Batch, Image, Images, Input, Text, Texts};
 use ptu_model::config::{
     ContrastConfig, FusionConfig, HeadKind, ImageConfig, Pooling, PromptsConfig, Similarity, TextConfig,
 };
+use ptu_model::kernel::{Products, Tiles};
 use ptu_model::names::{DecayGroups, Kind, name_of};
 use ptu_model::weights::{Array, Arrays};
 use ptu_model::{Model, ModelConfig, TextStyle};
@@ -296,9 +297,9 @@ fn in_a_mixed_batch_each_record_has_the_vector_that_it_has_alone() {
         Input::Text(text(4)),
         Input::Image(image(5)),
     ];
-    let together = rows(model.features(&Batch::collect(&inputs), &config).unwrap());
+    let together = rows(model.features(&Batch::collect(&inputs), &config, Products::F32).unwrap());
     for (input, together) in inputs.iter().zip(&together) {
-        let alone = rows(model.features(&Batch::collect(std::slice::from_ref(input)), &config).unwrap());
+        let alone = rows(model.features(&Batch::collect(std::slice::from_ref(input)), &config, Products::F32).unwrap());
         let off = alone[0].iter().zip(together).fold(0.0f32, |off, (x, y)| off.max((x - y).abs()));
         assert!(off < 1e-5, "{off}");
     }
@@ -309,14 +310,15 @@ fn in_a_mixed_batch_each_record_has_the_vector_that_it_has_alone() {
 fn an_empty_batch_has_no_features() {
     let config = config();
     let model = Model::new(&config, Key::new(7), &Device::flex()).unwrap();
-    assert_eq!(model.features(&Batch::default(), &config).unwrap().dims(), [0, 64]);
+    assert_eq!(model.features(&Batch::default(), &config, Products::F32).unwrap().dims(), [0, 64]);
 }
 
 #[test]
 fn what_does_not_fit_the_model_is_an_error() {
     let config = config();
     let model = Model::new(&config, Key::new(7), &Device::flex()).unwrap();
-    let message = |input: Input| model.features(&Batch::collect(&[input]), &config).unwrap_err().to_string();
+    let message =
+        |input: Input| model.features(&Batch::collect(&[input]), &config, Products::F32).unwrap_err().to_string();
     assert!(message(Input::Image(Image { side: 8, planes: vec![0.0; 192] })).contains("8 px"));
     assert!(message(Input::Text(Text { ids: vec![0, 99, 2], words: vec![None; 3] })).contains("99"));
     assert!(message(Input::Text(Text { ids: vec![5; 100], words: vec![None; 100] })).contains("100 tokens"));
@@ -478,4 +480,24 @@ fn of_dropped_patches_nothing_is_learned() {
         (0..5).map(|row: usize| row == 0 || kept.iter().flatten().any(|patch| patch + 1 == row)).collect();
     assert!(expected.contains(&false), "{kept:?}: the draw must leave one out");
     assert_eq!(learned(&few), expected);
+}
+
+#[test]
+fn a_step_in_bf16_stays_near_one_in_f32() {
+    let (model, batch) = (lively_model(&config()), batch());
+    let run = |products| gradients(&model, &batch, &StepPlan { products, ..plan(&ObjectiveKind::ALL) }, Key::new(3));
+    let (exact, rounded) = (run(Products::F32), run(Products::Bf16(Tiles::Twin)));
+    for (kind, measured) in &exact.0.objectives {
+        let difference = (measured.loss - rounded.0.objectives[kind].loss).abs();
+        assert!(difference < 0.02 * measured.loss, "{kind}: {difference}");
+    }
+    assert_ne!(exact.0.total, rounded.0.total, "bf16 must have been used");
+    let squares = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+    let (mut all, mut apart) = (0.0, 0.0);
+    for (path, exact) in exact.1.iter() {
+        let rounded = rounded.1.get(path).unwrap();
+        let difference: Vec<f32> = exact.iter().zip(rounded).map(|(x, y)| x - y).collect();
+        (all, apart) = (all + squares(exact), apart + squares(&difference));
+    }
+    assert!((apart / all).sqrt() < 0.05, "{}", (apart / all).sqrt());
 }

@@ -1,16 +1,13 @@
 //! Embedding beside PyTorch: at batch 1, and each side at the batch that suits it best.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Against, Side, number, parsed, side};
+use super::{AUTOCAST, Against, OURS_BF16, Side, bf16_products, least, number, ours, parsed, side};
 use crate::BenchError;
 use crate::embed::EmbedResult;
 use crate::python::last_line;
-
-/// Our side, then PyTorch's by its variants.
-const SIDES: [&str; 3] = ["ours", "eager", "tuned"];
 
 /// One kind of record (`images`, `texts`, `pairs`) embedded by both.
 #[derive(Clone, Debug, Serialize)]
@@ -28,7 +25,7 @@ pub struct Batches {
     pub ratio_to_eager: f64,
     /// Time a record, ours over tuned PyTorch's.
     pub ratio_to_tuned: f64,
-    /// Time a record, ours over the faster of both.
+    /// Time a record, our fastest precision over the fastest of PyTorch's (with autocast where that pays).
     pub ratio_best: f64,
     /// Records a call of each side.
     pub batch: BTreeMap<&'static str, usize>,
@@ -56,11 +53,12 @@ impl Against<'_> {
             }
         }
         let kinds: Vec<String> = rounds.keys().map(|(kind, ..)| kind.clone()).collect();
+        let names: BTreeSet<&'static str> = rounds.keys().map(|(_, name, _)| *name).collect();
         let of = |kind: &str, name, batch| side(&rounds[&(kind.to_string(), name, batch)], batch);
         let compared = |kind: String| {
             let at = |pick: &dyn Fn(&'static str) -> usize| {
-                let chosen = SIDES.map(|name| (name, pick(name)));
-                Batches::of(chosen, chosen.map(|(name, batch)| of(&kind, name, batch)))
+                let chosen = names.iter().map(|name| (*name, pick(name)));
+                Batches::of(chosen.map(|(name, batch)| (name, batch, of(&kind, name, batch))).collect())
             };
             let best = |name| {
                 let rate = |batch: usize| of(&kind, name, batch).pairs_per_second;
@@ -73,18 +71,24 @@ impl Against<'_> {
     }
 
     fn embed_round(&mut self, batch: usize, rounds: &mut Rounds) -> Result<(), BenchError> {
-        let arguments = self.common_of(batch, &["--rounds", "5", "--json"]);
-        let arguments: Vec<&str> = ["embed"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
-        let ours: EmbedResult = parsed(last_line(&mut (self.ours)(&arguments), "our side")?)?;
-        for (kind, timing) in &ours.timings {
-            let seen = [timing.median().unwrap_or(f64::NAN), ours.peak_mib.unwrap_or(f64::NAN)];
-            rounds.entry((kind.clone(), "ours", batch)).or_default().push(seen);
+        for (name, precision) in ours() {
+            let arguments = self.common_of(batch, &["--rounds", "5", "--json", "--precision", precision.name()]);
+            let arguments: Vec<&str> = ["embed"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+            let ours: EmbedResult = parsed(last_line(&mut (self.ours)(&arguments), "our side")?)?;
+            for (kind, timing) in &ours.timings {
+                let seen = [timing.median().unwrap_or(f64::NAN), ours.peak_mib.unwrap_or(f64::NAN)];
+                rounds.entry((kind.clone(), name, batch)).or_default().push(seen);
+            }
         }
-        for (name, variant) in [("eager", "eager-embed"), ("tuned", "tuned-embed")] {
-            let arguments = self.common_of(batch, &["--variant", variant, "--rounds", "5"]);
+        let kinds: BTreeSet<String> = rounds.keys().map(|(kind, ..)| kind.clone()).collect();
+        let autocast = bf16_products().then_some((AUTOCAST, "tuned-embed", true));
+        let plain = [("eager", "eager-embed", false), ("tuned", "tuned-embed", false)];
+        for (name, variant, autocast) in plain.into_iter().chain(autocast) {
+            let mut arguments = self.common_of(batch, &["--variant", variant, "--rounds", "5"]);
+            arguments.extend(autocast.then(|| "--autocast".to_string()));
             let value = self.python.bench(&arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
             let peak = number(&value, "peak_rss_mib") - number(&value, "import_rss_mib");
-            for kind in ours.timings.keys() {
+            for kind in &kinds {
                 let seconds = number(&value[kind], "seconds_median");
                 rounds.entry((kind.clone(), name, batch)).or_default().push([seconds, peak]);
             }
@@ -94,14 +98,17 @@ impl Against<'_> {
 }
 
 impl Batches {
-    fn of(batch: [(&'static str, usize); 3], sides: [Side; 3]) -> Self {
-        let [ours, eager, tuned] = sides.each_ref().map(|side| 1.0 / side.pairs_per_second);
+    fn of(sides: Vec<(&'static str, usize, Side)>) -> Self {
+        let batch = sides.iter().map(|(name, batch, _)| (*name, *batch)).collect();
+        let sides: BTreeMap<&'static str, Side> = sides.into_iter().map(|(name, _, side)| (name, side)).collect();
+        let each = |name: &str| sides.get(name).map(|side| 1.0 / side.pairs_per_second);
+        let ratio = |ours: &[&str], theirs: &[&str]| least(ours, each) / least(theirs, each);
         Self {
-            ratio_to_eager: ours / eager,
-            ratio_to_tuned: ours / tuned,
-            ratio_best: ours / eager.min(tuned),
-            batch: batch.into_iter().collect(),
-            sides: SIDES.into_iter().zip(sides).collect(),
+            ratio_to_eager: ratio(&["ours"], &["eager"]),
+            ratio_to_tuned: ratio(&["ours"], &["tuned"]),
+            ratio_best: ratio(&["ours", OURS_BF16], &["eager", "tuned", AUTOCAST]),
+            batch,
+            sides,
         }
     }
 }
@@ -112,8 +119,9 @@ mod tests {
 
     #[test]
     fn records_are_compared_not_calls() {
-        let sides = [(1.0, 4), (1.0, 1), (4.0, 8)].map(|(seconds, batch)| side(&[[seconds, 0.0]], batch));
-        let compared = Batches::of([("ours", 4), ("eager", 1), ("tuned", 8)], sides);
+        let sides = [("ours", 1.0, 4), ("eager", 1.0, 1), ("tuned", 4.0, 8)];
+        let sides = sides.map(|(name, seconds, batch)| (name, batch, side(&[[seconds, 0.0]], batch)));
+        let compared = Batches::of(sides.to_vec());
         assert_eq!((compared.ratio_to_eager, compared.ratio_to_tuned, compared.ratio_best), (0.25, 0.5, 0.5));
     }
 }

@@ -14,7 +14,7 @@ use ptu_bench::Python;
 use ptu_bench::against::Against;
 use ptu_bench::measure::Timing;
 use ptu_model::Preset;
-use ptu_train::recipe::Checkpointing;
+use ptu_train::recipe::{Checkpointing, Precision};
 use serde::Serialize;
 
 use super::Compute;
@@ -42,6 +42,9 @@ struct Common {
     /// Timed steps or calls; beside PyTorch: rounds in which each side starts, warms, times and ends
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
+    /// In what linear maps and attention multiply: f32, bf16 (where the processor has AMX) or auto
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
     /// Compare with PyTorch: a Python interpreter that has torch 2.11
     #[arg(long, value_name = "PYTHON")]
     against: Option<PathBuf>,

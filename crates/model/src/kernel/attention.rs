@@ -10,6 +10,7 @@ use burn_flex::FlexTensor;
 
 use super::drop::DropMask;
 use super::operation::{Operation, is_ours, run, tensor, values};
+use super::product::Products;
 use super::rows::rows;
 use loops::{Gradients, Inputs, Sequences};
 
@@ -24,6 +25,8 @@ pub struct AttentionPlan {
     pub keys: Arc<Vec<usize>>,
     /// What is dropped of the probabilities.
     pub mask: Option<DropMask>,
+    /// In what products are computed.
+    pub products: Products,
 }
 
 /// Sequences that attend to themselves: queries, keys and values side by side, `[rows, 3d] -> [rows, d]`.
@@ -78,7 +81,7 @@ impl AttentionPlan {
 impl Operation for AttentionPlan {
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
         let parts = self.inputs(inputs);
-        let (out, probabilities) = loops::forward(&self.sequences(), &parts, self.mask.as_ref(), keep);
+        let (out, probabilities) = loops::forward(&self.sequences(), &parts, self.mask.as_ref(), self.products, keep);
         let shape = [out.len() / parts.d.max(1), parts.d];
         let kept = match probabilities {
             Some(probabilities) => {
@@ -93,8 +96,7 @@ impl Operation for AttentionPlan {
     fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         let (probabilities, inputs) = kept.split_last().expect("probabilities are kept last");
         let parts = self.inputs(inputs);
-        let gradients =
-            loops::backward(&self.sequences(), values(gradient), &parts, values(probabilities), self.mask.as_ref());
+        let gradients = loops::backward(&self.sequences(), values(gradient), &parts, values(probabilities), self);
         match gradients {
             Gradients::Joined(all) => vec![Some(tensor(all, inputs[0].shape()))],
             Gradients::Apart(queries, joined) => {
@@ -143,8 +145,13 @@ mod tests {
 
     fn plans(heads: usize, queries: &[usize], keys: &[usize]) -> [AttentionPlan; 2] {
         let mask = DropMask::new(Key::new(5).stream(Place::Dropout, 1), 20_000);
-        let plan =
-            AttentionPlan { heads, queries: Arc::new(queries.to_vec()), keys: Arc::new(keys.to_vec()), mask: None };
+        let plan = AttentionPlan {
+            heads,
+            queries: Arc::new(queries.to_vec()),
+            keys: Arc::new(keys.to_vec()),
+            mask: None,
+            products: Products::F32,
+        };
         [AttentionPlan { mask: Some(mask), ..plan.clone() }, plan]
     }
 

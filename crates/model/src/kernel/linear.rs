@@ -8,14 +8,19 @@ use burn_flex::FlexTensor;
 use super::fresh::{Fresh, fresh};
 use super::loops::{column_sums, rows_a_task};
 use super::operation::{Operation, is_ours, rows_and_columns, run, tensor, values};
-use super::product::{Put, Shape, fresh_product, product};
+use super::product::{Products, Put, Shape, fresh_product, product};
 
 /// `x W^T + b`: `x [.., in]`, `weight [out, in]`, `bias [out]` -> `[.., out]`.
-pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+pub fn linear<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    products: Products,
+) -> Tensor<D> {
     if !is_ours(&x) {
         return plain_linear(x, weight, bias);
     }
-    let operation = Linear { bias: bias.is_some(), residual: false };
+    let operation = Linear { bias: bias.is_some(), residual: false, products };
     let inputs = [x.into_dispatch(), weight.into_dispatch()].into_iter();
     run(operation, inputs.chain(bias.map(Tensor::into_dispatch)).collect())
 }
@@ -26,11 +31,12 @@ pub fn linear_onto<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
+    products: Products,
 ) -> Tensor<D> {
     if !is_ours(&x) {
         return residual + plain_linear(x, weight, bias);
     }
-    let operation = Linear { bias: bias.is_some(), residual: true };
+    let operation = Linear { bias: bias.is_some(), residual: true, products };
     let inputs = [x.into_dispatch(), weight.into_dispatch()].into_iter().chain(bias.map(Tensor::into_dispatch));
     run(operation, inputs.chain([residual.into_dispatch()]).collect())
 }
@@ -39,12 +45,12 @@ pub fn linear_onto<const D: usize>(
 ///
 /// # Panics
 /// If there are neither two nor three maps.
-pub fn linears<const N: usize>(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); N]) -> Tensor<2> {
+pub fn linears<const N: usize>(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); N], products: Products) -> Tensor<2> {
     if !is_ours(&x) {
         return plain_linears(x, maps);
     }
     let weights = maps.into_iter().flat_map(|(weight, bias)| [weight.into_dispatch(), bias.into_dispatch()]);
-    run(Linears { maps: N }, [x.into_dispatch()].into_iter().chain(weights).collect())
+    run(Linears { maps: N, products }, [x.into_dispatch()].into_iter().chain(weights).collect())
 }
 
 fn plain_linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
@@ -60,6 +66,7 @@ fn plain_linears<const N: usize>(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); N]
 struct Linear {
     bias: bool,
     residual: bool,
+    products: Products,
 }
 
 impl Operation for Linear {
@@ -69,6 +76,7 @@ impl Operation for Linear {
         let bias = self.bias.then(|| values(&inputs[2]));
         let residual = self.residual.then(|| values(&inputs[inputs.len() - 1]));
         let y = product_onto(
+            self.products,
             start(rows, to, bias, residual),
             (values(x), Shape::rows(rows, from)),
             (values(w), Shape::rows(to, from).transposed()),
@@ -83,10 +91,10 @@ impl Operation for Linear {
         let (x, w) = (&kept[0], &kept[1]);
         let ([rows, from], to) = (rows_and_columns(x), w.shape()[0]);
         let of_gradient = (values(gradient), Shape::rows(rows, to));
-        let dx = || tensor(fresh_product(of_gradient, (values(w), Shape::rows(to, from))), x.shape());
+        let dx = || tensor(fresh_product(self.products, of_gradient, (values(w), Shape::rows(to, from))), x.shape());
         let mut each = vec![
             wanted[0].then(dx),
-            wanted[1].then(|| weight_gradient((values(x), Shape::rows(rows, from)), of_gradient)),
+            wanted[1].then(|| weight_gradient(self.products, (values(x), Shape::rows(rows, from)), of_gradient)),
         ];
         if self.bias {
             each.push(wanted[2].then(|| tensor(column_sums(values(gradient), to), [to])));
@@ -102,6 +110,7 @@ impl Operation for Linear {
 #[derive(Debug)]
 struct Linears {
     maps: usize,
+    products: Products,
 }
 
 impl Operation for Linears {
@@ -112,6 +121,7 @@ impl Operation for Linears {
         // Side by side the maps are one, and one large product is faster than several.
         let [weight, bias] = [joined(weights), joined(biases)];
         let y = product_onto(
+            self.products,
             start(rows, all, Some(&bias), None),
             (values(x), Shape::rows(rows, from)),
             (&weight, Shape::rows(all, from).transposed()),
@@ -123,9 +133,9 @@ impl Operation for Linears {
         let (x, w) = (&kept[0], &kept[1]);
         let ([rows, from], all) = (rows_and_columns(x), w.shape()[0]);
         let of_gradient = (values(gradient), Shape::rows(rows, all));
-        let dx = || tensor(fresh_product(of_gradient, (values(w), Shape::rows(all, from))), x.shape());
+        let dx = || tensor(fresh_product(self.products, of_gradient, (values(w), Shape::rows(all, from))), x.shape());
         let mut each = vec![wanted[0].then(dx)];
-        let dw = weight_gradient((values(x), Shape::rows(rows, from)), of_gradient);
+        let dw = weight_gradient(self.products, (values(x), Shape::rows(rows, from)), of_gradient);
         let (to, db) = (all / self.maps, column_sums(values(gradient), all));
         for (map, dw) in values(&dw).chunks_exact(to * from).enumerate() {
             each.push(wanted[1 + 2 * map].then(|| tensor(dw.to_vec(), [to, from])));
@@ -141,9 +151,15 @@ fn joined<'a>(tensors: impl Iterator<Item = &'a FlexTensor>) -> Vec<f32> {
 }
 
 /// What is laid down for a product to be added to, and the product.
-fn product_onto(start: Option<Vec<f32>>, left: (&[f32], Shape), right: (&[f32], Shape)) -> Vec<f32> {
-    let Some(mut y) = start else { return fresh_product(left, right) };
-    let (to, put) = (Shape::rows(left.1.rows, right.1.columns), Put { scale: 1.0, add: true, parallel: true });
+fn product_onto(
+    products: Products,
+    start: Option<Vec<f32>>,
+    left: (&[f32], Shape),
+    right: (&[f32], Shape),
+) -> Vec<f32> {
+    let Some(mut y) = start else { return fresh_product(products, left, right) };
+    let (to, put) =
+        (Shape::rows(left.1.rows, right.1.columns), Put { scale: 1.0, add: true, parallel: true, products });
     product((&mut y, to), left, right, put);
     y
 }
@@ -161,15 +177,21 @@ fn start(rows: usize, d: usize, bias: Option<&[f32]>, residual: Option<&[f32]>) 
 }
 
 /// `gradient^T x`.
-fn weight_gradient((x, of_x): (&[f32], Shape), (gradient, of_gradient): (&[f32], Shape)) -> FlexTensor {
+fn weight_gradient(
+    products: Products,
+    (x, of_x): (&[f32], Shape),
+    (gradient, of_gradient): (&[f32], Shape),
+) -> FlexTensor {
     let (from, to) = (of_x.columns, of_gradient.columns);
-    tensor(fresh_product((gradient, of_gradient.transposed()), (x, of_x)), [to, from])
+    tensor(fresh_product(products, (gradient, of_gradient.transposed()), (x, of_x)), [to, from])
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::twins::{compare, random};
     use super::*;
+
+    const F32: Products = Products::F32;
 
     fn row(x: Tensor<2>) -> Tensor<1> {
         x.squeeze_dim(0)
@@ -183,20 +205,25 @@ mod tests {
             compare(
                 "linear",
                 [x.clone(), w.clone(), b],
-                |[x, w, b]| linear(x, w, Some(row(b))),
+                |[x, w, b]| linear(x, w, Some(row(b)), F32),
                 |[x, w, b]| module::linear(x, w.transpose(), Some(row(b))),
             );
-            compare("product", [x.clone(), w.clone()], |[x, w]| linear(x, w, None), |[x, w]| x.matmul(w.transpose()));
+            compare(
+                "product",
+                [x.clone(), w.clone()],
+                |[x, w]| linear(x, w, None, F32),
+                |[x, w]| x.matmul(w.transpose()),
+            );
             compare(
                 "product onto a residual",
                 [x, w, residual],
-                |[x, w, residual]| linear_onto(residual, x, w, None),
+                |[x, w, residual]| linear_onto(residual, x, w, None, F32),
                 |[x, w, residual]| residual + x.matmul(w.transpose()),
             );
             compare(
                 "linear onto a residual",
                 parts(),
-                |[x, w, b, residual]| linear_onto(residual, x, w, Some(row(b))),
+                |[x, w, b, residual]| linear_onto(residual, x, w, Some(row(b)), F32),
                 |[x, w, b, residual]| residual + module::linear(x, w.transpose(), Some(row(b))),
             );
         }
@@ -207,7 +234,7 @@ mod tests {
         compare(
             "linear of three axes",
             [random([2, 3, 4], 1)],
-            |[x]| linear(x, random([5, 4], 2), None),
+            |[x]| linear(x, random([5, 4], 2), None, F32),
             |[x]| module::linear(x, random([5, 4], 2).transpose(), None),
         );
     }
@@ -220,7 +247,7 @@ mod tests {
         compare(
             "two maps",
             inputs.clone(),
-            |[x, a, b, c, d]| linears(x, maps([a, b, c, d])),
+            |[x, a, b, c, d]| linears(x, maps([a, b, c, d]), F32),
             |[x, a, b, c, d]| plain_linears(x, maps([a, b, c, d])),
         );
         let three = |[x, a, b, c, d]: [Tensor<2>; 5]| {
@@ -232,7 +259,7 @@ mod tests {
             inputs,
             |inputs| {
                 let (x, maps) = three(inputs);
-                linears(x, maps)
+                linears(x, maps, F32)
             },
             |inputs| {
                 let (x, maps) = three(inputs);

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gemm::Parallelism;
 
+use super::bf16::{self, Tiles};
+
 /// Operations of all products since the process began.
 static OPERATIONS: AtomicU64 = AtomicU64::new(0);
 
@@ -62,6 +64,29 @@ impl Shape {
     }
 }
 
+/// In what a product is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Products {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// Both sides rounded to bf16, sums in f32; products of few rows in f32.
+    Bf16(Tiles),
+}
+
+/// Rows below which packing into tiles costs more than it saves.
+const FEW_ROWS: usize = 16;
+
+impl Products {
+    /// The tiles for a product of so many rows.
+    fn tiles(self, rows: usize) -> Option<Tiles> {
+        match self {
+            Self::Bf16(tiles) if rows >= FEW_ROWS => Some(tiles),
+            _ => None,
+        }
+    }
+}
+
 /// How a product is put into its destination.
 #[derive(Clone, Copy, Debug)]
 pub struct Put {
@@ -71,6 +96,8 @@ pub struct Put {
     pub add: bool,
     /// On all cores, where it is large enough.
     pub parallel: bool,
+    /// In what it is computed.
+    pub products: Products,
 }
 
 /// `destination = scale * left right` (or added to it): `[m, k] [k, n] -> [m, n]`. Nothing is done for empty matrices.
@@ -88,6 +115,9 @@ pub fn product(
     }
     check((destination.len(), to), (left, l), (right, r));
     assert!(to.is_injective(), "{to:?} would be written twice");
+    if let Some(tiles) = put.products.tiles(to.rows) {
+        return bf16::product(tiles, (destination, to), (left, l), (right, r), put);
+    }
     // SAFETY: the destination was checked, is borrowed mutably, so it does not overlap the others, and its places are
     // distinct, so threads do not write the same value.
     unsafe { multiply((destination.as_mut_ptr(), to), (left, l), (right, r), put) }
@@ -97,14 +127,19 @@ pub fn product(
 ///
 /// # Panics
 /// If the sizes do not fit each other or the slices.
-pub fn fresh_product((left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
+pub fn fresh_product(products: Products, (left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
     let (to, len) = (Shape::rows(l.rows, r.columns), l.rows * r.columns);
     if len == 0 || l.columns == 0 {
         return vec![0.0; len];
     }
     check((len, to), (left, l), (right, r));
+    let put = Put { scale: 1.0, add: false, parallel: true, products };
+    if let Some(tiles) = products.tiles(to.rows) {
+        let mut buffer = vec![0.0; len];
+        bf16::product(tiles, (&mut buffer, to), (left, l), (right, r), put);
+        return buffer;
+    }
     let mut buffer = Vec::with_capacity(len);
-    let put = Put { scale: 1.0, add: false, parallel: true };
     // SAFETY: the new buffer has room for `len` values and overlaps nothing. A product that does not add to its destination
     // writes each value of it without reading any, so all are initialised then.
     unsafe {
@@ -117,6 +152,7 @@ pub fn fresh_product((left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) ->
 fn check((len, to): (usize, Shape), (left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) {
     assert!((to.rows, to.columns, l.columns) == (l.rows, r.columns, r.rows), "{l:?} x {r:?} is not {to:?}");
     assert!(to.fits(len) && l.fits(left.len()) && r.fits(right.len()), "{to:?} {l:?} {r:?}");
+    OPERATIONS.fetch_add(2 * (to.rows * to.columns * l.columns) as u64, Ordering::Relaxed);
 }
 
 /// # Safety
@@ -128,7 +164,6 @@ unsafe fn multiply(
     (right, r): (&[f32], Shape),
     put: Put,
 ) {
-    OPERATIONS.fetch_add(2 * (to.rows * to.columns * l.columns) as u64, Ordering::Relaxed);
     let parallelism = if put.parallel { Parallelism::Rayon(0) } else { Parallelism::None };
     // SAFETY: every value that the three shapes reach lies in its slice or buffer, as the caller checked. Strides fit isize
     // because they are within slices.
@@ -161,7 +196,7 @@ unsafe fn multiply(
 mod tests {
     use super::*;
 
-    const REPLACE: Put = Put { scale: 1.0, add: false, parallel: false };
+    const REPLACE: Put = Put { scale: 1.0, add: false, parallel: false, products: Products::F32 };
 
     #[test]
     fn products_by_hand() {
@@ -169,7 +204,7 @@ mod tests {
         let mut out = [9.0; 4];
         product((&mut out, Shape::rows(2, 2)), (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)), REPLACE);
         assert_eq!(out, [4.0, 5.0, 10.0, 11.0]);
-        let put = Put { scale: 2.0, add: true, parallel: true };
+        let put = Put { scale: 2.0, add: true, parallel: true, products: Products::F32 };
         product((&mut out, Shape::rows(2, 2)), (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)), put);
         assert_eq!(out, [12.0, 15.0, 30.0, 33.0]);
         // The transposed of a 3 x 2 matrix as the left side, into the second column pair of a wider destination.
@@ -181,10 +216,10 @@ mod tests {
     #[test]
     fn new_products_equal_those_into_a_slice() {
         let (left, right) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
-        let product = fresh_product((&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)));
+        let product = fresh_product(Products::F32, (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)));
         assert_eq!(product, [4.0, 5.0, 10.0, 11.0]);
-        assert_eq!(fresh_product((&[], Shape::rows(2, 0)), (&[], Shape::rows(0, 2))), [0.0; 4]);
-        assert!(fresh_product((&[], Shape::rows(0, 3)), (&right, Shape::rows(3, 2))).is_empty());
+        assert_eq!(fresh_product(Products::F32, (&[], Shape::rows(2, 0)), (&[], Shape::rows(0, 2))), [0.0; 4]);
+        assert!(fresh_product(Products::F32, (&[], Shape::rows(0, 3)), (&right, Shape::rows(3, 2))).is_empty());
     }
 
     #[test]

@@ -41,25 +41,26 @@ impl Attention {
 
     /// Sequences attend to themselves.
     pub fn to_itself(&self, x: &Packed, pass: &Pass) -> Packed {
-        let joined = linears(x.tokens.clone(), [self.query.parts(), self.key.parts(), self.value.parts()]); // [rows, 3d]
+        let joined =
+            linears(x.tokens.clone(), [self.query.parts(), self.key.parts(), self.value.parts()], pass.products); // [rows, 3d]
         let plan = self.plan(&x.lengths, &x.lengths, pass);
         self.finish(x, self_attention(joined, plan), pass)
     }
 
     /// Sequences attend to those of `y` with the same number.
     pub fn to(&self, x: &Packed, y: &Packed, pass: &Pass) -> Packed {
-        let queries = self.query.forward(x.tokens.clone()); //                              [rows of x, d]
-        let joined = linears(y.tokens.clone(), [self.key.parts(), self.value.parts()]); //      [rows of y, 2d]
+        let queries = self.query.forward(x.tokens.clone(), pass); //                              [rows of x, d]
+        let joined = linears(y.tokens.clone(), [self.key.parts(), self.value.parts()], pass.products); // [rows of y, 2d]
         let plan = self.plan(&x.lengths, &y.lengths, pass);
         self.finish(x, cross_attention(queries, joined, plan), pass)
     }
 
     fn plan(&self, queries: &Arc<Vec<usize>>, keys: &Arc<Vec<usize>>, pass: &Pass) -> AttentionPlan {
         let (queries, keys) = (Arc::clone(queries), Arc::clone(keys));
-        AttentionPlan { heads: self.heads, queries, keys, mask: pass.mask() }
+        AttentionPlan { heads: self.heads, queries, keys, mask: pass.mask(), products: pass.products }
     }
 
     fn finish(&self, x: &Packed, mixed: Tensor<2>, pass: &Pass) -> Packed {
-        x.with(self.norm.forward_sum(x.tokens.clone(), self.output.forward(mixed), pass))
+        x.with(self.norm.forward_sum(x.tokens.clone(), self.output.forward(mixed, pass), pass))
     }
 }

@@ -28,8 +28,8 @@ impl FeedForward {
     }
 
     fn forward(&self, x: &Packed, pass: &Pass) -> Packed {
-        let inner = gelu(self.inner.forward(x.tokens.clone())); //                          [rows, 4d]
-        x.with(self.norm.forward_sum(x.tokens.clone(), self.outer.forward(inner), pass))
+        let inner = gelu(self.inner.forward(x.tokens.clone(), pass)); //                          [rows, 4d]
+        x.with(self.norm.forward_sum(x.tokens.clone(), self.outer.forward(inner, pass), pass))
     }
 }
 

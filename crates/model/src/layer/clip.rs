@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::{LayerNorm, Linear};
+use super::{LayerNorm, Linear, Pass};
 use crate::Packed;
 use crate::kernel::{AttentionPlan, quick_gelu, self_attention};
 
@@ -43,13 +43,14 @@ impl ClipBlock {
     }
 
     /// `[rows, d] -> [rows, d]`.
-    pub fn forward(&self, x: &Packed) -> Packed {
+    pub fn forward(&self, x: &Packed, pass: &Pass) -> Packed {
         let d = x.tokens.dims()[1];
-        let joined = self.attention_input.forward(self.norm_1.forward(x.tokens.clone())); //   [rows, 3d]
+        let joined = self.attention_input.forward(self.norm_1.forward(x.tokens.clone()), pass); //   [rows, 3d]
         let lengths = || Arc::clone(&x.lengths);
-        let plan = AttentionPlan { heads: d / HEAD, queries: lengths(), keys: lengths(), mask: None };
-        let tokens = self.attention_output.forward_onto(x.tokens.clone(), self_attention(joined, plan));
-        let inner = quick_gelu(self.inner.forward(self.norm_2.forward(tokens.clone()))); //    [rows, 4d]
-        x.with(self.outer.forward_onto(tokens, inner))
+        let plan =
+            AttentionPlan { heads: d / HEAD, queries: lengths(), keys: lengths(), mask: None, products: pass.products };
+        let tokens = self.attention_output.forward_onto(x.tokens.clone(), self_attention(joined, plan), pass);
+        let inner = quick_gelu(self.inner.forward(self.norm_2.forward(tokens.clone()), pass)); //    [rows, 4d]
+        x.with(self.outer.forward_onto(tokens, inner, pass))
     }
 }

@@ -35,13 +35,13 @@ impl Linear {
     }
 
     /// `[.., in] -> [.., out]`.
-    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    pub fn forward<const D: usize>(&self, x: Tensor<D>, pass: &Pass) -> Tensor<D> {
+        linear(x, self.weight.val(), self.bias.as_ref().map(Param::val), pass.products)
     }
 
     /// `residual + forward(x)`: `[.., out]`, `[.., in] -> [.., out]`.
-    pub fn forward_onto<const D: usize>(&self, residual: Tensor<D>, x: Tensor<D>) -> Tensor<D> {
-        linear_onto(residual, x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    pub fn forward_onto<const D: usize>(&self, residual: Tensor<D>, x: Tensor<D>, pass: &Pass) -> Tensor<D> {
+        linear_onto(residual, x, self.weight.val(), self.bias.as_ref().map(Param::val), pass.products)
     }
 
     /// Weight and bias, to be applied beside those of other maps.

@@ -9,7 +9,7 @@ use ptu_random::{Key, Place};
 
 use super::replay::{self, Inside};
 use crate::Packed;
-use crate::kernel::{DropMask, drop};
+use crate::kernel::{DropMask, Products, drop};
 
 /// One way of a step's data through the layers.
 ///
@@ -25,12 +25,21 @@ pub struct Pass {
     inside: Option<Inside>,
     /// Share of an image's patches that is kept, where some are left out.
     patch_keep: Option<f64>,
+    /// In what linear maps and attention multiply; norms, softmax and losses are f32 always.
+    pub products: Products,
 }
 
 impl Pass {
     /// Nothing is dropped: evaluation.
     pub fn off() -> Self {
-        Self { threshold: 0, key: Key::new(0), calls: AtomicU64::new(0), inside: None, patch_keep: None }
+        Self {
+            threshold: 0,
+            key: Key::new(0),
+            calls: AtomicU64::new(0),
+            inside: None,
+            patch_keep: None,
+            products: Products::F32,
+        }
     }
 
     /// Drops a share `probability` (to 1 in 65,536) of the values, for the step that `key` names.
@@ -42,6 +51,11 @@ impl Pass {
     /// The same, but of each image's patches only a random share goes in, at least one; `None` for all.
     pub fn keeping(self, patch_keep: Option<f64>) -> Self {
         Self { patch_keep, ..self }
+    }
+
+    /// The same, with products in this.
+    pub fn with(self, products: Products) -> Self {
+        Self { products, ..self }
     }
 
     /// Patches of `p` that are kept of each of `b` images, ascending; `None` for all.
@@ -66,7 +80,8 @@ impl Pass {
     /// The same masks from here on, nothing replayed.
     pub(super) fn again(&self) -> Self {
         let calls = AtomicU64::new(self.calls());
-        Self { threshold: self.threshold, key: self.key, calls, inside: None, patch_keep: self.patch_keep }
+        let Self { threshold, key, patch_keep, products, .. } = *self;
+        Self { threshold, key, calls, inside: None, patch_keep, products }
     }
 
     /// Masks asked for so far.

@@ -11,7 +11,7 @@ pub fn loss(step: &Shared<'_>) -> Option<Loss> {
     if step.batch.pairs() == 0 {
         return None;
     }
-    let logits = head.forward(step.matched()); //                               [b, 2], index 1 = match
+    let logits = head.forward(step.matched(), step.pass()); //                  [b, 2], index 1 = match
     let classes: Vec<usize> = step.partners().matched.iter().map(|&matched| usize::from(matched)).collect();
     Some(Loss { answers: answers(&logits, &classes), value: cross_entropy(logits, &classes) })
 }

@@ -12,6 +12,6 @@ pub fn loss(step: &Shared<'_>) -> Option<Loss> {
     if labels.is_empty() {
         return None;
     }
-    let logits = head.forward(step.masked_states()); // [m, v]: only the masked positions are decoded
+    let logits = head.forward(step.masked_states(), step.pass()); // [m, v]: only the masked positions are decoded
     Some(Loss { answers: answers(&logits, &labels), value: cross_entropy(logits, &labels) })
 }

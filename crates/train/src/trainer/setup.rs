@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use ptu_data::{LoaderOptions, Manifest, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
 use ptu_input::{Preprocess, Tokenizer};
 use ptu_model::Model;
+use ptu_model::kernel::Products;
 use ptu_random::Key;
 
 use super::session::{Files, Session};
@@ -17,7 +18,7 @@ use crate::evaluate::{Gallery, GalleryOptions};
 use crate::folder::{self, RunFolder};
 use crate::log::Lines;
 use crate::optimizer::Optimizer;
-use crate::recipe::Mixing;
+use crate::recipe::{Mixing, Precision};
 use crate::state::{self, Progress};
 use crate::{Recipe, TrainError, files, memory, tensorboard};
 
@@ -249,6 +250,11 @@ fn describe(recipe: &Recipe, sources: &[Opened], model: &Model, vocabulary: usiz
         }
     }
     observer.note(&format!("{} weights, {vocabulary} tokens", model.num_params()));
+    match (recipe.train.precision, recipe.train.precision.products()) {
+        (_, Products::Bf16(_)) => observer.note("products in bf16 by AMX"),
+        (Precision::Bf16, Products::F32) => observer.note("products in f32: this processor has no tiles of bf16 (AMX)"),
+        (Precision::F32 | Precision::Auto, Products::F32) => {}
+    }
 }
 
 fn open_files(folder: &RunFolder, progress: &Progress, options: &RunOptions) -> Result<Files, TrainError> {

@@ -102,7 +102,7 @@ fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantitie
     }
     let states = fuse(&image, &encode(masked_text)).text;
     let head = model.heads.mlm.as_ref().ok_or("no MLM head")?;
-    let logits = host(head.forward(states.tokens));
+    let logits = host(head.forward(states.tokens, &off));
     let (shape, theirs) = &theirs["mlm_logits"];
     let theirs = unpadded(theirs, shape[1], &masked.texts.lengths);
     let at_masked = |logits: &[f32]| -> Vec<f32> {
@@ -195,7 +195,7 @@ fn logits(
         found.values("itc_logits_text", &host(similarity.transpose()), &theirs["itc_logits_text"].1);
     }
     if let Some(head) = &model.heads.itm {
-        found.values("itm_logits", &host(head.forward(shared.matched())), &theirs["itm_logits"].1);
+        found.values("itm_logits", &host(head.forward(shared.matched(), &off)), &theirs["itm_logits"].1);
     }
 }
 

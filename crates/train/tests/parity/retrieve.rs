@@ -18,7 +18,7 @@ pub fn run(case: &Case) -> Result<Quantities, String> {
     for texts in names.map_while(|(ids, mask)| case.texts(&ids, &mask)) {
         let text = model.encode_text(model.embed_text(&texts, &off), &off);
         let fused = model.fusion.forward(image.clone(), text, &read, &off);
-        let scores = head.forward(model.fusion.pool(&fused, 0..image.count()));
+        let scores = head.forward(model.fusion.pool(&fused, 0..image.count()), &off);
         columns.push(scores.into_data().try_into_vec::<f32>().map_err(|error| format!("{error:?}"))?);
     }
     let (rows, width) = (columns[0].len(), columns.len());

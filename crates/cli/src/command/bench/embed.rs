@@ -60,6 +60,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         preset: common.preset,
         batch: common.batch.into(),
         rounds: common.rounds.into(),
+        precision: common.precision,
         seed: common.general.seed,
         device,
     };

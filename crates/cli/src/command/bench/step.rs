@@ -64,6 +64,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         objectives: arguments.objectives.clone(),
         dropout: 0.1,
         checkpointing: arguments.checkpointing,
+        precision: common.precision,
         rounds: common.rounds.into(),
         seed: common.general.seed,
         device,

@@ -10,7 +10,9 @@ use rayon::prelude::*;
 use crate::kernel::drop::DropMask;
 use crate::kernel::loops::{dot, sum};
 use crate::kernel::math::exp;
-use crate::kernel::product::{Put, Shape, product};
+use crate::kernel::product::{Products, Put, Shape, product};
+
+use super::AttentionPlan;
 
 /// Queries that one task takes: their probabilities stay near the core.
 const BLOCK: usize = 64;
@@ -148,7 +150,9 @@ fn split(mut rest: &mut [f32], sizes: impl Iterator<Item = usize>) -> Vec<&mut [
     pieces
 }
 
-const ALONE: Put = Put { scale: 1.0, add: false, parallel: false };
+fn alone(products: Products) -> Put {
+    Put { scale: 1.0, add: false, parallel: false, products }
+}
 
 fn scale(e: usize) -> f32 {
     (e as f32).powf(-0.5)
@@ -159,6 +163,7 @@ pub fn forward(
     sequences: &Sequences,
     inputs: &Inputs<'_>,
     mask: Option<&DropMask>,
+    products: Products,
     keep: bool,
 ) -> (Vec<f32>, Option<Vec<f32>>) {
     let (h, d, blocks) = (sequences.h, inputs.d, sequences.blocks());
@@ -185,7 +190,7 @@ pub fn forward(
             };
             let (keys, shape) = inputs.parts[1].head(key, k, head, e);
             let queries = inputs.parts[0].head(query + block.start, block.rows, head, e);
-            let put = Put { scale: scale(e), ..ALONE };
+            let put = Put { scale: scale(e), ..alone(products) };
             product((scores, Shape::rows(block.rows, k)), queries, (keys, shape.transposed()), put);
             scores.chunks_exact_mut(k).for_each(softmax);
             let weights = match mask {
@@ -194,7 +199,7 @@ pub fn forward(
             };
             let to = Shape { offset: head * e, row_stride: d, ..Shape::rows(block.rows, e) };
             let weights = (weights, Shape::rows(block.rows, k));
-            product((out, to), weights, inputs.parts[2].head(key, k, head, e), ALONE);
+            product((out, to), weights, inputs.parts[2].head(key, k, head, e), alone(products));
         }
     });
     (out, kept)
@@ -241,7 +246,7 @@ pub fn backward(
     gradient: &[f32],
     inputs: &Inputs<'_>,
     probabilities: &[f32],
-    mask: Option<&DropMask>,
+    plan: &AttentionPlan,
 ) -> Gradients {
     let d = inputs.d;
     let rows = |of: fn(&Sequence) -> usize| sequences.each.iter().map(of);
@@ -249,7 +254,7 @@ pub fn backward(
     let run = |chunks: Vec<Chunk<'_>>| {
         let tasks = sequences.each.par_iter().zip(chunks);
         tasks.for_each_init(Default::default, |scratch, (sequence, chunk)| {
-            Pass { h: sequences.h, gradient, inputs, probabilities, mask }.sequence(sequence, chunk, scratch);
+            Pass { h: sequences.h, gradient, inputs, probabilities, plan }.sequence(sequence, chunk, scratch);
         });
     };
     if inputs.joined {
@@ -270,19 +275,19 @@ struct Pass<'a> {
     gradient: &'a [f32],
     inputs: &'a Inputs<'a>,
     probabilities: &'a [f32],
-    mask: Option<&'a DropMask>,
+    plan: &'a AttentionPlan,
 }
 
 impl Pass<'_> {
     fn sequence(&self, sequence: &Sequence, mut chunk: Chunk<'_>, [dscores, mixed, factors]: &mut [Vec<f32>; 3]) {
-        let (h, d) = (self.h, self.inputs.d);
+        let (h, d, alone) = (self.h, self.inputs.d, alone(self.plan.products));
         let (e, &Sequence { query, key, k, .. }) = (d / h, sequence);
         let [queries, keys, values] = &self.inputs.parts;
         for (head, block) in (0..h).flat_map(|head| sequence.blocks().map(move |block| (head, block))) {
             let (rows, first) = (block.rows, query + block.start);
             let (add, of) = (block.start > 0, Head { d, e, number: head });
             let weights = &self.probabilities[block.cells(h, head)];
-            let factors = self.mask.map(|mask| block.factors(mask, head, factors));
+            let factors = self.plan.mask.as_ref().map(|mask| block.factors(mask, head, factors));
             let shape = Shape::rows(rows, k);
             let offset = first * d + head * e;
             let gradient = (self.gradient, Shape { offset, row_stride: d, ..Shape::rows(rows, e) });
@@ -295,15 +300,15 @@ impl Pass<'_> {
                 None => weights,
             };
             let to = chunk.head(2, 0..k, of);
-            product(to, (used, shape.transposed()), gradient, Put { add, ..ALONE });
+            product(to, (used, shape.transposed()), gradient, Put { add, ..alone });
             dscores.resize(rows * k, 0.0);
             let (values, of_values) = values.head(key, k, head, e);
-            product((dscores, shape), gradient, (values, of_values.transposed()), ALONE);
+            product((dscores, shape), gradient, (values, of_values.transposed()), alone);
             if let Some(factors) = factors {
                 dscores.iter_mut().zip(factors).for_each(|(d, factor)| *d *= factor);
             }
             dscores.chunks_exact_mut(k).zip(weights.chunks_exact(k)).for_each(|(d, p)| softmax_gradient(d, p));
-            let put = Put { scale: scale(e), ..ALONE };
+            let put = Put { scale: scale(e), ..alone };
             let to = chunk.head(0, block.start..block.start + rows, of);
             product(to, (dscores, shape), keys.head(key, k, head, e), put);
             let to = chunk.head(1, 0..k, of);

@@ -1,0 +1,153 @@
+//! Tiles of bf16: the layout that the processor's matrix instructions read.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::kernel::product::Shape;
+
+/// Rows of the left side, or columns of the right one, that stand side by side in a panel: two tiles of 16.
+pub const PANEL: usize = 32;
+/// Values along the inner dimension in a tile.
+const DEPTH: usize = 32;
+
+/// 16 rows of 16 pairs of bf16, the earlier value of a pair in the lower half. Of the left side a row is 32 values along the
+/// inner dimension; of the right side a row is two such values of each of 16 columns.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub struct Tile(pub [[u32; 16]; 16]);
+
+const EMPTY: Tile = Tile([[0; 16]; 16]);
+
+/// One side of a product: panels, each a pair of tiles for every 32 values of the inner dimension; zeros fill the edges.
+pub struct Panels {
+    tiles: Vec<Tile>,
+    steps: usize,
+}
+
+impl Panels {
+    /// The left side, `[rows, inner]`.
+    pub fn of_rows(values: &[f32], shape: Shape, parallel: bool) -> Self {
+        let pack = |tile: &mut Tile, first: usize, depth: usize| {
+            for (row, places) in (first..shape.rows).zip(&mut tile.0) {
+                let at = |inner: usize| values[shape.offset + row * shape.row_stride + inner * shape.column_stride];
+                for (pair, place) in (depth..shape.columns).step_by(2).zip(places) {
+                    *place = both(at(pair), if pair + 1 < shape.columns { at(pair + 1) } else { 0.0 });
+                }
+            }
+        };
+        Self::new(shape.rows, shape.columns, parallel, pack)
+    }
+
+    /// The right side, `[inner, columns]`.
+    pub fn of_columns(values: &[f32], shape: Shape, parallel: bool) -> Self {
+        let pack = |tile: &mut Tile, first: usize, depth: usize| {
+            for (pair, places) in (depth..shape.rows).step_by(2).zip(&mut tile.0) {
+                let at = |inner: usize, column: usize| {
+                    values[shape.offset + inner * shape.row_stride + column * shape.column_stride]
+                };
+                for (column, place) in (first..shape.columns).zip(places) {
+                    let second = if pair + 1 < shape.rows { at(pair + 1, column) } else { 0.0 };
+                    *place = both(at(pair, column), second);
+                }
+            }
+        };
+        Self::new(shape.columns, shape.rows, parallel, pack)
+    }
+
+    fn new(outer: usize, inner: usize, parallel: bool, pack: impl Fn(&mut Tile, usize, usize) + Sync) -> Self {
+        let steps = inner.div_ceil(DEPTH);
+        let mut tiles = vec![EMPTY; outer.div_ceil(PANEL) * steps * 2];
+        let panel = |(panel, tiles): (usize, &mut [Tile])| {
+            for (step, pair) in tiles.chunks_exact_mut(2).enumerate() {
+                for (half, tile) in pair.iter_mut().enumerate() {
+                    pack(tile, panel * PANEL + half * 16, step * DEPTH);
+                }
+            }
+        };
+        match parallel {
+            true => tiles.par_chunks_mut((2 * steps).max(1)).enumerate().for_each(panel),
+            false => tiles.chunks_mut((2 * steps).max(1)).enumerate().for_each(panel),
+        }
+        Self { tiles, steps }
+    }
+
+    /// Number of panels.
+    pub fn count(&self) -> usize {
+        self.tiles.len() / (2 * self.steps).max(1)
+    }
+
+    /// Pairs of tiles of a panel.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Some of a panel's pairs of tiles.
+    pub fn panel(&self, panel: usize, steps: Range<usize>) -> &[Tile] {
+        &self.tiles[2 * (panel * self.steps + steps.start)..2 * (panel * self.steps + steps.end)]
+    }
+}
+
+fn both(first: f32, second: f32) -> u32 {
+    u32::from(round(first)) | u32::from(round(second)) << 16
+}
+
+/// The nearest bf16, ties to even; NaN stays NaN.
+#[inline(always)]
+pub fn round(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+    if x.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded as u16 }
+}
+
+/// `sums = left right` (or added to them), 32 x 32, of a panel of rows and a panel of columns, by plain loops.
+pub fn multiply(left: &[Tile], right: &[Tile], sums: &mut [f32; PANEL * PANEL], add: bool) {
+    let value = |half: u32| f32::from_bits(half << 16);
+    if !add {
+        sums.fill(0.0);
+    }
+    for (left, right) in left.chunks_exact(2).zip(right.chunks_exact(2)) {
+        for (place, sum) in sums.iter_mut().enumerate() {
+            let (row, column) = (place / PANEL, place % PANEL);
+            for pair in 0..16 {
+                let (a, b) = (left[row / 16].0[row % 16][pair], right[column / 16].0[pair][column % 16]);
+                *sum += value(a & 0xffff) * value(b & 0xffff);
+                *sum += value(a >> 16) * value(b >> 16);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_is_to_nearest_even() {
+        let value = |x: f32| f32::from_bits(u32::from(round(x)) << 16);
+        // Eight bits of mantissa: steps of 1/128 between 1 and 2.
+        for (x, nearest) in [
+            (1.0, 1.0),
+            (1.003, 1.0),
+            (1.005, 1.007_812_5),
+            (1.0 + 1.0 / 256.0, 1.0),
+            (1.0 + 3.0 / 256.0, 1.015_625),
+            (-1.005, -1.007_812_5),
+            (f32::INFINITY, f32::INFINITY),
+            (3.4e38, f32::INFINITY),
+        ] {
+            assert_eq!(value(x), nearest, "{x}");
+        }
+        assert!(value(f32::NAN).is_nan() && value(f32::from_bits(0x7f80_0001)).is_nan());
+    }
+
+    #[test]
+    fn edges_are_zeros() {
+        let panels = Panels::of_rows(&[1.0; 3], Shape::rows(1, 3), false);
+        assert_eq!((panels.count(), panels.steps()), (1, 1));
+        let one = u32::from(round(1.0));
+        let [first, second] = panels.panel(0, 0..1) else { panic!("a pair of tiles") };
+        assert_eq!(first.0[0][..3], [one | one << 16, one, 0]);
+        assert!(first.0[1..].iter().chain(&second.0).all(|row| *row == [0; 16]));
+    }
+}
