@@ -58,6 +58,18 @@ pub enum BenchError {
         /// PyTorch's.
         theirs: f64,
     },
+    /// A batch that does not fit into memory.
+    #[error(
+        "a step of {batch} needs about {needed} of memory and {free} are free; lower --batch, or add --checkpointing blocks"
+    )]
+    Memory {
+        /// Records a step.
+        batch: usize,
+        /// What it needs.
+        needed: String,
+        /// What there is.
+        free: String,
+    },
     /// A file of the comparison.
     #[error("cannot {action} `{path}`: {source}")]
     File {

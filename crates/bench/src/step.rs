@@ -10,6 +10,7 @@ use ptu_input::{Images, Texts};
 use ptu_model::{Model, ModelConfig, Preset, TextStyle, kernel};
 use ptu_random::{Key, Place, Stream};
 use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
+use ptu_train::memory;
 use ptu_train::objective::{ObjectiveKind, default_weight};
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
 use ptu_train::recipe::{Checkpointing, Precision};
@@ -91,13 +92,18 @@ fn plan(objectives: &[ObjectiveKind], dropout: f64, checkpointing: Checkpointing
 pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
     let start = Instant::now();
     let config = config(options.preset);
-    let model = Model::new(&config, Key::new(options.seed), &options.device)?;
-    let weights = model.num_params();
-    let batch = random_batch(&config, options.batch, options.seed);
     let plan = StepPlan {
         products: options.precision.products(),
         ..plan(&options.objectives, options.dropout, options.checkpointing)
     };
+    let (batch, needed) = (options.batch, memory::step_bytes(&config, &plan, options.batch, TOKENS)?);
+    if let Some(free) = memory::free().filter(|free| needed > *free) {
+        let [needed, free] = [needed, free].map(memory::gigabytes);
+        return Err(BenchError::Memory { batch, needed, free });
+    }
+    let model = Model::new(&config, Key::new(options.seed), &options.device)?;
+    let weights = model.num_params();
+    let batch = random_batch(&config, options.batch, options.seed);
     let mut optimizer = Optimizer::new(OptimizerConfig::default());
     let ready_seconds = start.elapsed().as_secs_f64();
     reset_peak_memory();

@@ -17,7 +17,10 @@ impl FromStr for DeviceName {
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "cpu" => Ok(Self::Cpu),
-            other => Err(format!("`{other}` is not built in; this binary computes on `cpu`")),
+            gpu if gpu.starts_with("cuda") || gpu.starts_with("wgpu") => Err(format!(
+                "this binary was built without support for GPUs, so `{gpu}` is not there; it computes on `cpu`"
+            )),
+            other => Err(format!("`{other}` is no device; this binary computes on `cpu`")),
         }
     }
 }

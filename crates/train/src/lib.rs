@@ -17,7 +17,7 @@ pub mod evaluate;
 pub mod folder;
 pub mod gradients;
 pub mod log;
-mod memory;
+pub mod memory;
 pub mod objective;
 pub mod optimizer;
 pub mod page;

@@ -1,9 +1,10 @@
 //! What a step needs of memory, so that a run that cannot fit is told before it starts.
 
-use ptu_model::{Model, ModelConfig};
+use ptu_model::{Model, ModelConfig, ModelError};
 
 use crate::objective::ObjectiveKind;
 use crate::recipe::Checkpointing;
+use crate::step::StepPlan;
 use crate::{Recipe, TrainError};
 
 /// Bytes of a weight with its gradient and both moments.
@@ -35,19 +36,18 @@ impl Tokens {
     }
 }
 
-/// Bytes that a step of this recipe takes at its peak, roughly (measured at `tiny`, `small` and `base`: within a fifth;
-/// docs/performance.md); texts are taken to be of full length.
+/// Bytes that a step of `b` records takes at its peak, roughly (measured at `tiny`, `small` and `base`: within a fifth;
+/// docs/performance.md); texts are taken to have `length` tokens.
 ///
 /// # Errors
 /// Sizes that do not fit each other.
-pub fn step_bytes(recipe: &Recipe, config: &ModelConfig) -> Result<u64, TrainError> {
+pub fn step_bytes(config: &ModelConfig, plan: &StepPlan, b: usize, length: usize) -> Result<u64, ModelError> {
     let weights = Model::weights(config)?;
-    let (b, length) = (recipe.train.batch / recipe.train.accumulate, recipe.text.max_tokens);
-    let blocks = recipe.train.checkpointing == Checkpointing::Blocks;
-    let has = |kind| recipe.objectives.contains(&kind);
-    let [mlm, itm, itc] =
-        [ObjectiveKind::Mlm, ObjectiveKind::Itm, ObjectiveKind::Itc].map(|kind| usize::from(has(kind)));
-    let patches = 1 + ((config.image.grid() * config.image.grid()) as f64 * recipe.train.patch_keep).round() as usize;
+    let blocks = plan.checkpointing == Checkpointing::Blocks;
+    let has = |kind| usize::from(plan.objectives.contains_key(&kind));
+    let [mlm, itm, itc] = [ObjectiveKind::Mlm, ObjectiveKind::Itm, ObjectiveKind::Itc].map(has);
+    let patches =
+        1 + ((config.image.grid() * config.image.grid()) as f64 * plan.patch_keep.unwrap_or(1.0)).round() as usize;
     let (for_image, for_text) = (1 + config.image_prompts.count(), 2 + config.text_prompts.count());
     let stream = |sequences, length, seen| Tokens { sequences, length, seen };
 
@@ -70,8 +70,8 @@ pub fn step_bytes(recipe: &Recipe, config: &ModelConfig) -> Result<u64, TrainErr
     Ok((weights * WEIGHT + values * VALUE) as u64)
 }
 
-/// Free memory that this process may take, where the system tells.
-fn free() -> Option<u64> {
+/// Memory that this process may still take, in bytes, where the system tells.
+pub fn free() -> Option<u64> {
     let system = sysinfo::System::new_with_specifics(
         sysinfo::RefreshKind::nothing().with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram()),
     );
@@ -93,33 +93,28 @@ pub fn check(recipe: &Recipe, config: &ModelConfig) -> Result<(), TrainError> {
 }
 
 fn fits(recipe: &Recipe, config: &ModelConfig, free: u64) -> Result<(), TrainError> {
-    let needed = step_bytes(recipe, config)?;
-    if needed <= free {
+    let (batch, accumulate) = (recipe.train.batch, recipe.train.accumulate);
+    let needed = |accumulate: usize, checkpointing: Checkpointing| {
+        let plan = StepPlan { checkpointing, ..recipe.plan() };
+        step_bytes(config, &plan, batch / accumulate, recipe.text.max_tokens)
+    };
+    let needs = needed(accumulate, recipe.train.checkpointing)?;
+    if needs <= free {
         return Ok(());
     }
-    let with = |accumulate: usize, checkpointing: Checkpointing| {
-        let mut other = recipe.clone();
-        (other.train.accumulate, other.train.checkpointing) = (accumulate, checkpointing);
-        step_bytes(&other, config).is_ok_and(|bytes| bytes <= free)
+    let with_blocks = |accumulate| needed(accumulate, Checkpointing::Blocks).is_ok_and(|bytes| bytes <= free);
+    let cure = match (accumulate..=batch).filter(|parts| batch.is_multiple_of(*parts)).find(|parts| with_blocks(*parts))
+    {
+        Some(parts) if parts == accumulate => "set train.checkpointing = \"blocks\"".to_string(),
+        Some(parts) => format!("set train.accumulate = {parts} and train.checkpointing = \"blocks\""),
+        None => "choose a smaller model (model.preset), or a machine with more memory".to_string(),
     };
-    let batch = recipe.train.batch;
-    let parts = || (recipe.train.accumulate..=batch).filter(|parts| batch.is_multiple_of(*parts));
-    let cure = if with(recipe.train.accumulate, Checkpointing::Blocks) {
-        "set train.checkpointing = \"blocks\"".to_string()
-    } else if let Some(parts) = parts().find(|parts| with(*parts, Checkpointing::Blocks)) {
-        format!("set train.accumulate = {parts} and train.checkpointing = \"blocks\"")
-    } else {
-        "choose a smaller model (model.preset), or a machine with more memory".to_string()
-    };
-    Err(TrainError::Memory {
-        batch: batch / recipe.train.accumulate,
-        needed: gigabytes(needed),
-        free: gigabytes(free),
-        cure,
-    })
+    let [needed, free] = [needs, free].map(gigabytes);
+    Err(TrainError::Memory { batch: batch / accumulate, needed, free, cure })
 }
 
-fn gigabytes(bytes: u64) -> String {
+/// `8.9 GB`.
+pub fn gigabytes(bytes: u64) -> String {
     format!("{:.1} GB", bytes as f64 / 1e9)
 }
 
@@ -139,7 +134,8 @@ mod tests {
 
     fn needed(sets: &[&str]) -> f64 {
         let (recipe, config) = recipe(sets);
-        step_bytes(&recipe, &config).unwrap() as f64 / (1 << 20) as f64
+        step_bytes(&config, &recipe.plan(), recipe.train.batch / recipe.train.accumulate, 48).unwrap() as f64
+            / (1 << 20) as f64
     }
 
     /// MiB seen by `ptunifier bench step --preset base`, alone and with `--checkpointing blocks`.

@@ -97,6 +97,23 @@ fn tables() {
     assert!(!place.path("out").exists(), "nothing is left behind");
 }
 
+#[test]
+fn what_the_machine_cannot_do() {
+    let place = Place::new();
+    place.phantom();
+    place.recipe();
+    let large = ["--set", "model.image.layers=64", "--set", "model.image.width=1024", "--set", "train.batch=16384"];
+    let run = ["pretrain", "r.toml", "--out", "run"];
+    place.bad(&[&run[..], &large].concat(), &["16384 records", "GB", "train."]);
+    place.bad(&["bench", "step", "--preset", "base", "--batch", "4096"], &["4096", "GB", "--batch"]);
+    for threads in ["0", "10000"] {
+        place.bad(&["bench", "step", "--preset", "tiny", "--threads", threads], &["--threads", "1..=1024"]);
+    }
+    place.bad(&["bench", "step", "--device", "cuda:0"], &["cuda:0", "cpu"]);
+    place.bad(&["bench", "step", "--against", "nowhere/python"], &["nowhere/python", "--against"]);
+    place.bad(&["bench", "step", "--against", "true"], &["true", "torch"]);
+}
+
 /// Saving to a disk that fills up: the message names the file, and the old state is still there.
 #[test]
 fn a_full_disk_loses_nothing() {

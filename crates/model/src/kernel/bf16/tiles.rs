@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::kernel::product::Shape;
@@ -25,45 +26,80 @@ pub struct Panels {
     steps: usize,
 }
 
+/// A side of a product as it lies in memory, seen from the axis that the other side does not have.
+#[derive(Clone, Copy)]
+struct Side<'a> {
+    values: &'a [f32],
+    offset: usize,
+    /// Rows of the left side, columns of the right one.
+    outer: usize,
+    outer_stride: usize,
+    inner: usize,
+    inner_stride: usize,
+    /// A row of a tile holds one pair of inner values of 16 outer ones (right) instead of 16 pairs of one outer (left).
+    by_pair: bool,
+}
+
+impl Side<'_> {
+    /// Fills a tile from an outer place and an inner one on; what lies outside stays zero.
+    #[inline(always)]
+    fn pack(&self, tile: &mut Tile, first: usize, depth: usize) {
+        let start = self.offset + first * self.outer_stride + depth * self.inner_stride;
+        let (outer, inner) = (self.outer.saturating_sub(first).min(16), (self.inner - depth).min(DEPTH));
+        let mut put = |outer: usize, pair: usize, value: u32| match self.by_pair {
+            true => tile.0[pair][outer] = value,
+            false => tile.0[outer][pair] = value,
+        };
+        if self.inner_stride == 1 {
+            for place in 0..outer {
+                let line = &self.values[start + place * self.outer_stride..][..inner];
+                let (pairs, rest) = line.as_chunks::<2>();
+                pairs.iter().enumerate().for_each(|(pair, [x, y])| put(place, pair, both(*x, *y)));
+                rest.iter().for_each(|x| put(place, inner / 2, both(*x, 0.0)));
+            }
+            return;
+        }
+        for pair in 0..inner.div_ceil(2) {
+            let at =
+                |inner: usize, outer: usize| self.values[start + inner * self.inner_stride + outer * self.outer_stride];
+            let last = 2 * pair + 1 == inner;
+            for place in 0..outer {
+                let second = if last { 0.0 } else { at(2 * pair + 1, place) };
+                put(place, pair, both(at(2 * pair, place), second));
+            }
+        }
+    }
+}
+
 impl Panels {
     /// The left side, `[rows, inner]`.
     pub fn of_rows(values: &[f32], shape: Shape, parallel: bool) -> Self {
-        let pack = |tile: &mut Tile, first: usize, depth: usize| {
-            for (row, places) in (first..shape.rows).zip(&mut tile.0) {
-                let at = |inner: usize| values[shape.offset + row * shape.row_stride + inner * shape.column_stride];
-                for (pair, place) in (depth..shape.columns).step_by(2).zip(places) {
-                    *place = both(at(pair), if pair + 1 < shape.columns { at(pair + 1) } else { 0.0 });
-                }
-            }
-        };
-        Self::new(shape.rows, shape.columns, parallel, pack)
+        let Shape { offset, rows: outer, columns: inner, row_stride, column_stride } = shape;
+        let (outer_stride, inner_stride) = (row_stride, column_stride);
+        Self::new(Side { values, offset, outer, outer_stride, inner, inner_stride, by_pair: false }, parallel)
     }
 
     /// The right side, `[inner, columns]`.
     pub fn of_columns(values: &[f32], shape: Shape, parallel: bool) -> Self {
-        let pack = |tile: &mut Tile, first: usize, depth: usize| {
-            for (pair, places) in (depth..shape.rows).step_by(2).zip(&mut tile.0) {
-                let at = |inner: usize, column: usize| {
-                    values[shape.offset + inner * shape.row_stride + column * shape.column_stride]
-                };
-                for (column, place) in (first..shape.columns).zip(places) {
-                    let second = if pair + 1 < shape.rows { at(pair + 1, column) } else { 0.0 };
-                    *place = both(at(pair, column), second);
-                }
-            }
-        };
-        Self::new(shape.columns, shape.rows, parallel, pack)
+        let Shape { offset, rows: inner, columns: outer, row_stride, column_stride } = shape;
+        let (outer_stride, inner_stride) = (column_stride, row_stride);
+        Self::new(Side { values, offset, outer, outer_stride, inner, inner_stride, by_pair: true }, parallel)
     }
 
-    fn new(outer: usize, inner: usize, parallel: bool, pack: impl Fn(&mut Tile, usize, usize) + Sync) -> Self {
-        let steps = inner.div_ceil(DEPTH);
-        let mut tiles = vec![EMPTY; outer.div_ceil(PANEL) * steps * 2];
+    fn new(side: Side<'_>, parallel: bool) -> Self {
+        let steps = side.inner.div_ceil(DEPTH);
+        let mut tiles = vec![EMPTY; side.outer.div_ceil(PANEL) * steps * 2];
         let panel = |(panel, tiles): (usize, &mut [Tile])| {
-            for (step, pair) in tiles.chunks_exact_mut(2).enumerate() {
-                for (half, tile) in pair.iter_mut().enumerate() {
-                    pack(tile, panel * PANEL + half * 16, step * DEPTH);
-                }
-            }
+            Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    for (step, pair) in tiles.chunks_exact_mut(2).enumerate() {
+                        for (half, tile) in pair.iter_mut().enumerate() {
+                            side.pack(tile, panel * PANEL + half * 16, step * DEPTH);
+                        }
+                    }
+                },
+            );
         };
         match parallel {
             true => tiles.par_chunks_mut((2 * steps).max(1)).enumerate().for_each(panel),
@@ -88,6 +124,7 @@ impl Panels {
     }
 }
 
+#[inline(always)]
 fn both(first: f32, second: f32) -> u32 {
     u32::from(round(first)) | u32::from(round(second)) << 16
 }
