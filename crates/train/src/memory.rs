@@ -76,8 +76,9 @@ pub fn free() -> Option<u64> {
         sysinfo::RefreshKind::nothing().with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram()),
     );
     let free = system.available_memory();
-    // A container may have less than its machine.
-    let limit = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+    // A container may have less than its machine. What of its limit is free is not asked: files kept in memory count as used
+    // there, though they would make room.
+    let limit = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
     Some(free.min(limit)).filter(|free| *free > 0)
 }
 
