@@ -36,8 +36,8 @@ impl Tokens {
     }
 }
 
-/// Bytes that a step of `b` records takes at its peak, roughly (measured at `tiny`, `small` and `base`: within a fifth;
-/// docs/performance.md); texts are taken to have `length` tokens.
+/// Bytes that a step of `b` records takes at its peak, roughly (at `base` within a fifth of what was measured,
+/// see the tests); texts are taken to have `length` tokens.
 ///
 /// # Errors
 /// Sizes that do not fit each other.

@@ -52,7 +52,7 @@ impl Against<'_> {
                 self.embed_round(batch, &mut rounds)?;
             }
         }
-        let kinds: Vec<String> = rounds.keys().map(|(kind, ..)| kind.clone()).collect();
+        let kinds: BTreeSet<String> = rounds.keys().map(|(kind, ..)| kind.clone()).collect();
         let names: BTreeSet<&'static str> = rounds.keys().map(|(_, name, _)| *name).collect();
         let of = |kind: &str, name, batch| side(&rounds[&(kind.to_string(), name, batch)], batch);
         let compared = |kind: String| {

@@ -135,6 +135,10 @@ impl Operation for Linears {
         let of_gradient = (values(gradient), Shape::rows(rows, all));
         let dx = || tensor(fresh_product(self.products, of_gradient, (values(w), Shape::rows(all, from))), x.shape());
         let mut each = vec![wanted[0].then(dx)];
+        if !wanted[1..].contains(&true) {
+            each.resize(wanted.len(), None); // frozen maps
+            return each;
+        }
         let dw = weight_gradient(self.products, (values(x), Shape::rows(rows, from)), of_gradient);
         let (to, db) = (all / self.maps, column_sums(values(gradient), all));
         for (map, dw) in values(&dw).chunks_exact(to * from).enumerate() {
