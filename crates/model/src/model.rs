@@ -10,7 +10,7 @@ use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_random::Key;
 
 use crate::config::{ModelConfig, TextConfig};
-use crate::kernel::{Products, linear, rows};
+use crate::kernel::{Products, in_pool, linear, rows};
 use crate::layer::{Embedding, Linear, Pass};
 use crate::{Chosen, Fused, Fusion, Heads, ImageEncoder, ModelError, Packed, Prompts, Read, TextEncoder, init};
 
@@ -156,7 +156,7 @@ impl Model {
             return Ok(Tensor::zeros([0, 2 * config.fusion.width], &self.device()));
         }
         let read = vec![Read::Pooled; batch.len()];
-        Ok(self.fusion.pool(&self.fuse(batch, &read, products), 0..batch.len()))
+        Ok(in_pool(|| self.fusion.pool(&self.fuse(batch, &read, products), 0..batch.len())))
     }
 
     /// Both streams behind the fusion for a mixed batch that fits, in the records' order, without dropout; prompts stand in

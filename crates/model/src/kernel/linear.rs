@@ -118,15 +118,23 @@ impl Operation for Linears {
         let x = &inputs[0];
         let ([rows, from], all) = (rows_and_columns(x), self.maps * inputs[1].shape()[0]);
         let (weights, biases) = (inputs.iter().skip(1).step_by(2), inputs.iter().skip(2).step_by(2));
-        // Side by side the maps are one, and one large product is faster than several.
-        let [weight, bias] = [joined(weights), joined(biases)];
-        let y = product_onto(
-            self.products,
-            start(rows, all, Some(&bias), None),
-            (values(x), Shape::rows(rows, from)),
-            (&weight, Shape::rows(all, from).transposed()),
-        );
-        (tensor(y, [rows, all]), if keep { vec![x.clone(), tensor(weight, [all, from])] } else { vec![] })
+        let (bias, of_x) = (joined(biases), (values(x), Shape::rows(rows, from)));
+        let start = start(rows, all, Some(&bias), None);
+        if keep {
+            // Side by side the maps are one, and one large product is faster than several: in the backward pass as well.
+            let weight = joined(weights);
+            let y = product_onto(self.products, start, of_x, (&weight, Shape::rows(all, from).transposed()));
+            return (tensor(y, [rows, all]), vec![x.clone(), tensor(weight, [all, from])]);
+        }
+        // Without it the weights are not worth copying.
+        let mut y = start.unwrap_or_default();
+        let put = Put { scale: 1.0, add: true, parallel: true, products: self.products };
+        for (map, weight) in weights.enumerate() {
+            let to = all / self.maps;
+            let columns = Shape { columns: to, offset: map * to, ..Shape::rows(rows, all) };
+            product((&mut y, columns), of_x, (values(weight), Shape::rows(to, from).transposed()), put);
+        }
+        (tensor(y, [rows, all]), vec![])
     }
 
     fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
@@ -192,7 +200,7 @@ fn weight_gradient(
 
 #[cfg(test)]
 mod tests {
-    use super::super::twins::{compare, random};
+    use super::super::twins::{close, compare, host, random};
     use super::*;
 
     const F32: Products = Products::F32;
@@ -241,6 +249,15 @@ mod tests {
             |[x]| linear(x, random([5, 4], 2), None, F32),
             |[x]| module::linear(x, random([5, 4], 2).transpose(), None),
         );
+    }
+
+    #[test]
+    fn without_gradient_several_equal_the_plain_ones() {
+        for rows in [3, 200] {
+            let maps = || [1, 2, 3].map(|seed| (random([24, 32], seed), row(random([1, 24], 10 + seed))));
+            let x = random([rows, 32], 4);
+            close("maps", &host(linears(x.clone(), maps(), F32)), &host(plain_linears(x, maps())));
+        }
     }
 
     #[test]

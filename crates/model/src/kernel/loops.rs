@@ -6,6 +6,11 @@ use rayon::prelude::*;
 
 use super::fresh::{fresh, fresh_pair};
 
+/// Runs on a thread of the pool, where each parallel loop begins at once; from outside every one would wake a thread first.
+pub fn in_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::scope(|_| work())
+}
+
 /// Values that one task takes.
 pub const CHUNK: usize = 1 << 13;
 /// Partial sums kept side by side, so that sums vectorise; fixed, so that they do not depend on the processor.

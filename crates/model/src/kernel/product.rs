@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gemm::Parallelism;
+use rayon::prelude::*;
 
 use super::bf16::{self, Tiles};
 
@@ -87,6 +88,18 @@ impl Products {
     }
 }
 
+/// Most rows for which a product by a transposed matrix is turned.
+const TURNED_ROWS: usize = 128;
+
+/// Rows and columns of the blocks in which products are turned back: as many values as one line of a cache has.
+const TURNED_AT_ONCE: usize = 16;
+
+/// Whether `x W^T` is better computed as `(W x^T)^T`: with few rows the packing of W, which then falls away, costs as much as
+/// the product itself.
+fn is_turned(left: Shape, right: Shape) -> bool {
+    left.rows <= TURNED_ROWS && right.row_stride == 1 && right.column_stride > 1
+}
+
 /// How a product is put into its destination.
 #[derive(Clone, Copy, Debug)]
 pub struct Put {
@@ -118,6 +131,10 @@ pub fn product(
     if let Some(tiles) = put.products.tiles(to.rows) {
         return bf16::product(tiles, (destination, to), (left, l), (right, r), put);
     }
+    if put.parallel && to.column_stride == 1 && is_turned(l, r) {
+        let turned = whole_product((right, r.transposed()), (left, l.transposed()));
+        return turn(&turned, (&mut destination[to.offset..], to), put);
+    }
     // SAFETY: the destination was checked, is borrowed mutably, so it does not overlap the others, and its places are
     // distinct, so threads do not write the same value.
     unsafe { multiply((destination.as_mut_ptr(), to), (left, l), (right, r), put) }
@@ -139,6 +156,37 @@ pub fn fresh_product(products: Products, (left, l): (&[f32], Shape), (right, r):
         bf16::product(tiles, (&mut buffer, to), (left, l), (right, r), put);
         return buffer;
     }
+    if is_turned(l, r) {
+        let mut buffer = vec![0.0; len];
+        let turned = whole_product((right, r.transposed()), (left, l.transposed()));
+        turn(&turned, (&mut buffer, to), Put { scale: 1.0, add: true, parallel: true, products });
+        return buffer;
+    }
+    whole_product((left, l), (right, r))
+}
+
+/// Puts a product whose rows and columns were exchanged, `[n, m]` without gaps, into its destination; this starts at the
+/// first value and has columns side by side.
+fn turn(turned: &[f32], (destination, to): (&mut [f32], Shape), put: Put) {
+    let stride = to.row_stride.max(to.columns);
+    let rows = destination[..stride * (to.rows - 1) + to.columns].par_chunks_mut(stride * TURNED_AT_ONCE);
+    rows.enumerate().for_each(|(task, rows)| {
+        for (block, turned) in turned.chunks(TURNED_AT_ONCE * to.rows).enumerate() {
+            for (row, places) in rows.chunks_mut(stride).enumerate() {
+                let values = turned[task * TURNED_AT_ONCE + row..].iter().step_by(to.rows);
+                for (place, value) in places[block * TURNED_AT_ONCE..].iter_mut().zip(values) {
+                    *place = if put.add { *place } else { 0.0 } + put.scale * value;
+                }
+            }
+        }
+    });
+}
+
+/// `left right` in f32 in a new buffer. Shapes are checked, and not empty.
+fn whole_product((left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
+    let (to, len) = (Shape::rows(l.rows, r.columns), l.rows * r.columns);
+    assert!(l.fits(left.len()) && r.fits(right.len()) && l.columns == r.rows, "{l:?} x {r:?}");
+    let put = Put { scale: 1.0, add: false, parallel: true, products: Products::F32 };
     let mut buffer = Vec::with_capacity(len);
     // SAFETY: the new buffer has room for `len` values and overlaps nothing. A product that does not add to its destination
     // writes each value of it without reading any, so all are initialised then.
@@ -220,6 +268,35 @@ mod tests {
         assert_eq!(product, [4.0, 5.0, 10.0, 11.0]);
         assert_eq!(fresh_product(Products::F32, (&[], Shape::rows(2, 0)), (&[], Shape::rows(0, 2))), [0.0; 4]);
         assert!(fresh_product(Products::F32, (&[], Shape::rows(0, 3)), (&right, Shape::rows(3, 2))).is_empty());
+    }
+
+    /// Whatever the number of rows, `x W^T` equals sums by hand, alone and onto columns of a wider destination.
+    #[test]
+    fn turned_products_equal_those_of_many_rows() {
+        let mut stream = ptu_random::Key::new(4).stream(ptu_random::Place::Sample, 0);
+        let mut values = |count: usize| (0..count).map(|_| stream.normal() as f32).collect::<Vec<_>>();
+        let (k, n, put) = (9, 37, Put { scale: 0.5, add: true, parallel: true, products: Products::F32 });
+        for m in [1, 15, 16, 33, TURNED_ROWS, TURNED_ROWS + 1] {
+            let (x, w) = (values(m * k), values(n * k));
+            let sides = || ((x.as_slice(), Shape::rows(m, k)), (w.as_slice(), Shape::rows(n, k).transposed()));
+            let right = |row: usize, column: usize| -> f32 {
+                (0..k).map(|i| f64::from(x[row * k + i]) * f64::from(w[column * k + i])).sum::<f64>() as f32
+            };
+            let alone = fresh_product(Products::F32, sides().0, sides().1);
+            let (wide, mut onto) = (n + 5, vec![1.0; m * (n + 5)]);
+            product((&mut onto, Shape { offset: 3, row_stride: wide, ..Shape::rows(m, n) }), sides().0, sides().1, put);
+            let mut instead = vec![f32::NAN; m * n];
+            let replace = Put { add: false, ..put };
+            product((&mut instead, Shape::rows(m, n)), sides().0, sides().1, replace);
+            for (row, column) in (0..m).flat_map(|row| (0..n).map(move |column| (row, column))) {
+                let right = right(row, column);
+                assert!((alone[row * n + column] - right).abs() < 1e-5, "{m}: {row}, {column}");
+                assert!((instead[row * n + column] - 0.5 * right).abs() < 1e-5, "{m}: {row}, {column}");
+                assert!((onto[row * wide + 3 + column] - 1.0 - 0.5 * right).abs() < 1e-5, "{m}: {row}, {column}");
+            }
+            let beside = onto.iter().enumerate().filter(|(place, _)| !(3..3 + n).contains(&(place % wide)));
+            assert!(beside.into_iter().all(|(_, value)| *value == 1.0), "{m}: written beside the columns");
+        }
     }
 
     #[test]
