@@ -10,7 +10,7 @@ pub mod resample;
 pub mod transform;
 
 pub use raster::{Picture, Samples};
-pub use transform::{Augment, Preprocess, Transform};
+pub use transform::{Augment, Fit, Preprocess, Transform};
 
 /// The widest and highest picture that is read, in pixels a side.
 pub const MAX_SIDE: u32 = 32_768;

@@ -31,5 +31,5 @@ pub mod text;
 
 pub use batch::{Batch, Image, Images, Input, Slot, Text, Texts};
 pub use error::InputError;
-pub use image::{Augment, Picture, Preprocess, Transform};
+pub use image::{Augment, Fit, Picture, Preprocess, Transform};
 pub use text::{Special, Tokenizer};

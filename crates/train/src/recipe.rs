@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ptu_data::{TextChoice, TextUnit};
-use ptu_input::Augment;
+use ptu_input::{Augment, Fit};
 use ptu_model::config::{ContrastConfig, FusionConfig, ImageConfig, ModelConfig, Preset, TextConfig};
 use ptu_model::kernel::{Products, tiles};
 use ptu_model::{HeadKind, TextStyle};
@@ -32,6 +32,8 @@ pub struct Recipe {
     pub seed: u64,
     /// Which losses are computed.
     pub objectives: Vec<ObjectiveKind>,
+    /// How images become squares outside training.
+    pub fit: Fit,
     /// What each loss is multiplied with in the total.
     pub weights: BTreeMap<ObjectiveKind, f64>,
     /// Image-text matching.
@@ -316,6 +318,7 @@ impl Default for Recipe {
             data: vec![],
             seed: 0,
             objectives: vec![ObjectiveKind::Mlm, ObjectiveKind::Itm, ObjectiveKind::Itc],
+            fit: Fit::default(),
             weights: ObjectiveKind::ALL.into_iter().map(|kind| (kind, default_weight(kind))).collect(),
             itm: ItmConfig::default(),
             text: TextRecipe::default(),

@@ -34,6 +34,11 @@ pub enum Transform {
         /// Pixels.
         size: usize,
     },
+    /// Resizes to a square, whatever the picture's sides (bicubic, antialiased): nothing is cut off, shapes are squeezed.
+    Resize {
+        /// Pixels a side.
+        size: usize,
+    },
     /// Cuts the central square.
     CenterCrop {
         /// Pixels a side.
@@ -81,6 +86,17 @@ pub struct Preprocess {
     pub evaluate: Vec<Transform>,
 }
 
+/// How a picture becomes a square outside training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fit {
+    /// The central square; what lies beside it is cut off (published).
+    #[default]
+    Crop,
+    /// All of it, squeezed to a square: for pictures whose edges matter.
+    Squeeze,
+}
+
 /// How pictures are changed in training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -103,18 +119,22 @@ impl Default for Augment {
 impl Preprocess {
     /// The published lists for pictures of `size` pixels a side (SPEC section 5).
     pub fn clip(size: usize) -> Self {
-        Self::augmented(size, Augment::default())
+        Self::new(size, Fit::default(), Augment::default())
     }
 
-    /// The published lists, but for how pictures are changed in training.
-    pub fn augmented(size: usize, augment: Augment) -> Self {
+    /// The published lists, but for how pictures become squares and are changed in training.
+    pub fn new(size: usize, fit: Fit, augment: Augment) -> Self {
+        let fitted = match fit {
+            Fit::Crop => vec![Transform::ResizeShort { size }, Transform::CenterCrop { size }],
+            Fit::Squeeze => vec![Transform::Resize { size }],
+        };
         let Augment { scale, operations, magnitude } = augment;
         let normalize = Transform::Normalize { mean: CLIP_MEAN, deviation: CLIP_DEVIATION };
         let change = (operations > 0).then_some(Transform::RandAugment { operations, magnitude });
         let crop = Transform::RandomResizedCrop { size, scale, ratio: [3.0 / 4.0, 4.0 / 3.0] };
         Self {
             train: change.into_iter().chain([crop, normalize.clone()]).collect(),
-            evaluate: vec![Transform::ResizeShort { size }, Transform::CenterCrop { size }, normalize],
+            evaluate: fitted.into_iter().chain([normalize]).collect(),
         }
     }
 
@@ -149,6 +169,7 @@ pub fn side(steps: &[Transform]) -> Result<usize, InputError> {
         }
         match *step {
             Transform::ResizeShort { size }
+            | Transform::Resize { size }
             | Transform::CenterCrop { size }
             | Transform::RandomResizedCrop { size, .. }
                 if size == 0 || size > MAX_TRANSFORM_SIDE =>
@@ -156,7 +177,7 @@ pub fn side(steps: &[Transform]) -> Result<usize, InputError> {
                 return Err(wrong(&format!("`size` is {size}; it must lie within 1 and {MAX_TRANSFORM_SIDE}")));
             }
             Transform::ResizeShort { .. } => side = None,
-            Transform::CenterCrop { size } => side = Some(size),
+            Transform::Resize { size } | Transform::CenterCrop { size } => side = Some(size),
             Transform::RandomResizedCrop { size, scale, ratio } => {
                 if !(scale[0] > 0.0 && scale[0] <= scale[1] && scale[1] <= 1.0) {
                     return Err(wrong("`scale` must be two shares of the area, ascending, above 0, at most 1"));
@@ -199,6 +220,7 @@ pub fn apply(steps: &[Transform], picture: Picture, stream: Option<&mut Stream>)
     for step in steps {
         match *step {
             Transform::ResizeShort { size } => picture = resize_short(&picture, size)?,
+            Transform::Resize { size } => picture = picture.resize(Size { width: size, height: size }),
             Transform::CenterCrop { size } => picture = center_crop(&picture, size)?,
             Transform::RandomResizedCrop { size, scale, ratio } => {
                 let part = random_part(picture.size(), scale, ratio, drawing("random_resized_crop", &mut stream)?);
@@ -324,6 +346,23 @@ mod tests {
     }
 
     #[test]
+    fn squeezed_pictures_keep_their_edges() {
+        let mut samples = vec![0u8; 64 * 16];
+        for row in samples.chunks_exact_mut(64) {
+            row[..8].fill(255); // what a central square of 16 pixels does not hold
+        }
+        let picture = || Picture::new(Size { width: 64, height: 16 }, 1, samples.clone());
+        let of = |fit| {
+            let lists = Preprocess::new(16, fit, Augment::default());
+            assert_eq!(lists.side().unwrap(), 16);
+            let planes = apply(&lists.evaluate, picture(), None).unwrap().planes;
+            (planes[0], planes[8])
+        };
+        let ((edge, middle), (cut, beside)) = (of(Fit::Squeeze), of(Fit::Crop));
+        assert!(edge > middle + 1.0 && cut == beside, "{edge} {middle} {cut} {beside}");
+    }
+
+    #[test]
     fn the_published_lists_give_their_size() {
         let lists = Preprocess::clip(24);
         assert_eq!(lists.side().unwrap(), 24);
@@ -398,7 +437,7 @@ mod tests {
 
     #[test]
     fn changes_come_before_the_crop_and_draw_from_the_stream() {
-        let lists = Preprocess::augmented(16, Augment { operations: 2, ..Augment::default() });
+        let lists = Preprocess::new(16, Fit::Crop, Augment { operations: 2, ..Augment::default() });
         assert_eq!(lists.train[0], Transform::RandAugment { operations: 2, magnitude: 9.0 });
         assert_eq!(lists.train[1..], Preprocess::clip(16).train);
         assert_eq!(lists.evaluate, Preprocess::clip(16).evaluate);

@@ -79,7 +79,7 @@ impl Recipe {
             format!("is {}; it must lie between 0 and 1", optimizer.eps),
         )?;
         // Nor does what makes a list of transforms valid depend on the size of the image.
-        let transforms = Preprocess::augmented(1, self.augment).side();
+        let transforms = Preprocess::new(1, self.fit, self.augment).side();
         ensure(
             transforms.is_ok(),
             "augment",

@@ -41,7 +41,7 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
     if options.device.clone().inner() == Device::flex() {
         memory::check(recipe, &config)?;
     }
-    let preprocess = Preprocess::augmented(config.image.size, recipe.augment);
+    let preprocess = Preprocess::new(config.image.size, recipe.fit, recipe.augment);
     let preparation = Preparation {
         unit: recipe.text.unit,
         ..Preparation::new(Arc::clone(&tokenizer), preprocess.clone(), recipe.text.max_tokens)
