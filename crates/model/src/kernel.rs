@@ -39,7 +39,7 @@ pub use bf16::{Tiles, tiles};
 pub use cross_entropy::cross_entropy;
 pub use drop::{DropMask, drop};
 pub use linear::{linear, linear_onto, linears};
-pub use loops::in_pool;
+pub(crate) use loops::in_pool;
 pub use norm::{layer_norm, residual_norm};
 pub use product::{Products, operations};
 pub use rows::rows;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
-use ptu_model::kernel::{Products, in_pool};
+use ptu_model::kernel::Products;
 use ptu_model::{Inside, Model, Pass};
 use ptu_random::Key;
 
@@ -98,16 +98,6 @@ pub fn gradients(model: &Model, batch: &StepBatch, plan: &StepPlan, key: Key) ->
 /// [`gradients`] of a part of a batch. Where a contrast over all parts was made elsewhere (`Some`), this part's has no loss of
 /// its own: its vectors are pulled along the gradient that they got there, if they did.
 pub fn part_gradients(
-    model: &Model,
-    batch: &StepBatch,
-    plan: &StepPlan,
-    key: Key,
-    contrast: Option<Option<&Vectors>>,
-) -> (Outcome, Gradients) {
-    in_pool(|| part(model, batch, plan, key, contrast))
-}
-
-fn part(
     model: &Model,
     batch: &StepBatch,
     plan: &StepPlan,

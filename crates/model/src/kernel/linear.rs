@@ -116,7 +116,8 @@ struct Linears {
 impl Operation for Linears {
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
         let x = &inputs[0];
-        let ([rows, from], all) = (rows_and_columns(x), self.maps * inputs[1].shape()[0]);
+        let ([rows, from], to) = (rows_and_columns(x), inputs[1].shape()[0]);
+        let all = self.maps * to;
         let (weights, biases) = (inputs.iter().skip(1).step_by(2), inputs.iter().skip(2).step_by(2));
         let (bias, of_x) = (joined(biases), (values(x), Shape::rows(rows, from)));
         let start = start(rows, all, Some(&bias), None);
@@ -130,7 +131,6 @@ impl Operation for Linears {
         let mut y = start.unwrap_or_default();
         let put = Put { scale: 1.0, add: true, parallel: true, products: self.products };
         for (map, weight) in weights.enumerate() {
-            let to = all / self.maps;
             let columns = Shape { columns: to, offset: map * to, ..Shape::rows(rows, all) };
             product((&mut y, columns), of_x, (values(weight), Shape::rows(to, from).transposed()), put);
         }

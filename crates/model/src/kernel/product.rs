@@ -127,6 +127,7 @@ pub fn product(
         return;
     }
     check((destination.len(), to), (left, l), (right, r));
+    count(to, l);
     assert!(to.is_injective(), "{to:?} would be written twice");
     if let Some(tiles) = put.products.tiles(to.rows) {
         return bf16::product(tiles, (destination, to), (left, l), (right, r), put);
@@ -150,6 +151,7 @@ pub fn fresh_product(products: Products, (left, l): (&[f32], Shape), (right, r):
         return vec![0.0; len];
     }
     check((len, to), (left, l), (right, r));
+    count(to, l);
     let put = Put { scale: 1.0, add: false, parallel: true, products };
     if let Some(tiles) = products.tiles(to.rows) {
         let mut buffer = vec![0.0; len];
@@ -185,7 +187,7 @@ fn turn(turned: &[f32], (destination, to): (&mut [f32], Shape), put: Put) {
 /// `left right` in f32 in a new buffer. Shapes are checked, and not empty.
 fn whole_product((left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
     let (to, len) = (Shape::rows(l.rows, r.columns), l.rows * r.columns);
-    assert!(l.fits(left.len()) && r.fits(right.len()) && l.columns == r.rows, "{l:?} x {r:?}");
+    check((len, to), (left, l), (right, r));
     let put = Put { scale: 1.0, add: false, parallel: true, products: Products::F32 };
     let mut buffer = Vec::with_capacity(len);
     // SAFETY: the new buffer has room for `len` values and overlaps nothing. A product that does not add to its destination
@@ -200,7 +202,10 @@ fn whole_product((left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec
 fn check((len, to): (usize, Shape), (left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) {
     assert!((to.rows, to.columns, l.columns) == (l.rows, r.columns, r.rows), "{l:?} x {r:?} is not {to:?}");
     assert!(to.fits(len) && l.fits(left.len()) && r.fits(right.len()), "{to:?} {l:?} {r:?}");
-    OPERATIONS.fetch_add(2 * (to.rows * to.columns * l.columns) as u64, Ordering::Relaxed);
+}
+
+fn count(to: Shape, left: Shape) {
+    OPERATIONS.fetch_add(2 * (to.rows * to.columns * left.columns) as u64, Ordering::Relaxed);
 }
 
 /// # Safety
