@@ -1,13 +1,19 @@
 //! Subcommands, one file each.
 
 mod bench;
+mod embed;
 mod evaluate;
 mod inspect;
 mod prepare;
 mod pretrain;
 mod quickstart;
+mod search;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use ptu_train::folder;
 
 use crate::device::DeviceName;
 
@@ -25,7 +31,14 @@ const EXAMPLES: &str = "Examples:
   ptunifier quickstart --out quickstart          the whole story in minutes, on a corpus that comes with it
   ptunifier prepare table pairs.csv data/own     your own images and texts
   ptunifier pretrain recipes/pretrain/table.toml --out runs/own
-  ptunifier evaluate runs/own                    scores with intervals, beside chance";
+  ptunifier evaluate runs/own                    scores with intervals, beside chance
+  ptunifier embed runs/own scans/ --out scans.parquet
+  ptunifier search scans.parquet --model runs/own --text \"effusion on the left\"
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some inputs were left out, 130 interrupted twice";
+
+/// Exit code of work that is done, but for inputs that could not be used.
+const SOME_LEFT_OUT: u8 = 3;
 
 #[derive(Subcommand)]
 enum Command {
@@ -34,6 +47,8 @@ enum Command {
     Prepare(prepare::Dataset),
     Pretrain(pretrain::Arguments),
     Evaluate(evaluate::Arguments),
+    Embed(embed::Arguments),
+    Search(search::Arguments),
     Inspect(inspect::Arguments),
     #[command(subcommand)]
     Bench(bench::Benchmark),
@@ -61,14 +76,25 @@ impl Compute {
 }
 
 /// Runs the command that the user wrote.
-pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
-        Command::Quickstart(arguments) => quickstart::run(&arguments),
-        Command::Prepare(dataset) => prepare::run(&dataset),
-        Command::Pretrain(arguments) => pretrain::run(&arguments),
-        Command::Evaluate(arguments) => evaluate::run(&arguments),
-        Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Bench(benchmark) => bench::run(&benchmark),
+        Command::Quickstart(arguments) => quickstart::run(&arguments)?,
+        Command::Prepare(dataset) => prepare::run(&dataset)?,
+        Command::Pretrain(arguments) => pretrain::run(&arguments)?,
+        Command::Evaluate(arguments) => evaluate::run(&arguments)?,
+        Command::Embed(arguments) => return embed::run(&arguments),
+        Command::Search(arguments) => search::run(&arguments)?,
+        Command::Inspect(arguments) => inspect::run(&arguments)?,
+        Command::Bench(benchmark) => bench::run(&benchmark)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The bundle that a path means: of a run its last one, else the path itself.
+fn bundle_folder(model: &Path) -> PathBuf {
+    match model.join(folder::RECIPE).exists() {
+        true => model.join(folder::BUNDLE),
+        false => model.to_path_buf(),
     }
 }
 

@@ -12,7 +12,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     memory::keep();
     match command::run(command::Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             progress::print_error(&error);
             ExitCode::FAILURE

@@ -65,6 +65,22 @@ pub enum DataError {
         /// What is wrong with it.
         cause: String,
     },
+    /// A named file or folder that cannot be used.
+    #[error("`{path}` {cause}", path = path.display())]
+    Input {
+        /// What was named.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// A file of vectors that cannot be used.
+    #[error("vectors `{path}`: {cause}", path = path.display())]
+    Vectors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it and what would be right.
+        cause: String,
+    },
     /// A split without records was asked for.
     #[error("`{path}` has no records in split `{split}`: {cure}", path = path.display())]
     NoRecords {

@@ -5,6 +5,7 @@
 //!   verified when opened.
 //! - [`order`]: which record stands at which place of which step, a pure function; [`mask`]: whole-word masking.
 //! - [`collate`] and [`loader`]: records into batches, ahead of the model, the same for any number of threads.
+//! - [`inputs`]: what a person names on a command line, as records; [`vectors`]: files of what a model makes of them.
 //! - [`phantom`]: a synthetic corpus.
 //!
 //! ```
@@ -34,6 +35,8 @@
 
 pub mod collate;
 mod error;
+mod files;
+pub mod inputs;
 pub mod loader;
 pub mod manifest;
 pub mod mask;
@@ -43,9 +46,11 @@ pub mod prepare;
 pub mod record;
 pub mod shard;
 pub mod source;
+pub mod vectors;
 
 pub use collate::{Example, MaskedTexts, Preparation, TextChoice, TextUnit, TrainBatch};
 pub use error::DataError;
+pub use inputs::Inputs;
 pub use loader::{Examples, Loader, LoaderOptions, WeightedSource};
 pub use manifest::{Counts, Manifest};
 pub use mask::{MaskTokens, Masked};

@@ -4,7 +4,7 @@
 //! (Hugging Face), in pandas and in DuckDB.
 
 mod read;
-mod schema;
+pub(crate) mod schema;
 mod write;
 
 pub use read::ShardFolder;

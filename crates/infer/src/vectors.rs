@@ -1,7 +1,7 @@
 //! Vectors of images alone and of texts alone, in the space where the contrast compares them.
 
 use burn::tensor::Tensor;
-use ptu_input::{Batch, Image, Images, Slot, Text, Texts};
+use ptu_input::{Batch, Image, Images, Input, Slot, Text, Texts};
 use ptu_model::kernel::Products;
 use ptu_model::{ItcHead, Model, ModelConfig, ModelError};
 
@@ -23,6 +23,11 @@ impl Vectors {
     /// True when there is none.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// The vectors, one after another.
+    pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks_exact(self.width.max(1))
     }
 
     /// Product of each vector with each of `others`, `[len, others.len]` row by row; in f64 and one order, so that a score
@@ -87,6 +92,19 @@ impl<'a> Embedder<'a> {
             let order = (0..texts.count()).map(Slot::Text).collect();
             let batch = Batch { texts, order, ..Batch::default() };
             vectors.extend(head.text(self.model.features(&batch, self.config, self.products)?));
+            done(vectors.len());
+        }
+        Ok(vectors)
+    }
+
+    /// Features of records, whichever half is there, `batch` at a time, in their order; `done` is told how many are finished.
+    ///
+    /// # Errors
+    /// Inputs that do not fit the model.
+    pub fn features(self, inputs: &[Input], batch: usize, done: &mut dyn FnMut(usize)) -> Result<Vectors, ModelError> {
+        let mut vectors = Vectors::default();
+        for chunk in inputs.chunks(batch.max(1)) {
+            vectors.extend(self.model.features(&Batch::collect(chunk), self.config, self.products)?);
             done(vectors.len());
         }
         Ok(vectors)

@@ -1,11 +1,13 @@
 //! A bundle: weights, configuration, tokenizer and preprocessing in one folder, laid out as Hugging Face expects.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use ptu_input::{Preprocess, Tokenizer};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::files::{read, write_bytes};
 use crate::weights::write_arrays;
@@ -92,6 +94,30 @@ impl Bundle {
         let (model, _unused) = Model::load(&config, &folder.join(WEIGHTS), device)?;
         let preprocess = read_json(&folder.join(PREPROCESS), "a list of image transforms")?;
         Ok(Self { config, model, tokenizer, preprocess, max_tokens: file.max_tokens })
+    }
+}
+
+impl Bundle {
+    /// SHA-256, in hexadecimal, over all that decides a vector: sizes, tokenizer, transforms, weights. The model card is no part
+    /// of it.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn fingerprint(folder: &Path) -> Result<String, ModelError> {
+        let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+        for name in [CONFIG, TOKENIZER, PREPROCESS, WEIGHTS] {
+            let path = folder.join(name);
+            let failed = |source| ModelError::File { action: "read", path: path.clone(), source };
+            let mut file = fs::File::open(&path).map_err(failed)?;
+            hash.update(file.metadata().map_err(failed)?.len().to_le_bytes());
+            loop {
+                match file.read(&mut buffer).map_err(failed)? {
+                    0 => break,
+                    count => hash.update(&buffer[..count]),
+                }
+            }
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 

@@ -27,8 +27,12 @@ fn tally(examples: &[Example]) -> String {
     if shown == 0 {
         return "<p class=\"nothing\">no examples</p>\n".into();
     }
-    let first = examples.iter().filter(|example| example.found.first().is_some_and(|found| found.hit)).count();
-    let any = examples.iter().filter(|example| example.found.iter().any(|found| found.hit)).count();
+    if examples.iter().flat_map(|example| &example.found).all(|found| found.hit.is_none()) {
+        return String::new();
+    }
+    let right = |found: &Found| found.hit == Some(true);
+    let first = examples.iter().filter(|example| example.found.first().is_some_and(right)).count();
+    let any = examples.iter().filter(|example| example.found.iter().any(right)).count();
     let most = examples.iter().map(|example| example.found.len()).max().unwrap_or(0);
     let later = if most > 1 { format!(", {any} of {shown} within the first {most}") } else { String::new() };
     format!("<p class=\"tally\">Of those shown, {first} of {shown} right at first place{later}.</p>\n")
@@ -51,10 +55,17 @@ fn example(example: &Example) -> String {
 }
 
 fn card(place: usize, found: &Found) -> String {
-    let (class, sign, word) = if found.hit { ("hit", "✓", "right") } else { ("miss", "✗", "wrong") };
+    let verdict = |sign: &str, word: &str| {
+        format!("<span class=\"verdict-of\"><span aria-hidden=\"true\">{sign}</span> {word}</span>")
+    };
+    let (class, verdict) = match found.hit {
+        Some(true) => ("hit", verdict("✓", "right")),
+        Some(false) => ("miss", verdict("✗", "wrong")),
+        None => ("unjudged", String::new()),
+    };
     format!(
-        "<li class=\"{class}\"><p class=\"mark\"><span class=\"place\">{place}</span><span class=\"verdict-of\">\
-         <span aria-hidden=\"true\">{sign}</span> {word}</span><span class=\"score-of\" title=\"the model's score\">{}</span></p>\n{}</li>\n",
+        "<li class=\"{class}\"><p class=\"mark\"><span class=\"place\">{place}</span>{verdict}\
+         <span class=\"score-of\" title=\"the model's score\">{}</span></p>\n{}</li>\n",
         number(found.score),
         item(&found.item)
     )
@@ -82,7 +93,11 @@ mod tests {
     use super::*;
 
     fn found(hit: bool) -> Found {
-        Found { item: Item { id: "r1".into(), image_png: None, text: Some("a <b>hand</b>".into()) }, score: 0.5, hit }
+        Found {
+            item: Item { id: "r1".into(), image_png: None, text: Some("a <b>hand</b>".into()) },
+            score: 0.5,
+            hit: Some(hit),
+        }
     }
 
     #[test]
@@ -99,6 +114,9 @@ mod tests {
         let html = tally(&[of(&[true, false]), of(&[false, true]), of(&[false, false]), of(&[])]);
         assert!(html.contains("1 of 4 right at first place, 2 of 4 within the first 2"), "{html}");
         assert!(tally(&[]).contains("no examples"));
+        let unjudged = Found { hit: None, ..found(true) };
+        let example = Example { found: vec![unjudged], ..Example::default() };
+        assert!(tally(std::slice::from_ref(&example)).is_empty() && !super::example(&example).contains("right"));
     }
 
     #[test]

@@ -141,8 +141,8 @@ pub struct Found {
     pub item: Item,
     /// The model's score for it, higher is nearer.
     pub score: f64,
-    /// Whether it is right.
-    pub hit: bool,
+    /// Whether it is right; `None` where nobody knows.
+    pub hit: Option<bool>,
 }
 
 /// A picture, a text, or both.

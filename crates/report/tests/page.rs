@@ -38,7 +38,7 @@ fn hostile() -> Page {
             examples: vec![Example {
                 query: item(png),
                 partner: Some(item(EVIL.as_bytes())),
-                found: vec![Found { item: item(png), score: f64::NAN, hit: true }],
+                found: vec![Found { item: item(png), score: f64::NAN, hit: Some(true) }],
             }],
         }],
         losses: vec![series(EVIL), series("b")],

@@ -193,7 +193,7 @@ fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
                         .map(|other| Found {
                             item: item(other, !query_is_image),
                             score: f64::from(ranking.similarity[query * size + other]),
-                            hit: evaluated.gallery.is_hit(asks, query, other),
+                            hit: Some(evaluated.gallery.is_hit(asks, query, other)),
                         })
                         .collect(),
                 })

@@ -16,7 +16,8 @@ use crate::manifest::Manifest;
 use crate::prepare::{Progress, Shares};
 use crate::shard::{ShardWriter, WriterOptions};
 use columns::Columns;
-use record::{Assembler, Draft};
+use record::Assembler;
+pub(crate) use record::{Draft, TEXT_LIMIT};
 use rows::Rows;
 
 /// Rows a thread works on before records are written: enough to keep it busy, few enough for large images.
@@ -67,16 +68,16 @@ pub fn prepare(
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads.unwrap_or(0)).build();
     let pool = pool.map_err(|error| DataError::Setting { name: "threads", cause: error.to_string() })?;
-    let mut rows = Rows::open(table)?;
+    let rows = Rows::open(table)?;
     let columns = Columns::find(rows.header(), &options.columns, table)?;
     let mut writer = ShardWriter::create(out, writer_options(table, options, &columns))?;
-    let mut assembler = Assembler::new(table, options, &columns);
+    let mut table_rows = Drafts { rows, assembler: Assembler::new(table, options, columns) };
     let (mut drafts, mut written, mut first_bad) = (vec![], 0, None);
     let most = pool.current_num_threads() * ROWS_PER_THREAD;
     loop {
-        let row = rows.next()?;
-        let ended = row.is_none();
-        drafts.extend(row.map(|row| assembler.draft(row)));
+        let draft = table_rows.next()?;
+        let ended = draft.is_none();
+        drafts.extend(draft);
         if ended || drafts.len() >= most {
             let records: Vec<_> =
                 pool.install(|| std::mem::take(&mut drafts).into_par_iter().map(Draft::finish).collect());
@@ -93,7 +94,7 @@ pub fn prepare(
                     Err(bad) => return Err(stop(table, bad)),
                 }
             }
-            progress(Progress { records: written, skipped: writer.skipped() as u64, share: rows.share() });
+            progress(Progress { records: written, skipped: writer.skipped() as u64, share: table_rows.rows.share() });
         }
         if ended && written == 0 {
             return Err(nothing(table, first_bad));
@@ -104,12 +105,40 @@ pub fn prepare(
     }
 }
 
+/// The rows of a table as records whose images are still to be read.
+pub(crate) struct Drafts {
+    rows: Rows,
+    assembler: Assembler,
+}
+
+impl Drafts {
+    /// A table whose columns have usual names; all others are labels, and a half may be missing.
+    ///
+    /// # Errors
+    /// As [`prepare`], of the table as a whole.
+    pub(crate) fn open(table: &Path) -> Result<Self, DataError> {
+        let rows = Rows::open(table)?;
+        let columns = Columns::find(rows.header(), &ColumnNames::default(), table)?.with_all_labels();
+        let options = TableOptions { allow_missing: true, ..TableOptions::default() };
+        Ok(Self { rows, assembler: Assembler::new(table, &options, columns) })
+    }
+
+    /// The next row; `None` after the last.
+    ///
+    /// # Errors
+    /// When the file cannot be read on.
+    pub(crate) fn next(&mut self) -> Result<Option<Draft>, DataError> {
+        Ok(self.rows.next()?.map(|row| self.assembler.draft(row)))
+    }
+}
+
 /// A row that cannot become a record.
-struct Bad {
+#[derive(Debug)]
+pub(crate) struct Bad {
     /// Where it starts, from 1.
-    line: u64,
+    pub(crate) line: u64,
     /// Cause and cure.
-    cause: String,
+    pub(crate) cause: String,
 }
 
 fn stop(table: &Path, Bad { line, cause }: Bad) -> DataError {

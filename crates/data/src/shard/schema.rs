@@ -36,6 +36,11 @@ fn list(item: DataType) -> DataType {
     DataType::List(Arc::new(Field::new("item", item, true)))
 }
 
+/// Type of a column of labels.
+pub fn label_list() -> DataType {
+    list(DataType::Struct(label_fields()))
+}
+
 /// The schema of every shard.
 pub fn schema() -> Schema {
     let fields = vec![
@@ -43,7 +48,7 @@ pub fn schema() -> Schema {
         Field::new("patient", DataType::Utf8, false),
         Field::new("image", DataType::Struct(image_fields()), true),
         Field::new("texts", list(DataType::Utf8), false),
-        Field::new("labels", list(DataType::Struct(label_fields())), false),
+        Field::new("labels", label_list(), false),
         Field::new("source", DataType::Utf8, false),
     ];
     // Not in parquet's own metadata: pyarrow takes that of the arrow schema alone, where there is one.
@@ -85,7 +90,7 @@ pub fn to_batch(records: &[Record]) -> Result<RecordBatch, ArrowError> {
             column(|record| &record.patient),
             images(records),
             texts(records),
-            labels(records),
+            labels(records.iter().map(|record| record.labels.as_slice())),
             column(|record| &record.source),
         ],
     )
@@ -110,12 +115,13 @@ fn texts(records: &[Record]) -> ArrayRef {
     Arc::new(builder.finish())
 }
 
-fn labels(records: &[Record]) -> ArrayRef {
+/// A column of labels, a list a row.
+pub fn labels<'a>(rows: impl Iterator<Item = &'a [Label]>) -> ArrayRef {
     let columns: Vec<Box<dyn arrow_array::builder::ArrayBuilder>> =
         vec![Box::new(StringBuilder::new()), Box::new(StringBuilder::new())];
     let mut builder = ListBuilder::new(StructBuilder::new(label_fields(), columns));
-    for record in records {
-        for label in &record.labels {
+    for row in rows {
+        for label in row {
             for (place, word) in [&label.name, &label.value].into_iter().enumerate() {
                 if let Some(column) = builder.values().field_builder::<StringBuilder>(place) {
                     column.append_value(word);
@@ -140,15 +146,16 @@ pub fn to_record(batch: &RecordBatch, row: usize, split: Split) -> Option<Record
     });
     let texts = items(batch, "texts", row)?;
     let texts = strings(&texts)?.iter().flatten().map(str::to_string).collect();
-    let labels = items(batch, "labels", row)?;
-    let labels = labels.as_any().downcast_ref::<StructArray>()?;
-    let (names, values) = (strings(labels.column_by_name("name")?)?, strings(labels.column_by_name("value")?)?);
-    let labels = names
-        .iter()
-        .zip(values)
-        .filter_map(|(name, value)| Some(Label { name: name?.to_string(), value: value?.to_string() }))
-        .collect();
+    let labels = to_labels(&items(batch, "labels", row)?)?;
     Some(Record { id: word("id")?, patient: word("patient")?, image, texts, labels, split, source: word("source")? })
+}
+
+/// The labels of one row. `None` when they are not of [`label_list`]'s type.
+pub fn to_labels(row: &ArrayRef) -> Option<Vec<Label>> {
+    let labels = row.as_any().downcast_ref::<StructArray>()?;
+    let (names, values) = (strings(labels.column_by_name("name")?)?, strings(labels.column_by_name("value")?)?);
+    let pairs = names.iter().zip(values);
+    Some(pairs.filter_map(|(name, value)| Some(Label { name: name?.into(), value: value?.into() })).collect())
 }
 
 fn strings(array: &ArrayRef) -> Option<&StringArray> {

@@ -305,7 +305,7 @@ fn examples() -> Vec<ExampleGroup> {
         scene(Skull, -1.0, 0.1),
     ];
     let of = |index: usize| item(pool[index], 300 + 17 * index as u64);
-    let found = |index: usize, score: f64, hit: bool| Found { item: of(index), score, hit };
+    let found = |index: usize, score: f64, hit: bool| Found { item: of(index), score, hit: Some(hit) };
     let queries: [(usize, Vec<Found>); 3] = [
         (
             0,

@@ -82,6 +82,15 @@ impl Columns {
         }
         Ok(columns)
     }
+
+    /// With every column as a label that has no other use and whose name stands once.
+    pub fn with_all_labels(mut self) -> Self {
+        let used = [self.image, self.id, self.patient, self.split].into_iter().flatten();
+        let used: Vec<usize> = used.chain(self.texts.iter().copied()).collect();
+        let once = |place: &usize| self.names.iter().filter(|name| **name == self.names[*place]).count() == 1;
+        self.labels = (0..self.names.len()).filter(|place| !used.contains(place) && once(place)).collect();
+        self
+    }
 }
 
 fn positions(header: &[String], names: &[&str]) -> Vec<usize> {
@@ -112,6 +121,12 @@ mod tests {
         assert_eq!((columns.split, columns.id, columns.labels.len()), (Some(4), None, 0));
         let columns = find(&["id", "caption", "findings"], &ColumnNames::default()).unwrap();
         assert_eq!((columns.image, columns.texts), (None, vec![1]));
+    }
+
+    #[test]
+    fn all_other_columns_can_be_labels() {
+        let columns = find(&["image", "age", "text", "x", "sex", "x"], &ColumnNames::default()).unwrap();
+        assert_eq!(columns.with_all_labels().labels, [1, 4]);
     }
 
     #[test]

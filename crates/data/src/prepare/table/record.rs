@@ -1,8 +1,6 @@
 //! A row as a record: cells are read, checked and joined; the image is read and decoded last, on any thread.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ptu_input::Picture;
@@ -12,6 +10,7 @@ use super::columns::Columns;
 use super::rows::{Cell, Row};
 use super::{Bad, TableOptions, source_name};
 use crate::error::shortened;
+use crate::files::{IMAGE_LIMIT, Unread, read_bounded};
 use crate::prepare::Shares;
 use crate::record::{Label, Record, RecordImage, Split};
 
@@ -21,17 +20,14 @@ pub const TEXT_LIMIT: usize = 100_000;
 /// The longest id or patient, in bytes.
 const NAME_LIMIT: usize = 1_000;
 
-/// The largest image file, in bytes.
-const IMAGE_LIMIT: u64 = 256 << 20;
-
 /// Makes records of rows, one after another, and remembers what must not come twice.
-pub struct Assembler<'a> {
+pub struct Assembler {
     folder: PathBuf,
     source: String,
     shares: Shares,
     allow_missing: bool,
     side: Option<usize>,
-    columns: &'a Columns,
+    columns: Columns,
     ids: HashMap<String, u64>,
     patients: HashMap<String, (Split, u64)>,
 }
@@ -44,9 +40,9 @@ pub struct Draft {
     side: Option<usize>,
 }
 
-impl<'a> Assembler<'a> {
+impl Assembler {
     /// For the rows of one table.
-    pub fn new(table: &Path, options: &TableOptions, columns: &'a Columns) -> Self {
+    pub fn new(table: &Path, options: &TableOptions, columns: Columns) -> Self {
         Self {
             folder: table.parent().unwrap_or(Path::new("")).to_path_buf(),
             source: source_name(table, options),
@@ -189,10 +185,20 @@ impl<'a> Assembler<'a> {
 }
 
 impl Draft {
+    /// Where its row starts, from 1.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// The record without the bytes of its image, and the image's file.
+    pub fn unread(self) -> Result<(Record, Option<PathBuf>), Bad> {
+        Ok((self.record?, self.file))
+    }
+
     /// Reads and checks the image.
     pub fn finish(self) -> Result<Record, Bad> {
-        let Self { record, line, file, side } = self;
-        let mut record = record?;
+        let (line, side) = (self.line, self.side);
+        let (mut record, file) = self.unread()?;
         if let (Some(image), Some(file)) = (&mut record.image, file) {
             image.bytes = read_image(&file, side).map_err(|cause| Bad { line, cause })?;
         }
@@ -203,20 +209,10 @@ impl Draft {
 /// The bytes of an image file that can be decoded; of a smaller picture where its shorter side is above `side`.
 fn read_image(path: &Path, side: Option<usize>) -> Result<Vec<u8>, String> {
     let name = path.display();
-    // What a path names is looked at before it is opened: to open a pipe would wait for ever.
-    let about = std::fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => format!("image `{name}` is not there; paths are relative to the table's folder"),
-        _ => format!("image `{name}` cannot be read ({error})"),
+    let bytes = read_bounded(path, IMAGE_LIMIT).map_err(|unread| match unread {
+        Unread::Absent => format!("image `{name}` is not there; paths are relative to the table's folder"),
+        Unread::Because(cause) => format!("image `{name}` {cause}"),
     })?;
-    if !about.is_file() {
-        return Err(format!("image `{name}` is no file"));
-    }
-    let mut bytes = vec![];
-    let read = File::open(path).and_then(|file| file.take(IMAGE_LIMIT + 1).read_to_end(&mut bytes));
-    read.map_err(|error| format!("image `{name}` cannot be read ({error})"))?;
-    if bytes.len() as u64 > IMAGE_LIMIT {
-        return Err(format!("image `{name}` is larger than {} MiB; make it smaller", IMAGE_LIMIT >> 20));
-    }
     let picture = Picture::decode(&bytes, &name.to_string()).map_err(|error| error.to_string())?;
     match side {
         Some(side) if picture.width().min(picture.height()) > side => {

@@ -1,0 +1,155 @@
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+use clap::ValueEnum;
+use ptu_data::inputs::LeftOut;
+use ptu_data::vectors::{Half, Space};
+use ptu_data::{Inputs, Split, TextChoice};
+use ptu_infer::embed::{EmbedJob, EmbedOptions};
+use ptu_model::Bundle;
+use serde::Serialize;
+
+use super::{Compute, SOME_LEFT_OUT};
+use crate::progress::{Bar, print, say, stop_flag};
+
+/// Inputs that could not be used are listed up to this number; `--json` has all.
+const LISTED: usize = 50;
+
+/// Turn images, texts or pairs into vectors, in one file
+///
+/// Inputs are image files, .txt files, folders, patterns, tables (CSV, JSONL) and folders of shards, any number of them; either
+/// half of a record may be missing. Memory stays constant whatever the number. Inputs that cannot be used are left out,
+/// listed once at the end, and the exit code is then 3.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ptunifier embed runs/own scans/ --out scans.parquet
+  ptunifier embed runs/own 'archive/**/*.png' --out archive.npy
+  ptunifier embed runs/own data/own --split test --only images --out test.parquet
+  ptunifier embed runs/own pairs.csv --space features --out features.jsonl
+  ptunifier embed runs/own scans/ --out scans.parquet --resume     go on after an interruption")]
+pub struct Arguments {
+    /// A run folder, or a bundle
+    model: PathBuf,
+    /// Files, folders, patterns, tables, shards
+    #[arg(required = true)]
+    inputs: Vec<PathBuf>,
+    /// A new file: .parquet (what `search` reads), .npy (with .npy.jsonl beside it) or .jsonl
+    #[arg(long)]
+    out: PathBuf,
+    /// Which vectors: contrast (images and texts compared with each other) or features (of whole records, for classifiers)
+    #[arg(long, default_value = "contrast")]
+    space: SpaceName,
+    /// Only this half of each record
+    #[arg(long)]
+    only: Option<HalfName>,
+    /// Which text of a record with several: first, last or all
+    #[arg(long, default_value = "all")]
+    text: TextName,
+    /// Only these splits of shards: train, validate or test (default: all)
+    #[arg(long)]
+    split: Vec<Split>,
+    /// Inputs that go through the model at once
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    batch: u16,
+    /// Go on with work that was interrupted
+    #[arg(long)]
+    resume: bool,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SpaceName {
+    Contrast,
+    Features,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum HalfName {
+    Images,
+    Texts,
+    Pairs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TextName {
+    First,
+    Last,
+    All,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    vectors: &'a Path,
+    model: &'a str,
+    rows: u64,
+    left_out: &'a [LeftOut],
+    finished: bool,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    arguments.compute.start()?;
+    let folder = super::bundle_folder(&arguments.model);
+    let bundle = Bundle::load(&folder, &arguments.compute.device.plain())?;
+    let model = Bundle::fingerprint(&folder)?;
+    let inputs = Inputs::find(&arguments.inputs, &arguments.split)?;
+    let job = EmbedJob::new(&bundle, model.clone(), options(arguments));
+    let (stop, mut bar) = (stop_flag()?, Bar::new("embed", inputs.count()));
+    let embedded = job.run(&inputs, &arguments.out, &mut |progress| {
+        bar.set(progress.inputs, || match progress.left_out {
+            0 => String::new(),
+            left_out => format!("{left_out} left out"),
+        });
+        if stop.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    bar.finish();
+    for LeftOut { name, cause } in embedded.left_out.iter().take(LISTED) {
+        say(&format!("left out: {name}: {cause}"));
+    }
+    if embedded.left_out.len() > LISTED {
+        say(&format!("left out: {} more; `--json` lists all", embedded.left_out.len() - LISTED));
+    }
+    if arguments.json {
+        let (vectors, rows, left_out) = (arguments.out.as_path(), embedded.rows, embedded.left_out.as_slice());
+        print(&serde_json::to_string(&Report {
+            vectors,
+            model: &model,
+            rows,
+            left_out,
+            finished: embedded.finished,
+        })?)?;
+    } else if embedded.finished {
+        print(&format!("{} vectors in {}", embedded.rows, arguments.out.display()))?;
+    }
+    if !embedded.finished {
+        anyhow::bail!("stopped; go on with the same command and `--resume`");
+    }
+    Ok(if embedded.left_out.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_LEFT_OUT) })
+}
+
+fn options(arguments: &Arguments) -> EmbedOptions {
+    EmbedOptions {
+        space: match arguments.space {
+            SpaceName::Contrast => Space::Contrast,
+            SpaceName::Features => Space::Features,
+        },
+        only: arguments.only.map(|half| match half {
+            HalfName::Images => Half::Image,
+            HalfName::Texts => Half::Text,
+            HalfName::Pairs => Half::Pair,
+        }),
+        text: match arguments.text {
+            TextName::First => TextChoice::First,
+            TextName::Last => TextChoice::Last,
+            TextName::All => TextChoice::All,
+        },
+        batch: arguments.batch.into(),
+        resume: arguments.resume,
+        ..EmbedOptions::default()
+    }
+}

@@ -1,0 +1,35 @@
+//! Files from outside, read within a bound.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// The largest image file, in bytes.
+pub const IMAGE_LIMIT: u64 = 256 << 20;
+
+/// Why a file cannot be read.
+#[derive(Debug)]
+pub enum Unread {
+    /// It is not there.
+    Absent,
+    /// Anything else, as words that go on from its name.
+    Because(String),
+}
+
+/// The bytes of a file. What a path names is looked at before it is opened: to open a pipe would wait for ever.
+pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Unread> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Unread::Absent,
+        _ => Unread::Because(format!("cannot be read ({error})")),
+    };
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(Unread::Because("is no file".into()));
+    }
+    let mut bytes = vec![];
+    File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        let (size, unit) = if limit >> 20 > 0 { (limit >> 20, "MiB") } else { (limit, "bytes") };
+        return Err(Unread::Because(format!("is larger than {size} {unit}; make it smaller")));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,156 @@
+//! Files of vectors: what embedding writes and searching reads.
+//!
+//! | column | type | note |
+//! |---|---|---|
+//! | `id`, `patient`, `source` | Utf8 | of the record |
+//! | `half` | Utf8 | `image`, `text` or `pair`: what the vector was made of |
+//! | `split` | Utf8, nullable | where the record came from shards |
+//! | `labels` | `list<struct<name: Utf8, value: Utf8>>` | as in shards |
+//! | `text` | Utf8, nullable | the record's text as it was embedded |
+//! | `file`, `record` | Utf8, UInt64, nullable | where its picture lies: an image file, or a position in the split of a folder of shards |
+//! | `vector` | `fixed_size_list<Float32>` | |
+//!
+//! The schema's metadata holds a [`VectorsHeader`] as JSON under the key `ptunifier`.
+
+mod array;
+mod file;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+use crate::record::{Label, RecordImage, Split};
+use crate::{ShardFolder, Source};
+
+pub use array::{JsonLines, NumpyArray};
+pub use file::{VectorReader, VectorWriter};
+
+/// What a vector was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Half {
+    /// An image; prompts stood in for its text.
+    Image,
+    /// A text; prompts stood in for its image.
+    Text,
+    /// Image and text together.
+    Pair,
+}
+
+impl Half {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Image, Self::Text, Self::Pair];
+
+    /// The word used in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Text => "text",
+            Self::Pair => "pair",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|half| half.name() == word)
+    }
+}
+
+/// Which vectors: they can only be compared with those of the same space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Space {
+    /// Unit vectors that the contrast compares, one for an image alone and one for a text alone.
+    #[default]
+    Contrast,
+    /// What the fusion says of a record, whichever half is there: input of classifiers.
+    Features,
+}
+
+/// What made a file of vectors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VectorsHeader {
+    /// SHA-256 of the weights and of the preprocessing: vectors of other models cannot be compared.
+    pub model: String,
+    /// Which vectors.
+    pub space: Space,
+    /// Elements of a vector.
+    pub width: usize,
+    /// SHA-256 of what was embedded and how: work is only continued on the same.
+    pub inputs: String,
+    /// Version of the program.
+    pub version: String,
+}
+
+/// Where the picture of a record lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PictureAt {
+    /// An image file.
+    File(PathBuf),
+    /// A record of a folder of shards.
+    Shards {
+        /// The folder.
+        folder: PathBuf,
+        /// The split.
+        split: Split,
+        /// Position in the split.
+        record: u64,
+    },
+}
+
+/// One vector and what it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorRow {
+    /// Id of the record.
+    pub id: String,
+    /// What the vector was made of.
+    pub half: Half,
+    /// Patient of the record.
+    pub patient: String,
+    /// Data set of the record.
+    pub source: String,
+    /// Split of the record, where it came from shards.
+    pub split: Option<Split>,
+    /// Labels of the record.
+    pub labels: Vec<Label>,
+    /// Text of the record, as it is embedded.
+    pub text: Option<String>,
+    /// Picture of the record.
+    pub picture: Option<PictureAt>,
+    /// The vector.
+    pub vector: Vec<f32>,
+}
+
+/// Pictures of rows, read from where they lie; folders of shards are opened once.
+#[derive(Default)]
+pub struct Pictures {
+    open: Vec<((PathBuf, Split), Arc<ShardFolder>)>,
+}
+
+impl Pictures {
+    /// The encoded picture.
+    ///
+    /// # Errors
+    /// When the file or the folder of shards cannot be read any more.
+    pub fn read(&mut self, at: &PictureAt) -> Result<Option<RecordImage>, DataError> {
+        match at {
+            PictureAt::File(path) => {
+                let bytes = crate::inputs::read_image(path)?;
+                Ok(Some(RecordImage { bytes, path: Some(path.display().to_string()) }))
+            }
+            PictureAt::Shards { folder, split, record } => {
+                Ok(self.shards(folder, *split)?.get(usize::try_from(*record).unwrap_or(usize::MAX))?.image)
+            }
+        }
+    }
+
+    fn shards(&mut self, folder: &Path, split: Split) -> Result<Arc<ShardFolder>, DataError> {
+        if let Some((_, shards)) = self.open.iter().find(|((path, of), _)| path == folder && *of == split) {
+            return Ok(Arc::clone(shards));
+        }
+        let shards = Arc::new(ShardFolder::open(folder, split)?);
+        self.open.push(((folder.to_path_buf(), split), Arc::clone(&shards)));
+        Ok(shards)
+    }
+}

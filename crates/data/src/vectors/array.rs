@@ -1,0 +1,172 @@
+//! Vectors for programs that read no parquet: a NumPy array with its rows' names beside it, or lines of JSON.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{PictureAt, VectorRow, VectorsHeader};
+use crate::error::DataError;
+
+/// Lines of JSON: the header, then a row a line.
+pub struct JsonLines {
+    path: PathBuf,
+    file: BufWriter<File>,
+    with_vectors: bool,
+}
+
+impl JsonLines {
+    /// Starts a file.
+    ///
+    /// # Errors
+    /// When it cannot be made or written.
+    pub fn create(path: &Path, header: &VectorsHeader) -> Result<Self, DataError> {
+        Self::start(path, header, true)
+    }
+
+    fn start(path: &Path, header: &VectorsHeader, with_vectors: bool) -> Result<Self, DataError> {
+        let file = File::create(path).map_err(DataError::io("create", path))?;
+        let mut lines = Self { path: path.into(), file: BufWriter::new(file), with_vectors };
+        lines.line(&json!({ "header": header }))?;
+        Ok(lines)
+    }
+
+    fn line(&mut self, value: &Value) -> Result<(), DataError> {
+        writeln!(self.file, "{value}").map_err(DataError::io("write", &self.path))
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write(&mut self, row: &VectorRow) -> Result<(), DataError> {
+        let (file, record) = match &row.picture {
+            Some(PictureAt::File(path)) => (Some(path), None),
+            Some(PictureAt::Shards { folder, record, .. }) => (Some(folder), Some(record)),
+            None => (None, None),
+        };
+        let labels: Vec<Value> =
+            row.labels.iter().map(|label| json!({ "name": label.name, "value": label.value })).collect();
+        let mut line = json!({
+            "id": row.id, "half": row.half, "patient": row.patient, "source": row.source, "split": row.split,
+            "labels": labels, "text": row.text, "file": file, "record": record,
+        });
+        if self.with_vectors {
+            line["vector"] = json!(row.vector);
+        }
+        self.line(&line)
+    }
+
+    /// Ends the file and syncs it.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn finish(mut self) -> Result<(), DataError> {
+        let done = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        done.map_err(DataError::io("write", &self.path))
+    }
+}
+
+/// A NumPy array `[rows, width]`, and beside it what each row is, as lines of JSON without vectors.
+pub struct NumpyArray {
+    path: PathBuf,
+    file: BufWriter<File>,
+    names: JsonLines,
+}
+
+impl NumpyArray {
+    /// Starts both files; `rows` are as many as will be written.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn create(path: &Path, names: &Path, header: &VectorsHeader, rows: u64) -> Result<Self, DataError> {
+        let file = File::create(path).map_err(DataError::io("create", path))?;
+        let mut array =
+            Self { path: path.into(), file: BufWriter::new(file), names: JsonLines::start(names, header, false)? };
+        array.file.write_all(&numpy_header(rows, header.width)).map_err(DataError::io("write", path))?;
+        Ok(array)
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write(&mut self, row: &VectorRow) -> Result<(), DataError> {
+        let write =
+            || -> io::Result<()> { row.vector.iter().try_for_each(|value| self.file.write_all(&value.to_le_bytes())) };
+        let mut write = write;
+        write().map_err(DataError::io("write", &self.path))?;
+        self.names.write(row)
+    }
+
+    /// Ends both files and syncs them.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn finish(mut self) -> Result<(), DataError> {
+        let done = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        done.map_err(DataError::io("write", &self.path))?;
+        self.names.finish()
+    }
+}
+
+/// Version 1.0 of NumPy's format: magic, length, a Python dictionary padded to 64 bytes.
+fn numpy_header(rows: u64, width: usize) -> Vec<u8> {
+    let mut words = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
+    while !(10 + words.len() + 1).is_multiple_of(64) {
+        words.push(' ');
+    }
+    words.push('\n');
+    let mut header = b"\x93NUMPY\x01\x00".to_vec();
+    header.extend((words.len() as u16).to_le_bytes());
+    header.extend(words.into_bytes());
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors::{Half, Space};
+
+    #[test]
+    fn an_array_and_its_names_hold_what_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, names) = (folder.path().join("v.npy"), folder.path().join("v.jsonl"));
+        let header = VectorsHeader {
+            model: "ab".into(),
+            space: Space::Features,
+            width: 3,
+            inputs: "cd".into(),
+            version: "0".into(),
+        };
+        let row = VectorRow {
+            id: "a".into(),
+            half: Half::Text,
+            patient: "p".into(),
+            source: "s".into(),
+            split: None,
+            labels: vec![],
+            text: Some("one \"two\"".into()),
+            picture: None,
+            vector: vec![1.0, -2.0, 0.5],
+        };
+        let mut array = NumpyArray::create(&path, &names, &header, 2).unwrap();
+        (0..2).for_each(|_| array.write(&row).unwrap());
+        array.finish().unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes.len(), 128 + 24);
+        assert!(String::from_utf8_lossy(&bytes[..128]).contains("'shape': (2, 3)"));
+        assert_eq!(bytes[132..136], (-2.0f32).to_le_bytes());
+        let lines = std::fs::read_to_string(&names).unwrap();
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((lines.len(), &lines[0]["header"]["model"]), (3, &json!("ab")));
+        assert_eq!((&lines[2]["text"], lines[2].get("vector")), (&json!("one \"two\""), None));
+        let mut whole = JsonLines::create(&names, &header).unwrap();
+        whole.write(&row).unwrap();
+        whole.finish().unwrap();
+        let lines = std::fs::read_to_string(&names).unwrap();
+        let row: Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
+        assert_eq!(row["vector"], json!([1.0, -2.0, 0.5]));
+    }
+}

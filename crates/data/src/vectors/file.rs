@@ -1,0 +1,337 @@
+//! Vectors in parquet: groups of a fixed number of rows, so equal rows give equal bytes however they came.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::types::Float32Type;
+use arrow_array::{
+    Array, ArrayRef, FixedSizeListArray, Float32Array, ListArray, RecordBatch, StringArray, UInt64Array,
+};
+use arrow_schema::{DataType, Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use super::{Half, PictureAt, VectorRow, VectorsHeader};
+use crate::error::DataError;
+use crate::record::Split;
+use crate::shard::schema as shard;
+
+/// Rows of a group: what a writer holds in memory.
+const GROUP_ROWS: usize = 4096;
+
+/// Key of the header in the schema's metadata.
+const HEADER: &str = "ptunifier";
+
+/// The longest vector that is read.
+const WIDTH_LIMIT: usize = 1 << 20;
+
+fn schema(header: &VectorsHeader) -> Result<Schema, serde_json::Error> {
+    let word = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
+    let fields = vec![
+        word("id", false),
+        word("half", false),
+        word("patient", false),
+        word("source", false),
+        word("split", true),
+        Field::new("labels", shard::label_list(), false),
+        word("text", true),
+        word("file", true),
+        Field::new("record", DataType::UInt64, true),
+        Field::new("vector", vector_type(header.width), false),
+    ];
+    Ok(Schema::new_with_metadata(fields, HashMap::from([(HEADER.into(), serde_json::to_string(header)?)])))
+}
+
+fn vector_type(width: usize) -> DataType {
+    DataType::FixedSizeList(Arc::new(Field::new("item", DataType::Float32, true)), width as i32)
+}
+
+/// Writes rows of vectors, in constant memory.
+pub struct VectorWriter {
+    path: PathBuf,
+    schema: Arc<Schema>,
+    width: usize,
+    writer: ArrowWriter<BufWriter<File>>,
+    waiting: Vec<VectorRow>,
+    rows: u64,
+}
+
+impl VectorWriter {
+    /// Starts a file, in place of one that is there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(path: &Path, header: &VectorsHeader) -> Result<Self, DataError> {
+        let file = File::create(path).map_err(DataError::io("create", path))?;
+        let other = |error: String| DataError::io("write", path)(io::Error::other(error));
+        let schema = Arc::new(schema(header).map_err(|error| other(error.to_string()))?);
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_statistics_enabled(EnabledStatistics::None)
+            .set_column_dictionary_enabled("vector.list.item".into(), false)
+            .build();
+        let writer = ArrowWriter::try_new(BufWriter::new(file), Arc::clone(&schema), Some(properties))
+            .map_err(|error| other(error.to_string()))?;
+        Ok(Self { path: path.into(), schema, width: header.width, writer, waiting: vec![], rows: 0 })
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    ///
+    /// # Panics
+    /// If its vector has another width than the header says.
+    pub fn write(&mut self, row: VectorRow) -> Result<(), DataError> {
+        assert_eq!(row.vector.len(), self.width, "the width of a vector is that of its file");
+        self.waiting.push(row);
+        self.rows += 1;
+        if self.waiting.len() == GROUP_ROWS { self.flush() } else { Ok(()) }
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Ends the file and syncs it; `notes` are kept with it ([`VectorReader::note`]).
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn finish(mut self, notes: &[(&str, String)]) -> Result<(), DataError> {
+        if !self.waiting.is_empty() {
+            self.flush()?;
+        }
+        for (key, value) in notes {
+            self.writer.append_key_value_metadata(KeyValue::new(key.to_string(), value.clone()));
+        }
+        let path = self.path;
+        let other = |error: parquet::errors::ParquetError| DataError::io("write", &path)(io::Error::other(error));
+        let mut file = self.writer.into_inner().map_err(other)?;
+        file.flush().and_then(|()| file.get_ref().sync_all()).map_err(DataError::io("write", &path))
+    }
+
+    fn flush(&mut self) -> Result<(), DataError> {
+        let rows = std::mem::take(&mut self.waiting);
+        let batch = to_batch(&self.schema, &rows, self.width);
+        let written = batch.map_err(parquet::errors::ParquetError::from).and_then(|batch| {
+            self.writer.write(&batch)?;
+            self.writer.flush()
+        });
+        written.map_err(|error| DataError::io("write", &self.path)(io::Error::other(error)))
+    }
+}
+
+fn to_batch(schema: &Arc<Schema>, rows: &[VectorRow], width: usize) -> Result<RecordBatch, arrow_schema::ArrowError> {
+    let words = |of: &dyn Fn(&VectorRow) -> Option<String>| -> ArrayRef {
+        Arc::new(StringArray::from_iter(rows.iter().map(of)))
+    };
+    let file = |row: &VectorRow| {
+        row.picture.as_ref().map(|picture| match picture {
+            PictureAt::File(path) => path.to_string_lossy().into_owned(),
+            PictureAt::Shards { folder, .. } => folder.to_string_lossy().into_owned(),
+        })
+    };
+    let record = |row: &VectorRow| match row.picture {
+        Some(PictureAt::Shards { record, .. }) => Some(record),
+        _ => None,
+    };
+    let vectors = FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(
+        rows.iter().map(|row| Some(row.vector.iter().map(|value| Some(*value)))),
+        width as i32,
+    );
+    RecordBatch::try_new(
+        Arc::clone(schema),
+        vec![
+            words(&|row| Some(row.id.clone())),
+            words(&|row| Some(row.half.name().into())),
+            words(&|row| Some(row.patient.clone())),
+            words(&|row| Some(row.source.clone())),
+            words(&|row| row.split.map(|split| split.name().into())),
+            shard::labels(rows.iter().map(|row| row.labels.as_slice())),
+            words(&|row| row.text.clone()),
+            words(&file),
+            Arc::new(UInt64Array::from_iter(rows.iter().map(record))),
+            Arc::new(vectors),
+        ],
+    )
+}
+
+/// Reads rows of vectors, group by group.
+pub struct VectorReader {
+    path: PathBuf,
+    header: VectorsHeader,
+    notes: Vec<KeyValue>,
+    rows: u64,
+    reader: ParquetRecordBatchReader,
+}
+
+impl VectorReader {
+    /// Opens a file of vectors.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no parquet, or was not made by embedding.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let wrong = |cause: String| DataError::Vectors { path: path.into(), cause };
+        let file = File::open(path).map_err(DataError::io("open", path))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+            .map_err(|error| wrong(format!("it is no parquet file ({error}); name one that `embed` wrote")))?;
+        let header = builder.schema().metadata().get(HEADER);
+        let header = header.ok_or_else(|| wrong("it holds no vectors of `ptunifier embed`".into()))?;
+        let header: VectorsHeader =
+            serde_json::from_str(header).map_err(|error| wrong(format!("its header cannot be read ({error})")))?;
+        if header.width == 0 || header.width > WIDTH_LIMIT {
+            return Err(wrong(format!("its vectors have {} elements", header.width)));
+        }
+        let wanted = schema(&header).map_err(|error| wrong(error.to_string()))?;
+        for field in wanted.fields() {
+            let found = builder.schema().field_with_name(field.name()).map(|found| found.data_type().clone());
+            if found.as_ref().ok() != Some(field.data_type()) {
+                let found = found.map_or("absent".into(), |found| found.to_string());
+                return Err(wrong(format!("column `{}` is {found}, not {}", field.name(), field.data_type())));
+            }
+        }
+        let metadata = builder.metadata().file_metadata();
+        let notes = metadata.key_value_metadata().cloned().unwrap_or_default();
+        let rows = u64::try_from(metadata.num_rows()).unwrap_or(0);
+        let reader = builder.with_batch_size(GROUP_ROWS).build().map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { path: path.into(), header, notes, rows, reader })
+    }
+
+    /// What made it.
+    pub fn header(&self) -> &VectorsHeader {
+        &self.header
+    }
+
+    /// Rows in all.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// What was noted under a key when it was written.
+    pub fn note(&self, key: &str) -> Option<&str> {
+        self.notes.iter().find(|note| note.key == key)?.value.as_deref()
+    }
+}
+
+impl Iterator for VectorReader {
+    type Item = Result<Vec<VectorRow>, DataError>;
+
+    /// The next rows, some thousands at once.
+    fn next(&mut self) -> Option<Self::Item> {
+        let wrong = |cause: String| DataError::Vectors { path: self.path.clone(), cause };
+        let batch = match self.reader.next()? {
+            Ok(batch) => batch,
+            Err(error) => return Some(Err(wrong(format!("it is damaged ({error}); copy it again, or embed again")))),
+        };
+        Some(to_rows(&batch).ok_or_else(|| wrong("a row lacks what it must have; embed again".into())))
+    }
+}
+
+/// `None` where a column is not of the schema's type or a value is missing that must be there.
+fn to_rows(batch: &RecordBatch) -> Option<Vec<VectorRow>> {
+    let column = |name: &str| batch.column_by_name(name);
+    let words = |name: &str| column(name)?.as_any().downcast_ref::<StringArray>();
+    let (ids, halves, patients, sources) = (words("id")?, words("half")?, words("patient")?, words("source")?);
+    let (splits, texts, files) = (words("split")?, words("text")?, words("file")?);
+    let labels = column("labels")?.as_any().downcast_ref::<ListArray>()?;
+    let records = column("record")?.as_any().downcast_ref::<UInt64Array>()?;
+    let vectors = column("vector")?.as_any().downcast_ref::<FixedSizeListArray>()?;
+    let word = |array: &StringArray, row: usize| array.is_valid(row).then(|| array.value(row).to_string());
+    let rows = (0..batch.num_rows()).map(|row| {
+        let split = match word(splits, row) {
+            Some(split) => Some(split.parse::<Split>().ok()?),
+            None => None,
+        };
+        let picture = match (word(files, row), records.is_valid(row), split) {
+            (Some(folder), true, Some(split)) => {
+                Some(PictureAt::Shards { folder: folder.into(), split, record: records.value(row) })
+            }
+            (Some(path), false, _) => Some(PictureAt::File(path.into())),
+            _ => None,
+        };
+        let vector = vectors.is_valid(row).then(|| vectors.value(row))?;
+        let vector = vector.as_any().downcast_ref::<Float32Array>()?.values().to_vec();
+        Some(VectorRow {
+            id: word(ids, row)?,
+            half: Half::parse(halves.value(row))?,
+            patient: word(patients, row)?,
+            source: word(sources, row)?,
+            split,
+            labels: shard::to_labels(&labels.value(row))?,
+            text: word(texts, row),
+            picture,
+            vector,
+        })
+    });
+    rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Label;
+    use crate::vectors::Space;
+
+    fn header() -> VectorsHeader {
+        VectorsHeader { model: "ab".into(), space: Space::Contrast, width: 2, inputs: "cd".into(), version: "0".into() }
+    }
+
+    fn rows() -> Vec<VectorRow> {
+        let label = |value: &str| Label { name: "finding".into(), value: value.into() };
+        let row = |id: &str, half, picture, text: Option<&str>| VectorRow {
+            id: id.into(),
+            half,
+            patient: format!("p{id}"),
+            source: "s".into(),
+            split: matches!(picture, Some(PictureAt::Shards { .. })).then_some(Split::Test),
+            labels: vec![label("effusion"), label("mass")],
+            text: text.map(str::to_string),
+            picture,
+            vector: vec![0.6, f32::NAN],
+        };
+        let shards = PictureAt::Shards { folder: "data/x".into(), split: Split::Test, record: 7 };
+        vec![
+            row("a", Half::Image, Some(PictureAt::File("x.png".into())), None),
+            row("b", Half::Pair, Some(shards), Some("Clear lungs.")),
+            row("c", Half::Text, None, Some("")),
+        ]
+    }
+
+    #[test]
+    fn rows_and_notes_survive_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("v.parquet");
+        let mut writer = VectorWriter::create(&path, &header()).unwrap();
+        let written: Vec<VectorRow> = (0..GROUP_ROWS).flat_map(|_| rows()).collect();
+        written.iter().for_each(|row| writer.write(row.clone()).unwrap());
+        assert_eq!(writer.rows(), written.len() as u64);
+        writer.finish(&[("part", "3".into())]).unwrap();
+        let reader = VectorReader::open(&path).unwrap();
+        assert_eq!((reader.header(), reader.rows(), reader.note("part")), (&header(), 3 * 4096, Some("3")));
+        let read: Vec<VectorRow> = reader.flat_map(Result::unwrap).collect();
+        assert_eq!(format!("{read:?}"), format!("{written:?}"));
+    }
+
+    #[test]
+    fn other_files_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let fails = |path: &Path, with: &str| {
+            let error = VectorReader::open(path).err().unwrap().to_string();
+            assert!(error.contains(with) && error.contains(&path.display().to_string()), "{error}");
+        };
+        let path = folder.path().join("v.parquet");
+        fails(&path, "cannot open");
+        std::fs::write(&path, "no parquet").unwrap();
+        fails(&path, "no parquet file");
+        let shards = folder.path().join("shards");
+        crate::tests::write_folder(&shards, vec![crate::tests::record("a")]);
+        fails(&shards.join("train-00000.parquet"), "no vectors of `ptunifier embed`");
+    }
+}

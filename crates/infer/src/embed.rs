@@ -1,0 +1,257 @@
+//! Any number of inputs embedded into one file: in constant memory, and from where it was interrupted.
+//!
+//! Finished rows go to parts in a hidden folder beside the file; at the end the parts become the file. Inputs are taken in
+//! chunks of a fixed size, so the result does not depend on where work was interrupted.
+
+mod parts;
+mod write;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ptu_data::collate::Origin;
+use ptu_data::inputs::{LeftOut, Pending};
+use ptu_data::vectors::{Half, Space, VectorRow, VectorsHeader};
+use ptu_data::{DataError, Example, Inputs, Preparation, TextChoice};
+use ptu_input::{Image, Input, Text};
+use ptu_model::kernel::Products;
+use ptu_model::{Bundle, ModelError};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::{Embedder, InferError};
+use parts::Parts;
+
+/// Batches that are read at once: enough to keep all cores busy with decoding.
+const BATCHES_A_CHUNK: usize = 8;
+
+/// A part is closed after this time: what a crash costs.
+const PART_EVERY: Duration = Duration::from_secs(20);
+
+/// What is embedded, and how.
+#[derive(Clone, Debug)]
+pub struct EmbedOptions {
+    /// Which vectors.
+    pub space: Space,
+    /// Takes only this half of each record; `None` for whatever is there.
+    pub only: Option<Half>,
+    /// Which text of a record.
+    pub text: TextChoice,
+    /// Inputs that go through the model at once.
+    pub batch: usize,
+    /// In what the model multiplies.
+    pub products: Products,
+    /// Goes on with work that was interrupted.
+    pub resume: bool,
+}
+
+impl Default for EmbedOptions {
+    fn default() -> Self {
+        let (space, only, text) = (Space::default(), None, TextChoice::All);
+        Self { space, only, text, batch: 16, products: Products::F32, resume: false }
+    }
+}
+
+/// How far embedding has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmbedProgress {
+    /// Inputs that are done, those of earlier runs included.
+    pub inputs: u64,
+    /// Inputs in all.
+    pub all: u64,
+    /// Inputs that could not be used.
+    pub left_out: u64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Embedded {
+    /// Vectors in the file.
+    pub rows: u64,
+    /// Inputs that could not be used, each once.
+    pub left_out: Vec<LeftOut>,
+    /// Whether the file is there; else work was stopped and can go on.
+    pub finished: bool,
+}
+
+/// A model that embeds inputs.
+pub struct EmbedJob<'a> {
+    bundle: &'a Bundle,
+    model: String,
+    options: EmbedOptions,
+    preparation: Preparation,
+}
+
+/// One record, ready for the model.
+struct Prepared {
+    input: Input,
+    /// Its rows without half and vector.
+    row: VectorRow,
+}
+
+impl<'a> EmbedJob<'a> {
+    /// A job of a bundle whose [`Bundle::fingerprint`] is `model`.
+    pub fn new(bundle: &'a Bundle, model: String, options: EmbedOptions) -> Self {
+        let tokenizer = Arc::new(bundle.tokenizer.clone());
+        let preparation = Preparation::new(tokenizer, bundle.preprocess.clone(), bundle.max_tokens);
+        Self { bundle, model, options, preparation }
+    }
+
+    /// Embeds inputs into `out`, a file that is not there yet, ending in `.parquet`, `.npy` (with `.jsonl` beside it) or
+    /// `.jsonl`. `observe` is told how far it is, and can stop it; then nothing is lost.
+    ///
+    /// # Errors
+    /// A file that is there; interrupted work that is not to be resumed, or of other inputs; a model without what is asked of
+    /// it; the system. Inputs that cannot be used are none: they are left out and named.
+    pub fn run(
+        &self,
+        inputs: &Inputs,
+        out: &Path,
+        observe: &mut dyn FnMut(EmbedProgress) -> ControlFlow<()>,
+    ) -> Result<Embedded, InferError> {
+        let header = self.header(inputs)?;
+        let format = write::Format::of(out)?;
+        if let Some(done) = write::finished(out, format, &header, self.options.resume)? {
+            Parts::forget(out)?;
+            return Ok(done);
+        }
+        let mut parts = Parts::open(out, &header, self.options.resume)?;
+        let size = self.options.batch.max(1) * BATCHES_A_CHUNK;
+        let mut stream = inputs.stream(parts.next_input());
+        let (mut opened, mut stopped) = (Instant::now(), false);
+        loop {
+            let chunk: Vec<Pending> = stream.by_ref().take(size).collect::<Result<_, DataError>>()?;
+            if chunk.is_empty() || stopped {
+                break;
+            }
+            let count = chunk.len() as u64;
+            let (rows, left_out) = self.chunk(chunk)?;
+            parts.add(rows, left_out, count)?;
+            if opened.elapsed() > PART_EVERY {
+                parts.close()?;
+                opened = Instant::now();
+            }
+            let (inputs_done, left_out) = (parts.next_input(), parts.left_out().len() as u64);
+            stopped = observe(EmbedProgress { inputs: inputs_done, all: inputs.count(), left_out }).is_break();
+        }
+        parts.close()?;
+        if parts.next_input() < inputs.count() {
+            return Ok(Embedded { rows: parts.rows(), left_out: parts.left_out().to_vec(), finished: false });
+        }
+        write::assemble(parts, out, format, &header)
+    }
+
+    fn header(&self, inputs: &Inputs) -> Result<VectorsHeader, InferError> {
+        let EmbedOptions { space, only, text, batch, products, .. } = &self.options;
+        let fusion = self.bundle.config.fusion.width;
+        let width = match space {
+            Space::Contrast => fusion,
+            Space::Features => 2 * fusion,
+        };
+        let what = format!("{}\n{only:?} {text:?} {batch} {products:?}", inputs.hash()?);
+        let hash = Sha256::digest(what).iter().map(|byte| format!("{byte:02x}")).collect();
+        let version = env!("CARGO_PKG_VERSION").to_string();
+        Ok(VectorsHeader { model: self.model.clone(), space: *space, width, inputs: hash, version })
+    }
+
+    /// Rows of some inputs, in order.
+    fn chunk(&self, chunk: Vec<Pending>) -> Result<(Vec<VectorRow>, Vec<LeftOut>), InferError> {
+        let (mut prepared, mut left_out) = (vec![], vec![]);
+        let read: Vec<_> = chunk.into_par_iter().map(|pending| self.prepare(pending)).collect();
+        for one in read {
+            match one {
+                Ok(one) => prepared.extend(one),
+                Err(one) => left_out.push(one),
+            }
+        }
+        let rows = match self.options.space {
+            Space::Contrast => self.contrast(prepared)?,
+            Space::Features => self.features(prepared)?,
+        };
+        Ok((rows, left_out))
+    }
+
+    /// Reads an input; `None` where it has nothing of the half that is asked for.
+    fn prepare(&self, pending: Pending) -> Result<Option<Prepared>, LeftOut> {
+        let loaded = pending.load()?;
+        let record = loaded.record;
+        let (id, source, labels) = (record.id.clone(), record.source.clone(), record.labels.clone());
+        let origin = Origin { source: 0, name: &source, record: 0 };
+        let example = self.preparation.evaluate(record, origin, self.options.text, None).map_err(|error| {
+            let cause = match error {
+                DataError::Record { source, .. } => source.to_string(),
+                other => other.to_string(),
+            };
+            LeftOut { name: loaded.name.clone(), cause }
+        })?;
+        let Some(Example { input, patient, text, .. }) = example else { return Ok(None) };
+        let Some(input) = only(input, self.options.only) else { return Ok(None) };
+        let (split, picture) = (loaded.split, loaded.picture);
+        let row = VectorRow { id, half: Half::Pair, patient, source, split, labels, text, picture, vector: vec![] };
+        Ok(Some(Prepared { input, row }))
+    }
+
+    fn embedder(&self) -> Embedder<'_> {
+        Embedder { model: &self.bundle.model, config: &self.bundle.config, products: self.options.products }
+    }
+
+    /// A row for each half that is there.
+    fn contrast(&self, prepared: Vec<Prepared>) -> Result<Vec<VectorRow>, ModelError> {
+        let images: Vec<&Image> = prepared.iter().filter_map(|one| image_of(&one.input)).collect();
+        let texts: Vec<&Text> = prepared.iter().filter_map(|one| text_of(&one.input)).collect();
+        let images = self.embedder().images(&images, self.options.batch, &mut |_| {})?;
+        let texts = self.embedder().texts(&texts, self.options.batch, &mut |_| {})?;
+        let (mut images, mut texts) = (images.rows(), texts.rows());
+        let mut rows = vec![];
+        for Prepared { input, row } in &prepared {
+            let halves = [
+                (Half::Image, image_of(input).and_then(|_| images.next())),
+                (Half::Text, text_of(input).and_then(|_| texts.next())),
+            ];
+            for (half, vector) in halves {
+                rows.extend(vector.map(|vector| VectorRow { half, vector: vector.to_vec(), ..row.clone() }));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// A row for each record.
+    fn features(&self, prepared: Vec<Prepared>) -> Result<Vec<VectorRow>, ModelError> {
+        let (inputs, rows): (Vec<Input>, Vec<VectorRow>) = prepared.into_iter().map(|one| (one.input, one.row)).unzip();
+        let vectors = self.embedder().features(&inputs, self.options.batch, &mut |_| {})?;
+        let half = |input: &Input| match input {
+            Input::Pair { .. } => Half::Pair,
+            Input::Image(_) => Half::Image,
+            Input::Text(_) => Half::Text,
+        };
+        let rows = rows.into_iter().zip(&inputs).zip(vectors.rows());
+        Ok(rows.map(|((row, input), vector)| VectorRow { half: half(input), vector: vector.to_vec(), ..row }).collect())
+    }
+}
+
+/// What is to be embedded of an input; `None` where it has nothing of it.
+fn only(input: Input, half: Option<Half>) -> Option<Input> {
+    match (half, input) {
+        (None, input) => Some(input),
+        (Some(Half::Image), Input::Pair { image, .. } | Input::Image(image)) => Some(Input::Image(image)),
+        (Some(Half::Text), Input::Pair { text, .. } | Input::Text(text)) => Some(Input::Text(text)),
+        (Some(Half::Pair), input @ Input::Pair { .. }) => Some(input),
+        _ => None,
+    }
+}
+
+fn image_of(input: &Input) -> Option<&Image> {
+    match input {
+        Input::Pair { image, .. } | Input::Image(image) => Some(image),
+        Input::Text(_) => None,
+    }
+}
+
+fn text_of(input: &Input) -> Option<&Text> {
+    match input {
+        Input::Pair { text, .. } | Input::Text(text) => Some(text),
+        Input::Image(_) => None,
+    }
+}

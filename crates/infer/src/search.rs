@@ -1,0 +1,225 @@
+//! Search over embedded vectors: by an image, a text or both, among the rows that a filter keeps.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use ptu_data::vectors::{Half, Pictures, Space, VectorReader, VectorRow, VectorsHeader};
+use ptu_index::Exact;
+use ptu_input::image::transform;
+use ptu_input::{Image, Input, Picture, Text};
+use ptu_model::Bundle;
+
+use crate::{Embedder, Filter, InferError, Matcher};
+
+/// Digits of a hash that are shown.
+const SHOWN: usize = 12;
+
+/// Pairs that go through the fusion at once.
+const BATCH: usize = 16;
+
+/// A file of vectors in memory.
+pub struct VectorIndex {
+    path: PathBuf,
+    header: VectorsHeader,
+    rows: Vec<VectorRow>,
+    labels: BTreeSet<String>,
+    vectors: Exact,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// An image.
+    pub image: Option<Image>,
+    /// A text.
+    pub text: Option<Text>,
+}
+
+/// Which rows are looked at, and how many are wanted.
+#[derive(Clone, Debug)]
+pub struct SearchOptions {
+    /// Rows made of this half only; `None` for all.
+    pub half: Option<Half>,
+    /// Rows that it keeps only.
+    pub filter: Option<Filter>,
+    /// Rows at most.
+    pub most: usize,
+}
+
+/// A row that was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Hit<'a> {
+    /// The row, without its vector.
+    pub row: &'a VectorRow,
+    /// Cosine with the query.
+    pub similarity: f32,
+    /// Log-odds that the row's half and the query's other half belong together, where they were ranked by it.
+    pub matching: Option<f32>,
+}
+
+impl VectorIndex {
+    /// Reads a file that embedding wrote.
+    ///
+    /// # Errors
+    /// When it cannot be read, holds no vector, or one that is not finite.
+    pub fn open(path: &Path) -> Result<Self, InferError> {
+        let reader = VectorReader::open(path)?;
+        let header = reader.header().clone();
+        let (mut rows, mut values, mut labels) = (vec![], vec![], BTreeSet::new());
+        for batch in reader {
+            for mut row in batch? {
+                if !row.vector.iter().all(|value| value.is_finite()) {
+                    let cause = format!("the vector of `{}` is not finite; embed again with a sound model", row.id);
+                    return Err(InferError::Vectors { path: path.into(), cause });
+                }
+                values.append(&mut row.vector);
+                row.vector = vec![];
+                for label in &row.labels {
+                    if !labels.contains(&label.name) {
+                        labels.insert(label.name.clone());
+                    }
+                }
+                rows.push(row);
+            }
+        }
+        if rows.is_empty() {
+            return Err(InferError::Vectors { path: path.into(), cause: "it holds no vector".into() });
+        }
+        Ok(Self { path: path.into(), vectors: Exact::new(header.width, values), header, rows, labels })
+    }
+
+    /// What made it.
+    pub fn header(&self) -> &VectorsHeader {
+        &self.header
+    }
+
+    /// All rows, without their vectors.
+    pub fn rows(&self) -> &[VectorRow] {
+        &self.rows
+    }
+
+    /// Refuses a model that did not make the vectors; `fingerprint` is [`Bundle::fingerprint`] of the folder `model`.
+    ///
+    /// # Errors
+    /// When it is another one.
+    pub fn check_model(&self, model: &Path, fingerprint: &str) -> Result<(), InferError> {
+        if self.header.model == fingerprint {
+            return Ok(());
+        }
+        let short = |hash: &str| hash.chars().take(SHOWN).collect();
+        let (found, wanted) = (short(&self.header.model), short(fingerprint));
+        Err(InferError::OtherModel { vectors: self.path.clone(), found, model: model.into(), wanted })
+    }
+
+    /// A filter over the names that rows of this file have.
+    ///
+    /// # Errors
+    /// As [`Filter::parse`].
+    pub fn filter(&self, filter: &str) -> Result<Filter, InferError> {
+        Filter::parse(filter, &self.labels)
+    }
+
+    /// The nearest rows, nearest first.
+    ///
+    /// # Panics
+    /// If the vector has another width than those of the file.
+    pub fn nearest(&self, query: &[f32], options: &SearchOptions) -> Vec<Hit<'_>> {
+        let keep = |place: usize| {
+            let row = &self.rows[place];
+            options.half.is_none_or(|half| row.half == half)
+                && options.filter.as_ref().is_none_or(|filter| filter.keeps(row))
+        };
+        let found = self.vectors.nearest(query, options.most, keep).into_iter();
+        found.map(|found| Hit { row: &self.rows[found.place], similarity: found.similarity, matching: None }).collect()
+    }
+}
+
+/// The vector of a query, in the space of the vectors that are searched. Of image and text in the space of contrast it is the
+/// mean of both.
+///
+/// # Errors
+/// A query with neither half; inputs that do not fit the model.
+pub fn query_vector(bundle: &Bundle, space: Space, query: &Query) -> Result<Vec<f32>, InferError> {
+    let embedder = Embedder::new(&bundle.model, &bundle.config);
+    let input = match (query.image.clone(), query.text.clone()) {
+        (Some(image), Some(text)) => Input::Pair { image, text },
+        (Some(image), None) => Input::Image(image),
+        (None, Some(text)) => Input::Text(text),
+        (None, None) => return Err(InferError::Query("nothing was asked; give an image, a text or both".into())),
+    };
+    let mut halves = vec![];
+    match space {
+        Space::Features => {
+            halves.extend(embedder.features(&[input], 1, &mut |_| {})?.values.into_iter().map(f64::from))
+        }
+        Space::Contrast => {
+            let images: Vec<&Image> = query.image.iter().collect();
+            let texts: Vec<&Text> = query.text.iter().collect();
+            let vectors = [embedder.images(&images, 1, &mut |_| {})?, embedder.texts(&texts, 1, &mut |_| {})?];
+            for vector in vectors.iter().flat_map(|vectors| vectors.rows()) {
+                halves.resize(vector.len(), 0.0);
+                halves.iter_mut().zip(vector).for_each(|(sum, value)| *sum += f64::from(*value));
+            }
+        }
+    }
+    Ok(halves.into_iter().map(|value| value as f32).collect())
+}
+
+/// Ranks what was found again by matching: the fusion sees the query's image with each row's text, or the query's text with
+/// each row's picture.
+///
+/// # Errors
+/// A model without the head for matching; a query that lacks the half; rows whose picture cannot be read any more.
+pub fn rank_by_matching<'a>(bundle: &Bundle, query: &Query, hits: Vec<Hit<'a>>) -> Result<Vec<Hit<'a>>, InferError> {
+    let asks_text = |what: &str, has: &str| {
+        InferError::Query(format!("matching compares an image with a text: to rank {what} by it, ask with {has}"))
+    };
+    let texts_found = match hits.first() {
+        None => return Ok(hits),
+        Some(hit) => hit.row.half == Half::Text,
+    };
+    let (mut images, mut texts) = (vec![], vec![]);
+    let mut pictures = Pictures::default();
+    for hit in &hits {
+        match (hit.row.half, &hit.row.text, &hit.row.picture) {
+            (Half::Text, Some(text), _) if texts_found => texts.push(encode(bundle, text)?),
+            (Half::Image, _, Some(at)) if !texts_found => {
+                let image = pictures.read(at)?;
+                let image =
+                    image.ok_or_else(|| InferError::Query(format!("record `{}` has lost its picture", hit.row.id)))?;
+                images.push(prepare(bundle, &image.bytes, &hit.row.id)?);
+            }
+            _ => return Err(InferError::Query("matching ranks images or texts, not both; choose one of them".into())),
+        }
+    }
+    match texts_found {
+        true => images.push(query.image.clone().ok_or_else(|| asks_text("texts", "an image"))?),
+        false => texts.push(query.text.clone().ok_or_else(|| asks_text("images", "a text"))?),
+    }
+    let (image_refs, text_refs): (Vec<&Image>, Vec<&Text>) = (images.iter().collect(), texts.iter().collect());
+    let matcher = Matcher::new(&bundle.model, &bundle.config, &image_refs, &text_refs, BATCH)?;
+    let pairs: Vec<(usize, usize)> =
+        (0..hits.len()).map(|place| if texts_found { (0, place) } else { (place, 0) }).collect();
+    let mut ranked: Vec<Hit<'a>> = hits;
+    ranked.iter_mut().zip(matcher.scores(&pairs, BATCH)).for_each(|(hit, score)| hit.matching = Some(score));
+    ranked.sort_by(|one, other| other.matching.unwrap_or(f32::MIN).total_cmp(&one.matching.unwrap_or(f32::MIN)));
+    Ok(ranked)
+}
+
+/// An encoded picture as the model sees it.
+///
+/// # Errors
+/// When it cannot be decoded; `name` is for messages.
+pub fn prepare(bundle: &Bundle, bytes: &[u8], name: &str) -> Result<Image, InferError> {
+    let failed = |source: ptu_input::InputError| InferError::Query(source.to_string());
+    let picture = Picture::decode(bytes, name).map_err(failed)?;
+    transform::apply(&bundle.preprocess.evaluate, picture, None).map_err(failed)
+}
+
+/// A text as the model sees it.
+///
+/// # Errors
+/// When it cannot be tokenised.
+pub fn encode(bundle: &Bundle, text: &str) -> Result<Text, InferError> {
+    bundle.tokenizer.encode(text, bundle.max_tokens).map_err(|source| InferError::Query(source.to_string()))
+}
