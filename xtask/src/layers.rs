@@ -36,7 +36,11 @@ const NETWORK: &[&str] =
     &["ptu-model", "ptu-infer", "ptu-train", "ptu-serve", "ptu-bench", "ptunifier", "ptunifier-cli"];
 
 const FENCES: &[Fence] = &[
-    Fence { crates: &["clap", "clap_*", "indicatif"], inside: CLI, why: "only the command speaks to a terminal" },
+    Fence {
+        crates: &["clap", "clap_*", "console", "indicatif"],
+        inside: CLI,
+        why: "only the command speaks to a terminal",
+    },
     Fence { crates: &["anyhow", "eyre"], inside: CLI, why: "a library names its errors in one enum" },
     Fence {
         crates: &["burn", "burn-*", "cubecl", "cubecl-*"],

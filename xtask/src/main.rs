@@ -8,6 +8,8 @@ mod licences;
 mod links;
 mod norms;
 mod real_run;
+mod reproducible;
+mod sbom;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,6 +22,8 @@ usage: cargo xtask COMMAND
   check [--no-test]   the one check: format, norms, links, layers, clippy, tests, docs, licences; cheapest first
                       --no-test leaves the tests out, where they have run already
   real-run DATA OUT   trains and scores on real pairs (DATA holds covid-cxr/ and vqa-rad/), by the commands a user has
+  reproducible        builds what is shipped twice, from nothing, and compares the two
+  sbom OUT            writes what the command is made of: a bill of materials (CycloneDX) and a list of licences
   help                this text
 ";
 
@@ -29,6 +33,8 @@ enum Task {
     Help,
     Check { tests: bool },
     RealRun { data: PathBuf, out: PathBuf },
+    Reproducible,
+    Sbom { out: PathBuf },
 }
 
 impl Task {
@@ -38,6 +44,8 @@ impl Task {
             ["check"] => Ok(Self::Check { tests: true }),
             ["check", "--no-test"] => Ok(Self::Check { tests: false }),
             ["real-run", data, out] => Ok(Self::RealRun { data: data.into(), out: out.into() }),
+            ["reproducible"] => Ok(Self::Reproducible),
+            ["sbom", out] => Ok(Self::Sbom { out: out.into() }),
             other => Err(format!("no such task: `{}`", other.join(" "))),
         }
     }
@@ -53,6 +61,8 @@ fn main() -> ExitCode {
         }
         Ok(Task::Check { tests }) => House::find().and_then(|house| check::check(&house, tests)),
         Ok(Task::RealRun { data, out }) => House::find().and_then(|house| real_run::real_run(&house, &data, &out)),
+        Ok(Task::Reproducible) => House::find().and_then(|house| reproducible::reproducible(&house)),
+        Ok(Task::Sbom { out }) => House::find().and_then(|house| sbom::sbom(&house, &out)),
         Err(unknown) => Err(format!("{unknown}\n\n{HELP}")),
     };
     match outcome {

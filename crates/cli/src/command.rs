@@ -1,6 +1,7 @@
 //! Subcommands, one file each.
 
 mod bench;
+mod doctor;
 mod embed;
 mod evaluate;
 mod inspect;
@@ -8,6 +9,8 @@ mod prepare;
 mod pretrain;
 mod quickstart;
 mod search;
+mod shell;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -50,14 +53,18 @@ enum Command {
     Embed(embed::Arguments),
     Search(search::Arguments),
     Inspect(inspect::Arguments),
+    Watch(watch::Arguments),
+    Doctor(doctor::Arguments),
     #[command(subcommand)]
     Bench(bench::Benchmark),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 /// What every command that computes can be told.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Compute {
-    /// What computes: cpu
+    /// What computes: cpu; cuda:0 or wgpu where they are built in
     #[arg(long, default_value = "cpu")]
     pub device: DeviceName,
     /// Threads (default: one a core); a run gives the same bits only with the same number
@@ -66,12 +73,12 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// Sets the number of threads, once, before anything computes.
+    /// Sets the number of threads, once, before anything computes, and makes sure that the device can.
     pub fn start(&self) -> anyhow::Result<()> {
         if let Some(threads) = self.threads {
             rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
         }
-        Ok(())
+        self.device.check()
     }
 }
 
@@ -85,7 +92,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Embed(arguments) => return embed::run(&arguments),
         Command::Search(arguments) => search::run(&arguments)?,
         Command::Inspect(arguments) => inspect::run(&arguments)?,
+        Command::Watch(arguments) => watch::run(&arguments)?,
+        Command::Doctor(arguments) => doctor::run(&arguments)?,
         Command::Bench(benchmark) => bench::run(&benchmark)?,
+        Command::Completions(arguments) => shell::completions(&arguments)?,
+        Command::Man(arguments) => shell::man(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

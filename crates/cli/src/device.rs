@@ -9,18 +9,40 @@ use burn::tensor::Device;
 pub enum DeviceName {
     /// The processor.
     Cpu,
+    /// An NVIDIA GPU by its number.
+    #[cfg(feature = "cuda")]
+    Cuda(usize),
+    /// Whatever GPU the system offers first.
+    #[cfg(feature = "wgpu")]
+    Wgpu,
 }
+
+/// Names of devices that this binary knows.
+const KNOWN: &str = if cfg!(all(feature = "cuda", feature = "wgpu")) {
+    "`cpu`, `cuda:0` and `wgpu`"
+} else if cfg!(feature = "cuda") {
+    "`cpu` and `cuda:0`"
+} else if cfg!(feature = "wgpu") {
+    "`cpu` and `wgpu`"
+} else {
+    "`cpu`"
+};
 
 impl FromStr for DeviceName {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "cpu" => Ok(Self::Cpu),
-            gpu if gpu.starts_with("cuda") || gpu.starts_with("wgpu") => Err(format!(
-                "this binary was built without support for GPUs, so `{gpu}` is not there; it computes on `cpu`"
+        let (kind, number) = name.split_once(':').unwrap_or((name, "0"));
+        match (kind, number.parse::<usize>()) {
+            ("cpu", Ok(0)) => Ok(Self::Cpu),
+            #[cfg(feature = "cuda")]
+            ("cuda", Ok(number)) => Ok(Self::Cuda(number)),
+            #[cfg(feature = "wgpu")]
+            ("wgpu", Ok(0)) => Ok(Self::Wgpu),
+            ("cuda" | "wgpu", _) => Err(format!(
+                "this binary has no device `{name}`; it computes on {KNOWN}. For GPUs build it with `cargo build --release --features {kind}`"
             )),
-            other => Err(format!("`{other}` is no device; this binary computes on `cpu`")),
+            _ => Err(format!("`{name}` is no device; this binary computes on {KNOWN}")),
         }
     }
 }
@@ -30,11 +52,71 @@ impl DeviceName {
     pub fn plain(self) -> Device {
         match self {
             Self::Cpu => Device::flex(),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(number) => Device::cuda(number),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Device::wgpu(burn::tensor::DeviceKind::default()),
         }
     }
 
     /// The engine's device, with gradients.
     pub fn training(self) -> Device {
         self.plain().autodiff()
+    }
+
+    /// Says what is missing where the device cannot compute: drivers and libraries are looked for when it runs.
+    pub fn check(self) -> anyhow::Result<()> {
+        #[cfg(any(feature = "cuda", feature = "wgpu"))]
+        if self != Self::Cpu {
+            return gpu::check(self);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod gpu {
+    use std::panic::{self, AssertUnwindSafe};
+
+    use burn::tensor::Tensor;
+
+    use super::DeviceName;
+
+    /// A sum of two: the engine panics where a driver or a library is missing, and its words are the error's.
+    pub fn check(device: DeviceName) -> anyhow::Result<()> {
+        let hook = panic::take_hook();
+        panic::set_hook(Box::new(|_| {}));
+        let tried = panic::catch_unwind(AssertUnwindSafe(|| {
+            let sum = Tensor::<1>::from_floats([1.0, 2.0], &device.plain()).sum();
+            sum.into_scalar::<f32>()
+        }));
+        panic::set_hook(hook);
+        match tried {
+            Ok(3.0) => Ok(()),
+            Ok(other) => anyhow::bail!("device {device:?} computes 1 + 2 = {other}; use --device cpu"),
+            Err(panic) => {
+                let words = panic.downcast_ref::<String>().map(String::as_str);
+                let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it does not say why");
+                let first: String = words.lines().next().unwrap_or_default().chars().take(300).collect();
+                anyhow::bail!("device {device:?} cannot be used ({first}); install its driver, or use --device cpu")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_known_by_name() {
+        assert_eq!("cpu".parse(), Ok(DeviceName::Cpu));
+        for wrong in ["gpu", "cpu:1", "cuda:x", ""] {
+            assert!(wrong.parse::<DeviceName>().unwrap_err().contains("`cpu`"), "{wrong}");
+        }
+        #[cfg(feature = "cuda")]
+        assert_eq!("cuda:1".parse(), Ok(DeviceName::Cuda(1)));
+        #[cfg(not(feature = "cuda"))]
+        assert!("cuda:0".parse::<DeviceName>().unwrap_err().contains("--features cuda"));
     }
 }

@@ -5,7 +5,13 @@
 mod bad_input;
 #[path = "cli/commands.rs"]
 mod commands;
+#[path = "cli/faults.rs"]
+mod faults;
 #[path = "cli/harness.rs"]
 mod harness;
+#[path = "cli/readme.rs"]
+mod readme;
 #[path = "cli/resume.rs"]
 mod resume;
+#[path = "cli/vectors.rs"]
+mod vectors;

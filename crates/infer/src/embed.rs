@@ -27,9 +27,6 @@ use parts::Parts;
 /// Batches that are read at once: enough to keep all cores busy with decoding.
 const BATCHES_A_CHUNK: usize = 8;
 
-/// A part is closed after this time: what a crash costs.
-const PART_EVERY: Duration = Duration::from_secs(20);
-
 /// What is embedded, and how.
 #[derive(Clone, Debug)]
 pub struct EmbedOptions {
@@ -45,12 +42,15 @@ pub struct EmbedOptions {
     pub products: Products,
     /// Goes on with work that was interrupted.
     pub resume: bool,
+    /// After this time what is done is made safe: what a crash costs.
+    pub save_every: Duration,
 }
 
 impl Default for EmbedOptions {
     fn default() -> Self {
         let (space, only, text) = (Space::default(), None, TextChoice::All);
-        Self { space, only, text, batch: 16, products: Products::F32, resume: false }
+        let save_every = Duration::from_secs(20);
+        Self { space, only, text, batch: 16, products: Products::F32, resume: false, save_every }
     }
 }
 
@@ -129,7 +129,7 @@ impl<'a> EmbedJob<'a> {
             let count = chunk.len() as u64;
             let (rows, left_out) = self.chunk(chunk)?;
             parts.add(rows, left_out, count)?;
-            if opened.elapsed() > PART_EVERY {
+            if opened.elapsed() >= self.options.save_every {
                 parts.close()?;
                 opened = Instant::now();
             }

@@ -223,3 +223,77 @@ pub fn prepare(bundle: &Bundle, bytes: &[u8], name: &str) -> Result<Image, Infer
 pub fn encode(bundle: &Bundle, text: &str) -> Result<Text, InferError> {
     bundle.tokenizer.encode(text, bundle.max_tokens).map_err(|source| InferError::Query(source.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use ptu_data::record::Label;
+    use ptu_data::vectors::VectorWriter;
+
+    use super::*;
+
+    fn write(path: &Path, vectors: &[(&str, Half, [f32; 2])]) {
+        let header = VectorsHeader {
+            model: "ab".into(),
+            space: Space::Contrast,
+            width: 2,
+            inputs: String::new(),
+            version: String::new(),
+        };
+        let mut writer = VectorWriter::create(path, &header).unwrap();
+        for (id, half, vector) in vectors {
+            let labels = vec![Label { name: "finding".into(), value: id[..1].into() }];
+            let (patient, source, vector) = ("p".into(), "s".into(), vector.to_vec());
+            let (id, split, text, picture) = (id.to_string(), None, None, None);
+            writer.write(VectorRow { id, half: *half, patient, source, split, labels, text, picture, vector }).unwrap();
+        }
+        writer.finish(&[]).unwrap();
+    }
+
+    #[test]
+    fn the_nearest_of_the_rows_that_pass() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("v.parquet");
+        let (image, text) = (Half::Image, Half::Text);
+        write(
+            &path,
+            &[
+                ("a1", image, [1.0, 0.1]),
+                ("a2", text, [1.0, 0.0]),
+                ("b1", image, [1.0, 0.0]),
+                ("a3", image, [0.0, 2.0]),
+            ],
+        );
+        let index = VectorIndex::open(&path).unwrap();
+        let ids = |half, filter: Option<&str>| {
+            let filter = filter.map(|filter| index.filter(filter).unwrap());
+            let hits = index.nearest(&[3.0, 0.0], &SearchOptions { half, filter, most: 3 });
+            hits.iter().map(|hit| hit.row.id.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(None, None), ["a2", "b1", "a1"]);
+        assert_eq!(ids(Some(image), Some("finding = 'a'")), ["a1", "a3"]);
+        assert!(ids(Some(Half::Pair), None).is_empty());
+        assert!(index.filter("side = 'left'").unwrap_err().to_string().contains("`finding`"));
+        index.check_model(Path::new("m"), "ab").unwrap();
+        let error = index.check_model(Path::new("m"), "cd").unwrap_err().to_string();
+        assert!(
+            error.contains("v.parquet") && error.contains("another model (ab)") && error.contains("(cd)"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn vectors_that_are_none_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("v.parquet");
+        let fails = |vectors: &[(&str, Half, [f32; 2])], with: &str| {
+            write(&path, vectors);
+            let error = VectorIndex::open(&path).err().unwrap().to_string();
+            assert!(error.contains(with) && error.contains("v.parquet"), "{error}");
+        };
+        fails(
+            &[("a", Half::Image, [1.0, 0.0]), ("b", Half::Image, [f32::NAN, 0.0])],
+            "the vector of `b` is not finite",
+        );
+        fails(&[], "no vector");
+    }
+}

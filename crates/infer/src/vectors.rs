@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use ptu_input::{Batch, Image, Images, Input, Slot, Text, Texts};
 use ptu_model::kernel::Products;
-use ptu_model::{ItcHead, Model, ModelConfig, ModelError};
+use ptu_model::{ItcHead, Model, ModelConfig, ModelError, StandIn};
 
 /// Unit vectors, one a row.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +28,16 @@ impl Vectors {
     /// The vectors, one after another.
     pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
         self.values.chunks_exact(self.width.max(1))
+    }
+
+    /// Adds vectors behind these.
+    ///
+    /// # Panics
+    /// If both have vectors, of different widths.
+    pub fn append(&mut self, mut others: Self) {
+        assert!(self.is_empty() || others.is_empty() || self.width == others.width, "vectors of one width");
+        self.width = if self.is_empty() { others.width } else { self.width };
+        self.values.append(&mut others.values);
     }
 
     /// Product of each vector with each of `others`, `[len, others.len]` row by row; in f64 and one order, so that a score
@@ -102,9 +112,24 @@ impl<'a> Embedder<'a> {
     /// # Errors
     /// Inputs that do not fit the model.
     pub fn features(self, inputs: &[Input], batch: usize, done: &mut dyn FnMut(usize)) -> Result<Vectors, ModelError> {
+        self.features_with(StandIn::Prompts, inputs, batch, done)
+    }
+
+    /// As [`Self::features`], with anything in place of a half that is missing.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn features_with(
+        self,
+        stand_in: StandIn,
+        inputs: &[Input],
+        batch: usize,
+        done: &mut dyn FnMut(usize),
+    ) -> Result<Vectors, ModelError> {
         let mut vectors = Vectors::default();
         for chunk in inputs.chunks(batch.max(1)) {
-            vectors.extend(self.model.features(&Batch::collect(chunk), self.config, self.products)?);
+            let chunk = Batch::collect(chunk);
+            vectors.extend(self.model.features_with(stand_in, &chunk, self.config, self.products)?);
             done(vectors.len());
         }
         Ok(vectors)

@@ -1,6 +1,6 @@
 //! How the prompts of a pool are used: a pool of 2,048 of which 20 are ever chosen is a pool of 20.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// Counts which rows of a pool were chosen, input after input.
 ///
@@ -17,16 +17,27 @@ use std::collections::HashSet;
 pub struct Usage {
     counts: Vec<u64>,
     inputs: u64,
-    sets: HashSet<Box<[usize]>>,
+    /// Digests of the distinct sets.
+    sets: BTreeSet<u64>,
 }
 
 impl Usage {
     /// Nothing chosen yet, of a pool of `rows`.
     pub fn new(rows: usize) -> Self {
-        Self { counts: vec![0; rows], inputs: 0, sets: HashSet::new() }
+        Self { counts: vec![0; rows], inputs: 0, sets: BTreeSet::new() }
     }
 
-    /// Counts the rows that one input chose, in any order. Keeps one copy of each distinct set.
+    /// What was counted so far, to go on with later: counts, inputs, digests of the distinct sets.
+    pub fn parts(&self) -> (&[u64], u64, Vec<u64>) {
+        (&self.counts, self.inputs, self.sets.iter().copied().collect())
+    }
+
+    /// Goes on from [`Self::parts`].
+    pub fn from_parts(counts: Vec<u64>, inputs: u64, sets: Vec<u64>) -> Self {
+        Self { counts, inputs, sets: sets.into_iter().collect() }
+    }
+
+    /// Counts the rows that one input chose, in any order. Keeps a digest of 64 bits of each distinct set.
     ///
     /// # Panics
     /// If a row is not in the pool.
@@ -36,9 +47,9 @@ impl Usage {
             self.counts[row] += 1;
         }
         self.inputs += 1;
-        let mut set: Box<[usize]> = chosen.into();
+        let mut set = chosen.to_vec();
         set.sort_unstable();
-        self.sets.insert(set);
+        self.sets.insert(digest(&set));
     }
 
     /// Inputs counted.
@@ -92,9 +103,29 @@ impl Usage {
     }
 }
 
+/// FNV-1a over the bytes of the rows.
+fn digest(rows: &[usize]) -> u64 {
+    let bytes = rows.iter().flat_map(|row| (*row as u64).to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counting_goes_on_where_it_stopped() {
+        let choices = [[1, 4], [4, 1], [4, 6], [0, 2], [2, 0], [1, 6]];
+        let mut whole = Usage::new(8);
+        choices.iter().for_each(|chosen| whole.add(chosen));
+        let mut first = Usage::new(8);
+        choices[..3].iter().for_each(|chosen| first.add(chosen));
+        let (counts, inputs, sets) = first.parts();
+        let mut second = Usage::from_parts(counts.to_vec(), inputs, sets);
+        choices[3..].iter().for_each(|chosen| second.add(chosen));
+        assert_eq!(second.parts(), whole.parts());
+        assert_eq!(whole.sets_per_thousand(), Some(4.0 / 6.0 * 1_000.0));
+    }
 
     fn used(rows: usize, chosen: &[&[usize]]) -> Usage {
         let mut usage = Usage::new(rows);

@@ -35,12 +35,25 @@ pub struct Bundle {
     pub preprocess: Preprocess,
     /// Tokens of the longest text in training, the special ones included.
     pub max_tokens: usize,
+    /// What it has learned from.
+    pub trained_on: Vec<TrainedOn>,
+}
+
+/// Data that a model has learned from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainedOn {
+    /// Name of the data set.
+    pub source: String,
+    /// Hash of its manifest.
+    pub manifest: String,
 }
 
 #[derive(Serialize, Deserialize)]
 struct ConfigFile {
     model_type: String,
     max_tokens: usize,
+    #[serde(default)]
+    trained_on: Vec<TrainedOn>,
     #[serde(flatten)]
     rest: serde_json::Map<String, serde_json::Value>,
 }
@@ -60,6 +73,7 @@ impl Bundle {
         let config = ConfigFile {
             model_type: "ptunifier".into(),
             max_tokens: self.max_tokens,
+            trained_on: self.trained_on.clone(),
             rest: match serde_json::to_value(&self.config) {
                 Ok(serde_json::Value::Object(map)) => map,
                 _ => unreachable!("a configuration is a map"),
@@ -81,7 +95,7 @@ impl Bundle {
     /// A file that is missing, is not what its name says, or does not fit the others.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
         let file: ConfigFile = read_json(&folder.join(CONFIG), "a model configuration")?;
-        let config: ModelConfig = serde_json::from_value(serde_json::Value::Object(file.rest))
+        let config: ModelConfig = serde_json::from_value(serde_json::Value::Object(file.rest.clone()))
             .map_err(|error| format_error(folder.join(CONFIG), "a model configuration", error.to_string()))?;
         config.check()?;
         let tokenizer = Tokenizer::from_file(folder.join(TOKENIZER))
@@ -93,7 +107,8 @@ impl Bundle {
         }
         let (model, _unused) = Model::load(&config, &folder.join(WEIGHTS), device)?;
         let preprocess = read_json(&folder.join(PREPROCESS), "a list of image transforms")?;
-        Ok(Self { config, model, tokenizer, preprocess, max_tokens: file.max_tokens })
+        let ConfigFile { max_tokens, trained_on, .. } = file;
+        Ok(Self { config, model, tokenizer, preprocess, max_tokens, trained_on })
     }
 }
 

@@ -70,7 +70,7 @@ impl Fusion {
     ///
     /// # Panics
     /// If there are not as many images as texts and reads, or a place is not there.
-    pub fn forward(&self, mut image: Packed, mut text: Packed, read: &[Read], pass: &Pass) -> Fused {
+    pub fn forward(&self, image: Packed, text: Packed, read: &[Read], pass: &Pass) -> Fused {
         assert!(
             image.count() == text.count() && text.count() == read.len(),
             "{} images, {} texts, {} reads",
@@ -79,12 +79,7 @@ impl Fusion {
             read.len()
         );
         let last = self.image.len() - 1;
-        for index in 0..last {
-            // Each stream reads the other's state from before the layer.
-            let next = whole(&self.text[index], &text, &image, pass);
-            image = whole(&self.image[index], &image, &text, pass);
-            text = next;
-        }
+        let (image, text) = self.to_last(image, text, pass);
         let places = read.iter().zip(image.lengths.iter().zip(text.lengths.iter()));
         let [image_places, text_places] =
             places.map(|(read, (&image, &text))| read.places(image, text)).fold([vec![], vec![]], |mut all, each| {
@@ -95,6 +90,24 @@ impl Fusion {
             text: read_last(&self.text[last], &text, &image, &text_places, pass),
             image: read_last(&self.image[last], &image, &text, &image_places, pass),
         }
+    }
+
+    /// Through all layers but the last.
+    fn to_last(&self, mut image: Packed, mut text: Packed, pass: &Pass) -> (Packed, Packed) {
+        for index in 0..self.image.len() - 1 {
+            // Each stream reads the other's state from before the layer.
+            let next = whole(&self.text[index], &text, &image, pass);
+            image = whole(&self.image[index], &image, &text, pass);
+            text = next;
+        }
+        (image, text)
+    }
+
+    /// How much each token of a text attends to each token of its image in the last layer, the mean over heads: a pair
+    /// `[tokens of the text, tokens of the image]`, rows that sum to 1.
+    pub fn text_attention(&self, image: Packed, text: Packed) -> Vec<Vec<f32>> {
+        let (image, text) = self.to_last(image, text, &Pass::off());
+        self.text[self.text.len() - 1].cross_weights(&text, &image)
     }
 
     /// First tokens of some pairs through the poolers, text first: `[pairs.len(), 2d]`.

@@ -30,7 +30,7 @@ mod prompt;
 mod text;
 pub mod weights;
 
-pub use bundle::{Bundle, WEIGHTS};
+pub use bundle::{Bundle, TrainedOn, WEIGHTS};
 pub use config::{HeadKind, ModelConfig, Preset, TextStyle};
 pub use error::ModelError;
 pub use fusion::{Fused, Fusion, Read};
@@ -41,5 +41,5 @@ pub use model::{Model, check_batch};
 pub use packed::Packed;
 pub use path::Path;
 pub use positions::fit as fit_positions;
-pub use prompt::{Chosen, Prompts};
+pub use prompt::{Chosen, Prompts, StandIn};
 pub use text::TextEncoder;

@@ -12,7 +12,9 @@ use ptu_random::Key;
 use crate::config::{ModelConfig, TextConfig};
 use crate::kernel::{Products, in_pool, linear, rows};
 use crate::layer::{Embedding, Linear, Pass};
-use crate::{Chosen, Fused, Fusion, Heads, ImageEncoder, ModelError, Packed, Prompts, Read, TextEncoder, init};
+use crate::{
+    Chosen, Fused, Fusion, Heads, ImageEncoder, ModelError, Packed, Prompts, Read, StandIn, TextEncoder, init,
+};
 
 /// One network for pairs, images alone and texts alone.
 #[derive(Module, Debug)]
@@ -151,17 +153,30 @@ impl Model {
     /// # Errors
     /// When the batch does not fit the model: see [`crate::check_batch`].
     pub fn features(&self, batch: &Batch, config: &ModelConfig, products: Products) -> Result<Tensor<2>, ModelError> {
+        self.features_with(StandIn::Prompts, batch, config, products)
+    }
+
+    /// As [`Self::features`], with anything in place of what is missing.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn features_with(
+        &self,
+        stand_in: StandIn,
+        batch: &Batch,
+        config: &ModelConfig,
+        products: Products,
+    ) -> Result<Tensor<2>, ModelError> {
         check_batch(batch, config)?;
         if batch.is_empty() {
             return Ok(Tensor::zeros([0, 2 * config.fusion.width], &self.device()));
         }
         let read = vec![Read::Pooled; batch.len()];
-        Ok(in_pool(|| self.fusion.pool(&self.fuse(batch, &read, products), 0..batch.len())))
+        Ok(in_pool(|| self.fusion.pool(&self.fuse(batch, &read, stand_in, products), 0..batch.len())))
     }
 
-    /// Both streams behind the fusion for a mixed batch that fits, in the records' order, without dropout; prompts stand in
-    /// for what is missing.
-    pub fn fuse(&self, batch: &Batch, read: &[Read], products: Products) -> Fused {
+    /// Both streams behind the fusion for a mixed batch that fits, in the records' order, without dropout.
+    pub fn fuse(&self, batch: &Batch, read: &[Read], stand_in: StandIn, products: Products) -> Fused {
         let off = Pass::off().with(products);
         let (pairs, images, texts) = (batch.pair_texts.count(), batch.images.count, batch.texts.count());
         // Texts: of pairs, alone, then what stands around the prompts that stand in for those of images alone.
@@ -171,6 +186,10 @@ impl Model {
         let lone_images = self.embed_image(&batch.images, &off);
         let (image_stand_ins, _) = self.image_stand_ins(&lone);
         let (text_stand_ins, _) = self.text_stand_ins(&lone_images, &edges);
+        // A text's stand-in begins and ends with a word; where it has no prompts, it only begins.
+        let ends = usize::from(self.text_prompts.table.is_some());
+        let image_stand_ins = without_prompts(image_stand_ins, 0, stand_in);
+        let text_stand_ins = without_prompts(text_stand_ins, ends, stand_in);
         let whole = embedded.select(0..pairs);
         let encoded_images = self.encode_image(
             &Packed::cat(&[self.embed_image(&batch.pair_images, &off), lone_images, image_stand_ins]),
@@ -185,6 +204,29 @@ impl Model {
         };
         let order = || batch.order.iter().map(sequence);
         self.fusion.forward(encoded_images.select(order()), encoded_texts.select(order()), read, &off)
+    }
+}
+
+/// Stand-ins whose prompts, between the first token and `ends` tokens at the end, give way to something else.
+fn without_prompts(stand_ins: Packed, ends: usize, stand_in: StandIn) -> Packed {
+    let (d, device) = (stand_ins.tokens.dims()[1], stand_ins.tokens.device());
+    let starts = stand_ins.starts().into_iter().zip(stand_ins.lengths.iter());
+    match stand_in {
+        StandIn::Prompts => stand_ins,
+        StandIn::Nothing => {
+            let first = starts.map(|(start, _)| start).collect();
+            Packed::new(rows(vec![stand_ins.tokens.clone()], Arc::new(first)), vec![1; stand_ins.count()])
+        }
+        StandIn::Zeros => {
+            let zeros = stand_ins.tokens.dims()[0];
+            let kept = starts.flat_map(|(start, length)| {
+                let is_kept = move |place: usize| place == 0 || place >= length - ends;
+                (0..*length).map(move |place| if is_kept(place) { start + place } else { zeros })
+            });
+            let index = Arc::new(kept.collect());
+            let tokens = rows(vec![stand_ins.tokens.clone(), Tensor::zeros([1, d], &device)], index);
+            Packed::new(tokens, stand_ins.lengths.to_vec())
+        }
     }
 }
 
@@ -215,5 +257,23 @@ struct Count(usize);
 impl ModuleVisitor for Count {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.0 += param.lazy_shape().num_elements();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_give_way_between_the_first_token_and_the_last() {
+        let tokens = Tensor::<2>::from_floats([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0], [7.0]], &Device::flex());
+        let of = |ends, stand_in| {
+            let left = without_prompts(Packed::new(tokens.clone(), vec![4, 3]), ends, stand_in);
+            (left.tokens.into_data().try_into_vec::<f32>().unwrap(), left.lengths.to_vec())
+        };
+        assert_eq!(of(1, StandIn::Zeros), (vec![1.0, 0.0, 0.0, 4.0, 5.0, 0.0, 7.0], vec![4, 3]));
+        assert_eq!(of(0, StandIn::Zeros), (vec![1.0, 0.0, 0.0, 0.0, 5.0, 0.0, 0.0], vec![4, 3]));
+        assert_eq!(of(1, StandIn::Nothing), (vec![1.0, 5.0], vec![1, 1]));
+        assert_eq!(of(1, StandIn::Prompts).1, [4, 3]);
     }
 }

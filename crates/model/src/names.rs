@@ -3,7 +3,8 @@
 //! One row a weight, so that a reviewer can read it. Nothing else decides a weight's name, learning rate or decay.
 
 /// Which learning rate a weight takes (SPEC 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Encoders.
     Backbone,

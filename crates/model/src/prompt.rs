@@ -13,6 +13,32 @@ use crate::Packed;
 use crate::config::{Pooling, PromptsConfig, Similarity};
 use crate::layer::constant;
 
+/// What stands in for a missing half. All but prompts are for comparison.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StandIn {
+    /// The prompts chosen by the half that is there.
+    #[default]
+    Prompts,
+    /// As many tokens of zeros.
+    Zeros,
+    /// Nothing: the first token of the stream is alone.
+    Nothing,
+}
+
+impl StandIn {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Prompts, Self::Zeros, Self::Nothing];
+
+    /// The word for tables and charts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prompts => "prompts",
+            Self::Zeros => "zeros",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
 /// A table of prompts and how rows are taken from it.
 #[derive(Module, Debug)]
 pub struct Prompts {

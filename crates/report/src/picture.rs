@@ -16,6 +16,27 @@ pub fn picture(png: &[u8], description: &str) -> String {
     }
 }
 
+/// Bytes of a picture as text, where examples are kept in JSON.
+pub mod in_base64 {
+    use base64::Engine;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::STANDARD;
+
+    #[expect(clippy::ref_option, reason = "serde hands the field over as it is")]
+    pub fn serialize<S: Serializer>(png: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+        match png {
+            Some(png) => serializer.serialize_some(&STANDARD.encode(png)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
+        let text: Option<String> = Deserialize::deserialize(deserializer)?;
+        text.map(|text| STANDARD.decode(text).map_err(D::Error::custom)).transpose()
+    }
+}
+
 /// Width and height as the PNG's header says; `None` for other bytes and for a picture without area.
 fn size(png: &[u8]) -> Option<(u32, u32)> {
     let header = png.strip_prefix(b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR")?;

@@ -1,5 +1,7 @@
 //! What a page shows, as plain data. Every field may be left empty; what is empty is left out of the page.
 
+use serde::{Deserialize, Serialize};
+
 /// One page about one run, or about several side by side.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
@@ -113,7 +115,7 @@ pub struct ScoreRow {
 }
 
 /// Examples that answer one question.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExampleGroup {
     /// The question: `Which text belongs to this picture?`
     pub title: String,
@@ -124,7 +126,7 @@ pub struct ExampleGroup {
 }
 
 /// One query and what was found for it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Example {
     /// What was asked with: only this was given to the model.
     pub query: Item,
@@ -135,7 +137,7 @@ pub struct Example {
 }
 
 /// One retrieved item.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Found {
     /// The item.
     pub item: Item,
@@ -146,11 +148,12 @@ pub struct Found {
 }
 
 /// A picture, a text, or both.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Item {
     /// The record's name.
     pub id: String,
     /// The bytes of a PNG file.
+    #[serde(with = "crate::picture::in_base64")]
     pub image_png: Option<Vec<u8>>,
     /// The text; shown up to a length, always as text.
     pub text: Option<String>,

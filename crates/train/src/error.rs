@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ptu_data::DataError;
+use ptu_infer::InferError;
 use ptu_input::InputError;
 use ptu_model::ModelError;
 
@@ -91,6 +92,9 @@ pub enum TrainError {
     /// Model files.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Embedding.
+    #[error(transparent)]
+    Infer(#[from] InferError),
     /// A text or an image.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -159,6 +163,44 @@ pub enum TrainError {
     NoData {
         /// The path.
         path: PathBuf,
+    },
+    /// A label that cannot be asked about.
+    #[error(
+        "label `{label}`: fewer than two of its values stand in the pairs of split `train` of `{path}`, to which probes are fitted; \
+         name another label, or a folder whose records have it"
+    )]
+    Label {
+        /// The folder of shards.
+        path: PathBuf,
+        /// The label.
+        label: String,
+    },
+    /// Saved scores or examples that cannot be read.
+    #[error("`{path}` cannot be read: {cause}; run `evaluate` again")]
+    Saved {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// A sentence for a class that cannot be read.
+    #[error("sentence `{sentence}` cannot be used: {cause}")]
+    Sentence {
+        /// The sentence.
+        sentence: String,
+        /// Why.
+        cause: String,
+    },
+    /// Records that the model has learned from.
+    #[error(
+        "`{path}` holds records that this model has learned from ({cause}), so its scores would say nothing; evaluate on others, or \
+         say --force"
+    )]
+    Learned {
+        /// The folder of shards that was to be evaluated.
+        path: PathBuf,
+        /// Which.
+        cause: String,
     },
     /// Data that no objective of the recipe can use.
     #[error("no record of split `{split}` can be used: {cause}")]

@@ -1,26 +1,39 @@
 //! Scores of a model on records that it has not seen: zero-shot retrieval both ways, matching, masked words, each with a
 //! 95 % interval by patient and with what chance would give (SPEC 7).
 
+mod compare;
 mod gallery;
+pub mod labels;
+mod leak;
+mod measure;
+pub mod missing;
 mod rerank;
 mod run;
+mod save;
 mod scores;
+pub mod words;
+
+use std::collections::BTreeMap;
 
 use ptu_infer::{Embedder, Vectors};
 use ptu_metrics::{Answer, Resampling, bootstrap, bootstrap_mean, majority_share};
-use ptu_model::{Model, ModelConfig, Pass};
+use ptu_model::{Model, ModelConfig, Pass, StandIn};
 use ptu_random::Key;
 
+pub use compare::{Difference, Spread, compare, spread};
 pub use gallery::{Gallery, GalleryOptions, Pair, Query};
+pub use measure::Measure;
 pub use rerank::rerank;
 pub use run::{EvaluateOptions, Evaluated, evaluate, mean_r10};
-pub use scores::{Direction, Retrieval, Score, Scores};
+pub use save::Saved;
+pub use scores::{Direction, LabelScores, Retrieval, Score, Scores, names};
 
 use crate::TrainError;
-use crate::batch::{MaskedTexts, StepBatch};
+use crate::batch::StepBatch;
 use crate::objective::ObjectiveKind;
 use crate::shared::Shared;
 use crate::step::StepPlan;
+use words::Beside;
 
 /// Records that go through the model at once.
 const BATCH: usize = 16;
@@ -102,7 +115,17 @@ pub fn retrieval(gallery: &Gallery, found: &Found, resampling: &Resampling) -> R
     Retrieval { records: size, image_to_text: direction(Query::Image), text_to_image: direction(Query::Text) }
 }
 
-/// All scores of a gallery.
+/// Scores that every gallery gets, what they are made of by their names, and who found whom.
+pub struct Scored {
+    /// The scores.
+    pub scores: Scores,
+    /// Those that are means over answers.
+    pub measures: BTreeMap<String, Measure>,
+    /// Similarities.
+    pub found: Found,
+}
+
+/// Retrieval, matching and masked words.
 ///
 /// # Errors
 /// As [`search`].
@@ -112,84 +135,71 @@ pub fn score(
     gallery: &Gallery,
     key: Key,
     done: &mut dyn FnMut(usize),
-) -> Result<(Scores, Found), TrainError> {
+) -> Result<Scored, TrainError> {
     let found = search(model, config, gallery, done)?;
-    let resampling = Resampling::new(key);
-    let retrieval = retrieval(gallery, &found, &resampling);
-    let mut asked = Asked::default();
-    let mut finished = 2 * gallery.records.len();
-    for (number, rows) in gallery.rows().chunks(BATCH).enumerate() {
-        answer(model, gallery, rows, key.at(number as u64), &mut asked);
-        finished += rows.len();
-        done(finished);
-    }
-    Ok((
-        Scores { retrieval, itm: asked.itm.score(gallery, &resampling), mlm: asked.mlm.score(gallery, &resampling) },
-        found,
-    ))
-}
-
-/// Answers to both kinds of questions.
-#[derive(Default)]
-struct Asked {
-    itm: Answers,
-    mlm: Answers,
-}
-
-/// Answers to one kind of question: whether right, of which record, and what would have been right.
-#[derive(Default)]
-struct Answers {
-    right: Vec<Option<f64>>,
-    rows: Vec<usize>,
-    truths: Vec<u32>,
-}
-
-impl Answers {
-    fn extend(&mut self, right: &[bool], rows: impl IntoIterator<Item = usize>, truths: impl IntoIterator<Item = u32>) {
-        self.right.extend(right.iter().map(|right| Some(f64::from(u8::from(*right)))));
-        self.rows.extend(rows);
-        self.truths.extend(truths);
-    }
-
-    fn score(&self, gallery: &Gallery, resampling: &Resampling) -> Score {
-        let groups: Vec<&str> = self.rows.iter().map(|&row| gallery.records[row].patient.as_str()).collect();
-        let answers: Vec<Answer<u32>> = self.truths.iter().map(|&right| Answer { given: right, right }).collect();
-        let interval = bootstrap_mean(&self.right, &groups, resampling);
-        let count = self.right.len();
-        let value = (count > 0).then(|| self.right.iter().flatten().sum::<f64>() / count as f64);
-        Score::new(value, interval, majority_share(&answers))
-    }
-}
-
-/// Asks the heads of matching and masked words about some records of a gallery.
-fn answer(model: &Model, gallery: &Gallery, rows: &[usize], key: Key, asked: &mut Asked) {
-    let records: Vec<_> = rows.iter().map(|&row| &gallery.records[row]).collect();
-    let images = ptu_input::Images::collect(records.iter().map(|record| &record.image));
-    let texts = ptu_input::Texts::collect(records.iter().map(|record| record.text.ids.as_slice()));
-    let masked = ptu_input::Texts::collect(records.iter().map(|record| record.masked.ids.as_slice()));
-    let labels = records.iter().flat_map(|record| record.masked.labels.iter().copied()).collect();
-    let batch = StepBatch {
-        images,
-        texts,
-        masked_pairs: MaskedTexts { texts: masked, labels },
-        image_hashes: records.iter().map(|record| record.image_hash).collect(),
-        text_hashes: records.iter().map(|record| record.text_hash).collect(),
-        ..StepBatch::default()
+    let (resampling, size) = (Resampling::new(key), gallery.records.len());
+    let mut measures = recalls(&found, "");
+    let itm = matching(model, gallery, key);
+    done(3 * size);
+    let own = words::guess(model, config, gallery, Beside::Own)?;
+    done(4 * size);
+    let wrong = words::guess(model, config, gallery, Beside::Wrong)?;
+    done(5 * size);
+    let none = words::guess(model, config, gallery, Beside::Missing(StandIn::Prompts))?;
+    done(6 * size);
+    let own_scores = own.scores(gallery, &resampling);
+    let scores = Scores {
+        retrieval: retrieval(gallery, &found, &resampling),
+        itm: itm.score(gallery, &resampling),
+        mlm: own_scores.accuracy,
+        mlm_perplexity: own_scores.perplexity,
+        mlm_wrong_image: wrong.scores(gallery, &resampling),
+        mlm_no_image: none.scores(gallery, &resampling),
+        ..Scores::default()
     };
-    let off = Pass::off();
-    let objectives = [ObjectiveKind::Mlm, ObjectiveKind::Itm].map(|kind| (kind, 1.0)).into();
-    let plan = StepPlan { objectives, ..StepPlan::default() };
-    let shared = Shared::new(model, &batch, &plan, &off, key);
-    if let Some(loss) = ObjectiveKind::Itm.loss(&shared) {
-        asked.itm.extend(
-            &loss.answers,
-            rows.iter().copied(),
-            shared.partners().matched.iter().map(|&matched| u32::from(matched)),
-        );
+    measures.insert(names::ITM.into(), itm);
+    for (beside, guesses) in [("", own), (names::WRONG_IMAGE, wrong), (names::NO_IMAGE, none)] {
+        measures.insert(format!("{}{beside}", names::MLM), guesses.right);
     }
-    if let Some(loss) = ObjectiveKind::Mlm.loss(&shared) {
-        let places = batch.masked_pairs.places();
-        let rows = places.iter().zip(rows).flat_map(|(places, &row)| places.iter().map(move |_| row));
-        asked.mlm.extend(&loss.answers, rows, batch.masked_pairs.classes().map(|class| class as u32));
+    Ok(Scored { scores, measures, found })
+}
+
+/// Steps of `done` that [`score`] takes for each pair.
+const PASSES: usize = 6;
+
+/// Which queries found a hit among the first 1, 5 and 10.
+fn recalls(found: &Found, suffix: &str) -> BTreeMap<String, Measure> {
+    let mut measures = BTreeMap::new();
+    for (name, query) in [(names::IMAGE_TO_TEXT, Query::Image), (names::TEXT_TO_IMAGE, Query::Text)] {
+        for k in [1, 5, 10] {
+            let values = ptu_metrics::found_at(k, &found.of(query).ranks);
+            measures.insert(format!("{name} R@{k}{suffix}"), Measure::of_rows(values, None));
+        }
     }
+    measures
+}
+
+/// Asks the head of matching about every text of a gallery, half of them beside a false image.
+fn matching(model: &Model, gallery: &Gallery, key: Key) -> Measure {
+    let (mut measure, mut truths, rows) = (Measure::default(), vec![], gallery.rows());
+    for (number, rows) in rows.chunks(BATCH).enumerate() {
+        let records: Vec<_> = rows.iter().map(|&row| &gallery.records[row]).collect();
+        let batch = StepBatch {
+            images: ptu_input::Images::collect(records.iter().map(|record| &record.image)),
+            texts: ptu_input::Texts::collect(records.iter().map(|record| record.text.ids.as_slice())),
+            image_hashes: records.iter().map(|record| record.image_hash).collect(),
+            text_hashes: records.iter().map(|record| record.text_hash).collect(),
+            ..StepBatch::default()
+        };
+        let (off, plan) =
+            (Pass::off(), StepPlan { objectives: [(ObjectiveKind::Itm, 1.0)].into(), ..StepPlan::default() });
+        let shared = Shared::new(model, &batch, &plan, &off, key.at(number as u64));
+        if let Some(loss) = ObjectiveKind::Itm.loss(&shared) {
+            measure.values.extend(loss.answers.iter().map(|right| Some(f64::from(u8::from(*right)))));
+            measure.rows.extend_from_slice(rows);
+            truths.extend(shared.partners().matched.iter().map(|&right| Answer { given: right, right }));
+        }
+    }
+    measure.chance = majority_share(&truths);
+    measure
 }

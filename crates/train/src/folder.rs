@@ -19,6 +19,10 @@ pub const STATE: &str = "state";
 pub const BUNDLE: &str = "bundle";
 /// The model of the best validation.
 pub const BEST: &str = "best";
+/// What the last evaluation said.
+pub const SCORES: &str = "scores.json";
+/// What it found for what.
+pub const EXAMPLES: &str = "examples.json";
 /// Tokenizer of the run, written before the first step.
 pub const TOKENIZER: &str = "tokenizer.json";
 const LOCK: &str = "lock";

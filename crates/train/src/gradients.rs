@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Gradients as Graph, Tensor};
+use ptu_model::names::{Role, name_of};
 use ptu_model::{Inside, Model, Path};
 use rayon::prelude::*;
 
@@ -41,9 +42,15 @@ impl Gradients {
         }
     }
 
-    /// Length of all gradients as one vector; infinite or NaN if any of them is.
-    pub fn norm(&self) -> f64 {
-        self.0.values().map(|values| squares(values)).sum::<f64>().sqrt()
+    /// Lengths by the part of the network: encoders, fusion with prompts, heads; infinite or NaN if any value is.
+    pub fn norms(&self) -> BTreeMap<Role, f64> {
+        let mut sums: BTreeMap<Role, f64> = BTreeMap::new();
+        for (path, values) in &self.0 {
+            if let Some(name) = name_of(path) {
+                *sums.entry(name.role).or_default() += squares(values);
+            }
+        }
+        sums.into_iter().map(|(role, sum)| (role, sum.sqrt())).collect()
     }
 
     /// The gradient of a weight, in our layout.

@@ -7,11 +7,13 @@
 //! | `step.rs`, `cached.rs`, `gradients.rs`, `optimizer.rs`, `schedule.rs` | one step |
 //! | `trainer.rs`, `state.rs`, `folder.rs`, `log.rs` | the loop and what it leaves behind |
 //! | `evaluate.rs` | scores with intervals, beside chance |
-//! | `reference.rs` | cases of the PyTorch reference, for parity tests and benchmarks |
+//! | `reference.rs`, `parity.rs` | cases of the PyTorch reference, and the comparison with them |
+//! | `doctor.rs` | whether a machine can do it |
 
 pub mod batch;
 pub mod cached;
 mod card;
+pub mod doctor;
 mod error;
 pub mod evaluate;
 pub mod folder;
@@ -21,6 +23,7 @@ pub mod memory;
 pub mod objective;
 pub mod optimizer;
 pub mod page;
+pub mod parity;
 pub mod quickstart;
 pub mod recipe;
 pub mod reference;

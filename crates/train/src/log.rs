@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use ptu_model::names::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -23,6 +24,9 @@ pub enum Event {
         loss: f64,
         /// Length of the gradient before clipping.
         gradient_norm: f64,
+        /// The same by part of the network.
+        #[serde(default)]
+        gradient_norms: BTreeMap<Role, f64>,
         /// Learning rate of the backbone.
         learning_rate: f64,
         /// Each objective that found something to do.

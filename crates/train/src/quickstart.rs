@@ -1,10 +1,15 @@
-//! The whole story on the phantom corpus: prepare, pre-train, evaluate, a page.
+//! The whole story by one call, on the phantom corpus or on a table of one's own: prepare, pre-train, evaluate, a page.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use ptu_data::Split;
+use burn::tensor::Device;
 use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
+use ptu_data::prepare::table::{self, TableOptions};
+use ptu_data::{Inputs, Manifest, Shares, Split};
+use ptu_infer::embed::{EmbedJob, EmbedOptions};
+use ptu_model::Bundle;
 
 use crate::evaluate::{EvaluateOptions, Scores, evaluate};
 use crate::recipe::{DataEntry, EvaluateConfig, TextPick};
@@ -21,12 +26,21 @@ const VALIDATED: u64 = 100;
 pub struct QuickstartOptions {
     /// A new or empty folder.
     pub out: PathBuf,
-    /// Pairs to learn from.
-    pub pairs: u64,
+    /// What is learned from.
+    pub corpus: Corpus,
     /// Everything random follows from it.
     pub seed: u64,
     /// Changes to the recipe, `key=value`.
     pub overrides: Vec<String>,
+}
+
+/// What a quickstart learns from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Corpus {
+    /// So many drawn pairs.
+    Phantom(u64),
+    /// A CSV or JSONL of image paths and texts.
+    Table(PathBuf),
 }
 
 /// What came of it.
@@ -36,18 +50,46 @@ pub struct Summary {
     pub scores: Scores,
     /// The page.
     pub page: PathBuf,
+    /// Vectors of all images and texts, where the corpus is one's own.
+    pub vectors: Option<PathBuf>,
     /// Whether the run was stopped before its end.
     pub stopped: bool,
 }
 
 /// The recipe of the quickstart; `recipes/pretrain/phantom.toml` is the same one with comments.
+///
+/// # Errors
+/// An override that does not fit.
 pub fn recipe(data: &Path, seed: u64, overrides: &[String]) -> Result<Recipe, TrainError> {
     let text = include_str!("quickstart.toml");
     let recipe = Recipe::parse(text, Path::new("quickstart.toml"), overrides)?;
     Ok(Recipe { data: vec![DataEntry { path: data.into(), weight: 1.0 }], seed, ..recipe })
 }
 
-/// Makes a corpus, learns from it, scores what was learned on held-out pairs, and writes `report.html`.
+/// The recipe for a table of one's own: that of `recipes/pretrain/table.toml`, its steps and batch by the number of pairs.
+///
+/// # Errors
+/// An override that does not fit.
+pub fn table_recipe(data: &Path, pairs: u64, seed: u64, overrides: &[String]) -> Result<Recipe, TrainError> {
+    let steps = (4 * pairs).clamp(*STEPS.start(), *STEPS.end());
+    let batch = (pairs / 2).next_power_of_two().clamp(2, 32);
+    let saved = (steps / 4).max(1);
+    let sized = [
+        format!("train.steps={steps}"),
+        format!("train.batch={batch}"),
+        format!("train.save_every={saved}"),
+        format!("train.validate_every={saved}"),
+    ];
+    let text = include_str!("quickstart-table.toml");
+    let recipe = Recipe::parse(text, Path::new("quickstart-table.toml"), &[&sized, overrides].concat())?;
+    Ok(Recipe { data: vec![DataEntry { path: data.into(), weight: 1.0 }], seed, ..recipe })
+}
+
+/// Steps of a table of any size.
+const STEPS: std::ops::RangeInclusive<u64> = 100..=2000;
+
+/// Makes or reads a corpus, learns from it, scores what was learned on held-out pairs, and writes `report.html`; of a table of
+/// one's own also `vectors.parquet`, to be searched.
 ///
 /// # Errors
 /// A folder that is not empty; whatever preparing, training or evaluating says.
@@ -63,36 +105,87 @@ pub fn quickstart(
         return Err(TrainError::NotEmpty { path: out.clone() });
     }
     let data = out.join("data");
-    observer.note(&format!("drawing {} phantom pairs to learn from and {HELD_OUT} to be asked about", options.pairs));
-    let phantom = PhantomOptions {
-        validate: VALIDATED,
-        test: HELD_OUT,
-        ..PhantomOptions::new(options.pairs + VALIDATED + HELD_OUT, options.seed)
+    let (recipe, gallery) = match &options.corpus {
+        Corpus::Phantom(pairs) => {
+            observer.note(&format!("drawing {pairs} phantom pairs to learn from and {HELD_OUT} to be asked about"));
+            let phantom = PhantomOptions {
+                validate: VALIDATED,
+                test: HELD_OUT,
+                ..PhantomOptions::new(pairs + VALIDATED + HELD_OUT, options.seed)
+            };
+            prepare_phantom(&data, &phantom, &|_| {})?;
+            (recipe(&data, options.seed, &options.overrides)?, HELD_OUT as usize)
+        }
+        Corpus::Table(path) => {
+            observer.note(&format!("reading {}", path.display()));
+            let shares = Shares { seed: options.seed, ..TABLE_SHARES };
+            let table = TableOptions { shares, allow_missing: true, ..TableOptions::default() };
+            let manifest = table::prepare(path, &data, &table, &|_| {})?;
+            observer.note(&split_sizes(&manifest));
+            let pairs = manifest.counts(Split::Train).pairs;
+            (table_recipe(&data, pairs, options.seed, &options.overrides)?, TABLE_GALLERY)
+        }
     };
-    prepare_phantom(&data, &phantom, &|_| {})?;
-    let recipe = recipe(&data, options.seed, &options.overrides)?;
     let trained = pretrain(&recipe, run, observer)?;
     observer.note("scoring on the held-out pairs");
+    let device = run.device.clone().inner();
     let evaluated = evaluate(
         &EvaluateOptions {
-            bundle: trained.bundle,
-            data: vec![data],
+            bundle: trained.bundle.clone(),
+            data: vec![data.clone()],
             split: Split::Test,
-            config: EvaluateConfig { gallery: HELD_OUT as usize, text: TextPick::Last, ..recipe.evaluate.clone() },
+            config: EvaluateConfig { gallery, text: TextPick::Last, ..recipe.evaluate.clone() },
             seed: options.seed,
-            device: run.device.clone().inner(),
+            device: device.clone(),
+            rerank: None,
+            missing: false,
+            force: false,
+            training: vec![],
         },
         &mut |_, _, _| {},
     )?;
-    let scores = evaluated[0].scores;
+    let scores = evaluated[0].scores.clone();
+    let vectors = match options.corpus {
+        Corpus::Phantom(_) => None,
+        Corpus::Table(_) => {
+            observer.note("embedding all images and texts");
+            Some(embed(&trained.bundle, &data, out, &device)?)
+        }
+    };
+    page::to_save(&evaluated, options.seed).write(&run.out)?;
     let mut page = page::of_run(&run.out, &evaluated)?;
-    page.title = "PTUnifier quickstart".into();
+    page.examples.extend(page::inside(&run.out, &device)?);
+    page.title = match &options.corpus {
+        Corpus::Phantom(_) => "PTUnifier quickstart".into(),
+        Corpus::Table(path) => format!("PTUnifier on {}", path.display()),
+    };
     page.subtitle = "One model for images, texts and pairs; soft prompts stand in for what is missing".into();
     page.verdict = verdict(&scores);
-    page.next = next(out);
+    page.next = next(out, vectors.is_some());
     let path = out.join("report.html");
     files::write_bytes(&path, ptu_report::render(&page).as_bytes())?;
-    Ok(Summary { scores, page: path, stopped: !trained.finished })
+    Ok(Summary { scores, page: path, vectors, stopped: !trained.finished })
+}
+
+/// Held-out pairs of a table that are scored, at most.
+const TABLE_GALLERY: usize = 1000;
+
+/// Of few pairs a fifth is needed to say anything.
+const TABLE_SHARES: Shares = Shares { validate: 0.1, test: 0.2, seed: 0 };
+
+fn split_sizes(manifest: &Manifest) -> String {
+    let [train, validate, test] = Split::ALL.map(|split| manifest.counts(split).records);
+    format!("{train} records to learn from, {validate} to choose by, {test} to be asked about")
+}
+
+/// Embeds every record of a folder of shards.
+fn embed(bundle: &Path, data: &Path, out: &Path, device: &Device) -> Result<PathBuf, TrainError> {
+    let (model, loaded) = (Bundle::fingerprint(bundle)?, Bundle::load(bundle, device)?);
+    let vectors = out.join("vectors.parquet");
+    let inputs = Inputs::find(&[data.to_path_buf()], &[])?;
+    let job = EmbedJob::new(&loaded, model, EmbedOptions::default());
+    job.run(&inputs, &vectors, &mut |_| ControlFlow::Continue(()))?;
+    Ok(vectors)
 }
 
 impl Summary {
@@ -125,9 +218,17 @@ fn verdict(scores: &Scores) -> String {
     }
 }
 
-fn next(out: &Path) -> Vec<ptu_report::Step> {
-    let (run, data) = (out.join("run").display().to_string(), out.join("data").display().to_string());
+fn next(out: &Path, own: bool) -> Vec<ptu_report::Step> {
+    let [run, data, vectors] = ["run", "data", "vectors.parquet"].map(|name| out.join(name).display().to_string());
+    let search = format!("ptunifier search {vectors} --model {run} --text \"effusion on the left\"");
+    let embed = match own {
+        true => search,
+        false => format!("ptunifier embed {run} {data} --out {vectors} && {search}"),
+    };
+    let missing = format!("ptunifier evaluate {run} --label finding --missing --page missing.html");
     page::next_steps(&[
+        ("Search by a sentence", &embed, "the nearest images; or by an image, or both"),
+        ("Take halves away", &missing, "how scores fall while images or texts go missing, and what prompts save"),
         (
             "Score it again",
             &format!("ptunifier evaluate {run} --data {data}"),
@@ -136,7 +237,7 @@ fn next(out: &Path) -> Vec<ptu_report::Step> {
         ("Look inside", &format!("ptunifier inspect {run}"), "what the run holds: recipe, states, weights, scores"),
         (
             "Train on your own pairs",
-            "ptunifier prepare table pairs.csv data/own && ptunifier pretrain recipes/pretrain/table.toml --out runs/own",
+            "ptunifier quickstart --table pairs.csv --out own",
             "a CSV with a column of image paths and a column of texts is enough",
         ),
     ])
@@ -155,8 +256,20 @@ mod tests {
     }
 
     #[test]
+    fn the_table_recipe_file_is_the_quickstarts_but_for_its_size() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/pretrain/table.toml");
+        let written = Recipe::load(&file, &[]).unwrap();
+        let own = table_recipe(&written.data[0].path, 600, written.seed, &[]).unwrap();
+        assert_eq!((own.train.steps, own.train.batch), (2000, 32));
+        assert_eq!(Recipe { train: written.train.clone(), ..own }, written);
+        let few = table_recipe(Path::new("data"), 35, 0, &["train.steps=7".into()]).unwrap();
+        assert_eq!((few.train.steps, few.train.batch), (7, 32));
+        assert_eq!(table_recipe(Path::new("data"), 3, 0, &[]).unwrap().train.batch, 2);
+    }
+
+    #[test]
     fn the_line_says_undefined_and_not_zero() {
-        let summary = Summary { scores: Scores::default(), page: PathBuf::new(), stopped: false };
+        let summary = Summary { scores: Scores::default(), page: PathBuf::new(), vectors: None, stopped: false };
         assert_eq!(
             summary.line(),
             "quickstart: R@10 image-to-text undefined text-to-image undefined chance undefined N 0"

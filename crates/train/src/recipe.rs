@@ -257,6 +257,12 @@ pub struct EvaluateConfig {
     /// Label whose values are galleries of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Labels that `evaluate` asks probes about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// Sentence that names a class of a label where it has `{}`, for classes without probes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentence: Option<String>,
 }
 
 /// Which text of a record is scored.
@@ -361,7 +367,7 @@ impl Default for TrainConfig {
 
 impl Default for EvaluateConfig {
     fn default() -> Self {
-        Self { gallery: 200, text: TextPick::default(), hits: None, by: None }
+        Self { gallery: 200, text: TextPick::default(), hits: None, by: None, labels: vec![], sentence: None }
     }
 }
 

@@ -19,7 +19,7 @@ const PREFIX: &str = "step-";
 /// Where a state is written before it gets its name.
 const WRITING: &str = ".writing-state";
 /// The largest `state.json` that is read, in bytes.
-const LARGEST: u64 = 1 << 20;
+const LARGEST: u64 = 1 << 28;
 
 /// Everything of a state but the arrays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,20 @@ pub struct Progress {
     pub bad_steps: u64,
     /// Identity of each data folder, in the recipe's order.
     pub data: Vec<String>,
+    /// How prompts were used since the last line about it: stand-ins for images, for texts. Empty right behind such a line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub usage: Vec<Used>,
+}
+
+/// Counts of a prompt pool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Used {
+    /// How often each row was chosen.
+    pub counts: Vec<u64>,
+    /// Inputs that chose.
+    pub inputs: u64,
+    /// Digests of the distinct sets.
+    pub sets: Vec<u64>,
 }
 
 /// Saves a state under `folder` (the run's `state/`): written aside, synced, renamed; then older ones are removed. Killed

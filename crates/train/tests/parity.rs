@@ -4,10 +4,6 @@
 //! `cargo test --release parity -- --nocapture`; the last line says how many cases and quantities held.
 #![expect(clippy::print_stdout, reason = "the runner's own harness is off: this one speaks for itself")]
 
-#[path = "parity/pretrain.rs"]
-mod pretrain;
-#[path = "parity/quantities.rs"]
-mod quantities;
 #[path = "parity/resize.rs"]
 mod resize;
 #[path = "parity/retrieve.rs"]
@@ -16,8 +12,8 @@ mod retrieve;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ptu_train::parity::{Quantities, pretrain};
 use ptu_train::reference::{Case, Kind};
-use quantities::Quantities;
 
 fn main() -> ExitCode {
     // The runner passes the filter of `cargo test FILTER`; a filter that is not ours means: not this test.
@@ -60,7 +56,7 @@ fn main() -> ExitCode {
 
 fn run(case: &Case) -> Result<Option<Quantities>, String> {
     match case.kind().map_err(|error| error.to_string())? {
-        Kind::Pretrain => pretrain::run(case).map(Some),
+        Kind::Pretrain => pretrain(case).map(Some),
         Kind::Retrieve => retrieve::run(case).map(Some),
         Kind::Resize => resize::run(case).map(Some),
         Kind::NotBuilt => Ok(None),

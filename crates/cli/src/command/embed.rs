@@ -2,6 +2,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use ptu_data::inputs::LeftOut;
@@ -56,6 +57,9 @@ pub struct Arguments {
     /// Go on with work that was interrupted
     #[arg(long)]
     resume: bool,
+    /// Seconds after which what is done is made safe
+    #[arg(long, default_value_t = 20)]
+    save_every: u32,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -150,6 +154,7 @@ fn options(arguments: &Arguments) -> EmbedOptions {
         },
         batch: arguments.batch.into(),
         resume: arguments.resume,
+        save_every: Duration::from_secs(arguments.save_every.into()),
         ..EmbedOptions::default()
     }
 }

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ptu_data::Split;
 use ptu_model::files::write_bytes;
-use ptu_train::evaluate::{EvaluateOptions, Score, Scores, evaluate, mean_r10};
-use ptu_train::page;
+use ptu_train::evaluate::{
+    Difference, EvaluateOptions, Evaluated, Score, Scores, Spread, compare, evaluate, mean_r10, spread,
+};
+use ptu_train::{folder, page};
 use serde::Serialize;
 
 use super::Compute;
@@ -13,15 +15,20 @@ use crate::progress::{Bar, print};
 /// Score a model on pairs that it has not seen
 ///
 /// Zero-shot retrieval in both directions (an image alone looks for its text, a text alone for its image), image-text
-/// matching and masked words; each with a 95 % interval by patient and with what chance would give.
+/// matching and masked words (with the image, with a wrong one, with none); on request retrieval ranked anew by matching, probes
+/// and sentences about labels, and scores while halves are taken away. Each with a 95 % interval by patient and with what chance
+/// would give.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier evaluate runs/phantom
+  ptunifier evaluate runs/phantom --label finding --sentence \"The image shows {}.\" --missing --page report.html
   ptunifier evaluate runs/phantom --data data/other --split validate --json
-  ptunifier evaluate runs/phantom/best --data data/phantom --hits cause")]
+  ptunifier evaluate runs/a --compare runs/b        paired differences: which is better on the same records
+  ptunifier evaluate runs/seed0 runs/seed1 runs/seed2        mean and deviation")]
 pub struct Arguments {
-    /// A run folder, or a bundle
-    model: PathBuf,
+    /// Run folders, or bundles; of several, also mean and deviation
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
     /// Shard folders (default: those of the run's recipe)
     #[arg(long)]
     data: Vec<PathBuf>,
@@ -37,6 +44,24 @@ pub struct Arguments {
     /// Label whose values are galleries of their own (default: the recipe's)
     #[arg(long)]
     by: Option<String>,
+    /// Label that probes of frozen vectors are asked about; may be given several times (default: the recipe's)
+    #[arg(long)]
+    label: Vec<String>,
+    /// Sentence with {} for a value of the label: classes by the nearest sentence, without probes (default: the recipe's)
+    #[arg(long)]
+    sentence: Option<String>,
+    /// Rank so many of the nearest anew by matching, besides
+    #[arg(long, value_name = "MANY")]
+    rerank: Option<usize>,
+    /// Score again with 25, 50, 75 and 100 % of the images, or of the texts, taken away
+    #[arg(long)]
+    missing: bool,
+    /// Another run folder or bundle: paired differences to it
+    #[arg(long, value_name = "MODEL")]
+    compare: Option<PathBuf>,
+    /// Score even records that the model has learned from
+    #[arg(long)]
+    force: bool,
     /// Draws records, masks, partners, resamples (default: the recipe's)
     #[arg(long)]
     seed: Option<u64>,
@@ -52,55 +77,167 @@ pub struct Arguments {
 
 #[derive(Serialize)]
 struct Report<'a> {
-    model: &'a PathBuf,
+    model: &'a Path,
     split: Split,
     /// Scores by source, or by source and gallery.
-    sources: BTreeMap<&'a str, Scores>,
+    sources: BTreeMap<&'a str, &'a Scores>,
     /// Mean R@10 over galleries and directions.
     mean_r10: Score,
+    /// First minus second.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    compared: Vec<Difference>,
+}
+
+#[derive(Serialize)]
+struct Reports<'a> {
+    models: Vec<Report<'a>>,
+    spread: Vec<Spread>,
+}
+
+/// One model and its scores.
+struct Model<'a> {
+    path: &'a Path,
+    seed: u64,
+    evaluated: Vec<Evaluated>,
+    compared: Vec<Difference>,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.compute.start()?;
+    if arguments.page.is_some() && arguments.models.len() > 1 {
+        anyhow::bail!("a page shows one model; name one, or leave --page out");
+    }
+    let mut models = vec![];
+    for path in &arguments.models {
+        let (evaluated, options) = score(arguments, path)?;
+        let compared = match &arguments.compare {
+            Some(other) => {
+                // On the same records, whatever the other's recipe says.
+                let other = EvaluateOptions::of(other, options.data.clone(), options.split, options.device.clone())?;
+                let other = EvaluateOptions { bundle: other.bundle, training: other.training, ..options.clone() };
+                compare(&evaluated, &with_bar(&other)?, options.seed)
+            }
+            None => vec![],
+        };
+        if is_own_test(arguments, path) {
+            page::to_save(&evaluated, options.seed).write(path)?;
+        }
+        models.push(Model { path, seed: options.seed, evaluated, compared });
+    }
+    if let (Some(file), [model]) = (&arguments.page, models.as_slice()) {
+        let mut page = page::of_run(model.path, &model.evaluated)?;
+        page.examples.extend(page::inside(model.path, &arguments.compute.device.plain())?);
+        page.title = format!("Run {}", model.path.display());
+        write_bytes(file, ptu_report::render(&page).as_bytes())?;
+    }
+    if arguments.json {
+        return print(&json(arguments.split, models)?);
+    }
+    models.iter().try_for_each(|model| table(model, arguments))?;
+    if models.len() > 1 {
+        print(&format!("mean and deviation of {} models", models.len()))?;
+        let evaluated: Vec<Vec<Evaluated>> = models.into_iter().map(|model| model.evaluated).collect();
+        for Spread { gallery, score, mean, deviation, .. } in spread(&evaluated) {
+            print(&format!("  {gallery:20} {score:36}{} +- {}", show(mean), show(deviation).trim_start()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether these are the scores that the run's own page should show: on its own data, split for it.
+fn is_own_test(arguments: &Arguments, model: &Path) -> bool {
+    model.join(folder::RECIPE).exists() && arguments.data.is_empty() && arguments.split == Split::Test
+}
+
+fn score(arguments: &Arguments, model: &Path) -> anyhow::Result<(Vec<Evaluated>, EvaluateOptions)> {
     let device = arguments.compute.device.plain();
-    let mut options = EvaluateOptions::of(&arguments.model, arguments.data.clone(), arguments.split, device)?;
-    options.config.gallery = arguments.gallery.unwrap_or(options.config.gallery);
-    options.config.hits = arguments.hits.clone().or(options.config.hits);
-    options.config.by = arguments.by.clone().or(options.config.by);
+    let mut options = EvaluateOptions::of(model, arguments.data.clone(), arguments.split, device)?;
+    let config = &mut options.config;
+    config.gallery = arguments.gallery.unwrap_or(config.gallery);
+    config.hits = arguments.hits.clone().or(config.hits.take());
+    config.by = arguments.by.clone().or(config.by.take());
+    config.sentence = arguments.sentence.clone().or(config.sentence.take());
+    if !arguments.label.is_empty() {
+        config.labels.clone_from(&arguments.label);
+    }
     options.seed = arguments.seed.unwrap_or(options.seed);
+    (options.rerank, options.missing, options.force) = (arguments.rerank, arguments.missing, arguments.force);
+    Ok((with_bar(&options)?, options))
+}
+
+fn with_bar(options: &EvaluateOptions) -> anyhow::Result<Vec<Evaluated>> {
     let mut bar = None;
-    let evaluated = evaluate(&options, &mut |name, done, all| {
+    let evaluated = evaluate(options, &mut |name, done, all| {
         bar.get_or_insert_with(|| Bar::new("scoring", all as u64)).set(done as u64, || name.to_string());
     })?;
     if let Some(bar) = &bar {
         bar.finish();
     }
-    if let Some(file) = &arguments.page {
-        let mut page = page::of_run(&arguments.model, &evaluated)?;
-        page.title = format!("Run {}", arguments.model.display());
-        write_bytes(file, ptu_report::render(&page).as_bytes())?;
+    Ok(evaluated)
+}
+
+fn json(split: Split, models: Vec<Model<'_>>) -> anyhow::Result<String> {
+    let reports: Vec<Report<'_>> = models
+        .iter()
+        .map(|model| Report {
+            model: model.path,
+            split,
+            sources: model.evaluated.iter().map(|evaluated| (evaluated.name.as_str(), &evaluated.scores)).collect(),
+            mean_r10: mean_r10(&model.evaluated, model.seed),
+            compared: model.compared.clone(),
+        })
+        .collect();
+    if let [report] = reports.as_slice() {
+        return Ok(serde_json::to_string(report)?);
     }
-    let mean = mean_r10(&evaluated, options.seed);
-    if arguments.json {
-        let sources = evaluated.iter().map(|evaluated| (evaluated.name.as_str(), evaluated.scores)).collect();
-        let report = Report { model: &arguments.model, split: arguments.split, sources, mean_r10: mean };
-        return print(&serde_json::to_string(&report)?);
+    let mut whole = serde_json::to_value(Reports { models: reports, spread: vec![] })?;
+    let evaluated: Vec<Vec<Evaluated>> = models.into_iter().map(|model| model.evaluated).collect();
+    whole["spread"] = serde_json::to_value(spread(&evaluated))?;
+    Ok(whole.to_string())
+}
+
+fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.models.len() > 1 {
+        print(&format!("{}", model.path.display()))?;
     }
-    for evaluated in &evaluated {
+    for evaluated in &model.evaluated {
         let retrieval = &evaluated.scores.retrieval;
         print(&format!("{} ({}, {} pairs)", evaluated.name, arguments.split, retrieval.records))?;
         for (name, score) in evaluated.scores.rows() {
-            print(&format!("  {name:28}{}", line(score)))?;
+            print(&format!("  {name:36}{}", line(score)))?;
+        }
+        for curve in &evaluated.scores.missing {
+            let points: Vec<String> = curve
+                .points
+                .iter()
+                .map(|(share, score)| format!("{:.0} % {}", share * 100.0, show(score.value).trim()))
+                .collect();
+            let name = format!("{}, {} away, {}", curve.score, curve.away.name(), curve.stand_in);
+            print(&format!("  {name:52} {}", points.join("  ")))?;
         }
     }
-    if evaluated.len() > 1 {
-        print(&format!("mean over galleries and directions\n  {:28}{}", "R@10", line(mean)))?;
+    if model.evaluated.len() > 1 {
+        let mean = line(mean_r10(&model.evaluated, model.seed));
+        print(&format!("mean over galleries and directions\n  {:36}{mean}", "R@10"))?;
+    }
+    if let Some(other) = &arguments.compare {
+        print(&format!("better than {} by", other.display()))?;
+        for Difference { gallery, score, difference } in &model.compared {
+            print(&format!("  {gallery:20} {score:36}{}", interval(*difference)))?;
+        }
     }
     Ok(())
 }
 
 /// `0.620 [0.550, 0.690]  chance 0.050`; what is undefined is a dash.
 fn line(score: Score) -> String {
-    let show = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.3}"));
-    format!("{:>8} [{}, {}]  chance {}", show(score.value), show(score.low), show(score.high), show(score.chance))
+    format!("{}  chance {}", interval(score), show(score.chance).trim_start())
+}
+
+fn interval(score: Score) -> String {
+    format!("{} [{}, {}]", show(score.value), show(score.low).trim_start(), show(score.high).trim_start())
+}
+
+fn show(value: Option<f64>) -> String {
+    format!("{:>8}", value.map_or("-".into(), |value| format!("{value:.3}")))
 }

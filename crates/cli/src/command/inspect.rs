@@ -2,33 +2,57 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use ptu_data::{Manifest, Split};
+use ptu_model::files::write_bytes;
 use ptu_model::weights::read_arrays;
 use ptu_train::log::{Event, read_events};
 use ptu_train::{Recipe, folder, page};
 
+use super::Compute;
 use crate::progress::print;
 
-/// Say what a run, a bundle or a folder of shards holds
+/// Say what runs, bundles or folders of shards hold
+///
+/// The page of a run shows how it went, the scores that `evaluate` left in it, what its words look at and what its prompts stand
+/// for; that of several runs shows them side by side.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier inspect data/phantom
-  ptunifier inspect runs/phantom --page runs/phantom/report.html
+  ptunifier inspect runs/phantom --page report.html
+  ptunifier inspect runs/a runs/b --page both.html
   ptunifier inspect runs/phantom/bundle")]
 pub struct Arguments {
-    /// A run folder, a bundle or a folder of shards
-    path: PathBuf,
-    /// Write the page of a run, one self-contained HTML file
+    /// Run folders, bundles or folders of shards
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Write the page of the runs, one self-contained HTML file
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
+    #[command(flatten)]
+    compute: Compute,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let path = &arguments.path;
-    if path.join(folder::RECIPE).exists() {
-        return inspect_run(path, arguments.page.as_deref());
+    arguments.compute.start()?;
+    arguments.paths.iter().try_for_each(|path| inspect(path))?;
+    let Some(file) = &arguments.page else { return Ok(()) };
+    if let Some(other) = arguments.paths.iter().find(|path| !path.join(folder::RECIPE).exists()) {
+        bail!("`{}` is no run folder; only runs have a page so far", other.display());
     }
-    if arguments.page.is_some() {
-        bail!("`{}` is no run folder; only runs have a page so far", path.display());
+    let mut page = page::of_runs(&arguments.paths)?;
+    page.title = match arguments.paths.as_slice() {
+        [run] => format!("Run {}", run.display()),
+        runs => format!("{} runs side by side", runs.len()),
+    };
+    if let [run] = arguments.paths.as_slice() {
+        page.examples.extend(page::inside(run, &arguments.compute.device.plain())?);
+    }
+    write_bytes(file, ptu_report::render(&page).as_bytes())?;
+    print(&format!("page {}", file.display()))
+}
+
+fn inspect(path: &Path) -> anyhow::Result<()> {
+    if path.join(folder::RECIPE).exists() {
+        return inspect_run(path);
     }
     if path.join(ptu_model::WEIGHTS).exists() {
         return inspect_bundle(path);
@@ -39,7 +63,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     bail!("`{}` is neither a run, nor a bundle, nor a folder of shards", path.display())
 }
 
-fn inspect_run(path: &Path, file: Option<&Path>) -> anyhow::Result<()> {
+fn inspect_run(path: &Path) -> anyhow::Result<()> {
     let recipe = Recipe::load(&path.join(folder::RECIPE), &[])?;
     let events = read_events(&path.join(folder::LOG))?;
     print(&format!("run {}", path.display()))?;
@@ -65,12 +89,6 @@ fn inspect_run(path: &Path, file: Option<&Path>) -> anyhow::Result<()> {
     }
     if path.join(folder::BUNDLE).join(ptu_model::WEIGHTS).exists() {
         inspect_bundle(&path.join(folder::BUNDLE))?;
-    }
-    if let Some(file) = file {
-        let mut page = page::of_run(path, &[])?;
-        page.title = format!("Run {}", path.display());
-        ptu_model::files::write_bytes(file, ptu_report::render(&page).as_bytes())?;
-        print(&format!("  page        {}", file.display()))?;
     }
     Ok(())
 }

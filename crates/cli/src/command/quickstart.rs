@@ -1,24 +1,29 @@
 use std::path::PathBuf;
 
 use ptu_train::RunOptions;
-use ptu_train::quickstart::{QuickstartOptions, quickstart};
+use ptu_train::quickstart::{Corpus, QuickstartOptions, quickstart};
 
 use super::{Compute, wall_time};
 use crate::progress::{RunProgress, print, stop_flag};
 
-/// The whole story in minutes: draw a corpus, learn from it, score what was learned, write a page
+/// The whole story in minutes: a corpus, learning from it, scores of what was learned, a page to look at
 ///
-/// The corpus is synthetic (radiograph-like pictures with report prose), so nothing has to be downloaded.
+/// Without a table the corpus is synthetic (radiograph-like pictures with report prose), so nothing has to be downloaded. With one
+/// it is your own pairs, and their vectors are written too, to be searched.
 #[derive(clap::Args)]
-#[command(after_help = "Example:
-  ptunifier quickstart --out quickstart && xdg-open quickstart/report.html")]
+#[command(after_help = "Examples:
+  ptunifier quickstart --out quickstart && xdg-open quickstart/report.html
+  ptunifier quickstart --table pairs.csv --out own")]
 pub struct Arguments {
     /// A new or empty folder
     #[arg(long)]
     out: PathBuf,
-    /// Pairs to learn from
+    /// Pairs to draw and learn from
     #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
     pairs: u64,
+    /// Your own pairs: a CSV or JSONL with a column of image paths and a column of texts
+    #[arg(long, value_name = "FILE", conflicts_with = "pairs")]
+    table: Option<PathBuf>,
     /// Everything random follows from it
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -33,7 +38,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.compute.start()?;
     let options = QuickstartOptions {
         out: arguments.out.clone(),
-        pairs: arguments.pairs,
+        corpus: arguments.table.clone().map_or(Corpus::Phantom(arguments.pairs), Corpus::Table),
         seed: arguments.seed,
         overrides: arguments.overrides.clone(),
     };
@@ -50,5 +55,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         print("stopped before the last step: these are the scores of an unfinished run")?;
     }
     print(&format!("the page to look at: {}", summary.page.display()))?;
+    if let Some(vectors) = &summary.vectors {
+        print(&format!("vectors to search: {}", vectors.display()))?;
+    }
     print(&summary.line())
 }

@@ -92,11 +92,111 @@ fn accumulation_saves_memory_and_still_learns() {
     place.good(&["pretrain", "r.toml", "--out", "run", "--set", "train.accumulate=2", "--set", "optimizer.clip=1.0"]);
 }
 
+/// Every further score, of one model, of two compared, of several as one.
+#[test]
+fn evaluate_on_request() {
+    let place = Place::new();
+    place.good(&["prepare", "phantom", "data", "--pairs", "300", "--seed", "5", "--side", "32"]);
+    place.recipe();
+    let pretrain = |out: &str, seed: &str| {
+        place.good(&["pretrain", "r.toml", "--out", out, "--set", "train.steps=4", "--set", seed])
+    };
+    pretrain("a", "seed=0");
+    pretrain("b", "seed=1");
+    let all = ["--label", "finding", "--sentence", "The image shows {}.", "--rerank", "5", "--missing", "--json"];
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&place.good(&[&["evaluate"], arguments].concat()).stdout).unwrap()
+    };
+    let scores = &json(&[&["a", "--page", "page.html"], &all[..]].concat())["sources"]["phantom"];
+    for path in [
+        "/reranked/image_to_text/r10/value",
+        "/mlm_perplexity/low",
+        "/mlm_wrong_image/accuracy/value",
+        "/mlm_no_image/perplexity/chance",
+        "/labels/finding/by_sentences/value",
+        "/labels/finding/neighbours/value",
+        "/labels/finding/linear/high",
+    ] {
+        assert!(scores.pointer(path).is_some_and(serde_json::Value::is_number), "{path}: {scores}");
+    }
+    let curves = scores["missing"].as_array().unwrap();
+    assert_eq!(curves.len(), 3 + 2 * 2 * 3);
+    assert!(curves.iter().all(|curve| curve["points"].as_array().unwrap().len() == 5));
+    let start = |place: usize| curves[place]["points"][0].clone();
+    assert!(start(0) == start(1) && start(1) == start(2), "nothing is away yet");
+    let page = String::from_utf8(bytes(&place.path("page.html"))).unwrap();
+    assert!(page.contains("while images are taken away"));
+
+    let compared = &json(&["a", "--compare", "b", "--json"])["compared"];
+    assert!(compared[0]["difference"]["low"].is_number(), "{compared}");
+    let own = &json(&["a", "--compare", "a", "--json"])["compared"];
+    assert!(own.as_array().unwrap().iter().all(|one| one["difference"]["value"] == 0.0), "{own}");
+    let spread = &json(&["a", "b", "--json"])["spread"];
+    assert!(spread[0]["mean"].is_number() && spread[0]["deviation"].is_number(), "{spread}");
+    place.bad(&["evaluate", "a", "--label", "mood"], &["`mood`", "data"]);
+}
+
+/// What a model has learned from is no test of it.
+#[test]
+fn learned_records_are_not_scored() {
+    let place = Place::new();
+    place.phantom();
+    place.recipe();
+    place.good(&["pretrain", "r.toml", "--out", "run", "--set", "train.steps=2"]);
+    place.bad(&["evaluate", "run", "--split", "train"], &["learned from", "--force"]);
+    place.good(&["evaluate", "run", "--split", "train", "--force"]);
+    // The same records, split otherwise: patients who were learned from are asked about.
+    place.good(&["prepare", "phantom", "other", "--pairs", "60", "--seed", "5", "--side", "32", "--test", "30"]);
+    place.bad(&["evaluate", "run", "--data", "other"], &["other", "learned from", "phantom-"]);
+}
+
+#[test]
+fn a_run_is_watched() {
+    let place = Place::new();
+    place.phantom();
+    place.recipe();
+    place.good(&["pretrain", "r.toml", "--out", "run"]);
+    let seen = place.good(&["watch", "run", "--once", "--page", "page.html"]).stdout;
+    assert!(seen.contains("step 6 of 6") && seen.contains("mlm loss") && seen.contains('▁'), "{seen}");
+    assert!(place.path("page.html").exists());
+    assert!(place.good(&["watch", "run"]).stdout.contains("done"), "a finished run ends the watch");
+    place.bad(&["watch", "data"], &["data", "no run folder"]);
+}
+
+#[test]
+fn the_machine_is_examined() {
+    let place = Place::new();
+    place.recipe();
+    let seen = place.good(&["doctor", "r.toml"]).stdout;
+    assert!(seen.contains("self-test") && seen.contains("agree with PyTorch") && seen.contains("is ready"), "{seen}");
+    place.bad(&["doctor", "r.toml", "--set", "train.batch=1048576"], &["not ready"]);
+}
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = place.good(&["completions", shell]).stdout;
+        assert!(script.contains("pretrain") && script.contains("search"), "{shell}");
+    }
+    place.good(&["man", "pages"]);
+    let page = String::from_utf8(bytes(&place.path("pages/ptunifier-prepare-table.1"))).unwrap();
+    assert!(page.contains("skip"), "{page}");
+}
+
 #[test]
 fn help_has_examples() {
     let place = Place::new();
-    for command in [&["--help"][..], &["pretrain", "--help"], &["prepare", "table", "--help"], &["evaluate", "--help"]]
-    {
+    for command in [
+        &["--help"][..],
+        &["pretrain", "--help"],
+        &["prepare", "table", "--help"],
+        &["evaluate", "--help"],
+        &["embed", "--help"],
+        &["search", "--help"],
+        &["watch", "--help"],
+        &["doctor", "--help"],
+    ] {
         let help = place.good(command).stdout;
         assert!(help.contains("Example"), "{command:?}: {help}");
     }

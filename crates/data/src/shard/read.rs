@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, RecordBatch, StringArray};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
@@ -67,6 +68,18 @@ impl ShardFolder {
         &self.manifest
     }
 
+    /// Ids of all records, in order; nothing else is read.
+    ///
+    /// # Errors
+    /// When a shard cannot be read.
+    pub fn ids(&self) -> Result<Vec<String>, DataError> {
+        let mut ids = Vec::with_capacity(self.len);
+        for shard in &self.shards {
+            shard.ids(&mut ids)?;
+        }
+        Ok(ids)
+    }
+
     /// The split that was opened.
     pub fn split(&self) -> Split {
         self.split
@@ -122,6 +135,20 @@ impl OpenShard {
 
     fn len(&self) -> usize {
         self.groups[self.groups.len() - 1]
+    }
+
+    fn ids(&self, into: &mut Vec<String>) -> Result<(), DataError> {
+        let wrong = |cause: String| DataError::Shard { path: self.path.clone(), cause };
+        let file = File::open(&self.path).map_err(DataError::io("open", &self.path))?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+        let ids_only = ProjectionMask::columns(builder.parquet_schema(), ["id"]);
+        for batch in builder.with_projection(ids_only).build().map_err(|error| wrong(error.to_string()))? {
+            let batch = batch.map_err(|error| wrong(error.to_string()))?;
+            let ids = batch.column_by_name("id").and_then(|column| column.as_any().downcast_ref::<StringArray>());
+            let ids = ids.ok_or_else(|| wrong("it has no ids".into()))?;
+            into.extend(ids.iter().flatten().map(str::to_string));
+        }
+        Ok(())
     }
 
     /// Reads the record at `row` of this shard, fetching only its pages.

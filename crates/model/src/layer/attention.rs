@@ -55,6 +55,44 @@ impl Attention {
         self.finish(x, cross_attention(queries, joined, plan), pass)
     }
 
+    /// How much each token of `x` attends to each of the sequence of `y` with the same number, the mean over heads: for each
+    /// sequence `[tokens of x, tokens of y]`, rows that sum to 1. In plain loops, for people to look at.
+    pub fn weights(&self, x: &Packed, y: &Packed) -> Vec<Vec<f32>> {
+        let off = Pass::off();
+        let host = |tokens: Tensor<2>| -> Vec<f32> {
+            tokens.inner().into_data().try_into_vec().expect("the model computes in f32")
+        };
+        let d = x.tokens.dims()[1];
+        let [queries, keys] =
+            [(&self.query, x), (&self.key, y)].map(|(map, of)| host(map.forward(of.tokens.clone(), &off)));
+        let sequences = x.starts().into_iter().zip(x.lengths.iter()).zip(y.starts().into_iter().zip(y.lengths.iter()));
+        sequences
+            .map(|((from, queries_here), (start, keys_here))| {
+                let (queries, keys) = (&queries[from * d..], &keys[start * d..]);
+                self.mean_weights((queries, *queries_here), (keys, *keys_here), d)
+            })
+            .collect()
+    }
+
+    fn mean_weights(&self, (queries, m): (&[f32], usize), (keys, n): (&[f32], usize), d: usize) -> Vec<f32> {
+        let (mut mean, size) = (vec![0.0; m * n], d / self.heads);
+        for head in 0..self.heads {
+            for (query, mean) in mean.chunks_exact_mut(n).enumerate() {
+                let query = &queries[query * d + head * size..][..size];
+                let dot = |key: usize| {
+                    query.iter().zip(&keys[key * d + head * size..][..size]).map(|(x, y)| x * y).sum::<f32>()
+                };
+                let scores: Vec<f32> = (0..n).map(|key| dot(key) / (size as f32).sqrt()).collect();
+                let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let sum: f32 = scores.iter().map(|score| (score - most).exp()).sum();
+                mean.iter_mut()
+                    .zip(&scores)
+                    .for_each(|(mean, score)| *mean += (score - most).exp() / sum / self.heads as f32);
+            }
+        }
+        mean
+    }
+
     fn plan(&self, queries: &Arc<Vec<usize>>, keys: &Arc<Vec<usize>>, pass: &Pass) -> AttentionPlan {
         let (queries, keys) = (Arc::clone(queries), Arc::clone(keys));
         AttentionPlan { heads: self.heads, queries, keys, mask: pass.mask(), products: pass.products }
@@ -62,5 +100,58 @@ impl Attention {
 
     fn finish(&self, x: &Packed, mixed: Tensor<2>, pass: &Pass) -> Packed {
         x.with(self.norm.forward_sum(x.tokens.clone(), self.output.forward(mixed, pass), pass))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ptu_random::{Key, Place};
+
+    use super::*;
+
+    /// With the identity for values and output, what attention adds is the weighted mean of the other sequence.
+    #[test]
+    fn weights_are_those_that_attention_mixes_with() {
+        let (d, device) = (4, Device::flex());
+        let mut stream = Key::new(2).stream(Place::Sample, 0);
+        let mut tensor = |rows: usize| {
+            let values: Vec<f32> = (0..rows * d).map(|_| stream.normal() as f32).collect();
+            Tensor::<2>::from_data(burn::tensor::TensorData::new(values, [rows, d]), &device)
+        };
+        let mut attention = Attention::new(d, 2, 1e-5, &device);
+        for map in [&mut attention.query, &mut attention.key] {
+            map.weight = burn::module::Param::from_tensor(tensor(d));
+        }
+        let (x, y) = (Packed::new(tensor(5), vec![3, 2]), Packed::new(tensor(6), vec![2, 4]));
+        let weights = attention.weights(&x, &y);
+        assert_eq!(weights.iter().map(Vec::len).collect::<Vec<_>>(), [6, 8]);
+        assert!(
+            weights
+                .iter()
+                .zip([2, 4])
+                .all(|(weights, n)| weights.chunks_exact(n).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5))
+        );
+        let host = |x: Tensor<2>| -> Vec<f32> { x.into_data().try_into_vec().unwrap() };
+        let queries = host(attention.query.forward(x.tokens.clone(), &Pass::off()));
+        let keys = host(attention.key.forward(y.tokens.clone(), &Pass::off()));
+        // The second query of the second sequence, by hand: rows 4 of x, 2 to 5 of y, in two heads of two.
+        let by_hand: Vec<f32> = (0..4)
+            .map(|key| {
+                let of_head = |head: usize| {
+                    let score = |key: usize| {
+                        let at = |row: usize, place: usize| row * d + 2 * head + place;
+                        let dot = queries[at(4, 0)] * keys[at(2 + key, 0)] + queries[at(4, 1)] * keys[at(2 + key, 1)];
+                        (dot / 2.0f32.sqrt()).exp()
+                    };
+                    score(key) / (0..4).map(score).sum::<f32>()
+                };
+                (of_head(0) + of_head(1)) / 2.0
+            })
+            .collect();
+        assert!(
+            weights[1][4..].iter().zip(&by_hand).all(|(ours, hand)| (ours - hand).abs() < 1e-5),
+            "{:?} {by_hand:?}",
+            &weights[1][4..]
+        );
     }
 }

@@ -85,6 +85,11 @@ impl CrossLayer {
         self.finish(self.attention.to(some, own, pass), other, pass)
     }
 
+    /// How much each token of a stream attends to each of the other stream: [`Attention::weights`].
+    pub fn cross_weights(&self, own: &Packed, other: &Packed) -> Vec<Vec<f32>> {
+        self.cross.weights(&self.attention.to_itself(own, &Pass::off()), other)
+    }
+
     fn finish(&self, x: Packed, other: &Packed, pass: &Pass) -> Packed {
         self.feed_forward.forward(&self.cross.to(&x, other, pass), pass)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ptu_data::collate::Origin;
+use ptu_data::record::Label;
 use ptu_data::{Masked, Preparation, Source, TextChoice};
 use ptu_input::{Image, Input, Text};
 use ptu_random::{Key, Place};
@@ -69,6 +70,8 @@ pub struct Pair {
     pub label: Option<String>,
     /// Value of the label that makes galleries.
     pub group: Option<String>,
+    /// All labels of its record.
+    pub labels: Vec<Label>,
 }
 
 impl Gallery {
@@ -92,6 +95,7 @@ impl Gallery {
                 label.map(|label| label.value.clone())
             };
             let (label, group) = (value(&options.hits), value(&options.by));
+            let labels = record.labels.clone();
             let own_texts: Vec<u64> = record.texts.iter().map(|text| ptu_input::text::text_hash(text.trim())).collect();
             let origin = Origin { source: 0, name: source.name(), record: index };
             let Some(example) = preparation.evaluate(record, origin, options.text, Some(options.seed))? else {
@@ -113,6 +117,7 @@ impl Gallery {
                         own_texts,
                         label,
                         group,
+                        labels,
                     }),
                 _ => incomplete += 1,
             }
@@ -178,6 +183,7 @@ mod tests {
             own_texts: own_texts.to_vec(),
             label: label.map(String::from),
             group: None,
+            labels: vec![],
         }
     }
 

@@ -90,6 +90,7 @@ mod tests {
                 own_texts: vec![number],
                 label: None,
                 group: None,
+                labels: vec![],
             }
         };
         Gallery { records: (0..6).map(&mut pair).collect(), incomplete: 0 }

@@ -1,16 +1,23 @@
 //! A bundle scored on shard folders, each a gallery of its own.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use ptu_data::{Preparation, ShardFolder, Source, Split};
+use ptu_data::{DataError, Preparation, Records, ShardFolder, Source, Split};
+use ptu_infer::Embedder;
 use ptu_input::Picture;
 use ptu_metrics::{Cell, Resampling, bootstrap_mean_of_means};
 use ptu_model::Bundle;
 use ptu_random::Key;
 
-use super::{Found, Gallery, GalleryOptions, Query, Score, Scores, score};
+use super::labels::{Given, LabelProbes};
+use super::missing::MissingHalves;
+use super::{
+    Found, Gallery, GalleryOptions, LabelScores, Measure, PASSES, Query, Score, Scored, Scores, leak, names, recalls,
+    rerank, retrieval, score,
+};
 use crate::recipe::EvaluateConfig;
 use crate::{Recipe, TrainError, folder};
 
@@ -29,6 +36,14 @@ pub struct EvaluateOptions {
     pub seed: u64,
     /// What computes.
     pub device: Device,
+    /// Ranks this many of the nearest anew by matching, besides.
+    pub rerank: Option<usize>,
+    /// Takes more and more halves away, besides.
+    pub missing: bool,
+    /// Scores even what the model has learned from.
+    pub force: bool,
+    /// Folders of the data that the model was trained on, where they are known.
+    pub training: Vec<PathBuf>,
 }
 
 /// Scores on one gallery, and what they were made of.
@@ -41,6 +56,8 @@ pub struct Evaluated {
     pub gallery: Gallery,
     /// Similarities.
     pub found: Found,
+    /// What the scores that are means are made of, by their names.
+    pub measures: BTreeMap<String, Measure>,
     source: Arc<ShardFolder>,
 }
 
@@ -66,27 +83,32 @@ impl EvaluateOptions {
         } else {
             (path.to_path_buf(), None)
         };
-        let data = match (&recipe, data.is_empty()) {
-            (Some(recipe), true) => recipe.data.iter().map(|entry| entry.path.clone()).collect(),
-            (None, true) => return Err(TrainError::NoData { path: path.into() }),
+        let training = |recipe: &Recipe| recipe.data.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>();
+        let training = recipe.as_ref().map_or(vec![], training);
+        let data = match (recipe.is_some(), data.is_empty()) {
+            (true, true) => training.clone(),
+            (false, true) => return Err(TrainError::NoData { path: path.into() }),
             (_, false) => data,
         };
         let seed = recipe.as_ref().map_or(0, |recipe| recipe.seed);
         let config = recipe.map_or_else(EvaluateConfig::default, |recipe| recipe.evaluate);
-        Ok(Self { bundle, data, split, config, seed, device })
+        let (rerank, missing, force) = (None, false, false);
+        Ok(Self { bundle, data, split, config, seed, device, rerank, missing, force, training })
     }
 }
 
 /// Scores a bundle on each folder; `done` is told (pairs finished, pairs in all) of the folder at hand.
 ///
 /// # Errors
-/// Files that cannot be read, a folder without pairs in the split, a model without contrast head.
+/// Files that cannot be read, a folder without pairs in the split, records that the model has learned from, a model without
+/// contrast head.
 pub fn evaluate(
     options: &EvaluateOptions,
     done: &mut dyn FnMut(&str, usize, usize),
 ) -> Result<Vec<Evaluated>, TrainError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
-    let preparation = Preparation::new(Arc::new(bundle.tokenizer), bundle.preprocess, bundle.max_tokens);
+    let tokenizer = Arc::new(bundle.tokenizer.clone());
+    let preparation = Preparation::new(tokenizer, bundle.preprocess.clone(), bundle.max_tokens);
     let gallery_options = GalleryOptions {
         text: options.config.text.choice(options.seed),
         limit: options.config.gallery,
@@ -96,16 +118,106 @@ pub fn evaluate(
     };
     let mut evaluated = vec![];
     for path in &options.data {
+        if !options.force {
+            leak::check(path, options.split, &bundle.trained_on, &options.training)?;
+        }
         let source = Arc::new(ShardFolder::open(path, options.split)?);
         for (part, gallery) in Gallery::read(source.as_ref(), &preparation, &gallery_options)?.split() {
             let name = if part.is_empty() { source.name().to_string() } else { format!("{} {part}", source.name()) };
-            let (all, key) = (3 * gallery.records.len(), Key::new(options.seed));
+            let all = PASSES * gallery.records.len();
             let mut told = |count| done(&name, count, all);
-            let (scores, found) = score(&bundle.model, &bundle.config, &gallery, key, &mut told)?;
-            evaluated.push(Evaluated { name, scores, gallery, found, source: Arc::clone(&source) });
+            let key = Key::new(options.seed);
+            let mut scored = score(&bundle.model, &bundle.config, &gallery, key, &mut told)?;
+            let further = Further { options, bundle: &bundle, preparation: &preparation, gallery: &gallery, path };
+            further.score(&mut scored)?;
+            let Scored { scores, measures, found } = scored;
+            evaluated.push(Evaluated { name, scores, gallery, found, measures, source: Arc::clone(&source) });
         }
     }
     Ok(evaluated)
+}
+
+/// What is scored only when it is asked for.
+struct Further<'a> {
+    options: &'a EvaluateOptions,
+    bundle: &'a Bundle,
+    preparation: &'a Preparation,
+    gallery: &'a Gallery,
+    path: &'a Path,
+}
+
+impl Further<'_> {
+    fn score(&self, scored: &mut Scored) -> Result<(), TrainError> {
+        let Self { options, bundle, gallery, .. } = *self;
+        let resampling = Resampling::new(Key::new(options.seed));
+        if let Some(keep) = options.rerank {
+            let reranked = rerank(&bundle.model, &bundle.config, gallery, &scored.found, keep)?;
+            scored.measures.extend(recalls(&reranked, ", reranked"));
+            scored.scores.reranked = Some(retrieval(gallery, &reranked, &resampling));
+        }
+        if options.config.labels.is_empty() && !options.missing {
+            return Ok(());
+        }
+        // Without records to learn from there is nothing to fit a probe to, but words can still be asked for.
+        let train: Box<dyn Source> = match ShardFolder::open(self.path, Split::Train) {
+            Ok(train) => Box::new(train),
+            Err(DataError::NoRecords { .. }) => Box::new(Records { name: "none".into(), records: vec![] }),
+            Err(error) => return Err(error.into()),
+        };
+        for label in &options.config.labels {
+            self.label(label, train.as_ref(), &resampling, scored)?;
+        }
+        if options.missing {
+            let halves = MissingHalves {
+                gallery,
+                train: train.as_ref(),
+                preparation: self.preparation,
+                text: options.config.text.choice(options.seed),
+                labels: &options.config.labels,
+                key: Key::new(options.seed),
+            };
+            scored.scores.missing = halves.curves(self.embedder())?;
+        }
+        Ok(())
+    }
+
+    fn embedder(&self) -> Embedder<'_> {
+        Embedder::new(&self.bundle.model, &self.bundle.config)
+    }
+
+    fn label(
+        &self,
+        label: &str,
+        train: &dyn Source,
+        resampling: &Resampling,
+        scored: &mut Scored,
+    ) -> Result<(), TrainError> {
+        let Self { options, gallery, preparation, .. } = *self;
+        let (text, key) = (options.config.text.choice(options.seed), Key::new(options.seed));
+        let source = (train, preparation);
+        let Some(probes) = LabelProbes::fit(self.embedder(), source, (label, text), gallery, key)? else {
+            return Err(TrainError::Label { path: self.path.into(), label: label.into() });
+        };
+        let measures = probes.ask(self.embedder(), gallery, Given::Both)?;
+        let score = |measure: &Measure| measure.score(gallery, resampling);
+        let mut scores = LabelScores {
+            fitted: probes.fitted,
+            asked: probes.truths.iter().flatten().count(),
+            by_sentences: None,
+            neighbours: score(&measures.neighbours),
+            linear: score(&measures.linear),
+            classes: probes.classes.clone(),
+        };
+        if let Some(sentence) = &options.config.sentence {
+            let measure = probes.by_sentences(self.embedder(), preparation, gallery, sentence)?;
+            scores.by_sentences = Some(score(&measure));
+            scored.measures.insert(format!("{label}{}", names::BY_SENTENCES), measure);
+        }
+        scored.measures.insert(format!("{label}{}", names::NEIGHBOURS), measures.neighbours);
+        scored.measures.insert(format!("{label}{}", names::LINEAR), measures.linear);
+        scored.scores.labels.insert(label.into(), scores);
+        Ok(())
+    }
 }
 
 /// Mean R@10 over galleries and directions, each weighing the same; patients (or images) are resampled for all of them at

@@ -33,6 +33,8 @@ fn known() -> Table {
     recipe.optimizer.clip = Some(1.0);
     recipe.evaluate.hits = Some("label".into());
     recipe.evaluate.by = Some("label".into());
+    recipe.evaluate.labels = vec!["label".into()];
+    recipe.evaluate.sentence = Some("a sentence".into());
     Table::try_from(recipe).expect("a recipe is a table")
 }
 

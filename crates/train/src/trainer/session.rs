@@ -9,7 +9,7 @@ use ptu_data::{Loader, LoaderOptions, Preparation, TrainBatch, WeightedSource};
 use ptu_input::{Preprocess, Tokenizer};
 use ptu_metrics::{Resampling, Usage};
 use ptu_model::weights::read_arrays;
-use ptu_model::{Bundle, Model, ModelConfig};
+use ptu_model::{Bundle, Model, ModelConfig, TrainedOn};
 use ptu_random::Key;
 
 use super::{Observer, Outcome, RunOptions};
@@ -21,7 +21,7 @@ use crate::gradients::Gradients;
 use crate::log::{Event, Lines, ObjectiveLine, PoolLine, Timing};
 use crate::objective::ObjectiveKind;
 use crate::optimizer::Optimizer;
-use crate::state::{self, Progress};
+use crate::state::{self, Progress, Used};
 use crate::step::{self, StepPlan};
 use crate::{Recipe, TrainError, cached, tensorboard};
 
@@ -58,6 +58,29 @@ struct PromptUsage {
     text: Usage,
 }
 
+impl PromptUsage {
+    /// Of a state, or of pools of so many rows of which nothing was used yet.
+    fn of(saved: &[Used], rows: [usize; 2]) -> Self {
+        let one = |place: usize| match saved.get(place) {
+            Some(Used { counts, inputs, sets }) if counts.len() == rows[place] => {
+                Usage::from_parts(counts.clone(), *inputs, sets.clone())
+            }
+            _ => Usage::new(rows[place]),
+        };
+        Self { image: one(0), text: one(1) }
+    }
+
+    /// For a state; nothing where nothing was used.
+    fn to_save(&self) -> Vec<Used> {
+        let used = |usage: &Usage| {
+            let (counts, inputs, sets) = usage.parts();
+            Used { counts: counts.to_vec(), inputs, sets }
+        };
+        let any = self.image.inputs() + self.text.inputs() > 0;
+        if any { vec![used(&self.image), used(&self.text)] } else { vec![] }
+    }
+}
+
 /// What the parts of one step gave together.
 #[derive(Default)]
 struct Sum {
@@ -78,17 +101,18 @@ impl Session {
             let range = self.progress.step * parts..steps * parts;
             let mut loader = Loader::start(&self.sources, self.preparation.clone(), self.loader.clone(), range)?;
             let plan = self.recipe.plan();
-            let mut usage = self.usage();
+            let mut usage = PromptUsage::of(&self.progress.usage, self.pools());
             while self.progress.step < steps {
                 self.step(&mut loader, &plan, &mut usage, observer)?;
                 let stop = observer.stop();
                 let last = self.progress.step == steps;
-                if last || stop || self.progress.step.is_multiple_of(self.recipe.train.save_every) {
+                let due = last || self.progress.step.is_multiple_of(self.recipe.train.save_every);
+                if due {
                     self.log_usage(&mut usage)?;
                 }
                 self.validate_if_due(last, observer)?;
-                if last || stop || self.progress.step.is_multiple_of(self.recipe.train.save_every) {
-                    self.save()?;
+                if due || stop {
+                    self.save(&usage)?;
                 }
                 if stop {
                     break;
@@ -120,6 +144,12 @@ impl Session {
             tokenizer: self.tokenizer.clone(),
             preprocess: self.preprocess.clone(),
             max_tokens: self.recipe.text.max_tokens,
+            trained_on: self
+                .names
+                .iter()
+                .zip(&self.progress.data)
+                .map(|(source, manifest)| TrainedOn { source: source.clone(), manifest: manifest.clone() })
+                .collect(),
         };
         Ok(bundle.save(folder, &card(&self.recipe, &self.config, &self.names, self.progress.step))?)
     }
@@ -134,11 +164,12 @@ impl Session {
         let (start, step) = (Instant::now(), self.progress.step);
         let (sum, waiting) = self.accumulate(loader, plan, usage)?;
         let update = Instant::now();
-        let (norm, total) = (sum.gradients.norm(), sum.outcome.total);
+        let (norms, total) = (sum.gradients.norms(), sum.outcome.total);
+        let norm = norms.values().map(|norm| norm * norm).sum::<f64>().sqrt();
         let factor = self.recipe.schedule().factor(step);
         let Sum { outcome, mut gradients, sources, unused, ids, records } = sum;
         if !(norm.is_finite() && total.is_finite()) {
-            return self.skip(step, ids, observer);
+            return self.skip((step, ids), usage, observer);
         }
         if let Some(clip) = self.recipe.optimizer.clip.filter(|clip| norm > *clip) {
             gradients.scale((clip / norm) as f32);
@@ -153,6 +184,7 @@ impl Session {
             step,
             loss: total,
             gradient_norm: norm,
+            gradient_norms: norms,
             learning_rate: self.recipe.optimizer.learning_rate * factor,
             objectives: outcome.objectives.iter().map(|(kind, measured)| (*kind, line(measured))).collect(),
             sources,
@@ -234,29 +266,33 @@ impl Session {
     }
 
     /// A step that would have spoilt the weights: it is not taken, its records are written down.
-    fn skip(&mut self, step: u64, ids: Vec<String>, observer: &mut dyn Observer) -> Result<(), TrainError> {
+    fn skip(
+        &mut self,
+        (step, ids): (u64, Vec<String>),
+        usage: &PromptUsage,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
         self.progress.step += 1;
         self.progress.bad_steps += 1;
         observer.note(&format!("step {step} was not taken: its loss or gradient is not finite"));
         self.files.log.write(&Event::Skipped { step, ids })?;
         if self.progress.bad_steps >= self.recipe.train.bad_steps {
-            self.save()?;
+            self.save(usage)?;
             let path = self.folder.path().into();
             return Err(TrainError::NotFinite { steps: self.progress.bad_steps, step, path });
         }
         Ok(())
     }
 
-    fn usage(&self) -> PromptUsage {
-        let config = &self.config;
-        PromptUsage { image: Usage::new(config.image_prompts.rows()), text: Usage::new(config.text_prompts.rows()) }
+    /// Rows of the prompts that stand in for images, and for texts.
+    fn pools(&self) -> [usize; 2] {
+        [self.config.image_prompts.rows(), self.config.text_prompts.rows()]
     }
 
     fn log_usage(&mut self, usage: &mut PromptUsage) -> Result<(), TrainError> {
-        let used = std::mem::replace(usage, self.usage());
-        let config = &self.config;
-        let (image, text) =
-            (pool_line(&used.image, config.image_prompts.rows()), pool_line(&used.text, config.text_prompts.rows()));
+        let [images, texts] = self.pools();
+        let used = std::mem::replace(usage, PromptUsage::of(&[], [images, texts]));
+        let (image, text) = (pool_line(&used.image, images), pool_line(&used.text, texts));
         if image.inputs + text.inputs > 0 {
             self.files.log.write(&Event::Prompts { step: self.progress.step, image, text })?;
         }
@@ -284,7 +320,8 @@ impl Session {
         Ok(())
     }
 
-    fn save(&mut self) -> Result<(), TrainError> {
+    fn save(&mut self, usage: &PromptUsage) -> Result<(), TrainError> {
+        self.progress.usage = usage.to_save();
         self.progress.log = self.files.log.sync()?;
         self.progress.timing = self.files.timing.sync()?;
         self.progress.tensorboard = self.files.tensorboard.sync()?;

@@ -58,7 +58,8 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
             (model, optimizer, progress)
         }
         None => {
-            let progress = Progress { step: 0, log: 0, timing: 0, tensorboard: 0, best: None, bad_steps: 0, data };
+            let progress =
+                Progress { step: 0, log: 0, timing: 0, tensorboard: 0, best: None, bad_steps: 0, data, usage: vec![] };
             (Model::new(&config, Key::new(recipe.seed), &options.device)?, Optimizer::new(recipe.optimizer), progress)
         }
     };

@@ -2,9 +2,8 @@
 
 use ptu_model::fit_positions;
 use ptu_model::weights::Array;
+use ptu_train::parity::Quantities;
 use ptu_train::reference::Case;
-
-use crate::quantities::Quantities;
 
 pub fn run(case: &Case) -> Result<Quantities, String> {
     let mut found = Quantities::default();

@@ -2,9 +2,8 @@
 
 use burn::tensor::Device;
 use ptu_model::{HeadKind, Pass, Read};
+use ptu_train::parity::Quantities;
 use ptu_train::reference::Case;
-
-use crate::quantities::Quantities;
 
 pub fn run(case: &Case) -> Result<Quantities, String> {
     let model = case.model(&[HeadKind::Retrieval], &Device::flex()).map_err(|error| error.to_string())?;

@@ -2,24 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use super::Quantities;
+use crate::ObjectiveKind;
+use crate::batch::StepBatch;
+use crate::gradients::Gradients;
+use crate::optimizer::{Optimizer, OptimizerConfig};
+use crate::reference::{Case, PRETRAINING_HEADS, Tensors, unpadded};
+use crate::schedule::{Decay, Schedule};
+use crate::shared::Shared;
+use crate::step::{StepPlan, gradients};
 use burn::tensor::{Device, Tensor};
 use ptu_input::Images;
 use ptu_model::names::{DecayGroups, Role, name_of};
 use ptu_model::weights::Arrays;
 use ptu_model::{Model, Packed, Pass, Read};
 use ptu_random::Key;
-use ptu_train::ObjectiveKind;
-use ptu_train::batch::StepBatch;
-use ptu_train::gradients::Gradients;
-use ptu_train::optimizer::{Optimizer, OptimizerConfig};
-use ptu_train::reference::{Case, PRETRAINING_HEADS, Tensors, unpadded};
-use ptu_train::schedule::{Decay, Schedule};
-use ptu_train::shared::Shared;
-use ptu_train::step::{StepPlan, gradients};
 
-use crate::quantities::Quantities;
-
-pub fn run(case: &Case) -> Result<Quantities, String> {
+/// Compares all that a case of kind `pretrain` holds.
+///
+/// # Errors
+/// A case that cannot be read.
+pub fn pretrain(case: &Case) -> Result<Quantities, String> {
     let config = case.model_config(&PRETRAINING_HEADS);
     let (file, device) = (case.folder.join("checkpoint.safetensors"), Device::flex().autodiff());
     let load = |arrays: Arrays| Model::from_arrays(&config, arrays, &device, &file).map_err(|error| error.to_string());

@@ -1,0 +1,66 @@
+use std::path::PathBuf;
+
+use ptu_train::Recipe;
+use ptu_train::doctor::{Check, Verdict, examine};
+use serde::Serialize;
+
+use super::Compute;
+use crate::progress::print;
+
+/// Say whether this machine can do it
+///
+/// Processor, vector units, memory and disk (against a recipe's need, if one is named), support for GPUs, and a test of itself:
+/// features, losses, gradients and a short training compared with PyTorch's.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ptunifier doctor
+  ptunifier doctor recipes/pretrain/paper.toml --out /data/runs --set train.batch=64")]
+pub struct Arguments {
+    /// A recipe that is to run here
+    recipe: Option<PathBuf>,
+    /// Where its files would be written
+    #[arg(long, default_value = ".")]
+    out: PathBuf,
+    /// Change a key of the recipe
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+#[derive(Serialize)]
+struct Report {
+    ready: bool,
+    checks: Vec<Check>,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    arguments.compute.start()?;
+    let recipe = arguments.recipe.as_deref().map(|recipe| Recipe::load(recipe, &arguments.sets)).transpose()?;
+    let mut checks = examine(recipe.as_ref(), &arguments.out)?;
+    let built_in = [("cuda", cfg!(feature = "cuda")), ("wgpu", cfg!(feature = "wgpu"))];
+    let built_in: Vec<&str> = built_in.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect();
+    let found = match built_in.as_slice() {
+        [] => "none is built in: everything is computed by the processor".to_string(),
+        names => format!("{} built in, computing on {:?}", names.join(" and "), arguments.compute.device),
+    };
+    checks.insert(checks.len() - 1, Check { name: "GPU", found, verdict: Verdict::Good });
+    let ready = checks.iter().all(|check| check.verdict != Verdict::Bad);
+    if arguments.json {
+        print(&serde_json::to_string(&Report { ready, checks })?)?;
+    } else {
+        for Check { name, found, verdict } in &checks {
+            let sign = match verdict {
+                Verdict::Good => "ok  ",
+                Verdict::Note => "note",
+                Verdict::Bad => "BAD ",
+            };
+            print(&format!("{sign}  {name:22} {found}"))?;
+        }
+        print(if ready { "this machine is ready" } else { "this machine is not ready" })?;
+    }
+    if ready { Ok(()) } else { anyhow::bail!("not ready: see above") }
+}

@@ -1,0 +1,42 @@
+//! What a shell and a manual want to know about the command, made from the same definitions as its help.
+
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::progress::print;
+
+/// Print completions for a shell
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ptunifier completions bash > ~/.local/share/bash-completion/completions/ptunifier
+  ptunifier completions zsh > ~/.zfunc/_ptunifier")]
+pub struct Completions {
+    /// Which shell
+    shell: Shell,
+}
+
+/// Write manual pages, one for each command
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ptunifier man ~/.local/share/man/man1")]
+pub struct Man {
+    /// A folder; made if it is not there
+    out: PathBuf,
+}
+
+pub fn completions(arguments: &Completions) -> anyhow::Result<()> {
+    let mut script = vec![];
+    clap_complete::generate(arguments.shell, &mut super::Arguments::command(), "ptunifier", &mut script);
+    print(String::from_utf8(script)?.trim_end())
+}
+
+pub fn man(arguments: &Man) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&arguments.out)?;
+    // Built, so that pages are named after the whole command: `ptunifier-prepare-table.1`.
+    let mut command = super::Arguments::command().disable_help_subcommand(true);
+    command.build();
+    clap_mangen::generate_to(command, &arguments.out)?;
+    print(&format!("manual pages in {}", arguments.out.display()))
+}

@@ -1,0 +1,207 @@
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use console::{Term, measure_text_width};
+use ptu_model::files::write_bytes;
+use ptu_train::log::{Event, Timing, read_events, read_timings};
+use ptu_train::{ObjectiveKind, Recipe, folder, page};
+
+use crate::progress::{print, say, stop_flag};
+
+/// Steps whose times tell how long the rest will take.
+const RECENT: usize = 50;
+
+/// Follow a run while it goes on: losses as sparklines, speed, time left
+///
+/// Reads what the run writes, so it can be started and stopped at any time, from any terminal. Without a terminal it prints a
+/// line each time. It ends when the run does.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ptunifier watch runs/own
+  ptunifier watch runs/own --page report.html        writes the page again each time
+  ptunifier watch runs/own --once")]
+pub struct Arguments {
+    /// A run folder
+    run: PathBuf,
+    /// Seconds between two looks
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    every: u32,
+    /// Write the page of the run at each look, one self-contained HTML file
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+    /// Look once
+    #[arg(long)]
+    once: bool,
+}
+
+/// What is seen at one look.
+struct Look {
+    lines: Vec<String>,
+    summary: String,
+    finished: bool,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let recipe_file = arguments.run.join(folder::RECIPE);
+    if !recipe_file.exists() {
+        anyhow::bail!("`{}` is no run folder: it has no `{}`", arguments.run.display(), folder::RECIPE);
+    }
+    let recipe = Recipe::load(&recipe_file, &[])?;
+    let (term, stop) = (Term::stdout(), stop_flag()?);
+    let mut shown = 0;
+    loop {
+        let width = usize::from(term.size().1);
+        let look = look(&arguments.run, &recipe, width)?;
+        if let Some(file) = &arguments.page {
+            let mut page = page::of_runs(std::slice::from_ref(&arguments.run))?;
+            page.title = format!("Run {}", arguments.run.display());
+            write_bytes(file, ptu_report::render(&page).as_bytes())?;
+        }
+        if term.is_term() && !arguments.once {
+            term.clear_last_lines(shown)?;
+            look.lines.iter().try_for_each(|line| term.write_line(line))?;
+            shown = look.lines.len();
+        } else if arguments.once {
+            look.lines.iter().try_for_each(|line| print(line))?;
+        } else {
+            print(&look.summary)?;
+        }
+        if arguments.once || look.finished {
+            return Ok(());
+        }
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(arguments.every.into()) {
+            if stop.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        if !arguments.run.join(folder::RECIPE).exists() {
+            say("the run folder is gone");
+            return Ok(());
+        }
+    }
+}
+
+fn look(run: &Path, recipe: &Recipe, width: usize) -> anyhow::Result<Look> {
+    // A run that has only begun has no log yet.
+    let read = |name: &str| run.join(name).exists();
+    let events = if read(folder::LOG) { read_events(&run.join(folder::LOG))? } else { vec![] };
+    let timings = if read(folder::TIMING) { read_timings(&run.join(folder::TIMING))? } else { vec![] };
+    let steps = recipe.train.steps;
+    let done = events.iter().rev().find_map(|event| match event {
+        Event::Step { step, .. } | Event::Skipped { step, .. } => Some(step + 1),
+        _ => None,
+    });
+    let done = done.unwrap_or(0);
+    let mut lines =
+        vec![format!("{}  step {done} of {steps}  {}", run.display(), speed(&timings, steps.saturating_sub(done)))];
+    let mut row = |name: &str, values: Vec<f64>, digits: usize| {
+        if let Some(last) = values.last().copied() {
+            let line = format!("  {name:22} {last:>9.digits$}  ");
+            let chart = sparkline(&values, width.saturating_sub(measure_text_width(&line)).clamp(8, 60));
+            lines.push(line + &chart);
+        }
+    };
+    row("loss", events.iter().filter_map(loss).collect(), 3);
+    for kind in ObjectiveKind::ALL {
+        let of = |event: &Event| match event {
+            Event::Step { objectives, .. } => objectives.get(&kind).copied(),
+            _ => None,
+        };
+        row(&format!("{} loss", kind.name()), events.iter().filter_map(of).map(|line| line.loss).collect(), 3);
+        row(&format!("{} accuracy", kind.name()), events.iter().filter_map(of).map(|line| line.accuracy).collect(), 3);
+    }
+    let norm = |event: &Event| match event {
+        Event::Step { gradient_norm, .. } => Some(*gradient_norm),
+        _ => None,
+    };
+    row("gradient norm", events.iter().filter_map(norm).collect(), 3);
+    let validation = |event: &Event| match event {
+        Event::Validation { retrieval, .. } => retrieval.mean_r10(),
+        _ => None,
+    };
+    row("validation R@10", events.iter().filter_map(validation).collect(), 3);
+    row("records a second", timings.iter().map(|timing| timing.records_per_second).collect(), 1);
+    let skipped = events.iter().filter(|event| matches!(event, Event::Skipped { .. })).count();
+    if skipped > 0 {
+        lines.push(format!("  {skipped} steps were not taken: their loss or gradient was not finite"));
+    }
+    let last = events.iter().rev().find_map(loss).map_or("-".into(), |loss| format!("{loss:.3}"));
+    let summary = format!("step {done} of {steps} loss {last} {}", speed(&timings, steps.saturating_sub(done)));
+    Ok(Look { lines, summary, finished: done >= steps })
+}
+
+fn loss(event: &Event) -> Option<f64> {
+    match event {
+        Event::Step { loss, .. } => Some(*loss),
+        _ => None,
+    }
+}
+
+/// `31.2 records/s, 4 min 10 s left`.
+fn speed(timings: &[Timing], left: u64) -> String {
+    let recent = &timings[timings.len().saturating_sub(RECENT)..];
+    if recent.is_empty() {
+        return String::new();
+    }
+    let count = recent.len() as f64;
+    let records = recent.iter().map(|timing| timing.records_per_second).sum::<f64>() / count;
+    let seconds = recent.iter().map(|timing| timing.seconds).sum::<f64>() / count;
+    let left = match left {
+        0 => "done".to_string(),
+        left => format!("{} left", duration(seconds * left as f64)),
+    };
+    format!("{records:.1} records/s, {left}")
+}
+
+fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match (whole / 86_400, whole / 3_600 % 24, whole / 60 % 60, whole % 60) {
+        (0, 0, 0, s) => format!("{s} s"),
+        (0, 0, m, s) => format!("{m} min {s} s"),
+        (0, h, m, _) => format!("{h} h {m} min"),
+        (d, h, ..) => format!("{d} d {h} h"),
+    }
+}
+
+/// Values as eight heights, each column the mean of its share; what is not finite is a gap.
+fn sparkline(values: &[f64], columns: usize) -> String {
+    const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let columns = columns.min(values.len()).max(1);
+    let mean = |column: usize| {
+        let (from, to) = (column * values.len() / columns, (column + 1) * values.len() / columns);
+        let share = &values[from..to.max(from + 1).min(values.len())];
+        share.iter().sum::<f64>() / share.len() as f64
+    };
+    let means: Vec<f64> = (0..columns).map(mean).collect();
+    let finite = || means.iter().copied().filter(|mean| mean.is_finite());
+    let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+    let height = |mean: &f64| match mean.is_finite() {
+        false => ' ',
+        true if high > low => HEIGHTS[(((mean - low) / (high - low)) * 7.0).round() as usize],
+        true => HEIGHTS[0],
+    };
+    means.iter().map(height).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sparkline_spans_its_values() {
+        assert_eq!(sparkline(&[0.0, 7.0, 3.0], 10), "▁█▄");
+        assert_eq!(sparkline(&[2.0, 2.0], 10), "▁▁");
+        assert_eq!(sparkline(&[0.0, 0.0, 1.0, 1.0], 2), "▁█");
+        assert_eq!(sparkline(&[0.0, f64::NAN, 1.0], 3), "▁ █");
+    }
+
+    #[test]
+    fn durations_are_said_in_two_units() {
+        assert_eq!(duration(59.7), "1 min 0 s");
+        assert_eq!(duration(3_725.0), "1 h 2 min");
+        assert_eq!(duration(90_000.0), "1 d 1 h");
+    }
+}

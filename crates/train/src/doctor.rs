@@ -1,0 +1,158 @@
+//! Whether this machine can do it: processor, memory and disk against what a recipe needs, and a test of itself.
+
+use std::path::Path;
+
+use serde::Serialize;
+use sysinfo::{CpuRefreshKind, Disks, RefreshKind, System};
+
+use crate::memory::{free, gigabytes, step_bytes};
+use crate::{Recipe, TrainError, parity};
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// It will work, but could be better.
+    Note,
+    /// It will not work.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// What was found, and what would be better.
+    pub found: String,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+fn check(name: &'static str, verdict: Verdict, found: String) -> Check {
+    Check { name, found, verdict }
+}
+
+/// Looks at the machine, and at what a recipe needs of it where one is given; `out` is where files would be written.
+///
+/// # Errors
+/// A recipe whose sizes do not fit each other.
+pub fn examine(recipe: Option<&Recipe>, out: &Path) -> Result<Vec<Check>, TrainError> {
+    let mut checks = vec![processor(), vectors()];
+    checks.extend(memory(recipe)?);
+    checks.extend(disk(recipe, out)?);
+    checks.push(self_test());
+    Ok(checks)
+}
+
+fn processor() -> Check {
+    let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()));
+    let brand = system.cpus().first().map_or("unknown", |cpu| cpu.brand()).trim().to_string();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    check("processor", Verdict::Good, format!("{brand}, {threads} threads"))
+}
+
+fn vectors() -> Check {
+    let units = ptu_model::kernel::vector_units();
+    match units.as_slice() {
+        [] => check("vector units", Verdict::Note, "none that is used: it will be slow".into()),
+        units => check("vector units", Verdict::Good, units.join(", ")),
+    }
+}
+
+/// The largest number of tokens of a vocabulary that is not known yet.
+const VOCABULARY: usize = 50_265;
+
+fn memory(recipe: Option<&Recipe>) -> Result<Vec<Check>, TrainError> {
+    let Some(free) = free() else {
+        return Ok(vec![check("memory", Verdict::Note, "this system does not tell how much is free".into())]);
+    };
+    let mut checks = vec![check("memory", Verdict::Good, format!("{} free", gigabytes(free)))];
+    if let Some(recipe) = recipe {
+        let needed = needed(recipe)?;
+        let (verdict, cure) = match needed {
+            needed if needed <= free / 10 * 9 => (Verdict::Good, ""),
+            needed if needed <= free => (Verdict::Note, ", which is close to all"),
+            _ => (Verdict::Bad, ": raise train.accumulate, or set train.checkpointing = \"blocks\""),
+        };
+        let found = format!("a step needs about {} of {} free{cure}", gigabytes(needed), gigabytes(free));
+        checks.push(check("memory of the recipe", verdict, found));
+    }
+    Ok(checks)
+}
+
+fn needed(recipe: &Recipe) -> Result<u64, TrainError> {
+    let config = recipe.model_config(vocabulary(recipe), [0, 2, 1])?;
+    let b = recipe.train.batch / recipe.train.accumulate;
+    Ok(step_bytes(&config, &recipe.plan(), b, recipe.text.max_tokens)?)
+}
+
+fn vocabulary(recipe: &Recipe) -> usize {
+    if recipe.text.tokenizer.is_some() { VOCABULARY } else { recipe.text.vocabulary }
+}
+
+/// Copies of the weights that a run keeps: last and best bundle, and two states of weights with both moments.
+const COPIES: u64 = 2 + 2 * 3;
+
+fn disk(recipe: Option<&Recipe>, out: &Path) -> Result<Vec<Check>, TrainError> {
+    let path = std::path::absolute(out).unwrap_or_else(|_| out.to_path_buf());
+    let disks = Disks::new_with_refreshed_list();
+    let of = disks.iter().filter(|disk| path.starts_with(disk.mount_point()));
+    let Some(disk) = of.max_by_key(|disk| disk.mount_point().as_os_str().len()) else {
+        return Ok(vec![check("disk", Verdict::Note, format!("nothing is known of the disk of `{}`", path.display()))]);
+    };
+    let free = disk.available_space();
+    let Some(recipe) = recipe else {
+        return Ok(vec![check("disk", Verdict::Good, format!("{} free in `{}`", gigabytes(free), out.display()))]);
+    };
+    let config = recipe.model_config(vocabulary(recipe), [0, 2, 1])?;
+    let needed = ptu_model::Model::weights(&config)? as u64 * 4 * COPIES;
+    let verdict = if needed <= free { Verdict::Good } else { Verdict::Bad };
+    let cure = if needed <= free { "" } else { ": write to another disk with --out, or make room" };
+    let found =
+        format!("a run writes about {} of {} free in `{}`{cure}", gigabytes(needed), gigabytes(free), out.display());
+    Ok(vec![check("disk", verdict, found)])
+}
+
+fn self_test() -> Check {
+    match parity::self_test() {
+        Ok(found) if found.failures.is_empty() => {
+            let found = format!("{} quantities agree with PyTorch's, worst {:.1e} of 1e-4", found.count, found.worst);
+            check("self-test", Verdict::Good, found)
+        }
+        Ok(found) => {
+            let first = found.failures.first().cloned().unwrap_or_default();
+            let text = format!(
+                "{} of {} quantities do not agree with PyTorch's: {first}; please report this machine",
+                found.failures.len(),
+                found.count
+            );
+            check("self-test", Verdict::Bad, text)
+        }
+        Err(cause) => check("self-test", Verdict::Bad, cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_that_cannot_fit_is_bad() {
+        let recipe = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+            Recipe::parse("data = [\"a\"]\n[train]\nsteps = 1\nbatch = 4\n", Path::new("r.toml"), &sets).unwrap()
+        };
+        let verdicts = |sets: &[&str]| {
+            let checks = examine(Some(&recipe(sets)), Path::new(".")).unwrap();
+            checks.into_iter().map(|check| (check.name, check.verdict)).collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let small = verdicts(&["model.preset=\"tiny\""]);
+        assert!(small.values().all(|verdict| *verdict != Verdict::Bad), "{small:?}");
+        assert_eq!(small["self-test"], Verdict::Good);
+        let large = verdicts(&["train.batch=65536"]);
+        assert_eq!(large["memory of the recipe"], Verdict::Bad);
+    }
+}

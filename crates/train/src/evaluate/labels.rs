@@ -1,0 +1,193 @@
+//! What frozen vectors tell about a label: probes fitted to the records to learn from, and sentences without any fitting.
+
+use std::collections::BTreeMap;
+
+use ptu_data::record::Label;
+use ptu_data::{Preparation, Source, TextChoice};
+use ptu_infer::probe::{LinearProbe, nearest_neighbours};
+use ptu_infer::{Embedder, Vectors};
+use ptu_input::{Input, Text};
+use ptu_metrics::{Answer, majority_share};
+use ptu_model::StandIn;
+use ptu_random::{Key, Place};
+
+use super::{BATCH, Gallery, Measure};
+use crate::TrainError;
+
+/// Records that a probe is fitted to, at most.
+const FITTED: usize = 2000;
+
+/// Where a sentence names the class.
+pub const CLASS: &str = "{}";
+
+/// A label, its classes, and probes that know it.
+pub struct LabelProbes {
+    /// Name of the label.
+    pub name: String,
+    /// Its values, in order; a class is a position here.
+    pub classes: Vec<String>,
+    /// The class of each row of the gallery; `None` where it has none, several, or one that was never seen.
+    pub truths: Vec<Option<usize>>,
+    /// Records that the probes were fitted to.
+    pub fitted: usize,
+    vectors: Vectors,
+    fitted_truths: Vec<usize>,
+    linear: LinearProbe,
+}
+
+/// Answers of both probes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeMeasures {
+    /// Nearest neighbours.
+    pub neighbours: Measure,
+    /// Linear classifier.
+    pub linear: Measure,
+}
+
+/// Which half of a pair is given to the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// Both.
+    Both,
+    /// The image; something stands in for the text.
+    Image(StandIn),
+    /// The text; something stands in for the image.
+    Text(StandIn),
+}
+
+/// The one value of a label; none where it has none or several.
+fn value<'a>(labels: &'a [Label], name: &str) -> Option<&'a str> {
+    let mut values = labels.iter().filter(|label| label.name == name);
+    match (values.next(), values.next()) {
+        (Some(label), None) => Some(&label.value),
+        _ => None,
+    }
+}
+
+impl LabelProbes {
+    /// Fits both probes to features of pairs to learn from, at most 2,000 of them, drawn by `key`. `None` where fewer than
+    /// two values of the label are there.
+    ///
+    /// # Errors
+    /// Records that cannot be read; inputs that do not fit the model.
+    pub fn fit(
+        embedder: Embedder<'_>,
+        (train, preparation): (&dyn Source, &Preparation),
+        (name, text): (&str, TextChoice),
+        gallery: &Gallery,
+        key: Key,
+    ) -> Result<Option<Self>, TrainError> {
+        let mut order: Vec<usize> = (0..train.len()).collect();
+        key.stream(Place::Sample, 2).shuffle(&mut order);
+        let (mut waiting, mut vectors, mut values) = (vec![], Vectors::default(), vec![]);
+        for index in order {
+            if values.len() == FITTED {
+                break;
+            }
+            let record = train.get(index)?;
+            let Some(label) = value(&record.labels, name).map(str::to_string) else { continue };
+            let origin = ptu_data::collate::Origin { source: 0, name: train.name(), record: index };
+            let Some(example) = preparation.evaluate(record, origin, text, None)? else { continue };
+            if matches!(example.input, Input::Pair { .. }) {
+                waiting.push(example.input);
+                values.push(label);
+            }
+            if waiting.len() == BATCH {
+                vectors.append(embedder.features(&std::mem::take(&mut waiting), BATCH, &mut |_| {})?);
+            }
+        }
+        vectors.append(embedder.features(&waiting, BATCH, &mut |_| {})?);
+        let mut classes = values.clone();
+        classes.sort();
+        classes.dedup();
+        if classes.len() < 2 {
+            return Ok(None);
+        }
+        let class = |value: &str| classes.binary_search_by(|class| class.as_str().cmp(value)).ok();
+        let fitted_truths: Vec<usize> = values.iter().filter_map(|value| class(value)).collect();
+        let truths = gallery.records.iter().map(|record| value(&record.labels, name).and_then(class)).collect();
+        let linear = LinearProbe::fit(&vectors, &fitted_truths);
+        let (name, fitted) = (name.to_string(), values.len());
+        Ok(Some(Self { name, truths, fitted, vectors, fitted_truths, linear, classes }))
+    }
+
+    /// What the probes say about a gallery of which the model is given some.
+    ///
+    /// # Errors
+    /// Inputs that do not fit the model.
+    pub fn ask(&self, embedder: Embedder<'_>, gallery: &Gallery, given: Given) -> Result<ProbeMeasures, TrainError> {
+        let inputs: Vec<Input> = gallery
+            .records
+            .iter()
+            .map(|record| match given {
+                Given::Both => Input::Pair { image: record.image.clone(), text: record.text.clone() },
+                Given::Image(_) => Input::Image(record.image.clone()),
+                Given::Text(_) => Input::Text(record.text.clone()),
+            })
+            .collect();
+        let stand_in = match given {
+            Given::Both => StandIn::default(),
+            Given::Image(stand_in) | Given::Text(stand_in) => stand_in,
+        };
+        let asked = embedder.features_with(stand_in, &inputs, BATCH, &mut |_| {})?;
+        let measure = |given: Vec<usize>| self.measure(&given);
+        Ok(ProbeMeasures {
+            neighbours: measure(nearest_neighbours(&self.vectors, &self.fitted_truths, &asked)),
+            linear: measure(self.linear.predict(&asked)),
+        })
+    }
+
+    /// Classes by sentences, without any fitting: of an image alone the class whose sentence is nearest by contrast. `sentence`
+    /// names the class where it has `{}`.
+    ///
+    /// # Errors
+    /// A model without contrast head; sentences that cannot be tokenised.
+    pub fn by_sentences(
+        &self,
+        embedder: Embedder<'_>,
+        preparation: &Preparation,
+        gallery: &Gallery,
+        sentence: &str,
+    ) -> Result<Measure, TrainError> {
+        let encode = |class: &String| -> Result<Text, TrainError> {
+            let sentence = sentence.replace(CLASS, class);
+            let text = preparation.tokenizer.encode(&sentence, preparation.text_length);
+            text.map_err(|error| TrainError::Sentence { sentence, cause: error.to_string() })
+        };
+        let sentences: Vec<Text> = self.classes.iter().map(encode).collect::<Result<_, _>>()?;
+        let texts = embedder.texts(&sentences.iter().collect::<Vec<_>>(), BATCH, &mut |_| {})?;
+        let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
+        let similarity = embedder.images(&images, BATCH, &mut |_| {})?.similarity(&texts);
+        let nearest =
+            |row: &[f32]| (0..row.len()).reduce(|best, other| if row[other] > row[best] { other } else { best });
+        Ok(self.measure(&similarity.chunks_exact(self.classes.len()).filter_map(nearest).collect::<Vec<_>>()))
+    }
+
+    fn measure(&self, given: &[usize]) -> Measure {
+        let right = given.iter().zip(&self.truths);
+        let values = right.map(|(given, truth)| truth.map(|truth| f64::from(u8::from(*given == truth)))).collect();
+        let answers: Vec<Answer<usize>> =
+            self.truths.iter().flatten().map(|&right| Answer { given: right, right }).collect();
+        Measure::of_rows(values, majority_share(&answers))
+    }
+
+    /// Rows of the gallery of each class, by name.
+    pub fn counts(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        self.truths.iter().flatten().for_each(|class| *counts.entry(self.classes[*class].as_str()).or_insert(0) += 1);
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_several_values_belongs_to_no_class() {
+        let label = |name: &str, value: &str| Label { name: name.into(), value: value.into() };
+        let labels = [label("finding", "mass"), label("side", "left"), label("side", "right")];
+        assert_eq!(value(&labels, "finding"), Some("mass"));
+        assert_eq!((value(&labels, "side"), value(&labels, "age")), (None, None));
+    }
+}

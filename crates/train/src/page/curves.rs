@@ -1,0 +1,151 @@
+//! Lines over steps, and over shares of halves taken away; one run a colour.
+
+use ptu_model::names::Role;
+use ptu_report::{Band, Chart, Series};
+
+use super::Run;
+use crate::evaluate::{Score, Scores};
+use crate::log::{Event, PoolLine};
+use crate::objective::ObjectiveKind;
+
+/// Losses of each objective and the total, each a chart of its own.
+pub fn losses(run: &Run) -> Vec<Series> {
+    let line = |name: String, of: &dyn Fn(&Event) -> Option<f64>| of_steps(run, name, of);
+    let total = line("total".into(), &|event| match event {
+        Event::Step { loss, .. } => Some(*loss),
+        _ => None,
+    });
+    let each = ObjectiveKind::ALL.into_iter().map(|kind| {
+        line(kind.name().to_uppercase(), &|event| match event {
+            Event::Step { objectives, .. } => Some(objectives.get(&kind)?.loss),
+            _ => None,
+        })
+    });
+    each.chain([total]).filter(|series| !series.points.is_empty()).collect()
+}
+
+/// A value of the log over steps.
+fn of_steps(run: &Run, name: String, value: &dyn Fn(&Event) -> Option<f64>) -> Series {
+    let step = |event: &Event| match event {
+        Event::Step { step, .. } | Event::Skipped { step, .. } => *step,
+        Event::Prompts { step, .. } | Event::Validation { step, .. } => *step,
+    };
+    let points = run.events.iter().filter_map(|event| Some((step(event) as f64, value(event)?))).collect();
+    Series { name, run: run.name.clone(), points }
+}
+
+/// Everything else that goes over steps, of all runs together.
+pub fn charts(runs: &[Run]) -> Vec<Chart> {
+    let accuracy = |run: &Run| {
+        ObjectiveKind::ALL.map(|kind| {
+            of_steps(run, kind.name().to_uppercase(), &|event| match event {
+                Event::Step { objectives, .. } => Some(objectives.get(&kind)?.accuracy),
+                _ => None,
+            })
+        })
+    };
+    let validation = |run: &Run| {
+        let score = |event: &Event| match event {
+            Event::Validation { retrieval, .. } => retrieval.mean_r10(),
+            _ => None,
+        };
+        vec![of_steps(run, "mean R@10".into(), &score)]
+    };
+    let rate = |run: &Run| {
+        let rate = |event: &Event| match event {
+            Event::Step { learning_rate, .. } => Some(*learning_rate),
+            _ => None,
+        };
+        vec![of_steps(run, "backbone".into(), &rate)]
+    };
+    let chart = |title: &str, y_label: &str, of: &dyn Fn(&Run) -> Vec<Series>| Chart {
+        title: title.into(),
+        x_label: "step".into(),
+        y_label: y_label.into(),
+        series: runs.iter().flat_map(of).filter(|series| !series.points.is_empty()).collect(),
+        ..Chart::default()
+    };
+    let charts = [
+        chart("Retrieval on the validation split", "mean R@10", &validation),
+        Chart { smooth: true, ..chart("Accuracy in training", "share right", &|run| accuracy(run).to_vec()) },
+        chart("Learning rate", "rate", &rate),
+        Chart { smooth: true, log_y: true, ..chart("Gradient norm", "norm", &norms) },
+        chart("Rows of the prompt pools that were ever chosen", "share", &|run| {
+            pool_lines(run, &|line| line.share_chosen)
+        }),
+        chart("How evenly prompts are chosen", "entropy, bits", &|run| pool_lines(run, &|line| line.entropy_bits)),
+        Chart { smooth: true, ..chart("Throughput", "records a second", &throughput) },
+    ];
+    charts.into_iter().filter(|chart| !chart.series.is_empty()).collect()
+}
+
+/// By part of the network where the log says so, else of all.
+fn norms(run: &Run) -> Vec<Series> {
+    let roles = [(Role::Backbone, "encoders"), (Role::Fusion, "fusion and prompts"), (Role::Head, "heads")];
+    let of = |role: Role| {
+        move |event: &Event| match event {
+            Event::Step { gradient_norms, .. } => gradient_norms.get(&role).copied(),
+            _ => None,
+        }
+    };
+    let mut series: Vec<Series> = roles.map(|(role, name)| of_steps(run, name.into(), &of(role))).to_vec();
+    if series.iter().all(|series| series.points.is_empty()) {
+        let all = |event: &Event| match event {
+            Event::Step { gradient_norm, .. } => Some(*gradient_norm),
+            _ => None,
+        };
+        series.push(of_steps(run, "all weights".into(), &all));
+    }
+    series
+}
+
+fn pool_lines(run: &Run, of: &dyn Fn(&PoolLine) -> Option<f64>) -> Vec<Series> {
+    let image = |event: &Event| match event {
+        Event::Prompts { image, .. } => of(image),
+        _ => None,
+    };
+    let text = |event: &Event| match event {
+        Event::Prompts { text, .. } => of(text),
+        _ => None,
+    };
+    vec![of_steps(run, "for images".into(), &image), of_steps(run, "for texts".into(), &text)]
+}
+
+fn throughput(run: &Run) -> Vec<Series> {
+    let points = run.timings.iter().map(|timing| (timing.step as f64, timing.records_per_second)).collect();
+    vec![Series { name: "records a second".into(), run: run.name.clone(), points }]
+}
+
+/// One chart for each score from which halves were taken away: a line for each stand-in, with its interval.
+pub fn missing_halves(runs: &[Run]) -> Vec<Chart> {
+    let mut charts: Vec<Chart> = vec![];
+    for run in runs {
+        for (gallery, scores) in &run.saved.scores {
+            add_missing(&mut charts, run, gallery, scores);
+        }
+    }
+    charts
+}
+
+fn add_missing(charts: &mut Vec<Chart>, run: &Run, gallery: &str, scores: &Scores) {
+    for curve in &scores.missing {
+        let title = format!("{gallery}: {} while {} are taken away", curve.score, curve.away.name());
+        let place = charts.iter().position(|chart| chart.title == title).unwrap_or_else(|| {
+            charts.push(Chart {
+                title,
+                explanation: "A line for each thing that stands in place of the missing half, with its 95 % interval."
+                    .into(),
+                x_label: format!("share of {} taken away", curve.away.name()),
+                y_label: "share right".into(),
+                ..Chart::default()
+            });
+            charts.len() - 1
+        });
+        let (name, run) = (curve.stand_in.clone(), run.name.clone());
+        let y = |score: &Score| score.value.unwrap_or(f64::NAN);
+        let points = curve.points.iter().map(|(share, score)| (*share, y(score))).collect();
+        let band = curve.points.iter().filter_map(|(share, score)| Some((*share, score.low?, score.high?))).collect();
+        charts[place].bands.push(Band { name: name.clone(), run: run.clone(), points: band });
+        charts[place].series.push(Series { name, run, points });
+    }
+}

@@ -1,0 +1,68 @@
+//! What was found for what, with pictures.
+
+use ptu_random::{Key, Place};
+use ptu_report::{Example, ExampleGroup, Found, Item};
+
+use super::THUMBNAIL;
+use crate::evaluate::{Evaluated, Query};
+
+/// Items shown for a query.
+const SHOWN: usize = 5;
+/// Queries shown that were answered, and that were not.
+const EXAMPLES: [usize; 2] = [3, 2];
+
+/// Queries of both directions, some answered among the first ten and some not.
+pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
+    let size = evaluated.gallery.records.len();
+    let image = |row: usize, shown: bool| evaluated.thumbnail(row, THUMBNAIL).filter(|_| shown);
+    let item = |row: usize, with_image: bool| Item {
+        id: evaluated.gallery.records[row].id.clone(),
+        image_png: image(row, with_image),
+        text: (!with_image).then(|| evaluated.gallery.records[row].words.clone()),
+    };
+    let group = |title: &str, explanation: &str, asks: Query| {
+        let (ranking, query_is_image) = (evaluated.found.of(asks), asks == Query::Image);
+        let mut order: Vec<usize> = (0..size).collect();
+        Key::new(seed).stream(Place::Sample, 1).shuffle(&mut order);
+        let ranked = |query: usize| {
+            let scores = &ranking.similarity[query * size..(query + 1) * size];
+            let mut items: Vec<usize> = (0..size).collect();
+            items.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+            items
+        };
+        let is_right = |query: &usize| ranking.ranks[*query].is_some_and(|place| place < 10);
+        let (right, wrong): (Vec<usize>, Vec<usize>) = order.into_iter().partition(is_right);
+        let queries = right.into_iter().take(EXAMPLES[0]).chain(wrong.into_iter().take(EXAMPLES[1]));
+        ExampleGroup {
+            title: title.into(),
+            explanation: explanation.into(),
+            examples: queries
+                .map(|query| Example {
+                    query: item(query, query_is_image),
+                    partner: Some(item(query, !query_is_image)),
+                    found: ranked(query)
+                        .into_iter()
+                        .take(SHOWN)
+                        .map(|other| Found {
+                            item: item(other, !query_is_image),
+                            score: f64::from(ranking.similarity[query * size + other]),
+                            hit: Some(evaluated.gallery.is_hit(asks, query, other)),
+                        })
+                        .collect(),
+                })
+                .collect(),
+        }
+    };
+    vec![
+        group(
+            &format!("{}: an image looks for its text", evaluated.name),
+            "The model saw the image alone, prompts standing in for its text.",
+            Query::Image,
+        ),
+        group(
+            &format!("{}: a text looks for its image", evaluated.name),
+            "The model saw the text alone, prompts standing in for its image.",
+            Query::Text,
+        ),
+    ]
+}

@@ -1,0 +1,51 @@
+//! What only the model itself can show: what its words look at, what its prompts stand for.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use ptu_data::{Preparation, ShardFolder, Split};
+use ptu_model::Bundle;
+use ptu_report::ExampleGroup;
+
+use super::{attention, prompts};
+use crate::evaluate::{Gallery, GalleryOptions};
+use crate::log::{Event, read_events};
+use crate::{Recipe, TrainError, folder};
+
+/// Pairs of which the attention is shown.
+const PAIRS: usize = 3;
+
+/// Attention of words over images, and the training items that are nearest to the most used prompts, of the last model of a
+/// run; nothing where its data is not there any more.
+///
+/// # Errors
+/// A bundle, a log or data that are damaged.
+pub fn inside(run: &Path, device: &Device) -> Result<Vec<ExampleGroup>, TrainError> {
+    let bundle = run.join(folder::BUNDLE);
+    let recipe = Recipe::load(&run.join(folder::RECIPE), &[])?;
+    let Some(data) = recipe.data.first().map(|entry| entry.path.as_path()) else { return Ok(vec![]) };
+    if !bundle.join(ptu_model::WEIGHTS).exists() || !data.join(ptu_data::manifest::MANIFEST_FILE).exists() {
+        return Ok(vec![]);
+    }
+    let bundle = Bundle::load(&bundle, device)?;
+    let tokenizer = std::sync::Arc::new(bundle.tokenizer.clone());
+    let preparation = Preparation::new(tokenizer, bundle.preprocess.clone(), bundle.max_tokens);
+    let mut groups = vec![];
+    let manifest = ptu_data::Manifest::read(data)?;
+    if let Some(split) = [Split::Test, Split::Train].into_iter().find(|split| manifest.counts(*split).pairs > 0) {
+        let source = ShardFolder::open(data, split)?;
+        let text = recipe.evaluate.text.choice(recipe.seed);
+        let options = GalleryOptions { text, limit: PAIRS, hits: None, by: None, seed: recipe.seed };
+        groups.push(attention::group(&bundle, &Gallery::read(&source, &preparation, &options)?));
+    }
+    let events = read_events(&run.join(folder::LOG))?;
+    let used = events.iter().rev().find_map(|event| match event {
+        Event::Prompts { image, text, .. } => Some((image, text)),
+        _ => None,
+    });
+    if let Some((image, text)) = used {
+        let train = ShardFolder::open(data, Split::Train)?;
+        groups.extend(prompts::groups(&bundle, &preparation, &train, [&image.most_used, &text.most_used])?);
+    }
+    Ok(groups)
+}
