@@ -444,7 +444,7 @@ mod tests {
         let here = folder();
         let fails = |name: &str, with: &str| {
             let path = here.path().join(name);
-            let error = Inputs::find(&[path.clone()], &[]).err().unwrap().to_string();
+            let error = Inputs::find(std::slice::from_ref(&path), &[]).err().unwrap().to_string();
             assert!(error.contains(with) && error.contains(&path.display().to_string()), "{error}");
         };
         fails("nowhere", "is not there");
