@@ -33,6 +33,17 @@ pub enum Read {
     All,
 }
 
+/// Pairs on their way into the fusion, by the numbers of their sequences, and what is read of each.
+#[derive(Clone, Debug, Default)]
+pub struct Pairs {
+    /// Of each pair its image.
+    pub images: Vec<usize>,
+    /// Of each pair its text.
+    pub texts: Vec<usize>,
+    /// What is read of it.
+    pub read: Vec<Read>,
+}
+
 /// What was read of both streams, one sequence a pair of sequences that went in.
 #[derive(Clone, Debug)]
 pub struct Fused {
@@ -71,6 +82,36 @@ impl Fusion {
     /// # Panics
     /// If there are not as many images as texts and reads, or a place is not there.
     pub fn forward(&self, image: Packed, text: Packed, read: &[Read], pass: &Pass) -> Fused {
+        let (image, text) = self.to_last(0, image, text, pass);
+        self.read(&image, &text, read, pass)
+    }
+
+    /// As [`Self::forward`], of pairs among `images` and `texts` by number. A sequence may be in several pairs: what the first
+    /// layer makes of it before it looks at the other stream is computed once.
+    ///
+    /// # Panics
+    /// As there, or if a number is not there.
+    pub fn forward_pairs(&self, images: &Packed, texts: &Packed, pairs: &Pairs, pass: &Pass) -> Fused {
+        let select = |streams: [&Packed; 2]| {
+            [streams[0].select(pairs.images.iter().copied()), streams[1].select(pairs.texts.iter().copied())]
+        };
+        let [image, text] = select([images, texts]);
+        if self.image.len() == 1 {
+            return self.forward(image, text, &pairs.read, pass);
+        }
+        let own = [to_itself(&self.image[0], images, pass), to_itself(&self.text[0], texts, pass)];
+        let [own_image, own_text] = select([&own[0], &own[1]]);
+        let next = |layer: &CrossLayer, own: &Packed, other: &Packed| {
+            pass.block(layer, &[own, other], |layer, x, pass| layer.behind_itself(x[0].clone(), x[1], pass))
+        };
+        let next_text = next(&self.text[0], &own_text, &image);
+        let next_image = next(&self.image[0], &own_image, &text);
+        let (image, text) = self.to_last(1, next_image, next_text, pass);
+        self.read(&image, &text, &pairs.read, pass)
+    }
+
+    /// The last layer, for what is read.
+    fn read(&self, image: &Packed, text: &Packed, read: &[Read], pass: &Pass) -> Fused {
         assert!(
             image.count() == text.count() && text.count() == read.len(),
             "{} images, {} texts, {} reads",
@@ -79,7 +120,6 @@ impl Fusion {
             read.len()
         );
         let last = self.image.len() - 1;
-        let (image, text) = self.to_last(image, text, pass);
         let places = read.iter().zip(image.lengths.iter().zip(text.lengths.iter()));
         let [image_places, text_places] =
             places.map(|(read, (&image, &text))| read.places(image, text)).fold([vec![], vec![]], |mut all, each| {
@@ -87,14 +127,14 @@ impl Fusion {
                 all
             });
         Fused {
-            text: read_last(&self.text[last], &text, &image, &text_places, pass),
-            image: read_last(&self.image[last], &image, &text, &image_places, pass),
+            text: read_last(&self.text[last], text, image, &text_places, pass),
+            image: read_last(&self.image[last], image, text, &image_places, pass),
         }
     }
 
-    /// Through all layers but the last.
-    fn to_last(&self, mut image: Packed, mut text: Packed, pass: &Pass) -> (Packed, Packed) {
-        for index in 0..self.image.len() - 1 {
+    /// Through the layers from one on, but the last.
+    fn to_last(&self, first: usize, mut image: Packed, mut text: Packed, pass: &Pass) -> (Packed, Packed) {
+        for index in first..self.image.len() - 1 {
             // Each stream reads the other's state from before the layer.
             let next = whole(&self.text[index], &text, &image, pass);
             image = whole(&self.image[index], &image, &text, pass);
@@ -106,7 +146,7 @@ impl Fusion {
     /// How much each token of a text attends to each token of its image in the last layer, the mean over heads: a pair
     /// `[tokens of the text, tokens of the image]`, rows that sum to 1.
     pub fn text_attention(&self, image: Packed, text: Packed) -> Vec<Vec<f32>> {
-        let (image, text) = self.to_last(image, text, &Pass::off());
+        let (image, text) = self.to_last(0, image, text, &Pass::off());
         self.text[self.text.len() - 1].cross_weights(&text, &image)
     }
 
@@ -115,6 +155,11 @@ impl Fusion {
         let pool = |x: &Packed, pooler: &Linear| pooler.forward(x.first_tokens(pairs.clone()), &Pass::off()).tanh();
         Tensor::cat(vec![pool(&fused.text, &self.text_pooler), pool(&fused.image, &self.image_pooler)], 1)
     }
+}
+
+/// What a layer of one stream makes of it before it looks at the other.
+fn to_itself(layer: &CrossLayer, own: &Packed, pass: &Pass) -> Packed {
+    pass.block(&layer.attention, &[own], |attention, x, pass| attention.to_itself(x[0], pass))
 }
 
 /// One layer of one stream.
@@ -136,4 +181,50 @@ fn read_last(layer: &CrossLayer, own: &Packed, other: &Packed, places: &[Vec<usi
     let run = |layer: &CrossLayer, x: &[&Packed], pass: &Pass| layer.forward_some(x[0], x[1], x[2], pass);
     let read = pass.block(layer, &[&some, &own, &other], run);
     Packed::new(read.tokens, lengths)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+    use ptu_random::{Key, Place};
+
+    use super::*;
+    use crate::{Model, Preset, TextStyle};
+
+    /// Sequences that are in several pairs give what each pair gives by itself, forwards and backwards.
+    #[test]
+    fn shared_sequences_equal_repeated_ones() {
+        for layers in [1, 2, 3] {
+            let device = Device::flex().autodiff();
+            let mut config = Preset::Tiny.config(TextStyle::Roberta, 50, [0, 2, 1]);
+            (config.fusion.layers, config.deviation) = (layers, 0.1);
+            let (fusion, d) = (Model::new(&config, Key::new(5), &device).unwrap().fusion, config.fusion.width);
+            let mut stream = Key::new(layers as u64).stream(Place::Sample, 0);
+            let mut packed = |lengths: Vec<usize>| {
+                let rows: usize = lengths.iter().sum();
+                let values: Vec<f32> = (0..rows * d).map(|_| stream.normal() as f32).collect();
+                Packed::new(Tensor::from_data(TensorData::new(values, [rows, d]), &device).require_grad(), lengths)
+            };
+            let (images, texts) = (packed(vec![4, 3]), packed(vec![2, 5, 3]));
+            let read = vec![Read::Pooled, Read::Text(vec![1, 2]), Read::All, Read::Pooled];
+            let pairs = Pairs { images: vec![0, 1, 0, 1], texts: vec![2, 1, 0, 0], read };
+            let host = |x: Tensor<2>| -> Vec<f32> { x.inner().into_data().try_into_vec().unwrap() };
+            let run = |fused: Fused| {
+                let sum = fused.image.tokens.clone().powf_scalar(3.0).sum()
+                    + fused.text.tokens.clone().powf_scalar(3.0).sum();
+                let gradients = sum.backward();
+                let gradient =
+                    |x: &Packed| -> Vec<f32> { x.tokens.grad(&gradients).unwrap().into_data().try_into_vec().unwrap() };
+                [host(fused.image.tokens), host(fused.text.tokens), gradient(&images), gradient(&texts)]
+            };
+            let shared = run(fusion.forward_pairs(&images, &texts, &pairs, &Pass::off()));
+            let (image, text) =
+                (images.select(pairs.images.iter().copied()), texts.select(pairs.texts.iter().copied()));
+            let repeated = run(fusion.forward(image, text, &pairs.read, &Pass::off()));
+            for (shared, repeated) in shared.iter().zip(&repeated) {
+                assert_eq!(shared.len(), repeated.len());
+                assert!(shared.iter().zip(repeated).all(|(x, y)| (x - y).abs() < 1e-4), "{layers} layers");
+            }
+        }
+    }
 }

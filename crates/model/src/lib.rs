@@ -33,7 +33,7 @@ pub mod weights;
 pub use bundle::{Bundle, TrainedOn, WEIGHTS};
 pub use config::{HeadKind, ModelConfig, Preset, TextStyle};
 pub use error::ModelError;
-pub use fusion::{Fused, Fusion, Read};
+pub use fusion::{Fused, Fusion, Pairs, Read};
 pub use head::{Heads, ItcHead, MlmHead};
 pub use image::ImageEncoder;
 pub use layer::{Inside, Pass};

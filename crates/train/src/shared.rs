@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 use ptu_input::Texts;
-use ptu_model::{Fused, Model, Packed, Pass, Read};
+use ptu_model::{Fused, Model, Packed, Pairs, Pass, Read};
 use ptu_random::Key;
 
 use crate::batch::{Partners, StepBatch};
@@ -79,34 +79,18 @@ struct Passes {
     matched: Range<usize>,
 }
 
-/// Pairs of sequences on their way into the fusion.
-#[derive(Default)]
-struct Queue {
-    images: Vec<usize>,
-    texts: Vec<usize>,
-    read: Vec<Read>,
-}
-
-impl Queue {
-    /// Adds a pass; gives its place.
-    fn push(
-        &mut self,
-        images: impl IntoIterator<Item = usize>,
-        texts: impl IntoIterator<Item = usize>,
-        read: impl IntoIterator<Item = Read>,
-    ) -> Range<usize> {
-        let start = self.read.len();
-        self.images.extend(images);
-        self.texts.extend(texts);
-        self.read.extend(read);
-        start..self.read.len()
-    }
-
-    fn run(&self, model: &Model, encoded: &Encoded, pass: &Pass) -> Fused {
-        let (images, texts) =
-            (encoded.images.select(self.images.iter().copied()), encoded.texts.select(self.texts.iter().copied()));
-        model.fusion.forward(images, texts, &self.read, pass)
-    }
+/// Adds a pass of pairs; gives its place.
+fn push(
+    pairs: &mut Pairs,
+    images: impl IntoIterator<Item = usize>,
+    texts: impl IntoIterator<Item = usize>,
+    read: impl IntoIterator<Item = Read>,
+) -> Range<usize> {
+    let start = pairs.read.len();
+    pairs.images.extend(images);
+    pairs.texts.extend(texts);
+    pairs.read.extend(read);
+    start..pairs.read.len()
 }
 
 impl<'a> Shared<'a> {
@@ -197,23 +181,23 @@ impl<'a> Shared<'a> {
     fn passes(&self) -> &Passes {
         self.fused.get_or_init(|| {
             let (encoded, batch) = (self.encoded(), self.batch);
-            let mut queue = Queue::default();
+            let mut queue = Pairs::default();
             let places = |masked: &crate::batch::MaskedTexts, of: &Range<usize>| {
                 masked.places().into_iter().map(Read::Text).take(of.len()).collect::<Vec<_>>()
             };
             let reads = places(&batch.masked_pairs, &encoded.masked_pairs);
-            queue.push(0..encoded.masked_pairs.len(), encoded.masked_pairs.clone(), reads);
+            push(&mut queue, 0..encoded.masked_pairs.len(), encoded.masked_pairs.clone(), reads);
             let reads = places(&batch.masked_texts, &encoded.masked_texts);
-            queue.push(encoded.lone_image_stand_ins.clone(), encoded.masked_texts.clone(), reads);
+            push(&mut queue, encoded.lone_image_stand_ins.clone(), encoded.masked_texts.clone(), reads);
             let masked = 0..queue.read.len();
             let pooled = |count| std::iter::repeat_n(Read::Pooled, count);
             let pairs = encoded.image_stand_ins.len();
-            let images_alone = queue.push(0..pairs, encoded.text_stand_ins.clone(), pooled(pairs));
-            let texts_alone = queue.push(encoded.image_stand_ins.clone(), 0..pairs, pooled(pairs));
+            let images_alone = push(&mut queue, 0..pairs, encoded.text_stand_ins.clone(), pooled(pairs));
+            let texts_alone = push(&mut queue, encoded.image_stand_ins.clone(), 0..pairs, pooled(pairs));
             let b = if self.wants(ObjectiveKind::Itm) && !self.is_hard() { batch.pairs() } else { 0 };
             let partners = if b > 0 { self.partners().image.clone() } else { vec![] };
-            let matched = queue.push(partners, 0..b, pooled(b));
-            let fused = queue.run(self.model, encoded, self.pass);
+            let matched = push(&mut queue, partners, 0..b, pooled(b));
+            let fused = self.model.fusion.forward_pairs(&encoded.images, &encoded.texts, &queue, self.pass);
             Passes { fused, masked, images_alone, texts_alone, matched }
         })
     }
@@ -250,9 +234,11 @@ impl<'a> Shared<'a> {
         if !passes.matched.is_empty() {
             return self.model.fusion.pool(&passes.fused, passes.matched.clone());
         }
-        let (mut queue, b) = (Queue::default(), self.batch.pairs());
-        queue.push(self.partners().image.iter().copied(), 0..b, std::iter::repeat_n(Read::Pooled, b));
-        self.model.fusion.pool(&queue.run(self.model, self.encoded(), self.pass), 0..b)
+        let (mut queue, b) = (Pairs::default(), self.batch.pairs());
+        push(&mut queue, self.partners().image.iter().copied(), 0..b, std::iter::repeat_n(Read::Pooled, b));
+        let encoded = self.encoded();
+        let fused = self.model.fusion.forward_pairs(&encoded.images, &encoded.texts, &queue, self.pass);
+        self.model.fusion.pool(&fused, 0..b)
     }
 
     /// Vectors of every image alone and every text alone. `None` without pairs or without the head.

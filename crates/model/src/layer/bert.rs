@@ -77,12 +77,12 @@ impl CrossLayer {
 
     /// New states of a stream; `other` is the other stream as it was before the layer.
     pub fn forward(&self, own: &Packed, other: &Packed, pass: &Pass) -> Packed {
-        self.finish(self.attention.to_itself(own, pass), other, pass)
+        self.behind_itself(self.attention.to_itself(own, pass), other, pass)
     }
 
     /// New states of some tokens of a stream only: those that a head reads.
     pub fn forward_some(&self, some: &Packed, own: &Packed, other: &Packed, pass: &Pass) -> Packed {
-        self.finish(self.attention.to(some, own, pass), other, pass)
+        self.behind_itself(self.attention.to(some, own, pass), other, pass)
     }
 
     /// How much each token of a stream attends to each of the other stream: [`Attention::weights`].
@@ -90,7 +90,8 @@ impl CrossLayer {
         self.cross.weights(&self.attention.to_itself(own, &Pass::off()), other)
     }
 
-    fn finish(&self, x: Packed, other: &Packed, pass: &Pass) -> Packed {
+    /// The rest of the layer, once the stream has attended to itself.
+    pub fn behind_itself(&self, x: Packed, other: &Packed, pass: &Pass) -> Packed {
         self.feed_forward.forward(&self.cross.to(&x, other, pass), pass)
     }
 }
