@@ -17,23 +17,6 @@ use ptunifier::data::{ShardFolder, Source, Split};
 use ptunifier::train::evaluate::{EvaluateOptions, evaluate};
 use ptunifier::train::{Recipe, RunOptions, Silent, pretrain};
 
-const RECIPE: &str = r#"
-data = ["data"]
-objectives = ["mlm", "itm", "itc"]
-[text]
-vocabulary = 400
-max_tokens = 32
-[train]
-steps = 4
-batch = 16
-save_every = 4
-[model]
-preset = "tiny"
-[model.image]
-size = 32
-layers = 2
-"#;
-
 /// A table as a user might have it: pictures in a folder, a CSV beside them.
 fn table(here: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let records = ShardFolder::open(&common::corpus(here)?, Split::Train)?;
@@ -62,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // A recipe describes a run completely; keys can be set one by one.
     let set = format!("data=[{:?}]", data.display().to_string());
-    let recipe = Recipe::parse(RECIPE, Path::new("own.toml"), &[set])?;
+    let recipe = Recipe::parse(common::RECIPE, Path::new("own.toml"), &[set])?;
     let device = Device::flex().autodiff();
     let options = RunOptions { out: out.clone(), resume: false, device, wall_time: || 0.0 };
     let trained = pretrain(&recipe, &options, &mut Silent)?;

@@ -7,8 +7,8 @@ use burn::tensor::Device;
 use ptunifier::data::prepare::phantom::{PhantomOptions, prepare_phantom};
 use ptunifier::train::{Recipe, RunOptions, Silent, pretrain};
 
-/// A small model: it learns next to nothing in these few steps.
-const RECIPE: &str = r#"
+/// A small model on shards in `data`: it learns next to nothing in these few steps.
+pub const RECIPE: &str = r#"
 data = ["data"]
 [text]
 vocabulary = 400
