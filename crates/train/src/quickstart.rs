@@ -129,21 +129,9 @@ pub fn quickstart(
     let trained = pretrain(&recipe, run, observer)?;
     observer.note("scoring on the held-out pairs");
     let device = run.device.clone().inner();
-    let evaluated = evaluate(
-        &EvaluateOptions {
-            bundle: trained.bundle.clone(),
-            data: vec![data.clone()],
-            split: Split::Test,
-            config: EvaluateConfig { gallery, text: TextPick::Last, ..recipe.evaluate.clone() },
-            seed: options.seed,
-            device: device.clone(),
-            rerank: None,
-            missing: false,
-            force: false,
-            training: vec![],
-        },
-        &mut |_, _, _| {},
-    )?;
+    let config = EvaluateConfig { gallery, text: TextPick::Last, ..recipe.evaluate.clone() };
+    let asked = EvaluateOptions::of(&run.out, vec![], Split::Test, device.clone())?;
+    let evaluated = evaluate(&EvaluateOptions { config, ..asked }, &mut |_, _, _| {})?;
     let scores = evaluated[0].scores.clone();
     let vectors = match options.corpus {
         Corpus::Phantom(_) => None,
