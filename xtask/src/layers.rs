@@ -60,10 +60,11 @@ const FENCES: &[Fence] = &[
     },
     Fence { crates: &["usearch", "pgvector", "sqlx", "postgres"], inside: &["ptu-index"], why: "search is its own" },
     Fence {
-        crates: &["rand", "rand_*", "fastrand", "getrandom"],
+        crates: &["rand", "rand_core", "rand_chacha", "rand_distr", "rand_pcg", "rand_xo*", "fastrand", "getrandom"],
         inside: &[],
         why: "use `ptu-random`: a run must replay",
     },
+    Fence { crates: &["rand_mt"], inside: &["ptu-data"], why: "published splits were drawn by it, nothing else is" },
 ];
 
 /// A crate of the workspace and what it depends on.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ptu_data::Making;
 use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
 use ptu_data::prepare::table::{TableOptions, prepare as prepare_table};
 use ptu_data::{Loader, LoaderOptions, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
@@ -63,7 +64,10 @@ pub fn prepare(options: &DataOptions) -> Result<PrepareResult, BenchError> {
     let table = write_table(&shards, folder.path())?;
     let table_rate = |name: &str, side| {
         let start = Instant::now();
-        let table_options = TableOptions { side, threads: options.threads, ..TableOptions::default() };
+        let table_options = TableOptions {
+            making: Making { side, threads: options.threads, ..Making::default() },
+            ..TableOptions::default()
+        };
         prepare_table(&table, &folder.path().join(name), &table_options, &|_| {})?;
         Ok::<f64, BenchError>(rate(start))
     };
@@ -140,7 +144,7 @@ pub(crate) fn phantom(options: &DataOptions, folder: &Path) -> Result<std::path:
     let out = folder.join("phantom");
     let phantom = PhantomOptions {
         side: options.side,
-        threads: options.threads,
+        making: Making { threads: options.threads, ..Making::default() },
         validate: 0,
         test: 0,
         ..PhantomOptions::new(options.pairs, options.seed)

@@ -144,6 +144,26 @@ pub enum DataError {
         /// The panic's message.
         cause: String,
     },
+    /// A download that is not laid out as its data set is.
+    #[error(
+        "`{path}` lacks {missing}; `prepare --describe` shows the layout that is expected",
+        path = path.display(),
+        missing = missing.join(", ")
+    )]
+    Layout {
+        /// The download.
+        path: PathBuf,
+        /// Each file that is missing, with the names that it may have.
+        missing: Vec<String>,
+    },
+    /// A data set of which not one row can be used.
+    #[error("`{source_name}`: {cause}")]
+    Nothing {
+        /// The data set's name.
+        source_name: String,
+        /// Why.
+        cause: String,
+    },
     /// A table that cannot be used as a whole.
     #[error("table `{path}`: {cause}", path = path.display())]
     Table {

@@ -4,6 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
+use crate::error::DataError;
+use crate::manifest::hexadecimal;
+
 /// The largest image file, in bytes.
 pub const IMAGE_LIMIT: u64 = 256 << 20;
 
@@ -27,9 +32,31 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Unread> {
     }
     let mut bytes = vec![];
     File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    if bytes.len() as u64 > limit {
-        let (size, unit) = if limit >> 20 > 0 { (limit >> 20, "MiB") } else { (limit, "bytes") };
-        return Err(Unread::Because(format!("is larger than {size} {unit}; make it smaller")));
+    if bytes.len() as u64 > limit { Err(too_large(limit)) } else { Ok(bytes) }
+}
+
+/// For a file of more than `limit` bytes.
+pub fn too_large(limit: u64) -> Unread {
+    let (size, unit) = if limit >> 20 > 0 { (limit >> 20, "MiB") } else { (limit, "bytes") };
+    Unread::Because(format!("is larger than {size} {unit}; make it smaller"))
+}
+
+/// SHA-256 of all that a reader gives, in hexadecimal.
+pub fn hash(mut reader: impl Read) -> io::Result<String> {
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(hexadecimal(&hash.finalize())),
+            count => hash.update(&buffer[..count]),
+        }
     }
-    Ok(bytes)
+}
+
+/// SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256(path: &Path) -> Result<String, DataError> {
+    let file = File::open(path).map_err(DataError::io("open", path))?;
+    hash(file).map_err(DataError::io("read", path))
 }

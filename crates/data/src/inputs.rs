@@ -13,7 +13,8 @@ use walkdir::WalkDir;
 use crate::error::DataError;
 use crate::files::{IMAGE_LIMIT, Unread, read_bounded};
 use crate::manifest::{MANIFEST_FILE, Manifest, hexadecimal};
-use crate::prepare::table::{Draft, Drafts, TEXT_LIMIT};
+use crate::prepare::draft::{Draft, Work};
+use crate::prepare::table::{Drafts, TEXT_LIMIT, TableRows};
 use crate::record::{Record, RecordImage, Split};
 use crate::shard::ShardFolder;
 use crate::source::Source;
@@ -121,7 +122,7 @@ impl Inputs {
             return Ok(());
         }
         if has_ending(&path, &TABLES) {
-            let (mut drafts, mut rows) = (Drafts::open(&path)?, 0);
+            let (mut drafts, mut rows) = (TableRows::open(&path)?, 0);
             while drafts.next()?.is_some() {
                 rows += 1;
             }
@@ -180,7 +181,7 @@ impl Inputs {
 /// Inputs one after another; an error ends it.
 pub struct Stream<'a> {
     parts: std::slice::Iter<'a, Part>,
-    rows: Option<(PathBuf, Drafts)>,
+    rows: Option<(PathBuf, TableRows)>,
     shard: Option<(PathBuf, Arc<ShardFolder>, usize)>,
     /// Inputs that are still to be passed over.
     skip: u64,
@@ -209,7 +210,7 @@ impl Stream<'_> {
                 Some(Part::Text(path)) => return Ok(Some(Pending(Kind::Text(path.clone())))),
                 Some(Part::Table { path, rows }) => match self.skip.checked_sub(*rows) {
                     Some(rest) if *rows > 0 => self.skip = rest,
-                    _ => self.rows = Some((path.clone(), Drafts::open(path)?)),
+                    _ => self.rows = Some((path.clone(), TableRows::open(path)?)),
                 },
                 Some(Part::Shards { folder, shards }) => {
                     let passed = self.skip.min(shards.len() as u64);
@@ -247,7 +248,7 @@ impl Pending {
     fn name(&self) -> String {
         match &self.0 {
             Kind::Image(path) | Kind::Text(path) => path.display().to_string(),
-            Kind::Row(table, draft) => format!("{}, line {}", table.display(), draft.line()),
+            Kind::Row(table, draft) => format!("{}, {}", table.display(), draft.place),
             Kind::Shard(folder, shards, place) => format!("{}, {} record {place}", folder.display(), shards.split()),
         }
     }
@@ -264,7 +265,11 @@ impl Pending {
                 Ok(Loaded { name, record, picture: None, split: None })
             }
             Kind::Row(_, draft) => {
-                let (mut record, file) = draft.unread().map_err(|bad| bad.cause)?;
+                let (mut record, file) = match draft.work {
+                    Work::Bad(cause) => return Err(cause),
+                    Work::Make(make) => (make().map_err(|error| error.to_string())?, None),
+                    Work::Read(record, entry) => (*record, entry.map(|entry| entry.path())),
+                };
                 if let (Some(image), Some(file)) = (&mut record.image, &file) {
                     image.bytes = image_bytes(file).map_err(|cause| format!("image `{}` {cause}", file.display()))?;
                 }
@@ -311,7 +316,7 @@ fn read_text(path: &Path) -> Result<String, String> {
 
 fn named(file: &str, image: Option<RecordImage>, texts: Vec<String>) -> Record {
     let (id, patient) = (file.to_string(), file.to_string());
-    Record { patient, id, image, texts, labels: vec![], split: Split::Test, source: "files".into() }
+    Record { patient, id, image, texts, split: Split::Test, source: "files".into(), ..Record::default() }
 }
 
 fn picture_at(path: &Path) -> PictureAt {

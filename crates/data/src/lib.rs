@@ -3,6 +3,7 @@
 //! - [`record`]: the typed row; [`source`]: a number of them, reachable by position.
 //! - [`prepare`]: raw data into a folder of shards; [`shard`] and [`manifest`]: that folder, written whole or not at all,
 //!   verified when opened.
+//! - [`raw`]: downloads as they came, packed or not.
 //! - [`order`]: which record stands at which place of which step, a pure function; [`mask`]: whole-word masking.
 //! - [`collate`] and [`loader`]: records into batches, ahead of the model, the same for any number of threads.
 //! - [`inputs`]: what a person names on a command line, as records; [`vectors`]: files of what a model makes of them.
@@ -18,11 +19,10 @@
 //! writer.write(Record {
 //!     id: "1".into(),
 //!     patient: "p1".into(),
-//!     image: None,
 //!     texts: vec!["The heart is enlarged.".into()],
-//!     labels: vec![],
 //!     split: Split::Train,
 //!     source: "notes".into(),
+//!     ..Record::default()
 //! })?;
 //! let manifest = writer.finish()?;
 //! assert_eq!(manifest.counts(Split::Train).texts_only, 1);
@@ -33,6 +33,7 @@
 //! # }
 //! ```
 
+mod card;
 pub mod collate;
 mod error;
 mod files;
@@ -43,6 +44,7 @@ pub mod mask;
 pub mod order;
 pub mod phantom;
 pub mod prepare;
+pub mod raw;
 pub mod record;
 pub mod shard;
 pub mod source;
@@ -55,8 +57,8 @@ pub use loader::{Examples, Loader, LoaderOptions, WeightedSource};
 pub use manifest::{Counts, Manifest};
 pub use mask::{MaskTokens, Masked};
 pub use order::{Draw, Mixture, Rank, Share};
-pub use prepare::{Progress, Shares};
-pub use record::{Label, Record, RecordImage, Split, UnknownSplit};
+pub use prepare::{Making, Prepared, Progress, Shares};
+pub use record::{Finding, Label, Mark, Question, Record, RecordImage, Section, SentencePair, Split, UnknownSplit};
 pub use shard::{ShardFolder, ShardWriter, WriterOptions};
 pub use source::{Records, Source};
 

@@ -12,7 +12,7 @@ use crate::error::DataError;
 use crate::record::{Record, Split};
 
 /// The version of the layout that this crate writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The manifest's file name in a folder of shards.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -28,6 +28,8 @@ pub struct Manifest {
     pub format: u32,
     /// Name of the data set.
     pub source: String,
+    /// Kind of the data set: what `prepare` calls it; empty where a program made it.
+    pub dataset: String,
     /// What made the folder; tells a person how to make it again, and is no part of the identity.
     pub made_by: MadeBy,
     /// What was done to images and texts on the way, one sentence each.
@@ -38,6 +40,68 @@ pub struct Manifest {
     pub shards: Vec<Shard>,
     /// Records that were left out, with reasons, in the order of the raw data.
     pub skipped: Vec<Skipped>,
+    /// What was done to records that were kept, with counts, for example `image-missing`.
+    pub noted: BTreeMap<String, u64>,
+    /// What splits have in common.
+    pub overlaps: Vec<Overlap>,
+}
+
+/// Something that two splits have in common, or one split has twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overlap {
+    /// What they have in common.
+    pub of: Common,
+    /// The splits; twice the same where the pair is within one.
+    pub splits: [Split; 2],
+    /// Records of the first split (or patients) that the second has too.
+    pub count: u64,
+    /// How many of these were left out of the first for that.
+    pub removed: u64,
+    /// Some of them.
+    pub examples: Vec<String>,
+}
+
+/// One sentence about an overlap.
+pub fn told(overlap: &Overlap) -> String {
+    let Overlap { of, splits: [first, second], count, removed, .. } = overlap;
+    let mut text = match first == second {
+        true => format!("{first}: {count} times {} within the split", of.name()),
+        false => format!("{first} and {second}: {count} {} of {first}", of.name()),
+    };
+    if *removed > 0 {
+        text += &format!(", {removed} left out");
+    }
+    text
+}
+
+/// What two records can have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Common {
+    /// The image's file, byte for byte.
+    Image,
+    /// An image that looks the same.
+    NearImage,
+    /// All texts.
+    Text,
+    /// The patient.
+    Patient,
+    /// A question about one image, with its answer.
+    Question,
+}
+
+impl Common {
+    /// In words, of several.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "equal images",
+            Self::NearImage => "images that look alike",
+            Self::Text => "equal texts",
+            Self::Patient => "patients",
+            Self::Question => "questions about one image with one answer",
+        }
+    }
 }
 
 /// The program and arguments that made a folder.
@@ -183,6 +247,7 @@ mod tests {
         Manifest {
             format: FORMAT,
             source: "test".into(),
+            dataset: String::new(),
             made_by: MadeBy { arguments: vec!["prepare".into()], version: "0.1.0".into() },
             preprocessing: vec![],
             splits: BTreeMap::from([(Split::Train, Counts { records: 1, pairs: 1, patients: 1, ..Counts::default() })]),
@@ -194,6 +259,8 @@ mod tests {
                 sha256: "ab".into(),
             }],
             skipped: vec![],
+            noted: BTreeMap::new(),
+            overlaps: vec![],
         }
     }
 
@@ -213,7 +280,7 @@ mod tests {
         };
         fails("{", "EOF");
         fails("{}", "no `format`");
-        fails(&good.replace("\"format\":1", "\"format\":7"), "its format is 7, this version reads 1");
+        fails(&good.replace("\"format\":2", "\"format\":7"), "its format is 7, this version reads 2");
         fails(&good.replace("\"source\"", "\"sauce\""), "unknown field `sauce`");
         fails(&good.replace("train-00000.parquet", "../secret"), "`../secret` is no plain file name");
         fails(&"[".repeat(100_000), "recursion limit");

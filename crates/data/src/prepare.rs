@@ -1,9 +1,50 @@
-//! Raw data into folders of shards: one module for each kind of raw data.
+//! Raw data into folders of shards.
+//!
+//! - [`phantom`]: a synthetic corpus; [`table`]: anybody's own pairs; [`named`]: public data sets.
+//! - All of them hand on rows one after another, which are made into records on all cores, in blocks that survive a kill
+//!   ([`Making`]), on one machine or on many ([`join_parts`]).
 
+mod blocks;
+pub(crate) mod draft;
+mod join;
+pub mod named;
 pub mod phantom;
+mod run;
 pub mod table;
 
+pub use blocks::Part;
+pub use join::Duplicates;
+pub use run::{Making, join_parts};
+
 use crate::error::DataError;
+use crate::manifest::Manifest;
+
+/// What a preparation made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prepared {
+    /// Shards.
+    Shards(Box<Manifest>),
+    /// A part of the blocks, to be joined with the others; the raw data has so many rows.
+    Part(u64),
+}
+
+/// What was done to images, for people.
+pub(crate) fn stored(side: Option<usize>) -> String {
+    match side {
+        Some(side) => format!("images with a shorter side above {side} are resized to it and stored as 8-bit PNG"),
+        None => "images are stored as their files were".into(),
+    }
+}
+
+impl Prepared {
+    /// The table of contents of the shards; `None` of a part.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        match self {
+            Self::Shards(manifest) => Some(manifest),
+            Self::Part(_) => None,
+        }
+    }
+}
 
 /// How far a preparation has come.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,7 +70,7 @@ pub struct Shares {
 
 impl Default for Shares {
     fn default() -> Self {
-        Self { validate: 0.1, test: 0.1, seed: 0 }
+        Self { validate: 0.1, test: 0.1, seed: 42 }
     }
 }
 
@@ -48,18 +89,30 @@ impl Shares {
         Err(DataError::Setting { name: "shares", cause })
     }
 
-    /// The split of a patient, a pure function of the seed and the patient's name: adding patients moves none.
-    pub fn split_of(self, patient: &str) -> crate::Split {
-        let place =
-            ptu_random::Key::new(self.seed).stream(ptu_random::Place::Split, ptu_random::index_of(patient)).unit();
-        if place < self.test {
+    /// The split of a patient, a pure function of the seed, the data set's name and the patient's: adding patients moves none.
+    ///
+    /// SHA-256 of `<set>:<seed>:<patient>`, its first 8 bytes modulo 10,000: the lowest buckets are train, then validate.
+    pub fn split_of(self, set: &str, patient: &str) -> crate::Split {
+        let place = bucket(set, self.seed, patient) as f64 / 10_000.0;
+        if place >= 1.0 - self.test {
             crate::Split::Test
-        } else if place < self.test + self.validate {
+        } else if place >= 1.0 - self.test - self.validate {
             crate::Split::Validate
         } else {
             crate::Split::Train
         }
     }
+}
+
+/// 0 to 9,999 by the hash of `<set>:<seed>:<name>` (LAYOUTS section 0).
+pub(crate) fn bucket(set: &str, seed: u64, name: &str) -> u64 {
+    let hash = sort_key(set, seed, name);
+    hash.iter().take(8).fold(0u64, |all, byte| all << 8 | u64::from(*byte)) % 10_000
+}
+
+/// The hash by which names are put into an order that does not depend on that of files.
+pub(crate) fn sort_key(set: &str, seed: u64, name: &str) -> [u8; 32] {
+    sha2::Digest::finalize(sha2::Digest::chain_update(sha2::Sha256::default(), format!("{set}:{seed}:{name}"))).into()
 }
 
 #[cfg(test)]
@@ -68,17 +121,27 @@ mod tests {
     use crate::Split;
 
     #[test]
+    fn buckets_are_those_of_the_layouts() {
+        let vectors = [("chexpert", "patient00001", 2496), ("openi", "CXR1", 1536)];
+        for (set, name, wanted) in vectors {
+            assert_eq!(bucket(set, 42, name), wanted, "{set}");
+        }
+        assert_eq!(bucket("rsna", 42, "00000000-0000-4000-8000-000000000001"), 5869);
+        assert_eq!(sort_key("chexpert", 42, "patient00001")[..8], 0xbfb1_681a_0dae_3b20_u64.to_be_bytes());
+    }
+
+    #[test]
     fn patients_are_split_in_proportion_and_for_good() {
         let shares = Shares { validate: 0.2, test: 0.1, seed: 3 };
         let mut counts = [0; 3];
         for patient in 0..10_000 {
-            let split = shares.split_of(&patient.to_string());
-            assert_eq!(split, shares.split_of(&patient.to_string()));
+            let split = shares.split_of("table", &patient.to_string());
+            assert_eq!(split, shares.split_of("table", &patient.to_string()));
             counts[Split::ALL.iter().position(|one| *one == split).unwrap()] += 1;
         }
         assert!((6_850..7_150).contains(&counts[0]) && (1_880..2_120).contains(&counts[1]), "{counts:?}");
         let all_test = Shares { validate: 0.0, test: 1.0, seed: 3 };
-        assert_eq!(all_test.split_of("x"), Split::Test);
+        assert_eq!(all_test.split_of("table", "x"), Split::Test);
         for (validate, test) in [(-0.1, 0.0), (0.6, 0.5), (f64::NAN, 0.0)] {
             let error = Shares { validate, test, seed: 0 }.check().unwrap_err().to_string();
             assert!(error.contains("are no shares"), "{error}");

@@ -8,4 +8,6 @@ pub(crate) mod schema;
 mod write;
 
 pub use read::ShardFolder;
+pub(crate) use read::read_shard;
+pub(crate) use write::{EXAMPLES, OpenShard, digest, is_absent_or_empty};
 pub use write::{ShardWriter, WriterOptions};

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use ptu_input::image::resample::Size;
 use ptu_input::{Picture, Preprocess, Tokenizer};
 
-use crate::{Manifest, Preparation, Record, RecordImage, ShardWriter, Split, WriterOptions};
+use crate::{Manifest, Preparation, Record, RecordImage, ShardWriter, WriterOptions};
 
 /// A small pair of a patient of its own. The image's bytes are no picture.
 pub fn record(id: &str) -> Record {
@@ -15,9 +15,8 @@ pub fn record(id: &str) -> Record {
         patient: id.into(),
         image: Some(RecordImage { bytes: format!("bytes of {id}").into(), path: Some(format!("{id}.png")) }),
         texts: vec![format!("findings of {id}"), "impression".into()],
-        labels: vec![],
-        split: Split::Train,
         source: "test".into(),
+        ..Record::default()
     }
 }
 

@@ -5,10 +5,12 @@
 
 pub mod augment;
 mod decode;
+mod looks;
 mod raster;
 pub mod resample;
 pub mod transform;
 
+pub use looks::Looks;
 pub use raster::{Picture, Samples};
 pub use transform::{Augment, Fit, Preprocess, Transform};
 

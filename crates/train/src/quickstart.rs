@@ -120,9 +120,10 @@ pub fn quickstart(
             observer.note(&format!("reading {}", path.display()));
             let shares = Shares { seed: options.seed, ..TABLE_SHARES };
             let table = TableOptions { shares, allow_missing: true, ..TableOptions::default() };
-            let manifest = table::prepare(path, &data, &table, &|_| {})?;
-            observer.note(&split_sizes(&manifest));
-            let pairs = manifest.counts(Split::Train).pairs;
+            let prepared = table::prepare(path, &data, &table, &|_| {})?;
+            let manifest = prepared.manifest();
+            manifest.iter().for_each(|manifest| observer.note(&split_sizes(manifest)));
+            let pairs = manifest.map_or(0, |manifest| manifest.counts(Split::Train).pairs);
             (table_recipe(&data, pairs, options.seed, &options.overrides)?, TABLE_GALLERY)
         }
     };

@@ -1,19 +1,18 @@
 //! The phantom corpus as shards: any number of records from a seed, in constant memory, on all cores.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use ptu_random::{Key, Place};
-use rayon::prelude::*;
+use ptu_random::{Key, Place as Draws};
 
+use super::blocks::Workplace;
+use super::draft::{Draft, Place};
+use super::run::{Drafts, Job, run};
+use super::{Making, Prepared, Progress};
 use crate::error::DataError;
-use crate::manifest::Manifest;
 use crate::phantom;
-use crate::prepare::Progress;
-use crate::record::{Label, Record, RecordImage, Split};
-use crate::shard::{ShardWriter, WriterOptions};
-
-/// Pixels drawn at once, over all threads; bounds the memory and does not depend on the number of threads.
-const CHUNK_PIXELS: u64 = 4 << 20;
+use crate::record::{Label, Record, RecordImage, Section, Split};
+use crate::shard::WriterOptions;
 
 /// Records at most, so that the table of patients stays small.
 const MOST_RECORDS: u64 = 100_000_000;
@@ -41,10 +40,8 @@ pub struct PhantomOptions {
     pub image_missing: f64,
     /// Share of the train records without a text, 0 to 1; no record lacks both.
     pub text_missing: f64,
-    /// Threads; `None` takes as many as the machine has cores. The bytes do not depend on it.
-    pub threads: Option<usize>,
-    /// The command's arguments, for the manifest.
-    pub arguments: Vec<String>,
+    /// How it is made; pictures are drawn at their `side`, so `making.side` is not looked at.
+    pub making: Making,
 }
 
 impl PhantomOptions {
@@ -59,8 +56,7 @@ impl PhantomOptions {
             test: tenth,
             image_missing: 0.0,
             text_missing: 0.0,
-            threads: None,
-            arguments: vec![],
+            making: Making::default(),
         }
     }
 
@@ -84,14 +80,11 @@ impl PhantomOptions {
         if self.image_missing + self.text_missing > 1.0 {
             return wrong("image_missing", "together with `text_missing` it is more than 1; lower one of them".into());
         }
-        match self.threads {
-            Some(0) => wrong("threads", "0 threads cannot work; write 1 or more, or leave it out".into()),
-            _ => Ok(()),
-        }
+        self.making.check()
     }
 }
 
-/// Writes the corpus to `out`, which must be absent or empty. `progress` is told after each chunk.
+/// Writes the corpus to `out`, which must be absent or empty. `progress` is told now and then.
 ///
 /// Each record has the texts [findings, impression], the labels of [`phantom::Causes::labels`] and a picture as PNG. All
 /// records of a patient are in one split.
@@ -103,39 +96,62 @@ pub fn prepare_phantom(
     out: &Path,
     options: &PhantomOptions,
     progress: &dyn Fn(Progress),
-) -> Result<Manifest, DataError> {
+) -> Result<Prepared, DataError> {
     options.check()?;
-    let key = Key::new(options.seed);
-    let splits = splits(key, options)?;
-    let threads = options.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| DataError::Setting {
-        name: "threads",
-        cause: format!("cannot start {threads} threads: {error}; ask for fewer"),
-    })?;
-    let mut writer = ShardWriter::create(
-        out,
-        WriterOptions {
-            arguments: options.arguments.clone(),
-            preprocessing: vec![
-                format!("Pictures are drawn at {0} x {0} pixels, 8-bit grey, stored as PNG.", options.side),
-                "Texts are findings and impression, written from the same causes as the picture.".into(),
-            ],
-            ..WriterOptions::new("phantom")
-        },
-    )?;
-    let chunk = (CHUNK_PIXELS / (options.side * options.side) as u64).max(1);
-    for first in (0..options.pairs).step_by(chunk as usize) {
-        let last = (first + chunk).min(options.pairs);
-        let split = |index| splits[phantom::patient(key, index) as usize];
-        let records: Vec<Record> = pool.install(|| {
-            (first..last).into_par_iter().map(|index| record(options, index, split(index))).collect::<Result<_, _>>()
-        })?;
-        for record in records {
-            writer.write(record)?;
+    let place = Workplace::take(out)?;
+    let splits = match splits(Key::new(options.seed), options) {
+        Ok(splits) => splits,
+        Err(error) => {
+            place.clear()?;
+            return Err(error);
         }
-        progress(Progress { records: last, skipped: 0, share: last as f64 / options.pairs as f64 });
+    };
+    let writer = WriterOptions {
+        dataset: "phantom".into(),
+        arguments: options.making.arguments.clone(),
+        preprocessing: vec![
+            format!("Pictures are drawn at {0} x {0} pixels, 8-bit grey, stored as PNG.", options.side),
+            "Texts are findings and impression, written from the same causes as the picture.".into(),
+        ],
+        ..WriterOptions::new("phantom")
+    };
+    let PhantomOptions { pairs, seed, side, validate, test, image_missing, text_missing, .. } = options;
+    let told = format!("{pairs} {seed} {side} {validate} {test} {image_missing} {text_missing}");
+    let job = Job {
+        decided_by: BTreeMap::from([("options".into(), told)]),
+        writer,
+        duplicates: options.making.duplicates.unwrap_or_default(),
+        stop_in: None,
+        table: None,
+        noted: BTreeMap::new(),
+        overlaps: vec![],
+    };
+    let mut drawn = Drawn { options: options.clone(), splits, next: 0 };
+    run((place, out), job, &options.making, &mut drawn, progress)
+}
+
+/// Records that are drawn one after another.
+struct Drawn {
+    options: PhantomOptions,
+    /// Of each patient.
+    splits: Vec<Split>,
+    next: u64,
+}
+
+impl Drafts for Drawn {
+    fn next(&mut self) -> Result<Option<Draft>, DataError> {
+        if self.next == self.options.pairs {
+            return Ok(None);
+        }
+        let (index, options) = (self.next, self.options.clone());
+        let split = self.splits[phantom::patient(Key::new(options.seed), index) as usize];
+        self.next += 1;
+        Ok(Some(Draft::make(Place::Line(index), move || record(&options, index, split))))
     }
-    writer.finish()
+
+    fn share(&self, rows: u64) -> f64 {
+        rows as f64 / self.options.pairs as f64
+    }
 }
 
 /// The split of every patient: patients in a drawn order fill `test`, then `validate`; the rest is `train`.
@@ -146,7 +162,7 @@ fn splits(key: Key, options: &PhantomOptions) -> Result<Vec<Split>, DataError> {
     let mut order: Vec<u32> = (0..patients as u32).collect();
     // Where nearly all is held out, an order may leave only patients that are too large; another will not.
     for attempt in 0..ORDERS {
-        key.rank(RANK).stream(Place::Split, attempt).shuffle(&mut order);
+        key.rank(RANK).stream(Draws::Split, attempt).shuffle(&mut order);
         if let Some(splits) = filled(&order, &sizes, options) {
             return Ok(splits);
         }
@@ -178,7 +194,7 @@ fn filled(order: &[u32], sizes: &[u64], options: &PhantomOptions) -> Option<Vec<
 fn record(options: &PhantomOptions, index: u64, split: Split) -> Result<Record, DataError> {
     let key = Key::new(options.seed);
     let phantom = phantom::make(key, index, options.side);
-    let draw = key.rank(RANK).stream(Place::Phantom, index).unit();
+    let draw = key.rank(RANK).stream(Draws::Phantom, index).unit();
     let image_missing = split == Split::Train && draw < options.image_missing;
     let text_missing = split == Split::Train && !image_missing && draw < options.image_missing + options.text_missing;
     let id = format!("phantom-{index:07}");
@@ -196,9 +212,11 @@ fn record(options: &PhantomOptions, index: u64, split: Split) -> Result<Record, 
         patient: format!("phantom-patient-{:07}", phantom::patient(key, index)),
         image,
         texts,
+        sections: vec![Section::Findings, Section::Impression],
         labels: labels.collect(),
         split,
         source: "phantom".into(),
+        ..Record::default()
     })
 }
 
@@ -221,17 +239,20 @@ fn encode(picture: &phantom::Picture, id: &str) -> Result<Vec<u8>, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Manifest;
     use crate::shard::ShardFolder;
     use crate::source::Source;
 
     fn options(pairs: u64, validate: u64, test: u64) -> PhantomOptions {
-        PhantomOptions { side: 32, validate, test, threads: Some(2), ..PhantomOptions::new(pairs, 9) }
+        PhantomOptions { side: 32, validate, test, ..PhantomOptions::new(pairs, 9) }
     }
 
     fn prepare(options: &PhantomOptions) -> Result<(tempfile::TempDir, Manifest), DataError> {
         let here = tempfile::tempdir().unwrap();
-        let manifest = prepare_phantom(&here.path().join("out"), options, &|_| {})?;
-        Ok((here, manifest))
+        let Prepared::Shards(manifest) = prepare_phantom(&here.path().join("out"), options, &|_| {})? else {
+            panic!("no part was asked for")
+        };
+        Ok((here, *manifest))
     }
 
     #[test]
@@ -251,7 +272,7 @@ mod tests {
     fn bytes_do_not_depend_on_the_number_of_threads() {
         let mut options = options(40, 4, 4);
         let (_, two) = prepare(&options).unwrap();
-        options.threads = Some(5);
+        options.making.threads = Some(5);
         assert_eq!(prepare(&options).unwrap().1, two);
         options.seed = 10;
         assert_ne!(prepare(&options).unwrap().1.hash(), two.hash());
@@ -264,7 +285,9 @@ mod tests {
         let seen = std::cell::RefCell::new(vec![]);
         let note = |progress: Progress| seen.borrow_mut().push((progress.records, progress.share));
         prepare_phantom(&here.path().join("out"), &large, &note).unwrap();
-        assert_eq!(seen.into_inner(), [(4, 4.0 / 6.0), (6, 1.0)]);
+        let seen = seen.into_inner();
+        assert!(seen.is_sorted_by(|one, other| one.1 <= other.1), "{seen:?}");
+        assert_eq!(seen.last(), Some(&(6, 1.0)));
         let mut counts = [0; 3];
         let key = Key::new(1);
         let splits = splits(key, &options(1_000_000, 1_000, 5_000)).unwrap();
@@ -289,7 +312,7 @@ mod tests {
         fails(&|options| options.test = u64::MAX, "more than the 100 in all");
         fails(&|options| options.image_missing = f64::NAN, "`image_missing`: NaN is no share");
         fails(&|options| (options.image_missing, options.text_missing) = (0.6, 0.5), "more than 1");
-        fails(&|options| options.threads = Some(0), "0 threads");
+        fails(&|options| options.making.threads = Some(0), "0 threads");
         let whole = |seed: &u64| phantom::patient(Key::new(*seed), 0) == phantom::patient(Key::new(*seed), 1);
         let seed = (0..).find(whole).unwrap();
         let two = |options: &mut PhantomOptions| {

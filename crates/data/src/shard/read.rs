@@ -1,7 +1,6 @@
 //! Records out of shards, at any position and from any thread.
 
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use arrow_array::{Array, RecordBatch, StringArray};
@@ -10,13 +9,16 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use parquet::file::metadata::PageIndexPolicy;
-use sha2::{Digest, Sha256};
 
 use super::schema;
 use crate::error::DataError;
-use crate::manifest::{Manifest, Shard, hexadecimal};
+use crate::files;
+use crate::manifest::{Manifest, Shard};
 use crate::record::{Record, Split};
 use crate::source::Source;
+
+/// Records that are held at once where all are read.
+const READ_RECORDS: usize = 16;
 
 /// One split of a folder of shards.
 ///
@@ -108,7 +110,7 @@ impl OpenShard {
     fn open(path: PathBuf, listed: &Shard, start: usize) -> Result<Self, DataError> {
         let wrong = |cause: String| DataError::Shard { path: path.clone(), cause };
         let file = File::open(&path).map_err(DataError::io("open", &path))?;
-        let found = hash(&file).map_err(DataError::io("read", &path))?;
+        let found = files::hash(&file).map_err(DataError::io("read", &path))?;
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
         let metadata = ArrowReaderMetadata::load(&file, options);
         // The schema first: of a foreign file, its columns say more than that its bytes are others.
@@ -173,15 +175,27 @@ impl OpenShard {
     }
 }
 
-fn hash(mut file: &File) -> io::Result<String> {
-    io::Seek::rewind(&mut file)?;
-    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hexadecimal(&hash.finalize())),
-            count => hash.update(&buffer[..count]),
+/// Reads all records of one shard in order, after its hash was compared.
+///
+/// # Errors
+/// When the shard is missing or damaged, or what `each` returns.
+pub(crate) fn read_shard(
+    folder: &Path,
+    listed: &Shard,
+    each: &mut dyn FnMut(Record) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let shard = OpenShard::open(folder.join(&listed.file), listed, 0)?;
+    let wrong = |cause: String| DataError::Shard { path: shard.path.clone(), cause };
+    let file = File::open(&shard.path).map_err(DataError::io("open", &shard.path))?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, shard.metadata.clone());
+    for batch in builder.with_batch_size(READ_RECORDS).build().map_err(|error| wrong(error.to_string()))? {
+        let batch = batch.map_err(|error| wrong(error.to_string()))?;
+        for row in 0..batch.num_rows() {
+            let record = schema::to_record(&batch, row, listed.split);
+            each(record.ok_or_else(|| wrong("a record cannot be read".into()))?)?;
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

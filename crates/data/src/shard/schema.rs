@@ -4,8 +4,11 @@
 //! |---|---|---|
 //! | `id`, `patient`, `source` | Utf8 | |
 //! | `image` | `struct<bytes: Binary, path: Utf8>`, nullable | what `datasets` calls `Image`; other layouts load as a dict there |
-//! | `texts` | `list<Utf8>` | |
-//! | `labels` | `list<struct<name: Utf8, value: Utf8>>` | |
+//! | `texts`, `sections` | `list<Utf8>` | of equal length |
+//! | `labels`, `fields` | `list<struct<name: Utf8, value: Utf8>>` | |
+//! | `questions` | `list<struct<id, question, answer, category: Utf8, closed: Boolean>>` | |
+//! | `sentences` | `struct<premise: Utf8, hypothesis: Utf8>`, nullable | |
+//! | `marks` | `list<struct<kind: Utf8, start: UInt32, end: UInt32>>` | of the first text |
 //!
 //! The split is the file's, as `datasets` has it.
 
@@ -13,23 +16,42 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::builder::{BinaryBuilder, ListBuilder, StringBuilder, StructBuilder};
-use arrow_array::{Array, ArrayRef, BinaryArray, ListArray, RecordBatch, StringArray, StructArray};
-use arrow_buffer::NullBuffer;
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array,
+};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 
 use crate::error::DataError;
-use crate::record::{Label, Record, RecordImage, Split};
+use crate::record::{Label, Mark, Question, Record, RecordImage, Section, SentencePair, Split};
 
 /// The metadata entry by which `datasets` knows that `image` holds images.
 const HUGGINGFACE: (&str, &str) = ("huggingface", r#"{"info":{"features":{"image":{"_type":"Image"}}}}"#);
+
+fn words(names: &[&str]) -> Fields {
+    names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect()
+}
 
 fn image_fields() -> Fields {
     Fields::from(vec![Field::new("bytes", DataType::Binary, true), Field::new("path", DataType::Utf8, true)])
 }
 
 fn label_fields() -> Fields {
-    Fields::from(vec![Field::new("name", DataType::Utf8, true), Field::new("value", DataType::Utf8, true)])
+    words(&["name", "value"])
+}
+
+fn question_fields() -> Fields {
+    let closed = Arc::new(Field::new("closed", DataType::Boolean, true));
+    words(&["id", "question", "answer", "category"]).iter().cloned().chain([closed]).collect()
+}
+
+fn sentence_fields() -> Fields {
+    words(&["premise", "hypothesis"])
+}
+
+fn mark_fields() -> Fields {
+    let number = |name: &str| Arc::new(Field::new(name, DataType::UInt32, true));
+    words(&["kind"]).iter().cloned().chain([number("start"), number("end")]).collect()
 }
 
 fn list(item: DataType) -> DataType {
@@ -48,7 +70,12 @@ pub fn schema() -> Schema {
         Field::new("patient", DataType::Utf8, false),
         Field::new("image", DataType::Struct(image_fields()), true),
         Field::new("texts", list(DataType::Utf8), false),
+        Field::new("sections", list(DataType::Utf8), false),
         Field::new("labels", label_list(), false),
+        Field::new("questions", list(DataType::Struct(question_fields())), false),
+        Field::new("sentences", DataType::Struct(sentence_fields()), true),
+        Field::new("marks", list(DataType::Struct(mark_fields())), false),
+        Field::new("fields", label_list(), false),
         Field::new("source", DataType::Utf8, false),
     ];
     // Not in parquet's own metadata: pyarrow takes that of the arrow schema alone, where there is one.
@@ -81,88 +108,198 @@ pub fn check(found: &Schema, path: &Path) -> Result<(), DataError> {
 
 /// Records as one batch of columns.
 pub fn to_batch(records: &[Record]) -> Result<RecordBatch, ArrowError> {
-    let column =
-        |of: fn(&Record) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(records.iter().map(of))) };
+    let column = |of: fn(&Record) -> &str| strings(records.iter().map(of));
+    let sections = |record: &Record| {
+        let told = record.sections.iter().copied().chain(std::iter::repeat(Section::Text));
+        told.take(record.texts.len()).map(Section::name).collect::<Vec<_>>()
+    };
     RecordBatch::try_new(
         Arc::new(schema()),
         vec![
             column(|record| &record.id),
             column(|record| &record.patient),
             images(records),
-            texts(records),
+            lists(records.iter().map(|record| record.texts.as_slice()), |texts| {
+                strings(texts.iter().map(|text| &***text))
+            }),
+            lists(records.iter().map(sections).collect::<Vec<_>>().iter().map(Vec::as_slice), |all| {
+                strings(all.iter().map(|section| **section))
+            }),
             labels(records.iter().map(|record| record.labels.as_slice())),
+            questions(records),
+            sentences(records),
+            marks(records),
+            labels(records.iter().map(|record| record.fields.as_slice())),
             column(|record| &record.source),
         ],
     )
 }
 
-fn images(records: &[Record]) -> ArrayRef {
-    let (mut bytes, mut paths) = (BinaryBuilder::new(), StringBuilder::new());
-    for record in records {
-        bytes.append_option(record.image.as_ref().map(|image| &image.bytes));
-        paths.append_option(record.image.as_ref().and_then(|image| image.path.as_ref()));
-    }
-    let present: NullBuffer = records.iter().map(|record| record.image.is_some()).collect::<Vec<bool>>().into();
-    Arc::new(StructArray::new(image_fields(), vec![Arc::new(bytes.finish()), Arc::new(paths.finish())], Some(present)))
+fn strings<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(values))
 }
 
-fn texts(records: &[Record]) -> ArrayRef {
-    let mut builder = ListBuilder::new(StringBuilder::new());
-    for record in records {
-        record.texts.iter().for_each(|text| builder.values().append_value(text));
-        builder.append(true);
+/// A list column: the items of all rows one after another as `column` makes them, cut where the rows end.
+fn lists<'a, T: 'a>(rows: impl Iterator<Item = &'a [T]>, column: impl FnOnce(&[&'a T]) -> ArrayRef) -> ArrayRef {
+    let (mut items, mut lengths) = (vec![], vec![]);
+    for row in rows {
+        lengths.push(row.len());
+        items.extend(row);
     }
-    Arc::new(builder.finish())
+    let values = column(&items);
+    let item = Arc::new(Field::new("item", values.data_type().clone(), true));
+    Arc::new(ListArray::new(item, OffsetBuffer::from_lengths(lengths), values, None))
+}
+
+fn images(records: &[Record]) -> ArrayRef {
+    let of = |record: &Record| record.image.is_some();
+    let bytes = records.iter().map(|record| record.image.as_ref().map(|image| image.bytes.as_slice()));
+    let paths = records.iter().map(|record| record.image.as_ref()?.path.as_deref());
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(bytes.collect::<BinaryArray>()), Arc::new(paths.collect::<StringArray>())];
+    Arc::new(StructArray::new(image_fields(), columns, Some(records.iter().map(of).collect::<NullBuffer>())))
 }
 
 /// A column of labels, a list a row.
 pub fn labels<'a>(rows: impl Iterator<Item = &'a [Label]>) -> ArrayRef {
-    let columns: Vec<Box<dyn arrow_array::builder::ArrayBuilder>> =
-        vec![Box::new(StringBuilder::new()), Box::new(StringBuilder::new())];
-    let mut builder = ListBuilder::new(StructBuilder::new(label_fields(), columns));
-    for row in rows {
-        for label in row {
-            for (place, word) in [&label.name, &label.value].into_iter().enumerate() {
-                if let Some(column) = builder.values().field_builder::<StringBuilder>(place) {
-                    column.append_value(word);
-                }
-            }
-            builder.values().append(true);
-        }
-        builder.append(true);
-    }
-    Arc::new(builder.finish())
+    lists(rows, |all| {
+        let columns = vec![
+            strings(all.iter().map(|label| label.name.as_str())),
+            strings(all.iter().map(|label| label.value.as_str())),
+        ];
+        Arc::new(StructArray::new(label_fields(), columns, None))
+    })
+}
+
+fn questions(records: &[Record]) -> ArrayRef {
+    lists(records.iter().map(|record| record.questions.as_slice()), |all| {
+        let column = |of: fn(&Question) -> &str| strings(all.iter().map(|question| of(question)));
+        let closed = all.iter().map(|question| Some(question.closed)).collect::<BooleanArray>();
+        let columns = vec![
+            column(|question| &question.id),
+            column(|question| &question.question),
+            column(|question| &question.answer),
+            column(|question| &question.category),
+            Arc::new(closed),
+        ];
+        Arc::new(StructArray::new(question_fields(), columns, None))
+    })
+}
+
+fn sentences(records: &[Record]) -> ArrayRef {
+    let column = |of: fn(&SentencePair) -> &str| -> ArrayRef {
+        let values = records.iter().map(|record| record.sentences.as_ref().map(of));
+        Arc::new(values.collect::<StringArray>())
+    };
+    let present = records.iter().map(|record| record.sentences.is_some()).collect::<NullBuffer>();
+    let columns = vec![column(|pair| &pair.premise), column(|pair| &pair.hypothesis)];
+    Arc::new(StructArray::new(sentence_fields(), columns, Some(present)))
+}
+
+fn marks(records: &[Record]) -> ArrayRef {
+    lists(records.iter().map(|record| record.marks.as_slice()), |all| {
+        let number = |of: fn(&Mark) -> u32| -> ArrayRef {
+            Arc::new(UInt32Array::from_iter_values(all.iter().map(|mark| of(mark))))
+        };
+        let kinds = strings(all.iter().map(|mark| mark.kind.as_str()));
+        let columns = vec![kinds, number(|mark| mark.start), number(|mark| mark.end)];
+        Arc::new(StructArray::new(mark_fields(), columns, None))
+    })
 }
 
 /// One row of a batch as a record. `None` when a column is not of [`schema`]'s type.
 pub fn to_record(batch: &RecordBatch, row: usize, split: Split) -> Option<Record> {
-    let word = |name: &str| Some(strings(batch.column_by_name(name)?)?.value(row).to_string());
-    let image = batch.column_by_name("image")?.as_any().downcast_ref::<StructArray>()?;
+    let word = |name: &str| Some(words_of(batch.column_by_name(name)?)?.value(row).to_string());
+    let list = |name: &str| list_of(batch, name, row);
+    let sections = texts_of(&list("sections")?)?.iter().map(|word| Section::of(word)).collect::<Option<Vec<_>>>()?;
+    let told = sections.iter().rposition(|section| *section != Section::Text).map_or(0, |last| last + 1);
+    let sections = sections.into_iter().take(told).collect();
+    Some(Record {
+        id: word("id")?,
+        patient: word("patient")?,
+        image: image_of(batch, row)?,
+        texts: texts_of(&list("texts")?)?,
+        sections,
+        labels: to_labels(&list("labels")?)?,
+        questions: questions_of(&list("questions")?)?,
+        sentences: sentences_of(batch, row)?,
+        marks: marks_of(&list("marks")?)?,
+        fields: to_labels(&list("fields")?)?,
+        split,
+        source: word("source")?,
+    })
+}
+
+fn image_of(batch: &RecordBatch, row: usize) -> Option<Option<RecordImage>> {
+    let image = struct_of(batch.column_by_name("image")?)?;
     let bytes = image.column_by_name("bytes")?.as_any().downcast_ref::<BinaryArray>()?;
-    let path = strings(image.column_by_name("path")?)?;
-    let image = (image.is_valid(row) && bytes.is_valid(row)).then(|| RecordImage {
+    let path = words_of(image.column_by_name("path")?)?;
+    let present = image.is_valid(row) && bytes.is_valid(row);
+    Some(present.then(|| RecordImage {
         bytes: bytes.value(row).to_vec(),
         path: path.is_valid(row).then(|| path.value(row).to_string()),
-    });
-    let texts = items(batch, "texts", row)?;
-    let texts = strings(&texts)?.iter().flatten().map(str::to_string).collect();
-    let labels = to_labels(&items(batch, "labels", row)?)?;
-    Some(Record { id: word("id")?, patient: word("patient")?, image, texts, labels, split, source: word("source")? })
+    }))
 }
 
 /// The labels of one row. `None` when they are not of [`label_list`]'s type.
 pub fn to_labels(row: &ArrayRef) -> Option<Vec<Label>> {
-    let labels = row.as_any().downcast_ref::<StructArray>()?;
-    let (names, values) = (strings(labels.column_by_name("name")?)?, strings(labels.column_by_name("value")?)?);
-    let pairs = names.iter().zip(values);
-    Some(pairs.filter_map(|(name, value)| Some(Label { name: name?.into(), value: value?.into() })).collect())
+    let [names, values] = word_columns(row, ["name", "value"])?;
+    Some(names.into_iter().zip(values).map(|(name, value)| Label { name, value }).collect())
 }
 
-fn strings(array: &ArrayRef) -> Option<&StringArray> {
+fn questions_of(row: &ArrayRef) -> Option<Vec<Question>> {
+    let [ids, questions, answers, categories] = word_columns(row, ["id", "question", "answer", "category"])?;
+    let closed = struct_of(row)?.column_by_name("closed")?.as_any().downcast_ref::<BooleanArray>()?;
+    let words = ids.into_iter().zip(questions).zip(answers.into_iter().zip(categories));
+    let all = words.zip(closed).map(|(((id, question), (answer, category)), closed)| Question {
+        id,
+        question,
+        answer,
+        closed: closed.unwrap_or_default(),
+        category,
+    });
+    Some(all.collect())
+}
+
+fn sentences_of(batch: &RecordBatch, row: usize) -> Option<Option<SentencePair>> {
+    let pairs = struct_of(batch.column_by_name("sentences")?)?;
+    let word = |name: &str| Some(words_of(pairs.column_by_name(name)?)?.value(row).to_string());
+    match pairs.is_valid(row) {
+        true => Some(Some(SentencePair { premise: word("premise")?, hypothesis: word("hypothesis")? })),
+        false => Some(None),
+    }
+}
+
+fn marks_of(row: &ArrayRef) -> Option<Vec<Mark>> {
+    let [kinds] = word_columns(row, ["kind"])?;
+    let marks = struct_of(row)?;
+    let numbers = |name: &str| marks.column_by_name(name)?.as_any().downcast_ref::<UInt32Array>();
+    let (starts, ends) = (numbers("start")?, numbers("end")?);
+    let places = starts.values().iter().zip(ends.values());
+    Some(kinds.into_iter().zip(places).map(|(kind, (&start, &end))| Mark { kind, start, end }).collect())
+}
+
+/// Columns of words of a list of structs.
+fn word_columns<const N: usize>(row: &ArrayRef, names: [&str; N]) -> Option<[Vec<String>; N]> {
+    let columns = struct_of(row)?;
+    let column = |name: &str| texts_of(columns.column_by_name(name)?);
+    let all: Option<Vec<_>> = names.into_iter().map(column).collect();
+    all?.try_into().ok()
+}
+
+fn struct_of(array: &ArrayRef) -> Option<&StructArray> {
     array.as_any().downcast_ref()
 }
 
-fn items(batch: &RecordBatch, column: &str, row: usize) -> Option<ArrayRef> {
+fn words_of(array: &ArrayRef) -> Option<&StringArray> {
+    array.as_any().downcast_ref()
+}
+
+fn texts_of(array: &ArrayRef) -> Option<Vec<String>> {
+    Some(words_of(array)?.iter().map(|word| word.unwrap_or_default().to_string()).collect())
+}
+
+fn list_of(batch: &RecordBatch, column: &str, row: usize) -> Option<ArrayRef> {
     Some(batch.column_by_name(column)?.as_any().downcast_ref::<ListArray>()?.value(row))
 }
 
@@ -181,6 +318,20 @@ mod tests {
             Label { name: "side".into(), value: String::new() },
         ];
         records[2].image = Some(RecordImage { bytes: vec![], path: None });
+        records[2].sections = vec![Section::Findings];
+        records[2].questions = vec![
+            Question {
+                id: "q1".into(),
+                question: "Is it?".into(),
+                answer: "no".into(),
+                closed: true,
+                category: "organ".into(),
+            },
+            Question { question: "Where?".into(), ..Question::default() },
+        ];
+        records[0].sentences = Some(SentencePair { premise: "A.".into(), hypothesis: "B.".into() });
+        records[1].marks = vec![Mark { kind: "GENE".into(), start: 3, end: 7 }];
+        records[1].fields = vec![Label::new("age", "70")];
         let batch = to_batch(&records).unwrap();
         for (row, record) in records.iter().enumerate() {
             assert_eq!(to_record(&batch, row, record.split).as_ref(), Some(record));

@@ -11,11 +11,13 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::schema;
+use crate::card;
 use crate::error::DataError;
-use crate::manifest::{Counts, FORMAT, MANIFEST_FILE, MadeBy, Manifest, Shard, Skipped, hexadecimal};
+use crate::manifest::{Common, Counts, FORMAT, MANIFEST_FILE, MadeBy, Manifest, Overlap, Shard, Skipped, hexadecimal};
 use crate::record::{Record, Split};
 
 /// A row group ends after so many records or bytes: what a writer holds in memory, and what a reader of columns reads.
@@ -25,26 +27,43 @@ const GROUP_BYTES: usize = 32 << 20;
 /// Records a page. A page is the least that a read at one position fetches, so pages are small.
 const PAGE_RECORDS: usize = 8;
 
+/// Examples of what splits have in common.
+pub(crate) const EXAMPLES: usize = 20;
+
+/// The card of a folder, as Hugging Face and GitHub show it.
+const CARD_FILE: &str = "README.md";
+
 /// The lock within a folder being written.
 const LOCK_FILE: &str = "writing.lock";
 
 /// What a [`ShardWriter`] must know besides the records.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriterOptions {
     /// Name of the data set, for the manifest.
     pub source: String,
+    /// Kind of the data set, for the manifest and the card: what `prepare` calls it; empty where a program made it.
+    pub dataset: String,
     /// The command's arguments, for the manifest.
     pub arguments: Vec<String>,
     /// What was done to images and texts, one sentence each, for the manifest.
     pub preprocessing: Vec<String>,
     /// A shard is closed once it is larger than this, in bytes.
     pub shard_bytes: usize,
+    /// Whether a patient may be in two splits: where splits were published so, they are kept so.
+    pub shared_patients: bool,
 }
 
 impl WriterOptions {
     /// Options for a data set of this name: shards of 256 MiB, nothing to tell.
     pub fn new(source: impl Into<String>) -> Self {
-        Self { source: source.into(), arguments: vec![], preprocessing: vec![], shard_bytes: 256 << 20 }
+        Self {
+            source: source.into(),
+            dataset: String::new(),
+            arguments: vec![],
+            preprocessing: vec![],
+            shard_bytes: 256 << 20,
+            shared_patients: false,
+        }
     }
 }
 
@@ -60,9 +79,14 @@ pub struct ShardWriter {
     open: BTreeMap<Split, OpenShard>,
     done: BTreeMap<Split, Vec<Shard>>,
     counts: BTreeMap<Split, Counts>,
-    patients: HashMap<u128, Split>,
+    /// For each patient, the splits that have it, as bits.
+    patients: HashMap<u128, u8>,
     ids: HashSet<u128>,
     skipped: Vec<Skipped>,
+    noted: BTreeMap<String, u64>,
+    overlaps: Vec<Overlap>,
+    /// Patients that are in two splits, by these.
+    shared: BTreeMap<[Split; 2], (u64, Vec<String>)>,
 }
 
 impl ShardWriter {
@@ -86,7 +110,7 @@ impl ShardWriter {
         // What a killed process left; nobody else holds the lock.
         for entry in fs::read_dir(&partial).map_err(DataError::io("list", &partial))? {
             let path = entry.map_err(DataError::io("list", &partial))?.path();
-            if path.extension().is_some_and(|extension| extension == "parquet" || extension == "json") {
+            if path.extension().is_some_and(|extension| ["parquet", "json", "md"].iter().any(|one| extension == *one)) {
                 fs::remove_file(&path).map_err(DataError::io("remove", &path))?;
             }
         }
@@ -101,6 +125,9 @@ impl ShardWriter {
             patients: HashMap::new(),
             ids: HashSet::new(),
             skipped: vec![],
+            noted: BTreeMap::new(),
+            overlaps: vec![],
+            shared: BTreeMap::new(),
         })
     }
 
@@ -109,8 +136,12 @@ impl ShardWriter {
     /// # Errors
     /// When the id was there before, when the patient is in another split, or when the file cannot be written.
     pub fn write(&mut self, record: Record) -> Result<(), DataError> {
-        let first = *self.patients.get(&digest(&record.patient)).unwrap_or(&record.split);
-        if first != record.split {
+        let bit = |split: Split| 1u8 << split as u8;
+        let patient = digest(&record.patient);
+        let known = self.patients.get(&patient).copied().unwrap_or(0);
+        let others = Split::ALL.into_iter().filter(|split| *split != record.split && known & bit(*split) > 0);
+        let others: Vec<Split> = others.collect();
+        if let (Some(&first), false) = (others.first(), self.options.shared_patients) {
             let Record { id, patient, split: second, .. } = record;
             return Err(DataError::PatientInTwoSplits { patient, first, second, id });
         }
@@ -119,8 +150,17 @@ impl ShardWriter {
         }
         let counts = self.counts.entry(record.split).or_default();
         counts.add(&record);
-        if self.patients.insert(digest(&record.patient), record.split).is_none() {
+        if known & bit(record.split) == 0 {
             counts.patients += 1;
+            self.patients.insert(patient, known | bit(record.split));
+            for other in others {
+                let splits = [other.min(record.split), other.max(record.split)];
+                let (count, examples) = self.shared.entry(splits).or_default();
+                *count += 1;
+                if examples.len() < EXAMPLES {
+                    examples.push(record.patient.clone());
+                }
+            }
         }
         let split = record.split;
         let shard = match self.open.remove(&split) {
@@ -143,6 +183,16 @@ impl ShardWriter {
         self.skipped.push(Skipped { place: place.into(), cause: cause.into() });
     }
 
+    /// Counts what was done to records that were kept.
+    pub(crate) fn note(&mut self, what: &str, count: u64) {
+        *self.noted.entry(what.to_string()).or_default() += count;
+    }
+
+    /// Says what splits have in common.
+    pub(crate) fn overlap(&mut self, overlap: Overlap) {
+        self.overlaps.push(overlap);
+    }
+
     /// Number of records left out so far.
     pub fn skipped(&self) -> usize {
         self.skipped.len()
@@ -160,9 +210,13 @@ impl ShardWriter {
             let cause = format!("no record was left to write, {} were skipped", self.skipped.len());
             return Err(DataError::Setting { name: "records", cause });
         }
+        for (splits, (count, examples)) in std::mem::take(&mut self.shared) {
+            self.overlaps.push(Overlap { of: Common::Patient, splits, count, removed: 0, examples });
+        }
         let manifest = Manifest {
             format: FORMAT,
             source: self.options.source.clone(),
+            dataset: self.options.dataset.clone(),
             made_by: MadeBy {
                 arguments: self.options.arguments.clone(),
                 version: env!("CARGO_PKG_VERSION").to_string(),
@@ -171,6 +225,8 @@ impl ShardWriter {
             splits: std::mem::take(&mut self.counts),
             shards: std::mem::take(&mut self.done).into_values().flatten().collect(),
             skipped: std::mem::take(&mut self.skipped),
+            noted: std::mem::take(&mut self.noted),
+            overlaps: std::mem::take(&mut self.overlaps),
         };
         self.publish(&manifest)?;
         Ok(manifest)
@@ -192,6 +248,13 @@ impl ShardWriter {
             file.into_inner()?.sync_all()
         };
         write().map_err(DataError::io("write", &path))?;
+        let path = self.partial.join(CARD_FILE);
+        let write = |path: &Path| -> io::Result<()> {
+            let mut file = File::create(path)?;
+            file.write_all(card::text(manifest).as_bytes())?;
+            file.sync_all()
+        };
+        write(&path).map_err(DataError::io("write", &path))?;
         let lock = self.partial.join(LOCK_FILE);
         fs::remove_file(&lock).map_err(DataError::io("remove", &lock))?;
         sync_folder(&self.partial)?;
@@ -216,7 +279,7 @@ impl Drop for ShardWriter {
 }
 
 /// One parquet file being written.
-struct OpenShard {
+pub(crate) struct OpenShard {
     path: PathBuf,
     split: Split,
     writer: ArrowWriter<Hashed>,
@@ -226,7 +289,7 @@ struct OpenShard {
 }
 
 impl OpenShard {
-    fn create(folder: &Path, split: Split, number: usize) -> Result<Self, DataError> {
+    pub(crate) fn create(folder: &Path, split: Split, number: usize) -> Result<Self, DataError> {
         let path = folder.join(format!("{split}-{number:05}.parquet"));
         let file = File::create(&path).map_err(DataError::io("create", &path))?;
         let hashed = Hashed { file: BufWriter::new(file), hash: Sha256::new(), bytes: 0 };
@@ -236,7 +299,7 @@ impl OpenShard {
         Ok(Self { path, split, writer, waiting: vec![], waiting_bytes: 0, records: 0 })
     }
 
-    fn write(&mut self, record: Record) -> Result<(), DataError> {
+    pub(crate) fn write(&mut self, record: Record) -> Result<(), DataError> {
         self.waiting_bytes += record.image.as_ref().map_or(0, |image| image.bytes.len());
         self.waiting_bytes += record.texts.iter().map(String::len).sum::<usize>();
         self.waiting.push(record);
@@ -258,7 +321,7 @@ impl OpenShard {
         self.writer.bytes_written() + self.waiting_bytes
     }
 
-    fn close(mut self) -> Result<Shard, DataError> {
+    pub(crate) fn close(mut self) -> Result<Shard, DataError> {
         self.flush()?;
         let Self { path, split, writer, records, .. } = self;
         let Hashed { file, hash, bytes } = writer.into_inner().map_err(|error| cannot_write(&path, error))?;
@@ -309,12 +372,12 @@ impl Write for Hashed {
 }
 
 /// 128 bits stand for a name of any length, so that a million names take 32 MB; equal by chance once in 1e26.
-fn digest(name: &str) -> u128 {
+pub(crate) fn digest(name: &str) -> u128 {
     let hash = Sha256::digest(name.as_bytes());
     hash.iter().take(16).fold(0, |all, byte| all << 8 | u128::from(*byte))
 }
 
-fn is_absent_or_empty(folder: &Path) -> Result<bool, DataError> {
+pub(crate) fn is_absent_or_empty(folder: &Path) -> Result<bool, DataError> {
     match fs::read_dir(folder) {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
@@ -410,7 +473,7 @@ mod tests {
         fs::write(rest.join("train-00007.parquet"), "of a killed process").unwrap();
         fs::create_dir(&out).unwrap();
         write_folder(&out, vec![record("a")]);
-        assert_eq!(names(&out), [MANIFEST_FILE, "train-00000.parquet"]);
+        assert_eq!(names(&out), [CARD_FILE, MANIFEST_FILE, "train-00000.parquet"]);
         assert!(matches!(ShardWriter::create(&out, WriterOptions::new("test")), Err(DataError::NotEmpty(_))));
         let file = here.path().join("file");
         fs::write(&file, "x").unwrap();

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::error::{DataError, shortened};
+use crate::error::DataError;
+use crate::raw::rows::listed;
 
 /// Names of columns; what is `None` or empty is found by its usual names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,13 +96,6 @@ impl Columns {
 
 fn positions(header: &[String], names: &[&str]) -> Vec<usize> {
     names.iter().filter_map(|name| header.iter().position(|column| column.eq_ignore_ascii_case(name))).collect()
-}
-
-/// The columns for a message; a file that is no table has strange ones, so they are shortened.
-fn listed(header: &[String]) -> String {
-    let names: Vec<String> = header.iter().take(30).map(|name| format!("`{}`", shortened(name, 40))).collect();
-    let rest = if header.len() > 30 { format!(" and {} more", header.len() - 30) } else { String::new() };
-    format!("{}{rest}", names.join(", "))
 }
 
 #[cfg(test)]

@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use ptu_input::Picture;
-use ptu_input::image::transform::resize_short;
-
 use super::columns::Columns;
-use super::rows::{Cell, Row};
-use super::{Bad, TableOptions, source_name};
+use super::{TableOptions, source_name};
 use crate::error::shortened;
-use crate::files::{IMAGE_LIMIT, Unread, read_bounded};
 use crate::prepare::Shares;
+use crate::prepare::draft::{Draft, Place, WithoutImage, Work};
+use crate::raw::Entry;
+use crate::raw::rows::{Cell, Row};
 use crate::record::{Label, Record, RecordImage, Split};
 
 /// The longest text, in bytes: 15 times the longest report of common corpora. More is no report but a mistake.
@@ -26,18 +24,9 @@ pub struct Assembler {
     source: String,
     shares: Shares,
     allow_missing: bool,
-    side: Option<usize>,
     columns: Columns,
     ids: HashMap<String, u64>,
     patients: HashMap<String, (Split, u64)>,
-}
-
-/// A record whose image is still to be read.
-pub struct Draft {
-    record: Result<Record, Bad>,
-    line: u64,
-    file: Option<PathBuf>,
-    side: Option<usize>,
 }
 
 impl Assembler {
@@ -48,7 +37,6 @@ impl Assembler {
             source: source_name(table, options),
             shares: options.shares,
             allow_missing: options.allow_missing,
-            side: options.side,
             columns,
             ids: HashMap::new(),
             patients: HashMap::new(),
@@ -57,15 +45,20 @@ impl Assembler {
 
     /// Reads the cells of a row.
     pub fn draft(&mut self, row: Row) -> Draft {
-        let line = row.line;
-        let mut file = None;
-        let record = row.cells.and_then(|cells| {
-            let record = self.record(line, &cells).map_err(|cause| Bad { line, cause })?;
-            let path = record.image.as_ref().and_then(|image| image.path.as_ref());
-            file = path.map(|path| self.folder.join(path));
-            Ok(record)
-        });
-        Draft { record, line, file, side: self.side }
+        let place = Place::Line(row.line);
+        let record = match row.cells {
+            Ok(cells) => self.record(row.line, &cells),
+            Err(bad) => Err(bad.cause),
+        };
+        let work = match record {
+            Ok(record) => {
+                let path = record.image.as_ref().and_then(|image| image.path.as_ref());
+                let entry = path.map(|path| Entry::file(self.folder.join(path)));
+                Work::Read(Box::new(record), entry)
+            }
+            Err(cause) => Work::Bad(cause),
+        };
+        Draft { place, work, without_image: WithoutImage::Mistake }
     }
 
     fn record(&mut self, line: u64, cells: &[Cell]) -> Result<Record, String> {
@@ -89,7 +82,7 @@ impl Assembler {
         let split = self.split(line, &patient, cells)?;
         let image = image.map(|path| RecordImage { bytes: vec![], path: Some(path) });
         let labels = self.labels(cells)?;
-        Ok(Record { id, patient, image, texts, labels, split, source: self.source.clone() })
+        Ok(Record { id, patient, image, texts, labels, split, source: self.source.clone(), ..Record::default() })
     }
 
     /// The one value of a column; the column's name tells where a mistake is.
@@ -170,7 +163,7 @@ impl Assembler {
     }
 
     fn split(&mut self, line: u64, patient: &str, cells: &[Cell]) -> Result<Split, String> {
-        let Some(column) = self.columns.split else { return Ok(self.shares.split_of(patient)) };
+        let Some(column) = self.columns.split else { return Ok(self.shares.split_of("table", patient)) };
         let word = self.value(column, cells)?.unwrap_or_default();
         let split: Split = word.parse().map_err(|error: crate::UnknownSplit| error.to_string())?;
         let (first, first_line) = *self.patients.entry(patient.to_string()).or_insert((split, line));
@@ -181,43 +174,5 @@ impl Assembler {
             ));
         }
         Ok(split)
-    }
-}
-
-impl Draft {
-    /// Where its row starts, from 1.
-    pub fn line(&self) -> u64 {
-        self.line
-    }
-
-    /// The record without the bytes of its image, and the image's file.
-    pub fn unread(self) -> Result<(Record, Option<PathBuf>), Bad> {
-        Ok((self.record?, self.file))
-    }
-
-    /// Reads and checks the image.
-    pub fn finish(self) -> Result<Record, Bad> {
-        let (line, side) = (self.line, self.side);
-        let (mut record, file) = self.unread()?;
-        if let (Some(image), Some(file)) = (&mut record.image, file) {
-            image.bytes = read_image(&file, side).map_err(|cause| Bad { line, cause })?;
-        }
-        Ok(record)
-    }
-}
-
-/// The bytes of an image file that can be decoded; of a smaller picture where its shorter side is above `side`.
-fn read_image(path: &Path, side: Option<usize>) -> Result<Vec<u8>, String> {
-    let name = path.display();
-    let bytes = read_bounded(path, IMAGE_LIMIT).map_err(|unread| match unread {
-        Unread::Absent => format!("image `{name}` is not there; paths are relative to the table's folder"),
-        Unread::Because(cause) => format!("image `{name}` {cause}"),
-    })?;
-    let picture = Picture::decode(&bytes, &name.to_string()).map_err(|error| error.to_string())?;
-    match side {
-        Some(side) if picture.width().min(picture.height()) > side => {
-            Ok(resize_short(&picture, side).map_err(|error| format!("image `{name}`: {error}"))?.png())
-        }
-        _ => Ok(bytes),
     }
 }

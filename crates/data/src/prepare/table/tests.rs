@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::Manifest;
 use crate::record::{Label, Record, Split};
 use crate::shard::ShardFolder;
 use crate::source::Source;
@@ -38,7 +39,8 @@ impl Fake {
     /// All records of the three splits, in the order of their ids' lines.
     fn prepare(&self, table: &Path, options: &TableOptions) -> Result<(Manifest, Vec<Record>), String> {
         let _ = fs::remove_dir_all(self.out());
-        let manifest = prepare(table, &self.out(), options, &|_| {}).map_err(|error| error.to_string())?;
+        let prepared = prepare(table, &self.out(), options, &|_| {}).map_err(|error| error.to_string())?;
+        let manifest = prepared.manifest().unwrap().clone();
         let mut records = vec![];
         for split in manifest.splits.keys() {
             let folder = ShardFolder::open(&self.out(), *split).unwrap();
@@ -83,7 +85,11 @@ fn a_table_becomes_records() {
          c,p1,images/2.png,Only findings,  ,train,hand\r\n",
     );
     let columns = ColumnNames { labels: vec!["organ".into()], ..ColumnNames::default() };
-    let options = TableOptions { columns, arguments: vec!["prepare".into()], ..TableOptions::default() };
+    let options = TableOptions {
+        columns,
+        making: Making { arguments: vec!["prepare".into()], ..Making::default() },
+        ..TableOptions::default()
+    };
     let (manifest, records) = fake.prepare(&table, &options).unwrap();
     assert_eq!(records.len(), 3);
     assert_eq!(records[0].texts, ["No effusion.\r\nHeart \"normal\", stable.", "Normal."]);
@@ -126,9 +132,9 @@ fn rows_of_one_image_stay_in_one_split_and_bytes_do_not_depend_on_threads() {
     let rows: String = (0..60).map(|row| format!("images/{}.png,text {row}\n", row % 4)).collect();
     let table = fake.table("t.csv", format!("image,text\n{rows}"));
     let mut options = TableOptions { shares: Shares { validate: 0.3, test: 0.3, seed: 2 }, ..TableOptions::default() };
-    options.threads = Some(1);
+    options.making = Making { threads: Some(1), duplicates: Some(Duplicates::Reported), ..Making::default() };
     let (one, records) = fake.prepare(&table, &options).unwrap();
-    options.threads = Some(3);
+    options.making.threads = Some(3);
     assert_eq!(fake.prepare(&table, &options).unwrap().0, one);
     assert!(one.splits.len() > 1, "{:?}", one.splits);
     assert_eq!(one.splits.values().map(|counts| counts.patients).sum::<u64>(), 4);
@@ -153,7 +159,7 @@ fn progress_comes_to_the_end() {
     let fake = Fake::new();
     let rows: String = (0..40).map(|row| format!("images/{}.png,text {row}\n", row % 5)).collect();
     let table = fake.table("t.csv", format!("image,text\n{rows}"));
-    let options = TableOptions { threads: Some(1), skip_bad: true, ..TableOptions::default() };
+    let options = TableOptions { skip_bad: true, ..TableOptions::default() };
     let seen = RefCell::new(vec![]);
     prepare(&table, &fake.out(), &options, &|progress| seen.borrow_mut().push(progress)).unwrap();
     let seen = seen.into_inner();
@@ -195,7 +201,8 @@ fn a_table_without_usable_rows_makes_no_folder() {
 fn images_are_stored_smaller_where_asked() {
     let fake = Fake::new();
     let table = fake.table("t.csv", GOOD);
-    let options = |side| TableOptions { side: Some(side), ..TableOptions::default() };
+    let options =
+        |side| TableOptions { making: Making { side: Some(side), ..Making::default() }, ..TableOptions::default() };
     // The images are 20 x 24.
     let (manifest, records) = fake.prepare(&table, &options(10)).unwrap();
     let small = ptu_input::Picture::decode(&records[0].image.as_ref().unwrap().bytes, "a").unwrap();

@@ -1,15 +1,15 @@
 //! Rows of a CSV or JSONL file, each read within a bound, so that no file can take all memory.
 
-use std::cell::Cell as Counter;
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use super::Bad;
+use super::Entry;
 use crate::error::{DataError, shortened};
 
 /// The longest row, in bytes.
@@ -35,12 +35,28 @@ pub struct Row {
     pub cells: Result<Vec<Cell>, Bad>,
 }
 
+impl Row {
+    /// The text of a column; empty where it is missing.
+    pub fn get(&self, column: usize) -> &str {
+        let cells = self.cells.as_ref().ok();
+        cells.and_then(|cells| cells.get(column)?.first()).map_or("", |text| text.trim())
+    }
+}
+
+/// A row that cannot become a record.
+#[derive(Debug)]
+pub struct Bad {
+    /// Where it starts, from 1.
+    pub line: u64,
+    /// Cause and cure.
+    pub cause: String,
+}
+
 /// A line of JSONL, or why it is none.
 type Object = Result<serde_json::Map<String, Value>, Bad>;
 
 /// The rows of a table.
 pub struct Rows {
-    path: PathBuf,
     header: Vec<String>,
     kind: Kind,
     total: u64,
@@ -51,16 +67,21 @@ enum Kind {
     Jsonl(Jsonl),
 }
 
-struct Csv {
+/// A CSV file whose first line names the columns.
+pub struct Csv {
+    path: PathBuf,
+    header: Vec<String>,
     reader: csv::Reader<Bounded>,
-    left: Rc<Counter<usize>>,
+    left: Arc<AtomicUsize>,
     record: csv::ByteRecord,
     /// Whether lines end with `\r\n`.
     crlf: bool,
 }
 
-struct Jsonl {
-    reader: BufReader<File>,
+/// A file with one JSON object a line.
+pub struct Jsonl {
+    path: PathBuf,
+    reader: BufReader<Box<dyn Read + Send>>,
     line: u64,
     bytes: u64,
 }
@@ -73,29 +94,23 @@ impl Rows {
     /// When the file cannot be read, is empty, is not UTF-8, or has a header that is none.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let wrong = |cause: &str| DataError::Table { path: path.to_path_buf(), cause: cause.to_string() };
-        let mut file = File::open(path).map_err(DataError::io("open", path))?;
-        let about = file.metadata().map_err(DataError::io("read", path))?;
+        let about = fs::metadata(path).map_err(DataError::io("open", path))?;
         if !about.is_file() {
             return Err(wrong("it is no file; name the CSV or JSONL file itself"));
         }
-        let mut start = vec![];
-        file.by_ref().take(64 << 10).read_to_end(&mut start).map_err(DataError::io("read", path))?;
-        if start.trim_ascii().is_empty() {
-            return Err(wrong("it is empty; its first line must name the columns"));
-        }
-        if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
-            return Err(wrong("it is UTF-16; save it as UTF-8"));
-        }
-        file.rewind().map_err(DataError::io("read", path))?;
+        let entry = Entry::file(path);
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
         let (kind, header) = if extension == "jsonl" || extension == "ndjson" {
-            (Kind::Jsonl(Jsonl::new(file)), Jsonl::header(path)?)
+            let mut start = vec![];
+            entry.open()?.take(2).read_to_end(&mut start).map_err(DataError::io("read", path))?;
+            check_start(&start, path)?;
+            (Kind::Jsonl(Jsonl::open(&entry)?), Jsonl::header(&entry)?)
         } else {
-            let mut csv = Csv::new(file, &start);
-            let header = csv.header(path)?;
+            let csv = Csv::open(&entry)?;
+            let header = csv.header.clone();
             (Kind::Csv(csv), header)
         };
-        Ok(Self { path: path.to_path_buf(), header, kind, total: about.len() })
+        Ok(Self { header, kind, total: about.len() })
     }
 
     /// Names of the columns.
@@ -109,8 +124,8 @@ impl Rows {
     /// When the file cannot be read on; what is wrong with one row is told in the row.
     pub fn next(&mut self) -> Result<Option<Row>, DataError> {
         match &mut self.kind {
-            Kind::Csv(csv) => csv.next(&self.header, &self.path),
-            Kind::Jsonl(jsonl) => jsonl.next(&self.header, &self.path),
+            Kind::Csv(csv) => csv.next(),
+            Kind::Jsonl(jsonl) => jsonl.next(&self.header),
         }
     }
 
@@ -129,33 +144,79 @@ fn delimiter(line: &[u8]) -> u8 {
     *b";\t,".iter().max_by_key(|mark| line.iter().filter(|byte| byte == mark).count()).unwrap_or(&b',')
 }
 
+/// Refuses what cannot be read as text.
+fn check_start(start: &[u8], path: &Path) -> Result<(), DataError> {
+    let wrong = |cause: &str| Err(DataError::Table { path: path.to_path_buf(), cause: cause.to_string() });
+    if start.trim_ascii().is_empty() {
+        return wrong("it is empty; its first line must name the columns");
+    }
+    if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
+        return wrong("it is UTF-16; save it as UTF-8");
+    }
+    Ok(())
+}
+
 impl Csv {
-    fn new(file: File, start: &[u8]) -> Self {
-        let left = Rc::new(Counter::new(ROW_LIMIT));
+    /// Opens a CSV; its first line tells the separator and names the columns.
+    ///
+    /// # Errors
+    /// When it cannot be read, is empty, is not UTF-8, or has a header that is none.
+    pub fn open(entry: &Entry) -> Result<Self, DataError> {
+        let path = entry.path();
+        let mut file = entry.open()?;
+        let mut start = vec![];
+        file.by_ref().take(64 << 10).read_to_end(&mut start).map_err(DataError::io("read", &path))?;
+        check_start(&start, &path)?;
+        let left = Arc::new(AtomicUsize::new(ROW_LIMIT));
         let line = start.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
-        let crlf = line.ends_with(b"\r\n");
+        let (crlf, delimiter) = (line.ends_with(b"\r\n"), delimiter(line));
         let mut end = if crlf { b"\r\n".to_vec() } else { b"\n".to_vec() };
         end.extend_from_slice(END);
-        let file = file.chain(io::Cursor::new(end));
+        let file = Box::new(io::Cursor::new(start).chain(file).chain(io::Cursor::new(end)));
         let reader = csv::ReaderBuilder::new()
             .flexible(true)
             .has_headers(false)
-            .delimiter(delimiter(line))
-            .from_reader(Bounded { file, left: Rc::clone(&left) });
-        Self { reader, left, record: csv::ByteRecord::new(), crlf }
+            .delimiter(delimiter)
+            .from_reader(Bounded { file, left: Arc::clone(&left) });
+        let mut csv = Self { path, header: vec![], reader, left, record: csv::ByteRecord::new(), crlf };
+        csv.header = csv.read_header()?;
+        Ok(csv)
+    }
+
+    /// Positions of columns, found by name without regard to case or surrounding blanks.
+    ///
+    /// # Errors
+    /// When one is not there.
+    pub fn need<const N: usize>(&self, names: [&str; N]) -> Result<[usize; N], DataError> {
+        let missing: Vec<&str> = names.into_iter().filter(|name| self.column(name).is_none()).collect();
+        if !missing.is_empty() {
+            let cause = format!(
+                "there is no column `{}`; it has {}; is it of another version?",
+                missing.join("`, `"),
+                listed(&self.header)
+            );
+            return Err(DataError::Table { path: self.path.clone(), cause });
+        }
+        Ok(names.map(|name| self.column(name).unwrap_or_default()))
+    }
+
+    /// Position of a column that may be there.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.header.iter().position(|column| column.eq_ignore_ascii_case(name))
     }
 
     /// Reads the next record; false at the end.
-    fn advance(&mut self, path: &Path) -> Result<bool, DataError> {
-        self.left.set(ROW_LIMIT);
+    fn advance(&mut self) -> Result<bool, DataError> {
+        self.left.store(ROW_LIMIT, Ordering::Relaxed);
         let line = self.reader.position().line() + u64::from(self.crlf);
-        let wrong = |line, cause| DataError::Row { path: path.to_path_buf(), line, cause };
+        let path = self.path.clone();
+        let wrong = |line, cause| DataError::Row { path: path.clone(), line, cause };
         let read = self.reader.read_byte_record(&mut self.record);
         let read = read.map_err(|error| match error.into_kind() {
             csv::ErrorKind::Io(source) if source.kind() == io::ErrorKind::FileTooLarge => {
                 wrong(line, format!("the row is longer than {} MiB; is a quotation mark not closed?", ROW_LIMIT >> 20))
             }
-            csv::ErrorKind::Io(source) => DataError::Io { action: "read", path: path.to_path_buf(), source },
+            csv::ErrorKind::Io(source) => DataError::Io { action: "read", path: path.clone(), source },
             other => wrong(line, format!("{other:?}")),
         })?;
         match self.record.iter().next_back() {
@@ -180,9 +241,10 @@ impl Csv {
         end.saturating_sub(within + u64::from(!self.crlf))
     }
 
-    fn header(&mut self, path: &Path) -> Result<Vec<String>, DataError> {
-        let wrong = |cause: String| DataError::Table { path: path.to_path_buf(), cause };
-        self.advance(path)?;
+    fn read_header(&mut self) -> Result<Vec<String>, DataError> {
+        let path = self.path.clone();
+        let wrong = |cause: String| DataError::Table { path: path.clone(), cause };
+        self.advance()?;
         if self.record.len() > COLUMN_LIMIT {
             return Err(wrong(format!("it has more than {COLUMN_LIMIT} columns; is it a table?")));
         }
@@ -193,10 +255,15 @@ impl Csv {
         self.record.iter().map(name).collect()
     }
 
-    fn next(&mut self, header: &[String], path: &Path) -> Result<Option<Row>, DataError> {
-        if !self.advance(path)? {
+    /// The next row; `None` after the last.
+    ///
+    /// # Errors
+    /// When the file cannot be read on; what is wrong with one row is told in the row.
+    pub fn next(&mut self) -> Result<Option<Row>, DataError> {
+        if !self.advance()? {
             return Ok(None);
         }
+        let header = &self.header;
         let line = self.line();
         let bad = |cause: String| Bad { line, cause };
         let (found, wanted) = (self.record.len(), header.len());
@@ -219,36 +286,48 @@ impl Csv {
 }
 
 impl Jsonl {
-    fn new(file: File) -> Self {
-        Self { reader: BufReader::new(file), line: 0, bytes: 0 }
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(entry: &Entry) -> Result<Self, DataError> {
+        Ok(Self { path: entry.path(), reader: BufReader::new(entry.open()?), line: 0, bytes: 0 })
+    }
+
+    /// The number of the line that was read last.
+    pub fn line(&self) -> u64 {
+        self.line
     }
 
     /// The keys of the first rows.
-    fn header(path: &Path) -> Result<Vec<String>, DataError> {
-        let mut rows = Self::new(File::open(path).map_err(DataError::io("open", path))?);
+    fn header(entry: &Entry) -> Result<Vec<String>, DataError> {
+        let (mut rows, path) = (Self::open(entry)?, entry.path());
         let (mut header, mut first_bad) = (BTreeSet::new(), None);
         for _ in 0..LOOKED_AT {
-            match rows.object(path)? {
+            match rows.object()? {
                 None => break,
                 Some(Ok(object)) => header.extend(object.into_iter().map(|(key, _)| key)),
                 Some(Err(bad)) => first_bad = first_bad.or(Some(bad)),
             }
             if header.len() > COLUMN_LIMIT {
                 let cause = format!("its rows have more than {COLUMN_LIMIT} different keys; is it a table?");
-                return Err(DataError::Table { path: path.to_path_buf(), cause });
+                return Err(DataError::Table { path, cause });
             }
         }
         match first_bad {
             // Not one row can be read: leaving them all out would only hide why.
-            Some(Bad { line, cause }) if header.is_empty() => {
-                Err(DataError::Row { path: path.to_path_buf(), line, cause })
-            }
+            Some(Bad { line, cause }) if header.is_empty() => Err(DataError::Row { path, line, cause }),
             _ => Ok(header.into_iter().collect()),
         }
     }
 
     /// The next line that is not blank, as an object; `self.line` is its number then.
-    fn object(&mut self, path: &Path) -> Result<Option<Object>, DataError> {
+    ///
+    /// # Errors
+    /// When the file cannot be read on.
+    pub fn object(&mut self) -> Result<Option<Object>, DataError> {
+        let path = self.path.clone();
+        let path = path.as_path();
         loop {
             let mut text = vec![];
             let limited = (&mut self.reader).take(ROW_LIMIT as u64 + 1).read_until(b'\n', &mut text);
@@ -279,8 +358,8 @@ impl Jsonl {
         }
     }
 
-    fn next(&mut self, header: &[String], path: &Path) -> Result<Option<Row>, DataError> {
-        let Some(object) = self.object(path)? else { return Ok(None) };
+    fn next(&mut self, header: &[String]) -> Result<Option<Row>, DataError> {
+        let Some(object) = self.object()? else { return Ok(None) };
         let line = self.line;
         let cells = object.and_then(|mut object| {
             header.iter().map(|name| cell(name, object.remove(name).unwrap_or_default(), line)).collect()
@@ -321,19 +400,26 @@ fn skip_line(reader: &mut impl BufRead) -> io::Result<u64> {
     }
 }
 
+/// The columns for a message; a file that is no table has strange ones, so they are shortened.
+pub fn listed(header: &[String]) -> String {
+    let names: Vec<String> = header.iter().take(30).map(|name| format!("`{}`", shortened(name, 40))).collect();
+    let rest = if header.len() > 30 { format!(" and {} more", header.len() - 30) } else { String::new() };
+    format!("{}{rest}", names.join(", "))
+}
+
 /// A file that refuses to be read on when a row takes too much of it: the parser itself knows no limit.
 struct Bounded {
-    file: io::Chain<File, io::Cursor<Vec<u8>>>,
-    left: Rc<Counter<usize>>,
+    file: Box<dyn Read + Send>,
+    left: Arc<AtomicUsize>,
 }
 
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.left.get() {
+        match self.left.load(Ordering::Relaxed) {
             0 => Err(io::ErrorKind::FileTooLarge.into()),
             left => {
                 let read = self.file.read(buffer)?;
-                self.left.set(left.saturating_sub(read));
+                self.left.store(left.saturating_sub(read), Ordering::Relaxed);
                 Ok(read)
             }
         }

@@ -1,0 +1,146 @@
+//! A row of raw data on its way to a record: cheap to make one after another, finished on any thread.
+
+use std::fmt;
+
+use ptu_input::Picture;
+use ptu_input::image::Looks;
+use ptu_input::image::transform::resize_short;
+
+use crate::error::DataError;
+use crate::files::{IMAGE_LIMIT, Unread};
+use crate::raw::Entry;
+use crate::record::Record;
+
+/// Where a row stands in the raw data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A line of the one table that there is, from 1.
+    Line(u64),
+    /// A file, and where in it.
+    Named(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(formatter, "line {line}"),
+            Self::Named(name) => formatter.write_str(name),
+        }
+    }
+}
+
+/// What becomes of a record whose image cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WithoutImage {
+    /// Somebody made a mistake in a table.
+    Mistake,
+    /// It is left out.
+    LeftOut,
+    /// Its texts are kept where it has any.
+    TextsKept,
+}
+
+/// A row whose image is still to be read.
+pub(crate) struct Draft {
+    pub(crate) place: Place,
+    pub(crate) work: Work,
+    pub(crate) without_image: WithoutImage,
+}
+
+/// What is left to do for a record.
+pub(crate) enum Work {
+    /// Nothing: it cannot become one, for this cause.
+    Bad(String),
+    /// Its image is read, where it has one.
+    Read(Box<Record>, Option<Entry>),
+    /// It is made whole.
+    Make(Box<dyn FnOnce() -> Result<Record, DataError> + Send>),
+}
+
+/// A record with its image.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) record: Record,
+    /// What the picture looks like.
+    pub(crate) looks: Option<Looks>,
+    /// What is worth to be counted.
+    pub(crate) note: Option<&'static str>,
+}
+
+/// Records whose image is not there, kept with their texts.
+pub(crate) const IMAGE_MISSING: &str = "image-missing";
+
+/// Records whose image cannot be decoded, kept with their texts.
+pub(crate) const IMAGE_UNREADABLE: &str = "image-unreadable";
+
+impl Draft {
+    /// A record and its image's file.
+    pub(crate) fn read(place: Place, record: Record, image: Option<Entry>) -> Self {
+        Self { place, work: Work::Read(Box::new(record), image), without_image: WithoutImage::LeftOut }
+    }
+
+    /// A record that is made whole.
+    pub(crate) fn make(place: Place, make: impl FnOnce() -> Result<Record, DataError> + Send + 'static) -> Self {
+        Self { place, work: Work::Make(Box::new(make)), without_image: WithoutImage::LeftOut }
+    }
+
+    /// A row that cannot become a record.
+    pub(crate) fn bad(place: Place, cause: impl Into<String>) -> Self {
+        Self { place, work: Work::Bad(cause.into()), without_image: WithoutImage::LeftOut }
+    }
+
+    /// Reads and checks the image; a larger one is stored with a shorter side of `side` pixels.
+    pub(crate) fn finish(self, side: Option<usize>) -> Result<Finished, String> {
+        let whole = |record, looks| Finished { record, looks, note: None };
+        match self.work {
+            Work::Bad(cause) => Err(cause),
+            Work::Make(make) => {
+                let record = make().map_err(|error| error.to_string())?;
+                let looks = record.image.as_ref().and_then(|image| {
+                    Picture::decode(&image.bytes, &record.id).ok().map(|picture| Looks::of(&picture))
+                });
+                Ok(whole(record, looks))
+            }
+            Work::Read(record, None) => Ok(whole(*record, None)),
+            Work::Read(mut record, Some(entry)) => match read_image(&entry, side, self.without_image) {
+                Ok((bytes, looks)) => {
+                    record.image.get_or_insert_default().bytes = bytes;
+                    Ok(whole(*record, Some(looks)))
+                }
+                Err(unusable) if self.without_image == WithoutImage::TextsKept && !record.texts.is_empty() => {
+                    record.image = None;
+                    Ok(Finished { record: *record, looks: None, note: Some(unusable.note) })
+                }
+                Err(unusable) => Err(unusable.cause),
+            },
+        }
+    }
+}
+
+struct Unusable {
+    note: &'static str,
+    cause: String,
+}
+
+/// The bytes of an image that can be decoded; of a smaller picture where its shorter side is above `side`.
+fn read_image(entry: &Entry, side: Option<usize>, without: WithoutImage) -> Result<(Vec<u8>, Looks), Unusable> {
+    let path = entry.path();
+    let name = path.display();
+    let bytes = entry.bytes(IMAGE_LIMIT).map_err(|unread| match unread {
+        Unread::Absent => {
+            let cure = if without == WithoutImage::Mistake { "; paths are relative to the table's folder" } else { "" };
+            Unusable { note: IMAGE_MISSING, cause: format!("image `{name}` is not there{cure}") }
+        }
+        Unread::Because(cause) => Unusable { note: IMAGE_UNREADABLE, cause: format!("image `{name}` {cause}") },
+    })?;
+    let unreadable = |cause| Unusable { note: IMAGE_UNREADABLE, cause };
+    let picture = Picture::decode(&bytes, &name.to_string()).map_err(|error| unreadable(error.to_string()))?;
+    let looks = Looks::of(&picture);
+    match side {
+        Some(side) if picture.width().min(picture.height()) > side => {
+            let smaller = resize_short(&picture, side);
+            Ok((smaller.map_err(|error| unreadable(format!("image `{name}`: {error}")))?.png(), looks))
+        }
+        _ => Ok((bytes, looks)),
+    }
+}

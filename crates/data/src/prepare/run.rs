@@ -1,0 +1,262 @@
+//! Rows of raw data into shards: on all cores, in bounded memory, going on where a killed run stopped.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ptu_input::image::transform::MAX_TRANSFORM_SIDE;
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use super::blocks::{BLOCK_ROWS, Block, Blocks, Done, Part, Work, Workplace};
+use super::draft::{Draft, Place};
+use super::join::{Duplicates, join};
+use super::{Prepared, Progress};
+use crate::error::DataError;
+use crate::manifest::{FORMAT, Overlap};
+use crate::shard::WriterOptions;
+
+/// Rows a thread works on before records are written: enough to keep it busy, few enough for large images.
+const ROWS_PER_THREAD: usize = 8;
+
+/// Share of the progress until all blocks are made.
+const MADE: f64 = 0.9;
+
+/// Rows on their way to records, one after another.
+pub(crate) trait Drafts {
+    /// The next row; `None` after the last.
+    ///
+    /// # Errors
+    /// When the raw data cannot be read on.
+    fn next(&mut self) -> Result<Option<Draft>, DataError>;
+
+    /// Share of the raw data that has been read, 0 to 1, after `rows` rows.
+    fn share(&self, rows: u64) -> f64;
+}
+
+/// How every data set is prepared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Making {
+    /// Images are stored with a shorter side of so many pixels, which makes training read less; those that are smaller stay,
+    /// and without it all do.
+    pub side: Option<usize>,
+    /// Threads that read and check images; `None` for one a core. The result does not depend on it.
+    pub threads: Option<usize>,
+    /// Makes only this part, to be joined with the others ([`join_parts`]).
+    pub part: Option<Part>,
+    /// What to do with images that two splits have; `None` removes them where the splits are our own and tells them where
+    /// they were published.
+    pub duplicates: Option<Duplicates>,
+    /// The command's arguments, for the manifest.
+    pub arguments: Vec<String>,
+}
+
+impl Making {
+    /// Refuses what cannot work.
+    ///
+    /// # Errors
+    /// When the side or the number of threads is out of range.
+    pub(crate) fn check(&self) -> Result<(), DataError> {
+        if self.side.is_some_and(|side| side == 0 || side > MAX_TRANSFORM_SIDE) {
+            let cause = format!("must lie within 1 and {MAX_TRANSFORM_SIDE} pixels");
+            return Err(DataError::Setting { name: "side", cause });
+        }
+        match self.threads {
+            Some(0) => {
+                let cause = "0 threads cannot work; write 1 or more, or leave it out".into();
+                Err(DataError::Setting { name: "threads", cause })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What is made, and what decides about it.
+pub(crate) struct Job {
+    /// Options and hashes of what was read: blocks of a job that differs in any of them are not used.
+    pub(crate) decided_by: BTreeMap<String, String>,
+    /// For the shards.
+    pub(crate) writer: WriterOptions,
+    /// Whether images that two splits have are left out of the earlier.
+    pub(crate) duplicates: Duplicates,
+    /// The table in which the first row that cannot be used ends it all; otherwise such rows are left out and listed.
+    pub(crate) stop_in: Option<PathBuf>,
+    /// The one table, where there is one.
+    pub(crate) table: Option<PathBuf>,
+    /// What is counted of the raw data as a whole.
+    pub(crate) noted: BTreeMap<String, u64>,
+    /// What splits have in common besides what is found by comparing records.
+    pub(crate) overlaps: Vec<Overlap>,
+}
+
+/// Makes the shards of `drafts` in `out`, or a part of their blocks.
+///
+/// # Errors
+/// When the raw data cannot be read on, when no row is usable, or when the system refuses. Nothing stands under `out` then;
+/// what was made stays in a hidden folder beside it if the system refused, so that the same command goes on.
+pub(crate) fn run(
+    (place, out): (Workplace, &Path),
+    job: Job,
+    making: &Making,
+    drafts: &mut dyn Drafts,
+    progress: &dyn Fn(Progress),
+) -> Result<Prepared, DataError> {
+    match blocks(&place, &job, making, drafts, progress) {
+        Ok(done) if making.part.is_some() => {
+            done.publish(place, out)?;
+            Ok(Prepared::Part(done.work.rows.unwrap_or_default()))
+        }
+        Ok(done) => {
+            let told = |one: Progress| progress(Progress { share: MADE + (1.0 - MADE) * one.share, ..one });
+            let joined = join(&[done], out, (job.writer, job.duplicates), &told);
+            end(place, joined).map(|manifest| Prepared::Shards(Box::new(manifest)))
+        }
+        Err(error) => end(place, Err(error)),
+    }
+}
+
+/// Clears the workplace, unless somebody may go on in it.
+fn end<T>(place: Workplace, result: Result<T, DataError>) -> Result<T, DataError> {
+    match result {
+        Err(error @ DataError::Io { .. }) => Err(error),
+        result => {
+            place.clear()?;
+            result
+        }
+    }
+}
+
+fn blocks(
+    place: &Workplace,
+    job: &Job,
+    making: &Making,
+    drafts: &mut dyn Drafts,
+    progress: &dyn Fn(Progress),
+) -> Result<Done, DataError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(making.threads.unwrap_or(0)).build();
+    let pool = pool.map_err(|error| DataError::Setting { name: "threads", cause: error.to_string() })?;
+    let mut decided_by = job.decided_by.clone();
+    decided_by.insert("side".into(), making.side.map_or("as it is".into(), |side| side.to_string()));
+    let work = Work {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").into(),
+        decided_by,
+        part: making.part.unwrap_or(Part::WHOLE),
+        writer: job.writer.clone(),
+        duplicates: job.duplicates,
+        noted: job.noted.clone(),
+        overlaps: job.overlaps.clone(),
+        rows: None,
+    };
+    let mut blocks = Blocks::begin(place, work)?;
+    let earlier = blocks.done();
+    let mut reader =
+        Reader { job, side: making.side, pool, drafts, progress, rows: 0, written: 0, skipped: 0, first_bad: None };
+    let mut ended = false;
+    while !ended {
+        let number = reader.rows / BLOCK_ROWS;
+        let mut block = blocks.lacks(number).then(|| blocks.start(number));
+        ended = reader.fill(&mut block)?;
+        match block {
+            Some(block) if reader.rows > number * BLOCK_ROWS => blocks.end(block)?,
+            _ => {}
+        }
+    }
+    if reader.written == 0 && earlier == 0 && making.part.is_none() {
+        return Err(nothing(job, reader.first_bad));
+    }
+    blocks.finish(reader.rows)
+}
+
+/// Reads rows and makes them.
+struct Reader<'a> {
+    job: &'a Job,
+    side: Option<usize>,
+    pool: ThreadPool,
+    drafts: &'a mut dyn Drafts,
+    progress: &'a dyn Fn(Progress),
+    rows: u64,
+    written: u64,
+    skipped: u64,
+    first_bad: Option<(Place, String)>,
+}
+
+impl Reader<'_> {
+    /// Reads the rows of one block, and makes them where there is one to be filled. Returns whether these were the last rows.
+    fn fill(&mut self, block: &mut Option<Block>) -> Result<bool, DataError> {
+        let most = self.pool.current_num_threads() * ROWS_PER_THREAD;
+        let mut waiting = vec![];
+        loop {
+            let draft = self.drafts.next()?;
+            let ended = draft.is_none();
+            self.rows += u64::from(!ended);
+            waiting.extend(draft.filter(|_| block.is_some()));
+            let full = self.rows.is_multiple_of(BLOCK_ROWS);
+            if ended || full || waiting.len() >= most {
+                if let Some(block) = block {
+                    self.make(std::mem::take(&mut waiting), block)?;
+                }
+                let share = MADE * self.drafts.share(self.rows);
+                (self.progress)(Progress { records: self.written, skipped: self.skipped, share });
+            }
+            if ended || full {
+                return Ok(ended);
+            }
+        }
+    }
+
+    fn make(&mut self, drafts: Vec<Draft>, block: &mut Block) -> Result<(), DataError> {
+        let side = self.side;
+        let made = |draft: Draft| (draft.place.clone(), draft.finish(side));
+        let made: Vec<_> = self.pool.install(|| drafts.into_par_iter().map(made).collect());
+        for (place, row) in made {
+            match (row, &self.job.stop_in) {
+                (Ok(finished), _) => {
+                    block.write(finished)?;
+                    self.written += 1;
+                }
+                (Err(cause), Some(table)) => return Err(stop(table, place, cause)),
+                (Err(cause), None) => {
+                    block.skip(place.to_string(), cause.clone());
+                    self.skipped += 1;
+                    self.first_bad.get_or_insert((place, cause));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stop(table: &Path, place: Place, cause: String) -> DataError {
+    let cause = format!("{cause} (`--skip-bad` leaves such records out)");
+    match place {
+        Place::Line(line) => DataError::Row { path: table.to_path_buf(), line, cause },
+        Place::Named(place) => DataError::Table { path: table.to_path_buf(), cause: format!("{place}: {cause}") },
+    }
+}
+
+/// Why there is nothing to write.
+fn nothing(job: &Job, first_bad: Option<(Place, String)>) -> DataError {
+    let cause = match first_bad {
+        Some((Place::Line(line), cause)) => format!("not one row is usable, the first on line {line}: {cause}"),
+        Some((place, cause)) => format!("not one row is usable, the first at {place}: {cause}"),
+        None => "it has no rows below its header".to_string(),
+    };
+    match &job.table {
+        Some(table) => DataError::Table { path: table.clone(), cause },
+        None => DataError::Nothing { source_name: job.writer.source.clone(), cause },
+    }
+}
+
+/// Joins the parts of a data set, made by the same command on any machines, into the shards that one machine makes.
+///
+/// # Errors
+/// When parts are missing, unfinished, damaged or of different work, or when the system refuses.
+pub fn join_parts(
+    parts: &[impl AsRef<Path>],
+    out: &Path,
+    progress: &dyn Fn(Progress),
+) -> Result<crate::Manifest, DataError> {
+    let parts: Vec<Done> = parts.iter().map(|part| Done::open(part.as_ref())).collect::<Result<_, _>>()?;
+    let (options, duplicates) = super::blocks::together(&parts)?;
+    join(&parts, out, (options, duplicates), progress)
+}
