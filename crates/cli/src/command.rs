@@ -46,8 +46,7 @@ const SOME_LEFT_OUT: u8 = 3;
 #[derive(Subcommand)]
 enum Command {
     Quickstart(quickstart::Arguments),
-    #[command(subcommand)]
-    Prepare(prepare::Dataset),
+    Prepare(prepare::Arguments),
     Pretrain(pretrain::Arguments),
     Evaluate(evaluate::Arguments),
     Embed(embed::Arguments),
@@ -86,7 +85,7 @@ impl Compute {
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Quickstart(arguments) => quickstart::run(&arguments)?,
-        Command::Prepare(dataset) => prepare::run(&dataset)?,
+        Command::Prepare(arguments) => prepare::run(&arguments)?,
         Command::Pretrain(arguments) => pretrain::run(&arguments)?,
         Command::Evaluate(arguments) => evaluate::run(&arguments)?,
         Command::Embed(arguments) => return embed::run(&arguments),

@@ -1,18 +1,58 @@
+mod named;
+
 use std::cell::RefCell;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Subcommand;
+use ptu_data::prepare::named::{Description, prepare_named};
 use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
 use ptu_data::prepare::table::{ColumnNames, TableOptions, prepare};
-use ptu_data::{Manifest, Progress, Shares, Split};
+use ptu_data::prepare::{Duplicates, Part, join_parts};
+use ptu_data::{Making, Manifest, Prepared, Progress, Shares, Split};
 
 use crate::progress::{Bar, print};
+use named::Public;
 
 /// Turn raw data into shards that training reads
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  ptunifier prepare --describe                       the data sets that are known
+  ptunifier prepare --describe vqa-rad               licence, access, the layout that is expected, what becomes of it
+  ptunifier prepare vqa-rad downloads/vqa-rad data/vqa-rad
+  ptunifier prepare table pairs.csv data/own         your own images and texts
+  ptunifier prepare roco roco.zip part-2 --part 2/8  one of eight parts, which `prepare join` makes shards of")]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: Option<Dataset>,
+    /// Say what a data set is and how its download must look; without a name, list all
+    #[arg(long, value_name = "DATASET")]
+    describe: Option<Option<String>>,
+    /// Print the description as JSON
+    #[arg(long, requires = "describe")]
+    json: bool,
+}
+
 #[derive(Subcommand)]
-pub enum Dataset {
+enum Dataset {
     Phantom(Phantom),
     Table(Table),
+    Join(Join),
+    #[command(flatten)]
+    Public(Public),
+}
+
+/// Join parts that `--part` made, on any machines, into the shards that one machine makes
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ptunifier prepare join data/own part-1 part-2 part-3")]
+pub struct Join {
+    /// A new or empty folder
+    out: PathBuf,
+    /// The folders of all parts, in any order
+    #[arg(required = true)]
+    parts: Vec<PathBuf>,
 }
 
 /// Draw a synthetic corpus: radiograph-like pictures whose causes are known, and report prose about them
@@ -44,9 +84,49 @@ pub struct Phantom {
     /// Share of the records to learn from that have no text
     #[arg(long, default_value_t = 0.0)]
     text_missing: f64,
+    #[command(flatten)]
+    machine: Machine,
+}
+
+/// How a preparation is carried out, whatever it prepares
+#[derive(clap::Args)]
+struct Machine {
     /// Threads (default: one a core); the result does not depend on it
     #[arg(long)]
     threads: Option<usize>,
+    /// Make only this part, for example 2/8; `prepare join` makes shards of all parts
+    #[arg(long, value_name = "I/N")]
+    part: Option<Part>,
+    /// Leave images out of `train` that are in `validate` or `test` too (default where the splits are our own)
+    #[arg(long, conflicts_with = "keep_duplicates")]
+    dedup: bool,
+    /// Only tell which images two splits have in common (default where the splits were published)
+    #[arg(long)]
+    keep_duplicates: bool,
+}
+
+impl Machine {
+    fn making(&self, side: Option<usize>) -> Making {
+        let duplicates = match (self.dedup, self.keep_duplicates) {
+            (true, _) => Some(Duplicates::Removed),
+            (_, true) => Some(Duplicates::Reported),
+            _ => None,
+        };
+        Making { side, threads: self.threads, part: self.part, duplicates, arguments: arguments() }
+    }
+}
+
+/// The command as it was typed, without what the result does not depend on.
+fn arguments() -> Vec<String> {
+    let (mut kept, mut skip) = (vec![], false);
+    for argument in std::env::args().skip(1) {
+        if skip || ["--part", "--threads"].contains(&argument.as_str()) {
+            skip = !skip;
+        } else if !["--part=", "--threads="].iter().any(|start| argument.starts_with(start)) {
+            kept.push(argument);
+        }
+    }
+    kept
 }
 
 /// A CSV or JSONL of image paths, texts and labels
@@ -88,7 +168,7 @@ pub struct Table {
     #[arg(long, default_value_t = Shares::default().test)]
     test: f64,
     /// Draws the splits
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = Shares::default().seed)]
     seed: u64,
     /// Name of the data set (default: the table's file name)
     #[arg(long)]
@@ -102,29 +182,59 @@ pub struct Table {
     /// Store images with a shorter side of so many pixels, if theirs is longer (default: as their files are)
     #[arg(long, value_name = "PIXELS")]
     side: Option<usize>,
-    /// Threads (default: one a core); the result does not depend on it
-    #[arg(long)]
-    threads: Option<usize>,
+    #[command(flatten)]
+    machine: Machine,
 }
 
-pub fn run(dataset: &Dataset) -> anyhow::Result<()> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    match &arguments.what {
+        Some(dataset) => prepare_one(dataset),
+        None => describe(arguments.describe.as_ref().and_then(Option::as_deref), arguments.json),
+    }
+}
+
+fn describe(name: Option<&str>, json: bool) -> anyhow::Result<()> {
+    let Some(name) = name else {
+        let all: Vec<&Description> = Description::all().collect();
+        let lines: Vec<String> = all.iter().map(|about| format!("{:12} {}", about.name, about.title)).collect();
+        return print(&if json { serde_json::to_string(&all)? } else { lines.join("\n") });
+    };
+    let known = || Description::all().map(|about| about.name).collect::<Vec<_>>().join(", ");
+    let about =
+        Description::of(name).with_context(|| format!("there is no data set `{name}`; known are {}", known()))?;
+    print(&if json { serde_json::to_string(about)? } else { about.text().trim_end().to_string() })
+}
+
+fn prepare_one(dataset: &Dataset) -> anyhow::Result<()> {
     // Progress comes in thousandths: a table's number of rows is not known before its end.
     let bar = RefCell::new(Bar::new("prepare", 1000));
     let progress = |progress: Progress| {
         let done = (progress.share * 1000.0) as u64;
         bar.borrow_mut().set(done, || format!("{} records, {} skipped", progress.records, progress.skipped));
     };
-    let (out, manifest) = match dataset {
+    let (out, prepared) = match dataset {
         Dataset::Phantom(arguments) => {
             (&arguments.out, prepare_phantom(&arguments.out, &phantom(arguments), &progress)?)
         }
         Dataset::Table(arguments) => {
             (&arguments.out, prepare(&arguments.table, &arguments.out, &table(arguments), &progress)?)
         }
+        Dataset::Public(public) => {
+            let (dataset, named) = public.parts();
+            (&named.out, prepare_named(dataset, (&named.raw, &named.out), &named.options(), &progress)?)
+        }
+        Dataset::Join(Join { out, parts }) => (out, Prepared::Shards(Box::new(join_parts(parts, out, &progress)?))),
     };
     bar.borrow().finish();
-    print(&summary(&manifest))?;
-    print(&format!("shards in {}", out.display()))
+    match prepared {
+        Prepared::Shards(manifest) => {
+            print(&summary(&manifest))?;
+            print(&format!("shards in {}", out.display()))
+        }
+        Prepared::Part(rows) => {
+            print(&format!("a part of {rows} rows in {}; `prepare join` makes shards of all", out.display()))
+        }
+    }
 }
 
 fn phantom(arguments: &Phantom) -> PhantomOptions {
@@ -135,7 +245,7 @@ fn phantom(arguments: &Phantom) -> PhantomOptions {
         test: arguments.test.unwrap_or(defaults.test),
         image_missing: arguments.image_missing,
         text_missing: arguments.text_missing,
-        threads: arguments.threads,
+        making: arguments.machine.making(None),
         ..defaults
     }
 }
@@ -154,9 +264,7 @@ fn table(arguments: &Table) -> TableOptions {
         shares: Shares { validate: arguments.validate, test: arguments.test, seed: arguments.seed },
         skip_bad: arguments.skip_bad,
         allow_missing: arguments.allow_missing,
-        side: arguments.side,
-        threads: arguments.threads,
-        arguments: vec![],
+        making: arguments.machine.making(arguments.side),
     }
 }
 
@@ -175,5 +283,7 @@ fn summary(manifest: &Manifest) -> String {
     if !manifest.skipped.is_empty() {
         lines.push(format!("skipped {} records, listed in manifest.json", manifest.skipped.len()));
     }
+    lines.extend(manifest.noted.iter().map(|(what, count)| format!("{what}: {count}")));
+    lines.extend(manifest.overlaps.iter().map(ptu_data::manifest::told));
     lines.join("\n")
 }
