@@ -1,7 +1,20 @@
 //! The card of a folder of shards: its `README.md`, in the form that Hugging Face reads.
 
 use crate::manifest::{Manifest, told};
+use crate::prepare::named::Description;
 use crate::record::Split;
+
+/// What stands in the shards.
+const COLUMNS: &str = "\
+| column | what it holds |
+|---|---|
+| `id`, `patient`, `source` | names of the record, of the unit of splits, and of the data set |
+| `image` | the image's file as it was, or none |
+| `texts`, `sections` | texts, and what each of them is: text, caption, reference, findings, impression |
+| `labels`, `fields` | named values to be learned, and others |
+| `questions` | questions about the image: id, question, answer, category, closed |
+| `sentences` | premise and hypothesis, or none |
+| `marks` | named parts of the first text: kind, first character, character after the last |";
 
 /// The card of a folder.
 pub fn text(manifest: &Manifest) -> String {
@@ -19,6 +32,12 @@ pub fn text(manifest: &Manifest) -> String {
     }
     line("---\n");
     line(&format!("# {}\n", manifest.source));
+    if let Some(about) = Description::of(&manifest.dataset).filter(|about| about.name != "table") {
+        let Description { title, what, licence, access, records, splits, counts, citation, .. } = about;
+        line(&format!("{title}. {what}\n"));
+        line(&format!("- Licence: {licence}\n- Access: {access}\n- Records: {records}\n- Splits: {splits}"));
+        line(&format!("- Counts as published: {counts}\n- Citation: {citation}\n"));
+    }
     line("| split | records | patients | pairs | images alone | texts alone |\n|---|---|---|---|---|---|");
     for split in present() {
         let counts = manifest.counts(split);
@@ -27,6 +46,8 @@ pub fn text(manifest: &Manifest) -> String {
             counts.records, counts.patients, counts.pairs, counts.images_only, counts.texts_only
         ));
     }
+    line("\n## Columns\n");
+    line(COLUMNS);
     line("\n## How it was made\n");
     manifest.preprocessing.iter().for_each(|sentence| line(&format!("- {sentence}")));
     line(&format!(

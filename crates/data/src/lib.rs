@@ -4,6 +4,7 @@
 //! - [`prepare`]: raw data into a folder of shards; [`shard`] and [`manifest`]: that folder, written whole or not at all,
 //!   verified when opened.
 //! - [`raw`]: downloads as they came, packed or not.
+//! - [`survey`]: what a folder of shards holds, counted.
 //! - [`order`]: which record stands at which place of which step, a pure function; [`mask`]: whole-word masking.
 //! - [`collate`] and [`loader`]: records into batches, ahead of the model, the same for any number of threads.
 //! - [`inputs`]: what a person names on a command line, as records; [`vectors`]: files of what a model makes of them.
@@ -48,6 +49,7 @@ pub mod raw;
 pub mod record;
 pub mod shard;
 pub mod source;
+pub mod survey;
 pub mod vectors;
 
 pub use collate::{Example, MaskedTexts, Preparation, TextChoice, TextUnit, TrainBatch};
@@ -61,6 +63,7 @@ pub use prepare::{Making, Prepared, Progress, Shares};
 pub use record::{Finding, Label, Mark, Question, Record, RecordImage, Section, SentencePair, Split, UnknownSplit};
 pub use shard::{ShardFolder, ShardWriter, WriterOptions};
 pub use source::{Records, Source};
+pub use survey::Survey;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use crate::format::number;
 use crate::html::{element, escape, escape_up_to};
 use crate::picture::picture;
-use crate::types::{Example, ExampleGroup, Found, Item};
+use crate::types::{Example, ExampleGroup, Found, Item, SampleGroup};
 
 /// Letters of a text that are shown.
 const TEXT: usize = 700;
@@ -18,6 +18,16 @@ pub fn group(group: &ExampleGroup) -> String {
         escape(&group.title),
         element("p", "explanation", &group.explanation),
         tally(&group.examples),
+    )
+}
+
+/// Records side by side, as they are.
+pub fn samples(group: &SampleGroup) -> String {
+    let items: String = group.items.iter().map(|one| format!("<li>\n{}</li>\n", item(one))).collect();
+    format!(
+        "<section class=\"group\">\n<h3>{}</h3>\n{}<ul class=\"samples\">\n{items}</ul>\n</section>\n",
+        escape(&group.title),
+        element("p", "explanation", &group.explanation),
     )
 }
 

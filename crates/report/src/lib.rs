@@ -17,6 +17,7 @@
 //! assert!(render(&page).contains("0.620"));
 //! ```
 
+mod bars;
 mod chart;
 mod examples;
 mod forest;
@@ -34,6 +35,6 @@ mod types;
 
 pub use page::render;
 pub use types::{
-    Band, Chart, Example, ExampleGroup, Fact, Found, Item, Page, PoolUsage, ScoreRow, Section, Series, Step, Table,
-    Unit,
+    Band, Bars, Chart, Example, ExampleGroup, Fact, Found, Item, Page, PoolUsage, SampleGroup, ScoreRow, Section,
+    Series, Step, Table, Unit,
 };

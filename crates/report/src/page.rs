@@ -3,7 +3,7 @@
 use crate::html::{element, escape};
 use crate::palette::Palette;
 use crate::types::{Page, Section, Step, Table};
-use crate::{chart, examples, pool, scores};
+use crate::{bars, chart, examples, pool, scores};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -46,12 +46,14 @@ pub fn render(page: &Page) -> String {
 }
 
 /// All parts in reading order: the result, what it looks like, how it came about, how to go on.
-fn parts(page: &Page) -> [Part; 8] {
+fn parts(page: &Page) -> [Part; 10] {
     let palette = Palette::of(page);
     let grid = |html: String| if html.is_empty() { html } else { format!("<div class=\"charts\">\n{html}</div>\n") };
     let part = |anchor, title, body| Part { anchor, title, body };
     [
         part("scores", "Scores", scores::scores(&page.scores, &palette)),
+        part("samples", "Samples", page.samples.iter().map(examples::samples).collect()),
+        part("counts", "Counts", grid(page.bars.iter().map(bars::bars).collect())),
         part("examples", "Examples", page.examples.iter().map(examples::group).collect()),
         part("losses", "Losses", grid(chart::losses(&page.losses, &palette))),
         part("charts", "Curves", grid(page.charts.iter().map(|each| chart::chart(each, &palette)).collect())),

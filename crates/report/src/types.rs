@@ -17,6 +17,10 @@ pub struct Page {
     pub facts: Vec<Fact>,
     /// Scores with their intervals, drawn against chance and tabled.
     pub scores: Vec<ScoreRow>,
+    /// Records as they are.
+    pub samples: Vec<SampleGroup>,
+    /// How often what occurs.
+    pub bars: Vec<Bars>,
     /// What was found for what, right and wrong.
     pub examples: Vec<ExampleGroup>,
     /// Losses over steps: one chart a name, one line a run, smoothed over the faint raw values.
@@ -157,6 +161,28 @@ pub struct Item {
     pub image_png: Option<Vec<u8>>,
     /// The text; shown up to a length, always as text.
     pub text: Option<String>,
+}
+
+/// Records side by side.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SampleGroup {
+    /// What they are of: `train`.
+    pub title: String,
+    /// How they were chosen.
+    pub explanation: String,
+    /// The records.
+    pub items: Vec<Item>,
+}
+
+/// Counts as bars, one below the other.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bars {
+    /// What is counted.
+    pub title: String,
+    /// How to read it; may be empty.
+    pub explanation: String,
+    /// (name, count), in the order in which they are drawn.
+    pub counts: Vec<(String, u64)>,
 }
 
 /// How often the prompts of one pool were chosen.

@@ -5,6 +5,7 @@ mod curves;
 mod found;
 mod inside;
 mod prompts;
+mod shards;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ use crate::log::{Event, PoolLine, Timing, read_events, read_timings};
 use crate::{Recipe, TrainError, files, folder};
 
 pub use inside::inside;
+pub use shards::of_shards;
 
 /// Side of a picture on a page, in pixels.
 const THUMBNAIL: usize = 160;

@@ -1,9 +1,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use ptu_data::manifest::{MANIFEST_FILE, told};
 use ptu_data::{Manifest, Split};
 use ptu_model::files::write_bytes;
 use ptu_model::weights::read_arrays;
+use ptu_report::Page;
 use ptu_train::log::{Event, read_events};
 use ptu_train::{Recipe, folder, page};
 
@@ -12,11 +14,11 @@ use crate::progress::print;
 
 /// Say what runs, bundles or folders of shards hold
 ///
-/// The page of a run shows how it went, the scores that `evaluate` left in it, what its words look at and what its prompts stand
+/// The page of a folder of shards shows samples, labels, lengths, duplicates and leaks. That of a run shows how it went, the scores that `evaluate` left in it, what its words look at and what its prompts stand
 /// for; that of several runs shows them side by side.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  ptunifier inspect data/phantom
+  ptunifier inspect data/phantom --page data.html
   ptunifier inspect runs/phantom --page report.html
   ptunifier inspect runs/a runs/b --page both.html
   ptunifier inspect runs/phantom/bundle")]
@@ -24,7 +26,7 @@ pub struct Arguments {
     /// Run folders, bundles or folders of shards
     #[arg(required = true)]
     paths: Vec<PathBuf>,
-    /// Write the page of the runs, one self-contained HTML file
+    /// Write the page of the runs, or of a folder of shards: one self-contained HTML file
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
     #[command(flatten)]
@@ -35,19 +37,27 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.compute.start()?;
     arguments.paths.iter().try_for_each(|path| inspect(path))?;
     let Some(file) = &arguments.page else { return Ok(()) };
-    if let Some(other) = arguments.paths.iter().find(|path| !path.join(folder::RECIPE).exists()) {
-        bail!("`{}` is no run folder; only runs have a page so far", other.display());
+    let page = match arguments.paths.as_slice() {
+        [shards] if shards.join(MANIFEST_FILE).exists() => page::of_shards(shards)?,
+        runs => of_runs(runs, arguments)?,
+    };
+    write_bytes(file, ptu_report::render(&page).as_bytes())?;
+    print(&format!("page {}", file.display()))
+}
+
+fn of_runs(runs: &[PathBuf], arguments: &Arguments) -> anyhow::Result<Page> {
+    if let Some(other) = runs.iter().find(|path| !path.join(folder::RECIPE).exists()) {
+        bail!("`{}` is no run folder; runs have a page together, a folder of shards has one alone", other.display());
     }
-    let mut page = page::of_runs(&arguments.paths)?;
-    page.title = match arguments.paths.as_slice() {
+    let mut page = page::of_runs(runs)?;
+    page.title = match runs {
         [run] => format!("Run {}", run.display()),
         runs => format!("{} runs side by side", runs.len()),
     };
-    if let [run] = arguments.paths.as_slice() {
+    if let [run] = runs {
         page.examples.extend(page::inside(run, &arguments.compute.device.plain())?);
     }
-    write_bytes(file, ptu_report::render(&page).as_bytes())?;
-    print(&format!("page {}", file.display()))
+    Ok(page)
 }
 
 fn inspect(path: &Path) -> anyhow::Result<()> {
@@ -57,7 +67,7 @@ fn inspect(path: &Path) -> anyhow::Result<()> {
     if path.join(ptu_model::WEIGHTS).exists() {
         return inspect_bundle(path);
     }
-    if path.join(ptu_data::manifest::MANIFEST_FILE).exists() {
+    if path.join(MANIFEST_FILE).exists() {
         return inspect_shards(path);
     }
     bail!("`{}` is neither a run, nor a bundle, nor a folder of shards", path.display())
@@ -110,6 +120,12 @@ fn inspect_shards(path: &Path) -> anyhow::Result<()> {
                 counts.records, counts.patients, counts.pairs, counts.images_only, counts.texts_only
             ))?;
         }
+    }
+    for (what, count) in &manifest.noted {
+        print(&format!("  {what}: {count}"))?;
+    }
+    for overlap in &manifest.overlaps {
+        print(&format!("  {}", told(overlap)))?;
     }
     if !manifest.skipped.is_empty() {
         print(&format!("  skipped   {} records:", manifest.skipped.len()))?;

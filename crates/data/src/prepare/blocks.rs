@@ -10,16 +10,13 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use ptu_input::image::Looks;
-
-use super::draft::Finished;
+use super::draft::{Finished, RecordMark};
 use super::join::Duplicates;
 use crate::error::DataError;
-use crate::manifest::{Overlap, Shard, Skipped, hexadecimal};
-use crate::record::{Record, Split};
-use crate::shard::{OpenShard, WriterOptions, digest, is_absent_or_empty};
+use crate::manifest::{Overlap, Shard, Skipped};
+use crate::record::Split;
+use crate::shard::{OpenShard, WriterOptions, is_absent_or_empty};
 
 /// Rows of the raw data a block.
 pub(crate) const BLOCK_ROWS: u64 = 256;
@@ -90,27 +87,6 @@ pub(crate) struct Note {
     pub(crate) marks: BTreeMap<Split, Vec<RecordMark>>,
     pub(crate) skipped: Vec<Skipped>,
     pub(crate) noted: BTreeMap<String, u64>,
-}
-
-/// By what a record is compared with others, each in hexadecimal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RecordMark {
-    /// Of the image's bytes.
-    pub(crate) image: Option<String>,
-    /// What the picture looks like.
-    pub(crate) looks: Option<String>,
-    /// Of the texts.
-    pub(crate) text: Option<String>,
-}
-
-impl RecordMark {
-    fn of(record: &Record, looks: Option<Looks>) -> Self {
-        let image = record.image.as_ref().map(|image| hexadecimal(&Sha256::digest(&image.bytes)[..16]));
-        let words: Vec<String> = record.texts.iter().map(|text| ptu_input::text::normalised(text)).collect();
-        let text = (!words.is_empty()).then(|| format!("{:032x}", digest(&words.join("\n"))));
-        Self { image, looks: looks.map(|looks| hexadecimal(&looks.0)), text }
-    }
 }
 
 /// A hidden folder beside the one that is asked for, in which one process works.
@@ -242,12 +218,12 @@ impl Block {
     /// # Errors
     /// When the system refuses.
     pub(crate) fn write(&mut self, finished: Finished) -> Result<(), DataError> {
-        let Finished { record, looks, note } = finished;
+        let Finished { record, mark, note } = finished;
         if let Some(noted) = note {
             *self.note.noted.entry(noted.to_string()).or_default() += 1;
         }
         let split = record.split;
-        self.note.marks.entry(split).or_default().push(RecordMark::of(&record, looks));
+        self.note.marks.entry(split).or_default().push(mark);
         let shard = match self.open.remove(&split) {
             Some(shard) => shard,
             None => OpenShard::create(&self.folder, split, self.number as usize)?,

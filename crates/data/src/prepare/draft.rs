@@ -6,10 +6,15 @@ use ptu_input::Picture;
 use ptu_input::image::Looks;
 use ptu_input::image::transform::resize_short;
 
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
 use crate::error::DataError;
 use crate::files::{IMAGE_LIMIT, Unread};
+use crate::manifest::hexadecimal;
 use crate::raw::Entry;
 use crate::record::Record;
+use crate::shard::digest;
 
 /// Where a row stands in the raw data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,10 +66,31 @@ pub(crate) enum Work {
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) record: Record,
-    /// What the picture looks like.
-    pub(crate) looks: Option<Looks>,
+    /// By what it is compared with others.
+    pub(crate) mark: RecordMark,
     /// What is worth to be counted.
     pub(crate) note: Option<&'static str>,
+}
+
+/// By what a record is compared with others, each in hexadecimal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecordMark {
+    /// Of the image's bytes.
+    pub(crate) image: Option<String>,
+    /// What the picture looks like.
+    pub(crate) looks: Option<String>,
+    /// Of the texts.
+    pub(crate) text: Option<String>,
+}
+
+impl RecordMark {
+    fn of(record: &Record, looks: Option<Looks>) -> Self {
+        let image = record.image.as_ref().map(|image| hexadecimal(&Sha256::digest(&image.bytes)[..16]));
+        let words: Vec<String> = record.texts.iter().map(|text| ptu_input::text::normalised(text)).collect();
+        let text = (!words.is_empty()).then(|| format!("{:032x}", digest(&words.join("\n"))));
+        Self { image, looks: looks.map(|looks| hexadecimal(&looks.0)), text }
+    }
 }
 
 /// Records whose image is not there, kept with their texts.
@@ -91,7 +117,7 @@ impl Draft {
 
     /// Reads and checks the image; a larger one is stored with a shorter side of `side` pixels.
     pub(crate) fn finish(self, side: Option<usize>) -> Result<Finished, String> {
-        let whole = |record, looks| Finished { record, looks, note: None };
+        let whole = |record, looks| Finished { mark: RecordMark::of(&record, looks), record, note: None };
         match self.work {
             Work::Bad(cause) => Err(cause),
             Work::Make(make) => {
@@ -109,7 +135,7 @@ impl Draft {
                 }
                 Err(unusable) if self.without_image == WithoutImage::TextsKept && !record.texts.is_empty() => {
                     record.image = None;
-                    Ok(Finished { record: *record, looks: None, note: Some(unusable.note) })
+                    Ok(Finished { note: Some(unusable.note), ..whole(*record, None) })
                 }
                 Err(unusable) => Err(unusable.cause),
             },

@@ -15,8 +15,11 @@ use crate::error::DataError;
 use crate::manifest::{FORMAT, Overlap};
 use crate::shard::WriterOptions;
 
-/// Rows a thread works on before records are written: enough to keep it busy, few enough for large images.
+/// Rows a thread works on at least before records are written: enough to keep it busy.
 const ROWS_PER_THREAD: usize = 8;
+
+/// Bytes of images that are held at once, if rows are as large as those before them.
+const HELD_BYTES: usize = 32 << 20;
 
 /// Share of the progress until all blocks are made.
 const MADE: f64 = 0.9;
@@ -149,8 +152,18 @@ fn blocks(
     };
     let mut blocks = Blocks::begin(place, work)?;
     let earlier = blocks.done();
-    let mut reader =
-        Reader { job, side: making.side, pool, drafts, progress, rows: 0, written: 0, skipped: 0, first_bad: None };
+    let mut reader = Reader {
+        job,
+        side: making.side,
+        pool,
+        drafts,
+        progress,
+        rows: 0,
+        written: 0,
+        skipped: 0,
+        first_bad: None,
+        most: 0,
+    };
     let mut ended = false;
     while !ended {
         let number = reader.rows / BLOCK_ROWS;
@@ -178,12 +191,14 @@ struct Reader<'a> {
     written: u64,
     skipped: u64,
     first_bad: Option<(Place, String)>,
+    /// Rows that are made at once; the records do not depend on it.
+    most: usize,
 }
 
 impl Reader<'_> {
     /// Reads the rows of one block, and makes them where there is one to be filled. Returns whether these were the last rows.
     fn fill(&mut self, block: &mut Option<Block>) -> Result<bool, DataError> {
-        let most = self.pool.current_num_threads() * ROWS_PER_THREAD;
+        let least = self.pool.current_num_threads() * ROWS_PER_THREAD;
         let mut waiting = vec![];
         loop {
             let draft = self.drafts.next()?;
@@ -191,7 +206,7 @@ impl Reader<'_> {
             self.rows += u64::from(!ended);
             waiting.extend(draft.filter(|_| block.is_some()));
             let full = self.rows.is_multiple_of(BLOCK_ROWS);
-            if ended || full || waiting.len() >= most {
+            if ended || full || waiting.len() >= self.most.max(least) {
                 if let Some(block) = block {
                     self.make(std::mem::take(&mut waiting), block)?;
                 }
@@ -208,6 +223,9 @@ impl Reader<'_> {
         let side = self.side;
         let made = |draft: Draft| (draft.place.clone(), draft.finish(side));
         let made: Vec<_> = self.pool.install(|| drafts.into_par_iter().map(made).collect());
+        let bytes: usize =
+            made.iter().filter_map(|(_, row)| Some(row.as_ref().ok()?.record.image.as_ref()?.bytes.len())).sum();
+        self.most = HELD_BYTES / (bytes / made.len().max(1)).max(1);
         for (place, row) in made {
             match (row, &self.job.stop_in) {
                 (Ok(finished), _) => {

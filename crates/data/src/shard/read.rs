@@ -82,6 +82,20 @@ impl ShardFolder {
         Ok(ids)
     }
 
+    /// All records in order, without their images, which are not read.
+    ///
+    /// # Errors
+    /// When a shard cannot be read.
+    pub fn each_without_image(&self, each: &mut dyn FnMut(Record)) -> Result<(), DataError> {
+        for shard in &self.shards {
+            shard.each(self.split, false, &mut |record| {
+                each(record);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
     /// The split that was opened.
     pub fn split(&self) -> Split {
         self.split
@@ -153,6 +167,30 @@ impl OpenShard {
         Ok(())
     }
 
+    /// Reads all records in order.
+    fn each(
+        &self,
+        split: Split,
+        images: bool,
+        each: &mut dyn FnMut(Record) -> Result<(), DataError>,
+    ) -> Result<(), DataError> {
+        let wrong = |cause: String| DataError::Shard { path: self.path.clone(), cause };
+        let file = File::open(&self.path).map_err(DataError::io("open", &self.path))?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+        let names = schema::schema();
+        let wanted = names.fields().iter().map(|field| field.name().as_str()).filter(|name| images || *name != "image");
+        let columns = ProjectionMask::columns(builder.parquet_schema(), wanted);
+        let batches = builder.with_projection(columns).with_batch_size(READ_RECORDS).build();
+        for batch in batches.map_err(|error| wrong(error.to_string()))? {
+            let batch = batch.map_err(|error| wrong(error.to_string()))?;
+            for row in 0..batch.num_rows() {
+                let record = schema::to_record(&batch, row, split);
+                each(record.ok_or_else(|| wrong("a record cannot be read".into()))?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads the record at `row` of this shard, fetching only its pages.
     fn read(&self, row: usize, split: Split) -> Result<Record, DataError> {
         let wrong = |cause: String| DataError::Shard { path: self.path.clone(), cause };
@@ -184,18 +222,7 @@ pub(crate) fn read_shard(
     listed: &Shard,
     each: &mut dyn FnMut(Record) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    let shard = OpenShard::open(folder.join(&listed.file), listed, 0)?;
-    let wrong = |cause: String| DataError::Shard { path: shard.path.clone(), cause };
-    let file = File::open(&shard.path).map_err(DataError::io("open", &shard.path))?;
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, shard.metadata.clone());
-    for batch in builder.with_batch_size(READ_RECORDS).build().map_err(|error| wrong(error.to_string()))? {
-        let batch = batch.map_err(|error| wrong(error.to_string()))?;
-        for row in 0..batch.num_rows() {
-            let record = schema::to_record(&batch, row, listed.split);
-            each(record.ok_or_else(|| wrong("a record cannot be read".into()))?)?;
-        }
-    }
-    Ok(())
+    OpenShard::open(folder.join(&listed.file), listed, 0)?.each(listed.split, true, each)
 }
 
 #[cfg(test)]

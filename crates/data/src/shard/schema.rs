@@ -230,8 +230,10 @@ pub fn to_record(batch: &RecordBatch, row: usize, split: Split) -> Option<Record
     })
 }
 
+/// No image where its column was not read.
 fn image_of(batch: &RecordBatch, row: usize) -> Option<Option<RecordImage>> {
-    let image = struct_of(batch.column_by_name("image")?)?;
+    let Some(image) = batch.column_by_name("image") else { return Some(None) };
+    let image = struct_of(image)?;
     let bytes = image.column_by_name("bytes")?.as_any().downcast_ref::<BinaryArray>()?;
     let path = words_of(image.column_by_name("path")?)?;
     let present = image.is_valid(row) && bytes.is_valid(row);

@@ -190,6 +190,11 @@ impl Asked {
         self.images.entry(key.clone()).or_insert_with(new).questions.push(question);
     }
 
+    /// Whether anything is asked about an image.
+    pub fn has(&self, image: &str) -> bool {
+        Split::ALL.into_iter().any(|split| self.images.contains_key(&(split, image.to_string())))
+    }
+
     /// How many different answers there are, in what is learned from and in all splits, as published code counts them.
     pub fn answers(&self) -> BTreeMap<String, u64> {
         let of = |train: bool| {

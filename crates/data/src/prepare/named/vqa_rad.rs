@@ -60,7 +60,11 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError>
             tables.push(file);
         }
     }
-    let (noted, overlaps) = (asked.answers(), asked.overlaps());
+    let (mut noted, overlaps) = (asked.answers(), asked.overlaps());
+    let unasked = raw.list("images", ".jpg").into_keys().filter(|name| !asked.has(name)).count() as u64;
+    if unasked > 0 {
+        noted.insert("images-that-nobody-asks-about".into(), unasked);
+    }
     let rows = asked.rows(raw, |_, name| vec![format!("images/{name}"), format!("VQA_RAD Image Folder/{name}")]);
     let splits = match (choices.by_image, choices.carve) {
         (true, _) => "splits are ours, by a hash of the image: 80 % train, 10 % validate, 10 % test",

@@ -83,6 +83,7 @@ fn vqa_rad_as_it_is() {
     assert_eq!((noted("questions-in-train"), noted("questions-in-test")), (3_064, 451));
     assert_eq!((noted("answers-to-learn-from"), noted("answers-in-all-splits")), (461, 498));
     assert_eq!((manifest.counts(Split::Train).records, manifest.counts(Split::Test).records), (314, 203));
+    assert_eq!(noted("images-that-nobody-asks-about"), 1);
     assert!(manifest.skipped.is_empty(), "{:?}", manifest.skipped);
     let shared = |of| {
         manifest.overlaps.iter().find(|one| one.of == of && one.splits[0] != one.splits[1]).map_or(0, |one| one.count)
