@@ -3,10 +3,12 @@
 
 mod check;
 mod house;
+mod interop;
 mod layers;
 mod licences;
 mod links;
 mod norms;
+mod process;
 mod real_run;
 mod reproducible;
 mod sbom;
@@ -22,6 +24,7 @@ usage: cargo xtask COMMAND
   check [--no-test]   the one check: format, norms, links, layers, clippy, tests, docs, licences; cheapest first
                       --no-test leaves the tests out, where they have run already
   real-run DATA OUT   trains and scores on real pairs (DATA holds covid-cxr/ and vqa-rad/), by the commands a user has
+  interop DATA PYTHON opens shards with the programs of others (PYTHON has tools/interop/requirements.txt)
   reproducible        builds what is shipped twice, from nothing, and compares the two
   sbom OUT            writes what the command is made of: a bill of materials (CycloneDX) and a list of licences
   help                this text
@@ -33,6 +36,7 @@ enum Task {
     Help,
     Check { tests: bool },
     RealRun { data: PathBuf, out: PathBuf },
+    Interop { data: PathBuf, python: PathBuf },
     Reproducible,
     Sbom { out: PathBuf },
 }
@@ -44,6 +48,7 @@ impl Task {
             ["check"] => Ok(Self::Check { tests: true }),
             ["check", "--no-test"] => Ok(Self::Check { tests: false }),
             ["real-run", data, out] => Ok(Self::RealRun { data: data.into(), out: out.into() }),
+            ["interop", data, python] => Ok(Self::Interop { data: data.into(), python: python.into() }),
             ["reproducible"] => Ok(Self::Reproducible),
             ["sbom", out] => Ok(Self::Sbom { out: out.into() }),
             other => Err(format!("no such task: `{}`", other.join(" "))),
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
         }
         Ok(Task::Check { tests }) => House::find().and_then(|house| check::check(&house, tests)),
         Ok(Task::RealRun { data, out }) => House::find().and_then(|house| real_run::real_run(&house, &data, &out)),
+        Ok(Task::Interop { data, python }) => House::find().and_then(|house| interop::interop(&house, &data, &python)),
         Ok(Task::Reproducible) => House::find().and_then(|house| reproducible::reproducible(&house)),
         Ok(Task::Sbom { out }) => House::find().and_then(|house| sbom::sbom(&house, &out)),
         Err(unknown) => Err(format!("{unknown}\n\n{HELP}")),

@@ -14,6 +14,7 @@ use ptu_random::index_of;
 use serde_json::{Value, json};
 
 use crate::house::House;
+use crate::process::run;
 
 const RECIPE: &str = "recipes/pretrain/real.toml";
 
@@ -154,18 +155,6 @@ fn absolute(path: &Path) -> Result<PathBuf, String> {
 }
 
 /// Runs a command that must succeed; gives its standard output where that is piped.
-fn run(command: &mut Command) -> Result<String, String> {
-    let output = command
-        .stderr(Stdio::inherit())
-        .spawn()
-        .and_then(|child| child.wait_with_output())
-        .map_err(|error| format!("cannot run {command:?}: {error}"))?;
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err(format!("{command:?} failed")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,8 @@ mod commands;
 mod faults;
 #[path = "cli/harness.rs"]
 mod harness;
+#[path = "cli/prepare.rs"]
+mod prepare;
 #[path = "cli/readme.rs"]
 mod readme;
 #[path = "cli/resume.rs"]

@@ -2,8 +2,8 @@
 //! `roxmltree` is the independent judge of form: the pages are written so that they are XML as well.
 
 use ptu_report::{
-    Band, Chart, Example, ExampleGroup, Found, Item, Page, PoolUsage, ScoreRow, Section, Series, Step, Table, Unit,
-    render,
+    Band, Bars, Chart, Example, ExampleGroup, Found, Item, Page, PoolUsage, SampleGroup, ScoreRow, Section, Series,
+    Step, Table, Unit, render,
 };
 
 const EVIL: &str = "</style></title><script>alert('x')</script><img src=x onerror=\"alert(1)\">'\" & \0\u{1b}[31m \u{202e}evil ]]> -->";
@@ -32,6 +32,12 @@ fn hostile() -> Page {
         warnings: vec![evil(), evil()],
         facts: vec![(evil(), evil())],
         scores: vec![score(EVIL, Some(f64::NAN)), score("b", Some(1.0)), score("b", None)],
+        samples: vec![SampleGroup {
+            title: evil(),
+            explanation: evil(),
+            items: vec![item(png), item(EVIL.as_bytes())],
+        }],
+        bars: vec![Bars { title: evil(), explanation: evil(), counts: vec![(evil(), u64::MAX), (evil(), 0)] }],
         examples: vec![ExampleGroup {
             title: evil(),
             explanation: evil(),

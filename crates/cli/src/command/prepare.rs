@@ -1,7 +1,7 @@
 mod named;
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Subcommand;
@@ -106,23 +106,25 @@ struct Machine {
 }
 
 impl Machine {
-    fn making(&self, side: Option<usize>) -> Making {
+    fn making(&self, side: Option<usize>, out: &Path) -> Making {
         let duplicates = match (self.dedup, self.keep_duplicates) {
             (true, _) => Some(Duplicates::Removed),
             (_, true) => Some(Duplicates::Reported),
             _ => None,
         };
-        Making { side, threads: self.threads, part: self.part, duplicates, arguments: arguments() }
+        Making { side, threads: self.threads, part: self.part, duplicates, arguments: arguments(out) }
     }
 }
 
 /// The command as it was typed, without what the result does not depend on.
-fn arguments() -> Vec<String> {
+fn arguments(out: &Path) -> Vec<String> {
     let (mut kept, mut skip) = (vec![], false);
     for argument in std::env::args().skip(1) {
         if skip || ["--part", "--threads"].contains(&argument.as_str()) {
             skip = !skip;
-        } else if !["--part=", "--threads="].iter().any(|start| argument.starts_with(start)) {
+        } else if Path::new(&argument) != out
+            && !["--part=", "--threads="].iter().any(|start| argument.starts_with(start))
+        {
             kept.push(argument);
         }
     }
@@ -245,7 +247,7 @@ fn phantom(arguments: &Phantom) -> PhantomOptions {
         test: arguments.test.unwrap_or(defaults.test),
         image_missing: arguments.image_missing,
         text_missing: arguments.text_missing,
-        making: arguments.machine.making(None),
+        making: arguments.machine.making(None, &arguments.out),
         ..defaults
     }
 }
@@ -264,9 +266,12 @@ fn table(arguments: &Table) -> TableOptions {
         shares: Shares { validate: arguments.validate, test: arguments.test, seed: arguments.seed },
         skip_bad: arguments.skip_bad,
         allow_missing: arguments.allow_missing,
-        making: arguments.machine.making(arguments.side),
+        making: arguments.machine.making(arguments.side, &arguments.out),
     }
 }
+
+/// Skipped records that are shown.
+const SHOWN: usize = 5;
 
 /// Counts a split, and what was skipped.
 fn summary(manifest: &Manifest) -> String {
@@ -281,7 +286,8 @@ fn summary(manifest: &Manifest) -> String {
         }
     }
     if !manifest.skipped.is_empty() {
-        lines.push(format!("skipped {} records, listed in manifest.json", manifest.skipped.len()));
+        lines.push(format!("skipped {} records, all listed in manifest.json:", manifest.skipped.len()));
+        lines.extend(manifest.skipped.iter().take(SHOWN).map(|one| format!("  {}: {}", one.place, one.cause)));
     }
     lines.extend(manifest.noted.iter().map(|(what, count)| format!("{what}: {count}")));
     lines.extend(manifest.overlaps.iter().map(ptu_data::manifest::told));

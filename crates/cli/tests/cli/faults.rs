@@ -181,3 +181,30 @@ fn a_full_disk_stops_embedding_and_loses_nothing() {
     place.good(&["embed", "run", "many", "--out", "w.parquet"]);
     assert_eq!(bytes(&place.path("disk/v.parquet")), bytes(&place.path("w.parquet")));
 }
+
+/// Preparing onto a disk that fills up: the message says so, and with room the same command goes on.
+#[test]
+fn a_full_disk_stops_preparing_and_loses_nothing() {
+    let place = Place::new();
+    let disk = place.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let small = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(&disk).output();
+    if !small.is_ok_and(|output| output.status.success()) {
+        println!("no small file system can be mounted here: not tested");
+        return;
+    }
+    let disk = Disk { at: disk };
+    let prepare = ["prepare", "phantom", "disk/out", "--pairs", "3000", "--seed", "6"];
+    let full = place.run(&prepare);
+    assert!(!full.success && full.stderr.contains("space"), "{}", full.stderr);
+    assert!(!place.path("disk/out").exists());
+    let blocks = || std::fs::read_dir(place.path("disk/.out.prepare")).unwrap().flatten().count();
+    assert!(blocks() > 5, "{}", blocks());
+    let grown = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk.at).status();
+    assert!(grown.unwrap().success());
+    place.good(&prepare);
+    place.good(&["prepare", "phantom", "whole", "--pairs", "3000", "--seed", "6"]);
+    for file in std::fs::read_dir(place.path("whole")).unwrap().flatten() {
+        assert_eq!(bytes(&place.path("disk/out").join(file.file_name())), bytes(&file.path()));
+    }
+}

@@ -287,13 +287,15 @@ impl Done {
 /// # Errors
 /// Names the part that is missing, there twice, or of other work.
 pub(crate) fn together(parts: &[Done]) -> Result<(WriterOptions, Duplicates), DataError> {
-    let Some(first) = parts.first() else {
+    let Some(first) = parts.iter().min_by_key(|part| part.work.part.number) else {
         return Err(DataError::Setting { name: "join", cause: "name the folders of all parts".into() });
     };
     let of = first.work.part.of;
     let mut seen = BTreeMap::new();
     for one in parts {
-        let same = Work { part: first.work.part, ..one.work.clone() } == first.work;
+        // The same data may lie elsewhere on another machine.
+        let writer = WriterOptions { arguments: first.work.writer.arguments.clone(), ..one.work.writer.clone() };
+        let same = Work { part: first.work.part, writer, ..one.work.clone() } == first.work;
         if !same || one.work.part.of != of {
             let cause = format!(
                 "was made from other data, by other options or by another version than `{}`; make all parts by one command",

@@ -21,6 +21,10 @@ const ROWS_PER_THREAD: usize = 8;
 /// Bytes of images that are held at once, if rows are as large as those before them.
 const HELD_BYTES: usize = 32 << 20;
 
+/// Rows that cannot be used which are told at once, and rows in which they are looked for after the first.
+const FAULTS: usize = 20;
+const FAULT_ROWS: u64 = 10_000;
+
 /// Share of the progress until all blocks are made.
 const MADE: f64 = 0.9;
 
@@ -163,6 +167,8 @@ fn blocks(
         skipped: 0,
         first_bad: None,
         most: 0,
+        faults: vec![],
+        first_fault: None,
     };
     let mut ended = false;
     while !ended {
@@ -193,6 +199,10 @@ struct Reader<'a> {
     first_bad: Option<(Place, String)>,
     /// Rows that are made at once; the records do not depend on it.
     most: usize,
+    /// Rows that end it all: a few are looked for, so that a person can mend them at once.
+    faults: Vec<(Place, String)>,
+    /// How many rows were read when the first of them was found.
+    first_fault: Option<u64>,
 }
 
 impl Reader<'_> {
@@ -213,6 +223,12 @@ impl Reader<'_> {
                 let share = MADE * self.drafts.share(self.rows);
                 (self.progress)(Progress { records: self.written, skipped: self.skipped, share });
             }
+            self.first_fault = self.first_fault.or((!self.faults.is_empty()).then_some(self.rows));
+            let enough =
+                self.faults.len() >= FAULTS || self.first_fault.is_some_and(|row| self.rows > row + FAULT_ROWS);
+            if let (Some(table), true) = (&self.job.stop_in, self.first_fault.is_some() && (ended || enough)) {
+                return Err(stop(table, std::mem::take(&mut self.faults), ended));
+            }
             if ended || full {
                 return Ok(ended);
             }
@@ -228,11 +244,12 @@ impl Reader<'_> {
         self.most = HELD_BYTES / (bytes / made.len().max(1)).max(1);
         for (place, row) in made {
             match (row, &self.job.stop_in) {
+                (Ok(_), _) if !self.faults.is_empty() => {}
                 (Ok(finished), _) => {
                     block.write(finished)?;
                     self.written += 1;
                 }
-                (Err(cause), Some(table)) => return Err(stop(table, place, cause)),
+                (Err(cause), Some(_)) => self.faults.push((place, cause)),
                 (Err(cause), None) => {
                     block.skip(place.to_string(), cause.clone());
                     self.skipped += 1;
@@ -244,11 +261,21 @@ impl Reader<'_> {
     }
 }
 
-fn stop(table: &Path, place: Place, cause: String) -> DataError {
-    let cause = format!("{cause} (`--skip-bad` leaves such records out)");
-    match place {
-        Place::Line(line) => DataError::Row { path: table.to_path_buf(), line, cause },
-        Place::Named(place) => DataError::Table { path: table.to_path_buf(), cause: format!("{place}: {cause}") },
+/// What is wrong with these rows; `all` of the table were read.
+fn stop(table: &Path, mut faults: Vec<(Place, String)>, all: bool) -> DataError {
+    const CURE: &str = "`--skip-bad` leaves such records out";
+    let path = table.to_path_buf();
+    match faults.as_slice() {
+        [(Place::Line(line), cause)] if all => DataError::Row { path, line: *line, cause: format!("{cause} ({CURE})") },
+        _ => {
+            let more = faults.len() > FAULTS || !all;
+            faults.truncate(FAULTS);
+            let lines: Vec<String> = faults.iter().map(|(place, cause)| format!("\n  {place}: {cause}")).collect();
+            let rest = if more { "\n  and there may be more" } else { "" };
+            let count = faults.len();
+            let cause = format!("{count} rows cannot be used ({CURE}):{}{rest}", lines.concat());
+            DataError::Table { path, cause }
+        }
     }
 }
 

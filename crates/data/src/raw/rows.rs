@@ -165,7 +165,18 @@ impl Csv {
         let path = entry.path();
         let mut file = entry.open()?;
         let mut start = vec![];
-        file.by_ref().take(64 << 10).read_to_end(&mut start).map_err(DataError::io("read", &path))?;
+        let mut begin = |file: &mut dyn Read, bytes: u64| {
+            start.clear();
+            file.take(bytes).read_to_end(&mut start).map_err(DataError::io("read", &path)).map(|_| start.clone())
+        };
+        let mark = begin(&mut file, 2)?;
+        // What a spreadsheet calls Unicode text.
+        let big = mark == [0xfe, 0xff];
+        let mut file: Box<dyn Read + Send> = match big || mark == [0xff, 0xfe] {
+            true => Box::new(Utf16 { reader: BufReader::new(file), big, pair: None, waiting: vec![] }),
+            false => Box::new(io::Cursor::new(mark).chain(file)),
+        };
+        let start = begin(&mut file, 64 << 10)?;
         check_start(&start, &path)?;
         let left = Arc::new(AtomicUsize::new(ROW_LIMIT));
         let line = start.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -405,6 +416,52 @@ pub fn listed(header: &[String]) -> String {
     let names: Vec<String> = header.iter().take(30).map(|name| format!("`{}`", shortened(name, 40))).collect();
     let rest = if header.len() > 30 { format!(" and {} more", header.len() - 30) } else { String::new() };
     format!("{}{rest}", names.join(", "))
+}
+
+/// A file in UTF-16, after its mark, read as UTF-8; what is no UTF-16 becomes the replacement character.
+struct Utf16<R> {
+    reader: R,
+    big: bool,
+    /// The first half of a character of two units.
+    pair: Option<u16>,
+    waiting: Vec<u8>,
+}
+
+impl<R: BufRead> Read for Utf16<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.waiting.is_empty() {
+            match (self.unit()?, self.pair.take()) {
+                (None, None) => return Ok(0),
+                (None, Some(_)) => self.push([char::REPLACEMENT_CHARACTER]),
+                (Some(unit), None) if (0xd800..0xdc00).contains(&unit) => self.pair = Some(unit),
+                (Some(unit), first) => {
+                    let decoded = char::decode_utf16(first.into_iter().chain([unit]));
+                    self.push(decoded.map(|one| one.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<Vec<_>>());
+                }
+            }
+        }
+        let count = buffer.len().min(self.waiting.len());
+        buffer[..count].copy_from_slice(&self.waiting[..count]);
+        self.waiting.drain(..count);
+        Ok(count)
+    }
+}
+
+impl<R: BufRead> Utf16<R> {
+    fn unit(&mut self) -> io::Result<Option<u16>> {
+        let mut unit = [0; 2];
+        match self.reader.read_exact(&mut unit) {
+            Ok(()) => Ok(Some(if self.big { u16::from_be_bytes(unit) } else { u16::from_le_bytes(unit) })),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn push(&mut self, characters: impl IntoIterator<Item = char>) {
+        for one in characters {
+            self.waiting.extend(one.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
 }
 
 /// A file that refuses to be read on when a row takes too much of it: the parser itself knows no limit.

@@ -2,7 +2,8 @@
 
 use ptu_random::{Key, Place, Stream};
 use ptu_report::{
-    Band, Chart, Example, ExampleGroup, Found, Item, Page, PoolUsage, ScoreRow, Section, Series, Step, Table, Unit,
+    Band, Bars, Chart, Example, ExampleGroup, Found, Item, Page, PoolUsage, ScoreRow, Section, Series, Step, Table,
+    Unit,
 };
 
 use crate::picture::{Organ, Scene, png};
@@ -23,6 +24,8 @@ pub fn single() -> Page {
         warnings: vec!["VQA-RAD, abdomen: the interval holds chance, so this gallery shows nothing learned.".into()],
         facts: facts(),
         scores: scores("", 0.0),
+        samples: vec![],
+        bars: vec![bars()],
         examples: examples(),
         losses: ["total", "masked words (MLM)", "matching (ITM)", "contrast (ITC)"]
             .into_iter()
@@ -35,6 +38,15 @@ pub fn single() -> Page {
         tables: vec![],
         next: next(),
         sections: sections(),
+    }
+}
+
+fn bars() -> Bars {
+    let counts = [("none", 2_310), ("effusion", 811), ("fracture", 402), ("mass", 377)];
+    Bars {
+        title: "finding".into(),
+        explanation: "Records to learn from.".into(),
+        counts: counts.map(|(name, count)| (name.into(), count)).to_vec(),
     }
 }
 

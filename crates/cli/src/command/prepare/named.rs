@@ -53,7 +53,10 @@ impl Named {
             (self.published_split, Choice::PublishedSplit),
         ];
         let flags = flags.into_iter().filter(|(given, _)| *given).map(|(_, choice)| choice);
-        NamedOptions { choices: split_by.into_iter().chain(flags).collect(), making: self.machine.making(self.side) }
+        NamedOptions {
+            choices: split_by.into_iter().chain(flags).collect(),
+            making: self.machine.making(self.side, &self.out),
+        }
     }
 }
 

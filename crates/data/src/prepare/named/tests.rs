@@ -222,3 +222,57 @@ fn threads_and_parts_make_equal_bytes() {
     assert!(error.contains("was made from other data"), "{error}");
     assert!(!again.exists());
 }
+
+#[test]
+fn files_that_are_no_such_files_end_with_a_message() {
+    let slake = Fake::new();
+    for name in ["train.json", "validate.json", "test.json"] {
+        slake.write(name, "[".repeat(100_000));
+    }
+    let error = slake.fails(Dataset::Slake);
+    assert!(error.contains("train.json` is no JSON (recursion limit"), "{error}");
+    slake.write("train.json", "{\"a\": 1}");
+    assert!(slake.fails(Dataset::Slake).contains("is no list; is it of another version"));
+
+    let rsna = Fake::new();
+    rsna.write("stage_2_train_labels.csv", "patientId,x,y,width,height\n1,,,,\n");
+    let error = rsna.fails(Dataset::Rsna);
+    assert!(
+        error.contains("no column `Target`; it has `patientId`, `x`") && error.contains("another version"),
+        "{error}"
+    );
+    let long = format!("patientId,x,y,width,height,Target\n\"{}", "x".repeat(9 << 20));
+    rsna.write("stage_2_train_labels.csv", long);
+    let error = rsna.fails(Dataset::Rsna);
+    assert!(error.contains("line 2: the row is longer than 8 MiB; is a quotation mark not closed?"), "{error}");
+
+    let mednli = Fake::new();
+    for name in ["train", "dev", "test"] {
+        mednli.write(&format!("mli_{name}_v1.jsonl"), b"{\"sentence1\": \"caf\xe9\"}\n".as_slice());
+    }
+    let error = mednli.fails(Dataset::Mednli);
+    assert!(
+        error.contains("not one row is usable, the first at mli_train_v1.jsonl line 1") && error.contains("not UTF-8"),
+        "{error}"
+    );
+
+    // Ids that come twice, and images of which none can be decoded.
+    let chemprot = Fake::new();
+    let row = "1.T1.T2\t@CHEMICAL$ and @GENE$.\tfalse\n";
+    chemprot.write("train.tsv", format!("index\tsentence\tlabel\n{row}{row}"));
+    chemprot.write("dev.tsv", "");
+    chemprot.write("test.tsv", "");
+    let made = chemprot.prepare(Dataset::Chemprot);
+    assert_eq!(made.records.len(), 1);
+    made.lacks("train/1.T1.T2", "its id was there before");
+    let melinda = Fake::new();
+    for name in ["train", "dev", "test"] {
+        melinda.write(
+            &format!("{name}.csv"),
+            "figure_file,caption,i_meth,p_meth,i_meth_label,p_meth_label\nx.jpg,Some more words,a,b,c,d\n",
+        );
+    }
+    melinda.write("images/x.jpg", "no picture");
+    let error = melinda.fails(Dataset::Melinda);
+    assert!(error.contains("not one row is usable") && error.contains("x.jpg"), "{error}");
+}

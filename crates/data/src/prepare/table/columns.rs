@@ -29,6 +29,14 @@ const ID: &[&[&str]] = &[&["id"]];
 const PATIENT: &[&[&str]] = &[&["patient"], &["patient_id"], &["subject_id"]];
 const SPLIT: &[&[&str]] = &[&["split"]];
 const LABELS: &[&[&str]] = &[&["label"], &["labels"]];
+const QUESTION: &[&[&str]] = &[&["question"]];
+const ANSWER: &[&[&str]] = &[&["answer"]];
+const ANSWER_TYPE: &[&[&str]] = &[&["answer_type"]];
+const PREMISE: &[&[&str]] = &[&["premise"]];
+const HYPOTHESIS: &[&[&str]] = &[&["hypothesis"]];
+
+/// A column of this name holds several labels, parted by `|`.
+pub const SEVERAL: &str = "labels";
 
 /// Positions of the columns that are used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,13 +48,22 @@ pub struct Columns {
     pub patient: Option<usize>,
     pub split: Option<usize>,
     pub labels: Vec<usize>,
+    /// Question and answer.
+    pub question: Option<[usize; 2]>,
+    /// Whether the answer is one of few.
+    pub answer_type: Option<usize>,
+    /// Premise and hypothesis.
+    pub sentences: Option<[usize; 2]>,
+    /// Columns without another use.
+    pub fields: Vec<usize>,
 }
 
 impl Columns {
     /// Finds the columns in a header.
     ///
     /// # Errors
-    /// When a named column is not there, when a used one is there twice, or when there is neither an image nor a text.
+    /// When a named column is not there, when a used one is there twice, or when there is neither an image nor a text nor a
+    /// pair of sentences.
     pub fn find(header: &[String], wanted: &ColumnNames, table: &Path) -> Result<Self, DataError> {
         let wrong = |cause: String| DataError::Table { path: table.to_path_buf(), cause };
         let all = |names: &[String], usual: &[&[&str]]| -> Result<Vec<usize>, DataError> {
@@ -65,6 +82,10 @@ impl Columns {
             }
         };
         let one = |name: &Option<String>, usual| Ok(all(name.as_slice(), usual)?.first().copied());
+        let both = |first, second| match (one(&None, first)?, one(&None, second)?) {
+            (Some(first), Some(second)) => Ok(Some([first, second])),
+            _ => Ok(None),
+        };
         let columns = Self {
             names: header.to_vec(),
             image: one(&wanted.image, IMAGE)?,
@@ -73,24 +94,34 @@ impl Columns {
             patient: one(&wanted.patient, PATIENT)?,
             split: one(&wanted.split, SPLIT)?,
             labels: all(&wanted.labels, LABELS)?,
+            question: both(QUESTION, ANSWER)?,
+            answer_type: one(&None, ANSWER_TYPE)?,
+            sentences: both(PREMISE, HYPOTHESIS)?,
+            fields: vec![],
         };
-        if columns.image.is_none() && columns.texts.is_empty() {
+        if columns.image.is_none() && columns.texts.is_empty() && columns.sentences.is_none() {
             return Err(wrong(format!(
                 "it has neither an image nor a text column: it has {}; call them `image` and `text`, or name them with \
                  `--image` and `--text`",
                 listed(header)
             )));
         }
-        Ok(columns)
+        Ok(Self { fields: columns.unused(&columns.labels), ..columns })
     }
 
     /// With every column as a label that has no other use and whose name stands once.
-    pub fn with_all_labels(mut self) -> Self {
-        let used = [self.image, self.id, self.patient, self.split].into_iter().flatten();
-        let used: Vec<usize> = used.chain(self.texts.iter().copied()).collect();
+    pub fn with_all_labels(self) -> Self {
+        Self { labels: self.unused(&[]), fields: vec![], ..self }
+    }
+
+    /// Columns whose name stands once and which are neither `taken` nor anything but labels.
+    fn unused(&self, taken: &[usize]) -> Vec<usize> {
+        let single = [self.image, self.id, self.patient, self.split, self.answer_type].into_iter().flatten();
+        let pairs = [self.question, self.sentences].into_iter().flatten().flatten();
+        let used: Vec<usize> =
+            single.chain(pairs).chain(self.texts.iter().copied()).chain(taken.iter().copied()).collect();
         let once = |place: &usize| self.names.iter().filter(|name| **name == self.names[*place]).count() == 1;
-        self.labels = (0..self.names.len()).filter(|place| !used.contains(place) && once(place)).collect();
-        self
+        (0..self.names.len()).filter(|place| !used.contains(place) && once(place)).collect()
     }
 }
 
@@ -112,7 +143,7 @@ mod tests {
         let columns = find(&["Image", "impression", "subject_id", "findings", "split", "x"], &ColumnNames::default());
         let columns = columns.unwrap();
         assert_eq!((columns.image, &columns.texts[..], columns.patient), (Some(0), &[3, 1][..], Some(2)));
-        assert_eq!((columns.split, columns.id, columns.labels.len()), (Some(4), None, 0));
+        assert_eq!((columns.split, columns.id, columns.labels.len(), columns.fields), (Some(4), None, 0, vec![5]));
         let columns = find(&["id", "caption", "findings"], &ColumnNames::default()).unwrap();
         assert_eq!((columns.image, columns.texts), (None, vec![1]));
     }

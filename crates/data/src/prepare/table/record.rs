@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::columns::Columns;
+use super::columns::{Columns, SEVERAL};
 use super::{TableOptions, source_name};
 use crate::error::shortened;
 use crate::prepare::Shares;
 use crate::prepare::draft::{Draft, Place, WithoutImage, Work};
 use crate::raw::Entry;
 use crate::raw::rows::{Cell, Row};
-use crate::record::{Label, Record, RecordImage, Split};
+use crate::record::{Label, Question, Record, RecordImage, Section, SentencePair, Split};
 
 /// The longest text, in bytes: 15 times the longest report of common corpora. More is no report but a mistake.
 pub const TEXT_LIMIT: usize = 100_000;
@@ -71,7 +71,8 @@ impl Assembler {
         }
         let image = self.image(cells)?;
         let texts = self.texts(cells)?;
-        if image.is_none() && texts.is_empty() {
+        let sentences = self.sentences(cells)?;
+        if image.is_none() && texts.is_empty() && sentences.is_none() {
             return Err("the record has neither an image nor a text; fill one of them or leave the row out".into());
         }
         let patient = match (self.columns.patient, &image) {
@@ -81,8 +82,20 @@ impl Assembler {
         };
         let split = self.split(line, &patient, cells)?;
         let image = image.map(|path| RecordImage { bytes: vec![], path: Some(path) });
-        let labels = self.labels(cells)?;
-        Ok(Record { id, patient, image, texts, labels, split, source: self.source.clone(), ..Record::default() })
+        Ok(Record {
+            sections: self.sections(cells),
+            labels: self.named(&self.columns.labels, "label", cells)?,
+            questions: self.questions(&id, cells)?,
+            fields: self.named(&self.columns.fields, "field", cells)?,
+            id,
+            patient,
+            image,
+            texts,
+            sentences,
+            split,
+            source: self.source.clone(),
+            ..Record::default()
+        })
     }
 
     /// The one value of a column; the column's name tells where a mistake is.
@@ -145,21 +158,66 @@ impl Assembler {
         format!("`{name}` is empty; fill it, or pass `--allow-missing` if records without {half} are meant")
     }
 
-    fn labels(&self, cells: &[Cell]) -> Result<Vec<Label>, String> {
-        let mut labels = vec![];
-        for &column in &self.columns.labels {
+    /// What each of the texts is, as far as their columns' names say.
+    fn sections(&self, cells: &[Cell]) -> Vec<Section> {
+        let of = |column: &usize| {
+            let section = Section::of(&self.columns.names[*column].to_lowercase()).unwrap_or_default();
+            let filled = cells[*column].iter().filter(|text| !text.trim().is_empty()).count();
+            std::iter::repeat_n(section, filled)
+        };
+        let sections: Vec<Section> = self.columns.texts.iter().flat_map(of).collect();
+        if sections.iter().all(|section| *section == Section::Text) { vec![] } else { sections }
+    }
+
+    /// Question and answer of a row; none where both are empty.
+    fn questions(&self, id: &str, cells: &[Cell]) -> Result<Vec<Question>, String> {
+        let Some([question, answer]) = self.columns.question else { return Ok(vec![]) };
+        let word = |column: usize| Ok::<_, String>(self.value(column, cells)?.unwrap_or_default().to_string());
+        let (question, answer) = (word(question)?, word(answer)?);
+        match (question.is_empty(), answer.is_empty()) {
+            (true, true) => return Ok(vec![]),
+            (false, false) => {}
+            _ => return Err("a question without an answer, or an answer without a question; fill both or none".into()),
+        }
+        let closed = match self.columns.answer_type {
+            Some(column) => word(column)?.eq_ignore_ascii_case("closed"),
+            None => ["yes", "no"].contains(&ptu_input::text::normal_answer(&answer).as_str()),
+        };
+        Ok(vec![Question { id: id.to_string(), question, answer, closed, category: String::new() }])
+    }
+
+    fn sentences(&self, cells: &[Cell]) -> Result<Option<SentencePair>, String> {
+        let Some([premise, hypothesis]) = self.columns.sentences else { return Ok(None) };
+        let word = |column: usize| Ok::<_, String>(self.value(column, cells)?.unwrap_or_default().to_string());
+        let (premise, hypothesis) = (word(premise)?, word(hypothesis)?);
+        match (premise.is_empty(), hypothesis.is_empty()) {
+            (true, true) => Ok(None),
+            (false, false) => Ok(Some(SentencePair { premise, hypothesis })),
+            _ => Err("a premise without a hypothesis, or the other way round; fill both or none".into()),
+        }
+    }
+
+    /// Filled cells of these columns, by name.
+    fn named(&self, columns: &[usize], kind: &str, cells: &[Cell]) -> Result<Vec<Label>, String> {
+        let mut named = vec![];
+        for &column in columns {
             let name = &self.columns.names[column];
-            for value in cells[column].iter().map(|value| value.trim()).filter(|value| !value.is_empty()) {
+            let several = name.eq_ignore_ascii_case(SEVERAL);
+            let values = cells[column].iter().flat_map(|cell| match several {
+                true => cell.split('|').collect::<Vec<_>>(),
+                false => vec![cell.as_str()],
+            });
+            for value in values.map(str::trim).filter(|value| !value.is_empty()) {
                 if value.len() > NAME_LIMIT {
                     return Err(format!(
-                        "label `{name}` is {} bytes long, at most {NAME_LIMIT} are taken",
+                        "{kind} `{name}` is {} bytes long, at most {NAME_LIMIT} are taken",
                         value.len()
                     ));
                 }
-                labels.push(Label { name: name.clone(), value: value.to_string() });
+                named.push(Label { name: name.clone(), value: value.to_string() });
             }
         }
-        Ok(labels)
+        Ok(named)
     }
 
     fn split(&mut self, line: u64, patient: &str, cells: &[Cell]) -> Result<Split, String> {

@@ -173,7 +173,7 @@ fn tables_that_are_none_are_refused() {
     fake.refuses("", "t.csv", &["it is empty"]);
     fake.refuses("id,x\n1,2\n", "t.csv", &["neither an image nor a text", "`id`, `x`"]);
     fake.refuses("image,text\n", "t.csv", &["no rows"]);
-    fake.refuses(b"\xff\xfei\0m\0a\0g\0e\0", "t.csv", &["UTF-16"]);
+    fake.refuses(b"\xff\xfei\0m\0a\0g\0e\0", "t.jsonl", &["UTF-16"]);
     fake.refuses(png(1), "t.csv", &["not UTF-8"]);
     fake.refuses(b"im\xe4ge,text\n1,2\n", "t.csv", &["not UTF-8"]);
     fake.refuses("image,text\n1,2\n", "t.jsonl", &["line 1", "is no JSON"]);
@@ -324,4 +324,38 @@ fn empty_cells_are_halves_where_allowed() {
     let table = fake.table("t.csv", "id,image,text\na,,\n");
     let error = fake.prepare(&table, &options).unwrap_err();
     assert!(error.contains("neither an image nor a text"), "{error}");
+}
+
+#[test]
+fn what_spreadsheets_write_is_read() {
+    let fake = Fake::new();
+    let text = "image\ttext\tlabels\tage\tquestion\tanswer\r\nimages/0.png\tCafé \u{1f600}.\tedema | effusion\t70\tIs it?\tYes\r\n";
+    for big in [false, true] {
+        let units: Vec<u16> = "\u{feff}".encode_utf16().chain(text.encode_utf16()).collect();
+        let bytes: Vec<u8> =
+            units.iter().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect();
+        let table = fake.table("t.tsv", bytes);
+        let record = fake.prepare(&table, &TableOptions::default()).unwrap().1.remove(0);
+        assert_eq!(record.texts, ["Café \u{1f600}."]);
+        let labels: Vec<&str> = record.labels.iter().map(|label| label.value.as_str()).collect();
+        assert_eq!(labels, ["edema", "effusion"]);
+        assert_eq!(record.fields, [Label::new("age", "70")]);
+        assert_eq!((record.questions[0].answer.as_str(), record.questions[0].closed), ("Yes", true));
+    }
+    let cut = b"\xff\xfet\0e\0x\0t\0\n\0a\0\x3d\xd8".to_vec();
+    let record = fake.prepare(&fake.table("t.csv", cut), &TableOptions::default()).unwrap().1.remove(0);
+    assert_eq!(record.texts, ["a\u{fffd}"]);
+}
+
+#[test]
+fn pairs_of_sentences_and_sections_are_found_by_their_columns() {
+    let fake = Fake::new();
+    let table = fake.table("t.csv", "premise,hypothesis,label\nA.,B.,neutral\n");
+    let record = fake.prepare(&table, &TableOptions::default()).unwrap().1.remove(0);
+    assert_eq!(record.sentences.unwrap().hypothesis, "B.");
+    fake.refuses("premise,hypothesis\nA.,\n", "u.csv", &["line 2", "a premise without a hypothesis"]);
+    fake.refuses("text,question,answer\nx,,yes\n", "v.csv", &["line 2", "an answer without a question"]);
+    let table = fake.table("w.csv", "image,findings,impression\nimages/1.png,Clear.,Normal.\n");
+    let record = fake.prepare(&table, &TableOptions::default()).unwrap().1.remove(0);
+    assert_eq!(record.sections, [crate::record::Section::Findings, crate::record::Section::Impression]);
 }

@@ -1,0 +1,12 @@
+//! Texts: sentences, answers, whole texts as tokens are cut from them.
+#![no_main]
+
+use ptu_input::text::{normal_answer, normalised, sentences, text_hash};
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    for sentence in sentences(text) {
+        assert!(text.contains(sentence));
+    }
+    assert_eq!(text_hash(text), text_hash(&normalised(text)));
+    let _ = normal_answer(text);
+});

@@ -1,0 +1,55 @@
+//! `cargo xtask interop DATA PYTHON`: shards that others made programs for open in these programs.
+//!
+//! PYTHON has `tools/interop/requirements.txt`. Shards are made of the phantom, of `DATA/vqa-rad` where it is there, and of the
+//! 3,955 reports of Open-i that torchxrayvision carries; `datasets`, pandas and DuckDB read them. Manifests in `deploy/` are
+//! checked by their own validators.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::house::House;
+use crate::process::run;
+
+/// Reports of Open-i, and how many of them have both sections.
+const REPORTS: (u64, u64) = (3_955, 3_419);
+
+/// Runs it all; the first that sees something else fails it.
+pub fn interop(house: &House, data: &Path, python: &Path) -> Result<(), String> {
+    let root = &house.root;
+    let script = root.join("tools/interop/check.py");
+    run(Command::new("cargo").args(["build", "--release", "--quiet", "--workspace"]).current_dir(root))?;
+    let place = root.join("target/interop");
+    if place.exists() {
+        std::fs::remove_dir_all(&place).map_err(|error| error.to_string())?;
+    }
+    std::fs::create_dir_all(&place).map_err(|error| error.to_string())?;
+    let prepare = |arguments: &[&str]| {
+        run(Command::new(root.join("target/release/ptunifier")).arg("prepare").args(arguments).current_dir(&place))
+    };
+    let mut folders = vec!["phantom", "openi"];
+    prepare(&["phantom", "phantom", "--pairs", "400", "--image-missing", "0.2", "--text-missing", "0.2"])?;
+    let vqa = data.join("vqa-rad");
+    if vqa.is_dir() {
+        let vqa = std::fs::canonicalize(&vqa).map_err(|error| error.to_string())?;
+        prepare(&["vqa-rad", &vqa.to_string_lossy(), "vqa-rad"])?;
+        folders.push("vqa-rad");
+    } else {
+        println!("`{}` is not there: VQA-RAD is left out", vqa.display());
+    }
+    let reports = run(Command::new(python).arg(&script).arg("openi"))?;
+    prepare(&["openi", reports.trim(), "openi"])?;
+    let manifest = std::fs::read_to_string(place.join("openi/manifest.json")).map_err(|error| error.to_string())?;
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).map_err(|error| error.to_string())?;
+    let noted = |what: &str| manifest["noted"][what].as_u64().unwrap_or_default();
+    let found = (noted("reports"), noted("reports-with-both-sections"));
+    println!("openi: {} reports, {} with both sections", found.0, found.1);
+    if found != REPORTS {
+        return Err(format!("Open-i has {} reports, {} with both sections", REPORTS.0, REPORTS.1));
+    }
+    print!("{}", run(Command::new(python).arg(&script).arg("shards").args(&folders).current_dir(&place))?);
+    let job = root.join("deploy/prepare.yaml");
+    print!("{}", run(Command::new(python).arg(&script).arg("manifests").arg(job))?);
+    run(Command::new("bash").arg("-n").arg(root.join("deploy/prepare.sbatch")))?;
+    println!("deploy/prepare.sbatch: bash reads it");
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! Other programs, run to their end.
+
+use std::process::{Command, Stdio};
+
+/// Runs a command; what it printed. What it says on stderr is shown as it comes.
+pub fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(format!("{command:?} failed")),
+    }
+}
