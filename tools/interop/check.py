@@ -35,7 +35,7 @@ def shards(folder):
         frame = pandas.concat([pandas.read_parquet(file) for file in files])
         assert len(frame) == count and frame["id"].is_unique
         pattern = os.path.join(folder, f"{split}-*.parquet")
-        asked = duckdb.sql(f"select count(*), count(image.bytes), sum(len(questions)) from '{pattern}'").fetchone()
+        asked = duckdb.sql(f"select count(*), count(image.bytes), sum(len(questions)) from '{pattern}'").fetchall()[0]
         assert asked[0] == count and asked[1] == frame["image"].notna().sum(), asked
         print(f"{folder} {split}: {count} records, {asked[1]} images, {int(asked[2] or 0)} questions; of the first {min(20, count)} "
               f"{with_image} open as PIL images")

@@ -72,7 +72,7 @@ pub fn embed_one(bundle: &Path, image: &Path, device: &Device) -> Result<Vectors
 
 fn write(options: &ColdOptions, folder: &Path) -> Result<(PathBuf, PathBuf), BenchError> {
     let config = config(options.preset);
-    let shards = phantom(&DataOptions { pairs: 1, side: 512, seed: options.seed, threads: None }, folder)?;
+    let shards = phantom(&DataOptions { pairs: 1, side: 512, seed: options.seed, threads: None }, folder, &|_| {})?;
     let record = ptu_data::ShardFolder::open(&shards, Split::Train)?.get(0)?;
     let (image, bundle) = (folder.join("image.png"), folder.join("bundle"));
     let bytes = record.image.map(|image| image.bytes).unwrap_or_default();

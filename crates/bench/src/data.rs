@@ -1,23 +1,25 @@
 //! The way of the data: making shards of pictures and reports, and reading batches from them.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ptu_data::Making;
 use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
 use ptu_data::prepare::table::{TableOptions, prepare as prepare_table};
 use ptu_data::{Loader, LoaderOptions, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
+use ptu_data::{Making, Progress};
 use ptu_input::{Preprocess, Tokenizer};
 use ptu_model::Preset;
+use ptu_report::{Chart, Fact, Page, Series};
 use serde::Serialize;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::BenchError;
-use crate::measure::Timing;
+use crate::measure::{Timing, resident_memory};
 use crate::step::{TOKENS, config};
 
 /// Steps of a loader, more than any run takes.
@@ -45,10 +47,50 @@ pub struct PrepareResult {
     pub side: usize,
     /// Drawing and writing them, in pairs a second.
     pub phantom_pairs_per_second: f64,
+    /// Meanwhile, after so many records: memory, in MiB. Records are made first, then joined into shards.
+    pub phantom_memory: Vec<MemoryPoint>,
     /// Reading a table with their files, checking each and writing it as it is.
     pub table_pairs_per_second: f64,
     /// The same with images stored at half of their size.
     pub resized_table_pairs_per_second: f64,
+}
+
+/// How much memory was taken, how far things had come.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct MemoryPoint {
+    /// Share of the work that was done, 0 to 1.
+    pub share: f64,
+    /// MiB resident.
+    pub mib: f64,
+}
+
+/// Records of the table at most: each is a file.
+const TABLE_PAIRS: u64 = 20_000;
+
+/// Points of the curve of memory at most.
+const POINTS: f64 = 200.0;
+
+impl PrepareResult {
+    /// The curve of memory as a page.
+    pub fn page(&self, facts: Vec<Fact>) -> Page {
+        let points = self.phantom_memory.iter().map(|point| (100.0 * point.share, point.mib)).collect();
+        let chart = Chart {
+            title: "Memory while preparing".into(),
+            explanation: "Records are made until 90 %, then joined into shards.".into(),
+            x_label: "% of the work".into(),
+            y_label: "MiB resident".into(),
+            series: vec![Series { name: "memory".into(), run: String::new(), points }],
+            ..Chart::default()
+        };
+        Page {
+            title: format!("{} phantom records of {} px prepared", self.pairs, self.side),
+            subtitle: "ptunifier bench prepare".into(),
+            verdict: format!("{:.0} records a second.", self.phantom_pairs_per_second),
+            facts,
+            charts: vec![chart],
+            ..Page::default()
+        }
+    }
 }
 
 /// Times `prepare phantom` and `prepare table`.
@@ -57,10 +99,17 @@ pub struct PrepareResult {
 /// What a full disk or a setting out of range gives.
 pub fn prepare(options: &DataOptions) -> Result<PrepareResult, BenchError> {
     let folder = temporary()?;
-    let rate = |start: Instant| options.pairs as f64 / start.elapsed().as_secs_f64();
+    let rate = |pairs: u64, start: Instant| pairs as f64 / start.elapsed().as_secs_f64();
     let start = Instant::now();
-    let shards = phantom(options, folder.path())?;
-    let phantom_pairs_per_second = rate(start);
+    let memory = RefCell::new(vec![]);
+    let shards = phantom(options, folder.path(), &|progress| {
+        let mut memory = memory.borrow_mut();
+        let last = memory.last().map_or(-1.0, |point: &MemoryPoint| point.share);
+        if let (true, Some(mib)) = (progress.share >= last + 1.0 / POINTS, resident_memory()) {
+            memory.push(MemoryPoint { share: progress.share, mib });
+        }
+    })?;
+    let phantom_pairs_per_second = rate(options.pairs, start);
     let table = write_table(&shards, folder.path())?;
     let table_rate = |name: &str, side| {
         let start = Instant::now();
@@ -69,12 +118,13 @@ pub fn prepare(options: &DataOptions) -> Result<PrepareResult, BenchError> {
             ..TableOptions::default()
         };
         prepare_table(&table, &folder.path().join(name), &table_options, &|_| {})?;
-        Ok::<f64, BenchError>(rate(start))
+        Ok::<f64, BenchError>(rate(options.pairs.min(TABLE_PAIRS), start))
     };
     Ok(PrepareResult {
         pairs: options.pairs,
         side: options.side,
         phantom_pairs_per_second,
+        phantom_memory: memory.into_inner(),
         table_pairs_per_second: table_rate("as they are", None)?,
         resized_table_pairs_per_second: table_rate("smaller", Some(options.side / 2))?,
     })
@@ -104,7 +154,7 @@ pub fn load(
     rounds: usize,
 ) -> Result<LoadResult, BenchError> {
     let folder = temporary()?;
-    let shards = phantom(options, folder.path())?;
+    let shards = phantom(options, folder.path(), &|_| {})?;
     let source = ShardFolder::open(&shards, Split::Train)?;
     let texts: Vec<String> = (0..source.len().min(500))
         .map(|record| Ok(source.get(record)?.texts.join(" ")))
@@ -140,7 +190,11 @@ pub(crate) fn temporary() -> Result<TempDir, BenchError> {
 }
 
 /// Phantom shards in a folder; gives theirs.
-pub(crate) fn phantom(options: &DataOptions, folder: &Path) -> Result<std::path::PathBuf, BenchError> {
+pub(crate) fn phantom(
+    options: &DataOptions,
+    folder: &Path,
+    progress: &dyn Fn(Progress),
+) -> Result<std::path::PathBuf, BenchError> {
     let out = folder.join("phantom");
     let phantom = PhantomOptions {
         side: options.side,
@@ -149,7 +203,7 @@ pub(crate) fn phantom(options: &DataOptions, folder: &Path) -> Result<std::path:
         test: 0,
         ..PhantomOptions::new(options.pairs, options.seed)
     };
-    prepare_phantom(&out, &phantom, &|_| {})?;
+    prepare_phantom(&out, &phantom, progress)?;
     Ok(out)
 }
 
@@ -159,7 +213,7 @@ fn write_table(shards: &Path, folder: &Path) -> Result<std::path::PathBuf, Bench
     let path = folder.join("pairs.jsonl");
     let written = |source| BenchError::File { action: "write", path: path.clone(), source };
     let mut table = std::io::BufWriter::new(std::fs::File::create(&path).map_err(written)?);
-    for record in 0..source.len() {
+    for record in 0..source.len().min(TABLE_PAIRS as usize) {
         let record = source.get(record)?;
         let (id, name) = (&record.id, format!("{}.png", record.id));
         let bytes = record.image.map(|image| image.bytes).unwrap_or_default();

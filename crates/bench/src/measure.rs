@@ -42,8 +42,17 @@ impl Timing {
 
 /// Most memory that this process had resident, in MiB; `None` where the system does not tell.
 pub fn peak_memory() -> Option<f64> {
+    mebibytes("VmHWM:")
+}
+
+/// Memory that this process has resident now, in MiB; `None` where the system does not tell.
+pub fn resident_memory() -> Option<f64> {
+    mebibytes("VmRSS:")
+}
+
+fn mebibytes(name: &str) -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
 }
 

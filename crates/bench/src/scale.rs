@@ -108,7 +108,7 @@ fn embeddings(options: &ScaleOptions, told: &mut dyn FnMut(&str)) -> Result<Vec<
     let side = config.image.size;
     told(&format!("drawing {most} images"));
     let data = DataOptions { pairs: most as u64, side, seed: options.seed, threads: None };
-    let source = ShardFolder::open(&phantom(&data, folder.path())?, Split::Train)?;
+    let source = ShardFolder::open(&phantom(&data, folder.path(), &|_| {})?, Split::Train)?;
     let tokenizer = Tokenizer::train(["no text is read"], 300)?;
     let preparation = Preparation::new(Arc::new(tokenizer), Preprocess::clip(side), TOKENS);
     let examples = Examples::new(&source, &preparation, TextChoice::First, None);

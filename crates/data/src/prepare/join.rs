@@ -147,6 +147,8 @@ impl Keys {
                 }
             }
         }
+        // What follows needs only what was found: it is the most that is in memory here.
+        (self.images, self.texts, self.looks, self.pictured) = (vec![], vec![], vec![], vec![]);
         removed
     }
 

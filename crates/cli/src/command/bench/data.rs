@@ -1,7 +1,9 @@
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use ptu_bench::data::{DataOptions, load, prepare};
 use ptu_model::Preset;
+use ptu_model::files::write_bytes;
 
 use super::{report, shown};
 
@@ -46,10 +48,14 @@ pub struct LoadArguments {
 /// Time how fast pictures and reports become shards
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  ptunifier bench prepare --pairs 1000 --side 512")]
+  ptunifier bench prepare --pairs 1000 --side 512
+  ptunifier bench prepare --pairs 1000000 --side 64 --page memory.html")]
 pub struct PrepareArguments {
     #[command(flatten)]
     data: DataArguments,
+    /// Write the curve of memory as a page, one self-contained HTML file
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
 }
 
 impl DataArguments {
@@ -66,6 +72,10 @@ pub fn run_load(arguments: &LoadArguments) -> anyhow::Result<()> {
 
 pub fn run_prepare(arguments: &PrepareArguments) -> anyhow::Result<()> {
     let result = prepare(&arguments.data.options())?;
+    if let Some(file) = &arguments.page {
+        let facts = vec![("version".to_string(), env!("CARGO_PKG_VERSION").to_string())];
+        write_bytes(file, ptu_report::render(&result.page(facts)).as_bytes())?;
+    }
     let line = |name: &str, rate: f64| format!("{name:24}{rate:9.0} pairs/s");
     let lines = [
         line("phantom", result.phantom_pairs_per_second),
