@@ -6,6 +6,7 @@
 
 mod archive;
 pub(crate) mod lines;
+mod parquet;
 pub(crate) mod rows;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,6 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::read::MultiGzDecoder;
+use serde_json::Value;
 use walkdir::WalkDir;
 
 use crate::error::DataError;
@@ -29,6 +31,9 @@ const FOLDERS: usize = 50;
 
 /// How many times larger than its packed form a file may be. Tables of blanks reach 30; a bomb reaches 1,000.
 const EXPANSION: u64 = 200;
+
+/// The largest JSON file that is read at once, in bytes.
+const JSON_LIMIT: u64 = 512 << 20;
 
 /// What a small packed file may unpack to in any case.
 const EXPANSION_FLOOR: u64 = 16 << 20;
@@ -337,6 +342,34 @@ impl Entry {
             true => Box::new(Guarded { reader: MultiGzDecoder::new(packed), left: most_unpacked(self.size()) }),
             false => packed,
         })
+    }
+}
+
+/// A whole JSON file.
+///
+/// # Errors
+/// When it cannot be read, or is no JSON.
+pub(crate) fn json(entry: &Entry) -> Result<Value, DataError> {
+    let wrong = |cause: String| DataError::Input { path: entry.path(), cause };
+    let bytes = entry.bytes(JSON_LIMIT).map_err(|unread| match unread {
+        Unread::Absent => wrong("is not there".into()),
+        Unread::Because(cause) => wrong(cause),
+    })?;
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    serde_json::from_slice(text).map_err(|error| wrong(format!("is no JSON ({error}); was the download cut off?")))
+}
+
+/// A JSON file that holds a list.
+///
+/// # Errors
+/// As [`json`], and when it is none.
+pub(crate) fn json_list(entry: &Entry) -> Result<Vec<Value>, DataError> {
+    match json(entry)? {
+        Value::Array(items) => Ok(items),
+        _ => Err(DataError::Input {
+            path: entry.path(),
+            cause: "is no list; is it of another version of the data set?".into(),
+        }),
     }
 }
 

@@ -131,7 +131,7 @@ fn arguments(out: &Path) -> Vec<String> {
     kept
 }
 
-/// A CSV or JSONL of image paths, texts and labels
+/// A CSV, JSON or parquet file of images, texts and labels
 ///
 /// Columns with usual names are found by themselves: image, text (or report, caption, findings and impression), id,
 /// patient, split, label. Without a split column, patients are split by a hash of their name.
@@ -141,7 +141,7 @@ fn arguments(out: &Path) -> Vec<String> {
   ptunifier prepare table export.csv data/own --image file --text findings --text impression --patient subject_id
   ptunifier prepare table pairs.jsonl data/own --skip-bad --validate 0.1 --test 0.2")]
 pub struct Table {
-    /// The table
+    /// The table (.csv, .tsv, .jsonl, .json, .parquet), or a folder with metadata.* or labels.*
     table: PathBuf,
     /// A new or empty folder
     out: PathBuf,

@@ -127,7 +127,15 @@ impl Draft {
                 });
                 Ok(whole(record, looks))
             }
-            Work::Read(record, None) => Ok(whole(*record, None)),
+            Work::Read(mut record, None) => match &mut record.image {
+                None => Ok(whole(*record, None)),
+                Some(image) => {
+                    let name = image.path.clone().unwrap_or_else(|| record.id.clone());
+                    let (bytes, looks) = checked(std::mem::take(&mut image.bytes), &name, side)?;
+                    image.bytes = bytes;
+                    Ok(whole(*record, Some(looks)))
+                }
+            },
             Work::Read(mut record, Some(entry)) => match read_image(&entry, side, self.without_image) {
                 Ok((bytes, looks)) => {
                     record.image.get_or_insert_default().bytes = bytes;
@@ -159,13 +167,17 @@ fn read_image(entry: &Entry, side: Option<usize>, without: WithoutImage) -> Resu
         }
         Unread::Because(cause) => Unusable { note: IMAGE_UNREADABLE, cause: format!("image `{name}` {cause}") },
     })?;
-    let unreadable = |cause| Unusable { note: IMAGE_UNREADABLE, cause };
-    let picture = Picture::decode(&bytes, &name.to_string()).map_err(|error| unreadable(error.to_string()))?;
+    checked(bytes, &name.to_string(), side).map_err(|cause| Unusable { note: IMAGE_UNREADABLE, cause })
+}
+
+/// The bytes of an image that was read, where they can be decoded.
+fn checked(bytes: Vec<u8>, name: &str, side: Option<usize>) -> Result<(Vec<u8>, Looks), String> {
+    let picture = Picture::decode(&bytes, name).map_err(|error| error.to_string())?;
     let looks = Looks::of(&picture);
     match side {
         Some(side) if picture.width().min(picture.height()) > side => {
             let smaller = resize_short(&picture, side);
-            Ok((smaller.map_err(|error| unreadable(format!("image `{name}`: {error}")))?.png(), looks))
+            Ok((smaller.map_err(|error| format!("image `{name}`: {error}"))?.png(), looks))
         }
         _ => Ok((bytes, looks)),
     }

@@ -1,10 +1,10 @@
-//! `prepare table`: a CSV or JSONL of image paths, texts and labels becomes shards.
+//! `prepare table`: a CSV, JSON or parquet file of images, texts and labels becomes shards.
 
 mod columns;
 mod record;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use columns::ColumnNames;
 
@@ -55,6 +55,8 @@ pub fn prepare(
 ) -> Result<Prepared, DataError> {
     options.shares.check()?;
     options.making.check()?;
+    let named = within(table)?;
+    let table = named.as_path();
     let rows = Rows::open(table)?;
     let columns = Columns::find(rows.header(), &options.columns, table)?;
     let hash = crate::files::sha256(table)?;
@@ -75,6 +77,21 @@ pub fn prepare(
     };
     let mut rows = TableRows { rows, assembler: Assembler::new(table, options, columns) };
     run((place, out), job, &options.making, &mut rows, progress)
+}
+
+/// The table itself, or the one that a folder holds.
+fn within(table: &Path) -> Result<PathBuf, DataError> {
+    if !table.is_dir() {
+        return Ok(table.to_path_buf());
+    }
+    let names = ["metadata", "labels"].into_iter();
+    let names =
+        names.flat_map(|name| ["csv", "tsv", "jsonl", "json", "parquet"].map(|ending| format!("{name}.{ending}")));
+    let found = names.map(|name| table.join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| DataError::Table {
+        path: table.to_path_buf(),
+        cause: "the folder has no `metadata.csv` (or .tsv, .jsonl, .json, .parquet) and no `labels.csv`; name the table itself".into(),
+    })
 }
 
 /// The rows of a table as records whose images are still to be read.

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use super::Entry;
+use super::parquet::Parquet;
+use super::{Entry, json_list};
 use crate::error::{DataError, shortened};
 
 /// The longest row, in bytes.
@@ -33,6 +34,16 @@ pub struct Row {
     pub line: u64,
     /// The cells, or why the row cannot be read.
     pub cells: Result<Vec<Cell>, Bad>,
+    /// An image within the row itself.
+    pub image: Option<InlineImage>,
+}
+
+/// The encoded file of an image that stands in a table.
+pub struct InlineImage {
+    /// Position of its column.
+    pub column: usize,
+    /// The file.
+    pub bytes: Vec<u8>,
 }
 
 impl Row {
@@ -65,6 +76,9 @@ pub struct Rows {
 enum Kind {
     Csv(Csv),
     Jsonl(Jsonl),
+    /// Items of a JSON list, with the number of the next, from 1.
+    List(std::vec::IntoIter<Value>, u64),
+    Parquet(Parquet),
 }
 
 /// A CSV file whose first line names the columns.
@@ -87,8 +101,8 @@ pub struct Jsonl {
 }
 
 impl Rows {
-    /// Opens a table: `.jsonl` and `.ndjson` hold one JSON object a line, anything else is separated by the comma, tab
-    /// or semicolon that its first line uses.
+    /// Opens a table: `.jsonl` and `.ndjson` hold one JSON object a line, `.json` a list of them, `.parquet` columns, anything
+    /// else is separated by the comma, tab or semicolon that its first line uses.
     ///
     /// # Errors
     /// When the file cannot be read, is empty, is not UTF-8, or has a header that is none.
@@ -100,7 +114,15 @@ impl Rows {
         }
         let entry = Entry::file(path);
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        let (kind, header) = if extension == "jsonl" || extension == "ndjson" {
+        let (kind, header) = if extension == "parquet" {
+            let (parquet, header) = Parquet::open(path)?;
+            (Kind::Parquet(parquet), header)
+        } else if extension == "json" {
+            let items = json_list(&entry)?;
+            let keys = items.iter().take(LOOKED_AT).filter_map(Value::as_object).flat_map(|item| item.keys().cloned());
+            let header: Vec<String> = keys.collect::<BTreeSet<_>>().into_iter().take(COLUMN_LIMIT).collect();
+            (Kind::List(items.into_iter(), 1), header)
+        } else if extension == "jsonl" || extension == "ndjson" {
             let mut start = vec![];
             entry.open()?.take(2).read_to_end(&mut start).map_err(DataError::io("read", path))?;
             check_start(&start, path)?;
@@ -126,6 +148,19 @@ impl Rows {
         match &mut self.kind {
             Kind::Csv(csv) => csv.next(),
             Kind::Jsonl(jsonl) => jsonl.next(&self.header),
+            Kind::List(items, number) => {
+                let Some(item) = items.next() else { return Ok(None) };
+                let line = *number;
+                *number += 1;
+                let cells = match item {
+                    Value::Object(object) => cells(object, &self.header, line),
+                    _ => {
+                        Err(Bad { line, cause: "the item is no object; write `{\"image\": .., \"text\": ..}`".into() })
+                    }
+                };
+                Ok(Some(Row { line, cells, image: None }))
+            }
+            Kind::Parquet(parquet) => parquet.next(),
         }
     }
 
@@ -134,6 +169,8 @@ impl Rows {
         let read = match &self.kind {
             Kind::Csv(csv) => csv.reader.position().byte(),
             Kind::Jsonl(jsonl) => jsonl.bytes,
+            Kind::List(items, number) => return *number as f64 / (*number + items.len() as u64) as f64,
+            Kind::Parquet(parquet) => return parquet.share(),
         };
         (read as f64 / self.total.max(1) as f64).min(1.0)
     }
@@ -292,7 +329,7 @@ impl Csv {
                 format!("the row has {found} fields, the header {wanted}; quote fields that hold the separator");
             Err(bad(cause))
         };
-        Ok(Some(Row { line, cells }))
+        Ok(Some(Row { line, cells, image: None }))
     }
 }
 
@@ -372,11 +409,13 @@ impl Jsonl {
     fn next(&mut self, header: &[String]) -> Result<Option<Row>, DataError> {
         let Some(object) = self.object()? else { return Ok(None) };
         let line = self.line;
-        let cells = object.and_then(|mut object| {
-            header.iter().map(|name| cell(name, object.remove(name).unwrap_or_default(), line)).collect()
-        });
-        Ok(Some(Row { line, cells }))
+        let cells = object.and_then(|object| cells(object, header, line));
+        Ok(Some(Row { line, cells, image: None }))
     }
+}
+
+fn cells(mut object: serde_json::Map<String, Value>, header: &[String], line: u64) -> Result<Vec<Cell>, Bad> {
+    header.iter().map(|name| cell(name, object.remove(name).unwrap_or_default(), line)).collect()
 }
 
 /// A JSON value as the texts of a cell.

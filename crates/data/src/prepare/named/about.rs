@@ -55,17 +55,21 @@ impl Description {
 const TABLE: Description = Description {
     name: "table",
     title: "your own images, texts and labels",
-    what: "A CSV, TSV or JSONL file with one record a row: the path of an image, texts about it, labels.",
+    what: "A CSV, TSV, JSONL, JSON or parquet file with one record a row: an image (its path, or in parquet its bytes), texts \
+           about it, labels, a question, a pair of sentences.",
     licence: "yours",
     access: "write it",
     layout: "\
-pairs.csv                 columns by their usual names, or named by options
+pairs.csv                 or a folder with metadata.csv or labels.csv; columns by their usual names, or named by options
   image                   path relative to the table (also image_path, file, filename, file_name)
   text                    also texts, report, caption, note, or findings and impression
   id                      unique; else the number of the line
   patient                 unit of the splits (also patient_id, subject_id); else the image's path, else the id
   split                   train, validate or test; else drawn by a hash of the patient
-  label                   also labels
+  label                   also labels: several, parted by |
+  question, answer        and answer_type (open, closed)
+  premise, hypothesis     a pair of sentences, its relation as label
+  (any other)             kept as a field
 images/0001.png",
     records: "one a row; an image, texts, or both",
     splits: "those of the table, or our own: a hash of the patient, 80 % train, 10 % validate, 10 % test",

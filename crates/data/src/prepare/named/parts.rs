@@ -7,17 +7,13 @@ use ptu_input::text::normal_answer;
 use rand_mt::Mt;
 use serde_json::Value;
 
-use crate::error::DataError;
-use crate::files::Unread;
 use crate::manifest::{Common, Overlap};
 use crate::prepare::draft::{Draft, Place};
 use crate::raw::rows::Row;
 use crate::raw::{Entry, Raw};
+pub(crate) use crate::raw::{json, json_list as list};
 use crate::record::{Finding, Label, Question, Record, RecordImage, Section, Split};
 use crate::shard::EXAMPLES;
-
-/// The largest JSON file that is read at once, in bytes.
-const JSON_LIMIT: u64 = 512 << 20;
 
 /// Fewer words than this are no text.
 const WORDS: usize = 3;
@@ -63,34 +59,6 @@ pub fn with_image(place: Place, mut record: Record, (image, entry): (RecordImage
 /// Where a line of a file stands.
 pub fn at(entry: &Entry, line: u64) -> Place {
     Place::Named(format!("{} line {line}", entry.name()))
-}
-
-/// A whole JSON file.
-///
-/// # Errors
-/// When it cannot be read, or is no JSON.
-pub fn json(entry: &Entry) -> Result<Value, DataError> {
-    let wrong = |cause: String| DataError::Input { path: entry.path(), cause };
-    let bytes = entry.bytes(JSON_LIMIT).map_err(|unread| match unread {
-        Unread::Absent => wrong("is not there".into()),
-        Unread::Because(cause) => wrong(cause),
-    })?;
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    serde_json::from_slice(text).map_err(|error| wrong(format!("is no JSON ({error}); was the download cut off?")))
-}
-
-/// A JSON file that holds a list.
-///
-/// # Errors
-/// As [`json`], and when it is none.
-pub fn list(entry: &Entry) -> Result<Vec<Value>, DataError> {
-    match json(entry)? {
-        Value::Array(items) => Ok(items),
-        _ => Err(DataError::Input {
-            path: entry.path(),
-            cause: "is no list; is it of another version of the data set?".into(),
-        }),
-    }
 }
 
 /// A value of an object as text: numbers as they are written, anything else that is no text as nothing.

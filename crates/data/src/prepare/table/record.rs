@@ -51,6 +51,14 @@ impl Assembler {
             Err(bad) => Err(bad.cause),
         };
         let work = match record {
+            Ok(mut record) if row.image.is_some() => {
+                // What stands in the table needs no file.
+                let inline = row.image.filter(|image| Some(image.column) == self.columns.image);
+                if let (Some(image), Some(inline)) = (&mut record.image, inline) {
+                    image.bytes = inline.bytes;
+                }
+                Work::Read(Box::new(record), None)
+            }
             Ok(record) => {
                 let path = record.image.as_ref().and_then(|image| image.path.as_ref());
                 let entry = path.map(|path| Entry::file(self.folder.join(path)));

@@ -184,7 +184,7 @@ fn tables_that_are_none_are_refused() {
     let missing = prepare(&fake.here.path().join("no.csv"), &fake.out(), &TableOptions::default(), &|_| {});
     assert!(missing.unwrap_err().to_string().contains("no.csv"));
     let folder = prepare(fake.here.path(), &fake.out(), &TableOptions::default(), &|_| {});
-    assert!(folder.unwrap_err().to_string().contains("it is no file"));
+    assert!(folder.unwrap_err().to_string().contains("the folder has no `metadata.csv`"));
 }
 
 #[test]
@@ -358,4 +358,75 @@ fn pairs_of_sentences_and_sections_are_found_by_their_columns() {
     let table = fake.table("w.csv", "image,findings,impression\nimages/1.png,Clear.,Normal.\n");
     let record = fake.prepare(&table, &TableOptions::default()).unwrap().1.remove(0);
     assert_eq!(record.sections, [crate::record::Section::Findings, crate::record::Section::Impression]);
+}
+
+#[test]
+fn lists_folders_and_parquet_files_are_tables() {
+    let fake = Fake::new();
+    let list = "[{\"image\": \"images/0.png\", \"text\": \"A b.\"}, 7, {\"text\": [\"C d.\"], \"image\": null}]";
+    let table = fake.table("t.json", list);
+    let options = TableOptions { skip_bad: true, ..TableOptions::default() };
+    let (manifest, records) = fake.prepare(&table, &options).unwrap();
+    assert_eq!((records.len(), records[1].texts[0].as_str()), (2, "C d."));
+    assert!(manifest.skipped[0].place == "line 2" && manifest.skipped[0].cause.contains("no object"));
+    // Shards are parquet files whose images stand in them, as those of `datasets` do.
+    let shard = fake.here.path().join("copy/metadata.parquet");
+    fs::create_dir(shard.parent().unwrap()).unwrap();
+    fs::copy(fake.out().join(&manifest.shards[0].file), &shard).unwrap();
+    let columns = ColumnNames { texts: vec!["texts".into()], ..ColumnNames::default() };
+    let options = TableOptions { columns, skip_bad: true, ..TableOptions::default() };
+    let again = fake.prepare(shard.parent().unwrap(), &options).unwrap().1;
+    assert_eq!(again.iter().map(|record| &record.image).collect::<Vec<_>>(), [&records[0].image, &None]);
+    let empty = fake.here.path().join("images");
+    assert!(fake.prepare(&empty, &options).unwrap_err().contains("has no `metadata.csv`"));
+    fake.refuses("[1", "u.json", &["no JSON"]);
+    fake.refuses("no parquet", "v.parquet", &["it is no parquet file"]);
+}
+
+/// As pandas or `datasets` write it: images within, a list of texts, numbers.
+#[test]
+fn images_within_a_parquet_file_are_checked_like_others() {
+    use std::sync::Arc;
+
+    use arrow_array::builder::{ListBuilder, StringBuilder};
+    use arrow_array::{ArrayRef, BinaryArray, Float64Array, Int64Array, RecordBatch, StringArray, StructArray};
+    use arrow_schema::{DataType, Field, Fields};
+
+    let fake = Fake::new();
+    let bytes = [Some(png(3)), Some(b"no picture".to_vec()), None];
+    let fields =
+        Fields::from(vec![Field::new("bytes", DataType::Binary, true), Field::new("path", DataType::Utf8, true)]);
+    let paths = StringArray::from(vec![Some("a.png"), None, None]);
+    let image = StructArray::new(
+        fields,
+        vec![Arc::new(BinaryArray::from_iter(bytes.iter().map(|one| one.as_deref()))), Arc::new(paths)],
+        Some(vec![true, true, false].into()),
+    );
+    let mut texts = ListBuilder::new(StringBuilder::new());
+    for row in [vec!["One.", "Two."], vec!["Three."], vec!["Four."]] {
+        row.iter().for_each(|text| texts.values().append_value(text));
+        texts.append(true);
+    }
+    let columns: [(&str, ArrayRef); 4] = [
+        ("image", Arc::new(image)),
+        ("text", Arc::new(texts.finish())),
+        ("label", Arc::new(Int64Array::from(vec![0, 1, 2]))),
+        ("age", Arc::new(Float64Array::from(vec![Some(70.5), None, None]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let path = fake.here.path().join("t.parquet");
+    let mut writer =
+        parquet::arrow::ArrowWriter::try_new(fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let (manifest, records) = fake.prepare(&path, &TableOptions { skip_bad: true, ..TableOptions::default() }).unwrap();
+    assert_eq!(records[0].image.as_ref().unwrap().bytes, png(3));
+    assert_eq!((records[0].texts.len(), records[0].labels[0].value.as_str()), (2, "0"));
+    assert_eq!(records[0].fields, [Label::new("age", "70.5")]);
+    assert!(records[1].image.is_none() && records[1].texts == ["Four."]);
+    assert!(
+        manifest.skipped[0].place == "line 2" && manifest.skipped[0].cause.contains("row-2"),
+        "{:?}",
+        manifest.skipped
+    );
 }
