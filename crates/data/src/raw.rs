@@ -141,7 +141,8 @@ impl Raw {
 
     /// The first of these names that is there, as it is or gzipped.
     pub fn find(&self, names: &[&str]) -> Option<Entry> {
-        names.iter().find_map(|name| self.one(name))
+        // Folders are only listed where no name is there as it is written.
+        [true, false].into_iter().find_map(|exact| names.iter().find_map(|name| self.one(name, exact)))
     }
 
     /// As [`Raw::find`], when it must be there.
@@ -166,21 +167,19 @@ impl Raw {
         DataError::Layout { path: self.root.clone(), missing: names }
     }
 
-    fn one(&self, name: &str) -> Option<Entry> {
+    fn one(&self, name: &str, exact: bool) -> Option<Entry> {
         if !is_plain(name) {
             return None;
         }
         let gzipped = format!("{name}.gz");
-        let within = |name: &str, exact| {
+        let within = |name: &str| {
             self.mounts.iter().find_map(|mount| {
                 let rest = name.strip_prefix(mount.prefix.as_str())?;
                 self.place(&mount.tree, &format!("{}{rest}", mount.inner), exact)
             })
         };
-        [true, false].into_iter().find_map(|exact| {
-            let plain = within(name, exact).map(|place| Entry { place, gzipped: false });
-            plain.or_else(|| within(&gzipped, exact).map(|place| Entry { place, gzipped: true }))
-        })
+        let plain = within(name).map(|place| Entry { place, gzipped: false });
+        plain.or_else(|| within(&gzipped).map(|place| Entry { place, gzipped: true }))
     }
 
     fn place(&self, tree: &Tree, name: &str, exact: bool) -> Option<Place> {
