@@ -38,6 +38,7 @@ mod card;
 pub mod collate;
 mod error;
 mod files;
+mod guard;
 pub mod inputs;
 pub mod loader;
 pub mod manifest;

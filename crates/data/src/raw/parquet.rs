@@ -13,6 +13,10 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 use super::rows::{Bad, Cell, InlineImage, Row};
 use crate::error::DataError;
+use crate::guard::held;
+
+/// Of a file on which the decoder gave up.
+const CRAFTED: &str = "its contents contradict each other";
 
 /// Rows that are held at once.
 const HELD: usize = 16;
@@ -40,10 +44,12 @@ impl Parquet {
             cause: format!("it is no parquet file ({error})"),
         };
         let file = File::open(path).map_err(DataError::io("open", path))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| wrong(&error))?;
+        let builder = held(|| ParquetRecordBatchReaderBuilder::try_new(file)).ok_or_else(|| wrong(&CRAFTED))?;
+        let builder = builder.map_err(|error| wrong(&error))?;
         let names = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
         let total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-        let reader = builder.with_batch_size(HELD).build().map_err(|error| wrong(&error))?;
+        let reader = held(|| builder.with_batch_size(HELD).build()).ok_or_else(|| wrong(&CRAFTED))?;
+        let reader = reader.map_err(|error| wrong(&error))?;
         Ok((Self { path: path.to_path_buf(), reader, batch: None, next: 0, before: 0, total }, names))
     }
 
@@ -53,11 +59,12 @@ impl Parquet {
     /// When the file cannot be read on.
     pub fn next(&mut self) -> Result<Option<Row>, DataError> {
         while self.batch.as_ref().is_none_or(|batch| self.next == batch.num_rows()) {
-            let batch = self.reader.next().transpose().map_err(|error| DataError::Table {
+            let wrong = |error: &dyn std::fmt::Display| DataError::Table {
                 path: self.path.clone(),
                 cause: format!("it cannot be read on after row {} ({error})", self.before),
-            })?;
-            let Some(batch) = batch else { return Ok(None) };
+            };
+            let batch = held(|| self.reader.next()).ok_or_else(|| wrong(&CRAFTED))?;
+            let Some(batch) = batch.transpose().map_err(|error| wrong(&error))? else { return Ok(None) };
             (self.batch, self.next) = (Some(batch), 0);
         }
         let Some(batch) = &self.batch else { return Ok(None) };

@@ -13,9 +13,13 @@ use parquet::file::metadata::PageIndexPolicy;
 use super::schema;
 use crate::error::DataError;
 use crate::files;
+use crate::guard::held;
 use crate::manifest::{Manifest, Shard};
 use crate::record::{Record, Split};
 use crate::source::Source;
+
+/// Of a shard on which the decoder gave up.
+const CRAFTED: &str = "its contents contradict each other";
 
 /// Records that are held at once where all are read.
 const READ_RECORDS: usize = 16;
@@ -23,8 +27,8 @@ const READ_RECORDS: usize = 16;
 /// One split of a folder of shards.
 ///
 /// Opening reads every shard once to compare its hash with the manifest's; after that a record costs the read of a page.
-/// So a damaged shard is never decoded; the parquet decoder itself is not hardened against shards that were crafted
-/// together with their manifest.
+/// So a damaged shard is never decoded; of one that was crafted together with its manifest, the decoder's assertions become
+/// errors.
 #[derive(Debug)]
 pub struct ShardFolder {
     manifest: Manifest,
@@ -126,7 +130,7 @@ impl OpenShard {
         let file = File::open(&path).map_err(DataError::io("open", &path))?;
         let found = files::hash(&file).map_err(DataError::io("read", &path))?;
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
-        let metadata = ArrowReaderMetadata::load(&file, options);
+        let metadata = held(|| ArrowReaderMetadata::load(&file, options)).ok_or_else(|| wrong(CRAFTED.into()))?;
         // The schema first: of a foreign file, its columns say more than that its bytes are others.
         if let Ok(metadata) = &metadata {
             schema::check(metadata.schema(), &path)?;
@@ -154,6 +158,14 @@ impl OpenShard {
     }
 
     fn ids(&self, into: &mut Vec<String>) -> Result<(), DataError> {
+        held(|| self.read_ids(into)).unwrap_or_else(|| Err(self.crafted()))
+    }
+
+    fn crafted(&self) -> DataError {
+        DataError::Shard { path: self.path.clone(), cause: CRAFTED.into() }
+    }
+
+    fn read_ids(&self, into: &mut Vec<String>) -> Result<(), DataError> {
         let wrong = |cause: String| DataError::Shard { path: self.path.clone(), cause };
         let file = File::open(&self.path).map_err(DataError::io("open", &self.path))?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
@@ -180,11 +192,12 @@ impl OpenShard {
         let names = schema::schema();
         let wanted = names.fields().iter().map(|field| field.name().as_str()).filter(|name| images || *name != "image");
         let columns = ProjectionMask::columns(builder.parquet_schema(), wanted);
-        let batches = builder.with_projection(columns).with_batch_size(READ_RECORDS).build();
-        for batch in batches.map_err(|error| wrong(error.to_string()))? {
+        let batches = held(|| builder.with_projection(columns).with_batch_size(READ_RECORDS).build());
+        let mut batches = batches.ok_or_else(|| self.crafted())?.map_err(|error| wrong(error.to_string()))?;
+        while let Some(batch) = held(|| batches.next()).ok_or_else(|| self.crafted())? {
             let batch = batch.map_err(|error| wrong(error.to_string()))?;
             for row in 0..batch.num_rows() {
-                let record = schema::to_record(&batch, row, split);
+                let record = held(|| schema::to_record(&batch, row, split)).flatten();
                 each(record.ok_or_else(|| wrong("a record cannot be read".into()))?)?;
             }
         }
@@ -193,6 +206,10 @@ impl OpenShard {
 
     /// Reads the record at `row` of this shard, fetching only its pages.
     fn read(&self, row: usize, split: Split) -> Result<Record, DataError> {
+        held(|| self.read_one(row, split)).unwrap_or_else(|| Err(self.crafted()))
+    }
+
+    fn read_one(&self, row: usize, split: Split) -> Result<Record, DataError> {
         let wrong = |cause: String| DataError::Shard { path: self.path.clone(), cause };
         let group = self.groups.partition_point(|first| *first <= row) - 1;
         let before = row - self.groups[group];
@@ -290,6 +307,23 @@ mod tests {
         });
         std::fs::write(&path, lie.unwrap()).unwrap();
         assert!(open().unwrap_err().contains("it holds 20 records, the manifest says 21"));
+    }
+
+    /// Found by the fuzz target `shard`: a column that starts before the file.
+    #[test]
+    fn a_crafted_shard_is_an_error() {
+        let here = tempfile::tempdir().unwrap();
+        let out = here.path().join("out");
+        let mut manifest = write_folder(&out, vec![record("a")]);
+        let bytes = include_bytes!("../../tests/fixtures/crafted.parquet");
+        std::fs::write(out.join(&manifest.shards[0].file), bytes).unwrap();
+        manifest.shards[0].sha256 = files::hash(bytes.as_slice()).unwrap();
+        manifest.shards[0].records = 6;
+        std::fs::write(out.join(MANIFEST_FILE), serde_json::to_string(&manifest).unwrap()).unwrap();
+        let folder = ShardFolder::open(&out, Split::Train).unwrap();
+        let error = folder.get(0).unwrap_err().to_string();
+        assert!(error.contains("its contents contradict each other; run `prepare` again"), "{error}");
+        assert!(folder.each_without_image(&mut |_| {}).is_err());
     }
 
     /// Whatever is changed in a shard, its hash tells, and what is parsed for the message neither panics nor takes memory.
