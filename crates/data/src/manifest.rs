@@ -226,7 +226,7 @@ impl Manifest {
     }
 }
 
-fn is_plain_name(file: &str) -> bool {
+pub(crate) fn is_plain_name(file: &str) -> bool {
     !file.is_empty() && Path::new(file).file_name().is_some_and(|name| name == file) && !file.contains(['/', '\\', ':'])
 }
 

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::draft::{Finished, RecordMark};
 use super::join::Duplicates;
-use crate::error::DataError;
-use crate::manifest::{Overlap, Shard, Skipped};
+use crate::error::{DataError, shortened};
+use crate::manifest::{Overlap, Shard, Skipped, is_plain_name};
 use crate::record::Split;
 use crate::shard::{OpenShard, WriterOptions, is_absent_or_empty};
 
@@ -246,6 +246,10 @@ impl Done {
     /// When the folder holds none, or one that was not finished.
     pub(crate) fn open(folder: &Path) -> Result<Self, DataError> {
         let work = read_work(folder)?;
+        if !(1..=work.part.of).contains(&work.part.number) {
+            let Part { number, of } = work.part;
+            return Err(part(folder, &format!("says that it is part {number}/{of}, which is none; make it again")));
+        }
         match work.rows {
             Some(_) => Ok(Self { folder: folder.to_path_buf(), work }),
             None => Err(part(folder, "is not finished; run its `prepare --part` again")),
@@ -278,7 +282,14 @@ impl Done {
     /// # Errors
     /// When its note is not there or damaged.
     pub(crate) fn note(&self, block: u64) -> Result<Note, DataError> {
-        read_json(&self.folder.join(note_name(block)))
+        let path = self.folder.join(note_name(block));
+        let note: Note = read_json(&path)?;
+        match note.shards.iter().find(|shard| !is_plain_name(&shard.file)) {
+            Some(shard) => {
+                Err(part(&path, &format!("names `{}`, which is no plain file name", shortened(&shard.file, 80))))
+            }
+            None => Ok(note),
+        }
     }
 }
 

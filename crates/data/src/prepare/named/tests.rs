@@ -216,6 +216,17 @@ fn threads_and_parts_make_equal_bytes() {
     assert!(error.contains("is the same part as"), "{error}");
     let error = join_parts(&[&one], &again, &|_| {}).unwrap_err().to_string();
     assert!(error.contains("is no part of a data set"), "{error}");
+    for (file, from, to, wanted) in [
+        ("work.json", "\"of\":3", "\"of\":0", "part 2/0, which is none"),
+        ("block-0000001.json", "train-00001.parquet", "../train-00001.parquet", "no plain file name"),
+    ] {
+        let path = parts[0].join(file);
+        let whole = fs::read_to_string(&path).unwrap();
+        fs::write(&path, whole.replace(from, to)).unwrap();
+        let error = join_parts(&parts, &again, &|_| {}).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+        fs::write(&path, whole).unwrap();
+    }
     fake.write("mli_test_v1.jsonl", "");
     let other = prepare("other", Making { part: Some(Part { number: 1, of: 3 }), ..Making::default() });
     let error = join_parts(&[&other, &parts[0], &parts[1]], &again, &|_| {}).unwrap_err().to_string();
