@@ -104,6 +104,20 @@ struct Disk {
 }
 
 impl Disk {
+    /// An empty one in memory that is soon full; `None` where none can be mounted.
+    fn small(at: &Path, size: &str) -> Option<Self> {
+        std::fs::create_dir(at).unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(at).output();
+        mounted.is_ok_and(|output| output.status.success()).then(|| Self { at: at.to_path_buf() })
+    }
+
+    /// Makes room.
+    fn grow(&self) {
+        let grown = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&self.at).status();
+        assert!(grown.unwrap().success());
+    }
+
     fn mount(image: &Path, at: &Path) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
         // Nothing reaches the image but what somebody syncs: the system's own rounds are put off.
@@ -164,19 +178,14 @@ fn a_full_disk_stops_embedding_and_loses_nothing() {
     let place = ready();
     place.good(&["pretrain", "r.toml", "--out", "run", "--set", "train.steps=2"]);
     place.good(&["prepare", "phantom", "many", "--pairs", "3000", "--seed", "6", "--side", "32"]);
-    let disk = place.path("disk");
-    std::fs::create_dir(&disk).unwrap();
-    let small = Command::new("mount").args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"]).arg(&disk).output();
-    if !small.is_ok_and(|output| output.status.success()) {
+    let Some(disk) = Disk::small(&place.path("disk"), "128k") else {
         println!("no small file system can be mounted here: not tested");
         return;
-    }
-    let disk = Disk { at: disk };
+    };
     let embed = ["embed", "run", "many", "--out", "disk/v.parquet", "--save-every", "0"];
     let full = place.run(&embed);
     assert!(!full.success && full.stderr.contains("space") && full.stderr.contains("v.parquet"), "{}", full.stderr);
-    let grown = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk.at).status();
-    assert!(grown.unwrap().success());
+    disk.grow();
     place.good(&[&embed[..], &["--resume"]].concat());
     place.good(&["embed", "run", "many", "--out", "w.parquet"]);
     assert_eq!(bytes(&place.path("disk/v.parquet")), bytes(&place.path("w.parquet")));
@@ -186,22 +195,17 @@ fn a_full_disk_stops_embedding_and_loses_nothing() {
 #[test]
 fn a_full_disk_stops_preparing_and_loses_nothing() {
     let place = Place::new();
-    let disk = place.path("disk");
-    std::fs::create_dir(&disk).unwrap();
-    let small = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(&disk).output();
-    if !small.is_ok_and(|output| output.status.success()) {
+    let Some(disk) = Disk::small(&place.path("disk"), "2m") else {
         println!("no small file system can be mounted here: not tested");
         return;
-    }
-    let disk = Disk { at: disk };
+    };
     let prepare = ["prepare", "phantom", "disk/out", "--pairs", "3000", "--seed", "6"];
     let full = place.run(&prepare);
     assert!(!full.success && full.stderr.contains("space"), "{}", full.stderr);
     assert!(!place.path("disk/out").exists());
     let blocks = || std::fs::read_dir(place.path("disk/.out.prepare")).unwrap().flatten().count();
     assert!(blocks() > 5, "{}", blocks());
-    let grown = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk.at).status();
-    assert!(grown.unwrap().success());
+    disk.grow();
     place.good(&prepare);
     place.good(&["prepare", "phantom", "whole", "--pairs", "3000", "--seed", "6"]);
     for file in std::fs::read_dir(place.path("whole")).unwrap().flatten() {

@@ -43,8 +43,8 @@ pub(crate) fn join(
     (options, duplicates): (WriterOptions, Duplicates),
     progress: &dyn Fn(Progress),
 ) -> Result<Manifest, DataError> {
-    let rows = parts.first().and_then(|part| part.work.rows).unwrap_or_default();
-    let blocks = rows.div_ceil(BLOCK_ROWS);
+    let work = parts.first().map(|part| &part.work);
+    let blocks = work.and_then(|work| work.rows).unwrap_or_default().div_ceil(BLOCK_ROWS);
     let of = |block: u64| parts.iter().find(|part| part.has(block));
     let mut keys = Keys::default();
     for block in 0..blocks {
@@ -53,9 +53,9 @@ pub(crate) fn join(
     }
     let mut writer = ShardWriter::create(out, options)?;
     let removed = keys.compare(duplicates);
-    for part in parts.iter().take(1) {
-        part.work.noted.iter().for_each(|(what, count)| writer.note(what, *count));
-        part.work.overlaps.iter().for_each(|overlap| writer.overlap(overlap.clone()));
+    if let Some(work) = work {
+        work.noted.iter().for_each(|(what, count)| writer.note(what, *count));
+        work.overlaps.iter().for_each(|overlap| writer.overlap(overlap.clone()));
     }
     let (mut number, mut written): (Number, u64) = (0, 0);
     for block in 0..blocks {

@@ -29,7 +29,7 @@ pub use about::Description;
 use super::blocks::Workplace;
 use super::draft::Draft;
 use super::run::{Drafts, Job, run};
-use super::{Duplicates, Making, Prepared, Progress};
+use super::{Making, Prepared, Progress};
 use crate::error::DataError;
 use crate::files;
 use crate::manifest::Overlap;
@@ -249,8 +249,10 @@ pub fn prepare_named(
     }
     let place = Workplace::take(out)?;
     let opened = Raw::open(raw, about.tars, &place.scratch())
-        .and_then(|raw| Ok((dataset.open(&Arc::new(raw), options)?, hashes(dataset, options)?)))
-        .and_then(|(opened, mut told)| {
+        .and_then(|raw| dataset.open(&Arc::new(raw), options))
+        .and_then(|opened| {
+            let choices: Vec<&str> = options.choices.iter().map(|choice| choice.option()).collect();
+            let mut told = BTreeMap::from([("choices".to_string(), choices.join(" "))]);
             for table in &opened.tables {
                 let hash = files::hash(table.open()?).map_err(DataError::io("read", &table.path()))?;
                 told.insert(format!("table {}", table.name()), hash);
@@ -276,21 +278,13 @@ pub fn prepare_named(
             shared_patients: published,
             ..WriterOptions::new(about.name)
         },
-        duplicates: options.making.duplicates.unwrap_or(match published {
-            true => Duplicates::Reported,
-            false => Duplicates::Removed,
-        }),
-        stop_in: None,
+        duplicates: options.making.duplicates_of(published),
         table: None,
+        skip_bad: true,
         noted,
         overlaps,
     };
     run((place, out), job, &options.making, &mut Listed { rows, total }, progress)
-}
-
-fn hashes(dataset: Dataset, options: &NamedOptions) -> Result<BTreeMap<String, String>, DataError> {
-    let choices: Vec<&str> = options.choices.iter().map(|choice| choice.option()).collect();
-    Ok(BTreeMap::from([("dataset".into(), dataset.name().into()), ("choices".into(), choices.join(" "))]))
 }
 
 struct Listed {

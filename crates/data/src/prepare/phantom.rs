@@ -98,14 +98,8 @@ pub fn prepare_phantom(
     progress: &dyn Fn(Progress),
 ) -> Result<Prepared, DataError> {
     options.check()?;
+    let splits = splits(Key::new(options.seed), options)?;
     let place = Workplace::take(out)?;
-    let splits = match splits(Key::new(options.seed), options) {
-        Ok(splits) => splits,
-        Err(error) => {
-            place.clear()?;
-            return Err(error);
-        }
-    };
     let writer = WriterOptions {
         dataset: "phantom".into(),
         arguments: options.making.arguments.clone(),
@@ -120,9 +114,9 @@ pub fn prepare_phantom(
     let job = Job {
         decided_by: BTreeMap::from([("options".into(), told)]),
         writer,
-        duplicates: options.making.duplicates.unwrap_or_default(),
-        stop_in: None,
+        duplicates: options.making.duplicates_of(true),
         table: None,
+        skip_bad: true,
         noted: BTreeMap::new(),
         overlaps: vec![],
     };

@@ -58,6 +58,11 @@ pub struct Making {
 }
 
 impl Making {
+    /// What to do with duplicates of splits that somebody `published`, or of our own.
+    pub(crate) fn duplicates_of(&self, published: bool) -> Duplicates {
+        self.duplicates.unwrap_or(if published { Duplicates::Reported } else { Duplicates::Removed })
+    }
+
     /// Refuses what cannot work.
     ///
     /// # Errors
@@ -85,10 +90,10 @@ pub(crate) struct Job {
     pub(crate) writer: WriterOptions,
     /// Whether images that two splits have are left out of the earlier.
     pub(crate) duplicates: Duplicates,
-    /// The table in which the first row that cannot be used ends it all; otherwise such rows are left out and listed.
-    pub(crate) stop_in: Option<PathBuf>,
     /// The one table, where there is one.
     pub(crate) table: Option<PathBuf>,
+    /// Whether rows that cannot be used are left out and listed; in a table they may end it all instead.
+    pub(crate) skip_bad: bool,
     /// What is counted of the raw data as a whole.
     pub(crate) noted: BTreeMap<String, u64>,
     /// What splits have in common besides what is found by comparing records.
@@ -226,7 +231,7 @@ impl Reader<'_> {
             self.first_fault = self.first_fault.or((!self.faults.is_empty()).then_some(self.rows));
             let enough =
                 self.faults.len() >= FAULTS || self.first_fault.is_some_and(|row| self.rows > row + FAULT_ROWS);
-            if let (Some(table), true) = (&self.job.stop_in, self.first_fault.is_some() && (ended || enough)) {
+            if let (Some(table), true) = (&self.job.table, self.first_fault.is_some() && (ended || enough)) {
                 return Err(stop(table, std::mem::take(&mut self.faults), ended));
             }
             if ended || full {
@@ -243,14 +248,14 @@ impl Reader<'_> {
             made.iter().filter_map(|(_, row)| Some(row.as_ref().ok()?.record.image.as_ref()?.bytes.len())).sum();
         self.most = HELD_BYTES / (bytes / made.len().max(1)).max(1);
         for (place, row) in made {
-            match (row, &self.job.stop_in) {
-                (Ok(_), _) if !self.faults.is_empty() => {}
-                (Ok(finished), _) => {
+            match row {
+                Ok(_) if !self.faults.is_empty() => {}
+                Ok(finished) => {
                     block.write(finished)?;
                     self.written += 1;
                 }
-                (Err(cause), Some(_)) => self.faults.push((place, cause)),
-                (Err(cause), None) => {
+                Err(cause) if !self.job.skip_bad => self.faults.push((place, cause)),
+                Err(cause) => {
                     block.skip(place.to_string(), cause.clone());
                     self.skipped += 1;
                     self.first_bad.get_or_insert((place, cause));

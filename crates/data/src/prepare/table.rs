@@ -12,7 +12,7 @@ use super::blocks::Workplace;
 use super::draft::Draft;
 pub(crate) use super::run::Drafts;
 use super::run::{Job, run};
-use super::{Duplicates, Making, Prepared, Progress, Shares};
+use super::{Making, Prepared, Progress, Shares};
 use crate::error::DataError;
 use crate::raw::rows::Rows;
 use crate::shard::WriterOptions;
@@ -66,12 +66,9 @@ pub fn prepare(
     let job = Job {
         decided_by: BTreeMap::from([("table".into(), hash), ("options".into(), told)]),
         writer: writer_options(table, options, &columns),
-        duplicates: options.making.duplicates.unwrap_or(match columns.split {
-            Some(_) => Duplicates::Reported,
-            None => Duplicates::Removed,
-        }),
-        stop_in: (!options.skip_bad).then(|| table.to_path_buf()),
+        duplicates: options.making.duplicates_of(columns.split.is_some()),
         table: Some(table.to_path_buf()),
+        skip_bad: options.skip_bad,
         noted: BTreeMap::new(),
         overlaps: vec![],
     };

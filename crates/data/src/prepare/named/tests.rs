@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::manifest::Manifest;
-use crate::prepare::{Part, join_parts};
+use crate::prepare::{Duplicates, Part, join_parts};
 use crate::record::{Label, Record, Split};
 use crate::shard::ShardFolder;
 use crate::source::Source;

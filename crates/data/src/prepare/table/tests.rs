@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::Manifest;
+use crate::prepare::Duplicates;
 use crate::record::{Label, Record, Split};
 use crate::shard::ShardFolder;
 use crate::source::Source;
