@@ -60,7 +60,7 @@ pub use loader::{Examples, Loader, LoaderOptions, WeightedSource};
 pub use manifest::{Counts, Manifest};
 pub use mask::{MaskTokens, Masked};
 pub use order::{Draw, Mixture, Rank, Share};
-pub use prepare::{Making, Prepared, Progress, Shares};
+pub use prepare::{Making, Prepared, Progress, Shares, Stage};
 pub use record::{Finding, Label, Mark, Question, Record, RecordImage, Section, SentencePair, Split, UnknownSplit};
 pub use shard::{ShardFolder, ShardWriter, WriterOptions};
 pub use source::{Records, Source};

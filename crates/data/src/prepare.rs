@@ -5,6 +5,7 @@
 //!   ([`Making`]), on one machine or on many ([`join_parts`]).
 
 mod blocks;
+mod common;
 pub(crate) mod draft;
 mod join;
 pub mod named;
@@ -46,14 +47,38 @@ impl Prepared {
     }
 }
 
+/// What a preparation is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Raw data are made into records.
+    Make,
+    /// Records are compared with each other.
+    Compare,
+    /// Records are written to shards.
+    Write,
+}
+
+impl Stage {
+    /// One word for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Make => "made",
+            Self::Compare => "compared",
+            Self::Write => "written",
+        }
+    }
+}
+
 /// How far a preparation has come.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// Records written.
+    /// What it is doing.
+    pub stage: Stage,
+    /// Records that this stage has done.
     pub records: u64,
-    /// Records left out.
+    /// Records left out so far.
     pub skipped: u64,
-    /// Share of the raw data that has been read, 0 to 1.
+    /// Share of all the work, 0 to 1.
     pub share: f64,
 }
 

@@ -5,9 +5,12 @@
 //! download is ever reached: members that climb, and links, are passed over.
 
 mod archive;
+pub(crate) mod json_lines;
 pub(crate) mod lines;
 mod parquet;
 pub(crate) mod rows;
+pub(crate) mod separated;
+mod utf16;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};

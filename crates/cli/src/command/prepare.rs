@@ -141,7 +141,7 @@ fn arguments(out: &Path) -> Vec<String> {
   ptunifier prepare table export.csv data/own --image file --text findings --text impression --patient subject_id
   ptunifier prepare table pairs.jsonl data/own --skip-bad --validate 0.1 --test 0.2")]
 pub struct Table {
-    /// The table (.csv, .tsv, .jsonl, .json, .parquet), or a folder with metadata.* or labels.*
+    /// The table (.csv, .tsv, .jsonl, .json, .parquet), or a folder with metadata.*, labels.* or train-*.parquet
     table: PathBuf,
     /// A new or empty folder
     out: PathBuf,
@@ -212,7 +212,8 @@ fn prepare_one(dataset: &Dataset) -> anyhow::Result<()> {
     let bar = RefCell::new(Bar::new("prepare", 1000));
     let progress = |progress: Progress| {
         let done = (progress.share * 1000.0) as u64;
-        bar.borrow_mut().set(done, || format!("{} records, {} skipped", progress.records, progress.skipped));
+        let Progress { stage, records, skipped, .. } = progress;
+        bar.borrow_mut().set(done, || format!("{records} records {}, {skipped} skipped", stage.name()));
     };
     let (out, prepared) = match dataset {
         Dataset::Phantom(arguments) => {

@@ -288,6 +288,16 @@ impl Done {
             Some(shard) => {
                 Err(part(&path, &format!("names `{}`, which is no plain file name", shortened(&shard.file, 80))))
             }
+            None if note
+                .shards
+                .iter()
+                .any(|one| note.marks.get(&one.split).map_or(0, Vec::len) as u64 != one.records) =>
+            {
+                Err(part(
+                    &path,
+                    "is damaged (its records are not those of its shards); run `prepare` of this part again",
+                ))
+            }
             None => Ok(note),
         }
     }

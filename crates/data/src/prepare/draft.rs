@@ -5,13 +5,10 @@ use std::fmt;
 use ptu_input::Picture;
 use ptu_input::image::Looks;
 use ptu_input::image::transform::resize_short;
-
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::error::DataError;
 use crate::files::{IMAGE_LIMIT, Unread};
-use crate::manifest::hexadecimal;
 use crate::raw::Entry;
 use crate::record::Record;
 use crate::shard::digest;
@@ -72,24 +69,29 @@ pub(crate) struct Finished {
     pub(crate) note: Option<&'static str>,
 }
 
-/// By what a record is compared with others, each in hexadecimal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// By what a record is compared with others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecordMark {
-    /// Of the image's bytes.
-    pub(crate) image: Option<String>,
-    /// What the picture looks like.
-    pub(crate) looks: Option<String>,
-    /// Of the texts.
-    pub(crate) text: Option<String>,
+    pub(crate) id: u128,
+    pub(crate) patient: u128,
+    /// The image's bytes.
+    pub(crate) image: Option<u128>,
+    pub(crate) looks: Option<Looks>,
+    /// All texts, without regard to case and white space.
+    pub(crate) text: Option<u128>,
 }
 
 impl RecordMark {
     fn of(record: &Record, looks: Option<Looks>) -> Self {
-        let image = record.image.as_ref().map(|image| hexadecimal(&Sha256::digest(&image.bytes)[..16]));
         let words: Vec<String> = record.texts.iter().map(|text| ptu_input::text::normalised(text)).collect();
-        let text = (!words.is_empty()).then(|| format!("{:032x}", digest(&words.join("\n"))));
-        Self { image, looks: looks.map(|looks| hexadecimal(&looks.0)), text }
+        Self {
+            id: digest(&record.id),
+            patient: digest(&record.patient),
+            image: record.image.as_ref().map(|image| digest(&image.bytes)),
+            looks,
+            text: (!words.is_empty()).then(|| digest(words.join("\n"))),
+        }
     }
 }
 

@@ -1,23 +1,19 @@
 //! All blocks of a data set into its shards: what records have in common is found first, so that it can be left out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::iter::Peekable;
 use std::path::Path;
 
-use ptu_input::image::Looks;
 use serde::{Deserialize, Serialize};
 
-use super::Progress;
 use super::blocks::{BLOCK_ROWS, Done, Note};
+use super::common::{Finding, Marked, Number, findings, sorted};
+use super::{Progress, Stage};
 use crate::error::DataError;
 use crate::manifest::{Common, Manifest, Overlap};
-use crate::record::Split;
-use crate::shard::{EXAMPLES, ShardWriter, WriterOptions, read_shard};
-
-/// Pictures that differ in so many of 256 places at most look alike.
-const ALIKE: u32 = 7;
-
-/// Pictures with one band of bits in common that are compared with each other; where there are more, the band says nothing.
-const BAND_LIMIT: usize = 2_000;
+use crate::record::{Record, Split};
+use crate::shard::{EXAMPLES, ShardWriter, WriterOptions, digest, read_shard};
 
 /// What to do with records that another split has too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +26,8 @@ pub enum Duplicates {
     Removed,
 }
 
-/// Where a record stands: its number among all, in the order of blocks and splits.
-type Number = u32;
+/// Share of the progress until it is known what records have in common.
+const COMPARED: f64 = 0.3;
 
 /// Writes the shards of all blocks to `out`.
 ///
@@ -43,188 +39,154 @@ pub(crate) fn join(
     (options, duplicates): (WriterOptions, Duplicates),
     progress: &dyn Fn(Progress),
 ) -> Result<Manifest, DataError> {
-    let work = parts.first().map(|part| &part.work);
-    let blocks = work.and_then(|work| work.rows).unwrap_or_default().div_ceil(BLOCK_ROWS);
-    let of = |block: u64| parts.iter().find(|part| part.has(block));
-    let mut keys = Keys::default();
-    for block in 0..blocks {
-        let Some(part) = of(block) else { continue };
-        keys.add(&part.note(block)?);
-    }
     let mut writer = ShardWriter::create(out, options)?;
-    let removed = keys.compare(duplicates);
+    let work = parts.first().map(|part| &part.work);
+    let rows = work.and_then(|work| work.rows).unwrap_or_default();
     if let Some(work) = work {
         work.noted.iter().for_each(|(what, count)| writer.note(what, *count));
         work.overlaps.iter().for_each(|overlap| writer.overlap(overlap.clone()));
     }
-    let (mut number, mut written): (Number, u64) = (0, 0);
-    for block in 0..blocks {
-        let Some(part) = of(block) else { continue };
-        let note = part.note(block)?;
-        note.skipped.into_iter().for_each(|skipped| writer.skip(skipped.place, skipped.cause));
-        note.noted.iter().for_each(|(what, count)| writer.note(what, *count));
-        for shard in &note.shards {
-            read_shard(&part.folder, shard, &mut |record| {
-                if let Some(with) = removed.get(&number) {
-                    writer.skip(record.id.clone(), format!("its image is one of `{with}` too"));
-                } else {
-                    keys.tell(number, &record.id);
-                    let id = record.id.clone();
-                    match writer.write(record) {
-                        Ok(()) => written += 1,
-                        Err(DataError::DuplicateId(_)) => writer.skip(id, "its id was there before"),
-                        Err(error) => return Err(error),
-                    }
-                }
-                number += 1;
-                Ok(())
-            })?;
+    let blocks = rows.div_ceil(BLOCK_ROWS);
+    // All blocks are read twice to be compared.
+    let (compared, skipped) = (Cell::new(0), Cell::new(0));
+    let marked = || {
+        let told = |note: &Note| {
+            compared.update(|count| count + note.marks.values().map(|marks| marks.len() as u64).sum::<u64>());
+            skipped.update(|count| count + note.skipped.len() as u64);
+            let (records, skipped) = (compared.get() / 2, skipped.get() / 2);
+            let share = COMPARED * ((records + skipped) as f64 / rows as f64).min(1.0);
+            progress(Progress { stage: Stage::Compare, records, skipped, share });
+        };
+        marked(parts, blocks, told)
+    };
+    let place = writer.scratch().to_path_buf();
+    let findings = findings((&place, rows), marked)?;
+    let mut joining =
+        Joining { writer, duplicates, findings: findings.peekable(), number: 0, written: 0, found: BTreeMap::new() };
+    let written = (0..blocks).filter_map(|block| Some((block, part_of(parts, block)?))).flat_map(|(block, part)| {
+        let patients = joining.block(part, block);
+        let share = COMPARED + (1.0 - COMPARED) * (block + 1) as f64 / blocks as f64;
+        let (records, skipped) = (joining.written, joining.writer.skipped() as u64);
+        progress(Progress { stage: Stage::Write, records, skipped, share });
+        match patients {
+            Ok(patients) => patients.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
         }
-        let share = (block + 1) as f64 / blocks as f64;
-        progress(Progress { records: written, skipped: writer.skipped() as u64, share });
+    });
+    // Records are written as their patients are asked for.
+    let mut last = None;
+    let mut patients = BTreeMap::<Split, u64>::new();
+    for patient in sorted((&place, rows), written)? {
+        let patient: (Split, u128) = patient?;
+        if last.replace(patient) != Some(patient) {
+            *patients.entry(patient.0).or_default() += 1;
+        }
     }
-    keys.overlaps().into_iter().for_each(|overlap| writer.overlap(overlap));
-    writer.finish()
+    joining.finish(patients)
 }
 
-/// What all records are compared by.
-#[derive(Default)]
-struct Keys {
-    splits: Vec<Split>,
-    images: Vec<u64>,
-    texts: Vec<u64>,
-    looks: Vec<Looks>,
-    /// Records with a picture, in order; as long as `looks`.
-    pictured: Vec<Number>,
+fn part_of(parts: &[Done], block: u64) -> Option<&Done> {
+    parts.iter().find(|part| part.has(block))
+}
+
+/// All records of these blocks, as they are compared; each note is told before its records.
+fn marked(parts: &[Done], blocks: u64, told: impl Fn(&Note)) -> impl Iterator<Item = Result<Marked, DataError>> {
+    let notes = (0..blocks).filter_map(|block| Some(part_of(parts, block)?.note(block)));
+    let marks = notes.flat_map(move |note| match note {
+        Ok(mut note) => {
+            told(&note);
+            let splits = note.shards.iter().map(|shard| shard.split);
+            let of =
+                |split| note.marks.remove(&split).unwrap_or_default().into_iter().map(move |mark| Ok((split, mark)));
+            splits.flat_map(of).collect()
+        }
+        Err(error) => vec![Err(error)],
+    });
+    (0..).zip(marks).map(|(number, marked)| marked.map(|(split, mark)| (number, split, mark)))
+}
+
+/// Records on their way from blocks to shards.
+struct Joining<F: Iterator<Item = Result<(Number, Finding), DataError>>> {
+    writer: ShardWriter,
+    duplicates: Duplicates,
+    findings: Peekable<F>,
+    number: Number,
+    written: u64,
     found: BTreeMap<(Common, [Split; 2]), Found>,
 }
 
 #[derive(Default)]
 struct Found {
-    numbers: HashSet<Number>,
+    count: u64,
     removed: u64,
     examples: Vec<String>,
 }
 
-impl Keys {
-    fn add(&mut self, note: &Note) {
-        // 64 of their bits: two of a million that differ are taken for equal once in 40 million times.
-        let number = |text: &Option<String>| {
-            let start = text.as_deref().and_then(|text| text.get(..16));
-            start.map_or(0, |start| u64::from_str_radix(start, 16).unwrap_or(0))
-        };
+impl<F: Iterator<Item = Result<(Number, Finding), DataError>>> Joining<F> {
+    /// Writes the records of a block; returns the patients of those that were kept.
+    fn block(&mut self, part: &Done, block: u64) -> Result<Vec<(Split, u128)>, DataError> {
+        let note = part.note(block)?;
+        note.skipped.into_iter().for_each(|skipped| self.writer.skip(skipped.place, skipped.cause));
+        note.noted.iter().for_each(|(what, count)| self.writer.note(what, *count));
+        let mut patients = vec![];
         for shard in &note.shards {
-            for mark in note.marks.get(&shard.split).into_iter().flatten() {
-                if let Some(looks) = mark.looks.as_deref().and_then(bits) {
-                    self.pictured.push(self.splits.len() as Number);
-                    self.looks.push(looks);
+            read_shard(&part.folder, shard, &mut |record| {
+                patients.extend(self.record(record)?);
+                Ok(())
+            })?;
+        }
+        Ok(patients)
+    }
+
+    fn record(&mut self, record: Record) -> Result<Option<(Split, u128)>, DataError> {
+        let mut left_out = None;
+        let mut shared = vec![];
+        while let Some(finding) =
+            self.findings.next_if(|one| one.as_ref().map_or(true, |(number, _)| *number == self.number))
+        {
+            match finding?.1 {
+                Finding::SameId => left_out = Some("its id was there before".to_string()),
+                Finding::Shared(Common::Patient, [first, second]) if !self.writer.shares_patients() => {
+                    let Record { id, patient, .. } = record;
+                    return Err(DataError::PatientInTwoSplits { patient, first, second, id });
                 }
-                self.splits.push(shard.split);
-                self.images.push(number(&mark.image));
-                self.texts.push(number(&mark.text));
+                Finding::Shared(of, splits) => shared.push((of, splits)),
             }
         }
-    }
-
-    /// Finds what is common; returns the records to be left out, with the split that has them too.
-    fn compare(&mut self, duplicates: Duplicates) -> HashMap<Number, Split> {
-        let images = equal(&self.images);
-        let texts = equal(&self.texts);
-        for (common, groups) in [(Common::Image, images), (Common::Text, texts)] {
-            for group in groups {
-                self.note_group(common, &group);
-            }
-        }
-        for (one, other) in self.alike() {
-            self.note_group(Common::NearImage, &[one, other]);
-        }
-        let mut removed = HashMap::new();
-        if duplicates == Duplicates::Removed {
-            for ((common, [first, second]), found) in &mut self.found {
-                if first != second && matches!(common, Common::Image | Common::NearImage) {
-                    found.removed = found.numbers.len() as u64;
-                    removed.extend(found.numbers.iter().map(|number| (*number, *second)));
-                }
-            }
-        }
-        // What follows needs only what was found: it is the most that is in memory here.
-        (self.images, self.texts, self.looks, self.pictured) = (vec![], vec![], vec![], vec![]);
-        removed
-    }
-
-    /// Notes, for each pair of splits in a group, the records of the earlier split; within a split, all but the first.
-    fn note_group(&mut self, common: Common, group: &[Number]) {
-        let all: BTreeSet<Split> = group.iter().map(|number| self.splits[*number as usize]).collect();
-        let mut seen = BTreeSet::new();
-        for &one in group {
-            let split = self.splits[one as usize];
-            for &later in all.iter().filter(|other| **other > split) {
-                self.found.entry((common, [split, later])).or_default().numbers.insert(one);
-            }
-            if !seen.insert(split) && common != Common::NearImage {
-                self.found.entry((common, [split, split])).or_default().numbers.insert(one);
-            }
-        }
-    }
-
-    /// Pairs of records in different splits whose pictures look alike, though they are not equal.
-    fn alike(&self) -> Vec<(Number, Number)> {
-        let mut pairs = HashSet::new();
-        for band in 0..8 {
-            let bits = |Looks(bits): &Looks| u32::from_be_bytes(std::array::from_fn(|byte| bits[band * 4 + byte]));
-            let mut order: Vec<(u32, u32)> =
-                self.looks.iter().zip(0..).map(|(looks, place)| (bits(looks), place)).collect();
-            order.sort_unstable();
-            let groups = order.chunk_by(|one, other| one.0 == other.0);
-            for group in groups.filter(|group| (2..=BAND_LIMIT).contains(&group.len())) {
-                let group: Vec<usize> = group.iter().map(|(_, place)| *place as usize).collect();
-                for (after, &one) in group.iter().enumerate() {
-                    for &other in &group[after + 1..] {
-                        let (first, second) = (self.pictured[one], self.pictured[other]);
-                        let differ = self.splits[first as usize] != self.splits[second as usize]
-                            && self.images[first as usize] != self.images[second as usize];
-                        if differ && self.looks[one].distance(&self.looks[other]) <= ALIKE {
-                            pairs.insert((first, second));
-                        }
-                    }
-                }
-            }
-        }
-        let mut pairs: Vec<_> = pairs.into_iter().collect();
-        pairs.sort_unstable();
-        pairs
-    }
-
-    /// Keeps the name of a record that is in some overlap, as an example.
-    fn tell(&mut self, number: Number, id: &str) {
-        for found in self.found.values_mut().filter(|found| found.numbers.contains(&number)) {
-            if found.examples.len() < EXAMPLES {
-                found.examples.push(id.to_string());
-            }
-        }
-    }
-
-    fn overlaps(self) -> Vec<Overlap> {
-        let overlap = |((of, splits), found): ((Common, [Split; 2]), Found)| {
-            let Found { numbers, removed, examples } = found;
-            Overlap { of, splits, count: numbers.len() as u64, removed, examples }
+        self.number += 1;
+        let removable = |(of, [first, second]): &(Common, [Split; 2])| {
+            self.duplicates == Duplicates::Removed && first != second && matches!(of, Common::Image | Common::NearImage)
         };
-        self.found.into_iter().map(overlap).collect()
+        if let Some((_, [_, with])) = shared.iter().rfind(|one| removable(one)) {
+            left_out = Some(format!("its image is one of `{with}` too"));
+        }
+        for one in shared {
+            let removed = u64::from(removable(&one));
+            let found = self.found.entry(one).or_default();
+            found.count += 1;
+            found.removed += removed;
+            if left_out.is_none() && found.examples.len() < EXAMPLES {
+                found.examples.push(if one.0 == Common::Patient { record.patient.clone() } else { record.id.clone() });
+            }
+        }
+        if let Some(cause) = left_out {
+            self.writer.skip(record.id, cause);
+            return Ok(None);
+        }
+        let patient = (record.split, digest(&record.patient));
+        self.writer.put(record)?;
+        self.written += 1;
+        Ok(Some(patient))
     }
-}
 
-/// Groups of two and more equal values; 0 is no value.
-fn equal(values: &[u64]) -> Vec<Vec<Number>> {
-    let mut order: Vec<Number> = (0..values.len() as Number).filter(|number| values[*number as usize] != 0).collect();
-    order.sort_unstable_by_key(|number| (values[*number as usize], *number));
-    let groups = order.chunk_by(|one, other| values[*one as usize] == values[*other as usize]);
-    groups.filter(|group| group.len() > 1).map(<[Number]>::to_vec).collect()
-}
-
-fn bits(text: &str) -> Option<Looks> {
-    let mut bits = [0; 32];
-    for (place, byte) in bits.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(place * 2..place * 2 + 2)?, 16).ok()?;
+    fn finish(self, patients: BTreeMap<Split, u64>) -> Result<Manifest, DataError> {
+        let Self { mut writer, findings, found, .. } = self;
+        // They are sorted in the folder that is published now.
+        drop(findings);
+        patients.into_iter().for_each(|(split, count)| writer.count_patients(split, count));
+        for ((of, splits), Found { count, removed, examples }) in found {
+            writer.overlap(Overlap { of, splits, count, removed, examples });
+        }
+        writer.finish()
     }
-    Some(Looks(bits))
 }

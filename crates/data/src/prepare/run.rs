@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::blocks::{BLOCK_ROWS, Block, Blocks, Done, Part, Work, Workplace};
 use super::draft::{Draft, Place};
 use super::join::{Duplicates, join};
-use super::{Prepared, Progress};
+use super::{Prepared, Progress, Stage};
 use crate::error::DataError;
 use crate::manifest::{FORMAT, Overlap};
 use crate::shard::WriterOptions;
@@ -226,7 +226,7 @@ impl Reader<'_> {
                     self.make(std::mem::take(&mut waiting), block)?;
                 }
                 let share = MADE * self.drafts.share(self.rows);
-                (self.progress)(Progress { records: self.written, skipped: self.skipped, share });
+                (self.progress)(Progress { stage: Stage::Make, records: self.written, skipped: self.skipped, share });
             }
             self.first_fault = self.first_fault.or((!self.faults.is_empty()).then_some(self.rows));
             let enough =
@@ -277,8 +277,8 @@ fn stop(table: &Path, mut faults: Vec<(Place, String)>, all: bool) -> DataError 
             faults.truncate(FAULTS);
             let lines: Vec<String> = faults.iter().map(|(place, cause)| format!("\n  {place}: {cause}")).collect();
             let rest = if more { "\n  and there may be more" } else { "" };
-            let count = faults.len();
-            let cause = format!("{count} rows cannot be used ({CURE}):{}{rest}", lines.concat());
+            let count = if faults.len() == 1 { "a row".into() } else { format!("{} rows", faults.len()) };
+            let cause = format!("{count} cannot be used ({CURE}):{}{rest}", lines.concat());
             DataError::Table { path, cause }
         }
     }

@@ -219,7 +219,7 @@ pub fn unpack(path: &Path, scratch: &Path) -> Result<PathBuf, DataError> {
     let file = File::open(path).map_err(DataError::io("open", path))?;
     let size = file.metadata().map_err(DataError::io("open", path))?.len();
     // Another archive of the same name gets another folder.
-    let scratch = scratch.join(format!("{:x}", digest(&format!("{size} {}", path.display()))));
+    let scratch = scratch.join(format!("{:x}", digest(format!("{size} {}", path.display()))));
     let (folder, partial) = (scratch.join(stem), scratch.join(format!("{stem}.unpacking")));
     if folder.is_dir() {
         return Ok(folder);

@@ -76,9 +76,8 @@ impl Parquet {
         let columns = batch.columns().iter().zip(schema.fields()).enumerate();
         let cells = columns.map(|(column, (array, field))| {
             if let Some(found) = inline_image(array, row) {
-                let name = found.1.unwrap_or_else(|| format!("row-{line}"));
-                image = Some(InlineImage { column, bytes: found.0 });
-                return Ok(vec![name]);
+                image = Some(InlineImage { column, bytes: found.0, named: found.1.is_some() });
+                return Ok(vec![found.1.unwrap_or_else(|| format!("row-{line}"))]);
             }
             cell(array, row).map_err(|kind| Bad {
                 line,

@@ -110,8 +110,9 @@ impl ShardWriter {
         // What a killed process left; nobody else holds the lock.
         for entry in fs::read_dir(&partial).map_err(DataError::io("list", &partial))? {
             let path = entry.map_err(DataError::io("list", &partial))?.path();
-            if path.extension().is_some_and(|extension| ["parquet", "json", "md"].iter().any(|one| extension == *one)) {
-                fs::remove_file(&path).map_err(DataError::io("remove", &path))?;
+            if path.file_name().is_some_and(|name| name != LOCK_FILE) {
+                let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                removed.map_err(DataError::io("remove", &path))?;
             }
         }
         Ok(Self {
@@ -148,11 +149,9 @@ impl ShardWriter {
         if !self.ids.insert(digest(&record.id)) {
             return Err(DataError::DuplicateId(record.id));
         }
-        let counts = self.counts.entry(record.split).or_default();
-        counts.add(&record);
         if known & bit(record.split) == 0 {
-            counts.patients += 1;
             self.patients.insert(patient, known | bit(record.split));
+            self.counts.entry(record.split).or_default().patients += 1;
             for other in others {
                 let splits = [other.min(record.split), other.max(record.split)];
                 let (count, examples) = self.shared.entry(splits).or_default();
@@ -162,6 +161,12 @@ impl ShardWriter {
                 }
             }
         }
+        self.put(record)
+    }
+
+    /// Adds a record that is known to be the only one of its id, and whose patient is counted elsewhere: nothing is kept of it.
+    pub(crate) fn put(&mut self, record: Record) -> Result<(), DataError> {
+        self.counts.entry(record.split).or_default().add(&record);
         let split = record.split;
         let shard = match self.open.remove(&split) {
             Some(shard) => shard,
@@ -176,6 +181,21 @@ impl ShardWriter {
             self.close(split)?;
         }
         Ok(())
+    }
+
+    /// Counts the patients of records that were [`Self::put`].
+    pub(crate) fn count_patients(&mut self, split: Split, count: u64) {
+        self.counts.entry(split).or_default().patients += count;
+    }
+
+    /// A folder for what is needed only while this one is written.
+    pub(crate) fn scratch(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Whether a patient may be in two splits.
+    pub(crate) fn shares_patients(&self) -> bool {
+        self.options.shared_patients
     }
 
     /// Notes a record that was left out.
@@ -372,8 +392,8 @@ impl Write for Hashed {
 }
 
 /// 128 bits stand for a name of any length, so that a million names take 32 MB; equal by chance once in 1e26.
-pub(crate) fn digest(name: &str) -> u128 {
-    let hash = Sha256::digest(name.as_bytes());
+pub(crate) fn digest(name: impl AsRef<[u8]>) -> u128 {
+    let hash = Sha256::digest(name);
     hash.iter().take(16).fold(0, |all, byte| all << 8 | u128::from(*byte))
 }
 

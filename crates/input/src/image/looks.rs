@@ -2,6 +2,7 @@
 
 use image::GrayImage;
 use image_hasher::{HashAlg, HasherConfig};
+use serde::{Deserialize, Serialize};
 
 use super::raster::{Picture, Samples};
 use super::resample::Size;
@@ -13,8 +14,8 @@ const SIDE: u32 = 16;
 const FIRST: usize = 64;
 
 /// Whether each of 16 x 16 places is darker than the next to its right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Looks(pub [u8; 32]);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Looks(pub [u128; 2]);
 
 impl Looks {
     /// Of a picture of any size, squeezed to a square.
@@ -31,9 +32,10 @@ impl Looks {
         };
         let Some(image) = GrayImage::from_raw(FIRST as u32, FIRST as u32, grey) else { return Self::default() };
         let hasher = HasherConfig::new().hash_size(SIDE, SIDE).hash_alg(HashAlg::Gradient).to_hasher();
-        let mut bits = [0; 32];
-        bits.iter_mut().zip(hasher.hash_image(&image).as_bytes()).for_each(|(to, from)| *to = *from);
-        Self(bits)
+        let hash = hasher.hash_image(&image);
+        let half = |bytes: &[u8]| bytes.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+        let (first, second) = hash.as_bytes().split_at(16);
+        Self([half(first), half(second)])
     }
 
     /// How many of the 256 places differ.

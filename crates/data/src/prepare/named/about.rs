@@ -70,9 +70,11 @@ pairs.csv                 or a folder with metadata.csv or labels.csv; columns b
   question, answer        and answer_type (open, closed)
   premise, hypothesis     a pair of sentences, its relation as label
   (any other)             kept as a field
-images/0001.png",
+images/0001.png
+or, as on Hugging Face, images within:
+data/train-00000-of-00001.parquet  data/test-00000-of-00001.parquet",
     records: "one a row; an image, texts, or both",
-    splits: "those of the table, or our own: a hash of the patient, 80 % train, 10 % validate, 10 % test",
+    splits: "those of the table or of the files' names, or our own: a hash of the patient, 80 % train, 10 % validate, 10 % test",
     counts: "-",
     citation: "-",
     tars: &[],

@@ -9,8 +9,8 @@ use super::parts::{at, record};
 use super::{Description, Opened};
 use crate::error::{DataError, shortened};
 use crate::prepare::draft::{Draft, Place};
+use crate::raw::json_lines::Jsonl;
 use crate::raw::lines::Lines;
-use crate::raw::rows::Jsonl;
 use crate::raw::{Entry, Raw};
 use crate::record::{Label, Mark, Record, Section, Split};
 
@@ -189,12 +189,16 @@ fn corpus(raw: &Raw) -> Result<Opened, DataError> {
         let [abstracts, entities, gold] = [file(kinds[0])?, file(kinds[1])?, file(kinds[2])?];
         let mut named: HashMap<String, Vec<Named>> = HashMap::new();
         Lines::open(&entities)?.each(|line| match line.fields('\t')[..] {
-            [pmid, id, kind, start, end, _] => {
-                if let (Ok(start), Ok(end)) = (start.trim().parse(), end.trim().parse()) {
+            [pmid, id, kind, start, end, _] => match (start.trim().parse(), end.trim().parse()) {
+                (Ok(start), Ok(end)) if start <= end => {
                     let one = Named { id: id.into(), chemical: kind == "CHEMICAL", start, end };
                     named.entry(pmid.to_string()).or_default().push(one);
                 }
-            }
+                _ => rows.push(Draft::bad(
+                    at(&entities, line.number),
+                    format!("`{start}` to `{end}` is no place in a text"),
+                )),
+            },
             _ => rows.push(Draft::bad(at(&entities, line.number), "the line has not six fields")),
         })?;
         let mut relations: BTreeMap<[String; 3], Vec<String>> = BTreeMap::new();
@@ -266,7 +270,7 @@ fn pairs_of(
 /// The sentence, which starts at character `start`, with both entities replaced; by one mark where they overlap.
 fn masked(sentence: &str, start: usize, chemical: &Named, gene: &Named) -> String {
     let characters: Vec<char> = sentence.chars().collect();
-    let cut = |one: &Named| (one.start - start, (one.end - start).max(one.start - start));
+    let cut = |one: &Named| (one.start - start, one.end - start);
     let (c, g) = (cut(chemical), cut(gene));
     let mut places = match c.0 < g.1 && g.0 < c.1 {
         true => vec![(c.0.min(g.0), c.1.max(g.1), BOTH)],

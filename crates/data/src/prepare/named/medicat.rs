@@ -9,7 +9,7 @@ use super::{Choice, Description, NamedOptions, Opened};
 use crate::error::DataError;
 use crate::prepare::bucket;
 use crate::prepare::draft::{Draft, Place, WithoutImage};
-use crate::raw::rows::Jsonl;
+use crate::raw::json_lines::Jsonl;
 use crate::raw::{Entry, Raw};
 use crate::record::{Section, Split};
 

@@ -6,7 +6,7 @@ use super::parts::{at, record};
 use super::{Description, Opened};
 use crate::error::DataError;
 use crate::prepare::draft::Draft;
-use crate::raw::rows::Jsonl;
+use crate::raw::json_lines::Jsonl;
 use crate::raw::{Entry, Raw};
 use crate::record::{Label, SentencePair, Split};
 

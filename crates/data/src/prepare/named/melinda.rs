@@ -7,7 +7,7 @@ use super::{Description, Opened};
 use crate::error::DataError;
 use crate::prepare::draft::Draft;
 use crate::raw::Raw;
-use crate::raw::rows::Csv;
+use crate::raw::separated::Csv;
 use crate::record::{Label, Section, Split};
 
 pub const ABOUT: Description = Description {

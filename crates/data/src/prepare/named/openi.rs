@@ -12,7 +12,7 @@ use crate::error::DataError;
 use crate::files::Unread;
 use crate::prepare::bucket;
 use crate::prepare::draft::{Draft, Place, WithoutImage};
-use crate::raw::rows::Csv;
+use crate::raw::separated::Csv;
 use crate::raw::{Entry, Raw};
 use crate::record::{Label, Record, Section, Split};
 

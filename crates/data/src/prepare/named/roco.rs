@@ -8,7 +8,7 @@ use super::{Description, Opened, medicat};
 use crate::error::DataError;
 use crate::prepare::draft::{Draft, Place, WithoutImage};
 use crate::raw::lines::Lines;
-use crate::raw::rows::Csv;
+use crate::raw::separated::Csv;
 use crate::raw::{Entry, Raw};
 use crate::record::{Label, Section, Split};
 
@@ -25,6 +25,7 @@ data/{train,validation,test}/radiology/      (also `val`, also without `data/`)
   dlinks.txt  cuis.txt                       optional
   images/ROCO_00020.jpg
 roco_references.zip                          optional: sentences that refer to the figures, from MedICaT
+or, as Kaggle has it: all_data/{train,validation,test}/radiology/{train,val,test}data.csv and images/
 or, of ROCOv2:
   {train,valid,test}_captions.csv  {train,valid,test}_concepts.csv  {train,valid,test}_images/",
     records: "one an image; references and caption (3 words or more) as texts, concepts as labels; an image that is not there \
@@ -60,7 +61,12 @@ struct Part {
 pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
     let (mut tables, mut bad) = (vec![], vec![]);
     let second = raw.find(&["train_captions.csv"]).is_some();
-    let parts = if second { version2(raw, &mut tables, &mut bad)? } else { version1(raw, &mut tables, &mut bad)? };
+    let kaggle = raw.find(&strs(&kaggle_names("train"))).is_some();
+    let parts = match (second, kaggle) {
+        (true, _) => version2(raw, &mut tables, &mut bad)?,
+        (false, true) => kaggle_copy(raw, &mut tables, &mut bad)?,
+        (false, false) => version1(raw, &mut tables, &mut bad)?,
+    };
     let mut references: HashMap<String, Vec<String>> = HashMap::new();
     let mut noted = BTreeMap::new();
     if !second {
@@ -91,7 +97,7 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
             record.labels = concepts.map(|concept| Label::new("concept", concept)).collect();
             record.fields.extend(gallery.get(one.id.as_str()).map(|place| Label::new("retrieval", place.to_string())));
             let names = (part.files)(&part.folder, &one.id);
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let names = strs(&names);
             let mut draft = with_image(one.place.clone(), record, image(raw, &names));
             draft.without_image = WithoutImage::TextsKept;
             rows.push(draft);
@@ -113,7 +119,7 @@ fn gallery<'a>(raw: &Raw, part: &'a Part, random: &mut PythonRandom) -> HashMap<
     }
     let there = |one: &&Captioned| {
         let names = (part.files)(&part.folder, &one.id);
-        text(&one.caption).is_some() && raw.find(&names.iter().map(String::as_str).collect::<Vec<_>>()).is_some()
+        text(&one.caption).is_some() && raw.find(&strs(&names)).is_some()
     };
     let captions = order.into_iter().flatten().map(|line| &part.captions[line]);
     captions.filter(there).take(GALLERY).enumerate().map(|(place, one)| (one.id.as_str(), place)).collect()
@@ -130,7 +136,7 @@ fn names1(splits: &[&str], file: &str) -> Vec<String> {
 
 fn version1(raw: &Raw, tables: &mut Vec<Entry>, bad: &mut Vec<Draft>) -> Result<Vec<Part>, DataError> {
     let captions = FOLDERS.map(|(splits, _)| names1(splits, "captions.txt"));
-    let captions = captions.each_ref().map(|names| names.iter().map(String::as_str).collect::<Vec<_>>());
+    let captions = captions.each_ref().map(|names| strs(names));
     raw.require(&captions.each_ref().map(|names| names.as_slice()))?;
     let mut parts = vec![];
     for ((splits, split), names) in FOLDERS.into_iter().zip(captions) {
@@ -152,7 +158,7 @@ fn version1(raw: &Raw, tables: &mut Vec<Entry>, bad: &mut Vec<Draft>) -> Result<
         tables.push(file);
         let mut concepts = HashMap::new();
         let cuis = names1(splits, "cuis.txt");
-        if let Some(file) = raw.find(&cuis.iter().map(String::as_str).collect::<Vec<_>>()) {
+        if let Some(file) = raw.find(&strs(&cuis)) {
             Lines::open(&file)?.each(|line| {
                 let mut fields = line.text.split('\t').map(str::trim);
                 let id = fields.next().unwrap_or_default().to_string();
@@ -166,6 +172,50 @@ fn version1(raw: &Raw, tables: &mut Vec<Entry>, bad: &mut Vec<Draft>) -> Result<
     Ok(parts)
 }
 
+/// The names that a list of strings is asked for by.
+fn strs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+/// Where Kaggle's copy may have the captions of a split.
+fn kaggle_names(split: &str) -> Vec<String> {
+    let csv = format!("{split}data.csv");
+    let folders = FOLDERS.into_iter().flat_map(|(folders, _)| folders).filter(|folder| folder.starts_with(split));
+    let within = folders.flat_map(|folder| [format!("{folder}/radiology/{csv}"), format!("{folder}/radiology{csv}")]);
+    within.chain([format!("radiology/{csv}"), format!("radiology{csv}")]).collect()
+}
+
+fn kaggle_copy(raw: &Raw, tables: &mut Vec<Entry>, bad: &mut Vec<Draft>) -> Result<Vec<Part>, DataError> {
+    let names = ["train", "val", "test"].map(kaggle_names);
+    let names = names.each_ref().map(|names| strs(names));
+    raw.require(&names.each_ref().map(|names| names.as_slice()))?;
+    let mut parts = vec![];
+    for ((folders, split), names) in FOLDERS.into_iter().zip(names) {
+        let file = raw.need(&names)?;
+        let captions = csv_captions(&file, ["id", "caption"], bad)?;
+        tables.push(file);
+        let lines = (0..captions.len()).map(Some).collect();
+        parts.push(Part { split, captions, lines, concepts: HashMap::new(), files: files1, folder: folders.join("|") });
+    }
+    Ok(parts)
+}
+
+/// The captions of a CSV with these columns of ids and captions.
+fn csv_captions(file: &Entry, columns: [&str; 2], bad: &mut Vec<Draft>) -> Result<Vec<Captioned>, DataError> {
+    let mut csv = Csv::open(file)?;
+    let [id, caption] = csv.need(columns)?;
+    let mut all = vec![];
+    while let Some(row) = csv.next()? {
+        let place = at(file, row.line);
+        match &row.cells {
+            Err(wrong) => bad.push(Draft::bad(place, wrong.cause.clone())),
+            Ok(_) if row.get(id).is_empty() => bad.push(Draft::bad(place, format!("it has no `{}`", columns[0]))),
+            Ok(_) => all.push(Captioned { id: row.get(id).into(), caption: collapsed(row.get(caption)), place }),
+        }
+    }
+    Ok(all)
+}
+
 fn files1(folder: &str, id: &str) -> Vec<String> {
     let splits: Vec<&str> = folder.split('|').collect();
     names1(&splits, &format!("images/{id}.jpg"))
@@ -176,7 +226,7 @@ fn links(raw: &Raw, tables: &mut Vec<Entry>) -> Result<HashMap<String, String>, 
     let mut links = HashMap::new();
     for (splits, _) in FOLDERS {
         let names = names1(splits, "dlinks.txt");
-        let Some(file) = raw.find(&names.iter().map(String::as_str).collect::<Vec<_>>()) else { continue };
+        let Some(file) = raw.find(&strs(&names)) else { continue };
         Lines::open(&file)?.each(|line| {
             if let [id, command, name, ..] = line.fields('\t')[..] {
                 let archive = command.split_whitespace().find(|word| word.contains("/oa_package/")).unwrap_or_default();
@@ -196,17 +246,7 @@ fn version2(raw: &Raw, tables: &mut Vec<Entry>, bad: &mut Vec<Draft>) -> Result<
     let mut parts = vec![];
     for ((name, split), captions) in splits.into_iter().zip(names) {
         let file = raw.need(&[&captions])?;
-        let mut csv = Csv::open(&file)?;
-        let [id, caption] = csv.need(["ID", "Caption"])?;
-        let mut all = vec![];
-        while let Some(row) = csv.next()? {
-            let place = at(&file, row.line);
-            match &row.cells {
-                Err(wrong) => bad.push(Draft::bad(place, wrong.cause.clone())),
-                Ok(_) if row.get(id).is_empty() => bad.push(Draft::bad(place, "it has no `ID`")),
-                Ok(_) => all.push(Captioned { id: row.get(id).into(), caption: collapsed(row.get(caption)), place }),
-            }
-        }
+        let all = csv_captions(&file, ["ID", "Caption"], bad)?;
         tables.push(file);
         let mut concepts: HashMap<String, Vec<String>> = HashMap::new();
         if let Some(file) = raw.find(&[&format!("{name}_concepts.csv")]) {

@@ -11,7 +11,7 @@ use crate::error::DataError;
 use crate::prepare::draft::{Draft, Place};
 use crate::prepare::{bucket, sort_key};
 use crate::raw::Raw;
-use crate::raw::rows::Csv;
+use crate::raw::separated::Csv;
 use crate::record::{Label, Split};
 
 pub const ABOUT: Description = Description {

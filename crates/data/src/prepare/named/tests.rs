@@ -219,6 +219,7 @@ fn threads_and_parts_make_equal_bytes() {
     for (file, from, to, wanted) in [
         ("work.json", "\"of\":3", "\"of\":0", "part 2/0, which is none"),
         ("block-0000001.json", "train-00001.parquet", "../train-00001.parquet", "no plain file name"),
+        ("block-0000001.json", "\"records\":", "\"records\":1", "its records are not those of its shards"),
     ] {
         let path = parts[0].join(file);
         let whole = fs::read_to_string(&path).unwrap();

@@ -43,11 +43,11 @@ impl Assembler {
         }
     }
 
-    /// Reads the cells of a row.
-    pub fn draft(&mut self, row: Row) -> Draft {
-        let place = Place::Line(row.line);
+    /// Reads the cells of a row, which has so many rows of other files before it and may be of a file of one split.
+    pub fn draft(&mut self, row: Row, place: Place, (before, split): (u64, Option<Split>)) -> Draft {
+        let nameless = row.image.as_ref().is_some_and(|image| !image.named);
         let record = match row.cells {
-            Ok(cells) => self.record(row.line, &cells),
+            Ok(cells) => self.record((before + row.line, split, nameless), &cells),
             Err(bad) => Err(bad.cause),
         };
         let work = match record {
@@ -69,7 +69,11 @@ impl Assembler {
         Draft { place, work, without_image: WithoutImage::Mistake }
     }
 
-    fn record(&mut self, line: u64, cells: &[Cell]) -> Result<Record, String> {
+    fn record(
+        &mut self,
+        (line, published, nameless): (u64, Option<Split>, bool),
+        cells: &[Cell],
+    ) -> Result<Record, String> {
         let id = match self.columns.id {
             Some(column) => self.name(column, cells)?,
             None => format!("{}:{line}", self.source),
@@ -85,10 +89,13 @@ impl Assembler {
         }
         let patient = match (self.columns.patient, &image) {
             (Some(column), _) => self.name(column, cells)?,
-            (None, Some(path)) => path.clone(),
-            (None, None) => id.clone(),
+            (None, Some(path)) if !nameless => path.clone(),
+            _ => id.clone(),
         };
-        let split = self.split(line, &patient, cells)?;
+        let split = match (self.columns.split, published) {
+            (None, Some(split)) => split,
+            _ => self.split(line, &patient, cells)?,
+        };
         let image = image.map(|path| RecordImage { bytes: vec![], path: Some(path) });
         Ok(Record {
             sections: self.sections(cells),

@@ -2,11 +2,11 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::Manifest;
-use crate::prepare::Duplicates;
+use crate::prepare::{Duplicates, Stage};
 use crate::record::{Label, Record, Split};
 use crate::shard::ShardFolder;
 use crate::source::Source;
@@ -164,8 +164,9 @@ fn progress_comes_to_the_end() {
     let seen = RefCell::new(vec![]);
     prepare(&table, &fake.out(), &options, &|progress| seen.borrow_mut().push(progress)).unwrap();
     let seen = seen.into_inner();
-    assert!(seen.len() > 2 && seen.is_sorted_by(|one, other| one.records <= other.records), "{seen:?}");
-    assert_eq!(seen.last(), Some(&Progress { records: 32, skipped: 8, share: 1.0 }));
+    assert!(seen.len() > 2 && seen.is_sorted_by_key(|one| (one.stage, one.records)), "{seen:?}");
+    assert!(seen.is_sorted_by(|one, other| one.share <= other.share), "{seen:?}");
+    assert_eq!(seen.last(), Some(&Progress { stage: Stage::Write, records: 32, skipped: 8, share: 1.0 }));
 }
 
 #[test]
@@ -384,42 +385,52 @@ fn lists_folders_and_parquet_files_are_tables() {
     fake.refuses("no parquet", "v.parquet", &["it is no parquet file"]);
 }
 
-/// As pandas or `datasets` write it: images within, a list of texts, numbers.
-#[test]
-fn images_within_a_parquet_file_are_checked_like_others() {
+/// An image's bytes and path, and texts.
+type ParquetRow<'a> = (Option<&'a [u8]>, Option<&'a str>, &'a [&'a str]);
+
+/// Writes a table as pandas or `datasets` do: images within, a list of texts, numbers.
+fn write_parquet(path: &Path, rows: &[ParquetRow<'_>]) {
     use std::sync::Arc;
 
     use arrow_array::builder::{ListBuilder, StringBuilder};
     use arrow_array::{ArrayRef, BinaryArray, Float64Array, Int64Array, RecordBatch, StringArray, StructArray};
     use arrow_schema::{DataType, Field, Fields};
 
-    let fake = Fake::new();
-    let bytes = [Some(png(3)), Some(b"no picture".to_vec()), None];
     let fields =
         Fields::from(vec![Field::new("bytes", DataType::Binary, true), Field::new("path", DataType::Utf8, true)]);
-    let paths = StringArray::from(vec![Some("a.png"), None, None]);
-    let image = StructArray::new(
-        fields,
-        vec![Arc::new(BinaryArray::from_iter(bytes.iter().map(|one| one.as_deref()))), Arc::new(paths)],
-        Some(vec![true, true, false].into()),
-    );
+    let bytes = BinaryArray::from_iter(rows.iter().map(|(bytes, ..)| *bytes));
+    let paths = StringArray::from_iter(rows.iter().map(|(_, path, _)| *path));
+    let there: Vec<bool> = rows.iter().map(|(bytes, ..)| bytes.is_some()).collect();
+    let image = StructArray::new(fields, vec![Arc::new(bytes), Arc::new(paths)], Some(there.into()));
     let mut texts = ListBuilder::new(StringBuilder::new());
-    for row in [vec!["One.", "Two."], vec!["Three."], vec!["Four."]] {
+    for (.., row) in rows {
         row.iter().for_each(|text| texts.values().append_value(text));
         texts.append(true);
     }
+    let ages = (0..rows.len()).map(|row| (row == 0).then_some(70.5));
     let columns: [(&str, ArrayRef); 4] = [
         ("image", Arc::new(image)),
         ("text", Arc::new(texts.finish())),
-        ("label", Arc::new(Int64Array::from(vec![0, 1, 2]))),
-        ("age", Arc::new(Float64Array::from(vec![Some(70.5), None, None]))),
+        ("label", Arc::new(Int64Array::from_iter_values(0..rows.len() as i64))),
+        ("age", Arc::new(Float64Array::from_iter(ages))),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
-    let path = fake.here.path().join("t.parquet");
     let mut writer =
-        parquet::arrow::ArrowWriter::try_new(fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        parquet::arrow::ArrowWriter::try_new(fs::File::create(path).unwrap(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
+}
+
+#[test]
+fn images_within_a_parquet_file_are_checked_like_others() {
+    let fake = Fake::new();
+    let path = fake.here.path().join("t.parquet");
+    let rows: [ParquetRow<'_>; 3] = [
+        (Some(&png(3)), Some("a.png"), &["One.", "Two."]),
+        (Some(b"no picture"), None, &["Three."]),
+        (None, None, &["Four."]),
+    ];
+    write_parquet(&path, &rows);
     let (manifest, records) = fake.prepare(&path, &TableOptions { skip_bad: true, ..TableOptions::default() }).unwrap();
     assert_eq!(records[0].image.as_ref().unwrap().bytes, png(3));
     assert_eq!((records[0].texts.len(), records[0].labels[0].value.as_str()), (2, "0"));
@@ -430,4 +441,42 @@ fn images_within_a_parquet_file_are_checked_like_others() {
         "{:?}",
         manifest.skipped
     );
+}
+
+#[test]
+fn parquet_files_by_split_are_one_table() {
+    let fake = Fake::new();
+    let folder = fake.here.path().join("copy");
+    fs::create_dir_all(folder.join("data")).unwrap();
+    let file = |name: &str| folder.join("data").join(name);
+    fn row(bytes: &[u8]) -> ParquetRow<'_> {
+        (Some(bytes), None, &["Words of one."])
+    }
+    let pictures = [png(1), png(2), png(3), png(4)];
+    write_parquet(&file("train-00000-of-00002.parquet"), &[row(&pictures[0]), row(&pictures[1])]);
+    write_parquet(&file("train-00001-of-00002.parquet"), &[row(b"no picture"), row(&pictures[2])]);
+    write_parquet(&file("test-00000-of-00001.parquet"), &[row(&pictures[3]), row(&pictures[0])]);
+    fs::write(file("README.parquet"), "of no split").unwrap();
+    let error = fake.prepare(&folder, &TableOptions::default()).unwrap_err();
+    assert!(error.contains("train-00001-of-00002.parquet row 1: `row-1` is not an image"), "{error}");
+    let (manifest, records) =
+        fake.prepare(&folder, &TableOptions { skip_bad: true, ..TableOptions::default() }).unwrap();
+    let told: Vec<_> = records.iter().map(|record| (record.id.as_str(), record.split)).collect();
+    let wanted = [
+        ("copy:1", Split::Train),
+        ("copy:2", Split::Train),
+        ("copy:4", Split::Train),
+        ("copy:5", Split::Test),
+        ("copy:6", Split::Test),
+    ];
+    assert_eq!(told, wanted);
+    assert_eq!(records[2].image.as_ref().unwrap().bytes, pictures[2]);
+    // Published splits are kept as they are, and told.
+    let shared: Vec<_> = manifest.overlaps.iter().map(|one| (one.of, one.splits, one.count, one.removed)).collect();
+    assert_eq!(shared[0], (crate::manifest::Common::Image, [Split::Train, Split::Test], 1, 0));
+    assert!(shared.iter().all(|one| one.0 != crate::manifest::Common::Patient), "{shared:?}");
+    write_parquet(&file("validation-00000-of-00001.parquet"), &[row(&pictures[3])]);
+    fs::copy(fake.out().join("train-00000.parquet"), file("test-00000-of-00001.parquet")).unwrap();
+    let error = fake.prepare(&folder, &TableOptions { skip_bad: true, ..TableOptions::default() }).unwrap_err();
+    assert!(error.contains("test-00000-of-00001.parquet") && error.contains("its columns are not those of"), "{error}");
 }

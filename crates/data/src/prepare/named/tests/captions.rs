@@ -62,6 +62,23 @@ fn roco_with_references_and_galleries() {
 }
 
 #[test]
+fn kaggle_has_roco_as_csv() {
+    let fake = Fake::new();
+    for (number, (folder, csv)) in [("train", "train"), ("validation", "val"), ("test", "test")].iter().enumerate() {
+        let id = format!("ROCO_0000{number}");
+        let rows = format!("id,name,caption\n{id},{id}.jpg, Axial view of an invented pelvis.\n,x.jpg,No id here.\n");
+        fake.write(&format!("all_data/{folder}/radiology/{csv}data.csv"), rows);
+        fake.image(&format!("all_data/{folder}/radiology/images/{id}.jpg"), number as u8);
+    }
+    let made = fake.prepare(Dataset::Roco);
+    assert_eq!(made.records.len(), 3);
+    let record = made.record("ROCO_00001");
+    assert_eq!((record.split, record.texts[0].as_str()), (Split::Validate, "Axial view of an invented pelvis."));
+    assert!(record.image.is_some() && value(&record.fields, "retrieval") == "0");
+    made.lacks("valdata.csv line 3", "it has no `id`");
+}
+
+#[test]
 fn medicat_is_split_by_figure_or_paper() {
     let fake = Fake::new();
     let line = |number: u32, radiology: bool, caption: &str| {
