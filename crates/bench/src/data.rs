@@ -76,7 +76,7 @@ impl PrepareResult {
         let points = self.phantom_memory.iter().map(|point| (100.0 * point.share, point.mib)).collect();
         let chart = Chart {
             title: "Memory while preparing".into(),
-            explanation: "Records are made until 90 %, then joined into shards.".into(),
+            explanation: "Records are made until 90 %, then compared, and written to shards.".into(),
             x_label: "% of the work".into(),
             y_label: "MiB resident".into(),
             series: vec![Series { name: "memory".into(), run: String::new(), points }],

@@ -146,15 +146,18 @@ pub enum DataError {
     },
     /// A download that is not laid out as its data set is.
     #[error(
-        "`{path}` lacks {missing}; `prepare --describe` shows the layout that is expected",
+        "`{path}` lacks {missing}; `prepare --describe` shows the layout that is expected{other}",
         path = path.display(),
-        missing = missing.join(", ")
+        missing = missing.join(", "),
+        other = if *parquet { "; parquet files, such as Hugging Face's copies, are read by `prepare table`" } else { "" }
     )]
     Layout {
         /// The download.
         path: PathBuf,
         /// Each file that is missing, with the names that it may have.
         missing: Vec<String>,
+        /// Whether parquet files are there instead.
+        parquet: bool,
     },
     /// A data set of which not one row can be used.
     #[error("`{source_name}`: {cause}")]

@@ -166,8 +166,13 @@ impl Raw {
     }
 
     fn lacks(&self, files: &[&[&str]]) -> DataError {
-        let names: Vec<String> = files.iter().map(|names| format!("`{}`", names.join("` or `"))).collect();
-        DataError::Layout { path: self.root.clone(), missing: names }
+        self.without(files.iter().map(|names| format!("`{}`", names.join("` or `"))).collect())
+    }
+
+    /// What to say of a download that is not laid out so.
+    pub fn without(&self, missing: Vec<String>) -> DataError {
+        let parquet = ["data", ""].iter().any(|folder| !self.list(folder, ".parquet").is_empty());
+        DataError::Layout { path: self.root.clone(), missing, parquet }
     }
 
     fn one(&self, name: &str, exact: bool) -> Option<Entry> {

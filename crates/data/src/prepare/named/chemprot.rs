@@ -54,7 +54,7 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
         return corpus(raw);
     }
     let forms = "`train.tsv` (BLUE), `train.txt` (SciBERT) or `chemprot_training_abstracts.tsv` (ChemProt_Corpus)";
-    Err(DataError::Layout { path: raw.root().to_path_buf(), missing: vec![forms.into()] })
+    Err(raw.without(vec![forms.into()]))
 }
 
 fn blue(raw: &Raw) -> Result<Opened, DataError> {

@@ -67,10 +67,8 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
     } else {
         let files =
             ["ecgen-radiology", ""].iter().map(|folder| raw.list(folder, ".xml")).find(|found| !found.is_empty());
-        let files = files.ok_or_else(|| DataError::Layout {
-            path: raw.root().to_path_buf(),
-            missing: vec!["`ecgen-radiology/*.xml` (of NLMCXR_reports.tgz) or `indiana_reports.csv`".into()],
-        })?;
+        let forms = "`ecgen-radiology/*.xml` (of NLMCXR_reports.tgz) or `indiana_reports.csv`";
+        let files = files.ok_or_else(|| raw.without(vec![forms.into()]))?;
         let mut files: Vec<(String, Entry)> = files.into_iter().collect();
         files.sort_by_key(|(name, _)| (name.trim_end_matches(".xml").parse::<u64>().unwrap_or(u64::MAX), name.clone()));
         for (name, file) in files {

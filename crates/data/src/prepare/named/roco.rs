@@ -27,7 +27,8 @@ data/{train,validation,test}/radiology/      (also `val`, also without `data/`)
 roco_references.zip                          optional: sentences that refer to the figures, from MedICaT
 or, as Kaggle has it: all_data/{train,validation,test}/radiology/{train,val,test}data.csv and images/
 or, of ROCOv2:
-  {train,valid,test}_captions.csv  {train,valid,test}_concepts.csv  {train,valid,test}_images/",
+  {train,valid,test}_captions.csv  {train,valid,test}_concepts.csv  {train,valid,test}_images/
+(the copy on Hugging Face, parquet by split, is read by `prepare table`)",
     records: "one an image; references and caption (3 words or more) as texts, concepts as labels; an image that is not there \
               leaves its texts. The field `retrieval` numbers the 2,000 captions of the retrieval galleries",
     splits: "as published, by image; papers are not kept apart",

@@ -246,6 +246,11 @@ fn files_that_are_no_such_files_end_with_a_message() {
     slake.write("train.json", "{\"a\": 1}");
     assert!(slake.fails(Dataset::Slake).contains("is no list; is it of another version"));
 
+    let copy = Fake::new();
+    copy.write("data/train-00000-of-00001.parquet", "questions");
+    let error = copy.fails(Dataset::VqaRad);
+    assert!(error.contains("lacks `trainset.json`") && error.contains("read by `prepare table`"), "{error}");
+
     let rsna = Fake::new();
     rsna.write("stage_2_train_labels.csv", "patientId,x,y,width,height\n1,,,,\n");
     let error = rsna.fails(Dataset::Rsna);

@@ -22,7 +22,8 @@ trainset.json  testset.json             the copy that code for medical VQA reads
 images/synpic12345.jpg
 or, as OSF has it:
 VQA_RAD Dataset Public.json
-VQA_RAD Image Folder/synpic12345.jpg",
+VQA_RAD Image Folder/synpic12345.jpg
+(the copy on Hugging Face, parquet by split, is read by `prepare table`)",
     records: "one an image and split, with all its questions (type, closed or open) and the organ as a label",
     splits: "as published: questions, not images, are split, so nearly all test images are images of train too (reported). \
              `--split-by image` draws splits that share none; `--carve-validation` takes a tenth of train's images",
