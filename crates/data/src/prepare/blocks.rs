@@ -134,6 +134,7 @@ impl Workplace {
 pub(crate) struct Blocks {
     folder: PathBuf,
     work: Work,
+    /// Of earlier runs.
     done: BTreeSet<u64>,
 }
 
@@ -164,7 +165,7 @@ impl Blocks {
         self.work.part.has(block) && !self.done.contains(&block)
     }
 
-    /// Blocks that are done.
+    /// Blocks that were done before.
     pub(crate) fn done(&self) -> usize {
         self.done.len()
     }
@@ -172,20 +173,6 @@ impl Blocks {
     /// Starts a block.
     pub(crate) fn start(&self, number: u64) -> Block {
         Block { folder: self.folder.clone(), number, open: BTreeMap::new(), note: Note::default() }
-    }
-
-    /// Ends a block.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub(crate) fn end(&mut self, block: Block) -> Result<(), DataError> {
-        let Block { folder, number, open, mut note } = block;
-        for shard in open.into_values() {
-            note.shards.push(shard.close()?);
-        }
-        write_json(&folder.join(note_name(number)), &note)?;
-        self.done.insert(number);
-        Ok(())
     }
 
     /// Says how many rows there were in all.
@@ -209,8 +196,8 @@ pub(crate) struct Block {
 
 impl Block {
     /// Adds a row that cannot be used.
-    pub(crate) fn skip(&mut self, place: String, cause: String) {
-        self.note.skipped.push(Skipped { place, cause });
+    pub(crate) fn skip(&mut self, skipped: Skipped) {
+        self.note.skipped.push(skipped);
     }
 
     /// Adds a record.
@@ -229,6 +216,18 @@ impl Block {
             None => OpenShard::create(&self.folder, split, self.number as usize)?,
         };
         self.open.entry(split).or_insert(shard).write(record)
+    }
+
+    /// Ends it: from now on it is done.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn end(self) -> Result<(), DataError> {
+        let Self { folder, number, open, mut note } = self;
+        for shard in open.into_values() {
+            note.shards.push(shard.close()?);
+        }
+        write_json(&folder.join(note_name(number)), &note)
     }
 }
 

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::{panic, thread};
 
 use ptu_input::image::transform::MAX_TRANSFORM_SIDE;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::blocks::{BLOCK_ROWS, Block, Blocks, Done, Part, Work, Workplace};
-use super::draft::{Draft, Place};
+use super::draft::{Draft, Finished, Place};
 use super::join::{Duplicates, join};
 use super::{Prepared, Progress, Stage};
 use crate::error::DataError;
-use crate::manifest::{FORMAT, Overlap};
+use crate::manifest::{FORMAT, Overlap, Skipped};
 use crate::shard::WriterOptions;
 
 /// Rows a thread works on at least before records are written: enough to keep it busy.
@@ -159,14 +161,15 @@ fn blocks(
         overlaps: job.overlaps.clone(),
         rows: None,
     };
-    let mut blocks = Blocks::begin(place, work)?;
-    let earlier = blocks.done();
+    let blocks = Blocks::begin(place, work)?;
+    let (sender, batches) = mpsc::sync_channel(0);
     let mut reader = Reader {
         job,
         side: making.side,
         pool,
         drafts,
         progress,
+        batches: sender,
         rows: 0,
         written: 0,
         skipped: 0,
@@ -175,20 +178,47 @@ fn blocks(
         faults: vec![],
         first_fault: None,
     };
-    let mut ended = false;
-    while !ended {
-        let number = reader.rows / BLOCK_ROWS;
-        let mut block = blocks.lacks(number).then(|| blocks.start(number));
-        ended = reader.fill(&mut block)?;
-        match block {
-            Some(block) if reader.rows > number * BLOCK_ROWS => blocks.end(block)?,
-            _ => {}
+    // One thread writes what all made before, while they make what comes next.
+    let (read, written) = thread::scope(|scope| {
+        let writer = scope.spawn(|| write(&blocks, batches));
+        let read = reader.all(&blocks);
+        let Reader { rows, written, first_bad, batches, .. } = reader;
+        drop(batches);
+        let done = writer.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
+        (read.map(|()| (rows, written, first_bad)), done)
+    });
+    written?;
+    let (rows, written, first_bad) = read?;
+    if written == 0 && blocks.done() == 0 && making.part.is_none() {
+        return Err(nothing(job, first_bad));
+    }
+    blocks.finish(rows)
+}
+
+/// Rows of a block, in order; a block may come in several batches.
+struct Batch {
+    block: u64,
+    rows: Vec<Result<Finished, Skipped>>,
+    last: bool,
+}
+
+/// Writes blocks until there are no more batches.
+fn write(blocks: &Blocks, batches: Receiver<Batch>) -> Result<(), DataError> {
+    let mut open: Option<Block> = None;
+    for Batch { block, rows, last } in batches {
+        let mut block = open.take().unwrap_or_else(|| blocks.start(block));
+        for row in rows {
+            match row {
+                Ok(finished) => block.write(finished)?,
+                Err(skipped) => block.skip(skipped),
+            }
+        }
+        match last {
+            true => block.end()?,
+            false => open = Some(block),
         }
     }
-    if reader.written == 0 && earlier == 0 && making.part.is_none() {
-        return Err(nothing(job, reader.first_bad));
-    }
-    blocks.finish(reader.rows)
+    Ok(())
 }
 
 /// Reads rows and makes them.
@@ -198,6 +228,7 @@ struct Reader<'a> {
     pool: ThreadPool,
     drafts: &'a mut dyn Drafts,
     progress: &'a dyn Fn(Progress),
+    batches: SyncSender<Batch>,
     rows: u64,
     written: u64,
     skipped: u64,
@@ -211,22 +242,35 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads the rows of one block, and makes them where there is one to be filled. Returns whether these were the last rows.
-    fn fill(&mut self, block: &mut Option<Block>) -> Result<bool, DataError> {
+    /// Reads all rows, and makes those of blocks that are lacking. It ends early when nobody writes them any more.
+    fn all(&mut self, blocks: &Blocks) -> Result<(), DataError> {
+        loop {
+            let number = self.rows / BLOCK_ROWS;
+            if !self.block(number, blocks.lacks(number))? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads the rows of one block, and makes them where it is lacking. Returns whether there may be more.
+    fn block(&mut self, block: u64, lacking: bool) -> Result<bool, DataError> {
         let least = self.pool.current_num_threads() * ROWS_PER_THREAD;
         let mut waiting = vec![];
         loop {
             let draft = self.drafts.next()?;
             let ended = draft.is_none();
             self.rows += u64::from(!ended);
-            waiting.extend(draft.filter(|_| block.is_some()));
-            let full = self.rows.is_multiple_of(BLOCK_ROWS);
-            if ended || full || waiting.len() >= self.most.max(least) {
-                if let Some(block) = block {
-                    self.make(std::mem::take(&mut waiting), block)?;
+            waiting.extend(draft.filter(|_| lacking));
+            let last = ended || self.rows.is_multiple_of(BLOCK_ROWS);
+            if last || waiting.len() >= self.most.max(least) {
+                let rows = self.make(std::mem::take(&mut waiting));
+                let any = self.rows > block * BLOCK_ROWS;
+                if lacking && any && self.batches.send(Batch { block, rows, last }).is_err() {
+                    return Ok(false);
                 }
                 let share = MADE * self.drafts.share(self.rows);
-                (self.progress)(Progress { stage: Stage::Make, records: self.written, skipped: self.skipped, share });
+                let (records, skipped) = (self.written, self.skipped);
+                (self.progress)(Progress { stage: Stage::Make, records, skipped, share });
             }
             self.first_fault = self.first_fault.or((!self.faults.is_empty()).then_some(self.rows));
             let enough =
@@ -234,35 +278,36 @@ impl Reader<'_> {
             if let (Some(table), true) = (&self.job.table, self.first_fault.is_some() && (ended || enough)) {
                 return Err(stop(table, std::mem::take(&mut self.faults), ended));
             }
-            if ended || full {
-                return Ok(ended);
+            if last {
+                return Ok(!ended);
             }
         }
     }
 
-    fn make(&mut self, drafts: Vec<Draft>, block: &mut Block) -> Result<(), DataError> {
+    fn make(&mut self, drafts: Vec<Draft>) -> Vec<Result<Finished, Skipped>> {
         let side = self.side;
         let made = |draft: Draft| (draft.place.clone(), draft.finish(side));
         let made: Vec<_> = self.pool.install(|| drafts.into_par_iter().map(made).collect());
         let bytes: usize =
             made.iter().filter_map(|(_, row)| Some(row.as_ref().ok()?.record.image.as_ref()?.bytes.len())).sum();
         self.most = HELD_BYTES / (bytes / made.len().max(1)).max(1);
+        let mut rows = vec![];
         for (place, row) in made {
             match row {
                 Ok(_) if !self.faults.is_empty() => {}
                 Ok(finished) => {
-                    block.write(finished)?;
+                    rows.push(Ok(finished));
                     self.written += 1;
                 }
                 Err(cause) if !self.job.skip_bad => self.faults.push((place, cause)),
                 Err(cause) => {
-                    block.skip(place.to_string(), cause.clone());
+                    rows.push(Err(Skipped { place: place.to_string(), cause: cause.clone() }));
                     self.skipped += 1;
                     self.first_bad.get_or_insert((place, cause));
                 }
             }
         }
-        Ok(())
+        rows
     }
 }
 
