@@ -6,7 +6,6 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::DataError;
 use crate::manifest::hexadecimal;
 
 /// The largest image file, in bytes.
@@ -50,13 +49,4 @@ pub fn hash(mut reader: impl Read) -> io::Result<String> {
             count => hash.update(&buffer[..count]),
         }
     }
-}
-
-/// SHA-256 of a file, in hexadecimal.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn sha256(path: &Path) -> Result<String, DataError> {
-    let file = File::open(path).map_err(DataError::io("open", path))?;
-    hash(file).map_err(DataError::io("read", path))
 }

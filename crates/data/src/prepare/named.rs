@@ -31,7 +31,6 @@ use super::draft::Draft;
 use super::run::{Drafts, Job, run};
 use super::{Making, Prepared, Progress};
 use crate::error::DataError;
-use crate::files;
 use crate::manifest::Overlap;
 use crate::raw::{Entry, Raw};
 use crate::shard::WriterOptions;
@@ -252,14 +251,11 @@ pub fn prepare_named(
         .and_then(|raw| dataset.open(&Arc::new(raw), options))
         .and_then(|opened| {
             let choices: Vec<&str> = options.choices.iter().map(|choice| choice.option()).collect();
-            let mut told = BTreeMap::from([("choices".to_string(), choices.join(" "))]);
-            for table in &opened.tables {
-                let hash = files::hash(table.open()?).map_err(DataError::io("read", &table.path()))?;
-                told.insert(format!("table {}", table.name()), hash);
-            }
-            Ok((opened, told))
+            let told = BTreeMap::from([("choices".to_string(), choices.join(" "))]);
+            let tables = Job::hashed(opened.tables.clone())?;
+            Ok((opened, told, tables))
         });
-    let (opened, decided_by) = match opened {
+    let (opened, decided_by, tables) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             place.clear()?;
@@ -271,6 +267,7 @@ pub fn prepare_named(
     preprocessing.push(super::stored(options.making.side));
     let job = Job {
         decided_by,
+        tables,
         writer: WriterOptions {
             dataset: about.name.into(),
             arguments: options.making.arguments.clone(),

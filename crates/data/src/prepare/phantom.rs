@@ -113,6 +113,7 @@ pub fn prepare_phantom(
     let told = format!("{pairs} {seed} {side} {validate} {test} {image_missing} {text_missing}");
     let job = Job {
         decided_by: BTreeMap::from([("options".into(), told)]),
+        tables: vec![],
         writer,
         duplicates: options.making.duplicates_of(true),
         table: None,

@@ -14,7 +14,9 @@ use super::draft::{Draft, Finished, Place};
 use super::join::{Duplicates, join};
 use super::{Prepared, Progress, Stage};
 use crate::error::DataError;
+use crate::files;
 use crate::manifest::{FORMAT, Overlap, Skipped};
+use crate::raw::Entry;
 use crate::shard::WriterOptions;
 
 /// Rows a thread works on at least before records are written: enough to keep it busy.
@@ -86,8 +88,10 @@ impl Making {
 
 /// What is made, and what decides about it.
 pub(crate) struct Job {
-    /// Options and hashes of what was read: blocks of a job that differs in any of them are not used.
+    /// Options: blocks of a job that differs in any of them are not used.
     pub(crate) decided_by: BTreeMap<String, String>,
+    /// Tables that are read, with their hashes, which decide too.
+    pub(crate) tables: Vec<(Entry, String)>,
     /// For the shards.
     pub(crate) writer: WriterOptions,
     /// Whether images that two splits have are left out of the earlier.
@@ -100,6 +104,30 @@ pub(crate) struct Job {
     pub(crate) noted: BTreeMap<String, u64>,
     /// What splits have in common besides what is found by comparing records.
     pub(crate) overlaps: Vec<Overlap>,
+}
+
+impl Job {
+    /// Tables as they are now.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub(crate) fn hashed(tables: Vec<Entry>) -> Result<Vec<(Entry, String)>, DataError> {
+        let hashed = |table: Entry| {
+            let hash = files::hash(table.open()?).map_err(DataError::io("read", &table.path()))?;
+            Ok((table, hash))
+        };
+        tables.into_iter().map(hashed).collect()
+    }
+
+    /// Refuses tables that somebody wrote to meanwhile: records would be of two versions.
+    fn check_tables(&self) -> Result<(), DataError> {
+        let now = Self::hashed(self.tables.iter().map(|(table, _)| table.clone()).collect())?;
+        let changed = now.iter().zip(&self.tables).find(|((_, now), (_, before))| now != before);
+        changed.map_or(Ok(()), |((table, _), _)| {
+            let cause = "it changed while it was read; start again when nothing writes to it any more".to_string();
+            Err(DataError::Table { path: table.path(), cause })
+        })
+    }
 }
 
 /// Makes the shards of `drafts` in `out`, or a part of their blocks.
@@ -149,6 +177,9 @@ fn blocks(
     let pool = rayon::ThreadPoolBuilder::new().num_threads(making.threads.unwrap_or(0)).build();
     let pool = pool.map_err(|error| DataError::Setting { name: "threads", cause: error.to_string() })?;
     let mut decided_by = job.decided_by.clone();
+    let hashes =
+        job.tables.iter().enumerate().map(|(place, (file, hash))| (format!("table {place} {}", file.name()), hash));
+    decided_by.extend(hashes.map(|(name, hash)| (name, hash.clone())));
     decided_by.insert("side".into(), making.side.map_or("as it is".into(), |side| side.to_string()));
     let work = Work {
         format: FORMAT,
@@ -189,6 +220,7 @@ fn blocks(
     });
     written?;
     let (rows, written, first_bad) = read?;
+    job.check_tables()?;
     if written == 0 && blocks.done() == 0 && making.part.is_none() {
         return Err(nothing(job, first_bad));
     }

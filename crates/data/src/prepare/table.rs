@@ -14,6 +14,7 @@ pub(crate) use super::run::Drafts;
 use super::run::{Job, run};
 use super::{Making, Prepared, Progress, Shares};
 use crate::error::DataError;
+use crate::raw::Entry;
 use crate::raw::rows::Rows;
 use crate::record::Split;
 use crate::shard::WriterOptions;
@@ -60,14 +61,15 @@ pub fn prepare(
     let files = within(table)?;
     let published = files.iter().any(|file| file.split.is_some());
     let table = if published { table } else { &files[0].path };
-    let hashes: Vec<String> = files.iter().map(|file| crate::files::sha256(&file.path)).collect::<Result<_, _>>()?;
+    let tables = Job::hashed(files.iter().map(|file| Entry::file(&file.path)).collect())?;
     let rows = Rows::open(&files[0].path)?;
     let columns = Columns::find(rows.header(), &options.columns, &files[0].path)?;
     let place = Workplace::take(out)?;
     let TableOptions { columns: names, shares, skip_bad, allow_missing, .. } = options;
     let told = format!("{names:?} {shares:?} skip_bad {skip_bad} allow_missing {allow_missing}");
     let job = Job {
-        decided_by: BTreeMap::from([("table".into(), hashes.join(" ")), ("options".into(), told)]),
+        decided_by: BTreeMap::from([("options".into(), told)]),
+        tables,
         writer: writer_options(table, options, columns.split.is_some(), published),
         duplicates: options.making.duplicates_of(published || columns.split.is_some()),
         table: Some(table.to_path_buf()),

@@ -170,6 +170,21 @@ fn progress_comes_to_the_end() {
 }
 
 #[test]
+fn a_table_that_changes_while_it_is_read_is_refused() {
+    let fake = Fake::new();
+    let rows: String = (0..400).map(|row| format!("images/{}.png,text {row}\n", row % 4)).collect();
+    let table = fake.table("t.csv", format!("image,text\n{rows}"));
+    let grow = |progress: Progress| {
+        if progress.stage == Stage::Make {
+            fs::write(&table, format!("image,text\n{rows}images/1.png,one more\n")).unwrap();
+        }
+    };
+    let error = prepare(&table, &fake.out(), &TableOptions::default(), &grow).unwrap_err().to_string();
+    assert!(error.contains("t.csv`: it changed while it was read"), "{error}");
+    assert!(!fake.out().exists() && !fake.here.path().join(".out.prepare").exists());
+}
+
+#[test]
 fn tables_that_are_none_are_refused() {
     let fake = Fake::new();
     fake.refuses("", "t.csv", &["it is empty"]);
