@@ -14,8 +14,9 @@ mod run;
 pub mod table;
 
 pub use blocks::Part;
-pub use join::Duplicates;
 pub use run::{Making, join_parts};
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
 use crate::manifest::Manifest;
@@ -45,6 +46,17 @@ impl Prepared {
             Self::Part(_) => None,
         }
     }
+}
+
+/// What to do with records that another split has too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Duplicates {
+    /// They are told.
+    #[default]
+    Reported,
+    /// Those of `train` are left out, and those of `validate` that `test` has.
+    Removed,
 }
 
 /// What a preparation is doing.

@@ -8,6 +8,7 @@ mod archive;
 pub(crate) mod json_lines;
 pub(crate) mod lines;
 mod parquet;
+pub(crate) mod row;
 pub(crate) mod rows;
 pub(crate) mod separated;
 mod utf16;

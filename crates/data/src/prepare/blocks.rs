@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Duplicates;
 use super::draft::{Finished, RecordMark};
-use super::join::Duplicates;
 use crate::error::{DataError, shortened};
 use crate::manifest::{Overlap, Shard, Skipped, is_plain_name};
 use crate::record::Split;

@@ -5,26 +5,13 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use super::blocks::{BLOCK_ROWS, Done, Note};
 use super::common::{Finding, Marked, Number, findings, sorted};
-use super::{Progress, Stage};
+use super::{Duplicates, Progress, Stage};
 use crate::error::DataError;
 use crate::manifest::{Common, Manifest, Overlap};
 use crate::record::{Record, Split};
 use crate::shard::{EXAMPLES, ShardWriter, WriterOptions, digest, read_shard};
-
-/// What to do with records that another split has too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Duplicates {
-    /// They are told.
-    #[default]
-    Reported,
-    /// Those of `train` are left out, and those of `validate` that `test` has.
-    Removed,
-}
 
 /// Share of the progress until it is known what records have in common.
 const COMPARED: f64 = 0.3;

@@ -11,8 +11,8 @@ use rayon::prelude::*;
 
 use super::blocks::{BLOCK_ROWS, Block, Blocks, Done, Part, Work, Workplace};
 use super::draft::{Draft, Finished, Place};
-use super::join::{Duplicates, join};
-use super::{Prepared, Progress, Stage};
+use super::join::join;
+use super::{Duplicates, Prepared, Progress, Stage};
 use crate::error::DataError;
 use crate::files;
 use crate::manifest::{FORMAT, Overlap, Skipped};

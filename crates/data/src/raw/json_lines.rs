@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::Entry;
-use super::rows::{Bad, COLUMN_LIMIT, LOOKED_AT, ROW_LIMIT, Row, cells};
-use crate::error::DataError;
+use super::row::{Bad, COLUMN_LIMIT, Cell, LOOKED_AT, ROW_LIMIT, Row};
+use crate::error::{DataError, shortened};
 
 /// A line of JSONL, or why it is none.
 pub type Object = Result<serde_json::Map<String, Value>, Bad>;
@@ -111,6 +111,28 @@ impl Jsonl {
         let line = self.line;
         let cells = object.and_then(|object| cells(object, header, line));
         Ok(Some(Row { line, cells, image: None }))
+    }
+}
+
+/// The values of an object in the order of the header.
+pub fn cells(mut object: serde_json::Map<String, Value>, header: &[String], line: u64) -> Result<Vec<Cell>, Bad> {
+    header.iter().map(|name| cell(name, object.remove(name).unwrap_or_default(), line)).collect()
+}
+
+/// A JSON value as the texts of a cell.
+fn cell(name: &str, value: Value, line: u64) -> Result<Cell, Bad> {
+    let one = |value: Value| match value {
+        Value::String(text) => Ok(text),
+        Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
+        _ => {
+            let cause = format!("`{}` holds a nested value; write a text, or a list of texts", shortened(name, 40));
+            Err(Bad { line, cause })
+        }
+    };
+    match value {
+        Value::Null => Ok(vec![]),
+        Value::Array(items) => items.into_iter().map(one).collect(),
+        value => Ok(vec![one(value)?]),
     }
 }
 

@@ -11,7 +11,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::rows::{Bad, Cell, InlineImage, Row};
+use super::row::{Bad, Cell, InlineImage, Row};
 use crate::error::DataError;
 use crate::guard::held;
 

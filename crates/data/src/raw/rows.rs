@@ -1,4 +1,4 @@
-//! Rows of a table of any kind, each read within a bound, so that no file can take all memory.
+//! The rows of a table of any kind.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,60 +7,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::json_lines::Jsonl;
+use super::json_lines::{Jsonl, cells};
 use super::parquet::Parquet;
+use super::row::{Bad, COLUMN_LIMIT, LOOKED_AT, Row, check_start};
 use super::separated::Csv;
 use super::{Entry, json_list};
-use crate::error::{DataError, shortened};
-
-/// The longest row, in bytes.
-pub const ROW_LIMIT: usize = 8 << 20;
-
-/// The most columns.
-pub const COLUMN_LIMIT: usize = 10_000;
-
-/// Rows of a JSONL file that are looked at for the names of its columns.
-pub const LOOKED_AT: usize = 1_000;
-
-/// Values of one column in one row: none where it is missing, several where a JSON list stands.
-pub type Cell = Vec<String>;
-
-/// One row, its cells in the order of the header.
-pub struct Row {
-    /// Where it starts, from 1.
-    pub line: u64,
-    /// The cells, or why the row cannot be read.
-    pub cells: Result<Vec<Cell>, Bad>,
-    /// An image within the row itself.
-    pub image: Option<InlineImage>,
-}
-
-/// The encoded file of an image that stands in a table.
-pub struct InlineImage {
-    /// Position of its column.
-    pub column: usize,
-    /// The file.
-    pub bytes: Vec<u8>,
-    /// Whether its cell is a name that it had, not one that was made up.
-    pub named: bool,
-}
-
-impl Row {
-    /// The text of a column; empty where it is missing.
-    pub fn get(&self, column: usize) -> &str {
-        let cells = self.cells.as_ref().ok();
-        cells.and_then(|cells| cells.get(column)?.first()).map_or("", |text| text.trim())
-    }
-}
-
-/// A row that cannot become a record.
-#[derive(Debug)]
-pub struct Bad {
-    /// Where it starts, from 1.
-    pub line: u64,
-    /// Cause and cure.
-    pub cause: String,
-}
+use crate::error::DataError;
 
 /// The rows of a table.
 pub struct Rows {
@@ -165,45 +117,4 @@ impl Rows {
         };
         (read as f64 / self.total.max(1) as f64).min(1.0)
     }
-}
-
-/// Refuses what cannot be read as text.
-pub fn check_start(start: &[u8], path: &Path) -> Result<(), DataError> {
-    let wrong = |cause: &str| Err(DataError::Table { path: path.to_path_buf(), cause: cause.to_string() });
-    if start.trim_ascii().is_empty() {
-        return wrong("it is empty; its first line must name the columns");
-    }
-    if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
-        return wrong("it is UTF-16; save it as UTF-8");
-    }
-    Ok(())
-}
-
-/// The values of an object in the order of the header.
-pub fn cells(mut object: serde_json::Map<String, Value>, header: &[String], line: u64) -> Result<Vec<Cell>, Bad> {
-    header.iter().map(|name| cell(name, object.remove(name).unwrap_or_default(), line)).collect()
-}
-
-/// A JSON value as the texts of a cell.
-fn cell(name: &str, value: Value, line: u64) -> Result<Cell, Bad> {
-    let one = |value: Value| match value {
-        Value::String(text) => Ok(text),
-        Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
-        _ => {
-            let cause = format!("`{}` holds a nested value; write a text, or a list of texts", shortened(name, 40));
-            Err(Bad { line, cause })
-        }
-    };
-    match value {
-        Value::Null => Ok(vec![]),
-        Value::Array(items) => items.into_iter().map(one).collect(),
-        value => Ok(vec![one(value)?]),
-    }
-}
-
-/// The columns for a message; a file that is no table has strange ones, so they are shortened.
-pub fn listed(header: &[String]) -> String {
-    let names: Vec<String> = header.iter().take(30).map(|name| format!("`{}`", shortened(name, 40))).collect();
-    let rest = if header.len() > 30 { format!(" and {} more", header.len() - 30) } else { String::new() };
-    format!("{}{rest}", names.join(", "))
 }

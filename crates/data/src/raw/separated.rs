@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Entry;
-use super::rows::{Bad, COLUMN_LIMIT, ROW_LIMIT, Row, check_start, listed};
+use super::row::{Bad, COLUMN_LIMIT, ROW_LIMIT, Row, check_start, listed};
 use super::utf16::Utf16;
 use crate::error::DataError;
 

@@ -8,7 +8,7 @@ use super::{Description, Opened};
 use crate::error::DataError;
 use crate::prepare::draft::{Draft, Place};
 use crate::prepare::sort_key;
-use crate::raw::rows::Row;
+use crate::raw::row::Row;
 use crate::raw::separated::Csv;
 use crate::raw::{Entry, Raw};
 use crate::record::{Label, Split};

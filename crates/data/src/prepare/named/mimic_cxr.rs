@@ -12,7 +12,7 @@ use super::{Description, Opened};
 use crate::error::DataError;
 use crate::files::Unread;
 use crate::prepare::draft::{Draft, Place, WithoutImage};
-use crate::raw::rows::Row;
+use crate::raw::row::Row;
 use crate::raw::separated::Csv;
 use crate::raw::{Entry, Raw};
 use crate::record::{Finding, Label, Section, Split};

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::manifest::{Common, Overlap};
 use crate::prepare::draft::{Draft, Place};
-use crate::raw::rows::Row;
+use crate::raw::row::Row;
 use crate::raw::{Entry, Raw};
 pub(crate) use crate::raw::{json, json_list as list};
 use crate::record::{Finding, Label, Question, Record, RecordImage, Section, Split};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::error::DataError;
-use crate::raw::rows::listed;
+use crate::raw::row::listed;
 
 /// Names of columns; what is `None` or empty is found by its usual names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,8 +9,9 @@ use crate::error::shortened;
 use crate::prepare::Shares;
 use crate::prepare::draft::{Draft, Place, WithoutImage, Work};
 use crate::raw::Entry;
-use crate::raw::rows::{Cell, Row};
+use crate::raw::row::{Cell, Row};
 use crate::record::{Label, Question, Record, RecordImage, Section, SentencePair, Split};
+use crate::shard::digest;
 
 /// The longest text, in bytes: 15 times the longest report of common corpora. More is no report but a mistake.
 pub const TEXT_LIMIT: usize = 100_000;
@@ -25,8 +26,9 @@ pub struct Assembler {
     shares: Shares,
     allow_missing: bool,
     columns: Columns,
-    ids: HashMap<String, u64>,
-    patients: HashMap<String, (Split, u64)>,
+    /// Lines by the digest of their id, and of their patient with its split.
+    ids: HashMap<u128, u64>,
+    patients: HashMap<u128, (Split, u64)>,
 }
 
 impl Assembler {
@@ -78,7 +80,7 @@ impl Assembler {
             Some(column) => self.name(column, cells)?,
             None => format!("{}:{line}", self.source),
         };
-        if let Some(first) = self.ids.insert(id.clone(), line) {
+        if let Some(first) = self.ids.insert(digest(&id), line) {
             return Err(format!("id `{id}` is that of line {first} too; give each record its own"));
         }
         let image = self.image(cells)?;
@@ -239,7 +241,7 @@ impl Assembler {
         let Some(column) = self.columns.split else { return Ok(self.shares.split_of("table", patient)) };
         let word = self.value(column, cells)?.unwrap_or_default();
         let split: Split = word.parse().map_err(|error: crate::UnknownSplit| error.to_string())?;
-        let (first, first_line) = *self.patients.entry(patient.to_string()).or_insert((split, line));
+        let (first, first_line) = *self.patients.entry(digest(patient)).or_insert((split, line));
         if first != split {
             return Err(format!(
                 "patient `{patient}` is in split `{split}` here and in `{first}` on line {first_line}; put all records \

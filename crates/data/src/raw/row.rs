@@ -1,0 +1,73 @@
+//! One row of a table of any kind, and the bounds within which tables are read, so that no file can take all memory.
+
+use std::path::Path;
+
+use crate::error::{DataError, shortened};
+
+/// The longest row, in bytes.
+pub const ROW_LIMIT: usize = 8 << 20;
+
+/// The most columns.
+pub const COLUMN_LIMIT: usize = 10_000;
+
+/// Rows of a JSONL file that are looked at for the names of its columns.
+pub const LOOKED_AT: usize = 1_000;
+
+/// Values of one column in one row: none where it is missing, several where a JSON list stands.
+pub type Cell = Vec<String>;
+
+/// One row, its cells in the order of the header.
+pub struct Row {
+    /// Where it starts, from 1.
+    pub line: u64,
+    /// The cells, or why the row cannot be read.
+    pub cells: Result<Vec<Cell>, Bad>,
+    /// An image within the row itself.
+    pub image: Option<InlineImage>,
+}
+
+/// The encoded file of an image that stands in a table.
+pub struct InlineImage {
+    /// Position of its column.
+    pub column: usize,
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// Whether its cell is a name that it had, not one that was made up.
+    pub named: bool,
+}
+
+impl Row {
+    /// The text of a column; empty where it is missing.
+    pub fn get(&self, column: usize) -> &str {
+        let cells = self.cells.as_ref().ok();
+        cells.and_then(|cells| cells.get(column)?.first()).map_or("", |text| text.trim())
+    }
+}
+
+/// A row that cannot become a record.
+#[derive(Debug)]
+pub struct Bad {
+    /// Where it starts, from 1.
+    pub line: u64,
+    /// Cause and cure.
+    pub cause: String,
+}
+
+/// Refuses what cannot be read as text.
+pub fn check_start(start: &[u8], path: &Path) -> Result<(), DataError> {
+    let wrong = |cause: &str| Err(DataError::Table { path: path.to_path_buf(), cause: cause.to_string() });
+    if start.trim_ascii().is_empty() {
+        return wrong("it is empty; its first line must name the columns");
+    }
+    if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
+        return wrong("it is UTF-16; save it as UTF-8");
+    }
+    Ok(())
+}
+
+/// The columns for a message; a file that is no table has strange ones, so they are shortened.
+pub fn listed(header: &[String]) -> String {
+    let names: Vec<String> = header.iter().take(30).map(|name| format!("`{}`", shortened(name, 40))).collect();
+    let rest = if header.len() > 30 { format!(" and {} more", header.len() - 30) } else { String::new() };
+    format!("{}{rest}", names.join(", "))
+}
