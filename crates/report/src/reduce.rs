@@ -26,7 +26,10 @@ pub fn smooth(piece: &[(f64, f64)]) -> Piece {
         let product: f64 = window.iter().map(|&(x, y)| (x - centre.0) * (y - centre.1)).sum();
         let square: f64 = window.iter().map(|&(x, _)| (x - centre.0).powi(2)).sum();
         let slope = if square > 0.0 { product / square } else { 0.0 };
-        (piece[index].0, centre.1 + slope * (piece[index].0 - centre.0))
+        let at = centre.1 + slope * (piece[index].0 - centre.0);
+        // No line leaves what it was fitted to: a share that begins at zero has nothing below it.
+        let (low, high) = window.iter().fold((f64::MAX, f64::MIN), |(low, high), &(_, y)| (low.min(y), high.max(y)));
+        (piece[index].0, at.max(low).min(high))
     };
     (0..piece.len()).map(fitted).collect()
 }
@@ -72,6 +75,8 @@ mod tests {
         let noisy: Piece = (0..1000).map(|index| (f64::from(index), if index % 2 == 0 { 1.0 } else { -1.0 })).collect();
         assert!(smooth(&noisy)[500].1.abs() < 0.05);
         assert!(smooth(&noisy)[0].1.abs() < 0.3, "the ends are smoothed too");
+        let rising: Piece = (0..500).map(|index| (f64::from(index), f64::from(index).powi(2))).collect();
+        assert!(smooth(&rising).iter().all(|&(_, y)| y >= 0.0), "a parabola's fit at its foot lies below it");
     }
 
     #[test]
