@@ -3,11 +3,13 @@
 //! A folder of shards holds `{split}-{number:05}.parquet` and `manifest.json`. The files open as they are in `datasets`
 //! (Hugging Face), in pandas and in DuckDB.
 
+mod file;
 mod read;
 pub(crate) mod schema;
 mod write;
 
+pub(crate) use file::OpenShard;
 pub use read::ShardFolder;
 pub(crate) use read::read_shard;
-pub(crate) use write::{EXAMPLES, OpenShard, digest, is_absent_or_empty};
+pub(crate) use write::{EXAMPLES, digest, is_absent_or_empty};
 pub use write::{ShardWriter, WriterOptions};

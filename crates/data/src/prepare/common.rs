@@ -54,9 +54,9 @@ pub(crate) fn findings<M: Iterator<Item = Result<Marked, DataError>>>(
     (folder, records): (&Path, u64),
     mut marked: impl FnMut() -> M,
 ) -> Result<impl Iterator<Item = Result<(Number, Finding), DataError>>, DataError> {
-    let keys = marked().flat_map(|one| each(one, keys));
+    let keys = marked().flat_map(|one| each(one.map(keys)));
     let equal = equal(sorted((folder, records.saturating_mul(4)), keys)?);
-    let bands = marked().flat_map(|one| each(one, bands));
+    let bands = marked().flat_map(|one| each(one.map(bands)));
     let alike = alike(sorted((folder, records.saturating_mul(BANDS.into())), bands)?);
     let mut last = None;
     let all = sorted((folder, records), equal.chain(alike))?;
@@ -139,9 +139,10 @@ fn bands((number, split, mark): Marked) -> Vec<Band> {
     (0..BANDS).map(|band| Band { band, bits: bits(band), number, split, image, looks }).collect()
 }
 
-fn each<T>(one: Result<Marked, DataError>, of: fn(Marked) -> Vec<T>) -> Vec<Result<T, DataError>> {
-    match one {
-        Ok(marked) => of(marked).into_iter().map(Ok).collect(),
+/// Each of some items, or the error in their place.
+pub(crate) fn each<T>(items: Result<Vec<T>, DataError>) -> Vec<Result<T, DataError>> {
+    match items {
+        Ok(items) => items.into_iter().map(Ok).collect(),
         Err(error) => vec![Err(error)],
     }
 }
@@ -196,12 +197,11 @@ fn alike(
             many += 1;
             group.extend(next.ok().filter(|_| many <= BAND_LIMIT));
         }
-        let pairs =
-            group.iter().enumerate().flat_map(|(place, one)| group[place + 1..].iter().map(move |two| (one, two)));
-        let pairs = pairs.filter(|(one, two)| many <= BAND_LIMIT && one.looks_like(two));
-        let told = pairs.map(|(one, two)| {
-            let (earlier, later) = if one.split < two.split { (one, two) } else { (two, one) };
-            Ok((earlier.number, Finding::Shared(Common::NearImage, [earlier.split, later.split])))
+        let group = if many > BAND_LIMIT { vec![] } else { group };
+        let told = group.iter().flat_map(|one| {
+            let later = Split::ALL.into_iter().filter(|later| *later > one.split);
+            let shared = later.filter(|later| group.iter().any(|two| two.split == *later && one.looks_like(two)));
+            shared.map(|later| Ok((one.number, Finding::Shared(Common::NearImage, [one.split, later]))))
         });
         Some(told.collect())
     })
@@ -210,7 +210,7 @@ fn alike(
 
 impl Band {
     fn looks_like(&self, other: &Self) -> bool {
-        self.split != other.split && self.image != other.image && self.looks.distance(&other.looks) <= ALIKE
+        self.image != other.image && self.looks.distance(&other.looks) <= ALIKE
     }
 }
 

@@ -6,7 +6,7 @@ use std::iter::Peekable;
 use std::path::Path;
 
 use super::blocks::{BLOCK_ROWS, Done, Note};
-use super::common::{Finding, Marked, Number, findings, sorted};
+use super::common::{Finding, Marked, Number, each, findings, sorted};
 use super::{Duplicates, Progress, Stage};
 use crate::error::DataError;
 use crate::manifest::{Common, Manifest, Overlap};
@@ -55,10 +55,7 @@ pub(crate) fn join(
         let share = COMPARED + (1.0 - COMPARED) * (block + 1) as f64 / blocks as f64;
         let (records, skipped) = (joining.written, joining.writer.skipped() as u64);
         progress(Progress { stage: Stage::Write, records, skipped, share });
-        match patients {
-            Ok(patients) => patients.into_iter().map(Ok).collect(),
-            Err(error) => vec![Err(error)],
-        }
+        each(patients)
     });
     // Records are written as their patients are asked for.
     let mut last = None;
@@ -79,16 +76,13 @@ fn part_of(parts: &[Done], block: u64) -> Option<&Done> {
 /// All records of these blocks, as they are compared; each note is told before its records.
 fn marked(parts: &[Done], blocks: u64, told: impl Fn(&Note)) -> impl Iterator<Item = Result<Marked, DataError>> {
     let notes = (0..blocks).filter_map(|block| Some(part_of(parts, block)?.note(block)));
-    let marks = notes.flat_map(move |note| match note {
-        Ok(mut note) => {
-            told(&note);
-            let splits = note.shards.iter().map(|shard| shard.split);
-            let of =
-                |split| note.marks.remove(&split).unwrap_or_default().into_iter().map(move |mark| Ok((split, mark)));
-            splits.flat_map(of).collect()
-        }
-        Err(error) => vec![Err(error)],
-    });
+    let marks = move |mut note: Note| {
+        told(&note);
+        let splits = note.shards.iter().map(|shard| shard.split);
+        let of = |split| note.marks.remove(&split).unwrap_or_default().into_iter().map(move |mark| (split, mark));
+        splits.flat_map(of).collect()
+    };
+    let marks = notes.flat_map(move |note| each(note.map(&marks)));
     (0..).zip(marks).map(|(number, marked)| marked.map(|(split, mark)| (number, split, mark)))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::parts::{at, findings, image, record, with_image};
+use super::parts::{at, findings, image, record, strs, with_image};
 use super::{Description, Opened};
 use crate::error::DataError;
 use crate::prepare::draft::{Draft, Place};
@@ -256,7 +256,6 @@ impl Reader {
         let names: Vec<String> = std::iter::once(path.to_string())
             .chain(batches.map(|one| format!("CheXpert-v1.0 batch {one}/{below}")))
             .collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        Ok(with_image(place, record, image(raw, &names)))
+        Ok(with_image(place, record, image(raw, &strs(&names))))
     }
 }

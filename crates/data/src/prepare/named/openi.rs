@@ -6,7 +6,7 @@ use std::sync::Arc;
 use roxmltree::{Document, Node};
 use serde_json::Value;
 
-use super::parts::{image, push, record, with_image};
+use super::parts::{image, push, record, strs, with_image};
 use super::{Description, Opened, parts};
 use crate::error::DataError;
 use crate::files::Unread;
@@ -136,8 +136,7 @@ fn records(raw: &Arc<Raw>, report: &Report, split: Split) -> Vec<Draft> {
     let with_picture = |(number, picture): (usize, &Picture)| {
         let mut record = filled(&picture.id);
         record.fields.extend(picture.view.iter().map(|view| Label::new("view", view)));
-        let names: Vec<&str> = picture.files.iter().map(String::as_str).collect();
-        let mut draft = with_image(Place::Named(picture.id.clone()), record, image(raw, &names));
+        let mut draft = with_image(Place::Named(picture.id.clone()), record, image(raw, &strs(&picture.files)));
         // Texts alone make sense once a report, not once an image.
         draft.without_image = if number == 0 { WithoutImage::TextsKept } else { WithoutImage::LeftOut };
         draft

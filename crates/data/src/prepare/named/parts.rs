@@ -50,6 +50,11 @@ pub fn image(raw: &Raw, names: &[&str]) -> (RecordImage, Entry) {
     (RecordImage { bytes: vec![], path: Some(name.to_string()) }, entry)
 }
 
+/// Names as a download is asked for them.
+pub fn strs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
 /// A record with its image as a row.
 pub fn with_image(place: Place, mut record: Record, (image, entry): (RecordImage, Entry)) -> Draft {
     record.image = Some(image);
@@ -218,8 +223,7 @@ impl Asked {
         for key in self.order {
             if let Some(record) = self.images.remove(&key) {
                 let names = names(key.0, &key.1);
-                let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                rows.push(with_image(Place::Named(record.id.clone()), record, image(raw, &names)));
+                rows.push(with_image(Place::Named(record.id.clone()), record, image(raw, &strs(&names))));
             }
         }
         rows

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::parts::{PythonRandom, at, collapsed, image, push, record, text, with_image};
+use super::parts::{PythonRandom, at, collapsed, image, push, record, strs, text, with_image};
 use super::{Description, Opened, medicat};
 use crate::error::DataError;
 use crate::prepare::draft::{Draft, Place, WithoutImage};
@@ -171,11 +171,6 @@ fn version1(raw: &Raw, tables: &mut Vec<Entry>, bad: &mut Vec<Draft>) -> Result<
         parts.push(Part { split, captions: all, lines, concepts, files: files1, folder });
     }
     Ok(parts)
-}
-
-/// The names that a list of strings is asked for by.
-fn strs(names: &[String]) -> Vec<&str> {
-    names.iter().map(String::as_str).collect()
 }
 
 /// Where Kaggle's copy may have the captions of a split.
