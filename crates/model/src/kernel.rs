@@ -40,6 +40,7 @@ pub use cross_entropy::cross_entropy;
 pub use drop::{DropMask, drop};
 pub use linear::{linear, linear_onto, linears};
 pub(crate) use loops::in_pool;
+pub use loops::vectorised;
 pub use norm::{layer_norm, residual_norm};
 pub use product::{Products, operations};
 pub use rows::rows;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
+use ptu_model::kernel::vectorised;
 use ptu_model::names::{DecayGroups, Role, name_of};
 use ptu_model::weights::{Array, Arrays};
 use ptu_model::{Model, Path};
@@ -198,12 +199,20 @@ impl Rule {
             .zip(gradient.par_chunks(CHUNK))
             .zip(moments.first.par_chunks_mut(CHUNK).zip(moments.second.par_chunks_mut(CHUNK)))
             .for_each(|((weights, gradient), (first, second))| {
-                for (((p, g), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {
-                    *m = b1 * *m + (1.0 - b1) * g;
-                    *v = b2 * *v + (1.0 - b2) * g * g;
-                    *p -= self.rate * *m / (v.sqrt() + self.eps);
-                    *p -= self.decay * *p;
-                }
+                vectorised(
+                    weights,
+                    #[inline(always)]
+                    |weights| {
+                        for (((p, g), m), v) in
+                            weights.iter_mut().zip(gradient).zip(first.iter_mut()).zip(second.iter_mut())
+                        {
+                            *m = b1 * *m + (1.0 - b1) * g;
+                            *v = b2 * *v + (1.0 - b2) * g * g;
+                            *p -= self.rate * *m / (v.sqrt() + self.eps);
+                            *p -= self.decay * *p;
+                        }
+                    },
+                );
             });
     }
 }

@@ -29,10 +29,21 @@ enum Activation {
 }
 
 impl Operation for Activation {
+    #[expect(clippy::redundant_closure, reason = "a function passed by its name stays a call, without vectors")]
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
         match self {
-            Self::Gelu => apply(&inputs[0], keep, gelu_and_slope),
-            Self::QuickGelu => apply(&inputs[0], keep, quick_gelu_and_slope),
+            Self::Gelu => apply(
+                &inputs[0],
+                keep,
+                #[inline(always)]
+                |x| gelu_and_slope(x),
+            ),
+            Self::QuickGelu => apply(
+                &inputs[0],
+                keep,
+                #[inline(always)]
+                |x| quick_gelu_and_slope(x),
+            ),
         }
     }
 

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use burn_flex::FlexTensor;
-use pulp::Arch;
 use rayon::prelude::*;
 
-use super::loops::{rows_a_task, sum};
+use super::loops::{largest, rows_a_task, sum, vectorised};
 use super::math::exp;
 use super::operation::{Operation, is_ours, rows_and_columns, run, tensor, values};
 
@@ -61,9 +60,14 @@ impl Operation for CrossEntropy {
                     // Over the largest, not by a logarithm: probabilities then add up to 1 to rounding, and gradients of
                     // rows that are nearly alike cancel as they should.
                     let [largest, factor] = [scales[0], scales[1] * scale];
-                    Arch::new().dispatch(
+                    vectorised(
+                        &mut *d,
                         #[inline(always)]
-                        || d.iter_mut().zip(row).for_each(|(d, x)| *d = factor * exp(x - largest)),
+                        |d| {
+                            for (d, x) in d.iter_mut().zip(row) {
+                                *d = factor * exp(x - largest);
+                            }
+                        },
                     );
                     d[*class] -= scale;
                 }
@@ -75,12 +79,19 @@ impl Operation for CrossEntropy {
 
 /// The largest value of a row, and the sum of `e^(x - largest)`.
 fn largest_and_sum(row: &[f32]) -> [f64; 2] {
-    let largest = row.iter().copied().fold(f32::MIN, f32::max);
-    let total = Arch::new().dispatch(
+    vectorised(
+        row,
         #[inline(always)]
-        || sum(row, |x| exp(x - largest)),
-    );
-    [f64::from(largest), total]
+        |row| {
+            let largest = largest(row);
+            let total = sum(
+                row,
+                #[inline(always)]
+                |x| exp(x - largest),
+            );
+            [f64::from(largest), total]
+        },
+    )
 }
 
 #[cfg(test)]

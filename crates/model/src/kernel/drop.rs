@@ -4,10 +4,9 @@ use burn::backend::TensorMetadata;
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::FlexTensor;
 use ptu_random::Stream;
-use pulp::Arch;
 
 use super::fresh::fresh;
-use super::loops::CHUNK;
+use super::loops::{CHUNK, vectorised};
 use super::operation::{Operation, is_ours, run, tensor, values};
 
 /// Draws that one block of the generator gives.
@@ -34,9 +33,10 @@ impl DropMask {
     /// What the values from place `start` on are multiplied with: 0 for a dropped one, else a little more than 1, so that
     /// the mean stays.
     pub fn factors(&self, start: usize, factors: &mut [f32]) {
-        Arch::new().dispatch(
+        vectorised(
+            factors,
             #[inline(always)]
-            || self.fill(start, factors),
+            |factors| self.fill(start, factors),
         );
     }
 
@@ -49,10 +49,15 @@ impl DropMask {
         self.block((start / DRAWS) as u64, start % DRAWS, head);
         for (number, factors) in whole.iter_mut().enumerate() {
             let words = self.stream.blocks_at::<BLOCKS>((first + number * BLOCKS) as u64);
-            for (lane, factors) in factors.as_chunks_mut::<DRAWS>().0.iter_mut().enumerate() {
-                for (pair, word) in factors.as_chunks_mut::<2>().0.iter_mut().zip(&words) {
-                    *pair = [self.factor(word[lane] as u16), self.factor((word[lane] >> 16) as u16)];
+            // First in the order of draws, then two of each word: apart, both loops vectorise.
+            let mut draws = [0; TOGETHER / 2];
+            for lane in 0..BLOCKS {
+                for (place, word) in words.iter().enumerate() {
+                    draws[lane * (DRAWS / 2) + place] = word[lane];
                 }
+            }
+            for (pair, draw) in factors.as_chunks_mut::<2>().0.iter_mut().zip(&draws) {
+                *pair = [self.factor(*draw as u16), self.factor((draw >> 16) as u16)];
             }
         }
         let after = first + whole.len() * BLOCKS;
@@ -80,7 +85,17 @@ impl DropMask {
         fresh(x.len(), CHUNK, |start, y| {
             let mut factors = vec![0.0; y.len()];
             self.factors(start, &mut factors);
-            y.write(x[start..].iter().zip(&factors).map(|(x, factor)| x * factor))
+            vectorised(
+                y,
+                #[inline(always)]
+                |y| {
+                    let [x, factors] = [&x[start..], &factors].map(|values| &values[..y.len()]);
+                    y.write_each(
+                        #[inline(always)]
+                        |i| x[i] * factors[i],
+                    )
+                },
+            )
         })
     }
 

@@ -27,19 +27,28 @@ impl Fresh<'_> {
         Written(len)
     }
 
-    /// Writes two parts of equal length together.
+    /// Writes what `value` gives for each place: a plain loop, which vectorises where iterators stay calls.
+    #[inline(always)]
+    pub fn write_each(self, mut value: impl FnMut(usize) -> f32) -> Written {
+        for number in 0..self.0.len() {
+            self.0[number].write(value(number));
+        }
+        Written(self.0.len())
+    }
+
+    /// Writes two parts of equal length together, as [`Self::write_each`].
     ///
     /// # Panics
-    /// If there are fewer values than places, or the parts differ in length.
+    /// If the parts differ in length.
     #[inline(always)]
-    pub fn write_with(self, other: Self, values: impl Iterator<Item = [f32; 2]>) -> [Written; 2] {
-        let (len, mut written) = (self.0.len(), 0);
-        for ((place, second), [value, other]) in self.0.iter_mut().zip(other.0.iter_mut()).zip(values) {
-            place.write(value);
-            second.write(other);
-            written += 1;
+    pub fn write_both(self, other: Self, mut values: impl FnMut(usize) -> [f32; 2]) -> [Written; 2] {
+        let len = self.0.len();
+        assert!(len == other.0.len(), "parts of {len} and {} places", other.0.len());
+        for number in 0..len {
+            let [value, second] = values(number);
+            self.0[number].write(value);
+            other.0[number].write(second);
         }
-        assert!(written == len && written == other.0.len(), "{written} values for {len} places");
         [Written(len), Written(len)]
     }
 
@@ -107,8 +116,8 @@ fn blank(len: usize) -> Vec<MaybeUninit<f32>> {
 fn finished(buffer: Vec<MaybeUninit<f32>>) -> Vec<f32> {
     let mut buffer = std::mem::ManuallyDrop::new(buffer);
     let (start, len, capacity) = (buffer.as_mut_ptr().cast::<f32>(), buffer.len(), buffer.capacity());
-    // SAFETY: the same allocation with the same layout. Every task gave a `Written` of the length of its part, and only
-    // `Fresh::write` makes one, after that many places were written.
+    // SAFETY: the same allocation with the same layout. Every task gave a `Written` of the length of its part, and only the
+    // ways to write of `Fresh` make one, after that many places were written.
     unsafe { Vec::from_raw_parts(start, len, capacity) }
 }
 

@@ -1,7 +1,6 @@
-//! Loops over slices, vectorised for what the processor has (`pulp` chooses when they run) and spread over the cores in
-//! chunks fixed by the shape.
+//! Loops over slices, vectorised for what the processor has and spread over the cores in chunks fixed by the shape.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::fresh::{fresh, fresh_pair};
@@ -9,6 +8,24 @@ use super::fresh::{fresh, fresh_pair};
 /// Runs on a thread of the pool, where each parallel loop begins at once; from outside every one would wake a thread first.
 pub fn in_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     rayon::scope(|_| work())
+}
+
+/// Does `work` in the version that was compiled for the vector units at hand; results are the same in each.
+///
+/// Only what is inlined is compiled so. Hence closures on the way have `#[inline(always)]`, and values go in as `argument`:
+/// a closure that is called by value, or a function passed by its name, may stay a call, and its loops without vectors.
+#[inline(always)]
+pub fn vectorised<A, T>(argument: A, work: impl FnMut(A) -> T) -> T {
+    struct Work<A, F>(A, F);
+    impl<A, T, F: FnMut(A) -> T> WithSimd for Work<A, F> {
+        type Output = T;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> T {
+            let Self(argument, mut work) = self;
+            work(argument)
+        }
+    }
+    Arch::new().dispatch(Work(argument, work))
 }
 
 /// Values that one task takes.
@@ -24,9 +41,16 @@ pub fn rows_a_task(d: usize) -> usize {
 /// Applies `f` to each value.
 pub fn map(x: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     fresh(x.len(), CHUNK, |start, y| {
-        Arch::new().dispatch(
+        vectorised(
+            y,
             #[inline(always)]
-            || y.write(x[start..].iter().map(|x| f(*x))),
+            |y| {
+                let x = &x[start..][..y.len()];
+                y.write_each(
+                    #[inline(always)]
+                    |i| f(x[i]),
+                )
+            },
         )
     })
 }
@@ -34,9 +58,17 @@ pub fn map(x: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
 /// Applies `f` to each value; it gives two.
 pub fn map_to_two(x: &[f32], f: impl Fn(f32) -> [f32; 2] + Sync) -> [Vec<f32>; 2] {
     fresh_pair([x.len(); 2], [CHUNK; 2], |start, first, second| {
-        Arch::new().dispatch(
+        vectorised(
+            (first, second),
             #[inline(always)]
-            || first.write_with(second, x[start..].iter().map(|x| f(*x))),
+            |(first, second)| {
+                let x = &x[start..][..first.len()];
+                first.write_both(
+                    second,
+                    #[inline(always)]
+                    |i| f(x[i]),
+                )
+            },
         )
     })
 }
@@ -44,9 +76,16 @@ pub fn map_to_two(x: &[f32], f: impl Fn(f32) -> [f32; 2] + Sync) -> [Vec<f32>; 2
 /// Applies `f` to each pair of values.
 pub fn map_pair(x: &[f32], other: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
     fresh(x.len(), CHUNK, |start, y| {
-        Arch::new().dispatch(
+        vectorised(
+            y,
             #[inline(always)]
-            || y.write(x[start..].iter().zip(&other[start..]).map(|(x, other)| f(*x, *other))),
+            |y| {
+                let [x, other] = [x, other].map(|values| &values[start..][..y.len()]);
+                y.write_each(
+                    #[inline(always)]
+                    |i| f(x[i], other[i]),
+                )
+            },
         )
     })
 }
@@ -58,9 +97,15 @@ pub fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f64 {
     let mut lanes = [0.0f64; LANES];
     let (whole, rest) = x.as_chunks::<LANES>();
     for chunk in whole {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += f64::from(f(*x)));
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += f64::from(f(*x));
+        }
     }
-    rest.iter().map(|x| f64::from(f(*x))).sum::<f64>() + lanes.iter().sum::<f64>()
+    let mut last = 0.0;
+    for x in rest {
+        last += f64::from(f(*x));
+    }
+    last + lanes.iter().sum::<f64>()
 }
 
 /// Sum of products, as [`sum`].
@@ -69,10 +114,38 @@ pub fn dot(x: &[f32], y: &[f32]) -> f64 {
     let mut lanes = [0.0f64; LANES];
     let ((whole_x, rest_x), (whole_y, rest_y)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
     for (x, y) in whole_x.iter().zip(whole_y) {
-        (0..LANES).for_each(|lane| lanes[lane] += f64::from(x[lane]) * f64::from(y[lane]));
+        for lane in 0..LANES {
+            lanes[lane] += f64::from(x[lane]) * f64::from(y[lane]);
+        }
     }
     let rest: f64 = rest_x.iter().zip(rest_y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
     rest + lanes.iter().sum::<f64>()
+}
+
+/// The largest of some values; NaN is passed over.
+#[inline(always)]
+pub fn largest(x: &[f32]) -> f32 {
+    let mut lanes = [f32::MIN; LANES];
+    let (whole, rest) = x.as_chunks::<LANES>();
+    for chunk in whole {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane = if x > lane { *x } else { *lane };
+        }
+    }
+    rest.iter().chain(&lanes).fold(f32::MIN, |largest, x| largest.max(*x))
+}
+
+/// `x` times `factors`, in place.
+pub fn scale(x: &mut [f32], factors: &[f32]) {
+    vectorised(
+        x,
+        #[inline(always)]
+        |x| {
+            for (x, factor) in x.iter_mut().zip(factors) {
+                *x *= factor;
+            }
+        },
+    );
 }
 
 /// Sums of columns of rows of `d` values, `[rows, d] -> [d]`.
@@ -81,9 +154,14 @@ pub fn column_sums(x: &[f32], d: usize) -> Vec<f32> {
         .par_chunks(rows_a_task(d) * d)
         .map(|rows| {
             let mut sums = vec![0.0f32; d];
-            Arch::new().dispatch(
+            vectorised(
+                &mut sums,
                 #[inline(always)]
-                || rows.chunks_exact(d).for_each(|row| add(&mut sums, row)),
+                |sums| {
+                    for row in rows.chunks_exact(d) {
+                        add(sums, row);
+                    }
+                },
             );
             sums
         })
@@ -96,5 +174,29 @@ pub fn column_sums(x: &[f32], d: usize) -> Vec<f32> {
 /// Adds `x` to `sums`.
 #[inline(always)]
 pub fn add(sums: &mut [f32], x: &[f32]) {
-    sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
+    for (sum, x) in sums.iter_mut().zip(x) {
+        *sum += x;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without the right feature of `pulp` all loops would run as on the oldest processor, and only a benchmark would tell.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn loops_are_compiled_for_this_processor() {
+        assert_eq!(matches!(Arch::new(), Arch::Scalar), crate::kernel::vector_units().is_empty());
+    }
+
+    #[test]
+    fn the_largest_is_found_wherever_it_stands() {
+        for place in 0..50 {
+            let mut x: Vec<f32> = (0..50).map(|place| -(place as f32)).collect();
+            x[place] = 7.0;
+            assert_eq!((largest(&x), largest(&x[..place])), (7.0, if place > 0 { 0.0 } else { f32::MIN }));
+        }
+        assert_eq!(largest(&[f32::NAN, 1.0, f32::NAN]), 1.0);
+    }
 }

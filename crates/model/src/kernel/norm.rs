@@ -3,12 +3,11 @@
 use burn::backend::TensorMetadata;
 use burn::tensor::{Tensor, module};
 use burn_flex::FlexTensor;
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::drop::DropMask;
 use super::fresh::{fresh, fresh_pair};
-use super::loops::{add, dot, rows_a_task, sum};
+use super::loops::{add, dot, map_pair, rows_a_task, sum, vectorised};
 use super::operation::{Operation, is_ours, rows_and_columns, run, tensor, values};
 
 /// Layer norm over the last axis: `[.., d] -> [.., d]`.
@@ -94,14 +93,28 @@ impl Operation for ResidualNorm {
 
 impl ResidualNorm {
     fn sum(&self, x: &[f32], y: &[f32], d: usize) -> Vec<f32> {
-        let chunk = rows_a_task(d) * d;
         let Some(mask) = &self.mask else {
-            return fresh(x.len(), chunk, |start, z| z.write(x[start..].iter().zip(&y[start..]).map(|(x, y)| x + y)));
+            return map_pair(
+                x,
+                y,
+                #[inline(always)]
+                |x, y| x + y,
+            );
         };
-        fresh(x.len(), chunk, |start, z| {
+        fresh(x.len(), rows_a_task(d) * d, |start, z| {
             let mut factors = vec![0.0; z.len()];
             mask.factors(start, &mut factors);
-            z.write(x[start..].iter().zip(&y[start..]).zip(&factors).map(|((x, y), factor)| x + factor * y))
+            vectorised(
+                z,
+                #[inline(always)]
+                |z| {
+                    let [x, y, factors] = [&x[start..], &y[start..], &factors].map(|values| &values[..z.len()]);
+                    z.write_each(
+                        #[inline(always)]
+                        |i| x[i] + factors[i] * y[i],
+                    )
+                },
+            )
         })
     }
 }
@@ -112,17 +125,26 @@ fn forward(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> (Vec<f32>, Flex
     let lengths = [x.len(), 2 * (x.len() / d)];
     let [y, moments] = fresh_pair(lengths, [rows * d, 2 * rows], |start, y, moments| {
         let mut of_rows = Vec::with_capacity(moments.len());
-        let y = Arch::new().dispatch(
+        let y = vectorised(
+            (y, &mut of_rows),
             #[inline(always)]
-            || {
-                y.write_rows(d, |number, row| {
-                    let x = &x[start + number * d..][..d];
-                    let mean = (sum(x, |x| x) / d as f64) as f32;
-                    let variance = sum(x, |x| (x - mean) * (x - mean)) / d as f64;
-                    let scale = (1.0 / (variance + f64::from(eps)).sqrt()) as f32;
-                    of_rows.extend([mean, scale]);
-                    row.write(x.iter().zip(weight.iter().zip(bias)).map(|(x, (w, b))| (x - mean) * scale * w + b))
-                })
+            |(y, of_rows)| {
+                y.write_rows(
+                    d,
+                    #[inline(always)]
+                    |number, row| {
+                        let [x, weight, bias] =
+                            [&x[start + number * d..], weight, bias].map(|values| &values[..row.len()]);
+                        let mean = (sum(x, |x| x) / d as f64) as f32;
+                        let variance = sum(x, |x| (x - mean) * (x - mean)) / d as f64;
+                        let scale = (1.0 / (variance + f64::from(eps)).sqrt()) as f32;
+                        of_rows.extend([mean, scale]);
+                        row.write_each(
+                            #[inline(always)]
+                            |i| (x[i] - mean) * scale * weight[i] + bias[i],
+                        )
+                    },
+                )
             },
         );
         [y, moments.write(of_rows.into_iter())]
@@ -142,9 +164,10 @@ fn backward(gradient: &FlexTensor, kept: &[FlexTensor]) -> [FlexTensor; 3] {
         .zip(moments.par_chunks(2 * rows))
         .map(|((dx, (x, gradient)), moments)| {
             let (mut dweight, mut dbias, mut scratch) = (vec![0.0; d], vec![0.0; d], vec![0.0; d]);
-            Arch::new().dispatch(
+            vectorised(
+                [&mut dweight, &mut dbias, &mut scratch],
                 #[inline(always)]
-                || {
+                |[dweight, dbias, scratch]| {
                     let each = dx.chunks_exact_mut(d).zip(x.chunks_exact(d).zip(gradient.chunks_exact(d)));
                     for ((dx, (x, gradient)), moments) in each.zip(moments.chunks_exact(2)) {
                         let [mean, scale] = [moments[0], moments[1]];
@@ -155,8 +178,8 @@ fn backward(gradient: &FlexTensor, kept: &[FlexTensor]) -> [FlexTensor; 3] {
                             dweight[i] += gradient[i] * dx[i];
                             dbias[i] += gradient[i];
                         }
-                        let first = (sum(&scratch, |x| x) / d as f64) as f32;
-                        let second = (dot(dx, &scratch) / d as f64) as f32;
+                        let first = (sum(scratch, |x| x) / d as f64) as f32;
+                        let second = (dot(dx, scratch) / d as f64) as f32;
                         for i in 0..d {
                             dx[i] = scale * (scratch[i] - first - dx[i] * second);
                         }

@@ -4,11 +4,10 @@
 
 use std::ops::Range;
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::kernel::drop::DropMask;
-use crate::kernel::loops::{dot, sum};
+use crate::kernel::loops::{self, dot, largest, sum, vectorised};
 use crate::kernel::math::exp;
 use crate::kernel::product::{Products, Put, Shape, product};
 
@@ -134,7 +133,7 @@ impl Block {
     /// Probabilities of a head times their factors.
     fn dropped<'a>(&self, mask: &DropMask, head: usize, scores: &[f32], scratch: &'a mut Vec<f32>) -> &'a [f32] {
         self.factors(mask, head, scratch);
-        scratch.iter_mut().zip(scores).for_each(|(factor, p)| *factor *= p);
+        loops::scale(scratch, scores);
         scratch
     }
 }
@@ -294,7 +293,8 @@ impl Pass<'_> {
             let used = match factors {
                 Some(factors) => {
                     mixed.clear();
-                    mixed.extend(weights.iter().zip(factors).map(|(p, factor)| p * factor));
+                    mixed.extend_from_slice(weights);
+                    loops::scale(mixed, factors);
                     mixed.as_slice()
                 }
                 None => weights,
@@ -305,7 +305,7 @@ impl Pass<'_> {
             let (values, of_values) = values.head(key, k, head, e);
             product((dscores, shape), gradient, (values, of_values.transposed()), alone);
             if let Some(factors) = factors {
-                dscores.iter_mut().zip(factors).for_each(|(d, factor)| *d *= factor);
+                loops::scale(dscores, factors);
             }
             dscores.chunks_exact_mut(k).zip(weights.chunks_exact(k)).for_each(|(d, p)| softmax_gradient(d, p));
             let put = Put { scale: scale(e), ..alone };
@@ -319,24 +319,32 @@ impl Pass<'_> {
 
 /// Softmax of one row in place.
 fn softmax(row: &mut [f32]) {
-    Arch::new().dispatch(
+    vectorised(
+        row,
         #[inline(always)]
-        || {
-            let largest = row.iter().fold(f32::MIN, |largest, x| largest.max(*x));
-            row.iter_mut().for_each(|x| *x = exp(*x - largest));
+        |row| {
+            let largest = largest(row);
+            for x in row.iter_mut() {
+                *x = exp(*x - largest);
+            }
             let scale = (1.0 / sum(row, |x| x)) as f32;
-            row.iter_mut().for_each(|x| *x *= scale);
+            for x in row.iter_mut() {
+                *x *= scale;
+            }
         },
     );
 }
 
 /// Gradient of softmax in place: `gradient` of the result `y` becomes that of what went in.
 fn softmax_gradient(gradient: &mut [f32], y: &[f32]) {
-    Arch::new().dispatch(
+    vectorised(
+        gradient,
         #[inline(always)]
-        || {
+        |gradient| {
             let all = dot(gradient, y) as f32;
-            gradient.iter_mut().zip(y).for_each(|(g, y)| *g = y * (*g - all));
+            for (g, y) in gradient.iter_mut().zip(y) {
+                *g = y * (*g - all);
+            }
         },
     );
 }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use pulp::Arch;
 use rayon::prelude::*;
 
+use crate::kernel::loops::vectorised;
 use crate::kernel::product::Shape;
 
 /// Rows of the left side, or columns of the right one, that stand side by side in a panel: two tiles of 16.
@@ -90,9 +90,10 @@ impl Panels {
         let steps = side.inner.div_ceil(DEPTH);
         let mut tiles = vec![EMPTY; side.outer.div_ceil(PANEL) * steps * 2];
         let panel = |(panel, tiles): (usize, &mut [Tile])| {
-            Arch::new().dispatch(
+            vectorised(
+                tiles,
                 #[inline(always)]
-                || {
+                |tiles| {
                     for (step, pair) in tiles.chunks_exact_mut(2).enumerate() {
                         for (half, tile) in pair.iter_mut().enumerate() {
                             side.pack(tile, panel * PANEL + half * 16, step * DEPTH);
