@@ -63,7 +63,7 @@ fn report(scores: &Value) {
         let retrieval = &scores["retrieval"];
         println!(
             "{gallery}: N {} image-to-text R@10 {} text-to-image R@10 {}",
-            retrieval["records"],
+            scores["pairs"],
             line(&retrieval["image_to_text"]["r10"]),
             line(&retrieval["text_to_image"]["r10"])
         );

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ptu_train::Observer;
-use ptu_train::evaluate::Retrieval;
+use ptu_train::evaluate::Judged;
 use ptu_train::log::{Event, Timing};
 
 /// Seconds between two plain lines.
@@ -155,14 +155,8 @@ impl Observer for RunProgress {
         });
     }
 
-    fn validated(&mut self, step: u64, retrieval: &Retrieval) {
-        let show = |value: Option<f64>| value.map_or("undefined".into(), |value| format!("{value:.2}"));
-        self.note(&format!(
-            "step {step}: validation R@10 image-to-text {} text-to-image {} (chance {})",
-            show(retrieval.image_to_text.r10.value),
-            show(retrieval.text_to_image.r10.value),
-            show(retrieval.image_to_text.r10.chance)
-        ));
+    fn validated(&mut self, step: u64, judged: &Judged) {
+        self.note(&format!("step {step}: validation {judged}"));
     }
 
     fn stop(&self) -> bool {

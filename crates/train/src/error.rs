@@ -7,6 +7,8 @@ use ptu_infer::InferError;
 use ptu_input::InputError;
 use ptu_model::ModelError;
 
+use crate::objective::ObjectiveKind;
+
 /// What is wrong with a recipe: file, key, cause, cure.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
@@ -174,6 +176,16 @@ pub enum TrainError {
         path: PathBuf,
         /// The label.
         label: String,
+    },
+    /// A score on request that needs what the model has not learned.
+    #[error(
+        "{asked} needs the objective `{objective}`, which this model was not trained with; leave it out, or train a model with it"
+    )]
+    NotLearned {
+        /// What was asked for.
+        asked: &'static str,
+        /// What is missing.
+        objective: ObjectiveKind,
     },
     /// Saved scores or examples that cannot be read.
     #[error("`{path}` cannot be read: {cause}; run `evaluate` again")]

@@ -3,6 +3,7 @@
 
 mod compare;
 mod gallery;
+mod judged;
 pub mod labels;
 mod leak;
 mod measure;
@@ -17,16 +18,17 @@ use std::collections::BTreeMap;
 
 use ptu_infer::{Embedder, Vectors};
 use ptu_metrics::{Answer, Resampling, bootstrap, bootstrap_mean, majority_share};
-use ptu_model::{Model, ModelConfig, Pass, StandIn};
+use ptu_model::{Heads, Model, ModelConfig, Pass, StandIn};
 use ptu_random::Key;
 
 pub use compare::{Difference, Spread, compare, spread};
 pub use gallery::{Gallery, GalleryOptions, Pair, Query};
+pub use judged::Judged;
 pub use measure::Measure;
 pub use rerank::rerank;
 pub use run::{EvaluateOptions, Evaluated, evaluate, mean_r10};
 pub use save::Saved;
-pub use scores::{Direction, LabelScores, Retrieval, Score, Scores, names};
+pub use scores::{Direction, LabelScores, MaskedWords, Retrieval, Score, Scores, names};
 
 use crate::TrainError;
 use crate::batch::StepBatch;
@@ -112,7 +114,7 @@ pub fn retrieval(gallery: &Gallery, found: &Found, resampling: &Resampling) -> R
             ),
         }
     };
-    Retrieval { records: size, image_to_text: direction(Query::Image), text_to_image: direction(Query::Text) }
+    Retrieval { image_to_text: direction(Query::Image), text_to_image: direction(Query::Text) }
 }
 
 /// Scores that every gallery gets, what they are made of by their names, and who found whom.
@@ -121,14 +123,14 @@ pub struct Scored {
     pub scores: Scores,
     /// Those that are means over answers.
     pub measures: BTreeMap<String, Measure>,
-    /// Similarities.
-    pub found: Found,
+    /// Similarities, where the model has learned to compare.
+    pub found: Option<Found>,
 }
 
-/// Retrieval, matching and masked words.
+/// Retrieval, matching and masked words: whatever the model has a head for.
 ///
 /// # Errors
-/// As [`search`].
+/// Inputs that do not fit the model.
 pub fn score(
     model: &Model,
     config: &ModelConfig,
@@ -136,36 +138,54 @@ pub fn score(
     key: Key,
     done: &mut dyn FnMut(usize),
 ) -> Result<Scored, TrainError> {
-    let found = search(model, config, gallery, done)?;
-    let (resampling, size) = (Resampling::new(key), gallery.records.len());
-    let mut measures = recalls(&found, "");
-    let itm = matching(model, gallery, key);
-    done(3 * size);
-    let own = words::guess(model, config, gallery, Beside::Own)?;
-    done(4 * size);
-    let wrong = words::guess(model, config, gallery, Beside::Wrong)?;
-    done(5 * size);
-    let none = words::guess(model, config, gallery, Beside::Missing(StandIn::Prompts))?;
-    done(6 * size);
-    let own_scores = own.scores(gallery, &resampling);
-    let scores = Scores {
-        retrieval: retrieval(gallery, &found, &resampling),
-        itm: itm.score(gallery, &resampling),
-        mlm: own_scores.accuracy,
-        mlm_perplexity: own_scores.perplexity,
-        mlm_wrong_image: wrong.scores(gallery, &resampling),
-        mlm_no_image: none.scores(gallery, &resampling),
-        ..Scores::default()
-    };
-    measures.insert(names::ITM.into(), itm);
-    for (beside, guesses) in [("", own), (names::WRONG_IMAGE, wrong), (names::NO_IMAGE, none)] {
-        measures.insert(format!("{}{beside}", names::MLM), guesses.right);
+    let (resampling, size, heads) = (Resampling::new(key), gallery.records.len(), &model.heads);
+    let mut scored =
+        Scored { scores: Scores { pairs: size, ..Scores::default() }, measures: BTreeMap::new(), found: None };
+    let mut count = 0;
+    if heads.itc.is_some() {
+        let found = search(model, config, gallery, done)?;
+        count = SEARCH * size;
+        scored.measures = recalls(&found, "");
+        scored.scores.retrieval = Some(retrieval(gallery, &found, &resampling));
+        scored.found = Some(found);
     }
-    Ok(Scored { scores, measures, found })
+    if heads.itm.is_some() {
+        let itm = matching(model, gallery, key);
+        count += MATCHING * size;
+        done(count);
+        scored.scores.itm = Some(itm.score(gallery, &resampling));
+        scored.measures.insert(names::ITM.into(), itm);
+    }
+    if heads.mlm.is_some() {
+        let mut guess = |name: &str, beside| {
+            let guesses = words::guess(model, config, gallery, beside)?;
+            count += size;
+            done(count);
+            let scores = guesses.scores(gallery, &resampling);
+            scored.measures.insert(format!("{}{name}", names::MLM), guesses.right);
+            Ok::<_, TrainError>(scores)
+        };
+        scored.scores.mlm = Some(MaskedWords {
+            own_image: guess("", Beside::Own)?,
+            wrong_image: guess(names::WRONG_IMAGE, Beside::Wrong)?,
+            no_image: guess(names::NO_IMAGE, Beside::Missing(StandIn::Prompts))?,
+        });
+    }
+    Ok(scored)
 }
 
-/// Steps of `done` that [`score`] takes for each pair.
-const PASSES: usize = 6;
+/// Passes over all pairs that [`search`] takes.
+const SEARCH: usize = 2;
+/// Passes that matching takes.
+const MATCHING: usize = 1;
+/// Passes that masked words take: with the image, with a wrong one, with none.
+const WORDS: usize = 3;
+
+/// Passes over all pairs that [`score`] takes.
+fn passes(heads: &Heads) -> usize {
+    let each = [(heads.itc.is_some(), SEARCH), (heads.itm.is_some(), MATCHING), (heads.mlm.is_some(), WORDS)];
+    each.into_iter().filter(|(there, _)| *there).map(|(_, passes)| passes).sum()
+}
 
 /// Which queries found a hit among the first 1, 5 and 10.
 fn recalls(found: &Found, suffix: &str) -> BTreeMap<String, Measure> {

@@ -9,7 +9,7 @@ use ptu_model::names::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
-use crate::evaluate::Retrieval;
+use crate::evaluate::Judged;
 use crate::objective::ObjectiveKind;
 
 /// A line of `log.jsonl`. Nothing in it depends on the clock or the machine's load.
@@ -60,8 +60,9 @@ pub enum Event {
     Validation {
         /// Steps done.
         step: u64,
-        /// Zero-shot retrieval.
-        retrieval: Box<Retrieval>,
+        /// By what.
+        #[serde(flatten)]
+        judged: Judged,
         /// Whether it is the best so far.
         best: bool,
     },

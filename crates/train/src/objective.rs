@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use burn::tensor::Tensor;
 pub use itc::{contrast, same};
+use ptu_model::HeadKind;
 use serde::{Deserialize, Serialize};
 
 use crate::shared::Shared;
@@ -54,6 +55,15 @@ impl ObjectiveKind {
             Self::Mlm => "mlm",
             Self::Itm => "itm",
             Self::Itc => "itc",
+        }
+    }
+
+    /// The head that it trains.
+    pub fn head(self) -> HeadKind {
+        match self {
+            Self::Mlm => HeadKind::Mlm,
+            Self::Itm => HeadKind::Itm,
+            Self::Itc => HeadKind::Itc,
         }
     }
 

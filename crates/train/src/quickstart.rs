@@ -180,7 +180,7 @@ fn embed(bundle: &Path, data: &Path, out: &Path, device: &Device) -> Result<Path
 impl Summary {
     /// The line that scripts read: fractions, and 0.050 style chance.
     pub fn line(&self) -> String {
-        let retrieval = &self.scores.retrieval;
+        let retrieval = self.scores.retrieval.unwrap_or_default();
         let show =
             |value: Option<f64>, digits: usize| value.map_or("undefined".into(), |value| format!("{value:.digits$}"));
         format!(
@@ -188,17 +188,19 @@ impl Summary {
             show(retrieval.image_to_text.r10.value, 2),
             show(retrieval.text_to_image.r10.value, 2),
             show(retrieval.image_to_text.r10.chance, 3),
-            retrieval.records
+            self.scores.pairs
         )
     }
 }
 
 fn verdict(scores: &Scores) -> String {
-    let retrieval = &scores.retrieval;
+    let Some(retrieval) = scores.retrieval else {
+        return "It has not learned to compare images with texts: the objective itc was left out.".into();
+    };
     match (retrieval.image_to_text.r10.value, retrieval.text_to_image.r10.value, retrieval.image_to_text.r10.chance) {
         (Some(image), Some(text), Some(chance)) => format!(
             "Of {} held-out images, {:.0} % find a right text among the first ten, and {:.0} % of the texts a right image; a guess would find {:.0} %.",
-            retrieval.records,
+            scores.pairs,
             100.0 * image,
             100.0 * text,
             100.0 * chance

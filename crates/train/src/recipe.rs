@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use ptu_data::{TextChoice, TextUnit};
 use ptu_input::{Augment, Fit};
+use ptu_model::TextStyle;
 use ptu_model::config::{ContrastConfig, FusionConfig, ImageConfig, ModelConfig, Preset, TextConfig};
 use ptu_model::kernel::{Products, tiles};
-use ptu_model::{HeadKind, TextStyle};
 use serde::{Deserialize, Serialize};
 
 use crate::objective::{ObjectiveKind, default_weight};
@@ -434,8 +434,8 @@ impl Recipe {
         }
     }
 
-    /// Sizes of the model for a vocabulary and the ids of start, end and padding. Heads are those of all objectives, so
-    /// that runs with fewer of them start from the same weights.
+    /// Sizes of the model for a vocabulary and the ids of start, end and padding. It has the heads that an objective
+    /// trains: what never learns is not there to be asked.
     ///
     /// # Errors
     /// A key of `[model.*]` that does not exist, or sizes that do not fit each other.
@@ -449,7 +449,11 @@ impl Recipe {
             image_prompts: merge::prompts("model.image_prompts", preset.image_prompts, &model.image_prompts)?,
             text_prompts: merge::prompts("model.text_prompts", preset.text_prompts, &model.text_prompts)?,
             contrast: merge::over::<ContrastConfig>("model.contrast", &preset.contrast, &model.contrast)?,
-            heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
+            heads: ObjectiveKind::ALL
+                .into_iter()
+                .filter(|kind| self.objectives.contains(kind))
+                .map(ObjectiveKind::head)
+                .collect(),
             dropout: model.dropout,
             deviation: model.deviation,
         };
@@ -460,6 +464,7 @@ impl Recipe {
 
 #[cfg(test)]
 mod tests {
+    use ptu_model::HeadKind;
     use ptu_model::config::PromptsConfig;
 
     use super::*;
@@ -490,7 +495,8 @@ mod tests {
         let overrides = ["train.batch=8", "objectives=[\"itc\"]", "model.preset=\"tiny\"", "model.image.size=32"];
         let recipe = parse(MINIMAL, &overrides).unwrap();
         assert_eq!((recipe.train.batch, recipe.objectives.as_slice()), (8, &[ObjectiveKind::Itc][..]));
-        assert_eq!(recipe.model_config(100, [0, 2, 1]).unwrap().image.size, 32);
+        let config = recipe.model_config(100, [0, 2, 1]).unwrap();
+        assert_eq!((config.image.size, config.heads.as_slice()), (32, &[HeadKind::Itc][..]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 
-use crate::evaluate::Retrieval;
+use crate::evaluate::Judged;
 use crate::log::{Event, Timing};
 use crate::{Recipe, TrainError};
 
@@ -31,7 +31,7 @@ pub trait Observer {
     /// A step is done.
     fn step(&mut self, _event: &Event, _timing: &Timing, _steps: u64) {}
     /// The model was validated.
-    fn validated(&mut self, _step: u64, _retrieval: &Retrieval) {}
+    fn validated(&mut self, _step: u64, _judged: &Judged) {}
     /// Asked after each step: true saves the state and ends the run.
     fn stop(&self) -> bool {
         false

@@ -201,8 +201,7 @@ fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
         print(&format!("{}", model.path.display()))?;
     }
     for evaluated in &model.evaluated {
-        let retrieval = &evaluated.scores.retrieval;
-        print(&format!("{} ({}, {} pairs)", evaluated.name, arguments.split, retrieval.records))?;
+        print(&format!("{} ({}, {} pairs)", evaluated.name, arguments.split, evaluated.scores.pairs))?;
         for (name, score) in evaluated.scores.rows() {
             print(&format!("  {name:36}{}", line(score)))?;
         }

@@ -91,11 +91,11 @@ fn inspect_run(path: &Path) -> anyhow::Result<()> {
         None => print(&format!("  steps       none of {}", recipe.train.steps))?,
     }
     let best = events.iter().rev().find_map(|event| match event {
-        Event::Validation { step, retrieval, best: true } => Some((*step, retrieval.mean_r10())),
+        Event::Validation { step, judged, best: true } => Some((*step, judged.name(), judged.value()?)),
         _ => None,
     });
-    if let Some((step, Some(score))) = best {
-        print(&format!("  best        R@10 {score:.3} on the validation split, after step {step}"))?;
+    if let Some((step, name, score)) = best {
+        print(&format!("  best        {name} {score:.3} on the validation split, after step {step}"))?;
     }
     if path.join(folder::BUNDLE).join(ptu_model::WEIGHTS).exists() {
         inspect_bundle(&path.join(folder::BUNDLE))?;

@@ -118,11 +118,12 @@ fn look(run: &Path, recipe: &Recipe, width: usize) -> anyhow::Result<Look> {
         _ => None,
     };
     row("gradient norm", events.iter().filter_map(norm).collect(), 3);
-    let validation = |event: &Event| match event {
-        Event::Validation { retrieval, .. } => retrieval.mean_r10(),
+    let judged = |event: &Event| match event {
+        Event::Validation { judged, .. } => Some((judged.name(), judged.value()?)),
         _ => None,
     };
-    row("validation R@10", events.iter().filter_map(validation).collect(), 3);
+    let (names, values): (Vec<&str>, Vec<f64>) = events.iter().filter_map(judged).unzip();
+    row(&format!("validation {}", names.last().unwrap_or(&"")), values, 3);
     row("records a second", timings.iter().map(|timing| timing.records_per_second).collect(), 1);
     let skipped = events.iter().filter(|event| matches!(event, Event::Skipped { .. })).count();
     if skipped > 0 {

@@ -43,8 +43,32 @@ fn any_subset_of_objectives_trains() {
         let set = format!("objectives={objectives}");
         place.good(&["pretrain", "r.toml", "--out", out, "--set", &set, "--set", "train.steps=2"]);
     }
-    let log = String::from_utf8(bytes(&place.path("b/log.jsonl"))).unwrap();
-    assert!(log.contains("itc") && !log.contains("mlm"));
+    let log = |run: &str| String::from_utf8(bytes(&place.path(&format!("{run}/log.jsonl")))).unwrap();
+    assert!(log("b").contains("itc") && !log("b").contains("mlm"));
+    // What a model never learned it is neither judged by nor asked.
+    assert!(log("a").contains("\"mlm\":{\"value\"") && log("b").contains("\"retrieval\":{"), "{}", log("a"));
+    let scores = |run: &str| -> serde_json::Value {
+        let scores: serde_json::Value =
+            serde_json::from_str(&place.good(&["evaluate", run, "--json", "--page", "page.html"]).stdout).unwrap();
+        scores["sources"]["phantom"].clone()
+    };
+    for (run, scored) in [("a", "mlm"), ("b", "retrieval"), ("c", "itm mlm")] {
+        let scores = scores(run);
+        for name in ["mlm", "retrieval", "itm"] {
+            assert_eq!(scores.get(name).is_some(), scored.contains(name), "{run} {name}: {scores}");
+        }
+    }
+    assert!(!place.good(&["evaluate", "a"]).stdout.contains("R@"));
+    assert!(!place.good(&["evaluate", "b"]).stdout.contains("MLM"));
+    place.bad(&["evaluate", "b", "--rerank", "5"], &["matching", "`itm`"]);
+    place.bad(&["evaluate", "c", "--rerank", "5"], &["`itc`"]);
+    place.bad(&["evaluate", "b", "--missing"], &["halves", "`mlm`", "label"]);
+    place.bad(&["evaluate", "a", "--label", "finding", "--sentence", "{}"], &["sentences", "`itc`"]);
+    place.good(&["evaluate", "b", "--missing", "--label", "finding"]);
+    for command in [&["inspect", "a"][..], &["watch", "a", "--once"]] {
+        let seen = place.good(command);
+        assert!(seen.stdout.contains("MLM accuracy"), "{command:?}: {}", seen.stdout);
+    }
 }
 
 #[test]
@@ -110,9 +134,9 @@ fn evaluate_on_request() {
     let scores = &json(&[&["a", "--page", "page.html"], &all[..]].concat())["sources"]["phantom"];
     for path in [
         "/reranked/image_to_text/r10/value",
-        "/mlm_perplexity/low",
-        "/mlm_wrong_image/accuracy/value",
-        "/mlm_no_image/perplexity/chance",
+        "/mlm/own_image/perplexity/low",
+        "/mlm/wrong_image/accuracy/value",
+        "/mlm/no_image/perplexity/chance",
         "/labels/finding/by_sentences/value",
         "/labels/finding/neighbours/value",
         "/labels/finding/linear/high",

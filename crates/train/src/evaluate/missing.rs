@@ -65,18 +65,20 @@ pub struct MissingHalves<'a> {
 }
 
 impl MissingHalves<'_> {
-    /// Curves of masked words (images taken away) and of probes of each label (images, then texts). Retrieval has none: it asks
-    /// with one half alone.
+    /// Curves of masked words (images taken away), where the model has learned to guess them, and of probes of each label
+    /// (images, then texts). Retrieval has none: it asks with one half alone.
     ///
     /// # Errors
     /// Records that cannot be read; inputs that do not fit the model.
     pub fn curves(&self, embedder: Embedder<'_>) -> Result<Vec<Curve>, TrainError> {
         let (model, config) = (embedder.model, embedder.config);
         let mut curves = vec![];
-        let whole = guess(model, config, self.gallery, Beside::Own)?.right;
-        for stand_in in StandIn::ALL {
-            let without = guess(model, config, self.gallery, Beside::Missing(stand_in))?.right;
-            curves.push(self.curve("masked words right", Away::Images, stand_in, (&whole, &without)));
+        if model.heads.mlm.is_some() {
+            let whole = guess(model, config, self.gallery, Beside::Own)?.right;
+            for stand_in in StandIn::ALL {
+                let without = guess(model, config, self.gallery, Beside::Missing(stand_in))?.right;
+                curves.push(self.curve("masked words right", Away::Images, stand_in, (&whole, &without)));
+            }
         }
         for label in self.labels {
             let source = (self.train, self.preparation);

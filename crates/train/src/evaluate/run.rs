@@ -9,15 +9,16 @@ use ptu_data::{DataError, Preparation, Records, ShardFolder, Source, Split};
 use ptu_infer::Embedder;
 use ptu_input::Picture;
 use ptu_metrics::{Cell, Resampling, bootstrap_mean_of_means};
-use ptu_model::Bundle;
+use ptu_model::{Bundle, Heads};
 use ptu_random::Key;
 
 use super::labels::{Given, LabelProbes};
 use super::missing::MissingHalves;
 use super::{
-    Found, Gallery, GalleryOptions, LabelScores, Measure, PASSES, Query, Score, Scored, Scores, leak, names, recalls,
+    Found, Gallery, GalleryOptions, LabelScores, Measure, Query, Score, Scored, Scores, leak, names, passes, recalls,
     rerank, retrieval, score,
 };
+use crate::objective::ObjectiveKind;
 use crate::recipe::EvaluateConfig;
 use crate::{Recipe, TrainError, folder};
 
@@ -54,8 +55,8 @@ pub struct Evaluated {
     pub scores: Scores,
     /// The pairs.
     pub gallery: Gallery,
-    /// Similarities.
-    pub found: Found,
+    /// Similarities, where the model has learned to compare.
+    pub found: Option<Found>,
     /// What the scores that are means are made of, by their names.
     pub measures: BTreeMap<String, Measure>,
     source: Arc<ShardFolder>,
@@ -95,18 +96,35 @@ impl EvaluateOptions {
         let (rerank, missing, force) = (None, false, false);
         Ok(Self { bundle, data, split, config, seed, device, rerank, missing, force, training })
     }
+
+    /// Refuses what a model cannot be asked, before anything is computed.
+    fn check(&self, heads: &Heads) -> Result<(), TrainError> {
+        let (itc, itm, mlm) = (heads.itc.is_some(), heads.itm.is_some(), heads.mlm.is_some());
+        let (no_labels, by_sentences) = (self.config.labels.is_empty(), self.config.sentence.is_some());
+        let cannot = |asked, objective| Err(TrainError::NotLearned { asked, objective });
+        match (self.rerank.is_some(), self.missing) {
+            (true, _) if !itc => cannot("ranking anew what was found", ObjectiveKind::Itc),
+            (true, _) if !itm => cannot("ranking anew by matching", ObjectiveKind::Itm),
+            (_, true) if no_labels && !mlm => {
+                cannot("taking halves away without a label for probes", ObjectiveKind::Mlm)
+            }
+            _ if by_sentences && !no_labels && !itc => cannot("finding classes by sentences", ObjectiveKind::Itc),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Scores a bundle on each folder; `done` is told (pairs finished, pairs in all) of the folder at hand.
 ///
 /// # Errors
-/// Files that cannot be read, a folder without pairs in the split, records that the model has learned from, a model without
-/// contrast head.
+/// Files that cannot be read, a folder without pairs in the split, records that the model has learned from, scores on request
+/// that need what it has not learned.
 pub fn evaluate(
     options: &EvaluateOptions,
     done: &mut dyn FnMut(&str, usize, usize),
 ) -> Result<Vec<Evaluated>, TrainError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
+    options.check(&bundle.model.heads)?;
     let tokenizer = Arc::new(bundle.tokenizer.clone());
     let preparation = Preparation::new(tokenizer, bundle.preprocess.clone(), bundle.max_tokens);
     let gallery_options = GalleryOptions {
@@ -124,7 +142,7 @@ pub fn evaluate(
         let source = Arc::new(ShardFolder::open(path, options.split)?);
         for (part, gallery) in Gallery::read(source.as_ref(), &preparation, &gallery_options)?.split() {
             let name = if part.is_empty() { source.name().to_string() } else { format!("{} {part}", source.name()) };
-            let all = PASSES * gallery.records.len();
+            let all = passes(&bundle.model.heads) * gallery.records.len();
             let mut told = |count| done(&name, count, all);
             let key = Key::new(options.seed);
             let mut scored = score(&bundle.model, &bundle.config, &gallery, key, &mut told)?;
@@ -150,8 +168,8 @@ impl Further<'_> {
     fn score(&self, scored: &mut Scored) -> Result<(), TrainError> {
         let Self { options, bundle, gallery, .. } = *self;
         let resampling = Resampling::new(Key::new(options.seed));
-        if let Some(keep) = options.rerank {
-            let reranked = rerank(&bundle.model, &bundle.config, gallery, &scored.found, keep)?;
+        if let Some((keep, found)) = options.rerank.zip(scored.found.as_ref()) {
+            let reranked = rerank(&bundle.model, &bundle.config, gallery, found, keep)?;
             scored.measures.extend(recalls(&reranked, ", reranked"));
             scored.scores.reranked = Some(retrieval(gallery, &reranked, &resampling));
         }
@@ -221,23 +239,21 @@ impl Further<'_> {
 }
 
 /// Mean R@10 over galleries and directions, each weighing the same; patients (or images) are resampled for all of them at
-/// once.
+/// once. Undefined where the model has not learned to compare.
 pub fn mean_r10(evaluated: &[Evaluated], seed: u64) -> Score {
     let parts: Vec<(Vec<Option<f64>>, Vec<&str>)> = evaluated
         .iter()
-        .flat_map(|evaluated| {
-            [Query::Image, Query::Text].map(|query| {
-                (ptu_metrics::found_at(10, &evaluated.found.of(query).ranks), evaluated.gallery.patients())
-            })
+        .filter_map(|evaluated| Some((evaluated.found.as_ref()?, &evaluated.gallery)))
+        .flat_map(|(found, gallery)| {
+            [Query::Image, Query::Text]
+                .map(|query| (ptu_metrics::found_at(10, &found.of(query).ranks), gallery.patients()))
         })
         .collect();
     let cells: Vec<Cell<'_, &str>> = parts.iter().map(|(values, groups)| Cell { values, groups }).collect();
     let interval = bootstrap_mean_of_means(&cells, &Resampling::new(Key::new(seed)));
     let directions = || {
-        evaluated.iter().flat_map(|evaluated| {
-            let retrieval = &evaluated.scores.retrieval;
-            [retrieval.image_to_text.r10, retrieval.text_to_image.r10]
-        })
+        let retrievals = evaluated.iter().filter_map(|evaluated| evaluated.scores.retrieval);
+        retrievals.flat_map(|retrieval| [retrieval.image_to_text.r10, retrieval.text_to_image.r10])
     };
     let mean = |of: fn(Score) -> Option<f64>| {
         let values: Option<Vec<f64>> = directions().map(of).collect();

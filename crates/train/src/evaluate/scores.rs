@@ -37,39 +37,48 @@ pub struct Direction {
 /// Zero-shot retrieval in a gallery of pairs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Retrieval {
-    /// Pairs in the gallery.
-    pub records: usize,
     /// The query is an image, the gallery holds texts.
     pub image_to_text: Direction,
     /// The query is a text, the gallery holds images.
     pub text_to_image: Direction,
 }
 
-/// Everything that `evaluate` says about one gallery.
+/// Everything that `evaluate` says about one gallery. What the model has no head for, as none of its objectives trained one,
+/// is not there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Scores {
+    /// Pairs in the gallery.
+    pub pairs: usize,
     /// Zero-shot retrieval.
-    pub retrieval: Retrieval,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retrieval: Option<Retrieval>,
     /// The same, the best by contrast ranked anew by matching.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reranked: Option<Retrieval>,
     /// Accuracy of image-text matching, half of the images false.
-    pub itm: Score,
-    /// Accuracy on masked words, the image being there.
-    pub mlm: Score,
-    /// Perplexity of masked words, the image being there.
-    pub mlm_perplexity: Score,
-    /// Masked words beside the image of another record.
-    pub mlm_wrong_image: WordScores,
-    /// Masked words without an image, prompts in its place.
-    pub mlm_no_image: WordScores,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub itm: Option<Score>,
+    /// Masked words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mlm: Option<MaskedWords>,
     /// What frozen vectors tell about labels, by name of the label.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, LabelScores>,
     /// Scores while more and more halves are taken away.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Curve>,
+}
+
+/// How much an image tells about the masked words of its text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MaskedWords {
+    /// Beside their image.
+    pub own_image: WordScores,
+    /// Beside the image of another record.
+    pub wrong_image: WordScores,
+    /// Without an image, prompts in its place.
+    pub no_image: WordScores,
 }
 
 /// Share of the records whose label is told right.
@@ -108,17 +117,19 @@ impl Retrieval {
 impl Scores {
     /// Every score with its name, in the order in which tables show them.
     pub fn rows(&self) -> Vec<(String, Score)> {
-        let mut rows = self.retrieval.rows("");
-        rows.extend(self.reranked.iter().flat_map(|reranked| reranked.rows(", reranked")));
+        let mut rows = vec![];
+        for (retrieval, suffix) in [(&self.retrieval, ""), (&self.reranked, ", reranked")] {
+            rows.extend(retrieval.iter().flat_map(|retrieval| retrieval.rows(suffix)));
+        }
         let mut row = |name: &str, score: Score| rows.push((name.to_string(), score));
-        row(names::ITM, self.itm);
-        for (beside, accuracy, perplexity) in [
-            ("", self.mlm, self.mlm_perplexity),
-            (names::WRONG_IMAGE, self.mlm_wrong_image.accuracy, self.mlm_wrong_image.perplexity),
-            (names::NO_IMAGE, self.mlm_no_image.accuracy, self.mlm_no_image.perplexity),
-        ] {
-            row(&format!("{}{beside}", names::MLM), accuracy);
-            row(&format!("{}{beside}", names::PERPLEXITY), perplexity);
+        if let Some(score) = self.itm {
+            row(names::ITM, score);
+        }
+        if let Some(MaskedWords { own_image, wrong_image, no_image }) = self.mlm {
+            for (beside, scores) in [("", own_image), (names::WRONG_IMAGE, wrong_image), (names::NO_IMAGE, no_image)] {
+                row(&format!("{}{beside}", names::MLM), scores.accuracy);
+                row(&format!("{}{beside}", names::PERPLEXITY), scores.perplexity);
+            }
         }
         for (label, scores) in &self.labels {
             if let Some(score) = scores.by_sentences {

@@ -46,10 +46,14 @@ pub fn charts(runs: &[Run]) -> Vec<Chart> {
     };
     let validation = |run: &Run| {
         let score = |event: &Event| match event {
-            Event::Validation { retrieval, .. } => retrieval.mean_r10(),
+            Event::Validation { judged, .. } => judged.value(),
             _ => None,
         };
-        vec![of_steps(run, "mean R@10".into(), &score)]
+        let name = run.events.iter().find_map(|event| match event {
+            Event::Validation { judged, .. } => Some(judged.name()),
+            _ => None,
+        });
+        vec![of_steps(run, name.unwrap_or_default().into(), &score)]
     };
     let rate = |run: &Run| {
         let rate = |event: &Event| match event {
@@ -66,7 +70,7 @@ pub fn charts(runs: &[Run]) -> Vec<Chart> {
         ..Chart::default()
     };
     let charts = [
-        chart("Retrieval on the validation split", "mean R@10", &validation),
+        chart("Score on the validation split", "share", &validation),
         Chart { smooth: true, ..chart("Accuracy in training", "share right", &|run| accuracy(run).to_vec()) },
         chart("Learning rate", "rate", &rate),
         Chart { smooth: true, log_y: true, ..chart("Gradient norm", "norm", &norms) },

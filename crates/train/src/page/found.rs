@@ -11,8 +11,9 @@ const SHOWN: usize = 5;
 /// Queries shown that were answered, and that were not.
 const EXAMPLES: [usize; 2] = [3, 2];
 
-/// Queries of both directions, some answered among the first ten and some not.
+/// Queries of both directions, some answered among the first ten and some not; none where the model has not learned to compare.
 pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
+    let Some(found) = &evaluated.found else { return vec![] };
     let size = evaluated.gallery.records.len();
     let image = |row: usize, shown: bool| evaluated.thumbnail(row, THUMBNAIL).filter(|_| shown);
     let item = |row: usize, with_image: bool| Item {
@@ -21,7 +22,7 @@ pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
         text: (!with_image).then(|| evaluated.gallery.records[row].words.clone()),
     };
     let group = |title: &str, explanation: &str, asks: Query| {
-        let (ranking, query_is_image) = (evaluated.found.of(asks), asks == Query::Image);
+        let (ranking, query_is_image) = (found.of(asks), asks == Query::Image);
         let mut order: Vec<usize> = (0..size).collect();
         Key::new(seed).stream(Place::Sample, 1).shuffle(&mut order);
         let ranked = |query: usize| {

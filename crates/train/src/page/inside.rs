@@ -32,7 +32,11 @@ pub fn inside(run: &Path, device: &Device) -> Result<Vec<ExampleGroup>, TrainErr
     let preparation = Preparation::new(tokenizer, bundle.preprocess.clone(), bundle.max_tokens);
     let mut groups = vec![];
     let manifest = ptu_data::Manifest::read(data)?;
-    if let Some(split) = [Split::Test, Split::Train].into_iter().find(|split| manifest.counts(*split).pairs > 0) {
+    // Only what looks at both halves at once learns where to look.
+    let fused = bundle.model.heads.mlm.is_some() || bundle.model.heads.itm.is_some();
+    if let Some(split) =
+        [Split::Test, Split::Train].into_iter().find(|split| fused && manifest.counts(*split).pairs > 0)
+    {
         let source = ShardFolder::open(data, split)?;
         let text = recipe.evaluate.text.choice(recipe.seed);
         let options = GalleryOptions { text, limit: PAIRS, hits: None, by: None, seed: recipe.seed };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use burn::module::Module;
 use ptu_data::{Loader, LoaderOptions, Preparation, TrainBatch, WeightedSource};
 use ptu_input::{Preprocess, Tokenizer};
-use ptu_metrics::{Resampling, Usage};
+use ptu_metrics::Usage;
 use ptu_model::weights::read_arrays;
 use ptu_model::{Bundle, Model, ModelConfig, TrainedOn};
 use ptu_random::Key;
@@ -15,7 +15,7 @@ use ptu_random::Key;
 use super::{Observer, Outcome, RunOptions};
 use crate::batch::StepBatch;
 use crate::card::card;
-use crate::evaluate::{self, Gallery};
+use crate::evaluate::{Gallery, Judged};
 use crate::folder::{self, RunFolder};
 use crate::gradients::Gradients;
 use crate::log::{Event, Lines, ObjectiveLine, PoolLine, Timing};
@@ -307,12 +307,11 @@ impl Session {
         if every == 0 || !(last || step.is_multiple_of(every)) {
             return Ok(());
         }
-        let found = evaluate::search(&self.model().valid(), &self.config, gallery, &mut |_| {})?;
-        let retrieval = evaluate::retrieval(gallery, &found, &Resampling::new(Key::new(self.recipe.seed)));
-        let score = retrieval.mean_r10();
+        let judged = Judged::of(&self.model().valid(), &self.config, gallery, Key::new(self.recipe.seed))?;
+        let score = judged.value();
         let best = score > self.progress.best;
-        self.files.log.write(&Event::Validation { step, retrieval: Box::new(retrieval), best })?;
-        observer.validated(step, &retrieval);
+        observer.validated(step, &judged);
+        self.files.log.write(&Event::Validation { step, judged, best })?;
         if best {
             self.progress.best = score;
             self.save_bundle(&self.folder.join(folder::BEST))?;

@@ -1,0 +1,75 @@
+//! What a model is judged by while it learns; the best model of a run is chosen by it.
+
+use std::fmt;
+
+use ptu_metrics::Resampling;
+use ptu_model::{Model, ModelConfig};
+use ptu_random::Key;
+use serde::{Deserialize, Serialize};
+
+use super::words::{Beside, guess};
+use super::{Gallery, Retrieval, Score, matching, names, retrieval, search};
+use crate::TrainError;
+
+/// One score on the validation split: that of the contrast, else of masked words, else of matching, whichever is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Judged {
+    /// Zero-shot retrieval.
+    Retrieval(Box<Retrieval>),
+    /// Accuracy on masked words beside their image.
+    Mlm(Score),
+    /// Accuracy of matching, half of the images false.
+    Itm(Score),
+}
+
+impl Judged {
+    /// Scores a model on a gallery; partners and resamples are drawn by `key`.
+    ///
+    /// # Errors
+    /// Inputs that do not fit the model.
+    pub fn of(model: &Model, config: &ModelConfig, gallery: &Gallery, key: Key) -> Result<Self, TrainError> {
+        let resampling = Resampling::new(key);
+        if model.heads.itc.is_some() {
+            let found = search(model, config, gallery, &mut |_| {})?;
+            return Ok(Self::Retrieval(Box::new(retrieval(gallery, &found, &resampling))));
+        }
+        if model.heads.mlm.is_some() {
+            return Ok(Self::Mlm(guess(model, config, gallery, Beside::Own)?.right.score(gallery, &resampling)));
+        }
+        Ok(Self::Itm(matching(model, gallery, key).score(gallery, &resampling)))
+    }
+
+    /// The number, larger for a better model.
+    pub fn value(&self) -> Option<f64> {
+        match self {
+            Self::Retrieval(retrieval) => retrieval.mean_r10(),
+            Self::Mlm(score) | Self::Itm(score) => score.value,
+        }
+    }
+
+    /// What the number is.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Retrieval(_) => "mean R@10",
+            Self::Mlm(_) => names::MLM,
+            Self::Itm(_) => names::ITM,
+        }
+    }
+}
+
+impl fmt::Display for Judged {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = |value: Option<f64>| value.map_or("undefined".into(), |value| format!("{value:.2}"));
+        match self {
+            Self::Retrieval(retrieval) => {
+                let (image, text) = (retrieval.image_to_text.r10, retrieval.text_to_image.r10);
+                let (own, theirs, chance) = (show(image.value), show(text.value), show(image.chance));
+                write!(out, "R@10 image-to-text {own} text-to-image {theirs} (chance {chance})")
+            }
+            Self::Mlm(score) | Self::Itm(score) => {
+                write!(out, "{} {} (chance {})", self.name(), show(score.value), show(score.chance))
+            }
+        }
+    }
+}
