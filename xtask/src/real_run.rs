@@ -37,11 +37,12 @@ pub fn real_run(house: &House, data: &Path, out: &Path) -> Result<(), String> {
         command
     };
     let (run_folder, mut sources) = (out.join("run"), vec![]);
-    for name in ["covid-cxr", "vqa-rad"] {
+    for (name, labels) in [("covid-cxr", &["gallery", "view"][..]), ("vqa-rad", &["gallery"])] {
         let shards = out.join("data").join(name);
         fs::create_dir_all(out.join("data")).map_err(|error| error.to_string())?;
         let table = out.join(format!("{name}.jsonl"));
-        run(ptunifier().args(["prepare", "table"]).arg(table).arg(&shards).args(["--label", "gallery"]))?;
+        let labels = labels.iter().flat_map(|label| ["--label", label]);
+        run(ptunifier().args(["prepare", "table"]).arg(table).arg(&shards).args(labels))?;
         sources.push(format!("{{ path = {} }}", json!(shards)));
     }
     let set = format!("data=[{}]", sources.join(", "));
@@ -98,9 +99,10 @@ fn covid(folder: &Path) -> Result<Vec<Value>, String> {
         if of("report").is_empty() {
             continue;
         }
+        let view = Some(of("view")).filter(|view| !matches!(*view, "" | "?"));
         rows.push(json!({
             "id": of("image"), "image": folder.join(of("image")), "text": of("report"),
-            "patient": of("patient"), "split": split(of("patient")), "gallery": "notes",
+            "patient": of("patient"), "split": split(of("patient")), "gallery": "notes", "view": view,
         }));
     }
     Ok(rows)

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use ptu_random::index_of;
+
 /// Counts which rows of a pool were chosen, input after input.
 ///
 /// ```
@@ -49,7 +51,8 @@ impl Usage {
         self.inputs += 1;
         let mut set = chosen.to_vec();
         set.sort_unstable();
-        self.sets.insert(digest(&set));
+        let bytes: Vec<u8> = set.into_iter().flat_map(|row| (row as u64).to_le_bytes()).collect();
+        self.sets.insert(index_of(bytes));
     }
 
     /// Inputs counted.
@@ -101,12 +104,6 @@ impl Usage {
         rows.truncate(count);
         rows
     }
-}
-
-/// FNV-1a over the bytes of the rows.
-fn digest(rows: &[usize]) -> u64 {
-    let bytes = rows.iter().flat_map(|row| (*row as u64).to_le_bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -73,8 +73,9 @@ impl Key {
 }
 
 /// A 64-bit hash of a name (FNV-1a), for the `index` of [`Key::stream`]; stable over versions and platforms.
-pub fn index_of(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+pub fn index_of(name: impl AsRef<[u8]>) -> u64 {
+    let bytes = name.as_ref().iter();
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

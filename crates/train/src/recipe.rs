@@ -1,21 +1,24 @@
 //! A recipe describes a run completely: a TOML file, typed, with every key checked.
 
 mod check;
+mod evaluate;
 mod merge;
+mod train;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ptu_data::{TextChoice, TextUnit};
+pub use evaluate::{EvaluateConfig, TextPick};
+use ptu_data::TextUnit;
 use ptu_input::{Augment, Fit};
 use ptu_model::TextStyle;
 use ptu_model::config::{ContrastConfig, FusionConfig, ImageConfig, ModelConfig, Preset, TextConfig};
-use ptu_model::kernel::{Products, tiles};
 use serde::{Deserialize, Serialize};
+pub use train::{Checkpointing, Mixing, Precision, TrainConfig};
 
 use crate::objective::{ObjectiveKind, default_weight};
 use crate::optimizer::OptimizerConfig;
-use crate::schedule::{Decay, Schedule};
+use crate::schedule::Schedule;
 use crate::step::StepPlan;
 use crate::{RecipeError, files};
 
@@ -120,178 +123,6 @@ pub struct TextRecipe {
     pub unit: TextUnit,
 }
 
-/// Steps, batches and what is written when.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TrainConfig {
-    /// Updates of the weights.
-    pub steps: u64,
-    /// Records a step.
-    pub batch: usize,
-    /// Parts that a batch is computed in, one after another, to save memory; each part is a contrast of its own, unless
-    /// `cached_contrast` says otherwise.
-    pub accumulate: usize,
-    /// The contrast is over the whole batch although it is computed in parts; each part is embedded once more for it.
-    pub cached_contrast: bool,
-    /// What a batch holds of several sources.
-    pub mixing: Mixing,
-    /// What is kept for the backward pass.
-    pub checkpointing: Checkpointing,
-    /// In what linear maps and attention multiply.
-    pub precision: Precision,
-    /// Share of an image's patches, drawn for each step, that goes in; 1 for all. Less time and memory, and a harder task.
-    pub patch_keep: f64,
-    /// Steps between two saved states.
-    pub save_every: u64,
-    /// Steps between two validations; 0 for none.
-    pub validate_every: u64,
-    /// Steps between two lines of the log.
-    pub log_every: u64,
-    /// Share of the steps in which the learning rate rises.
-    pub warmup: f64,
-    /// How it falls then.
-    pub decay: Decay,
-    /// Threads that prepare batches ahead of the model.
-    pub workers: usize,
-    /// The run stops, its state saved, after this many steps in a row whose loss or gradient was not finite.
-    pub bad_steps: u64,
-}
-
-/// What is drawn from several sources in turn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mixing {
-    /// Records: a batch holds some of each source.
-    #[default]
-    Records,
-    /// Batches: each is of one source, so the contrast has to tell records of a source apart, not sources.
-    Batches,
-}
-
-/// In what linear maps and attention multiply. Weights, norms, softmax, losses and sums stay f32.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// 32-bit floats.
-    #[default]
-    F32,
-    /// bf16 where the processor has tiles for it (Intel's AMX); elsewhere f32, and the log says so.
-    Bf16,
-    /// The same, without a word.
-    Auto,
-}
-
-impl Precision {
-    /// What it comes to on this machine.
-    pub fn products(self) -> Products {
-        match self {
-            Self::F32 => Products::F32,
-            Self::Bf16 | Self::Auto => tiles().map_or(Products::F32, Products::Bf16),
-        }
-    }
-
-    /// The name in recipes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-            Self::Auto => "auto",
-        }
-    }
-}
-
-impl std::str::FromStr for Precision {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        [Self::F32, Self::Bf16, Self::Auto]
-            .into_iter()
-            .find(|it| it.name() == word)
-            .ok_or(format!("`{word}` is neither f32, bf16 nor auto"))
-    }
-}
-
-/// What is kept of a step's forward pass for its backward pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Checkpointing {
-    /// All that it needs.
-    #[default]
-    None,
-    /// What goes into each block; its inside is computed again. Less memory, more time.
-    Blocks,
-}
-
-impl Checkpointing {
-    /// The name in recipes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Blocks => "blocks",
-        }
-    }
-}
-
-impl std::str::FromStr for Checkpointing {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        [Self::None, Self::Blocks]
-            .into_iter()
-            .find(|it| it.name() == word)
-            .ok_or(format!("`{word}` is neither none nor blocks"))
-    }
-}
-
-/// Validation and evaluation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct EvaluateConfig {
-    /// Records of the validation split that are scored, at most.
-    pub gallery: usize,
-    /// Which text of a record is scored.
-    pub text: TextPick,
-    /// Label whose equality makes a found record a hit besides equal texts and equal images.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hits: Option<String>,
-    /// Label whose values are galleries of their own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-    /// Labels that `evaluate` asks probes about.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub labels: Vec<String>,
-    /// Sentence that names a class of a label where it has `{}`, for classes without probes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sentence: Option<String>,
-}
-
-/// Which text of a record is scored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TextPick {
-    /// The first.
-    First,
-    /// The last: a report's impression, where texts are findings and impression.
-    #[default]
-    Last,
-    /// All, joined.
-    All,
-    /// One drawn by the seed.
-    Drawn,
-}
-
-impl TextPick {
-    /// The choice as the data crate knows it.
-    pub fn choice(self, seed: u64) -> TextChoice {
-        match self {
-            Self::First => TextChoice::First,
-            Self::Last => TextChoice::Last,
-            Self::All => TextChoice::All,
-            Self::Drawn => TextChoice::Drawn { seed },
-        }
-    }
-}
-
 /// A preset, and what differs from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -340,34 +171,6 @@ impl Default for Recipe {
 impl Default for TextRecipe {
     fn default() -> Self {
         Self { tokenizer: None, vocabulary: 4096, max_tokens: 48, unit: TextUnit::Sentence }
-    }
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            steps: 100_000,
-            batch: 256,
-            accumulate: 1,
-            cached_contrast: false,
-            mixing: Mixing::default(),
-            checkpointing: Checkpointing::None,
-            precision: Precision::default(),
-            patch_keep: 1.0,
-            save_every: 1000,
-            validate_every: 0,
-            log_every: 1,
-            warmup: 0.1,
-            decay: Decay::Linear,
-            workers: 1,
-            bad_steps: 10,
-        }
-    }
-}
-
-impl Default for EvaluateConfig {
-    fn default() -> Self {
-        Self { gallery: 200, text: TextPick::default(), hits: None, by: None, labels: vec![], sentence: None }
     }
 }
 
