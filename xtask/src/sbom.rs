@@ -1,4 +1,4 @@
-//! What the shipped command is made of: a bill of materials (CycloneDX) and a list of licences, from the lock file.
+//! What the shipped command is made of: a bill of materials (CycloneDX) and a list of licences.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,11 +11,25 @@ use crate::house::{House, output};
 /// The package whose dependencies are listed.
 const SHIPPED: &str = "ptunifier-cli";
 
-/// Writes `sbom.cdx.json` and `licences.md` into a folder.
+/// Name, version, licence and repository of each package. Other than `cargo metadata`, `cargo tree` knows which optional
+/// dependencies the features really take in, and leaves out what only builds (`no-proc-macro`), tests or runs elsewhere.
+const LIST: [&str; 11] = [
+    "tree",
+    "--package",
+    SHIPPED,
+    "--edges",
+    "normal,no-proc-macro",
+    "--prefix",
+    "none",
+    "--no-dedupe",
+    "--locked",
+    "--format",
+    "{p}\t{l}\t{r}",
+];
+
+/// Writes `sbom.cdx.json` and `licences.md` into a folder, for the command as it is built on this machine by default.
 pub fn sbom(house: &House, out: &Path) -> Result<(), String> {
-    let metadata = output(house.cargo(&["metadata", "--format-version", "1", "--locked"]))?;
-    let metadata: Value = serde_json::from_str(&metadata).map_err(|error| format!("`cargo metadata`: {error}"))?;
-    let shipped = shipped(&metadata)?;
+    let shipped = shipped(&output(house.cargo(&LIST))?)?;
     fs::create_dir_all(out).map_err(|error| format!("cannot make `{}`: {error}", out.display()))?;
     let write = |name: &str, text: String| {
         let path = out.join(name);
@@ -34,50 +48,41 @@ struct Package {
     name: String,
     version: String,
     licence: String,
-    description: String,
+    repository: String,
 }
 
-/// The command's package and all that it needs at run time: neither what only builds nor what only tests.
-fn shipped(metadata: &Value) -> Result<Vec<Package>, String> {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
-    let packages: BTreeMap<String, Value> =
-        list(&metadata["packages"]).into_iter().map(|package| (text(&package["id"]), package)).collect();
-    let nodes: BTreeMap<String, Value> =
-        list(&metadata["resolve"]["nodes"]).into_iter().map(|node| (text(&node["id"]), node)).collect();
-    let start = packages.iter().find(|(_, package)| package["name"] == SHIPPED).map(|(id, _)| id.clone());
-    let mut waiting = vec![start.ok_or_else(|| format!("there is no package `{SHIPPED}`"))?];
-    let mut seen = BTreeSet::new();
-    while let Some(id) = waiting.pop() {
-        if !seen.insert(id.clone()) {
-            continue;
-        }
-        for dependency in list(&nodes.get(&id).unwrap_or(&Value::Null)["deps"]) {
-            if list(&dependency["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()) {
-                waiting.push(text(&dependency["pkg"]));
+/// The packages of a list as [`LIST`] asks for it, each once. One without a licence is an error.
+fn shipped(list: &str) -> Result<BTreeSet<Package>, String> {
+    list.lines()
+        .map(|line| {
+            let mut fields = line.split('\t');
+            let mut field = || fields.next().ok_or_else(|| format!("`cargo tree` wrote `{line}`"));
+            let (package, licence, repository) = (field()?, field()?, field()?);
+            // Of `name v1.2.3 (path)`.
+            let mut words = package.split(' ');
+            let (name, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            match licence {
+                "" => Err(format!("`{name}` {version} names no licence")),
+                _ => Ok(Package {
+                    name: name.into(),
+                    version: version.trim_start_matches('v').into(),
+                    licence: licence.replace('/', " OR "),
+                    repository: repository.into(),
+                }),
             }
-        }
-    }
-    let mut shipped: Vec<Package> = seen
-        .iter()
-        .filter_map(|id| packages.get(id))
-        .map(|package| Package {
-            name: text(&package["name"]),
-            version: text(&package["version"]),
-            licence: text(&package["license"]),
-            description: text(&package["description"]).split_whitespace().collect::<Vec<_>>().join(" "),
         })
-        .collect();
-    shipped.sort();
-    Ok(shipped)
+        .collect()
 }
 
-fn bill(shipped: &[Package]) -> Value {
-    let component = |Package { name, version, licence, description }: &Package| {
+fn bill(shipped: &BTreeSet<Package>) -> Value {
+    let component = |Package { name, version, licence, repository }: &Package| {
+        let links: Vec<Value> = match repository.as_str() {
+            "" => vec![],
+            url => vec![json!({ "type": "vcs", "url": url })],
+        };
         json!({
-            "type": "library", "name": name, "version": version, "description": description,
-            "purl": format!("pkg:cargo/{name}@{version}"),
-            "licenses": [{ "expression": licence.replace('/', " OR ") }],
+            "type": "library", "name": name, "version": version, "purl": format!("pkg:cargo/{name}@{version}"),
+            "licenses": [{ "expression": licence }], "externalReferences": links,
         })
     };
     json!({
@@ -87,10 +92,10 @@ fn bill(shipped: &[Package]) -> Value {
     })
 }
 
-fn licences(shipped: &[Package]) -> String {
-    let mut by_licence: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn licences(shipped: &BTreeSet<Package>) -> String {
+    let mut by_licence: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for Package { name, version, licence, .. } in shipped {
-        by_licence.entry(licence.replace('/', " OR ")).or_default().push(format!("{name} {version}"));
+        by_licence.entry(licence).or_default().push(format!("{name} {version}"));
     }
     let mut text = "# Licences of what the `ptunifier` command is made of\n".to_string();
     for (licence, packages) in by_licence {
@@ -104,20 +109,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_only_builds_or_tests_is_not_shipped() {
-        let package = |name: &str, licence: &str| json!({ "id": name, "name": name, "version": "1.0.0", "license": licence, "description": "of a  test" });
-        let dependency = |name: &str, kind: Value| json!({ "pkg": name, "dep_kinds": [{ "kind": kind }] });
-        let metadata = json!({
-            "packages": [package(SHIPPED, "MIT"), package("a", "MIT/Apache-2.0"), package("b", "ISC"), package("c", "MIT")],
-            "resolve": { "nodes": [
-                { "id": SHIPPED, "deps": [dependency("a", Value::Null), dependency("c", json!("dev"))] },
-                { "id": "a", "deps": [dependency("b", json!("build"))] },
-                { "id": "b", "deps": [] }, { "id": "c", "deps": [] },
-            ] },
-        });
-        let shipped = shipped(&metadata).unwrap();
-        assert_eq!(shipped.iter().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["a", SHIPPED]);
-        assert_eq!(bill(&shipped)["components"][0]["licenses"][0]["expression"], "MIT OR Apache-2.0");
-        assert!(licences(&shipped).contains("## MIT\n\nptunifier-cli 1.0.0"));
+    fn each_package_is_listed_once_with_its_licence() {
+        let list = "ptunifier-cli v0.1.0 (/a/path)\tMIT OR Apache-2.0\t\na v1.2.3+4\tMIT/Apache-2.0\thttps://example.org/a\n\
+                    a v1.2.3+4\tMIT/Apache-2.0\thttps://example.org/a\n";
+        let shipped = shipped(list).unwrap();
+        let bill = bill(&shipped);
+        let components = bill["components"].as_array().unwrap();
+        assert_eq!(components.len(), 2);
+        assert_eq!(components[0]["purl"], "pkg:cargo/a@1.2.3+4");
+        assert_eq!(components[0]["licenses"][0]["expression"], "MIT OR Apache-2.0");
+        assert_eq!(components[0]["externalReferences"][0]["url"], "https://example.org/a");
+        assert!(licences(&shipped).contains("## MIT OR Apache-2.0\n\na 1.2.3+4, ptunifier-cli 0.1.0\n"));
+    }
+
+    #[test]
+    fn a_package_without_a_licence_is_an_error() {
+        assert_eq!(shipped("a v1.0.0\t\thttps://example.org/a\n").unwrap_err(), "`a` v1.0.0 names no licence");
     }
 }

@@ -80,6 +80,7 @@ impl PrepareResult {
             x_label: "% of the work".into(),
             y_label: "MiB resident".into(),
             series: vec![Series { name: "memory".into(), run: String::new(), points }],
+            from_zero: true,
             ..Chart::default()
         };
         Page {

@@ -69,6 +69,19 @@ pub struct ScaleResult {
 /// # Errors
 /// A full disk; sizes out of range.
 pub fn scale(options: &ScaleOptions, told: &mut dyn FnMut(&str)) -> Result<ScaleResult, BenchError> {
+    // What takes most comes last: freed memory is kept by the allocator and would count as the next one's.
+    let embeddings = embeddings(options, told)?;
+    let queries = rank(
+        &RankOptions {
+            preset: Preset::Tiny,
+            candidates: options.candidates.clone(),
+            shortlist: 16,
+            rounds: 3,
+            seed: options.seed,
+            device: options.device.clone(),
+        },
+        told,
+    )?;
     let mut steps = vec![];
     for &batch in &options.batches {
         told(&format!("a step of {batch}"));
@@ -86,18 +99,6 @@ pub fn scale(options: &ScaleOptions, told: &mut dyn FnMut(&str)) -> Result<Scale
         let seconds = result.timing.median().unwrap_or(f64::NAN);
         steps.push(Cost { size: batch, seconds, peak_mib: result.peak_mib });
     }
-    let embeddings = embeddings(options, told)?;
-    let queries = rank(
-        &RankOptions {
-            preset: Preset::Tiny,
-            candidates: options.candidates.clone(),
-            shortlist: 16,
-            rounds: 3,
-            seed: options.seed,
-            device: options.device.clone(),
-        },
-        told,
-    )?;
     Ok(ScaleResult { steps, embeddings, queries })
 }
 
@@ -147,6 +148,7 @@ impl ScaleResult {
             y_label: y_label.into(),
             series,
             log_x: true,
+            from_zero: true,
             ..Chart::default()
         };
         let of = |costs: &[Cost], value: fn(&Cost) -> f64| {
@@ -164,9 +166,13 @@ impl ScaleResult {
             line(name, self.queries.iter().map(point).collect())
         };
         let charts = vec![
-            chart("A step (small), time a pair", ["pairs a step", "ms"], vec![line("", of(&self.steps, each))]),
+            chart("A step (small), time a pair", ["pairs a step", "ms a pair"], vec![line("", of(&self.steps, each))]),
             chart("A step (small), memory", ["pairs a step", "MiB"], vec![line("", of(&self.steps, peak))]),
-            chart("Embedding (tiny), time an image", ["images", "ms"], vec![line("", of(&self.embeddings, each))]),
+            chart(
+                "Embedding (tiny), time an image",
+                ["images", "ms an image"],
+                vec![line("", of(&self.embeddings, each))],
+            ),
             chart("Embedding (tiny), memory", ["images", "MiB"], vec![line("", of(&self.embeddings, peak))]),
             Chart { log_y: true, ..chart("A query (tiny)", ["candidates", "s"], ways.map(way).to_vec()) },
         ];

@@ -87,7 +87,7 @@ fn axes(chart: &Chart, lines: &[Line]) -> Option<(Scale, Scale)> {
     let ys = points().map(|(_, y)| y).chain(banded().flat_map(|&(_, low, high)| [low, high])).chain(spread);
     let (low, high) = extent(ys, chart.log_y)?;
     // A line far above zero is read better without the empty room below it.
-    let low = if !chart.log_y && low > 0.0 && low < 0.4 * high { 0.0 } else { low };
+    let low = if !chart.log_y && low > 0.0 && (chart.from_zero || low < 0.4 * high) { 0.0 } else { low };
     let y = Scale::rounded((low, high), (HEIGHT - BOTTOM, TOP), 4, chart.log_y);
     let longest = y.ticks.iter().map(|tick| tick.label.chars().count()).max().unwrap_or(1);
     let left = 12.0 + LETTER * longest as f64;
@@ -274,6 +274,14 @@ mod tests {
         }
         let zero = Chart { series: vec![series(vec![(0.0, 0.0)])], log_y: true, ..Chart::default() };
         assert!(html(&zero).contains("nothing to draw"));
+    }
+
+    #[test]
+    fn an_axis_can_begin_at_zero() {
+        let far =
+            |from_zero| Chart { series: vec![series(vec![(5.0, 90.0), (6.0, 91.0)])], from_zero, ..Chart::default() };
+        assert!(html(&far(true)).contains(">0</text>"));
+        assert!(!html(&far(false)).contains(">0</text>"));
     }
 
     #[test]

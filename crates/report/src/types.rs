@@ -81,6 +81,9 @@ pub struct Chart {
     pub log_x: bool,
     /// A logarithmic vertical axis; values that are not positive are gaps then.
     pub log_y: bool,
+    /// A vertical axis that begins at zero however far above it the lines lie: for sizes and times, whose growth a cut axis
+    /// would exaggerate.
+    pub from_zero: bool,
     /// Draw each line smoothed, with its raw values faint behind it (noisy values, one a step).
     pub smooth: bool,
 }
