@@ -6,8 +6,6 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::manifest::hexadecimal;
-
 /// The largest image file, in bytes.
 pub const IMAGE_LIMIT: u64 = 256 << 20;
 
@@ -18,6 +16,16 @@ pub enum Unread {
     Absent,
     /// Anything else, as words that go on from its name.
     Because(String),
+}
+
+impl Unread {
+    /// Words that go on from the name of the file.
+    pub fn cause(self) -> String {
+        match self {
+            Self::Absent => "is not there".into(),
+            Self::Because(cause) => cause,
+        }
+    }
 }
 
 /// The bytes of a file. What a path names is looked at before it is opened: to open a pipe would wait for ever.
@@ -45,7 +53,7 @@ pub fn hash(mut reader: impl Read) -> io::Result<String> {
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
     loop {
         match reader.read(&mut buffer)? {
-            0 => return Ok(hexadecimal(&hash.finalize())),
+            0 => return Ok(format!("{:x}", hash.finalize())),
             count => hash.update(&buffer[..count]),
         }
     }

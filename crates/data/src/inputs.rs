@@ -1,24 +1,25 @@
 //! What a person names on a command line (files, folders, patterns, tables, shards) as one stream of records.
 
+mod pending;
+
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
 use crate::error::DataError;
-use crate::files::{IMAGE_LIMIT, Unread, read_bounded};
-use crate::manifest::{MANIFEST_FILE, Manifest, hexadecimal};
-use crate::prepare::draft::{Draft, Work};
-use crate::prepare::table::{Drafts, TEXT_LIMIT, TableRows};
-use crate::record::{Record, RecordImage, Split};
+use crate::manifest::{MANIFEST_FILE, Manifest};
+use crate::prepare::table::{Drafts, TableRows};
+use crate::record::Split;
 use crate::shard::ShardFolder;
 use crate::source::Source;
-use crate::vectors::PictureAt;
+
+use pending::Kind;
+pub use pending::{LeftOut, Loaded, Pending};
 
 /// Endings of the files that a folder is searched for.
 const IMAGES: [&str; 6] = ["png", "jpg", "jpeg", "tif", "tiff", "webp"];
@@ -36,38 +37,6 @@ enum Part {
     Text(PathBuf),
     Table { path: PathBuf, rows: u64 },
     Shards { folder: PathBuf, shards: Arc<ShardFolder> },
-}
-
-/// An input that could not be used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
-    /// Its file, or its table and line.
-    pub name: String,
-    /// What is wrong with it.
-    pub cause: String,
-}
-
-/// One input as a record.
-#[derive(Debug)]
-pub struct Loaded {
-    /// Its file, or its table and line.
-    pub name: String,
-    /// The record.
-    pub record: Record,
-    /// Where its picture lies.
-    pub picture: Option<PictureAt>,
-    /// Its split, where it came from shards.
-    pub split: Option<Split>,
-}
-
-/// One input that is still to be read; that can be done on any thread.
-pub struct Pending(Kind);
-
-enum Kind {
-    Image(PathBuf),
-    Text(PathBuf),
-    Row(PathBuf, Box<Draft>),
-    Shard(PathBuf, Arc<ShardFolder>, usize),
 }
 
 impl Inputs {
@@ -169,7 +138,7 @@ impl Inputs {
             };
             hash.update(line);
         }
-        Ok(hexadecimal(&hash.finalize()))
+        Ok(format!("{:x}", hash.finalize()))
     }
 
     /// All inputs in order, from one on.
@@ -235,99 +204,6 @@ impl Iterator for Stream<'_> {
     }
 }
 
-impl Pending {
-    /// Reads the input.
-    ///
-    /// # Errors
-    /// What is wrong with it, and which it is.
-    pub fn load(self) -> Result<Loaded, LeftOut> {
-        let name = self.name();
-        self.read(name.clone()).map_err(|cause| LeftOut { name, cause })
-    }
-
-    fn name(&self) -> String {
-        match &self.0 {
-            Kind::Image(path) | Kind::Text(path) => path.display().to_string(),
-            Kind::Row(table, draft) => format!("{}, {}", table.display(), draft.place),
-            Kind::Shard(folder, shards, place) => format!("{}, {} record {place}", folder.display(), shards.split()),
-        }
-    }
-
-    fn read(self, name: String) -> Result<Loaded, String> {
-        match self.0 {
-            Kind::Image(path) => {
-                let image = RecordImage { bytes: image_bytes(&path)?, path: Some(path.display().to_string()) };
-                let (record, picture) = (named(&name, Some(image), vec![]), Some(picture_at(&path)));
-                Ok(Loaded { name, record, picture, split: None })
-            }
-            Kind::Text(path) => {
-                let record = named(&name, None, vec![read_text(&path)?]);
-                Ok(Loaded { name, record, picture: None, split: None })
-            }
-            Kind::Row(_, draft) => {
-                let (mut record, file) = match draft.work {
-                    Work::Bad(cause) => return Err(cause),
-                    Work::Make(make) => (make().map_err(|error| error.to_string())?, None),
-                    Work::Read(record, entry) => (*record, entry.map(|entry| entry.path())),
-                };
-                if let (Some(image), Some(file)) = (&mut record.image, &file) {
-                    image.bytes = image_bytes(file).map_err(|cause| format!("image `{}` {cause}", file.display()))?;
-                }
-                Ok(Loaded { name, record, picture: file.map(|file| picture_at(&file)), split: None })
-            }
-            Kind::Shard(folder, shards, place) => {
-                let record = shards.get(place).map_err(|error| error.to_string())?;
-                let (folder, split) = (absolute(&folder), shards.split());
-                let at = PictureAt::Shards { folder, split, record: place as u64 };
-                let picture = record.image.is_some().then_some(at);
-                Ok(Loaded { name, record, picture, split: Some(split) })
-            }
-        }
-    }
-}
-
-/// The bytes of an image file.
-///
-/// # Errors
-/// When it is not there, is no file, is too large or cannot be read.
-pub fn read_image(path: &Path) -> Result<Vec<u8>, DataError> {
-    image_bytes(path).map_err(|cause| nothing(path, &cause))
-}
-
-fn image_bytes(path: &Path) -> Result<Vec<u8>, String> {
-    read_bounded(path, IMAGE_LIMIT).map_err(cause)
-}
-
-fn cause(unread: Unread) -> String {
-    match unread {
-        Unread::Absent => "is not there".into(),
-        Unread::Because(cause) => cause,
-    }
-}
-
-fn read_text(path: &Path) -> Result<String, String> {
-    let bytes = read_bounded(path, TEXT_LIMIT as u64).map_err(cause)?;
-    let text = String::from_utf8(bytes).map_err(|_| "is no text in UTF-8; save it as UTF-8".to_string())?;
-    match text.trim() {
-        "" => Err("is empty".into()),
-        text => Ok(text.to_string()),
-    }
-}
-
-fn named(file: &str, image: Option<RecordImage>, texts: Vec<String>) -> Record {
-    let (id, patient) = (file.to_string(), file.to_string());
-    Record { patient, id, image, texts, split: Split::Test, source: "files".into(), ..Record::default() }
-}
-
-fn picture_at(path: &Path) -> PictureAt {
-    PictureAt::File(absolute(path))
-}
-
-/// Of use from any folder; a path that cannot be made so stays.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
-}
-
 fn has_ending(path: &Path, endings: &[&str]) -> bool {
     path.extension().is_some_and(|ending| endings.iter().any(|one| ending.eq_ignore_ascii_case(one)))
 }
@@ -373,6 +249,7 @@ fn nothing(path: &Path, cause: &str) -> DataError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::picture::PictureAt;
     use crate::tests::{picture_record, png, write_folder};
 
     /// Ids of the inputs that load, names of those that do not.

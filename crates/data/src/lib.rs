@@ -7,7 +7,8 @@
 //! - [`survey`]: what a folder of shards holds, counted.
 //! - [`order`]: which record stands at which place of which step, a pure function; [`mask`]: whole-word masking.
 //! - [`collate`] and [`loader`]: records into batches, ahead of the model, the same for any number of threads.
-//! - [`inputs`]: what a person names on a command line, as records; [`vectors`]: files of what a model makes of them.
+//! - [`inputs`]: what a person names on a command line, as records; [`vectors`]: files of what a model makes of them;
+//!   [`picture`]: where a record's picture lies.
 //! - [`phantom`]: a synthetic corpus.
 //!
 //! ```
@@ -45,6 +46,7 @@ pub mod manifest;
 pub mod mask;
 pub mod order;
 pub mod phantom;
+pub mod picture;
 pub mod prepare;
 pub mod raw;
 pub mod record;

@@ -359,10 +359,7 @@ impl Entry {
 /// When it cannot be read, or is no JSON.
 pub(crate) fn json(entry: &Entry) -> Result<Value, DataError> {
     let wrong = |cause: String| DataError::Input { path: entry.path(), cause };
-    let bytes = entry.bytes(JSON_LIMIT).map_err(|unread| match unread {
-        Unread::Absent => wrong("is not there".into()),
-        Unread::Because(cause) => wrong(cause),
-    })?;
+    let bytes = entry.bytes(JSON_LIMIT).map_err(|unread| wrong(unread.cause()))?;
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     serde_json::from_slice(text).map_err(|error| wrong(format!("is no JSON ({error}); was the download cut off?")))
 }

@@ -15,14 +15,10 @@
 mod array;
 mod file;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
-use crate::error::DataError;
-use crate::record::{Label, RecordImage, Split};
-use crate::{ShardFolder, Source};
+use crate::picture::PictureAt;
+use crate::record::{Label, Split};
 
 pub use array::{JsonLines, NumpyArray};
 pub use file::{VectorReader, VectorWriter};
@@ -83,22 +79,6 @@ pub struct VectorsHeader {
     pub version: String,
 }
 
-/// Where the picture of a record lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PictureAt {
-    /// An image file.
-    File(PathBuf),
-    /// A record of a folder of shards.
-    Shards {
-        /// The folder.
-        folder: PathBuf,
-        /// The split.
-        split: Split,
-        /// Position in the split.
-        record: u64,
-    },
-}
-
 /// One vector and what it belongs to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorRow {
@@ -120,37 +100,4 @@ pub struct VectorRow {
     pub picture: Option<PictureAt>,
     /// The vector.
     pub vector: Vec<f32>,
-}
-
-/// Pictures of rows, read from where they lie; folders of shards are opened once.
-#[derive(Default)]
-pub struct Pictures {
-    open: Vec<((PathBuf, Split), Arc<ShardFolder>)>,
-}
-
-impl Pictures {
-    /// The encoded picture.
-    ///
-    /// # Errors
-    /// When the file or the folder of shards cannot be read any more.
-    pub fn read(&mut self, at: &PictureAt) -> Result<Option<RecordImage>, DataError> {
-        match at {
-            PictureAt::File(path) => {
-                let bytes = crate::inputs::read_image(path)?;
-                Ok(Some(RecordImage { bytes, path: Some(path.display().to_string()) }))
-            }
-            PictureAt::Shards { folder, split, record } => {
-                Ok(self.shards(folder, *split)?.get(usize::try_from(*record).unwrap_or(usize::MAX))?.image)
-            }
-        }
-    }
-
-    fn shards(&mut self, folder: &Path, split: Split) -> Result<Arc<ShardFolder>, DataError> {
-        if let Some((_, shards)) = self.open.iter().find(|((path, of), _)| path == folder && *of == split) {
-            return Ok(Arc::clone(shards));
-        }
-        let shards = Arc::new(ShardFolder::open(folder, split)?);
-        self.open.push(((folder.to_path_buf(), split), Arc::clone(&shards)));
-        Ok(shards)
-    }
 }

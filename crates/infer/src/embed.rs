@@ -151,7 +151,7 @@ impl<'a> EmbedJob<'a> {
             Space::Features => 2 * fusion,
         };
         let what = format!("{}\n{only:?} {text:?} {batch} {products:?}", inputs.hash()?);
-        let hash = Sha256::digest(what).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = format!("{:x}", Sha256::digest(what));
         let version = env!("CARGO_PKG_VERSION").to_string();
         Ok(VectorsHeader { model: self.model.clone(), space: *space, width, inputs: hash, version })
     }

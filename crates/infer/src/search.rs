@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use ptu_data::vectors::{Half, Pictures, Space, VectorReader, VectorRow, VectorsHeader};
+use ptu_data::picture::Pictures;
+use ptu_data::vectors::{Half, Space, VectorReader, VectorRow, VectorsHeader};
 use ptu_index::Exact;
 use ptu_input::image::transform;
 use ptu_input::{Image, Input, Picture, Text};

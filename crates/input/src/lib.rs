@@ -5,6 +5,7 @@
 //! - [`text`]: [`Tokenizer`] (RoBERTa, BERT, or a small one learned from the corpus) gives ids and whole words;
 //!   [`text::sentences`] splits report prose.
 //! - [`batch`]: [`Input`]s of any variant, collected into a [`Batch`] of arrays.
+//! - [`files`]: writing all or nothing, for every crate above.
 //!
 //! ```
 //! use ptu_input::image::resample::Size;
@@ -26,6 +27,7 @@
 
 pub mod batch;
 mod error;
+pub mod files;
 pub mod image;
 pub mod text;
 

@@ -132,7 +132,7 @@ impl Bundle {
                 }
             }
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(format!("{:x}", hash.finalize()))
     }
 }
 

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use ptu_input::files::write_atomically;
+
 use crate::ModelError;
 
 /// Reads a file of at most `limit` bytes.
@@ -22,49 +24,22 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
     Ok(bytes)
 }
 
-/// Writes a file under a temporary name in the same folder, syncs it and renames it: whoever opens `path` finds the old
-/// file or the whole new one, whatever happens in between.
+/// Writes bytes to a file, all or nothing.
 ///
 /// # Errors
 /// When the folder is not writable or full; the old file is still there then.
-pub fn write_atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), ModelError> {
-    let all = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let temporary = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?.into_temp_path();
-        write(&temporary)?;
-        File::open(&temporary)?.sync_all()?;
-        temporary.persist(path).map_err(|error| error.error)?;
-        // The name is as safe as the bytes only once the folder is synced.
-        File::open(folder)?.sync_all()
-    };
-    all().map_err(|source| ModelError::File { action: "write", path: path.into(), source })
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+    write_atomically(path, |temporary| fs::write(temporary, bytes)).map_err(written(path))
 }
 
-/// [`write_atomically`] for bytes at hand.
-///
-/// # Errors
-/// As there.
-pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-    write_atomically(path, |temporary| fs::write(temporary, bytes))
+/// Names a file that could not be written; for `map_err`.
+pub(crate) fn written(path: &Path) -> impl FnOnce(io::Error) -> ModelError {
+    move |source| ModelError::File { action: "write", path: path.into(), source }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state");
-        write_bytes(&path, b"old").unwrap();
-        let failed = write_atomically(&path, |temporary| {
-            fs::write(temporary, b"half")?;
-            Err(io::Error::other("no space left"))
-        });
-        assert!(failed.unwrap_err().to_string().contains("no space left"));
-        assert_eq!(fs::read(&path).unwrap(), b"old");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the half-written file is gone");
-    }
 
     #[test]
     fn a_file_over_the_limit_is_refused() {

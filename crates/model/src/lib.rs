@@ -6,10 +6,11 @@
 //! | `model.rs` | the network as a whole; `image.rs`, `text.rs`, `fusion.rs`, `prompt.rs`, `head.rs` its parts |
 //! | `packed.rs`, `layer/`, `kernel/` | what the parts are made of |
 //! | `names.rs` | what each weight is called, how fast it learns, whether it decays |
-//! | `init.rs`, `weights.rs`, `bundle.rs` | how weights start, and how they are stored |
+//! | `init.rs`, `array.rs`, `weights.rs`, `bundle.rs` | how weights start, and how they are stored |
 //!
 //! What it computes stands in the specification, sections 1 and 2; the parity tests hold it to an independent one.
 
+mod array;
 mod bundle;
 pub mod config;
 mod error;

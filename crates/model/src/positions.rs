@@ -1,6 +1,6 @@
 //! Positions of one resolution made to fit another (SPEC 1).
 
-use crate::weights::Array;
+use crate::array::Array;
 
 /// Cubic convolution's free parameter as PyTorch's `interpolate` has it.
 const A: f64 = -0.75;

@@ -1,29 +1,18 @@
 //! Weights in files: safetensors under published names and in published layout, so that other programs read them.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path as File;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{AllocationProperty, Bytes, DType, Device, Tensor, TensorData};
-use safetensors::{Dtype, SafeTensors, View};
+use ptu_input::files::write_atomically;
+use safetensors::{Dtype, SafeTensors};
 
-use crate::files::write_atomically;
+pub use crate::array::{Array, Arrays};
+use crate::files::written;
 use crate::mapped::map;
 use crate::names::{Kind, is_unused, name_of};
 use crate::{Model, ModelConfig, ModelError, Path, positions};
-
-/// Plain arrays by name.
-pub type Arrays = BTreeMap<String, Array>;
-
-/// An f32 array on the host.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Array {
-    /// Shape, outermost first.
-    pub shape: Vec<usize>,
-    /// Values, row by row.
-    pub values: Vec<f32>,
-}
 
 const POSITIONS: &str = "vision_encoder.visual.positional_embedding";
 
@@ -217,26 +206,5 @@ pub fn write_arrays(path: &File, arrays: &Arrays) -> Result<(), ModelError> {
         let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
         safetensors::serialize_to_file(arrays, Some(metadata), temporary).map_err(std::io::Error::other)
     })
-}
-
-impl View for &Array {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        if cfg!(target_endian = "little") {
-            Cow::Borrowed(bytemuck::cast_slice(&self.values))
-        } else {
-            Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        }
-    }
-
-    fn data_len(&self) -> usize {
-        4 * self.values.len()
-    }
+    .map_err(written(path))
 }

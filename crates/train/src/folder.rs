@@ -3,6 +3,8 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use ptu_input::files::{TEMPORARY, remove_unfinished};
+
 use crate::TrainError;
 
 /// Files of a run folder.
@@ -45,7 +47,7 @@ impl RunFolder {
         fs::create_dir_all(path).map_err(error("make"))?;
         let holds = |name: &str| path.join(name).exists();
         // What a run leaves that ended before its first step is no stranger.
-        let ours = |name: &str| name == LOCK || name == TOKENIZER || name.starts_with(".writing-");
+        let ours = |name: &str| name == LOCK || name == TOKENIZER || name.starts_with(TEMPORARY);
         let strangers = fs::read_dir(path)
             .map_err(error("read"))?
             .flatten()
@@ -62,6 +64,10 @@ impl RunFolder {
         }
         if holds(RECIPE) && !resume {
             return Err(TrainError::Exists { path: path.into() });
+        }
+        for bundle in [BUNDLE, BEST] {
+            let bundle = path.join(bundle);
+            remove_unfinished(&bundle).map_err(|source| TrainError::File { action: "clear", path: bundle, source })?;
         }
         Ok(Self { path: path.into(), _lock: lock })
     }
@@ -89,6 +95,18 @@ mod tests {
         assert!(message.contains("in use"), "{message}");
         drop(first);
         RunFolder::open(folder.path(), false).unwrap();
+    }
+
+    #[test]
+    fn weights_that_a_kill_left_half_written_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(RunFolder::open(folder.path(), false).unwrap());
+        let left = folder.path().join(BUNDLE).join(".writing-a");
+        fs::create_dir(folder.path().join(BUNDLE)).unwrap();
+        fs::write(folder.path().join(RECIPE), "").unwrap();
+        fs::write(&left, "half").unwrap();
+        RunFolder::open(folder.path(), true).unwrap();
+        assert!(!left.exists());
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What a run needs to go on exactly where it was.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use ptu_input::files::sync_folder;
 use ptu_model::weights::{read_arrays, write_arrays};
 use ptu_model::{Model, ModelConfig};
 use serde::{Deserialize, Serialize};
@@ -78,7 +79,7 @@ pub fn save(folder: &Path, model: &Model, optimizer: &Optimizer, progress: &Prog
         fs::remove_dir_all(&path).map_err(error("remove", &path))?;
     }
     fs::rename(&writing, &path).map_err(error("rename", &path))?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(error("sync", folder))?;
+    sync_folder(folder).map_err(error("sync", folder))?;
     for (step, old) in states(folder)? {
         if step != progress.step {
             fs::remove_dir_all(&old).map_err(error("remove", &old))?;

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::ValueEnum;
-use ptu_data::inputs::read_image;
-use ptu_data::vectors::{Half, PictureAt, Pictures, VectorRow};
+use ptu_data::picture::{PictureAt, Pictures, read_image};
+use ptu_data::vectors::{Half, VectorRow};
 use ptu_infer::search::{Hit, Query, SearchOptions, VectorIndex, encode, prepare, query_vector, rank_by_matching};
 use ptu_input::Picture;
 use ptu_model::Bundle;

@@ -9,6 +9,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use ptu_input::files::{remove_unfinished, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use super::Duplicates;
@@ -147,6 +148,7 @@ impl Blocks {
         let folder = place.folder.clone();
         let same = read_work(&folder).is_ok_and(|found| Work { rows: None, ..found } == work);
         let mut done = BTreeSet::new();
+        remove_unfinished(&folder).map_err(DataError::io("clear", &folder))?;
         for entry in fs::read_dir(&folder).map_err(DataError::io("list", &folder))? {
             let entry = entry.map_err(DataError::io("list", &folder))?.path();
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -366,12 +368,6 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, DataError> 
 
 /// Whole or not at all.
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), DataError> {
-    let partial = path.with_extension("writing");
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&partial)?;
-        serde_json::to_writer(std::io::BufWriter::new(&mut file), value)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().map_err(DataError::io("write", path))
+    let write = |temporary: &Path| fs::write(temporary, serde_json::to_vec(value)?);
+    write_atomically(path, write).map_err(DataError::io("write", path))
 }

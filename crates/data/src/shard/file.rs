@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::schema;
 use crate::error::DataError;
-use crate::manifest::{Shard, hexadecimal};
+use crate::manifest::Shard;
 use crate::record::{Record, Split};
 
 /// A row group ends after so many records or bytes: what a writer holds in memory, and what a reader of columns reads.
@@ -74,7 +74,7 @@ impl OpenShard {
         let synced = file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
         synced.map_err(DataError::io("write", &path))?;
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Shard { file, split, records, bytes, sha256: hexadecimal(&hash.finalize()) })
+        Ok(Shard { file, split, records, bytes, sha256: format!("{:x}", hash.finalize()) })
     }
 }
 

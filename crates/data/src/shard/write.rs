@@ -5,6 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use ptu_input::files::{parent, sync_folder};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -264,14 +265,14 @@ impl ShardWriter {
         write(&path).map_err(DataError::io("write", &path))?;
         let lock = self.partial.join(LOCK_FILE);
         fs::remove_file(&lock).map_err(DataError::io("remove", &lock))?;
-        sync_folder(&self.partial)?;
+        sync_folder(&self.partial).map_err(DataError::io("sync", &self.partial))?;
         if self.folder.exists() {
             // Only an empty folder can be removed this way: what somebody put there meanwhile stays.
             fs::remove_dir(&self.folder).map_err(DataError::io("replace", &self.folder))?;
         }
         fs::rename(&self.partial, &self.folder).map_err(DataError::io("rename to", &self.folder))?;
         self.lock = None;
-        sync_folder(parent(&self.folder))
+        sync_folder(parent(&self.folder)).map_err(DataError::io("sync", &self.folder))
     }
 }
 
@@ -305,22 +306,9 @@ fn partial_name(folder: &Path) -> Result<PathBuf, DataError> {
     Ok(folder.with_file_name(format!(".{}.partial", name.to_string_lossy())))
 }
 
-fn parent(folder: &Path) -> &Path {
-    folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Makes names durable. Only Unix lets a folder be opened and synced.
-fn sync_folder(folder: &Path) -> Result<(), DataError> {
-    if cfg!(unix) {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(DataError::io("sync", folder))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::hexadecimal;
     use crate::tests::{record, write_folder};
 
     fn names(folder: &Path) -> Vec<String> {
@@ -351,7 +339,7 @@ mod tests {
             let bytes = fs::read(here.path().join("a").join(&shard.file)).unwrap();
             assert_eq!(bytes, fs::read(here.path().join("b").join(&shard.file)).unwrap());
             assert_eq!(bytes.len() as u64, shard.bytes);
-            assert_eq!(hexadecimal(&Sha256::digest(&bytes)), shard.sha256);
+            assert_eq!(format!("{:x}", Sha256::digest(&bytes)), shard.sha256);
         }
         assert_eq!(first.counts(Split::Train).records, 225);
         assert_eq!(first.counts(Split::Validate), Counts { records: 75, pairs: 75, patients: 75, ..Counts::default() });

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{PictureAt, VectorRow, VectorsHeader};
+use super::{VectorRow, VectorsHeader};
 use crate::error::DataError;
+use crate::picture::PictureAt;
 
 /// Lines of JSON: the header, then a row a line.
 pub struct JsonLines {

@@ -17,8 +17,9 @@ use parquet::basic::Compression;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-use super::{Half, PictureAt, VectorRow, VectorsHeader};
+use super::{Half, VectorRow, VectorsHeader};
 use crate::error::DataError;
+use crate::picture::PictureAt;
 use crate::record::Split;
 use crate::shard::schema as shard;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ptu_data::DataError;
 use ptu_data::inputs::LeftOut;
 use ptu_data::vectors::{VectorReader, VectorRow, VectorWriter, VectorsHeader};
+use ptu_input::files::sync_folder;
 use serde::{Deserialize, Serialize};
 
 use crate::InferError;
@@ -116,7 +117,7 @@ impl Parts {
         // Named by its first input, so that parts sort as they follow each other.
         let path = self.folder.join(format!("{from:015}.parquet"));
         fs::rename(self.folder.join(WRITING), &path).map_err(failed("rename in"))?;
-        sync(&self.folder)?;
+        sync_folder(&self.folder).map_err(failed("sync"))?;
         self.closed.push(path);
         Ok(())
     }
@@ -178,13 +179,4 @@ fn folder_of(out: &Path) -> PathBuf {
 pub fn file_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> InferError {
     let path = path.to_path_buf();
     move |source| InferError::File { action, path, source }
-}
-
-/// Makes names durable. Only Unix lets a folder be opened and synced.
-pub fn sync(folder: &Path) -> Result<(), InferError> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    if cfg!(unix) {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(file_error("sync", folder))?;
-    }
-    Ok(())
 }

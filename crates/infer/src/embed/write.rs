@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use ptu_data::DataError;
 use ptu_data::inputs::LeftOut;
 use ptu_data::vectors::{JsonLines, NumpyArray, VectorReader, VectorRow, VectorWriter, VectorsHeader};
+use ptu_input::files::{parent, sync_folder};
 use serde::Deserialize;
 
 use super::Embedded;
-use super::parts::{Parts, file_error, sync};
+use super::parts::{Parts, file_error};
 use crate::InferError;
 
 /// Under what a finished file notes the inputs that were left out.
@@ -110,7 +111,7 @@ pub fn assemble(parts: Parts, out: &Path, format: Format, header: &VectorsHeader
         }
     }
     fs::rename(&scratch, out).map_err(file_error("rename to", out))?;
-    sync(out.parent().unwrap_or(Path::new(".")))?;
+    sync_folder(parent(out)).map_err(file_error("sync", out))?;
     let embedded = Embedded { rows: parts.rows(), left_out: parts.left_out().to_vec(), finished: true };
     parts.remove()?;
     Ok(embedded)

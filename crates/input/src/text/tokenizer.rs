@@ -1,7 +1,6 @@
 //! [`Tokenizer`]: the published tokenizers and our own, with limits and whole words.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -19,6 +18,7 @@ use tokenizers::{AddedToken, Encoding, PostProcessor};
 
 use crate::InputError;
 use crate::batch::Text;
+use crate::files::write_atomically;
 
 /// The largest tokenizer file that is read, in bytes (RoBERTa's is 1.4 MB, the largest multilingual ones 35 MB).
 const MAX_FILE: u64 = 64 << 20;
@@ -297,23 +297,14 @@ impl Tokenizer {
         self.inner.to_string(true).map_err(|error| unusable("this run", error))
     }
 
-    /// Writes [`Tokenizer::to_json`] to a file: to a temporary name beside it, synced, renamed.
+    /// Writes [`Tokenizer::to_json`] to a file, all or nothing.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), InputError> {
         let (path, json) = (path.as_ref(), self.to_json()?);
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".{}.partial", std::process::id()));
-        let partial = path.with_file_name(name);
-        let written = File::create(&partial)
-            .and_then(|mut file| file.write_all(json.as_bytes()).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&partial, path));
-        written.map_err(|source| {
-            // What failed is reported; a leftover that cannot be removed either adds nothing to it.
-            let _ = fs::remove_file(&partial);
-            InputError::Write { path: path.into(), source }
-        })
+        write_atomically(path, |temporary| fs::write(temporary, json))
+            .map_err(|source| InputError::Write { path: path.into(), source })
     }
 
     /// Tokens of text that fit beside `enclosing` special ones: at least one.

@@ -10,7 +10,6 @@ use serde_json::Value;
 use super::parts::{self, at, findings, image, push, record, with_image};
 use super::{Description, Opened};
 use crate::error::DataError;
-use crate::files::Unread;
 use crate::prepare::draft::{Draft, Place, WithoutImage};
 use crate::raw::row::Row;
 use crate::raw::separated::Csv;
@@ -199,10 +198,7 @@ fn draft(raw: &Raw, tables: &Tables, place: Place, row: &Row, columns: [usize; 4
                 format!("mimic-cxr-reports/{folder}.txt"),
             ];
             let file = raw.find(&names.each_ref().map(String::as_str)).ok_or("its report is not there")?;
-            let bytes = file.bytes(REPORT_LIMIT).map_err(|unread| match unread {
-                Unread::Absent => "its report is not there".to_string(),
-                Unread::Because(cause) => format!("its report {cause}"),
-            })?;
+            let bytes = file.bytes(REPORT_LIMIT).map_err(|unread| format!("its report {}", unread.cause()))?;
             report::sections(&String::from_utf8_lossy(&bytes))
         }
     };

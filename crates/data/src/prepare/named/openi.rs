@@ -146,10 +146,7 @@ fn records(raw: &Arc<Raw>, report: &Report, split: Split) -> Vec<Draft> {
 
 /// A report of Open-i.
 fn read(file: &Entry) -> Result<Report, String> {
-    let bytes = file.bytes(REPORT_LIMIT).map_err(|unread| match unread {
-        Unread::Absent => "is not there".to_string(),
-        Unread::Because(cause) => cause,
-    })?;
+    let bytes = file.bytes(REPORT_LIMIT).map_err(Unread::cause)?;
     let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_string())?;
     let document =
         Document::parse(text.trim_start_matches('\u{feff}')).map_err(|error| format!("is no XML ({error})"))?;

@@ -1,0 +1,110 @@
+//! One input that was found, and how it becomes a record.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::{Unread, read_bounded};
+use crate::picture::{PictureAt, image_bytes};
+use crate::prepare::draft::{Draft, Work};
+use crate::prepare::table::TEXT_LIMIT;
+use crate::record::{Record, RecordImage, Split};
+use crate::shard::ShardFolder;
+use crate::source::Source;
+
+/// An input that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Its file, or its table and line.
+    pub name: String,
+    /// What is wrong with it.
+    pub cause: String,
+}
+
+/// One input as a record.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its file, or its table and line.
+    pub name: String,
+    /// The record.
+    pub record: Record,
+    /// Where its picture lies.
+    pub picture: Option<PictureAt>,
+    /// Its split, where it came from shards.
+    pub split: Option<Split>,
+}
+
+/// One input that is still to be read; that can be done on any thread.
+pub struct Pending(pub(super) Kind);
+
+pub(super) enum Kind {
+    Image(PathBuf),
+    Text(PathBuf),
+    Row(PathBuf, Box<Draft>),
+    Shard(PathBuf, Arc<ShardFolder>, usize),
+}
+
+impl Pending {
+    /// Reads the input.
+    ///
+    /// # Errors
+    /// What is wrong with it, and which it is.
+    pub fn load(self) -> Result<Loaded, LeftOut> {
+        let name = self.name();
+        self.read(name.clone()).map_err(|cause| LeftOut { name, cause })
+    }
+
+    fn name(&self) -> String {
+        match &self.0 {
+            Kind::Image(path) | Kind::Text(path) => path.display().to_string(),
+            Kind::Row(table, draft) => format!("{}, {}", table.display(), draft.place),
+            Kind::Shard(folder, shards, place) => format!("{}, {} record {place}", folder.display(), shards.split()),
+        }
+    }
+
+    fn read(self, name: String) -> Result<Loaded, String> {
+        match self.0 {
+            Kind::Image(path) => {
+                let image = RecordImage { bytes: image_bytes(&path)?, path: Some(path.display().to_string()) };
+                let (record, picture) = (named(&name, Some(image), vec![]), Some(PictureAt::file(&path)));
+                Ok(Loaded { name, record, picture, split: None })
+            }
+            Kind::Text(path) => {
+                let record = named(&name, None, vec![read_text(&path)?]);
+                Ok(Loaded { name, record, picture: None, split: None })
+            }
+            Kind::Row(_, draft) => {
+                let (mut record, file) = match draft.work {
+                    Work::Bad(cause) => return Err(cause),
+                    Work::Make(make) => (make().map_err(|error| error.to_string())?, None),
+                    Work::Read(record, entry) => (*record, entry.map(|entry| entry.path())),
+                };
+                if let (Some(image), Some(file)) = (&mut record.image, &file) {
+                    image.bytes = image_bytes(file).map_err(|cause| format!("image `{}` {cause}", file.display()))?;
+                }
+                Ok(Loaded { name, record, picture: file.map(|file| PictureAt::file(&file)), split: None })
+            }
+            Kind::Shard(folder, shards, place) => {
+                let record = shards.get(place).map_err(|error| error.to_string())?;
+                let split = shards.split();
+                let picture = record.image.is_some().then(|| PictureAt::shards(&folder, split, place));
+                Ok(Loaded { name, record, picture, split: Some(split) })
+            }
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let bytes = read_bounded(path, TEXT_LIMIT as u64).map_err(Unread::cause)?;
+    let text = String::from_utf8(bytes).map_err(|_| "is no text in UTF-8; save it as UTF-8".to_string())?;
+    match text.trim() {
+        "" => Err("is empty".into()),
+        text => Ok(text.to_string()),
+    }
+}
+
+fn named(file: &str, image: Option<RecordImage>, texts: Vec<String>) -> Record {
+    let (id, patient) = (file.to_string(), file.to_string());
+    Record { patient, id, image, texts, split: Split::Test, source: "files".into(), ..Record::default() }
+}

@@ -1,0 +1,91 @@
+//! Writing all or nothing, whatever happens in between.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+/// How the names of files begin that are being written. After a kill one may stay behind.
+pub const TEMPORARY: &str = ".writing-";
+
+/// Writes a file under a temporary name in the same folder, syncs it and renames it: whoever opens `path` finds the old
+/// file or the whole new one.
+///
+/// # Errors
+/// When the folder is not writable or full; the old file is still there then.
+pub fn write_atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let folder = parent(path);
+    let temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?.into_temp_path();
+    write(&temporary)?;
+    File::options().write(true).open(&temporary)?.sync_all()?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    // The name is as safe as the bytes only once the folder is synced.
+    sync_folder(folder)
+}
+
+/// Removes what killed processes left half-written in a folder; nothing where there is no folder.
+///
+/// # Errors
+/// When it cannot be listed or a file not be removed.
+pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the names within a folder durable. Only Unix lets a folder be opened and synced.
+///
+/// # Errors
+/// When it is not there, or the disk fails.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// The folder that a path lies in, as one that can be opened.
+pub fn parent(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        write_atomically(&path, |temporary| fs::write(temporary, b"old")).unwrap();
+        let failed = write_atomically(&path, |temporary| {
+            fs::write(temporary, b"half")?;
+            Err(io::Error::other("no space left"))
+        });
+        assert!(failed.unwrap_err().to_string().contains("no space left"));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the half-written file is gone");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_can_be_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".writing-1", "kept"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        remove_unfinished(folder.path()).unwrap();
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["kept"]);
+        remove_unfinished(&folder.path().join("absent")).unwrap();
+    }
+
+    #[test]
+    fn a_bare_name_lies_in_the_folder_of_work() {
+        assert_eq!(parent(Path::new("a")), Path::new("."));
+        assert_eq!(parent(Path::new("a/b")), Path::new("a"));
+    }
+}
