@@ -1,6 +1,6 @@
 //! `cargo xtask check`: the one check, the same at home and in CI, cheapest first.
 
-use crate::house::{self, House};
+use crate::house::{self, Held, House};
 use crate::{layers, licences, links, norms};
 use std::time::Instant;
 
@@ -15,14 +15,6 @@ enum Step {
     Tests,
     Docs,
     Licences,
-}
-
-/// How a step that did not fail ended.
-pub enum Held {
-    /// All was looked at.
-    Whole,
-    /// It could not be looked at here; what to do.
-    Skipped(String),
 }
 
 impl Step {

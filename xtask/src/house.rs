@@ -21,6 +21,14 @@ pub struct TextFile {
     pub text: String,
 }
 
+/// How a step that did not fail ended.
+pub enum Held {
+    /// All was looked at.
+    Whole,
+    /// It could not be looked at here; what to do.
+    Skipped(String),
+}
+
 impl House {
     /// The repository this task was started in.
     pub fn find() -> Result<Self, String> {

@@ -2,8 +2,7 @@
 //!
 //! The advisories of cargo-deny are left out: they need a database from the network at every run.
 
-use crate::check::Held;
-use crate::house::{self, House};
+use crate::house::{self, Held, House};
 use std::process::Stdio;
 
 /// The cargo-deny that CI installs.

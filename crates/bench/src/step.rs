@@ -13,9 +13,10 @@ use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
 use ptu_train::memory;
 use ptu_train::objective::{ObjectiveKind, default_weight};
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
+use ptu_train::plan::StepPlan;
 use ptu_train::recipe::{Checkpointing, Precision};
 use ptu_train::reference::Case;
-use ptu_train::step::{StepPlan, gradients};
+use ptu_train::step::gradients;
 use serde::{Deserialize, Serialize};
 
 use crate::BenchError;

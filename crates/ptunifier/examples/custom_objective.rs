@@ -17,8 +17,8 @@ use ptunifier::train::ObjectiveKind;
 use ptunifier::train::batch::StepBatch;
 use ptunifier::train::gradients::Gradients;
 use ptunifier::train::optimizer::{Optimizer, OptimizerConfig};
+use ptunifier::train::plan::StepPlan;
 use ptunifier::train::shared::Shared;
-use ptunifier::train::step::StepPlan;
 
 const ORGANS: [&str; 3] = ["chest", "hand", "skull"];
 

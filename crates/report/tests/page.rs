@@ -61,6 +61,7 @@ fn hostile() -> Page {
             }],
             log_x: false,
             log_y: true,
+            from_zero: true,
             smooth: true,
         }],
         pools: vec![PoolUsage {

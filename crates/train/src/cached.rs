@@ -13,9 +13,11 @@ use ptu_random::Key;
 
 use crate::batch::StepBatch;
 use crate::gradients::Gradients;
-use crate::objective::{ObjectiveKind, contrast, same};
+use crate::loss::{contrast, same};
+use crate::objective::ObjectiveKind;
+use crate::plan::StepPlan;
 use crate::shared::{Shared, Vectors};
-use crate::step::{Measured, Outcome, StepPlan, part_gradients};
+use crate::step::{Measured, Outcome, part_gradients};
 
 /// Means over the parts of losses and gradients, but for the contrast, which is one over all parts. `key` names a part's
 /// draws.

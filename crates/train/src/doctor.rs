@@ -6,6 +6,7 @@ use serde::Serialize;
 use sysinfo::{CpuRefreshKind, Disks, RefreshKind, System};
 
 use crate::memory::{free, gigabytes, step_bytes};
+use crate::plan::StepPlan;
 use crate::{Recipe, TrainError, parity};
 
 /// How a check ended.
@@ -86,7 +87,7 @@ fn memory(recipe: Option<&Recipe>) -> Result<Vec<Check>, TrainError> {
 fn needed(recipe: &Recipe) -> Result<u64, TrainError> {
     let config = recipe.model_config(vocabulary(recipe), [0, 2, 1])?;
     let b = recipe.train.batch / recipe.train.accumulate;
-    Ok(step_bytes(&config, &recipe.plan(), b, recipe.text.max_tokens)?)
+    Ok(step_bytes(&config, &StepPlan::of(recipe), b, recipe.text.max_tokens)?)
 }
 
 fn vocabulary(recipe: &Recipe) -> usize {

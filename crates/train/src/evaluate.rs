@@ -33,8 +33,8 @@ pub use scores::{Direction, LabelScores, MaskedWords, Retrieval, Score, Scores, 
 use crate::TrainError;
 use crate::batch::StepBatch;
 use crate::objective::ObjectiveKind;
+use crate::plan::StepPlan;
 use crate::shared::Shared;
-use crate::step::StepPlan;
 use words::Beside;
 
 /// Records that go through the model at once.

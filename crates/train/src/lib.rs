@@ -3,8 +3,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `recipe.rs`, `memory.rs` | what a run is: every key, checked; what it needs of memory |
-//! | `objective/`, `shared.rs`, `batch.rs` | losses, on encodings that are computed once a step |
-//! | `step.rs`, `cached.rs`, `gradients.rs`, `optimizer.rs`, `schedule.rs` | one step |
+//! | `objective.rs`, `loss/`, `shared.rs`, `batch.rs` | losses, on encodings that are computed once a step |
+//! | `plan.rs`, `step.rs`, `cached.rs`, `gradients.rs`, `optimizer.rs`, `schedule.rs` | one step |
 //! | `trainer.rs`, `state.rs`, `folder.rs`, `log.rs` | the loop and what it leaves behind |
 //! | `evaluate.rs` | scores with intervals, beside chance |
 //! | `reference.rs`, `parity.rs` | cases of the PyTorch reference, and the comparison with them |
@@ -19,11 +19,13 @@ pub mod evaluate;
 pub mod folder;
 pub mod gradients;
 pub mod log;
+pub mod loss;
 pub mod memory;
 pub mod objective;
 pub mod optimizer;
 pub mod page;
 pub mod parity;
+pub mod plan;
 pub mod quickstart;
 pub mod recipe;
 pub mod reference;

@@ -3,8 +3,8 @@
 use ptu_model::{Model, ModelConfig, ModelError};
 
 use crate::objective::ObjectiveKind;
+use crate::plan::StepPlan;
 use crate::recipe::Checkpointing;
-use crate::step::StepPlan;
 use crate::{Recipe, TrainError};
 
 /// Bytes of a weight with its gradient and both moments.
@@ -96,7 +96,7 @@ pub fn check(recipe: &Recipe, config: &ModelConfig) -> Result<(), TrainError> {
 fn fits(recipe: &Recipe, config: &ModelConfig, free: u64) -> Result<(), TrainError> {
     let (batch, accumulate) = (recipe.train.batch, recipe.train.accumulate);
     let needed = |accumulate: usize, checkpointing: Checkpointing| {
-        let plan = StepPlan { checkpointing, ..recipe.plan() };
+        let plan = StepPlan { checkpointing, ..StepPlan::of(recipe) };
         step_bytes(config, &plan, batch / accumulate, recipe.text.max_tokens)
     };
     let needs = needed(accumulate, recipe.train.checkpointing)?;
@@ -135,7 +135,7 @@ mod tests {
 
     fn needed(sets: &[&str]) -> f64 {
         let (recipe, config) = recipe(sets);
-        step_bytes(&config, &recipe.plan(), recipe.train.batch / recipe.train.accumulate, 48).unwrap() as f64
+        step_bytes(&config, &StepPlan::of(&recipe), recipe.train.batch / recipe.train.accumulate, 48).unwrap() as f64
             / (1 << 20) as f64
     }
 

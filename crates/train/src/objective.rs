@@ -1,18 +1,10 @@
-//! Pre-training objectives (SPEC 3). Each sees the shared encodings of a step and gives a loss and two counts.
-
-mod itc;
-mod itm;
-mod mlm;
+//! The pre-training objectives by name (SPEC 3).
 
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::Tensor;
-pub use itc::{contrast, same};
 use ptu_model::HeadKind;
 use serde::{Deserialize, Serialize};
-
-use crate::shared::Shared;
 
 /// The closed set of objectives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,16 +16,6 @@ pub enum ObjectiveKind {
     Itc,
     /// Image-text matching; behind the contrast, whose similarities choose hard partners.
     Itm,
-}
-
-/// One objective's result on one batch.
-#[derive(Debug)]
-pub struct Loss {
-    /// Mean over what was scored, one element.
-    pub value: Tensor<1>,
-    /// For each answer that was scored whether it was right: MLM one a masked place (pairs, then texts alone), ITC one an
-    /// image, then one a text, ITM one a pair.
-    pub answers: Vec<bool>,
 }
 
 /// What an objective is multiplied with in the total, unless a recipe says otherwise (SPEC 3).
@@ -66,15 +48,6 @@ impl ObjectiveKind {
             Self::Itc => HeadKind::Itc,
         }
     }
-
-    /// The loss on a batch; `None` when the batch holds nothing that this objective can use.
-    pub fn loss(self, step: &Shared<'_>) -> Option<Loss> {
-        match self {
-            Self::Mlm => mlm::loss(step),
-            Self::Itm => itm::loss(step),
-            Self::Itc => itc::loss(step),
-        }
-    }
 }
 
 impl FromStr for ObjectiveKind {
@@ -89,12 +62,4 @@ impl fmt::Display for ObjectiveKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())
     }
-}
-
-/// For each row of `logits [m, c]` whether the wanted class is the largest.
-fn answers(logits: &Tensor<2>, classes: &[usize]) -> Vec<bool> {
-    let c = logits.dims()[1];
-    let values: Vec<f32> = logits.clone().inner().into_data().try_into_vec().expect("the model computes in f32");
-    let largest = |row: &[f32]| row.iter().enumerate().max_by(|x, y| x.1.total_cmp(y.1)).map(|(class, _)| class);
-    values.chunks_exact(c).zip(classes).map(|(row, class)| largest(row) == Some(*class)).collect()
 }

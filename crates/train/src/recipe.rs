@@ -19,7 +19,6 @@ pub use train::{Checkpointing, Mixing, Precision, TrainConfig};
 use crate::objective::{ObjectiveKind, default_weight};
 use crate::optimizer::OptimizerConfig;
 use crate::schedule::Schedule;
-use crate::step::StepPlan;
 use crate::{RecipeError, files};
 
 /// The largest recipe that is read, in bytes.
@@ -222,19 +221,6 @@ impl Recipe {
     /// Learning rate over the steps.
     pub fn schedule(&self) -> Schedule {
         Schedule::new(self.train.steps, self.train.warmup, self.train.decay)
-    }
-
-    /// What is computed in a step.
-    pub fn plan(&self) -> StepPlan {
-        let weight = |kind: &ObjectiveKind| self.weights.get(kind).copied().unwrap_or(default_weight(*kind));
-        StepPlan {
-            objectives: self.objectives.iter().map(|kind| (*kind, weight(kind))).collect(),
-            partners: self.itm.partners,
-            dropout: self.model.dropout,
-            checkpointing: self.train.checkpointing,
-            products: self.train.precision.products(),
-            patch_keep: (self.train.patch_keep < 1.0).then_some(self.train.patch_keep),
-        }
     }
 
     /// Sizes of the model for a vocabulary and the ids of start, end and padding. It has the heads that an objective

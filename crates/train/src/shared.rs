@@ -11,8 +11,8 @@ use ptu_random::Key;
 
 use crate::batch::{Partners, StepBatch};
 use crate::objective::ObjectiveKind;
+use crate::plan::StepPlan;
 use crate::recipe::PartnerChoice;
-use crate::step::StepPlan;
 
 /// What the objectives of a step see: the model, the batch, and what is computed of both on demand.
 pub struct Shared<'a> {

@@ -4,39 +4,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
-use ptu_model::kernel::Products;
-use ptu_model::{Inside, Model, Pass};
+use ptu_model::{Inside, Model};
 use ptu_random::Key;
 
 use crate::batch::StepBatch;
 use crate::gradients::Gradients;
 use crate::objective::ObjectiveKind;
-use crate::recipe::{Checkpointing, PartnerChoice};
+use crate::plan::StepPlan;
+use crate::recipe::Checkpointing;
 use crate::shared::{ChosenRows, Shared, Vectors};
-
-/// What is computed in a step, apart from model and data.
-#[derive(Clone, Debug, Default)]
-pub struct StepPlan {
-    /// Objectives with their weights in the total.
-    pub objectives: BTreeMap<ObjectiveKind, f64>,
-    /// How false images are chosen.
-    pub partners: PartnerChoice,
-    /// Share of activations dropped.
-    pub dropout: f64,
-    /// What is kept for the backward pass.
-    pub checkpointing: Checkpointing,
-    /// Share of an image's patches that goes in; `None` for all.
-    pub patch_keep: Option<f64>,
-    /// In what linear maps and attention multiply.
-    pub products: Products,
-}
-
-impl StepPlan {
-    /// What goes through the layers with the data of the step that `key` names.
-    pub fn pass(&self, key: Key) -> Pass {
-        Pass::new(self.dropout, key).keeping(self.patch_keep).with(self.products)
-    }
-}
 
 /// What one batch gave.
 #[derive(Clone, Debug, Default)]

@@ -21,8 +21,9 @@ use crate::gradients::Gradients;
 use crate::log::{Event, Lines, ObjectiveLine, PoolLine, Timing};
 use crate::objective::ObjectiveKind;
 use crate::optimizer::Optimizer;
+use crate::plan::StepPlan;
 use crate::state::{self, Progress, Used};
-use crate::step::{self, StepPlan};
+use crate::step;
 use crate::{Recipe, TrainError, cached, tensorboard};
 
 /// Everything that a run holds.
@@ -100,7 +101,7 @@ impl Session {
         if self.progress.step < steps {
             let range = self.progress.step * parts..steps * parts;
             let mut loader = Loader::start(&self.sources, self.preparation.clone(), self.loader.clone(), range)?;
-            let plan = self.recipe.plan();
+            let plan = StepPlan::of(&self.recipe);
             let mut usage = PromptUsage::of(&self.progress.usage, self.pools());
             while self.progress.step < steps {
                 self.step(&mut loader, &plan, &mut usage, observer)?;

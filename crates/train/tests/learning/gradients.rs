@@ -1,0 +1,129 @@
+//! Which weight gets a gradient from which objective, and how it is then updated.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+use ptu_model::config::ContrastConfig;
+use ptu_model::names::{DecayGroups, Kind, name_of};
+use ptu_model::{Model, ModelConfig};
+use ptu_train::ObjectiveKind;
+
+use crate::given::{batch, config, largest, lively_model, model, step};
+
+#[derive(Default)]
+struct Paths {
+    path: ptu_model::Path,
+    found: Vec<(String, Vec<usize>)>,
+}
+
+impl ModuleVisitor for Paths {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.found.push((self.path.to_string(), param.val().dims().to_vec()));
+    }
+}
+
+fn paths(model: &Model) -> Vec<(String, Vec<usize>)> {
+    let mut paths = Paths::default();
+    model.visit(&mut paths);
+    paths.found
+}
+
+/// Parts of the tree that an objective can never reach.
+fn out_of_reach(kind: ObjectiveKind, path: &str) -> bool {
+    let other_heads: &[&str] = match kind {
+        // The last layer of the image stream and both poolers are read by nobody.
+        ObjectiveKind::Mlm => {
+            &["heads.itm", "heads.itc", "fusion.image.1.", "fusion.image_pooler", "fusion.text_pooler", "text_prompts"]
+        }
+        ObjectiveKind::Itm => &["heads.mlm", "heads.itc", "image_prompts", "text_prompts"],
+        ObjectiveKind::Itc => &["heads.mlm", "heads.itm"],
+    };
+    path.ends_with(".projection") || other_heads.iter().any(|part| path.starts_with(part))
+}
+
+#[test]
+fn every_weight_on_the_path_of_a_loss_gets_a_gradient() {
+    let (model, batch) = (lively_model(&config()), batch());
+    let mut reached = BTreeSet::new();
+    for kind in ObjectiveKind::ALL {
+        let (_, gradients) = step(&model, &batch, &[kind]);
+        for (path, _) in paths(&model) {
+            match (largest(&gradients, &path), out_of_reach(kind, &path)) {
+                (None, expected) => assert!(expected, "{kind} gives {path} no gradient"),
+                (Some(value), expected) if path.ends_with("key.bias") => {
+                    assert!(
+                        !expected && value < 1e-6,
+                        "{kind} moves {path} by {value}: key biases cancel in exact arithmetic"
+                    );
+                }
+                (Some(value), expected) => {
+                    assert!(!expected && value > 1e-7, "{kind} gives {path} a gradient of at most {value}");
+                    reached.insert(path);
+                }
+            }
+        }
+    }
+    let silent: Vec<String> = paths(&model)
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| !reached.contains(path) && !path.ends_with("key.bias") && !path.ends_with(".projection"))
+        .collect();
+    assert!(silent.is_empty(), "never trained: {silent:?}");
+}
+
+#[test]
+fn of_a_pool_exactly_the_chosen_rows_get_a_gradient() {
+    let (model, batch) = (model(&config()), batch());
+    let (outcome, gradients) = step(&model, &batch, &[ObjectiveKind::Itc]);
+    for (path, width, chosen) in
+        [("image_prompts.table", 64, &outcome.chosen.image), ("text_prompts.table", 32, &outcome.chosen.text)]
+    {
+        let chosen: BTreeSet<usize> = chosen.iter().flatten().copied().collect();
+        assert!(!chosen.is_empty() && chosen.len() < 12, "{path}: some rows are chosen, some are not");
+        for (row, values) in gradients.get(path).unwrap().chunks_exact(width).enumerate() {
+            let moved = values.iter().any(|x| x.abs() > 1e-7);
+            assert_eq!(moved, chosen.contains(&row), "row {row} of {path}");
+        }
+    }
+}
+
+#[test]
+fn each_objective_changes_the_total() {
+    let (model, batch) = (model(&config()), batch());
+    let (all, _) = step(&model, &batch, &ObjectiveKind::ALL);
+    let sum: f64 = ObjectiveKind::ALL.iter().map(|kind| step(&model, &batch, &[*kind]).0.total).sum();
+    assert!((all.total - sum).abs() < 1e-5, "{} {sum}", all.total);
+    assert!(all.objectives.len() == 3 && all.objectives.values().all(|measured| measured.loss > 0.01));
+}
+
+#[test]
+fn every_weight_is_in_exactly_one_group() {
+    let config = ModelConfig { contrast: ContrastConfig { learned: true, ..ContrastConfig::default() }, ..config() };
+    let mut groups: BTreeMap<_, usize> = BTreeMap::new();
+    let mut names = BTreeSet::new();
+    for (path, _) in paths(&model(&config)) {
+        let name = name_of(&path).unwrap_or_else(|| panic!("{path} has no row in names.rs"));
+        assert!(names.insert(name.published.clone()), "{} is named twice", name.published);
+        if name.kind != Kind::Projection {
+            *groups.entry((name.role, name.kind.decays(DecayGroups::Published))).or_default() += 1;
+        }
+    }
+    assert_eq!(groups.len(), 6, "backbone, fusion and heads, each with and without decay: {groups:?}");
+}
+
+#[test]
+fn a_learned_temperature_is_learned() {
+    let config = ModelConfig { contrast: ContrastConfig { temperature: 0.1, learned: true }, ..config() };
+    let model = model(&config);
+    let (_, gradients) = step(&model, &batch(), &[ObjectiveKind::Itc]);
+    assert!(largest(&gradients, "heads.itc.log_scale").unwrap() > 1e-7);
+}
