@@ -8,7 +8,7 @@
 //! | `attention.rs` | attention of packed sequences | no padding, no copy of heads, dropout in place |
 //! | `rows.rs` | rows of tables | gradients of rows summed on all cores |
 //! | `cross_entropy.rs` | softmax and cross-entropy | one pass over the logits |
-//! | `product.rs`, `bf16.rs` | matrix products, in f32 or by tiles of bf16 | for the operations above |
+//! | `matrix.rs`, `product.rs`, `bf16.rs` | matrix products, in f32 or by tiles of bf16 | for the operations above |
 //! | `drop.rs`, `sum.rs` | dropout, sum | all cores; masks are drawn again instead of kept |
 //!
 //! Each is a type with a forward and a backward pass (`operation.rs`), loops over slices (`loops.rs`, `math.rs`,
@@ -25,6 +25,7 @@ mod fresh;
 mod linear;
 mod loops;
 mod math;
+mod matrix;
 mod norm;
 pub(crate) mod operation;
 mod product;
@@ -35,14 +36,15 @@ mod twins;
 
 pub use activation::{gelu, quick_gelu};
 pub use attention::{AttentionPlan, cross_attention, self_attention};
-pub use bf16::{Tiles, tiles};
+pub use bf16::tiles;
 pub use cross_entropy::cross_entropy;
 pub use drop::{DropMask, drop};
 pub use linear::{linear, linear_onto, linears};
 pub(crate) use loops::in_pool;
 pub use loops::vectorised;
+pub use matrix::{Products, Tiles};
 pub use norm::{layer_norm, residual_norm};
-pub use product::{Products, operations};
+pub use product::operations;
 pub use rows::rows;
 pub use sum::sum;
 

@@ -9,8 +9,8 @@ use burn::tensor::{Tensor, TensorData, activation};
 use burn_flex::FlexTensor;
 
 use super::drop::DropMask;
+use super::matrix::Products;
 use super::operation::{Operation, is_ours, run, tensor, values};
-use super::product::Products;
 use super::rows::rows;
 use loops::{Gradients, Inputs, Sequences};
 

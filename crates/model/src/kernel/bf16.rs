@@ -9,22 +9,13 @@ mod tiles;
 
 use rayon::prelude::*;
 
-use super::product::{Put, Shape};
+use super::matrix::{Put, Shape, Tiles};
 use tiles::{PANEL, Panels};
 
 /// Steps of 32 along the inner dimension that one pass takes: panels of both sides stay in the first-level cache.
 const PASS: usize = 8;
 /// Panels of rows that one task takes, at most: the right side is read once for all of them.
 const ROWS: usize = 4;
-
-/// What multiplies in bf16.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tiles {
-    /// Intel's matrix extensions.
-    Amx,
-    /// Plain loops with the same roundings: slow, for tests on every processor.
-    Twin,
-}
 
 /// What this processor and system offer; asked once.
 pub fn tiles() -> Option<Tiles> {
@@ -135,7 +126,8 @@ fn block(
 mod tests {
     use ptu_random::{Key, Place};
 
-    use super::super::product::{Products, product as plain};
+    use super::super::matrix::Products;
+    use super::super::product::product as plain;
     use super::*;
 
     fn random(len: usize, index: u64) -> Vec<f32> {

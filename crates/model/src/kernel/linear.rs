@@ -7,8 +7,9 @@ use burn_flex::FlexTensor;
 
 use super::fresh::{Fresh, fresh};
 use super::loops::{column_sums, rows_a_task};
+use super::matrix::{Products, Put, Shape};
 use super::operation::{Operation, is_ours, rows_and_columns, run, tensor, values};
-use super::product::{Products, Put, Shape, fresh_product, product};
+use super::product::{fresh_product, product};
 
 /// `x W^T + b`: `x [.., in]`, `weight [out, in]`, `bias [out]` -> `[.., out]`.
 pub fn linear<const D: usize>(

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-use super::bf16::{self, Tiles};
+use super::bf16;
+use super::matrix::{Products, Put, Shape};
 
 /// Operations of all products since the process began.
 static OPERATIONS: AtomicU64 = AtomicU64::new(0);
@@ -15,77 +16,6 @@ static OPERATIONS: AtomicU64 = AtomicU64::new(0);
 /// benchmarks divide by time.
 pub fn operations() -> u64 {
     OPERATIONS.load(Ordering::Relaxed)
-}
-
-/// A matrix in a slice: the value at (row, column) stands at `offset + row * row_stride + column * column_stride`.
-#[derive(Clone, Copy, Debug)]
-pub struct Shape {
-    pub rows: usize,
-    pub columns: usize,
-    pub offset: usize,
-    pub row_stride: usize,
-    pub column_stride: usize,
-}
-
-impl Shape {
-    /// Row by row, without gaps.
-    pub fn rows(rows: usize, columns: usize) -> Self {
-        Self { rows, columns, offset: 0, row_stride: columns, column_stride: 1 }
-    }
-
-    /// The same values, rows as columns.
-    pub fn transposed(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
-    }
-
-    /// Whether every value lies within a slice of this length.
-    fn fits(&self, length: usize) -> bool {
-        let last = |count: usize, stride: usize| (count - 1).checked_mul(stride);
-        self.rows > 0
-            && self.columns > 0
-            && last(self.rows, self.row_stride)
-                .zip(last(self.columns, self.column_stride))
-                .and_then(|(row, column)| row.checked_add(column)?.checked_add(self.offset))
-                .is_some_and(|last| last < length)
-    }
-
-    /// Whether no two places of the matrix are the same place of the slice.
-    fn is_injective(&self) -> bool {
-        let (inner, outer) = match self.column_stride <= self.row_stride {
-            true => ((self.columns, self.column_stride), (self.rows, self.row_stride)),
-            false => ((self.rows, self.row_stride), (self.columns, self.column_stride)),
-        };
-        (inner.0 == 1 || inner.1 > 0) && (outer.0 == 1 || outer.1 > (inner.0 - 1) * inner.1)
-    }
-}
-
-/// In what a product is computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Products {
-    /// 32-bit floats.
-    #[default]
-    F32,
-    /// Both sides rounded to bf16, sums in f32; products of few rows in f32.
-    Bf16(Tiles),
-}
-
-/// Rows below which packing into tiles costs more than it saves.
-const FEW_ROWS: usize = 16;
-
-impl Products {
-    /// The tiles for a product of so many rows.
-    fn tiles(self, rows: usize) -> Option<Tiles> {
-        match self {
-            Self::Bf16(tiles) if rows >= FEW_ROWS => Some(tiles),
-            _ => None,
-        }
-    }
 }
 
 /// Most rows for which a product by a transposed matrix is turned.
@@ -98,19 +28,6 @@ const TURNED_AT_ONCE: usize = 16;
 /// the product itself.
 fn is_turned(left: Shape, right: Shape) -> bool {
     left.rows <= TURNED_ROWS && right.row_stride == 1 && right.column_stride > 1
-}
-
-/// How a product is put into its destination.
-#[derive(Clone, Copy, Debug)]
-pub struct Put {
-    /// What the product is multiplied with.
-    pub scale: f32,
-    /// Added to what stands there, instead of replacing it.
-    pub add: bool,
-    /// On all cores, where it is large enough.
-    pub parallel: bool,
-    /// In what it is computed.
-    pub products: Products,
 }
 
 /// `destination = scale * left right` (or added to it): `[m, k] [k, n] -> [m, n]`. Nothing is done for empty matrices.

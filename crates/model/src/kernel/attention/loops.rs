@@ -9,7 +9,8 @@ use rayon::prelude::*;
 use crate::kernel::drop::DropMask;
 use crate::kernel::loops::{self, dot, largest, sum, vectorised};
 use crate::kernel::math::exp;
-use crate::kernel::product::{Products, Put, Shape, product};
+use crate::kernel::matrix::{Products, Put, Shape};
+use crate::kernel::product::product;
 
 use super::AttentionPlan;
 

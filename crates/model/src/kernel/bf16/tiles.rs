@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::kernel::loops::vectorised;
-use crate::kernel::product::Shape;
+use crate::kernel::matrix::Shape;
 
 /// Rows of the left side, or columns of the right one, that stand side by side in a panel: two tiles of 16.
 pub const PANEL: usize = 32;
