@@ -31,6 +31,7 @@ fn one(file: &TextFile) -> Vec<String> {
         found.extend(length(&file.text));
         found.extend(unsafe_code(file));
         found.extend(environment(file));
+        found.extend(inclusions(file));
     }
     if ours(&file.path) && file.path.ends_with("/src/lib.rs") {
         found.extend(crate_page(&file.text));
@@ -76,6 +77,21 @@ fn environment(file: &TextFile) -> Option<String> {
         shipped.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(concat!("env::", "var")));
     (library && read && !ENVIRONMENT.iter().any(|place| file.path.starts_with(place)))
         .then(|| "reads an environment variable; take it as an argument".to_owned())
+}
+
+/// What a crate is compiled from lies within it (a link to it does): `cargo package` takes nothing else along.
+fn inclusions(file: &TextFile) -> Vec<String> {
+    // Folders between the crate's root and the file.
+    let Some(depth) = file.path.strip_prefix("crates/").map(|path| path.matches('/').count().saturating_sub(1)) else {
+        return vec![];
+    };
+    let library = file.path.contains("/src/");
+    let included = file.text.split("include_").skip(1).filter_map(|after| {
+        let path = after.split_once("!(\"")?.1.split('"').next()?;
+        (library && path.matches("../").count() > depth)
+            .then(|| format!("includes `{path}`, which lies outside of the crate"))
+    });
+    included.collect()
 }
 
 /// `lib.rs` is the crate's page of documentation and its re-exports.
@@ -166,6 +182,15 @@ mod tests {
         assert_eq!(found("crates/data/src/a.rs", &format!("#[cfg(test)]\nmod tests {{\n{text}}}\n")).len(), 0);
         assert_eq!(found("crates/data/tests/a.rs", text).len(), 0);
         assert_eq!(found("crates/data/src/a.rs", &format!("// not {text}")).len(), 0);
+    }
+
+    #[test]
+    fn what_lies_outside_of_a_crate_is_not_included() {
+        let text = |path: &str| format!("const A: &str = {}str!(\"{path}\");\n", "include_");
+        assert!(found("crates/a/src/a.rs", &text("../../../tools/a.py"))[0].contains("tools/a.py"));
+        assert_eq!(found("crates/a/src/a.rs", &text("../reference/a.py")).len(), 0);
+        assert_eq!(found("crates/a/src/b/a.rs", &text("../../reference/a.py")).len(), 0);
+        assert_eq!(found("crates/a/tests/a.rs", &text("../../../README.md")).len(), 0);
     }
 
     #[test]

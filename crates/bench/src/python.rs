@@ -1,4 +1,5 @@
-//! PyTorch's side of a comparison: the reference of `tools/reference/`, carried in the binary.
+//! PyTorch's side of a comparison: the reference of `tools/reference/`, carried in the binary. The crate has links to it, which its
+//! package replaces by the files.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,8 +10,8 @@ use tempfile::TempDir;
 use crate::BenchError;
 
 const SCRIPTS: [(&str, &str); 2] = [
-    ("bench.py", include_str!("../../../tools/reference/bench.py")),
-    ("ptunifier_reference.py", include_str!("../../../tools/reference/ptunifier_reference.py")),
+    ("bench.py", include_str!("../reference/bench.py")),
+    ("ptunifier_reference.py", include_str!("../reference/ptunifier_reference.py")),
 ];
 
 /// What the reference was written for.

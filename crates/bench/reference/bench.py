@@ -1,0 +1,1 @@
+../../../tools/reference/bench.py

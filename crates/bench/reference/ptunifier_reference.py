@@ -1,0 +1,1 @@
+../../../tools/reference/ptunifier_reference.py
