@@ -14,7 +14,12 @@ pub const TEMPORARY: &str = ".writing-";
 /// When the folder is not writable or full; the old file is still there then.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let folder = parent(path);
-    let temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?.into_temp_path();
+    let mut temporary = tempfile::Builder::new();
+    temporary.prefix(TEMPORARY);
+    // Temporary files are their owner's alone; what is written for good may be read by whom the umask lets.
+    #[cfg(unix)]
+    temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let temporary = temporary.tempfile_in(folder)?.into_temp_path();
     write(&temporary)?;
     File::options().write(true).open(&temporary)?.sync_all()?;
     temporary.persist(path).map_err(|error| error.error)?;
@@ -69,6 +74,17 @@ mod tests {
         assert!(failed.unwrap_err().to_string().contains("no space left"));
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the half-written file is gone");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn others_may_read_it_as_any_other_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        fs::write(folder.path().join("plain"), "").unwrap();
+        write_atomically(&folder.path().join("whole"), |temporary| fs::write(temporary, "")).unwrap();
+        assert_eq!(mode("whole"), mode("plain"));
     }
 
     #[test]
