@@ -1,5 +1,6 @@
 //! What computes.
 
+use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::Device;
@@ -27,6 +28,18 @@ const KNOWN: &str = if cfg!(all(feature = "cuda", feature = "wgpu")) {
 } else {
     "`cpu`"
 };
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Cpu => write!(out, "cpu"),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(number) => write!(out, "cuda:{number}"),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => write!(out, "wgpu"),
+        }
+    }
+}
 
 impl FromStr for DeviceName {
     type Err = String;
@@ -76,16 +89,23 @@ impl DeviceName {
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod gpu {
-    use std::panic::{self, AssertUnwindSafe};
+    use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+    use std::sync::{Arc, Mutex};
 
     use burn::tensor::Tensor;
 
     use super::DeviceName;
 
-    /// A sum of two: the engine panics where a driver or a library is missing, and its words are the error's.
+    /// A sum of two: the engine panics where a driver or a library is missing, and its words are the error's. It looks for
+    /// them on a thread of its own, so what the caller's thread says ("RecvError") comes second and tells nothing.
     pub fn check(device: DeviceName) -> anyhow::Result<()> {
-        let hook = panic::take_hook();
-        panic::set_hook(Box::new(|_| {}));
+        let first = Arc::new(Mutex::new(None));
+        let (hook, heard) = (panic::take_hook(), first.clone());
+        panic::set_hook(Box::new(move |info| {
+            if let Ok(mut first) = heard.lock() {
+                first.get_or_insert_with(|| words(info));
+            }
+        }));
         let tried = panic::catch_unwind(AssertUnwindSafe(|| {
             let sum = Tensor::<1>::from_floats([1.0, 2.0], &device.plain()).sum();
             sum.into_scalar::<f32>()
@@ -93,14 +113,20 @@ mod gpu {
         panic::set_hook(hook);
         match tried {
             Ok(3.0) => Ok(()),
-            Ok(other) => anyhow::bail!("device {device:?} computes 1 + 2 = {other}; use --device cpu"),
-            Err(panic) => {
-                let words = panic.downcast_ref::<String>().map(String::as_str);
-                let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it does not say why");
-                let first: String = words.lines().next().unwrap_or_default().chars().take(300).collect();
-                anyhow::bail!("device {device:?} cannot be used ({first}); install its driver, or use --device cpu")
+            Ok(other) => anyhow::bail!("device {device} computes 1 + 2 = {other}; use --device cpu"),
+            Err(_) => {
+                let first = first.lock().ok().and_then(|mut first| first.take());
+                let words = first.unwrap_or_else(|| "it does not say why".to_string());
+                anyhow::bail!("device {device} cannot be used: {words}; install its driver, or use --device cpu")
             }
         }
+    }
+
+    /// The start of the first line: what was missing comes first, then dozens of names that it might have had.
+    fn words(info: &PanicHookInfo) -> String {
+        let line = info.payload_as_str().and_then(|words| words.lines().next()).unwrap_or("it does not say why");
+        let start: String = line.chars().take(100).collect();
+        if start.len() < line.len() { format!("{start} ...") } else { start }
     }
 }
 
@@ -111,6 +137,7 @@ mod tests {
     #[test]
     fn devices_are_known_by_name() {
         assert_eq!("cpu".parse(), Ok(DeviceName::Cpu));
+        assert_eq!(DeviceName::Cpu.to_string(), "cpu");
         for wrong in ["gpu", "cpu:1", "cuda:x", ""] {
             assert!(wrong.parse::<DeviceName>().unwrap_err().contains("`cpu`"), "{wrong}");
         }

@@ -9,7 +9,7 @@ use ptu_random::{Key, Place, Stream};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
-use crate::mask::{MaskTokens, Masked, mask};
+use crate::mask::{MaskTokens, Masked, mask, thin};
 use crate::record::Record;
 
 /// What turns a record into an input: the same for training, evaluation and serving but for the random steps.
@@ -25,6 +25,8 @@ pub struct Preparation {
     pub mask_tokens: MaskTokens,
     /// How much of a text is taken in training.
     pub unit: TextUnit,
+    /// Share of its words that is kept in training, drawn each time; 1 for all.
+    pub word_keep: f64,
 }
 
 /// How much of a record's texts is taken each time in training.
@@ -45,7 +47,7 @@ impl Preparation {
     /// Takes the ids that masking needs from the tokenizer.
     pub fn new(tokenizer: Arc<Tokenizer>, preprocess: Preprocess, text_length: usize) -> Self {
         let mask_tokens = MaskTokens::of(&tokenizer);
-        Self { tokenizer, preprocess, text_length, mask_tokens, unit: TextUnit::default() }
+        Self { tokenizer, preprocess, text_length, mask_tokens, unit: TextUnit::default(), word_keep: 1.0 }
     }
 }
 
@@ -100,7 +102,7 @@ pub struct Origin<'a> {
 }
 
 impl Preparation {
-    /// A training example: one random sentence of one random text, a random crop, random masks. `key` names seed, step
+    /// A training example: some of a random sentence's words (or as `unit` and `word_keep` say), a random crop, random masks. `key` names seed, step
     /// and rank, `place` the record's place in the batch. `None` for a record with neither an image nor a text.
     ///
     /// # Errors
@@ -115,7 +117,9 @@ impl Preparation {
         let text = drawn(&record.texts, self.unit, &mut key.stream(Place::Sentence, place));
         let mut crop = key.stream(Place::Crop, place);
         let mut masks = key.stream(Place::Mask, place);
-        self.example(record, origin, Draws { text, crop: Some(&mut crop), masks: Some(&mut masks) })
+        let mut words = (self.word_keep < 1.0).then(|| key.stream(Place::Words, place));
+        let draws = Draws { text, crop: Some(&mut crop), words: words.as_mut(), masks: Some(&mut masks) };
+        self.example(record, origin, draws)
     }
 
     /// An example for evaluation: a whole text, no random step of the image. With a `mask_seed` words are hidden, the same
@@ -141,12 +145,12 @@ impl Preparation {
             }
         };
         let mut masks = mask_seed.map(|seed| Key::new(seed).stream(Place::Mask, place));
-        self.example(record, origin, Draws { text, crop: None, masks: masks.as_mut() })
+        self.example(record, origin, Draws { text, crop: None, words: None, masks: masks.as_mut() })
     }
 
     fn example(&self, record: Record, origin: Origin<'_>, draws: Draws<'_>) -> Result<Option<Example>, DataError> {
         let Record { id, patient, image, .. } = record;
-        let Draws { text, crop, masks } = draws;
+        let Draws { text, crop, words, masks } = draws;
         let failed = |source| DataError::Record { id: id.clone(), source_name: origin.name.to_string(), source };
         let (mut planes, mut image_hash) = (None, None);
         if let Some(image) = image {
@@ -158,7 +162,10 @@ impl Preparation {
         }
         let text_hash = text.as_deref().map(ptu_input::text::text_hash);
         let tokens = text.as_deref().map(|text| self.tokenizer.encode(text, self.text_length)).transpose();
-        let tokens = tokens.map_err(failed)?;
+        let mut tokens = tokens.map_err(failed)?;
+        if let Some((text, stream)) = tokens.as_mut().zip(words) {
+            *text = thin(text, self.word_keep, stream);
+        }
         let masked = tokens.as_ref().zip(masks).map(|(text, stream)| mask(text, &self.mask_tokens, stream));
         let Some(input) = input(planes, tokens) else { return Ok(None) };
         let Origin { source, record, .. } = origin;
@@ -166,10 +173,12 @@ impl Preparation {
     }
 }
 
-/// What was drawn for one example. Without a crop stream the transforms are those of evaluation.
+/// What was drawn for one example. Without a crop stream the transforms are those of evaluation; without one of words all
+/// are kept.
 struct Draws<'a> {
     text: Option<String>,
     crop: Option<&'a mut Stream>,
+    words: Option<&'a mut Stream>,
     masks: Option<&'a mut Stream>,
 }
 

@@ -59,12 +59,29 @@ pub struct Masked {
     pub labels: Vec<Option<u32>>,
 }
 
+/// Leaves words out, each with all its pieces with probability `1 - keep`, and at least one in. What is left may still be
+/// whole; special tokens stay.
+pub fn thin(text: &Text, keep: f64, stream: &mut Stream) -> Text {
+    let words = words(text);
+    let mut kept: BTreeSet<u32> = words.iter().copied().filter(|_| stream.unit() < keep).collect();
+    if kept.is_empty() {
+        kept.extend(stream.choose(&words));
+    }
+    let pieces = text.ids.iter().zip(&text.words).filter(|(_, word)| word.is_none_or(|word| kept.contains(&word)));
+    let (ids, words) = pieces.map(|(id, word)| (*id, *word)).unzip();
+    Text { ids, words }
+}
+
+/// The words of a text, each once, in order.
+fn words(text: &Text) -> Vec<u32> {
+    let words: BTreeSet<u32> = text.words.iter().flatten().copied().collect();
+    words.into_iter().collect()
+}
+
 /// Hides max(1, round(0.15 x words)) words with all their pieces; of the pieces 80 % become the mask token, 10 % a random
 /// token that is not special, 10 % stay. A text without words stays as it is.
 pub fn mask(text: &Text, tokens: &MaskTokens, stream: &mut Stream) -> Masked {
-    let mut words: Vec<u32> = text.words.iter().flatten().copied().collect();
-    words.sort_unstable();
-    words.dedup();
+    let mut words = words(text);
     let count = if words.is_empty() { 0 } else { ((MASKED_SHARE * words.len() as f64).round() as usize).max(1) };
     stream.shuffle(&mut words);
     let hidden: BTreeSet<u32> = words.into_iter().take(count).collect();
@@ -181,5 +198,25 @@ mod tests {
             hidden.into_iter().for_each(|word| counts[word as usize] += 1);
         }
         assert!(counts.iter().all(|count| (850..1_150).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn words_are_left_out_whole_and_one_stays() {
+        let (text, mut total) = (text(10), 0);
+        for step in 0..2_000 {
+            let thinned = thin(&text, 0.3, &mut Key::new(3).at(step).stream(Place::Words, 0));
+            let kept = words(&thinned);
+            let due = text.ids.iter().zip(&text.words).filter(|(_, word)| word.is_none_or(|word| kept.contains(&word)));
+            let due: (Vec<_>, Vec<_>) = due.map(|(id, word)| (*id, *word)).unzip();
+            assert_eq!((thinned.ids, thinned.words), due);
+            assert!(!kept.is_empty());
+            total += kept.len();
+        }
+        // Of ten words three, and the one that stays where none would: 0.7^10 of all.
+        assert!((total as f64 / 2_000.0 - 3.028).abs() < 0.15, "{total}");
+        let one = thin(&text, 1e-9, &mut Key::new(3).stream(Place::Words, 0));
+        assert_eq!(words(&one).len(), 1);
+        let none = Text { ids: vec![0, 2], words: vec![None, None] };
+        assert_eq!(thin(&none, 0.5, &mut Key::new(3).stream(Place::Words, 0)).ids, none.ids);
     }
 }

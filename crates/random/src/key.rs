@@ -36,6 +36,8 @@ pub enum Place {
     Sample = 13,
     /// Patches that are kept of an image in training; the index is the image's row.
     Patches = 14,
+    /// Words that are left out of a text in training.
+    Words = 15,
 }
 
 /// A moment of a run: seed, step and rank.

@@ -120,6 +120,8 @@ pub struct TextRecipe {
     pub max_tokens: usize,
     /// How much of a record's texts is taken each time in training.
     pub unit: TextUnit,
+    /// Share of a text's words, drawn each time in training, that goes in; 1 for all. Against learning few texts by heart.
+    pub word_keep: f64,
 }
 
 /// A preset, and what differs from it.
@@ -169,7 +171,7 @@ impl Default for Recipe {
 
 impl Default for TextRecipe {
     fn default() -> Self {
-        Self { tokenizer: None, vocabulary: 4096, max_tokens: 48, unit: TextUnit::Sentence }
+        Self { tokenizer: None, vocabulary: 4096, max_tokens: 48, unit: TextUnit::Sentence, word_keep: 1.0 }
     }
 }
 
@@ -321,6 +323,7 @@ mod tests {
             ("train.cached_contrast=true", "train.cached_contrast"),
             ("train.warmup=1.5", "train.warmup"),
             ("train.patch_keep=0.0", "train.patch_keep"),
+            ("text.word_keep=1.5", "text.word_keep"),
             ("objectives=[]", "objectives"),
             ("objectives=[\"mlm\", \"mlm\"]", "objectives"),
             ("data=[]", "data"),

@@ -53,11 +53,9 @@ impl Recipe {
             "train.cached_contrast",
             "needs the objective `itc` and a `train.accumulate` above 1; else leave it out".into(),
         )?;
-        ensure(
-            train.patch_keep > 0.0 && train.patch_keep <= 1.0,
-            "train.patch_keep",
-            format!("is {}; it must be above 0 and at most 1", train.patch_keep),
-        )?;
+        for (key, share) in [("train.patch_keep", train.patch_keep), ("text.word_keep", self.text.word_keep)] {
+            ensure(share > 0.0 && share <= 1.0, key, format!("is {share}; it must be above 0 and at most 1"))?;
+        }
         for (key, value, most) in [
             ("train.warmup", train.warmup, 1.0),
             ("model.dropout", self.model.dropout, 0.999),

@@ -44,6 +44,7 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
     let preprocess = Preprocess::new(config.image.size, recipe.fit, recipe.augment);
     let preparation = Preparation {
         unit: recipe.text.unit,
+        word_keep: recipe.text.word_keep,
         ..Preparation::new(Arc::clone(&tokenizer), preprocess.clone(), recipe.text.max_tokens)
     };
     let data: Vec<String> = sources.iter().map(|source| source.manifest.hash()).collect();
