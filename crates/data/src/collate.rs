@@ -102,8 +102,9 @@ pub struct Origin<'a> {
 }
 
 impl Preparation {
-    /// A training example: some of a random sentence's words (or as `unit` and `word_keep` say), a random crop, random masks. `key` names seed, step
-    /// and rank, `place` the record's place in the batch. `None` for a record with neither an image nor a text.
+    /// A training example: one random sentence of one random text (or as `unit` and `word_keep` say), a random crop, random
+    /// masks. `key` names seed, step and rank, `place` the record's place in the batch. `None` for a record with neither an
+    /// image nor a text.
     ///
     /// # Errors
     /// When the image cannot be decoded or the text cannot be tokenised.
