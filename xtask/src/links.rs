@@ -4,7 +4,8 @@ use crate::house::TextFile;
 use std::path::{Component, Path, PathBuf};
 
 /// Guides speak of the present, so a path in backticks there is a promise. Logs and decisions also tell of the past.
-const GUIDES: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+const GUIDES: &[&str] =
+    &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/specification.md", "docs/layouts.md"];
 
 /// A path in backticks that starts so is taken from the root.
 const FOLDERS: &[&str] = &["crates/", "docs/", "recipes/", "tools/", "xtask/", ".ci/", "deploy/", "fuzz/"];
@@ -114,6 +115,7 @@ mod tests {
     #[test]
     fn a_guide_keeps_its_word_on_paths_in_backticks() {
         assert_eq!(found("CONTRIBUTING.md", "open `docs/gone.md`, `crates/<name>/src`, `cargo doc`\n").len(), 1);
+        assert_eq!(found("docs/specification.md", "**Code**: `crates/gone.rs`\n").len(), 1);
         assert_eq!(found("CHANGELOG.md", "removed `docs/gone.md`\n").len(), 0);
     }
 }
