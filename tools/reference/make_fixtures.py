@@ -44,7 +44,7 @@ WEIGHTS_AFTER = (
     "multi_modal_vision_layers.0.output.LayerNorm.weight",           # fusion, no decay
     "multi_modal_language_proj.bias",                                # fusion, no decay
 )
-# take no part (SPEC 8), any shape is accepted
+# take no part (specification, section 8), any shape is accepted
 SPARE = {"vision_encoder.positional_embedding": (2, 4), "vision_encoder.token_embedding.weight": (3, 4), "vision_encoder.ln_final.weight": (4,),
          "vision_encoder.ln_final.bias": (4,), "language_encoder.pooler.dense.weight": (4, 4), "language_encoder.pooler.dense.bias": (4,)}
 

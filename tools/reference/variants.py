@@ -1,5 +1,6 @@
-"""What the reference leaves out of SPEC 1 to 4: BERT's text, static prompts, other queries and similarities, unequal widths,
-texts alone in MLM, the default decay groups, the cosine schedule. `ptunifier_reference.py` stays as it is; this subclasses it.
+"""What the reference leaves out of the specification, sections 1 to 4: BERT's text, static prompts, other queries and
+similarities, unequal widths, texts alone in MLM, the default decay groups, the cosine schedule.
+`ptunifier_reference.py` stays as it is; this subclasses it.
 
 Letters in shapes as there: b batch, n image tokens, t text tokens, p prompts, d width.
 """
@@ -66,7 +67,7 @@ class VariantPTUnifier(PTUnifier):
     def __init__(self, c: VariantConfig) -> None:
         super().__init__(c)
         self.language_encoder.embeddings = VariantTextEmbeddings(c)
-        # [query's width, pool's width]: a fixed random map where the widths differ (SPEC 2), no parameter
+        # [query's width, pool's width]: a fixed random map where the widths differ (specification, section 2), no parameter
         for name, kind, size, a, b in (("image", c.visual_prompts_kind, c.visual_pool, c.text_width, c.vision_width),
                                        ("text", c.textual_prompts_kind, c.textual_pool, c.vision_width, c.text_width)):
             needed = kind == "pool" and size > 0 and a != b
@@ -136,7 +137,7 @@ class VariantPTUnifier(PTUnifier):
 
 # --------------------------------------------------------------------------------------------------------------- optimiser
 def variant_optimizer(model: VariantPTUnifier) -> PlainAdamW:
-    """AdamW of SPEC 4. `default` groups: what the published rule decays, but no norm weight either."""
+    """AdamW of the specification (section 4). `default`: what the published rule decays, but no norm weight either."""
     o = model.config.optimizer
     groups = parameter_groups(model, o)
     if model.config.decay_groups == "default":

@@ -11,6 +11,9 @@
 //!   [`picture`]: where a record's picture lies.
 //! - [`phantom`]: a synthetic corpus.
 //!
+//! The rules stand in `docs/specification.md`, sections 3 and 6 ("specification" in comments), those of the public data sets in
+//! `docs/layouts.md`.
+//!
 //! ```
 //! use ptu_data::{Record, Records, ShardFolder, ShardWriter, Source, Split, WriterOptions};
 //!

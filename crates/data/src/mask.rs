@@ -1,4 +1,4 @@
-//! Whole-word masking (SPEC section 3).
+//! Whole-word masking (specification, section 3).
 
 use std::collections::BTreeSet;
 

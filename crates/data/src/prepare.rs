@@ -141,7 +141,7 @@ impl Shares {
     }
 }
 
-/// 0 to 9,999 by the hash of `<set>:<seed>:<name>` (LAYOUTS section 0).
+/// 0 to 9,999 by the hash of `<set>:<seed>:<name>` (docs/layouts.md, section 0).
 pub(crate) fn bucket(set: &str, seed: u64, name: &str) -> u64 {
     let hash = sort_key(set, seed, name);
     hash.iter().take(8).fold(0u64, |all, byte| all << 8 | u64::from(*byte)) % 10_000

@@ -1,6 +1,6 @@
 //! Pictures: from the bytes of a file to the model's planes.
 //!
-//! [`Picture::decode`] reads, [`transform::apply`] prepares. Resizing is Pillow's (SPEC section 5), so published
+//! [`Picture::decode`] reads, [`transform::apply`] prepares. Resizing is Pillow's (specification, section 5), so published
 //! weights see the pixels that they were trained on.
 
 pub mod augment;

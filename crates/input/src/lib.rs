@@ -1,4 +1,5 @@
-//! One record in, arrays out: decoding, transforms and tokens, before any model.
+//! One record in, arrays out: decoding, transforms and tokens, before any model. The rules stand in `docs/specification.md`,
+//! sections 5 and 6 ("specification" in comments).
 //!
 //! - [`image`]: [`Picture::decode`] reads PNG, JPEG, TIFF and WebP within limits; [`image::transform::apply`] takes a
 //!   [`Preprocess`] list, which is stored with the weights, to the model's planes.

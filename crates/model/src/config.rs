@@ -1,4 +1,5 @@
-//! Sizes and choices of a model (SPEC 1 and 2). Everything that decides what the network computes is here.
+//! Sizes and choices of a model (specification, sections 1 and 2). Everything that decides what the network computes is
+//! here.
 
 use std::str::FromStr;
 
@@ -35,7 +36,7 @@ fn published_deviation() -> f64 {
     0.02
 }
 
-/// Visual half of CLIP (SPEC 1).
+/// Visual half of CLIP (specification, section 1).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageConfig {
@@ -53,7 +54,7 @@ pub struct ImageConfig {
     pub eps: f64,
 }
 
-/// RoBERTa or BERT (SPEC 1).
+/// RoBERTa or BERT (specification, section 1).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextConfig {
@@ -89,7 +90,7 @@ pub enum TextStyle {
     Bert,
 }
 
-/// Co-attention layers over both streams (SPEC 1).
+/// Co-attention layers over both streams (specification, section 1).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FusionConfig {
@@ -103,7 +104,7 @@ pub struct FusionConfig {
     pub eps: f64,
 }
 
-/// Temperature of the contrast (SPEC 3).
+/// Temperature of the contrast (specification, section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContrastConfig {
@@ -119,7 +120,7 @@ impl Default for ContrastConfig {
     }
 }
 
-/// What stands in for a missing modality (SPEC 2).
+/// What stands in for a missing modality (specification, section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum PromptsConfig {

@@ -1,4 +1,4 @@
-//! Fusion: two streams that attend to each other (SPEC 1).
+//! Fusion: two streams that attend to each other (specification, section 1).
 //!
 //! Shapes: rows are the tokens of all packed sequences of a stream, d is the width.
 

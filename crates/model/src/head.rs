@@ -1,4 +1,4 @@
-//! Heads on the fused streams (SPEC 1).
+//! Heads on the fused streams (specification, section 1).
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};

@@ -1,4 +1,4 @@
-//! Image encoder: the visual half of CLIP without its last block (SPEC 1).
+//! Image encoder: the visual half of CLIP without its last block (specification, section 1).
 //!
 //! Shapes: b images, p patches, n = 1 + p image tokens, d width.
 

@@ -1,4 +1,4 @@
-//! How new weights start: the one place that says so (SPEC 1).
+//! How new weights start: the one place that says so (specification, section 1).
 //!
 //! | kind | start |
 //! |---|---|

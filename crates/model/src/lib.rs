@@ -8,7 +8,8 @@
 //! | `names.rs` | what each weight is called, how fast it learns, whether it decays |
 //! | `init.rs`, `array.rs`, `weights.rs`, `bundle.rs` | how weights start, and how they are stored |
 //!
-//! What it computes stands in the specification, sections 1 and 2; the parity tests hold it to an independent one.
+//! What it computes stands in `docs/specification.md`, sections 1, 2 and 8 ("specification" in comments); the parity tests
+//! compare it with an independent implementation.
 
 mod array;
 mod bundle;

@@ -1,4 +1,4 @@
-//! The network: two encoders, prompts for what is missing, fusion, heads (SPEC 1 and 2).
+//! The network: two encoders, prompts for what is missing, fusion, heads (specification, sections 1 and 2).
 //!
 //! Shapes: d width of the fusion; sequences are packed, see [`Packed`].
 

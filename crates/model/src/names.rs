@@ -1,8 +1,9 @@
-//! What every weight is: its place in our tree, its published name (SPEC 8), its role for the optimizer, its layout.
+//! What every weight is: its place in our tree, its published name (specification, section 8), its role for the optimizer,
+//! its layout.
 //!
 //! One row a weight, so that a reviewer can read it. Nothing else decides a weight's name, learning rate or decay.
 
-/// Which learning rate a weight takes (SPEC 4).
+/// Which learning rate a weight takes (specification, section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -34,7 +35,7 @@ pub enum Kind {
     Projection,
 }
 
-/// Which weights decay (SPEC 4).
+/// Which weights decay (specification, section 4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DecayGroups {
@@ -125,7 +126,7 @@ const TABLE: &[(&str, &str, Role, Kind)] = &[
     ("text_projection.bias", "multi_modal_language_proj.bias", Fusion, Bias),
     ("image_prompts.table", "pseudo_vision_token_pool", Fusion, Table),
     ("text_prompts.table", "pseudo_language_token_pool", Fusion, Table),
-    // Not published: only where the widths of the encoders differ (SPEC 2).
+    // Not published: only where the widths of the encoders differ (specification, section 2).
     ("image_prompts.projection", "image_prompt_query_projection", Fusion, Projection),
     ("text_prompts.projection", "text_prompt_query_projection", Fusion, Projection),
 
@@ -185,7 +186,7 @@ const CROSS_LAYER: &[(&str, &str, Kind)] = &[
     ("feed_forward.norm.bias", "output.LayerNorm.bias", Bias),
 ];
 
-/// Published weights that take no part (SPEC 8): any shape is accepted, they are reported as unused.
+/// Published weights that take no part (specification, section 8): any shape is accepted, they are reported as unused.
 const UNUSED: &[&str] = &[
     "vision_encoder.positional_embedding",
     "vision_encoder.token_embedding.weight",
@@ -256,7 +257,8 @@ mod tests {
 
     #[test]
     fn the_published_decay_rule_goes_by_name() {
-        // SPEC 4: no decay where the name holds `bias` or `LayerNorm.weight`, or `norm.weight`, `norm1.weight`, `norm2.weight`.
+        // Specification, section 4: no decay where the name holds `bias`, `LayerNorm.weight`, `norm.weight`, `norm1.weight` or
+        // `norm2.weight`.
         let by_name = |name: &str| {
             !["bias", "LayerNorm.weight", "norm.weight", "norm1.weight", "norm2.weight"]
                 .iter()

@@ -1,4 +1,4 @@
-//! Positions of one resolution made to fit another (SPEC 1).
+//! Positions of one resolution made to fit another (specification, section 1).
 
 use crate::array::Array;
 

@@ -1,4 +1,4 @@
-//! Soft prompts: what stands in for a missing modality (SPEC 2).
+//! Soft prompts: what stands in for a missing modality (specification, section 2).
 //!
 //! The half that is there becomes a query; the rows most similar to it go, through the missing half's own encoder, to the
 //! same backbone. The choice carries no gradient, the chosen rows get theirs.

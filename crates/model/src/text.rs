@@ -1,4 +1,4 @@
-//! Text encoder: RoBERTa or BERT without its pooler (SPEC 1).
+//! Text encoder: RoBERTa or BERT without its pooler (specification, section 1).
 //!
 //! Shapes: rows are the tokens of all texts, d is the width.
 

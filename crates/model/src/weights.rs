@@ -33,8 +33,8 @@ impl Model {
         Self::from_stored(config, read_stored(file)?, device, file)
     }
 
-    /// A model of the given sizes with these weights. Positions of another resolution are resized (SPEC 1). Returns also
-    /// the names that took no part. `file` is for messages.
+    /// A model of the given sizes with these weights. Positions of another resolution are resized (specification,
+    /// section 1). Returns also the names that took no part. `file` is for messages.
     ///
     /// # Errors
     /// A weight that is missing, unknown, or of another shape.

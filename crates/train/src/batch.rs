@@ -19,7 +19,7 @@ pub struct StepBatch {
     pub image_hashes: Vec<u64>,
     /// Equal for equal texts, one a pair.
     pub text_hashes: Vec<u64>,
-    /// Who is matched with whom, where that is given; else drawn (SPEC 3).
+    /// Who is matched with whom, where that is given; else drawn (specification, section 3).
     pub partners: Option<Partners>,
 }
 

@@ -1,5 +1,5 @@
 //! Scores of a model on records that it has not seen: zero-shot retrieval both ways, matching, masked words, each with a
-//! 95 % interval by patient and with what chance would give (SPEC 7).
+//! 95 % interval by patient and with what chance would give (specification, section 7).
 
 mod compare;
 mod gallery;

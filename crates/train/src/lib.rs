@@ -9,6 +9,8 @@
 //! | `evaluate.rs` | scores with intervals, beside chance |
 //! | `reference.rs`, `parity.rs` | cases of the PyTorch reference, and the comparison with them |
 //! | `doctor.rs` | whether a machine can do it |
+//!
+//! What is computed stands in `docs/specification.md`, sections 3, 4 and 7 ("specification" in comments).
 
 pub mod batch;
 pub mod cached;

@@ -111,7 +111,8 @@ pub struct Timing {
     pub records_per_second: f64,
     /// Seconds spent waiting for the loader.
     pub waiting: f64,
-    /// Seconds of each objective's forward pass; shared encodings count for whoever asks first.
+    /// Seconds of each objective's forward pass: its head, and of what the objectives compute together the share of its tokens
+    /// in the fusion.
     pub forward: BTreeMap<ObjectiveKind, f64>,
     /// Seconds of the backward pass.
     pub backward: f64,

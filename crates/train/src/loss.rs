@@ -1,4 +1,5 @@
-//! Losses of the objectives (SPEC 3). Each sees the shared encodings of a step and gives a value and its answers.
+//! Losses of the objectives (specification, section 3). Each sees the shared encodings of a step and gives a value and its
+//! answers.
 
 mod itc;
 mod itm;

@@ -1,4 +1,4 @@
-//! The pre-training objectives by name (SPEC 3).
+//! The pre-training objectives by name (specification, section 3).
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ pub enum ObjectiveKind {
     Itm,
 }
 
-/// What an objective is multiplied with in the total, unless a recipe says otherwise (SPEC 3).
+/// What an objective is multiplied with in the total, unless a recipe says otherwise (specification, section 3).
 pub fn default_weight(kind: ObjectiveKind) -> f64 {
     match kind {
         ObjectiveKind::Mlm => 1.0,

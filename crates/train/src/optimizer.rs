@@ -1,4 +1,4 @@
-//! AdamW in the form that was published, and its groups (SPEC 4).
+//! AdamW in the form that was published, and its groups (specification, section 4).
 
 use std::collections::BTreeMap;
 
@@ -221,7 +221,7 @@ impl Rule {
 mod tests {
     use super::*;
 
-    /// Three steps of one weight, by hand in f64 from the formula of SPEC 4.
+    /// Three steps of one weight, by hand in f64 from the formula of the specification, section 4.
     #[test]
     fn the_update_is_the_published_one() {
         let config = OptimizerConfig { weight_decay: 0.1, ..OptimizerConfig::default() };

@@ -1,4 +1,4 @@
-//! Learning rate over steps (SPEC 4).
+//! Learning rate over steps (specification, section 4).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! TensorBoard event files: framing, checksum and the three messages that a scalar needs.
 //!
-//! The crates that write them are of another age (CRATES); the format is a length, two masked CRC-32C and a protobuf
-//! (`tensorflow/core/util/event.proto`, `summary.proto`).
+//! Written here because the crate for it, `tensorboard-rs` 0.5.9, would bring `image` 0.23 and `protobuf` 2 into the
+//! build. The format is a length, two masked CRC-32C and a protobuf (`tensorflow/core/util/event.proto`, `summary.proto`).
 
 use prost::Message;
 

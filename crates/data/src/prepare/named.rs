@@ -1,7 +1,7 @@
 //! Public data sets: each a description and a few rules over shared parts.
 //!
-//! Folders, columns and rules are those that the downloads have (LAYOUTS); where nobody published a split, ours is drawn by a
-//! hash of the patient, and said to be ours.
+//! Folders, columns and rules are those that the downloads have (docs/layouts.md); where nobody published a split,
+//! ours is drawn by a hash of the patient, and said to be ours.
 
 mod about;
 mod chemprot;

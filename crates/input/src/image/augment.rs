@@ -1,4 +1,5 @@
-//! RandAugment (SPEC section 5): a picture brighter, turned, shifted; each change with Pillow's arithmetic, to the bit.
+//! RandAugment (specification, section 5): a picture brighter, turned, shifted; each change with Pillow's arithmetic, to the
+//! bit.
 //!
 //! Values grow with the magnitude from 0 to 30 as in the list that the published code took from others, oddities
 //! included: a greater magnitude takes *fewer* colours away and inverts *less*.

@@ -1,4 +1,5 @@
-//! The steps from a [`Picture`] to the model's planes, as data that is stored with the weights (SPEC section 5).
+//! The steps from a [`Picture`] to the model's planes, as data that is stored with the weights (specification,
+//! section 5).
 
 use ptu_random::Stream;
 use serde::{Deserialize, Serialize};
@@ -9,10 +10,10 @@ use super::resample::Size;
 use crate::InputError;
 use crate::batch::Image;
 
-/// CLIP's mean of red, green and blue in [0, 1] (SPEC section 5).
+/// CLIP's mean of red, green and blue in [0, 1] (specification, section 5).
 pub const CLIP_MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
 
-/// CLIP's deviation of red, green and blue in [0, 1] (SPEC section 5).
+/// CLIP's deviation of red, green and blue in [0, 1] (specification, section 5).
 #[expect(clippy::excessive_precision, reason = "the published digits")]
 pub const CLIP_DEVIATION: [f32; 3] = [0.26862954, 0.26130258, 0.27577711];
 
@@ -117,7 +118,7 @@ impl Default for Augment {
 }
 
 impl Preprocess {
-    /// The published lists for pictures of `size` pixels a side (SPEC section 5).
+    /// The published lists for pictures of `size` pixels a side (specification, section 5).
     pub fn clip(size: usize) -> Self {
         Self::new(size, Fit::default(), Augment::default())
     }

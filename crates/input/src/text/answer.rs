@@ -1,4 +1,5 @@
-//! Answers to questions in the form in which they are compared, as the evaluation of the VQA challenge has it (SPEC section 6).
+//! Answers to questions in the form in which they are compared, as the evaluation of the VQA challenge has it
+//! (specification, section 6).
 
 /// Marks that go, or become a blank.
 const MARKS: [char; 21] =

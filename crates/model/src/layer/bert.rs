@@ -1,4 +1,4 @@
-//! Layers of the text encoder and of the fusion: post-norm, GELU with erf (SPEC 1).
+//! Layers of the text encoder and of the fusion: post-norm, GELU with erf (specification, section 1).
 
 use burn::module::Module;
 use burn::tensor::Device;

@@ -1,4 +1,4 @@
-//! The block of CLIP's image encoder: pre-norm, QuickGELU, no dropout (SPEC 1).
+//! The block of CLIP's image encoder: pre-norm, QuickGELU, no dropout (specification, section 1).
 
 use std::sync::Arc;
 

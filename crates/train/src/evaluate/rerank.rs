@@ -7,8 +7,8 @@ use super::{BATCH, Found, Gallery, Query, Ranking};
 use crate::TrainError;
 
 /// Ranks the `keep` candidates that are most similar by contrast by how well they match, ahead of all others; with `keep`
-/// as large as the gallery it is the published way, every pair through the fusion (SPEC 6). Both directions share the pairs
-/// that they have in common.
+/// as large as the gallery it is the published way, every pair through the fusion (specification, section 7). Both
+/// directions share the pairs that they have in common.
 ///
 /// # Errors
 /// A model without the head for matching.

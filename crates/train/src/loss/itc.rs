@@ -1,5 +1,5 @@
 //! Image-text contrast: an image alone and a text alone, prompts standing in for the rest, must find each other among all
-//! of the batch (SPEC 3).
+//! of the batch (specification, section 3).
 
 use burn::tensor::{Tensor, TensorData};
 use ptu_model::kernel::cross_entropy;

@@ -1,5 +1,5 @@
 //! Image-text matching: does this image belong to this text? Half of the batch keeps its image, half gets another one
-//! (SPEC 3).
+//! (specification, section 3).
 
 use ptu_model::kernel::cross_entropy;
 

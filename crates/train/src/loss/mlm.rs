@@ -1,5 +1,5 @@
 //! Masked language modelling: masked words are guessed from the rest of the text and the image, or, where there is no
-//! image, from the prompts that stand in for it (SPEC 3).
+//! image, from the prompts that stand in for it (specification, section 3).
 
 use ptu_model::kernel::cross_entropy;
 

@@ -1,4 +1,4 @@
-//! ChemProt (Krallinger et al., 2017; LAYOUTS section 14).
+//! ChemProt (Krallinger et al., 2017; docs/layouts.md, section 14).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! CheXpert (Irvin et al., 2019; LAYOUTS section 9).
+//! CheXpert (Irvin et al., 2019; docs/layouts.md, section 9).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! MedICaT (Subramanian et al., 2020; LAYOUTS section 2).
+//! MedICaT (Subramanian et al., 2020; docs/layouts.md, section 2).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! MedNLI (Romanov and Shivade, 2018; LAYOUTS section 11).
+//! MedNLI (Romanov and Shivade, 2018; docs/layouts.md, section 11).
 
 use std::sync::Arc;
 

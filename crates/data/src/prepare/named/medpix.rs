@@ -1,4 +1,4 @@
-//! MedPix 2.0 (Siragusa et al., 2025; LAYOUTS section 5).
+//! MedPix 2.0 (Siragusa et al., 2025; docs/layouts.md, section 5).
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! VQA-Med 2019 (Ben Abacha et al., 2019; LAYOUTS section 8).
+//! VQA-Med 2019 (Ben Abacha et al., 2019; docs/layouts.md, section 8).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! MELINDA (Wu et al., 2021; LAYOUTS section 13).
+//! MELINDA (Wu et al., 2021; docs/layouts.md, section 13).
 
 use std::sync::Arc;
 

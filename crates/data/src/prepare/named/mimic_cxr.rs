@@ -1,4 +1,4 @@
-//! MIMIC-CXR-JPG with the reports of MIMIC-CXR (Johnson et al., 2019; LAYOUTS section 3).
+//! MIMIC-CXR-JPG with the reports of MIMIC-CXR (Johnson et al., 2019; docs/layouts.md, section 3).
 
 mod report;
 

@@ -1,4 +1,4 @@
-//! Indiana University chest X-rays of Open-i (Demner-Fushman et al., 2016; LAYOUTS section 4).
+//! Indiana University chest X-rays of Open-i (Demner-Fushman et al., 2016; docs/layouts.md, section 4).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

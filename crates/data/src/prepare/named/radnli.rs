@@ -1,4 +1,4 @@
-//! RadNLI (Miura et al., 2021; LAYOUTS section 12).
+//! RadNLI (Miura et al., 2021; docs/layouts.md, section 12).
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! ROCO (Pelka et al., 2018) and ROCOv2 (Rückert et al., 2024; LAYOUTS section 1).
+//! ROCO (Pelka et al., 2018) and ROCOv2 (Rückert et al., 2024; docs/layouts.md, section 1).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! RSNA Pneumonia Detection Challenge (Shih et al., 2019; LAYOUTS section 10).
+//! RSNA Pneumonia Detection Challenge (Shih et al., 2019; docs/layouts.md, section 10).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

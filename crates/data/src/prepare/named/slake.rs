@@ -1,4 +1,4 @@
-//! SLAKE (Liu et al., 2021; LAYOUTS section 7).
+//! SLAKE (Liu et al., 2021; docs/layouts.md, section 7).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! VQA-RAD (Lau et al., 2018; LAYOUTS section 6).
+//! VQA-RAD (Lau et al., 2018; docs/layouts.md, section 6).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Sections of a report of MIMIC-CXR, by its headings (LAYOUTS section 3).
+//! Sections of a report of MIMIC-CXR, by its headings (docs/layouts.md, section 3).
 
 /// Headings that are another, misspelt.
 const IMPRESSIONS: [&str; 16] = [
