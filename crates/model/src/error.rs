@@ -54,7 +54,7 @@ pub enum ModelError {
         expected: Vec<usize>,
     },
     /// A weight that no row of the table knows.
-    #[error("weight `{name}` of `{path}` is unknown; import foreign weights instead of loading them")]
+    #[error("weight `{name}` of `{path}` is unknown; leave it out, or give it a name of `docs/specification.md`, section 8")]
     UnknownWeight {
         /// The file.
         path: PathBuf,
