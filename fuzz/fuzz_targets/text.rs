@@ -9,4 +9,5 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     }
     assert_eq!(text_hash(text), text_hash(&normalised(text)));
     let _ = normal_answer(text);
+    let _ = ptu_input::FileForm::of(text.as_bytes()).to_string();
 });

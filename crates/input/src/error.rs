@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::FileForm;
+
 /// Why an input could not be prepared: which file or record, the cause, and the cure where one is known.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
@@ -12,13 +14,13 @@ pub enum InputError {
         /// File or record.
         name: String,
     },
-    /// The bytes are no picture that is known.
-    #[error("`{name}` is not an image: it looks like {found}; PNG, JPEG, TIFF and WebP are read")]
+    /// The bytes are of another form than those that are read.
+    #[error("image `{name}` is {form}, which is not read (PNG, JPEG, TIFF and WebP are): {}", form.cure())]
     NotAnImage {
         /// File or record.
         name: String,
         /// What the first bytes say.
-        found: &'static str,
+        form: FileForm,
     },
     /// The picture is of a kind that no decoder here reads.
     #[error("image `{name}` is of a kind that is not read ({cause}); save it as 8- or 16-bit PNG")]

@@ -6,6 +6,7 @@
 //! - [`text`]: [`Tokenizer`] (RoBERTa, BERT, or a small one learned from the corpus) gives ids and whole words;
 //!   [`text::sentences`] splits report prose.
 //! - [`batch`]: [`Input`]s of any variant, collected into a [`Batch`] of arrays.
+//! - [`FileForm`]: what a file is by its first bytes, for messages about those that are not read.
 //! - [`files`]: writing all or nothing, for every crate above.
 //!
 //! ```
@@ -29,10 +30,12 @@
 pub mod batch;
 mod error;
 pub mod files;
+mod form;
 pub mod image;
 pub mod text;
 
 pub use batch::{Batch, Image, Images, Input, Slot, Text, Texts};
 pub use error::InputError;
+pub use form::{FileForm, Packing};
 pub use image::{Augment, Fit, Picture, Preprocess, Transform};
 pub use text::{Special, Tokenizer};

@@ -161,14 +161,19 @@ fn sizes_are_checked_before_memory_is_taken() {
 fn what_is_no_picture_is_named() {
     assert!(matches!(refused(b""), InputError::EmptyImage { .. }));
     let found = |bytes: &[u8]| match refused(bytes) {
-        InputError::NotAnImage { found, .. } => found,
+        InputError::NotAnImage { form, .. } => form.to_string(),
         other => panic!("{other}"),
     };
     assert_eq!(found("No acute disease \u{2013} see note\n".as_bytes()), "text");
-    assert_eq!(found(b"<!DOCTYPE html><html>not found</html>"), "a web page or XML");
-    assert_eq!(found(&[0, 1, 2, 3]), "unknown bytes, or the start of a damaged file");
+    assert_eq!(found(b"<!DOCTYPE html><html>not found</html>"), "a web page (HTML)");
+    assert_eq!(found(&[0, 1, 2, 3]), "of unknown bytes, or the start of a damaged file");
     assert_eq!(found(&[&[0; 128], b"DICM".as_slice()].concat()), "DICOM");
-    assert!(refused(b"GIF89a\x01\0\x01\0").to_string().contains("Gif"));
+    assert_eq!(found(b"GIF89a\x01\0\x01\0"), "GIF");
+    assert_eq!(found(b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0"), "BMP");
+    let jpeg2000 = refused(b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 ").to_string();
+    assert!(jpeg2000.contains("is JPEG 2000, which is not read") && jpeg2000.contains("save it as PNG"), "{jpeg2000}");
+    let pointer = refused(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n").to_string();
+    assert!(pointer.contains("Git LFS pointer") && pointer.contains("`git lfs pull`"), "{pointer}");
 }
 
 #[test]

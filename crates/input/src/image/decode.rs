@@ -8,7 +8,7 @@ use ::image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, 
 use super::raster::{Picture, Samples, grey_of};
 use super::resample::Size;
 use super::{MAX_PIXELS, MAX_SIDE};
-use crate::InputError;
+use crate::{FileForm, InputError};
 
 /// The most memory that a decoder may ask for, in bytes: the largest picture at 16 bits with alpha, and as much again.
 const MAX_MEMORY: u64 = 2 * 8 * MAX_PIXELS;
@@ -40,24 +40,9 @@ fn recognise(bytes: &[u8], name: &str) -> Result<ImageFormat, InputError> {
         return Err(InputError::EmptyImage { name: name.into() });
     }
     match guess_format(bytes) {
-        Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::Tiff | ImageFormat::WebP)) => Ok(format),
-        Ok(other) => Err(InputError::UnsupportedImage { name: name.into(), cause: format!("{other:?}") }),
-        Err(_) => Err(InputError::NotAnImage { name: name.into(), found: nature(bytes) }),
-    }
-}
-
-/// What bytes that are no picture look like, for a message.
-fn nature(bytes: &[u8]) -> &'static str {
-    let start = &bytes[..bytes.len().min(256)];
-    let readable = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace() || *byte >= 0x80;
-    if bytes.get(128..132) == Some(b"DICM") {
-        "DICOM"
-    } else if start.trim_ascii_start().starts_with(b"<") {
-        "a web page or XML"
-    } else if start.iter().all(readable) {
-        "text"
-    } else {
-        "unknown bytes, or the start of a damaged file"
+        Ok(format @ (ImageFormat::Png | ImageFormat::Tiff | ImageFormat::WebP)) => Ok(format),
+        Ok(ImageFormat::Jpeg) if FileForm::of(bytes) == FileForm::Picture("JPEG") => Ok(ImageFormat::Jpeg),
+        _ => Err(InputError::NotAnImage { name: name.into(), form: FileForm::of(bytes) }),
     }
 }
 
