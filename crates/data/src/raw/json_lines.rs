@@ -110,7 +110,7 @@ impl Jsonl {
         let Some(object) = self.object()? else { return Ok(None) };
         let line = self.line;
         let cells = object.and_then(|object| cells(object, header, line));
-        Ok(Some(Row { line, cells, image: None }))
+        Ok(Some(Row { line, cells, images: vec![], unread: vec![] }))
     }
 }
 

@@ -8,10 +8,10 @@ use arrow_array::types::{
     Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Field};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::row::{Bad, Cell, InlineImage, Row};
+use super::row::{Bad, Cell, Column, Holds, InlineImage, Row};
 use crate::error::DataError;
 use crate::guard::held;
 
@@ -34,11 +34,11 @@ pub struct Parquet {
 }
 
 impl Parquet {
-    /// Opens a file; returns the names of its columns too.
+    /// Opens a file; returns its columns too.
     ///
     /// # Errors
     /// When it cannot be read, or is no parquet file.
-    pub fn open(path: &Path) -> Result<(Self, Vec<String>), DataError> {
+    pub fn open(path: &Path) -> Result<(Self, Vec<Column>), DataError> {
         let wrong = |error: &dyn std::fmt::Display| DataError::Table {
             path: path.to_path_buf(),
             cause: format!("it is no parquet file ({error})"),
@@ -46,11 +46,11 @@ impl Parquet {
         let file = File::open(path).map_err(DataError::io("open", path))?;
         let builder = held(|| ParquetRecordBatchReaderBuilder::try_new(file)).ok_or_else(|| wrong(&CRAFTED))?;
         let builder = builder.map_err(|error| wrong(&error))?;
-        let names = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let columns = builder.schema().fields().iter().map(|field| column(field)).collect();
         let total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
         let reader = held(|| builder.with_batch_size(HELD).build()).ok_or_else(|| wrong(&CRAFTED))?;
         let reader = reader.map_err(|error| wrong(&error))?;
-        Ok((Self { path: path.to_path_buf(), reader, batch: None, next: 0, before: 0, total }, names))
+        Ok((Self { path: path.to_path_buf(), reader, batch: None, next: 0, before: 0, total }, columns))
     }
 
     /// The next row; its line is its number, from 1.
@@ -71,12 +71,12 @@ impl Parquet {
         let (row, line) = (self.next, self.before + 1);
         self.next += 1;
         self.before += 1;
-        let mut image = None;
+        let mut images = vec![];
         let schema = batch.schema();
         let columns = batch.columns().iter().zip(schema.fields()).enumerate();
         let cells = columns.map(|(column, (array, field))| {
             if let Some(found) = inline_image(array, row) {
-                image = Some(InlineImage { column, bytes: found.0, named: found.1.is_some() });
+                images.push(InlineImage { column, bytes: found.0, named: found.1.is_some() });
                 return Ok(vec![found.1.unwrap_or_else(|| format!("row-{line}"))]);
             }
             cell(array, row).map_err(|kind| Bad {
@@ -85,13 +85,19 @@ impl Parquet {
             })
         });
         let cells = cells.collect::<Result<Vec<Cell>, Bad>>();
-        Ok(Some(Row { line, cells, image }))
+        Ok(Some(Row { line, cells, images, unread: vec![] }))
     }
 
     /// Share of the rows that were read.
     pub fn share(&self) -> f64 {
         self.before as f64 / self.total.max(1) as f64
     }
+}
+
+/// A column, as far as its type says what it holds.
+fn column(field: &Field) -> Column {
+    let is_image = matches!(field.data_type(), DataType::Struct(fields) if fields.find("bytes").is_some());
+    Column { name: field.name().clone(), holds: if is_image { Holds::Images } else { Holds::Values } }
 }
 
 /// Bytes and path of an image as `datasets` stores it. `None` for anything else.

@@ -22,8 +22,47 @@ pub struct Row {
     pub line: u64,
     /// The cells, or why the row cannot be read.
     pub cells: Result<Vec<Cell>, Bad>,
-    /// An image within the row itself.
-    pub image: Option<InlineImage>,
+    /// Images within the row itself, at most one a column.
+    pub images: Vec<InlineImage>,
+    /// Values that are not read; their cells are empty.
+    pub unread: Vec<Unread>,
+}
+
+/// A value that is not read: of no use it stops nothing, of use it makes the row a bad one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Position of its column.
+    pub column: usize,
+    /// Cause and cure, as words that go on from the column's name.
+    pub cause: String,
+}
+
+/// A column of a table, as far as the file says what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// What its cells hold.
+    pub holds: Holds,
+}
+
+/// What the cells of a column hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Texts, numbers, or lists of them: each a [`Cell`].
+    Values,
+    /// Files of images, or their paths: each an [`InlineImage`], or a cell with the path.
+    Images,
+    /// Values that are not read, each an empty [`Cell`]; cause and cure, as in [`Unread`].
+    #[expect(dead_code, reason = "parquet files fill it")]
+    Unread(String),
+}
+
+impl Column {
+    /// A column of values.
+    pub fn values(name: impl Into<String>) -> Self {
+        Self { name: name.into(), holds: Holds::Values }
+    }
 }
 
 /// The encoded file of an image that stands in a table.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::json_lines::{Jsonl, cells};
 use super::parquet::Parquet;
-use super::row::{Bad, COLUMN_LIMIT, LOOKED_AT, Row, check_start};
+use super::row::{Bad, COLUMN_LIMIT, Column, LOOKED_AT, Row, check_start};
 use super::separated::Csv;
 use super::{Entry, json_list};
 use crate::error::DataError;
@@ -17,6 +17,8 @@ use crate::error::DataError;
 /// The rows of a table.
 pub struct Rows {
     header: Vec<String>,
+    columns: Vec<Column>,
+    notices: Vec<String>,
     kind: Kind,
     /// Bytes of the file.
     total: u64,
@@ -46,30 +48,46 @@ impl Rows {
         }
         let entry = Entry::file(path);
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        let (kind, header) = if extension == "parquet" {
-            let (parquet, header) = Parquet::open(path)?;
-            (Kind::Parquet(parquet), header)
+        let (kind, columns) = if extension == "parquet" {
+            let (parquet, columns) = Parquet::open(path)?;
+            (Kind::Parquet(parquet), columns)
         } else if extension == "json" {
             let items = json_list(&entry)?;
             let keys = items.iter().take(LOOKED_AT).filter_map(Value::as_object).flat_map(|item| item.keys().cloned());
-            let header: Vec<String> = keys.collect::<BTreeSet<_>>().into_iter().take(COLUMN_LIMIT).collect();
-            (Kind::List(items.into_iter(), 1), header)
+            let keys = keys.collect::<BTreeSet<_>>().into_iter().take(COLUMN_LIMIT);
+            let columns = keys.map(Column::values).collect();
+            (Kind::List(items.into_iter(), 1), columns)
         } else if extension == "jsonl" || extension == "ndjson" {
             let mut start = vec![];
             entry.open()?.take(2).read_to_end(&mut start).map_err(DataError::io("read", path))?;
             check_start(&start, path)?;
-            (Kind::Jsonl(Jsonl::open(&entry)?), Jsonl::header(&entry)?)
+            let columns = Jsonl::header(&entry)?.into_iter().map(Column::values).collect();
+            (Kind::Jsonl(Jsonl::open(&entry)?), columns)
         } else {
             let csv = Csv::open(&entry)?;
-            let header = csv.header().to_vec();
-            (Kind::Csv(csv), header)
+            let columns = csv.header().iter().map(Column::values).collect();
+            (Kind::Csv(csv), columns)
         };
-        Ok(Self { header, kind, total: about.len(), count: 0 })
+        let columns: Vec<Column> = columns;
+        let header = columns.iter().map(|column| column.name.clone()).collect();
+        Ok(Self { header, columns, notices: vec![], kind, total: about.len(), count: 0 })
     }
 
     /// Names of the columns.
     pub fn header(&self) -> &[String] {
         &self.header
+    }
+
+    /// The columns, in the order of [`Rows::header`], with what they hold as far as the file says.
+    #[expect(dead_code, reason = "the choice of columns asks for it")]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// What was passed over or concluded when the file was opened, each a sentence for the user.
+    #[expect(dead_code, reason = "`prepare table` tells them")]
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// The next row; `None` after the last.
@@ -101,7 +119,7 @@ impl Rows {
                         Err(Bad { line, cause: "the item is no object; write `{\"image\": .., \"text\": ..}`".into() })
                     }
                 };
-                Ok(Some(Row { line, cells, image: None }))
+                Ok(Some(Row { line, cells, images: vec![], unread: vec![] }))
             }
             Kind::Parquet(parquet) => parquet.next(),
         }

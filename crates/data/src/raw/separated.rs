@@ -170,7 +170,7 @@ impl Csv {
                 format!("the row has {found} fields, the header {wanted}; quote fields that hold the separator");
             Err(bad(cause))
         };
-        Ok(Some(Row { line, cells, image: None }))
+        Ok(Some(Row { line, cells, images: vec![], unread: vec![] }))
     }
 }
 

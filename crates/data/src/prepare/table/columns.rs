@@ -114,12 +114,21 @@ impl Columns {
         Self { labels: self.unused(&[]), fields: vec![], ..self }
     }
 
-    /// Columns whose name stands once and which are neither `taken` nor anything but labels.
-    fn unused(&self, taken: &[usize]) -> Vec<usize> {
+    /// Whether a record needs what stands in a column, which a field is not.
+    pub fn needs(&self, column: usize) -> bool {
+        self.used().chain(self.labels.iter().copied()).any(|used| used == column)
+    }
+
+    /// Columns with a use, but for labels and fields.
+    fn used(&self) -> impl Iterator<Item = usize> {
         let single = [self.image, self.id, self.patient, self.split, self.answer_type].into_iter().flatten();
         let pairs = [self.question, self.sentences].into_iter().flatten().flatten();
-        let used: Vec<usize> =
-            single.chain(pairs).chain(self.texts.iter().copied()).chain(taken.iter().copied()).collect();
+        single.chain(pairs).chain(self.texts.iter().copied())
+    }
+
+    /// Columns whose name stands once and which are neither `taken` nor anything but labels.
+    fn unused(&self, taken: &[usize]) -> Vec<usize> {
+        let used: Vec<usize> = self.used().chain(taken.iter().copied()).collect();
         let once = |place: &usize| self.names.iter().filter(|name| **name == self.names[*place]).count() == 1;
         (0..self.names.len()).filter(|place| !used.contains(place) && once(place)).collect()
     }

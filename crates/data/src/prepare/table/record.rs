@@ -47,26 +47,30 @@ impl Assembler {
 
     /// Reads the cells of a row, which has so many rows of other files before it and may be of a file of one split.
     pub fn draft(&mut self, row: Row, place: Place, (before, split): (u64, Option<Split>)) -> Draft {
-        let nameless = row.image.as_ref().is_some_and(|image| !image.named);
-        let record = match row.cells {
-            Ok(cells) => self.record((before + row.line, split, nameless), &cells),
-            Err(bad) => Err(bad.cause),
+        // Another column's image says nothing of this record.
+        let inline = row.images.into_iter().find(|image| Some(image.column) == self.columns.image);
+        let nameless = inline.as_ref().is_some_and(|image| !image.named);
+        let unread = row.unread.iter().find(|unread| self.columns.needs(unread.column));
+        let unread = unread.map(|unread| format!("`{}` {}", self.columns.names[unread.column], unread.cause));
+        let record = match (row.cells, unread) {
+            (Ok(_), Some(cause)) => Err(cause),
+            (Ok(cells), None) => self.record((before + row.line, split, nameless), &cells),
+            (Err(bad), _) => Err(bad.cause),
         };
-        let work = match record {
-            Ok(mut record) if row.image.is_some() => {
-                // What stands in the table needs no file.
-                let inline = row.image.filter(|image| Some(image.column) == self.columns.image);
-                if let (Some(image), Some(inline)) = (&mut record.image, inline) {
+        let work = match (record, inline) {
+            // What stands in the table needs no file.
+            (Ok(mut record), Some(inline)) => {
+                if let Some(image) = &mut record.image {
                     image.bytes = inline.bytes;
                 }
                 Work::Read(Box::new(record), None)
             }
-            Ok(record) => {
+            (Ok(record), None) => {
                 let path = record.image.as_ref().and_then(|image| image.path.as_ref());
                 let entry = path.map(|path| Entry::file(self.folder.join(path)));
                 Work::Read(Box::new(record), entry)
             }
-            Err(cause) => Work::Bad(cause),
+            (Err(cause), _) => Work::Bad(cause),
         };
         Draft { place, work, without_image: WithoutImage::Mistake }
     }
