@@ -24,7 +24,7 @@ pub use pending::{LeftOut, Loaded, Pending};
 /// Endings of the files that a folder is searched for.
 const IMAGES: [&str; 6] = ["png", "jpg", "jpeg", "tif", "tiff", "webp"];
 const TEXTS: [&str; 1] = ["txt"];
-const TABLES: [&str; 4] = ["csv", "tsv", "jsonl", "ndjson"];
+const TABLES: [&str; 6] = ["csv", "tsv", "jsonl", "ndjson", "json", "parquet"];
 
 /// Files, tables and shards, in the order in which they were named; those of a folder or pattern by their path.
 pub struct Inputs {
@@ -90,7 +90,7 @@ impl Inputs {
         if !seen.insert(path.clone()) {
             return Ok(());
         }
-        if has_ending(&path, &TABLES) {
+        if is_table(&path) {
             let (mut drafts, mut rows) = (TableRows::open(&path)?, 0);
             while drafts.next()?.is_some() {
                 rows += 1;
@@ -202,6 +202,12 @@ impl Iterator for Stream<'_> {
             }
         }
     }
+}
+
+/// Whether a name is that of a table, which may be packed.
+fn is_table(path: &Path) -> bool {
+    let packed = has_ending(path, &["gz"]) && path.file_stem().is_some_and(|name| has_ending(Path::new(name), &TABLES));
+    packed || has_ending(path, &TABLES)
 }
 
 fn has_ending(path: &Path, endings: &[&str]) -> bool {

@@ -5,27 +5,35 @@
 //! download is ever reached: members that climb, and links, are passed over.
 
 mod archive;
+mod ends;
+mod json_items;
 pub(crate) mod json_lines;
+mod json_text;
 pub(crate) mod lines;
 mod parquet;
 pub(crate) mod row;
 pub(crate) mod rows;
 pub(crate) mod separated;
+mod survey;
+mod text;
 mod utf16;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::read::MultiGzDecoder;
+use ptu_input::FileForm;
 use serde_json::Value;
 use walkdir::WalkDir;
 
 use crate::error::DataError;
 use crate::files::{self, Unread};
 use archive::Zip;
+use text::Counted;
 
 /// Levels of folders that are searched for archives.
 const DEPTH: usize = 3;
@@ -297,6 +305,11 @@ impl Entry {
         Self { place: Place::File(path.into()), gzipped: false }
     }
 
+    /// A file that was named by itself, packed with gzip.
+    pub fn gzipped(path: impl Into<PathBuf>) -> Self {
+        Self { gzipped: true, ..Self::file(path) }
+    }
+
     /// Where it lies, for messages.
     pub fn path(&self) -> PathBuf {
         match &self.place {
@@ -319,7 +332,7 @@ impl Entry {
             return files::read_bounded(path, limit);
         }
         let mut bytes = vec![];
-        let read = self.reader().and_then(|reader| reader.take(limit + 1).read_to_end(&mut bytes));
+        let read = self.reader(Arc::default()).and_then(|reader| reader.take(limit + 1).read_to_end(&mut bytes));
         read.map_err(|error| Unread::Because(format!("cannot be read ({error})")))?;
         if bytes.len() as u64 > limit { Err(files::too_large(limit)) } else { Ok(bytes) }
     }
@@ -329,7 +342,15 @@ impl Entry {
     /// # Errors
     /// When it cannot be opened.
     pub fn open(&self) -> Result<Box<dyn Read + Send>, DataError> {
-        self.reader().map_err(|source| DataError::Io { action: "open", path: self.path(), source })
+        self.counted(Arc::default())
+    }
+
+    /// As [`Entry::open`]; adds to `read` how many bytes were read of it as it lies there.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn counted(&self, read: Arc<AtomicU64>) -> Result<Box<dyn Read + Send>, DataError> {
+        self.reader(read).map_err(|source| DataError::Io { action: "open", path: self.path(), source })
     }
 
     /// Size in bytes as it lies there.
@@ -340,15 +361,16 @@ impl Entry {
         }
     }
 
-    fn reader(&self) -> io::Result<Box<dyn Read + Send>> {
+    fn reader(&self, read: Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
         let packed: Box<dyn Read + Send> = match &self.place {
             Place::File(path) if !fs::metadata(path)?.is_file() => return Err(io::Error::other("it is no file")),
             Place::File(path) => Box::new(File::open(path)?),
             Place::Member(zip, index) => Box::new(zip.reader(*index)?),
         };
+        let packed = Counted { reader: packed, read };
         Ok(match self.gzipped {
             true => Box::new(Guarded { reader: MultiGzDecoder::new(packed), left: most_unpacked(self.size()) }),
-            false => packed,
+            false => Box::new(packed),
         })
     }
 }
@@ -361,7 +383,10 @@ pub(crate) fn json(entry: &Entry) -> Result<Value, DataError> {
     let wrong = |cause: String| DataError::Input { path: entry.path(), cause };
     let bytes = entry.bytes(JSON_LIMIT).map_err(|unread| wrong(unread.cause()))?;
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    serde_json::from_slice(text).map_err(|error| wrong(format!("is no JSON ({error}); was the download cut off?")))
+    serde_json::from_slice(text).map_err(|error| match FileForm::of(text) {
+        FileForm::Text | FileForm::Unknown => wrong(format!("is no JSON ({error}); was the download cut off?")),
+        form => wrong(format!("is {form}, no JSON; {}", form.cure())),
+    })
 }
 
 /// A JSON file that holds a list.

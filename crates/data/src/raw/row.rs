@@ -1,17 +1,12 @@
 //! One row of a table of any kind, and the bounds within which tables are read, so that no file can take all memory.
 
-use std::path::Path;
-
-use crate::error::{DataError, shortened};
+use crate::error::shortened;
 
 /// The longest row, in bytes.
 pub const ROW_LIMIT: usize = 8 << 20;
 
 /// The most columns.
 pub const COLUMN_LIMIT: usize = 10_000;
-
-/// Rows of a JSONL file that are looked at for the names of its columns.
-pub const LOOKED_AT: usize = 1_000;
 
 /// Values of one column in one row: none where it is missing, several where a JSON list stands.
 pub type Cell = Vec<String>;
@@ -54,7 +49,6 @@ pub enum Holds {
     /// Files of images, or their paths: each an [`InlineImage`], or a cell with the path.
     Images,
     /// Values that are not read, each an empty [`Cell`]; cause and cure, as in [`Unread`].
-    #[expect(dead_code, reason = "parquet files fill it")]
     Unread(String),
 }
 
@@ -76,6 +70,15 @@ pub struct InlineImage {
 }
 
 impl Row {
+    /// A row of values.
+    pub fn read(line: u64, cells: Result<(Vec<Cell>, Vec<Unread>), Bad>) -> Self {
+        let (cells, unread) = match cells {
+            Ok((cells, unread)) => (Ok(cells), unread),
+            Err(bad) => (Err(bad), vec![]),
+        };
+        Self { line, cells, images: vec![], unread }
+    }
+
     /// The text of a column; empty where it is missing.
     pub fn get(&self, column: usize) -> &str {
         let cells = self.cells.as_ref().ok();
@@ -90,18 +93,6 @@ pub struct Bad {
     pub line: u64,
     /// Cause and cure.
     pub cause: String,
-}
-
-/// Refuses what cannot be read as text.
-pub fn check_start(start: &[u8], path: &Path) -> Result<(), DataError> {
-    let wrong = |cause: &str| Err(DataError::Table { path: path.to_path_buf(), cause: cause.to_string() });
-    if start.trim_ascii().is_empty() {
-        return wrong("it is empty; its first line must name the columns");
-    }
-    if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
-        return wrong("it is UTF-16; save it as UTF-8");
-    }
-    Ok(())
 }
 
 /// The columns for a message; a file that is no table has strange ones, so they are shortened.

@@ -1,17 +1,19 @@
 //! The rows of a table of any kind.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use serde_json::Value;
+use ptu_input::{FileForm, Packing};
 
-use super::json_lines::{Jsonl, cells};
+use super::Entry;
+use super::json_items::Items;
+use super::json_lines::Jsonl;
+use super::json_text::outline;
 use super::parquet::Parquet;
-use super::row::{Bad, COLUMN_LIMIT, Column, LOOKED_AT, Row, check_start};
+use super::row::{Column, ROW_LIMIT, Row, listed};
 use super::separated::Csv;
-use super::{Entry, json_list};
+use super::text::{Text, form, not_text};
 use crate::error::DataError;
 
 /// The rows of a table.
@@ -20,23 +22,22 @@ pub struct Rows {
     columns: Vec<Column>,
     notices: Vec<String>,
     kind: Kind,
-    /// Bytes of the file.
-    total: u64,
     /// Rows that were read.
     count: u64,
 }
 
 enum Kind {
-    Csv(Csv),
+    Csv(Box<Csv>),
     Jsonl(Jsonl),
-    /// Items of a JSON list, with the number of the next, from 1.
-    List(std::vec::IntoIter<Value>, u64),
-    Parquet(Parquet),
+    List(Items),
+    Parquet(Box<Parquet>),
 }
 
 impl Rows {
-    /// Opens a table: `.jsonl` and `.ndjson` hold one JSON object a line, `.json` a list of them, `.parquet` columns, anything
-    /// else is separated by the comma, tab or semicolon that its first line uses.
+    /// Opens a table: `.jsonl`, `.ndjson` and `.json` hold one JSON object a line, or a list of them; `.parquet` columns; anything
+    /// else is separated by the comma, tab, semicolon or bar that its first line uses. Texts may be packed with gzip.
+    ///
+    /// All of a text is read once to find what it has: neither its columns nor what is told of it is concluded from its beginning.
     ///
     /// # Errors
     /// When the file cannot be read, is empty, is not UTF-8, or has a header that is none.
@@ -46,31 +47,54 @@ impl Rows {
         if !about.is_file() {
             return Err(wrong("it is no file; name the CSV or JSONL file itself"));
         }
-        let entry = Entry::file(path);
-        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        let (kind, columns) = if extension == "parquet" {
+        let form = first_bytes(path)?;
+        let gzipped = form == FileForm::Packed(Packing::Gzip);
+        let ending = ending(path, gzipped);
+        if form == FileForm::Columns("Parquet") || ending == "parquet" {
+            if gzipped {
+                return Err(wrong("it is packed with gzip; unpack it"));
+            }
+            if let Some(cause) = not_text(form).filter(|_| form != FileForm::Columns("Parquet")) {
+                return Err(wrong(&cause));
+            }
             let (parquet, columns) = Parquet::open(path)?;
-            (Kind::Parquet(parquet), columns)
-        } else if extension == "json" {
-            let items = json_list(&entry)?;
-            let keys = items.iter().take(LOOKED_AT).filter_map(Value::as_object).flat_map(|item| item.keys().cloned());
-            let keys = keys.collect::<BTreeSet<_>>().into_iter().take(COLUMN_LIMIT);
-            let columns = keys.map(Column::values).collect();
-            (Kind::List(items.into_iter(), 1), columns)
-        } else if extension == "jsonl" || extension == "ndjson" {
-            let mut start = vec![];
-            entry.open()?.take(2).read_to_end(&mut start).map_err(DataError::io("read", path))?;
-            check_start(&start, path)?;
-            let columns = Jsonl::header(&entry)?.into_iter().map(Column::values).collect();
-            (Kind::Jsonl(Jsonl::open(&entry)?), columns)
-        } else {
-            let csv = Csv::open(&entry)?;
-            let columns = csv.header().iter().map(Column::values).collect();
-            (Kind::Csv(csv), columns)
-        };
-        let columns: Vec<Column> = columns;
+            return Ok(Self::new(columns, vec![], Kind::Parquet(Box::new(parquet))));
+        }
+        let entry = if gzipped { Entry::gzipped(path) } else { Entry::file(path) };
+        match ending.as_str() {
+            "json" | "jsonl" | "ndjson" => Self::json(&entry, &ending),
+            _ => {
+                let (csv, notices) = Csv::surveyed(&entry)?;
+                Ok(Self::new(csv.columns(), notices, Kind::Csv(Box::new(csv))))
+            }
+        }
+    }
+
+    fn new(columns: Vec<Column>, notices: Vec<String>, kind: Kind) -> Self {
         let header = columns.iter().map(|column| column.name.clone()).collect();
-        Ok(Self { header, columns, notices: vec![], kind, total: about.len(), count: 0 })
+        Self { header, columns, notices, kind, count: 0 }
+    }
+
+    /// A list or objects a line, whichever it is by its first character.
+    fn json(entry: &Entry, ending: &str) -> Result<Self, DataError> {
+        let text = Text::open(entry)?;
+        if text.start.trim_ascii().is_empty() {
+            return Err(DataError::Table { path: text.path, cause: "it is empty; it must hold rows".into() });
+        }
+        let is_list = match (text.first(), ending) {
+            (b'[', _) => true,
+            (b'{', "json") => {
+                one_object(text)?;
+                false
+            }
+            (_, ending) => ending == "json",
+        };
+        if is_list {
+            let keys = Items::keys(entry)?;
+            return Ok(Self::new(keys.columns(), keys.notices("item"), Kind::List(Items::open(entry)?)));
+        }
+        let keys = Jsonl::keys(entry)?;
+        Ok(Self::new(keys.columns(), keys.notices("line"), Kind::Jsonl(Jsonl::open(entry)?)))
     }
 
     /// Names of the columns.
@@ -79,13 +103,13 @@ impl Rows {
     }
 
     /// The columns, in the order of [`Rows::header`], with what they hold as far as the file says.
-    #[expect(dead_code, reason = "the choice of columns asks for it")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "the choice of columns asks for it"))]
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
     /// What was passed over or concluded when the file was opened, each a sentence for the user.
-    #[expect(dead_code, reason = "`prepare table` tells them")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "`prepare table` tells them"))]
     pub fn notices(&self) -> &[String] {
         &self.notices
     }
@@ -95,7 +119,12 @@ impl Rows {
     /// # Errors
     /// When the file cannot be read on; what is wrong with one row is told in the row.
     pub fn next(&mut self) -> Result<Option<Row>, DataError> {
-        let row = self.read()?;
+        let row = match &mut self.kind {
+            Kind::Csv(csv) => csv.next_for_user(),
+            Kind::Jsonl(jsonl) => jsonl.next(&self.header),
+            Kind::List(items) => items.next(&self.header),
+            Kind::Parquet(parquet) => parquet.next(),
+        }?;
         self.count += u64::from(row.is_some());
         Ok(row)
     }
@@ -105,34 +134,65 @@ impl Rows {
         self.count
     }
 
-    fn read(&mut self) -> Result<Option<Row>, DataError> {
-        match &mut self.kind {
-            Kind::Csv(csv) => csv.next(),
-            Kind::Jsonl(jsonl) => jsonl.next(&self.header),
-            Kind::List(items, number) => {
-                let Some(item) = items.next() else { return Ok(None) };
-                let line = *number;
-                *number += 1;
-                let cells = match item {
-                    Value::Object(object) => cells(object, &self.header, line),
-                    _ => {
-                        Err(Bad { line, cause: "the item is no object; write `{\"image\": .., \"text\": ..}`".into() })
-                    }
-                };
-                Ok(Some(Row { line, cells, images: vec![], unread: vec![] }))
-            }
-            Kind::Parquet(parquet) => parquet.next(),
-        }
-    }
-
     /// Share of the file that has been read.
     pub fn share(&self) -> f64 {
-        let read = match &self.kind {
-            Kind::Csv(csv) => csv.read_bytes(),
-            Kind::Jsonl(jsonl) => jsonl.read_bytes(),
-            Kind::List(items, number) => return *number as f64 / (*number + items.len() as u64) as f64,
-            Kind::Parquet(parquet) => return parquet.share(),
-        };
-        (read as f64 / self.total.max(1) as f64).min(1.0)
+        match &self.kind {
+            Kind::Csv(csv) => csv.share(),
+            Kind::Jsonl(jsonl) => jsonl.share(),
+            Kind::List(items) => items.share(),
+            Kind::Parquet(parquet) => parquet.share(),
+        }
     }
 }
+
+/// What a file is by its first bytes.
+fn first_bytes(path: &Path) -> Result<FileForm, DataError> {
+    let mut first = vec![];
+    let file = Entry::file(path).open()?;
+    file.take(FileForm::ENOUGH as u64).read_to_end(&mut first).map_err(DataError::io("read", path))?;
+    Ok(form(&first))
+}
+
+/// How a name ends, in small letters; of `a.csv.gz` it is `csv`.
+fn ending(path: &Path, gzipped: bool) -> String {
+    let ending = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    match ending(path).as_str() {
+        "gz" | "gzip" if gzipped => ending(Path::new(path.file_stem().unwrap_or_default())),
+        other => other.to_string(),
+    }
+}
+
+/// Refuses a file that is one object which holds a table in another form, or holds it in a field; a record, or the first of several,
+/// is no such object.
+fn one_object(mut text: Text) -> Result<(), DataError> {
+    let mut bytes = vec![];
+    let read = text.reader.by_ref().take(ROW_LIMIT as u64).read_to_end(&mut bytes);
+    read.map_err(DataError::io("read", &text.path))?;
+    let whole = String::from_utf8_lossy(&bytes);
+    let begins: Vec<(String, Vec<u8>)> = outline(&whole);
+    let names: Vec<String> = begins.iter().map(|(name, _)| name.clone()).collect();
+    let all = |mark: u8| !begins.is_empty() && begins.iter().all(|(_, begin)| begin.first() == Some(&mark));
+    let holds_rows = |(_, begin): &&(String, Vec<u8>)| begin == b"[{";
+    let cause = if all(b'{') {
+        format!(
+            "it is an object of objects ({}), columns or records by their names; a list of objects is wanted, as pandas \
+             writes it with `to_json(orient=\"records\")`",
+            listed(&names)
+        )
+    } else if all(b'[') {
+        let what = if begins.iter().any(|begin| holds_rows(&begin)) { "splits, as it seems" } else { "columns" };
+        format!(
+            "it is an object of lists ({}), {what}; a list of objects is wanted, each with the name of its split where \
+             there are splits",
+            listed(&names)
+        )
+    } else if let Some((name, _)) = begins.iter().find(holds_rows) {
+        format!("it is an object with a list under `{name}`; write that list of objects alone")
+    } else {
+        return Ok(());
+    };
+    Err(DataError::Table { path: text.path, cause })
+}
+
+#[cfg(test)]
+mod tests;

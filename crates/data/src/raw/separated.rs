@@ -1,75 +1,111 @@
 //! Tables with a separator, in UTF-8 or UTF-16.
 
-use std::io::{self, BufReader, Read};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod separator;
+mod survey;
+
+use std::io::BufRead;
+
+use csv_core::ReadRecordResult;
 
 use super::Entry;
-use super::row::{Bad, COLUMN_LIMIT, ROW_LIMIT, Row, check_start, listed};
-use super::utf16::Utf16;
+use super::ends::{LineCounter, filled};
+use super::row::{Bad, COLUMN_LIMIT, Cell, Column, ROW_LIMIT, Row, listed};
+use super::survey::Places;
+use super::text::Text;
 use crate::error::DataError;
 
 /// A line put after the end of a CSV: where it is not a record of its own, a quotation mark swallowed it.
-const END: &[u8] = b"\0end of table";
+const END: &[u8] = b"\n\0end of table";
+
+/// What a column without a name is called, with its number.
+const UNNAMED: &str = "column ";
 
 /// A CSV file whose first line names the columns.
 pub struct Csv {
-    path: PathBuf,
+    text: Text,
+    parser: csv_core::Reader,
+    /// Of the bytes that were parsed.
+    lines: LineCounter,
+    record: Record,
+    /// What comes after the file.
+    tail: &'static [u8],
+    separator: u8,
     header: Vec<String>,
-    reader: csv::Reader<Bounded>,
-    left: Arc<AtomicUsize>,
-    record: csv::ByteRecord,
-    /// Whether lines end with `\r\n`.
-    crlf: bool,
+    /// Columns up to the last that has a name of its own.
+    named: usize,
+    /// Rows without anything in them.
+    blank: Places,
+}
+
+/// One record of fields.
+#[derive(Default)]
+struct Record {
+    /// The line on which it starts.
+    line: u64,
+    bytes: Vec<u8>,
+    /// Where each field ends.
+    ends: Vec<usize>,
+    fields: usize,
+}
+
+impl Record {
+    fn fields(&self) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator {
+        (0..self.fields).map(|field| {
+            let begin = field.checked_sub(1).map_or(0, |before| self.ends[before]);
+            &self.bytes[begin..self.ends[field]]
+        })
+    }
+
+    /// Whether no field holds anything.
+    fn is_blank(&self) -> bool {
+        self.fields().all(|field| field.trim_ascii().is_empty())
+    }
 }
 
 impl Csv {
-    /// Opens a CSV; its first line tells the separator and names the columns.
+    /// Opens a CSV; its first line names the columns.
+    ///
+    /// The separator is the comma, tab, semicolon or bar that the first line has. Where it has several of them, it is the one that
+    /// parts most rows of the whole file into as many fields as the first line. A line `sep=;` before all others names it.
     ///
     /// # Errors
     /// When it cannot be read, is empty, is not UTF-8, or has a header that is none.
     pub fn open(entry: &Entry) -> Result<Self, DataError> {
-        let path = entry.path();
-        let mut file = entry.open()?;
-        let mut start = vec![];
-        let mut begin = |file: &mut dyn Read, bytes: u64| {
-            start.clear();
-            file.take(bytes).read_to_end(&mut start).map_err(DataError::io("read", &path)).map(|_| start.clone())
+        let text = Text::open(entry)?;
+        let separator = match separator::named(&text.start) {
+            Some(named) => named.separator,
+            None => separator::find(&text.start, entry)?,
         };
-        let mark = begin(&mut file, 2)?;
-        // What a spreadsheet calls Unicode text.
-        let big = mark == [0xfe, 0xff];
-        let mut file: Box<dyn Read + Send> = match big || mark == [0xff, 0xfe] {
-            true => Box::new(Utf16::new(BufReader::new(file), big)),
-            false => Box::new(io::Cursor::new(mark).chain(file)),
+        Self::begin(text, separator)
+    }
+
+    /// Reads the header of a text with this separator.
+    fn begin(text: Text, separator: u8) -> Result<Self, DataError> {
+        let named = separator::named(&text.start);
+        let mut csv = Self {
+            text,
+            parser: csv_core::ReaderBuilder::new().delimiter(separator).build(),
+            lines: LineCounter::default(),
+            record: Record::default(),
+            tail: END,
+            separator,
+            header: vec![],
+            named: 0,
+            blank: Places::default(),
         };
-        let start = begin(&mut file, 64 << 10)?;
-        check_start(&start, &path)?;
-        let left = Arc::new(AtomicUsize::new(ROW_LIMIT));
-        let line = start.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
-        let (crlf, delimiter) = (line.ends_with(b"\r\n"), delimiter(line));
-        let mut end = if crlf { b"\r\n".to_vec() } else { b"\n".to_vec() };
-        end.extend_from_slice(END);
-        let file = Box::new(io::Cursor::new(start).chain(file).chain(io::Cursor::new(end)));
-        let reader = csv::ReaderBuilder::new()
-            .flexible(true)
-            .has_headers(false)
-            .delimiter(delimiter)
-            .from_reader(Bounded { file, left: Arc::clone(&left) });
-        let mut csv = Self { path, header: vec![], reader, left, record: csv::ByteRecord::new(), crlf };
+        csv.pass_over(named.map_or(0, |named| named.length))?;
         csv.header = csv.read_header()?;
         Ok(csv)
     }
 
-    /// Names of the columns.
-    pub fn header(&self) -> &[String] {
-        &self.header
+    /// The columns.
+    pub fn columns(&self) -> Vec<Column> {
+        self.header.iter().map(Column::values).collect()
     }
 
-    /// How much of the file was read.
-    pub fn read_bytes(&self) -> u64 {
-        self.reader.position().byte()
+    /// Share of the file that was read.
+    pub fn share(&self) -> f64 {
+        self.text.share()
     }
 
     /// Positions of columns, found by name without regard to case or surrounding blanks.
@@ -79,12 +115,11 @@ impl Csv {
     pub fn need<const N: usize>(&self, names: [&str; N]) -> Result<[usize; N], DataError> {
         let missing: Vec<&str> = names.into_iter().filter(|name| self.column(name).is_none()).collect();
         if !missing.is_empty() {
-            let cause = format!(
+            return Err(self.wrong(format!(
                 "there is no column `{}`; it has {}; is it of another version?",
                 missing.join("`, `"),
                 listed(&self.header)
-            );
-            return Err(DataError::Table { path: self.path.clone(), cause });
+            )));
         }
         Ok(names.map(|name| self.column(name).unwrap_or_default()))
     }
@@ -94,106 +129,145 @@ impl Csv {
         self.header.iter().position(|column| column.eq_ignore_ascii_case(name))
     }
 
-    /// Reads the next record; false at the end.
-    fn advance(&mut self) -> Result<bool, DataError> {
-        self.left.store(ROW_LIMIT, Ordering::Relaxed);
-        let line = self.reader.position().line() + u64::from(self.crlf);
-        let path = self.path.clone();
-        let wrong = |line, cause| DataError::Row { path: path.clone(), line, cause };
-        let read = self.reader.read_byte_record(&mut self.record);
-        let read = read.map_err(|error| match error.into_kind() {
-            csv::ErrorKind::Io(source) if source.kind() == io::ErrorKind::FileTooLarge => {
-                wrong(line, format!("the row is longer than {} MiB; is a quotation mark not closed?", ROW_LIMIT >> 20))
+    fn wrong(&self, cause: String) -> DataError {
+        DataError::Table { path: self.text.path.clone(), cause }
+    }
+
+    /// Passes over bytes that are no record.
+    fn pass_over(&mut self, mut count: usize) -> Result<(), DataError> {
+        while count > 0 {
+            let path = &self.text.path;
+            let buffer = filled(&mut self.text.reader).map_err(DataError::io("read", path))?;
+            let passed = buffer.len().min(count);
+            if passed == 0 {
+                break;
             }
-            csv::ErrorKind::Io(source) => DataError::Io { action: "read", path: path.clone(), source },
-            other => wrong(line, format!("{other:?}")),
-        })?;
-        match self.record.iter().next_back() {
-            Some(END) if self.record.len() == 1 => Ok(false),
-            Some(last) if last.ends_with(END) => {
-                let cause =
-                    "a quotation mark is not closed, so that the row takes all that follows; close it".to_string();
-                // No end of a line stands after this record.
-                Err(wrong(self.line() + u64::from(!self.crlf), cause))
+            self.lines.pass(&buffer[..passed]);
+            self.text.reader.consume(passed);
+            count -= passed;
+        }
+        Ok(())
+    }
+
+    /// Goes to the next record and keeps its line: before it are blank lines, and the `\n` of the `\r\n` that ended the last one.
+    fn find(&mut self) -> Result<(), DataError> {
+        loop {
+            let buffer = filled(&mut self.text.reader).map_err(DataError::io("read", &self.text.path))?;
+            let blank = buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            let more = blank > 0 && blank == buffer.len();
+            self.pass_over(blank)?;
+            if !more {
+                self.record.line = self.lines.line();
+                return Ok(());
             }
-            _ => Ok(read),
         }
     }
 
-    /// The line on which the current record starts.
-    ///
-    /// The reader's own position before a record is no help: it comes before blank lines, and before the `\n` of the
-    /// `\r\n` that ended the last record.
-    fn line(&self) -> u64 {
-        let within = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-        let end = self.reader.position().line();
-        end.saturating_sub(within + u64::from(!self.crlf))
+    /// Reads the next record; false at the end.
+    fn advance(&mut self) -> Result<bool, DataError> {
+        self.find()?;
+        let (line, mut taken, mut kept) = (self.record.line, 0, 0);
+        self.record.fields = 0;
+        loop {
+            let buffer = filled(&mut self.text.reader).map_err(DataError::io("read", &self.text.path))?;
+            let last = buffer.is_empty();
+            let input = if last { self.tail } else { buffer };
+            let Record { bytes, ends, fields, .. } = &mut self.record;
+            let (result, read, written, ended) =
+                self.parser.read_record(input, &mut bytes[kept..], &mut ends[*fields..]);
+            kept += written;
+            *fields += ended;
+            taken += read;
+            if last {
+                self.tail = &self.tail[read..];
+            } else {
+                self.lines.pass(&buffer[..read]);
+                self.text.reader.consume(read);
+            }
+            match result {
+                ReadRecordResult::Record | ReadRecordResult::End => break,
+                ReadRecordResult::OutputFull => bytes.resize((2 * bytes.len()).max(1 << 10), 0),
+                ReadRecordResult::OutputEndsFull => ends.resize((2 * ends.len()).max(16), 0),
+                ReadRecordResult::InputEmpty => {}
+            }
+            if taken > ROW_LIMIT {
+                let cause = format!("the row is longer than {} MiB; is a quotation mark not closed?", ROW_LIMIT >> 20);
+                return Err(DataError::Row { path: self.text.path.clone(), line, cause });
+            }
+        }
+        let is_end = |field: &[u8]| self.tail.is_empty() && field.ends_with(&END[1..]);
+        match self.record.fields().next_back() {
+            None => Ok(false),
+            Some(last) if is_end(last) && self.record.fields == 1 && last.len() == END.len() - 1 => Ok(false),
+            Some(last) if is_end(last) => {
+                let cause = "a quotation mark is not closed, so that the row takes all that follows; close it".into();
+                Err(DataError::Row { path: self.text.path.clone(), line, cause })
+            }
+            Some(_) => Ok(true),
+        }
+    }
+
+    /// Reads the next record that holds something; false at the end.
+    fn advance_filled(&mut self) -> Result<bool, DataError> {
+        while self.advance()? {
+            if !self.record.is_blank() {
+                return Ok(true);
+            }
+            self.blank.see(self.record.line);
+        }
+        Ok(false)
     }
 
     fn read_header(&mut self) -> Result<Vec<String>, DataError> {
-        let path = self.path.clone();
-        let wrong = |cause: String| DataError::Table { path: path.clone(), cause };
-        self.advance()?;
-        if self.record.len() > COLUMN_LIMIT {
-            return Err(wrong(format!("it has more than {COLUMN_LIMIT} columns; is it a table?")));
+        if !self.advance_filled()? {
+            return Err(self.wrong("it is empty; its first line must name the columns".into()));
         }
-        let name = |field: &[u8]| match std::str::from_utf8(field) {
-            Ok(name) => Ok(name.trim_start_matches('\u{feff}').trim().to_string()),
-            Err(_) => Err(wrong("its first line is not UTF-8; it must be a CSV or JSONL in UTF-8".to_string())),
+        if self.record.fields > COLUMN_LIMIT {
+            return Err(self.wrong(format!("it has more than {COLUMN_LIMIT} columns; is it a table?")));
+        }
+        let name = |(place, field): (usize, &[u8])| match std::str::from_utf8(field) {
+            Ok(name) => Ok(match name.trim_start_matches('\u{feff}').trim() {
+                "" => format!("{UNNAMED}{}", place + 1),
+                name => name.to_string(),
+            }),
+            Err(_) => Err(self.wrong("its first line is not UTF-8; it must be a CSV or JSONL in UTF-8".into())),
         };
-        self.record.iter().map(name).collect()
+        let header: Vec<String> = self.record.fields().enumerate().map(name).collect::<Result<_, _>>()?;
+        let named = self.record.fields().rposition(|field| !field.trim_ascii().is_empty());
+        self.named = named.map_or(0, |last| last + 1);
+        Ok(header)
     }
 
-    /// The next row; `None` after the last.
+    /// The next row; `None` after the last. Rows without anything in them are passed over.
     ///
     /// # Errors
     /// When the file cannot be read on; what is wrong with one row is told in the row.
     pub fn next(&mut self) -> Result<Option<Row>, DataError> {
-        if !self.advance()? {
+        if !self.advance_filled()? {
             return Ok(None);
         }
-        let header = &self.header;
-        let line = self.line();
-        let bad = |cause: String| Bad { line, cause };
-        let (found, wanted) = (self.record.len(), header.len());
-        let cells = if found == wanted {
-            let cell = |(field, name): (&[u8], &String)| match std::str::from_utf8(field) {
-                Ok(text) => Ok(vec![text.to_string()]),
-                Err(error) => Err(bad(format!(
-                    "column `{name}` is not UTF-8 (byte {} of it); save the table as UTF-8",
-                    error.valid_up_to() + 1
-                ))),
-            };
-            self.record.iter().zip(header).map(cell).collect()
-        } else {
-            let cause =
-                format!("the row has {found} fields, the header {wanted}; quote fields that hold the separator");
-            Err(bad(cause))
-        };
-        Ok(Some(Row { line, cells, images: vec![], unread: vec![] }))
+        let line = self.record.line;
+        Ok(Some(Row::read(line, self.cells().map(|cells| (cells, vec![])).map_err(|cause| Bad { line, cause }))))
     }
-}
 
-/// The mark that is most often in the first line: semicolon, tab or comma; the later of equals.
-fn delimiter(line: &[u8]) -> u8 {
-    *b";\t,".iter().max_by_key(|mark| line.iter().filter(|byte| byte == mark).count()).unwrap_or(&b',')
-}
-
-/// A file that refuses to be read on when a row takes too much of it: the parser itself knows no limit.
-struct Bounded {
-    file: Box<dyn Read + Send>,
-    left: Arc<AtomicUsize>,
-}
-
-impl Read for Bounded {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.left.load(Ordering::Relaxed) {
-            0 => Err(io::ErrorKind::FileTooLarge.into()),
-            left => {
-                let read = self.file.read(buffer)?;
-                self.left.store(left.saturating_sub(read), Ordering::Relaxed);
-                Ok(read)
-            }
+    /// Cells of the record: as many as the header has, where none is lost and none that has a name is made up.
+    fn cells(&self) -> Result<Vec<Cell>, String> {
+        let (found, wanted) = (self.record.fields, self.header.len());
+        let beyond = self.record.fields().skip(wanted).any(|field| !field.trim_ascii().is_empty());
+        if found < self.named || beyond {
+            return Err(format!(
+                "the row has {found} fields, the header {wanted}; quote fields that hold the separator"
+            ));
         }
+        let cell = |(field, name): (&[u8], &String)| match std::str::from_utf8(field) {
+            Ok(text) => Ok(vec![text.to_string()]),
+            Err(error) => Err(format!(
+                "column `{name}` is not UTF-8 (byte {} of it); save the table as UTF-8",
+                error.valid_up_to() + 1
+            )),
+        };
+        let mut cells: Vec<Cell> = self.record.fields().zip(&self.header).map(cell).collect::<Result<_, _>>()?;
+        cells.resize(wanted, vec![String::new()]);
+        Ok(cells)
     }
 }

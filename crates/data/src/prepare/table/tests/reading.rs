@@ -1,0 +1,157 @@
+//! What was written is what is read: late keys, numbers, ends of lines, files under other names.
+
+use super::*;
+
+/// All in one split, so that pictures that look alike stay.
+fn alone() -> TableOptions {
+    let shares = Shares { validate: 0.0, test: 0.0, ..Shares::default() };
+    TableOptions { shares, allow_missing: true, ..TableOptions::default() }
+}
+
+fn values(of: &[Label]) -> Vec<(&str, &str)> {
+    of.iter().map(|label| (label.name.as_str(), label.value.as_str())).collect()
+}
+
+#[test]
+fn the_order_of_rows_decides_nothing() {
+    let fake = Fake::new();
+    let clear: Vec<String> =
+        (0..1100).map(|row| format!("{{\"id\":\"a{row}\",\"text\":\"Clear lungs, number {row}.\"}}")).collect();
+    let late = |split: &str| -> Vec<String> {
+        let row = |row: usize| {
+            format!(
+                "{{\"id\":\"b{row}\",\"text\":\"Effusion, number {row}.\",\"image\":\"images/{row}.png\",\"label\":\"effusion\"{split}}}"
+            )
+        };
+        (0..4).map(row).collect()
+    };
+    let lines = |rows: &[String]| rows.join("\n");
+    let list = |rows: &[String]| format!("[{}]", rows.join(",\n"));
+    for (name, write) in [("t.jsonl", &lines as &dyn Fn(&[String]) -> String), ("t.json", &list)] {
+        let first = write(&[late(""), clear.clone()].concat());
+        let last = write(&[clear.clone(), late("")].concat());
+        let (_, first) = fake.prepare(&fake.table(name, first), &alone()).unwrap();
+        let (_, last) = fake.prepare(&fake.table(name, last), &alone()).unwrap();
+        let pairs: Vec<&Record> = last.iter().filter(|record| record.image.is_some()).collect();
+        assert_eq!((pairs.len(), values(&pairs[3].labels)), (4, vec![("label", "effusion")]), "{name}");
+        assert_eq!(first, last, "{name}");
+        // Rows without a split beside rows with one.
+        let some = write(&[clear.clone(), late(",\"split\":\"test\"")].concat());
+        fake.refuses(some, name, &["`` is no split"]);
+    }
+}
+
+#[test]
+fn names_and_numbers_stay_as_they_are_written() {
+    let fake = Fake::new();
+    let rows = [
+        "{\"id\":9007199254740993,\"patient\":100000000000000000001,\"text\":\"One.\",\"score\":1.10,\"dose\":1e5,\"label\":NaN,\"z\":-0}",
+        "{\"id\":9007199254740992,\"patient\":100000000000000000002,\"text\":\"Two.\",\"score\":0.1000000000000000055511151231257827,\"label\":1.0}",
+        "{\"id\":3,\"patient\":3.50,\"text\":\"Three.\",\"score\":NaN,\"label\":[1e-7,NaN,-0.0],\"nested\":{\"v\":[NaN]}}",
+    ];
+    for (name, content) in [("t.jsonl", rows.join("\n")), ("t.json", format!("[{}]", rows.join(",")))] {
+        let (_, records) = fake.prepare(&fake.table(name, content), &alone()).unwrap();
+        let names: Vec<_> = records.iter().map(|record| (record.id.as_str(), record.patient.as_str())).collect();
+        let wanted = [
+            ("3", "3.50"),
+            ("9007199254740992", "100000000000000000002"),
+            ("9007199254740993", "100000000000000000001"),
+        ];
+        assert_eq!(names, wanted);
+        assert_eq!(values(&records[2].fields), [("dose", "1e5"), ("score", "1.10"), ("z", "-0")]);
+        assert_eq!(values(&records[1].fields), [("score", "0.1000000000000000055511151231257827")]);
+        assert!(records[2].labels.is_empty() && records[0].fields.is_empty());
+        assert_eq!(values(&records[0].labels), [("label", "1e-7"), ("label", "-0.0")]);
+        assert_eq!(values(&records[1].labels), [("label", "1.0")]);
+    }
+    // In a text, too, it is what programs write of a number that is missing; `NA` may be a word.
+    let table = "id,text,label,age\na,One.,NaN,nan\nb,Two.,NA,1e5\n";
+    let (_, records) = fake.prepare(&fake.table("t.csv", table), &alone()).unwrap();
+    assert!(records[0].labels.is_empty() && records[0].fields.is_empty());
+    assert_eq!((values(&records[1].labels), values(&records[1].fields)), (vec![("label", "NA")], vec![("age", "1e5")]));
+    fake.refuses("id,text\na,NaN\n", "t.csv", &["line 2", "`text` is empty"]);
+    fake.refuses("id,patient,text\na,NaN,One.\n", "t.csv", &["line 2", "`patient` is empty"]);
+    fake.refuses("{\"id\":NaN,\"text\":\"One.\"}\n", "t.jsonl", &["line 1", "`id` is empty"]);
+}
+
+#[test]
+fn lines_end_in_any_way() {
+    let fake = Fake::new();
+    let rows = ["image,text", "images/0.png,Clear lungs.", "images/1.png,Small effusion.", "images/2.png,A mass."];
+    let gone = ["id,image,text", "a,images/0.png,Clear lungs.", "b,images/gone.png,Small effusion."];
+    let write = |rows: &[&str], ends: &[&str]| -> String {
+        rows.iter().zip(ends.iter().cycle()).map(|(row, end)| format!("{row}{end}")).collect()
+    };
+    let mixtures: [&[&str]; 7] = [
+        &["\r\n", "\r\n", "\n", "\r\n"],
+        &["\r"],
+        &["\n"],
+        &["\r\n"],
+        &["\n", "\r\n"],
+        &["\r\n", "\n"],
+        &["\r", "\r\n", "\n"],
+    ];
+    for ends in mixtures {
+        for mark in ["", "\u{feff}"] {
+            let table = fake.table("t.csv", format!("{mark}{}", write(&rows, ends)));
+            let (_, records) = fake.prepare(&table, &alone()).unwrap();
+            let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
+            assert_eq!(ids, ["t:2", "t:3", "t:4"], "{ends:?}");
+            fake.refuses(format!("{mark}{}", write(&gone, ends)), "t.csv", &["line 3", "gone.png"]);
+        }
+        let json: Vec<String> =
+            (0..3).map(|row| format!("{{\"image\":\"images/{row}.png\",\"text\":\"T{row}.\"}}")).collect();
+        let json: Vec<&str> = json.iter().map(String::as_str).collect();
+        let (_, records) = fake.prepare(&fake.table("t.jsonl", write(&json, ends)), &alone()).unwrap();
+        assert_eq!(
+            records.iter().map(|record| record.id.as_str()).collect::<Vec<_>>(),
+            ["t:1", "t:2", "t:3"],
+            "{ends:?}"
+        );
+    }
+}
+
+#[test]
+fn files_that_hold_a_table_in_another_way_are_taken_or_told() {
+    use std::io::Write;
+    let fake = Fake::new();
+    let rows = [
+        "{\"image\":\"images/0.png\",\"text\":\"One.\",\"age\":NaN}",
+        "{\"image\":\"images/1.png\",\"text\":\"Two.\"}",
+    ];
+    let csv = "image,text\nimages/0.png,One.\nimages/1.png,Two.\n";
+    let mut packed = flate2::write::GzEncoder::new(vec![], flate2::Compression::best());
+    packed.write_all(csv.as_bytes()).unwrap();
+    let units = format!("\u{feff}[{}]", rows.join(",")).encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let tables = [
+        ("lines.json", rows.join("\n").into_bytes()),
+        ("nan.json", format!("[{}]", rows.join(",")).into_bytes()),
+        ("nan.jsonl", rows.join("\n").into_bytes()),
+        ("utf16.json", units),
+        ("sep.csv", format!("sep=;\r\n{}", csv.replace(',', ";")).into_bytes()),
+        ("packed.csv.gz", packed.finish().unwrap()),
+    ];
+    for (name, content) in tables {
+        let (_, records) = fake.prepare(&fake.table(name, content), &alone()).unwrap();
+        let texts: Vec<&str> = records.iter().map(|record| record.texts[0].as_str()).collect();
+        assert_eq!(texts, ["One.", "Two."], "{name}");
+        assert!(records.iter().all(|record| record.image.is_some() && record.fields.is_empty()), "{name}");
+    }
+    fake.refuses(
+        format!("{{\"train\":[{}],\"val\":[]}}", rows[1]),
+        "splits.json",
+        &["an object", "a list of objects is wanted"],
+    );
+    fake.refuses(
+        "{\"image\":{\"0\":\"a\"},\"text\":{\"0\":\"b\"}}",
+        "columns.json",
+        &["an object", "a list of objects is wanted"],
+    );
+    let bare: Vec<u8> = csv.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fake.refuses(bare, "bare.csv", &["UTF-16 without a mark"]);
+    fake.refuses(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 1\n",
+        "lfs.csv",
+        &["Git LFS pointer", "git lfs pull"],
+    );
+}

@@ -1,0 +1,344 @@
+//! What tables hold, wherever it stands in them and however they are written.
+
+use std::io::Write;
+
+use super::*;
+use crate::raw::row::{Cell, Holds};
+
+/// A table as it was read: names of columns, rows by line, notices.
+#[derive(Debug, Default, PartialEq)]
+struct Read {
+    header: Vec<String>,
+    rows: Vec<(u64, Result<Vec<Cell>, String>)>,
+    notices: Vec<String>,
+}
+
+impl Read {
+    fn lines(&self) -> Vec<u64> {
+        self.rows.iter().map(|(line, _)| *line).collect()
+    }
+
+    /// First values of a column.
+    fn column(&self, name: &str) -> Vec<&str> {
+        let place = self.header.iter().position(|column| column == name).unwrap();
+        let cells = self.rows.iter().map(|(_, cells)| &cells.as_ref().unwrap()[place]);
+        cells.map(|cell| cell.first().map_or("-", String::as_str)).collect()
+    }
+}
+
+fn open(name: &str, content: impl AsRef<[u8]>) -> Result<Rows, String> {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path().join(name);
+    fs::write(&path, content).unwrap();
+    let rows = Rows::open(&path).map_err(|error| error.to_string());
+    if let Err(error) = &rows {
+        assert!(error.contains(name), "{error}");
+    }
+    rows
+}
+
+fn read(name: &str, content: impl AsRef<[u8]>) -> Read {
+    let mut rows = open(name, content).unwrap();
+    let mut read = Read { header: rows.header().to_vec(), rows: vec![], notices: rows.notices().to_vec() };
+    while let Some(row) = rows.next().unwrap() {
+        read.rows.push((row.line, row.cells.map_err(|bad| bad.cause)));
+    }
+    assert_eq!(rows.share(), 1.0);
+    read
+}
+
+fn refuses(name: &str, content: impl AsRef<[u8]>, parts: &[&str]) {
+    let error = open(name, content).err().unwrap();
+    for part in parts {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+}
+
+fn utf16(text: &str, big: bool) -> Vec<u8> {
+    text.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn keys_that_come_late_are_keys() {
+    let early: Vec<String> = (0..3000).map(|row| format!("{{\"text\": \"t{row}\"}}")).collect();
+    let late = "{\"text\": \"late\", \"image\": \"a.png\", \"label\": [\"x\", \"y\"]}";
+    let first = [&[late.to_string()][..], &early].concat();
+    let last = [&early[..], &[late.to_string()]].concat();
+    for (name, write) in [
+        ("t.jsonl", (|rows| rows.join("\n")) as fn(&[String]) -> String),
+        ("t.json", |rows| format!("[{}]", rows.join(","))),
+        ("t.json", |rows| rows.join("\r\n")),
+    ] {
+        let (one, other) = (read(name, write(&first)), read(name, write(&last)));
+        assert_eq!(one.header, ["image", "label", "text"]);
+        assert_eq!(one.header, other.header);
+        assert_eq!(one.rows[0].1, other.rows[3000].1);
+        assert_eq!(other.rows[3000].1.as_ref().unwrap()[1], ["x", "y"]);
+    }
+}
+
+#[test]
+fn values_of_several_types_are_texts_as_they_are_written() {
+    let rows = [
+        "{\"x\": 100000000000000000001, \"y\": 1.10}",
+        "{\"x\": \"a\", \"y\": NaN}",
+        "{\"x\": [1e5, -0, true, null], \"y\": null}",
+        "{\"x\": {\"deep\": [1]}, \"y\": \"NaN\"}",
+    ];
+    for (name, content) in [("t.jsonl", rows.join("\n")), ("t.json", format!(" [{}]\n", rows.join(" ,\n")))] {
+        let mut rows = open(name, content).unwrap();
+        assert_eq!(rows.columns().iter().map(|column| &column.holds).collect::<Vec<_>>(), [&Holds::Values; 2]);
+        let unit = if name == "t.json" { "item" } else { "line" };
+        let told = [
+            format!("column `x`: 1 nested value ({unit} 4) of 4 values; such are not read"),
+            format!("column `y`: `NaN` is taken as missing, 1 value ({unit} 2)"),
+        ];
+        assert_eq!(rows.notices(), told);
+        let mut cells = vec![];
+        while let Some(row) = rows.next().unwrap() {
+            let unread: Vec<usize> = row.unread.iter().map(|unread| unread.column).collect();
+            assert_eq!(unread, if row.line == 4 { vec![0] } else { vec![] });
+            cells.push(row.cells.unwrap());
+        }
+        let wanted: [[&[&str]; 2]; 4] =
+            [[&["100000000000000000001"], &["1.10"]], [&["a"], &[]], [&["1e5", "-0", "true"], &[]], [&[], &["NaN"]]];
+        assert_eq!(
+            cells,
+            wanted.map(|row| row.map(|cell| cell.iter().map(|text| text.to_string()).collect::<Vec<_>>()))
+        );
+    }
+    let rows =
+        open("t.jsonl", "{\"text\": \"a\", \"boxes\": [{\"x\": 1}]}\n{\"text\": \"b\", \"boxes\": null}\n").unwrap();
+    assert!(matches!(&rows.columns()[0].holds, Holds::Unread(cause) if cause.contains("holds a nested value")));
+    assert!(rows.notices().is_empty());
+}
+
+#[test]
+fn lines_have_the_numbers_that_an_editor_gives_them() {
+    for [one, two, three, last] in [
+        ["\n"; 4],
+        ["\r\n"; 4],
+        ["\r"; 4],
+        ["\r\n", "\n", "\r\n", "\n"],
+        ["\n", "\r\n", "\r", ""],
+        ["\r", "\n", "\r\n", ""],
+        ["\r\n\r\n", "\n\n", "\r\r", ""],
+    ] {
+        let wide = u64::from(one.len() > 2);
+        for mark in ["", "\u{feff}"] {
+            let csv = format!("{mark}id,text{one}a,x{two}b,\"y{one}z\"{three}c,w{last}");
+            let wanted = [2 + wide, 3 + 2 * wide, 5 + 4 * wide];
+            for text in [csv.clone(), csv.replace(',', "\t"), csv.replace(',', ";")] {
+                let table = read("t.csv", &text);
+                assert_eq!(table.lines(), wanted, "{text:?}");
+                assert_eq!(table.column("text"), ["x", &format!("y{one}z"), "w"], "{text:?}");
+                assert_eq!(
+                    read("t.csv", utf16(&format!("\u{feff}{}", text.trim_start_matches('\u{feff}')), true)),
+                    table
+                );
+            }
+            let json = format!("{mark}{{\"id\":1}}{one}{{\"id\":2}}{two}{{\"id\":3}}{three}{{\"id\":4}}{last}");
+            let table = read("t.jsonl", &json);
+            assert_eq!(table.lines(), [1, 2 + wide, 3 + 2 * wide, 4 + 3 * wide], "{json:?}");
+            assert_eq!(table.column("id"), ["1", "2", "3", "4"]);
+        }
+    }
+    let table = read("t.csv", "\r\n\n\rid,text\r\n\r\n\na,\"x\n\n\"\n\nb,y");
+    assert_eq!(table.lines(), [7, 11]);
+}
+
+#[test]
+fn the_separator_is_that_of_all_rows() {
+    for (table, header) in [
+        ("image,text;note\na.png,Clear; quiet\nb.png,Dull\n", &["image", "text;note"][..]),
+        ("image\ttext, cleaned\na.png\tClear, but\nb.png\tDull\n", &["image", "text, cleaned"]),
+        ("\"a,b,c\";text\n1;x\n", &["a,b,c", "text"]),
+        ("image|text\na.png|Clear, quiet; dull\n", &["image", "text"]),
+        ("sep=;\r\nimage,x;text\r\na;b\r\n", &["image,x", "text"]),
+        ("\u{feff}\"sep=|\"\nid|text\na|b\n", &["id", "text"]),
+        ("SEP=\t\rid\ttext\ra\tb\r", &["id", "text"]),
+        ("text\nWords, and more\n", &["text"]),
+    ] {
+        let mut rows = open("t.csv", table).unwrap();
+        assert_eq!(rows.header(), header);
+        assert!(
+            rows.next().unwrap().unwrap().cells.is_ok_and(|cells| cells.len() == header.len()) || header.len() == 1
+        );
+    }
+    let late = format!("id;x,text\n{}c;1,z\n", "a,y\n".repeat(5000));
+    refuses("t.csv", "id;x,text\na;1,y\n", &["can be parted by `,` (columns `id;x`, `text`) and by `;`", "`sep=,`"]);
+    assert_eq!(open("t.csv", late).unwrap().header(), ["id;x", "text"]);
+    let table = read("t.csv", "sep=;\r\nid;text\r\na;b\r\n");
+    assert_eq!(
+        (table.lines(), &table.notices[..]),
+        (vec![3], &["the first line, `sep=;`, names the separator and is no row".into()][..])
+    );
+}
+
+#[test]
+fn cells_beyond_the_header_are_told_unless_they_are_empty() {
+    let table = read("t.csv", "id,text,\na,x\nb,y,\nc,z,,, \n,,\n , \nd,w,note\n");
+    assert_eq!((table.lines(), &table.header[2][..]), (vec![2, 3, 4, 7], "column 3"));
+    assert_eq!(table.column("column 3"), ["", "", "", "note"]);
+    assert_eq!(
+        table.notices,
+        [
+            "2 rows without any value (the first: line 5) passed over",
+            "column 3 has no name in the first line; it is called `column 3`"
+        ]
+    );
+    let table = read("t.csv", "id,text\na,x\nb,y,z\nc\n");
+    for row in 1..3 {
+        assert!(table.rows[row].1.as_ref().unwrap_err().contains("fields, the header 2"), "{table:?}");
+    }
+    let table = read("t.csv", ",text,age\n0,nan,NaN\n1,y,NA\n");
+    assert_eq!(
+        (table.column("column 1"), table.column("text"), table.column("age")),
+        (vec!["0", "1"], vec!["", "y"], vec!["", "NA"])
+    );
+    assert_eq!(table.notices.len(), 3);
+    assert_eq!(table.notices[2], "column `age`: `NaN` is taken as missing, 1 value (line 2)");
+}
+
+#[test]
+fn json_is_taken_by_what_it_is_and_not_by_its_name() {
+    let (one, two) = ("{\"image\": \"a.png\", \"text\": \"x\"}", "{\"image\": \"b.png\", \"text\": \"y\"}");
+    let wanted = read("t.jsonl", format!("{one}\n{two}\n"));
+    for (name, content) in [
+        ("t.json", format!("{one}\n{two}\n").into_bytes()),
+        ("t.json", format!("\n  [\n{one}\n,{two}] ").into_bytes()),
+        ("t.ndjson", format!("[{one}, {two}]").into_bytes()),
+        ("t.JSONL", format!("[{one}, {two}]").into_bytes()),
+        ("t.json", utf16(&format!("\u{feff}[{one},{two}]"), false)),
+        ("t.json", utf16(&format!("\u{feff}{one}\r\n{two}"), true)),
+        ("t.jsonl", utf16(&format!("\u{feff}{one}\n{two}"), false)),
+        ("t.json.gz", gzip(format!("[{one},{two}]").as_bytes())),
+        ("t.jsonl.gz", gzip(format!("{one}\n{two}").as_bytes())),
+    ] {
+        let table = read(name, content);
+        assert_eq!(
+            (table.header.clone(), table.column("image")),
+            (wanted.header.clone(), vec!["a.png", "b.png"]),
+            "{name}"
+        );
+    }
+    assert_eq!(read("t.json", one).column("text"), ["x"]);
+    let list = "a list of objects is wanted";
+    refuses(
+        "t.json",
+        format!("{{\"train\": [{one}], \"val\": [], \"test\": []}}"),
+        &["an object of lists (`train`, `val`, `test`), splits", "a list of objects is wanted"],
+    );
+    refuses(
+        "t.json",
+        "{\"image\": {\"0\": \"a.png\"}, \"text\": {\"0\": \"x\"}}",
+        &["an object of objects (`image`, `text`)", list],
+    );
+    refuses(
+        "t.json",
+        "{\n \"image\": [\"a.png\"],\n \"text\": [\"x\"]\n}",
+        &["an object of lists (`image`, `text`), columns"],
+    );
+    refuses("t.json", format!("{{\"version\": 1, \"data\": [{one}]}}"), &["an object with a list under `data`"]);
+    refuses("t.json", format!("[{one}"), &["no JSON list", "on line 1 it ends too early"]);
+    refuses("t.json", format!("[{one}\n{two}]"), &["on line 2 `,` or `]` is wanted"]);
+    refuses("t.json", format!("[{one},]"), &["an item is wanted"]);
+    refuses("t.json", format!("[{one}]\n{two}"), &["on line 2 something follows the list"]);
+    refuses("t.json", "[1, 2]", &["item 1: the item on line 1 is no JSON object"]);
+    refuses("t.json", "image,text", &["`[` is wanted"]);
+}
+
+#[test]
+fn items_of_a_list_are_told_by_their_place() {
+    let long = format!("{{\"text\": \"{}\"}}", "x".repeat(9 << 20));
+    let list = format!(
+        "[\n{{\"text\": \"a\"}},\n\n{{\"text\": }},{long},7,\"s,]\",\n[{{}}], {{\"text\": \"b\", \"text\": \"c\"}}, {{}}]"
+    );
+    let table = read("t.json", list);
+    let told: Vec<String> =
+        table.rows.iter().map(|(_, row)| row.as_ref().map_or_else(Clone::clone, |_| "good".into())).collect();
+    let parts = [
+        "good",
+        "the item on line 4 is no JSON: a value is wanted at character 10",
+        "the item on line 4 is longer than 8 MiB",
+        "the item on line 4 is no JSON object",
+        "the item on line 4 is no JSON object",
+        "the item on line 5 is no JSON object",
+        "the item on line 5 has `text` twice",
+        "good",
+    ];
+    for (told, part) in told.iter().zip(parts) {
+        assert!(told.contains(part), "{told}: {part}");
+    }
+    assert_eq!(table.lines(), (1..9).collect::<Vec<_>>());
+    assert_eq!(read("t.json", "[]"), Read::default());
+}
+
+#[test]
+fn keys_take_no_more_memory_than_a_row() {
+    let row = |row: usize| format!("{{\"{row}{}\": 1}}\n", "k".repeat(1 << 20));
+    let rows: String = (0..9).map(row).collect();
+    refuses("t.jsonl", rows, &["more than 10000 different keys"]);
+    let many: String = (0..10_001).map(|row| format!("{{\"{row}\": 1}}\n")).collect();
+    refuses("t.jsonl", many, &["more than 10000 different keys"]);
+}
+
+#[test]
+fn other_files_are_named_by_their_first_bytes() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    let csv = "image,text\na.png,Clear lungs.\n";
+    for name in ["t.csv", "t.jsonl", "t.json", "t.parquet", "t.tsv"] {
+        refuses(name, pointer, &["it is a Git LFS pointer", "git lfs pull"]);
+        refuses(
+            name,
+            b"PK\x03\x04\x14\0\0\0[Content_Types].xml xl/workbook.xml",
+            &["Excel workbook", "save its table as CSV"],
+        );
+        refuses(name, b"PK\x03\x04\x14\0\0\0\x08\0table.csv", &["a ZIP archive", "unpack it"]);
+        refuses(name, b"\xfd7zXZ\0\0\x04", &["packed with xz", "unpack it"]);
+        refuses(name, b"\x28\xb5\x2f\xfd\x04\0", &["packed with zstd", "unpack it"]);
+        refuses(name, "<!DOCTYPE html><html><title>Sign in</title>", &["a web page"]);
+        refuses(name, crate::tests::png(1), &["it is PNG, no table"]);
+    }
+    for name in ["t.csv", "t.jsonl", "t.json"] {
+        refuses(name, utf16(csv, false), &["UTF-16 without a mark", "save it as UTF-8"]);
+        refuses(name, utf16(csv, true), &["UTF-16 without a mark"]);
+        refuses(name, b"\xff\xfe\0\0i\0\0\0", &["UTF-32; save it as UTF-8"]);
+        refuses(name, " \r\n", &["it is empty"]);
+    }
+    let plain = read("t.csv", csv);
+    // By its bytes, whatever its name.
+    for name in ["t.csv.gz", "t.csv", "t.gz"] {
+        assert_eq!(read(name, gzip(csv.as_bytes())), plain, "{name}");
+    }
+    assert_eq!(read("t.csv.gz", csv), plain);
+    refuses("t.csv.gz", gzip(&gzip(csv.as_bytes())), &["packed with gzip, and within once more"]);
+    refuses("t.csv.gz", &gzip(csv.repeat(99).as_bytes())[..40], &["cannot read"]);
+    refuses(
+        "t.csv.gz",
+        gzip(format!("{}\n", "x".repeat(1023)).repeat(40 << 10).as_bytes()),
+        &["cannot read", "zip bomb"],
+    );
+    // A path of git-annex in a table is a path.
+    assert_eq!(read("t.csv", "image,text\n.git/annex/objects/a.png,x\n").lines(), [2]);
+}
+
+#[test]
+fn text_that_is_damaged_is_told_where_it_stands() {
+    let mut bytes = utf16("\u{feff}id,text\na,x\nb,y\nc,z\n", false);
+    // Half of a character in the second row, and half of a unit at the end.
+    let place = bytes.windows(2).position(|unit| unit == b"y\0").unwrap();
+    bytes[place..place + 2].copy_from_slice(b"\x3d\xd8");
+    let table = read("t.csv", &bytes);
+    assert!(table.rows[1].1.as_ref().unwrap_err().contains("column `text` is not UTF-8"), "{table:?}");
+    assert!(table.rows[0].1.is_ok() && table.rows[2].1.is_ok());
+    bytes.truncate(bytes.len() - 3);
+    let table = read("t.csv", bytes);
+    assert!(table.rows[2].1.as_ref().unwrap_err().contains("column `text` is not UTF-8"), "{table:?}");
+}

@@ -1,0 +1,113 @@
+//! What parts the fields of a table.
+
+use super::{Csv, Record};
+use crate::error::{DataError, shortened};
+use crate::raw::Entry;
+use crate::raw::text::Text;
+
+/// What may part fields.
+const SEPARATORS: [u8; 4] = *b",;\t|";
+
+/// How many names of columns stand in a message.
+const SHOWN: usize = 5;
+
+/// A line before all others that names the separator, as Excel writes and reads it.
+pub struct Named {
+    /// The separator.
+    pub separator: u8,
+    /// The line.
+    pub written: String,
+    /// Its length in bytes, without its end.
+    pub length: usize,
+}
+
+/// Whether a text begins with `sep=;` or such, with or without quotation marks around it.
+pub fn named(start: &[u8]) -> Option<Named> {
+    let line = start.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
+    let written = std::str::from_utf8(line).ok()?;
+    let bare = written.trim_matches(['"', ' ']);
+    let (word, separator) = bare.split_at_checked(4)?;
+    let &[separator] = separator.as_bytes() else { return None };
+    let may_part = separator.is_ascii() && !separator.is_ascii_alphanumeric();
+    let is_named = word.eq_ignore_ascii_case("sep=") && may_part;
+    is_named.then(|| Named { separator, written: written.to_string(), length: line.len() })
+}
+
+/// The separator of a table whose text begins so: one that its first line has; of several the one that parts most of all rows as it
+/// parts the first.
+///
+/// # Errors
+/// When two of them do that equally well.
+pub fn find(start: &[u8], entry: &Entry) -> Result<u8, DataError> {
+    let parts = |separator: &u8| first_record(start, *separator).fields > 1;
+    let found: Vec<u8> = SEPARATORS.into_iter().filter(parts).collect();
+    match found[..] {
+        [] => return Ok(b','),
+        [only] => return Ok(only),
+        _ => {}
+    }
+    let mut fits: Vec<Fit> = found.into_iter().map(|separator| Fit::of(separator, entry)).collect::<Result<_, _>>()?;
+    fits.sort_by(|one, other| other.share.total_cmp(&one.share).then(other.names.len().cmp(&one.names.len())));
+    let [first, second, ..] = &fits[..] else { return Ok(b',') };
+    if (first.share, first.names.len()) != (second.share, second.names.len()) {
+        return Ok(first.separator);
+    }
+    let cause = format!(
+        "its rows can be parted by {} and by {}; put a line `sep={}` before all others, or rename a column",
+        first.told(),
+        second.told(),
+        char::from(first.separator)
+    );
+    Err(DataError::Table { path: entry.path(), cause })
+}
+
+/// How well a separator parts a table.
+struct Fit {
+    separator: u8,
+    names: Vec<String>,
+    /// Of the rows those with as many fields as the first line.
+    share: f64,
+}
+
+impl Fit {
+    fn of(separator: u8, entry: &Entry) -> Result<Self, DataError> {
+        let mut csv = Csv::begin(Text::open(entry)?, separator)?;
+        let (mut rows, mut fitting) = (0_u64, 0_u64);
+        loop {
+            match csv.advance_filled() {
+                Ok(true) => {
+                    rows += 1;
+                    fitting += u64::from(csv.cells().is_ok());
+                }
+                Ok(false) => break,
+                // A quotation mark that is only closed where another mark parts the fields.
+                Err(DataError::Row { .. }) => {
+                    rows += 1;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let share = if rows == 0 { 1.0 } else { fitting as f64 / rows as f64 };
+        Ok(Self { separator, names: csv.header, share })
+    }
+
+    fn told(&self) -> String {
+        let names: Vec<String> =
+            self.names.iter().take(SHOWN).map(|name| format!("`{}`", shortened(name, 40))).collect();
+        format!("`{}` (columns {})", char::from(self.separator).escape_default(), names.join(", "))
+    }
+}
+
+/// The first record of a text, as far as it goes.
+fn first_record(start: &[u8], separator: u8) -> Record {
+    let mut parser = csv_core::ReaderBuilder::new().delimiter(separator).build();
+    let mut record = Record { bytes: vec![0; start.len() + 1], ends: vec![0; start.len() + 1], ..Record::default() };
+    let (result, read, written, ended) = parser.read_record(start, &mut record.bytes, &mut record.ends);
+    record.fields = ended;
+    if result == csv_core::ReadRecordResult::InputEmpty && read == start.len() {
+        let (.., ended) = parser.read_record(&[], &mut record.bytes[written..], &mut record.ends[ended..]);
+        record.fields += ended;
+    }
+    record
+}
