@@ -9,7 +9,7 @@ use ptu_input::{FileForm, Packing};
 use super::Entry;
 use super::json_items::Items;
 use super::json_lines::Jsonl;
-use super::json_text::outline;
+use super::json_text::{Extent, outline};
 use super::parquet::Parquet;
 use super::row::{Column, ROW_LIMIT, Row, listed};
 use super::separated::Csv;
@@ -83,8 +83,8 @@ impl Rows {
         }
         let is_list = match (text.first(), ending) {
             (b'[', _) => true,
-            (b'{', "json") => {
-                one_object(text)?;
+            (b'{', ending) => {
+                one_object(text, ending == "json")?;
                 false
             }
             (_, ending) => ending == "json",
@@ -162,14 +162,19 @@ fn ending(path: &Path, gzipped: bool) -> String {
     }
 }
 
-/// Refuses a file that is one object which holds a table in another form, or holds it in a field; a record, or the first of several,
-/// is no such object.
-fn one_object(mut text: Text) -> Result<(), DataError> {
+/// Refuses a file that is one object which holds a table in another form, or holds it in a field. One of several is a record, and so
+/// is one of texts and lists of texts, unless all are lists and the name does not say that it is a record a line.
+fn one_object(mut text: Text, is_json: bool) -> Result<(), DataError> {
     let mut bytes = vec![];
     let read = text.reader.by_ref().take(ROW_LIMIT as u64).read_to_end(&mut bytes);
     read.map_err(DataError::io("read", &text.path))?;
+    let mut extent = Extent::default();
+    let end = bytes.iter().position(|byte| extent.pass(*byte));
+    if end.is_some_and(|end| !bytes[end + 1..].trim_ascii().is_empty()) {
+        return Ok(());
+    }
     let whole = String::from_utf8_lossy(&bytes);
-    let begins: Vec<(String, Vec<u8>)> = outline(&whole);
+    let begins = outline(&whole);
     let names: Vec<String> = begins.iter().map(|(name, _)| name.clone()).collect();
     let all = |mark: u8| !begins.is_empty() && begins.iter().all(|(_, begin)| begin.first() == Some(&mark));
     let holds_rows = |(_, begin): &&(String, Vec<u8>)| begin == b"[{";
@@ -179,7 +184,7 @@ fn one_object(mut text: Text) -> Result<(), DataError> {
              writes it with `to_json(orient=\"records\")`",
             listed(&names)
         )
-    } else if all(b'[') {
+    } else if all(b'[') && (is_json || begins.iter().any(|begin| holds_rows(&begin))) {
         let what = if begins.iter().any(|begin| holds_rows(&begin)) { "splits, as it seems" } else { "columns" };
         format!(
             "it is an object of lists ({}), {what}; a list of objects is wanted, each with the name of its split where \
