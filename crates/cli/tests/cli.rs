@@ -9,6 +9,8 @@ mod commands;
 mod faults;
 #[path = "cli/harness.rs"]
 mod harness;
+#[path = "cli/inputs.rs"]
+mod inputs;
 #[path = "cli/prepare.rs"]
 mod prepare;
 #[path = "cli/readme.rs"]

@@ -38,4 +38,4 @@ pub use batch::{Batch, Image, Images, Input, Slot, Text, Texts};
 pub use error::InputError;
 pub use form::{FileForm, Packing};
 pub use image::{Augment, Fit, Picture, Preprocess, Transform};
-pub use text::{Special, Tokenizer};
+pub use text::{Published, Special, Tokenizer};

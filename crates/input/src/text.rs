@@ -1,10 +1,15 @@
 //! Texts: tokens with whole words, sentences, and when two texts count as equal.
 
 mod answer;
+mod published;
+mod roles;
 mod sentence;
+mod settings;
+mod shown;
 mod tokenizer;
 mod train;
 
 pub use answer::normal_answer;
+pub use published::Published;
 pub use sentence::{normalised, sentences, text_hash};
 pub use tokenizer::{Special, Tokenizer};

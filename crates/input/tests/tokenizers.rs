@@ -20,11 +20,11 @@ fn published(name: &str) -> Option<PathBuf> {
 }
 
 fn roberta() -> Option<Tokenizer> {
-    published("roberta-base").map(|folder| Tokenizer::from_folder(folder).unwrap())
+    published("roberta-base").map(|folder| Tokenizer::from_folder(folder).unwrap().tokenizer)
 }
 
 fn bert() -> Option<Tokenizer> {
-    published("bert-base-uncased").map(|folder| Tokenizer::from_folder(folder).unwrap())
+    published("bert-base-uncased").map(|folder| Tokenizer::from_folder(folder).unwrap().tokenizer)
 }
 
 fn small() -> Tokenizer {
@@ -84,7 +84,7 @@ fn a_saved_tokenizer_is_the_same_tokenizer() {
     for tokenizer in [Some(small()), roberta(), bert()].into_iter().flatten() {
         let path = folder.path().join("tokenizer.json");
         tokenizer.save(&path).unwrap();
-        let again = Tokenizer::from_folder(folder.path()).unwrap();
+        let again = Tokenizer::from_folder(folder.path()).unwrap().tokenizer;
         for text in ["The heart is enlarged; caf\u{e9}.", "", "no  effusion\n"] {
             assert_eq!(again.encode(text, 32).unwrap(), tokenizer.encode(text, 32).unwrap());
         }
@@ -206,7 +206,7 @@ fn damaged_vocabularies_are_named() {
     file("merges.txt", "#version: 0.2\na b c\n");
     assert!(message().contains("line 2"), "{}", message());
     file("merges.txt", "");
-    assert_eq!(Tokenizer::from_folder(folder.path()).unwrap().encode("ab", 9).unwrap().ids, [0, 4, 5, 2]);
+    assert_eq!(Tokenizer::from_folder(folder.path()).unwrap().tokenizer.encode("ab", 9).unwrap().ids, [0, 4, 5, 2]);
     file("vocab.json", "{\"a\":4000000000,\"<s>\":0,\"<pad>\":1,\"</s>\":2,\"<unk>\":3,\"<mask>\":6}");
     assert!(message().contains("largest id"), "{}", message());
     file("vocab.json", "{\"a\":-4}");
@@ -216,8 +216,10 @@ fn damaged_vocabularies_are_named() {
     fs::remove_file(folder.path().join("vocab.json")).unwrap();
     file("vocab.txt", "hello\nworld\n");
     assert!(message().contains("`[PAD]`"), "{}", message());
-    fs::write(folder.path().join("vocab.txt"), [0xFF, 0xFE]).unwrap();
+    fs::write(folder.path().join("vocab.txt"), [0x80, 0xFE]).unwrap();
     assert!(message().contains("utf-8"), "{}", message());
+    fs::write(folder.path().join("vocab.txt"), [0xFF, 0xFE, 0x41, 0]).unwrap();
+    assert!(message().contains("UTF-16"), "{}", message());
 }
 
 #[test]

@@ -111,7 +111,7 @@ pub enum PartnerChoice {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TextRecipe {
-    /// Folder with a tokenizer; left out, a small one is trained on the texts.
+    /// Folder with a tokenizer as it was published, whose own configuration counts; left out, a small one is trained on the texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<PathBuf>,
     /// Entries of a trained tokenizer, at most.

@@ -4,21 +4,16 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
 use tokenizers::models::ModelWrapper;
-use tokenizers::models::bpe::{BPE, Merges, Vocab};
-use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::normalizers::BertNormalizer;
-use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::processors::bert::BertProcessing;
 use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::utils::truncation::{TruncationParams, truncate_encodings};
 use tokenizers::{AddedToken, Encoding, PostProcessor};
 
-use crate::InputError;
+use super::roles::{Roles, padding};
 use crate::batch::Text;
 use crate::files::write_atomically;
+use crate::{FileForm, InputError};
 
 /// The largest tokenizer file that is read, in bytes (RoBERTa's is 1.4 MB, the largest multilingual ones 35 MB).
 const MAX_FILE: u64 = 64 << 20;
@@ -50,21 +45,6 @@ pub struct Special {
     pub unknown: u32,
 }
 
-/// The names of one family's special tokens, and how they enclose a text.
-struct Family {
-    start: &'static str,
-    end: &'static str,
-    pad: &'static str,
-    mask: &'static str,
-    unknown: &'static str,
-}
-
-pub(super) const ROBERTA: [&str; 5] = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"];
-const FAMILIES: [Family; 2] = [
-    Family { start: "<s>", end: "</s>", pad: "<pad>", mask: "<mask>", unknown: "<unk>" },
-    Family { start: "[CLS]", end: "[SEP]", pad: "[PAD]", mask: "[MASK]", unknown: "[UNK]" },
-];
-
 /// Text to token ids and back.
 ///
 /// Names of special tokens that stand in a text are read as ordinary characters, so no text can end or mask itself.
@@ -73,6 +53,8 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     special: Special,
     size: usize,
+    /// The names of the special tokens where a `tokenizer.json` must carry them, since they are of no known family.
+    unusual: Option<Roles>,
 }
 
 impl Tokenizer {
@@ -93,99 +75,32 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::from_file`].
     pub fn from_json(json: &[u8], origin: &str) -> Result<Self, InputError> {
+        let inner = Self::parse(json, origin)?;
+        let roles = Roles::inside(&inner);
+        let roles = roles.clone().or(Roles::family(&inner, roles.start.as_deref()));
+        Self::checked(inner, origin, roles, None).map(|(tokenizer, _)| tokenizer)
+    }
+
+    /// The parts of a `tokenizer.json`.
+    pub(super) fn parse(json: &[u8], origin: &str) -> Result<tokenizers::Tokenizer, InputError> {
         // Parsing is other people's code and meets any file: a panic there is a bad file, not the end of a run.
         let parsed = catch_unwind(AssertUnwindSafe(|| tokenizers::Tokenizer::from_bytes(json)));
         match parsed {
-            Ok(Ok(inner)) => Self::checked(inner, origin),
+            Ok(Ok(inner)) => Ok(inner),
             Ok(Err(error)) => Err(unusable(origin, format!("{error}; is it a whole `tokenizer.json`?"))),
             Err(_) => Err(unusable(origin, "its content makes no sense; is it a whole `tokenizer.json`?")),
         }
     }
 
-    /// Reads RoBERTa's byte-level BPE from its two published files.
-    ///
-    /// # Errors
-    /// If a file cannot be read, is larger than 64 MB or damaged, or a special token is missing.
-    pub fn from_roberta(vocabulary: impl AsRef<Path>, merges: impl AsRef<Path>) -> Result<Self, InputError> {
-        let (vocabulary, merges) = (vocabulary.as_ref(), merges.as_ref());
-        let tokens: Vocab = serde_json::from_slice::<std::collections::HashMap<String, u32>>(&read(vocabulary)?)
-            .map_err(|error| unusable(&named(vocabulary), format!("{error}; it must map tokens to ids")))?
-            .into_iter()
-            .collect();
-        let lines = String::from_utf8(read(merges)?).map_err(|error| unusable(&named(merges), error))?;
-        let mut pairs = Merges::new();
-        for (number, line) in lines.lines().enumerate() {
-            let line = line.trim_end();
-            if line.is_empty() || line.starts_with("#version") {
-                continue;
-            }
-            let pair = line.split_once(' ').filter(|(_, second)| !second.contains(' '));
-            let (first, second) = pair.ok_or_else(|| {
-                unusable(&named(merges), format!("line {} is not two tokens with a space between", number + 1))
-            })?;
-            pairs.push((first.into(), second.into()));
-        }
-        Self::byte_level(tokens, pairs, &format!("{} and {}", named(vocabulary), named(merges)))
-    }
-
-    /// Reads BERT's uncased WordPiece from its published file, one token a line.
-    ///
-    /// # Errors
-    /// If the file cannot be read, is larger than 64 MB or not UTF-8, or a special token is missing.
-    pub fn from_bert(vocabulary: impl AsRef<Path>) -> Result<Self, InputError> {
-        let origin = named(vocabulary.as_ref());
-        let lines = String::from_utf8(read(vocabulary.as_ref())?).map_err(|error| unusable(&origin, error))?;
-        let tokens: Vocab = lines.lines().zip(0..).map(|(token, id)| (token.trim_end().to_string(), id)).collect();
-        let model = WordPiece::builder().vocab(tokens).unk_token("[UNK]".into()).build();
-        let mut inner = tokenizers::Tokenizer::new(model.map_err(|error| unusable(&origin, error))?);
-        inner.with_normalizer(Some(BertNormalizer::default())).map_err(|error| unusable(&origin, error))?;
-        inner.with_pre_tokenizer(Some(BertPreTokenizer));
-        inner.with_decoder(Some(WordPieceDecoder::default()));
-        let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-        Self::with_special(inner, &special, &origin)
-    }
-
-    /// Reads whichever tokenizer a folder holds: `tokenizer.json`, else `vocab.json` with `merges.txt`, else `vocab.txt`.
-    ///
-    /// # Errors
-    /// If none of them is there, or as the reader of that form says.
-    pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self, InputError> {
-        let folder = folder.as_ref();
-        let file = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
-        if let Some(json) = file("tokenizer.json") {
-            return Self::from_file(json);
-        }
-        match (file("vocab.json"), file("merges.txt"), file("vocab.txt")) {
-            (Some(vocabulary), Some(merges), _) => Self::from_roberta(vocabulary, merges),
-            (_, _, Some(vocabulary)) => Self::from_bert(vocabulary),
-            _ => Err(InputError::NoTokenizer { folder: folder.into() }),
-        }
-    }
-
-    /// RoBERTa's form around a vocabulary of byte-level tokens.
-    pub(super) fn byte_level(tokens: Vocab, merges: Merges, origin: &str) -> Result<Self, InputError> {
-        let model = BPE::builder().vocab_and_merges(tokens, merges).build();
-        let mut inner = tokenizers::Tokenizer::new(
-            model.map_err(|error| unusable(origin, format!("{error}; do vocabulary and merges belong together?")))?,
-        );
-        // As `transformers` sets RoBERTa up: no space is put before the first word.
-        inner.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
-        inner.with_decoder(Some(ByteLevel::new(false, true, true)));
-        Self::with_special(inner, &ROBERTA, origin)
-    }
-
-    /// Marks tokens of the vocabulary as special; one that is missing is an error, not a new row.
-    fn with_special(mut inner: tokenizers::Tokenizer, names: &[&str], origin: &str) -> Result<Self, InputError> {
-        if let Some(missing) = names.iter().find(|name| inner.token_to_id(name).is_none()) {
-            return Err(unusable(origin, format!("its vocabulary lacks `{missing}`; is it the right file?")));
-        }
-        let tokens = names.iter().map(|name| AddedToken::from(*name, true).lstrip(*name == "<mask>"));
-        inner.add_special_tokens(tokens).map_err(|error| unusable(origin, error))?;
-        Self::checked(inner, origin)
-    }
-
-    /// Settles what every tokenizer here has: special tokens, a bounded vocabulary, no chance, `<s> ... </s>`.
-    fn checked(mut inner: tokenizers::Tokenizer, origin: &str) -> Result<Self, InputError> {
+    /// Settles what every tokenizer here has: special tokens, a bounded vocabulary, no chance, `<s> ... </s>`. Also gives
+    /// whether it enclosed texts in its start and end tokens by itself. `doubled`: whether two end tokens part the halves of
+    /// a pair, where its class says it.
+    pub(super) fn checked(
+        mut inner: tokenizers::Tokenizer,
+        origin: &str,
+        roles: Roles,
+        doubled: Option<bool>,
+    ) -> Result<(Self, bool), InputError> {
         let failed = |error| unusable(origin, error);
         inner.with_truncation(None).map_err(failed)?;
         inner.with_padding(None).set_encode_special_tokens(true);
@@ -196,29 +111,36 @@ impl Tokenizer {
         if size > MAX_VOCABULARY {
             return Err(unusable(origin, format!("its largest id is {}, at most {MAX_VOCABULARY} are read", size - 1)));
         }
-        let family = FAMILIES.iter().find(|family| inner.token_to_id(family.start).is_some());
-        let family =
-            family.ok_or_else(|| unusable(origin, "it has neither `<s>` nor `[CLS]`; use RoBERTa's or BERT's"))?;
-        let id = |name: &str| {
-            inner.token_to_id(name).ok_or_else(|| unusable(origin, format!("it lacks the special token `{name}`")))
-        };
-        let special = Special {
-            start: id(family.start)?,
-            end: id(family.end)?,
-            pad: id(family.pad)?,
-            mask: id(family.mask)?,
-            unknown: id(family.unknown)?,
-        };
-        let enclosed = inner.encode("", true).map_err(failed)?;
-        if enclosed.get_ids() != [special.start, special.end] {
-            let (end, start) = ((family.end.into(), special.end), (family.start.into(), special.start));
-            if family.start == "<s>" {
+        let special = roles.special(&inner, origin)?;
+        let enclosed = inner.encode("", true).map_err(failed)?.get_ids() == [special.start, special.end];
+        if !enclosed {
+            let named = |name: &Option<String>, id: u32| (name.clone().unwrap_or_default(), id);
+            let (end, start) = (named(&roles.end, special.end), named(&roles.start, special.start));
+            if doubled.unwrap_or(roles.doubled()) {
                 inner.with_post_processor(Some(RobertaProcessing::new(end, start).add_prefix_space(false)));
             } else {
                 inner.with_post_processor(Some(BertProcessing::new(end, start)));
             }
         }
-        Ok(Self { inner, special, size })
+        let unusual = Some(roles).filter(|roles| !roles.plain(&inner));
+        if let Some(mask) = unusual.as_ref().and_then(|roles| roles.mask.clone()) {
+            inner.add_special_tokens([AddedToken::from(mask, true).lstrip(true)]).map_err(failed)?;
+        }
+        let tokenizer = Self { inner, special, size, unusual };
+        if tokenizer.unusual.is_some() && tokenizer.kept()? != special {
+            let cause =
+                "its special tokens cannot be told apart in one `tokenizer.json`; name fewer of them, or as BERT does";
+            return Err(unusable(origin, cause));
+        }
+        Ok((tokenizer, enclosed))
+    }
+
+    /// The special tokens that a reader of [`Tokenizer::to_json`] finds.
+    fn kept(&self) -> Result<Special, InputError> {
+        let inner = Self::parse(self.to_json()?.as_bytes(), "its copy")?;
+        let roles = Roles::inside(&inner);
+        let roles = roles.clone().or(Roles::family(&inner, roles.start.as_deref()));
+        roles.special(&inner, "its copy")
     }
 
     /// Ids of the special tokens.
@@ -294,7 +216,11 @@ impl Tokenizer {
     /// # Errors
     /// If the tokenizer cannot be written as JSON.
     pub fn to_json(&self) -> Result<String, InputError> {
-        self.inner.to_string(true).map_err(|error| unusable("this run", error))
+        let failed = |error| unusable("this run", error);
+        let Some(roles) = &self.unusual else { return self.inner.to_string(true).map_err(failed) };
+        let mut inner = self.inner.clone();
+        inner.with_padding(Some(padding(roles, self.special)));
+        inner.to_string(true).map_err(failed)
     }
 
     /// Writes [`Tokenizer::to_json`] to a file, all or nothing.
@@ -352,11 +278,11 @@ fn words(text: &str, places: &[(usize, usize)]) -> Vec<Option<u32>> {
     places.iter().map(word).collect()
 }
 
-fn named(path: &Path) -> String {
+pub(super) fn named(path: &Path) -> String {
     format!("`{}`", path.display())
 }
 
-fn unusable(origin: &str, cause: impl ToString) -> InputError {
+pub(super) fn unusable(origin: &str, cause: impl ToString) -> InputError {
     InputError::Tokenizer { origin: origin.into(), cause: cause.to_string() }
 }
 
@@ -365,11 +291,15 @@ fn encode_error(bytes: usize, error: tokenizers::Error) -> InputError {
 }
 
 /// The bytes of a file of at most [`MAX_FILE`].
-fn read(path: &Path) -> Result<Vec<u8>, InputError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, InputError> {
     let failed = |source| InputError::Read { path: path.into(), source };
     let bytes = fs::metadata(path).map_err(failed)?.len();
     if bytes > MAX_FILE {
         return Err(InputError::TokenizerTooLarge { path: path.into(), bytes, limit: MAX_FILE });
     }
-    fs::read(path).map_err(failed)
+    let bytes = fs::read(path).map_err(failed)?;
+    match FileForm::of(&bytes) {
+        FileForm::Text | FileForm::Empty | FileForm::Unknown => Ok(bytes),
+        form => Err(unusable(&named(path), format!("it is {form}; {}", form.cure()))),
+    }
 }

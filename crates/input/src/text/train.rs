@@ -9,8 +9,11 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
 
-use super::tokenizer::{ROBERTA, Tokenizer};
+use super::tokenizer::Tokenizer;
 use crate::InputError;
+
+/// RoBERTa's names of special tokens; the last comes behind all others.
+const ROBERTA: [&str; 5] = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"];
 
 /// Where a trained tokenizer comes from, for messages.
 const ORIGIN: &str = "the given texts";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use ptu_data::{LoaderOptions, Manifest, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
-use ptu_input::{Preprocess, Tokenizer};
+use ptu_input::{Preprocess, Published, Tokenizer};
 use ptu_model::Model;
 use ptu_model::kernel::Products;
 use ptu_random::Key;
@@ -188,7 +188,7 @@ fn tokenizer(
         return Ok(Tokenizer::from_file(&kept)?);
     }
     let tokenizer = match &recipe.text.tokenizer {
-        Some(path) => Tokenizer::from_folder(path)?,
+        Some(path) => published(path, recipe.text.max_tokens, observer)?,
         None => {
             observer.note("training a tokenizer on the texts");
             let mut texts = vec![];
@@ -202,6 +202,21 @@ fn tokenizer(
         }
     };
     files::write_bytes(&kept, tokenizer.to_json()?.as_bytes())?;
+    Ok(tokenizer)
+}
+
+/// The tokenizer of a folder, with what is to be told about it.
+fn published(folder: &Path, max_tokens: usize, observer: &mut dyn Observer) -> Result<Tokenizer, TrainError> {
+    let Published { tokenizer, notes, max_tokens: longest } = Tokenizer::from_folder(folder)?;
+    for note in notes {
+        observer.note(&format!("tokenizer `{}`: {note}", folder.display()));
+    }
+    if let Some(longest) = longest.filter(|&longest| longest < max_tokens) {
+        observer.note(&format!(
+            "tokenizer `{}`: its model was made for texts of at most {longest} tokens; `text.max_tokens` is {max_tokens}",
+            folder.display()
+        ));
+    }
     Ok(tokenizer)
 }
 

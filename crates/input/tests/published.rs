@@ -1,0 +1,193 @@
+//! Tokenizers in the folders that they are published in: what their files say is what happens, or it is told.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use ptu_input::{Published, Tokenizer};
+use serde::Deserialize;
+
+/// Folders and what `transformers` 5.24.0 and `tokenizers` 0.23.3 give, as `fixtures/make_tokens.py` kept it.
+#[derive(Deserialize)]
+struct Golden {
+    texts: Vec<String>,
+    pair: [String; 2],
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    files: BTreeMap<String, String>,
+    ids: Vec<Vec<u32>>,
+    pair: Vec<u32>,
+}
+
+fn golden() -> Golden {
+    serde_json::from_str(include_str!("fixtures/tokens.json")).unwrap()
+}
+
+fn files(name: &str) -> BTreeMap<String, String> {
+    golden().cases.into_iter().find(|case| case.name == name).unwrap().files
+}
+
+fn read(files: &BTreeMap<String, String>) -> Result<Published, String> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    Tokenizer::from_folder(folder.path()).map_err(|error| error.to_string())
+}
+
+/// The files of a case with some of them changed.
+fn with(name: &str, changed: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut files = files(name);
+    files.extend(changed.iter().map(|(name, content)| (name.to_string(), content.to_string())));
+    files
+}
+
+fn notes(files: &BTreeMap<String, String>) -> String {
+    read(files).unwrap().notes.join("\n")
+}
+
+#[test]
+fn a_folder_gives_the_ids_that_transformers_gives() {
+    let golden = golden();
+    for Case { name, files, ids, pair } in &golden.cases {
+        let tokenizer = read(files).unwrap_or_else(|error| panic!("{name}: {error}")).tokenizer;
+        // A run and a bundle keep one file, which must be the same tokenizer.
+        let kept = Tokenizer::from_json(tokenizer.to_json().unwrap().as_bytes(), "kept").unwrap();
+        for (which, tokenizer) in [("read", &tokenizer), ("kept", &kept)] {
+            for (text, expected) in golden.texts.iter().zip(ids) {
+                assert_eq!(tokenizer.encode(text, 99).unwrap().ids, *expected, "{name}, {which}: {text}");
+            }
+            let [one, other] = &golden.pair;
+            assert_eq!(tokenizer.encode_pair(one, other, 99).unwrap().ids, *pair, "{name}, {which}");
+        }
+        assert_eq!(kept.special(), tokenizer.special(), "{name}");
+        assert_eq!(kept.to_json().unwrap(), tokenizer.to_json().unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_said_in_full_leaves_nothing_to_tell() {
+    for name in ["cased", "uncased", "chinese", "renamed", "added", "by the model's type", "roberta", "prefix space"] {
+        assert_eq!(notes(&files(name)), "", "{name}");
+    }
+}
+
+#[test]
+fn what_a_configuration_leaves_unsaid_is_seen_and_told() {
+    assert!(notes(&files("unsaid")).contains("texts keep their case"));
+    let lowered = notes(&files("lowered"));
+    assert!(lowered.contains("in upper case and are never found"), "{lowered}");
+    assert!(lowered.contains("have accents, which are never found"), "{lowered}");
+    let lower = with("uncased", &[("tokenizer_config.json", r#"{"do_lower_case": false}"#)]);
+    assert!(notes(&lower).contains("no token of `vocab.txt` has a letter in upper case"));
+    // Accents and words of Chinese characters, of which the vocabulary has more than a stray one.
+    let vocabulary =
+        files("uncased")["vocab.txt"].clone() + "m\u{fc}ller\nstra\u{df}e\n\u{e9}\n\u{4e2d}\u{56fd}\n##\u{56fd}\n";
+    let shown = BTreeMap::from([("vocab.txt".to_string(), vocabulary)]);
+    let Published { tokenizer, notes, .. } = read(&shown).unwrap();
+    assert!(notes[0].contains("strip_accents") && notes[1].contains("tokenize_chinese_chars"), "{notes:?}");
+    let ids = tokenizer.encode("M\u{fc}ller \u{4e2d}\u{56fd}", 9).unwrap().ids;
+    assert_eq!(tokenizer.decode(&ids).unwrap(), "m\u{fc}ller \u{4e2d}\u{56fd}");
+    assert_eq!(ids.len(), 4);
+}
+
+#[test]
+fn files_that_contradict_each_other_are_told() {
+    assert!(
+        notes(&files("over json")).contains("`do_lower_case` false, `tokenizer.json` otherwise; the former counts")
+    );
+    assert!(notes(&files("json")).contains("`do_lower_case` false, `tokenizer.json` otherwise; the latter counts"));
+    assert!(notes(&files("prefix space over json")).contains("`add_prefix_space` true"));
+    let other = with("json", &[("vocab.txt", "[PAD]\n[CLS]\n")]);
+    assert!(notes(&other).contains("`vocab.txt` has `[CLS]` as 1, where `tokenizer.json` has another"));
+    let damaged = with("json", &[("vocab.json", "{")]);
+    assert!(notes(&damaged).contains("vocab.json` cannot be used"));
+    let model =
+        with("uncased", &[("config.json", r#"{"model_type": "bert", "vocab_size": 30522, "pad_token_id": 7}"#)]);
+    assert!(notes(&model).contains("speaks of 30522 tokens") && notes(&model).contains("`pad_token_id` 7"));
+    assert!(notes(&with("uncased", &[("config.json", "{")])).contains("config.json"));
+    let map = with(
+        "uncased",
+        &[
+            ("special_tokens_map.json", r#"{"mask_token": "[MASK]"}"#),
+            (
+                "tokenizer_config.json",
+                r#"{"tokenizer_class": "BertTokenizer", "mask_token": "/", "truncation_side": "left"}"#,
+            ),
+        ],
+    );
+    assert!(notes(&map).contains("`mask_token`: `[MASK]` was taken, not `/`"), "{}", notes(&map));
+    assert!(notes(&map).contains("`truncation_side` is left"));
+    let both = with("roberta", &[("vocab.txt", "[PAD]\n"), ("tokenizer_config.json", r#"{"do_lower_case": true}"#)]);
+    assert!(notes(&both).contains("not `vocab.txt`") && notes(&both).contains("texts keep their case"));
+}
+
+#[test]
+fn a_models_limit_is_known() {
+    let limit = |json: &str| read(&with("uncased", &[("tokenizer_config.json", json)])).unwrap().max_tokens;
+    assert_eq!(limit(r#"{"model_max_length": 512}"#), Some(512));
+    assert_eq!(limit(r#"{"model_max_length": 1000000000000000019884624838656}"#), None);
+    assert_eq!(limit(r#"{"model_max_length": null}"#), None);
+}
+
+#[test]
+fn other_names_of_special_tokens_are_kept() {
+    // The published name is in the vocabulary too and stays an ordinary token.
+    let files = with("uncased", &[("tokenizer_config.json", r#"{"mask_token": "/"}"#)]);
+    let tokenizer = read(&files).unwrap().tokenizer;
+    assert_ne!(tokenizer.special().mask, 4);
+    let kept = Tokenizer::from_json(tokenizer.to_json().unwrap().as_bytes(), "kept").unwrap();
+    assert_eq!(kept.special(), tokenizer.special());
+}
+
+#[test]
+fn what_is_not_done_is_refused_by_name() {
+    let refused = |files: &BTreeMap<String, String>, words: &[&str]| {
+        let error = read(files).unwrap_err();
+        for word in words {
+            assert!(error.contains(word), "{error}");
+        }
+    };
+    let configured = |json: &str| with("uncased", &[("tokenizer_config.json", json)]);
+    refused(
+        &configured(r#"{"tokenizer_class": "BertJapaneseTokenizer"}"#),
+        &["`BertJapaneseTokenizer`", "`tokenizer.json`"],
+    );
+    refused(&configured(r#"{"do_basic_tokenize": false}"#), &["tokenizer_config.json", "`do_basic_tokenize`"]);
+    refused(&configured(r#"{"never_split": ["CT"]}"#), &["`never_split`", "`added_tokens_decoder`"]);
+    refused(&configured(r#"{"do_lower_case": "no"}"#), &["tokenizer_config.json", "expected a boolean"]);
+    refused(&configured(r#"{"cls_token": "<begin>"}"#), &["lacks `<begin>`"]);
+    refused(&configured(r#"{"mask_token": "[PAD]"}"#), &["mask and pad must have their own"]);
+    refused(&configured(r#"{"added_tokens_decoder": {"9999": {"content": "COVID"}}}"#), &["`COVID` has the id 9999"]);
+    refused(&configured(r#"{"tokenizer_class": "RobertaTokenizer"}"#), &["`vocab.json` with `merges.txt`"]);
+    refused(&with("roberta", &[("merges.txt", "t h</w>\n")]), &["`</w>`"]);
+    let gap = files("json")["tokenizer.json"].replace("\"added_tokens\":[", "\"added_tokens\":[{\"id\":5000,\"content\":\"COVID\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":false},");
+    let gap = gap.replace("\"added_tokens\": [", "\"added_tokens\": [{\"id\":5000,\"content\":\"COVID\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":false},");
+    refused(&with("json", &[("tokenizer.json", &gap)]), &["`COVID` has the id 5000"]);
+    let one = |name: &str, content: &str| BTreeMap::from([(name.to_string(), content.to_string())]);
+    refused(&one("spiece.model", "\n"), &["SentencePiece", "`spiece.model`"]);
+    refused(&one("vocab.json", "{}"), &["`vocab.json` is there alone"]);
+    refused(&one("vocab.txt", "version https://git-lfs.github.com/spec/v1\n"), &["vocab.txt", "`git lfs pull`"]);
+    refused(&one("tokenizer.json", "<!DOCTYPE html>"), &["tokenizer.json", "a web page"]);
+    // GPT-2 has no token to mask with.
+    let generated = [("vocab.json", r#"{"a":0,"<|endoftext|>":1}"#), ("merges.txt", "")];
+    let config = (
+        "tokenizer_config.json",
+        r#"{"tokenizer_class":"GPT2Tokenizer","bos_token":"<|endoftext|>","eos_token":"<|endoftext|>"}"#,
+    );
+    let gpt2 = [generated[0], generated[1], config].map(|(name, content)| (name.to_string(), content.to_string()));
+    refused(&BTreeMap::from(gpt2), &["lacks `<pad>`, `<mask>`"]);
+}
+
+#[test]
+fn a_file_is_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenizer.json");
+    fs::write(&path, "{}").unwrap();
+    assert!(Tokenizer::from_folder(&path).unwrap_err().to_string().contains("give the folder"));
+}
