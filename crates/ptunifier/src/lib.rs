@@ -1,7 +1,6 @@
-//! Learn from medical images together with the text that belongs to them: one model for images, texts and pairs, where soft
-//! prompts stand in for a half that is missing.
+#![doc = include_str!("../README.md")]
 //!
-//! This crate is the door to the project's crates, each under the name of what it holds:
+//! # What is where
 //!
 //! | module | holds |
 //! |---|---|
@@ -14,25 +13,10 @@
 //! | [`metrics`] | scores with intervals, beside chance |
 //! | [`report`] | pages |
 //! | [`random`] | numbers that can be replayed |
-//!
-//! Its examples can be run as they stand, on a corpus that they draw themselves: `embed_folder`, `train_on_own_pairs`,
-//! `use_a_bundle`, `custom_objective` (`cargo run --release --example NAME`).
-//!
-//! ```
-//! use ptunifier::data::prepare::phantom::{PhantomOptions, prepare_phantom};
-//! use ptunifier::data::{ShardFolder, Source, Split};
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let here = tempfile::tempdir()?;
-//! # let folder = here.path().join("phantom");
-//! prepare_phantom(&folder, &PhantomOptions::new(40, 1), &|_| {})?;
-//! let records = ShardFolder::open(&folder, Split::Train)?;
-//! let record = records.get(0)?;
-//! assert!(record.image.is_some() && !record.texts.is_empty());
-//! # Ok(())
-//! # }
-//! ```
+//! | [`burn`] | the engine, for tensors and devices of the same version |
 
+pub use burn;
+pub use burn::tensor::Device;
 pub use ptu_data as data;
 pub use ptu_index as index;
 pub use ptu_infer as infer;
