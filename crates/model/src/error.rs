@@ -54,7 +54,9 @@ pub enum ModelError {
         expected: Vec<usize>,
     },
     /// A weight that no row of the table knows.
-    #[error("weight `{name}` of `{path}` is unknown; leave it out, or give it a name of `docs/specification.md`, section 8")]
+    #[error(
+        "weight `{name}` of `{path}` is unknown; leave it out, or give it a name of `docs/specification.md`, section 8"
+    )]
     UnknownWeight {
         /// The file.
         path: PathBuf,
