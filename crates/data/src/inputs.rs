@@ -320,32 +320,6 @@ mod tests {
     }
 
     #[test]
-    fn tables_of_every_kind_are_read_as_they_are_written() {
-        use std::io::Write;
-        let here = folder();
-        let early: String =
-            (0..1100).map(|row| format!("{{\"id\": \"a{row}\", \"text\": \"Text {row}.\"}}\r\n")).collect();
-        let late = "{\"id\": 100000000000000000001, \"image\": \"in/b0.png\", \"text\": \"Last.\", \"dose\": 1.10, \"age\": NaN}";
-        let list = format!("[{}{late}]", early.replace("\r\n", ",\n"));
-        let mut packed = flate2::write::GzEncoder::new(vec![], flate2::Compression::best());
-        packed.write_all(format!("{early}{late}").as_bytes()).unwrap();
-        for (name, content) in [
-            ("t.jsonl", format!("{early}{late}").into_bytes()),
-            ("t.json", list.into_bytes()),
-            ("t.jsonl.gz", packed.finish().unwrap()),
-        ] {
-            let path = here.path().join(name);
-            fs::write(&path, content).unwrap();
-            let inputs = Inputs::find(&[path], &[]).unwrap();
-            let last = inputs.stream(1100).next().unwrap().unwrap().load().unwrap();
-            assert_eq!((inputs.count(), last.record.id.as_str()), (1101, "100000000000000000001"), "{name}");
-            let kept = last.record.labels.iter().chain(&last.record.fields);
-            assert_eq!(kept.map(|label| label.value.as_str()).collect::<Vec<_>>(), ["1.10"], "{name}");
-            assert!(last.record.image.is_some(), "{name}");
-        }
-    }
-
-    #[test]
     fn a_pattern_takes_whatever_it_matches() {
         let here = folder();
         fs::write(here.path().join("in/text.png"), "words").unwrap();

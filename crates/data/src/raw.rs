@@ -5,6 +5,7 @@
 //! download is ever reached: members that climb, and links, are passed over.
 
 mod archive;
+pub(crate) mod encoded;
 mod ends;
 mod json_items;
 pub(crate) mod json_lines;

@@ -1,30 +1,40 @@
-//! Rows of a parquet file, such as `datasets` (Hugging Face) writes: texts, numbers, lists of them, and images within.
+//! Rows of a parquet file, such as pandas or `datasets` (Hugging Face) write: texts, numbers, lists of them, and images within.
+
+mod column;
+mod features;
+mod images;
+mod values;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+use arrow_array::{Array, RecordBatch};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Field};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::basic::LogicalType;
+use parquet::errors::ParquetError;
 
-use super::row::{Bad, Cell, Column, Holds, InlineImage, Row};
+use super::row::{Column, InlineImage, Row, Unread};
 use crate::error::DataError;
 use crate::guard::held;
-
-/// Of a file on which the decoder gave up.
-const CRAFTED: &str = "its contents contradict each other";
+use column::Reading;
+use features::Features;
+use images::{Sight, sight};
+use values::place;
 
 /// Rows that are held at once.
 const HELD: usize = 16;
+
+/// How Arrow marks a column of UUIDs.
+const EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.uuid");
 
 /// The rows of a parquet file.
 pub struct Parquet {
     path: PathBuf,
     reader: ParquetRecordBatchReader,
+    columns: Vec<Reading>,
     batch: Option<RecordBatch>,
     /// Within the batch.
     next: usize,
@@ -34,23 +44,33 @@ pub struct Parquet {
 }
 
 impl Parquet {
-    /// Opens a file; returns its columns too.
+    /// Opens a file; returns its columns too, and what is worth to be told of them, each a sentence. Columns of bytes are looked through: only their values tell what they are.
     ///
     /// # Errors
     /// When it cannot be read, or is no parquet file.
-    pub fn open(path: &Path) -> Result<(Self, Vec<Column>), DataError> {
-        let wrong = |error: &dyn std::fmt::Display| DataError::Table {
-            path: path.to_path_buf(),
-            cause: format!("it is no parquet file ({error})"),
-        };
-        let file = File::open(path).map_err(DataError::io("open", path))?;
-        let builder = held(|| ParquetRecordBatchReaderBuilder::try_new(file)).ok_or_else(|| wrong(&CRAFTED))?;
-        let builder = builder.map_err(|error| wrong(&error))?;
-        let columns = builder.schema().fields().iter().map(|field| column(field)).collect();
-        let total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-        let reader = held(|| builder.with_batch_size(HELD).build()).ok_or_else(|| wrong(&CRAFTED))?;
-        let reader = reader.map_err(|error| wrong(&error))?;
-        Ok((Self { path: path.to_path_buf(), reader, batch: None, next: 0, before: 0, total }, columns))
+    pub fn open(path: &Path) -> Result<(Self, Vec<Column>, Vec<String>), DataError> {
+        let wrong = |cause: String| DataError::Table { path: path.to_path_buf(), cause };
+        let refused = |cause| wrong(format!("it cannot be read ({cause})"));
+        let file = || File::open(path).map_err(DataError::io("open", path));
+        let first = file()?;
+        let loaded = caught(|| ArrowReaderMetadata::load(&first, ArrowReaderOptions::new()));
+        let loaded = loaded.map_err(|cause| wrong(format!("it is no parquet file ({cause})")))?;
+        let mut columns = caught(|| Ok(readings(&loaded))).map_err(refused)?;
+        let schema = loaded.schema();
+        for (column, (reading, field)) in columns.iter_mut().zip(schema.fields()).enumerate() {
+            if reading.is_open(field) {
+                let file = file()?;
+                *reading = Reading::seen(field, caught(|| look(file, &loaded, column)).map_err(refused)?);
+            }
+        }
+        let reader = caught(|| reader(first, &loaded, None)).map_err(refused)?;
+        let listed = columns.iter().zip(schema.fields());
+        let listed = listed.map(|(column, field)| Column { name: field.name().clone(), holds: column.holds() });
+        let listed = listed.collect();
+        let notices = columns.iter().zip(schema.fields()).filter_map(|(column, field)| column.notice(field)).collect();
+        let total = u64::try_from(loaded.metadata().file_metadata().num_rows()).unwrap_or(0);
+        let path = path.to_path_buf();
+        Ok((Self { path, reader, columns, batch: None, next: 0, before: 0, total }, listed, notices))
     }
 
     /// The next row; its line is its number, from 1.
@@ -58,34 +78,21 @@ impl Parquet {
     /// # Errors
     /// When the file cannot be read on.
     pub fn next(&mut self) -> Result<Option<Row>, DataError> {
+        let wrong = |cause: String| DataError::Table {
+            path: self.path.clone(),
+            cause: format!("it cannot be read on after row {} ({cause})", self.before),
+        };
         while self.batch.as_ref().is_none_or(|batch| self.next == batch.num_rows()) {
-            let wrong = |error: &dyn std::fmt::Display| DataError::Table {
-                path: self.path.clone(),
-                cause: format!("it cannot be read on after row {} ({error})", self.before),
-            };
-            let batch = held(|| self.reader.next()).ok_or_else(|| wrong(&CRAFTED))?;
-            let Some(batch) = batch.transpose().map_err(|error| wrong(&error))? else { return Ok(None) };
+            let batch = caught(|| Ok(self.reader.next().transpose()?)).map_err(wrong)?;
+            let Some(batch) = batch else { return Ok(None) };
             (self.batch, self.next) = (Some(batch), 0);
         }
         let Some(batch) = &self.batch else { return Ok(None) };
-        let (row, line) = (self.next, self.before + 1);
+        let (place, line) = (self.next, self.before + 1);
+        let row = caught(|| Ok(row(&self.columns, batch, (place, line)))).map_err(wrong)?;
         self.next += 1;
         self.before += 1;
-        let mut images = vec![];
-        let schema = batch.schema();
-        let columns = batch.columns().iter().zip(schema.fields()).enumerate();
-        let cells = columns.map(|(column, (array, field))| {
-            if let Some(found) = inline_image(array, row) {
-                images.push(InlineImage { column, bytes: found.0, named: found.1.is_some() });
-                return Ok(vec![found.1.unwrap_or_else(|| format!("row-{line}"))]);
-            }
-            cell(array, row).map_err(|kind| Bad {
-                line,
-                cause: format!("column `{}` is of type {kind}, which is not read; write it as text", field.name()),
-            })
-        });
-        let cells = cells.collect::<Result<Vec<Cell>, Bad>>();
-        Ok(Some(Row { line, cells, images, unread: vec![] }))
+        Ok(Some(row))
     }
 
     /// Share of the rows that were read.
@@ -94,61 +101,74 @@ impl Parquet {
     }
 }
 
-/// A column, as far as its type says what it holds.
-fn column(field: &Field) -> Column {
-    let is_image = matches!(field.data_type(), DataType::Struct(fields) if fields.find("bytes").is_some());
-    Column { name: field.name().clone(), holds: if is_image { Holds::Images } else { Holds::Values } }
+/// What `decode` returns, or why it fails; of a crafted file it may give up.
+fn caught<T>(decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+    match held(decode) {
+        None => Err("its contents contradict each other".into()),
+        Some(decoded) => decoded.map_err(|error| error.to_string()),
+    }
 }
 
-/// Bytes and path of an image as `datasets` stores it. `None` for anything else.
-fn inline_image(array: &ArrayRef, row: usize) -> Option<(Vec<u8>, Option<String>)> {
-    let image = array.as_struct_opt()?;
-    let bytes = image.column_by_name("bytes")?;
-    if image.is_null(row) || bytes.is_null(row) {
-        return None;
-    }
-    let bytes = match bytes.data_type() {
-        DataType::Binary => bytes.as_binary::<i32>().value(row).to_vec(),
-        DataType::LargeBinary => bytes.as_binary::<i64>().value(row).to_vec(),
-        _ => return None,
-    };
-    Some((bytes, image.column_by_name("path").and_then(|path| scalar(path, row).ok()?)))
+/// How each column is read, as far as its type and the metadata tell.
+fn readings(loaded: &ArrowReaderMetadata) -> Vec<Reading> {
+    let (schema, features) = (loaded.schema(), Features::of(loaded.schema()));
+    let logical = loaded.parquet_schema().root_schema().get_fields();
+    let fields = schema.fields().iter().enumerate();
+    let reading = fields.map(|(place, field)| {
+        let told = logical.get(place).and_then(|told| told.get_basic_info().logical_type_ref());
+        let marked = field.metadata().get(EXTENSION.0).is_some_and(|name| name == EXTENSION.1);
+        Reading::of(field, marked || told == Some(&LogicalType::Uuid), &features)
+    });
+    reading.collect()
 }
 
-/// A value as texts: none of a null, several of a list. The type, where it is another.
-fn cell(array: &ArrayRef, row: usize) -> Result<Cell, String> {
-    if array.is_null(row) {
-        return Ok(vec![]);
+/// A reader of all columns, or of one.
+fn reader(
+    file: File,
+    loaded: &ArrowReaderMetadata,
+    column: Option<usize>,
+) -> Result<ParquetRecordBatchReader, ParquetError> {
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, loaded.clone()).with_batch_size(HELD);
+    match column {
+        Some(column) => {
+            let only = ProjectionMask::roots(builder.parquet_schema(), [column]);
+            builder.with_projection(only).build()
+        }
+        None => builder.build(),
     }
-    let items = match array.data_type() {
-        DataType::List(_) => array.as_list::<i32>().value(row),
-        DataType::LargeList(_) => array.as_list::<i64>().value(row),
-        // An image that is not there.
-        DataType::Struct(_) if array.as_struct().column_by_name("bytes").is_some() => return Ok(vec![]),
-        _ => return Ok(scalar(array, row)?.into_iter().collect()),
-    };
-    (0..items.len()).filter_map(|item| scalar(&items, item).transpose()).collect()
 }
 
-fn scalar(array: &ArrayRef, row: usize) -> Result<Option<String>, String> {
-    if array.is_null(row) {
-        return Ok(None);
+/// What the values of a column of bytes look like: that of the first image, else what is the furthest from a text.
+fn look(file: File, loaded: &ArrowReaderMetadata, column: usize) -> Result<Option<Sight>, ParquetError> {
+    let mut seen = None;
+    for batch in reader(file, loaded, Some(column))? {
+        let batch = batch?;
+        let Some(array) = batch.columns().first() else { break };
+        let values = (0..array.len()).filter_map(|row| place(array, row));
+        seen = seen.max(values.map(|(array, row)| sight(array, row)).max());
+        if seen == Some(Sight::Image) {
+            break;
+        }
     }
-    Ok(Some(match array.data_type() {
-        DataType::Utf8 => array.as_string::<i32>().value(row).to_string(),
-        DataType::LargeUtf8 => array.as_string::<i64>().value(row).to_string(),
-        DataType::Utf8View => array.as_string_view().value(row).to_string(),
-        DataType::Boolean => array.as_boolean().value(row).to_string(),
-        DataType::Int8 => array.as_primitive::<Int8Type>().value(row).to_string(),
-        DataType::Int16 => array.as_primitive::<Int16Type>().value(row).to_string(),
-        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
-        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
-        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).to_string(),
-        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).to_string(),
-        DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).to_string(),
-        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).to_string(),
-        DataType::Float32 => array.as_primitive::<Float32Type>().value(row).to_string(),
-        DataType::Float64 => array.as_primitive::<Float64Type>().value(row).to_string(),
-        other => return Err(other.to_string()),
-    }))
+    Ok(seen)
 }
+
+/// A row of a batch, which is a line of the file.
+fn row(columns: &[Reading], batch: &RecordBatch, (place, line): (usize, u64)) -> Row {
+    let mut row = Row { line, cells: Ok(vec![]), images: vec![], unread: vec![] };
+    let mut cells = vec![];
+    for (column, (reading, array)) in columns.iter().zip(batch.columns()).enumerate() {
+        let mut taken = reading.take(array, place);
+        if let Some((bytes, name)) = taken.image {
+            row.images.push(InlineImage { column, bytes, named: name.is_some() });
+            taken.cell = vec![name.unwrap_or_else(|| format!("row-{line}"))];
+        }
+        row.unread.extend(taken.unread.map(|cause| Unread { column, cause }));
+        cells.push(taken.cell);
+    }
+    row.cells = Ok(cells);
+    row
+}
+
+#[cfg(test)]
+mod tests;

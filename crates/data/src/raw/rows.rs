@@ -9,7 +9,7 @@ use ptu_input::{FileForm, Packing};
 use super::Entry;
 use super::json_items::Items;
 use super::json_lines::Jsonl;
-use super::json_text::{Extent, outline};
+use super::json_text::outline;
 use super::parquet::Parquet;
 use super::row::{Column, ROW_LIMIT, Row, listed};
 use super::separated::Csv;
@@ -57,8 +57,8 @@ impl Rows {
             if let Some(cause) = not_text(form).filter(|_| form != FileForm::Columns("Parquet")) {
                 return Err(wrong(&cause));
             }
-            let (parquet, columns) = Parquet::open(path)?;
-            return Ok(Self::new(columns, vec![], Kind::Parquet(Box::new(parquet))));
+            let (parquet, columns, notices) = Parquet::open(path)?;
+            return Ok(Self::new(columns, notices, Kind::Parquet(Box::new(parquet))));
         }
         let entry = if gzipped { Entry::gzipped(path) } else { Entry::file(path) };
         match ending.as_str() {
@@ -83,8 +83,8 @@ impl Rows {
         }
         let is_list = match (text.first(), ending) {
             (b'[', _) => true,
-            (b'{', ending) => {
-                one_object(text, ending == "json")?;
+            (b'{', "json") => {
+                one_object(text)?;
                 false
             }
             (_, ending) => ending == "json",
@@ -162,19 +162,14 @@ fn ending(path: &Path, gzipped: bool) -> String {
     }
 }
 
-/// Refuses a file that is one object which holds a table in another form, or holds it in a field. One of several is a record, and so
-/// is one of texts and lists of texts, unless all are lists and the name does not say that it is a record a line.
-fn one_object(mut text: Text, is_json: bool) -> Result<(), DataError> {
+/// Refuses a file that is one object which holds a table in another form, or holds it in a field; a record, or the first of several,
+/// is no such object.
+fn one_object(mut text: Text) -> Result<(), DataError> {
     let mut bytes = vec![];
     let read = text.reader.by_ref().take(ROW_LIMIT as u64).read_to_end(&mut bytes);
     read.map_err(DataError::io("read", &text.path))?;
-    let mut extent = Extent::default();
-    let end = bytes.iter().position(|byte| extent.pass(*byte));
-    if end.is_some_and(|end| !bytes[end + 1..].trim_ascii().is_empty()) {
-        return Ok(());
-    }
     let whole = String::from_utf8_lossy(&bytes);
-    let begins = outline(&whole);
+    let begins: Vec<(String, Vec<u8>)> = outline(&whole);
     let names: Vec<String> = begins.iter().map(|(name, _)| name.clone()).collect();
     let all = |mark: u8| !begins.is_empty() && begins.iter().all(|(_, begin)| begin.first() == Some(&mark));
     let holds_rows = |(_, begin): &&(String, Vec<u8>)| begin == b"[{";
@@ -184,7 +179,7 @@ fn one_object(mut text: Text, is_json: bool) -> Result<(), DataError> {
              writes it with `to_json(orient=\"records\")`",
             listed(&names)
         )
-    } else if all(b'[') && (is_json || begins.iter().any(|begin| holds_rows(&begin))) {
+    } else if all(b'[') {
         let what = if begins.iter().any(|begin| holds_rows(&begin)) { "splits, as it seems" } else { "columns" };
         format!(
             "it is an object of lists ({}), {what}; a list of objects is wanted, each with the name of its split where \

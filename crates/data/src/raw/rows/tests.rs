@@ -229,15 +229,6 @@ fn json_is_taken_by_what_it_is_and_not_by_its_name() {
         );
     }
     assert_eq!(read("t.json", one).column("text"), ["x"]);
-    // Records of lists alone, and one that its file's name says to be one.
-    let lists = "{\"text\": [\"x\", \"y\"]}";
-    assert_eq!(read("t.json", format!("{lists}\n{lists}\n")).lines(), [1, 2]);
-    assert_eq!(read("t.jsonl", lists).column("text"), ["x"]);
-    refuses(
-        "t.jsonl",
-        format!("{{\"train\": [{one}], \"val\": []}}"),
-        &["an object of lists (`train`, `val`), splits"],
-    );
     let list = "a list of objects is wanted";
     refuses(
         "t.json",
