@@ -1,6 +1,7 @@
 //! Texts: tokens with whole words, sentences, and when two texts count as equal.
 
 mod answer;
+mod name;
 mod published;
 mod roles;
 mod sentence;
@@ -10,6 +11,7 @@ mod tokenizer;
 mod train;
 
 pub use answer::normal_answer;
+pub use name::name_key;
 pub use published::Published;
 pub use sentence::{normalised, sentences, text_hash};
 pub use tokenizer::{Special, Tokenizer};
