@@ -16,9 +16,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use ptu_model::files::check_writable;
+use ptu_model::kernel::Products;
 use ptu_train::folder;
+use ptu_train::recipe::Precision;
 
 use crate::device::DeviceName;
+use crate::progress::say;
 
 /// Learn from medical images together with the text that belongs to them.
 ///
@@ -38,7 +42,8 @@ const EXAMPLES: &str = "Examples:
   ptunifier embed runs/own scans/ --out scans.parquet
   ptunifier search scans.parquet --model runs/own --text \"effusion on the left\"
 
-Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some inputs were left out, 130 interrupted twice";
+Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some inputs were left out, 130 interrupted (Ctrl-C, SIGTERM):
+what long work has saved goes on with the same command and `--resume`, a preparation with the same command";
 
 /// Exit code of work that is done, but for inputs that could not be used.
 const SOME_LEFT_OUT: u8 = 3;
@@ -71,6 +76,29 @@ pub struct Compute {
     pub threads: Option<u16>,
 }
 
+/// What every command can be told whose model works and learns nothing.
+#[derive(clap::Args, Clone, Debug)]
+pub struct AtWork {
+    #[command(flatten)]
+    pub compute: Compute,
+    /// In what linear maps and attention multiply: f32; bf16, where the processor has tiles for it (Intel's AMX); auto for the
+    /// faster one
+    #[arg(long, default_value = "f32")]
+    pub precision: Precision,
+}
+
+impl AtWork {
+    /// As [`Compute::start`], and says what the model multiplies in; where that is not what was asked for, aloud.
+    pub fn start(&self) -> anyhow::Result<Products> {
+        self.compute.start()?;
+        let products = self.precision.products();
+        if (self.precision, products) == (Precision::Bf16, Products::F32) {
+            say("products in f32: this processor has no tiles of bf16 (AMX)");
+        }
+        Ok(products)
+    }
+}
+
 impl Compute {
     /// Sets the number of threads, once, before anything computes, and makes sure that the device can.
     pub fn start(&self) -> anyhow::Result<()> {
@@ -98,6 +126,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Man(arguments) => shell::man(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes sure, before any work, that the page can be written that it is to end with.
+fn check_page(page: Option<&Path>) -> anyhow::Result<()> {
+    Ok(page.map_or(Ok(()), check_writable)?)
 }
 
 /// The bundle that a path means: of a run its last one, else the path itself.

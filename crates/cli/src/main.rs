@@ -2,6 +2,7 @@
 
 mod command;
 mod device;
+mod interrupt;
 mod memory;
 mod progress;
 
@@ -11,11 +12,18 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     memory::keep();
-    match command::run(command::Arguments::parse()) {
+    let arguments = command::Arguments::parse();
+    match interrupt::listen().and_then(|()| command::run(arguments)) {
         Ok(code) => code,
-        Err(error) => {
-            progress::print_error(&error);
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<interrupt::Interrupted>() {
+            Some(interrupted) => {
+                progress::say(&interrupted.to_string());
+                ExitCode::from(interrupt::EXIT_CODE)
+            }
+            None => {
+                progress::print_error(&error);
+                ExitCode::FAILURE
+            }
+        },
     }
 }

@@ -39,18 +39,6 @@ pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// True once the user has asked to stop (Ctrl-C, SIGTERM); asked a second time, the process ends at once.
-pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let shared = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if shared.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-    })?;
-    Ok(flag)
-}
-
 /// Work of a known length.
 pub struct Bar {
     bar: ProgressBar,

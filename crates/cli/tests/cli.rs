@@ -7,10 +7,14 @@ mod bad_input;
 mod commands;
 #[path = "cli/faults.rs"]
 mod faults;
+#[path = "cli/filters.rs"]
+mod filters;
 #[path = "cli/harness.rs"]
 mod harness;
 #[path = "cli/inputs.rs"]
 mod inputs;
+#[path = "cli/interrupt.rs"]
+mod interrupt;
 #[path = "cli/prepare.rs"]
 mod prepare;
 #[path = "cli/readme.rs"]

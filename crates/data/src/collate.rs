@@ -66,6 +66,8 @@ pub struct Example {
     pub input: Input,
     /// The text as it was taken, before tokens; `None` without one.
     pub text: Option<String>,
+    /// Whether that text has more tokens than are taken, so that only its beginning is in `input`.
+    pub cut: bool,
     /// The text with words hidden; `None` without a text, or where nothing is masked.
     pub masked: Option<Masked>,
     /// Hash of the picture's pixels, before any transform.
@@ -164,13 +166,17 @@ impl Preparation {
         let text_hash = text.as_deref().map(ptu_input::text::text_hash);
         let tokens = text.as_deref().map(|text| self.tokenizer.encode(text, self.text_length)).transpose();
         let mut tokens = tokens.map_err(failed)?;
+        let cut = match (&text, &tokens) {
+            (Some(text), Some(tokens)) => self.tokenizer.was_cut(text, tokens, self.text_length).map_err(failed)?,
+            _ => false,
+        };
         if let Some((text, stream)) = tokens.as_mut().zip(words) {
             *text = thin(text, self.word_keep, stream);
         }
         let masked = tokens.as_ref().zip(masks).map(|(text, stream)| mask(text, &self.mask_tokens, stream));
         let Some(input) = input(planes, tokens) else { return Ok(None) };
         let Origin { source, record, .. } = origin;
-        Ok(Some(Example { source, record, id, patient, input, text, masked, image_hash, text_hash }))
+        Ok(Some(Example { source, record, id, patient, input, text, cut, masked, image_hash, text_hash }))
     }
 }
 
@@ -242,6 +248,8 @@ pub struct TrainBatch {
     pub sources: Vec<usize>,
     /// For each record, its id.
     pub ids: Vec<String>,
+    /// Texts in the batch of which only the beginning was taken.
+    pub cut: usize,
     /// Records drawn from each source that have neither an image nor a text, and so are not in the batch.
     pub unusable: BTreeMap<usize, usize>,
 }
@@ -255,6 +263,7 @@ impl TrainBatch {
         for example in examples {
             all.sources.push(example.source);
             all.ids.push(example.id);
+            all.cut += usize::from(example.cut);
             match &example.input {
                 Input::Pair { .. } => {
                     all.image_hashes.extend(example.image_hash);
@@ -365,6 +374,28 @@ mod tests {
         let masked = make(TextChoice::First, Some(1));
         assert!(masked.masked.is_some() && masked.masked == make(TextChoice::First, Some(1)).masked);
         assert_eq!(masked.input, first.input);
+    }
+
+    #[test]
+    fn a_text_beyond_the_limit_is_marked() {
+        let mut preparation = preparation();
+        let example = |preparation: &Preparation, words: usize| {
+            let record = Record { texts: vec!["heart ".repeat(words)], ..picture_record("a", 3) };
+            preparation.evaluate(record, ORIGIN, TextChoice::All, None).unwrap().unwrap()
+        };
+        let tokens = |example: &Example| match &example.input {
+            Input::Pair { text, .. } => text.ids.len(),
+            other => panic!("{other:?}"),
+        };
+        let whole = example(&preparation, 4);
+        assert!(!whole.cut && tokens(&whole) < 24);
+        let (cut, size) = (example(&preparation, 40), tokens(&whole));
+        assert!(cut.cut && tokens(&cut) == 24);
+        preparation.text_length = size;
+        assert!(!example(&preparation, 4).cut, "as long as the limit is not longer");
+        assert!(example(&preparation, 5).cut);
+        let batch = TrainBatch::collect(0, vec![cut.clone(), whole, cut], BTreeMap::new());
+        assert_eq!(batch.cut, 2);
     }
 
     #[test]

@@ -161,7 +161,10 @@ impl Stream<'_> {
         loop {
             if let Some((path, drafts)) = &mut self.rows {
                 match drafts.next()? {
-                    Some(draft) => return Ok(Some(Pending(Kind::Row(path.clone(), Box::new(draft))))),
+                    Some(draft) => {
+                        let (table, has_split) = (path.clone(), drafts.has_split());
+                        return Ok(Some(Pending(Kind::Row { table, draft: Box::new(draft), has_split })));
+                    }
                     None => self.rows = None,
                 }
             }
@@ -285,6 +288,7 @@ mod tests {
         write("in/a/empty.txt", b"\n");
         write("in/.hidden.png", b"");
         write("in/readme.md", b"no input");
+        write("s.csv", b"text,split\nOne.,dev\n");
         write("t.csv", b"id,image,text,age\nr1,in/b0.png,One.,7\nr2,in/absent.png,Two.,8\nr3,,Three.,9\n");
         let shards = ["s1", "s2", "s3"].map(|id| picture_record(id, 3));
         write_folder(&here.path().join("shards"), shards.to_vec());
@@ -314,7 +318,14 @@ mod tests {
         let row = load("t.csv");
         assert_eq!((row.record.labels[0].name.as_str(), row.split), ("age", None));
         assert_eq!(row.picture, Some(PictureAt::File(here.path().join("in/b0.png"))));
+        let said = load("s.csv");
+        assert_eq!(
+            (said.split, said.path),
+            (Some(Split::Validate), Some(here.path().join("s.csv").display().to_string()))
+        );
+        assert_eq!(row.path, Some(here.path().join("in/b0.png").display().to_string()));
         let shard = load("shards");
+        assert_eq!(shard.path.as_deref(), Some("s1.png"));
         let at = PictureAt::Shards { folder: here.path().join("shards"), split: Split::Train, record: 0 };
         assert_eq!((shard.picture, shard.split), (Some(at), Some(Split::Train)));
     }

@@ -84,6 +84,6 @@ pub(crate) fn image_bytes(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Of use from any folder; a path that cannot be made so stays.
-fn absolute(path: &Path) -> PathBuf {
+pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }

@@ -6,8 +6,10 @@
 //! | `half` | Utf8 | `image`, `text` or `pair`: what the vector was made of |
 //! | `split` | Utf8, nullable | where the record came from shards |
 //! | `labels` | `list<struct<name: Utf8, value: Utf8>>` | as in shards |
+//! | `fields` | as `labels` | named values besides; absent in files of older versions |
 //! | `text` | Utf8, nullable | the record's text as it was embedded |
 //! | `file`, `record` | Utf8, UInt64, nullable | where its picture lies: an image file, or a position in the split of a folder of shards |
+//! | `path` | Utf8, nullable | the file that it came from, for people and other programs; absent in files of older versions |
 //! | `vector` | `fixed_size_list<Float32>` | |
 //!
 //! The schema's metadata holds a [`VectorsHeader`] as JSON under the key `ptunifier`.
@@ -94,10 +96,15 @@ pub struct VectorRow {
     pub split: Option<Split>,
     /// Labels of the record.
     pub labels: Vec<Label>,
+    /// Named values of the record besides.
+    pub fields: Vec<Label>,
     /// Text of the record, as it is embedded.
     pub text: Option<String>,
     /// Picture of the record.
     pub picture: Option<PictureAt>,
+    /// The file that it came from: that of its picture, else of its text, else the table; of a record of shards the picture's
+    /// file as the table or data set named it.
+    pub path: Option<String>,
     /// The vector.
     pub vector: Vec<f32>,
 }

@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Embedder, InferError};
 use parts::Parts;
+pub use write::noted;
 
 /// Batches that are read at once: enough to keep all cores busy with decoding.
 const BATCHES_A_CHUNK: usize = 8;
@@ -72,6 +73,8 @@ pub struct Embedded {
     pub rows: u64,
     /// Inputs that could not be used, each once.
     pub left_out: Vec<LeftOut>,
+    /// Texts that are longer than the model's limit, so that it saw their beginning only.
+    pub cut: u64,
     /// Whether the file is there; else work was stopped and can go on.
     pub finished: bool,
 }
@@ -89,6 +92,16 @@ struct Prepared {
     input: Input,
     /// Its rows without half and vector.
     row: VectorRow,
+    /// Whether the model sees the beginning of its text only.
+    cut: bool,
+}
+
+/// What came of some inputs.
+#[derive(Default)]
+struct Chunk {
+    rows: Vec<VectorRow>,
+    left_out: Vec<LeftOut>,
+    cut: u64,
 }
 
 impl<'a> EmbedJob<'a> {
@@ -127,8 +140,7 @@ impl<'a> EmbedJob<'a> {
                 break;
             }
             let count = chunk.len() as u64;
-            let (rows, left_out) = self.chunk(chunk)?;
-            parts.add(rows, left_out, count)?;
+            parts.add(self.chunk(chunk)?, count)?;
             if opened.elapsed() >= self.options.save_every {
                 parts.close()?;
                 opened = Instant::now();
@@ -138,7 +150,7 @@ impl<'a> EmbedJob<'a> {
         }
         parts.close()?;
         if parts.next_input() < inputs.count() {
-            return Ok(Embedded { rows: parts.rows(), left_out: parts.left_out().to_vec(), finished: false });
+            return Ok(parts.so_far());
         }
         write::assemble(parts, out, format, &header)
     }
@@ -157,7 +169,7 @@ impl<'a> EmbedJob<'a> {
     }
 
     /// Rows of some inputs, in order.
-    fn chunk(&self, chunk: Vec<Pending>) -> Result<(Vec<VectorRow>, Vec<LeftOut>), InferError> {
+    fn chunk(&self, chunk: Vec<Pending>) -> Result<Chunk, InferError> {
         let (mut prepared, mut left_out) = (vec![], vec![]);
         let read: Vec<_> = chunk.into_par_iter().map(|pending| self.prepare(pending)).collect();
         for one in read {
@@ -166,18 +178,20 @@ impl<'a> EmbedJob<'a> {
                 Err(one) => left_out.push(one),
             }
         }
+        let cut = prepared.iter().filter(|one: &&Prepared| one.cut).count() as u64;
         let rows = match self.options.space {
             Space::Contrast => self.contrast(prepared)?,
             Space::Features => self.features(prepared)?,
         };
-        Ok((rows, left_out))
+        Ok(Chunk { rows, left_out, cut })
     }
 
     /// Reads an input; `None` where it has nothing of the half that is asked for.
     fn prepare(&self, pending: Pending) -> Result<Option<Prepared>, LeftOut> {
         let loaded = pending.load()?;
         let record = loaded.record;
-        let (id, source, labels) = (record.id.clone(), record.source.clone(), record.labels.clone());
+        let (id, source) = (record.id.clone(), record.source.clone());
+        let (labels, fields) = (record.labels.clone(), record.fields.clone());
         let origin = Origin { source: 0, name: &source, record: 0 };
         let example = self.preparation.evaluate(record, origin, self.options.text, None).map_err(|error| {
             let cause = match error {
@@ -186,11 +200,13 @@ impl<'a> EmbedJob<'a> {
             };
             LeftOut { name: loaded.name.clone(), cause }
         })?;
-        let Some(Example { input, patient, text, .. }) = example else { return Ok(None) };
+        let Some(Example { input, patient, text, cut, .. }) = example else { return Ok(None) };
         let Some(input) = only(input, self.options.only) else { return Ok(None) };
-        let (split, picture) = (loaded.split, loaded.picture);
-        let row = VectorRow { id, half: Half::Pair, patient, source, split, labels, text, picture, vector: vec![] };
-        Ok(Some(Prepared { input, row }))
+        let cut = cut && text_of(&input).is_some();
+        let (half, split, picture, path) = (Half::Pair, loaded.split, loaded.picture, loaded.path);
+        let vector = vec![];
+        let row = VectorRow { id, half, patient, source, split, labels, fields, text, picture, path, vector };
+        Ok(Some(Prepared { input, row, cut }))
     }
 
     fn embedder(&self) -> Embedder<'_> {
@@ -205,7 +221,7 @@ impl<'a> EmbedJob<'a> {
         let texts = self.embedder().texts(&texts, self.options.batch, &mut |_| {})?;
         let (mut images, mut texts) = (images.rows(), texts.rows());
         let mut rows = vec![];
-        for Prepared { input, row } in &prepared {
+        for Prepared { input, row, .. } in &prepared {
             let halves = [
                 (Half::Image, image_of(input).and_then(|_| images.next())),
                 (Half::Text, text_of(input).and_then(|_| texts.next())),

@@ -14,6 +14,6 @@ pub mod search;
 mod vectors;
 
 pub use error::InferError;
-pub use filter::Filter;
+pub use filter::{Filter, Told};
 pub use matcher::Matcher;
 pub use vectors::{Embedder, Vectors};

@@ -9,7 +9,9 @@ use ptu_index::Exact;
 use ptu_input::image::transform;
 use ptu_input::{Image, Input, Picture, Text};
 use ptu_model::Bundle;
+use ptu_model::kernel::Products;
 
+use crate::filter::Told;
 use crate::{Embedder, Filter, InferError, Matcher};
 
 /// Digits of a hash that are shown.
@@ -23,7 +25,8 @@ pub struct VectorIndex {
     path: PathBuf,
     header: VectorsHeader,
     rows: Vec<VectorRow>,
-    labels: BTreeSet<String>,
+    /// Names of labels and fields.
+    names: BTreeSet<String>,
     vectors: Exact,
 }
 
@@ -34,6 +37,8 @@ pub struct Query {
     pub image: Option<Image>,
     /// A text.
     pub text: Option<Text>,
+    /// In what the model multiplies to embed them.
+    pub products: Products,
 }
 
 /// Which rows are looked at, and how many are wanted.
@@ -45,6 +50,19 @@ pub struct SearchOptions {
     pub filter: Option<Filter>,
     /// Rows at most.
     pub most: usize,
+}
+
+/// What a search looks at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// All vectors.
+    pub vectors: usize,
+    /// Those made of the half that is looked for.
+    pub of_half: usize,
+    /// Those of them that the filter keeps.
+    pub kept: usize,
+    /// Values that do not fit what the filter compares them with.
+    pub told: Told,
 }
 
 /// A row that was found.
@@ -66,7 +84,7 @@ impl VectorIndex {
     pub fn open(path: &Path) -> Result<Self, InferError> {
         let reader = VectorReader::open(path)?;
         let header = reader.header().clone();
-        let (mut rows, mut values, mut labels) = (vec![], vec![], BTreeSet::new());
+        let (mut rows, mut values, mut names) = (vec![], vec![], BTreeSet::new());
         for batch in reader {
             for mut row in batch? {
                 if !row.vector.iter().all(|value| value.is_finite()) {
@@ -75,9 +93,9 @@ impl VectorIndex {
                 }
                 values.append(&mut row.vector);
                 row.vector = vec![];
-                for label in &row.labels {
-                    if !labels.contains(&label.name) {
-                        labels.insert(label.name.clone());
+                for label in row.labels.iter().chain(&row.fields) {
+                    if !names.contains(&label.name) {
+                        names.insert(label.name.clone());
                     }
                 }
                 rows.push(row);
@@ -86,7 +104,7 @@ impl VectorIndex {
         if rows.is_empty() {
             return Err(InferError::Vectors { path: path.into(), cause: "it holds no vector".into() });
         }
-        Ok(Self { path: path.into(), vectors: Exact::new(header.width, values), header, rows, labels })
+        Ok(Self { path: path.into(), vectors: Exact::new(header.width, values), header, rows, names })
     }
 
     /// What made it.
@@ -117,7 +135,15 @@ impl VectorIndex {
     /// # Errors
     /// As [`Filter::parse`].
     pub fn filter(&self, filter: &str) -> Result<Filter, InferError> {
-        Filter::parse(filter, &self.labels)
+        Filter::parse(filter, &self.names)
+    }
+
+    /// What a search looks at, and what is to be told of it.
+    pub fn looked(&self, options: &SearchOptions) -> Looked {
+        let of_half = || self.rows.iter().filter(|row| options.half.is_none_or(|half| row.half == half));
+        let kept = of_half().filter(|row| options.filter.as_ref().is_none_or(|filter| filter.keeps(row))).count();
+        let told = options.filter.as_ref().map_or_else(Told::default, |filter| filter.told(of_half()));
+        Looked { vectors: self.rows.len(), of_half: of_half().count(), kept, told }
     }
 
     /// The nearest rows, nearest first.
@@ -141,7 +167,7 @@ impl VectorIndex {
 /// # Errors
 /// A query with neither half; inputs that do not fit the model.
 pub fn query_vector(bundle: &Bundle, space: Space, query: &Query) -> Result<Vec<f32>, InferError> {
-    let embedder = Embedder::new(&bundle.model, &bundle.config);
+    let embedder = Embedder { products: query.products, ..Embedder::new(&bundle.model, &bundle.config) };
     let input = match (query.image.clone(), query.text.clone()) {
         (Some(image), Some(text)) => Input::Pair { image, text },
         (Some(image), None) => Input::Image(image),
@@ -225,6 +251,15 @@ pub fn encode(bundle: &Bundle, text: &str) -> Result<Text, InferError> {
     bundle.tokenizer.encode(text, bundle.max_tokens).map_err(|source| InferError::Query(source.to_string()))
 }
 
+/// Whether a text is longer than what the model sees of it.
+///
+/// # Errors
+/// When it cannot be tokenised.
+pub fn is_cut(bundle: &Bundle, text: &str, encoded: &Text) -> Result<bool, InferError> {
+    let cut = bundle.tokenizer.was_cut(text, encoded, bundle.max_tokens);
+    cut.map_err(|source| InferError::Query(source.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use ptu_data::record::Label;
@@ -244,8 +279,10 @@ mod tests {
         for (id, half, vector) in vectors {
             let labels = vec![Label { name: "finding".into(), value: id[..1].into() }];
             let (patient, source, vector) = ("p".into(), "s".into(), vector.to_vec());
-            let (id, split, text, picture) = (id.to_string(), None, None, None);
-            writer.write(VectorRow { id, half: *half, patient, source, split, labels, text, picture, vector }).unwrap();
+            let (id, split, text, picture, path) = (id.to_string(), None, None, None, None);
+            let (half, fields) = (*half, vec![Label::new("age", &id[1..])]);
+            let row = VectorRow { id, half, patient, source, split, labels, fields, text, picture, path, vector };
+            writer.write(row).unwrap();
         }
         writer.finish(&[]).unwrap();
     }
@@ -273,6 +310,13 @@ mod tests {
         assert_eq!(ids(None, None), ["a2", "b1", "a1"]);
         assert_eq!(ids(Some(image), Some("finding = 'a'")), ["a1", "a3"]);
         assert!(ids(Some(Half::Pair), None).is_empty());
+        let looked = |half, filter: &str| {
+            index.looked(&SearchOptions { half, filter: Some(index.filter(filter).unwrap()), most: 1 })
+        };
+        let told = Told { no_numbers: [("finding".to_string(), 3)].into(), ..Told::default() };
+        assert_eq!(looked(Some(image), "age < 3 and finding != 7"), Looked { vectors: 4, of_half: 3, kept: 2, told });
+        assert_eq!(looked(None, "age = 2").kept, 1);
+        assert_eq!(looked(Some(Half::Pair), "age = 2").of_half, 0);
         assert!(index.filter("side = 'left'").unwrap_err().to_string().contains("`finding`"));
         index.check_model(Path::new("m"), "ab").unwrap();
         let error = index.check_model(Path::new("m"), "cd").unwrap_err().to_string();

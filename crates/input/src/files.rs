@@ -1,7 +1,7 @@
 //! Writing all or nothing, whatever happens in between.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// How the names of files begin that are being written. After a kill one may stay behind.
@@ -25,6 +25,14 @@ pub fn write_atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>
     temporary.persist(path).map_err(|error| error.error)?;
     // The name is as safe as the bytes only once the folder is synced.
     sync_folder(folder)
+}
+
+/// Tries whether files can be written into a folder: something is written, and nothing of it stays.
+///
+/// # Errors
+/// When the folder is not there, not writable or full.
+pub fn try_folder(folder: &Path) -> io::Result<()> {
+    tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?.write_all(b"x")
 }
 
 /// Removes what killed processes left half-written in a folder; nothing where there is no folder.

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{} vectors, {} inputs left out", embedded.rows, embedded.left_out.len());
 
     let index = VectorIndex::open(&vectors)?;
-    let query = Query { text: Some(encode(&model, &sentence)?), image: None };
+    let query = Query { text: Some(encode(&model, &sentence)?), ..Query::default() };
     let query = query_vector(&model, index.header().space, &query)?;
     for hit in index.nearest(&query, &SearchOptions { half: None, filter: None, most: 5 }) {
         println!("{:.3}  {}  {}", hit.similarity, hit.row.id, hit.row.half.name());

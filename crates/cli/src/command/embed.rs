@@ -10,10 +10,13 @@ use ptu_data::vectors::{Half, Space};
 use ptu_data::{Inputs, Split, TextChoice};
 use ptu_infer::embed::{EmbedJob, EmbedOptions};
 use ptu_model::Bundle;
+use ptu_model::files::check_writable;
+use ptu_model::kernel::Products;
 use serde::Serialize;
 
-use super::{Compute, SOME_LEFT_OUT};
-use crate::progress::{Bar, print, say, stop_flag};
+use super::{AtWork, SOME_LEFT_OUT};
+use crate::interrupt::{Interrupted, stop_flag};
+use crate::progress::{Bar, print, say};
 
 /// Inputs that could not be used are listed up to this number; `--json` has all.
 const LISTED: usize = 50;
@@ -64,7 +67,7 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    compute: Compute,
+    work: AtWork,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -93,17 +96,20 @@ struct Report<'a> {
     model: &'a str,
     rows: u64,
     left_out: &'a [LeftOut],
+    /// Texts that are longer than the model's limit.
+    cut: u64,
     finished: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    arguments.compute.start()?;
+    let products = arguments.work.start()?;
+    check_writable(&arguments.out)?;
     let folder = super::bundle_folder(&arguments.model);
-    let bundle = Bundle::load(&folder, &arguments.compute.device.plain())?;
+    let bundle = Bundle::load(&folder, &arguments.work.compute.device.plain())?;
     let model = Bundle::fingerprint(&folder)?;
     let inputs = Inputs::find(&arguments.inputs, &arguments.split)?;
-    let job = EmbedJob::new(&bundle, model.clone(), options(arguments));
-    let (stop, mut bar) = (stop_flag()?, Bar::new("embed", inputs.count()));
+    let job = EmbedJob::new(&bundle, model.clone(), options(arguments, products));
+    let (stop, mut bar) = (stop_flag("what is done is saved"), Bar::new("embed", inputs.count()));
     let embedded = job.run(&inputs, &arguments.out, &mut |progress| {
         bar.set(progress.inputs, || match progress.left_out {
             0 => String::new(),
@@ -118,6 +124,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if embedded.left_out.len() > LISTED {
         say(&format!("left out: {} more; `--json` lists all", embedded.left_out.len() - LISTED));
     }
+    if embedded.cut > 0 {
+        let (count, limit) = (embedded.cut, bundle.max_tokens);
+        say(&format!("texts longer than the model's {limit} tokens: {count}; it saw only the beginning of each"));
+    }
     if arguments.json {
         let (vectors, rows, left_out) = (arguments.out.as_path(), embedded.rows, embedded.left_out.as_slice());
         print(&serde_json::to_string(&Report {
@@ -125,18 +135,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             model: &model,
             rows,
             left_out,
+            cut: embedded.cut,
             finished: embedded.finished,
         })?)?;
     } else if embedded.finished {
         print(&format!("{} vectors in {}", embedded.rows, arguments.out.display()))?;
     }
     if !embedded.finished {
-        anyhow::bail!("stopped; go on with the same command and `--resume`");
+        return Err(Interrupted("the same command goes on with `--resume`".into()).into());
     }
     Ok(if embedded.left_out.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_LEFT_OUT) })
 }
 
-fn options(arguments: &Arguments) -> EmbedOptions {
+fn options(arguments: &Arguments, products: Products) -> EmbedOptions {
     EmbedOptions {
         space: match arguments.space {
             SpaceName::Contrast => Space::Contrast,
@@ -155,6 +166,6 @@ fn options(arguments: &Arguments) -> EmbedOptions {
         batch: arguments.batch.into(),
         resume: arguments.resume,
         save_every: Duration::from_secs(arguments.save_every.into()),
-        ..EmbedOptions::default()
+        products,
     }
 }

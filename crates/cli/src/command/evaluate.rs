@@ -107,6 +107,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.page.is_some() && arguments.models.len() > 1 {
         anyhow::bail!("a page shows one model; name one, or leave --page out");
     }
+    super::check_page(arguments.page.as_deref())?;
     let mut models = vec![];
     for path in &arguments.models {
         let (evaluated, options) = score(arguments, path)?;

@@ -11,6 +11,7 @@ use ptu_data::prepare::table::{ColumnNames, TableOptions, prepare};
 use ptu_data::prepare::{Duplicates, Part, join_parts};
 use ptu_data::{Making, Manifest, Prepared, Progress, Shares, Split};
 
+use crate::interrupt::go_on;
 use crate::progress::{Bar, print};
 use named::Public;
 
@@ -208,6 +209,7 @@ fn describe(name: Option<&str>, json: bool) -> anyhow::Result<()> {
 }
 
 fn prepare_one(dataset: &Dataset) -> anyhow::Result<()> {
+    go_on("what is done is kept; the same command goes on");
     // Progress comes in thousandths: a table's number of rows is not known before its end.
     let bar = RefCell::new(Bar::new("prepare", 1000));
     let progress = |progress: Progress| {

@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use ptu_train::{Recipe, RunOptions};
 
 use super::{Compute, wall_time};
-use crate::progress::{RunProgress, print, stop_flag};
+use crate::interrupt::{Interrupted, stop_flag};
+use crate::progress::{RunProgress, print};
 
 /// Pre-train a model as a recipe says
 ///
@@ -40,9 +41,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         device: arguments.compute.device.training(),
         wall_time,
     };
-    let mut progress = RunProgress::new(stop_flag()?);
+    let mut progress = RunProgress::new(stop_flag("the step at hand is ended and saved"));
     let outcome = ptu_train::pretrain(&recipe, &options, &mut progress)?;
     progress.finish();
-    let state = if outcome.finished { "finished" } else { "stopped; go on with --resume" };
-    print(&format!("{state}: {} steps, model in {}", outcome.steps, outcome.bundle.display()))
+    let (steps, bundle) = (outcome.steps, outcome.bundle.display());
+    if !outcome.finished {
+        return Err(Interrupted(format!("{steps} steps are saved, the same command goes on with `--resume`")).into());
+    }
+    print(&format!("finished: {steps} steps, model in {bundle}"))
 }

@@ -4,7 +4,8 @@ use ptu_train::RunOptions;
 use ptu_train::quickstart::{Corpus, QuickstartOptions, quickstart};
 
 use super::{Compute, wall_time};
-use crate::progress::{RunProgress, print, stop_flag};
+use crate::interrupt::stop_flag;
+use crate::progress::{RunProgress, print};
 
 /// The whole story in minutes: a corpus, learning from it, scores of what was learned, a page to look at
 ///
@@ -48,7 +49,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         device: arguments.compute.device.training(),
         wall_time,
     };
-    let mut progress = RunProgress::new(stop_flag()?);
+    let mut progress = RunProgress::new(stop_flag("the step at hand is ended, and its model scored"));
     let summary = quickstart(&options, &run, &mut progress)?;
     progress.finish();
     if summary.stopped {

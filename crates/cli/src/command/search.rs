@@ -1,17 +1,21 @@
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::ValueEnum;
+use clap::{ArgGroup, ValueEnum};
 use ptu_data::picture::{PictureAt, Pictures, read_image};
 use ptu_data::vectors::{Half, VectorRow};
-use ptu_infer::search::{Hit, Query, SearchOptions, VectorIndex, encode, prepare, query_vector, rank_by_matching};
+use ptu_data::{Label, Split};
+use ptu_infer::search::{
+    Hit, Looked, Query, SearchOptions, VectorIndex, encode, is_cut, prepare, query_vector, rank_by_matching,
+};
 use ptu_input::Picture;
 use ptu_model::Bundle;
 use ptu_model::files::write_bytes;
 use ptu_report::{Example, ExampleGroup, Found, Item, Page};
 use serde::Serialize;
 
-use super::Compute;
+use super::AtWork;
 use crate::progress::{print, say};
 
 /// Letters of a text that a line shows.
@@ -23,13 +27,23 @@ const THUMBNAIL: usize = 160;
 /// Find the nearest images or texts to an image, a sentence or both
 ///
 /// Searches the vectors that `embed` wrote, all of them, with the model that made them. Images are looked for where there are
-/// any, else texts.
+/// any, else texts. Each hit is shown with its similarity, id, the file it came from, labels and fields, and its text.
+///
+/// A filter is read as SQL: in quotation marks stands a text, whatever it looks like (patient = "0012"), without them a number
+/// (age >= 60). Values that are no numbers equal no number and are neither more nor less than one; they are counted aloud. A
+/// name may have several values: a comparison holds if it holds for one of them, and not for a row that has none; `!=` is `not =`.
+/// A name that is no plain word stands in backticks.
 #[derive(clap::Args)]
+#[command(group(ArgGroup::new("asked").required(true).multiple(true).args(["image", "text"])))]
 #[command(after_help = "Examples:
   ptunifier search scans.parquet --model runs/own --text \"effusion on the left\"
   ptunifier search reports.parquet --model runs/own --image new.png --find texts --rerank 20
   ptunifier search scans.parquet --model runs/own --image new.png --where 'finding = \"pneumonia\" and age >= 60'
-  ptunifier search scans.parquet --model runs/own --text \"fracture\" --page found.html")]
+  ptunifier search scans.parquet --model runs/own --text \"fracture\" --page found.html
+  ptunifier search scans.parquet --model runs/own --text \"fracture\" --paths | xargs -d '\\n' cp -t found
+
+Exit codes: 0 also where nothing was found (stderr and --json say what kept everything out), 1 failed, 2 wrong arguments,
+130 interrupted")]
 pub struct Arguments {
     /// A .parquet file of `embed`
     vectors: PathBuf,
@@ -40,12 +54,13 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
     /// Ask with a sentence
-    #[arg(long)]
+    #[arg(long, value_parser = sentence)]
     text: Option<String>,
     /// What to look for (default: images if there are any)
     #[arg(long)]
     find: Option<Find>,
-    /// Only rows for which this holds, in the words of SQL; names are id, patient, source, split, text and labels
+    /// Only rows for which this holds, in the words of SQL; names are id, half, patient, source, split, text, path, labels and
+    /// fields
     #[arg(long = "where", value_name = "FILTER")]
     filter: Option<String>,
     /// How many
@@ -60,8 +75,11 @@ pub struct Arguments {
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
+    /// Only the files that hits came from, one a line: of records of shards as the table or data set named them
+    #[arg(long, conflicts_with = "json")]
+    paths: bool,
     #[command(flatten)]
-    compute: Compute,
+    work: AtWork,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -84,6 +102,14 @@ impl Find {
 #[derive(Serialize)]
 struct Report<'a> {
     found: Vec<Line<'a>>,
+    /// Vectors in the file, those of the half that was looked for, those of them that the filter keeps.
+    vectors: usize,
+    of_half: usize,
+    kept: usize,
+    /// For each name that the filter compares with a number, how many of its values are none.
+    no_numbers: &'a BTreeMap<String, u64>,
+    /// What a person is told besides.
+    notes: &'a [String],
     /// Milliseconds that the search itself took, without loading and the model.
     search_ms: f64,
 }
@@ -97,50 +123,131 @@ struct Line<'a> {
     matching: Option<f32>,
     patient: &'a str,
     source: &'a str,
+    split: Option<Split>,
     text: Option<&'a str>,
+    /// The file that it came from.
+    path: Option<&'a str>,
+    /// Where its picture lies: a file, or a record of shards.
     file: Option<String>,
     labels: Vec<(&'a str, &'a str)>,
+    fields: Vec<(&'a str, &'a str)>,
+}
+
+/// What was found, and what is to be told about it.
+struct Answer<'a> {
+    hits: Vec<Hit<'a>>,
+    looked: Looked,
+    notes: Vec<String>,
+    search_ms: f64,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    arguments.compute.start()?;
+    let products = arguments.work.start()?;
+    super::check_page(arguments.page.as_deref())?;
     let folder = super::bundle_folder(&arguments.model);
     let index = VectorIndex::open(&arguments.vectors)?;
     index.check_model(&folder, &Bundle::fingerprint(&folder)?)?;
     let filter = arguments.filter.as_deref().map(|filter| index.filter(filter)).transpose()?;
-    let bundle = Bundle::load(&folder, &arguments.compute.device.plain())?;
     let image = arguments.image.as_deref().map(read_image).transpose()?;
+    let bundle = Bundle::load(&folder, &arguments.work.compute.device.plain())?;
     let query = Query {
         image: match (&image, &arguments.image) {
             (Some(bytes), Some(path)) => Some(prepare(&bundle, bytes, &path.display().to_string())?),
             _ => None,
         },
         text: arguments.text.as_deref().map(|text| encode(&bundle, text)).transpose()?,
+        products,
     };
-    let vector = query_vector(&bundle, index.header().space, &query)?;
-    let top = usize::from(arguments.top);
-    let most = arguments.rerank.map_or(top, |many| usize::from(many).max(top));
-    let start = Instant::now();
-    let hits = index.nearest(&vector, &SearchOptions { half: half(arguments, &index), filter, most });
-    let search_ms = start.elapsed().as_secs_f64() * 1000.0;
-    let mut hits = if arguments.rerank.is_some() { rank_by_matching(&bundle, &query, hits)? } else { hits };
-    hits.truncate(top);
+    let most = usize::from(arguments.rerank.unwrap_or(0).max(arguments.top));
+    let options = SearchOptions { half: half(arguments, &index), filter, most };
+    let answer = answer(arguments, (&index, &options), &bundle, &query)?;
     if let Some(file) = &arguments.page {
-        let page = page(arguments, image.as_deref(), &hits);
+        let page = page(arguments, image.as_deref(), &answer);
         write_bytes(file, ptu_report::render(&page).as_bytes())?;
     }
-    if arguments.json {
-        let found = hits.iter().map(line).collect();
-        return print(&serde_json::to_string(&Report { found, search_ms })?);
+    show(arguments, &answer)
+}
+
+fn answer<'a>(
+    arguments: &Arguments,
+    (index, options): (&'a VectorIndex, &SearchOptions),
+    bundle: &Bundle,
+    query: &Query,
+) -> anyhow::Result<Answer<'a>> {
+    let vector = query_vector(bundle, index.header().space, query)?;
+    let start = Instant::now();
+    let hits = index.nearest(&vector, options);
+    let search_ms = start.elapsed().as_secs_f64() * 1000.0;
+    let mut hits = if arguments.rerank.is_some() { rank_by_matching(bundle, query, hits)? } else { hits };
+    hits.truncate(arguments.top.into());
+    let looked = index.looked(options);
+    let mut notes = looked.told.lines();
+    if let (Some(text), Some(encoded)) = (&arguments.text, &query.text)
+        && is_cut(bundle, text, encoded)?
+    {
+        notes.push(format!(
+            "the sentence is longer than the model's {} tokens: only its beginning is asked",
+            bundle.max_tokens
+        ));
     }
     if hits.is_empty() {
-        say("nothing was found: no row passes the filter, or none is of the half that is looked for");
+        notes.push(nothing(options.half, &looked));
+    }
+    Ok(Answer { hits, looked, notes, search_ms })
+}
+
+/// Why nothing was found.
+fn nothing(half: Option<Half>, looked: &Looked) -> String {
+    let what = match half {
+        Some(Half::Image) => "an image",
+        Some(Half::Text) => "a text",
+        Some(Half::Pair) => "a pair",
+        None => "anything",
+    };
+    match looked.of_half {
+        0 => format!(
+            "nothing was found: none of the {} vectors is of {what}; --find says what to look for",
+            looked.vectors
+        ),
+        of_half => {
+            format!(
+                "nothing was found: --where keeps none of the {of_half} vectors of {what} ({} in all)",
+                looked.vectors
+            )
+        }
+    }
+}
+
+fn show(arguments: &Arguments, answer: &Answer<'_>) -> anyhow::Result<()> {
+    let Answer { hits, looked, notes, search_ms } = answer;
+    notes.iter().for_each(|note| say(note));
+    if arguments.json {
+        let found = hits.iter().map(line).collect();
+        let Looked { vectors, of_half, kept, told } = looked;
+        let (vectors, of_half, kept, search_ms) = (*vectors, *of_half, *kept, *search_ms);
+        let report = Report { found, vectors, of_half, kept, no_numbers: &told.no_numbers, notes, search_ms };
+        return print(&serde_json::to_string(&report)?);
+    }
+    if arguments.paths {
+        let paths: Vec<&str> = hits.iter().filter_map(|hit| hit.row.path.as_deref()).collect();
+        if paths.len() < hits.len() {
+            say(&format!("{} of {} hits have no file of their own", hits.len() - paths.len(), hits.len()));
+        }
+        return paths.into_iter().try_for_each(print);
     }
     for (place, hit) in hits.iter().enumerate() {
         print(&row(place + 1, hit))?;
     }
-    say(&format!("{} vectors searched in {search_ms:.1} ms", index.rows().len()));
+    say(&format!("{} of {} vectors searched in {search_ms:.1} ms", looked.kept, looked.vectors));
     Ok(())
+}
+
+/// A sentence to ask with.
+fn sentence(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it is empty; write what the image shows".into()),
+        _ => Ok(text.to_string()),
+    }
 }
 
 /// What is looked for: what was asked, else images where there are any, else whatever there is.
@@ -151,6 +258,7 @@ fn half(arguments: &Arguments, index: &VectorIndex) -> Option<Half> {
 
 fn line<'a>(hit: &Hit<'a>) -> Line<'a> {
     let row = hit.row;
+    let named = |labels: &'a [Label]| labels.iter().map(|label| (label.name.as_str(), label.value.as_str())).collect();
     Line {
         id: &row.id,
         half: row.half,
@@ -158,9 +266,12 @@ fn line<'a>(hit: &Hit<'a>) -> Line<'a> {
         matching: hit.matching,
         patient: &row.patient,
         source: &row.source,
+        split: row.split,
         text: row.text.as_deref(),
+        path: row.path.as_deref(),
         file: file(row),
-        labels: row.labels.iter().map(|label| (label.name.as_str(), label.value.as_str())).collect(),
+        labels: named(&row.labels),
+        fields: named(&row.fields),
     }
 }
 
@@ -171,14 +282,30 @@ fn file(row: &VectorRow) -> Option<String> {
     })
 }
 
-/// `  1  0.713  scans/a.png  finding=mass  Text that begins...`
+/// `  1  0.713  r7  scans/a.png  finding=mass age=61  Text that begins...`
 fn row(place: usize, hit: &Hit<'_>) -> String {
-    let labels: Vec<String> = hit.row.labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect();
-    let labels = shortened(&labels.join(" "));
+    let row = hit.row;
     let matching = hit.matching.map_or(String::new(), |score| format!("  matching {score:+.2}"));
-    let text = shortened(hit.row.text.as_deref().unwrap_or_default());
-    let line = format!("{place:>4}  {:.3}{matching}  {}  {labels}  {text}", hit.similarity, hit.row.id);
-    line.trim_end().to_string()
+    let text = shortened(row.text.as_deref().unwrap_or_default());
+    let parts = [row.id.clone(), path(row), known(row), text];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    format!("{place:>4}  {:.3}{matching}  {}", hit.similarity, parts.join("  "))
+}
+
+/// The file that a row came from, as it is found from here; nothing where its id says it already.
+fn path(row: &VectorRow) -> String {
+    let path = row.path.as_deref().unwrap_or_default();
+    let here = std::env::current_dir().ok();
+    let near = here.and_then(|here| Path::new(path).strip_prefix(here).ok().map(|near| near.display().to_string()));
+    let path = near.filter(|near| !near.is_empty()).unwrap_or_else(|| path.to_string());
+    if path == row.id { String::new() } else { path }
+}
+
+/// `finding=mass age=61`
+fn known(row: &VectorRow) -> String {
+    let all = row.labels.iter().chain(&row.fields);
+    let all: Vec<String> = all.map(|label| format!("{}={}", label.name, shortened(&label.value))).collect();
+    shortened(&all.join(" "))
 }
 
 /// The first words, on one line.
@@ -191,7 +318,8 @@ fn shortened(text: &str) -> String {
 }
 
 /// A sheet of what was found.
-fn page(arguments: &Arguments, image: Option<&[u8]>, hits: &[Hit<'_>]) -> Page {
+fn page(arguments: &Arguments, image: Option<&[u8]>, answer: &Answer<'_>) -> Page {
+    let hits = &answer.hits;
     let mut pictures = Pictures::default();
     let mut lost = 0;
     let thumbnail =
@@ -200,7 +328,8 @@ fn page(arguments: &Arguments, image: Option<&[u8]>, hits: &[Hit<'_>]) -> Page {
         let read = hit.row.picture.as_ref().and_then(|at| pictures.read(at).ok().flatten());
         let image_png = read.and_then(|image| thumbnail(&image.bytes));
         lost += usize::from(image_png.is_none() && hit.row.picture.is_some());
-        let item = Item { id: hit.row.id.clone(), image_png, text: hit.row.text.clone() };
+        let id = [hit.row.id.clone(), path(hit.row), known(hit.row)].into_iter().filter(|part| !part.is_empty());
+        let item = Item { id: id.collect::<Vec<_>>().join("  "), image_png, text: hit.row.text.clone() };
         Found { item, score: hit.matching.unwrap_or(hit.similarity).into(), hit: None }
     });
     let found = found.collect();
@@ -216,11 +345,14 @@ fn page(arguments: &Arguments, image: Option<&[u8]>, hits: &[Hit<'_>]) -> Page {
         ("model".to_string(), arguments.model.display().to_string()),
     ];
     facts.extend(arguments.filter.clone().map(|filter| ("filter".to_string(), filter)));
-    let warning = format!("{lost} pictures are not where they lay when they were embedded");
+    let mut warnings = answer.notes.clone();
+    if lost > 0 {
+        warnings.push(format!("{lost} pictures are not where they lay when they were embedded"));
+    }
     Page {
         title: "Search".into(),
         subtitle: format!("{} found, {ranked}", hits.len()),
-        warnings: if lost > 0 { vec![warning] } else { vec![] },
+        warnings,
         facts,
         examples: vec![ExampleGroup { title: "Found".into(), examples: vec![example], ..ExampleGroup::default() }],
         ..Page::default()

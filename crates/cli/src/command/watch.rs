@@ -1,13 +1,12 @@
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use console::{Term, measure_text_width};
 use ptu_model::files::write_bytes;
 use ptu_train::log::{Event, Timing, read_events, read_timings};
 use ptu_train::{ObjectiveKind, Recipe, folder, page};
 
-use crate::progress::{print, say, stop_flag};
+use crate::progress::{print, say};
 
 /// Steps whose times tell how long the rest will take.
 const RECENT: usize = 50;
@@ -47,8 +46,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if !recipe_file.exists() {
         anyhow::bail!("`{}` is no run folder: it has no `{}`", arguments.run.display(), folder::RECIPE);
     }
+    super::check_page(arguments.page.as_deref())?;
     let recipe = Recipe::load(&recipe_file, &[])?;
-    let (term, stop) = (Term::stdout(), stop_flag()?);
+    let term = Term::stdout();
     let mut shown = 0;
     loop {
         let width = usize::from(term.size().1);
@@ -70,13 +70,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if arguments.once || look.finished {
             return Ok(());
         }
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(arguments.every.into()) {
-            if stop.load(Ordering::SeqCst) {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        std::thread::sleep(Duration::from_secs(arguments.every.into()));
         if !arguments.run.join(folder::RECIPE).exists() {
             say("the run folder is gone");
             return Ok(());

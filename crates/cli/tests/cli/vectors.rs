@@ -11,7 +11,7 @@ use crate::harness::{Place, bytes};
 const KILLS: usize = 10;
 
 /// A model in `run`, sixty pairs in `data`.
-fn trained() -> Place {
+pub fn trained() -> Place {
     let place = Place::new();
     place.phantom();
     place.recipe();
@@ -163,7 +163,7 @@ fn wrong_requests_say_what_would_be_right() {
     place.bad(&embed(&["data", "--out", "v.parquet"]), &["v.parquet", "exists"]);
     place.bad(&embed(&["data", "--out", "v.parquet", "--resume"]), &["v.parquet", "other inputs"]);
     let search = |rest: &[&'static str]| [&["search", "v.parquet", "--model", "run"], rest].concat();
-    place.bad(&search(&[]), &["nothing was asked"]);
+    place.bad(&search(&[]), &["--image", "--text"]);
     place.bad(&search(&["--text", "x", "--where", "organ = "]), &["organ = ", "column 9"]);
     place.bad(&search(&["--text", "x", "--where", "organs = \"hand\""]), &["`organs` at column 1", "`organ`"]);
     place.bad(&search(&["--text", "x", "--find", "texts", "--rerank", "3"]), &["with an image"]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{Unread, read_bounded};
-use crate::picture::{PictureAt, image_bytes};
+use crate::picture::{PictureAt, absolute, image_bytes};
 use crate::prepare::draft::{Draft, Work};
 use crate::prepare::table::TEXT_LIMIT;
 use crate::record::{Record, RecordImage, Split};
@@ -31,7 +31,10 @@ pub struct Loaded {
     pub record: Record,
     /// Where its picture lies.
     pub picture: Option<PictureAt>,
-    /// Its split, where it came from shards.
+    /// The file that it came from: that of its picture, else of its text, else the table; of a record of shards the picture's
+    /// file as the table or data set named it.
+    pub path: Option<String>,
+    /// Its split, where shards or a column of the table say it.
     pub split: Option<Split>,
 }
 
@@ -41,7 +44,7 @@ pub struct Pending(pub(super) Kind);
 pub(super) enum Kind {
     Image(PathBuf),
     Text(PathBuf),
-    Row(PathBuf, Box<Draft>),
+    Row { table: PathBuf, draft: Box<Draft>, has_split: bool },
     Shard(PathBuf, Arc<ShardFolder>, usize),
 }
 
@@ -58,7 +61,7 @@ impl Pending {
     fn name(&self) -> String {
         match &self.0 {
             Kind::Image(path) | Kind::Text(path) => path.display().to_string(),
-            Kind::Row(table, draft) => format!("{}, {}", table.display(), draft.place),
+            Kind::Row { table, draft, .. } => format!("{}, {}", table.display(), draft.place),
             Kind::Shard(folder, shards, place) => format!("{}, {} record {place}", folder.display(), shards.split()),
         }
     }
@@ -68,13 +71,13 @@ impl Pending {
             Kind::Image(path) => {
                 let image = RecordImage { bytes: image_bytes(&path)?, path: Some(path.display().to_string()) };
                 let (record, picture) = (named(&name, Some(image), vec![]), Some(PictureAt::file(&path)));
-                Ok(Loaded { name, record, picture, split: None })
+                Ok(Loaded { name, record, picture, path: Some(shown(&path)), split: None })
             }
             Kind::Text(path) => {
                 let record = named(&name, None, vec![read_text(&path)?]);
-                Ok(Loaded { name, record, picture: None, split: None })
+                Ok(Loaded { name, record, picture: None, path: Some(shown(&path)), split: None })
             }
-            Kind::Row(_, draft) => {
+            Kind::Row { table, draft, has_split } => {
                 let (mut record, file) = match draft.work {
                     Work::Bad(cause) => return Err(cause),
                     Work::Make(make) => (make().map_err(|error| error.to_string())?, None),
@@ -83,16 +86,23 @@ impl Pending {
                 if let (Some(image), Some(file)) = (&mut record.image, &file) {
                     image.bytes = image_bytes(file).map_err(|cause| format!("image `{}` {cause}", file.display()))?;
                 }
-                Ok(Loaded { name, record, picture: file.map(|file| PictureAt::file(&file)), split: None })
+                let (path, split) = (shown(file.as_deref().unwrap_or(&table)), has_split.then_some(record.split));
+                let picture = file.map(|file| PictureAt::file(&file));
+                Ok(Loaded { name, record, picture, path: Some(path), split })
             }
             Kind::Shard(folder, shards, place) => {
                 let record = shards.get(place).map_err(|error| error.to_string())?;
                 let split = shards.split();
                 let picture = record.image.is_some().then(|| PictureAt::shards(&folder, split, place));
-                Ok(Loaded { name, record, picture, split: Some(split) })
+                let path = record.image.as_ref().and_then(|image| image.path.clone());
+                Ok(Loaded { name, record, picture, path, split: Some(split) })
             }
         }
     }
+}
+
+fn shown(path: &Path) -> String {
+    absolute(path).display().to_string()
 }
 
 fn read_text(path: &Path) -> Result<String, String> {

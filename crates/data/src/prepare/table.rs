@@ -151,6 +151,13 @@ impl TableRows {
     }
 }
 
+impl TableRows {
+    /// Whether a column says the split of each record.
+    pub(crate) fn has_split(&self) -> bool {
+        self.assembler.has_split()
+    }
+}
+
 impl Drafts for TableRows {
     fn next(&mut self) -> Result<Option<Draft>, DataError> {
         loop {

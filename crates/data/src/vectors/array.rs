@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{VectorRow, VectorsHeader};
 use crate::error::DataError;
 use crate::picture::PictureAt;
+use crate::record::Label;
 
 /// Lines of JSON: the header, then a row a line.
 pub struct JsonLines {
@@ -47,11 +48,13 @@ impl JsonLines {
             Some(PictureAt::Shards { folder, record, .. }) => (Some(folder), Some(record)),
             None => (None, None),
         };
-        let labels: Vec<Value> =
-            row.labels.iter().map(|label| json!({ "name": label.name, "value": label.value })).collect();
+        let named = |labels: &[Label]| -> Vec<Value> {
+            labels.iter().map(|label| json!({ "name": label.name, "value": label.value })).collect()
+        };
         let mut line = json!({
             "id": row.id, "half": row.half, "patient": row.patient, "source": row.source, "split": row.split,
-            "labels": labels, "text": row.text, "file": file, "record": record,
+            "labels": named(&row.labels), "fields": named(&row.fields), "text": row.text, "file": file, "record": record,
+            "path": row.path,
         });
         if self.with_vectors {
             line["vector"] = json!(row.vector);
@@ -148,8 +151,10 @@ mod tests {
             source: "s".into(),
             split: None,
             labels: vec![],
+            fields: vec![Label::new("age", "61")],
             text: Some("one \"two\"".into()),
             picture: None,
+            path: Some("notes/a.txt".into()),
             vector: vec![1.0, -2.0, 0.5],
         };
         let mut array = NumpyArray::create(&path, &names, &header, 2).unwrap();
@@ -163,6 +168,7 @@ mod tests {
         let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!((lines.len(), &lines[0]["header"]["model"]), (3, &json!("ab")));
         assert_eq!((&lines[2]["text"], lines[2].get("vector")), (&json!("one \"two\""), None));
+        assert_eq!((&lines[1]["path"], &lines[1]["fields"][0]["value"]), (&json!("notes/a.txt"), &json!("61")));
         let mut whole = JsonLines::create(&names, &header).unwrap();
         whole.write(&row).unwrap();
         whole.finish().unwrap();

@@ -19,6 +19,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::{Half, VectorRow, VectorsHeader};
 use crate::error::DataError;
+use crate::guard::held;
 use crate::picture::PictureAt;
 use crate::record::Split;
 use crate::shard::schema as shard;
@@ -29,8 +30,15 @@ const GROUP_ROWS: usize = 4096;
 /// Key of the header in the schema's metadata.
 const HEADER: &str = "ptunifier";
 
+/// Columns that files of older versions lack.
+const FIELDS: &str = "fields";
+const PATH: &str = "path";
+
 /// The longest vector that is read.
 const WIDTH_LIMIT: usize = 1 << 20;
+
+/// What is said of a file whose bytes make no sense.
+const DAMAGED: &str = "it is damaged; copy it again, or embed again";
 
 fn schema(header: &VectorsHeader) -> Result<Schema, serde_json::Error> {
     let word = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
@@ -41,9 +49,11 @@ fn schema(header: &VectorsHeader) -> Result<Schema, serde_json::Error> {
         word("source", false),
         word("split", true),
         Field::new("labels", shard::label_list(), false),
+        Field::new(FIELDS, shard::label_list(), false),
         word("text", true),
         word("file", true),
         Field::new("record", DataType::UInt64, true),
+        word(PATH, true),
         Field::new("vector", vector_type(header.width), false),
     ];
     Ok(Schema::new_with_metadata(fields, HashMap::from([(HEADER.into(), serde_json::to_string(header)?)])))
@@ -156,9 +166,11 @@ fn to_batch(schema: &Arc<Schema>, rows: &[VectorRow], width: usize) -> Result<Re
             words(&|row| Some(row.source.clone())),
             words(&|row| row.split.map(|split| split.name().into())),
             shard::labels(rows.iter().map(|row| row.labels.as_slice())),
+            shard::labels(rows.iter().map(|row| row.fields.as_slice())),
             words(&|row| row.text.clone()),
             words(&file),
             Arc::new(UInt64Array::from_iter(rows.iter().map(record))),
+            words(&|row| row.path.clone()),
             Arc::new(vectors),
         ],
     )
@@ -181,8 +193,9 @@ impl VectorReader {
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let wrong = |cause: String| DataError::Vectors { path: path.into(), cause };
         let file = File::open(path).map_err(DataError::io("open", path))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-            .map_err(|error| wrong(format!("it is no parquet file ({error}); name one that `embed` wrote")))?;
+        let builder = held(|| ParquetRecordBatchReaderBuilder::try_new(file)).ok_or_else(|| wrong(DAMAGED.into()))?;
+        let builder =
+            builder.map_err(|error| wrong(format!("it is no parquet file ({error}); name one that `embed` wrote")))?;
         let header = builder.schema().metadata().get(HEADER);
         let header = header.ok_or_else(|| wrong("it holds no vectors of `ptunifier embed`".into()))?;
         let header: VectorsHeader =
@@ -191,7 +204,8 @@ impl VectorReader {
             return Err(wrong(format!("its vectors have {} elements", header.width)));
         }
         let wanted = schema(&header).map_err(|error| wrong(error.to_string()))?;
-        for field in wanted.fields() {
+        let may_lack = |name: &str| [FIELDS, PATH].contains(&name) && builder.schema().index_of(name).is_err();
+        for field in wanted.fields().iter().filter(|field| !may_lack(field.name())) {
             let found = builder.schema().field_with_name(field.name()).map(|found| found.data_type().clone());
             if found.as_ref().ok() != Some(field.data_type()) {
                 let found = found.map_or("absent".into(), |found| found.to_string());
@@ -227,9 +241,13 @@ impl Iterator for VectorReader {
     /// The next rows, some thousands at once.
     fn next(&mut self) -> Option<Self::Item> {
         let wrong = |cause: String| DataError::Vectors { path: self.path.clone(), cause };
-        let batch = match self.reader.next()? {
-            Ok(batch) => batch,
-            Err(error) => return Some(Err(wrong(format!("it is damaged ({error}); copy it again, or embed again")))),
+        let batch = match held(|| self.reader.next()) {
+            Some(Some(Ok(batch))) => batch,
+            Some(None) => return None,
+            Some(Some(Err(error))) => {
+                return Some(Err(wrong(format!("it is damaged ({error}); copy it again, or embed again"))));
+            }
+            None => return Some(Err(wrong(DAMAGED.into()))),
         };
         Some(to_rows(&batch).ok_or_else(|| wrong("a row lacks what it must have; embed again".into())))
     }
@@ -242,6 +260,8 @@ fn to_rows(batch: &RecordBatch) -> Option<Vec<VectorRow>> {
     let (ids, halves, patients, sources) = (words("id")?, words("half")?, words("patient")?, words("source")?);
     let (splits, texts, files) = (words("split")?, words("text")?, words("file")?);
     let labels = column("labels")?.as_any().downcast_ref::<ListArray>()?;
+    let fields = column(FIELDS).map(|fields| fields.as_any().downcast_ref::<ListArray>());
+    let paths = words(PATH);
     let records = column("record")?.as_any().downcast_ref::<UInt64Array>()?;
     let vectors = column("vector")?.as_any().downcast_ref::<FixedSizeListArray>()?;
     let word = |array: &StringArray, row: usize| array.is_valid(row).then(|| array.value(row).to_string());
@@ -266,8 +286,13 @@ fn to_rows(batch: &RecordBatch) -> Option<Vec<VectorRow>> {
             source: word(sources, row)?,
             split,
             labels: shard::to_labels(&labels.value(row))?,
+            fields: match fields {
+                Some(fields) => shard::to_labels(&fields?.value(row))?,
+                None => vec![],
+            },
             text: word(texts, row),
             picture,
+            path: paths.and_then(|paths| word(paths, row)),
             vector,
         })
     });
@@ -293,6 +318,8 @@ mod tests {
             source: "s".into(),
             split: matches!(picture, Some(PictureAt::Shards { .. })).then_some(Split::Test),
             labels: vec![label("effusion"), label("mass")],
+            fields: vec![Label::new("age", "61")],
+            path: text.map(|_| "x.png".into()),
             text: text.map(str::to_string),
             picture,
             vector: vec![0.6, f32::NAN],

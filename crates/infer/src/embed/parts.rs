@@ -10,6 +10,7 @@ use ptu_data::vectors::{VectorReader, VectorRow, VectorWriter, VectorsHeader};
 use ptu_input::files::sync_folder;
 use serde::{Deserialize, Serialize};
 
+use super::{Chunk, Embedded};
 use crate::InferError;
 
 const LOCK: &str = "lock";
@@ -23,6 +24,9 @@ struct Span {
     from: u64,
     to: u64,
     left_out: Vec<LeftOut>,
+    /// Texts longer than the model's limit.
+    #[serde(default)]
+    cut: u64,
 }
 
 /// The parts of one file, in a hidden folder beside it.
@@ -32,6 +36,7 @@ pub struct Parts {
     closed: Vec<PathBuf>,
     rows: u64,
     left_out: Vec<LeftOut>,
+    cut: u64,
     next: u64,
     open: Option<Open>,
     /// Held as long as the parts are.
@@ -41,8 +46,9 @@ pub struct Parts {
 struct Open {
     writer: VectorWriter,
     from: u64,
-    /// Length of the list of what was left out when the part was begun.
+    /// Length of the list of what was left out, and number of texts that were cut, when the part was begun.
     left_out: usize,
+    cut: u64,
 }
 
 impl Parts {
@@ -70,7 +76,8 @@ impl Parts {
             return Err(InferError::Interrupted(folder));
         }
         let header = header.clone();
-        let mut parts = Self { folder, header, closed: vec![], rows: 0, left_out: vec![], next: 0, open: None, lock };
+        let (rows, cut, next) = (0, 0, 0);
+        let mut parts = Self { folder, header, closed: vec![], rows, left_out: vec![], cut, next, open: None, lock };
         closed.into_iter().try_for_each(|path| parts.take(path))?;
         Ok(parts)
     }
@@ -83,6 +90,7 @@ impl Parts {
             Some(span) if *reader.header() == self.header && span.from == self.next => {
                 (self.next, self.rows) = (span.to, self.rows + reader.rows());
                 self.left_out.extend(span.left_out);
+                self.cut += span.cut;
                 self.closed.push(path);
                 Ok(())
             }
@@ -90,18 +98,19 @@ impl Parts {
         }
     }
 
-    /// Adds the rows of the next `count` inputs.
-    pub fn add(&mut self, rows: Vec<VectorRow>, left_out: Vec<LeftOut>, count: u64) -> Result<(), InferError> {
+    /// Adds what came of the next `count` inputs.
+    pub fn add(&mut self, chunk: Chunk, count: u64) -> Result<(), InferError> {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => {
                 let writer = VectorWriter::create(&self.folder.join(WRITING), &self.header)?;
-                Open { writer, from: self.next, left_out: self.left_out.len() }
+                Open { writer, from: self.next, left_out: self.left_out.len(), cut: self.cut }
             }
         };
-        self.rows += rows.len() as u64;
-        rows.into_iter().try_for_each(|row| open.writer.write(row))?;
-        self.left_out.extend(left_out);
+        self.rows += chunk.rows.len() as u64;
+        chunk.rows.into_iter().try_for_each(|row| open.writer.write(row))?;
+        self.left_out.extend(chunk.left_out);
+        self.cut += chunk.cut;
         self.next += count;
         self.open = Some(open);
         Ok(())
@@ -109,8 +118,8 @@ impl Parts {
 
     /// Ends the part at hand: what it holds is safe.
     pub fn close(&mut self) -> Result<(), InferError> {
-        let Some(Open { writer, from, left_out }) = self.open.take() else { return Ok(()) };
-        let span = Span { from, to: self.next, left_out: self.left_out[left_out..].to_vec() };
+        let Some(Open { writer, from, left_out, cut }) = self.open.take() else { return Ok(()) };
+        let span = Span { from, to: self.next, left_out: self.left_out[left_out..].to_vec(), cut: self.cut - cut };
         let failed = |action| file_error(action, &self.folder);
         let span = serde_json::to_string(&span).map_err(|error| failed("write")(io::Error::other(error)))?;
         writer.finish(&[(SPAN, span)])?;
@@ -135,6 +144,11 @@ impl Parts {
     /// Inputs that could not be used.
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
+    }
+
+    /// What came of all inputs so far.
+    pub fn so_far(&self) -> Embedded {
+        Embedded { rows: self.rows, left_out: self.left_out.clone(), cut: self.cut, finished: false }
     }
 
     /// A place for a file that becomes the result.

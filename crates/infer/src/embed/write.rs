@@ -17,6 +17,9 @@ use crate::InferError;
 /// Under what a finished file notes the inputs that were left out.
 const LEFT_OUT: &str = "left_out";
 
+/// Under what it notes how many texts the model saw the beginning of only.
+const CUT: &str = "cut";
+
 /// The longest first line of a file of lines.
 const HEADER_LIMIT: u64 = 1 << 16;
 
@@ -58,19 +61,26 @@ pub fn finished(
     if !resume {
         return Err(InferError::Exists(out.to_path_buf()));
     }
-    let (found, rows, left_out) = match format {
+    let (found, done) = match format {
         Format::Parquet => {
             let reader = VectorReader::open(out)?;
-            let left_out = reader.note(LEFT_OUT).and_then(|list| serde_json::from_str::<Vec<LeftOut>>(list).ok());
-            (Some(reader.header().clone()), reader.rows(), left_out.unwrap_or_default())
+            (Some(reader.header().clone()), noted(&reader))
         }
-        Format::Numpy => (first_line(&names_of(out)), 0, vec![]),
-        Format::JsonLines => (first_line(out), 0, vec![]),
+        Format::Numpy => (first_line(&names_of(out)), Embedded { finished: true, ..Embedded::default() }),
+        Format::JsonLines => (first_line(out), Embedded { finished: true, ..Embedded::default() }),
     };
     match found {
-        Some(found) if found == *header => Ok(Some(Embedded { rows, left_out, finished: true })),
+        Some(found) if found == *header => Ok(Some(done)),
         _ => Err(InferError::OtherWork(out.to_path_buf())),
     }
+}
+
+/// What a finished file says of how it was made.
+pub fn noted(reader: &VectorReader) -> Embedded {
+    let left_out = reader.note(LEFT_OUT).and_then(|list| serde_json::from_str::<Vec<LeftOut>>(list).ok());
+    let cut = reader.note(CUT).and_then(|count| count.parse().ok());
+    let (left_out, cut) = (left_out.unwrap_or_default(), cut.unwrap_or_default());
+    Embedded { rows: reader.rows(), left_out, cut, finished: true }
 }
 
 fn first_line(path: &Path) -> Option<VectorsHeader> {
@@ -95,7 +105,7 @@ pub fn assemble(parts: Parts, out: &Path, format: Format, header: &VectorsHeader
             let mut writer = VectorWriter::create(&scratch, header)?;
             each(&mut |row| writer.write(row))?;
             let left_out = serde_json::to_string(parts.left_out()).unwrap_or_default();
-            writer.finish(&[(LEFT_OUT, left_out)])?;
+            writer.finish(&[(LEFT_OUT, left_out), (CUT, parts.so_far().cut.to_string())])?;
         }
         Format::Numpy => {
             let names = parts.scratch("names");
@@ -112,7 +122,7 @@ pub fn assemble(parts: Parts, out: &Path, format: Format, header: &VectorsHeader
     }
     fs::rename(&scratch, out).map_err(file_error("rename to", out))?;
     sync_folder(parent(out)).map_err(file_error("sync", out))?;
-    let embedded = Embedded { rows: parts.rows(), left_out: parts.left_out().to_vec(), finished: true };
+    let embedded = Embedded { finished: true, ..parts.so_far() };
     parts.remove()?;
     Ok(embedded)
 }

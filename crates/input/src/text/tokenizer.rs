@@ -172,6 +172,15 @@ impl Tokenizer {
         Ok(Text { ids, words })
     }
 
+    /// Whether [`Tokenizer::encode`] left some of a text out, which gave `encoded` with the same `max_tokens`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn was_cut(&self, text: &str, encoded: &Text, max_tokens: usize) -> Result<bool, InputError> {
+        let full = encoded.ids.len() >= max_tokens;
+        Ok(full && self.encode(text, max_tokens.saturating_add(1))?.ids.len() > max_tokens)
+    }
+
     /// Tokenises two texts in the tokenizer's own pair form (`<s> a </s></s> b </s>`, `[CLS] a [SEP] b [SEP]`), the
     /// longer truncated first. Words are numbered through both.
     ///

@@ -1,10 +1,11 @@
 //! The pairs that are scored, and which of them count as right answers to each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ptu_data::collate::Origin;
 use ptu_data::record::Label;
 use ptu_data::{Masked, Preparation, Source, TextChoice};
+use ptu_input::text::name_key;
 use ptu_input::{Image, Input, Text};
 use ptu_random::{Key, Place};
 
@@ -26,7 +27,7 @@ pub struct GalleryOptions {
     pub text: TextChoice,
     /// Pairs at most; more are drawn from by seed.
     pub limit: usize,
-    /// Label whose equality makes a hit.
+    /// Label whose equality makes a hit: all values of it, where a record has several.
     pub hits: Option<String>,
     /// Label whose values are galleries of their own.
     pub by: Option<String>,
@@ -90,10 +91,7 @@ impl Gallery {
                 break;
             }
             let record = source.get(index)?;
-            let value = |name: &Option<String>| {
-                let label = record.labels.iter().find(|label| Some(&label.name) == name.as_ref());
-                label.map(|label| label.value.clone())
-            };
+            let value = |name: &Option<String>| name.as_deref().and_then(|name| all_values(&record.labels, name));
             let (label, group) = (value(&options.hits), value(&options.by));
             let labels = record.labels.clone();
             let own_texts: Vec<u64> = record.texts.iter().map(|text| ptu_input::text::text_hash(text.trim())).collect();
@@ -164,9 +162,29 @@ impl Gallery {
     }
 }
 
+/// All values of a label as one, whatever their order, in the form in which names are compared; `None` without any.
+fn all_values(labels: &[Label], name: &str) -> Option<String> {
+    let values = labels.iter().filter(|label| name_key(&label.name) == name_key(name));
+    let values: BTreeSet<_> = values.map(|label| name_key(&label.value)).collect();
+    (!values.is_empty()).then(|| values.into_iter().collect::<Vec<_>>().join(" + "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_are_equal_if_all_their_values_are() {
+        let label = |values: &[&str]| {
+            let labels: Vec<Label> = values.iter().map(|value| Label::new("Gr\u{f6}\u{df}e", *value)).collect();
+            all_values(&labels, "Gro\u{308}\u{df}e")
+        };
+        assert_eq!(label(&["mass", "effusion"]), label(&["effusion", "mass", "mass"]));
+        assert_eq!(label(&["M\u{fc}ller"]), label(&["Mu\u{308}ller"]));
+        assert_ne!(label(&["mass", "effusion"]), label(&["mass"]));
+        assert_ne!(label(&["7"]), label(&["007"]));
+        assert_eq!(label(&[]), None);
+    }
 
     fn pair(id: &str, image_hash: u64, own_texts: &[u64], label: Option<&str>) -> Pair {
         let text = Text { ids: vec![0, 2], words: vec![None; 2] };

@@ -6,6 +6,7 @@ use ptu_data::record::Label;
 use ptu_data::{Preparation, Source, TextChoice};
 use ptu_infer::probe::{LinearProbe, nearest_neighbours};
 use ptu_infer::{Embedder, Vectors};
+use ptu_input::text::name_key;
 use ptu_input::{Input, Text};
 use ptu_metrics::{Answer, majority_share};
 use ptu_model::StandIn;
@@ -55,13 +56,11 @@ pub enum Given {
     Text(StandIn),
 }
 
-/// The one value of a label; none where it has none or several.
-fn value<'a>(labels: &'a [Label], name: &str) -> Option<&'a str> {
-    let mut values = labels.iter().filter(|label| label.name == name);
-    match (values.next(), values.next()) {
-        (Some(label), None) => Some(&label.value),
-        _ => None,
-    }
+/// The one value of a label, in the form in which names are compared; none where it has none or several.
+fn value(labels: &[Label], name: &str) -> Option<String> {
+    let mut values = labels.iter().filter(|label| name_key(&label.name) == name_key(name));
+    let first = name_key(&values.next()?.value);
+    values.all(|other| name_key(&other.value) == first).then(|| first.into_owned())
 }
 
 impl LabelProbes {
@@ -85,7 +84,7 @@ impl LabelProbes {
                 break;
             }
             let record = train.get(index)?;
-            let Some(label) = value(&record.labels, name).map(str::to_string) else { continue };
+            let Some(label) = value(&record.labels, name) else { continue };
             let origin = ptu_data::collate::Origin { source: 0, name: train.name(), record: index };
             let Some(example) = preparation.evaluate(record, origin, text, None)? else { continue };
             if matches!(example.input, Input::Pair { .. }) {
@@ -105,7 +104,8 @@ impl LabelProbes {
         }
         let class = |value: &str| classes.binary_search_by(|class| class.as_str().cmp(value)).ok();
         let fitted_truths: Vec<usize> = values.iter().filter_map(|value| class(value)).collect();
-        let truths = gallery.records.iter().map(|record| value(&record.labels, name).and_then(class)).collect();
+        let truths =
+            gallery.records.iter().map(|record| value(&record.labels, name).as_deref().and_then(class)).collect();
         let linear = LinearProbe::fit(&vectors, &fitted_truths);
         let (name, fitted) = (name.to_string(), values.len());
         Ok(Some(Self { name, truths, fitted, vectors, fitted_truths, linear, classes }))
@@ -187,7 +187,9 @@ mod tests {
     fn a_record_of_several_values_belongs_to_no_class() {
         let label = |name: &str, value: &str| Label { name: name.into(), value: value.into() };
         let labels = [label("finding", "mass"), label("side", "left"), label("side", "right")];
-        assert_eq!(value(&labels, "finding"), Some("mass"));
+        assert_eq!(value(&labels, "finding").as_deref(), Some("mass"));
+        let forms = [label("Mu\u{308}ller", "Gro\u{308}\u{df}e"), label("M\u{fc}ller", "Gr\u{f6}\u{df}e ")];
+        assert_eq!(value(&forms, "Mu\u{308}ller").as_deref(), Some("Gr\u{f6}\u{df}e"), "two forms are one class");
         assert_eq!((value(&labels, "side"), value(&labels, "age")), (None, None));
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Session {
     pub progress: Progress,
     pub files: Files,
     pub folder: RunFolder,
+    /// Texts that were drawn, and those of them of which only the beginning was taken.
+    pub drawn: [u64; 2],
 }
 
 /// Files that grow by a line a step.
@@ -119,6 +121,14 @@ impl Session {
                     break;
                 }
             }
+        }
+        let [drawn, cut] = self.drawn;
+        if cut > 0 {
+            let limit = self.recipe.text.max_tokens;
+            observer.note(&format!(
+                "{cut} of {drawn} texts that were drawn have more than `text.max_tokens` ({limit}) tokens: only the beginning \
+                 of each was learned from"
+            ));
         }
         let finished = self.progress.step == steps;
         let bundle = self.folder.join(folder::BUNDLE);
@@ -230,6 +240,8 @@ impl Session {
             })?;
             waiting += start.elapsed();
             self.count(&loaded, &mut sum);
+            let texts = loaded.batch.pair_texts.count() + loaded.batch.texts.count();
+            self.drawn = [self.drawn[0] + texts as u64, self.drawn[1] + loaded.cut as u64];
             let batch = StepBatch::new(loaded);
             if self.recipe.train.cached_contrast {
                 batches.push(batch);

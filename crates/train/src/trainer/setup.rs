@@ -94,6 +94,7 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
         progress,
         files,
         folder,
+        drawn: [0, 0],
     })
 }
 

@@ -6,6 +6,7 @@ use ptu_model::Preset;
 use ptu_model::files::write_bytes;
 
 use super::{report, shown};
+use crate::command::check_page;
 
 #[derive(clap::Args)]
 struct DataArguments {
@@ -71,6 +72,7 @@ pub fn run_load(arguments: &LoadArguments) -> anyhow::Result<()> {
 }
 
 pub fn run_prepare(arguments: &PrepareArguments) -> anyhow::Result<()> {
+    check_page(arguments.page.as_deref())?;
     let result = prepare(&arguments.data.options())?;
     if let Some(file) = &arguments.page {
         let facts = vec![("version".to_string(), env!("CARGO_PKG_VERSION").to_string())];

@@ -5,6 +5,7 @@ use ptu_bench::scale::{Cost, ScaleOptions, scale};
 use ptu_model::files::write_bytes;
 
 use super::{General, report};
+use crate::command::check_page;
 use crate::progress::say;
 
 /// Time how cost grows: a step over its batch, embedding over images, a query over candidates
@@ -33,6 +34,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.general.compute.start()?;
+    check_page(arguments.page.as_deref())?;
     let sizes = |sizes: &[u32]| sizes.iter().map(|&size| size as usize).collect();
     let options = ScaleOptions {
         batches: arguments.batches.iter().map(|&batch| batch.into()).collect(),

@@ -45,6 +45,11 @@ impl Assembler {
         }
     }
 
+    /// Whether a column says the split.
+    pub fn has_split(&self) -> bool {
+        self.columns.split.is_some()
+    }
+
     /// Reads the cells of a row, which has so many rows of other files before it and may be of a file of one split.
     pub fn draft(&mut self, row: Row, place: Place, (before, split): (u64, Option<Split>)) -> Draft {
         // Another column's image says nothing of this record.

@@ -1,0 +1,180 @@
+//! What a path holds, for people and for programs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use ptu_data::manifest::{MANIFEST_FILE, told};
+use ptu_data::{Manifest, Split};
+use ptu_model::weights::read_arrays;
+use ptu_train::log::{Event, read_events};
+use ptu_train::{Recipe, folder};
+use serde::Serialize;
+
+use super::vectors::Vectors;
+
+/// What was found at a path.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Held {
+    /// A run.
+    Run(Box<Run>),
+    /// A bundle alone.
+    Bundle(Bundle),
+    /// A folder of shards.
+    Shards(Box<Shards>),
+    /// A file of vectors.
+    Vectors(Vectors),
+}
+
+/// A run and how far it is.
+#[derive(Serialize)]
+pub struct Run {
+    path: PathBuf,
+    data: Vec<Data>,
+    objectives: Vec<&'static str>,
+    /// Steps that are done, and those that the recipe wants.
+    steps: u64,
+    all_steps: u64,
+    last_loss: Option<f64>,
+    best: Option<Best>,
+    bundle: Option<Bundle>,
+}
+
+#[derive(Serialize)]
+struct Data {
+    path: PathBuf,
+    weight: f64,
+}
+
+/// The best model so far.
+#[derive(Serialize)]
+struct Best {
+    step: u64,
+    score: &'static str,
+    value: f64,
+}
+
+/// Weights of a bundle.
+#[derive(Serialize)]
+pub struct Bundle {
+    path: PathBuf,
+    arrays: usize,
+    weights: usize,
+}
+
+/// The table of contents of a folder of shards.
+#[derive(Serialize)]
+pub struct Shards {
+    path: PathBuf,
+    hash: String,
+    manifest: Manifest,
+}
+
+impl Held {
+    /// Looks at a path.
+    pub fn of(path: &Path) -> anyhow::Result<Self> {
+        if path.join(folder::RECIPE).exists() {
+            return Ok(Self::Run(Box::new(Run::of(path)?)));
+        }
+        if path.join(ptu_model::WEIGHTS).exists() {
+            return Ok(Self::Bundle(Bundle::of(path)?));
+        }
+        if path.join(MANIFEST_FILE).exists() {
+            let manifest = Manifest::read(path)?;
+            return Ok(Self::Shards(Box::new(Shards { path: path.into(), hash: manifest.hash(), manifest })));
+        }
+        if path.is_file() {
+            return Ok(Self::Vectors(Vectors::of(path)?));
+        }
+        bail!("`{}` is neither a run, nor a bundle, nor a folder of shards, nor a file of vectors", path.display())
+    }
+
+    /// What a person reads.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Run(run) => run.lines(),
+            Self::Bundle(bundle) => vec![bundle.line()],
+            Self::Shards(shards) => shards.lines(),
+            Self::Vectors(vectors) => vectors.lines(),
+        }
+    }
+}
+
+impl Run {
+    fn of(path: &Path) -> anyhow::Result<Self> {
+        let recipe = Recipe::load(&path.join(folder::RECIPE), &[])?;
+        let events = read_events(&path.join(folder::LOG))?;
+        let last = events.iter().rev().find_map(|event| match event {
+            Event::Step { step, loss, .. } => Some((step + 1, *loss)),
+            _ => None,
+        });
+        let best = events.iter().rev().find_map(|event| match event {
+            Event::Validation { step, judged, best: true } => {
+                Some(Best { step: *step, score: judged.name(), value: judged.value()? })
+            }
+            _ => None,
+        });
+        let bundle = path.join(folder::BUNDLE);
+        Ok(Self {
+            path: path.into(),
+            data: recipe.data.iter().map(|entry| Data { path: entry.path.clone(), weight: entry.weight }).collect(),
+            objectives: recipe.objectives.iter().map(|kind| kind.name()).collect(),
+            steps: last.map_or(0, |(steps, _)| steps),
+            all_steps: recipe.train.steps,
+            last_loss: last.map(|(_, loss)| loss),
+            best,
+            bundle: bundle.join(ptu_model::WEIGHTS).exists().then(|| Bundle::of(&bundle)).transpose()?,
+        })
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("run {}", self.path.display())];
+        let data = |data: &Data| format!("  data        {} (weight {})", data.path.display(), data.weight);
+        lines.extend(self.data.iter().map(data));
+        lines.push(format!("  objectives  {}", self.objectives.join(", ")));
+        lines.push(match self.last_loss {
+            Some(loss) => format!("  steps       {} of {}, last loss {loss:.3}", self.steps, self.all_steps),
+            None => format!("  steps       none of {}", self.all_steps),
+        });
+        lines.extend(self.best.as_ref().map(|Best { step, score, value }| {
+            format!("  best        {score} {value:.3} on the validation split, after step {step}")
+        }));
+        lines.extend(self.bundle.as_ref().map(Bundle::line));
+        lines
+    }
+}
+
+impl Bundle {
+    fn of(path: &Path) -> anyhow::Result<Self> {
+        let arrays = read_arrays(&path.join(ptu_model::WEIGHTS))?;
+        let weights = arrays.values().map(|array| array.values.len()).sum();
+        Ok(Self { path: path.into(), arrays: arrays.len(), weights })
+    }
+
+    fn line(&self) -> String {
+        format!("bundle {}: {} arrays, {} weights", self.path.display(), self.arrays, self.weights)
+    }
+}
+
+impl Shards {
+    fn lines(&self) -> Vec<String> {
+        let Self { path, hash, manifest } = self;
+        let mut lines = vec![format!("shards {} ({}), hash {hash}", path.display(), manifest.source)];
+        for split in Split::ALL {
+            let counts = manifest.counts(split);
+            if counts.records > 0 {
+                lines.push(format!(
+                    "  {split:10}{} records of {} patients: {} pairs, {} images alone, {} texts alone",
+                    counts.records, counts.patients, counts.pairs, counts.images_only, counts.texts_only
+                ));
+            }
+        }
+        lines.extend(manifest.noted.iter().map(|(what, count)| format!("  {what}: {count}")));
+        lines.extend(manifest.overlaps.iter().map(|overlap| format!("  {}", told(overlap))));
+        if !manifest.skipped.is_empty() {
+            lines.push(format!("  skipped   {} records:", manifest.skipped.len()));
+            lines.extend(manifest.skipped.iter().map(|one| format!("    {}: {}", one.place, one.cause)));
+        }
+        lines
+    }
+}
