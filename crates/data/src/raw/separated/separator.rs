@@ -49,7 +49,8 @@ pub fn find(start: &[u8], entry: &Entry) -> Result<u8, DataError> {
     let mut fits: Vec<Fit> = found.into_iter().map(|separator| Fit::of(separator, entry)).collect::<Result<_, _>>()?;
     fits.sort_by(|one, other| other.share.total_cmp(&one.share).then(other.names.len().cmp(&one.names.len())));
     let [first, second, ..] = &fits[..] else { return Ok(b',') };
-    if (first.share, first.names.len()) != (second.share, second.names.len()) {
+    // Where none parts it, reading it with any of them tells why.
+    if first.share == 0.0 || (first.share, first.names.len()) != (second.share, second.names.len()) {
         return Ok(first.separator);
     }
     let cause = format!(
@@ -65,13 +66,18 @@ pub fn find(start: &[u8], entry: &Entry) -> Result<u8, DataError> {
 struct Fit {
     separator: u8,
     names: Vec<String>,
-    /// Of the rows those with as many fields as the first line.
+    /// Of the rows those with as many fields as the first line; none where it cannot part the whole file.
     share: f64,
 }
 
 impl Fit {
     fn of(separator: u8, entry: &Entry) -> Result<Self, DataError> {
-        let mut csv = Csv::begin(Text::open(entry)?, separator)?;
+        let none = |names| Ok(Self { separator, names, share: 0.0 });
+        let mut csv = match Csv::begin(Text::open(entry)?, separator) {
+            Ok(csv) => csv,
+            Err(DataError::Table { .. } | DataError::Row { .. }) => return none(vec![]),
+            Err(error) => return Err(error),
+        };
         let (mut rows, mut fitting) = (0_u64, 0_u64);
         loop {
             match csv.advance_filled() {
@@ -81,10 +87,7 @@ impl Fit {
                 }
                 Ok(false) => break,
                 // A quotation mark that is only closed where another mark parts the fields.
-                Err(DataError::Row { .. }) => {
-                    rows += 1;
-                    break;
-                }
+                Err(DataError::Row { .. }) => return none(csv.header),
                 Err(error) => return Err(error),
             }
         }
