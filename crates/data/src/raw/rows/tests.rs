@@ -173,7 +173,7 @@ fn the_separator_is_that_of_all_rows() {
     }
     // A quotation mark begins a field only where its separator stands.
     let quoted = open("t.csv", "id;text, free\n1;\"a, b\"\n2;x,\"y\n").unwrap();
-    assert_eq!(quoted.header(), ["id", "text, free"]);
+    assert_eq!(quoted.header, ["id", "text, free"]);
     assert!(read("t.csv", "id;text,x\n1\n").rows[0].1.as_ref().unwrap_err().contains("1 fields, the header 2"));
     let late = format!("id;x,text\n{}c;1,z\n", "a,y\n".repeat(5000));
     refuses("t.csv", "id;x,text\na;1,y\n", &["can be parted by `,` (columns `id;x`, `text`) and by `;`", "`sep=,`"]);
