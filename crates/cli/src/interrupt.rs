@@ -12,6 +12,9 @@ pub const EXIT_CODE: u8 = 130;
 /// Work that saves what is done, and what it says when it is asked to.
 static SAVING: OnceLock<(Arc<AtomicBool>, &'static str)> = OnceLock::new();
 
+/// Whether the work at hand ends at once all the same: of several stages, some save and some go on wherever they were ended.
+static AT_ONCE: AtomicBool = AtomicBool::new(false);
+
 /// How work that ends at once is gone on with.
 static GO_ON: OnceLock<&'static str> = OnceLock::new();
 
@@ -34,7 +37,7 @@ pub fn listen() -> anyhow::Result<()> {
 
 fn interrupted() {
     match SAVING.get() {
-        Some((asked, saving)) if !asked.swap(true, Ordering::SeqCst) => {
+        Some((asked, saving)) if !AT_ONCE.load(Ordering::SeqCst) && !asked.swap(true, Ordering::SeqCst) => {
             say(&format!("interrupted: {saving}; a second time ends it at once"));
         }
         _ => {
@@ -48,6 +51,11 @@ fn interrupted() {
 /// `saving` is what is said then, for example `the step at hand is ended and saved`.
 pub fn stop_flag(saving: &'static str) -> Arc<AtomicBool> {
     Arc::clone(&SAVING.get_or_init(|| (Arc::default(), saving)).0)
+}
+
+/// For work of several stages: whether the one that begins saves when it is asked to stop, or is ended at once.
+pub fn saving(saves: bool) {
+    AT_ONCE.store(!saves, Ordering::SeqCst);
 }
 
 /// For work that ends at once: what is said then besides, for example `the same command goes on`.

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ptu_train::Observer;
 use ptu_train::evaluate::Judged;
 use ptu_train::log::{Event, Timing};
+use ptu_train::{Observer, Pace, spoken};
 
 /// Seconds between two plain lines.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -51,15 +51,21 @@ pub struct Bar {
 impl Bar {
     /// A bar of `length` things.
     pub fn new(what: &str, length: u64) -> Self {
+        Self::with(what, length, "{prefix:>12} {wide_bar:.cyan/blue} {pos}/{len} {per_sec:>10} eta {eta} {msg}")
+    }
+
+    /// A bar of the steps of a run, which says itself how long the rest takes: a run that is resumed does not begin at 0.
+    fn of_steps(steps: u64) -> Self {
+        Self::with("step", steps, "{prefix:>12} {wide_bar:.cyan/blue} {pos}/{len} {msg}")
+    }
+
+    fn with(what: &str, length: u64, template: &str) -> Self {
         let plain = !std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(
             Some(length),
             if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() },
         );
-        let style = ProgressStyle::with_template(
-            "{prefix:>12} {wide_bar:.cyan/blue} {pos}/{len} {per_sec:>10} eta {eta} {msg}",
-        );
-        if let Ok(style) = style {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.set_prefix(what.to_string());
@@ -92,18 +98,24 @@ impl Bar {
     }
 }
 
+/// Steps of this sitting after which their own time says more than what was timed before.
+const SETTLED: u64 = 5;
+
 /// Shows a run as it goes on.
 pub struct RunProgress {
     stop: Arc<AtomicBool>,
     bar: Option<Bar>,
     start: Instant,
+    /// The first step of this sitting.
     first: Option<u64>,
+    /// Seconds of a step, as timed before the first one.
+    timed: Option<f64>,
 }
 
 impl RunProgress {
     /// A run that ends its step and saves when `stop` becomes true.
     pub fn new(stop: Arc<AtomicBool>) -> Self {
-        Self { stop, bar: None, start: Instant::now(), first: None }
+        Self { stop, bar: None, start: Instant::now(), first: None, timed: None }
     }
 
     /// Takes the bar away.
@@ -111,6 +123,14 @@ impl RunProgress {
         if let Some(bar) = &self.bar {
             bar.finish();
         }
+    }
+
+    /// Seconds until the last of `steps` is done; `None` while nobody can know.
+    fn left(&self, step: u64, steps: u64) -> Option<f64> {
+        let done = step - self.first?;
+        let own = || (done > 0).then(|| self.start.elapsed().as_secs_f64() / done as f64);
+        let seconds = if done >= SETTLED { own() } else { self.timed.or_else(own) }?;
+        Some((steps - step - 1) as f64 * seconds)
     }
 }
 
@@ -124,22 +144,28 @@ impl Observer for RunProgress {
         }
     }
 
+    fn paced(&mut self, pace: &Pace) {
+        self.timed = Some(pace.step);
+    }
+
+    fn saves(&mut self, saves: bool) {
+        crate::interrupt::saving(saves);
+    }
+
     fn step(&mut self, event: &Event, timing: &Timing, steps: u64) {
         let Event::Step { step, loss, objectives, .. } = event else { return };
         if self.first.is_none() {
             (self.first, self.start) = (Some(*step), Instant::now());
         }
-        let done = step + 1 - self.first.unwrap_or(0);
-        let bar = self.bar.get_or_insert_with(|| Bar::new("step", steps));
-        let plain = bar.plain;
+        let left = self.left(*step, steps);
+        let bar = self.bar.get_or_insert_with(|| Bar::of_steps(steps));
         bar.set(step + 1, || {
             let each: Vec<String> = objectives.iter().map(|(kind, line)| format!("{kind} {:.3}", line.loss)).collect();
-            let mut text = format!("loss {loss:.3} ({}) {:.0} records/s", each.join(", "), timing.records_per_second);
-            if plain {
-                let left = (steps - step - 1) as f64 * self.start.elapsed().as_secs_f64() / done as f64;
-                text += &format!(", eta {left:.0} s");
+            let text = format!("loss {loss:.3} ({}) {:.0} records/s", each.join(", "), timing.records_per_second);
+            match left {
+                Some(left) => format!("{text}, {} left", spoken(left)),
+                None => text,
             }
-            text
         });
     }
 
@@ -149,5 +175,24 @@ impl Observer for RunProgress {
 
     fn stop(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_that_of_this_sitting_or_none() {
+        let mut progress = RunProgress::new(Arc::default());
+        assert_eq!(progress.left(500, 1000), None);
+        progress.first = Some(500);
+        assert_eq!(progress.left(500, 1000), None, "one step tells nothing");
+        progress.paced(&Pace { step: 2.0, ..Pace::default() });
+        assert_eq!(progress.left(500, 1000), Some(499.0 * 2.0));
+        progress.start = Instant::now() - Duration::from_secs(100);
+        let left = progress.left(600, 1000).unwrap();
+        assert!((399.0..410.0).contains(&left), "{left}");
+        assert!(progress.left(999, 1000).unwrap() < 1e-9);
     }
 }

@@ -15,11 +15,17 @@ mod harness;
 mod inputs;
 #[path = "cli/interrupt.rs"]
 mod interrupt;
+#[path = "cli/objectives.rs"]
+mod objectives;
 #[path = "cli/prepare.rs"]
 mod prepare;
+#[path = "cli/quickstart.rs"]
+mod quickstart;
 #[path = "cli/readme.rs"]
 mod readme;
 #[path = "cli/resume.rs"]
 mod resume;
+#[path = "cli/runs.rs"]
+mod runs;
 #[path = "cli/vectors.rs"]
 mod vectors;

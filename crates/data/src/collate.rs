@@ -1,6 +1,6 @@
 //! Records into what the model is given: one text, one image, masks, and the batch's arrays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ptu_input::image::transform;
@@ -220,6 +220,26 @@ fn drawn(texts: &[String], unit: TextUnit, stream: &mut Stream) -> Option<String
     }
 }
 
+/// The hash of what is taken of these texts in training, where it is always the same; `None` where it is drawn anew each time,
+/// or there is no text.
+pub fn only_text(texts: &[String], unit: TextUnit) -> Option<u64> {
+    let filled: Vec<&str> = filled(texts).collect();
+    let units: Vec<&str> = match unit {
+        TextUnit::Text => filled,
+        // Some of several, joined: rarely twice the same.
+        TextUnit::Texts => (filled.len() == 1).then_some(filled)?,
+        TextUnit::Sentence => filled
+            .into_iter()
+            .flat_map(|text| match ptu_input::text::sentences(text) {
+                sentences if sentences.is_empty() => vec![text],
+                sentences => sentences,
+            })
+            .collect(),
+    };
+    let hashes: BTreeSet<u64> = units.into_iter().map(ptu_input::text::text_hash).collect();
+    if hashes.len() == 1 { hashes.first().copied() } else { None }
+}
+
 /// Masked ids and labels of one group of texts, token by token as the group's `Texts`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MaskedTexts {
@@ -310,6 +330,23 @@ mod tests {
     use ptu_input::Slot;
 
     const ORIGIN: Origin<'static> = Origin { source: 1, name: "test", record: 4 };
+
+    #[test]
+    fn a_text_that_is_always_the_same_is_known_by_its_hash() {
+        let of = |texts: &[&str], unit| only_text(&texts.iter().map(|text| text.to_string()).collect::<Vec<_>>(), unit);
+        let hash = |text: &str| Some(ptu_input::text::text_hash(text));
+        let (normal, both) = (hash("normal."), hash("normal. no effusion."));
+        for (texts, sentence, text, joined) in [
+            (&["normal.", " "][..], normal, normal, normal),
+            (&["Normal.", "normal."], normal, normal, None),
+            (&["normal. no effusion."], None, both, both),
+            (&["normal.", "no effusion."], None, None, None),
+            (&[], None, None, None),
+        ] {
+            let units = [TextUnit::Sentence, TextUnit::Text, TextUnit::Texts].map(|unit| of(texts, unit));
+            assert_eq!(units, [sentence, text, joined], "{texts:?}");
+        }
+    }
 
     #[test]
     fn training_draws_a_sentence_a_crop_and_masks() {

@@ -1,9 +1,10 @@
 //! Whether this machine can do it: processor, memory and disk against what a recipe needs, and a test of itself.
 
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sysinfo::{CpuRefreshKind, Disks, RefreshKind, System};
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 use crate::memory::{free, gigabytes, step_bytes};
 use crate::plan::StepPlan;
@@ -97,16 +98,34 @@ fn vocabulary(recipe: &Recipe) -> usize {
 /// Copies of the weights that a run keeps: last and best bundle, and two states of weights with both moments.
 const COPIES: u64 = 2 + 2 * 3;
 
+/// Bytes that are written to see whether a folder takes them.
+const TRIED: usize = 1 << 20;
+
 fn disk(recipe: Option<&Recipe>, out: &Path) -> Result<Vec<Check>, TrainError> {
-    let path = std::path::absolute(out).unwrap_or_else(|_| out.to_path_buf());
-    let disks = Disks::new_with_refreshed_list();
-    let of = disks.iter().filter(|disk| path.starts_with(disk.mount_point()));
-    let Some(disk) = of.max_by_key(|disk| disk.mount_point().as_os_str().len()) else {
-        return Ok(vec![check("disk", Verdict::Note, format!("nothing is known of the disk of `{}`", path.display()))]);
+    let Some(folder) = standing(out) else {
+        let found = format!("`{}` is a file; choose a folder with --out", out.display());
+        return Ok(vec![check("disk", Verdict::Bad, found)]);
     };
-    let free = disk.available_space();
+    // What the system lists as disks has other names for some of them, and none for others; the folder's own file system knows.
+    let space = match fs4::available_space(&folder) {
+        Ok(free) => space(recipe, out, free)?,
+        Err(error) => {
+            check("disk", Verdict::Note, format!("`{}` does not tell what is free: {error}", folder.display()))
+        }
+    };
+    Ok(vec![space, writing(&folder)])
+}
+
+/// The folder, or the nearest one above it that is there; `None` where a file is in the way.
+fn standing(out: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(out).unwrap_or_else(|_| out.to_path_buf());
+    let found = path.ancestors().find(|path| path.exists())?;
+    found.is_dir().then(|| found.to_path_buf())
+}
+
+fn space(recipe: Option<&Recipe>, out: &Path, free: u64) -> Result<Check, TrainError> {
     let Some(recipe) = recipe else {
-        return Ok(vec![check("disk", Verdict::Good, format!("{} free in `{}`", gigabytes(free), out.display()))]);
+        return Ok(check("disk", Verdict::Good, format!("{} free in `{}`", gigabytes(free), out.display())));
     };
     let config = recipe.model_config(vocabulary(recipe), [0, 2, 1])?;
     let needed = ptu_model::Model::weights(&config)? as u64 * 4 * COPIES;
@@ -114,7 +133,22 @@ fn disk(recipe: Option<&Recipe>, out: &Path) -> Result<Vec<Check>, TrainError> {
     let cure = if needed <= free { "" } else { ": write to another disk with --out, or make room" };
     let found =
         format!("a run writes about {} of {} free in `{}`{cure}", gigabytes(needed), gigabytes(free), out.display());
-    Ok(vec![check("disk", verdict, found)])
+    Ok(check("disk", verdict, found))
+}
+
+/// Writes a file, and takes it away again.
+fn writing(folder: &Path) -> Check {
+    let tried = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        file.write_all(&vec![0; TRIED])?;
+        file.as_file().sync_all()
+    });
+    match tried {
+        Ok(()) => check("writing", Verdict::Good, format!("a file of 1 MiB was written in `{}`", folder.display())),
+        Err(error) => {
+            let found = format!("cannot write in `{}`: {error}; choose another folder with --out", folder.display());
+            check("writing", Verdict::Bad, found)
+        }
+    }
 }
 
 fn self_test() -> Check {
@@ -155,5 +189,18 @@ mod tests {
         assert_eq!(small["self-test"], Verdict::Good);
         let large = verdicts(&["train.batch=65536"]);
         assert_eq!(large["memory of the recipe"], Verdict::Bad);
+    }
+
+    #[test]
+    fn the_folders_own_file_system_is_asked_and_written_to() {
+        let here = tempfile::tempdir().unwrap();
+        let verdicts = |out: &Path| disk(None, out).unwrap().into_iter().map(|check| check.verdict).collect::<Vec<_>>();
+        assert_eq!(verdicts(&here.path().join("not/there/yet")), [Verdict::Good, Verdict::Good]);
+        assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0, "nothing is left behind");
+        let file = here.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for out in [file.clone(), file.join("run")] {
+            assert_eq!(verdicts(&out), [Verdict::Bad]);
+        }
     }
 }

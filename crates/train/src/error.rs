@@ -70,6 +70,12 @@ pub enum RecipeError {
         /// What is wrong with it.
         cause: String,
     },
+    /// A path that a recipe cannot hold.
+    #[error("path `{}` is not Unicode, which a recipe cannot hold; rename it", path.display())]
+    NotUnicode {
+        /// The path.
+        path: PathBuf,
+    },
     /// Sizes that do not fit each other.
     #[error("the recipe makes no model: {cause}")]
     Model {
@@ -119,7 +125,7 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// Another process works in the folder.
-    #[error("run folder `{path}` is in use by another process; wait for it, or choose another --out")]
+    #[error("folder `{path}` is in use by another process; wait for it, or choose another --out")]
     InUse {
         /// The folder.
         path: PathBuf,
@@ -130,6 +136,12 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder without a run.
+    #[error("`{path}` holds no run: it has no `recipe.toml`; start one with `ptunifier pretrain RECIPE --out {path}`")]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder that holds something else.
     #[error("folder `{path}` is not empty and holds no run; choose a new or empty folder")]
     NotARun {
@@ -137,10 +149,33 @@ pub enum TrainError {
         path: PathBuf,
     },
     /// A folder that must be empty.
-    #[error("folder `{path}` is not empty; choose a new or empty one")]
+    #[error("folder `{path}` is not empty and holds no quickstart that could go on; choose a new or empty one")]
     NotEmpty {
         /// The folder.
         path: PathBuf,
+    },
+    /// A quickstart that was begun by another command.
+    #[error(
+        "the quickstart in `{path}` cannot go on: {cause}; give the command that it was begun with, or choose another --out"
+    )]
+    Quickstarted {
+        /// The folder.
+        path: PathBuf,
+        /// What differs.
+        cause: String,
+    },
+    /// Two options that decide the same.
+    #[error("`--minutes` chooses the steps, and `--set train.steps` does too; leave one of them out")]
+    StepsTwice,
+    /// A quickstart without pairs to be asked about.
+    #[error("nothing of {table} can be asked about: {cause}; {cure}")]
+    NothingAsked {
+        /// The table.
+        table: String,
+        /// Why.
+        cause: String,
+        /// What to change.
+        cure: String,
     },
     /// A run that was started differently.
     #[error(
@@ -221,6 +256,48 @@ pub enum TrainError {
         split: String,
         /// Why.
         cause: String,
+    },
+    /// An objective that finds nothing to learn from in a whole run.
+    #[error("objective `{objective}` can learn nothing: {cause}; {cure}")]
+    LearnsNothing {
+        /// The objective.
+        objective: ObjectiveKind,
+        /// Why.
+        cause: String,
+        /// What to change.
+        cure: String,
+    },
+    /// A source of which a whole run draws no record.
+    #[error(
+        "nothing can be learned from `{path}`: {cause}; raise its weight in `data`, take more steps, or leave it out"
+    )]
+    NeverDrawn {
+        /// The folder of shards.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// A validation that can say nothing.
+    #[error(
+        "`train.validate_every` is {every}, but split `validate` of {data} has no pair to judge by; set it to 0, or prepare the \
+             data with a share of pairs for this split"
+    )]
+    NoValidation {
+        /// Steps between two validations.
+        every: u64,
+        /// Folders of shards.
+        data: String,
+    },
+    /// A tokenizer that knows no word of the data.
+    #[error(
+        "tokenizer `{path}` knows no word of the texts, so nothing can be learned from them (`{example}`); name another with \
+             `text.tokenizer`, or leave it out for one that is trained on them"
+    )]
+    Unknown {
+        /// Its folder.
+        path: PathBuf,
+        /// A text.
+        example: String,
     },
     /// A step that does not fit into memory.
     #[error("a step of {batch} records at a time needs about {needed} of memory and {free} are free; {cure}")]

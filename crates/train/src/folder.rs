@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ptu_input::files::{TEMPORARY, remove_unfinished};
 
-use crate::TrainError;
+use crate::{Recipe, TrainError};
 
 /// Files of a run folder.
 pub const RECIPE: &str = "recipe.toml";
@@ -28,6 +28,50 @@ pub const EXAMPLES: &str = "examples.json";
 /// Tokenizer of the run, written before the first step.
 pub const TOKENIZER: &str = "tokenizer.json";
 const LOCK: &str = "lock";
+
+/// The recipe of a run. Folders that it names are found from any working directory; where a run was moved together with its
+/// data, beside it.
+///
+/// # Errors
+/// A recipe that cannot be read.
+pub fn recipe(run: &Path) -> Result<Recipe, TrainError> {
+    recipe_with(run, &[])
+}
+
+/// [`recipe`] with keys changed, `key=value`.
+///
+/// # Errors
+/// As there; a folder without a recipe; a change that does not fit.
+pub fn recipe_with(run: &Path, overrides: &[String]) -> Result<Recipe, TrainError> {
+    let file = run.join(RECIPE);
+    if !file.exists() {
+        return Err(TrainError::NoRun { path: run.into() });
+    }
+    let mut recipe = Recipe::load(&file, overrides)?;
+    let paths = recipe.data.iter_mut().map(|entry| &mut entry.path).chain(&mut recipe.text.tokenizer);
+    for path in paths.filter(|path| !path.exists()) {
+        let absolute = std::path::absolute(run).unwrap_or_else(|_| run.to_path_buf());
+        let beside = absolute.parent().zip(path.file_name()).map(|(folder, name)| folder.join(name));
+        if let Some(beside) = beside.filter(|beside| beside.exists()) {
+            *path = beside;
+        }
+    }
+    Ok(recipe.from_anywhere()?)
+}
+
+/// Locks a file that stands for a folder, for as long as it is held.
+///
+/// # Errors
+/// A folder in which another process works.
+pub(crate) fn lock(file: &Path, folder: &Path) -> Result<File, TrainError> {
+    let error = |source| TrainError::File { action: "lock", path: folder.to_path_buf(), source };
+    let lock = File::options().create(true).truncate(false).write(true).open(file).map_err(error)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(TrainError::InUse { path: folder.into() }),
+        Err(TryLockError::Error(source)) => Err(error(source)),
+    }
+}
 
 /// A run folder that only this process works in.
 #[derive(Debug)]
@@ -55,13 +99,7 @@ impl RunFolder {
         if strangers && !holds(RECIPE) {
             return Err(TrainError::NotARun { path: path.into() });
         }
-        let lock =
-            File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(error("lock"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(TrainError::InUse { path: path.into() }),
-            Err(TryLockError::Error(source)) => return Err(error("lock")(source)),
-        }
+        let lock = lock(&path.join(LOCK), path)?;
         if holds(RECIPE) && !resume {
             return Err(TrainError::Exists { path: path.into() });
         }
@@ -107,6 +145,20 @@ mod tests {
         fs::write(&left, "half").unwrap();
         RunFolder::open(folder.path(), true).unwrap();
         assert!(!left.exists());
+    }
+
+    #[test]
+    fn data_that_moved_with_their_run_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        fs::create_dir_all(&run).unwrap();
+        assert!(recipe(&run).unwrap_err().to_string().contains("holds no run"));
+        let text = "data = [\"/nowhere/data\", \"/nowhere/other\"]\n[train]\nsteps = 1\nbatch = 2\n";
+        fs::write(run.join(RECIPE), text).unwrap();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        let data = recipe(&run).unwrap().data;
+        assert_eq!(data[0].path, folder.path().join("data"));
+        assert_eq!(data[1].path, Path::new("/nowhere/other"), "a message will name it");
     }
 
     #[test]

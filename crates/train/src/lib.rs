@@ -44,4 +44,4 @@ pub use error::{RecipeError, TrainError};
 pub use objective::ObjectiveKind;
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use recipe::Recipe;
-pub use trainer::{Observer, Outcome, RunOptions, Silent, pretrain};
+pub use trainer::{Observer, Outcome, Pace, RunOptions, Silent, pretrain, spoken};

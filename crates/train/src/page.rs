@@ -76,7 +76,7 @@ impl Run {
         Ok(Self {
             path: run.into(),
             name,
-            recipe: Recipe::load(&path, &[])?,
+            recipe: folder::recipe(run)?,
             text: String::from_utf8_lossy(&files::read(&path, LARGEST)?).into_owned(),
             // A run that has only begun has no log yet.
             events: if read(folder::LOG) { read_events(&run.join(folder::LOG))? } else { vec![] },

@@ -1,20 +1,29 @@
 //! The whole story by one call, on the phantom corpus or on a table of one's own: prepare, pre-train, evaluate, a page.
+//!
+//! Each stage leaves its result in the folder, whole or not at all, and goes on where it was: so the same call after a kill, in
+//! whatever stage, comes to the same end.
 
-use std::fs;
+mod place;
+mod time;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use burn::tensor::Device;
+use ptu_data::manifest::MANIFEST_FILE;
 use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
-use ptu_data::prepare::table::{self, TableOptions};
+use ptu_data::prepare::table::{self, ColumnNames, TableOptions};
 use ptu_data::{Inputs, Manifest, Shares, Split};
 use ptu_infer::embed::{EmbedJob, EmbedOptions};
 use ptu_model::Bundle;
 
-use crate::evaluate::{EvaluateOptions, Scores, evaluate};
+use crate::evaluate::{EvaluateOptions, Saved, Scores, evaluate};
 use crate::recipe::{DataEntry, EvaluateConfig, TextPick};
-use crate::trainer::{Observer, RunOptions, pretrain};
-use crate::{Recipe, TrainError, files, page};
+use crate::trainer::{Observer, Pace, RunOptions, pretrain_planned};
+use crate::{Recipe, TrainError, files, folder, page, state};
+use place::Place;
+use time::{Budget, MINUTES, Work};
 
 /// Held-out pairs that are scored.
 pub const HELD_OUT: u64 = 200;
@@ -24,23 +33,50 @@ const VALIDATED: u64 = 100;
 /// What a quickstart may be asked to do otherwise.
 #[derive(Clone, Debug)]
 pub struct QuickstartOptions {
-    /// A new or empty folder.
+    /// A new or empty folder, or one that a quickstart was begun in.
     pub out: PathBuf,
     /// What is learned from.
     pub corpus: Corpus,
     /// Everything random follows from it.
     pub seed: u64,
+    /// Minutes in all, for which steps are chosen; `None` for the recipe's steps, and 15 minutes at most.
+    pub minutes: Option<u32>,
     /// Changes to the recipe, `key=value`.
     pub overrides: Vec<String>,
 }
 
 /// What a quickstart learns from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Corpus {
     /// So many drawn pairs.
     Phantom(u64),
-    /// A CSV or JSONL of image paths and texts.
-    Table(PathBuf),
+    /// A table of image paths and texts.
+    Table(OwnTable),
+}
+
+/// A table of one's own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnTable {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Which columns mean what.
+    pub columns: ColumnNames,
+    /// Share of the patients for validation, where the table has no splits.
+    pub validate: f64,
+    /// Share of the patients to be asked about.
+    pub test: f64,
+}
+
+impl OwnTable {
+    /// A table whose columns have usual names; of few pairs a fifth is needed to say anything.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), columns: ColumnNames::default(), validate: 0.1, test: 0.2 }
+    }
+
+    fn options(&self, seed: u64) -> TableOptions {
+        let shares = Shares { validate: self.validate, test: self.test, seed };
+        TableOptions { shares, allow_missing: true, columns: self.columns.clone(), ..TableOptions::default() }
+    }
 }
 
 /// What came of it.
@@ -52,129 +88,250 @@ pub struct Summary {
     pub page: PathBuf,
     /// Vectors of all images and texts, where the corpus is one's own.
     pub vectors: Option<PathBuf>,
-    /// Whether the run was stopped before its end.
-    pub stopped: bool,
-}
-
-/// The recipe of the quickstart; `recipes/pretrain/phantom.toml` is the same one with comments.
-///
-/// # Errors
-/// An override that does not fit.
-pub fn recipe(data: &Path, seed: u64, overrides: &[String]) -> Result<Recipe, TrainError> {
-    let text = include_str!("quickstart.toml");
-    let recipe = Recipe::parse(text, Path::new("quickstart.toml"), overrides)?;
-    Ok(Recipe { data: vec![DataEntry { path: data.into(), weight: 1.0 }], seed, ..recipe })
-}
-
-/// The recipe for a table of one's own: that of `recipes/pretrain/table.toml`, its steps and batch by the number of pairs.
-///
-/// # Errors
-/// An override that does not fit.
-pub fn table_recipe(data: &Path, pairs: u64, seed: u64, overrides: &[String]) -> Result<Recipe, TrainError> {
-    let steps = (4 * pairs).clamp(*STEPS.start(), *STEPS.end());
-    let batch = (pairs / 2).next_power_of_two().clamp(2, 32);
-    let saved = (steps / 4).max(1);
-    let sized = [
-        format!("train.steps={steps}"),
-        format!("train.batch={batch}"),
-        format!("train.save_every={saved}"),
-        format!("train.validate_every={saved}"),
-    ];
-    let text = include_str!("quickstart-table.toml");
-    let recipe = Recipe::parse(text, Path::new("quickstart-table.toml"), &[&sized, overrides].concat())?;
-    Ok(Recipe { data: vec![DataEntry { path: data.into(), weight: 1.0 }], seed, ..recipe })
 }
 
 /// Steps of a table of any size.
 const STEPS: std::ops::RangeInclusive<u64> = 100..=2000;
+/// Steps of the phantom corpus.
+const PHANTOM_STEPS: u64 = 1000;
+const PHANTOM: &str = include_str!("quickstart.toml");
+const TABLE: &str = include_str!("quickstart-table.toml");
 
 /// Makes or reads a corpus, learns from it, scores what was learned on held-out pairs, and writes `report.html`; of a table of
-/// one's own also `vectors.parquet`, to be searched.
+/// one's own also `vectors.parquet`, to be searched. Called again in the same folder, it goes on where it was. `None` where the
+/// observer wanted to stop. Of `run`, device and clock are used.
 ///
 /// # Errors
-/// A folder that is not empty; whatever preparing, training or evaluating says.
+/// What is wrong with the arguments, before any work; a folder that is not empty; whatever preparing, training or evaluating
+/// says.
 pub fn quickstart(
     options: &QuickstartOptions,
     run: &RunOptions,
     observer: &mut dyn Observer,
-) -> Result<Summary, TrainError> {
-    let out = &options.out;
-    let error = |source| TrainError::File { action: "open", path: out.clone(), source };
-    fs::create_dir_all(out).map_err(error)?;
-    if fs::read_dir(out).map_err(error)?.next().is_some() {
-        return Err(TrainError::NotEmpty { path: out.clone() });
+) -> Result<Option<Summary>, TrainError> {
+    let start = Instant::now();
+    options.check()?;
+    let place = Place::take(options)?;
+    let run = RunOptions { out: place.run.clone(), resume: true, ..run.clone() };
+    let quickstart = Quickstart { options, place, run, start };
+    if let Some(summary) = quickstart.finished()? {
+        observer.note("it is finished already; this is what came of it");
+        return Ok(Some(summary));
     }
-    let data = out.join("data");
-    let (recipe, gallery) = match &options.corpus {
-        Corpus::Phantom(pairs) => {
-            observer.note(&format!("drawing {pairs} phantom pairs to learn from and {HELD_OUT} to be asked about"));
-            let phantom = PhantomOptions {
-                validate: VALIDATED,
-                test: HELD_OUT,
-                ..PhantomOptions::new(pairs + VALIDATED + HELD_OUT, options.seed)
-            };
-            prepare_phantom(&data, &phantom, &|_| {})?;
-            (recipe(&data, options.seed, &options.overrides)?, HELD_OUT as usize)
+    quickstart.say_how_long(observer)?;
+    let manifest = quickstart.prepare(observer)?;
+    if observer.stop() || !quickstart.train(&manifest, observer)? {
+        return Ok(None);
+    }
+    quickstart.end(observer).map(Some)
+}
+
+/// One that is going on.
+struct Quickstart<'a> {
+    options: &'a QuickstartOptions,
+    place: Place,
+    run: RunOptions,
+    start: Instant,
+}
+
+impl QuickstartOptions {
+    /// The recipe for so many pairs to learn from: that of `recipes/pretrain/phantom.toml`, or of `table.toml` there with a batch
+    /// for the number of pairs; saved and validated four times. `changes` are ours.
+    fn recipe(&self, data: &Path, pairs: u64, steps: u64, changes: &[String]) -> Result<Recipe, TrainError> {
+        let (text, batch) = match self.corpus {
+            Corpus::Phantom(_) => (PHANTOM, 32),
+            Corpus::Table(_) => (TABLE, (pairs / 2).next_power_of_two().clamp(2, 32)),
+        };
+        let quarter = (steps / 4).max(1);
+        let sized = [
+            format!("train.steps={steps}"),
+            format!("train.batch={batch}"),
+            format!("train.save_every={quarter}"),
+            format!("train.validate_every={quarter}"),
+        ];
+        let recipe = Recipe::parse(text, Path::new("quickstart.toml"), &[&sized, changes, &self.overrides].concat())?;
+        Ok(Recipe { data: vec![DataEntry { path: data.into(), weight: 1.0 }], seed: self.seed, ..recipe })
+    }
+
+    /// Steps of its recipe, for so many pairs to learn from.
+    fn usual_steps(&self, pairs: u64) -> u64 {
+        match self.corpus {
+            Corpus::Phantom(_) => PHANTOM_STEPS,
+            Corpus::Table(_) => (4 * pairs).clamp(*STEPS.start(), *STEPS.end()),
         }
-        Corpus::Table(path) => {
-            observer.note(&format!("reading {}", path.display()));
-            let shares = Shares { seed: options.seed, ..TABLE_SHARES };
-            let table = TableOptions { shares, allow_missing: true, ..TableOptions::default() };
-            let prepared = table::prepare(path, &data, &table, &|_| {})?;
-            let manifest = prepared.manifest();
-            manifest.iter().for_each(|manifest| observer.note(&split_sizes(manifest)));
-            let pairs = manifest.map_or(0, |manifest| manifest.counts(Split::Train).pairs);
-            (table_recipe(&data, pairs, options.seed, &options.overrides)?, TABLE_GALLERY)
+    }
+
+    /// Whether the steps are ours to choose: no override sets them.
+    fn steps_are_open(&self) -> Result<bool, TrainError> {
+        let steps = |steps| Ok::<_, TrainError>(self.recipe(Path::new("data"), 100, steps, &[])?.train.steps);
+        Ok(steps(100)? != steps(101)?)
+    }
+
+    /// Refuses what cannot work before anything is made.
+    fn check(&self) -> Result<(), TrainError> {
+        if !self.steps_are_open()? && self.minutes.is_some() {
+            return Err(TrainError::StepsTwice);
         }
-    };
-    let trained = pretrain(&recipe, run, observer)?;
-    observer.note("scoring on the held-out pairs");
-    let device = run.device.clone().inner();
-    let config = EvaluateConfig { gallery, text: TextPick::Last, ..recipe.evaluate.clone() };
-    let asked = EvaluateOptions::of(&run.out, vec![], Split::Test, device.clone())?;
-    let evaluated = evaluate(&EvaluateOptions { config, ..asked }, &mut |_, _, _| {})?;
-    let scores = evaluated[0].scores.clone();
-    let vectors = match options.corpus {
-        Corpus::Phantom(_) => None,
-        Corpus::Table(_) => {
+        match &self.corpus {
+            Corpus::Table(own) => Ok(own.options(self.seed).shares.check()?),
+            Corpus::Phantom(_) => Ok(()),
+        }
+    }
+}
+
+impl Quickstart<'_> {
+    /// What came of one that has ended.
+    fn finished(&self) -> Result<Option<Summary>, TrainError> {
+        let Place { run, page, .. } = &self.place;
+        if !page.exists() || !run.join(folder::RECIPE).exists() {
+            return Ok(None);
+        }
+        let steps = folder::recipe(run)?.train.steps;
+        let done = state::saved_step(&run.join(folder::STATE))? == Some(steps);
+        let scores = Saved::read(run)?.scores.into_values().next().filter(|_| done);
+        Ok(scores.map(|scores| self.summary(scores)))
+    }
+
+    fn summary(&self, scores: Scores) -> Summary {
+        let vectors = matches!(self.options.corpus, Corpus::Table(_)).then(|| self.place.vectors.clone());
+        Summary { scores, page: self.place.page.clone(), vectors }
+    }
+
+    fn say_how_long(&self, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        if self.place.run.join(folder::RECIPE).exists() {
+            observer.note("going on with what was begun in this folder");
+        } else if self.options.steps_are_open()? {
+            let minutes = self.options.minutes.unwrap_or(MINUTES);
+            let plural = if minutes == 1 { "" } else { "s" };
+            observer.note(&format!(
+                "this takes {minutes} minute{plural} at most (--minutes); how long it takes is known once a few steps are timed"
+            ));
+        } else {
+            observer.note("steps are as set; how long they take is known once a few are timed");
+        }
+        Ok(())
+    }
+
+    /// Shards, made now or before.
+    fn prepare(&self, observer: &mut dyn Observer) -> Result<Manifest, TrainError> {
+        let (data, seed) = (&self.place.data, self.options.seed);
+        if data.join(MANIFEST_FILE).exists() {
+            return Ok(Manifest::read(data)?);
+        }
+        match &self.options.corpus {
+            Corpus::Phantom(pairs) => {
+                observer.note(&format!("drawing {pairs} phantom pairs to learn from and {HELD_OUT} to be asked about"));
+                let phantom = PhantomOptions {
+                    validate: VALIDATED,
+                    test: HELD_OUT,
+                    ..PhantomOptions::new(pairs + VALIDATED + HELD_OUT, seed)
+                };
+                prepare_phantom(data, &phantom, &|_| {})?;
+            }
+            Corpus::Table(own) => {
+                observer.note(&format!("reading {}", own.path.display()));
+                table::prepare(&own.path, data, &own.options(seed), &|_| {})?;
+            }
+        }
+        let manifest = Manifest::read(data)?;
+        observer.note(&split_sizes(&manifest));
+        Ok(manifest)
+    }
+
+    /// Learns from the pairs; whether it came to the end.
+    fn train(&self, manifest: &Manifest, observer: &mut dyn Observer) -> Result<bool, TrainError> {
+        let (options, pairs) = (self.options, manifest.counts(Split::Train).pairs);
+        if let Corpus::Table(own) = &options.corpus {
+            check_asked(own, manifest)?;
+        }
+        let usual = options.usual_steps(pairs);
+        let mut changes = vec![];
+        if manifest.counts(Split::Validate).pairs == 0 {
+            observer.note("no pair is left to choose a model by: the last one is taken");
+            changes.push("train.validate_every=0".to_string());
+        }
+        let data = self.place.data.clone();
+        let sized = |steps| options.recipe(&data, pairs, steps, &changes);
+        let begun = self.run.out.join(folder::RECIPE).exists();
+        let recipe = if begun { folder::recipe(&self.run.out)? } else { sized(usual)? };
+        let work = Work::of(manifest, self.gallery(), matches!(options.corpus, Corpus::Table(_)));
+        let mut plan = |pace: &Pace, _: Recipe| {
+            let budget = Budget { minutes: options.minutes, spent: self.start.elapsed().as_secs_f64() };
+            budget.plan(pace, &work, usual, &sized)
+        };
+        observer.saves(true);
+        let trained = pretrain_planned(&recipe, &self.run, &mut plan, observer)?;
+        observer.saves(false);
+        Ok(trained.finished)
+    }
+
+    /// Held-out pairs that are scored, at most.
+    fn gallery(&self) -> usize {
+        match self.options.corpus {
+            Corpus::Phantom(_) => HELD_OUT as usize,
+            Corpus::Table(_) => TABLE_GALLERY,
+        }
+    }
+
+    /// Scores, vectors and the page.
+    fn end(&self, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
+        let (Place { data, run, .. }, options) = (&self.place, self.options);
+        observer.note("scoring on the held-out pairs");
+        let device = self.run.device.clone().inner();
+        let recipe = folder::recipe(run)?;
+        let config = EvaluateConfig { gallery: self.gallery(), text: TextPick::Last, ..recipe.evaluate };
+        let asked = EvaluateOptions::of(run, vec![], Split::Test, device.clone())?;
+        let evaluated = evaluate(&EvaluateOptions { config, ..asked }, &mut |_, _, _| {})?;
+        let summary = self.summary(evaluated[0].scores.clone());
+        if let Some(vectors) = &summary.vectors {
             observer.note("embedding all images and texts");
-            Some(embed(&trained.bundle, &data, out, &device)?)
+            embed(&run.join(folder::BUNDLE), data, vectors, &device)?;
         }
-    };
-    page::to_save(&evaluated, options.seed).write(&run.out)?;
-    let mut page = page::of_run(&run.out, &evaluated)?;
-    page.examples.extend(page::inside(&run.out, &device)?);
-    page.title = match &options.corpus {
-        Corpus::Phantom(_) => "PTUnifier quickstart".into(),
-        Corpus::Table(path) => format!("PTUnifier on {}", path.display()),
-    };
-    page.subtitle = "One model for images, texts and pairs; soft prompts stand in for what is missing".into();
-    page.verdict = verdict(&scores);
-    page.next = next(out, vectors.is_some());
-    let path = out.join("report.html");
-    files::write_bytes(&path, ptu_report::render(&page).as_bytes())?;
-    Ok(Summary { scores, page: path, vectors, stopped: !trained.finished })
+        page::to_save(&evaluated, options.seed).write(run)?;
+        let mut page = page::of_run(run, &evaluated)?;
+        page.examples.extend(page::inside(run, &device)?);
+        page.title = match &options.corpus {
+            Corpus::Phantom(_) => "PTUnifier quickstart".into(),
+            Corpus::Table(own) => format!("PTUnifier on {}", own.path.display()),
+        };
+        page.subtitle = "One model for images, texts and pairs; soft prompts stand in for what is missing".into();
+        page.verdict = verdict(&summary.scores);
+        page.next = next(&options.out, summary.vectors.is_some());
+        files::write_bytes(&summary.page, ptu_report::render(&page).as_bytes())?;
+        Ok(summary)
+    }
 }
 
 /// Held-out pairs of a table that are scored, at most.
 const TABLE_GALLERY: usize = 1000;
-
-/// Of few pairs a fifth is needed to say anything.
-const TABLE_SHARES: Shares = Shares { validate: 0.1, test: 0.2, seed: 0 };
 
 fn split_sizes(manifest: &Manifest) -> String {
     let [train, validate, test] = Split::ALL.map(|split| manifest.counts(split).records);
     format!("{train} records to learn from, {validate} to choose by, {test} to be asked about")
 }
 
+/// Refuses a table none of whose pairs is held out.
+fn check_asked(own: &OwnTable, manifest: &Manifest) -> Result<(), TrainError> {
+    if manifest.counts(Split::Test).pairs > 0 {
+        return Ok(());
+    }
+    let [train, validate, test] = Split::ALL.map(|split| manifest.counts(split).records);
+    Err(TrainError::NothingAsked {
+        table: format!("`{}`", own.path.display()),
+        cause: format!(
+            "of its records {train} are in split `train`, {validate} in `validate` and {test} in `test`, and no pair is in `test`"
+        ),
+        cure: "add pairs, or hold out more of them with `--test`".into(),
+    })
+}
+
 /// Embeds every record of a folder of shards.
-fn embed(bundle: &Path, data: &Path, out: &Path, device: &Device) -> Result<PathBuf, TrainError> {
+fn embed(bundle: &Path, data: &Path, vectors: &Path, device: &Device) -> Result<(), TrainError> {
     let (model, loaded) = (Bundle::fingerprint(bundle)?, Bundle::load(bundle, device)?);
-    let vectors = out.join("vectors.parquet");
     let inputs = Inputs::find(&[data.to_path_buf()], &[])?;
-    let job = EmbedJob::new(&loaded, model, EmbedOptions::default());
-    job.run(&inputs, &vectors, &mut |_| ControlFlow::Continue(()))?;
-    Ok(vectors)
+    let job = EmbedJob::new(&loaded, model, EmbedOptions { resume: true, ..EmbedOptions::default() });
+    job.run(&inputs, vectors, &mut |_| ControlFlow::Continue(()))?;
+    Ok(())
 }
 
 impl Summary {
@@ -238,29 +395,63 @@ fn next(out: &Path, own: bool) -> Vec<ptu_report::Step> {
 mod tests {
     use super::*;
 
+    fn written(name: &str) -> Recipe {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/pretrain").join(name);
+        Recipe::load(&file, &[]).unwrap()
+    }
+
+    fn options(corpus: Corpus, sets: &[&str]) -> QuickstartOptions {
+        let overrides = sets.iter().map(|set| set.to_string()).collect();
+        QuickstartOptions { out: "out".into(), corpus, seed: 0, minutes: None, overrides }
+    }
+
     #[test]
     fn the_recipe_file_is_the_quickstarts() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/pretrain/phantom.toml");
-        let written = Recipe::load(&file, &[]).unwrap();
-        let data = written.data[0].path.clone();
-        assert_eq!(recipe(&data, written.seed, &[]).unwrap(), written);
+        let (written, options) = (written("phantom.toml"), options(Corpus::Phantom(8000), &[]));
+        assert_eq!(options.recipe(&written.data[0].path, 8000, options.usual_steps(8000), &[]).unwrap(), written);
     }
 
     #[test]
     fn the_table_recipe_file_is_the_quickstarts_but_for_its_size() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/pretrain/table.toml");
-        let written = Recipe::load(&file, &[]).unwrap();
-        let own = table_recipe(&written.data[0].path, 600, written.seed, &[]).unwrap();
+        let written = written("table.toml");
+        let of = |pairs, sets: &[&str]| {
+            let options = options(Corpus::Table(OwnTable::new("pairs.csv")), sets);
+            options.recipe(&written.data[0].path, pairs, options.usual_steps(pairs), &[]).unwrap()
+        };
+        let own = of(600, &[]);
         assert_eq!((own.train.steps, own.train.batch), (2000, 32));
         assert_eq!(Recipe { train: written.train.clone(), ..own }, written);
-        let few = table_recipe(Path::new("data"), 35, 0, &["train.steps=7".into()]).unwrap();
+        let few = of(35, &["train.steps=7"]);
         assert_eq!((few.train.steps, few.train.batch), (7, 32));
-        assert_eq!(table_recipe(Path::new("data"), 3, 0, &[]).unwrap().train.batch, 2);
+        assert_eq!(of(3, &[]).train.batch, 2);
+    }
+
+    #[test]
+    fn what_is_wrong_is_found_before_any_work() {
+        let here = tempfile::tempdir().unwrap();
+        let run = RunOptions {
+            out: here.path().join("out/run"),
+            resume: false,
+            device: Device::flex().autodiff(),
+            wall_time: || 0.0,
+        };
+        let refused = |options: QuickstartOptions| {
+            let options = QuickstartOptions { out: here.path().join("out"), ..options };
+            let error = quickstart(&options, &run, &mut crate::Silent).unwrap_err().to_string();
+            assert!(!options.out.exists(), "a folder is left behind");
+            error
+        };
+        let error = refused(options(Corpus::Phantom(100), &["train.stepz=3"]));
+        assert!(error.contains("train.stepz") && error.contains("train.steps"), "{error}");
+        let twice = QuickstartOptions { minutes: Some(3), ..options(Corpus::Phantom(100), &["train.steps=3"]) };
+        assert!(refused(twice).contains("--minutes"));
+        let error = refused(options(Corpus::Table(OwnTable::new(here.path().join("no.csv"))), &[]));
+        assert!(error.contains("no.csv"), "{error}");
     }
 
     #[test]
     fn the_line_says_undefined_and_not_zero() {
-        let summary = Summary { scores: Scores::default(), page: PathBuf::new(), vectors: None, stopped: false };
+        let summary = Summary { scores: Scores::default(), page: PathBuf::new(), vectors: None };
         assert_eq!(
             summary.line(),
             "quickstart: R@10 image-to-text undefined text-to-image undefined chance undefined N 0"

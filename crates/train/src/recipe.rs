@@ -220,9 +220,38 @@ impl Recipe {
         toml::to_string(self).expect("a recipe holds nothing that TOML cannot")
     }
 
-    /// Learning rate over the steps.
-    pub fn schedule(&self) -> Schedule {
-        Schedule::new(self.train.steps, self.train.warmup, self.train.decay)
+    /// The schedule of the learning rate that a step belongs to, and its first step. There is one, and one more each time
+    /// that the run was extended: the rate starts again then, and falls to 0 at the new end.
+    pub fn schedule_at(&self, step: u64) -> (Schedule, u64) {
+        let ends = || self.train.extended_from.iter().copied();
+        let start = ends().take_while(|end| *end <= step).last().unwrap_or(0);
+        let end = ends().find(|end| *end > step).unwrap_or(self.train.steps);
+        (Schedule::new(end.saturating_sub(start), self.train.warmup, self.train.decay), start)
+    }
+
+    /// What the learning rate is multiplied with at a step, counted from 0.
+    pub fn rate_factor(&self, step: u64) -> f64 {
+        let (schedule, start) = self.schedule_at(step);
+        schedule.factor(step - start)
+    }
+
+    /// Whether the run is over after so many steps, or was before it was extended.
+    pub fn ends_at(&self, step: u64) -> bool {
+        step == self.train.steps || self.train.extended_from.contains(&step)
+    }
+
+    /// With paths that are found from any working directory.
+    ///
+    /// # Errors
+    /// A path that is no Unicode, which a recipe cannot hold.
+    pub fn from_anywhere(mut self) -> Result<Self, RecipeError> {
+        for path in self.data.iter_mut().map(|entry| &mut entry.path).chain(&mut self.text.tokenizer) {
+            *path = std::path::absolute(&*path).unwrap_or_else(|_| path.clone());
+            if path.to_str().is_none() {
+                return Err(RecipeError::NotUnicode { path: path.clone() });
+            }
+        }
+        Ok(self)
     }
 
     /// Sizes of the model for a vocabulary and the ids of start, end and padding. It has the heads that an objective
@@ -329,7 +358,10 @@ mod tests {
             ("data=[]", "data"),
             ("data=[{ path = \"a\", weight = -1.0 }]", "data"),
             ("weights.itc=-1.0", "weights.itc"),
+            ("weights.itm=0.0", "weights.itm"),
+            ("weights.itm=1e-60", "weights.itm"),
             ("optimizer.learning_rate=-1.0", "optimizer.learning_rate"),
+            ("optimizer.learning_rate=0.0", "optimizer.learning_rate"),
             ("optimizer.betas=[0.9, 1.0]", "optimizer.betas"),
             ("model.dropout=1.0", "model.dropout"),
             ("text.max_tokens=2", "text.max_tokens"),
@@ -341,6 +373,40 @@ mod tests {
             let message = parse(MINIMAL, &[set]).unwrap_err().to_string();
             assert!(message.contains(&format!("`{key}`")), "{set}: {message}");
         }
+    }
+
+    #[test]
+    fn a_schedule_that_never_leaves_zero_is_refused() {
+        let schedule = |steps: &str, warmup: &str| parse(MINIMAL, &[steps, warmup]).map_err(|error| error.to_string());
+        let message = schedule("train.steps=1", "train.warmup=1.0").unwrap_err();
+        assert!(message.contains("`train.warmup`") && message.contains("would be 0"), "{message}");
+        schedule("train.steps=1", "train.warmup=0.9").unwrap();
+        schedule("train.steps=2", "train.warmup=1.0").unwrap();
+    }
+
+    #[test]
+    fn an_extended_run_starts_its_learning_rate_again() {
+        let recipe = parse(MINIMAL, &["train.steps=30", "train.extended_from=[10, 20]"]).unwrap();
+        let once = parse(MINIMAL, &[]).unwrap();
+        let factors = |recipe: &Recipe, steps: std::ops::Range<u64>| {
+            steps.map(|step| recipe.rate_factor(step)).collect::<Vec<_>>()
+        };
+        for start in [0, 10, 20] {
+            assert_eq!(factors(&recipe, start..start + 10), factors(&once, 0..10));
+        }
+        assert!(recipe.ends_at(10) && recipe.ends_at(30) && !recipe.ends_at(15) && !once.ends_at(11));
+        for wrong in ["[0]", "[30]", "[5, 5]", "[8, 3]"] {
+            let message =
+                parse(MINIMAL, &["train.steps=30", &format!("train.extended_from={wrong}")]).unwrap_err().to_string();
+            assert!(message.contains("`train.extended_from`"), "{wrong}: {message}");
+        }
+    }
+
+    #[test]
+    fn paths_are_found_from_anywhere() {
+        let recipe = parse(MINIMAL, &["text.tokenizer=\"words\""]).unwrap().from_anywhere().unwrap();
+        assert!(recipe.data[0].path.is_absolute() && recipe.data[0].path.ends_with("shards"));
+        assert!(recipe.text.tokenizer.unwrap().is_absolute());
     }
 
     #[test]

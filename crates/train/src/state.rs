@@ -108,6 +108,14 @@ pub fn load(
     Ok(Some((model, optimizer, progress)))
 }
 
+/// Steps done of the last saved state; `None` where nothing was saved yet.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn saved_step(folder: &Path) -> Result<Option<u64>, TrainError> {
+    Ok(states(folder)?.pop().map(|(step, _)| step))
+}
+
 /// Whole states by step, the last one last.
 fn states(folder: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
     if !folder.exists() {

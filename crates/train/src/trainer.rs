@@ -1,11 +1,16 @@
 //! The loop: data in, steps, states, a bundle out. What it does at a step is a pure function of (state, step, data).
 
+mod agree;
+mod learnable;
+mod pace;
 mod session;
 mod setup;
 
 use std::path::PathBuf;
 
 use burn::tensor::Device;
+
+pub use pace::{Pace, spoken};
 
 use crate::evaluate::Judged;
 use crate::log::{Event, Timing};
@@ -28,15 +33,22 @@ pub struct RunOptions {
 pub trait Observer {
     /// Something worth a line.
     fn note(&mut self, _text: &str) {}
+    /// What was timed before the first step.
+    fn paced(&mut self, _pace: &Pace) {}
     /// A step is done.
     fn step(&mut self, _event: &Event, _timing: &Timing, _steps: u64) {}
     /// The model was validated.
     fn validated(&mut self, _step: u64, _judged: &Judged) {}
+    /// Whether a wish to stop is heard from now on; else the work may be ended at any moment, and nothing is lost.
+    fn saves(&mut self, _saves: bool) {}
     /// Asked after each step: true saves the state and ends the run.
     fn stop(&self) -> bool {
         false
     }
 }
+
+/// Changes what is left open of a recipe, knowing how fast the machine is, and says how long the run will take.
+pub type Plan<'a> = &'a mut dyn FnMut(&Pace, Recipe) -> Result<(Recipe, String), TrainError>;
 
 /// An observer that says nothing.
 pub struct Silent;
@@ -57,11 +69,29 @@ pub struct Outcome {
 /// Pre-trains as the recipe says; everything goes into one folder.
 ///
 /// With `resume`, goes on after the last saved state, to the same bits as if it had never stopped (same number of
-/// threads); a finished run is left as it is.
+/// threads); a finished run is left as it is, unless the recipe differs from its own in `train.steps` alone, which are more:
+/// then it is extended (see [`Recipe::schedule_at`]).
 ///
 /// # Errors
 /// What the recipe, the data or the folder make impossible; each names its cause and cure, and loses nothing.
 pub fn pretrain(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     let mut session = setup::open(recipe, options, observer)?;
+    session.begin(None, observer)?;
+    session.run(observer)
+}
+
+/// [`pretrain`] of a recipe that `plan` finishes for a new run, once it is known how fast the machine is; one that is resumed
+/// has been planned.
+///
+/// # Errors
+/// As there, and whatever `plan` says.
+pub fn pretrain_planned(
+    recipe: &Recipe,
+    options: &RunOptions,
+    plan: Plan<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let mut session = setup::open(recipe, options, observer)?;
+    session.begin(Some(plan), observer)?;
     session.run(observer)
 }

@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 
-use ptu_train::{Recipe, RunOptions};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use ptu_train::{Recipe, RunOptions, folder};
 
 use super::{Compute, wall_time};
 use crate::interrupt::{Interrupted, stop_flag};
@@ -9,22 +11,26 @@ use crate::progress::{RunProgress, print};
 /// Pre-train a model as a recipe says
 ///
 /// Everything goes into one folder: the recipe as run, log.jsonl, TensorBoard events, state/ to go on from, bundle/ to use.
-/// Ctrl-C ends the step, saves, and exits; --resume goes on to the same bits as if nothing had happened.
+/// How long it will take is said before it starts. Ctrl-C ends the step, saves, and exits with 130; so that a crash costs little,
+/// the state is saved every five minutes too (train.save_every_seconds). --resume goes on to the same bits as if nothing had
+/// happened. A finished run may be given more steps (--set train.steps=N): its learning rate starts again, warm-up included, and
+/// falls to 0 at the new end.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier prepare phantom data/phantom --pairs 5000
   ptunifier pretrain recipes/pretrain/phantom.toml --out runs/phantom
   ptunifier pretrain recipes/pretrain/phantom.toml --out runs/itc --set 'objectives=[\"itc\"]' --set seed=1
-  ptunifier pretrain recipes/pretrain/phantom.toml --out runs/phantom --resume")]
+  ptunifier pretrain --resume runs/phantom
+  ptunifier pretrain --resume runs/phantom --set train.steps=2000        a finished run of 1000 steps, extended")]
 pub struct Arguments {
-    /// The recipe, a TOML file
-    recipe: PathBuf,
+    /// The recipe, a TOML file; a run that is resumed has its own
+    recipe: Option<PathBuf>,
     /// Folder of the run
     #[arg(long)]
-    out: PathBuf,
-    /// Go on with the run in the folder, from its last saved state
-    #[arg(long)]
-    resume: bool,
+    out: Option<PathBuf>,
+    /// Go on with a run from its last saved state; its folder stands here or in --out
+    #[arg(long, value_name = "RUN", num_args = 0..=1)]
+    resume: Option<Option<PathBuf>>,
     /// Override a key of the recipe; the value in TOML
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
@@ -32,21 +38,58 @@ pub struct Arguments {
     compute: Compute,
 }
 
+/// What is to be run, and where.
+struct Asked {
+    /// `None`: that of the run.
+    recipe: Option<PathBuf>,
+    out: PathBuf,
+    resume: bool,
+}
+
+impl Arguments {
+    /// What the arguments mean in whichever order they were written.
+    fn asked(&self) -> Result<Asked, clap::Error> {
+        let wrong = |kind, message: &str| Err(super::Arguments::command().error(kind, message));
+        let (recipe, resume) = match (&self.recipe, &self.resume) {
+            // `--out RUN --resume recipe.toml`: the flag before the recipe.
+            (None, Some(Some(path))) if self.out.is_some() && path.is_file() => (Some(path), Some(None)),
+            (recipe, resume) => (recipe.as_ref(), resume.as_ref().map(Option::as_ref)),
+        };
+        let out = match (&self.out, resume.flatten()) {
+            (Some(out), Some(run)) if out != run => {
+                return wrong(ErrorKind::ArgumentConflict, "--resume and --out name two folders; name the run once");
+            }
+            (out, run) => run.or(out.as_ref()),
+        };
+        match (recipe, out) {
+            (_, None) if resume.is_some() => {
+                wrong(ErrorKind::MissingRequiredArgument, "name the run to go on with: --resume RUN")
+            }
+            (_, None) => wrong(ErrorKind::MissingRequiredArgument, "name the folder of the run: --out RUN"),
+            (None, Some(_)) if resume.is_none() => wrong(
+                ErrorKind::MissingRequiredArgument,
+                "name a recipe, for example recipes/pretrain/table.toml, or go on with a run: --resume RUN",
+            ),
+            (recipe, Some(out)) => Ok(Asked { recipe: recipe.cloned(), out: out.clone(), resume: resume.is_some() }),
+        }
+    }
+}
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let Asked { recipe, out, resume } = arguments.asked().unwrap_or_else(|error| error.exit());
     arguments.compute.start()?;
-    let recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
-    let options = RunOptions {
-        out: arguments.out.clone(),
-        resume: arguments.resume,
-        device: arguments.compute.device.training(),
-        wall_time,
+    let recipe = match recipe {
+        Some(recipe) => Recipe::load(&recipe, &arguments.overrides)?,
+        None => folder::recipe_with(&out, &arguments.overrides)?,
     };
+    let run = out.display().to_string();
+    let options = RunOptions { out, resume, device: arguments.compute.device.training(), wall_time };
     let mut progress = RunProgress::new(stop_flag("the step at hand is ended and saved"));
     let outcome = ptu_train::pretrain(&recipe, &options, &mut progress)?;
     progress.finish();
     let (steps, bundle) = (outcome.steps, outcome.bundle.display());
     if !outcome.finished {
-        return Err(Interrupted(format!("{steps} steps are saved, the same command goes on with `--resume`")).into());
+        return Err(Interrupted(format!("{steps} steps are saved, `ptunifier pretrain --resume {run}` goes on")).into());
     }
     print(&format!("finished: {steps} steps, model in {bundle}"))
 }

@@ -1,10 +1,11 @@
 use std::path::PathBuf;
 
+use ptu_data::prepare::table::ColumnNames;
 use ptu_train::RunOptions;
-use ptu_train::quickstart::{Corpus, QuickstartOptions, quickstart};
+use ptu_train::quickstart::{Corpus, OwnTable, QuickstartOptions, quickstart};
 
 use super::{Compute, wall_time};
-use crate::interrupt::stop_flag;
+use crate::interrupt::{Interrupted, go_on, saving, stop_flag};
 use crate::progress::{RunProgress, print};
 
 /// The whole story in minutes: a corpus, learning from it, scores of what was learned, a page to look at
@@ -16,7 +17,7 @@ use crate::progress::{RunProgress, print};
   ptunifier quickstart --out quickstart && xdg-open quickstart/report.html
   ptunifier quickstart --table pairs.csv --out own")]
 pub struct Arguments {
-    /// A new or empty folder
+    /// A new or empty folder, or one that the same command has begun in
     #[arg(long)]
     out: PathBuf,
     /// Pairs to draw and learn from
@@ -25,6 +26,24 @@ pub struct Arguments {
     /// Your own pairs: a CSV or JSONL with a column of image paths and a column of texts
     #[arg(long, value_name = "FILE", conflicts_with = "pairs")]
     table: Option<PathBuf>,
+    /// Column of the image paths, where it has no usual name
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    image: Option<String>,
+    /// Column of texts; may be repeated
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    text: Vec<String>,
+    /// Column that says what belongs together (a patient, a study, an article): it stays in one split
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    patient: Option<String>,
+    /// Share of the patients to choose a model by, where the table has no splits
+    #[arg(long, default_value_t = 0.1, requires = "table")]
+    validate: f64,
+    /// Share of the patients to be asked about, where the table has no splits
+    #[arg(long, default_value_t = 0.2, requires = "table")]
+    test: f64,
+    /// Minutes in all, which steps are chosen for (default: the recipe's steps, in 15 minutes at most)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    minutes: Option<u32>,
     /// Everything random follows from it
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -37,10 +56,22 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.compute.start()?;
+    let own = |path: &PathBuf| OwnTable {
+        path: path.clone(),
+        columns: ColumnNames {
+            image: arguments.image.clone(),
+            texts: arguments.text.clone(),
+            patient: arguments.patient.clone(),
+            ..ColumnNames::default()
+        },
+        validate: arguments.validate,
+        test: arguments.test,
+    };
     let options = QuickstartOptions {
         out: arguments.out.clone(),
-        corpus: arguments.table.clone().map_or(Corpus::Phantom(arguments.pairs), Corpus::Table),
+        corpus: arguments.table.as_ref().map_or(Corpus::Phantom(arguments.pairs), |path| Corpus::Table(own(path))),
         seed: arguments.seed,
+        minutes: arguments.minutes,
         overrides: arguments.overrides.clone(),
     };
     let run = RunOptions {
@@ -49,12 +80,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         device: arguments.compute.device.training(),
         wall_time,
     };
-    let mut progress = RunProgress::new(stop_flag("the step at hand is ended, and its model scored"));
+    go_on("the same command goes on");
+    saving(false);
+    let mut progress = RunProgress::new(stop_flag("the step at hand is ended and saved"));
     let summary = quickstart(&options, &run, &mut progress)?;
     progress.finish();
-    if summary.stopped {
-        print("stopped before the last step: these are the scores of an unfinished run")?;
-    }
+    let Some(summary) = summary else { return Err(Interrupted("the same command goes on".into()).into()) };
     print(&format!("the page to look at: {}", summary.page.display()))?;
     if let Some(vectors) = &summary.vectors {
         print(&format!("vectors to search: {}", vectors.display()))?;

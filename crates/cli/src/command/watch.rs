@@ -4,7 +4,7 @@ use std::time::Duration;
 use console::{Term, measure_text_width};
 use ptu_model::files::write_bytes;
 use ptu_train::log::{Event, Timing, read_events, read_timings};
-use ptu_train::{ObjectiveKind, Recipe, folder, page};
+use ptu_train::{ObjectiveKind, Recipe, folder, page, spoken};
 
 use crate::progress::{print, say};
 
@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         anyhow::bail!("`{}` is no run folder: it has no `{}`", arguments.run.display(), folder::RECIPE);
     }
     super::check_page(arguments.page.as_deref())?;
-    let recipe = Recipe::load(&recipe_file, &[])?;
+    let recipe = folder::recipe(&arguments.run)?;
     let term = Term::stdout();
     let mut shown = 0;
     loop {
@@ -146,19 +146,9 @@ fn speed(timings: &[Timing], left: u64) -> String {
     let seconds = recent.iter().map(|timing| timing.seconds).sum::<f64>() / count;
     let left = match left {
         0 => "done".to_string(),
-        left => format!("{} left", duration(seconds * left as f64)),
+        left => format!("{} left", spoken(seconds * left as f64)),
     };
     format!("{records:.1} records/s, {left}")
-}
-
-fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match (whole / 86_400, whole / 3_600 % 24, whole / 60 % 60, whole % 60) {
-        (0, 0, 0, s) => format!("{s} s"),
-        (0, 0, m, s) => format!("{m} min {s} s"),
-        (0, h, m, _) => format!("{h} h {m} min"),
-        (d, h, ..) => format!("{d} d {h} h"),
-    }
 }
 
 /// Values as eight heights, each column the mean of its share; what is not finite is a gap.
@@ -191,12 +181,5 @@ mod tests {
         assert_eq!(sparkline(&[2.0, 2.0], 10), "▁▁");
         assert_eq!(sparkline(&[0.0, 0.0, 1.0, 1.0], 2), "▁█");
         assert_eq!(sparkline(&[0.0, f64::NAN, 1.0], 3), "▁ █");
-    }
-
-    #[test]
-    fn durations_are_said_in_two_units() {
-        assert_eq!(duration(59.7), "1 min 0 s");
-        assert_eq!(duration(3_725.0), "1 h 2 min");
-        assert_eq!(duration(90_000.0), "1 d 1 h");
     }
 }

@@ -231,6 +231,7 @@ fn help_has_examples() {
 fn quickstart_ends_with_its_line() {
     let place = Place::new();
     let sets = ["train.steps=2", "train.validate_every=0", "train.batch=8"].map(|set| ["--set", set]).concat();
+    place.write("data/letter.txt", "dear");
     let ran = place.good(&[&["quickstart", "--out", "q", "--pairs", "100"], &sets[..]].concat());
     let last = ran.stdout.lines().last().unwrap();
     let words: Vec<&str> = last.split(' ').collect();
@@ -244,5 +245,5 @@ fn quickstart_ends_with_its_line() {
     }
     let page = String::from_utf8(bytes(&place.path("q/report.html"))).unwrap();
     assert!(page.contains("data:image/png;base64") && !page.contains("<script"));
-    place.bad(&["quickstart", "--out", "q"], &["not empty"]);
+    place.bad(&["quickstart", "--out", "data"], &["not empty"]);
 }

@@ -134,7 +134,7 @@ fn resuming_with_another_recipe_or_other_data_is_refused() {
     let resume = |extra: &[&str], words: &[&str]| {
         place.bad(&[&["pretrain", "r.toml", "--out", "run", "--resume"], extra].concat(), words);
     };
-    resume(&["--set", "train.steps=9"], &["`train.steps`", "2", "9", "--out"]);
+    resume(&["--set", "train.steps=1"], &["`train.steps`", "2", "now 1", "--out"]);
     resume(&["--set", "train.steps=2", "--set", "model.fusion.width=64"], &["model.fusion.width"]);
     std::fs::remove_dir_all(place.path("data")).unwrap();
     place.good(&["prepare", "phantom", "data", "--pairs", "60", "--seed", "6", "--side", "32"]);

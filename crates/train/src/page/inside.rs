@@ -10,7 +10,7 @@ use ptu_report::ExampleGroup;
 use super::{attention, prompts};
 use crate::evaluate::{Gallery, GalleryOptions};
 use crate::log::{Event, read_events};
-use crate::{Recipe, TrainError, folder};
+use crate::{TrainError, folder};
 
 /// Pairs of which the attention is shown.
 const PAIRS: usize = 3;
@@ -22,7 +22,7 @@ const PAIRS: usize = 3;
 /// A bundle, a log or data that are damaged.
 pub fn inside(run: &Path, device: &Device) -> Result<Vec<ExampleGroup>, TrainError> {
     let bundle = run.join(folder::BUNDLE);
-    let recipe = Recipe::load(&run.join(folder::RECIPE), &[])?;
+    let recipe = folder::recipe(run)?;
     let Some(data) = recipe.data.first().map(|entry| entry.path.as_path()) else { return Ok(vec![]) };
     if !bundle.join(ptu_model::WEIGHTS).exists() || !data.join(ptu_data::manifest::MANIFEST_FILE).exists() {
         return Ok(vec![]);

@@ -30,6 +30,7 @@ impl Recipe {
             ("train.batch", train.batch as u64, 1, 1 << 20),
             ("train.accumulate", train.accumulate as u64, 1, 1 << 20),
             ("train.save_every", train.save_every, 1, u64::MAX),
+            ("train.save_every_seconds", train.save_every_seconds, 1, u64::MAX),
             ("train.log_every", train.log_every, 1, u64::MAX),
             ("train.workers", train.workers as u64, 1, 256),
             ("train.bad_steps", train.bad_steps, 1, u64::MAX),
@@ -66,6 +67,24 @@ impl Recipe {
         ] {
             ensure((0.0..=most).contains(&value), key, format!("is {value}; it must lie between 0 and {most}"))?;
         }
+        let ends: Vec<u64> = [0].into_iter().chain(train.extended_from.iter().copied()).chain([train.steps]).collect();
+        let legs: Vec<[u64; 2]> = ends.windows(2).map(|ends| [ends[0], ends[1]]).collect();
+        ensure(
+            legs.iter().all(|[start, end]| start < end),
+            "train.extended_from",
+            format!("is {:?}; it must rise, from above 0 to below train.steps, {}", train.extended_from, train.steps),
+        )?;
+        // What is 0 in the arithmetic of the weights moves none of them.
+        ensure(
+            optimizer.learning_rate as f32 > 0.0,
+            "optimizer.learning_rate",
+            format!("is {}; at that no weight would move: write a number above 0", optimizer.learning_rate),
+        )?;
+        ensure(
+            legs.iter().all(|[start, end]| (*start..*end).take(3).any(|step| self.rate_factor(step) > 0.0)),
+            "train.warmup",
+            format!("is {}; the learning rate of every step would be 0: lower it, or raise train.steps", train.warmup),
+        )?;
         ensure(
             optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta)),
             "optimizer.betas",
@@ -104,7 +123,7 @@ impl Recipe {
             }
         }
         for (kind, weight) in &self.weights {
-            if !(*weight > 0.0 && weight.is_finite()) {
+            if !(*weight as f32 > 0.0 && weight.is_finite()) {
                 return wrong(
                     &format!("weights.{kind}"),
                     format!("is {weight}; it must be above 0 (leave {kind} out of `objectives` for none)"),

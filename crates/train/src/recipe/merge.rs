@@ -30,6 +30,7 @@ pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, Re
 fn known() -> Table {
     let mut recipe = Recipe::default();
     recipe.text.tokenizer = Some("folder".into());
+    recipe.train.extended_from = vec![1];
     recipe.optimizer.clip = Some(1.0);
     recipe.evaluate.hits = Some("label".into());
     recipe.evaluate.by = Some("label".into());

@@ -14,6 +14,9 @@ use crate::schedule::Decay;
 pub struct TrainConfig {
     /// Updates of the weights.
     pub steps: u64,
+    /// Steps after which the run was finished and then extended; from each of them the learning rate starts again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extended_from: Vec<u64>,
     /// Records a step.
     pub batch: usize,
     /// Parts that a batch is computed in, one after another, to save memory; each part is a contrast of its own, unless
@@ -31,6 +34,8 @@ pub struct TrainConfig {
     pub patch_keep: f64,
     /// Steps between two saved states.
     pub save_every: u64,
+    /// Seconds between two saved states, whichever comes first: what a crash costs. Results do not depend on it.
+    pub save_every_seconds: u64,
     /// Steps between two validations; 0 for none.
     pub validate_every: u64,
     /// Steps between two lines of the log.
@@ -129,6 +134,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             steps: 100_000,
+            extended_from: vec![],
             batch: 256,
             accumulate: 1,
             cached_contrast: false,
@@ -137,6 +143,7 @@ impl Default for TrainConfig {
             precision: Precision::default(),
             patch_keep: 1.0,
             save_every: 1000,
+            save_every_seconds: 300,
             validate_every: 0,
             log_every: 1,
             warmup: 0.1,

@@ -12,7 +12,8 @@ use ptu_model::weights::read_arrays;
 use ptu_model::{Bundle, Model, ModelConfig, TrainedOn};
 use ptu_random::Key;
 
-use super::{Observer, Outcome, RunOptions};
+use super::pace::{TIMED, spoken};
+use super::{Observer, Outcome, Plan, RunOptions};
 use crate::batch::StepBatch;
 use crate::card::card;
 use crate::evaluate::{Gallery, Judged};
@@ -24,7 +25,7 @@ use crate::optimizer::Optimizer;
 use crate::plan::StepPlan;
 use crate::state::{self, Progress, Used};
 use crate::step;
-use crate::{Recipe, TrainError, cached, tensorboard};
+use crate::{Recipe, TrainError, cached, files, tensorboard};
 
 /// Everything that a run holds.
 pub(super) struct Session {
@@ -42,7 +43,8 @@ pub(super) struct Session {
     pub validation: Option<Gallery>,
     pub optimizer: Optimizer,
     pub progress: Progress,
-    pub files: Files,
+    /// Opened once the recipe is written.
+    pub files: Option<Files>,
     pub folder: RunFolder,
     /// Texts that were drawn, and those of them of which only the beginning was taken.
     pub drawn: [u64; 2],
@@ -55,15 +57,33 @@ pub(super) struct Files {
     pub tensorboard: Lines,
 }
 
+impl Files {
+    /// As long as a saved state knows them.
+    fn open(folder: &RunFolder, progress: &Progress, options: &RunOptions) -> Result<Self, TrainError> {
+        let events = folder.join(folder::TENSORBOARD);
+        let error = |source| TrainError::File { action: "make", path: events.clone(), source };
+        std::fs::create_dir_all(&events).map_err(error)?;
+        let mut tensorboard = Lines::open(&events.join("events.out.tfevents.0.ptunifier"), progress.tensorboard)?;
+        if progress.tensorboard == 0 {
+            tensorboard.append(&tensorboard::header((options.wall_time)()))?;
+        }
+        Ok(Self {
+            log: Lines::open(&folder.join(folder::LOG), progress.log)?,
+            timing: Lines::open(&folder.join(folder::TIMING), progress.timing)?,
+            tensorboard,
+        })
+    }
+}
+
 /// How the prompts were used since the last line about it.
-struct PromptUsage {
+pub(super) struct PromptUsage {
     image: Usage,
     text: Usage,
 }
 
 impl PromptUsage {
     /// Of a state, or of pools of so many rows of which nothing was used yet.
-    fn of(saved: &[Used], rows: [usize; 2]) -> Self {
+    pub fn of(saved: &[Used], rows: [usize; 2]) -> Self {
         let one = |place: usize| match saved.get(place) {
             Some(Used { counts, inputs, sets }) if counts.len() == rows[place] => {
                 Usage::from_parts(counts.clone(), *inputs, sets.clone())
@@ -86,9 +106,9 @@ impl PromptUsage {
 
 /// What the parts of one step gave together.
 #[derive(Default)]
-struct Sum {
+pub(super) struct Sum {
     outcome: step::Outcome,
-    gradients: Gradients,
+    pub gradients: Gradients,
     sources: BTreeMap<String, u64>,
     unused: BTreeMap<String, u64>,
     ids: Vec<String>,
@@ -96,6 +116,36 @@ struct Sum {
 }
 
 impl Session {
+    /// Tells how long the run will take; with a plan, what is left open of a new run's recipe is decided by that. From then on
+    /// the folder is a run that can be resumed.
+    pub fn begin(&mut self, plan: Option<Plan<'_>>, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        let path = self.folder.join(folder::RECIPE);
+        let (from, plan) = (self.progress.step, plan.filter(|_| !path.exists()));
+        // Of few steps the first ones tell as soon.
+        let timed = (self.recipe.train.steps.saturating_sub(from) / 10).min(TIMED);
+        if plan.is_some() || timed > 0 {
+            let pace = self.pace(timed.max(1), plan.is_some(), observer)?;
+            match plan {
+                Some(plan) => {
+                    let (recipe, told) = plan(&pace, self.recipe.clone())?;
+                    self.recipe = recipe.from_anywhere()?;
+                    observer.note(&told);
+                }
+                None => observer.note(&format!(
+                    "{} steps of about {:.2} s: {}",
+                    self.recipe.train.steps - from,
+                    pace.step,
+                    spoken(pace.training(&self.recipe, from))
+                )),
+            }
+            observer.paced(&pace);
+        }
+        // Written last of what a run starts with: a folder that has it can be resumed.
+        files::write_bytes(&path, self.recipe.to_toml().as_bytes())?;
+        self.files = Some(Files::open(&self.folder, &self.progress, &self.options)?);
+        Ok(())
+    }
+
     /// Steps until the recipe's last one, or until the observer wants to stop.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         let steps = self.recipe.train.steps;
@@ -105,17 +155,19 @@ impl Session {
             let mut loader = Loader::start(&self.sources, self.preparation.clone(), self.loader.clone(), range)?;
             let plan = StepPlan::of(&self.recipe);
             let mut usage = PromptUsage::of(&self.progress.usage, self.pools());
+            let (mut saved, most) = (Instant::now(), Duration::from_secs(self.recipe.train.save_every_seconds));
             while self.progress.step < steps {
                 self.step(&mut loader, &plan, &mut usage, observer)?;
                 let stop = observer.stop();
-                let last = self.progress.step == steps;
+                let last = self.recipe.ends_at(self.progress.step);
                 let due = last || self.progress.step.is_multiple_of(self.recipe.train.save_every);
                 if due {
                     self.log_usage(&mut usage)?;
                 }
                 self.validate_if_due(last, observer)?;
-                if due || stop {
+                if due || stop || saved.elapsed() >= most {
                     self.save(&usage)?;
+                    saved = Instant::now();
                 }
                 if stop {
                     break;
@@ -138,7 +190,7 @@ impl Session {
         Ok(Outcome { steps: self.progress.step, finished, bundle })
     }
 
-    fn model(&self) -> &Model {
+    pub(super) fn model(&self) -> &Model {
         self.model.as_ref().expect("absent only while the optimizer moves it")
     }
 
@@ -177,7 +229,7 @@ impl Session {
         let update = Instant::now();
         let (norms, total) = (sum.gradients.norms(), sum.outcome.total);
         let norm = norms.values().map(|norm| norm * norm).sum::<f64>().sqrt();
-        let factor = self.recipe.schedule().factor(step);
+        let factor = self.recipe.rate_factor(step);
         let Sum { outcome, mut gradients, sources, unused, ids, records } = sum;
         if !(norm.is_finite() && total.is_finite()) {
             return self.skip((step, ids), usage, observer);
@@ -211,18 +263,23 @@ impl Session {
             backward: seconds_of(outcome.backward),
             update: seconds_of(update.elapsed()),
         };
-        if step.is_multiple_of(self.recipe.train.log_every) || step + 1 == self.recipe.train.steps {
-            self.files.log.write(&event)?;
-            self.files.timing.write(&timing)?;
+        if step.is_multiple_of(self.recipe.train.log_every) || self.recipe.ends_at(step + 1) {
             let time = (self.options.wall_time)();
-            self.files.tensorboard.append(&tensorboard::scalars(time, step, &scalars(&event, &timing)))?;
+            let files = self.files();
+            files.log.write(&event)?;
+            files.timing.write(&timing)?;
+            files.tensorboard.append(&tensorboard::scalars(time, step, &scalars(&event, &timing)))?;
         }
         observer.step(&event, &timing, self.recipe.train.steps);
         Ok(())
     }
 
+    fn files(&mut self) -> &mut Files {
+        self.files.as_mut().expect("opened before the first step")
+    }
+
     /// Losses and gradients of a step, part by part.
-    fn accumulate(
+    pub(super) fn accumulate(
         &mut self,
         loader: &mut Loader,
         plan: &StepPlan,
@@ -288,7 +345,7 @@ impl Session {
         self.progress.step += 1;
         self.progress.bad_steps += 1;
         observer.note(&format!("step {step} was not taken: its loss or gradient is not finite"));
-        self.files.log.write(&Event::Skipped { step, ids })?;
+        self.files().log.write(&Event::Skipped { step, ids })?;
         if self.progress.bad_steps >= self.recipe.train.bad_steps {
             self.save(usage)?;
             let path = self.folder.path().into();
@@ -298,7 +355,7 @@ impl Session {
     }
 
     /// Rows of the prompts that stand in for images, and for texts.
-    fn pools(&self) -> [usize; 2] {
+    pub(super) fn pools(&self) -> [usize; 2] {
         [self.config.image_prompts.rows(), self.config.text_prompts.rows()]
     }
 
@@ -307,7 +364,8 @@ impl Session {
         let used = std::mem::replace(usage, PromptUsage::of(&[], [images, texts]));
         let (image, text) = (pool_line(&used.image, images), pool_line(&used.text, texts));
         if image.inputs + text.inputs > 0 {
-            self.files.log.write(&Event::Prompts { step: self.progress.step, image, text })?;
+            let step = self.progress.step;
+            self.files().log.write(&Event::Prompts { step, image, text })?;
         }
         Ok(())
     }
@@ -324,7 +382,7 @@ impl Session {
         let score = judged.value();
         let best = score > self.progress.best;
         observer.validated(step, &judged);
-        self.files.log.write(&Event::Validation { step, judged, best })?;
+        self.files().log.write(&Event::Validation { step, judged, best })?;
         if best {
             self.progress.best = score;
             self.save_bundle(&self.folder.join(folder::BEST))?;
@@ -334,9 +392,9 @@ impl Session {
 
     fn save(&mut self, usage: &PromptUsage) -> Result<(), TrainError> {
         self.progress.usage = usage.to_save();
-        self.progress.log = self.files.log.sync()?;
-        self.progress.timing = self.files.timing.sync()?;
-        self.progress.tensorboard = self.files.tensorboard.sync()?;
+        let files = self.files();
+        let lengths = [files.log.sync()?, files.timing.sync()?, files.tensorboard.sync()?];
+        [self.progress.log, self.progress.timing, self.progress.tensorboard] = lengths;
         state::save(&self.folder.join(folder::STATE), self.model(), &self.optimizer, &self.progress)
     }
 }

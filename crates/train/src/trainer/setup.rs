@@ -1,35 +1,43 @@
 //! From a recipe to a session: folder, data, tokenizer, model, state.
 
-use std::collections::BTreeMap;
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use ptu_data::{LoaderOptions, Manifest, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
+use ptu_data::{DataError, LoaderOptions, Manifest, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
 use ptu_input::{Preprocess, Published, Tokenizer};
 use ptu_model::Model;
 use ptu_model::kernel::Products;
 use ptu_random::Key;
 
-use super::session::{Files, Session};
-use super::{Observer, RunOptions};
+use super::session::Session;
+use super::{Observer, RunOptions, agree, learnable};
 use crate::evaluate::{Gallery, GalleryOptions};
 use crate::folder::{self, RunFolder};
-use crate::log::Lines;
+use crate::objective::ObjectiveKind;
 use crate::optimizer::Optimizer;
-use crate::recipe::{Mixing, Precision};
+use crate::recipe::Precision;
 use crate::state::{self, Progress};
-use crate::{Recipe, TrainError, files, memory, tensorboard};
+use crate::{Recipe, TrainError, files, memory};
 
 /// Records of each source that a tokenizer is trained on, at most: a vocabulary of thousands does not change beyond.
 const TOKENIZER_RECORDS: usize = 100_000;
 
+/// Records of each source, and tokens of a text, in which a word is looked for that a tokenizer knows.
+const WORDS_RECORDS: usize = 1000;
+const WORDS_TOKENS: usize = 512;
+
 /// Opens or reopens a run.
 pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Observer) -> Result<Session, TrainError> {
+    let recipe = &recipe.clone().from_anywhere()?;
     let sources = sources(recipe)?;
+    let counted: Vec<_> =
+        sources.iter().map(|opened| (opened.source.clone(), opened.manifest.counts(Split::Train))).collect();
+    learnable::check(recipe, &counted, observer)?;
+    check_validation(recipe, &sources, observer)?;
     let folder = RunFolder::open(&options.out, options.resume)?;
-    compare_recipe(recipe, &folder)?;
+    let recipe = &agree::with_folder(recipe, &folder, observer)?;
     let tokenizer = Arc::new(tokenizer(recipe, &folder, &sources, observer)?);
     let special = tokenizer.special();
     let config = recipe.model_config(tokenizer.vocabulary_size(), [special.start, special.end, special.pad])?;
@@ -48,13 +56,10 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
         ..Preparation::new(Arc::clone(&tokenizer), preprocess.clone(), recipe.text.max_tokens)
     };
     let data: Vec<String> = sources.iter().map(|source| source.manifest.hash()).collect();
-    // Written last of what a run starts with: a folder that has it can be resumed.
-    files::write_bytes(&folder.join(folder::RECIPE), recipe.to_toml().as_bytes())?;
-
     let saved = state::load(&folder.join(folder::STATE), &config, recipe.optimizer, &options.device)?;
     let (model, optimizer, progress) = match saved {
         Some((model, optimizer, progress)) => {
-            compare_data(recipe, &progress.data, &data, &options.out)?;
+            agree::on_data(recipe, &progress.data, &data, &options.out)?;
             observer.note(&format!("going on after step {}", progress.step));
             (model, optimizer, progress)
         }
@@ -66,7 +71,6 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
     };
     describe(recipe, &sources, &model, tokenizer.vocabulary_size(), observer);
     let validation = validation(recipe, &preparation)?;
-    let files = open_files(&folder, &progress, options)?;
     let some = |count: usize| NonZeroUsize::new(count).expect("the recipe's check asks for at least 1");
     Ok(Session {
         model: Some(model),
@@ -79,10 +83,7 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
             seed: recipe.seed,
             batch: some(recipe.train.batch / recipe.train.accumulate),
             rank: Rank::ALONE,
-            run: match recipe.train.mixing {
-                Mixing::Records => NonZeroU64::MIN,
-                Mixing::Batches => some(recipe.train.batch).try_into().expect("a usize fits in a u64"),
-            },
+            run: learnable::run_of(recipe),
             workers: some(recipe.train.workers),
             ahead: some(2 * recipe.train.workers),
         },
@@ -92,7 +93,7 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
         validation,
         optimizer,
         progress,
-        files,
+        files: None,
         folder,
         drawn: [0, 0],
     })
@@ -118,62 +119,51 @@ fn sources(recipe: &Recipe) -> Result<Vec<Opened>, TrainError> {
     Ok(opened)
 }
 
-/// A run that was started with another recipe cannot go on with this one.
-fn compare_recipe(recipe: &Recipe, folder: &RunFolder) -> Result<(), TrainError> {
-    let path = folder.join(folder::RECIPE);
-    if !path.exists() {
+/// Galleries of this size or less: R@10 is 1 there, whatever a model does.
+const ALL_FOUND: u64 = 10;
+
+/// Refuses a validation without pairs, and says where its score cannot tell models apart.
+fn check_validation(recipe: &Recipe, sources: &[Opened], observer: &mut dyn Observer) -> Result<(), TrainError> {
+    let every = recipe.train.validate_every;
+    if every == 0 {
         return Ok(());
     }
-    let started = Recipe::load(&path, &[])?;
-    let differs = differences(&started, recipe);
-    if differs.is_empty() {
-        return Ok(());
+    match sources.iter().map(|source| source.manifest.counts(Split::Validate).pairs).sum::<u64>() {
+        0 => {
+            let data: Vec<String> = recipe.data.iter().map(|entry| format!("`{}`", entry.path.display())).collect();
+            Err(TrainError::NoValidation { every, data: data.join(", ") })
+        }
+        pairs if pairs <= ALL_FOUND && recipe.objectives.contains(&ObjectiveKind::Itc) => {
+            observer.note(&format!(
+                "split `validate` has {pairs} pairs: its R@10 is 1 whatever the model does, so it says nothing and {}/ is the first \
+                 model; more than {ALL_FOUND} pairs would",
+                folder::BEST
+            ));
+            Ok(())
+        }
+        _ => Ok(()),
     }
-    Err(TrainError::Differs {
-        path: folder.path().into(),
-        cause: format!("the recipe differs in {}", differs.join(", ")),
-    })
 }
 
-/// Keys whose values differ, with both values.
-fn differences(started: &Recipe, now: &Recipe) -> Vec<String> {
-    let flat = |recipe: &Recipe| {
-        let mut values = BTreeMap::new();
-        let table = toml::Table::try_from(recipe).expect("a recipe is a table");
-        flatten("", &toml::Value::Table(table), &mut values);
-        values
-    };
-    let (started, now) = (flat(started), flat(now));
-    let keys: std::collections::BTreeSet<&String> = started.keys().chain(now.keys()).collect();
-    let none = "nothing".to_string();
-    keys.into_iter()
-        .filter(|key| started.get(*key) != now.get(*key))
-        .map(|key| format!("`{key}` ({}, now {})", started.get(key).unwrap_or(&none), now.get(key).unwrap_or(&none)))
-        .collect()
-}
-
-fn flatten(prefix: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
-    match value {
-        toml::Value::Table(table) => {
-            for (key, value) in table {
-                let dot = if prefix.is_empty() { "" } else { "." };
-                flatten(&format!("{prefix}{dot}{key}"), value, into);
+/// Refuses a tokenizer to which every word of the data is unknown.
+fn check_words(tokenizer: &Tokenizer, path: &Path, sources: &[Opened]) -> Result<(), TrainError> {
+    let (special, mut example) = (tokenizer.special(), None);
+    for source in sources.iter().map(|source| &source.source.source) {
+        for index in 0..source.len().min(WORDS_RECORDS) {
+            for text in source.get(index)?.texts {
+                let tokens = tokenizer.encode(&text, WORDS_TOKENS)?;
+                let mut words = tokens.ids.iter().zip(&tokens.words).filter(|(_, word)| word.is_some());
+                if words.any(|(id, _)| *id != special.unknown) {
+                    return Ok(());
+                }
+                example = example.or((tokens.words.iter().any(Option::is_some)).then_some(text));
             }
         }
-        value => {
-            into.insert(prefix.into(), value.to_string());
-        }
     }
-}
-
-fn compare_data(recipe: &Recipe, started: &[String], now: &[String], out: &Path) -> Result<(), TrainError> {
-    for (entry, (started, now)) in recipe.data.iter().zip(started.iter().zip(now)) {
-        if started != now {
-            let cause = format!("the data in `{}` is not what it was started with", entry.path.display());
-            return Err(TrainError::Differs { path: out.into(), cause });
-        }
+    match example {
+        Some(text) => Err(TrainError::Unknown { path: path.into(), example: text.chars().take(60).collect() }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The run's tokenizer: what it started with, or the recipe's, or one trained on the texts.
@@ -189,7 +179,11 @@ fn tokenizer(
         return Ok(Tokenizer::from_file(&kept)?);
     }
     let tokenizer = match &recipe.text.tokenizer {
-        Some(path) => published(path, recipe.text.max_tokens, observer)?,
+        Some(path) => {
+            let tokenizer = published(path, recipe.text.max_tokens, observer)?;
+            check_words(&tokenizer, path, sources)?;
+            tokenizer
+        }
         None => {
             observer.note("training a tokenizer on the texts");
             let mut texts = vec![];
@@ -228,7 +222,10 @@ fn validation(recipe: &Recipe, preparation: &Preparation) -> Result<Option<Galle
     }
     let mut all: Option<Gallery> = None;
     for entry in &recipe.data {
-        let shards = ShardFolder::open(&entry.path, Split::Validate)?;
+        let shards = match ShardFolder::open(&entry.path, Split::Validate) {
+            Err(DataError::NoRecords { .. }) => continue,
+            opened => opened?,
+        };
         let options = GalleryOptions {
             text: recipe.evaluate.text.choice(recipe.seed),
             limit: recipe.evaluate.gallery,
@@ -273,22 +270,4 @@ fn describe(recipe: &Recipe, sources: &[Opened], model: &Model, vocabulary: usiz
         (Precision::Bf16, Products::F32) => observer.note("products in f32: this processor has no tiles of bf16 (AMX)"),
         (Precision::F32 | Precision::Auto, Products::F32) => {}
     }
-}
-
-fn open_files(folder: &RunFolder, progress: &Progress, options: &RunOptions) -> Result<Files, TrainError> {
-    let events = folder.join(folder::TENSORBOARD);
-    std::fs::create_dir_all(&events).map_err(|source| TrainError::File {
-        action: "make",
-        path: events.clone(),
-        source,
-    })?;
-    let mut tensorboard = Lines::open(&events.join("events.out.tfevents.0.ptunifier"), progress.tensorboard)?;
-    if progress.tensorboard == 0 {
-        tensorboard.append(&tensorboard::header((options.wall_time)()))?;
-    }
-    Ok(Files {
-        log: Lines::open(&folder.join(folder::LOG), progress.log)?,
-        timing: Lines::open(&folder.join(folder::TIMING), progress.timing)?,
-        tensorboard,
-    })
 }

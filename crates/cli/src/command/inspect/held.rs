@@ -6,8 +6,8 @@ use anyhow::bail;
 use ptu_data::manifest::{MANIFEST_FILE, told};
 use ptu_data::{Manifest, Split};
 use ptu_model::weights::read_arrays;
+use ptu_train::folder;
 use ptu_train::log::{Event, read_events};
-use ptu_train::{Recipe, folder};
 use serde::Serialize;
 
 use super::vectors::Vectors;
@@ -102,7 +102,7 @@ impl Held {
 
 impl Run {
     fn of(path: &Path) -> anyhow::Result<Self> {
-        let recipe = Recipe::load(&path.join(folder::RECIPE), &[])?;
+        let recipe = folder::recipe(path)?;
         let events = read_events(&path.join(folder::LOG))?;
         let last = events.iter().rev().find_map(|event| match event {
             Event::Step { step, loss, .. } => Some((step + 1, *loss)),

@@ -1,0 +1,155 @@
+//! How long a run will take: a few steps, and a few scores, are timed before it starts. They change nothing: the weights that
+//! they lead to are thrown away, and every random number of a step is named by the step, so that the run draws the same again.
+
+use std::time::Instant;
+
+use burn::module::Module;
+use ptu_data::Loader;
+use ptu_random::Key;
+
+use super::Observer;
+use super::session::{PromptUsage, Session};
+use crate::evaluate::{Gallery, GalleryOptions, Judged, score, search};
+use crate::plan::StepPlan;
+use crate::{Recipe, TrainError};
+
+/// Steps that are timed, at most; the first is slower than those behind it, and counts only where it is alone.
+pub(super) const TIMED: u64 = 3;
+/// A step of so many seconds is timed once.
+const SLOW: f64 = 10.0;
+/// Pairs that are scored for it.
+const PAIRS: usize = 16;
+
+/// Seconds that parts of a run take on this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pace {
+    /// A step.
+    pub step: f64,
+    /// A validation.
+    pub validation: f64,
+    /// Reading a record for a score.
+    pub read: f64,
+    /// Scoring a pair in all that the model learns.
+    pub scored: f64,
+    /// Embedding both halves of a pair.
+    pub embedded: f64,
+}
+
+impl Pace {
+    /// Seconds of a run from a step to its end, validations included.
+    pub fn training(&self, recipe: &Recipe, from: u64) -> f64 {
+        let steps = recipe.train.steps.saturating_sub(from) as f64;
+        let validations = match recipe.train.validate_every {
+            0 => 0.0,
+            every => (steps / every as f64).ceil(),
+        };
+        steps * self.step + validations * self.validation
+    }
+}
+
+/// A time as people say it: `12 s`, `4 min 10 s`, `3 h 2 min`.
+pub fn spoken(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match (whole / 86_400, whole / 3_600 % 24, whole / 60 % 60, whole % 60) {
+        (0, 0, 0, s) => format!("{s} s"),
+        (0, 0, m, s) => format!("{m} min {s} s"),
+        (0, h, m, _) => format!("{h} h {m} min"),
+        (d, h, ..) => format!("{d} d {h} h"),
+    }
+}
+
+impl Session {
+    /// Times the next steps; with `scores`, also what is done with a model afterwards.
+    pub(super) fn pace(&mut self, timed: u64, scores: bool, observer: &dyn Observer) -> Result<Pace, TrainError> {
+        let mut pace = Pace { step: self.step_seconds(timed, observer)?, ..Pace::default() };
+        let model = self.model().valid();
+        let key = Key::new(self.recipe.seed);
+        if let Some(gallery) = self.validation.as_ref().filter(|_| self.recipe.train.validate_every > 0) {
+            let few = first(gallery, PAIRS);
+            let (seconds, judged) = timed_once(|| Judged::of(&model, &self.config, &few, key));
+            judged?;
+            pace.validation = seconds * gallery.records.len() as f64 / few.records.len() as f64;
+        }
+        if scores {
+            let options = GalleryOptions {
+                text: self.recipe.evaluate.text.choice(self.recipe.seed),
+                limit: PAIRS,
+                hits: None,
+                by: None,
+                seed: self.recipe.seed,
+            };
+            let (seconds, read) =
+                timed_once(|| Gallery::read(self.sources[0].source.as_ref(), &self.preparation, &options));
+            // A source without pairs is scored on none.
+            if let Ok(gallery) = read {
+                let pairs = gallery.records.len() as f64;
+                pace.read = seconds / (pairs + gallery.incomplete as f64);
+                let (seconds, scored) = timed_once(|| score(&model, &self.config, &gallery, key, &mut |_| {}));
+                scored?;
+                pace.scored = seconds / pairs;
+                if model.heads.itc.is_some() {
+                    let (seconds, found) = timed_once(|| search(&model, &self.config, &gallery, &mut |_| {}));
+                    found?;
+                    pace.embedded = seconds / pairs;
+                }
+            }
+        }
+        Ok(pace)
+    }
+
+    fn step_seconds(&mut self, timed: u64, observer: &dyn Observer) -> Result<f64, TrainError> {
+        let parts = self.recipe.train.accumulate as u64;
+        let from = self.progress.step;
+        let range = from * parts..(from + timed) * parts;
+        let mut loader = Loader::start(&self.sources, self.preparation.clone(), self.loader.clone(), range)?;
+        let (plan, mut seconds) = (StepPlan::of(&self.recipe), vec![]);
+        for _ in 0..timed {
+            let start = Instant::now();
+            let mut usage = PromptUsage::of(&[], self.pools());
+            let (gradients, _) = self.accumulate(&mut loader, &plan, &mut usage)?;
+            let moved = self.optimizer.clone().step(self.model().clone(), &gradients.gradients, 0.0);
+            drop(moved);
+            seconds.push(start.elapsed().as_secs_f64());
+            if seconds[0] > SLOW || observer.stop() {
+                break;
+            }
+        }
+        let counted = if seconds.len() > 1 { &seconds[1..] } else { &seconds[..] };
+        Ok(counted.iter().sum::<f64>() / counted.len().max(1) as f64)
+    }
+}
+
+fn first(gallery: &Gallery, pairs: usize) -> Gallery {
+    Gallery { records: gallery.records.iter().take(pairs).cloned().collect(), incomplete: 0 }
+}
+
+fn timed_once<T>(work: impl FnOnce() -> T) -> (f64, T) {
+    let start = Instant::now();
+    let result = work();
+    (start.elapsed().as_secs_f64(), result)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn durations_are_said_in_two_units() {
+        assert_eq!(spoken(12.4), "12 s");
+        assert_eq!(spoken(59.7), "1 min 0 s");
+        assert_eq!(spoken(3_725.0), "1 h 2 min");
+        assert_eq!(spoken(90_000.0), "1 d 1 h");
+    }
+
+    #[test]
+    fn a_run_takes_its_steps_and_validations() {
+        let text = "data = [\"a\"]\n[train]\nsteps = 100\nbatch = 4\nvalidate_every = 30\n";
+        let recipe = Recipe::parse(text, Path::new("r.toml"), &[]).unwrap();
+        let pace = Pace { step: 2.0, validation: 5.0, ..Pace::default() };
+        assert_eq!(pace.training(&recipe, 0), 200.0 + 4.0 * 5.0);
+        assert_eq!(pace.training(&recipe, 90), 20.0 + 5.0);
+        assert_eq!(pace.training(&recipe, 100), 0.0);
+    }
+}
