@@ -105,7 +105,10 @@ impl Told {
         });
         let as_texts = self.as_texts.iter().map(|(name, &count)| {
             let count = number(count, "value", "values");
-            format!("`{name}` is compared with a text, letter by letter, although {count} of it look like numbers; for numbers leave out the quotation marks")
+            format!(
+                "`{name}` is compared with a text, letter by letter, although {count} of it look like numbers; for numbers leave \
+                 out the quotation marks"
+            )
         });
         let absent = self.absent.iter().map(|(name, &count)| {
             let (count, pass) = (number(count, "row has", "rows have"), if count == 1 { "passes" } else { "pass" });

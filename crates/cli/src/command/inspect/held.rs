@@ -23,7 +23,7 @@ pub enum Held {
     /// A folder of shards.
     Shards(Box<Shards>),
     /// A file of vectors.
-    Vectors(Vectors),
+    Vectors(Box<Vectors>),
 }
 
 /// A run and how far it is.
@@ -84,7 +84,7 @@ impl Held {
             return Ok(Self::Shards(Box::new(Shards { path: path.into(), hash: manifest.hash(), manifest })));
         }
         if path.is_file() {
-            return Ok(Self::Vectors(Vectors::of(path)?));
+            return Ok(Self::Vectors(Box::new(Vectors::of(path)?)));
         }
         bail!("`{}` is neither a run, nor a bundle, nor a folder of shards, nor a file of vectors", path.display())
     }
