@@ -4,6 +4,7 @@ mod bench;
 mod doctor;
 mod embed;
 mod evaluate;
+mod fields;
 mod inspect;
 mod prepare;
 mod pretrain;
@@ -23,6 +24,7 @@ use ptu_train::recipe::Precision;
 
 use crate::device::DeviceName;
 use crate::progress::say;
+pub use fields::Fields;
 
 /// Learn from medical images together with the text that belongs to them.
 ///

@@ -27,5 +27,7 @@ mod readme;
 mod resume;
 #[path = "cli/runs.rs"]
 mod runs;
+#[path = "cli/tables.rs"]
+mod tables;
 #[path = "cli/vectors.rs"]
 mod vectors;

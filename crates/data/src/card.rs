@@ -1,5 +1,6 @@
 //! The card of a folder of shards: its `README.md`, in the form that Hugging Face reads.
 
+use crate::error::shortened;
 use crate::manifest::{Manifest, told};
 use crate::prepare::named::Description;
 use crate::record::Split;
@@ -48,13 +49,26 @@ pub fn text(manifest: &Manifest) -> String {
     }
     line("\n## Columns\n");
     line(COLUMNS);
+    if !manifest.columns.is_empty() {
+        line("\n## Columns of the table that it was made of\n");
+        line("| column | taken for |\n|---|---|");
+        let cell = |text: &str| shortened(text, 80).replace('|', "\\|");
+        for column in &manifest.columns {
+            let why = column.why.as_deref().map(|why| format!(": {}", cell(why))).unwrap_or_default();
+            line(&format!("| `{}` | {}{why} |", cell(&column.name), column.taken_for.name()));
+        }
+    }
     line("\n## How it was made\n");
     manifest.preprocessing.iter().for_each(|sentence| line(&format!("- {sentence}")));
     line(&format!(
         "- {} records were left out; `manifest.json` lists each of them with the reason",
         manifest.skipped.len()
     ));
-    manifest.noted.iter().for_each(|(what, count)| line(&format!("- {what}: {count}")));
+    for (what, count) in &manifest.noted {
+        let listed = if manifest.details.contains_key(what) { "; `manifest.json` lists each of them" } else { "" };
+        line(&format!("- {what}: {count}{listed}"));
+    }
+    manifest.told.iter().for_each(|sentence| line(&format!("- {sentence}")));
     if !manifest.overlaps.is_empty() {
         line("\n## What splits have in common\n");
         manifest.overlaps.iter().for_each(|overlap| line(&format!("- {}", told(overlap))));

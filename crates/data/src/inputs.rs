@@ -21,6 +21,9 @@ use crate::source::Source;
 use pending::Kind;
 pub use pending::{LeftOut, Loaded, Pending};
 
+/// Tables whose columns are told.
+const SHOWN: usize = 10;
+
 /// Endings of the files that a folder is searched for.
 const IMAGES: [&str; 6] = ["png", "jpg", "jpeg", "tif", "tiff", "webp"];
 const TEXTS: [&str; 1] = ["txt"];
@@ -30,6 +33,11 @@ const TABLES: [&str; 6] = ["csv", "tsv", "jsonl", "ndjson", "json", "parquet"];
 pub struct Inputs {
     parts: Vec<Part>,
     count: u64,
+    /// Columns of tables that are kept as fields; `None` for all that have no other use.
+    fields: Option<Vec<String>>,
+    /// What is told of tables.
+    told: Vec<String>,
+    tables: usize,
 }
 
 enum Part {
@@ -46,7 +54,15 @@ impl Inputs {
     /// # Errors
     /// When something named is not there, holds nothing, or is a table or folder of shards that cannot be used.
     pub fn find(names: &[PathBuf], splits: &[Split]) -> Result<Self, DataError> {
-        let mut inputs = Self { parts: vec![], count: 0 };
+        Self::with_fields(names, splits, None)
+    }
+
+    /// [`Inputs::find`], of whose tables only these columns are kept as fields.
+    ///
+    /// # Errors
+    /// As [`Inputs::find`], and when a table lacks such a column.
+    pub fn with_fields(names: &[PathBuf], splits: &[Split], fields: Option<Vec<String>>) -> Result<Self, DataError> {
+        let mut inputs = Self { parts: vec![], count: 0, fields, told: vec![], tables: 0 };
         let mut seen = HashSet::new();
         for name in names {
             let before = inputs.parts.len();
@@ -68,6 +84,9 @@ impl Inputs {
                 return Err(nothing(name, "holds no file that is taken: images, `.txt`, tables, shards"));
             }
         }
+        if inputs.tables > SHOWN {
+            inputs.told.push(format!("columns of {} more tables are found likewise", inputs.tables - SHOWN));
+        }
         match inputs.count {
             0 => {
                 Err(DataError::Setting { name: "inputs", cause: "there is none; name files, folders or shards".into() })
@@ -81,6 +100,11 @@ impl Inputs {
         self.count
     }
 
+    /// What the columns of tables are taken for, and what else is worth to be known of them, in lines for people.
+    pub fn told(&self) -> &[String] {
+        &self.told
+    }
+
     fn push(&mut self, part: Part, count: u64) {
         self.parts.push(part);
         self.count += count;
@@ -91,10 +115,17 @@ impl Inputs {
             return Ok(());
         }
         if is_table(&path) {
-            let (mut drafts, mut rows) = (TableRows::open(&path)?, 0);
+            let (mut drafts, lines) = TableRows::embedded(&path, self.fields.as_deref())?;
+            let mut rows = 0;
             while drafts.next()?.is_some() {
                 rows += 1;
             }
+            self.tables += 1;
+            if self.tables <= SHOWN {
+                self.told.extend(lines);
+            }
+            let told = drafts.told()?;
+            self.told.extend(told.into_iter().map(|sentence| format!("{}: {sentence}", path.display())));
             self.push(Part::Table { path, rows }, rows);
         } else if has_ending(&path, &TEXTS) {
             self.push(Part::Text(path), 1);
@@ -125,6 +156,7 @@ impl Inputs {
     /// When a file is not there any more.
     pub fn hash(&self) -> Result<String, DataError> {
         let mut hash = Sha256::new();
+        hash.update(format!("{:?}\n", self.fields));
         for part in &self.parts {
             let line = match part {
                 Part::Image(path) | Part::Text(path) | Part::Table { path, .. } => {
@@ -143,13 +175,14 @@ impl Inputs {
 
     /// All inputs in order, from one on.
     pub fn stream(&self, from: u64) -> Stream<'_> {
-        Stream { parts: self.parts.iter(), rows: None, shard: None, skip: from }
+        Stream { parts: self.parts.iter(), fields: self.fields.as_deref(), rows: None, shard: None, skip: from }
     }
 }
 
 /// Inputs one after another; an error ends it.
 pub struct Stream<'a> {
     parts: std::slice::Iter<'a, Part>,
+    fields: Option<&'a [String]>,
     rows: Option<(PathBuf, TableRows)>,
     shard: Option<(PathBuf, Arc<ShardFolder>, usize)>,
     /// Inputs that are still to be passed over.
@@ -182,7 +215,7 @@ impl Stream<'_> {
                 Some(Part::Text(path)) => return Ok(Some(Pending(Kind::Text(path.clone())))),
                 Some(Part::Table { path, rows }) => match self.skip.checked_sub(*rows) {
                     Some(rest) if *rows > 0 => self.skip = rest,
-                    _ => self.rows = Some((path.clone(), TableRows::open(path)?)),
+                    _ => self.rows = Some((path.clone(), TableRows::embedded(path, self.fields)?.0)),
                 },
                 Some(Part::Shards { folder, shards }) => {
                     let passed = self.skip.min(shards.len() as u64);
@@ -316,7 +349,7 @@ mod tests {
             inputs.stream(0).next().unwrap().unwrap().load().unwrap()
         };
         let row = load("t.csv");
-        assert_eq!((row.record.labels[0].name.as_str(), row.split), ("age", None));
+        assert_eq!((row.record.fields[0].name.as_str(), row.split), ("age", None));
         assert_eq!(row.picture, Some(PictureAt::File(here.path().join("in/b0.png"))));
         let said = load("s.csv");
         assert_eq!(

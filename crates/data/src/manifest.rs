@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::DataError;
+use crate::prepare::table::TableColumn;
 use crate::record::{Record, Split};
 
 /// The version of the layout that this crate writes and reads.
@@ -42,6 +43,15 @@ pub struct Manifest {
     pub skipped: Vec<Skipped>,
     /// What was done to records that were kept, with counts, for example `image-missing`.
     pub noted: BTreeMap<String, u64>,
+    /// What is counted in `noted` one by one, with place and cause, as far as somebody can do something about it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, Vec<Skipped>>,
+    /// What each column of a table was taken for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<TableColumn>,
+    /// What else is worth to be known of the raw data, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<String>,
     /// What splits have in common.
     pub overlaps: Vec<Overlap>,
 }
@@ -251,6 +261,9 @@ mod tests {
             }],
             skipped: vec![],
             noted: BTreeMap::new(),
+            details: BTreeMap::new(),
+            columns: vec![],
+            told: vec![],
             overlaps: vec![],
         }
     }

@@ -128,9 +128,10 @@ impl Shares {
 
     /// The split of a patient, a pure function of the seed, the data set's name and the patient's: adding patients moves none.
     ///
-    /// SHA-256 of `<set>:<seed>:<patient>`, its first 8 bytes modulo 10,000: the lowest buckets are train, then validate.
+    /// SHA-256 of `<set>:<seed>:<patient>` (the patient as names are compared, [`ptu_input::text::name_key`]), its first 8
+    /// bytes modulo 10,000: the lowest buckets are train, then validate.
     pub fn split_of(self, set: &str, patient: &str) -> crate::Split {
-        let place = bucket(set, self.seed, patient) as f64 / 10_000.0;
+        let place = bucket(set, self.seed, &ptu_input::text::name_key(patient)) as f64 / 10_000.0;
         if place >= 1.0 - self.test {
             crate::Split::Test
         } else if place >= 1.0 - self.test - self.validate {

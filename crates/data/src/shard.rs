@@ -11,5 +11,5 @@ mod write;
 pub(crate) use file::OpenShard;
 pub use read::ShardFolder;
 pub(crate) use read::read_shard;
-pub(crate) use write::{EXAMPLES, digest, is_absent_or_empty};
+pub(crate) use write::{EXAMPLES, digest, is_absent_or_empty, name_digest};
 pub use write::{ShardWriter, WriterOptions};

@@ -23,8 +23,8 @@ const LISTED: usize = 50;
 
 /// Turn images, texts or pairs into vectors, in one file
 ///
-/// Inputs are image files, .txt files, folders, patterns, tables (CSV, JSONL) and folders of shards, any number of them; either
-/// half of a record may be missing. Memory stays constant whatever the number. Inputs that cannot be used are left out,
+/// Inputs are image files, .txt files, folders, patterns, tables (CSV, JSON, JSONL, parquet) and folders of shards, any number of
+/// them; either half of a record may be missing. Memory stays constant whatever the number. Inputs that cannot be used are left out,
 /// listed once at the end, and the exit code is then 3.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -54,6 +54,8 @@ pub struct Arguments {
     /// Only these splits of shards: train, validate or test (default: all)
     #[arg(long)]
     split: Vec<Split>,
+    #[command(flatten)]
+    fields: super::Fields,
     /// Inputs that go through the model at once
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
     batch: u16,
@@ -107,7 +109,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let folder = super::bundle_folder(&arguments.model);
     let bundle = Bundle::load(&folder, &arguments.work.compute.device.plain())?;
     let model = Bundle::fingerprint(&folder)?;
-    let inputs = Inputs::find(&arguments.inputs, &arguments.split)?;
+    let inputs = Inputs::with_fields(&arguments.inputs, &arguments.split, arguments.fields.chosen())?;
+    inputs.told().iter().for_each(|line| say(line));
     let job = EmbedJob::new(&bundle, model.clone(), options(arguments, products));
     let (stop, mut bar) = (stop_flag("what is done is saved"), Bar::new("embed", inputs.count()));
     let embedded = job.run(&inputs, &arguments.out, &mut |progress| {

@@ -7,12 +7,12 @@ use anyhow::Context;
 use clap::Subcommand;
 use ptu_data::prepare::named::{Description, prepare_named};
 use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
-use ptu_data::prepare::table::{ColumnNames, TableOptions, prepare};
+use ptu_data::prepare::table::{Asker, ColumnNames, Table as OpenTable, TableOptions};
 use ptu_data::prepare::{Duplicates, Part, join_parts};
 use ptu_data::{Making, Manifest, Prepared, Progress, Shares, Split};
 
 use crate::interrupt::go_on;
-use crate::progress::{Bar, print};
+use crate::progress::{Bar, print, say};
 use named::Public;
 
 /// Turn raw data into shards that training reads
@@ -135,14 +135,15 @@ fn arguments(out: &Path) -> Vec<String> {
 /// A CSV, JSON or parquet file of images, texts and labels
 ///
 /// Columns with usual names are found by themselves: image, text (or report, caption, findings and impression), id,
-/// patient, split, label. Without a split column, patients are split by a hash of their name.
+/// patient, split, label; all others are kept as fields. What each column is taken for is told first, and stands in
+/// manifest.json. Without a split column, patients are split by a hash of their name.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier prepare table pairs.csv data/own
   ptunifier prepare table export.csv data/own --image file --text findings --text impression --patient subject_id
   ptunifier prepare table pairs.jsonl data/own --skip-bad --validate 0.1 --test 0.2")]
 pub struct Table {
-    /// The table (.csv, .tsv, .jsonl, .json, .parquet), or a folder with metadata.*, labels.* or train-*.parquet
+    /// The table (.csv, .tsv, .jsonl, .json, .parquet), or a folder with metadata.*, labels.*, or files by split
     table: PathBuf,
     /// A new or empty folder
     out: PathBuf,
@@ -164,6 +165,8 @@ pub struct Table {
     /// Column with a label; may be given several times
     #[arg(long)]
     label: Vec<String>,
+    #[command(flatten)]
+    fields: super::Fields,
     /// Share of the patients held out for validation
     #[arg(long, default_value_t = Shares::default().validate)]
     validate: f64,
@@ -222,7 +225,9 @@ fn prepare_one(dataset: &Dataset) -> anyhow::Result<()> {
             (&arguments.out, prepare_phantom(&arguments.out, &phantom(arguments), &progress)?)
         }
         Dataset::Table(arguments) => {
-            (&arguments.out, prepare(&arguments.table, &arguments.out, &table(arguments), &progress)?)
+            let table = OpenTable::open(&arguments.table, &table(arguments))?;
+            table.lines().iter().for_each(|line| say(line));
+            (&arguments.out, table.prepare(&arguments.out, &progress)?)
         }
         Dataset::Public(public) => {
             let (dataset, named) = public.parts();
@@ -265,10 +270,12 @@ fn table(arguments: &Table) -> TableOptions {
             patient: arguments.patient.clone(),
             split: arguments.split.clone(),
             labels: arguments.label.clone(),
+            fields: arguments.fields.chosen(),
         },
         shares: Shares { validate: arguments.validate, test: arguments.test, seed: arguments.seed },
         skip_bad: arguments.skip_bad,
         allow_missing: arguments.allow_missing,
+        asker: Asker::Prepare,
         making: arguments.machine.making(arguments.side, &arguments.out),
     }
 }
@@ -292,7 +299,15 @@ fn summary(manifest: &Manifest) -> String {
         lines.push(format!("skipped {} records, all listed in manifest.json:", manifest.skipped.len()));
         lines.extend(manifest.skipped.iter().take(SHOWN).map(|one| format!("  {}: {}", one.place, one.cause)));
     }
-    lines.extend(manifest.noted.iter().map(|(what, count)| format!("{what}: {count}")));
+    for (what, count) in &manifest.noted {
+        lines.push(format!("{what}: {count}"));
+        let told = manifest.details.get(what).map_or(&[][..], Vec::as_slice);
+        lines.extend(told.iter().take(SHOWN).map(|one| format!("  {}: {}", one.place, one.cause)));
+        if told.len() > SHOWN {
+            lines.push(format!("  and {} more, all listed in manifest.json", told.len() - SHOWN));
+        }
+    }
+    lines.extend(manifest.told.iter().cloned());
     lines.extend(manifest.overlaps.iter().map(ptu_data::manifest::told));
     lines.join("\n")
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::{Unread, read_bounded};
 use crate::picture::{PictureAt, absolute, image_bytes};
 use crate::prepare::draft::{Draft, Work};
-use crate::prepare::table::TEXT_LIMIT;
+use crate::prepare::table::{TEXT_LIMIT, path};
 use crate::record::{Record, RecordImage, Split};
 use crate::shard::ShardFolder;
 use crate::source::Source;
@@ -78,14 +78,24 @@ impl Pending {
                 Ok(Loaded { name, record, picture: None, path: Some(shown(&path)), split: None })
             }
             Kind::Row { table, draft, has_split } => {
-                let (mut record, file) = match draft.work {
+                let (record, file) = match draft.work {
                     Work::Bad(cause) => return Err(cause),
                     Work::Make(make) => (make().map_err(|error| error.to_string())?, None),
-                    Work::Read(record, entry) => (*record, entry.map(|entry| entry.path())),
+                    Work::Read(mut record, entry) => {
+                        let file = entry.map(|entry| entry.path());
+                        if let (Some(image), Some(file)) = (&mut record.image, &file) {
+                            let named = |cause| format!("image `{}` {cause}", file.display());
+                            image.bytes = image_bytes(file).map_err(named)?;
+                        }
+                        (*record, file)
+                    }
+                    Work::Find(mut record, folder) => {
+                        let image = record.image.get_or_insert_default();
+                        let found = path::read(&folder, image.path.as_deref().unwrap_or_default())?;
+                        image.bytes = found.bytes;
+                        (*record, Some(found.path))
+                    }
                 };
-                if let (Some(image), Some(file)) = (&mut record.image, &file) {
-                    image.bytes = image_bytes(file).map_err(|cause| format!("image `{}` {cause}", file.display()))?;
-                }
                 let (path, split) = (shown(file.as_deref().unwrap_or(&table)), has_split.then_some(record.split));
                 let picture = file.map(|file| PictureAt::file(&file));
                 Ok(Loaded { name, record, picture, path: Some(path), split })

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Duplicates;
 use super::draft::{Finished, RecordMark};
+use super::table::TableColumn;
 use crate::error::{DataError, shortened};
 use crate::manifest::{Overlap, Shard, Skipped, is_plain_name};
 use crate::record::Split;
@@ -74,7 +75,11 @@ pub(crate) struct Work {
     pub(crate) writer: WriterOptions,
     pub(crate) duplicates: Duplicates,
     pub(crate) noted: BTreeMap<String, u64>,
+    pub(crate) details: BTreeMap<String, Vec<Skipped>>,
+    pub(crate) columns: Vec<TableColumn>,
     pub(crate) overlaps: Vec<Overlap>,
+    /// What is worth to be known of the raw data; complete when the part is done.
+    pub(crate) told: Vec<String>,
     /// Rows of the raw data; known when the part is done.
     pub(crate) rows: Option<u64>,
 }
@@ -87,7 +92,8 @@ pub(crate) struct Note {
     /// For each record of each shard, in order.
     pub(crate) marks: BTreeMap<Split, Vec<RecordMark>>,
     pub(crate) skipped: Vec<Skipped>,
-    pub(crate) noted: BTreeMap<String, u64>,
+    /// What was done to records that were kept, one by one.
+    pub(crate) noted: BTreeMap<String, Vec<Skipped>>,
 }
 
 /// A hidden folder beside the one that is asked for, in which one process works.
@@ -146,7 +152,7 @@ impl Blocks {
     /// When the system refuses.
     pub(crate) fn begin(place: &Workplace, work: Work) -> Result<Self, DataError> {
         let folder = place.folder.clone();
-        let same = read_work(&folder).is_ok_and(|found| Work { rows: None, ..found } == work);
+        let same = read_work(&folder).is_ok_and(|found| Work { rows: None, told: vec![], ..found } == work);
         let mut done = BTreeSet::new();
         remove_unfinished(&folder).map_err(DataError::io("clear", &folder))?;
         for entry in fs::read_dir(&folder).map_err(DataError::io("list", &folder))? {
@@ -177,12 +183,12 @@ impl Blocks {
         Block { folder: self.folder.clone(), number, open: BTreeMap::new(), note: Note::default() }
     }
 
-    /// Says how many rows there were in all.
+    /// Says how many rows there were in all, and what is worth to be known of them.
     ///
     /// # Errors
     /// When the system refuses.
-    pub(crate) fn finish(mut self, rows: u64) -> Result<Done, DataError> {
-        self.work.rows = Some(rows);
+    pub(crate) fn finish(mut self, rows: u64, told: Vec<String>) -> Result<Done, DataError> {
+        (self.work.rows, self.work.told) = (Some(rows), told);
         write_json(&self.folder.join(WORK_FILE), &self.work)?;
         Ok(Done { folder: self.folder, work: self.work })
     }
@@ -209,7 +215,7 @@ impl Block {
     pub(crate) fn write(&mut self, finished: Finished) -> Result<(), DataError> {
         let Finished { record, mark, note } = finished;
         if let Some(noted) = note {
-            *self.note.noted.entry(noted.to_string()).or_default() += 1;
+            self.note.noted.entry(noted.what.to_string()).or_default().push(noted.told);
         }
         let split = record.split;
         self.note.marks.entry(split).or_default().push(mark);

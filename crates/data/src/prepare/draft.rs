@@ -1,17 +1,20 @@
 //! A row of raw data on its way to a record: cheap to make one after another, finished on any thread.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use ptu_input::Picture;
 use ptu_input::image::Looks;
 use ptu_input::image::transform::resize_short;
 use serde::{Deserialize, Serialize};
 
+use super::table::path;
 use crate::error::DataError;
 use crate::files::{IMAGE_LIMIT, Unread};
+use crate::manifest::Skipped;
 use crate::raw::Entry;
 use crate::record::Record;
-use crate::shard::digest;
+use crate::shard::{digest, name_digest};
 
 /// Where a row stands in the raw data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub(crate) enum Work {
     Bad(String),
     /// Its image is read, where it has one.
     Read(Box<Record>, Option<Entry>),
+    /// Its image is looked for relative to a folder, by the path that a table has.
+    Find(Box<Record>, PathBuf),
     /// It is made whole.
     Make(Box<dyn FnOnce() -> Result<Record, DataError> + Send>),
 }
@@ -65,8 +70,16 @@ pub(crate) struct Finished {
     pub(crate) record: Record,
     /// By what it is compared with others.
     pub(crate) mark: RecordMark,
-    /// What is worth to be counted.
-    pub(crate) note: Option<&'static str>,
+    /// What is worth to be counted and told.
+    pub(crate) note: Option<Noted>,
+}
+
+/// Something that was done to a record, under the word by which it is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Noted {
+    pub(crate) what: &'static str,
+    /// Where the record stands, and why.
+    pub(crate) told: Skipped,
 }
 
 /// By what a record is compared with others.
@@ -86,8 +99,8 @@ impl RecordMark {
     fn of(record: &Record, looks: Option<Looks>) -> Self {
         let words: Vec<String> = record.texts.iter().map(|text| ptu_input::text::normalised(text)).collect();
         Self {
-            id: digest(&record.id),
-            patient: digest(&record.patient),
+            id: name_digest(&record.id),
+            patient: name_digest(&record.patient),
             image: record.image.as_ref().map(|image| digest(&image.bytes)),
             looks,
             text: (!words.is_empty()).then(|| digest(words.join("\n"))),
@@ -119,6 +132,8 @@ impl Draft {
 
     /// Reads and checks the image; a larger one is stored with a shorter side of `side` pixels.
     pub(crate) fn finish(self, side: Option<usize>) -> Result<Finished, String> {
+        let place = self.place.to_string();
+        let noted = |what, cause| Noted { what, told: Skipped { place: place.clone(), cause } };
         let whole = |record, looks| Finished { mark: RecordMark::of(&record, looks), record, note: None };
         match self.work {
             Work::Bad(cause) => Err(cause),
@@ -138,17 +153,26 @@ impl Draft {
                     Ok(whole(*record, Some(looks)))
                 }
             },
-            Work::Read(mut record, Some(entry)) => match read_image(&entry, side, self.without_image) {
+            Work::Read(mut record, Some(entry)) => match read_image(&entry, side) {
                 Ok((bytes, looks)) => {
                     record.image.get_or_insert_default().bytes = bytes;
                     Ok(whole(*record, Some(looks)))
                 }
                 Err(unusable) if self.without_image == WithoutImage::TextsKept && !record.texts.is_empty() => {
                     record.image = None;
-                    Ok(Finished { note: Some(unusable.note), ..whole(*record, None) })
+                    let note = Some(noted(unusable.note, unusable.cause));
+                    Ok(Finished { note, ..whole(*record, None) })
                 }
                 Err(unusable) => Err(unusable.cause),
             },
+            Work::Find(mut record, folder) => {
+                let image = record.image.get_or_insert_default();
+                let found = path::read(&folder, image.path.as_deref().unwrap_or_default())?;
+                let (bytes, looks) = checked(found.bytes, &found.path.display().to_string(), side)?;
+                image.bytes = bytes;
+                let note = found.how.map(|(what, cause)| noted(what, cause));
+                Ok(Finished { note, ..whole(*record, Some(looks)) })
+            }
         }
     }
 }
@@ -159,14 +183,11 @@ struct Unusable {
 }
 
 /// The bytes of an image that can be decoded; of a smaller picture where its shorter side is above `side`.
-fn read_image(entry: &Entry, side: Option<usize>, without: WithoutImage) -> Result<(Vec<u8>, Looks), Unusable> {
+fn read_image(entry: &Entry, side: Option<usize>) -> Result<(Vec<u8>, Looks), Unusable> {
     let path = entry.path();
     let name = path.display();
     let bytes = entry.bytes(IMAGE_LIMIT).map_err(|unread| match unread {
-        Unread::Absent => {
-            let cure = if without == WithoutImage::Mistake { "; paths are relative to the table's folder" } else { "" };
-            Unusable { note: IMAGE_MISSING, cause: format!("image `{name}` is not there{cure}") }
-        }
+        Unread::Absent => Unusable { note: IMAGE_MISSING, cause: format!("image `{name}` is not there") },
         Unread::Because(cause) => Unusable { note: IMAGE_UNREADABLE, cause: format!("image `{name}` {cause}") },
     })?;
     checked(bytes, &name.to_string(), side).map_err(|cause| Unusable { note: IMAGE_UNREADABLE, cause })

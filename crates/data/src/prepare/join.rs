@@ -11,7 +11,7 @@ use super::{Duplicates, Progress, Stage};
 use crate::error::DataError;
 use crate::manifest::{Common, Manifest, Overlap};
 use crate::record::{Record, Split};
-use crate::shard::{EXAMPLES, ShardWriter, WriterOptions, digest, read_shard};
+use crate::shard::{EXAMPLES, ShardWriter, WriterOptions, name_digest, read_shard};
 
 /// Share of the progress until it is known what records have in common.
 const COMPARED: f64 = 0.3;
@@ -31,6 +31,8 @@ pub(crate) fn join(
     let rows = work.and_then(|work| work.rows).unwrap_or_default();
     if let Some(work) = work {
         work.noted.iter().for_each(|(what, count)| writer.note(what, *count));
+        work.details.iter().for_each(|(what, told)| writer.details(what, told.clone()));
+        writer.table(work.columns.clone(), work.told.clone());
         work.overlaps.iter().for_each(|overlap| writer.overlap(overlap.clone()));
     }
     let blocks = rows.div_ceil(BLOCK_ROWS);
@@ -108,7 +110,10 @@ impl<F: Iterator<Item = Result<(Number, Finding), DataError>>> Joining<F> {
     fn block(&mut self, part: &Done, block: u64) -> Result<Vec<(Split, u128)>, DataError> {
         let note = part.note(block)?;
         note.skipped.into_iter().for_each(|skipped| self.writer.skip(skipped.place, skipped.cause));
-        note.noted.iter().for_each(|(what, count)| self.writer.note(what, *count));
+        for (what, told) in note.noted {
+            self.writer.note(&what, told.len() as u64);
+            self.writer.details(&what, told);
+        }
         let mut patients = vec![];
         for shard in &note.shards {
             read_shard(&part.folder, shard, &mut |record| {
@@ -154,7 +159,7 @@ impl<F: Iterator<Item = Result<(Number, Finding), DataError>>> Joining<F> {
             self.writer.skip(record.id, cause);
             return Ok(None);
         }
-        let patient = (record.split, digest(&record.patient));
+        let patient = (record.split, name_digest(&record.patient));
         self.writer.put(record)?;
         self.written += 1;
         Ok(Some(patient))

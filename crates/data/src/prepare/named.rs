@@ -21,6 +21,7 @@ mod slake;
 mod vqa_rad;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ use super::draft::Draft;
 use super::run::{Drafts, Job, run};
 use super::{Making, Prepared, Progress};
 use crate::error::DataError;
-use crate::manifest::Overlap;
+use crate::manifest::{Overlap, Skipped};
 use crate::raw::{Entry, Raw};
 use crate::shard::WriterOptions;
 
@@ -200,8 +201,24 @@ struct Opened {
     published: bool,
     /// What is worth to be counted.
     noted: BTreeMap<String, u64>,
+    /// What is counted there one by one, as far as somebody can do something about it.
+    details: Details,
     /// What splits have in common besides images, texts and patients.
     overlaps: Vec<Overlap>,
+}
+
+/// What was not taken as it stands, by a word for each kind: where it stands, and why.
+#[derive(Debug, Default)]
+struct Details(BTreeMap<String, Vec<Skipped>>);
+
+/// Rows of tables besides the one of records that cannot be read.
+const ROWS_PASSED_OVER: &str = "rows-passed-over";
+
+impl Details {
+    fn add(&mut self, what: &str, place: impl fmt::Display, cause: impl Into<String>) {
+        let told = Skipped { place: place.to_string(), cause: cause.into() };
+        self.0.entry(what.to_string()).or_default().push(told);
+    }
 }
 
 impl Opened {
@@ -214,6 +231,7 @@ impl Opened {
             preprocessing: preprocessing.iter().map(|sentence| sentence.to_string()).collect(),
             published: true,
             noted: BTreeMap::new(),
+            details: Details::default(),
             overlaps: vec![],
         }
     }
@@ -262,7 +280,8 @@ pub fn prepare_named(
             return Err(error);
         }
     };
-    let Opened { rows, total, published, noted, overlaps, .. } = opened;
+    let Opened { rows, total, published, mut noted, details, overlaps, .. } = opened;
+    noted.extend(details.0.iter().map(|(what, told)| (what.clone(), told.len() as u64)));
     let mut preprocessing = opened.preprocessing;
     preprocessing.push(super::stored(options.making.side));
     let job = Job {
@@ -279,6 +298,7 @@ pub fn prepare_named(
         table: None,
         skip_bad: true,
         noted,
+        details: details.0,
         overlaps,
     };
     run((place, out), job, &options.making, &mut Listed { rows, total }, progress)

@@ -119,6 +119,7 @@ pub fn prepare_phantom(
         table: None,
         skip_bad: true,
         noted: BTreeMap::new(),
+        details: BTreeMap::new(),
         overlaps: vec![],
     };
     let mut drawn = Drawn { options: options.clone(), splits, next: 0 };

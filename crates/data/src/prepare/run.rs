@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::blocks::{BLOCK_ROWS, Block, Blocks, Done, Part, Work, Workplace};
 use super::draft::{Draft, Finished, Place};
 use super::join::join;
+use super::table::TableColumn;
 use super::{Duplicates, Prepared, Progress, Stage};
 use crate::error::DataError;
 use crate::files;
@@ -42,6 +43,14 @@ pub(crate) trait Drafts {
 
     /// Share of the raw data that has been read, 0 to 1, after `rows` rows.
     fn share(&self, rows: u64) -> f64;
+
+    /// What all rows together showed, one sentence each; it is asked after the last.
+    ///
+    /// # Errors
+    /// When they show that something else was meant.
+    fn told(&self) -> Result<Vec<String>, DataError> {
+        Ok(vec![])
+    }
 }
 
 /// How every data set is prepared.
@@ -97,13 +106,24 @@ pub(crate) struct Job {
     /// Whether images that two splits have are left out of the earlier.
     pub(crate) duplicates: Duplicates,
     /// The one table, where there is one.
-    pub(crate) table: Option<PathBuf>,
+    pub(crate) table: Option<JobTable>,
     /// Whether rows that cannot be used are left out and listed; in a table they may end it all instead.
     pub(crate) skip_bad: bool,
     /// What is counted of the raw data as a whole.
     pub(crate) noted: BTreeMap<String, u64>,
+    /// What is counted there one by one, as far as somebody can do something about it.
+    pub(crate) details: BTreeMap<String, Vec<Skipped>>,
     /// What splits have in common besides what is found by comparing records.
     pub(crate) overlaps: Vec<Overlap>,
+}
+
+/// A table that is made into records.
+pub(crate) struct JobTable {
+    pub(crate) path: PathBuf,
+    /// What its columns are taken for.
+    pub(crate) columns: Vec<TableColumn>,
+    /// The option that leaves bad rows out, where the command has one.
+    pub(crate) skip_bad: Option<&'static str>,
 }
 
 impl Job {
@@ -189,7 +209,10 @@ fn blocks(
         writer: job.writer.clone(),
         duplicates: job.duplicates,
         noted: job.noted.clone(),
+        details: job.details.clone(),
+        columns: job.table.as_ref().map(|table| table.columns.clone()).unwrap_or_default(),
         overlaps: job.overlaps.clone(),
+        told: vec![],
         rows: None,
     };
     let blocks = Blocks::begin(place, work)?;
@@ -198,7 +221,7 @@ fn blocks(
         job,
         side: making.side,
         pool,
-        drafts,
+        drafts: &mut *drafts,
         progress,
         batches: sender,
         rows: 0,
@@ -224,7 +247,7 @@ fn blocks(
     if written == 0 && blocks.done() == 0 && making.part.is_none() {
         return Err(nothing(job, first_bad));
     }
-    blocks.finish(rows)
+    blocks.finish(rows, drafts.told()?)
 }
 
 /// Rows of a block, in order; a block may come in several batches.
@@ -344,18 +367,18 @@ impl Reader<'_> {
 }
 
 /// What is wrong with these rows; `all` of the table were read.
-fn stop(table: &Path, mut faults: Vec<(Place, String)>, all: bool) -> DataError {
-    const CURE: &str = "`--skip-bad` leaves such records out";
-    let path = table.to_path_buf();
+fn stop(table: &JobTable, mut faults: Vec<(Place, String)>, all: bool) -> DataError {
+    let path = table.path.clone();
+    let cure = table.skip_bad.map_or(String::new(), |option| format!(" (`{option}` leaves such records out)"));
     match faults.as_slice() {
-        [(Place::Line(line), cause)] if all => DataError::Row { path, line: *line, cause: format!("{cause} ({CURE})") },
+        [(Place::Line(line), cause)] if all => DataError::Row { path, line: *line, cause: format!("{cause}{cure}") },
         _ => {
             let more = faults.len() > FAULTS || !all;
             faults.truncate(FAULTS);
             let lines: Vec<String> = faults.iter().map(|(place, cause)| format!("\n  {place}: {cause}")).collect();
             let rest = if more { "\n  and there may be more" } else { "" };
             let count = if faults.len() == 1 { "a row".into() } else { format!("{} rows", faults.len()) };
-            let cause = format!("{count} cannot be used ({CURE}):{}{rest}", lines.concat());
+            let cause = format!("{count} cannot be used{cure}:{}{rest}", lines.concat());
             DataError::Table { path, cause }
         }
     }
@@ -369,7 +392,7 @@ fn nothing(job: &Job, first_bad: Option<(Place, String)>) -> DataError {
         None => "it has no rows below its header".to_string(),
     };
     match &job.table {
-        Some(table) => DataError::Table { path: table.clone(), cause },
+        Some(table) => DataError::Table { path: table.path.clone(), cause },
         None => DataError::Nothing { source_name: job.writer.source.clone(), cause },
     }
 }

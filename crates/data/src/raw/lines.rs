@@ -14,8 +14,6 @@ pub struct Lines {
     path: PathBuf,
     reader: BufReader<Box<dyn Read + Send>>,
     number: u64,
-    /// Lines with bytes that are no UTF-8, which were read as Latin-1.
-    pub latin: u64,
 }
 
 /// One line.
@@ -24,6 +22,8 @@ pub struct Line {
     pub number: u64,
     /// Without its end.
     pub text: String,
+    /// Whether it has bytes that are no UTF-8, so that it was read as Latin-1.
+    pub latin: bool,
 }
 
 impl Line {
@@ -39,7 +39,7 @@ impl Lines {
     /// # Errors
     /// When it cannot be opened.
     pub fn open(entry: &Entry) -> Result<Self, DataError> {
-        Ok(Self { path: entry.path(), reader: BufReader::new(entry.open()?), number: 0, latin: 0 })
+        Ok(Self { path: entry.path(), reader: BufReader::new(entry.open()?), number: 0 })
     }
 
     /// The next line; `None` after the last.
@@ -61,14 +61,11 @@ impl Lines {
         let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| self.number == 1).unwrap_or(bytes);
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text.to_string(),
-            Err(_) => {
-                self.latin += 1;
-                bytes.iter().map(|byte| char::from(*byte)).collect()
-            }
+        let (text, latin) = match std::str::from_utf8(bytes) {
+            Ok(text) => (text.to_string(), false),
+            Err(_) => (bytes.iter().map(|byte| char::from(*byte)).collect(), true),
         };
-        Ok(Some(Line { number: self.number, text }))
+        Ok(Some(Line { number: self.number, text, latin }))
     }
 
     /// All lines, handed on one after another.

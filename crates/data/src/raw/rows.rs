@@ -22,8 +22,6 @@ pub struct Rows {
     columns: Vec<Column>,
     notices: Vec<String>,
     kind: Kind,
-    /// Rows that were read.
-    count: u64,
 }
 
 enum Kind {
@@ -72,7 +70,7 @@ impl Rows {
 
     fn new(columns: Vec<Column>, notices: Vec<String>, kind: Kind) -> Self {
         let header = columns.iter().map(|column| column.name.clone()).collect();
-        Self { header, columns, notices, kind, count: 0 }
+        Self { header, columns, notices, kind }
     }
 
     /// A list or objects a line, whichever it is by its first character.
@@ -97,19 +95,12 @@ impl Rows {
         Ok(Self::new(keys.columns(), keys.notices("line"), Kind::Jsonl(Jsonl::open(entry)?)))
     }
 
-    /// Names of the columns.
-    pub fn header(&self) -> &[String] {
-        &self.header
-    }
-
-    /// The columns, in the order of [`Rows::header`], with what they hold as far as the file says.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the choice of columns asks for it"))]
+    /// The columns, in the order of the cells, with what they hold as far as the file says.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
     /// What was passed over or concluded when the file was opened, each a sentence for the user.
-    #[cfg_attr(not(test), expect(dead_code, reason = "`prepare table` tells them"))]
     pub fn notices(&self) -> &[String] {
         &self.notices
     }
@@ -119,19 +110,12 @@ impl Rows {
     /// # Errors
     /// When the file cannot be read on; what is wrong with one row is told in the row.
     pub fn next(&mut self) -> Result<Option<Row>, DataError> {
-        let row = match &mut self.kind {
+        match &mut self.kind {
             Kind::Csv(csv) => csv.next_for_user(),
             Kind::Jsonl(jsonl) => jsonl.next(&self.header),
             Kind::List(items) => items.next(&self.header),
             Kind::Parquet(parquet) => parquet.next(),
-        }?;
-        self.count += u64::from(row.is_some());
-        Ok(row)
-    }
-
-    /// How many rows were read.
-    pub fn count(&self) -> u64 {
-        self.count
+        }
     }
 
     /// Share of the file that has been read.

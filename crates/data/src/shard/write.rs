@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use ptu_input::files::{parent, sync_folder};
+use ptu_input::text::name_key;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -13,6 +14,7 @@ use super::file::OpenShard;
 use crate::card;
 use crate::error::DataError;
 use crate::manifest::{Common, Counts, FORMAT, MANIFEST_FILE, MadeBy, Manifest, Overlap, Shard, Skipped};
+use crate::prepare::table::TableColumn;
 use crate::record::{Record, Split};
 
 /// Examples of what splits have in common.
@@ -72,6 +74,9 @@ pub struct ShardWriter {
     ids: HashSet<u128>,
     skipped: Vec<Skipped>,
     noted: BTreeMap<String, u64>,
+    details: BTreeMap<String, Vec<Skipped>>,
+    columns: Vec<TableColumn>,
+    told: Vec<String>,
     overlaps: Vec<Overlap>,
     /// Patients that are in two splits, by these.
     shared: BTreeMap<[Split; 2], (u64, Vec<String>)>,
@@ -115,6 +120,9 @@ impl ShardWriter {
             ids: HashSet::new(),
             skipped: vec![],
             noted: BTreeMap::new(),
+            details: BTreeMap::new(),
+            columns: vec![],
+            told: vec![],
             overlaps: vec![],
             shared: BTreeMap::new(),
         })
@@ -126,7 +134,7 @@ impl ShardWriter {
     /// When the id was there before, when the patient is in another split, or when the file cannot be written.
     pub fn write(&mut self, record: Record) -> Result<(), DataError> {
         let bit = |split: Split| 1u8 << split as u8;
-        let patient = digest(&record.patient);
+        let patient = name_digest(&record.patient);
         let known = self.patients.get(&patient).copied().unwrap_or(0);
         let others = Split::ALL.into_iter().filter(|split| *split != record.split && known & bit(*split) > 0);
         let others: Vec<Split> = others.collect();
@@ -134,7 +142,7 @@ impl ShardWriter {
             let Record { id, patient, split: second, .. } = record;
             return Err(DataError::PatientInTwoSplits { patient, first, second, id });
         }
-        if !self.ids.insert(digest(&record.id)) {
+        if !self.ids.insert(name_digest(&record.id)) {
             return Err(DataError::DuplicateId(record.id));
         }
         if known & bit(record.split) == 0 {
@@ -196,6 +204,16 @@ impl ShardWriter {
         *self.noted.entry(what.to_string()).or_default() += count;
     }
 
+    /// Tells one by one what [`Self::note`] counts.
+    pub(crate) fn details(&mut self, what: &str, told: Vec<Skipped>) {
+        self.details.entry(what.to_string()).or_default().extend(told);
+    }
+
+    /// Says what the columns of a table were taken for, and what else is worth to be known of it.
+    pub(crate) fn table(&mut self, columns: Vec<TableColumn>, told: Vec<String>) {
+        (self.columns, self.told) = (columns, told);
+    }
+
     /// Says what splits have in common.
     pub(crate) fn overlap(&mut self, overlap: Overlap) {
         self.overlaps.push(overlap);
@@ -234,6 +252,9 @@ impl ShardWriter {
             shards: std::mem::take(&mut self.done).into_values().flatten().collect(),
             skipped: std::mem::take(&mut self.skipped),
             noted: std::mem::take(&mut self.noted),
+            details: std::mem::take(&mut self.details),
+            columns: std::mem::take(&mut self.columns),
+            told: std::mem::take(&mut self.told),
             overlaps: std::mem::take(&mut self.overlaps),
         };
         self.publish(&manifest)?;
@@ -290,6 +311,11 @@ impl Drop for ShardWriter {
 pub(crate) fn digest(name: impl AsRef<[u8]>) -> u128 {
     let hash = Sha256::digest(name);
     hash.iter().take(16).fold(0, |all, byte| all << 8 | u128::from(*byte))
+}
+
+/// [`digest`] of a name: names that people take for the same have one.
+pub(crate) fn name_digest(name: &str) -> u128 {
+    digest(name_key(name).as_bytes())
 }
 
 pub(crate) fn is_absent_or_empty(folder: &Path) -> Result<bool, DataError> {

@@ -192,10 +192,19 @@ fn skipped(survey: &Survey) -> Table {
 }
 
 fn noted(survey: &Survey) -> Table {
+    let manifest = &survey.manifest;
+    let examples = |what: &String| {
+        let told = manifest.details.get(what).into_iter().flatten();
+        told.take(3).map(|one| format!("{}: {}", one.place, one.cause)).collect::<Vec<_>>().join("; ")
+    };
     Table {
         title: "Counted on the way".into(),
-        explanation: String::new(),
-        columns: ["what", "count"].map(String::from).to_vec(),
-        rows: survey.manifest.noted.iter().map(|(what, count)| vec![what.clone(), count.to_string()]).collect(),
+        explanation: "Where it is something to be mended, `manifest.json` lists every one.".into(),
+        columns: ["what", "count", "for example"].map(String::from).to_vec(),
+        rows: manifest
+            .noted
+            .iter()
+            .map(|(what, count)| vec![what.clone(), count.to_string(), examples(what)])
+            .collect(),
     }
 }

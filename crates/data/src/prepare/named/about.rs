@@ -60,18 +60,20 @@ const TABLE: Description = Description {
     licence: "yours",
     access: "write it",
     layout: "\
-pairs.csv                 or a folder with metadata.csv or labels.csv; columns by their usual names, or named by options
+pairs.csv                 or a folder with metadata.csv or labels.csv, or with files by split (see below); columns by their usual
+                          names, or named by options
   image                   path relative to the table (also image_path, file, filename, file_name)
   text                    also texts, report, caption, note, or findings and impression
   id                      unique; else the number of the line
-  patient                 unit of the splits (also patient_id, subject_id); else the image's path, else the id
+  patient                 unit of the splits (also patient_id, subject_id); else the image (its path; within parquet its
+                          bytes), else the id
   split                   train, validate or test; else drawn by a hash of the patient
   label                   also labels: several, parted by |
   question, answer        and answer_type (open, closed)
   premise, hypothesis     a pair of sentences, its relation as label
   (any other)             kept as a field
 images/0001.png
-or, as on Hugging Face, images within:
+or, as on Hugging Face, files or folders named after their split, images within:
 data/train-00000-of-00001.parquet  data/test-00000-of-00001.parquet",
     records: "one a row; an image, texts, or both",
     splits: "those of the table or of the files' names, or our own: a hash of the patient, 80 % train, 10 % validate, 10 % test",

@@ -1,12 +1,12 @@
 //! ChemProt (Krallinger et al., 2017; docs/layouts.md, section 14).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use ptu_input::text::sentences;
 
 use super::parts::{at, record};
-use super::{Description, Opened};
+use super::{Description, Details, Opened};
 use crate::error::{DataError, shortened};
 use crate::prepare::draft::{Draft, Place};
 use crate::raw::json_lines::Jsonl;
@@ -178,7 +178,7 @@ fn corpus(raw: &Raw) -> Result<Opened, DataError> {
         parts.iter().flat_map(|(part, gs, _)| kinds.map(|kind| names(part, gs, kind))).collect();
     let wanted: Vec<[&str; 2]> = wanted.iter().map(|two| [two[0].as_str(), two[1].as_str()]).collect();
     raw.require(&wanted.iter().map(|names| names.as_slice()).collect::<Vec<_>>())?;
-    let (mut rows, mut tables, mut over) = (vec![], vec![], 0);
+    let (mut rows, mut tables, mut over) = (vec![], vec![], Details::default());
     for (part, gs, split) in parts {
         let mut file = |kind: &str| {
             let names = names(part, gs, kind);
@@ -216,7 +216,7 @@ fn corpus(raw: &Raw) -> Result<Opened, DataError> {
             [pmid, title, text] => {
                 let whole = format!("{title} {text}");
                 let named = named.remove(pmid).unwrap_or_default();
-                over += pairs_of((pmid, split), &whole, &named, &relations, &mut rows);
+                pairs_of((pmid, split), &whole, &named, &relations, (&mut rows, &mut over));
             }
             _ => rows.push(Draft::bad(at(&abstracts, line.number), "the line has not three fields")),
         })?;
@@ -225,20 +225,18 @@ fn corpus(raw: &Raw) -> Result<Opened, DataError> {
         "splits are those published",
         "sentences are our own, so counts differ a little from BLUE's; every chemical and gene of one sentence is a pair",
     ];
-    let mut opened = Opened::published(rows, tables, &told);
-    opened.noted.insert("relations-over-two-sentences-left-out".into(), over);
-    Ok(opened)
+    Ok(Opened { details: over, ..Opened::published(rows, tables, &told) })
 }
 
-/// Adds the pairs of an abstract; returns how many relations go over two sentences.
+/// Adds the pairs of an abstract, and relations that go over two sentences to those that are told.
 fn pairs_of(
     (pmid, split): (&str, Split),
     whole: &str,
     named: &[Named],
     relations: &BTreeMap<[String; 3], Vec<String>>,
-    rows: &mut Vec<Draft>,
-) -> u64 {
-    let mut within = 0u64;
+    (rows, over): (&mut Vec<Draft>, &mut Details),
+) {
+    let mut within = HashSet::new();
     let mut from = 0;
     for sentence in sentences(whole) {
         // Sentences are parts of the whole, in order.
@@ -251,7 +249,7 @@ fn pairs_of(
             for gene in inside.iter().filter(|one| !one.chemical) {
                 let key = [pmid.to_string(), chemical.id.clone(), gene.id.clone()];
                 let known = relations.get(&key);
-                within += known.map_or(0, |groups| groups.len() as u64);
+                within.insert(key.clone());
                 let groups = known.cloned().filter(|groups| !groups.is_empty()).unwrap_or(vec!["false".into()]);
                 let marked = masked(sentence, start, chemical, gene);
                 for (number, group) in groups.iter().enumerate() {
@@ -262,9 +260,13 @@ fn pairs_of(
             }
         }
     }
-    let of_abstract = relations.iter().filter(|(key, _)| key[0] == pmid);
-    let all: u64 = of_abstract.map(|(_, groups)| groups.len() as u64).sum();
-    all.saturating_sub(within)
+    for (key, groups) in relations.iter().filter(|(key, _)| key[0] == pmid && !within.contains(*key)) {
+        for group in groups {
+            let cause =
+                format!("{group} of {} and {} is of no one sentence", shortened(&key[1], 40), shortened(&key[2], 40));
+            over.add("relations-over-two-sentences-left-out", format!("abstract {pmid}"), cause);
+        }
+    }
 }
 
 /// The sentence, which starts at character `start`, with both entities replaced; by one mark where they overlap.

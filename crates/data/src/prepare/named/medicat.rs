@@ -114,8 +114,11 @@ fn figure(raw: &Raw, place: Place, object: &Value, split: Option<Split>) -> Draf
     draft
 }
 
-/// Sentences that refer to figures of ROCO, by the image's name (`roco_references.zip`).
-pub fn roco_references(raw: &Raw, mut take: impl FnMut(&str, Vec<String>)) -> Result<Vec<Entry>, DataError> {
+/// Sentences that refer to figures of ROCO, with the image's name (`roco_references.zip`), or why a line cannot be read.
+pub fn roco_references(
+    raw: &Raw,
+    mut take: impl FnMut(Place, Result<(String, Vec<String>), String>),
+) -> Result<Vec<Entry>, DataError> {
     let mut found = vec![];
     for split in ["train", "val", "test"] {
         let name = format!("roco_{split}_references.jsonl");
@@ -123,10 +126,17 @@ pub fn roco_references(raw: &Raw, mut take: impl FnMut(&str, Vec<String>)) -> Re
         let Some(file) = raw.find(&[&name, &deep, &format!("roco_files/{name}")]) else { continue };
         let mut lines = Jsonl::open(&file)?;
         while let Some(object) = lines.object()? {
-            let Ok(object) = object else { continue };
+            let place = at(&file, lines.line());
+            let object = match object {
+                Ok(object) => object,
+                Err(bad) => {
+                    take(place, Err(bad.cause));
+                    continue;
+                }
+            };
             let texts = object.get("gorc_references").and_then(Value::as_array).into_iter().flatten();
             let texts = texts.filter_map(Value::as_str).filter_map(super::parts::text).collect();
-            take(&word(&Value::Object(object.clone()), "roco_image_id"), texts);
+            take(place, Ok((word(&Value::Object(object.clone()), "roco_image_id"), texts)));
         }
         found.push(file);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::parts::{Asked, at};
-use super::{Description, Opened};
+use super::{Description, Details, Opened};
 use crate::error::DataError;
 use crate::raw::lines::{Line, Lines};
 use crate::raw::{Entry, Raw};
@@ -42,7 +42,7 @@ const SPLITS: [(&str, &str, Split); 2] = [("Training", "train", Split::Train), (
 const TEST: &str = "VQAMed2019_Test_Questions_w_Ref_Answers.txt";
 
 pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
-    let mut read = Read { asked: Asked::new(ABOUT.name), tables: vec![], latin: 0 };
+    let mut read = Read { asked: Asked::new(ABOUT.name), tables: vec![], details: Details::default() };
     let repackaged = raw.find(&["train/QA/Modality.csv"]).is_some();
     if repackaged {
         for (folder, split) in [("train", Split::Train), ("val", Split::Validate), ("test", Split::Test)] {
@@ -74,11 +74,8 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
             _ => None,
         })?;
     }
-    let Read { asked, tables, latin } = read;
-    let (mut noted, overlaps) = (asked.answers(), asked.overlaps());
-    if latin > 0 {
-        noted.insert("lines-read-as-latin-1".into(), latin);
-    }
+    let Read { asked, tables, details } = read;
+    let (noted, overlaps) = (asked.answers(), asked.overlaps());
     let rows = asked.rows(raw, |split, name| {
         let (folder, short) = match split {
             Split::Train => ("ImageClef-2019-VQA-Med-Training/Train_images", "train"),
@@ -89,7 +86,7 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
         vec![format!("{folder}/{name}"), format!("{last}/{name}"), format!("{short}/images/{name}")]
     });
     let told = ["splits are those published", "questions about abnormalities are left out"];
-    Ok(Opened { noted, overlaps, ..Opened::published(rows, tables, &told) })
+    Ok(Opened { noted, details, overlaps, ..Opened::published(rows, tables, &told) })
 }
 
 /// Image, category, question and answer of a line of three fields; a further `|` belongs to the answer.
@@ -103,7 +100,7 @@ fn three(line: &Line, category: &str) -> Option<[String; 4]> {
 struct Read {
     asked: Asked,
     tables: Vec<Entry>,
-    latin: u64,
+    details: Details,
 }
 
 impl Read {
@@ -114,10 +111,13 @@ impl Read {
         fields: impl Fn(&Line) -> Option<[String; 4]>,
     ) -> Result<(), DataError> {
         let mut lines = Lines::open(file)?;
-        let asked = &mut self.asked;
+        let (asked, details) = (&mut self.asked, &mut self.details);
         lines.each(|line| {
             if line.text.trim().is_empty() {
                 return;
+            }
+            if line.latin {
+                details.add("lines-read-as-latin-1", at(file, line.number), "it is no UTF-8");
             }
             match fields(&line).map(|fields| fields.map(|field| field.trim().to_string())) {
                 Some([_, category, _, _]) if category == "abnormality" => {}
@@ -129,7 +129,6 @@ impl Read {
                 _ => asked.skip(at(file, line.number), "the line lacks its image, question or answer"),
             }
         })?;
-        self.latin += lines.latin;
         self.tables.push(file.clone());
         Ok(())
     }

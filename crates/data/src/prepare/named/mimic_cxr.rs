@@ -163,11 +163,11 @@ impl Tables {
         }
         if let Some(file) = sectioned_file {
             let mut sections = HashMap::new();
-            sectioned(file, |study, impression, findings| {
+            all.bad_labels.extend(sectioned(file, |study, impression, findings| {
                 if let Ok(study) = study.trim_start_matches('s').parse() {
                     sections.insert(study, [impression.to_string(), findings.to_string()]);
                 }
-            })?;
+            })?);
             all.sections = Some(sections);
         }
         Ok(all)
@@ -221,21 +221,25 @@ fn draft(raw: &Raw, tables: &Tables, place: Place, row: &Row, columns: [usize; 4
     Ok(draft)
 }
 
-/// Rows of `mimic_cxr_sectioned.csv`: study (with its `s`), impression, findings.
+/// Rows of `mimic_cxr_sectioned.csv`: study (with its `s`), impression, findings. Returns those that cannot be read.
 ///
 /// # Errors
 /// When it cannot be read, or lacks a column.
-pub fn sectioned(file: &Entry, mut take: impl FnMut(&str, &str, &str)) -> Result<(), DataError> {
-    let mut csv = Csv::open(file)?;
+pub fn sectioned(file: &Entry, mut take: impl FnMut(&str, &str, &str)) -> Result<Vec<Draft>, DataError> {
+    let (mut csv, mut bad) = (Csv::open(file)?, vec![]);
     let [study, impression, findings] = csv.need(["study", "impression", "findings"])?;
     while let Some(row) = csv.next()? {
+        if let Err(wrong) = &row.cells {
+            bad.push(Draft::bad(at(file, row.line), wrong.cause.clone()));
+            continue;
+        }
         let whole = |column: usize| {
             let cells = row.cells.as_ref().ok();
             cells.and_then(|cells| cells.get(column)?.first()).map_or("", String::as_str)
         };
         take(row.get(study), whole(impression), whole(findings));
     }
-    Ok(())
+    Ok(bad)
 }
 
 /// The split of each image in an `annotation.json` of R2Gen.

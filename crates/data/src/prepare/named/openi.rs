@@ -7,8 +7,8 @@ use roxmltree::{Document, Node};
 use serde_json::Value;
 
 use super::parts::{image, push, record, strs, with_image};
-use super::{Description, Opened, parts};
-use crate::error::DataError;
+use super::{Description, Details, Opened, ROWS_PASSED_OVER, parts};
+use crate::error::{DataError, shortened};
 use crate::files::Unread;
 use crate::prepare::bucket;
 use crate::prepare::draft::{Draft, Place, WithoutImage};
@@ -58,11 +58,11 @@ struct Picture {
 }
 
 pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
-    let (mut rows, mut tables) = (vec![], vec![]);
+    let (mut rows, mut tables, mut details) = (vec![], vec![], Details::default());
     let mut reports: Vec<Report> = vec![];
     if let Some(file) = raw.find(&["indiana_reports.csv"]) {
         let projections = raw.need(&["indiana_projections.csv"])?;
-        reports = kaggle(&file, &projections, &mut rows)?;
+        reports = kaggle(&file, &projections, (&mut rows, &mut details))?;
         tables.extend([file, projections]);
     } else {
         let files =
@@ -107,7 +107,7 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
         false => "splits are ours, by a hash of the report's number: 70 % train, 10 % validate, 20 % test",
     };
     let opened = Opened::ours(rows, tables, &[told, "texts of fewer than 3 words are dropped"]);
-    Ok(Opened { noted, published: published.is_some(), ..opened })
+    Ok(Opened { noted, details, published: published.is_some(), ..opened })
 }
 
 fn records(raw: &Arc<Raw>, report: &Report, split: Split) -> Vec<Draft> {
@@ -175,11 +175,19 @@ fn read(file: &Entry) -> Result<Report, String> {
 }
 
 /// Reports as Kaggle has them.
-fn kaggle(file: &Entry, projections: &Entry, rows: &mut Vec<Draft>) -> Result<Vec<Report>, DataError> {
+fn kaggle(
+    file: &Entry,
+    projections: &Entry,
+    (rows, details): (&mut Vec<Draft>, &mut Details),
+) -> Result<Vec<Report>, DataError> {
     let mut images: HashMap<String, Vec<Picture>> = HashMap::new();
     let mut csv = Csv::open(projections)?;
     let [uid, filename, projection] = csv.need(["uid", "filename", "projection"])?;
     while let Some(row) = csv.next()? {
+        if let Err(bad) = &row.cells {
+            details.add(ROWS_PASSED_OVER, parts::at(projections, row.line), bad.cause.clone());
+            continue;
+        }
         let (uid, name) = (row.get(uid).to_string(), row.get(filename).to_string());
         // Kaggle's `1_IM-0001-4001.dcm.png` is Open-i's `CXR1_1_IM-0001-4001`, every other `2_IM-..` is `CXR2_IM-..`.
         let rest = name.trim_end_matches(".png").trim_end_matches(".dcm");
@@ -206,6 +214,11 @@ fn kaggle(file: &Entry, projections: &Entry, rows: &mut Vec<Draft>) -> Result<Ve
             headings: row.get(mesh).split(';').map(str::to_string).collect(),
             images: images.remove(&number).unwrap_or_default(),
         });
+    }
+    let left: BTreeMap<String, Vec<Picture>> = images.into_iter().collect();
+    for (number, picture) in left.iter().flat_map(|(number, pictures)| pictures.iter().map(move |one| (number, one))) {
+        let cause = format!("there is no report `{}`", shortened(number, 40));
+        details.add("images-without-a-report", shortened(&picture.id, 80), cause);
     }
     Ok(reports)
 }

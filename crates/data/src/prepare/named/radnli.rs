@@ -44,7 +44,8 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
             let before = rows.len();
             mednli::read(&file, "radnli", Split::Train, &mut rows)?;
             let sections = raw.need(&["mimic_cxr_sectioned.csv"])?;
-            resolve(&mut rows[before..], &sections)?;
+            let bad = resolve(&mut rows[before..], &sections)?;
+            rows.extend(bad);
             tables.extend([file, sections]);
         }
         _ => {}
@@ -67,8 +68,9 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
     Ok(Opened::published(rows, tables, &told))
 }
 
-/// Puts sentences in the place of `s50000001,549:594`: a study, and characters of its findings.
-fn resolve(rows: &mut [Draft], sections: &Entry) -> Result<(), DataError> {
+/// Puts sentences in the place of `s50000001,549:594`: a study, and characters of its findings. Returns rows of the sections that
+/// cannot be read.
+fn resolve(rows: &mut [Draft], sections: &Entry) -> Result<Vec<Draft>, DataError> {
     let mut wanted: HashMap<String, String> = HashMap::new();
     let place = |sentence: &str| {
         let (study, range) = sentence.trim_end_matches('.').split_once(',')?;
@@ -81,7 +83,7 @@ fn resolve(rows: &mut [Draft], sections: &Entry) -> Result<(), DataError> {
             wanted.extend(pair.filter_map(|sentence| Some((place(sentence)?.0, String::new()))));
         }
     }
-    mimic_cxr::sectioned(sections, |study, _, findings| {
+    let bad = mimic_cxr::sectioned(sections, |study, _, findings| {
         if let Some(text) = wanted.get_mut(study) {
             *text = collapsed_untrimmed(findings);
         }
@@ -106,7 +108,7 @@ fn resolve(rows: &mut [Draft], sections: &Entry) -> Result<(), DataError> {
             row.work = Work::Bad(cause);
         }
     }
-    Ok(())
+    Ok(bad)
 }
 
 /// Runs of white space as single blanks, not trimmed: the ranges were counted so.

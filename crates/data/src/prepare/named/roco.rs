@@ -1,11 +1,11 @@
 //! ROCO (Pelka et al., 2018) and ROCOv2 (Rückert et al., 2024; docs/layouts.md, section 1).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::parts::{PythonRandom, at, collapsed, image, push, record, strs, text, with_image};
-use super::{Description, Opened, medicat};
-use crate::error::DataError;
+use super::{Description, Details, Opened, ROWS_PASSED_OVER, medicat};
+use crate::error::{DataError, shortened};
 use crate::prepare::draft::{Draft, Place, WithoutImage};
 use crate::raw::lines::Lines;
 use crate::raw::separated::Csv;
@@ -40,6 +40,9 @@ or, of ROCOv2:
 /// Captions of a retrieval gallery.
 const GALLERY: usize = 2_000;
 
+/// Sentences that refer to figures that are none of the images.
+const UNKNOWN: &str = "references-of-unknown-images";
+
 /// An image with its caption, before references and galleries.
 struct Captioned {
     id: String,
@@ -60,26 +63,30 @@ struct Part {
 }
 
 pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
-    let (mut tables, mut bad) = (vec![], vec![]);
+    let (mut tables, mut bad, mut details) = (vec![], vec![], Details::default());
     let second = raw.find(&["train_captions.csv"]).is_some();
     let kaggle = raw.find(&strs(&kaggle_names("train"))).is_some();
     let parts = match (second, kaggle) {
-        (true, _) => version2(raw, &mut tables, &mut bad)?,
+        (true, _) => version2(raw, &mut tables, (&mut bad, &mut details))?,
         (false, true) => kaggle_copy(raw, &mut tables, &mut bad)?,
         (false, false) => version1(raw, &mut tables, &mut bad)?,
     };
     let mut references: HashMap<String, Vec<String>> = HashMap::new();
-    let mut noted = BTreeMap::new();
     if !second {
         let links = links(raw, &mut tables)?;
-        let mut unknown = 0u64;
-        tables.extend(medicat::roco_references(raw, |figure, texts| match links.get(figure) {
-            Some(id) => references.entry(id.clone()).or_default().extend(texts),
-            None => unknown += 1,
+        tables.extend(medicat::roco_references(raw, |place, referred| match referred {
+            Ok((figure, texts)) => match links.get(&figure) {
+                Some(id) => references.entry(id.clone()).or_default().extend(texts),
+                None => details.add(UNKNOWN, place, format!("`dlinks.txt` has no figure `{}`", shortened(&figure, 80))),
+            },
+            Err(cause) => details.add(ROWS_PASSED_OVER, place, cause),
         })?);
-        if unknown > 0 {
-            noted.insert("references-of-unknown-images".to_string(), unknown);
-        }
+    }
+    for part in &parts {
+        let known: HashSet<&str> = part.captions.iter().map(|one| one.id.as_str()).collect();
+        let unknown: BTreeSet<&String> = part.concepts.keys().filter(|id| !known.contains(id.as_str())).collect();
+        let cause = "no caption has this image";
+        unknown.into_iter().for_each(|id| details.add("concepts-of-unknown-images", shortened(id, 80), cause));
     }
     let mut random = PythonRandom::new(42);
     let mut rows = bad;
@@ -107,7 +114,7 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
     let version = if second { "ROCOv2" } else { "ROCO, first version" };
     let told =
         [version, "splits are those published", "white space is collapsed; texts of fewer than 3 words are dropped"];
-    Ok(Opened { noted, ..Opened::published(rows, tables, &told) })
+    Ok(Opened { details, ..Opened::published(rows, tables, &told) })
 }
 
 /// The captions of the retrieval gallery of a split, by id, with their places: lines in a shuffled order, of which those
@@ -235,7 +242,11 @@ fn links(raw: &Raw, tables: &mut Vec<Entry>) -> Result<HashMap<String, String>, 
     Ok(links)
 }
 
-fn version2(raw: &Raw, tables: &mut Vec<Entry>, bad: &mut Vec<Draft>) -> Result<Vec<Part>, DataError> {
+fn version2(
+    raw: &Raw,
+    tables: &mut Vec<Entry>,
+    (bad, details): (&mut Vec<Draft>, &mut Details),
+) -> Result<Vec<Part>, DataError> {
     let splits = [("train", Split::Train), ("valid", Split::Validate), ("test", Split::Test)];
     let names = splits.map(|(name, _)| format!("{name}_captions.csv"));
     raw.require(&names.each_ref().map(|name| [name.as_str()]).each_ref().map(|one| one.as_slice()))?;
@@ -249,6 +260,10 @@ fn version2(raw: &Raw, tables: &mut Vec<Entry>, bad: &mut Vec<Draft>) -> Result<
             let mut csv = Csv::open(&file)?;
             let [id, cuis] = csv.need(["ID", "CUIs"])?;
             while let Some(row) = csv.next()? {
+                if let Err(wrong) = &row.cells {
+                    details.add(ROWS_PASSED_OVER, at(&file, row.line), wrong.cause.clone());
+                    continue;
+                }
                 let found = row.get(cuis).split(';').map(str::trim).filter(|cui| !cui.is_empty());
                 concepts.insert(row.get(id).into(), found.map(str::to_string).collect());
             }

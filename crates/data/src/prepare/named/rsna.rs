@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::parts::{self, at, image, numpy_permutation, record, with_image};
-use super::{Choice, Description, NamedOptions, Opened};
-use crate::error::DataError;
+use super::{Choice, Description, Details, NamedOptions, Opened, ROWS_PASSED_OVER};
+use crate::error::{DataError, shortened};
 use crate::prepare::draft::{Draft, Place};
 use crate::prepare::{bucket, sort_key};
 use crate::raw::Raw;
@@ -44,6 +44,7 @@ struct Case {
 pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError> {
     let labels = raw.need(&["stage_2_train_labels.csv"])?;
     let (mut cases, mut rows): (BTreeMap<String, Case>, _) = (BTreeMap::new(), vec![]);
+    let mut details = Details::default();
     let mut csv = Csv::open(&labels)?;
     let [id, x, y, width, height, target] = csv.need(["patientId", "x", "y", "width", "height", "Target"])?;
     while let Some(row) = csv.next()? {
@@ -66,8 +67,13 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError>
         let mut csv = Csv::open(&file)?;
         let [id, class] = csv.need(["patientId", "class"])?;
         while let Some(row) = csv.next()? {
-            if let Some(case) = cases.get_mut(row.get(id)) {
-                case.class = row.get(class).to_string();
+            match (&row.cells, cases.get_mut(row.get(id))) {
+                (Err(bad), _) => details.add(ROWS_PASSED_OVER, at(&file, row.line), bad.cause.clone()),
+                (Ok(_), Some(case)) => case.class = row.get(class).to_string(),
+                (Ok(_), None) => {
+                    let cause = format!("no label has the image `{}`", shortened(row.get(id), 80));
+                    details.add("classes-of-unknown-images", at(&file, row.line), cause);
+                }
             }
         }
         tables.push(file);
@@ -109,7 +115,7 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError>
         (false, true) => "splits are ours, by a hash of the image's id: one person may be in two",
         (false, false) => "splits are ours, by a hash of the NIH patient",
     };
-    Ok(Opened { published, ..Opened::ours(rows, tables, &[told]) })
+    Ok(Opened { published, details, ..Opened::ours(rows, tables, &[told]) })
 }
 
 fn own_split(id: &str) -> Split {

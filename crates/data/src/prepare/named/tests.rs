@@ -4,6 +4,7 @@ mod captions;
 mod labels;
 mod questions;
 mod sentences;
+mod told;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -104,6 +105,14 @@ impl Made {
     fn lacks(&self, place: &str, cause: &str) {
         let found = self.manifest.skipped.iter().any(|one| one.place.contains(place) && one.cause.contains(cause));
         assert!(found, "`{place}`: `{cause}` is not in {:?}", self.manifest.skipped);
+    }
+
+    /// What is counted under a word is listed too, each with its place and cause; one of them is this one.
+    fn tells(&self, what: &str, place: &str, cause: &str) {
+        let told = self.manifest.details.get(what).map_or(&[][..], Vec::as_slice);
+        assert_eq!(told.len() as u64, self.noted(what), "{what}");
+        let found = told.iter().any(|one| one.place.contains(place) && one.cause.contains(cause));
+        assert!(found, "`{place}`: `{cause}` is not in {told:?}");
     }
 
     fn noted(&self, what: &str) -> u64 {

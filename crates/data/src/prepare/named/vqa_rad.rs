@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::parts::{self, Asked, at, word};
-use super::{Choice, Description, NamedOptions, Opened};
+use super::{Choice, Description, Details, NamedOptions, Opened};
 use crate::error::DataError;
 use crate::prepare::bucket;
 use crate::raw::{Entry, Raw};
@@ -61,10 +61,11 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError>
             tables.push(file);
         }
     }
-    let (mut noted, overlaps) = (asked.answers(), asked.overlaps());
-    let unasked = raw.list("images", ".jpg").into_keys().filter(|name| !asked.has(name)).count() as u64;
-    if unasked > 0 {
-        noted.insert("images-that-nobody-asks-about".into(), unasked);
+    let (noted, overlaps, mut details) = (asked.answers(), asked.overlaps(), Details::default());
+    for folder in ["images", "VQA_RAD Image Folder"] {
+        for name in raw.list(folder, ".jpg").into_keys().filter(|name| !asked.has(name)) {
+            details.add("images-that-nobody-asks-about", format!("{folder}/{name}"), "no question names it");
+        }
     }
     let rows = asked.rows(raw, |_, name| vec![format!("images/{name}"), format!("VQA_RAD Image Folder/{name}")]);
     let splits = match (choices.by_image, choices.carve) {
@@ -74,7 +75,7 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError>
         }
         _ => "splits are those published",
     };
-    Ok(Opened { noted, overlaps, published: !choices.by_image, ..Opened::published(rows, tables, &[splits]) })
+    Ok(Opened { noted, details, overlaps, published: !choices.by_image, ..Opened::published(rows, tables, &[splits]) })
 }
 
 #[derive(Clone, Copy)]

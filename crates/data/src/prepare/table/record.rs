@@ -1,17 +1,20 @@
 //! A row as a record: cells are read, checked and joined; the image is read and decoded last, on any thread.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use ptu_input::text::name_key;
+
+use super::TableOptions;
 use super::columns::{Columns, SEVERAL};
-use super::{TableOptions, source_name};
+use super::seen::Seen;
+use super::uses::Asker;
 use crate::error::shortened;
 use crate::prepare::Shares;
 use crate::prepare::draft::{Draft, Place, WithoutImage, Work};
-use crate::raw::Entry;
-use crate::raw::row::{Cell, Row};
+use crate::raw::row::{Cell, InlineImage, Row};
 use crate::record::{Label, Question, Record, RecordImage, Section, SentencePair, Split};
-use crate::shard::digest;
+use crate::shard::{digest, name_digest};
 
 /// The longest text, in bytes: 15 times the longest report of common corpora. More is no report but a mistake.
 pub const TEXT_LIMIT: usize = 100_000;
@@ -21,7 +24,6 @@ const NAME_LIMIT: usize = 1_000;
 
 /// Makes records of rows, one after another, and remembers what must not come twice.
 pub struct Assembler {
-    folder: PathBuf,
     source: String,
     shares: Shares,
     allow_missing: bool,
@@ -29,19 +31,30 @@ pub struct Assembler {
     /// Lines by the digest of their id, and of their patient with its split.
     ids: HashMap<u128, u64>,
     patients: HashMap<u128, (Split, u64)>,
+    seen: Seen,
+}
+
+/// A file of a table, as far as its rows need it.
+pub struct Within<'a> {
+    /// Where its images' paths begin.
+    pub folder: &'a Path,
+    /// Lines of the files before it.
+    pub before: u64,
+    /// The split that its name tells.
+    pub split: Option<Split>,
 }
 
 impl Assembler {
     /// For the rows of one table.
-    pub fn new(table: &Path, options: &TableOptions, columns: Columns) -> Self {
+    pub fn new(source: &str, options: &TableOptions, columns: Columns) -> Self {
         Self {
-            folder: table.parent().unwrap_or(Path::new("")).to_path_buf(),
-            source: source_name(table, options),
+            source: source.to_string(),
             shares: options.shares,
             allow_missing: options.allow_missing,
-            columns,
             ids: HashMap::new(),
             patients: HashMap::new(),
+            seen: Seen::new(&columns),
+            columns,
         }
     }
 
@@ -50,16 +63,26 @@ impl Assembler {
         self.columns.split.is_some()
     }
 
-    /// Reads the cells of a row, which has so many rows of other files before it and may be of a file of one split.
-    pub fn draft(&mut self, row: Row, place: Place, (before, split): (u64, Option<Split>)) -> Draft {
+    /// What all rows together showed; it is asked after the last.
+    ///
+    /// # Errors
+    /// The cause, when there is no image though a column looks like it.
+    pub fn told(&self) -> Result<Vec<String>, String> {
+        self.seen.overlooked(&self.columns).map_or_else(|| Ok(self.seen.told(&self.columns)), Err)
+    }
+
+    /// Reads the cells of a row.
+    pub fn draft(&mut self, row: Row, place: Place, within: &Within<'_>) -> Draft {
         // Another column's image says nothing of this record.
         let inline = row.images.into_iter().find(|image| Some(image.column) == self.columns.image);
-        let nameless = inline.as_ref().is_some_and(|image| !image.named);
         let unread = row.unread.iter().find(|unread| self.columns.needs(unread.column));
         let unread = unread.map(|unread| format!("`{}` {}", self.columns.names[unread.column], unread.cause));
         let record = match (row.cells, unread) {
             (Ok(_), Some(cause)) => Err(cause),
-            (Ok(cells), None) => self.record((before + row.line, split, nameless), &cells),
+            (Ok(cells), None) => {
+                row.unread.iter().for_each(|unread| self.seen.unread(&self.columns, unread, &place));
+                self.record(row.line, within, inline.as_ref(), &cells)
+            }
             (Err(bad), _) => Err(bad.cause),
         };
         let work = match (record, inline) {
@@ -70,11 +93,8 @@ impl Assembler {
                 }
                 Work::Read(Box::new(record), None)
             }
-            (Ok(record), None) => {
-                let path = record.image.as_ref().and_then(|image| image.path.as_ref());
-                let entry = path.map(|path| Entry::file(self.folder.join(path)));
-                Work::Read(Box::new(record), entry)
-            }
+            (Ok(record), None) if record.image.is_some() => Work::Find(Box::new(record), within.folder.to_path_buf()),
+            (Ok(record), None) => Work::Read(Box::new(record), None),
             (Err(cause), _) => Work::Bad(cause),
         };
         Draft { place, work, without_image: WithoutImage::Mistake }
@@ -82,32 +102,37 @@ impl Assembler {
 
     fn record(
         &mut self,
-        (line, published, nameless): (u64, Option<Split>, bool),
+        line: u64,
+        within: &Within<'_>,
+        inline: Option<&InlineImage>,
         cells: &[Cell],
     ) -> Result<Record, String> {
+        let line = within.before + line;
         let id = match self.columns.id {
             Some(column) => self.name(column, cells)?,
             None => format!("{}:{line}", self.source),
         };
-        if let Some(first) = self.ids.insert(digest(&id), line) {
+        if let Some(first) = self.ids.insert(name_digest(&id), line) {
             return Err(format!("id `{id}` is that of line {first} too; give each record its own"));
         }
-        let image = self.image(cells)?;
+        let image = self.image(inline, cells)?;
         let texts = self.texts(cells)?;
         let sentences = self.sentences(cells)?;
         if image.is_none() && texts.is_empty() && sentences.is_none() {
             return Err("the record has neither an image nor a text; fill one of them or leave the row out".into());
         }
-        let patient = match (self.columns.patient, &image) {
-            (Some(column), _) => self.name(column, cells)?,
-            (None, Some(path)) if !nameless => path.clone(),
+        let patient = match (self.columns.patient, &image, inline) {
+            (Some(column), ..) => self.name(column, cells)?,
+            // Images within a table are often all called the same: only what they hold tells them apart.
+            (None, Some(path), Some(inline)) if inline.named && !name_key(path).is_empty() => {
+                format!("image:{:032x}", digest(&inline.bytes))
+            }
+            (None, Some(path), None) => path.clone(),
             _ => id.clone(),
         };
-        let split = match (self.columns.split, published) {
-            (None, Some(split)) => split,
-            _ => self.split(line, &patient, cells)?,
-        };
-        let image = image.map(|path| RecordImage { bytes: vec![], path: Some(path) });
+        let split = self.split(line, &patient, within.split, cells)?;
+        self.seen.row(&self.columns, cells, (line, image.is_some(), name_digest(&patient), split));
+        let image = image.map(|path| RecordImage { bytes: vec![], path: Some(path).filter(|path| !path.is_empty()) });
         Ok(Record {
             sections: self.sections(cells),
             labels: self.named(&self.columns.labels, "label", cells)?,
@@ -136,7 +161,10 @@ impl Assembler {
     fn name(&self, column: usize, cells: &[Cell]) -> Result<String, String> {
         let name = &self.columns.names[column];
         match self.value(column, cells)? {
-            None | Some("") => Err(format!("`{name}` is empty; each record needs one, or leave the column out")),
+            None => Err(format!("`{name}` is empty; each record needs one, or leave the column out")),
+            Some(value) if name_key(value).is_empty() => {
+                Err(format!("`{name}` is empty; each record needs one, or leave the column out"))
+            }
             Some(value) if value.len() > NAME_LIMIT => {
                 Err(format!("`{name}` is {} bytes long, at most {NAME_LIMIT} are taken", value.len()))
             }
@@ -144,13 +172,14 @@ impl Assembler {
         }
     }
 
-    fn image(&self, cells: &[Cell]) -> Result<Option<String>, String> {
+    /// The path of the image; of one that stands in the table its name, which may be empty.
+    fn image(&self, inline: Option<&InlineImage>, cells: &[Cell]) -> Result<Option<String>, String> {
         let Some(column) = self.columns.image else { return Ok(None) };
         match self.value(column, cells)? {
-            None => Ok(None),
-            Some("") if self.allow_missing => Ok(None),
-            Some("") => Err(self.empty(column, "an image")),
-            Some(path) => Ok(Some(path.to_string())),
+            None => Ok(inline.map(|_| String::new())),
+            Some(path) if inline.is_some() || !name_key(path).is_empty() => Ok(Some(path.to_string())),
+            Some(_) if self.allow_missing => Ok(None),
+            Some(_) => Err(self.empty(column, "an image")),
         }
     }
 
@@ -181,7 +210,12 @@ impl Assembler {
 
     fn empty(&self, column: usize, half: &str) -> String {
         let name = &self.columns.names[column];
-        format!("`{name}` is empty; fill it, or pass `--allow-missing` if records without {half} are meant")
+        match self.columns.asker {
+            Asker::Prepare => {
+                format!("`{name}` is empty; fill it, or pass `--allow-missing` if records without {half} are meant")
+            }
+            Asker::Quickstart | Asker::Embed => format!("`{name}` is empty; fill it, or leave the row out"),
+        }
     }
 
     /// What each of the texts is, as far as their columns' names say.
@@ -246,12 +280,19 @@ impl Assembler {
         Ok(named)
     }
 
-    fn split(&mut self, line: u64, patient: &str, cells: &[Cell]) -> Result<Split, String> {
-        let Some(column) = self.columns.split else { return Ok(self.shares.split_of("table", patient)) };
+    fn split(&mut self, line: u64, patient: &str, named: Option<Split>, cells: &[Cell]) -> Result<Split, String> {
+        let Some(column) = self.columns.split else {
+            return Ok(named.unwrap_or_else(|| self.shares.split_of("table", patient)));
+        };
         let word = self.value(column, cells)?.unwrap_or_default();
-        let split: Split = word.parse().map_err(|error: crate::UnknownSplit| error.to_string())?;
-        let (first, first_line) = *self.patients.entry(digest(patient)).or_insert((split, line));
-        if first != split {
+        let split: Split = name_key(word).parse().map_err(|error: crate::UnknownSplit| error.to_string())?;
+        if let Some(named) = named.filter(|named| *named != split) {
+            let name = shortened(&self.columns.names[column], 40);
+            return Err(format!("`{name}` says `{split}`, but the file's name `{named}`; rename one of them"));
+        }
+        let (first, first_line) = *self.patients.entry(name_digest(patient)).or_insert((split, line));
+        // Files that somebody published by split may share patients; that is told of all together.
+        if first != split && named.is_none() {
             return Err(format!(
                 "patient `{patient}` is in split `{split}` here and in `{first}` on line {first_line}; put all records \
                  of a patient into one split"

@@ -1,6 +1,7 @@
 //! `prepare table` on small fake tables, good and bad.
 
 mod reading;
+mod shown;
 
 use std::cell::RefCell;
 use std::fs;
@@ -202,7 +203,7 @@ fn tables_that_are_none_are_refused() {
     fake.refuses("id,text\r\na,one\r\nb,\"two\"\"", "t.csv", &["line 3", "a quotation mark is not closed"]);
     let missing = prepare(&fake.here.path().join("no.csv"), &fake.out(), &TableOptions::default(), &|_| {});
     assert!(missing.unwrap_err().to_string().contains("no.csv"));
-    let folder = prepare(fake.here.path(), &fake.out(), &TableOptions::default(), &|_| {});
+    let folder = prepare(&fake.here.path().join("images"), &fake.out(), &TableOptions::default(), &|_| {});
     assert!(folder.unwrap_err().to_string().contains("the folder has no `metadata.csv`"));
 }
 

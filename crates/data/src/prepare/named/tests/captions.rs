@@ -42,6 +42,8 @@ fn roco_with_references_and_galleries() {
     // An image that is not there leaves its text, and is passed over in the gallery.
     assert!(made.record("ROCO_00039").image.is_none());
     assert_eq!((made.noted("image-missing"), made.noted("references-of-unknown-images")), (3, 1));
+    made.tells("image-missing", "captions.txt line 10", "images/ROCO_00039.jpg` is not there");
+    made.tells("references-of-unknown-images", "roco_train_references.jsonl line 2", "PMC0000009_unknown.jpg");
     let gallery: Vec<&str> =
         made.records.iter().map(|one| value(&one.fields, "retrieval")).filter(|one| !one.is_empty()).collect();
     assert_eq!(gallery.len(), 18);
@@ -101,6 +103,7 @@ fn medicat_is_split_by_figure_or_paper() {
     assert_eq!(made.count(Split::Train) + made.count(Split::Validate) + made.count(Split::Test), 30);
     assert!(made.count(Split::Test) <= 3 && made.count(Split::Validate) <= 3 && made.manifest.splits.len() == 3);
     assert!(made.noted("image-missing") > 0);
+    made.tells("image-missing", "line 33", "32-Figure1-1.png` is not there");
     assert_eq!(made.causes().iter().filter(|cause| cause.contains("no radiology figure")).count(), 10);
     made.lacks("line 41", "no `pdf_hash`");
     made.lacks("line 42", "no JSON object");

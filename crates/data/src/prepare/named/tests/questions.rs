@@ -62,9 +62,11 @@ fn vqa_rad_in_both_forms() {
         format!("[{},{}]", item("freeform", "Was it?"), item("test_para", "NULL")),
     );
     osf.image("VQA_RAD Image Folder/synpic1.jpg", 1);
+    osf.image("VQA_RAD Image Folder/synpic2.jpg", 2);
     let made = osf.prepare(Dataset::VqaRad);
     let questions = |id: &str| made.record(id).questions.iter().map(|one| one.id.as_str()).collect::<Vec<_>>();
     assert_eq!((questions("train/synpic1.jpg"), questions("test/synpic1.jpg")), (vec!["0", "0_rephrase"], vec!["0"]));
+    made.tells("images-that-nobody-asks-about", "VQA_RAD Image Folder/synpic2.jpg", "no question names it");
 }
 
 /// Skipped where the real data is absent, as at a user's.
@@ -142,6 +144,7 @@ fn medvqa_2019_as_published_and_repackaged() {
     assert_eq!(told, [("train-modality-1", "xr|a"), ("train-organ-1", "skull"), ("train-plane-1", "axial")]);
     assert_eq!(made.record("test/synpic8.jpg").questions[0].answer, "axéal");
     assert_eq!((made.record("test/synpic7.jpg").questions.len(), made.noted("lines-read-as-latin-1")), (1, 1));
+    made.tells("lines-read-as-latin-1", "VQAMed2019_Test_Questions_w_Ref_Answers.txt line 3", "no UTF-8");
     made.lacks("line 4", "lacks its image, question or answer");
 
     let other = Fake::new();

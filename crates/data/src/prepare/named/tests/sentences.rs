@@ -130,4 +130,5 @@ fn chemprot_in_its_three_forms() {
     made.lacks("chemprot_training_entities.tsv line 5", "`19` to `15` is no place in a text");
     made.lacks("chemprot_training_entities.tsv line 6", "`one` to `two` is no place");
     assert_eq!(made.noted("relations-over-two-sentences-left-out"), 3);
+    made.tells("relations-over-two-sentences-left-out", "abstract 8", "CPR:3 of T1 and T4 is of no one sentence");
 }

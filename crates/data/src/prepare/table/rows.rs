@@ -1,0 +1,118 @@
+//! The rows of a table, file by file, as records whose images are still to be read.
+
+use std::path::{Path, PathBuf};
+
+use super::columns::{ColumnNames, Columns};
+use super::files::{TableFile, TableFiles};
+use super::record::{Assembler, Within};
+use super::uses::Asker;
+use super::{TableOptions, source_name};
+use crate::error::DataError;
+use crate::prepare::draft::{Draft, Place};
+use crate::prepare::run::Drafts;
+use crate::raw::row::Row;
+use crate::raw::rows::Rows;
+
+/// The rows of a table.
+pub(crate) struct TableRows {
+    table: PathBuf,
+    rows: Rows,
+    assembler: Assembler,
+    files: Vec<TableFile>,
+    /// Which of them is read.
+    file: usize,
+    /// Lines of those before it, and the last line of this one.
+    before: u64,
+    line: u64,
+    /// What was worth to be told of each file.
+    notices: Vec<String>,
+}
+
+impl TableRows {
+    /// Opens the first file; also returns its columns.
+    ///
+    /// # Errors
+    /// When it cannot be read, or lacks columns.
+    pub(crate) fn open(
+        table: &Path,
+        files: Vec<TableFile>,
+        options: &TableOptions,
+    ) -> Result<(Self, Columns), DataError> {
+        let first = files.first().map_or(table, |file| &file.path);
+        let rows = Rows::open(first)?;
+        let columns = Columns::find(rows.columns(), &options.columns, (first, options.asker))?;
+        let notices = rows.notices().to_vec();
+        let assembler = Assembler::new(&source_name(table, options), options, columns.clone());
+        let table = table.to_path_buf();
+        Ok((Self { table, rows, assembler, files, file: 0, before: 0, line: 0, notices }, columns))
+    }
+
+    /// A table that is embedded: columns have usual names, and a half may be missing. Also returns what is told of it.
+    ///
+    /// # Errors
+    /// As [`TableRows::open`].
+    pub(crate) fn embedded(table: &Path, fields: Option<&[String]>) -> Result<(Self, Vec<String>), DataError> {
+        let columns = ColumnNames { fields: fields.map(<[String]>::to_vec), ..ColumnNames::default() };
+        let options = TableOptions { columns, asker: Asker::Embed, allow_missing: true, ..TableOptions::default() };
+        let files = TableFiles::find(table)?.files;
+        let (rows, columns) = Self::open(table, files, &options)?;
+        let lines = columns.lines(table, false);
+        Ok((rows, lines))
+    }
+
+    /// Whether a column says the split of each record.
+    pub(crate) fn has_split(&self) -> bool {
+        self.assembler.has_split()
+    }
+
+    /// Where a row stands.
+    fn place(&self, row: &Row) -> Place {
+        match self.files.as_slice() {
+            [TableFile { split: None, .. }] => Place::Line(row.line),
+            files => {
+                let path = &files[self.file].path;
+                // Of files of one name in several folders, the folder tells which it is.
+                let folder = if self.table.is_dir() { self.table.as_path() } else { Path::new("") };
+                let name = path.strip_prefix(folder).unwrap_or(path).display();
+                Place::Named(format!("{name} row {}", row.line))
+            }
+        }
+    }
+}
+
+impl Drafts for TableRows {
+    fn next(&mut self) -> Result<Option<Draft>, DataError> {
+        loop {
+            if let Some(row) = self.rows.next()? {
+                self.line = self.line.max(row.line);
+                let place = self.place(&row);
+                let TableFile { path, split } = &self.files[self.file];
+                let folder = path.parent().unwrap_or(Path::new(""));
+                let within = Within { folder, before: self.before, split: *split };
+                return Ok(Some(self.assembler.draft(row, place, &within)));
+            }
+            let Some(next) = self.files.get(self.file + 1) else { return Ok(None) };
+            let rows = Rows::open(&next.path)?;
+            if rows.columns() != self.rows.columns() {
+                let path = self.files[self.file].path.display();
+                let cause = format!("its columns are not those of `{path}`; name one table by itself");
+                return Err(DataError::Table { path: next.path.clone(), cause });
+            }
+            self.notices.extend(
+                rows.notices().iter().filter(|notice| !self.notices.contains(notice)).cloned().collect::<Vec<_>>(),
+            );
+            self.before += self.line;
+            (self.rows, self.line) = (rows, 0);
+            self.file += 1;
+        }
+    }
+
+    fn share(&self, _: u64) -> f64 {
+        (self.file as f64 + self.rows.share()) / self.files.len() as f64
+    }
+
+    fn told(&self) -> Result<Vec<String>, DataError> {
+        let seen = self.assembler.told().map_err(|cause| DataError::Table { path: self.table.clone(), cause })?;
+        Ok(self.notices.iter().cloned().chain(seen).collect())
+    }
+}
