@@ -13,7 +13,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use ptu_data::manifest::MANIFEST_FILE;
 use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
-use ptu_data::prepare::table::{self, ColumnNames, TableOptions};
+use ptu_data::prepare::table::{Asker, ColumnNames, Table, TableOptions};
 use ptu_data::{Inputs, Manifest, Shares, Split};
 use ptu_infer::embed::{EmbedJob, EmbedOptions};
 use ptu_model::Bundle;
@@ -75,7 +75,8 @@ impl OwnTable {
 
     fn options(&self, seed: u64) -> TableOptions {
         let shares = Shares { validate: self.validate, test: self.test, seed };
-        TableOptions { shares, allow_missing: true, columns: self.columns.clone(), ..TableOptions::default() }
+        let (columns, asker) = (self.columns.clone(), Asker::Quickstart);
+        TableOptions { shares, allow_missing: true, columns, asker, ..TableOptions::default() }
     }
 }
 
@@ -230,10 +231,13 @@ impl Quickstart<'_> {
             }
             Corpus::Table(own) => {
                 observer.note(&format!("reading {}", own.path.display()));
-                table::prepare(&own.path, data, &own.options(seed), &|_| {})?;
+                let table = Table::open(&own.path, &own.options(seed))?;
+                table.lines().iter().for_each(|line| observer.note(line));
+                table.prepare(data, &|_| {})?;
             }
         }
         let manifest = Manifest::read(data)?;
+        manifest.told.iter().for_each(|sentence| observer.note(sentence));
         observer.note(&split_sizes(&manifest));
         Ok(manifest)
     }
