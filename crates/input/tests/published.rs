@@ -169,6 +169,10 @@ fn what_is_not_done_is_refused_by_name() {
     let gap = files("json")["tokenizer.json"].replace("\"added_tokens\":[", "\"added_tokens\":[{\"id\":5000,\"content\":\"COVID\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":false},");
     let gap = gap.replace("\"added_tokens\": [", "\"added_tokens\": [{\"id\":5000,\"content\":\"COVID\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":false},");
     refused(&with("json", &[("tokenizer.json", &gap)]), &["`COVID` has the id 5000"]);
+    // The library panics where its enclosing names a token that it does not define.
+    let torn = files("json")["tokenizer.json"].replace("\"[CLS]\": {", "\"[CLX]\": {");
+    assert!(torn.contains("[CLX]"));
+    refused(&with("json", &[("tokenizer.json", &torn)]), &["tokenizer.json", "do not fit each other"]);
     let one = |name: &str, content: &str| BTreeMap::from([(name.to_string(), content.to_string())]);
     refused(&one("spiece.model", "\n"), &["SentencePiece", "`spiece.model`"]);
     refused(&one("vocab.json", "{}"), &["`vocab.json` is there alone"]);
@@ -182,6 +186,32 @@ fn what_is_not_done_is_refused_by_name() {
     );
     let gpt2 = [generated[0], generated[1], config].map(|(name, content)| (name.to_string(), content.to_string()));
     refused(&BTreeMap::from(gpt2), &["lacks `<pad>`, `<mask>`"]);
+}
+
+#[test]
+fn damaged_folders_end_in_a_tokenizer_that_can_be_kept_or_an_error() {
+    let mut random = ptu_random::Key::new(7).stream(ptu_random::Place::Sample, 0);
+    for name in ["cased", "renamed", "added", "over json", "prefix space"] {
+        let whole = files(name);
+        for _ in 0..40 {
+            let mut files = whole.clone();
+            let (place, bytes) = (random.below(files.len()), 1 + random.below(3));
+            let content = files.values_mut().nth(place).unwrap();
+            let mut damaged = content.clone().into_bytes();
+            for _ in 0..bytes {
+                let at = random.below(damaged.len());
+                damaged[at] = 32 + random.below(95) as u8;
+            }
+            *content = String::from_utf8_lossy(&damaged).into_owned();
+            let content = content.clone();
+            let Ok(Published { tokenizer, .. }) = read(&files) else { continue };
+            let kept = Tokenizer::from_json(tokenizer.to_json().unwrap().as_bytes(), "kept").unwrap();
+            assert_eq!(kept.special(), tokenizer.special(), "{name}: {content:?}");
+            // It may fail on a text, with an error.
+            let text = "There is CT of the chest, COPD. \u{c9}\u{4e2d} <mask>";
+            let _ = tokenizer.encode(text, 12).map(|text| assert!(text.ids.len() <= 12));
+        }
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tokenizers::{AddedToken, NormalizedString, Normalizer};
 use super::roles::Roles;
 use super::settings::{Class, Settings};
 use super::shown::Shown;
-use super::tokenizer::{Tokenizer, named, read, unusable};
+use super::tokenizer::{Tokenizer, guarded, named, read, unusable};
 use crate::InputError;
 
 /// A tokenizer read from a folder, and what is to be told about it.
@@ -261,7 +261,8 @@ fn with_added(
 
 /// Adds tokens at their ids.
 fn add(inner: &mut tokenizers::Tokenizer, added: &[(Option<u32>, AddedToken)], origin: &str) -> Result<(), InputError> {
-    inner.add_tokens(added.iter().map(|(_, token)| token.clone())).map_err(|error| unusable(origin, error))?;
+    guarded(|| inner.add_tokens(added.iter().map(|(_, token)| token.clone())))
+        .map_err(|error| unusable(origin, error))?;
     for (id, token) in added {
         let found = inner.token_to_id(&token.content);
         if id.is_some() && *id != found {
@@ -310,7 +311,7 @@ fn from_json_beside(
         }
     }
     lists_agree(&inner, lists, notes);
-    settings_over(&mut inner, settings, notes).map_err(|error| unusable(&origin, error))?;
+    guarded(|| settings_over(&mut inner, settings, notes)).map_err(|error| unusable(&origin, error))?;
     add(&mut inner, &settings.added, &origin)?;
     let roles = settings.roles.clone().or(Roles::inside(&inner));
     let roles = roles.clone().or(Roles::family(&inner, roles.start.as_deref()));

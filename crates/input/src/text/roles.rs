@@ -3,7 +3,7 @@
 use tokenizers::models::ModelWrapper;
 use tokenizers::utils::padding::PaddingParams;
 
-use super::tokenizer::{Special, unusable};
+use super::tokenizer::{Special, guarded, unusable};
 use crate::InputError;
 
 /// The names of the five special tokens, as far as they are known.
@@ -68,7 +68,7 @@ impl Roles {
     /// the model's unknown token, and as mask the only special token that takes the blank before it, as RoBERTa's does.
     pub fn inside(inner: &tokenizers::Tokenizer) -> Self {
         let Some(padding) = inner.get_padding() else { return Self::default() };
-        let enclosed = inner.encode_fast("", true).ok();
+        let enclosed = guarded(|| inner.encode_fast("", true)).ok();
         let (start, end) = match enclosed.as_ref().map(tokenizers::Encoding::get_ids) {
             Some(&[start, end]) => (inner.id_to_token(start), inner.id_to_token(end)),
             _ => (None, None),

@@ -83,13 +83,8 @@ impl Tokenizer {
 
     /// The parts of a `tokenizer.json`.
     pub(super) fn parse(json: &[u8], origin: &str) -> Result<tokenizers::Tokenizer, InputError> {
-        // Parsing is other people's code and meets any file: a panic there is a bad file, not the end of a run.
-        let parsed = catch_unwind(AssertUnwindSafe(|| tokenizers::Tokenizer::from_bytes(json)));
-        match parsed {
-            Ok(Ok(inner)) => Ok(inner),
-            Ok(Err(error)) => Err(unusable(origin, format!("{error}; is it a whole `tokenizer.json`?"))),
-            Err(_) => Err(unusable(origin, "its content makes no sense; is it a whole `tokenizer.json`?")),
-        }
+        guarded(|| tokenizers::Tokenizer::from_bytes(json))
+            .map_err(|error| unusable(origin, format!("{error}; is it a whole `tokenizer.json`?")))
     }
 
     /// Settles what every tokenizer here has: special tokens, a bounded vocabulary, no chance, `<s> ... </s>`. Also gives
@@ -112,7 +107,7 @@ impl Tokenizer {
             return Err(unusable(origin, format!("its largest id is {}, at most {MAX_VOCABULARY} are read", size - 1)));
         }
         let special = roles.special(&inner, origin)?;
-        let enclosed = inner.encode("", true).map_err(failed)?.get_ids() == [special.start, special.end];
+        let enclosed = guarded(|| inner.encode("", true)).map_err(failed)?.get_ids() == [special.start, special.end];
         if !enclosed {
             let named = |name: &Option<String>, id: u32| (name.clone().unwrap_or_default(), id);
             let (end, start) = (named(&roles.end, special.end), named(&roles.start, special.start));
@@ -199,7 +194,7 @@ impl Tokenizer {
         words.truncate(one.len().min(counts.0));
         let kept = other.as_ref().map_or(0, Encoding::len).min(counts.1);
         words.extend(further[..kept].iter().map(|word| word.map(|word| word + next)));
-        let pair = self.inner.post_process(one, other, true).map_err(failed)?;
+        let pair = guarded(|| self.inner.post_process(one, other, true)).map_err(failed)?;
         let mut rest = words.into_iter();
         let special = pair.get_special_tokens_mask().iter();
         let words = special.map(|&special| if special == 1 { None } else { rest.next().flatten() }).collect();
@@ -216,7 +211,7 @@ impl Tokenizer {
         }
         let Special { start, end, pad, mask, unknown } = self.special;
         let plain: Vec<u32> = ids.iter().copied().filter(|id| ![start, end, pad, mask, unknown].contains(id)).collect();
-        let text = self.inner.decode(&plain, true);
+        let text = guarded(|| self.inner.decode(&plain, true));
         Ok(text.map_err(|error| encode_error(0, error))?.trim().to_string())
     }
 
@@ -256,7 +251,8 @@ impl Tokenizer {
         let mut bytes = wanted.saturating_add(MARGIN).saturating_mul(BYTES_A_TOKEN);
         loop {
             let part = &text[..text.floor_char_boundary(bytes.min(MAX_TEXT))];
-            let encoding = self.inner.encode(part, false).map_err(|error| encode_error(text.len(), error))?;
+            let encoding =
+                guarded(|| self.inner.encode(part, false)).map_err(|error| encode_error(text.len(), error))?;
             let enough = encoding.len() >= wanted.saturating_add(MARGIN);
             if enough || part.len() == text.len() || bytes >= MAX_TEXT {
                 let words = words(part, encoding.get_offsets());
@@ -285,6 +281,11 @@ fn words(text: &str, places: &[(usize, usize)]) -> Vec<Option<u32>> {
         Some(next - 1)
     };
     places.iter().map(word).collect()
+}
+
+/// Work of the tokenizers' crate, which is other people's and meets any file: a panic there is a bad file, not the end of a run.
+pub(super) fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("its parts do not fit each other".into()))
 }
 
 pub(super) fn named(path: &Path) -> String {
