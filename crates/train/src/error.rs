@@ -168,7 +168,7 @@ pub enum TrainError {
     #[error("`--minutes` chooses the steps, and `--set train.steps` does too; leave one of them out")]
     StepsTwice,
     /// A quickstart without pairs to be asked about.
-    #[error("nothing of {table} can be asked about: {cause}; {cure}")]
+    #[error("{table} cannot be learned from and asked about: it has {cause}; {cure}")]
     NothingAsked {
         /// The table.
         table: String,

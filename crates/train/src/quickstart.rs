@@ -13,7 +13,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use ptu_data::manifest::MANIFEST_FILE;
 use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
-use ptu_data::prepare::table::{Asker, ColumnNames, Table, TableOptions};
+use ptu_data::prepare::table::{Asker, ColumnNames, HeldPairs, Table, TableOptions};
 use ptu_data::{Inputs, Manifest, Shares, Split};
 use ptu_infer::embed::{EmbedJob, EmbedOptions};
 use ptu_model::Bundle;
@@ -75,8 +75,41 @@ impl OwnTable {
 
     fn options(&self, seed: u64) -> TableOptions {
         let shares = Shares { validate: self.validate, test: self.test, seed };
-        let (columns, asker) = (self.columns.clone(), Asker::Quickstart);
-        TableOptions { shares, allow_missing: true, columns, asker, ..TableOptions::default() }
+        TableOptions {
+            shares,
+            allow_missing: true,
+            columns: self.columns.clone(),
+            asker: Asker::Quickstart,
+            ..TableOptions::default()
+        }
+    }
+}
+
+impl OwnTable {
+    /// Refuses a table that cannot be read, or whose pairs are not held out so that something can be learned and asked.
+    fn check(&self, seed: u64) -> Result<(), TrainError> {
+        let table = Table::open(&self.path, &self.options(seed))?;
+        let enough = |held: &HeldPairs| held.of(Split::Train) >= 2 && held.of(Split::Test) >= 1;
+        let held = table.held_pairs(&enough)?;
+        // A table without any pair is told of by its columns, or by its rows.
+        if enough(&held) || held.pairs.is_empty() {
+            return Ok(());
+        }
+        let each = Split::ALL.map(|split| match held.of(split) {
+            0 => format!("none in `{split}`"),
+            1 => format!("1 pair in `{split}`"),
+            pairs => format!("{pairs} pairs in `{split}`"),
+        });
+        let cure = match (&held.column, held.by_files) {
+            (Some(column), _) => format!(
+                "write `train` and `test` into column `{column}` of some rows each, or take the column out: patients are split then"
+            ),
+            (None, true) => {
+                "give files names of `train` and of `test`, or name one of them alone with `--table`".into()
+            }
+            (None, false) => "add pairs, or change the share to be asked about with `--test`".into(),
+        };
+        Err(TrainError::NothingAsked { table: format!("`{}`", self.path.display()), cause: each.join(", "), cure })
     }
 }
 
@@ -174,7 +207,7 @@ impl QuickstartOptions {
             return Err(TrainError::StepsTwice);
         }
         match &self.corpus {
-            Corpus::Table(own) => Ok(own.options(self.seed).shares.check()?),
+            Corpus::Table(own) => own.check(self.seed),
             Corpus::Phantom(_) => Ok(()),
         }
     }
@@ -237,7 +270,7 @@ impl Quickstart<'_> {
             }
         }
         let manifest = Manifest::read(data)?;
-        manifest.told.iter().for_each(|sentence| observer.note(sentence));
+        manifest.told.iter().for_each(|line| observer.note(line));
         observer.note(&split_sizes(&manifest));
         Ok(manifest)
     }
@@ -322,9 +355,7 @@ fn check_asked(own: &OwnTable, manifest: &Manifest) -> Result<(), TrainError> {
     let [train, validate, test] = Split::ALL.map(|split| manifest.counts(split).records);
     Err(TrainError::NothingAsked {
         table: format!("`{}`", own.path.display()),
-        cause: format!(
-            "of its records {train} are in split `train`, {validate} in `validate` and {test} in `test`, and no pair is in `test`"
-        ),
+        cause: format!("{train} records in `train`, {validate} in `validate`, {test} in `test`, and no pair in `test`"),
         cure: "add pairs, or hold out more of them with `--test`".into(),
     })
 }

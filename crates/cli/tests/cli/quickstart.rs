@@ -114,6 +114,7 @@ fn what_is_wrong_is_found_before_any_work_and_leaves_no_folder() {
         (asked("q", &["--set", "train.stepz=3"]), &["train.stepz", "train.steps"][..]),
         (asked("q", &["--set", "train.batch=\"many\""]), &["train.batch"]),
         (asked("q", &["--minutes", "3"]), &["`--minutes` chooses the steps", "leave one of them out"]),
+        (vec!["quickstart", "--table", "pairs.csv", "--out", "q"], &["pairs.csv", "`--image", "`--text"]),
         (vec!["quickstart", "--table", "nowhere.csv", "--out", "q"], &["nowhere.csv"]),
         (vec!["quickstart", "--image", "where", "--out", "q"], &["--table"]),
         (asked("q", &["--test", "1.5"]), &["test"]),
@@ -121,6 +122,32 @@ fn what_is_wrong_is_found_before_any_work_and_leaves_no_folder() {
         place.bad(&arguments, words);
         assert!(!place.path("q").exists(), "{arguments:?} leaves a folder");
     }
+}
+
+#[test]
+fn a_table_without_anything_to_ask_about_is_refused_first() {
+    let place = Place::new();
+    for number in 0..5 {
+        place.write(&format!("{number}.png"), png(32, &[number; 32 * 32]));
+    }
+    let rows = |splits: [&str; 5]| {
+        let rows = splits.iter().enumerate().map(|(number, split)| format!("{number}.png,finding {number},{split}"));
+        format!("image,text,split\n{}\n", rows.collect::<Vec<_>>().join("\n"))
+    };
+    let refused = |words: &[&str]| {
+        place.bad(&["quickstart", "--table", "five.csv", "--out", "q"], words);
+        assert!(!place.path("q").exists());
+    };
+    place.write("five.csv", rows(["train"; 5]));
+    refused(&["five.csv", "`split`", "5 pairs in `train`", "none in `test`", "take the column out"]);
+    place.write("five.csv", rows(["train", "train", "validate", "validate", "validate"]));
+    refused(&["none in `test`"]);
+    place.write("five.csv", rows(["test"; 5]));
+    refused(&["none in `train`"]);
+    // Drawn splits have an option.
+    place.write("five.csv", rows(["train"; 5]).replace("split", "kind"));
+    place.bad(&["quickstart", "--table", "five.csv", "--test", "0", "--out", "q"], &["none in `test`", "`--test`"]);
+    assert!(!place.path("q").exists());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod columns;
 mod files;
+mod held;
 pub(crate) mod path;
 mod record;
 mod rows;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use columns::ColumnNames;
+pub use held::HeldPairs;
 pub use uses::{Asker, Purpose, TableColumn};
 
 use super::blocks::Workplace;

@@ -67,24 +67,7 @@ impl Recipe {
         ] {
             ensure((0.0..=most).contains(&value), key, format!("is {value}; it must lie between 0 and {most}"))?;
         }
-        let ends: Vec<u64> = [0].into_iter().chain(train.extended_from.iter().copied()).chain([train.steps]).collect();
-        let legs: Vec<[u64; 2]> = ends.windows(2).map(|ends| [ends[0], ends[1]]).collect();
-        ensure(
-            legs.iter().all(|[start, end]| start < end),
-            "train.extended_from",
-            format!("is {:?}; it must rise, from above 0 to below train.steps, {}", train.extended_from, train.steps),
-        )?;
-        // What is 0 in the arithmetic of the weights moves none of them.
-        ensure(
-            optimizer.learning_rate as f32 > 0.0,
-            "optimizer.learning_rate",
-            format!("is {}; at that no weight would move: write a number above 0", optimizer.learning_rate),
-        )?;
-        ensure(
-            legs.iter().all(|[start, end]| (*start..*end).take(3).any(|step| self.rate_factor(step) > 0.0)),
-            "train.warmup",
-            format!("is {}; the learning rate of every step would be 0: lower it, or raise train.steps", train.warmup),
-        )?;
+        self.check_rates(path)?;
         ensure(
             optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta)),
             "optimizer.betas",
@@ -109,6 +92,32 @@ impl Recipe {
             clip > 0.0 && clip.is_finite(),
             "optimizer.clip",
             format!("is {clip}; it must be above 0 (leave it out for none)"),
+        )
+    }
+
+    /// Refuses rates at which no weight would move.
+    fn check_rates(&self, path: &Path) -> Result<(), RecipeError> {
+        let ensure = |holds: bool, key: &str, cause: String| {
+            if holds { Ok(()) } else { Err(RecipeError::Value { path: path.into(), key: key.into(), cause }) }
+        };
+        let (train, optimizer) = (&self.train, &self.optimizer);
+        let ends: Vec<u64> = [0].into_iter().chain(train.extended_from.iter().copied()).chain([train.steps]).collect();
+        let legs: Vec<[u64; 2]> = ends.windows(2).map(|ends| [ends[0], ends[1]]).collect();
+        ensure(
+            legs.iter().all(|[start, end]| start < end),
+            "train.extended_from",
+            format!("is {:?}; it must rise, from above 0 to below train.steps, {}", train.extended_from, train.steps),
+        )?;
+        // What is 0 in the arithmetic of the weights moves none of them.
+        ensure(
+            optimizer.learning_rate as f32 > 0.0,
+            "optimizer.learning_rate",
+            format!("is {}; at that no weight would move: write a number above 0", optimizer.learning_rate),
+        )?;
+        ensure(
+            legs.iter().all(|[start, end]| (*start..*end).take(3).any(|step| self.rate_factor(step) > 0.0)),
+            "train.warmup",
+            format!("is {}; the learning rate of every step would be 0: lower it, or raise train.steps", train.warmup),
         )
     }
 

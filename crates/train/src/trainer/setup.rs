@@ -71,7 +71,6 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
     };
     describe(recipe, &sources, &model, tokenizer.vocabulary_size(), observer);
     let validation = validation(recipe, &preparation)?;
-    let some = |count: usize| NonZeroUsize::new(count).expect("the recipe's check asks for at least 1");
     Ok(Session {
         model: Some(model),
         config,
@@ -79,14 +78,7 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
         preprocess,
         recipe: recipe.clone(),
         options: options.clone(),
-        loader: LoaderOptions {
-            seed: recipe.seed,
-            batch: some(recipe.train.batch / recipe.train.accumulate),
-            rank: Rank::ALONE,
-            run: learnable::run_of(recipe),
-            workers: some(recipe.train.workers),
-            ahead: some(2 * recipe.train.workers),
-        },
+        loader: loader(recipe),
         names: sources.iter().map(|source| source.source.source.name().to_string()).collect(),
         sources: sources.into_iter().map(|source| source.source).collect(),
         preparation,
@@ -97,6 +89,19 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
         folder,
         drawn: [0, 0],
     })
+}
+
+/// How batches are drawn and made.
+fn loader(recipe: &Recipe) -> LoaderOptions {
+    let some = |count: usize| NonZeroUsize::new(count).expect("the recipe's check asks for at least 1");
+    LoaderOptions {
+        seed: recipe.seed,
+        batch: some(recipe.train.batch / recipe.train.accumulate),
+        rank: Rank::ALONE,
+        run: learnable::run_of(recipe),
+        workers: some(recipe.train.workers),
+        ahead: some(2 * recipe.train.workers),
+    }
 }
 
 /// A folder of shards as a recipe names it.
