@@ -169,7 +169,12 @@ impl Shards {
                 ));
             }
         }
-        lines.extend(manifest.noted.iter().map(|(what, count)| format!("  {what}: {count}")));
+        for (what, count) in &manifest.noted {
+            lines.push(format!("  {what}: {count}"));
+            let told = manifest.details.get(what).into_iter().flatten();
+            lines.extend(told.map(|one| format!("    {}: {}", one.place, one.cause)));
+        }
+        lines.extend(manifest.told.iter().map(|sentence| format!("  {sentence}")));
         lines.extend(manifest.overlaps.iter().map(|overlap| format!("  {}", told(overlap))));
         if !manifest.skipped.is_empty() {
             lines.push(format!("  skipped   {} records:", manifest.skipped.len()));
