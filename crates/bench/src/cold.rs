@@ -79,7 +79,8 @@ fn write(options: &ColdOptions, folder: &Path) -> Result<(PathBuf, PathBuf), Ben
     std::fs::write(&image, bytes).map_err(BenchError::file("write", &image))?;
     let model = Model::new(&config, Key::new(options.seed), &Device::flex())?;
     let (tokenizer, preprocess) = (tokenizer(vocabulary(options.preset), folder)?, Preprocess::clip(config.image.size));
-    let bundle_of_now = Bundle { config, model, tokenizer, preprocess, max_tokens: TOKENS, trained_on: vec![] };
+    let bundle_of_now =
+        Bundle { config, model, tokenizer, preprocess, max_tokens: TOKENS, trained_on: vec![], learned: None };
     bundle_of_now.save(&bundle, "A bundle to be timed.\n")?;
     Ok((bundle, image))
 }

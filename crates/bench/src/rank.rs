@@ -111,7 +111,7 @@ impl Asked<'_> {
     fn fuse(&self, candidates: &[&Image]) -> Result<Vec<f32>, ModelError> {
         let mut scores = vec![];
         for part in candidates.chunks(PART) {
-            let matcher = Matcher::new(self.model, self.config, part, &[self.query], PART)?;
+            let matcher = Matcher::new(Embedder::new(self.model, self.config), part, &[self.query], PART)?;
             let pairs: Vec<(usize, usize)> = (0..part.len()).map(|image| (image, 0)).collect();
             scores.extend(matcher.scores(&pairs, PART));
         }
@@ -151,16 +151,16 @@ pub fn quality(
     told: &mut dyn FnMut(&str),
 ) -> Result<Vec<RankQuality>, BenchError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
+    let embedder = Embedder::new(&bundle.model, &bundle.config);
     let mut all = vec![];
     for evaluated in evaluate(options, &mut |_, _, _| ())? {
         told(&format!("{}: {} pairs", evaluated.name, evaluated.gallery.records.len()));
         let resampling = Resampling::new(Key::new(options.seed));
         let timed = |keep: Option<usize>| {
             let start = Instant::now();
-            let mut found =
-                ptu_train::evaluate::search(&bundle.model, &bundle.config, &evaluated.gallery, &mut |_| ())?;
+            let mut found = ptu_train::evaluate::search(embedder, &evaluated.gallery, &mut |_| ())?;
             if let Some(keep) = keep {
-                found = rerank(&bundle.model, &bundle.config, &evaluated.gallery, &found, keep)?;
+                found = rerank(embedder, &evaluated.gallery, &found, keep)?;
             }
             let seconds = start.elapsed().as_secs_f64();
             Ok::<Way, BenchError>(Way { retrieval: retrieval(&evaluated.gallery, &found, &resampling), seconds })

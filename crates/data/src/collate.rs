@@ -74,6 +74,8 @@ pub struct Example {
     pub image_hash: Option<u64>,
     /// Hash of the normalised text.
     pub text_hash: Option<u64>,
+    /// The same of each text of the record, whole.
+    pub own_texts: Vec<u64>,
 }
 
 /// Which text of a record is taken.
@@ -152,7 +154,8 @@ impl Preparation {
     }
 
     fn example(&self, record: Record, origin: Origin<'_>, draws: Draws<'_>) -> Result<Option<Example>, DataError> {
-        let Record { id, patient, image, .. } = record;
+        let Record { id, patient, image, texts, .. } = record;
+        let own_texts = filled(&texts).map(ptu_input::text::text_hash).collect();
         let Draws { text, crop, words, masks } = draws;
         let failed = |source| DataError::Record { id: id.clone(), source_name: origin.name.to_string(), source };
         let (mut planes, mut image_hash) = (None, None);
@@ -176,7 +179,7 @@ impl Preparation {
         let masked = tokens.as_ref().zip(masks).map(|(text, stream)| mask(text, &self.mask_tokens, stream));
         let Some(input) = input(planes, tokens) else { return Ok(None) };
         let Origin { source, record, .. } = origin;
-        Ok(Some(Example { source, record, id, patient, input, text, cut, masked, image_hash, text_hash }))
+        Ok(Some(Example { source, record, id, patient, input, text, cut, masked, image_hash, text_hash, own_texts }))
     }
 }
 
@@ -264,6 +267,8 @@ pub struct TrainBatch {
     pub image_hashes: Vec<u64>,
     /// For each pair, the hash of its text.
     pub text_hashes: Vec<u64>,
+    /// Hashes of all texts, whole, of the records with a text, whatever was drawn of them.
+    pub own_texts: Vec<u64>,
     /// For each record, the number of its source.
     pub sources: Vec<usize>,
     /// For each record, its id.
@@ -284,6 +289,7 @@ impl TrainBatch {
             all.sources.push(example.source);
             all.ids.push(example.id);
             all.cut += usize::from(example.cut);
+            all.own_texts.extend(example.own_texts);
             match &example.input {
                 Input::Pair { .. } => {
                     all.image_hashes.extend(example.image_hash);

@@ -2,8 +2,11 @@
 
 use burn::tensor::Tensor;
 use ptu_input::{Batch, Image, Images, Text, Texts};
+use ptu_model::kernel::Products;
 use ptu_model::layer::Linear;
-use ptu_model::{Model, ModelConfig, ModelError, Packed, Pass, Read, check_batch};
+use ptu_model::{Model, ModelError, Packed, Pass, Read, check_batch};
+
+use crate::Embedder;
 
 /// Images and texts behind their encoders. Memory grows with their number: rank many candidates part by part.
 pub struct Matcher<'a> {
@@ -11,50 +14,46 @@ pub struct Matcher<'a> {
     head: &'a Linear,
     images: Packed,
     texts: Packed,
+    products: Products,
 }
 
 impl<'a> Matcher<'a> {
-    /// Encodes images and texts, `batch` at a time.
+    /// Encodes images and texts, `batch` at a time, in the embedder's products.
     ///
     /// # Errors
     /// A model without the head for matching; inputs that do not fit the model ([`check_batch`]).
     ///
     /// # Panics
     /// If there is no image or no text.
-    pub fn new(
-        model: &'a Model,
-        config: &ModelConfig,
-        images: &[&Image],
-        texts: &[&Text],
-        batch: usize,
-    ) -> Result<Self, ModelError> {
+    pub fn new(embedder: Embedder<'a>, images: &[&Image], texts: &[&Text], batch: usize) -> Result<Self, ModelError> {
+        let Embedder { model, config, products } = embedder;
         let head = model.heads.itm.as_ref().ok_or(ModelError::NoHead { head: "matching (itm)" })?;
-        let (mut encoded_images, mut encoded_texts, off) = (vec![], vec![], Pass::off());
+        let (mut encoded_images, mut encoded_texts, pass) = (vec![], vec![], Pass::off().with(products));
         for chunk in images.chunks(batch.max(1)) {
             let images = Images::collect(chunk.iter().copied());
             let checked = Batch { images, ..Batch::default() };
             check_batch(&checked, config)?;
-            encoded_images.push(model.encode_image(&model.embed_image(&checked.images, &off), &off));
+            encoded_images.push(model.encode_image(&model.embed_image(&checked.images, &pass), &pass));
         }
         for chunk in texts.chunks(batch.max(1)) {
             let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()));
             let checked = Batch { texts, ..Batch::default() };
             check_batch(&checked, config)?;
-            encoded_texts.push(model.encode_text(model.embed_text(&checked.texts, &off), &off));
+            encoded_texts.push(model.encode_text(model.embed_text(&checked.texts, &pass), &pass));
         }
-        Ok(Self { model, head, images: Packed::cat(&encoded_images), texts: Packed::cat(&encoded_texts) })
+        Ok(Self { model, head, images: Packed::cat(&encoded_images), texts: Packed::cat(&encoded_texts), products })
     }
 
     /// Log-odds that image and text of each pair belong together, `batch` pairs at a time. Pairs are (image, text), numbered
     /// as given to [`Matcher::new`].
     pub fn scores(&self, pairs: &[(usize, usize)], batch: usize) -> Vec<f32> {
-        let mut scores = Vec::with_capacity(pairs.len());
+        let (mut scores, pass) = (Vec::with_capacity(pairs.len()), Pass::off().with(self.products));
         for chunk in pairs.chunks(batch.max(1)) {
             let images = self.images.select(chunk.iter().map(|(image, _)| *image));
             let texts = self.texts.select(chunk.iter().map(|(_, text)| *text));
             let read = vec![Read::Pooled; chunk.len()];
-            let fused = self.model.fusion.forward(images, texts, &read, &Pass::off());
-            let logits: Tensor<2> = self.head.forward(self.model.fusion.pool(&fused, 0..chunk.len()), &Pass::off());
+            let fused = self.model.fusion.forward(images, texts, &read, &pass);
+            let logits: Tensor<2> = self.head.forward(self.model.fusion.pool(&fused, 0..chunk.len()), &pass);
             let logits: Vec<f32> = logits.inner().into_data().try_into_vec().expect("the model computes in f32");
             scores.extend(logits.chunks_exact(2).map(|pair| pair[1] - pair[0]));
         }
@@ -66,8 +65,7 @@ impl<'a> Matcher<'a> {
 mod tests {
     use burn::tensor::Device;
     use ptu_input::Slot;
-    use ptu_model::kernel::Products;
-    use ptu_model::{Preset, TextStyle};
+    use ptu_model::{ModelConfig, Preset, TextStyle};
     use ptu_random::{Key, Place};
 
     use super::*;
@@ -90,7 +88,7 @@ mod tests {
         let (config, (images, texts)) = (config(), inputs());
         let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
         let (images, texts): (Vec<&Image>, Vec<&Text>) = (images.iter().collect(), texts.iter().collect());
-        let matcher = Matcher::new(&model, &config, &images, &texts, 2).unwrap();
+        let matcher = Matcher::new(Embedder::new(&model, &config), &images, &texts, 2).unwrap();
         let pairs = [(2, 0), (0, 1), (2, 1), (1, 0), (0, 0)];
         let scores = matcher.scores(&pairs, 2);
         for (score, (image, text)) in scores.iter().zip(pairs) {
@@ -114,7 +112,7 @@ mod tests {
         let (mut config, (images, texts)) = (config(), inputs());
         let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
         let of = |config: &ModelConfig, model: &Model, text: &Text| {
-            Matcher::new(model, config, &[&images[0]], &[text], 1).err().unwrap().to_string()
+            Matcher::new(Embedder::new(model, config), &[&images[0]], &[text], 1).err().unwrap().to_string()
         };
         let unknown = Text { ids: vec![0, 60, 2], words: vec![] };
         assert!(of(&config, &model, &unknown).contains("60"));

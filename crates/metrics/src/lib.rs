@@ -36,9 +36,10 @@ mod classify;
 mod interval;
 mod mean;
 mod rank;
+mod share;
 mod usage;
 
-pub use bootstrap::{Cell, bootstrap_mean, bootstrap_mean_of_means};
+pub use bootstrap::{Cell, bootstrap_mean, bootstrap_mean_difference, bootstrap_mean_of_means};
 pub use chance::{chance_median_rank, chance_recall_at};
 pub use classify::{Answer, ClassScores, accuracy, auroc, balanced_accuracy, correct, majority_share, per_class};
 pub use interval::{Interval, Resampling, bootstrap, bootstrap_difference};

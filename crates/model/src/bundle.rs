@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::files::{read, write_bytes};
+use crate::learned::{LEARNED, Learned};
 use crate::weights::write_arrays;
 use crate::{Model, ModelConfig, ModelError};
 
@@ -37,6 +38,8 @@ pub struct Bundle {
     pub max_tokens: usize,
     /// What it has learned from.
     pub trained_on: Vec<TrainedOn>,
+    /// The same as hashes of images and texts; `None` in bundles of earlier versions, and where the file was taken away.
+    pub learned: Option<Learned>,
 }
 
 /// Data that a model has learned from.
@@ -86,6 +89,15 @@ impl Bundle {
             tokenizer.map_err(|error| format_error(folder.join(TOKENIZER), "writable as JSON", error.to_string()))?;
         write_bytes(&folder.join(TOKENIZER), tokenizer.as_bytes())?;
         write_bytes(&folder.join(CARD), card.as_bytes())?;
+        let path = folder.join(LEARNED);
+        match &self.learned {
+            Some(learned) => learned.write(&path)?,
+            // Those of a model that lay here before are not this one's.
+            None if path.exists() => {
+                fs::remove_file(&path).map_err(|source| ModelError::File { action: "remove", path, source })?;
+            }
+            None => {}
+        }
         write_arrays(&folder.join(WEIGHTS), &self.model.to_arrays())
     }
 
@@ -108,13 +120,14 @@ impl Bundle {
         let (model, _unused) = Model::load(&config, &folder.join(WEIGHTS), device)?;
         let preprocess = read_json(&folder.join(PREPROCESS), "a list of image transforms")?;
         let ConfigFile { max_tokens, trained_on, .. } = file;
-        Ok(Self { config, model, tokenizer, preprocess, max_tokens, trained_on })
+        let learned = Learned::read(&folder.join(LEARNED))?;
+        Ok(Self { config, model, tokenizer, preprocess, max_tokens, trained_on, learned })
     }
 }
 
 impl Bundle {
-    /// SHA-256, in hexadecimal, over all that decides a vector: sizes, tokenizer, transforms, weights. The model card is no part
-    /// of it.
+    /// SHA-256, in hexadecimal, over all that decides a vector: sizes, tokenizer, transforms, weights. The model card and the
+    /// hashes of what was learned from are no part of it.
     ///
     /// # Errors
     /// When a file cannot be read.

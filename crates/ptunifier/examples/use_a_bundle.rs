@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("vectors of {} elements, cosine {:.3}", images.width, images.similarity(&texts)[0]);
 
     // Both together.
-    let matcher = Matcher::new(&bundle.model, &bundle.config, &[&image], &[&text], 1)?;
+    let matcher = Matcher::new(embedder, &[&image], &[&text], 1)?;
     println!("log-odds that they belong together: {:.3}", matcher.scores(&[(0, 0)], 1)[0]);
     Ok(())
 }

@@ -33,6 +33,7 @@ mod scores;
 mod svg;
 mod types;
 
+pub use format::count;
 pub use page::render;
 pub use types::{
     Band, Bars, Chart, Example, ExampleGroup, Fact, Found, Item, Page, PoolUsage, SampleGroup, ScoreRow, Section,

@@ -1,7 +1,7 @@
 //! The scores: drawn, as a table, and as source for a paper.
 
 use crate::forest::{by_name, by_unit, forest, written};
-use crate::html::{escape, undefined};
+use crate::html::{element, escape, undefined};
 use crate::palette::Palette;
 use crate::types::{ScoreRow, Unit};
 
@@ -43,18 +43,35 @@ impl Standing {
     }
 }
 
-/// Drawings and table of all scores; empty where there are none.
+/// Drawings and tables of all scores, each set by itself; empty where there are none.
 pub fn scores(rows: &[ScoreRow], palette: &Palette) -> String {
-    if rows.is_empty() {
-        return String::new();
-    }
+    let sets = by_set(rows);
+    sets.iter().map(|rows| set(rows, palette)).collect()
+}
+
+/// Drawings and table of scores of one set, under its name.
+fn set(rows: &[ScoreRow], palette: &Palette) -> String {
     let drawings: String = by_unit(rows).iter().map(|rows| panel(rows, palette)).collect();
     format!(
-        "<div class=\"scores\">\n<div class=\"forests\">\n{drawings}{}</div>\n<div>\n{}{}</div>\n</div>\n",
-        key(palette),
+        "<section class=\"group\">\n{}<div class=\"scores\">\n<div class=\"forests\">\n{drawings}{}</div>\n<div>\n{}{}</div>\n\
+         </div>\n</section>\n",
+        element("h3", "set", &rows[0].set),
+        key(rows, palette),
         table(rows, palette),
         sources(rows, palette)
     )
+}
+
+/// The rows of each set, in order of appearance.
+fn by_set(rows: &[ScoreRow]) -> Vec<Vec<ScoreRow>> {
+    let mut sets: Vec<Vec<ScoreRow>> = vec![];
+    for row in rows {
+        match sets.iter_mut().find(|set| set[0].set == row.set) {
+            Some(set) => set.push(row.clone()),
+            None => sets.push(vec![row.clone()]),
+        }
+    }
+    sets
 }
 
 fn panel(rows: &[&ScoreRow], palette: &Palette) -> String {
@@ -71,8 +88,8 @@ fn panel(rows: &[&ScoreRow], palette: &Palette) -> String {
     format!("<figure>\n<figcaption>{}{better}</figcaption>\n{}</figure>\n", escape(unit), forest(rows, palette))
 }
 
-/// What the marks of the drawings mean, and the runs' colours.
-fn key(palette: &Palette) -> String {
+/// What the marks of the drawings mean, and the colours of the runs that are drawn.
+fn key(rows: &[ScoreRow], palette: &Palette) -> String {
     let dot = |class: &str| {
         format!(
             "<svg class=\"key\" viewBox=\"0 0 24 10\" aria-hidden=\"true\"><rect class=\"interval {class}\" x=\"1\" y=\"2.5\" \
@@ -83,7 +100,7 @@ fn key(palette: &Palette) -> String {
                   x2=\"12\" y2=\"10\"/></svg>";
     let runs: String = if palette.compares() {
         let entry = |run: &String| format!("<li>{}{}</li>\n", dot(&palette.run_class(run)), escape(run));
-        palette.runs().iter().map(entry).collect()
+        palette.runs().iter().filter(|run| rows.iter().any(|row| row.run == **run)).map(entry).collect()
     } else {
         format!("<li>{}score with 95 % interval</li>\n", dot("c0"))
     };
@@ -162,14 +179,20 @@ fn sources(rows: &[ScoreRow], palette: &Palette) -> String {
         let rule = row(kept.iter().map(|&at| if at < 2 { "---".into() } else { "---:".into() }).collect());
         let plain = |text: &String| text.replace('\\', "\\\\").replace('|', "\\|");
         let body: String = lines.iter().map(|line| row(kept.iter().map(|&at| plain(&line[at])).collect())).collect();
-        head + &rule + &body
+        let set = rows[0].set.replace(['\n', '\r'], " ");
+        let title = if set.is_empty() { set } else { format!("{set}\n\n") };
+        title + &head + &rule + &body
     };
     let latex = {
         let row = |cells: Vec<String>| format!("{} \\\\\n", cells.join(" & "));
         let columns: String = kept.iter().map(|&at| if at < 2 { 'l' } else { 'r' }).collect();
         let head = row(kept.iter().map(|&at| latex(heads[at])).collect());
         let body: String = lines.iter().map(|line| row(kept.iter().map(|&at| latex(&line[at])).collect())).collect();
-        format!("\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n")
+        let set = rows[0].set.replace(['\n', '\r'], " ");
+        let title = if set.is_empty() { set } else { format!("% {set}\n") };
+        format!(
+            "{title}\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
+        )
     };
     [("Markdown", markdown), ("LaTeX", latex)]
         .map(|(name, text)| {
@@ -237,6 +260,17 @@ mod tests {
         ] {
             assert_eq!(Standing::of(&unknown), Standing::Unknown);
         }
+    }
+
+    #[test]
+    fn scores_of_other_sets_stand_in_tables_of_their_own() {
+        let of = |set: &str, run: &str| ScoreRow { set: set.into(), run: run.into(), ..row() };
+        let rows = [of("a, 20 pairs", "x"), of("a, 20 pairs", "y"), of("b, 9 <pairs>", "y")];
+        let html = scores(&rows, &Palette::default());
+        assert_eq!(html.matches("<table class=\"numbers\">").count(), 2, "{html}");
+        assert!(html.contains("a, 20 pairs</h3>") && html.contains("b, 9 &lt;pairs&gt;</h3>"), "{html}");
+        assert!(html.contains("% a, 20 pairs") && !html.contains("<pairs>"), "{html}");
+        assert!(scores(&[], &Palette::default()).is_empty());
     }
 
     #[test]

@@ -107,6 +107,8 @@ pub struct ScoreRow {
     pub name: String,
     /// Which run it is of; empty where the page has one run.
     pub run: String,
+    /// On what it was scored: set, split, number. Only scores of one set stand in one table; those of others have their own.
+    pub set: String,
     /// The score; `None` where it is undefined.
     pub value: Option<f64>,
     /// Lower end of the 95 % interval.

@@ -18,6 +18,7 @@ fn hostile() -> Page {
     let score = |run: &str, value| ScoreRow {
         name: evil(),
         run: run.into(),
+        set: evil(),
         value,
         low: Some(f64::NAN),
         high: None,

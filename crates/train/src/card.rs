@@ -1,6 +1,6 @@
 //! The model card of a bundle.
 
-use ptu_model::ModelConfig;
+use ptu_model::{LEARNED, ModelConfig};
 
 use crate::Recipe;
 
@@ -18,6 +18,10 @@ pub fn card(recipe: &Recipe, config: &ModelConfig, sources: &[String], step: u64
         | image | {} px, patches of {} px |\n\
         | text | {} tokens at most, vocabulary {} |\n\
         | seed | {} |\n\n\
+        `{LEARNED}` holds no weights. It lists 64-bit hashes of the images (their pixels) and of the texts that the model has \
+        learned from, so that `ptunifier evaluate` can refuse to score what it knows, without the training data. Nothing can be \
+        read from a hash, but whoever has an image or a text, or guesses a short one, can find out whether it is among them; where that \
+        matters, delete the file before you hand the folder on: the check then goes by the names of records.\n\n\
         For research. It is no medical device: do not decide about patients by it.\n",
         sources.join(", "),
         objectives.join(", "),

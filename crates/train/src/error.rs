@@ -201,6 +201,16 @@ pub enum TrainError {
         /// The path.
         path: PathBuf,
     },
+    /// A label that no record has.
+    #[error("no record of {paths} has the label `{label}`; {there}")]
+    NoLabel {
+        /// The folders of shards.
+        paths: String,
+        /// The label.
+        label: String,
+        /// Which labels there are.
+        there: String,
+    },
     /// A label that cannot be asked about.
     #[error(
         "label `{label}`: fewer than two of its values stand in the pairs of split `train` of `{path}`, to which probes are fitted; \
@@ -240,8 +250,8 @@ pub enum TrainError {
     },
     /// Records that the model has learned from.
     #[error(
-        "`{path}` holds records that this model has learned from ({cause}), so its scores would say nothing; evaluate on others, or \
-         say --force"
+        "`{path}` holds what this model has learned from ({cause}), so its scores would say nothing; evaluate on other records, or say \
+         --force"
     )]
     Learned {
         /// The folder of shards that was to be evaluated.

@@ -5,29 +5,34 @@ mod compare;
 mod gallery;
 mod judged;
 pub mod labels;
-mod leak;
+pub mod leak;
 mod measure;
 pub mod missing;
+mod named;
+mod options;
 mod rerank;
 mod run;
 mod save;
+mod scored_on;
 mod scores;
 pub mod words;
 
 use std::collections::BTreeMap;
 
 use ptu_infer::{Embedder, Vectors};
-use ptu_metrics::{Answer, Resampling, bootstrap, bootstrap_mean, majority_share};
-use ptu_model::{Heads, Model, ModelConfig, Pass, StandIn};
+use ptu_metrics::{Answer, Resampling, majority_share};
+use ptu_model::{Heads, Pass, StandIn};
 use ptu_random::Key;
 
 pub use compare::{Difference, Spread, compare, spread};
 pub use gallery::{Gallery, GalleryOptions, Pair, Query};
 pub use judged::Judged;
-pub use measure::Measure;
+pub use measure::{Kind, Measure};
+pub use options::EvaluateOptions;
 pub use rerank::rerank;
-pub use run::{EvaluateOptions, Evaluated, evaluate, mean_r10};
-pub use save::Saved;
+pub use run::{Evaluated, evaluate, mean_r10};
+pub use save::{Kept, Saved};
+pub use scored_on::ScoredOn;
 pub use scores::{Direction, LabelScores, MaskedWords, Retrieval, Score, Scores, names};
 
 use crate::TrainError;
@@ -70,13 +75,7 @@ impl Found {
 ///
 /// # Errors
 /// A model without contrast head, or inputs that do not fit it.
-pub fn search(
-    model: &Model,
-    config: &ModelConfig,
-    gallery: &Gallery,
-    done: &mut dyn FnMut(usize),
-) -> Result<Found, TrainError> {
-    let embedder = Embedder::new(model, config);
+pub fn search(embedder: Embedder<'_>, gallery: &Gallery, done: &mut dyn FnMut(usize)) -> Result<Found, TrainError> {
     let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
     let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
     let images: Vectors = embedder.images(&images, BATCH, done)?;
@@ -92,36 +91,50 @@ pub fn search(
     })
 }
 
+/// What the scores of a direction are made of.
+struct DirectionMeasures {
+    recalls: [(usize, Measure); 3],
+    median_rank: Measure,
+}
+
+fn direction(gallery: &Gallery, found: &Found, query: Query) -> DirectionMeasures {
+    let (size, ranks) = (gallery.records.len(), &found.of(query).ranks);
+    let counts = ptu_metrics::hits_per_query(size, size, |asking, item| gallery.is_hit(query, asking, item));
+    let recalls = [1, 5, 10].map(|k| {
+        let chance = ptu_metrics::chance_recall_at(k, size, &counts);
+        (k, Measure::of_rows(ptu_metrics::found_at(k, ranks), chance))
+    });
+    let places = ranks.iter().map(|rank| rank.map(|place| place as f64 + 1.0)).collect();
+    let median_rank = Measure::of_rows(places, ptu_metrics::chance_median_rank(size, &counts));
+    DirectionMeasures { recalls, median_rank: Measure { kind: Kind::Median, ..median_rank } }
+}
+
 /// Retrieval scores of a search.
 pub fn retrieval(gallery: &Gallery, found: &Found, resampling: &Resampling) -> Retrieval {
-    let (size, groups) = (gallery.records.len(), gallery.patients());
-    let direction = |query| {
-        let ranks = &found.of(query).ranks;
-        let counts = ptu_metrics::hits_per_query(size, size, |asking, item| gallery.is_hit(query, asking, item));
-        let recall = |k| {
-            let interval = bootstrap_mean(&ptu_metrics::found_at(k, ranks), &groups, resampling);
-            Score::new(ptu_metrics::recall_at(k, ranks), interval, ptu_metrics::chance_recall_at(k, size, &counts))
-        };
-        let median = |rows: &[usize]| ptu_metrics::median_rank(&rows.iter().map(|&row| ranks[row]).collect::<Vec<_>>());
-        Direction {
-            r1: recall(1),
-            r5: recall(5),
-            r10: recall(10),
-            median_rank: Score::new(
-                ptu_metrics::median_rank(ranks),
-                bootstrap(&groups, median, resampling),
-                ptu_metrics::chance_median_rank(size, &counts),
-            ),
-        }
+    let scores = |query| {
+        let DirectionMeasures { recalls, median_rank } = direction(gallery, found, query);
+        let [r1, r5, r10] = recalls.map(|(_, measure)| measure.score(gallery, resampling));
+        Direction { r1, r5, r10, median_rank: median_rank.score(gallery, resampling) }
     };
-    Retrieval { image_to_text: direction(Query::Image), text_to_image: direction(Query::Text) }
+    Retrieval { image_to_text: scores(Query::Image), text_to_image: scores(Query::Text) }
+}
+
+/// What retrieval scores are made of, by their names.
+fn retrieval_measures(gallery: &Gallery, found: &Found, suffix: &str) -> BTreeMap<String, Measure> {
+    let mut measures = BTreeMap::new();
+    for (name, query) in [(names::IMAGE_TO_TEXT, Query::Image), (names::TEXT_TO_IMAGE, Query::Text)] {
+        let DirectionMeasures { recalls, median_rank } = direction(gallery, found, query);
+        measures.extend(recalls.map(|(k, measure)| (format!("{name} R@{k}{suffix}"), measure)));
+        measures.insert(format!("{name} {}{suffix}", names::MEDIAN_RANK), median_rank);
+    }
+    measures
 }
 
 /// Scores that every gallery gets, what they are made of by their names, and who found whom.
 pub struct Scored {
     /// The scores.
     pub scores: Scores,
-    /// Those that are means over answers.
+    /// What they are made of.
     pub measures: BTreeMap<String, Measure>,
     /// Similarities, where the model has learned to compare.
     pub found: Option<Found>,
@@ -132,25 +145,24 @@ pub struct Scored {
 /// # Errors
 /// Inputs that do not fit the model.
 pub fn score(
-    model: &Model,
-    config: &ModelConfig,
+    embedder: Embedder<'_>,
     gallery: &Gallery,
     key: Key,
     done: &mut dyn FnMut(usize),
 ) -> Result<Scored, TrainError> {
-    let (resampling, size, heads) = (Resampling::new(key), gallery.records.len(), &model.heads);
+    let (resampling, size, heads) = (Resampling::new(key), gallery.records.len(), &embedder.model.heads);
     let mut scored =
         Scored { scores: Scores { pairs: size, ..Scores::default() }, measures: BTreeMap::new(), found: None };
     let mut count = 0;
     if heads.itc.is_some() {
-        let found = search(model, config, gallery, done)?;
+        let found = search(embedder, gallery, done)?;
         count = SEARCH * size;
-        scored.measures = recalls(&found, "");
+        scored.measures = retrieval_measures(gallery, &found, "");
         scored.scores.retrieval = Some(retrieval(gallery, &found, &resampling));
         scored.found = Some(found);
     }
     if heads.itm.is_some() {
-        let itm = matching(model, gallery, key);
+        let itm = matching(embedder, gallery, key);
         count += MATCHING * size;
         done(count);
         scored.scores.itm = Some(itm.score(gallery, &resampling));
@@ -158,11 +170,12 @@ pub fn score(
     }
     if heads.mlm.is_some() {
         let mut guess = |name: &str, beside| {
-            let guesses = words::guess(model, config, gallery, beside)?;
+            let guesses = words::guess(embedder, gallery, beside)?;
             count += size;
             done(count);
             let scores = guesses.scores(gallery, &resampling);
             scored.measures.insert(format!("{}{name}", names::MLM), guesses.right);
+            scored.measures.insert(format!("{}{name}", names::PERPLEXITY), guesses.surprise);
             Ok::<_, TrainError>(scores)
         };
         scored.scores.mlm = Some(MaskedWords {
@@ -187,20 +200,8 @@ fn passes(heads: &Heads) -> usize {
     each.into_iter().filter(|(there, _)| *there).map(|(_, passes)| passes).sum()
 }
 
-/// Which queries found a hit among the first 1, 5 and 10.
-fn recalls(found: &Found, suffix: &str) -> BTreeMap<String, Measure> {
-    let mut measures = BTreeMap::new();
-    for (name, query) in [(names::IMAGE_TO_TEXT, Query::Image), (names::TEXT_TO_IMAGE, Query::Text)] {
-        for k in [1, 5, 10] {
-            let values = ptu_metrics::found_at(k, &found.of(query).ranks);
-            measures.insert(format!("{name} R@{k}{suffix}"), Measure::of_rows(values, None));
-        }
-    }
-    measures
-}
-
 /// Asks the head of matching about every text of a gallery, half of them beside a false image.
-fn matching(model: &Model, gallery: &Gallery, key: Key) -> Measure {
+fn matching(embedder: Embedder<'_>, gallery: &Gallery, key: Key) -> Measure {
     let (mut measure, mut truths, rows) = (Measure::default(), vec![], gallery.rows());
     for (number, rows) in rows.chunks(BATCH).enumerate() {
         let records: Vec<_> = rows.iter().map(|&row| &gallery.records[row]).collect();
@@ -211,9 +212,11 @@ fn matching(model: &Model, gallery: &Gallery, key: Key) -> Measure {
             text_hashes: records.iter().map(|record| record.text_hash).collect(),
             ..StepBatch::default()
         };
-        let (off, plan) =
-            (Pass::off(), StepPlan { objectives: [(ObjectiveKind::Itm, 1.0)].into(), ..StepPlan::default() });
-        let shared = Shared::new(model, &batch, &plan, &off, key.at(number as u64));
+        let (off, plan) = (
+            Pass::off().with(embedder.products),
+            StepPlan { objectives: [(ObjectiveKind::Itm, 1.0)].into(), ..StepPlan::default() },
+        );
+        let shared = Shared::new(embedder.model, &batch, &plan, &off, key.at(number as u64));
         if let Some(loss) = ObjectiveKind::Itm.loss(&shared) {
             measure.values.extend(loss.answers.iter().map(|right| Some(f64::from(u8::from(*right)))));
             measure.rows.extend_from_slice(rows);

@@ -1,10 +1,13 @@
 //! One folder a run: what lies in it, and who may work in it.
 
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use ptu_input::files::{TEMPORARY, remove_unfinished};
+use ptu_report::count;
 
+use crate::log::Event;
 use crate::{Recipe, TrainError};
 
 /// Files of a run folder.
@@ -121,9 +124,70 @@ impl RunFolder {
     }
 }
 
+/// Steps of a run, for people: `28 of 2,000, stopped`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// Done.
+    pub done: u64,
+    /// Of the recipe.
+    pub of: u64,
+    /// Whether a process works on them.
+    pub going_on: bool,
+}
+
+impl Steps {
+    /// Those of the run in a folder, by its recipe and its log.
+    pub fn of(run: &Path, recipe: &Recipe, events: &[Event]) -> Self {
+        let step = |event: &Event| match event {
+            Event::Step { step, .. } | Event::Skipped { step, .. } => Some(step + 1),
+            Event::Prompts { step, .. } | Event::Validation { step, .. } => Some(*step),
+        };
+        let (done, of) = (events.iter().filter_map(step).max().unwrap_or(0), recipe.train.steps);
+        Self { done, of, going_on: done < of && is_in_use(run) }
+    }
+
+    /// Whether none is left to do.
+    pub fn are_all(self) -> bool {
+        self.done >= self.of
+    }
+}
+
+impl fmt::Display for Steps {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} of {}", count(self.done), count(self.of))?;
+        match (self.are_all(), self.going_on) {
+            (true, _) => Ok(()),
+            (false, true) => write!(out, " so far"),
+            (false, false) => write!(out, ", stopped"),
+        }
+    }
+}
+
+/// Whether a process works in a run folder.
+fn is_in_use(run: &Path) -> bool {
+    let lock = File::options().read(true).open(run.join(LOCK));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_are_said_with_what_became_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recipe = Recipe::default();
+        recipe.train.steps = 2000;
+        let log = [Event::Skipped { step: 27, ids: vec![] }];
+        let said = |events: &[Event]| Steps::of(folder.path(), &recipe, events).to_string();
+        assert_eq!(said(&log), "28 of 2,000, stopped");
+        assert_eq!(said(&[]), "0 of 2,000, stopped");
+        assert_eq!(said(&[Event::Skipped { step: 1999, ids: vec![] }]), "2,000 of 2,000");
+        let run = RunFolder::open(folder.path(), false).unwrap();
+        assert_eq!(said(&log), "28 of 2,000 so far");
+        drop(run);
+        assert_eq!(said(&log), "28 of 2,000, stopped");
+    }
 
     #[test]
     fn a_folder_serves_one_process_at_a_time() {

@@ -33,6 +33,7 @@ pub mod recipe;
 pub mod reference;
 pub mod schedule;
 pub mod shared;
+mod shell;
 pub mod state;
 pub mod step;
 pub mod tensorboard;

@@ -5,6 +5,7 @@ mod curves;
 mod found;
 mod inside;
 mod prompts;
+mod sets;
 mod shards;
 
 use std::path::{Path, PathBuf};
@@ -63,8 +64,10 @@ pub fn of_runs(runs: &[PathBuf]) -> Result<Page, TrainError> {
     let name = |path: &PathBuf| if several { path.display().to_string() } else { String::new() };
     let runs: Vec<Run> = runs.iter().map(|path| Run::open(path, name(path))).collect::<Result<_, _>>()?;
     let mut page = page(&runs);
+    page.warnings.extend(sets::differences(&runs));
     for run in runs.iter().filter(|run| run.saved.scores.is_empty()) {
-        page.warnings.push(format!("`{0}` has no scores yet: run `ptunifier evaluate {0}`", run.path.display()));
+        let path = crate::shell::quoted(&run.path);
+        page.warnings.push(format!("`{}` has no scores yet: run `ptunifier evaluate {path}`", run.path.display()));
     }
     Ok(page)
 }
@@ -84,14 +87,19 @@ impl Run {
             saved: Saved::read(run)?,
         })
     }
+
+    fn steps(&self) -> folder::Steps {
+        folder::Steps::of(&self.path, &self.recipe, &self.events)
+    }
 }
 
 fn page(runs: &[Run]) -> Page {
     let one = if let [run] = runs { facts(run) } else { vec![] };
     Page {
         facts: one,
+        warnings: runs.iter().flat_map(warnings).collect(),
         losses: runs.iter().flat_map(curves::losses).collect(),
-        charts: curves::missing_halves(runs).into_iter().chain(curves::charts(runs)).collect(),
+        charts: [curves::missing_halves(runs), curves::validation(runs), curves::charts(runs)].concat(),
         scores: runs.iter().flat_map(score_rows).collect(),
         examples: if let [run] = runs { run.saved.examples.clone() } else { vec![] },
         pools: runs.iter().flat_map(pools).collect(),
@@ -99,6 +107,20 @@ fn page(runs: &[Run]) -> Page {
         sections: runs.iter().flat_map(sections).collect(),
         ..Page::default()
     }
+}
+
+/// What of a run must be known before its scores are believed.
+fn warnings(run: &Run) -> Vec<String> {
+    let of = |text: String| if run.name.is_empty() { text } else { format!("{}: {text}", run.name) };
+    let steps = run.steps();
+    let unfinished = (!steps.are_all()).then(|| format!("the run is not finished: {steps} steps"));
+    let notes = run.saved.scores.values().filter_map(|scores| scores.scored_on.as_ref()).flat_map(|set| {
+        let several = run.saved.scores.len() > 1;
+        set.notes
+            .iter()
+            .map(move |note| if several { format!("{} {}: {note}", set.source, set.gallery) } else { note.clone() })
+    });
+    unfinished.into_iter().chain(notes).map(of).collect()
 }
 
 /// The recipe, and what its data holds where it is still there.
@@ -121,8 +143,7 @@ fn sections(run: &Run) -> Vec<Section> {
 }
 
 fn facts(run: &Run) -> Vec<Fact> {
-    let Run { recipe, events, timings, .. } = run;
-    let steps = events.iter().filter(|event| matches!(event, Event::Step { .. })).count();
+    let Run { recipe, timings, .. } = run;
     let seconds: f64 = timings.iter().map(|timing| timing.seconds).sum();
     let rate = timings.iter().map(|timing| timing.records_per_second).sum::<f64>() / timings.len().max(1) as f64;
     let objectives: Vec<&str> = recipe.objectives.iter().map(|kind| kind.name()).collect();
@@ -131,7 +152,7 @@ fn facts(run: &Run) -> Vec<Fact> {
     vec![
         fact("data", data.join(", ")),
         fact("objectives", objectives.join(", ")),
-        fact("steps logged", steps.to_string()),
+        fact("steps", run.steps().to_string()),
         fact("batch", recipe.train.batch.to_string()),
         fact("seed", recipe.seed.to_string()),
         fact("time in steps", format!("{seconds:.0} s")),
@@ -154,8 +175,7 @@ fn side_by_side(runs: &[Run]) -> Table {
 }
 
 fn score_rows(run: &Run) -> Vec<ScoreRow> {
-    let several = run.saved.scores.len() > 1;
-    let row = |name: String, score: Score| {
+    let row = |set: String, name: String, score: Score| {
         let unit = match &name {
             name if name.contains(names::MEDIAN_RANK) => Unit::Rank,
             name if name.contains(names::PERPLEXITY) => Unit::Named("perplexity".into()),
@@ -166,6 +186,7 @@ fn score_rows(run: &Run) -> Vec<ScoreRow> {
             unit,
             name,
             run: run.name.clone(),
+            set,
             value: score.value,
             low: score.low,
             high: score.high,
@@ -173,10 +194,10 @@ fn score_rows(run: &Run) -> Vec<ScoreRow> {
         }
     };
     let rows = run.saved.scores.iter().flat_map(|(gallery, scores)| {
-        let prefix = if several { format!("{gallery}: ") } else { String::new() };
-        scores.rows().into_iter().map(move |(name, score)| (format!("{prefix}{name}"), score))
+        let set = sets::title(gallery, scores);
+        scores.rows().into_iter().map(move |(name, score)| (set.clone(), name, score))
     });
-    rows.map(|(name, score)| row(name, score)).collect()
+    rows.map(|(set, name, score)| row(set, name, score)).collect()
 }
 
 /// The last word of the log about each pool.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use ptu_input::files::sync_folder;
 use ptu_model::weights::{read_arrays, write_arrays};
-use ptu_model::{Model, ModelConfig};
+use ptu_model::{LEARNED, Learned, Model, ModelConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::optimizer::{Optimizer, OptimizerConfig};
@@ -22,7 +22,19 @@ const WRITING: &str = ".writing-state";
 /// The largest `state.json` that is read, in bytes.
 const LARGEST: u64 = 1 << 28;
 
-/// Everything of a state but the arrays.
+/// A state as it is read.
+pub struct Saved {
+    /// The weights.
+    pub model: Model,
+    /// Moments of the optimizer.
+    pub optimizer: Optimizer,
+    /// Everything else of a state but hashes.
+    pub progress: Progress,
+    /// What was learned from so far; `None` in states of earlier versions.
+    pub learned: Option<Learned>,
+}
+
+/// Everything of a state but arrays and hashes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps done.
@@ -60,7 +72,13 @@ pub struct Used {
 ///
 /// # Errors
 /// When it cannot be written; the older state is still there then.
-pub fn save(folder: &Path, model: &Model, optimizer: &Optimizer, progress: &Progress) -> Result<(), TrainError> {
+pub fn save(
+    folder: &Path,
+    model: &Model,
+    optimizer: &Optimizer,
+    progress: &Progress,
+    learned: Option<&Learned>,
+) -> Result<(), TrainError> {
     let error = |action, path: &Path| {
         let path = path.to_path_buf();
         move |source: io::Error| TrainError::File { action, path, source }
@@ -72,6 +90,9 @@ pub fn save(folder: &Path, model: &Model, optimizer: &Optimizer, progress: &Prog
     fs::create_dir_all(&writing).map_err(error("make", &writing))?;
     write_arrays(&writing.join(WEIGHTS), &model.to_arrays())?;
     write_arrays(&writing.join(MOMENTS), &optimizer.to_arrays())?;
+    if let Some(learned) = learned {
+        learned.write(&writing.join(LEARNED))?;
+    }
     let json = serde_json::to_vec_pretty(progress).expect("progress is plain data");
     files::write_bytes(&writing.join(STATE), &json)?;
     let path = folder.join(format!("{PREFIX}{:012}", progress.step));
@@ -88,7 +109,7 @@ pub fn save(folder: &Path, model: &Model, optimizer: &Optimizer, progress: &Prog
     Ok(())
 }
 
-/// Model, optimizer and progress of the last saved state; `None` where nothing was saved yet.
+/// The last saved state; `None` where nothing was saved yet.
 ///
 /// # Errors
 /// A state that is damaged or of another model.
@@ -97,7 +118,7 @@ pub fn load(
     config: &ModelConfig,
     optimizer: OptimizerConfig,
     device: &Device,
-) -> Result<Option<(Model, Optimizer, Progress)>, TrainError> {
+) -> Result<Option<Saved>, TrainError> {
     let Some((_, path)) = states(folder)?.pop() else { return Ok(None) };
     let damaged = |name: &str, cause: String| TrainError::State { path: path.join(name), cause };
     let json = files::read(&path.join(STATE), LARGEST)?;
@@ -105,7 +126,8 @@ pub fn load(
     let (model, _) = Model::load(config, &path.join(WEIGHTS), device)?;
     let optimizer = Optimizer::from_arrays(optimizer, read_arrays(&path.join(MOMENTS))?)
         .ok_or_else(|| damaged(MOMENTS, "its arrays do not fit each other".into()))?;
-    Ok(Some((model, optimizer, progress)))
+    let learned = Learned::read(&path.join(LEARNED))?;
+    Ok(Some(Saved { model, optimizer, progress, learned }))
 }
 
 /// Steps done of the last saved state; `None` where nothing was saved yet.

@@ -1,32 +1,42 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use ptu_data::Split;
 use ptu_model::files::write_bytes;
+use ptu_model::kernel::Products;
 use ptu_train::evaluate::{
-    Difference, EvaluateOptions, Evaluated, Score, Scores, Spread, compare, evaluate, mean_r10, spread,
+    Difference, EvaluateOptions, Evaluated, Kept, Score, Scores, Spread, compare, evaluate, mean_r10, spread,
 };
 use ptu_train::{folder, page};
 use serde::Serialize;
 
-use super::Compute;
-use crate::progress::{Bar, print};
+use super::{AtWork, check_page};
+use crate::progress::{Bar, print, say};
 
 /// Score a model on pairs that it has not seen
 ///
 /// Zero-shot retrieval in both directions (an image alone looks for its text, a text alone for its image), image-text
 /// matching and masked words (with the image, with a wrong one, with none); on request retrieval ranked anew by matching, probes
 /// and sentences about labels, and scores while halves are taken away. Each with a 95 % interval by patient and with what chance
-/// would give.
+/// would give; above them stand the set, its split and the number of pairs.
+///
+/// What a model has learned from is refused (--force scores it): images are compared by their pixels, whatever file or table they
+/// come from. Texts that it knows word for word are told with their number, since short reports are often alike.
+///
+/// Scores as the run's recipe asks for them, on its own data, are kept in the run's folder (scores.json) for its page; others are
+/// only printed, or written to --page.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier evaluate runs/phantom
-  ptunifier evaluate runs/phantom --label finding --sentence \"The image shows {}.\" --missing --page report.html
+  ptunifier evaluate runs/phantom --label finding --missing --page report.html
+  ptunifier evaluate runs/phantom --label finding --sentence \"The image shows {}.\" --sentence \"A picture of {}.\"
   ptunifier evaluate runs/phantom --data data/other --split validate --json
   ptunifier evaluate runs/a --compare runs/b        paired differences: which is better on the same records
   ptunifier evaluate runs/seed0 runs/seed1 runs/seed2        mean and deviation")]
 pub struct Arguments {
-    /// Run folders, or bundles; of several, also mean and deviation
+    /// Run folders, or bundles; several are scored as the first one's recipe says (how many pairs, drawn by which seed), and mean
+    /// and deviation are told
     #[arg(required = true)]
     models: Vec<PathBuf>,
     /// Shard folders (default: those of the run's recipe)
@@ -38,18 +48,19 @@ pub struct Arguments {
     /// Pairs at most (default: the recipe's, or 200)
     #[arg(long)]
     gallery: Option<usize>,
-    /// Label whose equality makes a hit besides equal texts and images (default: the recipe's)
+    /// Label whose equality (of all its values, as texts) makes a hit besides equal texts and images (default: the recipe's)
     #[arg(long)]
     hits: Option<String>,
-    /// Label whose values are galleries of their own (default: the recipe's)
+    /// Label whose values are galleries of their own; a pair of several values is in each (default: the recipe's)
     #[arg(long)]
     by: Option<String>,
     /// Label that probes of frozen vectors are asked about; may be given several times (default: the recipe's)
     #[arg(long)]
     label: Vec<String>,
-    /// Sentence with {} for a value of the label: classes by the nearest sentence, without probes (default: the recipe's)
+    /// Sentence with {} for a value of the label: classes by the nearest sentence, without probes; given several times, a class has
+    /// the mean of its sentences' vectors (default: the recipe's)
     #[arg(long)]
-    sentence: Option<String>,
+    sentence: Vec<String>,
     /// Rank so many of the nearest anew by matching, besides
     #[arg(long, value_name = "MANY")]
     rerank: Option<usize>,
@@ -72,7 +83,7 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    compute: Compute,
+    work: AtWork,
 }
 
 #[derive(Serialize)]
@@ -103,14 +114,18 @@ struct Model<'a> {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    arguments.compute.start()?;
-    if arguments.page.is_some() && arguments.models.len() > 1 {
-        anyhow::bail!("a page shows one model; name one, or leave --page out");
-    }
-    super::check_page(arguments.page.as_deref())?;
+    let products = arguments.work.start()?;
+    check_asked(arguments)?;
     let mut models = vec![];
+    let mut first: Option<EvaluateOptions> = None;
     for path in &arguments.models {
-        let (evaluated, options) = score(arguments, path)?;
+        let own = options(arguments, path, products)?;
+        // Scored alike, whatever seed each was trained with.
+        let options = match &first {
+            Some(first) => EvaluateOptions { config: first.config.clone(), seed: first.seed, ..own },
+            None => first.insert(own).clone(),
+        };
+        let evaluated = with_bar(&options)?;
         let compared = match &arguments.compare {
             Some(other) => {
                 // On the same records, whatever the other's recipe says.
@@ -120,14 +135,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             }
             None => vec![],
         };
-        if is_own_test(arguments, path) {
-            page::to_save(&evaluated, options.seed).write(path)?;
-        }
+        keep(path, &options, &evaluated)?;
         models.push(Model { path, seed: options.seed, evaluated, compared });
     }
     if let (Some(file), [model]) = (&arguments.page, models.as_slice()) {
         let mut page = page::of_run(model.path, &model.evaluated)?;
-        page.examples.extend(page::inside(model.path, &arguments.compute.device.plain())?);
+        page.examples.extend(page::inside(model.path, &arguments.work.compute.device.plain())?);
         page.title = format!("Run {}", model.path.display());
         write_bytes(file, ptu_report::render(&page).as_bytes())?;
     }
@@ -135,35 +148,68 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return print(&json(arguments.split, models)?);
     }
     models.iter().try_for_each(|model| table(model, arguments))?;
-    if models.len() > 1 {
-        print(&format!("mean and deviation of {} models", models.len()))?;
-        let evaluated: Vec<Vec<Evaluated>> = models.into_iter().map(|model| model.evaluated).collect();
-        for Spread { gallery, score, mean, deviation, .. } in spread(&evaluated) {
-            print(&format!("  {gallery:20} {score:36}{} +- {}", show(mean), show(deviation).trim_start()))?;
+    if models.len() > 1 { together(models) } else { Ok(()) }
+}
+
+/// Refuses what cannot be done, before anything is scored.
+fn check_asked(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.page.is_some() && arguments.models.len() > 1 {
+        bail!("a page shows one model; name one, or leave --page out");
+    }
+    if let (Some(_), [model]) = (&arguments.page, arguments.models.as_slice())
+        && !model.join(folder::RECIPE).exists()
+    {
+        bail!("`{}` is no run folder, and a page shows a run; name the run, or leave --page out", model.display());
+    }
+    check_page(arguments.page.as_deref())
+}
+
+/// Keeps scores as the recipe asks for them in the run's folder; of others it says that they are not kept.
+fn keep(path: &Path, options: &EvaluateOptions, evaluated: &[Evaluated]) -> anyhow::Result<()> {
+    if !path.join(folder::RECIPE).exists() {
+        return Ok(());
+    }
+    let own = EvaluateOptions::of(path, vec![], Split::Test, options.device.clone())?;
+    let scores = path.join(folder::SCORES);
+    if !options.chooses_as(&own) {
+        if scores.exists() {
+            say(&format!(
+                "`{}` stays as it is: these scores were asked for otherwise than by the recipe",
+                scores.display()
+            ));
         }
+        return Ok(());
+    }
+    if page::to_save(evaluated, options.seed).keep(path)? == Kept::NotOtherwise {
+        say(&format!(
+            "`{}` keeps what it has of the same kind (another number ranked anew, other sentences); delete it to replace that",
+            scores.display()
+        ));
     }
     Ok(())
 }
 
-/// Whether these are the scores that the run's own page should show: on its own data, split for it.
-fn is_own_test(arguments: &Arguments, model: &Path) -> bool {
-    model.join(folder::RECIPE).exists() && arguments.data.is_empty() && arguments.split == Split::Test
-}
-
-fn score(arguments: &Arguments, model: &Path) -> anyhow::Result<(Vec<Evaluated>, EvaluateOptions)> {
-    let device = arguments.compute.device.plain();
+fn options(arguments: &Arguments, model: &Path, products: Products) -> anyhow::Result<EvaluateOptions> {
+    let device = arguments.work.compute.device.plain();
     let mut options = EvaluateOptions::of(model, arguments.data.clone(), arguments.split, device)?;
     let config = &mut options.config;
     config.gallery = arguments.gallery.unwrap_or(config.gallery);
     config.hits = arguments.hits.clone().or(config.hits.take());
     config.by = arguments.by.clone().or(config.by.take());
-    config.sentence = arguments.sentence.clone().or(config.sentence.take());
+    if !arguments.sentence.is_empty() {
+        config.sentence.clone_from(&arguments.sentence);
+    }
     if !arguments.label.is_empty() {
         config.labels.clone_from(&arguments.label);
     }
+    if !arguments.sentence.is_empty() && config.labels.is_empty() {
+        bail!("--sentence names the classes of a label, and none is asked about; name one with --label");
+    }
+    options.named = [&arguments.hits, &arguments.by].into_iter().flatten().cloned().collect();
     options.seed = arguments.seed.unwrap_or(options.seed);
+    options.products = products;
     (options.rerank, options.missing, options.force) = (arguments.rerank, arguments.missing, arguments.force);
-    Ok((with_bar(&options)?, options))
+    Ok(options)
 }
 
 fn with_bar(options: &EvaluateOptions) -> anyhow::Result<Vec<Evaluated>> {
@@ -202,11 +248,14 @@ fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
         print(&format!("{}", model.path.display()))?;
     }
     for evaluated in &model.evaluated {
-        print(&format!("{} ({}, {} pairs)", evaluated.name, arguments.split, evaluated.scores.pairs))?;
-        for (name, score) in evaluated.scores.rows() {
+        let scores = &evaluated.scores;
+        let set = scores.scored_on.as_ref();
+        print(&set.map_or(evaluated.name.clone(), |set| format!("{}: {}", evaluated.name, set.title())))?;
+        set.iter().flat_map(|set| &set.notes).try_for_each(|note| print(&format!("  note: {note}")))?;
+        for (name, score) in scores.rows() {
             print(&format!("  {name:36}{}", line(score)))?;
         }
-        for curve in &evaluated.scores.missing {
+        for curve in &scores.missing {
             let points: Vec<String> = curve
                 .points
                 .iter()
@@ -221,10 +270,28 @@ fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
         print(&format!("mean over galleries and directions\n  {:36}{mean}", "R@10"))?;
     }
     if let Some(other) = &arguments.compare {
-        print(&format!("better than {} by", other.display()))?;
-        for Difference { gallery, score, difference } in &model.compared {
-            print(&format!("  {gallery:20} {score:36}{}", interval(*difference)))?;
+        print(&format!("first minus {}, on the same pairs", other.display()))?;
+        for Difference { gallery, score, difference, lower_is_better } in &model.compared {
+            let better = if *lower_is_better { "  (below 0 is better)" } else { "" };
+            print(&format!("  {gallery:20} {score:36}{}{better}", interval(*difference)))?;
         }
+    }
+    Ok(())
+}
+
+/// Mean and deviation of several models.
+fn together(models: Vec<Model<'_>>) -> anyhow::Result<()> {
+    print(&format!("mean and deviation of {} models", models.len()))?;
+    let evaluated: Vec<Vec<Evaluated>> = models.into_iter().map(|model| model.evaluated).collect();
+    let spreads = spread(&evaluated);
+    for gallery in spreads.iter().filter(|one| !one.same_pairs).map(|one| &one.gallery).collect::<BTreeSet<_>>() {
+        say(&format!(
+            "the models were not scored on the same pairs of `{gallery}`, so they have no mean; give --data, --gallery, --hits and \
+             --seed, and each is scored alike"
+        ));
+    }
+    for Spread { gallery, score, mean, deviation, .. } in spreads {
+        print(&format!("  {gallery:20} {score:36}{} +- {}", show(mean), show(deviation).trim_start()))?;
     }
     Ok(())
 }

@@ -20,7 +20,9 @@ fn pretrain(place: &Place, out: &str, extra: &[&str]) -> std::process::Command {
 
 /// Everything that must be the same: the log, weights, moments, progress but for the lengths of files with times in them.
 fn compare(whole: &Path, killed: &Path) {
-    for file in ["log.jsonl", "bundle/model.safetensors", "best/model.safetensors", "recipe.toml", "tokenizer.json"] {
+    let weights = ["bundle/model.safetensors", "best/model.safetensors"];
+    let learned = ["bundle/learned.safetensors", "best/learned.safetensors"];
+    for file in [&weights[..], &learned, &["log.jsonl", "recipe.toml", "tokenizer.json"]].concat() {
         assert_eq!(bytes(&whole.join(file)), bytes(&killed.join(file)), "{file} differs");
     }
     let state = |run: &Path| {
@@ -29,7 +31,7 @@ fn compare(whole: &Path, killed: &Path) {
         steps.sort();
         steps.pop().unwrap()
     };
-    for file in ["model.safetensors", "optimizer.safetensors"] {
+    for file in ["model.safetensors", "optimizer.safetensors", "learned.safetensors"] {
         assert_eq!(bytes(&state(whole).join(file)), bytes(&state(killed).join(file)), "{file} of the state differs");
     }
 }

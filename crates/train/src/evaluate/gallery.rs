@@ -67,10 +67,10 @@ pub struct Pair {
     pub text_hash: u64,
     /// Hashes of all texts of the record, the scored one among them (unless it is several, joined).
     pub own_texts: Vec<u64>,
-    /// Value of the label that makes hits.
-    pub label: Option<String>,
-    /// Value of the label that makes galleries.
-    pub group: Option<String>,
+    /// Values of the label that makes hits, in order; compared as names are ([`name_key`]), never as numbers.
+    pub hits: Vec<String>,
+    /// Values of the label that makes galleries.
+    pub groups: Vec<String>,
     /// All labels of its record.
     pub labels: Vec<Label>,
 }
@@ -91,10 +91,9 @@ impl Gallery {
                 break;
             }
             let record = source.get(index)?;
-            let value = |name: &Option<String>| name.as_deref().and_then(|name| all_values(&record.labels, name));
-            let (label, group) = (value(&options.hits), value(&options.by));
+            let of = |name: &Option<String>| name.as_ref().map_or(vec![], |name| values(&record.labels, name));
+            let (hits, groups) = (of(&options.hits), of(&options.by));
             let labels = record.labels.clone();
-            let own_texts: Vec<u64> = record.texts.iter().map(|text| ptu_input::text::text_hash(text.trim())).collect();
             let origin = Origin { source: 0, name: source.name(), record: index };
             let Some(example) = preparation.evaluate(record, origin, options.text, Some(options.seed))? else {
                 incomplete += 1;
@@ -112,9 +111,9 @@ impl Gallery {
                         masked,
                         image_hash,
                         text_hash,
-                        own_texts,
-                        label,
-                        group,
+                        own_texts: example.own_texts,
+                        hits,
+                        groups,
                         labels,
                     }),
                 _ => incomplete += 1,
@@ -127,18 +126,23 @@ impl Gallery {
         Ok(Self { records, incomplete })
     }
 
-    /// One gallery a value of the label that makes galleries, by name; those without the label under an empty name.
+    /// One gallery a value of the label that makes galleries, by name; those without the label under an empty name. A pair of
+    /// several values is in the gallery of each.
     pub fn split(self) -> Vec<(String, Self)> {
         let mut parts: BTreeMap<String, Vec<Pair>> = BTreeMap::new();
-        for pair in self.records {
-            parts.entry(pair.group.clone().unwrap_or_default()).or_default().push(pair);
+        for mut pair in self.records {
+            let groups = std::mem::take(&mut pair.groups);
+            let (last, others) =
+                groups.split_last().map_or((String::new(), &[][..]), |(last, rest)| (last.clone(), rest));
+            others.iter().for_each(|group| parts.entry(group.clone()).or_default().push(pair.clone()));
+            parts.entry(last).or_default().push(pair);
         }
         let part = |records| Self { records, incomplete: self.incomplete };
         parts.into_iter().map(|(name, records)| (name, part(records))).collect()
     }
 
     /// Whether the item of one pair answers the query of another: the text is the image's partner, or equal to any text
-    /// of the image's record, or the text of an equal image, or the labels that make hits are equal.
+    /// of the image's record, or the text of an equal image, or the labels that make hits are equal, all values of them.
     pub fn is_hit(&self, query: Query, asking: usize, item: usize) -> bool {
         let (image, text) = match query {
             Query::Image => (&self.records[asking], &self.records[item]),
@@ -148,7 +152,7 @@ impl Gallery {
             || image.text_hash == text.text_hash
             || image.own_texts.contains(&text.text_hash)
             || image.image_hash == text.image_hash
-            || (image.label.is_some() && image.label == text.label)
+            || (!image.hits.is_empty() && image.hits == text.hits)
     }
 
     /// Patient of each record.
@@ -162,11 +166,12 @@ impl Gallery {
     }
 }
 
-/// All values of a label as one, whatever their order, in the form in which names are compared; `None` without any.
-fn all_values(labels: &[Label], name: &str) -> Option<String> {
-    let values = labels.iter().filter(|label| name_key(&label.name) == name_key(name));
-    let values: BTreeSet<_> = values.map(|label| name_key(&label.value)).collect();
-    (!values.is_empty()).then(|| values.into_iter().collect::<Vec<_>>().join(" + "))
+/// All values of a label, in order and once each, in the form in which names are compared.
+pub(crate) fn values(labels: &[Label], name: &str) -> Vec<String> {
+    let name = name_key(name);
+    let values = labels.iter().filter(|label| name_key(&label.name) == name);
+    let values: BTreeSet<String> = values.map(|label| name_key(&label.value).into_owned()).collect();
+    values.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -175,15 +180,15 @@ mod tests {
 
     #[test]
     fn labels_are_equal_if_all_their_values_are() {
-        let label = |values: &[&str]| {
-            let labels: Vec<Label> = values.iter().map(|value| Label::new("Gr\u{f6}\u{df}e", *value)).collect();
-            all_values(&labels, "Gro\u{308}\u{df}e")
+        let label = |all: &[&str]| {
+            let labels: Vec<Label> = all.iter().map(|value| Label::new("Gr\u{f6}\u{df}e", *value)).collect();
+            values(&labels, "Gro\u{308}\u{df}e")
         };
         assert_eq!(label(&["mass", "effusion"]), label(&["effusion", "mass", "mass"]));
         assert_eq!(label(&["M\u{fc}ller"]), label(&["Mu\u{308}ller"]));
         assert_ne!(label(&["mass", "effusion"]), label(&["mass"]));
         assert_ne!(label(&["7"]), label(&["007"]));
-        assert_eq!(label(&[]), None);
+        assert!(label(&[]).is_empty());
     }
 
     fn pair(id: &str, image_hash: u64, own_texts: &[u64], label: Option<&str>) -> Pair {
@@ -199,10 +204,32 @@ mod tests {
             image_hash,
             text_hash: own_texts[0],
             own_texts: own_texts.to_vec(),
-            label: label.map(String::from),
-            group: None,
+            hits: label.map(String::from).into_iter().collect(),
+            groups: vec![],
             labels: vec![],
         }
+    }
+
+    #[test]
+    fn values_are_names_and_no_numbers() {
+        let label = |name: &str, value: &str| Label { name: name.into(), value: value.into() };
+        let labels = [label("side", "right"), label("side", "left"), label("side", "right"), label("code", "007")];
+        assert_eq!(values(&labels, "side"), ["left", "right"]);
+        assert_ne!(values(&labels, "code"), values(&[label("code", "7")], "code"));
+        assert_eq!(values(&[label("Gro\u{308}\u{df}e", "1")], "Gr\u{f6}\u{df}e"), ["1"]);
+        // Equal sets of values are hits, one value in common is none.
+        let pair = |id: &str, hash, hits: &[&str]| Pair {
+            hits: hits.iter().map(|hit| hit.to_string()).collect(),
+            groups: hits.iter().map(|hit| hit.to_string()).collect(),
+            ..pair(id, hash, &[hash], None)
+        };
+        let records =
+            vec![pair("a", 1, &["mass", "nodule"]), pair("b", 2, &["mass"]), pair("c", 3, &["mass", "nodule"])];
+        let gallery = Gallery { records, incomplete: 0 };
+        assert!(gallery.is_hit(Query::Image, 0, 2) && !gallery.is_hit(Query::Image, 0, 1));
+        let parts: Vec<(String, usize)> =
+            gallery.split().into_iter().map(|(name, part)| (name, part.records.len())).collect();
+        assert_eq!(parts, [("mass".to_string(), 3), ("nodule".to_string(), 2)]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ptu_infer::Embedder;
 use ptu_metrics::Resampling;
 use ptu_model::{Model, ModelConfig};
 use ptu_random::Key;
@@ -29,15 +30,15 @@ impl Judged {
     /// # Errors
     /// Inputs that do not fit the model.
     pub fn of(model: &Model, config: &ModelConfig, gallery: &Gallery, key: Key) -> Result<Self, TrainError> {
-        let resampling = Resampling::new(key);
+        let (resampling, embedder) = (Resampling::new(key), Embedder::new(model, config));
         if model.heads.itc.is_some() {
-            let found = search(model, config, gallery, &mut |_| {})?;
+            let found = search(embedder, gallery, &mut |_| {})?;
             return Ok(Self::Retrieval(Box::new(retrieval(gallery, &found, &resampling))));
         }
         if model.heads.mlm.is_some() {
-            return Ok(Self::Mlm(guess(model, config, gallery, Beside::Own)?.right.score(gallery, &resampling)));
+            return Ok(Self::Mlm(guess(embedder, gallery, Beside::Own)?.right.score(gallery, &resampling)));
         }
-        Ok(Self::Itm(matching(model, gallery, key).score(gallery, &resampling)))
+        Ok(Self::Itm(matching(embedder, gallery, key).score(gallery, &resampling)))
     }
 
     /// The number, larger for a better model.

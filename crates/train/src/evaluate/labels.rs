@@ -6,12 +6,12 @@ use ptu_data::record::Label;
 use ptu_data::{Preparation, Source, TextChoice};
 use ptu_infer::probe::{LinearProbe, nearest_neighbours};
 use ptu_infer::{Embedder, Vectors};
-use ptu_input::text::name_key;
 use ptu_input::{Input, Text};
 use ptu_metrics::{Answer, majority_share};
 use ptu_model::StandIn;
 use ptu_random::{Key, Place};
 
+use super::gallery::values;
 use super::{BATCH, Gallery, Measure};
 use crate::TrainError;
 
@@ -56,11 +56,10 @@ pub enum Given {
     Text(StandIn),
 }
 
-/// The one value of a label, in the form in which names are compared; none where it has none or several.
+/// The one value of a label; none where it has none or several.
 fn value(labels: &[Label], name: &str) -> Option<String> {
-    let mut values = labels.iter().filter(|label| name_key(&label.name) == name_key(name));
-    let first = name_key(&values.next()?.value);
-    values.all(|other| name_key(&other.value) == first).then(|| first.into_owned())
+    let mut values = values(labels, name).into_iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 impl LabelProbes {
@@ -105,7 +104,7 @@ impl LabelProbes {
         let class = |value: &str| classes.binary_search_by(|class| class.as_str().cmp(value)).ok();
         let fitted_truths: Vec<usize> = values.iter().filter_map(|value| class(value)).collect();
         let truths =
-            gallery.records.iter().map(|record| value(&record.labels, name).as_deref().and_then(class)).collect();
+            gallery.records.iter().map(|record| value(&record.labels, name).and_then(|value| class(&value))).collect();
         let linear = LinearProbe::fit(&vectors, &fitted_truths);
         let (name, fitted) = (name.to_string(), values.len());
         Ok(Some(Self { name, truths, fitted, vectors, fitted_truths, linear, classes }))
@@ -137,8 +136,9 @@ impl LabelProbes {
         })
     }
 
-    /// Classes by sentences, without any fitting: of an image alone the class whose sentence is nearest by contrast. `sentence`
-    /// names the class where it has `{}`.
+    /// Classes by sentences, without any fitting: of an image alone the class that is nearest by contrast. A sentence names the
+    /// class where it has `{}`; of several a class has the mean of their vectors, of unit length again (Radford et al., "Learning
+    /// transferable visual models from natural language supervision", 2021, section 3.1.4).
     ///
     /// # Errors
     /// A model without contrast head; sentences that cannot be tokenised.
@@ -147,17 +147,19 @@ impl LabelProbes {
         embedder: Embedder<'_>,
         preparation: &Preparation,
         gallery: &Gallery,
-        sentence: &str,
+        sentences: &[String],
     ) -> Result<Measure, TrainError> {
-        let encode = |class: &String| -> Result<Text, TrainError> {
+        let encode = |(class, sentence): (&String, &String)| -> Result<Text, TrainError> {
             let sentence = sentence.replace(CLASS, class);
             let text = preparation.tokenizer.encode(&sentence, preparation.text_length);
             text.map_err(|error| TrainError::Sentence { sentence, cause: error.to_string() })
         };
-        let sentences: Vec<Text> = self.classes.iter().map(encode).collect::<Result<_, _>>()?;
-        let texts = embedder.texts(&sentences.iter().collect::<Vec<_>>(), BATCH, &mut |_| {})?;
+        let all = self.classes.iter().flat_map(|class| sentences.iter().map(move |sentence| (class, sentence)));
+        let all: Vec<Text> = all.map(encode).collect::<Result<_, _>>()?;
+        let texts = embedder.texts(&all.iter().collect::<Vec<_>>(), BATCH, &mut |_| {})?;
+        let classes = means(&texts, sentences.len());
         let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
-        let similarity = embedder.images(&images, BATCH, &mut |_| {})?.similarity(&texts);
+        let similarity = embedder.images(&images, BATCH, &mut |_| {})?.similarity(&classes);
         let nearest =
             |row: &[f32]| (0..row.len()).reduce(|best, other| if row[other] > row[best] { other } else { best });
         Ok(self.measure(&similarity.chunks_exact(self.classes.len()).filter_map(nearest).collect::<Vec<_>>()))
@@ -179,9 +181,38 @@ impl LabelProbes {
     }
 }
 
+/// The mean of each `count` vectors in a row, of unit length; one vector is its own mean.
+fn means(vectors: &Vectors, count: usize) -> Vectors {
+    if count == 1 {
+        return vectors.clone();
+    }
+    let mut values = Vec::with_capacity(vectors.values.len() / count.max(1));
+    for group in vectors.values.chunks_exact((vectors.width * count).max(1)) {
+        let sum = |place: usize| group.iter().skip(place).step_by(vectors.width).map(|x| f64::from(*x)).sum::<f64>();
+        let sums: Vec<f64> = (0..vectors.width).map(sum).collect();
+        let length = sums.iter().map(|sum| sum * sum).sum::<f64>().sqrt();
+        // Vectors that cancel each other out have no direction: nothing is near them.
+        values.extend(sums.iter().map(|sum| if length > 0.0 { (sum / length) as f32 } else { 0.0 }));
+    }
+    Vectors { width: vectors.width, values }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_class_of_several_sentences_is_their_mean_of_unit_length() {
+        let vectors = Vectors { width: 2, values: vec![1.0, 0.0, 0.0, 1.0, 0.6, 0.8, 0.6, 0.8] };
+        let means = means(&vectors, 2);
+        let half = 0.5f32.sqrt();
+        for (found, due) in means.values.iter().zip([half, half, 0.6, 0.8]) {
+            assert!((found - due).abs() < 1e-6, "{means:?}");
+        }
+        assert_eq!(super::means(&vectors, 1), vectors);
+        let opposite = Vectors { width: 1, values: vec![1.0, -1.0] };
+        assert_eq!(super::means(&opposite, 2).values, [0.0]);
+    }
 
     #[test]
     fn a_record_of_several_values_belongs_to_no_class() {

@@ -1,12 +1,26 @@
 //! A score as what it is made of, so that two models can be compared record by record.
 
-use ptu_metrics::{Resampling, bootstrap_mean};
+use ptu_metrics::{Interval, Resampling, bootstrap, bootstrap_difference, bootstrap_mean, bootstrap_mean_difference};
 
 use super::{Gallery, Score};
 
-/// A score that is a mean over answers.
+/// What a score makes of its answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// The mean.
+    #[default]
+    Mean,
+    /// The median.
+    Median,
+    /// The exponential of the mean: perplexity of surprises.
+    Perplexity,
+}
+
+/// A score that is made of answers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measure {
+    /// What is made of them.
+    pub kind: Kind,
     /// The row of the gallery that each answer belongs to.
     pub rows: Vec<usize>,
     /// The answers: 1 where right, 0 where wrong, or any number; `None` where there is none.
@@ -15,22 +29,54 @@ pub struct Measure {
     pub chance: Option<f64>,
 }
 
+impl Kind {
+    /// Whether a smaller score is the better one.
+    pub fn lower_is_better(self) -> bool {
+        matches!(self, Self::Median | Self::Perplexity)
+    }
+
+    /// The score of answers; `None` of none.
+    fn of(self, values: impl Iterator<Item = f64>) -> Option<f64> {
+        let mut values: Vec<f64> = values.collect();
+        if values.is_empty() {
+            return None;
+        }
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        Some(match self {
+            Self::Mean => mean(&values),
+            Self::Perplexity => mean(&values).exp(),
+            Self::Median => {
+                values.sort_unstable_by(f64::total_cmp);
+                (values[values.len() / 2] + values[(values.len() - 1) / 2]) / 2.0
+            }
+        })
+    }
+}
+
 impl Measure {
     /// One answer for each row of a gallery.
     pub fn of_rows(values: Vec<Option<f64>>, chance: Option<f64>) -> Self {
-        Self { rows: (0..values.len()).collect(), values, chance }
+        Self { kind: Kind::Mean, rows: (0..values.len()).collect(), values, chance }
     }
 
-    /// The mean.
-    pub fn mean(&self) -> Option<f64> {
-        let (sum, count) =
-            self.values.iter().flatten().fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
-        (count > 0).then(|| sum / count as f64)
+    /// The score.
+    pub fn value(&self) -> Option<f64> {
+        self.kind.of(self.values.iter().flatten().copied())
     }
 
-    /// The mean with its interval by patient.
+    /// The score with its interval by patient.
     pub fn score(&self, gallery: &Gallery, resampling: &Resampling) -> Score {
-        Score::new(self.mean(), bootstrap_mean(&self.values, &self.patients(gallery), resampling), self.chance)
+        let patients = self.patients(gallery);
+        let interval = match self.kind {
+            Kind::Mean => bootstrap_mean(&self.values, &patients, resampling),
+            Kind::Median | Kind::Perplexity => bootstrap(&patients, |places| self.at(places), resampling),
+        };
+        Score::new(self.value(), interval, self.chance)
+    }
+
+    /// The score on some of the answers.
+    fn at(&self, places: &[usize]) -> Option<f64> {
+        self.kind.of(places.iter().filter_map(|place| self.values[*place]))
     }
 
     /// The patient of each answer.
@@ -46,17 +92,41 @@ impl Measure {
         assert_eq!(self.rows, other.rows, "both answer the same questions");
         let values = self.values.iter().zip(&other.values).zip(&self.rows);
         let values = values.map(|((own, other), row)| if is_other(*row) { *other } else { *own });
-        Self { rows: self.rows.clone(), values: values.collect(), chance: self.chance }
+        Self { kind: self.kind, rows: self.rows.clone(), values: values.collect(), chance: self.chance }
     }
 
-    /// The paired difference, `self - other`, with its interval: both answered the same questions. `None` where they did not.
+    /// The paired difference, `self - other`, with its interval: both answered the same questions, and only where both have an
+    /// answer it counts. `None` where they did not.
     pub fn difference(&self, other: &Self, gallery: &Gallery, resampling: &Resampling) -> Option<Score> {
-        if self.rows != other.rows {
+        if self.rows != other.rows || self.kind != other.kind {
             return None;
         }
-        let values: Vec<Option<f64>> =
-            self.values.iter().zip(&other.values).map(|(own, other)| Some((*own)? - (*other)?)).collect();
-        let difference = Self { rows: self.rows.clone(), values, chance: Some(0.0) };
-        Some(difference.score(gallery, resampling))
+        let both = |of: &Self, with: &Self| {
+            let values = of.values.iter().zip(&with.values).map(|(own, other)| other.and(*own)).collect();
+            Self { values, ..of.clone() }
+        };
+        let (own, other, patients) = (both(self, other), both(other, self), self.patients(gallery));
+        let interval: Option<Interval> = match self.kind {
+            Kind::Mean => bootstrap_mean_difference(&own.values, &other.values, &patients, resampling),
+            Kind::Median | Kind::Perplexity => {
+                bootstrap_difference(&patients, |places| own.at(places), |places| other.at(places), resampling)
+            }
+        };
+        let value = own.value().zip(other.value()).map(|(own, other)| own - other);
+        Some(Score::new(value, interval, Some(0.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_of_answers() {
+        let values = || [3.0, 1.0, 2.0, 10.0].into_iter();
+        assert_eq!(Kind::Mean.of(values()), Some(4.0));
+        assert_eq!(Kind::Median.of(values()), Some(2.5));
+        assert_eq!(Kind::Perplexity.of([0.0, 2.0].into_iter()), Some(1f64.exp()));
+        assert_eq!(Kind::Median.of([].into_iter()), None);
     }
 }

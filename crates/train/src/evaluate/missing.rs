@@ -71,12 +71,11 @@ impl MissingHalves<'_> {
     /// # Errors
     /// Records that cannot be read; inputs that do not fit the model.
     pub fn curves(&self, embedder: Embedder<'_>) -> Result<Vec<Curve>, TrainError> {
-        let (model, config) = (embedder.model, embedder.config);
         let mut curves = vec![];
-        if model.heads.mlm.is_some() {
-            let whole = guess(model, config, self.gallery, Beside::Own)?.right;
+        if embedder.model.heads.mlm.is_some() {
+            let whole = guess(embedder, self.gallery, Beside::Own)?.right;
             for stand_in in StandIn::ALL {
-                let without = guess(model, config, self.gallery, Beside::Missing(stand_in))?.right;
+                let without = guess(embedder, self.gallery, Beside::Missing(stand_in))?.right;
                 curves.push(self.curve("masked words right", Away::Images, stand_in, (&whole, &without)));
             }
         }

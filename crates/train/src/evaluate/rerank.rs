@@ -1,7 +1,6 @@
 //! A search whose best candidates are ranked anew by the fusion, which sees query and candidate together.
 
-use ptu_infer::Matcher;
-use ptu_model::{Model, ModelConfig};
+use ptu_infer::{Embedder, Matcher};
 
 use super::{BATCH, Found, Gallery, Query, Ranking};
 use crate::TrainError;
@@ -12,17 +11,11 @@ use crate::TrainError;
 ///
 /// # Errors
 /// A model without the head for matching.
-pub fn rerank(
-    model: &Model,
-    config: &ModelConfig,
-    gallery: &Gallery,
-    found: &Found,
-    keep: usize,
-) -> Result<Found, TrainError> {
+pub fn rerank(embedder: Embedder<'_>, gallery: &Gallery, found: &Found, keep: usize) -> Result<Found, TrainError> {
     let size = gallery.records.len();
     let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
     let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
-    let matcher = Matcher::new(model, config, &images, &texts, BATCH)?;
+    let matcher = Matcher::new(embedder, &images, &texts, BATCH)?;
     let shortlists = [Query::Image, Query::Text].map(|query| shortlists(&found.of(query).similarity, size, keep));
     let pair = |query, asking, item| if query == Query::Image { (asking, item) } else { (item, asking) };
     let mut pairs: Vec<(usize, usize)> = vec![];
@@ -67,7 +60,7 @@ mod tests {
     use burn::tensor::Device;
     use ptu_data::Masked;
     use ptu_input::{Image, Text};
-    use ptu_model::{Preset, TextStyle};
+    use ptu_model::{Model, Preset, TextStyle};
     use ptu_random::{Key, Place};
 
     use super::*;
@@ -88,8 +81,8 @@ mod tests {
                 image_hash: number,
                 text_hash: number,
                 own_texts: vec![number],
-                label: None,
-                group: None,
+                hits: vec![],
+                groups: vec![],
                 labels: vec![],
             }
         };
@@ -102,8 +95,9 @@ mod tests {
         config.image.size = 32;
         let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
         let gallery = gallery();
-        let found = search(&model, &config, &gallery, &mut |_| ()).unwrap();
-        let rerank = |keep| rerank(&model, &config, &gallery, &found, keep).unwrap();
+        let embedder = Embedder::new(&model, &config);
+        let found = search(embedder, &gallery, &mut |_| ()).unwrap();
+        let rerank = |keep| rerank(embedder, &gallery, &found, keep).unwrap();
         let places = |found: &Found| [Query::Image, Query::Text].map(|query| found.of(query).ranks.clone());
         assert_eq!(places(&rerank(0)), places(&found));
         assert_eq!(places(&rerank(1)), places(&found), "the first stays the first");
@@ -112,7 +106,7 @@ mod tests {
         // Ranked by hand: how many other texts match image 0 better than its own.
         let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
         let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
-        let matcher = Matcher::new(&model, &config, &images, &texts, 6).unwrap();
+        let matcher = Matcher::new(embedder, &images, &texts, 6).unwrap();
         let scores = matcher.scores(&(0..6).map(|text| (0, text)).collect::<Vec<_>>(), 6);
         let better = scores[1..].iter().filter(|score| **score >= scores[0]).count();
         assert_eq!(all.of(Query::Image).ranks[0], Some(better));

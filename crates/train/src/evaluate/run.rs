@@ -4,48 +4,22 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::tensor::Device;
-use ptu_data::{DataError, Preparation, Records, ShardFolder, Source, Split};
+use ptu_data::{DataError, Manifest, Preparation, Records, ShardFolder, Source, Split};
 use ptu_infer::Embedder;
 use ptu_input::Picture;
 use ptu_metrics::{Cell, Resampling, bootstrap_mean_of_means};
-use ptu_model::{Bundle, Heads};
+use ptu_model::Bundle;
+use ptu_model::kernel::Products;
 use ptu_random::Key;
 
 use super::labels::{Given, LabelProbes};
+use super::leak::Past;
 use super::missing::MissingHalves;
 use super::{
-    Found, Gallery, GalleryOptions, LabelScores, Measure, Query, Score, Scored, Scores, leak, names, passes, recalls,
-    rerank, retrieval, score,
+    EvaluateOptions, Found, Gallery, GalleryOptions, LabelScores, Measure, Query, Score, Scored, ScoredOn, Scores,
+    named, names, passes, rerank, retrieval, retrieval_measures, score,
 };
-use crate::objective::ObjectiveKind;
-use crate::recipe::EvaluateConfig;
-use crate::{Recipe, TrainError, folder};
-
-/// What is scored on what.
-#[derive(Clone, Debug)]
-pub struct EvaluateOptions {
-    /// Folder of the bundle.
-    pub bundle: PathBuf,
-    /// Shard folders.
-    pub data: Vec<PathBuf>,
-    /// Which of their splits.
-    pub split: Split,
-    /// Which text, how many pairs at most, which label makes hits.
-    pub config: EvaluateConfig,
-    /// Draws records, masks, partners, resamples.
-    pub seed: u64,
-    /// What computes.
-    pub device: Device,
-    /// Ranks this many of the nearest anew by matching, besides.
-    pub rerank: Option<usize>,
-    /// Takes more and more halves away, besides.
-    pub missing: bool,
-    /// Scores even what the model has learned from.
-    pub force: bool,
-    /// Folders of the data that the model was trained on, where they are known.
-    pub training: Vec<PathBuf>,
-}
+use crate::TrainError;
 
 /// Scores on one gallery, and what they were made of.
 pub struct Evaluated {
@@ -57,7 +31,7 @@ pub struct Evaluated {
     pub gallery: Gallery,
     /// Similarities, where the model has learned to compare.
     pub found: Option<Found>,
-    /// What the scores that are means are made of, by their names.
+    /// What the scores are made of, by their names.
     pub measures: BTreeMap<String, Measure>,
     source: Arc<ShardFolder>,
 }
@@ -71,163 +45,195 @@ impl Evaluated {
     }
 }
 
-impl EvaluateOptions {
-    /// The bundle of a run on the data of its recipe, or any bundle on the folders named. `path` is a run folder or a
-    /// bundle; `data` replaces the recipe's.
-    ///
-    /// # Errors
-    /// A path that is neither; a bundle without a recipe and without data.
-    pub fn of(path: &Path, data: Vec<PathBuf>, split: Split, device: Device) -> Result<Self, TrainError> {
-        let recipe = path.join(folder::RECIPE);
-        let (bundle, recipe) = if recipe.exists() {
-            (path.join(folder::BUNDLE), Some(folder::recipe(path)?))
-        } else {
-            (path.to_path_buf(), None)
-        };
-        let training = |recipe: &Recipe| recipe.data.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>();
-        let training = recipe.as_ref().map_or(vec![], training);
-        let data = match (recipe.is_some(), data.is_empty()) {
-            (true, true) => training.clone(),
-            (false, true) => return Err(TrainError::NoData { path: path.into() }),
-            (_, false) => data,
-        };
-        let seed = recipe.as_ref().map_or(0, |recipe| recipe.seed);
-        let config = recipe.map_or_else(EvaluateConfig::default, |recipe| recipe.evaluate);
-        let (rerank, missing, force) = (None, false, false);
-        Ok(Self { bundle, data, split, config, seed, device, rerank, missing, force, training })
-    }
+/// A folder of shards that is scored on.
+pub(super) struct Opened {
+    /// The folder.
+    pub path: PathBuf,
+    /// Its split that is scored.
+    pub source: Arc<ShardFolder>,
+    /// Its split to learn from, where something is to be fitted to it and it is there.
+    pub train: Option<ShardFolder>,
+}
 
-    /// Refuses what a model cannot be asked, before anything is computed.
-    fn check(&self, heads: &Heads) -> Result<(), TrainError> {
-        let (itc, itm, mlm) = (heads.itc.is_some(), heads.itm.is_some(), heads.mlm.is_some());
-        let (no_labels, by_sentences) = (self.config.labels.is_empty(), self.config.sentence.is_some());
-        let cannot = |asked, objective| Err(TrainError::NotLearned { asked, objective });
-        match (self.rerank.is_some(), self.missing) {
-            (true, _) if !itc => cannot("ranking anew what was found", ObjectiveKind::Itc),
-            (true, _) if !itm => cannot("ranking anew by matching", ObjectiveKind::Itm),
-            (_, true) if no_labels && !mlm => {
-                cannot("taking halves away without a label for probes", ObjectiveKind::Mlm)
-            }
-            _ if by_sentences && !no_labels && !itc => cannot("finding classes by sentences", ObjectiveKind::Itc),
-            _ => Ok(()),
-        }
-    }
+/// A gallery that is about to be scored.
+struct Chosen {
+    folder: usize,
+    gallery: Gallery,
+    scored_on: ScoredOn,
 }
 
 /// Scores a bundle on each folder; `done` is told (pairs finished, pairs in all) of the folder at hand.
 ///
 /// # Errors
-/// Files that cannot be read, a folder without pairs in the split, records that the model has learned from, scores on request
-/// that need what it has not learned.
+/// Before anything is scored: files that cannot be read, a folder without pairs in the split, labels that no record has, records
+/// that the model has learned from, scores on request that need what it has not learned.
 pub fn evaluate(
     options: &EvaluateOptions,
     done: &mut dyn FnMut(&str, usize, usize),
 ) -> Result<Vec<Evaluated>, TrainError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
     options.check(&bundle.model.heads)?;
-    let tokenizer = Arc::new(bundle.tokenizer.clone());
-    let preparation = Preparation::new(tokenizer, bundle.preprocess.clone(), bundle.max_tokens);
-    let gallery_options = GalleryOptions {
-        text: options.config.text.choice(options.seed),
-        limit: options.config.gallery,
-        hits: options.config.hits.clone(),
-        by: options.config.by.clone(),
-        seed: options.seed,
+    let asker = Asker {
+        options,
+        bundle: &bundle,
+        model: Bundle::fingerprint(&options.bundle)?,
+        preparation: Preparation::new(Arc::new(bundle.tokenizer.clone()), bundle.preprocess.clone(), bundle.max_tokens),
     };
-    let mut evaluated = vec![];
-    for path in &options.data {
-        if !options.force {
-            leak::check(path, options.split, &bundle.trained_on, &options.training)?;
-        }
-        let source = Arc::new(ShardFolder::open(path, options.split)?);
-        for (part, gallery) in Gallery::read(source.as_ref(), &preparation, &gallery_options)?.split() {
-            let name = if part.is_empty() { source.name().to_string() } else { format!("{} {part}", source.name()) };
-            let all = passes(&bundle.model.heads) * gallery.records.len();
-            let mut told = |count| done(&name, count, all);
-            let key = Key::new(options.seed);
-            let mut scored = score(&bundle.model, &bundle.config, &gallery, key, &mut told)?;
-            let further = Further { options, bundle: &bundle, preparation: &preparation, gallery: &gallery, path };
-            further.score(&mut scored)?;
-            let Scored { scores, measures, found } = scored;
-            evaluated.push(Evaluated { name, scores, gallery, found, measures, source: Arc::clone(&source) });
-        }
+    let folders = asker.open()?;
+    let notes = named::check(options, &folders)?;
+    let mut chosen = vec![];
+    for (place, folder) in folders.iter().enumerate() {
+        chosen.extend(asker.choose(place, folder, &notes)?);
     }
-    Ok(evaluated)
+    chosen.into_iter().map(|one| asker.score(&folders[one.folder], one, done)).collect()
 }
 
-/// What is scored only when it is asked for.
-struct Further<'a> {
+/// A model and what it is asked.
+struct Asker<'a> {
     options: &'a EvaluateOptions,
     bundle: &'a Bundle,
-    preparation: &'a Preparation,
-    gallery: &'a Gallery,
-    path: &'a Path,
+    /// The bundle's fingerprint.
+    model: String,
+    preparation: Preparation,
 }
 
-impl Further<'_> {
-    fn score(&self, scored: &mut Scored) -> Result<(), TrainError> {
-        let Self { options, bundle, gallery, .. } = *self;
+impl Asker<'_> {
+    fn past(&self) -> Past<'_> {
+        let Bundle { trained_on, learned, .. } = self.bundle;
+        Past { trained_on, learned: learned.as_ref(), folders: &self.options.training }
+    }
+
+    fn open(&self) -> Result<Vec<Opened>, TrainError> {
+        let Self { options, .. } = self;
+        let mut folders = vec![];
+        for path in &options.data {
+            if !options.force {
+                self.past().check_split(path, &Manifest::read(path)?, options.split)?;
+            }
+            let source = Arc::new(ShardFolder::open(path, options.split)?);
+            let fits = !options.config.labels.is_empty() || options.missing;
+            // Without records to learn from there is nothing to fit a probe to, but words can still be asked for.
+            let train = match fits.then(|| ShardFolder::open(path, Split::Train)) {
+                Some(Ok(train)) => Some(train),
+                None | Some(Err(DataError::NoRecords { .. })) => None,
+                Some(Err(error)) => return Err(error.into()),
+            };
+            folders.push(Opened { path: path.clone(), source, train });
+        }
+        Ok(folders)
+    }
+
+    /// The galleries of a folder, none of which the model knows.
+    fn choose(&self, place: usize, folder: &Opened, notes: &[String]) -> Result<Vec<Chosen>, TrainError> {
+        let Self { options, .. } = self;
+        let config = &options.config;
+        let gallery_options = GalleryOptions {
+            text: config.text.choice(options.seed),
+            limit: config.gallery,
+            hits: config.hits.clone(),
+            by: config.by.clone(),
+            seed: options.seed,
+        };
+        let gallery = Gallery::read(folder.source.as_ref(), &self.preparation, &gallery_options)?;
+        let manifest = folder.source.manifest();
+        let pairs_there = manifest.counts(options.split).pairs;
+        let mut chosen = vec![];
+        for (part, gallery) in gallery.split() {
+            let (known, told) = self.past().check(&folder.path, &folder.source, &gallery, options.force)?;
+            let scored_on = ScoredOn {
+                source: folder.source.name().to_string(),
+                gallery: part,
+                manifest: manifest.hash(),
+                split: options.split,
+                pairs: gallery.records.len(),
+                of: config.by.is_none().then_some(pairs_there),
+                seed: options.seed,
+                text: config.text,
+                hits: config.hits.clone(),
+                by: config.by.clone(),
+                precision: if options.products == Products::F32 { "f32".into() } else { "bf16".into() },
+                model: self.model.clone(),
+                known,
+                notes: notes.iter().cloned().chain(told).collect(),
+            };
+            chosen.push(Chosen { folder: place, gallery, scored_on });
+        }
+        Ok(chosen)
+    }
+
+    fn embedder(&self) -> Embedder<'_> {
+        Embedder { products: self.options.products, ..Embedder::new(&self.bundle.model, &self.bundle.config) }
+    }
+
+    fn score(
+        &self,
+        folder: &Opened,
+        chosen: Chosen,
+        done: &mut dyn FnMut(&str, usize, usize),
+    ) -> Result<Evaluated, TrainError> {
+        let Chosen { gallery, scored_on, .. } = chosen;
+        let name = match scored_on.gallery.as_str() {
+            "" => scored_on.source.clone(),
+            part => format!("{} {part}", scored_on.source),
+        };
+        let all = passes(&self.bundle.model.heads) * gallery.records.len();
+        let mut told = |count| done(&name, count, all);
+        let mut scored = score(self.embedder(), &gallery, Key::new(self.options.seed), &mut told)?;
+        self.further(folder, &gallery, &mut scored)?;
+        let Scored { mut scores, measures, found } = scored;
+        scores.scored_on = Some(scored_on);
+        Ok(Evaluated { name, scores, gallery, found, measures, source: Arc::clone(&folder.source) })
+    }
+
+    /// What is scored only when it is asked for.
+    fn further(&self, folder: &Opened, gallery: &Gallery, scored: &mut Scored) -> Result<(), TrainError> {
+        let Self { options, preparation, .. } = self;
         let resampling = Resampling::new(Key::new(options.seed));
         if let Some((keep, found)) = options.rerank.zip(scored.found.as_ref()) {
-            let reranked = rerank(&bundle.model, &bundle.config, gallery, found, keep)?;
-            scored.measures.extend(recalls(&reranked, ", reranked"));
+            let reranked = rerank(self.embedder(), gallery, found, keep)?;
+            scored.measures.extend(retrieval_measures(gallery, &reranked, names::RERANKED));
             scored.scores.reranked = Some(retrieval(gallery, &reranked, &resampling));
+            scored.scores.rerank = Some(keep);
         }
-        if options.config.labels.is_empty() && !options.missing {
-            return Ok(());
-        }
-        // Without records to learn from there is nothing to fit a probe to, but words can still be asked for.
-        let train: Box<dyn Source> = match ShardFolder::open(self.path, Split::Train) {
-            Ok(train) => Box::new(train),
-            Err(DataError::NoRecords { .. }) => Box::new(Records { name: "none".into(), records: vec![] }),
-            Err(error) => return Err(error.into()),
-        };
+        let nothing = Records { name: "none".into(), records: vec![] };
+        let train: &dyn Source = folder.train.as_ref().map_or(&nothing, |train| train);
         for label in &options.config.labels {
-            self.label(label, train.as_ref(), &resampling, scored)?;
+            self.label(label, (&folder.path, train), gallery, scored)?;
         }
         if options.missing {
-            let halves = MissingHalves {
-                gallery,
-                train: train.as_ref(),
-                preparation: self.preparation,
-                text: options.config.text.choice(options.seed),
-                labels: &options.config.labels,
-                key: Key::new(options.seed),
-            };
+            let (text, labels) = (options.config.text.choice(options.seed), options.config.labels.as_slice());
+            let halves = MissingHalves { gallery, train, preparation, text, labels, key: Key::new(options.seed) };
             scored.scores.missing = halves.curves(self.embedder())?;
         }
         Ok(())
     }
 
-    fn embedder(&self) -> Embedder<'_> {
-        Embedder::new(&self.bundle.model, &self.bundle.config)
-    }
-
     fn label(
         &self,
         label: &str,
-        train: &dyn Source,
-        resampling: &Resampling,
+        (path, train): (&Path, &dyn Source),
+        gallery: &Gallery,
         scored: &mut Scored,
     ) -> Result<(), TrainError> {
-        let Self { options, gallery, preparation, .. } = *self;
+        let Self { options, preparation, .. } = self;
         let (text, key) = (options.config.text.choice(options.seed), Key::new(options.seed));
-        let source = (train, preparation);
+        let (source, resampling) = ((train, preparation), Resampling::new(key));
         let Some(probes) = LabelProbes::fit(self.embedder(), source, (label, text), gallery, key)? else {
-            return Err(TrainError::Label { path: self.path.into(), label: label.into() });
+            return Err(TrainError::Label { path: path.into(), label: label.into() });
         };
         let measures = probes.ask(self.embedder(), gallery, Given::Both)?;
-        let score = |measure: &Measure| measure.score(gallery, resampling);
+        let score = |measure: &Measure| measure.score(gallery, &resampling);
         let mut scores = LabelScores {
             fitted: probes.fitted,
             asked: probes.truths.iter().flatten().count(),
             by_sentences: None,
+            sentences: options.config.sentence.clone(),
             neighbours: score(&measures.neighbours),
             linear: score(&measures.linear),
             classes: probes.classes.clone(),
         };
-        if let Some(sentence) = &options.config.sentence {
-            let measure = probes.by_sentences(self.embedder(), preparation, gallery, sentence)?;
+        if !options.config.sentence.is_empty() {
+            let measure = probes.by_sentences(self.embedder(), preparation, gallery, &options.config.sentence)?;
             scores.by_sentences = Some(score(&measure));
             scored.measures.insert(format!("{label}{}", names::BY_SENTENCES), measure);
         }

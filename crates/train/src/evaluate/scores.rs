@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ptu_metrics::Interval;
 use serde::{Deserialize, Serialize};
 
+use super::ScoredOn;
 use super::missing::Curve;
 use super::words::WordScores;
 
@@ -50,12 +51,18 @@ pub struct Retrieval {
 pub struct Scores {
     /// Pairs in the gallery.
     pub pairs: usize,
+    /// Which pairs, chosen how, scored by which model; `None` in files of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scored_on: Option<ScoredOn>,
     /// Zero-shot retrieval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retrieval: Option<Retrieval>,
     /// The same, the best by contrast ranked anew by matching.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reranked: Option<Retrieval>,
+    /// How many of the best were ranked anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rerank: Option<usize>,
     /// Accuracy of image-text matching, half of the images false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub itm: Option<Score>,
@@ -91,9 +98,12 @@ pub struct LabelScores {
     pub fitted: usize,
     /// Records of the gallery that have the label.
     pub asked: usize,
-    /// By the nearest of one sentence a class, without any fitting.
+    /// By the nearest class of one vector each, the mean of its sentences', without any fitting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by_sentences: Option<Score>,
+    /// The sentences, `{}` in place of the class.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sentences: Vec<String>,
     /// By the nearest fitted records.
     pub neighbours: Score,
     /// By a linear classifier.
@@ -118,7 +128,7 @@ impl Scores {
     /// Every score with its name, in the order in which tables show them.
     pub fn rows(&self) -> Vec<(String, Score)> {
         let mut rows = vec![];
-        for (retrieval, suffix) in [(&self.retrieval, ""), (&self.reranked, ", reranked")] {
+        for (retrieval, suffix) in [(&self.retrieval, ""), (&self.reranked, names::RERANKED)] {
             rows.extend(retrieval.iter().flat_map(|retrieval| retrieval.rows(suffix)));
         }
         let mut row = |name: &str, score: Score| rows.push((name.to_string(), score));
@@ -183,4 +193,11 @@ pub mod names {
     pub const NEIGHBOURS: &str = " by k-NN";
     /// Behind the name of a label.
     pub const LINEAR: &str = " by linear probe";
+    /// Behind the name of a score of what was ranked anew.
+    pub const RERANKED: &str = ", reranked";
+
+    /// Whether a score is of masked words.
+    pub fn is_of_words(name: &str) -> bool {
+        name.starts_with(MLM) || name.starts_with(PERPLEXITY)
+    }
 }

@@ -1,12 +1,12 @@
 //! Masked words, guessed beside their image, beside a wrong one, and without any: how much the image tells.
 
+use ptu_infer::Embedder;
 use ptu_input::{Batch, Images, Slot, Texts};
-use ptu_metrics::{Resampling, bootstrap};
-use ptu_model::kernel::Products;
-use ptu_model::{Model, ModelConfig, Pass, Read, StandIn, check_batch};
+use ptu_metrics::Resampling;
+use ptu_model::{Pass, Read, StandIn, check_batch};
 use serde::{Deserialize, Serialize};
 
-use super::{BATCH, Gallery, Measure, Score};
+use super::{BATCH, Gallery, Kind, Measure, Score};
 use crate::TrainError;
 
 /// What the words of a text are guessed beside.
@@ -25,7 +25,7 @@ pub enum Beside {
 pub struct Guesses {
     /// Whether each was right.
     pub right: Measure,
-    /// Minus the natural logarithm of the probability that the right word got.
+    /// Minus the natural logarithm of the probability that the right word got; its score is the perplexity.
     pub surprise: Measure,
 }
 
@@ -42,14 +42,9 @@ pub struct WordScores {
 impl Guesses {
     /// Both scores with intervals by patient.
     pub fn scores(&self, gallery: &Gallery, resampling: &Resampling) -> WordScores {
-        let mean = |places: &[usize]| {
-            let values: Vec<f64> = places.iter().filter_map(|place| self.surprise.values[*place]).collect();
-            (!values.is_empty()).then(|| (values.iter().sum::<f64>() / values.len() as f64).exp())
-        };
-        let interval = bootstrap(&self.surprise.patients(gallery), mean, resampling);
         WordScores {
             accuracy: self.right.score(gallery, resampling),
-            perplexity: Score::new(self.surprise.mean().map(f64::exp), interval, self.surprise.chance.map(f64::exp)),
+            perplexity: self.surprise.score(gallery, resampling),
         }
     }
 }
@@ -58,7 +53,8 @@ impl Guesses {
 ///
 /// # Errors
 /// Inputs that do not fit the model.
-pub fn guess(model: &Model, config: &ModelConfig, gallery: &Gallery, beside: Beside) -> Result<Guesses, TrainError> {
+pub fn guess(embedder: Embedder<'_>, gallery: &Gallery, beside: Beside) -> Result<Guesses, TrainError> {
+    let Embedder { model, config, products } = embedder;
     let Some(head) = &model.heads.mlm else { return Ok(Guesses::default()) };
     let masked = |row: usize| {
         let labels = gallery.records[row].masked.labels.iter().enumerate();
@@ -73,9 +69,13 @@ pub fn guess(model: &Model, config: &ModelConfig, gallery: &Gallery, beside: Bes
         let read: Vec<Read> =
             chunk.iter().map(|(_, words)| Read::Text(words.iter().map(|(place, _)| *place).collect())).collect();
         let stand_in = if let Beside::Missing(stand_in) = beside { stand_in } else { StandIn::default() };
-        let states = model.fuse(&batch, &read, stand_in, Products::F32).text.tokens;
-        let logits: Vec<f32> =
-            head.forward(states, &Pass::off()).inner().into_data().try_into_vec().expect("the model computes in f32");
+        let states = model.fuse(&batch, &read, stand_in, products).text.tokens;
+        let logits: Vec<f32> = head
+            .forward(states, &Pass::off().with(products))
+            .inner()
+            .into_data()
+            .try_into_vec()
+            .expect("the model computes in f32");
         let words = chunk.iter().flat_map(|(row, words)| words.iter().map(move |(_, word)| (*row, *word)));
         for ((row, word), logits) in words.zip(logits.chunks_exact(config.text.vocabulary)) {
             let (right, surprise) = judge(logits, word as usize);
@@ -85,8 +85,10 @@ pub fn guess(model: &Model, config: &ModelConfig, gallery: &Gallery, beside: Bes
             truths.push(word);
         }
     }
-    guesses.surprise.rows = guesses.right.rows.clone();
-    (guesses.right.chance, guesses.surprise.chance) = chance(&truths);
+    let (most, surprise) = chance(&truths);
+    guesses.right.chance = most;
+    (guesses.surprise.kind, guesses.surprise.rows) = (Kind::Perplexity, guesses.right.rows.clone());
+    guesses.surprise.chance = surprise.map(f64::exp);
     Ok(guesses)
 }
 

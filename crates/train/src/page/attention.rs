@@ -19,8 +19,8 @@ struct Word {
     share: f32,
 }
 
-/// Pairs with a picture for each of some words.
-pub fn group(bundle: &Bundle, gallery: &Gallery) -> ExampleGroup {
+/// Pairs with a picture for each of some words; `picked` says how the pairs were.
+pub fn group(bundle: &Bundle, gallery: &Gallery, picked: &str) -> ExampleGroup {
     let example = |pair: &Pair| {
         let mut words = words(bundle, pair);
         words.sort_by(|one, other| unevenness(other).total_cmp(&unevenness(one)));
@@ -43,10 +43,11 @@ pub fn group(bundle: &Bundle, gallery: &Gallery) -> ExampleGroup {
     };
     ExampleGroup {
         title: "What words look at".into(),
-        explanation: "Attention of a word over the patches of its image in the last layer of the fusion, mean over heads; red is \
-                      where it looks. The number is the share of its attention that goes to patches. Of each text the words \
-                      whose attention is furthest from even. Attention is not an explanation."
-            .into(),
+        explanation: format!(
+            "Attention of a word over the patches of its image in the last layer of the fusion, mean over heads; red is where it \
+             looks. The number is the share of its attention that goes to patches. {picked} Of each text the words whose attention is \
+             furthest from even. Attention is not an explanation."
+        ),
         examples: gallery.records.iter().map(example).collect(),
     }
 }

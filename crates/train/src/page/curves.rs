@@ -3,7 +3,8 @@
 use ptu_model::names::Role;
 use ptu_report::{Band, Chart, Series};
 
-use super::Run;
+use super::sets::validated_on;
+use super::{Run, sets};
 use crate::evaluate::{Score, Scores};
 use crate::log::{Event, PoolLine};
 use crate::objective::ObjectiveKind;
@@ -34,6 +35,41 @@ fn of_steps(run: &Run, name: String, value: &dyn Fn(&Event) -> Option<f64>) -> S
     Series { name, run: run.name.clone(), points }
 }
 
+/// The score on the validation split: a chart for each set of pairs, since a gallery of another size gives other numbers.
+pub fn validation(runs: &[Run]) -> Vec<Chart> {
+    let mut charts: Vec<Chart> = vec![];
+    for run in runs {
+        let score = |event: &Event| match event {
+            Event::Validation { judged, .. } => judged.value(),
+            _ => None,
+        };
+        let name = run.events.iter().find_map(|event| match event {
+            Event::Validation { judged, .. } => Some(judged.name()),
+            _ => None,
+        });
+        let series = of_steps(run, name.unwrap_or_default().into(), &score);
+        if series.points.is_empty() {
+            continue;
+        }
+        let explanation = format!(
+            "On {}. Among more pairs a right one is harder to find: it cannot be compared with scores of another set.",
+            validated_on(run)
+        );
+        match charts.iter_mut().find(|chart| chart.explanation == explanation) {
+            Some(chart) => chart.series.push(series),
+            None => charts.push(Chart {
+                title: "Score on the validation split".into(),
+                explanation,
+                x_label: "step".into(),
+                y_label: "share".into(),
+                series: vec![series],
+                ..Chart::default()
+            }),
+        }
+    }
+    charts
+}
+
 /// Everything else that goes over steps, of all runs together.
 pub fn charts(runs: &[Run]) -> Vec<Chart> {
     let accuracy = |run: &Run| {
@@ -43,17 +79,6 @@ pub fn charts(runs: &[Run]) -> Vec<Chart> {
                 _ => None,
             })
         })
-    };
-    let validation = |run: &Run| {
-        let score = |event: &Event| match event {
-            Event::Validation { judged, .. } => judged.value(),
-            _ => None,
-        };
-        let name = run.events.iter().find_map(|event| match event {
-            Event::Validation { judged, .. } => Some(judged.name()),
-            _ => None,
-        });
-        vec![of_steps(run, name.unwrap_or_default().into(), &score)]
     };
     let rate = |run: &Run| {
         let rate = |event: &Event| match event {
@@ -70,7 +95,6 @@ pub fn charts(runs: &[Run]) -> Vec<Chart> {
         ..Chart::default()
     };
     let charts = [
-        chart("Score on the validation split", "share", &validation),
         Chart { smooth: true, ..chart("Accuracy in training", "share right", &|run| accuracy(run).to_vec()) },
         chart("Learning rate", "rate", &rate),
         Chart { smooth: true, log_y: true, ..chart("Gradient norm", "norm", &norms) },
@@ -134,11 +158,15 @@ pub fn missing_halves(runs: &[Run]) -> Vec<Chart> {
 fn add_missing(charts: &mut Vec<Chart>, run: &Run, gallery: &str, scores: &Scores) {
     for curve in &scores.missing {
         let title = format!("{gallery}: {} while {} are taken away", curve.score, curve.away.name());
-        let place = charts.iter().position(|chart| chart.title == title).unwrap_or_else(|| {
+        let explanation = format!(
+            "On {}. A line for each thing that stands in place of the missing half, with its 95 % interval.",
+            sets::title(gallery, scores)
+        );
+        let is_it = |chart: &Chart| (&chart.title, &chart.explanation) == (&title, &explanation);
+        let place = charts.iter().position(is_it).unwrap_or_else(|| {
             charts.push(Chart {
                 title,
-                explanation: "A line for each thing that stands in place of the missing half, with its 95 % interval."
-                    .into(),
+                explanation,
                 x_label: format!("share of {} taken away", curve.away.name()),
                 y_label: "share right".into(),
                 ..Chart::default()

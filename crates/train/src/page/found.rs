@@ -8,10 +8,10 @@ use crate::evaluate::{Evaluated, Query};
 
 /// Items shown for a query.
 const SHOWN: usize = 5;
-/// Queries shown that were answered, and that were not.
-const EXAMPLES: [usize; 2] = [3, 2];
+/// Queries shown, whether they were answered or not.
+const EXAMPLES: usize = 6;
 
-/// Queries of both directions, some answered among the first ten and some not; none where the model has not learned to compare.
+/// Queries of both directions, drawn by the seed; none where the model has not learned to compare.
 pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
     let Some(found) = &evaluated.found else { return vec![] };
     let size = evaluated.gallery.records.len();
@@ -31,13 +31,17 @@ pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
             items.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
             items
         };
-        let is_right = |query: &usize| ranking.ranks[*query].is_some_and(|place| place < 10);
-        let (right, wrong): (Vec<usize>, Vec<usize>) = order.into_iter().partition(is_right);
-        let queries = right.into_iter().take(EXAMPLES[0]).chain(wrong.into_iter().take(EXAMPLES[1]));
+        // The first of a random order: what is shown is no better and no worse than the rest.
+        order.truncate(EXAMPLES);
+        let shown = match order.len() < size {
+            true => format!("Shown are {} of {size} queries, drawn at random by seed {seed}.", order.len()),
+            false => format!("Shown are all {size} queries."),
+        };
         ExampleGroup {
             title: title.into(),
-            explanation: explanation.into(),
-            examples: queries
+            explanation: format!("{explanation} {shown}"),
+            examples: order
+                .into_iter()
                 .map(|query| Example {
                     query: item(query, query_is_image),
                     partner: Some(item(query, !query_is_image)),

@@ -40,7 +40,15 @@ pub fn inside(run: &Path, device: &Device) -> Result<Vec<ExampleGroup>, TrainErr
         let source = ShardFolder::open(data, split)?;
         let text = recipe.evaluate.text.choice(recipe.seed);
         let options = GalleryOptions { text, limit: PAIRS, hits: None, by: None, seed: recipe.seed };
-        groups.push(attention::group(&bundle, &Gallery::read(&source, &preparation, &options)?));
+        let gallery = Gallery::read(&source, &preparation, &options)?;
+        let all = manifest.counts(split).pairs;
+        let picked = match all > PAIRS as u64 {
+            true => {
+                format!("Shown are {PAIRS} of {all} pairs of split {split}, drawn at random by seed {}.", recipe.seed)
+            }
+            false => format!("Shown are all pairs of split {split}."),
+        };
+        groups.push(attention::group(&bundle, &gallery, &picked));
     }
     let events = read_events(&run.join(folder::LOG))?;
     let used = events.iter().rev().find_map(|event| match event {

@@ -36,6 +36,7 @@ pub fn groups(
     most_used: [&[(usize, u64)]; 2],
 ) -> Result<Vec<ExampleGroup>, TrainError> {
     let looked = look(preparation, train)?;
+    let picked = if looked.len() < train.len() { "drawn at random by seed 0" } else { "all there are" };
     let (model, off) = (&bundle.model, Pass::off());
     let texts: Vec<&Looked> = looked.iter().filter(|one| one.text.is_some()).collect();
     let images: Vec<&Looked> = looked.iter().filter(|one| one.image.is_some()).collect();
@@ -70,7 +71,8 @@ pub fn groups(
         ExampleGroup {
             title: title.into(),
             explanation: format!(
-                "Of {} training records, those that choose the prompt ahead of others; the number is its place in their choice.",
+                "The prompts that were chosen most often. Of {} training records, {picked}, those that choose the prompt ahead of \
+                 others; the number is its place in their choice.",
                 items.len()
             ),
             examples: used.iter().take(PROMPTS).map(example).collect(),

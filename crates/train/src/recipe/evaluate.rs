@@ -20,9 +20,35 @@ pub struct EvaluateConfig {
     /// Labels that `evaluate` asks probes about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
-    /// Sentence that names a class of a label where it has `{}`, for classes without probes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sentence: Option<String>,
+    /// Sentences that name a class of a label where they have `{}`, for classes without probes; one, or a list.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "one_or_many")]
+    pub sentence: Vec<String>,
+}
+
+/// A list that may be written as its only element, and then is.
+mod one_or_many {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a sentence or a list of sentences")]
+    enum Form {
+        One(String),
+        Many(Vec<String>),
+    }
+
+    pub fn serialize<S: Serializer>(sentences: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+        match sentences {
+            [one] => one.serialize(serializer),
+            many => many.serialize(serializer),
+        }
+    }
+
+    pub fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+        Ok(match Form::deserialize(deserializer)? {
+            Form::One(one) => vec![one],
+            Form::Many(many) => many,
+        })
+    }
 }
 
 /// Which text of a record is scored.
@@ -54,6 +80,22 @@ impl TextPick {
 
 impl Default for EvaluateConfig {
     fn default() -> Self {
-        Self { gallery: 200, text: TextPick::default(), hits: None, by: None, labels: vec![], sentence: None }
+        Self { gallery: 200, text: TextPick::default(), hits: None, by: None, labels: vec![], sentence: vec![] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_sentence_or_several() {
+        let of = |toml: &str| toml::from_str::<EvaluateConfig>(toml).map(|config| config.sentence);
+        assert_eq!(of("sentence = \"a {}\"").unwrap(), ["a {}"]);
+        assert_eq!(of("sentence = [\"a {}\", \"{} b\"]").unwrap(), ["a {}", "{} b"]);
+        assert!(of("sentence = 3").unwrap_err().to_string().contains("a list of sentences"));
+        // What earlier versions wrote is written alike.
+        let one = EvaluateConfig { sentence: vec!["a {}".into()], ..EvaluateConfig::default() };
+        assert!(toml::to_string(&one).unwrap().contains("sentence = \"a {}\""));
     }
 }

@@ -35,7 +35,7 @@ fn known() -> Table {
     recipe.evaluate.hits = Some("label".into());
     recipe.evaluate.by = Some("label".into());
     recipe.evaluate.labels = vec!["label".into()];
-    recipe.evaluate.sentence = Some("a sentence".into());
+    recipe.evaluate.sentence = vec!["a sentence".into()];
     Table::try_from(recipe).expect("a recipe is a table")
 }
 

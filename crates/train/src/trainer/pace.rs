@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use ptu_data::Loader;
+use ptu_infer::Embedder;
 use ptu_random::Key;
 
 use super::Observer;
@@ -81,14 +82,15 @@ impl Session {
             let (seconds, read) =
                 timed_once(|| Gallery::read(self.sources[0].source.as_ref(), &self.preparation, &options));
             // A source without pairs is scored on none.
+            let embedder = Embedder::new(&model, &self.config);
             if let Ok(gallery) = read {
                 let pairs = gallery.records.len() as f64;
                 pace.read = seconds / (pairs + gallery.incomplete as f64);
-                let (seconds, scored) = timed_once(|| score(&model, &self.config, &gallery, key, &mut |_| {}));
+                let (seconds, scored) = timed_once(|| score(embedder, &gallery, key, &mut |_| {}));
                 scored?;
                 pace.scored = seconds / pairs;
                 if model.heads.itc.is_some() {
-                    let (seconds, found) = timed_once(|| search(&model, &self.config, &gallery, &mut |_| {}));
+                    let (seconds, found) = timed_once(|| search(embedder, &gallery, &mut |_| {}));
                     found?;
                     pace.embedded = seconds / pairs;
                 }
@@ -103,6 +105,8 @@ impl Session {
         let range = from * parts..(from + timed) * parts;
         let mut loader = Loader::start(&self.sources, self.preparation.clone(), self.loader.clone(), range)?;
         let (plan, mut seconds) = (StepPlan::of(&self.recipe), vec![]);
+        // What is only timed is not learned, and its texts are not counted.
+        let (learned, drawn) = (self.learned.clone(), self.drawn);
         for _ in 0..timed {
             let start = Instant::now();
             let mut usage = PromptUsage::of(&[], self.pools());
@@ -114,6 +118,7 @@ impl Session {
                 break;
             }
         }
+        (self.learned, self.drawn) = (learned, drawn);
         let counted = if seconds.len() > 1 { &seconds[1..] } else { &seconds[..] };
         Ok(counted.iter().sum::<f64>() / counted.len().max(1) as f64)
     }

@@ -9,7 +9,7 @@ use ptu_data::{Loader, LoaderOptions, Preparation, TrainBatch, WeightedSource};
 use ptu_input::{Preprocess, Tokenizer};
 use ptu_metrics::Usage;
 use ptu_model::weights::read_arrays;
-use ptu_model::{Bundle, Model, ModelConfig, TrainedOn};
+use ptu_model::{Bundle, Learned, Model, ModelConfig, TrainedOn};
 use ptu_random::Key;
 
 use super::pace::{TIMED, spoken};
@@ -45,6 +45,8 @@ pub(super) struct Session {
     pub progress: Progress,
     /// Opened once the recipe is written.
     pub files: Option<Files>,
+    /// Hashes of what was learned from so far; `None` where the run began under a version that kept none.
+    pub learned: Option<Learned>,
     pub folder: RunFolder,
     /// Texts that were drawn, and those of them of which only the beginning was taken.
     pub drawn: [u64; 2],
@@ -213,6 +215,7 @@ impl Session {
                 .zip(&self.progress.data)
                 .map(|(source, manifest)| TrainedOn { source: source.clone(), manifest: manifest.clone() })
                 .collect(),
+            learned: self.learned.clone(),
         };
         Ok(bundle.save(folder, &card(&self.recipe, &self.config, &self.names, self.progress.step))?)
     }
@@ -287,7 +290,8 @@ impl Session {
     ) -> Result<(Sum, Duration), TrainError> {
         let parts = self.recipe.train.accumulate as u64;
         let (mut sum, mut waiting) = (Sum::default(), Duration::ZERO);
-        let key = |part| Key::new(self.recipe.seed).at(self.progress.step * parts + part as u64);
+        let (seed, first) = (Key::new(self.recipe.seed), self.progress.step * parts);
+        let key = |part| seed.at(first + part as u64);
         let mut batches = vec![];
         for part in 0..parts as usize {
             let start = Instant::now();
@@ -320,7 +324,11 @@ impl Session {
         Ok((sum, waiting))
     }
 
-    fn count(&self, loaded: &TrainBatch, sum: &mut Sum) {
+    fn count(&mut self, loaded: &TrainBatch, sum: &mut Sum) {
+        if let Some(learned) = &mut self.learned {
+            learned.images.extend(&loaded.image_hashes);
+            learned.texts.extend(&loaded.own_texts);
+        }
         for &source in &loaded.sources {
             *sum.sources.entry(self.names[source].clone()).or_default() += 1;
         }
@@ -395,7 +403,8 @@ impl Session {
         let files = self.files();
         let lengths = [files.log.sync()?, files.timing.sync()?, files.tensorboard.sync()?];
         [self.progress.log, self.progress.timing, self.progress.tensorboard] = lengths;
-        state::save(&self.folder.join(folder::STATE), self.model(), &self.optimizer, &self.progress)
+        let (folder, learned) = (self.folder.join(folder::STATE), self.learned.as_ref());
+        state::save(&folder, self.model(), &self.optimizer, &self.progress, learned)
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use ptu_data::{DataError, LoaderOptions, Manifest, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
 use ptu_input::{Preprocess, Published, Tokenizer};
-use ptu_model::Model;
 use ptu_model::kernel::Products;
+use ptu_model::{Learned, Model};
 use ptu_random::Key;
 
 use super::session::Session;
@@ -18,7 +18,7 @@ use crate::folder::{self, RunFolder};
 use crate::objective::ObjectiveKind;
 use crate::optimizer::Optimizer;
 use crate::recipe::Precision;
-use crate::state::{self, Progress};
+use crate::state::{self, Progress, Saved};
 use crate::{Recipe, TrainError, files, memory};
 
 /// Records of each source that a tokenizer is trained on, at most: a vocabulary of thousands does not change beyond.
@@ -57,16 +57,18 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
     };
     let data: Vec<String> = sources.iter().map(|source| source.manifest.hash()).collect();
     let saved = state::load(&folder.join(folder::STATE), &config, recipe.optimizer, &options.device)?;
-    let (model, optimizer, progress) = match saved {
-        Some((model, optimizer, progress)) => {
-            agree::on_data(recipe, &progress.data, &data, &options.out)?;
-            observer.note(&format!("going on after step {}", progress.step));
-            (model, optimizer, progress)
+    let Saved { model, optimizer, progress, learned } = match saved {
+        Some(saved) => {
+            agree::on_data(recipe, &saved.progress.data, &data, &options.out)?;
+            observer.note(&format!("going on after step {}", saved.progress.step));
+            saved
         }
         None => {
             let progress =
                 Progress { step: 0, log: 0, timing: 0, tensorboard: 0, best: None, bad_steps: 0, data, usage: vec![] };
-            (Model::new(&config, Key::new(recipe.seed), &options.device)?, Optimizer::new(recipe.optimizer), progress)
+            let model = Model::new(&config, Key::new(recipe.seed), &options.device)?;
+            let learned = Some(Learned::default());
+            Saved { model, optimizer: Optimizer::new(recipe.optimizer), progress, learned }
         }
     };
     describe(recipe, &sources, &model, tokenizer.vocabulary_size(), observer);
@@ -85,6 +87,7 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
         validation,
         optimizer,
         progress,
+        learned,
         files: None,
         folder,
         drawn: [0, 0],
