@@ -13,7 +13,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use parquet::basic::LogicalType;
+use parquet::basic::{Compression, LogicalType};
 use parquet::errors::ParquetError;
 
 use super::row::{Column, InlineImage, Row, Unread};
@@ -55,6 +55,12 @@ impl Parquet {
         let first = file()?;
         let loaded = caught(|| ArrowReaderMetadata::load(&first, ArrowReaderOptions::new()));
         let loaded = loaded.map_err(|cause| wrong(format!("it is no parquet file ({cause})")))?;
+        if let Some(packing) = packing(&loaded) {
+            return Err(wrong(format!(
+                "its columns are compressed with {packing}, which is not read; write it again with \
+                 `compression=\"snappy\"`, as pandas, polars and pyarrow take it"
+            )));
+        }
         let mut columns = caught(|| Ok(readings(&loaded))).map_err(refused)?;
         let schema = loaded.schema();
         for (column, (reading, field)) in columns.iter_mut().zip(schema.fields()).enumerate() {
@@ -107,6 +113,15 @@ fn caught<T>(decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Stri
         None => Err("its contents contradict each other".into()),
         Some(decoded) => decoded.map_err(|error| error.to_string()),
     }
+}
+
+/// The first compression of a column that is not read; which are is a matter of the features of the `parquet` crate.
+fn packing(loaded: &ArrowReaderMetadata) -> Option<String> {
+    let mut columns = loaded.metadata().row_groups().iter().flat_map(|group| group.columns());
+    let read = |packing: &Compression| matches!(packing, Compression::UNCOMPRESSED | Compression::SNAPPY);
+    let other = columns.find_map(|column| Some(column.compression()).filter(|packing| !read(packing)))?;
+    // With its level, which says nothing here: `ZSTD(ZstdLevel(1))`.
+    Some(other.to_string().split('(').next().unwrap_or_default().to_string())
 }
 
 /// How each column is read, as far as its type and the metadata tell.

@@ -1,5 +1,6 @@
 //! One row of a table of any kind, and the bounds within which tables are read, so that no file can take all memory.
 
+use super::encoded::of_base64;
 use crate::error::shortened;
 
 /// The longest row, in bytes.
@@ -70,6 +71,17 @@ pub struct InlineImage {
 }
 
 impl Row {
+    /// Takes the image that stands in a column: its file, or a text that is one in base64. `None` for a path, or for nothing.
+    pub fn take_image(&mut self, column: usize) -> Option<InlineImage> {
+        if let Some(place) = self.images.iter().position(|image| image.column == column) {
+            return Some(self.images.swap_remove(place));
+        }
+        let [text] = self.cells.as_mut().ok()?.get_mut(column)?.as_mut_slice() else { return None };
+        let bytes = of_base64(text)?;
+        *text = format!("row-{}", self.line);
+        Some(InlineImage { column, bytes, named: false })
+    }
+
     /// A row of values.
     pub fn read(line: u64, cells: Result<(Vec<Cell>, Vec<Unread>), Bad>) -> Self {
         let (cells, unread) = match cells {

@@ -72,9 +72,9 @@ impl Assembler {
     }
 
     /// Reads the cells of a row.
-    pub fn draft(&mut self, row: Row, place: Place, within: &Within<'_>) -> Draft {
+    pub fn draft(&mut self, mut row: Row, place: Place, within: &Within<'_>) -> Draft {
         // Another column's image says nothing of this record.
-        let inline = row.images.into_iter().find(|image| Some(image.column) == self.columns.image);
+        let inline = self.columns.image.and_then(|column| row.take_image(column));
         let unread = row.unread.iter().find(|unread| self.columns.needs(unread.column));
         let unread = unread.map(|unread| format!("`{}` {}", self.columns.names[unread.column], unread.cause));
         let record = match (row.cells, unread) {

@@ -3,6 +3,8 @@
 mod reading;
 mod shown;
 
+mod types;
+
 use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};

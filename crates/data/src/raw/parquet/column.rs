@@ -57,7 +57,8 @@ impl Reading {
                     .into(),
             ),
             _ if is_bytes(kind) || is_text(kind) && (is_integers(kind) || !is_vector(kind)) => {
-                features.classes(name).map_or(Self::Values, Self::Classes)
+                let numbers = item(kind).unwrap_or(kind).is_numeric();
+                features.classes(name).filter(|_| numbers).map_or(Self::Values, Self::Classes)
             }
             _ => Self::Unread(unread(kind)),
         }

@@ -316,3 +316,14 @@ fn classes_have_their_names() {
     let told = read_fields(field("sound", &sound), vec![Arc::clone(&sound)], &features);
     assert_eq!(told.holds, Holds::Unread("holds files of kind Audio, which is not read".into()));
 }
+
+/// Written by pyarrow 26.0.1 with `compression="zstd"`, since this build cannot write such a file.
+#[test]
+fn a_compression_that_is_not_read_is_named_with_a_cure() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path().join("t.parquet");
+    std::fs::write(&path, include_bytes!("../../../tests/fixtures/zstd.parquet")).unwrap();
+    let error = Parquet::open(&path).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("t.parquet`: its columns are compressed with ZSTD, which is not read"), "{error}");
+    assert!(error.contains("`compression=\"snappy\"`"), "{error}");
+}
