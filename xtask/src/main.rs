@@ -11,6 +11,7 @@ mod norms;
 mod process;
 mod real_run;
 mod reproducible;
+mod same_bits;
 mod sbom;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ usage: cargo xtask COMMAND
   real-run DATA OUT   trains and scores on real pairs (DATA holds covid-cxr/ and vqa-rad/), by the commands a user has
   interop DATA PYTHON opens shards with the programs of others (PYTHON has tools/interop/requirements.txt)
   reproducible        builds what is shipped twice, from nothing, and compares the two
+  same-bits COMMIT    builds a commit and today's tree, lets both work, compares shards, runs, vectors and scores byte for byte
   sbom OUT            writes what the command is made of: a bill of materials (CycloneDX) and a list of licences
   help                this text
 ";
@@ -38,6 +40,7 @@ enum Task {
     RealRun { data: PathBuf, out: PathBuf },
     Interop { data: PathBuf, python: PathBuf },
     Reproducible,
+    SameBits { commit: String },
     Sbom { out: PathBuf },
 }
 
@@ -50,6 +53,7 @@ impl Task {
             ["real-run", data, out] => Ok(Self::RealRun { data: data.into(), out: out.into() }),
             ["interop", data, python] => Ok(Self::Interop { data: data.into(), python: python.into() }),
             ["reproducible"] => Ok(Self::Reproducible),
+            ["same-bits", commit] => Ok(Self::SameBits { commit: (*commit).into() }),
             ["sbom", out] => Ok(Self::Sbom { out: out.into() }),
             other => Err(format!("no such task: `{}`", other.join(" "))),
         }
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
         Ok(Task::RealRun { data, out }) => House::find().and_then(|house| real_run::real_run(&house, &data, &out)),
         Ok(Task::Interop { data, python }) => House::find().and_then(|house| interop::interop(&house, &data, &python)),
         Ok(Task::Reproducible) => House::find().and_then(|house| reproducible::reproducible(&house)),
+        Ok(Task::SameBits { commit }) => House::find().and_then(|house| same_bits::same_bits(&house, &commit)),
         Ok(Task::Sbom { out }) => House::find().and_then(|house| sbom::sbom(&house, &out)),
         Err(unknown) => Err(format!("{unknown}\n\n{HELP}")),
     };

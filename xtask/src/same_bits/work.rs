@@ -1,0 +1,161 @@
+//! What a program is asked to do, and where it does it. All paths are relative, so that no path is in what is compared.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::inputs;
+use super::programs::Program;
+
+/// What both programs made from the same inputs: names of files, or of folders with an ending.
+pub const ARTEFACTS: &[Artefact] = &[
+    Artefact { what: "shards of `prepare phantom`", folder: "phantom", ending: ".parquet" },
+    Artefact { what: "shards of `prepare vqa-rad`", folder: "vqa-rad", ending: ".parquet" },
+    Artefact { what: "log, all objectives, hard partners, dropout", folder: "run", ending: "log.jsonl" },
+    Artefact { what: "weights after 50 steps", folder: "run/bundle", ending: ".safetensors" },
+    Artefact { what: "optimizer's moments", folder: "run/state", ending: ".safetensors" },
+    Artefact { what: "tokenizer", folder: "run/bundle", ending: "tokenizer.json" },
+    Artefact { what: "log, cached contrast, checkpointing, word_keep", folder: "cached", ending: "log.jsonl" },
+    Artefact { what: "weights of that run", folder: "cached/bundle", ending: ".safetensors" },
+    Artefact { what: "vectors of `embed`", folder: "", ending: "vectors.parquet" },
+    Artefact { what: "`evaluate --json`", folder: "", ending: "scores.json" },
+];
+
+/// What today's program makes of the commit's stopped run, bundle and shards.
+pub const CROSSED: &[Artefact] = &[
+    Artefact { what: "resumed: log", folder: "run", ending: "log.jsonl" },
+    Artefact { what: "resumed: weights", folder: "run/bundle", ending: ".safetensors" },
+    Artefact { what: "resumed: optimizer's moments", folder: "run/state", ending: ".safetensors" },
+    Artefact { what: "vectors by the commit's bundle", folder: "", ending: "vectors.parquet" },
+    Artefact { what: "scores of the commit's bundle and shards", folder: "", ending: "scores.json" },
+];
+
+/// Files that are compared: those within a folder whose names end so.
+pub struct Artefact {
+    /// For people.
+    pub what: &'static str,
+    /// Below the workplace.
+    pub folder: &'static str,
+    /// End of the names.
+    pub ending: &'static str,
+}
+
+/// A folder in which a program works.
+pub struct Workplace {
+    /// Where it is.
+    pub folder: PathBuf,
+}
+
+/// The step at which the run is stopped that another program goes on with.
+const STOPPED_AT: &str = "run/state/step-000000000025";
+
+/// How long that step may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+impl Workplace {
+    /// A new folder with the inputs in it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn new(folder: &Path) -> Result<Self, String> {
+        inputs::write(folder).map_err(|error| format!("cannot write inputs to `{}`: {error}", folder.display()))?;
+        Ok(Self { folder: folder.into() })
+    }
+
+    /// Gives the folder the name under which it stays. All work is done under one name, since some files hold paths.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn keep_as(self, name: &str) -> Result<Self, String> {
+        let folder = self.folder.with_file_name(name);
+        let renamed = fs::rename(&self.folder, &folder);
+        renamed.map_err(|error| format!("cannot rename `{}`: {error}", self.folder.display()))?;
+        Ok(Self { folder })
+    }
+
+    /// Prepares, trains, embeds, scores.
+    pub fn everything(&self, program: &Program) -> Result<(), String> {
+        self.run(
+            program,
+            &[
+                "prepare",
+                "phantom",
+                "phantom",
+                "--pairs",
+                "400",
+                "--seed",
+                "3",
+                "--image-missing",
+                "0.2",
+                "--text-missing",
+                "0.2",
+            ],
+        )?;
+        self.run(program, &["prepare", "vqa-rad", "raw", "vqa-rad"])?;
+        self.run(program, &["pretrain", "run.toml", "--out", "run"])?;
+        self.run(program, &["pretrain", "cached.toml", "--out", "cached"])?;
+        self.embed(program)?;
+        self.evaluate(program)
+    }
+
+    /// Vectors of images, texts and pairs by the bundle of the run.
+    pub fn embed(&self, program: &Program) -> Result<(), String> {
+        self.run(program, &["embed", "run", "phantom", "--out", "vectors.parquet"])
+    }
+
+    /// Scores of the run, retrieval, matching, words and a label while modalities are missing.
+    pub fn evaluate(&self, program: &Program) -> Result<(), String> {
+        let arguments = ["evaluate", "run", "--label", "finding", "--missing", "--rerank", "8", "--json"];
+        let scores = program.run(&self.folder, &arguments)?;
+        let path = self.folder.join("scores.json");
+        fs::write(&path, scores).map_err(|error| format!("cannot write `{}`: {error}", path.display()))
+    }
+
+    /// Goes on with the run that was stopped.
+    pub fn resume(&self, program: &Program) -> Result<(), String> {
+        self.run(program, &["pretrain", "run.toml", "--out", "run", "--resume"])
+    }
+
+    /// Lets a program train in `other` until half of the steps are saved, and kills it there. The shards are those of this
+    /// workplace.
+    ///
+    /// # Errors
+    /// When it ends by itself before, or takes too long.
+    pub fn stopped_run(&self, program: &Program, other: &Self) -> Result<(), String> {
+        let shards = other.folder.join("phantom");
+        copy(&self.folder.join("phantom"), &shards)
+            .map_err(|error| format!("cannot copy to `{}`: {error}", shards.display()))?;
+        let wrong = |error: std::io::Error| format!("{}: cannot train: {error}", program.name);
+        let mut child =
+            program.command(&other.folder, &["pretrain", "run.toml", "--out", "run"]).spawn().map_err(wrong)?;
+        let start = Instant::now();
+        while !other.folder.join(STOPPED_AT).is_dir() {
+            if child.try_wait().map_err(wrong)?.is_some() || start.elapsed() > PATIENCE {
+                let _ = child.kill();
+                return Err(format!("{}: the run did not come to `{STOPPED_AT}`", program.name));
+            }
+            sleep(Duration::from_millis(5));
+        }
+        child.kill().map_err(wrong)?;
+        child.wait().map_err(wrong)?;
+        match other.folder.join(STOPPED_AT).is_dir() {
+            true => Ok(()),
+            false => Err(format!("{}: the run went past `{STOPPED_AT}` before it could be stopped", program.name)),
+        }
+    }
+
+    fn run(&self, program: &Program, arguments: &[&str]) -> Result<(), String> {
+        program.run(&self.folder, arguments).map(|_| ())
+    }
+}
+
+/// Copies a folder with the files in it, not deeper.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
