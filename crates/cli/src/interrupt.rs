@@ -1,6 +1,9 @@
 //! What Ctrl-C, SIGTERM and a terminal that is closed do: the process says so at once and ends with exit code 130. Work that
 //! can save what is done ends its step first; asked a second time, it ends at once too.
 
+#[cfg(unix)]
+mod hang_up;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -61,25 +64,4 @@ pub fn saving(saves: bool) {
 /// For work that ends at once: what is said then besides, for example `the same command goes on`.
 pub fn go_on(how: &'static str) {
     GO_ON.get_or_init(|| how);
-}
-
-/// Under `nohup` a terminal that is closed is no reason to end.
-#[cfg(unix)]
-mod hang_up {
-    #![expect(unsafe_code, reason = "how a signal is handled is only known by setting it")]
-
-    use nix::sys::signal::{SigHandler, Signal, signal};
-
-    /// Whether whoever started the process had SIGHUP ignored; it is ignored afterwards, until a handler is set.
-    pub fn is_ignored() -> nix::Result<bool> {
-        // SAFETY: no code of ours is set to run when the signal comes.
-        let before = unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }?;
-        Ok(matches!(before, SigHandler::SigIgn))
-    }
-
-    /// Ignores it from now on.
-    pub fn ignore() -> nix::Result<()> {
-        // SAFETY: as above.
-        unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }.map(|_| ())
-    }
 }

@@ -1,3 +1,5 @@
+//! PTUnifier as a library: its crates under one name, with the engine of the version that they need.
+//!
 #![doc = include_str!("../README.md")]
 //!
 //! # What is where
