@@ -153,6 +153,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Refuses what cannot be done, before anything is scored.
 fn check_asked(arguments: &Arguments) -> anyhow::Result<()> {
+    check_page(arguments.page.as_deref())?;
     if arguments.page.is_some() && arguments.models.len() > 1 {
         bail!("a page shows one model; name one, or leave --page out");
     }
@@ -161,7 +162,7 @@ fn check_asked(arguments: &Arguments) -> anyhow::Result<()> {
     {
         bail!("`{}` is no run folder, and a page shows a run; name the run, or leave --page out", model.display());
     }
-    check_page(arguments.page.as_deref())
+    Ok(())
 }
 
 /// Keeps scores as the recipe asks for them in the run's folder; of others it says that they are not kept.

@@ -112,7 +112,7 @@ fn a_table_of_the_same_name_is_no_leak() {
     let rows: Vec<_> = (0..12).map(|number| (picture(number), format!("shape number {number}"), "test")).collect();
     table(&place, "third", &rows);
     place.good(&["prepare", "table", "third/pairs.csv", "third-data", "--label", "kind"]);
-    place.bad(&["evaluate", "run", "--data", "third-data"], &["12 of 12 pairs", "of `data`"]);
+    place.bad(&["evaluate", "run", "--data", "third-data"], &["12 of 12 pairs", "/data`)"]);
 }
 
 /// A damaged list is named, and the weights beside it are none the worse.
@@ -142,7 +142,7 @@ fn what_cannot_be_asked_is_said_before_anything_is_scored() {
             ran.stdout
         );
     };
-    refused(&["--label", "nolabel"], &["no record of `data` has the label `nolabel`", "there are", "`finding`"]);
+    refused(&["--label", "nolabel"], &["/data` has the label `nolabel`", "there are", "`finding`"]);
     refused(&["--label", "finding", "--label", "findng"], &["`findng`", "there are `finding`"]);
     refused(&["--hits", "cuase"], &["`cuase`", "`cause`"]);
     refused(&["--by", "nothing"], &["`nothing`", "`cause`"]);

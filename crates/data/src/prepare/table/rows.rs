@@ -93,7 +93,9 @@ impl Drafts for TableRows {
             }
             let Some(next) = self.files.get(self.file + 1) else { return Ok(None) };
             let rows = Rows::open(&next.path)?;
-            if rows.columns() != self.rows.columns() {
+            // What a column holds may differ from file to file; each row says what it has.
+            let names = |rows: &Rows| rows.columns().iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+            if names(&rows) != names(&self.rows) {
                 let path = self.files[self.file].path.display();
                 let cause = format!("its columns are not those of `{path}`; name one table by itself");
                 return Err(DataError::Table { path: next.path.clone(), cause });
