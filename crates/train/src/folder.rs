@@ -8,6 +8,7 @@ use ptu_input::files::{TEMPORARY, remove_unfinished};
 use ptu_report::count;
 
 use crate::log::Event;
+use crate::state::saved_step;
 use crate::{Recipe, TrainError};
 
 /// Files of a run folder.
@@ -136,13 +137,16 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Those of the run in a folder, by its recipe and its log.
+    /// Those of the run in a folder, by its recipe, its log and its last saved state.
     pub fn of(run: &Path, recipe: &Recipe, events: &[Event]) -> Self {
         let step = |event: &Event| match event {
             Event::Step { step, .. } | Event::Skipped { step, .. } => Some(step + 1),
             Event::Prompts { step, .. } | Event::Validation { step, .. } => Some(*step),
         };
-        let (done, of) = (events.iter().filter_map(step).max().unwrap_or(0), recipe.train.steps);
+        let logged = events.iter().filter_map(step).max().unwrap_or(0);
+        // A run that logs every tenth step may have stopped between two lines.
+        let saved = saved_step(&run.join(STATE)).ok().flatten().unwrap_or(0);
+        let (done, of) = (logged.max(saved), recipe.train.steps);
         Self { done, of, going_on: done < of && is_in_use(run) }
     }
 

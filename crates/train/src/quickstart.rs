@@ -3,6 +3,7 @@
 //! Each stage leaves its result in the folder, whole or not at all, and goes on where it was: so the same call after a kill, in
 //! whatever stage, comes to the same end.
 
+mod next;
 mod place;
 mod time;
 
@@ -19,7 +20,7 @@ use ptu_infer::embed::{EmbedJob, EmbedOptions};
 use ptu_model::Bundle;
 
 use crate::evaluate::{EvaluateOptions, Saved, Scores, evaluate};
-use crate::recipe::{DataEntry, EvaluateConfig, TextPick};
+use crate::recipe::DataEntry;
 use crate::trainer::{Observer, Pace, RunOptions, pretrain_planned};
 use crate::{Recipe, TrainError, files, folder, page, state};
 use place::Place;
@@ -291,7 +292,7 @@ impl Quickstart<'_> {
         let sized = |steps| options.recipe(&data, pairs, steps, &changes);
         let begun = self.run.out.join(folder::RECIPE).exists();
         let recipe = if begun { folder::recipe(&self.run.out)? } else { sized(usual)? };
-        let work = Work::of(manifest, self.gallery(), matches!(options.corpus, Corpus::Table(_)));
+        let work = Work::of(manifest, recipe.evaluate.gallery, matches!(options.corpus, Corpus::Table(_)));
         let mut plan = |pace: &Pace, _: Recipe| {
             let budget = Budget { minutes: options.minutes, spent: self.start.elapsed().as_secs_f64() };
             budget.plan(pace, &work, usual, &sized)
@@ -302,23 +303,14 @@ impl Quickstart<'_> {
         Ok(trained.finished)
     }
 
-    /// Held-out pairs that are scored, at most.
-    fn gallery(&self) -> usize {
-        match self.options.corpus {
-            Corpus::Phantom(_) => HELD_OUT as usize,
-            Corpus::Table(_) => TABLE_GALLERY,
-        }
-    }
-
     /// Scores, vectors and the page.
     fn end(&self, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
         let (Place { data, run, .. }, options) = (&self.place, self.options);
         observer.note("scoring on the held-out pairs");
         let device = self.run.device.clone().inner();
-        let recipe = folder::recipe(run)?;
-        let config = EvaluateConfig { gallery: self.gallery(), text: TextPick::Last, ..recipe.evaluate };
+        // As the recipe says, so that `evaluate RUN` gives the same numbers.
         let asked = EvaluateOptions::of(run, vec![], Split::Test, device.clone())?;
-        let evaluated = evaluate(&EvaluateOptions { config, ..asked }, &mut |_, _, _| {})?;
+        let evaluated = evaluate(&asked, &mut |_, _, _| {})?;
         let summary = self.summary(evaluated[0].scores.clone());
         if let Some(vectors) = &summary.vectors {
             observer.note("embedding all images and texts");
@@ -333,14 +325,11 @@ impl Quickstart<'_> {
         };
         page.subtitle = "One model for images, texts and pairs; soft prompts stand in for what is missing".into();
         page.verdict = verdict(&summary.scores);
-        page.next = next(&options.out, summary.vectors.is_some());
+        page.next = next::next(&self.place, summary.vectors.is_some(), &evaluated[0])?;
         files::write_bytes(&summary.page, ptu_report::render(&page).as_bytes())?;
         Ok(summary)
     }
 }
-
-/// Held-out pairs of a table that are scored, at most.
-const TABLE_GALLERY: usize = 1000;
 
 fn split_sizes(manifest: &Manifest) -> String {
     let [train, validate, test] = Split::ALL.map(|split| manifest.counts(split).records);
@@ -399,31 +388,6 @@ fn verdict(scores: &Scores) -> String {
         ),
         _ => "Nothing could be scored.".into(),
     }
-}
-
-fn next(out: &Path, own: bool) -> Vec<ptu_report::Step> {
-    let [run, data, vectors] = ["run", "data", "vectors.parquet"].map(|name| out.join(name).display().to_string());
-    let search = format!("ptunifier search {vectors} --model {run} --text \"effusion on the left\"");
-    let embed = match own {
-        true => search,
-        false => format!("ptunifier embed {run} {data} --out {vectors} && {search}"),
-    };
-    let missing = format!("ptunifier evaluate {run} --label finding --missing --page missing.html");
-    page::next_steps(&[
-        ("Search by a sentence", &embed, "the nearest images; or by an image, or both"),
-        ("Take halves away", &missing, "how scores fall while images or texts go missing, and what prompts save"),
-        (
-            "Score it again",
-            &format!("ptunifier evaluate {run} --data {data}"),
-            "the same numbers, as a table or with --json",
-        ),
-        ("Look inside", &format!("ptunifier inspect {run}"), "what the run holds: recipe, states, weights, scores"),
-        (
-            "Train on your own pairs",
-            "ptunifier quickstart --table pairs.csv --out own",
-            "a CSV with a column of image paths and a column of texts is enough",
-        ),
-    ])
 }
 
 #[cfg(test)]

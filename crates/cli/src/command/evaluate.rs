@@ -6,7 +6,7 @@ use ptu_data::Split;
 use ptu_model::files::write_bytes;
 use ptu_model::kernel::Products;
 use ptu_train::evaluate::{
-    Difference, EvaluateOptions, Evaluated, Kept, Score, Scores, Spread, compare, evaluate, mean_r10, spread,
+    Difference, EvaluateOptions, Evaluated, Kept, Score, ScoredOn, Scores, Spread, compare, evaluate, mean_r10, spread,
 };
 use ptu_train::{folder, page};
 use serde::Serialize;
@@ -251,7 +251,7 @@ fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
     for evaluated in &model.evaluated {
         let scores = &evaluated.scores;
         let set = scores.scored_on.as_ref();
-        print(&set.map_or(evaluated.name.clone(), |set| format!("{}: {}", evaluated.name, set.title())))?;
+        print(&set.map_or(evaluated.name.clone(), ScoredOn::title))?;
         set.iter().flat_map(|set| &set.notes).try_for_each(|note| print(&format!("  note: {note}")))?;
         for (name, score) in scores.rows() {
             print(&format!("  {name:36}{}", line(score)))?;

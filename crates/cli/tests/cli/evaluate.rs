@@ -272,3 +272,62 @@ fn every_score_is_compared_and_sentences_may_be_several() {
     place.write("a/recipe.toml", listed);
     assert_eq!(json(&place, &["a"])["sources"]["phantom"]["labels"]["finding"]["sentences"][1], "A {}.");
 }
+
+/// Commands that a page prints, as a shell reads them.
+fn printed(page: &str) -> Vec<String> {
+    let commands = page.split("<pre class=\"command\"").skip(1).filter_map(|rest| rest.split_once('>'));
+    let commands = commands.filter_map(|(_, rest)| rest.split_once("</pre>"));
+    let plain =
+        |html: &str| html.replace("&#39;", "'").replace("&quot;", "\"").replace("&lt;", "<").replace("&amp;", "&");
+    commands.map(|(command, _)| plain(command)).collect()
+}
+
+/// What a shell says to a command, which must succeed.
+fn shell(place: &Place, command: &str) -> String {
+    let binary = Path::new(env!("CARGO_BIN_EXE_ptunifier")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let mut sh = std::process::Command::new("sh");
+    let output = sh.args(["-c", command]).current_dir(place.path("")).env("PATH", path).output().unwrap();
+    assert!(output.status.success(), "`{command}`: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// On a table of one's own, in a folder whose name a shell would take apart; `evaluate` gives the numbers of the page.
+#[test]
+fn commands_on_a_page_work_as_they_are_printed() {
+    let place = Place::new();
+    let mut csv = String::from("image,text,kind\n");
+    for number in 0..60 {
+        place.write(&format!("mine/{number}.png"), picture(number));
+        csv += &format!("{number}.png,\"shape number {number}, it's one\",{}\n", ["a", "b"][number as usize % 2]);
+    }
+    place.write("mine/pairs.csv", csv);
+    let sets = ["train.steps=3", "train.validate_every=0", "train.batch=4"].map(|set| ["--set", set]).concat();
+    let ran = place.good(&[&["quickstart", "--table", "mine/pairs.csv", "--out", "it's my own"], &sets[..]].concat());
+    let page = text(&place.path("it's my own/report.html"));
+    let commands = printed(&page);
+    assert!(commands.len() >= 4, "{commands:?}");
+    let said: Vec<String> = commands.iter().map(|command| shell(&place, command)).collect();
+    let line = ran.stdout.lines().last().unwrap();
+    let plain = |command: &String| command.starts_with("ptunifier evaluate") && !command.contains("--missing");
+    let scores = &said[commands.iter().position(plain).unwrap()];
+    let value = |name: &str| {
+        let row = scores.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+        row.split_whitespace().nth(name.split(' ').count()).unwrap().parse::<f64>().unwrap()
+    };
+    for (name, word) in [("image-to-text R@10", 3), ("text-to-image R@10", 5)] {
+        let told: f64 = line.split(' ').nth(word).unwrap().parse().unwrap();
+        assert!((value(name) - told).abs() < 0.006, "{name}: {scores}{line}");
+        assert!(page.contains(&format!("<strong>{:.3}</strong>", value(name))), "{name} is not on the page");
+    }
+    let pairs = line.rsplit(' ').next().unwrap();
+    assert!(scores.lines().next().unwrap().contains(&format!("all {pairs} pairs")), "{scores}");
+    assert!(place.path("it's my own/missing.html").exists());
+    // Those of the drawn corpus, but for the one that asks for a table of one's own.
+    place.good(&[&["quickstart", "--out", "q", "--pairs", "100"], &sets[..]].concat());
+    let commands = printed(&text(&place.path("q/report.html")));
+    let (own, others): (Vec<&String>, Vec<&String>) =
+        commands.iter().partition(|command| command.contains("pairs.csv"));
+    assert_eq!((own.len(), others.len()), (1, 4), "{commands:?}");
+    others.into_iter().for_each(|command| drop(shell(&place, command)));
+}

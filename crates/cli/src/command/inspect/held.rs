@@ -34,6 +34,9 @@ pub struct Run {
     objectives: Vec<&'static str>,
     /// Steps that are done, and those that the recipe wants.
     steps: u64,
+    /// The same for a person, with what became of the run.
+    #[serde(skip)]
+    said: String,
     all_steps: u64,
     last_loss: Option<f64>,
     best: Option<Best>,
@@ -105,7 +108,7 @@ impl Run {
         let recipe = folder::recipe(path)?;
         let events = read_events(&path.join(folder::LOG))?;
         let last = events.iter().rev().find_map(|event| match event {
-            Event::Step { step, loss, .. } => Some((step + 1, *loss)),
+            Event::Step { loss, .. } => Some(*loss),
             _ => None,
         });
         let best = events.iter().rev().find_map(|event| match event {
@@ -114,14 +117,15 @@ impl Run {
             }
             _ => None,
         });
-        let bundle = path.join(folder::BUNDLE);
+        let (bundle, steps) = (path.join(folder::BUNDLE), folder::Steps::of(path, &recipe, &events));
         Ok(Self {
             path: path.into(),
+            said: steps.to_string(),
             data: recipe.data.iter().map(|entry| Data { path: entry.path.clone(), weight: entry.weight }).collect(),
             objectives: recipe.objectives.iter().map(|kind| kind.name()).collect(),
-            steps: last.map_or(0, |(steps, _)| steps),
+            steps: steps.done,
             all_steps: recipe.train.steps,
-            last_loss: last.map(|(_, loss)| loss),
+            last_loss: last,
             best,
             bundle: bundle.join(ptu_model::WEIGHTS).exists().then(|| Bundle::of(&bundle)).transpose()?,
         })
@@ -133,8 +137,8 @@ impl Run {
         lines.extend(self.data.iter().map(data));
         lines.push(format!("  objectives  {}", self.objectives.join(", ")));
         lines.push(match self.last_loss {
-            Some(loss) => format!("  steps       {} of {}, last loss {loss:.3}", self.steps, self.all_steps),
-            None => format!("  steps       none of {}", self.all_steps),
+            Some(loss) => format!("  steps       {}; last loss {loss:.3}", self.said),
+            None => format!("  steps       {}", self.said),
         });
         lines.extend(self.best.as_ref().map(|Best { step, score, value }| {
             format!("  best        {score} {value:.3} on the validation split, after step {step}")
