@@ -49,12 +49,8 @@ pub fn too_large(limit: u64) -> Unread {
 }
 
 /// SHA-256 of all that a reader gives, in hexadecimal.
-pub fn hash(mut reader: impl Read) -> io::Result<String> {
-    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok(format!("{:x}", hash.finalize())),
-            count => hash.update(&buffer[..count]),
-        }
-    }
+pub fn sha256(mut reader: impl Read) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut reader, &mut hash)?;
+    Ok(format!("{:x}", hash.finalize()))
 }

@@ -60,6 +60,7 @@ pub mod vectors;
 
 pub use collate::{Example, MaskedTexts, Preparation, TextChoice, TextUnit, TrainBatch};
 pub use error::DataError;
+pub use files::sha256;
 pub use inputs::Inputs;
 pub use loader::{Examples, Loader, LoaderOptions, WeightedSource};
 pub use manifest::{Counts, Manifest};

@@ -1,7 +1,7 @@
 //! A bundle: weights, configuration, tokenizer and preprocessing in one folder, laid out as Hugging Face expects.
 
 use std::fs;
-use std::io::Read;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -132,18 +132,13 @@ impl Bundle {
     /// # Errors
     /// When a file cannot be read.
     pub fn fingerprint(folder: &Path) -> Result<String, ModelError> {
-        let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+        let mut hash = Sha256::new();
         for name in [CONFIG, TOKENIZER, PREPROCESS, WEIGHTS] {
             let path = folder.join(name);
             let failed = |source| ModelError::File { action: "read", path: path.clone(), source };
             let mut file = fs::File::open(&path).map_err(failed)?;
             hash.update(file.metadata().map_err(failed)?.len().to_le_bytes());
-            loop {
-                match file.read(&mut buffer).map_err(failed)? {
-                    0 => break,
-                    count => hash.update(&buffer[..count]),
-                }
-            }
+            io::copy(&mut file, &mut hash).map_err(failed)?;
         }
         Ok(format!("{:x}", hash.finalize()))
     }

@@ -13,7 +13,7 @@ mod options;
 mod rerank;
 mod run;
 mod save;
-mod scored_on;
+pub(crate) mod scored_on;
 mod scores;
 pub mod words;
 
@@ -97,37 +97,58 @@ struct DirectionMeasures {
     median_rank: Measure,
 }
 
-fn direction(gallery: &Gallery, found: &Found, query: Query) -> DirectionMeasures {
-    let (size, ranks) = (gallery.records.len(), &found.of(query).ranks);
-    let counts = ptu_metrics::hits_per_query(size, size, |asking, item| gallery.is_hit(query, asking, item));
-    let recalls = [1, 5, 10].map(|k| {
-        let chance = ptu_metrics::chance_recall_at(k, size, &counts);
-        (k, Measure::of_rows(ptu_metrics::found_at(k, ranks), chance))
-    });
-    let places = ranks.iter().map(|rank| rank.map(|place| place as f64 + 1.0)).collect();
-    let median_rank = Measure::of_rows(places, ptu_metrics::chance_median_rank(size, &counts));
-    DirectionMeasures { recalls, median_rank: Measure { kind: Kind::Median, ..median_rank } }
+impl DirectionMeasures {
+    fn of(gallery: &Gallery, found: &Found, query: Query) -> Self {
+        let (size, ranks) = (gallery.records.len(), &found.of(query).ranks);
+        let counts = ptu_metrics::hits_per_query(size, size, |asking, item| gallery.is_hit(query, asking, item));
+        let recalls = [1, 5, 10].map(|k| {
+            let chance = ptu_metrics::chance_recall_at(k, size, &counts);
+            (k, Measure::of_rows(ptu_metrics::found_at(k, ranks), chance))
+        });
+        let places = ranks.iter().map(|rank| rank.map(|place| place as f64 + 1.0)).collect();
+        let median_rank = Measure::of_rows(places, ptu_metrics::chance_median_rank(size, &counts));
+        Self { recalls, median_rank: Measure { kind: Kind::Median, ..median_rank } }
+    }
+
+    fn score(&self, gallery: &Gallery, resampling: &Resampling) -> Direction {
+        let [r1, r5, r10] = self.recalls.each_ref().map(|(_, measure)| measure.score(gallery, resampling));
+        Direction { r1, r5, r10, median_rank: self.median_rank.score(gallery, resampling) }
+    }
+}
+
+/// What the retrieval scores of a search are made of, both ways.
+struct RetrievalMeasures {
+    image_to_text: DirectionMeasures,
+    text_to_image: DirectionMeasures,
+}
+
+impl RetrievalMeasures {
+    fn of(gallery: &Gallery, found: &Found) -> Self {
+        let direction = |query| DirectionMeasures::of(gallery, found, query);
+        Self { image_to_text: direction(Query::Image), text_to_image: direction(Query::Text) }
+    }
+
+    fn score(&self, gallery: &Gallery, resampling: &Resampling) -> Retrieval {
+        let [image_to_text, text_to_image] =
+            [&self.image_to_text, &self.text_to_image].map(|measures| measures.score(gallery, resampling));
+        Retrieval { image_to_text, text_to_image }
+    }
+
+    /// The measures by the names of their scores, with a suffix.
+    fn named(self, suffix: &str) -> BTreeMap<String, Measure> {
+        let mut named = BTreeMap::new();
+        for (name, measures) in [(names::IMAGE_TO_TEXT, self.image_to_text), (names::TEXT_TO_IMAGE, self.text_to_image)]
+        {
+            named.extend(measures.recalls.map(|(k, measure)| (format!("{name} R@{k}{suffix}"), measure)));
+            named.insert(format!("{name} {}{suffix}", names::MEDIAN_RANK), measures.median_rank);
+        }
+        named
+    }
 }
 
 /// Retrieval scores of a search.
 pub fn retrieval(gallery: &Gallery, found: &Found, resampling: &Resampling) -> Retrieval {
-    let scores = |query| {
-        let DirectionMeasures { recalls, median_rank } = direction(gallery, found, query);
-        let [r1, r5, r10] = recalls.map(|(_, measure)| measure.score(gallery, resampling));
-        Direction { r1, r5, r10, median_rank: median_rank.score(gallery, resampling) }
-    };
-    Retrieval { image_to_text: scores(Query::Image), text_to_image: scores(Query::Text) }
-}
-
-/// What retrieval scores are made of, by their names.
-fn retrieval_measures(gallery: &Gallery, found: &Found, suffix: &str) -> BTreeMap<String, Measure> {
-    let mut measures = BTreeMap::new();
-    for (name, query) in [(names::IMAGE_TO_TEXT, Query::Image), (names::TEXT_TO_IMAGE, Query::Text)] {
-        let DirectionMeasures { recalls, median_rank } = direction(gallery, found, query);
-        measures.extend(recalls.map(|(k, measure)| (format!("{name} R@{k}{suffix}"), measure)));
-        measures.insert(format!("{name} {}{suffix}", names::MEDIAN_RANK), median_rank);
-    }
-    measures
+    RetrievalMeasures::of(gallery, found).score(gallery, resampling)
 }
 
 /// Scores that every gallery gets, what they are made of by their names, and who found whom.
@@ -157,8 +178,9 @@ pub fn score(
     if heads.itc.is_some() {
         let found = search(embedder, gallery, done)?;
         count = SEARCH * size;
-        scored.measures = retrieval_measures(gallery, &found, "");
-        scored.scores.retrieval = Some(retrieval(gallery, &found, &resampling));
+        let measures = RetrievalMeasures::of(gallery, &found);
+        scored.scores.retrieval = Some(measures.score(gallery, &resampling));
+        scored.measures = measures.named("");
         scored.found = Some(found);
     }
     if heads.itm.is_some() {

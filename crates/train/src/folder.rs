@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ptu_input::files::{TEMPORARY, remove_unfinished};
@@ -63,6 +64,11 @@ pub fn recipe_with(run: &Path, overrides: &[String]) -> Result<Recipe, TrainErro
     Ok(recipe.from_anywhere()?)
 }
 
+/// Whether a folder holds files or folders that are not ours.
+pub(crate) fn holds_others(folder: &Path, ours: impl Fn(&str) -> bool) -> io::Result<bool> {
+    Ok(fs::read_dir(folder)?.flatten().any(|entry| !ours(&entry.file_name().to_string_lossy())))
+}
+
 /// Locks a file that stands for a folder, for as long as it is held.
 ///
 /// # Errors
@@ -96,11 +102,7 @@ impl RunFolder {
         let holds = |name: &str| path.join(name).exists();
         // What a run leaves that ended before its first step is no stranger.
         let ours = |name: &str| name == LOCK || name == TOKENIZER || name.starts_with(TEMPORARY);
-        let strangers = fs::read_dir(path)
-            .map_err(error("read"))?
-            .flatten()
-            .any(|entry| !ours(&entry.file_name().to_string_lossy()));
-        if strangers && !holds(RECIPE) {
+        if holds_others(path, ours).map_err(error("read"))? && !holds(RECIPE) {
             return Err(TrainError::NotARun { path: path.into() });
         }
         let lock = lock(&path.join(LOCK), path)?;

@@ -84,9 +84,7 @@ impl OwnTable {
             ..TableOptions::default()
         }
     }
-}
 
-impl OwnTable {
     /// Refuses a table that cannot be read, or whose pairs are not held out so that something can be learned and asked.
     fn check(&self, seed: u64) -> Result<(), TrainError> {
         let table = Table::open(&self.path, &self.options(seed))?;

@@ -8,27 +8,27 @@ use std::time::{Duration, Instant};
 use super::inputs;
 use super::programs::Program;
 
-/// What both programs made from the same inputs: names of files, or of folders with an ending.
+/// What both programs made from the same inputs.
 pub const ARTEFACTS: &[Artefact] = &[
-    Artefact { what: "shards of `prepare phantom`", folder: "phantom", ending: ".parquet" },
-    Artefact { what: "shards of `prepare vqa-rad`", folder: "vqa-rad", ending: ".parquet" },
-    Artefact { what: "log, all objectives, hard partners, dropout", folder: "run", ending: "log.jsonl" },
-    Artefact { what: "weights after 50 steps", folder: "run/bundle", ending: ".safetensors" },
-    Artefact { what: "optimizer's moments", folder: "run/state", ending: ".safetensors" },
-    Artefact { what: "tokenizer", folder: "run/bundle", ending: "tokenizer.json" },
-    Artefact { what: "log, cached contrast, checkpointing, word_keep", folder: "cached", ending: "log.jsonl" },
-    Artefact { what: "weights of that run", folder: "cached/bundle", ending: ".safetensors" },
-    Artefact { what: "vectors of `embed`", folder: "", ending: "vectors.parquet" },
-    Artefact { what: "`evaluate --json`", folder: "", ending: "scores.json" },
+    Artefact::new("shards of `prepare phantom`", "phantom", ".parquet"),
+    Artefact::new("shards of `prepare vqa-rad`", "vqa-rad", ".parquet"),
+    Artefact::new("log, all objectives, hard partners, dropout", "run", "log.jsonl"),
+    Artefact::new("weights after 50 steps", "run/bundle", ".safetensors"),
+    Artefact::new("optimizer's moments", "run/state", ".safetensors"),
+    Artefact::new("tokenizer", "run/bundle", "tokenizer.json"),
+    Artefact::new("log, cached contrast, checkpointing, word_keep", "cached", "log.jsonl"),
+    Artefact::new("weights of that run", "cached/bundle", ".safetensors"),
+    Artefact::new("vectors of `embed`", "", "vectors.parquet"),
+    Artefact::new("`evaluate --json`", "", "scores.json"),
 ];
 
 /// What today's program makes of the commit's stopped run, bundle and shards.
 pub const CROSSED: &[Artefact] = &[
-    Artefact { what: "resumed: log", folder: "run", ending: "log.jsonl" },
-    Artefact { what: "resumed: weights", folder: "run/bundle", ending: ".safetensors" },
-    Artefact { what: "resumed: optimizer's moments", folder: "run/state", ending: ".safetensors" },
-    Artefact { what: "vectors by the commit's bundle", folder: "", ending: "vectors.parquet" },
-    Artefact { what: "scores of the commit's bundle and shards", folder: "", ending: "scores.json" },
+    Artefact::new("resumed: log", "run", "log.jsonl"),
+    Artefact::new("resumed: weights", "run/bundle", ".safetensors"),
+    Artefact::new("resumed: optimizer's moments", "run/state", ".safetensors"),
+    Artefact::new("vectors by the commit's bundle", "", "vectors.parquet"),
+    Artefact::new("scores of the commit's bundle and shards", "", "scores.json"),
 ];
 
 /// Files that are compared: those within a folder whose names end so.
@@ -39,6 +39,12 @@ pub struct Artefact {
     pub folder: &'static str,
     /// End of the names.
     pub ending: &'static str,
+}
+
+impl Artefact {
+    const fn new(what: &'static str, folder: &'static str, ending: &'static str) -> Self {
+        Self { what, folder, ending }
+    }
 }
 
 /// A folder in which a program works.

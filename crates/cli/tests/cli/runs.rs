@@ -69,7 +69,7 @@ fn killed_after(place: &Place, steps: u64) {
 #[test]
 fn a_run_is_found_from_any_working_directory_and_where_it_was_moved_to() {
     let place = place();
-    place.good(&["pretrain", "r.toml", "--out", "work/run", "--set", "train.steps=2"]);
+    place.good(&["pretrain", "r.toml", "--out", "place/run", "--set", "train.steps=2"]);
     std::fs::create_dir(place.path("elsewhere")).unwrap();
     let from = |folder: &str, arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ptunifier"));
@@ -81,14 +81,14 @@ fn a_run_is_found_from_any_working_directory_and_where_it_was_moved_to() {
         let json: serde_json::Value = serde_json::from_str(json).unwrap();
         json["sources"]["phantom"].clone()
     };
-    let here = scores(&from(".", &["evaluate", "work/run", "--json"]));
+    let here = scores(&from(".", &["evaluate", "place/run", "--json"]));
     assert!(here.is_object());
-    assert_eq!(scores(&from("elsewhere", &["evaluate", "../work/run", "--json"])), here);
-    from("elsewhere", &["pretrain", "--resume", "../work/run"]);
-    from("elsewhere", &["inspect", "../work/run"]);
+    assert_eq!(scores(&from("elsewhere", &["evaluate", "../place/run", "--json"])), here);
+    from("elsewhere", &["pretrain", "--resume", "../place/run"]);
+    from("elsewhere", &["inspect", "../place/run"]);
     // Moved as a whole, run and data beside each other.
     std::fs::create_dir(place.path("moved")).unwrap();
-    std::fs::rename(place.path("work/run"), place.path("moved/run")).unwrap();
+    std::fs::rename(place.path("place/run"), place.path("moved/run")).unwrap();
     std::fs::rename(place.path("data"), place.path("moved/data")).unwrap();
     assert_eq!(scores(&from("elsewhere", &["evaluate", "../moved/run", "--json"])), here);
     from("elsewhere", &["pretrain", "--resume", "../moved/run"]);

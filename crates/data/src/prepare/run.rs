@@ -133,7 +133,7 @@ impl Job {
     /// When one cannot be read.
     pub(crate) fn hashed(tables: Vec<Entry>) -> Result<Vec<(Entry, String)>, DataError> {
         let hashed = |table: Entry| {
-            let hash = files::hash(table.open()?).map_err(DataError::io("read", &table.path()))?;
+            let hash = files::sha256(table.open()?).map_err(DataError::io("read", &table.path()))?;
             Ok((table, hash))
         };
         tables.into_iter().map(hashed).collect()

@@ -122,9 +122,9 @@ impl Table {
         let TableOptions { columns: names, shares, skip_bad, allow_missing, .. } = &self.options;
         let told = format!("{names:?} {shares:?} skip_bad {skip_bad} allow_missing {allow_missing}");
         let (published, own) = (self.files.published(), self.columns.split.is_some());
-        let left = &self.files.left;
-        let noted = || BTreeMap::from([(FILES_LEFT.to_string(), left.len() as u64)]);
-        let details = || BTreeMap::from([(FILES_LEFT.to_string(), left.clone())]);
+        let left = Some(&self.files.left).filter(|left| !left.is_empty());
+        let noted = left.map(|files| (FILES_LEFT.to_string(), files.len() as u64));
+        let details = left.map(|files| (FILES_LEFT.to_string(), files.clone()));
         Job {
             decided_by: BTreeMap::from([("options".into(), told)]),
             tables,
@@ -136,8 +136,8 @@ impl Table {
                 skip_bad: self.options.asker.skip_bad(),
             }),
             skip_bad: *skip_bad,
-            noted: if left.is_empty() { BTreeMap::new() } else { noted() },
-            details: if left.is_empty() { BTreeMap::new() } else { details() },
+            noted: noted.into_iter().collect(),
+            details: details.into_iter().collect(),
             overlaps: vec![],
         }
     }

@@ -128,7 +128,7 @@ impl OpenShard {
     fn open(path: PathBuf, listed: &Shard, start: usize) -> Result<Self, DataError> {
         let wrong = |cause: String| DataError::Shard { path: path.clone(), cause };
         let file = File::open(&path).map_err(DataError::io("open", &path))?;
-        let found = files::hash(&file).map_err(DataError::io("read", &path))?;
+        let found = files::sha256(&file).map_err(DataError::io("read", &path))?;
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
         let metadata = held(|| ArrowReaderMetadata::load(&file, options)).ok_or_else(|| wrong(CRAFTED.into()))?;
         // The schema first: of a foreign file, its columns say more than that its bytes are others.
@@ -317,7 +317,7 @@ mod tests {
         let mut manifest = write_folder(&out, vec![record("a")]);
         let bytes = include_bytes!("../../tests/fixtures/crafted.parquet");
         std::fs::write(out.join(&manifest.shards[0].file), bytes).unwrap();
-        manifest.shards[0].sha256 = files::hash(bytes.as_slice()).unwrap();
+        manifest.shards[0].sha256 = files::sha256(bytes.as_slice()).unwrap();
         manifest.shards[0].records = 6;
         std::fs::write(out.join(MANIFEST_FILE), serde_json::to_string(&manifest).unwrap()).unwrap();
         let folder = ShardFolder::open(&out, Split::Train).unwrap();

@@ -16,8 +16,8 @@ use super::labels::{Given, LabelProbes};
 use super::leak::Past;
 use super::missing::MissingHalves;
 use super::{
-    EvaluateOptions, Found, Gallery, GalleryOptions, LabelScores, Measure, Query, Score, Scored, ScoredOn, Scores,
-    named, names, passes, rerank, retrieval, retrieval_measures, score,
+    EvaluateOptions, Found, Gallery, GalleryOptions, LabelScores, Measure, Query, RetrievalMeasures, Score, Scored,
+    ScoredOn, Scores, named, names, passes, rerank, score,
 };
 use crate::TrainError;
 
@@ -191,8 +191,9 @@ impl Asker<'_> {
         let resampling = Resampling::new(Key::new(options.seed));
         if let Some((keep, found)) = options.rerank.zip(scored.found.as_ref()) {
             let reranked = rerank(self.embedder(), gallery, found, keep)?;
-            scored.measures.extend(retrieval_measures(gallery, &reranked, names::RERANKED));
-            scored.scores.reranked = Some(retrieval(gallery, &reranked, &resampling));
+            let measures = RetrievalMeasures::of(gallery, &reranked);
+            scored.scores.reranked = Some(measures.score(gallery, &resampling));
+            scored.measures.extend(measures.named(names::RERANKED));
             scored.scores.rerank = Some(keep);
         }
         let nothing = Records { name: "none".into(), records: vec![] };

@@ -63,13 +63,9 @@ impl ScoredOn {
 
     /// The set in a line, for tables: `phantom (data 1f2e3d4c), split test, 200 of 1000 pairs, drawn by seed 0`.
     pub fn title(&self) -> String {
-        let data: String = self.manifest.chars().take(SHOWN).collect();
         let gallery = if self.gallery.is_empty() { String::new() } else { format!(" {}", self.gallery) };
         let pairs = match self.of {
-            Some(of) if of as usize > self.pairs => {
-                format!("{} of {of} pairs, drawn by seed {}", self.pairs, self.seed)
-            }
-            Some(_) => format!("all {} pairs", self.pairs),
+            Some(of) => pairs_of(self.pairs as u64, of, self.seed),
             None => format!("{} pairs", self.pairs),
         };
         let text = match self.text {
@@ -81,8 +77,19 @@ impl ScoredOn {
         let hits = self.hits.as_ref().map_or(String::new(), |label| format!("; equal `{label}` is right too"));
         let precision =
             if self.precision == "f32" { String::new() } else { format!("; products in {}", self.precision) };
-        format!("{}{gallery} (data {data}), split {}, {pairs}{text}{hits}{precision}", self.source, self.split)
+        let set = format!("{}{gallery}{}", self.source, data(&self.manifest));
+        format!("{set}, split {}, {pairs}{text}{hits}{precision}", self.split)
     }
+}
+
+/// Which data of a name, by the hash of their manifest: ` (data 1f2e3d4c)`.
+pub fn data(manifest: &str) -> String {
+    format!(" (data {})", manifest.chars().take(SHOWN).collect::<String>())
+}
+
+/// How many pairs of a split, and how they were chosen: `200 of 1000 pairs, drawn by seed 0`.
+pub fn pairs_of(pairs: u64, of: u64, seed: u64) -> String {
+    if of > pairs { format!("{pairs} of {of} pairs, drawn by seed {seed}") } else { format!("all {pairs} pairs") }
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use ptu_data::{Manifest, Split};
 
 use super::Run;
-use crate::evaluate::{ScoredOn, Scores};
+use crate::evaluate::Scores;
+use crate::evaluate::scored_on::{data, pairs_of};
 
 /// The set of some scores, for the head of their table.
 pub fn title(gallery: &str, scores: &Scores) -> String {
@@ -20,10 +21,8 @@ pub fn differences(runs: &[Run]) -> Vec<String> {
     };
     let scored: Vec<&Run> = runs.iter().filter(|run| !run.saved.scores.is_empty()).collect();
     let mut notes = vec![];
-    let unknown = |set: Option<&ScoredOn>| set.is_none();
-    let known =
-        !scored.iter().flat_map(|run| run.saved.scores.values()).any(|scores| unknown(scores.scored_on.as_ref()));
-    if scored.iter().any(|run| of(run) != of(scored[0])) || (scored.len() > 1 && !known) {
+    let unknown = scored.iter().flat_map(|run| run.saved.scores.values()).any(|scores| scores.scored_on.is_none());
+    if scored.iter().any(|run| of(run) != of(scored[0])) || (scored.len() > 1 && unknown) {
         let sets: Vec<String> = scored.iter().map(|run| format!("{}: {}", run.name, of(run).join("; "))).collect();
         notes.push(format!(
             "These runs were not scored on the same pairs, so their scores cannot be compared, and stand in tables of their own ({}). To \
@@ -48,13 +47,9 @@ pub fn validated_on(run: &Run) -> String {
         let Ok(manifest) = Manifest::read(path) else {
             return format!("at most {most} pairs of `{}`", path.display());
         };
-        let (all, data) = (manifest.counts(Split::Validate).pairs, manifest.hash().chars().take(8).collect::<String>());
-        match all > most {
-            true => {
-                format!("{most} of {all} pairs of {} (data {data}), drawn by seed {}", manifest.source, run.recipe.seed)
-            }
-            false => format!("all {all} pairs of {} (data {data})", manifest.source),
-        }
+        let all = manifest.counts(Split::Validate).pairs;
+        let pairs = pairs_of(most.min(all), all, run.recipe.seed);
+        format!("{}{}, {pairs}", manifest.source, data(&manifest.hash()))
     };
     let sets: Vec<String> = run.recipe.data.iter().map(|entry| of(&entry.path)).collect();
     sets.join(", ")

@@ -1,14 +1,13 @@
 //! The folder of a quickstart: what was asked for stands in it first, so that the same command goes on in it, and no other.
 
 use std::fs::{self, File};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ptu_input::files::TEMPORARY;
 use serde::{Deserialize, Serialize};
 
 use super::{Corpus, OwnTable, QuickstartOptions};
-use crate::folder::lock;
+use crate::folder::{holds_others, lock};
 use crate::{TrainError, files};
 
 /// What was asked for.
@@ -23,8 +22,8 @@ const LARGEST: u64 = 1 << 20;
 struct Asked {
     version: String,
     corpus: String,
-    /// Length and checksum of the table.
-    table: Option<[u64; 2]>,
+    /// Hash of the table, where it is a file.
+    table: Option<String>,
     seed: u64,
     minutes: Option<u32>,
     set: Vec<String>,
@@ -34,7 +33,7 @@ impl Asked {
     fn of(options: &QuickstartOptions) -> Result<Self, TrainError> {
         let table = match &options.corpus {
             Corpus::Phantom(_) => None,
-            Corpus::Table(own) => checksum(&own.path)?,
+            Corpus::Table(own) => hash(&own.path)?,
         };
         Ok(Self {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -73,23 +72,14 @@ impl Asked {
     }
 }
 
-/// Length and checksum of a file; `None` of a folder.
-fn checksum(path: &Path) -> Result<Option<[u64; 2]>, TrainError> {
+/// SHA-256 of a file, in hexadecimal; `None` of a folder.
+fn hash(path: &Path) -> Result<Option<String>, TrainError> {
     let error = |source| TrainError::File { action: "read", path: path.into(), source };
-    let mut file = File::open(path).map_err(error)?;
+    let file = File::open(path).map_err(error)?;
     if !file.metadata().map_err(error)?.is_file() {
         return Ok(None);
     }
-    let (mut buffer, mut length, mut sum) = (vec![0; 1 << 16], 0, 0);
-    loop {
-        match file.read(&mut buffer).map_err(error)? {
-            0 => return Ok(Some([length, u64::from(sum)])),
-            count => {
-                length += count as u64;
-                sum = crc32c::crc32c_append(sum, &buffer[..count]);
-            }
-        }
-    }
+    ptu_data::sha256(file).map(Some).map_err(error)
 }
 
 /// A folder that only this process works in.
@@ -114,11 +104,7 @@ impl Place {
         fs::create_dir_all(out).map_err(error("make"))?;
         let file = out.join(ASKED);
         let ours = |name: &str| name == LOCK || name.starts_with(TEMPORARY);
-        let strangers = fs::read_dir(out)
-            .map_err(error("read"))?
-            .flatten()
-            .any(|entry| !ours(&entry.file_name().to_string_lossy()));
-        if strangers && !file.exists() {
+        if holds_others(out, ours).map_err(error("read"))? && !file.exists() {
             return Err(TrainError::NotEmpty { path: out.clone() });
         }
         let lock = lock(&out.join(LOCK), out)?;
