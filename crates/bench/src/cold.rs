@@ -67,7 +67,7 @@ pub fn embed_one(bundle: &Path, image: &Path, device: &Device) -> Result<Vectors
     let bytes = std::fs::read(image).map_err(BenchError::file("read", image))?;
     let picture = Picture::decode(&bytes, &image.display().to_string())?;
     let image = apply(&bundle.preprocess.evaluate, picture, None)?;
-    Ok(Embedder::new(&bundle.model, &bundle.config).images(&[&image], 1, &mut |_| {})?)
+    Ok(Embedder::new(&bundle.model).images(&[&image], 1, &mut |_| {})?)
 }
 
 fn write(options: &ColdOptions, folder: &Path) -> Result<(PathBuf, PathBuf), BenchError> {
@@ -79,8 +79,7 @@ fn write(options: &ColdOptions, folder: &Path) -> Result<(PathBuf, PathBuf), Ben
     std::fs::write(&image, bytes).map_err(BenchError::file("write", &image))?;
     let model = Model::new(&config, Key::new(options.seed), &Device::flex())?;
     let (tokenizer, preprocess) = (tokenizer(vocabulary(options.preset), folder)?, Preprocess::clip(config.image.size));
-    let bundle_of_now =
-        Bundle { config, model, tokenizer, preprocess, max_tokens: TOKENS, trained_on: vec![], learned: None };
+    let bundle_of_now = Bundle { model, tokenizer, preprocess, max_tokens: TOKENS, trained_on: vec![], learned: None };
     bundle_of_now.save(&bundle, "A bundle to be timed.\n")?;
     Ok((bundle, image))
 }

@@ -80,11 +80,11 @@ pub fn embed(options: &EmbedOptions) -> Result<EmbedResult, BenchError> {
     let (mut timings, mut flops) = (BTreeMap::new(), BTreeMap::new());
     for (name, batch) in batches {
         let before = kernel::operations();
-        model.features(&batch, &config, products)?;
+        model.features(&batch, products)?;
         flops.insert(name.to_string(), (kernel::operations() - before) as f64);
         let timing = Timing::of(0, options.rounds, || {
             // The batch fits: it was embedded once above.
-            let _ = model.features(&batch, &config, products).map(|features| features.into_data());
+            let _ = model.features(&batch, products).map(|features| features.into_data());
         });
         timings.insert(name.to_string(), timing);
     }

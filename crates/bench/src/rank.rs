@@ -68,7 +68,7 @@ pub fn rank(options: &RankOptions, told: &mut dyn FnMut(&str)) -> Result<Vec<Ran
             values: (0..count * config.fusion.width).map(|_| stream.normal() as f32).collect(),
         };
         let candidates: Vec<&Image> = (0..count).map(|place| &pictures[place % pictures.len()]).collect();
-        let asked = Asked { model: &model, config: &config, query: &query };
+        let asked = Asked { model: &model, query: &query };
         // Once untimed, so that nothing of the inputs can fail later.
         asked.contrast(&index)?;
         asked.fuse(&candidates[..count.min(1)])?;
@@ -99,19 +99,18 @@ fn picture(config: &ModelConfig, stream: &mut Stream) -> Image {
 /// One query.
 struct Asked<'a> {
     model: &'a Model,
-    config: &'a ModelConfig,
     query: &'a Text,
 }
 
 impl Asked<'_> {
     fn contrast(&self, index: &Vectors) -> Result<Vec<f32>, ModelError> {
-        Ok(Embedder::new(self.model, self.config).texts(&[self.query], 1, &mut |_| ())?.similarity(index))
+        Ok(Embedder::new(self.model).texts(&[self.query], 1, &mut |_| ())?.similarity(index))
     }
 
     fn fuse(&self, candidates: &[&Image]) -> Result<Vec<f32>, ModelError> {
         let mut scores = vec![];
         for part in candidates.chunks(PART) {
-            let matcher = Matcher::new(Embedder::new(self.model, self.config), part, &[self.query], PART)?;
+            let matcher = Matcher::new(Embedder::new(self.model), part, &[self.query], PART)?;
             let pairs: Vec<(usize, usize)> = (0..part.len()).map(|image| (image, 0)).collect();
             scores.extend(matcher.scores(&pairs, PART));
         }
@@ -151,7 +150,7 @@ pub fn quality(
     told: &mut dyn FnMut(&str),
 ) -> Result<Vec<RankQuality>, BenchError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
-    let embedder = Embedder::new(&bundle.model, &bundle.config);
+    let embedder = Embedder::new(&bundle.model);
     let mut all = vec![];
     for evaluated in evaluate(options, &mut |_, _, _| ())? {
         told(&format!("{}: {} pairs", evaluated.name, evaluated.gallery.records.len()));

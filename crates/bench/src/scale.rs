@@ -131,7 +131,7 @@ fn embeddings(options: &ScaleOptions, told: &mut dyn FnMut(&str)) -> Result<Vec<
                 })
                 .collect::<Result<_, _>>()?;
             let images: Vec<&Image> = images.iter().flatten().collect();
-            found += Embedder::new(&model, &config).images(&images, PART, &mut |_| {})?.len();
+            found += Embedder::new(&model).images(&images, PART, &mut |_| {})?.len();
         }
         costs.push(Cost { size: found, seconds: start.elapsed().as_secs_f64(), peak_mib: peak_memory() });
     }

@@ -157,7 +157,7 @@ impl<'a> EmbedJob<'a> {
 
     fn header(&self, inputs: &Inputs) -> Result<VectorsHeader, InferError> {
         let EmbedOptions { space, only, text, batch, products, .. } = &self.options;
-        let fusion = self.bundle.config.fusion.width;
+        let fusion = self.bundle.model.config().fusion.width;
         let width = match space {
             Space::Contrast => fusion,
             Space::Features => 2 * fusion,
@@ -210,7 +210,7 @@ impl<'a> EmbedJob<'a> {
     }
 
     fn embedder(&self) -> Embedder<'_> {
-        Embedder { model: &self.bundle.model, config: &self.bundle.config, products: self.options.products }
+        Embedder { model: &self.bundle.model, products: self.options.products }
     }
 
     /// A row for each half that is there.

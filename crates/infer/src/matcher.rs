@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use ptu_input::{Batch, Image, Images, Text, Texts};
 use ptu_model::kernel::Products;
 use ptu_model::layer::Linear;
-use ptu_model::{Model, ModelError, Packed, Pass, Read, check_batch};
+use ptu_model::{Model, ModelError, Packed, Pass, Read};
 
 use crate::Embedder;
 
@@ -21,24 +21,24 @@ impl<'a> Matcher<'a> {
     /// Encodes images and texts, `batch` at a time, in the embedder's products.
     ///
     /// # Errors
-    /// A model without the head for matching; inputs that do not fit the model ([`check_batch`]).
+    /// A model without the head for matching; inputs that do not fit the model ([`Model::check_batch`]).
     ///
     /// # Panics
     /// If there is no image or no text.
     pub fn new(embedder: Embedder<'a>, images: &[&Image], texts: &[&Text], batch: usize) -> Result<Self, ModelError> {
-        let Embedder { model, config, products } = embedder;
+        let Embedder { model, products } = embedder;
         let head = model.heads.itm.as_ref().ok_or(ModelError::NoHead { head: "matching (itm)" })?;
         let (mut encoded_images, mut encoded_texts, pass) = (vec![], vec![], Pass::off().with(products));
         for chunk in images.chunks(batch.max(1)) {
             let images = Images::collect(chunk.iter().copied());
             let checked = Batch { images, ..Batch::default() };
-            check_batch(&checked, config)?;
+            model.check_batch(&checked)?;
             encoded_images.push(model.encode_image(&model.embed_image(&checked.images, &pass), &pass));
         }
         for chunk in texts.chunks(batch.max(1)) {
             let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()));
             let checked = Batch { texts, ..Batch::default() };
-            check_batch(&checked, config)?;
+            model.check_batch(&checked)?;
             encoded_texts.push(model.encode_text(model.embed_text(&checked.texts, &pass), &pass));
         }
         Ok(Self { model, head, images: Packed::cat(&encoded_images), texts: Packed::cat(&encoded_texts), products })
@@ -88,7 +88,7 @@ mod tests {
         let (config, (images, texts)) = (config(), inputs());
         let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
         let (images, texts): (Vec<&Image>, Vec<&Text>) = (images.iter().collect(), texts.iter().collect());
-        let matcher = Matcher::new(Embedder::new(&model, &config), &images, &texts, 2).unwrap();
+        let matcher = Matcher::new(Embedder::new(&model), &images, &texts, 2).unwrap();
         let pairs = [(2, 0), (0, 1), (2, 1), (1, 0), (0, 0)];
         let scores = matcher.scores(&pairs, 2);
         for (score, (image, text)) in scores.iter().zip(pairs) {
@@ -99,8 +99,7 @@ mod tests {
                 ..Batch::default()
             };
             let head = model.heads.itm.as_ref().unwrap();
-            let logits =
-                head.forward(model.features(&batch, &config, Products::F32).unwrap(), &Pass::off()).into_data();
+            let logits = head.forward(model.features(&batch, Products::F32).unwrap(), &Pass::off()).into_data();
             let logits: Vec<f32> = logits.try_into_vec().unwrap();
             assert!((score - (logits[1] - logits[0])).abs() < 1e-5, "{score} {logits:?}");
         }
@@ -111,13 +110,13 @@ mod tests {
     fn what_does_not_fit_the_model_is_refused() {
         let (mut config, (images, texts)) = (config(), inputs());
         let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
-        let of = |config: &ModelConfig, model: &Model, text: &Text| {
-            Matcher::new(Embedder::new(model, config), &[&images[0]], &[text], 1).err().unwrap().to_string()
+        let of = |model: &Model, text: &Text| {
+            Matcher::new(Embedder::new(model), &[&images[0]], &[text], 1).err().unwrap().to_string()
         };
         let unknown = Text { ids: vec![0, 60, 2], words: vec![] };
-        assert!(of(&config, &model, &unknown).contains("60"));
+        assert!(of(&model, &unknown).contains("60"));
         config.heads = vec![ptu_model::HeadKind::Itc];
         let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
-        assert!(of(&config, &model, &texts[0]).contains("matching (itm)"));
+        assert!(of(&model, &texts[0]).contains("matching (itm)"));
     }
 }

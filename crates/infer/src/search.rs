@@ -167,7 +167,7 @@ impl VectorIndex {
 /// # Errors
 /// A query with neither half; inputs that do not fit the model.
 pub fn query_vector(bundle: &Bundle, space: Space, query: &Query) -> Result<Vec<f32>, InferError> {
-    let embedder = Embedder { products: query.products, ..Embedder::new(&bundle.model, &bundle.config) };
+    let embedder = Embedder { products: query.products, ..Embedder::new(&bundle.model) };
     let input = match (query.image.clone(), query.text.clone()) {
         (Some(image), Some(text)) => Input::Pair { image, text },
         (Some(image), None) => Input::Image(image),
@@ -224,7 +224,7 @@ pub fn rank_by_matching<'a>(bundle: &Bundle, query: &Query, hits: Vec<Hit<'a>>) 
         false => texts.push(query.text.clone().ok_or_else(|| asks_text("images", "a text"))?),
     }
     let (image_refs, text_refs): (Vec<&Image>, Vec<&Text>) = (images.iter().collect(), texts.iter().collect());
-    let matcher = Matcher::new(Embedder::new(&bundle.model, &bundle.config), &image_refs, &text_refs, BATCH)?;
+    let matcher = Matcher::new(Embedder::new(&bundle.model), &image_refs, &text_refs, BATCH)?;
     let pairs: Vec<(usize, usize)> =
         (0..hits.len()).map(|place| if texts_found { (0, place) } else { (place, 0) }).collect();
     let mut ranked: Vec<Hit<'a>> = hits;

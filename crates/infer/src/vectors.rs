@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use ptu_input::{Batch, Image, Images, Input, Slot, Text, Texts};
 use ptu_model::kernel::Products;
-use ptu_model::{ItcHead, Model, ModelConfig, ModelError, StandIn};
+use ptu_model::{ItcHead, Model, ModelError, StandIn};
 
 /// Unit vectors, one a row.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,16 +63,14 @@ fn dot(x: &[f32], y: &[f32]) -> f32 {
 pub struct Embedder<'a> {
     /// The network.
     pub model: &'a Model,
-    /// Its sizes.
-    pub config: &'a ModelConfig,
     /// In what it multiplies.
     pub products: Products,
 }
 
 impl<'a> Embedder<'a> {
     /// In f32.
-    pub fn new(model: &'a Model, config: &'a ModelConfig) -> Self {
-        Self { model, config, products: Products::F32 }
+    pub fn new(model: &'a Model) -> Self {
+        Self { model, products: Products::F32 }
     }
 
     /// Vectors of images whose text is missing, `batch` at a time; `done` is told how many are finished.
@@ -85,7 +83,7 @@ impl<'a> Embedder<'a> {
             let images = Images::collect(chunk.iter().copied());
             let order = (0..images.count).map(Slot::Image).collect();
             let batch = Batch { images, order, ..Batch::default() };
-            vectors.extend(head.image(self.model.features(&batch, self.config, self.products)?));
+            vectors.extend(head.image(self.model.features(&batch, self.products)?));
             done(vectors.len());
         }
         Ok(vectors)
@@ -101,7 +99,7 @@ impl<'a> Embedder<'a> {
             let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()));
             let order = (0..texts.count()).map(Slot::Text).collect();
             let batch = Batch { texts, order, ..Batch::default() };
-            vectors.extend(head.text(self.model.features(&batch, self.config, self.products)?));
+            vectors.extend(head.text(self.model.features(&batch, self.products)?));
             done(vectors.len());
         }
         Ok(vectors)
@@ -129,7 +127,7 @@ impl<'a> Embedder<'a> {
         let mut vectors = Vectors::default();
         for chunk in inputs.chunks(batch.max(1)) {
             let chunk = Batch::collect(chunk);
-            vectors.extend(self.model.features_with(stand_in, &chunk, self.config, self.products)?);
+            vectors.extend(self.model.features_with(stand_in, &chunk, self.products)?);
             done(vectors.len());
         }
         Ok(vectors)

@@ -26,9 +26,7 @@ const LARGEST_JSON: u64 = 1 << 20;
 /// Everything that is needed to use a model: the same bytes in give the same vector, wherever it is loaded.
 #[derive(Debug, Clone)]
 pub struct Bundle {
-    /// Sizes and choices.
-    pub config: ModelConfig,
-    /// The network.
+    /// The network, with its sizes and settings.
     pub model: Model,
     /// Text to tokens.
     pub tokenizer: Tokenizer,
@@ -77,7 +75,7 @@ impl Bundle {
             model_type: "ptunifier".into(),
             max_tokens: self.max_tokens,
             trained_on: self.trained_on.clone(),
-            rest: match serde_json::to_value(&self.config) {
+            rest: match serde_json::to_value(self.model.config()) {
                 Ok(serde_json::Value::Object(map)) => map,
                 _ => unreachable!("a configuration is a map"),
             },
@@ -121,7 +119,7 @@ impl Bundle {
         let preprocess = read_json(&folder.join(PREPROCESS), "a list of image transforms")?;
         let ConfigFile { max_tokens, trained_on, .. } = file;
         let learned = Learned::read(&folder.join(LEARNED))?;
-        Ok(Self { config, model, tokenizer, preprocess, max_tokens, trained_on, learned })
+        Ok(Self { model, tokenizer, preprocess, max_tokens, trained_on, learned })
     }
 }
 

@@ -7,13 +7,13 @@
 //! | norm | 1 |
 //! | projection of a prompt query | N(0, 1 / sqrt(in)), fixed |
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
 use ptu_random::{Key, Place, Stream, index_of};
 use rayon::prelude::*;
 
-use crate::names::{Kind, name_of};
-use crate::{Model, Path};
+use crate::names::{Kind, Name};
+use crate::{Model, WeightMapper};
 
 /// Values that one thread draws at a time.
 const CHUNK: usize = 1 << 14;
@@ -21,26 +21,16 @@ const CHUNK: usize = 1 << 14;
 /// Fills a network of zeros. A weight depends on the seed and its published name alone, so that adding a head or a layer
 /// leaves all others as they were.
 pub fn fill(model: Model, key: Key, deviation: f64) -> Model {
-    model.map(&mut Fill { key, deviation, path: Path::default() })
+    model.map_weights(&mut Fill { key, deviation })
 }
 
 struct Fill {
     key: Key,
     deviation: f64,
-    path: Path,
 }
 
-impl ModuleMapper for Fill {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = name_of(&self.path.to_string()).expect("every weight has a row in names.rs, which a test visits");
+impl WeightMapper for Fill {
+    fn map<const D: usize>(&mut self, name: Name, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let index = index_of(&name.published);
         let (place, deviation) = match name.kind {
             Kind::Matrix | Kind::Patch | Kind::Table => (Place::Weights, self.deviation),

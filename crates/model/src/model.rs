@@ -4,16 +4,18 @@
 
 use std::sync::Arc;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_random::Key;
 
-use crate::config::{ModelConfig, TextConfig};
+use crate::config::ModelConfig;
 use crate::kernel::{Products, in_pool, linear, rows};
 use crate::layer::{Embedding, Linear, Pass};
+use crate::names::Name;
 use crate::{
-    Chosen, Fused, Fusion, Heads, ImageEncoder, ModelError, Packed, Prompts, Read, StandIn, TextEncoder, init,
+    Chosen, Fused, Fusion, Heads, ImageEncoder, ModelError, Packed, Prompts, Read, StandIn, TextEncoder, WeightVisitor,
+    init,
 };
 
 /// One network for pairs, images alone and texts alone.
@@ -38,7 +40,7 @@ pub struct Model {
     /// Heads.
     pub heads: Heads,
     #[module(skip)]
-    text_config: TextConfig,
+    config: ModelConfig,
 }
 
 impl Model {
@@ -64,7 +66,7 @@ impl Model {
             text_prompts: Prompts::new(config.text_prompts, text, image, device),
             fusion: Fusion::new(&config.fusion, device),
             heads: Heads::new(config, device),
-            text_config: config.text,
+            config: config.clone(),
         })
     }
 
@@ -74,8 +76,13 @@ impl Model {
     /// Sizes that do not fit each other.
     pub fn weights(config: &ModelConfig) -> Result<usize, ModelError> {
         let mut count = Count(0);
-        Self::empty(config, &Device::flex())?.visit(&mut count);
+        Self::empty(config, &Device::flex())?.visit_weights(&mut count);
         Ok(count.0)
+    }
+
+    /// Sizes and settings.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
     }
 
     /// The device that holds the weights.
@@ -86,7 +93,7 @@ impl Model {
     /// Patches and positions, before the encoder.
     ///
     /// # Panics
-    /// If the images have another side than the configuration says ([`crate::check_batch`] tells before).
+    /// If the images have another side than the configuration says ([`Self::check_batch`] tells before).
     pub fn embed_image(&self, images: &Images, pass: &Pass) -> Packed {
         self.image.embed(images, pass)
     }
@@ -101,7 +108,7 @@ impl Model {
     pub fn edges(&self, count: usize) -> Texts {
         let one = |id: u32| std::iter::repeat_n(id, count);
         let ends = if self.text_prompts.table.is_some() { count } else { 0 };
-        let ids: Vec<u32> = one(self.text_config.start).chain(one(self.text_config.end).take(ends)).collect();
+        let ids: Vec<u32> = one(self.config.text.start).chain(one(self.config.text.end).take(ends)).collect();
         Texts { lengths: vec![1; ids.len()], ids }
     }
 
@@ -151,25 +158,19 @@ impl Model {
     /// Pooled features `[records, 2d]` of a mixed batch, in the records' order; prompts stand in for what is missing.
     ///
     /// # Errors
-    /// When the batch does not fit the model: see [`crate::check_batch`].
-    pub fn features(&self, batch: &Batch, config: &ModelConfig, products: Products) -> Result<Tensor<2>, ModelError> {
-        self.features_with(StandIn::Prompts, batch, config, products)
+    /// When the batch does not fit the model: see [`Self::check_batch`].
+    pub fn features(&self, batch: &Batch, products: Products) -> Result<Tensor<2>, ModelError> {
+        self.features_with(StandIn::Prompts, batch, products)
     }
 
     /// As [`Self::features`], with anything in place of what is missing.
     ///
     /// # Errors
     /// As there.
-    pub fn features_with(
-        &self,
-        stand_in: StandIn,
-        batch: &Batch,
-        config: &ModelConfig,
-        products: Products,
-    ) -> Result<Tensor<2>, ModelError> {
-        check_batch(batch, config)?;
+    pub fn features_with(&self, stand_in: StandIn, batch: &Batch, products: Products) -> Result<Tensor<2>, ModelError> {
+        self.check_batch(batch)?;
         if batch.is_empty() {
-            return Ok(Tensor::zeros([0, 2 * config.fusion.width], &self.device()));
+            return Ok(Tensor::zeros([0, 2 * self.config.fusion.width], &self.device()));
         }
         let read = vec![Read::Pooled; batch.len()];
         Ok(in_pool(|| self.fusion.pool(&self.fuse(batch, &read, stand_in, products), 0..batch.len())))
@@ -205,6 +206,29 @@ impl Model {
         let order = || batch.order.iter().map(sequence);
         self.fusion.forward(encoded_images.select(order()), encoded_texts.select(order()), read, &off)
     }
+
+    /// Checks that a batch fits, before anything is computed: image size, text length, token ids.
+    ///
+    /// # Errors
+    /// [`ModelError::ImageSize`], [`ModelError::TextTooLong`], [`ModelError::UnknownToken`].
+    pub fn check_batch(&self, batch: &Batch) -> Result<(), ModelError> {
+        let (image, text) = (&self.config.image, &self.config.text);
+        for images in [&batch.pair_images, &batch.images] {
+            if images.count > 0 && images.side != image.size {
+                return Err(ModelError::ImageSize { found: images.side, expected: image.size });
+            }
+        }
+        for texts in [&batch.pair_texts, &batch.texts] {
+            let tokens = texts.lengths.iter().copied().max().unwrap_or(0);
+            if tokens > text.longest() {
+                return Err(ModelError::TextTooLong { tokens, longest: text.longest() });
+            }
+            if let Some(&id) = texts.ids.iter().find(|&&id| id as usize >= text.vocabulary) {
+                return Err(ModelError::UnknownToken { id, vocabulary: text.vocabulary });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Stand-ins whose prompts, between the first token and `ends` tokens at the end, give way to something else.
@@ -230,32 +254,10 @@ fn without_prompts(stand_ins: Packed, ends: usize, stand_in: StandIn) -> Packed 
     }
 }
 
-/// Checks that a batch fits a model, before anything is computed: image size, text length, token ids.
-///
-/// # Errors
-/// [`ModelError::ImageSize`], [`ModelError::TextTooLong`], [`ModelError::UnknownToken`].
-pub fn check_batch(batch: &Batch, config: &ModelConfig) -> Result<(), ModelError> {
-    for images in [&batch.pair_images, &batch.images] {
-        if images.count > 0 && images.side != config.image.size {
-            return Err(ModelError::ImageSize { found: images.side, expected: config.image.size });
-        }
-    }
-    for texts in [&batch.pair_texts, &batch.texts] {
-        let tokens = texts.lengths.iter().copied().max().unwrap_or(0);
-        if tokens > config.text.longest() {
-            return Err(ModelError::TextTooLong { tokens, longest: config.text.longest() });
-        }
-        if let Some(&id) = texts.ids.iter().find(|&&id| id as usize >= config.text.vocabulary) {
-            return Err(ModelError::UnknownToken { id, vocabulary: config.text.vocabulary });
-        }
-    }
-    Ok(())
-}
-
 struct Count(usize);
 
-impl ModuleVisitor for Count {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl WeightVisitor for Count {
+    fn visit<const D: usize>(&mut self, _name: Name, param: &Param<Tensor<D>>) {
         self.0 += param.lazy_shape().num_elements();
     }
 }

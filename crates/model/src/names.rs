@@ -60,6 +60,8 @@ impl Kind {
 /// One weight of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
+    /// Its place in our tree, for example `text.layers.3.attention.query.weight`.
+    pub path: String,
     /// Its published name, which our files use too.
     pub published: String,
     /// Its learning rate group.
@@ -199,7 +201,10 @@ const UNUSED: &[&str] = &[
 /// What the weight at `path` of our tree is; `None` for a path that no row knows (a bug of ours: a test visits all).
 pub fn name_of(path: &str) -> Option<Name> {
     let (template, number) = template(path);
-    let row = |published: &str, role, kind| Name { published: published.replace("{}", &number), role, kind };
+    let row = |published: &str, role, kind| {
+        let (path, published) = (path.to_string(), published.replace("{}", &number));
+        Name { path, published, role, kind }
+    };
     for (ours, theirs) in
         [("fusion.image.{}.", "multi_modal_vision_layers"), ("fusion.text.{}.", "multi_modal_language_layers")]
     {

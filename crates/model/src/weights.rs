@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path as File;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::Param;
 use burn::tensor::{AllocationProperty, Bytes, DType, Device, Tensor, TensorData};
 use ptu_input::files::write_atomically;
 use safetensors::{Dtype, SafeTensors};
@@ -11,16 +11,16 @@ use safetensors::{Dtype, SafeTensors};
 pub use crate::array::{Array, Arrays};
 use crate::files::written;
 use crate::mapped::map;
-use crate::names::{Kind, is_unused, name_of};
-use crate::{Model, ModelConfig, ModelError, Path, positions};
+use crate::names::{Kind, Name, is_unused};
+use crate::{Model, ModelConfig, ModelError, WeightMapper, WeightVisitor, positions};
 
 const POSITIONS: &str = "vision_encoder.visual.positional_embedding";
 
 impl Model {
     /// Every weight under its published name, in published layout.
     pub fn to_arrays(&self) -> Arrays {
-        let mut save = Save { path: Path::default(), arrays: Arrays::new(), patch: self.patch_side() };
-        self.visit(&mut save);
+        let mut save = Save { arrays: Arrays::new(), patch: self.config().image.patch };
+        self.visit_weights(&mut save);
         save.arrays
     }
 
@@ -63,8 +63,8 @@ impl Model {
             *found = TensorData::new(array.values, array.shape);
         }
         let model = Self::empty(config, device)?;
-        let mut load = Load { path: Path::default(), stored, missing: vec![], misfit: None };
-        let model = model.map(&mut load);
+        let mut load = Load { stored, missing: vec![], misfit: None };
+        let model = model.map_weights(&mut load);
         if let Some((name, found, expected)) = load.misfit {
             return Err(ModelError::Shape { path: file.into(), name, found, expected });
         }
@@ -77,29 +77,15 @@ impl Model {
             None => Ok((model, unused)),
         }
     }
-
-    fn patch_side(&self) -> usize {
-        ((self.image.patch.weight.val().dims()[1] / 3) as f64).sqrt().round() as usize
-    }
 }
 
 struct Save {
-    path: Path,
     arrays: Arrays,
     patch: usize,
 }
 
-impl ModuleVisitor for Save {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let name = name_of(&self.path.to_string()).expect("every weight has a row in names.rs, which a test visits");
+impl WeightVisitor for Save {
+    fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
         self.arrays.insert(name.published, published(param.val().inner(), name.kind, self.patch));
     }
 }
@@ -117,23 +103,13 @@ fn published<const D: usize>(tensor: Tensor<D>, kind: Kind, patch: usize) -> Arr
 type Stored = BTreeMap<String, TensorData>;
 
 struct Load {
-    path: Path,
     stored: Stored,
     missing: Vec<String>,
     misfit: Option<(String, Vec<usize>, Vec<usize>)>,
 }
 
-impl ModuleMapper for Load {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = name_of(&self.path.to_string()).expect("every weight has a row in names.rs, which a test visits");
+impl WeightMapper for Load {
+    fn map<const D: usize>(&mut self, name: Name, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(found) = self.stored.remove(&name.published) else {
             self.missing.push(name.published);
             return param;

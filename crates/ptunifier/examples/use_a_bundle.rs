@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (image, text) = (prepare(&bundle, &image, "image")?, encode(&bundle, &text)?);
 
     // Each half alone: soft prompts stand in for the other.
-    let embedder = Embedder::new(&bundle.model, &bundle.config);
+    let embedder = Embedder::new(&bundle.model);
     let images = embedder.images(&[&image], 1, &mut |_| {})?;
     let texts = embedder.texts(&[&text], 1, &mut |_| {})?;
     println!("vectors of {} elements, cosine {:.3}", images.width, images.similarity(&texts)[0]);

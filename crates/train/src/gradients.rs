@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Param;
 use burn::tensor::{Gradients as Graph, Tensor};
-use ptu_model::names::{Role, name_of};
-use ptu_model::{Inside, Model, Path};
+use ptu_model::names::{Name, Role, name_of};
+use ptu_model::{Inside, Model, WeightVisitor};
 use rayon::prelude::*;
 
 /// Values summed by one task; fixed, so that sums do not depend on the number of threads.
@@ -18,8 +18,8 @@ pub struct Gradients(BTreeMap<String, Vec<f32>>);
 impl Gradients {
     /// Takes the gradients of a backward pass: out of its graph, and those that replayed blocks put aside.
     pub fn take(model: &Model, graph: &mut Graph, inside: &Inside) -> Self {
-        let mut take = Take { path: Path::default(), graph, inside, found: BTreeMap::new() };
-        model.visit(&mut take);
+        let mut take = Take { graph, inside, found: BTreeMap::new() };
+        model.visit_weights(&mut take);
         Self(take.found)
     }
 
@@ -71,28 +71,19 @@ fn squares(values: &[f32]) -> f64 {
 }
 
 struct Take<'a> {
-    path: Path,
     graph: &'a mut Graph,
     inside: &'a Inside,
     found: BTreeMap<String, Vec<f32>>,
 }
 
-impl ModuleVisitor for Take<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl WeightVisitor for Take<'_> {
+    fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
         let values = match param.val().grad_remove(self.graph) {
             Some(gradient) => Some(gradient.into_data().try_into_vec().expect("the model computes in f32")),
             None => self.inside.take(param.id),
         };
         if let Some(values) = values {
-            self.found.insert(self.path.to_string(), values);
+            self.found.insert(name.path, values);
         }
     }
 }

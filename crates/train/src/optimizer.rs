@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
 use ptu_model::kernel::vectorised;
-use ptu_model::names::{DecayGroups, Role, name_of};
+use ptu_model::names::{DecayGroups, Name, Role};
 use ptu_model::weights::{Array, Arrays};
-use ptu_model::{Model, Path};
+use ptu_model::{Model, WeightMapper};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +93,7 @@ impl Optimizer {
     /// Adam's step with epsilon before the bias correction, then decay of the moved weight:
     /// `p -= r sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)`, `p -= r w p`.
     pub fn step(&mut self, model: Model, gradients: &Gradients, factor: f64) -> Model {
-        model.map(&mut Update { path: Path::default(), optimizer: self, gradients, factor })
+        model.map_weights(&mut Update { optimizer: self, gradients, factor })
     }
 
     /// Its state as arrays, for saving: `first.PATH`, `second.PATH`, `updates.PATH` (two halves of the count).
@@ -132,29 +132,18 @@ impl Optimizer {
 }
 
 struct Update<'a> {
-    path: Path,
     optimizer: &'a mut Optimizer,
     gradients: &'a Gradients,
     factor: f64,
 }
 
-impl ModuleMapper for Update<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let path = self.path.to_string();
-        let Some(gradient) = self.gradients.get(&path) else { return param };
-        let name = name_of(&path).expect("every weight has a row in names.rs, which a test visits");
+impl WeightMapper for Update<'_> {
+    fn map<const D: usize>(&mut self, name: Name, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(gradient) = self.gradients.get(&name.path) else { return param };
         let config = &self.optimizer.config;
         let rate = config.learning_rate * config.times(name.role) * self.factor;
         let decay = if name.kind.decays(config.decay_groups) { rate * config.weight_decay } else { 0.0 };
-        let moments = self.optimizer.moments.entry(path).or_insert_with(|| Moments {
+        let moments = self.optimizer.moments.entry(name.path).or_insert_with(|| Moments {
             first: vec![0.0; gradient.len()],
             second: vec![0.0; gradient.len()],
             updates: 0,

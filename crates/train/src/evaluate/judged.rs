@@ -4,7 +4,7 @@ use std::fmt;
 
 use ptu_infer::Embedder;
 use ptu_metrics::Resampling;
-use ptu_model::{Model, ModelConfig};
+use ptu_model::Model;
 use ptu_random::Key;
 use serde::{Deserialize, Serialize};
 
@@ -29,8 +29,8 @@ impl Judged {
     ///
     /// # Errors
     /// Inputs that do not fit the model.
-    pub fn of(model: &Model, config: &ModelConfig, gallery: &Gallery, key: Key) -> Result<Self, TrainError> {
-        let (resampling, embedder) = (Resampling::new(key), Embedder::new(model, config));
+    pub fn of(model: &Model, gallery: &Gallery, key: Key) -> Result<Self, TrainError> {
+        let (resampling, embedder) = (Resampling::new(key), Embedder::new(model));
         if model.heads.itc.is_some() {
             let found = search(embedder, gallery, &mut |_| {})?;
             return Ok(Self::Retrieval(Box::new(retrieval(gallery, &found, &resampling))));

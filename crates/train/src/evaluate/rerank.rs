@@ -95,7 +95,7 @@ mod tests {
         config.image.size = 32;
         let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
         let gallery = gallery();
-        let embedder = Embedder::new(&model, &config);
+        let embedder = Embedder::new(&model);
         let found = search(embedder, &gallery, &mut |_| ()).unwrap();
         let rerank = |keep| rerank(embedder, &gallery, &found, keep).unwrap();
         let places = |found: &Found| [Query::Image, Query::Text].map(|query| found.of(query).ranks.clone());

@@ -162,7 +162,7 @@ impl Asker<'_> {
     }
 
     fn embedder(&self) -> Embedder<'_> {
-        Embedder { products: self.options.products, ..Embedder::new(&self.bundle.model, &self.bundle.config) }
+        Embedder { products: self.options.products, ..Embedder::new(&self.bundle.model) }
     }
 
     fn score(

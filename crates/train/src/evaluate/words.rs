@@ -3,7 +3,7 @@
 use ptu_infer::Embedder;
 use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_metrics::Resampling;
-use ptu_model::{Pass, Read, StandIn, check_batch};
+use ptu_model::{Pass, Read, StandIn};
 use serde::{Deserialize, Serialize};
 
 use super::{BATCH, Gallery, Kind, Measure, Score};
@@ -54,7 +54,7 @@ impl Guesses {
 /// # Errors
 /// Inputs that do not fit the model.
 pub fn guess(embedder: Embedder<'_>, gallery: &Gallery, beside: Beside) -> Result<Guesses, TrainError> {
-    let Embedder { model, config, products } = embedder;
+    let Embedder { model, products } = embedder;
     let Some(head) = &model.heads.mlm else { return Ok(Guesses::default()) };
     let masked = |row: usize| {
         let labels = gallery.records[row].masked.labels.iter().enumerate();
@@ -65,7 +65,7 @@ pub fn guess(embedder: Embedder<'_>, gallery: &Gallery, beside: Beside) -> Resul
     let (mut guesses, mut truths) = (Guesses::default(), vec![]);
     for chunk in asked.chunks(BATCH) {
         let batch = batch(gallery, chunk.iter().map(|(row, _)| *row), beside);
-        check_batch(&batch, config)?;
+        model.check_batch(&batch)?;
         let read: Vec<Read> =
             chunk.iter().map(|(_, words)| Read::Text(words.iter().map(|(place, _)| *place).collect())).collect();
         let stand_in = if let Beside::Missing(stand_in) = beside { stand_in } else { StandIn::default() };
@@ -77,7 +77,7 @@ pub fn guess(embedder: Embedder<'_>, gallery: &Gallery, beside: Beside) -> Resul
             .try_into_vec()
             .expect("the model computes in f32");
         let words = chunk.iter().flat_map(|(row, words)| words.iter().map(move |(_, word)| (*row, *word)));
-        for ((row, word), logits) in words.zip(logits.chunks_exact(config.text.vocabulary)) {
+        for ((row, word), logits) in words.zip(logits.chunks_exact(model.config().text.vocabulary)) {
             let (right, surprise) = judge(logits, word as usize);
             guesses.right.rows.push(row);
             guesses.right.values.push(Some(f64::from(u8::from(right))));

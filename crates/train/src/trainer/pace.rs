@@ -67,7 +67,7 @@ impl Session {
         let key = Key::new(self.recipe.seed);
         if let Some(gallery) = self.validation.as_ref().filter(|_| self.recipe.train.validate_every > 0) {
             let few = first(gallery, PAIRS);
-            let (seconds, judged) = timed_once(|| Judged::of(&model, &self.config, &few, key));
+            let (seconds, judged) = timed_once(|| Judged::of(&model, &few, key));
             judged?;
             pace.validation = seconds * gallery.records.len() as f64 / few.records.len() as f64;
         }
@@ -82,7 +82,7 @@ impl Session {
             let (seconds, read) =
                 timed_once(|| Gallery::read(self.sources[0].source.as_ref(), &self.preparation, &options));
             // A source without pairs is scored on none.
-            let embedder = Embedder::new(&model, &self.config);
+            let embedder = Embedder::new(&model);
             if let Ok(gallery) = read {
                 let pairs = gallery.records.len() as f64;
                 pace.read = seconds / (pairs + gallery.incomplete as f64);

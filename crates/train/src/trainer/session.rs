@@ -9,7 +9,7 @@ use ptu_data::{Loader, LoaderOptions, Preparation, TrainBatch, WeightedSource};
 use ptu_input::{Preprocess, Tokenizer};
 use ptu_metrics::Usage;
 use ptu_model::weights::read_arrays;
-use ptu_model::{Bundle, Learned, Model, ModelConfig, TrainedOn};
+use ptu_model::{Bundle, Learned, Model, TrainedOn};
 use ptu_random::Key;
 
 use super::pace::{TIMED, spoken};
@@ -31,7 +31,6 @@ use crate::{Recipe, TrainError, cached, files, tensorboard};
 pub(super) struct Session {
     /// Absent only while the optimizer moves it.
     pub model: Option<Model>,
-    pub config: ModelConfig,
     pub tokenizer: Tokenizer,
     pub preprocess: Preprocess,
     pub recipe: Recipe,
@@ -204,7 +203,6 @@ impl Session {
 
     fn save_bundle(&self, folder: &Path) -> Result<(), TrainError> {
         let bundle = Bundle {
-            config: self.config.clone(),
             model: self.model().clone(),
             tokenizer: self.tokenizer.clone(),
             preprocess: self.preprocess.clone(),
@@ -217,7 +215,7 @@ impl Session {
                 .collect(),
             learned: self.learned.clone(),
         };
-        Ok(bundle.save(folder, &card(&self.recipe, &self.config, &self.names, self.progress.step))?)
+        Ok(bundle.save(folder, &card(&self.recipe, self.model().config(), &self.names, self.progress.step))?)
     }
 
     fn step(
@@ -364,7 +362,8 @@ impl Session {
 
     /// Rows of the prompts that stand in for images, and for texts.
     pub(super) fn pools(&self) -> [usize; 2] {
-        [self.config.image_prompts.rows(), self.config.text_prompts.rows()]
+        let config = self.model().config();
+        [config.image_prompts.rows(), config.text_prompts.rows()]
     }
 
     fn log_usage(&mut self, usage: &mut PromptUsage) -> Result<(), TrainError> {
@@ -386,7 +385,7 @@ impl Session {
         if every == 0 || !(last || step.is_multiple_of(every)) {
             return Ok(());
         }
-        let judged = Judged::of(&self.model().valid(), &self.config, gallery, Key::new(self.recipe.seed))?;
+        let judged = Judged::of(&self.model().valid(), gallery, Key::new(self.recipe.seed))?;
         let score = judged.value();
         let best = score > self.progress.best;
         observer.validated(step, &judged);

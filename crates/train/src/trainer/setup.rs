@@ -75,7 +75,6 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
     let validation = validation(recipe, &preparation)?;
     Ok(Session {
         model: Some(model),
-        config,
         tokenizer: (*tokenizer).clone(),
         preprocess,
         recipe: recipe.clone(),

@@ -2,38 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Param;
 use burn::tensor::Tensor;
 use ptu_model::config::ContrastConfig;
-use ptu_model::names::{DecayGroups, Kind, name_of};
-use ptu_model::{Model, ModelConfig};
+use ptu_model::names::{DecayGroups, Kind, Name, name_of};
+use ptu_model::{Model, ModelConfig, WeightVisitor};
 use ptu_train::ObjectiveKind;
 
 use crate::given::{batch, config, largest, lively_model, model, step};
 
 #[derive(Default)]
 struct Paths {
-    path: ptu_model::Path,
     found: Vec<(String, Vec<usize>)>,
 }
 
-impl ModuleVisitor for Paths {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.push((self.path.to_string(), param.val().dims().to_vec()));
+impl WeightVisitor for Paths {
+    fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
+        self.found.push((name.path, param.val().dims().to_vec()));
     }
 }
 
 fn paths(model: &Model) -> Vec<(String, Vec<usize>)> {
     let mut paths = Paths::default();
-    model.visit(&mut paths);
+    model.visit_weights(&mut paths);
     paths.found
 }
 
