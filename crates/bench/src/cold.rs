@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use ptu_data::{Source, Split};
 use ptu_infer::{Embedder, Vectors};
-use ptu_input::image::transform::apply;
-use ptu_input::{Picture, Preprocess, Tokenizer};
+use ptu_input::{ImageFile, Preprocess, Tokenizer};
 use ptu_model::{Bundle, Model, Preset};
 use ptu_random::Key;
 use serde::Serialize;
@@ -65,8 +65,7 @@ pub fn cold(options: &ColdOptions, ours: &dyn Fn(&[&Path]) -> Command) -> Result
 pub fn embed_one(bundle: &Path, image: &Path, device: &Device) -> Result<Vectors, BenchError> {
     let bundle = Bundle::load(bundle, device)?;
     let bytes = std::fs::read(image).map_err(BenchError::file("read", image))?;
-    let picture = Picture::decode(&bytes, &image.display().to_string())?;
-    let image = apply(&bundle.preprocess.evaluate, picture, None)?;
+    let image = bundle.processor().image(ImageFile { bytes: &bytes, name: &image.display().to_string() })?;
     Ok(Embedder::new(&bundle.model).images(&[&image], 1, &mut |_| {})?)
 }
 
@@ -79,6 +78,7 @@ fn write(options: &ColdOptions, folder: &Path) -> Result<(PathBuf, PathBuf), Ben
     std::fs::write(&image, bytes).map_err(BenchError::file("write", &image))?;
     let model = Model::new(&config, Key::new(options.seed), &Device::flex())?;
     let (tokenizer, preprocess) = (tokenizer(vocabulary(options.preset), folder)?, Preprocess::clip(config.image.size));
+    let tokenizer = Arc::new(tokenizer);
     let bundle_of_now = Bundle { model, tokenizer, preprocess, max_tokens: TOKENS, trained_on: vec![], learned: None };
     bundle_of_now.save(&bundle, "A bundle to be timed.\n")?;
     Ok((bundle, image))

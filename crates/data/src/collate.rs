@@ -1,10 +1,8 @@
 //! Records into what the model is given: one text, one image, masks, and the batch's arrays.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use ptu_input::image::transform;
-use ptu_input::{Batch, Image, Input, Picture, Preprocess, Text, Tokenizer};
+use ptu_input::{Batch, ImageFile, Input, InputError, Preprocess, Processed, Processor, Transform};
 use ptu_random::{Key, Place, Stream};
 use serde::{Deserialize, Serialize};
 
@@ -12,15 +10,13 @@ use crate::error::DataError;
 use crate::mask::{MaskTokens, Masked, mask, thin};
 use crate::record::Record;
 
-/// What turns a record into an input: the same for training, evaluation and serving but for the random steps.
+/// What turns a record into an example: a model's [`Processor`], and what training draws besides.
 #[derive(Clone, Debug)]
 pub struct Preparation {
-    /// Text to tokens.
-    pub tokenizer: Arc<Tokenizer>,
-    /// Image to planes.
-    pub preprocess: Preprocess,
-    /// The most tokens of a text, special ones included.
-    pub text_length: usize,
+    /// Image bytes and text to an input.
+    pub processor: Processor,
+    /// Transforms of images in training, with random steps.
+    pub train_transforms: Vec<Transform>,
     /// The ids that masking needs.
     pub mask_tokens: MaskTokens,
     /// How much of a text is taken in training.
@@ -45,9 +41,17 @@ pub enum TextUnit {
 
 impl Preparation {
     /// Takes the ids that masking needs from the tokenizer.
-    pub fn new(tokenizer: Arc<Tokenizer>, preprocess: Preprocess, text_length: usize) -> Self {
-        let mask_tokens = MaskTokens::of(&tokenizer);
-        Self { tokenizer, preprocess, text_length, mask_tokens, unit: TextUnit::default(), word_keep: 1.0 }
+    pub fn new(processor: Processor, train_transforms: Vec<Transform>) -> Self {
+        let mask_tokens = MaskTokens::of(&processor.tokenizer);
+        Self { processor, train_transforms, mask_tokens, unit: TextUnit::default(), word_keep: 1.0 }
+    }
+
+    /// The side of images in training and outside it, in pixels.
+    ///
+    /// # Errors
+    /// As [`Preprocess::side`].
+    pub fn side(&self) -> Result<usize, InputError> {
+        Preprocess { train: self.train_transforms.clone(), evaluate: self.processor.transforms.clone() }.side()
     }
 }
 
@@ -158,26 +162,19 @@ impl Preparation {
         let own_texts = filled(&texts).map(ptu_input::text::text_hash).collect();
         let Draws { text, crop, words, masks } = draws;
         let failed = |source| DataError::Record { id: id.clone(), source_name: origin.name.to_string(), source };
-        let (mut planes, mut image_hash) = (None, None);
-        if let Some(image) = image {
-            let name = image.path.as_deref().unwrap_or(&id);
-            let picture = Picture::decode(&image.bytes, name).map_err(failed)?;
-            image_hash = Some(picture.content_hash());
-            let steps = if crop.is_some() { &self.preprocess.train } else { &self.preprocess.evaluate };
-            planes = Some(transform::apply(steps, picture, crop).map_err(failed)?);
-        }
-        let text_hash = text.as_deref().map(ptu_input::text::text_hash);
-        let tokens = text.as_deref().map(|text| self.tokenizer.encode(text, self.text_length)).transpose();
-        let mut tokens = tokens.map_err(failed)?;
-        let cut = match (&text, &tokens) {
-            (Some(text), Some(tokens)) => self.tokenizer.was_cut(text, tokens, self.text_length).map_err(failed)?,
-            _ => false,
+        let file =
+            image.as_ref().map(|image| ImageFile { bytes: &image.bytes, name: image.path.as_deref().unwrap_or(&id) });
+        let processed = match crop {
+            Some(crop) => self.processor.input_with(&self.train_transforms, Some(crop), file, text.as_deref()),
+            None => self.processor.input(file, text.as_deref()),
         };
-        if let Some((text, stream)) = tokens.as_mut().zip(words) {
+        let Some(Processed { mut input, image_hash, text_hash, cut }) = processed.map_err(failed)? else {
+            return Ok(None);
+        };
+        if let Some((text, stream)) = input.text_mut().zip(words) {
             *text = thin(text, self.word_keep, stream);
         }
-        let masked = tokens.as_ref().zip(masks).map(|(text, stream)| mask(text, &self.mask_tokens, stream));
-        let Some(input) = input(planes, tokens) else { return Ok(None) };
+        let masked = input.text().zip(masks).map(|(text, stream)| mask(text, &self.mask_tokens, stream));
         let Origin { source, record, .. } = origin;
         Ok(Some(Example { source, record, id, patient, input, text, cut, masked, image_hash, text_hash, own_texts }))
     }
@@ -190,15 +187,6 @@ struct Draws<'a> {
     crop: Option<&'a mut Stream>,
     words: Option<&'a mut Stream>,
     masks: Option<&'a mut Stream>,
-}
-
-fn input(image: Option<Image>, text: Option<Text>) -> Option<Input> {
-    match (image, text) {
-        (Some(image), Some(text)) => Some(Input::Pair { image, text }),
-        (Some(image), None) => Some(Input::Image(image)),
-        (None, Some(text)) => Some(Input::Text(text)),
-        (None, None) => None,
-    }
 }
 
 fn filled(texts: &[String]) -> impl Iterator<Item = &str> {
@@ -434,7 +422,7 @@ mod tests {
         assert!(!whole.cut && tokens(&whole) < 24);
         let (cut, size) = (example(&preparation, 40), tokens(&whole));
         assert!(cut.cut && tokens(&cut) == 24);
-        preparation.text_length = size;
+        preparation.processor.max_tokens = size;
         assert!(!example(&preparation, 4).cut, "as long as the limit is not longer");
         assert!(example(&preparation, 5).cut);
         let batch = TrainBatch::collect(0, vec![cut.clone(), whole, cut], BTreeMap::new());

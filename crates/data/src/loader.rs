@@ -126,12 +126,10 @@ impl Loader {
         let shares: Vec<Share> =
             sources.iter().map(|source| Share { len: source.source.len(), weight: source.weight }).collect();
         let setting = |name, cause: String| DataError::Setting { name, cause };
-        preparation.preprocess.side().map_err(|error| setting("preprocess", error.to_string()))?;
-        if preparation.text_length < 3 {
-            return Err(setting(
-                "text length",
-                format!("{} leaves no room for text; allow 3", preparation.text_length),
-            ));
+        preparation.side().map_err(|error| setting("preprocess", error.to_string()))?;
+        let tokens = preparation.processor.max_tokens;
+        if tokens < 3 {
+            return Err(setting("text length", format!("{tokens} leaves no room for text; allow 3")));
         }
         let maker = Arc::new(Maker {
             sources: sources.iter().map(|source| Arc::clone(&source.source)).collect(),
@@ -389,9 +387,11 @@ mod tests {
             assert!(error.contains(with), "{error}");
         };
         fails(&[], preparation(), "there are 0 sources");
-        fails(&sources(), Preparation { text_length: 2, ..preparation() }, "`text length`");
+        let mut short = preparation();
+        short.processor.max_tokens = 2;
+        fails(&sources(), short, "`text length`");
         let mut nothing = preparation();
-        nothing.preprocess.train.clear();
+        nothing.train_transforms.clear();
         fails(&sources(), nothing, "`preprocess`");
     }
 

@@ -8,7 +8,6 @@ mod write;
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ptu_data::collate::Origin;
@@ -107,8 +106,7 @@ struct Chunk {
 impl<'a> EmbedJob<'a> {
     /// A job of a bundle whose [`Bundle::fingerprint`] is `model`.
     pub fn new(bundle: &'a Bundle, model: String, options: EmbedOptions) -> Self {
-        let tokenizer = Arc::new(bundle.tokenizer.clone());
-        let preparation = Preparation::new(tokenizer, bundle.preprocess.clone(), bundle.max_tokens);
+        let preparation = Preparation::new(bundle.processor(), bundle.preprocess.train.clone());
         Self { bundle, model, options, preparation }
     }
 

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use ptu_input::{Batch, Image, Images, Text, Texts};
+use ptu_model::forward::{Encoded, FusedPair};
 use ptu_model::kernel::Products;
 use ptu_model::layer::Linear;
 use ptu_model::{Model, ModelError, Packed, Pass, Read};
@@ -12,8 +13,7 @@ use crate::Embedder;
 pub struct Matcher<'a> {
     model: &'a Model,
     head: &'a Linear,
-    images: Packed,
-    texts: Packed,
+    encoded: Encoded,
     products: Products,
 }
 
@@ -41,7 +41,8 @@ impl<'a> Matcher<'a> {
             model.check_batch(&checked)?;
             encoded_texts.push(model.encode_text(model.embed_text(&checked.texts, &pass), &pass));
         }
-        Ok(Self { model, head, images: Packed::cat(&encoded_images), texts: Packed::cat(&encoded_texts), products })
+        let encoded = Encoded::of(Packed::cat(&encoded_images), Packed::cat(&encoded_texts));
+        Ok(Self { model, head, encoded, products })
     }
 
     /// Log-odds that image and text of each pair belong together, `batch` pairs at a time. Pairs are (image, text), numbered
@@ -49,11 +50,10 @@ impl<'a> Matcher<'a> {
     pub fn scores(&self, pairs: &[(usize, usize)], batch: usize) -> Vec<f32> {
         let (mut scores, pass) = (Vec::with_capacity(pairs.len()), Pass::off().with(self.products));
         for chunk in pairs.chunks(batch.max(1)) {
-            let images = self.images.select(chunk.iter().map(|(image, _)| *image));
-            let texts = self.texts.select(chunk.iter().map(|(_, text)| *text));
-            let read = vec![Read::Pooled; chunk.len()];
-            let fused = self.model.fusion.forward(images, texts, &read, &pass);
-            let logits: Tensor<2> = self.head.forward(self.model.fusion.pool(&fused, 0..chunk.len()), &pass);
+            let pairs: Vec<FusedPair> =
+                chunk.iter().map(|&(image, text)| FusedPair::both(image, text, Read::Pooled)).collect();
+            let fused = self.model.fuse(&self.encoded.part(&pairs), &pairs, &pass);
+            let logits: Tensor<2> = self.head.forward(self.model.pool(&fused, 0..chunk.len()), &pass);
             let logits: Vec<f32> = logits.inner().into_data().try_into_vec().expect("the model computes in f32");
             scores.extend(logits.chunks_exact(2).map(|pair| pair[1] - pair[0]));
         }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use ptu_data::picture::Pictures;
 use ptu_data::vectors::{Half, Space, VectorReader, VectorRow, VectorsHeader};
 use ptu_index::Exact;
-use ptu_input::image::transform;
-use ptu_input::{Image, Input, Picture, Text};
+use ptu_input::{Image, ImageFile, Input, Text};
 use ptu_model::Bundle;
 use ptu_model::kernel::Products;
 
@@ -31,14 +31,19 @@ pub struct VectorIndex {
 }
 
 /// What is asked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Query {
-    /// An image.
-    pub image: Option<Image>,
-    /// A text.
-    pub text: Option<Text>,
+    /// An image, a text or both.
+    pub input: Input,
     /// In what the model multiplies to embed them.
     pub products: Products,
+}
+
+impl Query {
+    /// A query that is embedded in f32.
+    pub fn new(input: impl Into<Input>) -> Self {
+        Self { input: input.into(), products: Products::F32 }
+    }
 }
 
 /// Which rows are looked at, and how many are wanted.
@@ -165,23 +170,17 @@ impl VectorIndex {
 /// mean of both.
 ///
 /// # Errors
-/// A query with neither half; inputs that do not fit the model.
+/// Inputs that do not fit the model.
 pub fn query_vector(bundle: &Bundle, space: Space, query: &Query) -> Result<Vec<f32>, InferError> {
     let embedder = Embedder { products: query.products, ..Embedder::new(&bundle.model) };
-    let input = match (query.image.clone(), query.text.clone()) {
-        (Some(image), Some(text)) => Input::Pair { image, text },
-        (Some(image), None) => Input::Image(image),
-        (None, Some(text)) => Input::Text(text),
-        (None, None) => return Err(InferError::Query("nothing was asked; give an image, a text or both".into())),
-    };
     let mut halves = vec![];
     match space {
-        Space::Features => {
-            halves.extend(embedder.features(&[input], 1, &mut |_| {})?.values.into_iter().map(f64::from))
-        }
+        Space::Features => halves.extend(
+            embedder.features(slice::from_ref(&query.input), 1, &mut |_| {})?.values.into_iter().map(f64::from),
+        ),
         Space::Contrast => {
-            let images: Vec<&Image> = query.image.iter().collect();
-            let texts: Vec<&Text> = query.text.iter().collect();
+            let images: Vec<&Image> = query.input.image().into_iter().collect();
+            let texts: Vec<&Text> = query.input.text().into_iter().collect();
             let vectors = [embedder.images(&images, 1, &mut |_| {})?, embedder.texts(&texts, 1, &mut |_| {})?];
             for vector in vectors.iter().flat_map(|vectors| vectors.rows()) {
                 halves.resize(vector.len(), 0.0);
@@ -206,22 +205,24 @@ pub fn rank_by_matching<'a>(bundle: &Bundle, query: &Query, hits: Vec<Hit<'a>>) 
         Some(hit) => hit.row.half == Half::Text,
     };
     let (mut images, mut texts) = (vec![], vec![]);
-    let mut pictures = Pictures::default();
+    let (processor, mut pictures) = (bundle.processor(), Pictures::default());
+    let failed = |source: ptu_input::InputError| InferError::Query(source.to_string());
     for hit in &hits {
         match (hit.row.half, &hit.row.text, &hit.row.picture) {
-            (Half::Text, Some(text), _) if texts_found => texts.push(encode(bundle, text)?),
+            (Half::Text, Some(text), _) if texts_found => texts.push(processor.text(text).map_err(failed)?),
             (Half::Image, _, Some(at)) if !texts_found => {
                 let image = pictures.read(at)?;
                 let image =
                     image.ok_or_else(|| InferError::Query(format!("record `{}` has lost its picture", hit.row.id)))?;
-                images.push(prepare(bundle, &image.bytes, &hit.row.id)?);
+                let file = ImageFile { bytes: &image.bytes, name: &hit.row.id };
+                images.push(processor.image(file).map_err(failed)?);
             }
             _ => return Err(InferError::Query("matching ranks images or texts, not both; choose one of them".into())),
         }
     }
     match texts_found {
-        true => images.push(query.image.clone().ok_or_else(|| asks_text("texts", "an image"))?),
-        false => texts.push(query.text.clone().ok_or_else(|| asks_text("images", "a text"))?),
+        true => images.push(query.input.image().cloned().ok_or_else(|| asks_text("texts", "an image"))?),
+        false => texts.push(query.input.text().cloned().ok_or_else(|| asks_text("images", "a text"))?),
     }
     let (image_refs, text_refs): (Vec<&Image>, Vec<&Text>) = (images.iter().collect(), texts.iter().collect());
     let matcher = Matcher::new(Embedder::new(&bundle.model), &image_refs, &text_refs, BATCH)?;
@@ -231,33 +232,6 @@ pub fn rank_by_matching<'a>(bundle: &Bundle, query: &Query, hits: Vec<Hit<'a>>) 
     ranked.iter_mut().zip(matcher.scores(&pairs, BATCH)).for_each(|(hit, score)| hit.matching = Some(score));
     ranked.sort_by(|one, other| other.matching.unwrap_or(f32::MIN).total_cmp(&one.matching.unwrap_or(f32::MIN)));
     Ok(ranked)
-}
-
-/// An encoded picture as the model sees it.
-///
-/// # Errors
-/// When it cannot be decoded; `name` is for messages.
-pub fn prepare(bundle: &Bundle, bytes: &[u8], name: &str) -> Result<Image, InferError> {
-    let failed = |source: ptu_input::InputError| InferError::Query(source.to_string());
-    let picture = Picture::decode(bytes, name).map_err(failed)?;
-    transform::apply(&bundle.preprocess.evaluate, picture, None).map_err(failed)
-}
-
-/// A text as the model sees it.
-///
-/// # Errors
-/// When it cannot be tokenised.
-pub fn encode(bundle: &Bundle, text: &str) -> Result<Text, InferError> {
-    bundle.tokenizer.encode(text, bundle.max_tokens).map_err(|source| InferError::Query(source.to_string()))
-}
-
-/// Whether a text is longer than what the model sees of it.
-///
-/// # Errors
-/// When it cannot be tokenised.
-pub fn is_cut(bundle: &Bundle, text: &str, encoded: &Text) -> Result<bool, InferError> {
-    let cut = bundle.tokenizer.was_cut(text, encoded, bundle.max_tokens);
-    cut.map_err(|source| InferError::Query(source.to_string()))
 }
 
 #[cfg(test)]

@@ -131,6 +131,54 @@ impl Texts {
     }
 }
 
+impl From<Image> for Input {
+    fn from(image: Image) -> Self {
+        Self::Image(image)
+    }
+}
+
+impl From<Text> for Input {
+    fn from(text: Text) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl Input {
+    /// Of what is there; `None` where neither is.
+    pub fn of(image: Option<Image>, text: Option<Text>) -> Option<Self> {
+        match (image, text) {
+            (Some(image), Some(text)) => Some(Self::Pair { image, text }),
+            (Some(image), None) => Some(Self::Image(image)),
+            (None, Some(text)) => Some(Self::Text(text)),
+            (None, None) => None,
+        }
+    }
+
+    /// The image, where there is one.
+    pub fn image(&self) -> Option<&Image> {
+        match self {
+            Self::Pair { image, .. } | Self::Image(image) => Some(image),
+            Self::Text(_) => None,
+        }
+    }
+
+    /// The text, to be changed.
+    pub fn text_mut(&mut self) -> Option<&mut Text> {
+        match self {
+            Self::Pair { text, .. } | Self::Text(text) => Some(text),
+            Self::Image(_) => None,
+        }
+    }
+
+    /// The text, where there is one.
+    pub fn text(&self) -> Option<&Text> {
+        match self {
+            Self::Pair { text, .. } | Self::Text(text) => Some(text),
+            Self::Image(_) => None,
+        }
+    }
+}
+
 impl Batch {
     /// Groups inputs by variant.
     pub fn collect(inputs: &[Input]) -> Self {

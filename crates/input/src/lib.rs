@@ -6,22 +6,26 @@
 //! - [`text`]: [`Tokenizer`] (RoBERTa, BERT, or a small one learned from the corpus) gives ids and whole words;
 //!   [`text::sentences`] splits report prose.
 //! - [`batch`]: [`Input`]s of any variant, collected into a [`Batch`] of arrays.
+//! - [`Processor`]: the bytes of an image, a text or both become an [`Input`], always by the same steps.
 //! - [`FileForm`]: what a file is by its first bytes, for messages about those that are not read.
 //! - [`files`]: writing all or nothing, for every crate above.
 //!
 //! ```
+//! use std::sync::Arc;
+//!
 //! use ptu_input::image::resample::Size;
-//! use ptu_input::{Batch, Input, Picture, Preprocess, Tokenizer, image};
+//! use ptu_input::{Batch, ImageFile, Picture, Preprocess, Processor, Tokenizer};
 //!
 //! # fn main() -> Result<(), ptu_input::InputError> {
 //! let tokenizer = Tokenizer::train(["the heart is enlarged", "the heart is of normal size"], 280)?;
-//! let text = tokenizer.encode("the heart is enlarged", 48)?;
+//! let processor = Processor::new(Arc::new(tokenizer), &Preprocess::clip(32), 48);
 //!
 //! let png = Picture::new(Size { width: 4, height: 3 }, 1, (0..12).collect()).thumbnail_png(64);
-//! let picture = Picture::decode(&png, "study/1.png")?;
-//! let image = image::transform::apply(&Preprocess::clip(32).evaluate, picture, None)?;
+//! let image = ImageFile { bytes: &png, name: "study/1.png" };
+//! let pair = processor.input(Some(image), Some("the heart is enlarged"))?.unwrap().input;
+//! let text = processor.input(None, Some("the heart is enlarged"))?.unwrap().input;
 //!
-//! let batch = Batch::collect(&[Input::Pair { image, text: text.clone() }, Input::Text(text)]);
+//! let batch = Batch::collect(&[pair, text]);
 //! assert_eq!((batch.len(), batch.pair_images.side, batch.texts.count()), (2, 32, 1));
 //! # Ok(())
 //! # }
@@ -32,10 +36,12 @@ mod error;
 pub mod files;
 mod form;
 pub mod image;
+mod processor;
 pub mod text;
 
 pub use batch::{Batch, Image, Images, Input, Slot, Text, Texts};
 pub use error::InputError;
 pub use form::{FileForm, Packing};
 pub use image::{Augment, Fit, Picture, Preprocess, Transform};
+pub use processor::{ImageFile, Processed, Processor};
 pub use text::{Published, Special, Tokenizer};

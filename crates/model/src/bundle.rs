@@ -3,9 +3,10 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::Device;
-use ptu_input::{Preprocess, Tokenizer};
+use ptu_input::{Preprocess, Processor, Tokenizer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -29,7 +30,7 @@ pub struct Bundle {
     /// The network, with its sizes and settings.
     pub model: Model,
     /// Text to tokens.
-    pub tokenizer: Tokenizer,
+    pub tokenizer: Arc<Tokenizer>,
     /// Pixels to planes.
     pub preprocess: Preprocess,
     /// Tokens of the longest text in training, the special ones included.
@@ -119,11 +120,14 @@ impl Bundle {
         let preprocess = read_json(&folder.join(PREPROCESS), "a list of image transforms")?;
         let ConfigFile { max_tokens, trained_on, .. } = file;
         let learned = Learned::read(&folder.join(LEARNED))?;
-        Ok(Self { model, tokenizer, preprocess, max_tokens, trained_on, learned })
+        Ok(Self { model, tokenizer: Arc::new(tokenizer), preprocess, max_tokens, trained_on, learned })
     }
-}
 
-impl Bundle {
+    /// What turns the bytes of an image, and a text, into the model's input.
+    pub fn processor(&self) -> Processor {
+        Processor::new(Arc::clone(&self.tokenizer), &self.preprocess, self.max_tokens)
+    }
+
     /// SHA-256, in hexadecimal, over all that decides a vector: sizes, tokenizer, transforms, weights. The model card and the
     /// hashes of what was learned from are no part of it.
     ///

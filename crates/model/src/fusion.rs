@@ -1,29 +1,23 @@
-//! Fusion: two streams that attend to each other (specification, section 1).
-//!
-//! Shapes: rows are the tokens of all packed sequences of a stream, d is the width.
+//! Where images and texts meet (specification, section 1). Everything else knows this enum and what is read of it, not how
+//! they meet.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::Packed;
 use crate::config::FusionConfig;
-use crate::layer::{CrossLayer, Linear, Pass};
+use crate::layer::Pass;
+use crate::two_stream::TwoStream;
 
-/// Layers and poolers of both streams.
+/// The kinds of fusion.
 #[derive(Module, Debug)]
-pub struct Fusion {
-    /// Layers of the image stream.
-    pub image: Vec<CrossLayer>,
-    /// Layers of the text stream.
-    pub text: Vec<CrossLayer>,
-    /// Pooler of the image stream.
-    pub image_pooler: Linear,
-    /// Pooler of the text stream.
-    pub text_pooler: Linear,
+pub enum Fusion {
+    /// A stream of images and a stream of texts, which attend to each other.
+    TwoStream(TwoStream),
 }
 
 /// Which states of an image and its text are read behind the fusion; the last layer computes no others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Read {
     /// The first token of each stream, for the poolers.
     Pooled,
@@ -55,7 +49,7 @@ pub struct Fused {
 
 impl Read {
     /// Places in an image's tokens, and in a text's.
-    fn places(&self, image: usize, text: usize) -> [Vec<usize>; 2] {
+    pub(crate) fn places(&self, image: usize, text: usize) -> [Vec<usize>; 2] {
         match self {
             Self::Pooled => [vec![0], vec![0]],
             Self::Text(places) => [vec![], places.clone()],
@@ -67,164 +61,31 @@ impl Read {
 impl Fusion {
     /// Fusion of the configured sizes.
     pub fn new(config: &FusionConfig, device: &Device) -> Self {
-        let &FusionConfig { width: d, layers, heads, eps } = config;
-        let stream = || (0..layers).map(|_| CrossLayer::new(d, heads, eps, device)).collect();
-        Self {
-            image: stream(),
-            text: stream(),
-            image_pooler: Linear::new(d, d, device),
-            text_pooler: Linear::new(d, d, device),
-        }
+        Self::TwoStream(TwoStream::new(config, device))
     }
 
-    /// Images and the texts with the same numbers, through all layers; of each pair what `read` says.
+    /// Pairs among `images` and `texts` by number, through all layers. A sequence may be in several pairs.
     ///
     /// # Panics
-    /// If there are not as many images as texts and reads, or a place is not there.
-    pub fn forward(&self, image: Packed, text: Packed, read: &[Read], pass: &Pass) -> Fused {
-        let (image, text) = self.to_last(0, image, text, pass);
-        self.read(&image, &text, read, pass)
-    }
-
-    /// As [`Self::forward`], of pairs among `images` and `texts` by number. A sequence may be in several pairs: what the first
-    /// layer makes of it before it looks at the other stream is computed once.
-    ///
-    /// # Panics
-    /// As there, or if a number is not there.
-    pub fn forward_pairs(&self, images: &Packed, texts: &Packed, pairs: &Pairs, pass: &Pass) -> Fused {
-        let select = |streams: [&Packed; 2]| {
-            [streams[0].select(pairs.images.iter().copied()), streams[1].select(pairs.texts.iter().copied())]
-        };
-        let [image, text] = select([images, texts]);
-        if self.image.len() == 1 {
-            return self.forward(image, text, &pairs.read, pass);
-        }
-        let own = [to_itself(&self.image[0], images, pass), to_itself(&self.text[0], texts, pass)];
-        let [own_image, own_text] = select([&own[0], &own[1]]);
-        let next = |layer: &CrossLayer, own: &Packed, other: &Packed| {
-            pass.block(layer, &[own, other], |layer, x, pass| layer.behind_itself(x[0].clone(), x[1], pass))
-        };
-        let next_text = next(&self.text[0], &own_text, &image);
-        let next_image = next(&self.image[0], &own_image, &text);
-        let (image, text) = self.to_last(1, next_image, next_text, pass);
-        self.read(&image, &text, &pairs.read, pass)
-    }
-
-    /// The last layer, for what is read.
-    fn read(&self, image: &Packed, text: &Packed, read: &[Read], pass: &Pass) -> Fused {
-        assert!(
-            image.count() == text.count() && text.count() == read.len(),
-            "{} images, {} texts, {} reads",
-            image.count(),
-            text.count(),
-            read.len()
-        );
-        let last = self.image.len() - 1;
-        let places = read.iter().zip(image.lengths.iter().zip(text.lengths.iter()));
-        let [image_places, text_places] =
-            places.map(|(read, (&image, &text))| read.places(image, text)).fold([vec![], vec![]], |mut all, each| {
-                all.iter_mut().zip(each).for_each(|(all, places)| all.push(places));
-                all
-            });
-        Fused {
-            text: read_last(&self.text[last], text, image, &text_places, pass),
-            image: read_last(&self.image[last], image, text, &image_places, pass),
+    /// If a number or a place to be read is not there.
+    pub(crate) fn forward(&self, images: &Packed, texts: &Packed, pairs: &Pairs, pass: &Pass) -> Fused {
+        match self {
+            Self::TwoStream(streams) => streams.forward_pairs(images, texts, pairs, pass),
         }
     }
 
-    /// Through the layers from one on, but the last.
-    fn to_last(&self, first: usize, mut image: Packed, mut text: Packed, pass: &Pass) -> (Packed, Packed) {
-        for index in first..self.image.len() - 1 {
-            // Each stream reads the other's state from before the layer.
-            let next = whole(&self.text[index], &text, &image, pass);
-            image = whole(&self.image[index], &image, &text, pass);
-            text = next;
+    /// First tokens of some pairs through the poolers, text first: `[pairs, 2d]`.
+    pub(crate) fn pool(&self, fused: &Fused, pairs: impl IntoIterator<Item = usize> + Clone) -> Tensor<2> {
+        match self {
+            Self::TwoStream(streams) => streams.pool(fused, pairs),
         }
-        (image, text)
     }
 
     /// How much each token of a text attends to each token of its image in the last layer, the mean over heads: a pair
     /// `[tokens of the text, tokens of the image]`, rows that sum to 1.
-    pub fn text_attention(&self, image: Packed, text: Packed) -> Vec<Vec<f32>> {
-        let (image, text) = self.to_last(0, image, text, &Pass::off());
-        self.text[self.text.len() - 1].cross_weights(&text, &image)
-    }
-
-    /// First tokens of some pairs through the poolers, text first: `[pairs.len(), 2d]`.
-    pub fn pool(&self, fused: &Fused, pairs: std::ops::Range<usize>) -> Tensor<2> {
-        let pool = |x: &Packed, pooler: &Linear| pooler.forward(x.first_tokens(pairs.clone()), &Pass::off()).tanh();
-        Tensor::cat(vec![pool(&fused.text, &self.text_pooler), pool(&fused.image, &self.image_pooler)], 1)
-    }
-}
-
-/// What a layer of one stream makes of it before it looks at the other.
-fn to_itself(layer: &CrossLayer, own: &Packed, pass: &Pass) -> Packed {
-    pass.block(&layer.attention, &[own], |attention, x, pass| attention.to_itself(x[0], pass))
-}
-
-/// One layer of one stream.
-fn whole(layer: &CrossLayer, own: &Packed, other: &Packed, pass: &Pass) -> Packed {
-    pass.block(layer, &[own, other], |layer, x, pass| layer.forward(x[0], x[1], pass))
-}
-
-/// One layer of one stream, for the tokens at `places` of each sequence only.
-fn read_last(layer: &CrossLayer, own: &Packed, other: &Packed, places: &[Vec<usize>], pass: &Pass) -> Packed {
-    let lengths: Vec<usize> = places.iter().map(Vec::len).collect();
-    if lengths == *own.lengths {
-        return whole(layer, own, other, pass);
-    }
-    // Sequences of which nothing is read need no keys and values either.
-    let asked: Vec<usize> = (0..own.count()).filter(|&which| lengths[which] > 0).collect();
-    let rows = own.starts().into_iter().zip(places).flat_map(|(start, places)| places.iter().map(move |p| start + p));
-    let some = own.pick(rows.collect(), asked.iter().map(|&which| lengths[which]).collect());
-    let [own, other] = [own, other].map(|stream| stream.select(asked.iter().copied()));
-    let run = |layer: &CrossLayer, x: &[&Packed], pass: &Pass| layer.forward_some(x[0], x[1], x[2], pass);
-    let read = pass.block(layer, &[&some, &own, &other], run);
-    Packed::new(read.tokens, lengths)
-}
-
-#[cfg(test)]
-mod tests {
-    use burn::tensor::TensorData;
-    use ptu_random::{Key, Place};
-
-    use super::*;
-    use crate::{Model, Preset, TextStyle};
-
-    /// Sequences that are in several pairs give what each pair gives by itself, forwards and backwards.
-    #[test]
-    fn shared_sequences_equal_repeated_ones() {
-        for layers in [1, 2, 3] {
-            let device = Device::flex().autodiff();
-            let mut config = Preset::Tiny.config(TextStyle::Roberta, 50, [0, 2, 1]);
-            (config.fusion.layers, config.deviation) = (layers, 0.1);
-            let (fusion, d) = (Model::new(&config, Key::new(5), &device).unwrap().fusion, config.fusion.width);
-            let mut stream = Key::new(layers as u64).stream(Place::Sample, 0);
-            let mut packed = |lengths: Vec<usize>| {
-                let rows: usize = lengths.iter().sum();
-                let values: Vec<f32> = (0..rows * d).map(|_| stream.normal() as f32).collect();
-                Packed::new(Tensor::from_data(TensorData::new(values, [rows, d]), &device).require_grad(), lengths)
-            };
-            let (images, texts) = (packed(vec![4, 3]), packed(vec![2, 5, 3]));
-            let read = vec![Read::Pooled, Read::Text(vec![1, 2]), Read::All, Read::Pooled];
-            let pairs = Pairs { images: vec![0, 1, 0, 1], texts: vec![2, 1, 0, 0], read };
-            let host = |x: Tensor<2>| -> Vec<f32> { x.inner().into_data().try_into_vec().unwrap() };
-            let run = |fused: Fused| {
-                let sum = fused.image.tokens.clone().powf_scalar(3.0).sum()
-                    + fused.text.tokens.clone().powf_scalar(3.0).sum();
-                let gradients = sum.backward();
-                let gradient =
-                    |x: &Packed| -> Vec<f32> { x.tokens.grad(&gradients).unwrap().into_data().try_into_vec().unwrap() };
-                [host(fused.image.tokens), host(fused.text.tokens), gradient(&images), gradient(&texts)]
-            };
-            let shared = run(fusion.forward_pairs(&images, &texts, &pairs, &Pass::off()));
-            let (image, text) =
-                (images.select(pairs.images.iter().copied()), texts.select(pairs.texts.iter().copied()));
-            let repeated = run(fusion.forward(image, text, &pairs.read, &Pass::off()));
-            for (shared, repeated) in shared.iter().zip(&repeated) {
-                assert_eq!(shared.len(), repeated.len());
-                assert!(shared.iter().zip(repeated).all(|(x, y)| (x - y).abs() < 1e-4), "{layers} layers");
-            }
+    pub(crate) fn text_attention(&self, image: Packed, text: Packed) -> Vec<Vec<f32>> {
+        match self {
+            Self::TwoStream(streams) => streams.text_attention(image, text),
         }
     }
 }

@@ -10,6 +10,7 @@ use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_random::Key;
 
 use crate::config::ModelConfig;
+use crate::forward::{ForwardPlan, FusedPair, Inputs, Row};
 use crate::kernel::{Products, in_pool, linear, rows};
 use crate::layer::{Embedding, Linear, Pass};
 use crate::names::Name;
@@ -113,20 +114,21 @@ impl Model {
     }
 
     /// Prompts, chosen by the texts that are there, stand in for the images that are not; before the encoder.
-    pub fn image_stand_ins(&self, texts: &Packed) -> (Packed, Chosen) {
+    pub fn image_stand_ins(&self, texts: &Packed, stand_in: StandIn) -> (Packed, Chosen) {
         let chosen = self.image_prompts.choose(texts);
         let lengths = chosen.rows.iter().map(|rows| 1 + rows.len()).collect();
         // Row 0 is the class token, the table lies behind it.
         let index = chosen.rows.iter().flat_map(|rows| std::iter::once(0).chain(rows.iter().map(|row| 1 + row)));
         let table = self.image_prompts.table.iter().map(|table| table.val());
         let tables = std::iter::once(self.image.class_token()).chain(table).collect();
-        (Packed::new(rows(tables, Arc::new(index.collect())), lengths), chosen)
+        let prompts = Packed::new(rows(tables, Arc::new(index.collect())), lengths);
+        (without_prompts(prompts, 0, stand_in), chosen)
     }
 
     /// Prompts, chosen by the images that are there, stand in for the texts that are not; before the encoder. They get
     /// neither positions nor the embedding's norm, but start and end around them do: `edges` is what
     /// [`Self::edges`] became.
-    pub fn text_stand_ins(&self, images: &Packed, edges: &Packed) -> (Packed, Chosen) {
+    pub fn text_stand_ins(&self, images: &Packed, edges: &Packed, stand_in: StandIn) -> (Packed, Chosen) {
         let (chosen, b) = (self.text_prompts.choose(images), images.count());
         let Some(table) = &self.text_prompts.table else { return (edges.clone(), chosen) };
         let sequence = |(text, rows): (usize, &Vec<usize>)| -> Vec<usize> {
@@ -135,7 +137,8 @@ impl Model {
         let index: Vec<Vec<usize>> = chosen.rows.iter().enumerate().map(sequence).collect();
         let lengths = index.iter().map(Vec::len).collect();
         let tokens = rows(vec![edges.tokens.clone(), table.val()], Arc::new(index.concat()));
-        (Packed::new(tokens, lengths), chosen)
+        // A text's stand-in begins and ends with a word.
+        (without_prompts(Packed::new(tokens, lengths), 1, stand_in), chosen)
     }
 
     /// Through the image encoder and into the fusion's space.
@@ -173,38 +176,23 @@ impl Model {
             return Ok(Tensor::zeros([0, 2 * self.config.fusion.width], &self.device()));
         }
         let read = vec![Read::Pooled; batch.len()];
-        Ok(in_pool(|| self.fusion.pool(&self.fuse(batch, &read, stand_in, products), 0..batch.len())))
+        Ok(in_pool(|| self.pool(&self.forward(batch, &read, stand_in, products), 0..batch.len())))
     }
 
-    /// Both streams behind the fusion for a mixed batch that fits, in the records' order, without dropout.
-    pub fn fuse(&self, batch: &Batch, read: &[Read], stand_in: StandIn, products: Products) -> Fused {
+    /// Both streams after the fusion for a mixed batch that fits, in the records' order, without dropout.
+    pub fn forward(&self, batch: &Batch, read: &[Read], stand_in: StandIn, products: Products) -> Fused {
         let off = Pass::off().with(products);
-        let (pairs, images, texts) = (batch.pair_texts.count(), batch.images.count, batch.texts.count());
-        // Texts: of pairs, alone, then what stands around the prompts that stand in for those of images alone.
-        let embedded = self.embed_text(&Texts::cat([&batch.pair_texts, &batch.texts, &self.edges(images)]), &off);
-        let lone = embedded.select(pairs..pairs + texts);
-        let edges = embedded.select(pairs + texts..embedded.count());
-        let lone_images = self.embed_image(&batch.images, &off);
-        let (image_stand_ins, _) = self.image_stand_ins(&lone);
-        let (text_stand_ins, _) = self.text_stand_ins(&lone_images, &edges);
-        // A text's stand-in begins and ends with a word; where it has no prompts, it only begins.
-        let ends = usize::from(self.text_prompts.table.is_some());
-        let image_stand_ins = without_prompts(image_stand_ins, 0, stand_in);
-        let text_stand_ins = without_prompts(text_stand_ins, ends, stand_in);
-        let whole = embedded.select(0..pairs);
-        let encoded_images = self.encode_image(
-            &Packed::cat(&[self.embed_image(&batch.pair_images, &off), lone_images, image_stand_ins]),
-            &off,
-        );
-        let encoded_texts = self.encode_text(Packed::cat(&[whole, text_stand_ins, lone]), &off);
-        // Both hold pairs, images alone, texts alone.
-        let sequence = |slot: &Slot| match *slot {
-            Slot::Pair(row) => row,
-            Slot::Image(row) => pairs + row,
-            Slot::Text(row) => pairs + images + row,
+        let alone = |row| Row { group: 1, row };
+        let pair = |(slot, read): (&Slot, &Read)| match *slot {
+            Slot::Pair(row) => FusedPair::both(row, row, read.clone()),
+            Slot::Image(row) => FusedPair::image_alone(alone(row), read.clone()),
+            Slot::Text(row) => FusedPair::text_alone(alone(row), read.clone()),
         };
-        let order = || batch.order.iter().map(sequence);
-        self.fusion.forward(encoded_images.select(order()), encoded_texts.select(order()), read, &off)
+        let plan = ForwardPlan::of(batch.order.iter().zip(read).map(pair));
+        let inputs =
+            Inputs { images: vec![&batch.pair_images, &batch.images], texts: vec![&batch.pair_texts, &batch.texts] };
+        let encoded = self.encode(&inputs, &plan, stand_in, &off);
+        self.fuse(&encoded, plan.pairs(), &off)
     }
 
     /// Checks that a batch fits, before anything is computed: image size, text length, token ids.

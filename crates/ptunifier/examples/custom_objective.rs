@@ -1,5 +1,5 @@
-//! Trains with an objective of one's own: the image alone tells the organ, prompts standing in for the text. The objective sees
-//! what all objectives share, so nothing is computed twice.
+//! Trains with an objective of one's own: the image alone tells the organ, prompts standing in for the text. It declares which
+//! images and texts it needs in the fusion; what several objectives of a step declare is computed once.
 //!
 //!   cargo run --release --example custom_objective
 #![allow(clippy::print_stdout, reason = "an example speaks")]
@@ -10,27 +10,41 @@ use std::error::Error;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ptunifier::data::{Preparation, ShardFolder, Source, Split, TrainBatch};
-use ptunifier::input::{Preprocess, Tokenizer};
-use ptunifier::model::{Inside, Model, Preset, TextStyle};
+use ptunifier::input::{Preprocess, Processor, Tokenizer};
+use ptunifier::model::forward::FusedPair;
+use ptunifier::model::{Inside, Model, Preset, Read, TextStyle};
 use ptunifier::random::Key;
-use ptunifier::train::ObjectiveKind;
 use ptunifier::train::batch::StepBatch;
+use ptunifier::train::forward::StepForward;
 use ptunifier::train::gradients::Gradients;
+use ptunifier::train::loss::Loss;
+use ptunifier::train::objective::Objective;
 use ptunifier::train::optimizer::{Optimizer, OptimizerConfig};
 use ptunifier::train::plan::StepPlan;
-use ptunifier::train::shared::Shared;
 
 const ORGANS: [&str; 3] = ["chest", "hand", "skull"];
 
-/// Cross-entropy of the organ, read from fixed directions of the image's vector.
-fn organ_loss(shared: &Shared<'_>, organs: &[i64]) -> Option<Tensor<1>> {
-    let images = shared.vectors()?.images.clone(); // [b, d], unit vectors of images alone
-    let [b, _] = images.dims();
-    let logits = images.narrow(1, 0, ORGANS.len()).mul_scalar(10.0); // [b, 3]
-    let device = logits.device();
-    let right = Tensor::<2, Int>::from_data(TensorData::new(organs.to_vec(), [b, 1]), &device);
-    let logarithms = burn::tensor::activation::log_softmax(logits, 1);
-    Some(logarithms.gather(1, right).mean().neg())
+/// Which organ each image of a batch shows.
+struct Organ {
+    /// A position in [`ORGANS`], one a pair.
+    organs: Vec<i64>,
+}
+
+impl Objective for Organ {
+    /// Every image, its text missing.
+    fn pairs(&self, batch: &StepBatch, _key: Key) -> Vec<FusedPair> {
+        (0..batch.pairs()).map(|row| FusedPair::image_alone(row, Read::Pooled)).collect()
+    }
+
+    /// Cross-entropy of the organ, read from fixed directions of the pooled features.
+    fn loss(&self, step: &StepForward<'_>) -> Option<Loss> {
+        let features = step.pooled(&self.pairs(step.batch, step.key)); // [b, 2d]
+        let b = features.dims()[0];
+        let logits = features.narrow(1, 0, ORGANS.len()).mul_scalar(10.0); // [b, 3]
+        let right = Tensor::<2, Int>::from_data(TensorData::new(self.organs.clone(), [b, 1]), &logits.device());
+        let value = burn::tensor::activation::log_softmax(logits, 1).gather(1, right).mean().neg();
+        Some(Loss { value, answers: vec![], without_partner: 0 })
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -44,11 +58,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         Preset::Tiny.config(TextStyle::Roberta, tokenizer.vocabulary_size(), [special.start, special.end, special.pad]);
     config.image.size = 32;
     let mut model = Model::new(&config, Key::new(0), &Device::flex().autodiff())?;
-    let preparation = Preparation::new(std::sync::Arc::new(tokenizer), Preprocess::clip(32), 32);
+    let preprocess = Preprocess::clip(32);
+    let processor = Processor::new(std::sync::Arc::new(tokenizer), &preprocess, 32);
+    let preparation = Preparation::new(processor, preprocess.train);
     let mut optimizer = Optimizer::new(OptimizerConfig { learning_rate: 1e-3, ..OptimizerConfig::default() });
 
-    // The contrast is in the plan so that its vectors are computed; the loss is ours.
-    let plan = StepPlan { objectives: [(ObjectiveKind::Itc, 1.0)].into(), ..StepPlan::default() };
+    let plan = StepPlan::default();
     for step in 0..6u64 {
         let key = Key::new(0).at(step);
         let (mut examples, mut organs) = (vec![], vec![]);
@@ -61,12 +76,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         let batch = StepBatch::new(TrainBatch::collect(step, examples, Default::default()));
-        let pass = plan.pass(key);
-        let shared = Shared::new(&model, &batch, &plan, &pass, key);
-        let loss = organ_loss(&shared, &organs).ok_or("a batch of pairs has vectors")?;
+        let (pass, objective) = (plan.pass(key), Organ { organs });
+        let forward = StepForward::new(&model, &batch, [&objective as &dyn Objective], &pass, key);
+        let loss = objective.loss(&forward).ok_or("a batch of pairs has a loss")?.value;
         println!("step {step}: loss {:.3}", loss.clone().into_scalar::<f32>());
         let gradients = Gradients::take(&model, &mut loss.backward(), &Inside::default());
-        drop(shared);
+        drop(forward);
         model = optimizer.step(model, &gradients, 1.0);
     }
     Ok(())

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use ptunifier::data::Inputs;
 use ptunifier::infer::embed::{EmbedJob, EmbedOptions};
-use ptunifier::infer::search::{Query, SearchOptions, VectorIndex, encode, query_vector};
+use ptunifier::infer::search::{Query, SearchOptions, VectorIndex, query_vector};
 use ptunifier::model::Bundle;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{} vectors, {} inputs left out", embedded.rows, embedded.left_out.len());
 
     let index = VectorIndex::open(&vectors)?;
-    let query = Query { text: Some(encode(&model, &sentence)?), ..Query::default() };
+    let query = Query::new(model.processor().text(&sentence)?);
     let query = query_vector(&model, index.header().space, &query)?;
     for hit in index.nearest(&query, &SearchOptions { half: None, filter: None, most: 5 }) {
         println!("{:.3}  {}  {}", hit.similarity, hit.row.id, hit.row.half.name());

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use ptunifier::data::{ShardFolder, Source, Split};
-use ptunifier::infer::search::{encode, prepare};
 use ptunifier::infer::{Embedder, Matcher};
+use ptunifier::input::ImageFile;
 use ptunifier::model::Bundle;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -30,7 +30,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     // Sizes, weights, tokenizer and transforms come together: the same bytes in give the same vector, wherever it is loaded.
     let bundle = Bundle::load(&bundle, &Device::flex())?;
-    let (image, text) = (prepare(&bundle, &image, "image")?, encode(&bundle, &text)?);
+    let processor = bundle.processor();
+    let image = processor.image(ImageFile { bytes: &image, name: "image" })?;
+    let text = processor.text(&text)?;
 
     // Each half alone: soft prompts stand in for the other.
     let embedder = Embedder::new(&bundle.model);

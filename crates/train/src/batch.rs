@@ -2,6 +2,7 @@
 
 use ptu_data::TrainBatch;
 use ptu_input::{Images, Texts};
+use ptu_model::forward::{Inputs, Row};
 use ptu_random::{Key, Place};
 
 /// What one step is computed from. Rows of `texts`, `masked_pairs` and the first rows of `images` belong together.
@@ -80,6 +81,23 @@ impl StepBatch {
             text_hashes,
             partners: None,
         }
+    }
+
+    /// The arrays in groups, as the rows of a forward pass name them: images are one group, texts of the pairs are the first of
+    /// three.
+    pub fn inputs(&self) -> Inputs<'_> {
+        let texts = vec![&self.texts, &self.masked_pairs.texts, &self.masked_texts.texts];
+        Inputs { images: vec![&self.images], texts }
+    }
+
+    /// The masked text of a pair, by its row.
+    pub fn masked_pair(row: usize) -> Row {
+        Row { group: 1, row }
+    }
+
+    /// A masked text of a record without an image, by its row.
+    pub fn masked_text(row: usize) -> Row {
+        Row { group: 2, row }
     }
 
     /// Number of pairs.

@@ -2,7 +2,7 @@
 //! a contrast over a batch of which only a part fits into memory.
 //!
 //! The parts are embedded one after another without gradient. The loss over all vectors gives the gradient of each vector.
-//! Then every part is computed again, with gradient and the same dropout masks, and its vectors are pulled along theirs.
+//! Then every part is computed again, with the same dropout masks, and the gradient of its vectors goes on into the weights.
 
 use std::time::Instant;
 
@@ -12,12 +12,12 @@ use ptu_model::{Inside, Model};
 use ptu_random::Key;
 
 use crate::batch::StepBatch;
+use crate::forward::StepForward;
 use crate::gradients::Gradients;
-use crate::loss::{contrast, same};
+use crate::loss::{Itc, Vectors, contrast, same};
 use crate::objective::ObjectiveKind;
 use crate::plan::StepPlan;
-use crate::shared::{Shared, Vectors};
-use crate::step::{Measured, Outcome, part_gradients};
+use crate::step::{Contrast, Measured, Outcome, part_gradients};
 
 /// Means over the parts of losses and gradients, but for the contrast, which is one over all parts. `key` names a part's
 /// draws.
@@ -29,12 +29,15 @@ pub fn gradients(
 ) -> (Outcome, Gradients) {
     let start = Instant::now();
     let plain = model.valid();
+    let is_contrasted = plan.objectives.contains_key(&ObjectiveKind::Itc);
     let vectors: Vec<Option<Vectors>> = parts
         .iter()
         .enumerate()
         .map(|(part, batch)| {
-            let pass = plan.pass(key(part));
-            Shared::new(&plain, batch, plan, &pass, key(part)).vectors().cloned()
+            let (pass, objectives) = (plan.pass(key(part)), plan.objectives());
+            let objectives = objectives.iter().map(|objective| objective.is.as_ref());
+            let step = StepForward::new(&plain, batch, objectives, &pass, key(part));
+            is_contrasted.then(|| Itc::vectors(&step)).flatten()
         })
         .collect();
     let whole = Whole::of(model, parts, &vectors, plan);
@@ -42,8 +45,8 @@ pub fn gradients(
 
     let (mut outcome, mut gradients) = (Outcome::default(), Gradients::default());
     for (part, batch) in parts.iter().enumerate() {
-        let pull = whole.as_ref().and_then(|whole| whole.pulls[part].as_ref());
-        let (of_part, of_weights) = part_gradients(model, batch, plan, key(part), Some(pull));
+        let gradient = whole.as_ref().and_then(|whole| whole.gradients[part].as_ref());
+        let (of_part, of_weights) = part_gradients(model, batch, plan, key(part), Contrast::OfAllParts(gradient));
         outcome.add(of_part);
         gradients.add(of_weights);
     }
@@ -66,7 +69,7 @@ struct Whole {
     /// Of a learned temperature.
     temperature: Gradients,
     /// For each part the gradient of its vectors, times the number of parts: what the mean over parts takes away again.
-    pulls: Vec<Option<Vectors>>,
+    gradients: Vec<Option<Vectors>>,
 }
 
 impl Whole {
@@ -94,7 +97,7 @@ impl Whole {
         let gradient = |leaf: &Tensor<2>| Some(leaf.grad(&graph)?.mul_scalar(parts.len() as f64));
         let (images, texts) = (gradient(&images)?, gradient(&texts)?);
         let mut start = 0;
-        let pulls = vectors
+        let gradients = vectors
             .iter()
             .map(|vectors| {
                 let rows = start..start + vectors.as_ref()?.images.dims()[0];
@@ -107,7 +110,7 @@ impl Whole {
             measured,
             weighted: weight * value,
             temperature: Gradients::take(model, &mut graph, &Inside::default()),
-            pulls,
+            gradients,
         })
     }
 }

@@ -37,9 +37,10 @@ pub use scores::{Direction, LabelScores, MaskedWords, Retrieval, Score, Scores, 
 
 use crate::TrainError;
 use crate::batch::StepBatch;
-use crate::objective::ObjectiveKind;
-use crate::plan::StepPlan;
-use crate::shared::Shared;
+use crate::forward::StepForward;
+use crate::loss::Itm;
+use crate::objective::Objective;
+use crate::recipe::PartnerChoice;
 use words::Beside;
 
 /// Records that go through the model at once.
@@ -234,15 +235,12 @@ fn matching(embedder: Embedder<'_>, gallery: &Gallery, key: Key) -> Measure {
             text_hashes: records.iter().map(|record| record.text_hash).collect(),
             ..StepBatch::default()
         };
-        let (off, plan) = (
-            Pass::off().with(embedder.products),
-            StepPlan { objectives: [(ObjectiveKind::Itm, 1.0)].into(), ..StepPlan::default() },
-        );
-        let shared = Shared::new(embedder.model, &batch, &plan, &off, key.at(number as u64));
-        if let Some(loss) = ObjectiveKind::Itm.loss(&shared) {
+        let (off, itm) = (Pass::off().with(embedder.products), Itm { partners: PartnerChoice::Random });
+        let step = StepForward::new(embedder.model, &batch, [&itm as &dyn Objective], &off, key.at(number as u64));
+        if let Some(loss) = itm.loss(&step) {
             measure.values.extend(loss.answers.iter().map(|right| Some(f64::from(u8::from(*right)))));
             measure.rows.extend_from_slice(rows);
-            truths.extend(shared.partners().matched.iter().map(|&right| Answer { given: right, right }));
+            truths.extend(itm.partners(&step).matched.iter().map(|&right| Answer { given: right, right }));
         }
     }
     measure.chance = majority_share(&truths);

@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `recipe.rs`, `memory.rs` | what a run is: every key, checked; what it needs of memory |
-//! | `objective.rs`, `loss/`, `shared.rs`, `batch.rs` | losses, on encodings that are computed once a step |
+//! | `objective.rs`, `loss/`, `forward.rs`, `batch.rs` | losses, on encodings that are computed once a step |
 //! | `plan.rs`, `step.rs`, `cached.rs`, `gradients.rs`, `optimizer.rs`, `schedule.rs` | one step |
 //! | `trainer.rs`, `state.rs`, `folder.rs`, `log.rs` | the loop and what it leaves behind |
 //! | `evaluate.rs` | scores with intervals, beside chance |
@@ -19,6 +19,7 @@ pub mod doctor;
 mod error;
 pub mod evaluate;
 pub mod folder;
+pub mod forward;
 pub mod gradients;
 pub mod log;
 pub mod loss;
@@ -32,7 +33,6 @@ pub mod quickstart;
 pub mod recipe;
 pub mod reference;
 pub mod schedule;
-pub mod shared;
 mod shell;
 pub mod state;
 pub mod step;

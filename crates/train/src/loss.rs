@@ -1,15 +1,13 @@
-//! Losses of the objectives (specification, section 3). Each sees the shared encodings of a step and gives a value and its
-//! answers.
+//! Losses of the objectives (specification, section 3), each in a file of its own.
 
 mod itc;
 mod itm;
 mod mlm;
 
 use burn::tensor::Tensor;
-pub use itc::{contrast, same};
-
-use crate::objective::ObjectiveKind;
-use crate::shared::Shared;
+pub use itc::{Itc, Vectors, contrast, same};
+pub use itm::{Itm, matched};
+pub use mlm::Mlm;
 
 /// One objective's result on one batch.
 #[derive(Debug)]
@@ -19,17 +17,8 @@ pub struct Loss {
     /// For each answer that was scored whether it was right: MLM one a masked place (pairs, then texts alone), ITC one an
     /// image, then one a text, ITM one a pair.
     pub answers: Vec<bool>,
-}
-
-impl ObjectiveKind {
-    /// The loss on a batch; `None` when the batch holds nothing that this objective can use.
-    pub fn loss(self, step: &Shared<'_>) -> Option<Loss> {
-        match self {
-            Self::Mlm => mlm::loss(step),
-            Self::Itm => itm::loss(step),
-            Self::Itc => itc::loss(step),
-        }
-    }
+    /// Rows that should have got a false partner and found none.
+    pub without_partner: usize,
 }
 
 /// For each row of `logits [m, c]` whether the wanted class is the largest.

@@ -1,10 +1,26 @@
-//! The pre-training objectives by name (specification, section 3).
+//! The pre-training objectives (specification, section 3): what one is, and those that there are by name.
 
 use std::fmt;
 use std::str::FromStr;
 
 use ptu_model::HeadKind;
+use ptu_model::forward::FusedPair;
+use ptu_random::Key;
 use serde::{Deserialize, Serialize};
+
+use crate::batch::StepBatch;
+use crate::forward::StepForward;
+use crate::loss::Loss;
+
+/// Something that a model learns from a batch. It declares which images and texts it needs to meet in the fusion; what all
+/// objectives of a step declare is computed together, and each reads its part.
+pub trait Objective {
+    /// The pairs that it needs, by the batch's rows. `key` names the step, for what is drawn.
+    fn pairs(&self, batch: &StepBatch, key: Key) -> Vec<FusedPair>;
+
+    /// The loss on a batch; `None` when the batch holds nothing that this objective can use.
+    fn loss(&self, step: &StepForward<'_>) -> Option<Loss>;
+}
 
 /// The closed set of objectives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,7 +30,7 @@ pub enum ObjectiveKind {
     Mlm,
     /// Image-text contrast.
     Itc,
-    /// Image-text matching; behind the contrast, whose similarities choose hard partners.
+    /// Image-text matching; after the contrast, whose similarities choose hard partners.
     Itm,
 }
 

@@ -6,7 +6,8 @@ use ptu_model::Pass;
 use ptu_model::kernel::Products;
 use ptu_random::Key;
 
-use crate::objective::{ObjectiveKind, default_weight};
+use crate::loss::{Itc, Itm, Mlm};
+use crate::objective::{Objective, ObjectiveKind, default_weight};
 use crate::recipe::{Checkpointing, PartnerChoice, Recipe};
 
 /// What is computed in a step, apart from model and data.
@@ -26,7 +27,31 @@ pub struct StepPlan {
     pub products: Products,
 }
 
+/// An objective of a step.
+pub struct Weighted {
+    /// By name.
+    pub kind: ObjectiveKind,
+    /// What it is multiplied with in the total.
+    pub weight: f64,
+    /// What it computes.
+    pub is: Box<dyn Objective>,
+}
+
 impl StepPlan {
+    /// The objectives, in the order in which a step computes them.
+    pub fn objectives(&self) -> Vec<Weighted> {
+        let one = |(&kind, &weight): (&ObjectiveKind, &f64)| Weighted {
+            kind,
+            weight,
+            is: match kind {
+                ObjectiveKind::Mlm => Box::new(Mlm),
+                ObjectiveKind::Itc => Box::new(Itc),
+                ObjectiveKind::Itm => Box::new(Itm { partners: self.partners }),
+            },
+        };
+        self.objectives.iter().map(one).collect()
+    }
+
     /// What a recipe asks for.
     pub fn of(recipe: &Recipe) -> Self {
         let weight = |kind: &ObjectiveKind| recipe.weights.get(kind).copied().unwrap_or(default_weight(*kind));

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
+use ptu_model::forward::ChosenRows;
 use ptu_model::{Inside, Model};
 use ptu_random::Key;
 
 use crate::batch::StepBatch;
+use crate::forward::StepForward;
 use crate::gradients::Gradients;
+use crate::loss::{Itc, Vectors};
 use crate::objective::ObjectiveKind;
 use crate::plan::StepPlan;
 use crate::recipe::Checkpointing;
-use crate::shared::{ChosenRows, Shared, Vectors};
 
 /// What one batch gave.
 #[derive(Clone, Debug, Default)]
@@ -66,46 +68,55 @@ impl Outcome {
     }
 }
 
-/// Losses of a batch and the gradients of their weighted sum. A batch that no objective can use gives no gradients.
-pub fn gradients(model: &Model, batch: &StepBatch, plan: &StepPlan, key: Key) -> (Outcome, Gradients) {
-    part_gradients(model, batch, plan, key, None)
+/// Where the contrast of a part of a batch comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Contrast<'a> {
+    /// The part's own pairs are compared.
+    OfPart,
+    /// One over all parts was computed before: the part's vectors get their gradient of it, where they had part in it.
+    OfAllParts(Option<&'a Vectors>),
 }
 
-/// [`gradients`] of a part of a batch. Where a contrast over all parts was made elsewhere (`Some`), this part's has no loss of
-/// its own: its vectors are pulled along the gradient that they got there, if they did.
+/// Losses of a batch and the gradients of their weighted sum. A batch that no objective can use gives no gradients.
+pub fn gradients(model: &Model, batch: &StepBatch, plan: &StepPlan, key: Key) -> (Outcome, Gradients) {
+    part_gradients(model, batch, plan, key, Contrast::OfPart)
+}
+
+/// [`gradients`] of a part of a batch.
 pub fn part_gradients(
     model: &Model,
     batch: &StepBatch,
     plan: &StepPlan,
     key: Key,
-    contrast: Option<Option<&Vectors>>,
+    contrast: Contrast<'_>,
 ) -> (Outcome, Gradients) {
     let (pass, inside) = (plan.pass(key), Inside::default());
     let pass = match plan.checkpointing {
         Checkpointing::None => pass,
         Checkpointing::Blocks => pass.replayed(inside.clone()),
     };
-    let step = Shared::new(model, batch, plan, &pass, key);
+    let objectives = plan.objectives();
+    let step = StepForward::new(model, batch, objectives.iter().map(|objective| objective.is.as_ref()), &pass, key);
     let (mut outcome, mut total, start) = (Outcome::default(), None, Instant::now());
-    step.prepare();
-    let (shared, tokens) = (start.elapsed(), plan.objectives.keys().map(|kind| step.tokens(*kind)).sum::<usize>());
-    for (&kind, &weight) in &plan.objectives {
+    step.compute();
+    let (shared, tokens) = (start.elapsed(), step.shares(objectives.iter().map(|objective| objective.is.as_ref())));
+    let all = tokens.iter().sum::<usize>().max(1);
+    for (objective, tokens) in objectives.iter().zip(tokens) {
         let start = Instant::now();
-        if let (ObjectiveKind::Itc, Some(pull)) = (kind, contrast) {
-            total = sum(total, pull.zip(step.vectors()).map(|(pull, vectors)| vectors.along(pull)));
+        if let (ObjectiveKind::Itc, Contrast::OfAllParts(gradient)) = (objective.kind, contrast) {
+            let vectors = gradient.and_then(|gradient| Some(Itc::vectors(&step)?.dot(gradient)));
+            total = sum(total, vectors);
             continue;
         }
-        let Some(loss) = kind.loss(&step) else { continue };
+        let Some(loss) = objective.is.loss(&step) else { continue };
         let value = f64::from(loss.value.clone().inner().into_scalar::<f32>());
         let right = loss.answers.iter().filter(|right| **right).count();
-        let share = shared.mul_f64(step.tokens(kind) as f64 / tokens.max(1) as f64);
+        let share = shared.mul_f64(tokens as f64 / all as f64);
         let measured = Measured { loss: value, right, scored: loss.answers.len(), forward: share + start.elapsed() };
-        outcome.objectives.insert(kind, measured);
-        outcome.total += weight * value;
-        total = sum(total, Some(loss.value.mul_scalar(weight)));
-        if kind == ObjectiveKind::Itm {
-            outcome.without_partner = step.partners().without_partner;
-        }
+        outcome.objectives.insert(objective.kind, measured);
+        outcome.total += objective.weight * value;
+        outcome.without_partner += loss.without_partner;
+        total = sum(total, Some(loss.value.mul_scalar(objective.weight)));
     }
     let start = Instant::now();
     outcome.chosen = step.into_chosen();

@@ -2,14 +2,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use anyhow::Context;
 use clap::{ArgGroup, ValueEnum};
 use ptu_data::picture::{PictureAt, Pictures, read_image};
 use ptu_data::vectors::{Half, VectorRow};
 use ptu_data::{Label, Split};
-use ptu_infer::search::{
-    Hit, Looked, Query, SearchOptions, VectorIndex, encode, is_cut, prepare, query_vector, rank_by_matching,
-};
-use ptu_input::Picture;
+use ptu_infer::search::{Hit, Looked, Query, SearchOptions, VectorIndex, query_vector, rank_by_matching};
+use ptu_input::{ImageFile, Picture, Processed};
 use ptu_model::Bundle;
 use ptu_model::files::write_bytes;
 use ptu_report::{Example, ExampleGroup, Found, Item, Page};
@@ -150,17 +149,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let filter = arguments.filter.as_deref().map(|filter| index.filter(filter)).transpose()?;
     let image = arguments.image.as_deref().map(read_image).transpose()?;
     let bundle = Bundle::load(&folder, &arguments.work.compute.device.plain())?;
-    let query = Query {
-        image: match (&image, &arguments.image) {
-            (Some(bytes), Some(path)) => Some(prepare(&bundle, bytes, &path.display().to_string())?),
-            _ => None,
-        },
-        text: arguments.text.as_deref().map(|text| encode(&bundle, text)).transpose()?,
-        products,
-    };
+    let name = arguments.image.as_ref().map_or(String::new(), |path| path.display().to_string());
+    let file = image.as_deref().map(|bytes| ImageFile { bytes, name: &name });
+    let asked = bundle.processor().input(file, arguments.text.as_deref())?;
+    let Processed { input, cut, .. } = asked.context("nothing was asked; give an image, a text or both")?;
+    let query = Query { input, products };
     let most = usize::from(arguments.rerank.unwrap_or(0).max(arguments.top));
     let options = SearchOptions { half: half(arguments, &index), filter, most };
-    let answer = answer(arguments, (&index, &options), &bundle, &query)?;
+    let mut answer = answer(arguments, (&index, &options), &bundle, &query)?;
+    if cut {
+        let tokens = bundle.max_tokens;
+        let note = format!("the sentence is longer than the model's {tokens} tokens: only its beginning is asked");
+        answer.notes.insert(answer.notes.len() - usize::from(answer.hits.is_empty()), note);
+    }
     if let Some(file) = &arguments.page {
         let page = page(arguments, image.as_deref(), &answer);
         write_bytes(file, ptu_report::render(&page).as_bytes())?;
@@ -182,14 +183,6 @@ fn answer<'a>(
     hits.truncate(arguments.top.into());
     let looked = index.looked(options);
     let mut notes = looked.told.lines();
-    if let (Some(text), Some(encoded)) = (&arguments.text, &query.text)
-        && is_cut(bundle, text, encoded)?
-    {
-        notes.push(format!(
-            "the sentence is longer than the model's {} tokens: only its beginning is asked",
-            bundle.max_tokens
-        ));
-    }
     if hits.is_empty() {
         notes.push(nothing(options.half, &looked));
     }

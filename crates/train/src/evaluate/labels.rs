@@ -151,7 +151,7 @@ impl LabelProbes {
     ) -> Result<Measure, TrainError> {
         let encode = |(class, sentence): (&String, &String)| -> Result<Text, TrainError> {
             let sentence = sentence.replace(CLASS, class);
-            let text = preparation.tokenizer.encode(&sentence, preparation.text_length);
+            let text = preparation.processor.text(&sentence);
             text.map_err(|error| TrainError::Sentence { sentence, cause: error.to_string() })
         };
         let all = self.classes.iter().flat_map(|class| sentences.iter().map(move |sentence| (class, sentence)));

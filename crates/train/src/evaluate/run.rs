@@ -77,7 +77,7 @@ pub fn evaluate(
         options,
         bundle: &bundle,
         model: Bundle::fingerprint(&options.bundle)?,
-        preparation: Preparation::new(Arc::new(bundle.tokenizer.clone()), bundle.preprocess.clone(), bundle.max_tokens),
+        preparation: Preparation::new(bundle.processor(), bundle.preprocess.train.clone()),
     };
     let folders = asker.open()?;
     let notes = named::check(options, &folders)?;

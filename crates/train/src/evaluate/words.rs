@@ -69,7 +69,7 @@ pub fn guess(embedder: Embedder<'_>, gallery: &Gallery, beside: Beside) -> Resul
         let read: Vec<Read> =
             chunk.iter().map(|(_, words)| Read::Text(words.iter().map(|(place, _)| *place).collect())).collect();
         let stand_in = if let Beside::Missing(stand_in) = beside { stand_in } else { StandIn::default() };
-        let states = model.fuse(&batch, &read, stand_in, products).text.tokens;
+        let states = model.forward(&batch, &read, stand_in, products).text.tokens;
         let logits: Vec<f32> = head
             .forward(states, &Pass::off().with(products))
             .inner()

@@ -2,14 +2,70 @@
 //! of the batch (specification, section 3).
 
 use burn::tensor::{Tensor, TensorData};
+use ptu_model::Read;
+use ptu_model::forward::FusedPair;
 use ptu_model::kernel::cross_entropy;
+use ptu_random::Key;
 
 use super::{Loss, answers};
-use crate::shared::Shared;
+use crate::batch::StepBatch;
+use crate::forward::StepForward;
+use crate::objective::Objective;
 
-pub fn loss(step: &Shared<'_>) -> Option<Loss> {
-    let hidden = same(step.batch.pairs(), |i, j| step.batch.same(i, j));
-    contrast(step.similarity()?, hidden)
+/// Image-text contrast.
+pub struct Itc;
+
+impl Objective for Itc {
+    fn pairs(&self, batch: &StepBatch, _key: Key) -> Vec<FusedPair> {
+        let [images, texts] = alone(batch);
+        [images, texts].concat()
+    }
+
+    fn loss(&self, step: &StepForward<'_>) -> Option<Loss> {
+        let hidden = same(step.batch.pairs(), |i, j| step.batch.same(i, j));
+        contrast(Self::similarity(step)?, hidden)
+    }
+}
+
+impl Itc {
+    /// Vectors of every image alone and every text alone. `None` without pairs or without the head.
+    pub fn vectors(step: &StepForward<'_>) -> Option<Vectors> {
+        let head = step.model.heads.itc.as_ref().filter(|_| step.batch.pairs() > 0)?;
+        let [images, texts] = alone(step.batch).map(|pairs| step.pooled(&pairs)); // [b, 2d]
+        Some(Vectors { images: head.image(images), texts: head.text(texts) })
+    }
+
+    /// Similarity of every image alone with every text alone, over temperature: `[b, b]`, images in rows. `None` as for
+    /// [`Self::vectors`].
+    pub fn similarity(step: &StepForward<'_>) -> Option<Tensor<2>> {
+        let Vectors { images, texts } = Self::vectors(step)?;
+        Some(step.model.heads.itc.as_ref()?.similarity(images, texts))
+    }
+}
+
+/// Every image of the pairs with a stand-in for its text, and every text with one for its image.
+fn alone(batch: &StepBatch) -> [Vec<FusedPair>; 2] {
+    let rows = || 0..batch.pairs();
+    let images = rows().map(|row| FusedPair::image_alone(row, Read::Pooled)).collect();
+    let texts = rows().map(|row| FusedPair::text_alone(row, Read::Pooled)).collect();
+    [images, texts]
+}
+
+/// Unit vectors of each image alone and of each text alone, `[b, d]`.
+#[derive(Clone, Debug)]
+pub struct Vectors {
+    /// Of images.
+    pub images: Tensor<2>,
+    /// Of texts.
+    pub texts: Tensor<2>,
+}
+
+impl Vectors {
+    /// The sum of products with a gradient: its own gradient with respect to the vectors is that one.
+    pub fn dot(&self, gradient: &Self) -> Tensor<1> {
+        let sum = |of: &Tensor<2>, gradient: &Tensor<2>| (of.clone() * gradient.clone().autodiff()).sum();
+        sum(&self.images, &gradient.images) + sum(&self.texts, &gradient.texts)
+    }
 }
 
 /// The loss of `[b, b]` logits, images in rows; `hidden` is added to them. `None` for fewer than two pairs.
@@ -29,7 +85,7 @@ pub fn contrast(logits: Tensor<2>, hidden: Option<Vec<f32>>) -> Option<Loss> {
     let transposed = logits.clone().transpose();
     let answers = [answers(&logits, &classes), answers(&transposed, &classes)].concat();
     let value = (cross_entropy(logits, &classes) + cross_entropy(transposed, &classes)).div_scalar(2.0);
-    Some(Loss { value, answers })
+    Some(Loss { value, answers, without_partner: 0 })
 }
 
 /// What is added to `[b, b]` logits so that two records with the same image or the same text are no negatives of each

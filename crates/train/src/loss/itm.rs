@@ -1,17 +1,77 @@
 //! Image-text matching: does this image belong to this text? Half of the batch keeps its image, half gets another one
 //! (specification, section 3).
 
+use ptu_model::Read;
+use ptu_model::forward::FusedPair;
 use ptu_model::kernel::cross_entropy;
+use ptu_random::Key;
 
-use super::{Loss, answers};
-use crate::shared::Shared;
+use super::{Itc, Loss, answers};
+use crate::batch::{Partners, StepBatch};
+use crate::forward::StepForward;
+use crate::objective::Objective;
+use crate::recipe::PartnerChoice;
 
-pub fn loss(step: &Shared<'_>) -> Option<Loss> {
-    let head = step.model.heads.itm.as_ref()?;
-    if step.batch.pairs() == 0 {
-        return None;
+/// Image-text matching.
+pub struct Itm {
+    /// How false images are chosen.
+    pub partners: PartnerChoice,
+}
+
+impl Objective for Itm {
+    fn pairs(&self, batch: &StepBatch, key: Key) -> Vec<FusedPair> {
+        match self.drawn(batch, key) {
+            Some(partners) => matched(&partners),
+            // Partners depend on what the contrast says of the batch.
+            None => Itc.pairs(batch, key),
+        }
     }
-    let logits = head.forward(step.matched(), step.pass()); //                  [b, 2], index 1 = match
-    let classes: Vec<usize> = step.partners().matched.iter().map(|&matched| usize::from(matched)).collect();
-    Some(Loss { answers: answers(&logits, &classes), value: cross_entropy(logits, &classes) })
+
+    fn loss(&self, step: &StepForward<'_>) -> Option<Loss> {
+        let head = step.model.heads.itm.as_ref()?;
+        if step.batch.pairs() == 0 {
+            return None;
+        }
+        let partners = self.partners(step);
+        let logits = head.forward(step.pooled(&matched(&partners)), step.pass()); // [b, 2], index 1 = match
+        let classes: Vec<usize> = partners.matched.iter().map(|&matched| usize::from(matched)).collect();
+        let without_partner = partners.without_partner;
+        Some(Loss { answers: answers(&logits, &classes), value: cross_entropy(logits, &classes), without_partner })
+    }
+}
+
+impl Itm {
+    /// Who is matched with whom: as given, or drawn from the step's key.
+    pub fn partners(&self, step: &StepForward<'_>) -> Partners {
+        let drawn = self.drawn(step.batch, step.key);
+        drawn.unwrap_or_else(|| step.batch.draw_partners(step.key, hardness(step).as_deref()))
+    }
+
+    /// The same where nothing has to be computed for it.
+    fn drawn(&self, batch: &StepBatch, key: Key) -> Option<Partners> {
+        match (&batch.partners, self.partners) {
+            (Some(given), _) => Some(given.clone()),
+            (None, PartnerChoice::Random) => Some(batch.draw_partners(key, None)),
+            (None, PartnerChoice::Hard) => None,
+        }
+    }
+}
+
+/// Each text with its partner's image.
+pub fn matched(partners: &Partners) -> Vec<FusedPair> {
+    partners.image.iter().enumerate().map(|(text, image)| FusedPair::both(*image, text, Read::Pooled)).collect()
+}
+
+/// For text i and image j how hard they are to tell apart, exp(similarity / temperature), without gradient. `None` where the
+/// model has not learned to compare.
+fn hardness(step: &StepForward<'_>) -> Option<Vec<f64>> {
+    let similarity = Itc::similarity(step)?.transpose(); // [b, b], texts in rows
+    let b = similarity.dims()[0];
+    let values: Vec<f32> = similarity.inner().into_data().try_into_vec().expect("the model computes in f32");
+    let weights = values.chunks_exact(b).flat_map(|row| {
+        // Over the row's largest, so that no exponential overflows; a common factor does not change a draw.
+        let largest = row.iter().copied().fold(f32::MIN, f32::max);
+        row.iter().map(move |value| f64::from(value - largest).exp()).collect::<Vec<_>>()
+    });
+    Some(weights.collect())
 }

@@ -2,6 +2,7 @@
 
 use ptu_input::image::resample::Size;
 use ptu_input::{Image, Images, Picture, Texts};
+use ptu_model::forward::Encoded;
 use ptu_model::{Bundle, Pass};
 use ptu_report::{Example, ExampleGroup, Found, Item};
 
@@ -63,7 +64,7 @@ fn words(bundle: &Bundle, pair: &Pair) -> Vec<Word> {
     let image = model.encode_image(&model.embed_image(&Images::collect([&pair.image]), &off), &off);
     let text = model.encode_text(model.embed_text(&Texts::collect([pair.text.ids.as_slice()]), &off), &off);
     let tokens = image.lengths[0];
-    let weights = model.fusion.text_attention(image, text).pop().unwrap_or_default();
+    let weights = model.text_attention(Encoded::of(image, text)).pop().unwrap_or_default();
     let count = pair.text.words.iter().flatten().max().map_or(0, |last| last + 1);
     let word = |number: u32| {
         let places: Vec<usize> =

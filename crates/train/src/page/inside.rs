@@ -28,8 +28,7 @@ pub fn inside(run: &Path, device: &Device) -> Result<Vec<ExampleGroup>, TrainErr
         return Ok(vec![]);
     }
     let bundle = Bundle::load(&bundle, device)?;
-    let tokenizer = std::sync::Arc::new(bundle.tokenizer.clone());
-    let preparation = Preparation::new(tokenizer, bundle.preprocess.clone(), bundle.max_tokens);
+    let preparation = Preparation::new(bundle.processor(), bundle.preprocess.train.clone());
     let mut groups = vec![];
     let manifest = ptu_data::Manifest::read(data)?;
     // Only what looks at both halves at once learns where to look.

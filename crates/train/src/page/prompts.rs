@@ -3,7 +3,7 @@
 use ptu_data::collate::Origin;
 use ptu_data::{Preparation, ShardFolder, Source, TextChoice};
 use ptu_input::{Image, Images, Input, Picture, Text, Texts};
-use ptu_model::{Bundle, Pass};
+use ptu_model::{Bundle, Pass, StandIn};
 use ptu_random::{Key, Place};
 use ptu_report::{Example, ExampleGroup, Found, Item};
 
@@ -41,10 +41,11 @@ pub fn groups(
     let texts: Vec<&Looked> = looked.iter().filter(|one| one.text.is_some()).collect();
     let images: Vec<&Looked> = looked.iter().filter(|one| one.image.is_some()).collect();
     let ids = texts.iter().filter_map(|one| Some(one.text.as_ref()?.0.ids.as_slice()));
-    let (_, by_texts) = model.image_stand_ins(&model.embed_text(&Texts::collect(ids), &off));
+    let (_, by_texts) = model.image_stand_ins(&model.embed_text(&Texts::collect(ids), &off), StandIn::Prompts);
     let pixels = images.iter().filter_map(|one| Some(&one.image.as_ref()?.0));
     let edges = model.embed_text(&model.edges(images.len()), &off);
-    let (_, by_images) = model.text_stand_ins(&model.embed_image(&Images::collect(pixels), &off), &edges);
+    let (_, by_images) =
+        model.text_stand_ins(&model.embed_image(&Images::collect(pixels), &off), &edges, StandIn::Prompts);
     let item = |one: &Looked, picture: bool| Item {
         id: one.id.clone(),
         image_png: one.image.as_ref().map(|(_, png)| png.clone()).filter(|_| picture),

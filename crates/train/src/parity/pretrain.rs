@@ -5,18 +5,21 @@ use std::collections::BTreeMap;
 use super::Quantities;
 use crate::ObjectiveKind;
 use crate::batch::StepBatch;
+use crate::forward::StepForward;
 use crate::gradients::Gradients;
+use crate::loss::{Itc, Itm, matched};
+use crate::objective::Objective;
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::plan::StepPlan;
 use crate::reference::{Case, PRETRAINING_HEADS, Tensors, unpadded};
 use crate::schedule::{Decay, Schedule};
-use crate::shared::Shared;
 use crate::step::gradients;
 use burn::tensor::{Device, Tensor};
 use ptu_input::Images;
+use ptu_model::forward::{Encoded, FusedPair};
 use ptu_model::names::{DecayGroups, Role, name_of};
 use ptu_model::weights::Arrays;
-use ptu_model::{Model, Packed, Pass, Read};
+use ptu_model::{Model, Packed, Pass, Read, StandIn};
 use ptu_random::Key;
 
 /// Compares all that a case of kind `pretrain` holds.
@@ -52,11 +55,12 @@ fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantitie
     let (off, theirs) = (Pass::off(), &case.expected.floats);
     let masked = if batch.pairs() > 0 { &batch.masked_pairs } else { &batch.masked_texts };
     let fuse = |images: &Packed, texts: &Packed| {
-        model.fusion.forward(images.clone(), texts.clone(), &vec![Read::All; images.count()], &off)
+        let pairs: Vec<FusedPair> = (0..images.count()).map(|row| FusedPair::both(row, row, Read::All)).collect();
+        model.fuse(&Encoded::of(images.clone(), texts.clone()), &pairs, &off)
     };
     let mut compare = |part: &str, images: &Packed, texts: &Packed| {
         let fused = fuse(images, texts);
-        let pooled = model.fusion.pool(&fused, 0..images.count());
+        let pooled = model.pool(&fused, 0..images.count());
         for (name, ours) in [
             ("text_features", host(fused.text.tokens)),
             ("image_features", host(fused.image.tokens)),
@@ -80,17 +84,18 @@ fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantitie
         let tokens = model.encode_image(&image, &off);
         let embedded = model.embed_text(&batch.texts, &off);
         compare("pair", &tokens, &encode(embedded.clone()));
-        let (stand_in, chosen) = model.text_stand_ins(&image, &model.embed_text(&model.edges(b), &off));
+        let (stand_in, chosen) =
+            model.text_stand_ins(&image, &model.embed_text(&model.edges(b), &off), StandIn::Prompts);
         compare("image_only", &tokens, &encode(stand_in));
         prompts.push(("prompts.textual", chosen));
-        let (stand_in, chosen) = model.image_stand_ins(&embedded);
+        let (stand_in, chosen) = model.image_stand_ins(&embedded, StandIn::Prompts);
         compare("text_only", &model.encode_image(&stand_in, &off), &encode(embedded));
         prompts.push(("prompts.visual", chosen));
         masked_image = Some(tokens);
     }
     let masked_text = model.embed_text(&masked.texts, &off);
     let image = masked_image.unwrap_or_else(|| {
-        let (stand_in, chosen) = model.image_stand_ins(&masked_text);
+        let (stand_in, chosen) = model.image_stand_ins(&masked_text, StandIn::Prompts);
         prompts.push(("prompts.visual", chosen));
         model.encode_image(&stand_in, &off)
     });
@@ -192,14 +197,18 @@ fn logits(
     if batch.pairs() == 0 {
         return;
     }
-    let off = Pass::off();
-    let shared = Shared::new(model, batch, plan, &off, Key::new(0));
-    if let Some(similarity) = shared.similarity() {
+    let (off, itm) = (Pass::off(), Itm { partners: plan.partners });
+    let step = StepForward::new(model, batch, [&Itc as &dyn Objective, &itm], &off, Key::new(0));
+    if let Some(similarity) = Itc::similarity(&step) {
         found.values("itc_logits_image", &host(similarity.clone()), &theirs["itc_logits_image"].1);
         found.values("itc_logits_text", &host(similarity.transpose()), &theirs["itc_logits_text"].1);
     }
     if let Some(head) = &model.heads.itm {
-        found.values("itm_logits", &host(head.forward(shared.matched(), &off)), &theirs["itm_logits"].1);
+        found.values(
+            "itm_logits",
+            &host(head.forward(step.pooled(&matched(&itm.partners(&step))), &off)),
+            &theirs["itm_logits"].1,
+        );
     }
 }
 

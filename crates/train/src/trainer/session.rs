@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
@@ -31,7 +32,7 @@ use crate::{Recipe, TrainError, cached, files, tensorboard};
 pub(super) struct Session {
     /// Absent only while the optimizer moves it.
     pub model: Option<Model>,
-    pub tokenizer: Tokenizer,
+    pub tokenizer: Arc<Tokenizer>,
     pub preprocess: Preprocess,
     pub recipe: Recipe,
     pub options: RunOptions,
@@ -204,7 +205,7 @@ impl Session {
     fn save_bundle(&self, folder: &Path) -> Result<(), TrainError> {
         let bundle = Bundle {
             model: self.model().clone(),
-            tokenizer: self.tokenizer.clone(),
+            tokenizer: Arc::clone(&self.tokenizer),
             preprocess: self.preprocess.clone(),
             max_tokens: self.recipe.text.max_tokens,
             trained_on: self

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use ptu_data::{DataError, LoaderOptions, Manifest, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
-use ptu_input::{Preprocess, Published, Tokenizer};
+use ptu_input::{Preprocess, Processor, Published, Tokenizer};
 use ptu_model::kernel::Products;
 use ptu_model::{Learned, Model};
 use ptu_random::Key;
@@ -50,10 +50,11 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
         memory::check(recipe, &config)?;
     }
     let preprocess = Preprocess::new(config.image.size, recipe.fit, recipe.augment);
+    let processor = Processor::new(Arc::clone(&tokenizer), &preprocess, recipe.text.max_tokens);
     let preparation = Preparation {
         unit: recipe.text.unit,
         word_keep: recipe.text.word_keep,
-        ..Preparation::new(Arc::clone(&tokenizer), preprocess.clone(), recipe.text.max_tokens)
+        ..Preparation::new(processor, preprocess.train.clone())
     };
     let data: Vec<String> = sources.iter().map(|source| source.manifest.hash()).collect();
     let saved = state::load(&folder.join(folder::STATE), &config, recipe.optimizer, &options.device)?;
@@ -75,7 +76,7 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
     let validation = validation(recipe, &preparation)?;
     Ok(Session {
         model: Some(model),
-        tokenizer: (*tokenizer).clone(),
+        tokenizer,
         preprocess,
         recipe: recipe.clone(),
         options: options.clone(),

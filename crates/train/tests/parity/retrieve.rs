@@ -1,6 +1,7 @@
 //! Scores of an image with its true text and with false ones.
 
 use burn::tensor::Device;
+use ptu_model::forward::{Encoded, FusedPair};
 use ptu_model::{HeadKind, Pass, Read};
 use ptu_train::parity::Quantities;
 use ptu_train::reference::Case;
@@ -10,14 +11,14 @@ pub fn run(case: &Case) -> Result<Quantities, String> {
     let head = model.heads.retrieval.as_ref().ok_or("no retrieval head")?;
     let off = Pass::off();
     let image = model.encode_image(&model.embed_image(&case.images("image").ok_or("no `image`")?, &off), &off);
-    let read = vec![Read::Pooled; image.count()];
+    let pairs: Vec<FusedPair> = (0..image.count()).map(|row| FusedPair::both(row, row, Read::Pooled)).collect();
     let mut columns = vec![];
     let names = std::iter::once(("text_ids".to_string(), "text_mask".to_string()))
         .chain((0..16).map(|index| (format!("false_text_{index}_ids"), format!("false_text_{index}_mask"))));
     for texts in names.map_while(|(ids, mask)| case.texts(&ids, &mask)) {
         let text = model.encode_text(model.embed_text(&texts, &off), &off);
-        let fused = model.fusion.forward(image.clone(), text, &read, &off);
-        let scores = head.forward(model.fusion.pool(&fused, 0..image.count()), &off);
+        let fused = model.fuse(&Encoded::of(image.clone(), text), &pairs, &off);
+        let scores = head.forward(model.pool(&fused, 0..image.count()), &off);
         columns.push(scores.into_data().try_into_vec::<f32>().map_err(|error| format!("{error:?}"))?);
     }
     let (rows, width) = (columns[0].len(), columns.len());

@@ -1,0 +1,104 @@
+//! The forward pass of a step: all that its objectives declare goes into one plan, is encoded once, and goes through the
+//! fusion together, so that each weight is used, and gets its gradient, once.
+
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
+
+use burn::tensor::Tensor;
+use ptu_model::forward::{ChosenRows, Encoded, ForwardPlan, FusedPair};
+use ptu_model::{Fused, Model, Pass, StandIn};
+use ptu_random::Key;
+
+use crate::batch::StepBatch;
+use crate::objective::Objective;
+
+/// What the objectives of a step see: the model, the batch, and what is computed of both on demand.
+pub struct StepForward<'a> {
+    /// The network.
+    pub model: &'a Model,
+    /// The arrays.
+    pub batch: &'a StepBatch,
+    /// Names the step; what an objective draws is drawn from it.
+    pub key: Key,
+    pass: &'a Pass,
+    plan: ForwardPlan,
+    /// Place of each pair in the plan.
+    places: HashMap<FusedPair, usize>,
+    encoded: OnceCell<Encoded>,
+    fused: OnceCell<Fused>,
+}
+
+impl<'a> StepForward<'a> {
+    /// Plans what these objectives declare; nothing is computed yet. A pair that several declare is computed once.
+    pub fn new<'o>(
+        model: &'a Model,
+        batch: &'a StepBatch,
+        objectives: impl IntoIterator<Item = &'o dyn Objective>,
+        pass: &'a Pass,
+        key: Key,
+    ) -> Self {
+        let plan = ForwardPlan::of(objectives.into_iter().flat_map(|objective| objective.pairs(batch, key)));
+        let places = plan.pairs().iter().cloned().zip(0..).collect();
+        Self { model, batch, key, pass, plan, places, encoded: OnceCell::new(), fused: OnceCell::new() }
+    }
+
+    /// What goes through the layers with the step's data.
+    pub fn pass(&self) -> &Pass {
+        self.pass
+    }
+
+    /// Computes what the objectives declared, now.
+    pub fn compute(&self) {
+        self.fused();
+    }
+
+    fn encoded(&self) -> &Encoded {
+        self.encoded.get_or_init(|| self.model.encode(&self.batch.inputs(), &self.plan, StandIn::Prompts, self.pass))
+    }
+
+    fn fused(&self) -> &Fused {
+        self.fused.get_or_init(|| self.model.fuse(self.encoded(), self.plan.pairs(), self.pass))
+    }
+
+    /// Places of pairs in the plan; `None` where one was not declared.
+    fn places(&self, pairs: &[FusedPair]) -> Option<Vec<usize>> {
+        pairs.iter().map(|pair| self.places.get(pair).copied()).collect()
+    }
+
+    /// Tokens that each of these objectives brings into the fusion: what of the shared cost is whose. A pair counts for the first
+    /// that declared it.
+    pub fn shares<'o>(&self, objectives: impl IntoIterator<Item = &'o dyn Objective>) -> Vec<usize> {
+        let mut counted = HashSet::new();
+        let of = |objective: &dyn Objective| {
+            let pairs = objective.pairs(self.batch, self.key).into_iter().filter(|pair| counted.insert(pair.clone()));
+            self.encoded().tokens(&pairs.collect::<Vec<_>>())
+        };
+        objectives.into_iter().map(of).collect()
+    }
+
+    /// Pooled features of pairs of which the first tokens are read, `[pairs.len(), 2d]`. Pairs that nobody declared, since they
+    /// depend on what others gave, are fused now; their images and texts must be part of a declared pair.
+    ///
+    /// # Panics
+    /// If an image or a text is in no declared pair.
+    pub fn pooled(&self, pairs: &[FusedPair]) -> Tensor<2> {
+        match self.places(pairs) {
+            Some(places) => self.model.pool(self.fused(), places),
+            None => self.model.pool(&self.model.fuse(self.encoded(), pairs, self.pass), 0..pairs.len()),
+        }
+    }
+
+    /// States of the text tokens that are read of declared pairs, pair by pair: `[tokens, d]`.
+    ///
+    /// # Panics
+    /// If a pair was not declared.
+    pub fn text_states(&self, pairs: &[FusedPair]) -> Tensor<2> {
+        let places = self.places(pairs).expect("an objective reads what it has declared");
+        self.fused().text.select(places).tokens
+    }
+
+    /// Every choice of prompts in this step.
+    pub fn into_chosen(self) -> ChosenRows {
+        self.encoded.into_inner().map_or_else(ChosenRows::default, |encoded| encoded.chosen)
+    }
+}
