@@ -8,7 +8,7 @@ use ptu_input::{Image, Text};
 use ptu_metrics::Resampling;
 use ptu_model::{Bundle, Model, ModelConfig, ModelError, Preset};
 use ptu_random::{Key, Place, Stream};
-use ptu_train::evaluate::{EvaluateOptions, Retrieval, evaluate, rerank, retrieval};
+use ptu_train::evaluate::{EvaluateOptions, GalleryFeatures, Retrieval, evaluate, rerank, retrieval, search};
 use serde::Serialize;
 
 use crate::BenchError;
@@ -157,7 +157,7 @@ pub fn quality(
         let resampling = Resampling::new(Key::new(options.seed));
         let timed = |keep: Option<usize>| {
             let start = Instant::now();
-            let mut found = ptu_train::evaluate::search(embedder, &evaluated.gallery, &mut |_| ())?;
+            let mut found = search(&GalleryFeatures::new(embedder, &evaluated.gallery), &mut |_| ())?;
             if let Some(keep) = keep {
                 found = rerank(embedder, &evaluated.gallery, &found, keep)?;
             }

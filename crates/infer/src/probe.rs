@@ -1,9 +1,12 @@
 //! What frozen vectors tell about labels: the nearest neighbours' word, and a linear classifier.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use argmin::core::{CostFunction, Error, Executor, Gradient, State};
 use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 use ptu_index::Exact;
+use rayon::prelude::*;
 
 use crate::Vectors;
 
@@ -44,12 +47,15 @@ pub struct LinearProbe {
     weights: Vec<f64>,
 }
 
+/// Weights, and the probabilities of all classes that they give each row.
+type Known = (Vec<f64>, Arc<Vec<Vec<f64>>>);
+
 /// The loss that is made least.
 struct Fit<'a> {
     rows: &'a [Vec<f64>],
     truths: &'a [usize],
-    classes: usize,
     width: usize,
+    last: Mutex<Option<Known>>,
 }
 
 impl LinearProbe {
@@ -73,7 +79,7 @@ impl LinearProbe {
         let mut probe = Self { mean, deviation, classes, weights: vec![0.0; classes * (width + 1)] };
         let rows: Vec<Vec<f64>> = vectors.rows().map(|row| probe.standardised(row)).collect();
         let start = probe.weights.clone();
-        let fit = Fit { rows: &rows, truths, classes, width };
+        let fit = Fit { rows: &rows, truths, width, last: Mutex::default() };
         let solver = LBFGS::new(MoreThuenteLineSearch::new(), 10);
         // A line search that ends early (all vectors equal) leaves the best weights so far, or the first ones.
         if let Ok(done) = Executor::new(fit, solver).configure(|state| state.param(start).max_iters(STEPS)).run()
@@ -127,6 +133,19 @@ fn largest(values: &[f64]) -> usize {
 }
 
 impl Fit<'_> {
+    /// Probability of each class for each row. The optimizer asks for cost and gradient of the same weights: they share it.
+    fn probabilities(&self, weights: &[f64]) -> Arc<Vec<Vec<f64>>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match last.as_ref() {
+            Some((of, kept)) if of == weights => Arc::clone(kept),
+            _ => {
+                let all = Arc::new(self.rows.par_iter().map(|row| probabilities(weights, row)).collect());
+                *last = Some((weights.to_vec(), Arc::clone(&all)));
+                all
+            }
+        }
+    }
+
     /// Weights without the biases, which do not decay.
     fn decaying<'w>(&self, weights: &'w [f64]) -> impl Iterator<Item = (usize, f64)> + 'w {
         let width = self.width;
@@ -139,11 +158,8 @@ impl CostFunction for Fit<'_> {
     type Output = f64;
 
     fn cost(&self, weights: &Vec<f64>) -> Result<f64, Error> {
-        let losses = self
-            .rows
-            .iter()
-            .zip(self.truths)
-            .map(|(row, truth)| -probabilities(weights, row)[*truth].max(f64::MIN_POSITIVE).ln());
+        let all = self.probabilities(weights);
+        let losses = all.iter().zip(self.truths).map(|(of_row, truth)| -of_row[*truth].max(f64::MIN_POSITIVE).ln());
         Ok(losses.sum::<f64>() + DECAY / 2.0 * self.decaying(weights).map(|(_, weight)| weight * weight).sum::<f64>())
     }
 }
@@ -153,15 +169,14 @@ impl Gradient for Fit<'_> {
     type Gradient = Vec<f64>;
 
     fn gradient(&self, weights: &Vec<f64>) -> Result<Vec<f64>, Error> {
-        let mut gradient = vec![0.0; weights.len()];
-        for (row, truth) in self.rows.iter().zip(self.truths) {
-            let probabilities = probabilities(weights, row);
-            for class in 0..self.classes {
+        let (mut gradient, all) = (vec![0.0; weights.len()], self.probabilities(weights));
+        // Classes on all cores; each adds up its rows in their order, so that the sum is always the same.
+        gradient.par_chunks_exact_mut(self.width + 1).enumerate().for_each(|(class, of_class)| {
+            for ((row, truth), probabilities) in self.rows.iter().zip(self.truths).zip(all.iter()) {
                 let error = probabilities[class] - f64::from(u8::from(class == *truth));
-                let of_class = &mut gradient[class * (self.width + 1)..][..self.width + 1];
                 of_class.iter_mut().zip(row.iter().chain([&1.0])).for_each(|(sum, x)| *sum += error * x);
             }
-        }
+        });
         self.decaying(weights).for_each(|(place, weight)| gradient[place] += DECAY * weight);
         Ok(gradient)
     }
@@ -199,7 +214,7 @@ mod tests {
         let (vectors, truths) = clouds(3);
         let probe = LinearProbe::fit(&vectors, &truths);
         let rows: Vec<Vec<f64>> = vectors.rows().map(|row| probe.standardised(row)).collect();
-        let fit = Fit { rows: &rows, truths: &truths, classes: 3, width: 3 };
+        let fit = Fit { rows: &rows, truths: &truths, width: 3, last: Mutex::default() };
         let gradient = fit.gradient(&probe.weights).unwrap();
         assert!(gradient.iter().all(|value| value.abs() < 1e-3), "{gradient:?}");
         let least = fit.cost(&probe.weights).unwrap();

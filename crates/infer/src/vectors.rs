@@ -1,6 +1,6 @@
 //! Vectors of images alone and of texts alone, in the space where the contrast compares them.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use ptu_input::{Batch, Image, Images, Input, Slot, Text, Texts};
 use ptu_model::kernel::Products;
 use ptu_model::{ItcHead, Model, ModelError, StandIn};
@@ -87,6 +87,34 @@ impl<'a> Embedder<'a> {
             done(vectors.len());
         }
         Ok(vectors)
+    }
+
+    /// Vectors of images from their features ([`Self::features`] of images whose text is missing), `batch` at a time: what
+    /// [`Self::images`] gives.
+    ///
+    /// # Errors
+    /// A model without the contrast head.
+    pub fn image_vectors(self, features: &Vectors, batch: usize) -> Result<Vectors, ModelError> {
+        let head = self.head()?;
+        Ok(self.project(features, batch, |features| head.image(features)))
+    }
+
+    /// The same of texts: what [`Self::texts`] gives.
+    ///
+    /// # Errors
+    /// A model without the contrast head.
+    pub fn text_vectors(self, features: &Vectors, batch: usize) -> Result<Vectors, ModelError> {
+        let head = self.head()?;
+        Ok(self.project(features, batch, |features| head.text(features)))
+    }
+
+    fn project(self, features: &Vectors, batch: usize, head: impl Fn(Tensor<2>) -> Tensor<2>) -> Vectors {
+        let (width, mut vectors, device) = (features.width.max(1), Vectors::default(), self.model.device());
+        for rows in features.values.chunks(batch.max(1) * width) {
+            let data = TensorData::new(rows.to_vec(), [rows.len() / width, width]);
+            vectors.extend(head(Tensor::from_data(data, &device)));
+        }
+        vectors
     }
 
     /// Vectors of texts whose image is missing, `batch` at a time; `done` is told how many are finished.

@@ -2,6 +2,7 @@
 //! 95 % interval by patient and with what chance would give (specification, section 7).
 
 mod compare;
+mod features;
 mod gallery;
 mod judged;
 pub mod labels;
@@ -19,12 +20,13 @@ pub mod words;
 
 use std::collections::BTreeMap;
 
-use ptu_infer::{Embedder, Vectors};
+use ptu_infer::Embedder;
 use ptu_metrics::{Answer, Resampling, majority_share};
 use ptu_model::{Heads, Pass, StandIn};
 use ptu_random::Key;
 
 pub use compare::{Difference, Spread, compare, spread};
+pub use features::{GalleryFeatures, Given, TrainFeatures};
 pub use gallery::{Gallery, GalleryOptions, Pair, Query};
 pub use judged::Judged;
 pub use measure::{Kind, Measure};
@@ -76,12 +78,11 @@ impl Found {
 ///
 /// # Errors
 /// A model without contrast head, or inputs that do not fit it.
-pub fn search(embedder: Embedder<'_>, gallery: &Gallery, done: &mut dyn FnMut(usize)) -> Result<Found, TrainError> {
-    let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
-    let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
-    let images: Vectors = embedder.images(&images, BATCH, done)?;
+pub fn search(features: &GalleryFeatures<'_>, done: &mut dyn FnMut(usize)) -> Result<Found, TrainError> {
+    let gallery = features.gallery;
+    let images = features.images(done)?;
     let count = images.len();
-    let texts: Vectors = embedder.texts(&texts, BATCH, &mut |texts| done(count + texts))?;
+    let texts = features.texts(&mut |texts| done(count + texts))?;
     let ranking = |query, similarity: Vec<f32>| {
         let ranks = ptu_metrics::ranks(&similarity, count, |asking, item| gallery.is_hit(query, asking, item));
         Ranking { similarity, ranks }
@@ -166,18 +167,14 @@ pub struct Scored {
 ///
 /// # Errors
 /// Inputs that do not fit the model.
-pub fn score(
-    embedder: Embedder<'_>,
-    gallery: &Gallery,
-    key: Key,
-    done: &mut dyn FnMut(usize),
-) -> Result<Scored, TrainError> {
-    let (resampling, size, heads) = (Resampling::new(key), gallery.records.len(), &embedder.model.heads);
+pub fn score(features: &GalleryFeatures<'_>, key: Key, done: &mut dyn FnMut(usize)) -> Result<Scored, TrainError> {
+    let (gallery, heads) = (features.gallery, &features.embedder.model.heads);
+    let (resampling, size) = (Resampling::new(key), gallery.records.len());
     let mut scored =
         Scored { scores: Scores { pairs: size, ..Scores::default() }, measures: BTreeMap::new(), found: None };
     let mut count = 0;
     if heads.itc.is_some() {
-        let found = search(embedder, gallery, done)?;
+        let found = search(features, done)?;
         count = SEARCH * size;
         let measures = RetrievalMeasures::of(gallery, &found);
         scored.scores.retrieval = Some(measures.score(gallery, &resampling));
@@ -185,7 +182,7 @@ pub fn score(
         scored.found = Some(found);
     }
     if heads.itm.is_some() {
-        let itm = matching(embedder, gallery, key);
+        let itm = matching(features.embedder, gallery, key);
         count += MATCHING * size;
         done(count);
         scored.scores.itm = Some(itm.score(gallery, &resampling));
@@ -193,12 +190,12 @@ pub fn score(
     }
     if heads.mlm.is_some() {
         let mut guess = |name: &str, beside| {
-            let guesses = words::guess(embedder, gallery, beside)?;
+            let guesses = features.words(beside)?;
             count += size;
             done(count);
             let scores = guesses.scores(gallery, &resampling);
-            scored.measures.insert(format!("{}{name}", names::MLM), guesses.right);
-            scored.measures.insert(format!("{}{name}", names::PERPLEXITY), guesses.surprise);
+            scored.measures.insert(format!("{}{name}", names::MLM), guesses.right.clone());
+            scored.measures.insert(format!("{}{name}", names::PERPLEXITY), guesses.surprise.clone());
             Ok::<_, TrainError>(scores)
         };
         scored.scores.mlm = Some(MaskedWords {

@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ptu_data::collate::Origin;
 use ptu_data::record::Label;
-use ptu_data::{Masked, Preparation, Source, TextChoice};
+use ptu_data::{Example, Masked, Preparation, Record, Source, TextChoice};
 use ptu_input::text::name_key;
 use ptu_input::{Image, Input, Text};
 use ptu_random::{Key, Place};
+use rayon::prelude::*;
 
 use crate::TrainError;
+
+/// Records that are read and decoded at once.
+const DECODED: usize = 64;
 
 /// Which half of a pair asks; the other half is what it looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +79,42 @@ pub struct Pair {
     pub labels: Vec<Label>,
 }
 
+impl Pair {
+    /// A record as a pair; `None` of one that lacks its image or its text.
+    fn of(
+        record: Record,
+        index: usize,
+        source: &str,
+        preparation: &Preparation,
+        options: &GalleryOptions,
+    ) -> Result<Option<Self>, TrainError> {
+        let of = |name: &Option<String>| name.as_ref().map_or(vec![], |name| values(&record.labels, name));
+        let (hits, groups, labels) = (of(&options.hits), of(&options.by), record.labels.clone());
+        let origin = Origin { source: 0, name: source, record: index };
+        let Some(example) = preparation.evaluate(record, origin, options.text, Some(options.seed))? else {
+            return Ok(None);
+        };
+        let Example { id, patient, input, text: words, masked, image_hash, text_hash, own_texts, .. } = example;
+        let Input::Pair { image, text } = input else { return Ok(None) };
+        let known = words.zip(masked).zip(image_hash.zip(text_hash));
+        Ok(known.map(|((words, masked), (image_hash, text_hash))| Self {
+            id,
+            patient,
+            record: index,
+            image,
+            text,
+            words,
+            masked,
+            image_hash,
+            text_hash,
+            own_texts,
+            hits,
+            groups,
+            labels,
+        }))
+    }
+}
+
 impl Gallery {
     /// Reads pairs from a source.
     ///
@@ -85,39 +125,17 @@ impl Gallery {
         if order.len() > options.limit {
             Key::new(options.seed).stream(Place::Sample, 0).shuffle(&mut order);
         }
-        let (mut records, mut incomplete) = (vec![], 0);
-        for index in order {
-            if records.len() == options.limit {
-                break;
-            }
-            let record = source.get(index)?;
-            let of = |name: &Option<String>| name.as_ref().map_or(vec![], |name| values(&record.labels, name));
-            let (hits, groups) = (of(&options.hits), of(&options.by));
-            let labels = record.labels.clone();
-            let origin = Origin { source: 0, name: source.name(), record: index };
-            let Some(example) = preparation.evaluate(record, origin, options.text, Some(options.seed))? else {
-                incomplete += 1;
-                continue;
-            };
-            match (example.input, example.masked, example.text, example.image_hash, example.text_hash) {
-                (Input::Pair { image, text }, Some(masked), Some(words), Some(image_hash), Some(text_hash)) => records
-                    .push(Pair {
-                        id: example.id,
-                        patient: example.patient,
-                        record: index,
-                        image,
-                        text,
-                        words,
-                        masked,
-                        image_hash,
-                        text_hash,
-                        own_texts: example.own_texts,
-                        hits,
-                        groups,
-                        labels,
-                    }),
-                _ => incomplete += 1,
-            }
+        let (mut records, mut incomplete, mut order) = (vec![], 0, order.as_slice());
+        while records.len() < options.limit && !order.is_empty() {
+            let (now, later) = order.split_at(order.len().min(DECODED).min(options.limit - records.len()));
+            order = later;
+            let read: Vec<Record> = now.iter().map(|index| source.get(*index)).collect::<Result<_, _>>()?;
+            // Images are decoded on all cores.
+            let pair =
+                |(record, &index): (Record, &usize)| Pair::of(record, index, source.name(), preparation, options);
+            let pairs: Vec<Option<Pair>> = read.into_par_iter().zip(now).map(pair).collect::<Result<_, _>>()?;
+            incomplete += pairs.iter().filter(|pair| pair.is_none()).count();
+            records.extend(pairs.into_iter().flatten());
         }
         if records.is_empty() {
             let cause = format!("`{}` has no record with both an image and a text", source.name());

@@ -9,7 +9,7 @@ use ptu_random::Key;
 use serde::{Deserialize, Serialize};
 
 use super::words::{Beside, guess};
-use super::{Gallery, Retrieval, Score, matching, names, retrieval, search};
+use super::{Gallery, GalleryFeatures, Retrieval, Score, matching, names, retrieval, search};
 use crate::TrainError;
 
 /// One score on the validation split: that of the contrast, else of masked words, else of matching, whichever is trained.
@@ -32,7 +32,7 @@ impl Judged {
     pub fn of(model: &Model, gallery: &Gallery, key: Key) -> Result<Self, TrainError> {
         let (resampling, embedder) = (Resampling::new(key), Embedder::new(model));
         if model.heads.itc.is_some() {
-            let found = search(embedder, gallery, &mut |_| {})?;
+            let found = search(&GalleryFeatures::new(embedder, gallery), &mut |_| {})?;
             return Ok(Self::Retrieval(Box::new(retrieval(gallery, &found, &resampling))));
         }
         if model.heads.mlm.is_some() {

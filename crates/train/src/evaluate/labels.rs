@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use ptu_data::record::Label;
-use ptu_data::{Preparation, Source, TextChoice};
+use ptu_infer::Vectors;
 use ptu_infer::probe::{LinearProbe, nearest_neighbours};
-use ptu_infer::{Embedder, Vectors};
-use ptu_input::{Input, Text};
+use ptu_input::{Processor, Text};
 use ptu_metrics::{Answer, majority_share};
-use ptu_model::StandIn;
 use ptu_random::{Key, Place};
 
+use super::features::{GalleryFeatures, Given, TrainFeatures};
 use super::gallery::values;
-use super::{BATCH, Gallery, Measure};
+use super::{BATCH, Gallery, Measure, Pair};
 use crate::TrainError;
 
 /// Records that a probe is fitted to, at most.
@@ -45,17 +44,6 @@ pub struct ProbeMeasures {
     pub linear: Measure,
 }
 
-/// Which half of a pair is given to the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Given {
-    /// Both.
-    Both,
-    /// The image; something stands in for the text.
-    Image(StandIn),
-    /// The text; something stands in for the image.
-    Text(StandIn),
-}
-
 /// The one value of a label; none where it has none or several.
 fn value(labels: &[Label], name: &str) -> Option<String> {
     let mut values = values(labels, name).into_iter();
@@ -69,32 +57,27 @@ impl LabelProbes {
     /// # Errors
     /// Records that cannot be read; inputs that do not fit the model.
     pub fn fit(
-        embedder: Embedder<'_>,
-        (train, preparation): (&dyn Source, &Preparation),
-        (name, text): (&str, TextChoice),
+        train: &mut TrainFeatures<'_>,
         gallery: &Gallery,
+        name: &str,
         key: Key,
     ) -> Result<Option<Self>, TrainError> {
-        let mut order: Vec<usize> = (0..train.len()).collect();
+        let mut order: Vec<usize> = (0..train.source.len()).collect();
         key.stream(Place::Sample, 2).shuffle(&mut order);
-        let (mut waiting, mut vectors, mut values) = (vec![], Vectors::default(), vec![]);
-        for index in order {
+        let (mut places, mut values) = (vec![], vec![]);
+        for place in order {
             if values.len() == FITTED {
                 break;
             }
-            let record = train.get(index)?;
+            let record = train.source.get(place)?;
             let Some(label) = value(&record.labels, name) else { continue };
-            let origin = ptu_data::collate::Origin { source: 0, name: train.name(), record: index };
-            let Some(example) = preparation.evaluate(record, origin, text, None)? else { continue };
-            if matches!(example.input, Input::Pair { .. }) {
-                waiting.push(example.input);
+            if record.image.is_some() && record.texts.iter().any(|text| !text.trim().is_empty()) {
+                train.add(place, record)?;
+                places.push(place);
                 values.push(label);
             }
-            if waiting.len() == BATCH {
-                vectors.append(embedder.features(&std::mem::take(&mut waiting), BATCH, &mut |_| {})?);
-            }
         }
-        vectors.append(embedder.features(&waiting, BATCH, &mut |_| {})?);
+        let vectors = train.of(&places)?;
         let mut classes = values.clone();
         classes.sort();
         classes.dedup();
@@ -103,8 +86,8 @@ impl LabelProbes {
         }
         let class = |value: &str| classes.binary_search_by(|class| class.as_str().cmp(value)).ok();
         let fitted_truths: Vec<usize> = values.iter().filter_map(|value| class(value)).collect();
-        let truths =
-            gallery.records.iter().map(|record| value(&record.labels, name).and_then(|value| class(&value))).collect();
+        let of_pair = |pair: &Pair| value(&pair.labels, name).and_then(|value| class(&value));
+        let truths = gallery.records.iter().map(of_pair).collect();
         let linear = LinearProbe::fit(&vectors, &fitted_truths);
         let (name, fitted) = (name.to_string(), values.len());
         Ok(Some(Self { name, truths, fitted, vectors, fitted_truths, linear, classes }))
@@ -114,21 +97,8 @@ impl LabelProbes {
     ///
     /// # Errors
     /// Inputs that do not fit the model.
-    pub fn ask(&self, embedder: Embedder<'_>, gallery: &Gallery, given: Given) -> Result<ProbeMeasures, TrainError> {
-        let inputs: Vec<Input> = gallery
-            .records
-            .iter()
-            .map(|record| match given {
-                Given::Both => Input::Pair { image: record.image.clone(), text: record.text.clone() },
-                Given::Image(_) => Input::Image(record.image.clone()),
-                Given::Text(_) => Input::Text(record.text.clone()),
-            })
-            .collect();
-        let stand_in = match given {
-            Given::Both => StandIn::default(),
-            Given::Image(stand_in) | Given::Text(stand_in) => stand_in,
-        };
-        let asked = embedder.features_with(stand_in, &inputs, BATCH, &mut |_| {})?;
+    pub fn ask(&self, features: &GalleryFeatures<'_>, given: Given) -> Result<ProbeMeasures, TrainError> {
+        let asked = features.of(given, &mut |_| {})?;
         let measure = |given: Vec<usize>| self.measure(&given);
         Ok(ProbeMeasures {
             neighbours: measure(nearest_neighbours(&self.vectors, &self.fitted_truths, &asked)),
@@ -144,22 +114,20 @@ impl LabelProbes {
     /// A model without contrast head; sentences that cannot be tokenised.
     pub fn by_sentences(
         &self,
-        embedder: Embedder<'_>,
-        preparation: &Preparation,
-        gallery: &Gallery,
+        features: &GalleryFeatures<'_>,
+        processor: &Processor,
         sentences: &[String],
     ) -> Result<Measure, TrainError> {
         let encode = |(class, sentence): (&String, &String)| -> Result<Text, TrainError> {
             let sentence = sentence.replace(CLASS, class);
-            let text = preparation.processor.text(&sentence);
+            let text = processor.text(&sentence);
             text.map_err(|error| TrainError::Sentence { sentence, cause: error.to_string() })
         };
         let all = self.classes.iter().flat_map(|class| sentences.iter().map(move |sentence| (class, sentence)));
         let all: Vec<Text> = all.map(encode).collect::<Result<_, _>>()?;
-        let texts = embedder.texts(&all.iter().collect::<Vec<_>>(), BATCH, &mut |_| {})?;
+        let texts = features.embedder.texts(&all.iter().collect::<Vec<_>>(), BATCH, &mut |_| {})?;
         let classes = means(&texts, sentences.len());
-        let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
-        let similarity = embedder.images(&images, BATCH, &mut |_| {})?.similarity(&classes);
+        let similarity = features.images(&mut |_| {})?.similarity(&classes);
         let nearest =
             |row: &[f32]| (0..row.len()).reduce(|best, other| if row[other] > row[best] { other } else { best });
         Ok(self.measure(&similarity.chunks_exact(self.classes.len()).filter_map(nearest).collect::<Vec<_>>()))

@@ -1,15 +1,14 @@
 //! Scores while more and more halves are taken away: prompts in their place against zeros, against nothing.
 
-use ptu_data::{Preparation, Source, TextChoice};
-use ptu_infer::Embedder;
 use ptu_metrics::Resampling;
 use ptu_model::StandIn;
 use ptu_random::{Key, Place};
 use serde::{Deserialize, Serialize};
 
-use super::labels::{Given, LabelProbes};
-use super::words::{Beside, guess};
-use super::{Gallery, Measure, Score};
+use super::features::{GalleryFeatures, Given};
+use super::labels::LabelProbes;
+use super::words::Beside;
+use super::{Measure, Score};
 use crate::TrainError;
 
 /// Shares of the records whose half is taken away.
@@ -50,16 +49,10 @@ impl Away {
 
 /// What is asked of a gallery.
 pub struct MissingHalves<'a> {
-    /// The pairs.
-    pub gallery: &'a Gallery,
-    /// Records to learn from, for probes.
-    pub train: &'a dyn Source,
-    /// Records to inputs.
-    pub preparation: &'a Preparation,
-    /// Which text of a record.
-    pub text: TextChoice,
-    /// Labels that probes are asked about.
-    pub labels: &'a [String],
+    /// The pairs, and what the model makes of them.
+    pub features: &'a GalleryFeatures<'a>,
+    /// Probes of the labels that are asked about.
+    pub probes: &'a [LabelProbes],
     /// Draws what is taken away, what probes are fitted to, resamples.
     pub key: Key,
 }
@@ -70,28 +63,26 @@ impl MissingHalves<'_> {
     ///
     /// # Errors
     /// Records that cannot be read; inputs that do not fit the model.
-    pub fn curves(&self, embedder: Embedder<'_>) -> Result<Vec<Curve>, TrainError> {
-        let mut curves = vec![];
-        if embedder.model.heads.mlm.is_some() {
-            let whole = guess(embedder, self.gallery, Beside::Own)?.right;
+    pub fn curves(&self) -> Result<Vec<Curve>, TrainError> {
+        let (mut curves, features) = (vec![], self.features);
+        if features.embedder.model.heads.mlm.is_some() {
+            let whole = features.words(Beside::Own)?;
             for stand_in in StandIn::ALL {
-                let without = guess(embedder, self.gallery, Beside::Missing(stand_in))?.right;
-                curves.push(self.curve("masked words right", Away::Images, stand_in, (&whole, &without)));
+                let without = features.words(Beside::Missing(stand_in))?;
+                let both = (&whole.right, &without.right);
+                curves.push(self.curve("masked words right", Away::Images, stand_in, both));
             }
         }
-        for label in self.labels {
-            let source = (self.train, self.preparation);
-            let Some(probes) = LabelProbes::fit(embedder, source, (label, self.text), self.gallery, self.key)? else {
-                continue;
-            };
-            let whole = probes.ask(embedder, self.gallery, Given::Both)?;
+        for probes in self.probes {
+            let label = &probes.name;
+            let whole = probes.ask(features, Given::Both)?;
             for away in [Away::Images, Away::Texts] {
                 for stand_in in StandIn::ALL {
                     let given = match away {
                         Away::Images => Given::Text(stand_in),
                         Away::Texts => Given::Image(stand_in),
                     };
-                    let without = probes.ask(embedder, self.gallery, given)?;
+                    let without = probes.ask(features, given)?;
                     for (name, whole, without) in [
                         ("k-NN", &whole.neighbours, &without.neighbours),
                         ("linear probe", &whole.linear, &without.linear),
@@ -106,7 +97,7 @@ impl MissingHalves<'_> {
 
     /// Between the answers to whole records and those without the half.
     fn curve(&self, score: &str, away: Away, stand_in: StandIn, (whole, without): (&Measure, &Measure)) -> Curve {
-        let size = self.gallery.records.len();
+        let size = self.features.gallery.records.len();
         let mut order: Vec<usize> = (0..size).collect();
         self.key.stream(Place::Sample, 3).shuffle(&mut order);
         let mut turn = vec![0; size];
@@ -115,7 +106,7 @@ impl MissingHalves<'_> {
         let point = |share: f64| {
             // What is away at one share is away at all larger ones.
             let taken = (share * size as f64).round() as usize;
-            (share, whole.mixed(without, |row| turn[row] < taken).score(self.gallery, &resampling))
+            (share, whole.mixed(without, |row| turn[row] < taken).score(self.features.gallery, &resampling))
         };
         Curve {
             score: score.into(),

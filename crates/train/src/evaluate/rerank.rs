@@ -64,7 +64,7 @@ mod tests {
     use ptu_random::{Key, Place};
 
     use super::*;
-    use crate::evaluate::{Pair, search};
+    use crate::evaluate::{GalleryFeatures, Pair, search};
 
     fn gallery() -> Gallery {
         let mut stream = Key::new(3).stream(Place::Sample, 0);
@@ -96,7 +96,7 @@ mod tests {
         let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
         let gallery = gallery();
         let embedder = Embedder::new(&model);
-        let found = search(embedder, &gallery, &mut |_| ()).unwrap();
+        let found = search(&GalleryFeatures::new(embedder, &gallery), &mut |_| ()).unwrap();
         let rerank = |keep| rerank(embedder, &gallery, &found, keep).unwrap();
         let places = |found: &Found| [Query::Image, Query::Text].map(|query| found.of(query).ranks.clone());
         assert_eq!(places(&rerank(0)), places(&found));

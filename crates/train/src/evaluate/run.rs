@@ -1,7 +1,7 @@
 //! A bundle scored on shard folders, each a gallery of its own.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ptu_data::{DataError, Manifest, Preparation, Records, ShardFolder, Source, Split};
@@ -12,12 +12,12 @@ use ptu_model::Bundle;
 use ptu_model::kernel::Products;
 use ptu_random::Key;
 
-use super::labels::{Given, LabelProbes};
+use super::labels::LabelProbes;
 use super::leak::Past;
 use super::missing::MissingHalves;
 use super::{
-    EvaluateOptions, Found, Gallery, GalleryOptions, LabelScores, Measure, Query, RetrievalMeasures, Score, Scored,
-    ScoredOn, Scores, named, names, passes, rerank, score,
+    EvaluateOptions, Found, Gallery, GalleryFeatures, GalleryOptions, Given, LabelScores, Measure, Query,
+    RetrievalMeasures, Score, Scored, ScoredOn, Scores, TrainFeatures, named, names, passes, rerank, score,
 };
 use crate::TrainError;
 
@@ -85,7 +85,10 @@ pub fn evaluate(
     for (place, folder) in folders.iter().enumerate() {
         chosen.extend(asker.choose(place, folder, &notes)?);
     }
-    chosen.into_iter().map(|one| asker.score(&folders[one.folder], one, done)).collect()
+    let nothing = Records { name: "none".into(), records: vec![] };
+    let mut train: Vec<TrainFeatures<'_>> = folders.iter().map(|folder| asker.train(folder, &nothing)).collect();
+    let score = |one: Chosen| asker.score(&folders[one.folder], &mut train[one.folder], one, done);
+    chosen.into_iter().map(score).collect()
 }
 
 /// A model and what it is asked.
@@ -165,9 +168,17 @@ impl Asker<'_> {
         Embedder { products: self.options.products, ..Embedder::new(&self.bundle.model) }
     }
 
+    /// What probes are fitted to, of the records to learn from, where there are any.
+    fn train<'a>(&'a self, folder: &'a Opened, nothing: &'a Records) -> TrainFeatures<'a> {
+        let source: &dyn Source = folder.train.as_ref().map_or(nothing, |train| train);
+        let text = self.options.config.text.choice(self.options.seed);
+        TrainFeatures::new(self.embedder(), source, &self.preparation, text)
+    }
+
     fn score(
         &self,
         folder: &Opened,
+        train: &mut TrainFeatures<'_>,
         chosen: Chosen,
         done: &mut dyn FnMut(&str, usize, usize),
     ) -> Result<Evaluated, TrainError> {
@@ -178,69 +189,71 @@ impl Asker<'_> {
         };
         let all = passes(&self.bundle.model.heads) * gallery.records.len();
         let mut told = |count| done(&name, count, all);
-        let mut scored = score(self.embedder(), &gallery, Key::new(self.options.seed), &mut told)?;
-        self.further(folder, &gallery, &mut scored)?;
+        let features = GalleryFeatures::new(self.embedder(), &gallery);
+        let mut scored = score(&features, Key::new(self.options.seed), &mut told)?;
+        self.further(folder, train, &features, &mut scored)?;
+        drop(features);
         let Scored { mut scores, measures, found } = scored;
         scores.scored_on = Some(scored_on);
         Ok(Evaluated { name, scores, gallery, found, measures, source: Arc::clone(&folder.source) })
     }
 
     /// What is scored only when it is asked for.
-    fn further(&self, folder: &Opened, gallery: &Gallery, scored: &mut Scored) -> Result<(), TrainError> {
-        let Self { options, preparation, .. } = self;
-        let resampling = Resampling::new(Key::new(options.seed));
+    fn further(
+        &self,
+        folder: &Opened,
+        train: &mut TrainFeatures<'_>,
+        features: &GalleryFeatures<'_>,
+        scored: &mut Scored,
+    ) -> Result<(), TrainError> {
+        let (options, gallery, key) = (self.options, features.gallery, Key::new(self.options.seed));
         if let Some((keep, found)) = options.rerank.zip(scored.found.as_ref()) {
             let reranked = rerank(self.embedder(), gallery, found, keep)?;
             let measures = RetrievalMeasures::of(gallery, &reranked);
-            scored.scores.reranked = Some(measures.score(gallery, &resampling));
+            scored.scores.reranked = Some(measures.score(gallery, &Resampling::new(key)));
             scored.measures.extend(measures.named(names::RERANKED));
             scored.scores.rerank = Some(keep);
         }
-        let nothing = Records { name: "none".into(), records: vec![] };
-        let train: &dyn Source = folder.train.as_ref().map_or(&nothing, |train| train);
+        let mut probes = vec![];
         for label in &options.config.labels {
-            self.label(label, (&folder.path, train), gallery, scored)?;
+            let fitted = LabelProbes::fit(train, gallery, label, key)?;
+            let fitted = fitted.ok_or_else(|| TrainError::Label { path: folder.path.clone(), label: label.clone() })?;
+            self.label(&fitted, features, scored)?;
+            probes.push(fitted);
         }
         if options.missing {
-            let (text, labels) = (options.config.text.choice(options.seed), options.config.labels.as_slice());
-            let halves = MissingHalves { gallery, train, preparation, text, labels, key: Key::new(options.seed) };
-            scored.scores.missing = halves.curves(self.embedder())?;
+            scored.scores.missing = MissingHalves { features, probes: &probes, key }.curves()?;
         }
         Ok(())
     }
 
     fn label(
         &self,
-        label: &str,
-        (path, train): (&Path, &dyn Source),
-        gallery: &Gallery,
+        probes: &LabelProbes,
+        features: &GalleryFeatures<'_>,
         scored: &mut Scored,
     ) -> Result<(), TrainError> {
-        let Self { options, preparation, .. } = self;
-        let (text, key) = (options.config.text.choice(options.seed), Key::new(options.seed));
-        let (source, resampling) = ((train, preparation), Resampling::new(key));
-        let Some(probes) = LabelProbes::fit(self.embedder(), source, (label, text), gallery, key)? else {
-            return Err(TrainError::Label { path: path.into(), label: label.into() });
-        };
-        let measures = probes.ask(self.embedder(), gallery, Given::Both)?;
-        let score = |measure: &Measure| measure.score(gallery, &resampling);
+        let (config, label, resampling) =
+            (&self.options.config, &probes.name, Resampling::new(Key::new(self.options.seed)));
+        let measures = probes.ask(features, Given::Both)?;
+        let score = |measure: &Measure| measure.score(features.gallery, &resampling);
         let mut scores = LabelScores {
             fitted: probes.fitted,
             asked: probes.truths.iter().flatten().count(),
             by_sentences: None,
-            sentences: options.config.sentence.clone(),
+            sentences: config.sentence.clone(),
             neighbours: score(&measures.neighbours),
             linear: score(&measures.linear),
             classes: probes.classes.clone(),
         };
-        if !options.config.sentence.is_empty() {
-            let measure = probes.by_sentences(self.embedder(), preparation, gallery, &options.config.sentence)?;
+        if !config.sentence.is_empty() {
+            let measure = probes.by_sentences(features, &self.preparation.processor, &config.sentence)?;
             scores.by_sentences = Some(score(&measure));
             scored.measures.insert(format!("{label}{}", names::BY_SENTENCES), measure);
         }
         scored.measures.insert(format!("{label}{}", names::NEIGHBOURS), measures.neighbours);
         scored.measures.insert(format!("{label}{}", names::LINEAR), measures.linear);
-        scored.scores.labels.insert(label.into(), scores);
+        scored.scores.labels.insert(label.clone(), scores);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::{BATCH, Gallery, Kind, Measure, Score};
 use crate::TrainError;
 
 /// What the words of a text are guessed beside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Beside {
     /// Its image.
     Own,

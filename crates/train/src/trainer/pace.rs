@@ -10,7 +10,7 @@ use ptu_random::Key;
 
 use super::Observer;
 use super::session::{PromptUsage, Session};
-use crate::evaluate::{Gallery, GalleryOptions, Judged, score, search};
+use crate::evaluate::{Gallery, GalleryFeatures, GalleryOptions, Judged, score, search};
 use crate::plan::StepPlan;
 use crate::{Recipe, TrainError};
 
@@ -86,11 +86,13 @@ impl Session {
             if let Ok(gallery) = read {
                 let pairs = gallery.records.len() as f64;
                 pace.read = seconds / (pairs + gallery.incomplete as f64);
-                let (seconds, scored) = timed_once(|| score(embedder, &gallery, key, &mut |_| {}));
+                let (seconds, scored) =
+                    timed_once(|| score(&GalleryFeatures::new(embedder, &gallery), key, &mut |_| {}));
                 scored?;
                 pace.scored = seconds / pairs;
                 if model.heads.itc.is_some() {
-                    let (seconds, found) = timed_once(|| search(embedder, &gallery, &mut |_| {}));
+                    let (seconds, found) =
+                        timed_once(|| search(&GalleryFeatures::new(embedder, &gallery), &mut |_| {}));
                     found?;
                     pace.embedded = seconds / pairs;
                 }
