@@ -18,7 +18,7 @@ use parquet::errors::ParquetError;
 
 use super::row::{Column, InlineImage, Row, Unread};
 use crate::error::DataError;
-use crate::guard::held;
+use crate::guard::{check_pages, held};
 use column::Reading;
 use features::Features;
 use images::{Sight, sight};
@@ -61,6 +61,7 @@ impl Parquet {
                  `compression=\"snappy\"`, as pandas, polars and pyarrow take it"
             )));
         }
+        caught(|| check_pages(&first, loaded.metadata())).map_err(refused)?;
         let mut columns = caught(|| Ok(readings(&loaded))).map_err(refused)?;
         let schema = loaded.schema();
         for (column, (reading, field)) in columns.iter_mut().zip(schema.fields()).enumerate() {

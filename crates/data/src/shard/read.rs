@@ -13,7 +13,7 @@ use parquet::file::metadata::PageIndexPolicy;
 use super::schema;
 use crate::error::DataError;
 use crate::files;
-use crate::guard::held;
+use crate::guard::{check_pages, held};
 use crate::manifest::{Manifest, Shard};
 use crate::record::{Record, Split};
 use crate::source::Source;
@@ -139,6 +139,8 @@ impl OpenShard {
             return Err(DataError::Hash { path, found, wanted: listed.sha256.clone() });
         }
         let metadata = metadata.map_err(|error| wrong(format!("it is no parquet file ({error})")))?;
+        let pages = held(|| check_pages(&file, metadata.metadata())).ok_or_else(|| wrong(CRAFTED.into()))?;
+        pages.map_err(|error| wrong(format!("its pages cannot be read ({error})")))?;
         let mut groups = vec![0usize];
         for group in metadata.metadata().row_groups() {
             let rows =

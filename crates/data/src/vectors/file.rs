@@ -19,7 +19,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::{Half, VectorRow, VectorsHeader};
 use crate::error::DataError;
-use crate::guard::held;
+use crate::guard::{check_pages, held};
 use crate::picture::PictureAt;
 use crate::record::Split;
 use crate::shard::schema as shard;
@@ -193,9 +193,12 @@ impl VectorReader {
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let wrong = |cause: String| DataError::Vectors { path: path.into(), cause };
         let file = File::open(path).map_err(DataError::io("open", path))?;
+        let pages = file.try_clone().map_err(DataError::io("open", path))?;
         let builder = held(|| ParquetRecordBatchReaderBuilder::try_new(file)).ok_or_else(|| wrong(DAMAGED.into()))?;
         let builder =
             builder.map_err(|error| wrong(format!("it is no parquet file ({error}); name one that `embed` wrote")))?;
+        let pages = held(|| check_pages(&pages, builder.metadata())).ok_or_else(|| wrong(DAMAGED.into()))?;
+        pages.map_err(|error| wrong(format!("its pages cannot be read ({error}); copy it again, or embed again")))?;
         let header = builder.schema().metadata().get(HEADER);
         let header = header.ok_or_else(|| wrong("it holds no vectors of `ptunifier embed`".into()))?;
         let header: VectorsHeader =
