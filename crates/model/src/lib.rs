@@ -3,9 +3,10 @@
 //! | file | holds |
 //! |---|---|
 //! | `config.rs` | every size and choice |
-//! | `model.rs` | the network as a whole; `image.rs`, `text.rs`, `fusion.rs`, `prompt.rs`, `head.rs` its parts |
+//! | `model.rs` | the network as a whole; `image.rs`, `text.rs`, `fusion.rs`, `two_stream.rs`, `prompt.rs`, `head.rs` its parts |
+//! | `forward.rs` | a forward pass: described as data, computed by one function |
 //! | `packed.rs`, `layer/`, `kernel/` | what the parts are made of |
-//! | `names.rs` | what each weight is called, how fast it learns, whether it decays |
+//! | `names.rs`, `walk.rs` | what each weight is called, how fast it learns, whether it decays; the one way through all of them |
 //! | `init.rs`, `array.rs`, `weights.rs`, `bundle.rs` | how weights start, and how they are stored |
 //!
 //! What it computes stands in `docs/specification.md`, sections 1, 2 and 8 ("specification" in comments); the parity tests
