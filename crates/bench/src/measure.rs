@@ -70,7 +70,7 @@ pub fn peak_products(device: &Device) -> f64 {
     let matrix = |seed| Tensor::<2>::from_data(TensorData::new(values(seed), [SIDE, SIDE]), device);
     let (x, w) = (matrix(0.37), matrix(0.71));
     let timing = Timing::of(1, 8, || {
-        let _ = kernel::linear(x.clone(), w.clone(), None, kernel::Products::F32).into_data();
+        let _ = kernel::linear(x.clone(), w.clone(), None, kernel::ComputePrecision::F32).into_data();
     });
     let least = timing.range().map_or(f64::INFINITY, |[least, _]| least);
     2.0 * (SIDE as f64).powi(3) / least

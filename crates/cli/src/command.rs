@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use ptu_model::files::check_writable;
-use ptu_model::kernel::Products;
+use ptu_model::kernel::ComputePrecision;
 use ptu_train::folder;
 use ptu_train::recipe::Precision;
 
@@ -91,10 +91,10 @@ pub struct AtWork {
 
 impl AtWork {
     /// As [`Compute::start`], and says what the model multiplies in; where that is not what was asked for, aloud.
-    pub fn start(&self) -> anyhow::Result<Products> {
+    pub fn start(&self) -> anyhow::Result<ComputePrecision> {
         self.compute.start()?;
         let products = self.precision.products();
-        if (self.precision, products) == (Precision::Bf16, Products::F32) {
+        if (self.precision, products) == (Precision::Bf16, ComputePrecision::F32) {
             say("products in f32: this processor has no tiles of bf16 (AMX)");
         }
         Ok(products)

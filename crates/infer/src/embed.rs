@@ -15,7 +15,7 @@ use ptu_data::inputs::{LeftOut, Pending};
 use ptu_data::vectors::{Half, Space, VectorRow, VectorsHeader};
 use ptu_data::{DataError, Example, Inputs, Preparation, TextChoice};
 use ptu_input::{Image, Input, Text};
-use ptu_model::kernel::Products;
+use ptu_model::kernel::ComputePrecision;
 use ptu_model::{Bundle, ModelError};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -39,7 +39,7 @@ pub struct EmbedOptions {
     /// Inputs that go through the model at once.
     pub batch: usize,
     /// In what the model multiplies.
-    pub products: Products,
+    pub products: ComputePrecision,
     /// Goes on with work that was interrupted.
     pub resume: bool,
     /// After this time what is done is made safe: what a crash costs.
@@ -50,7 +50,7 @@ impl Default for EmbedOptions {
     fn default() -> Self {
         let (space, only, text) = (Space::default(), None, TextChoice::All);
         let save_every = Duration::from_secs(20);
-        Self { space, only, text, batch: 16, products: Products::F32, resume: false, save_every }
+        Self { space, only, text, batch: 16, products: ComputePrecision::F32, resume: false, save_every }
     }
 }
 

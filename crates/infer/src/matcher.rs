@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use ptu_input::{Batch, Image, Images, Text, Texts};
 use ptu_model::forward::{Encoded, FusedPair};
-use ptu_model::kernel::Products;
+use ptu_model::kernel::ComputePrecision;
 use ptu_model::layer::Linear;
 use ptu_model::{Model, ModelError, Packed, Pass, Read};
 
@@ -14,7 +14,7 @@ pub struct Matcher<'a> {
     model: &'a Model,
     head: &'a Linear,
     encoded: Encoded,
-    products: Products,
+    products: ComputePrecision,
 }
 
 impl<'a> Matcher<'a> {
@@ -99,7 +99,7 @@ mod tests {
                 ..Batch::default()
             };
             let head = model.heads.itm.as_ref().unwrap();
-            let logits = head.forward(model.features(&batch, Products::F32).unwrap(), &Pass::off()).into_data();
+            let logits = head.forward(model.features(&batch, ComputePrecision::F32).unwrap(), &Pass::off()).into_data();
             let logits: Vec<f32> = logits.try_into_vec().unwrap();
             assert!((score - (logits[1] - logits[0])).abs() < 1e-5, "{score} {logits:?}");
         }

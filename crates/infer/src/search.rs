@@ -9,7 +9,7 @@ use ptu_data::vectors::{Half, Space, VectorReader, VectorRow, VectorsHeader};
 use ptu_index::Exact;
 use ptu_input::{Image, ImageFile, Input, Text};
 use ptu_model::Bundle;
-use ptu_model::kernel::Products;
+use ptu_model::kernel::ComputePrecision;
 
 use crate::filter::Told;
 use crate::{Embedder, Filter, InferError, Matcher};
@@ -36,13 +36,13 @@ pub struct Query {
     /// An image, a text or both.
     pub input: Input,
     /// In what the model multiplies to embed them.
-    pub products: Products,
+    pub products: ComputePrecision,
 }
 
 impl Query {
     /// A query that is embedded in f32.
     pub fn new(input: impl Into<Input>) -> Self {
-        Self { input: input.into(), products: Products::F32 }
+        Self { input: input.into(), products: ComputePrecision::F32 }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use ptu_input::{Batch, Image, Images, Input, Slot, Text, Texts};
-use ptu_model::kernel::Products;
+use ptu_model::kernel::ComputePrecision;
 use ptu_model::{ItcHead, Model, ModelError, StandIn};
 
 /// Unit vectors, one a row.
@@ -64,13 +64,13 @@ pub struct Embedder<'a> {
     /// The network.
     pub model: &'a Model,
     /// In what it multiplies.
-    pub products: Products,
+    pub products: ComputePrecision,
 }
 
 impl<'a> Embedder<'a> {
     /// In f32.
     pub fn new(model: &'a Model) -> Self {
-        Self { model, products: Products::F32 }
+        Self { model, products: ComputePrecision::F32 }
     }
 
     /// Vectors of images whose text is missing, `batch` at a time; `done` is told how many are finished.

@@ -42,7 +42,7 @@ pub use drop::{DropMask, drop};
 pub use linear::{linear, linear_onto, linears};
 pub(crate) use loops::in_pool;
 pub use loops::vectorised;
-pub use matrix::{Products, Tiles};
+pub use matrix::{ComputePrecision, Tiles};
 pub use norm::{layer_norm, residual_norm};
 pub use product::operations;
 pub use rows::rows;

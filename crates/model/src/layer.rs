@@ -4,14 +4,14 @@
 
 mod attention;
 mod bert;
+mod checkpoint;
 mod clip;
 mod dense;
 mod pass;
-mod replay;
 
 pub use attention::Attention;
 pub use bert::{BertLayer, CrossLayer};
+pub use checkpoint::BlockGradients;
 pub use clip::ClipBlock;
 pub use dense::{Embedding, LayerNorm, Linear, constant};
 pub use pass::Pass;
-pub use replay::Inside;

@@ -42,7 +42,7 @@ pub use error::ModelError;
 pub use fusion::{Fused, Fusion, Pairs, Read};
 pub use head::{Heads, ItcHead, MlmHead};
 pub use image::ImageEncoder;
-pub use layer::{Inside, Pass};
+pub use layer::{BlockGradients, Pass};
 pub use learned::{LEARNED, Learned};
 pub use model::Model;
 pub use packed::Packed;

@@ -11,7 +11,7 @@ use ptu_random::Key;
 
 use crate::config::ModelConfig;
 use crate::forward::{ForwardPlan, FusedPair, Inputs, Row};
-use crate::kernel::{Products, in_pool, linear, rows};
+use crate::kernel::{ComputePrecision, in_pool, linear, rows};
 use crate::layer::{Embedding, Linear, Pass};
 use crate::names::Name;
 use crate::{
@@ -162,7 +162,7 @@ impl Model {
     ///
     /// # Errors
     /// When the batch does not fit the model: see [`Self::check_batch`].
-    pub fn features(&self, batch: &Batch, products: Products) -> Result<Tensor<2>, ModelError> {
+    pub fn features(&self, batch: &Batch, products: ComputePrecision) -> Result<Tensor<2>, ModelError> {
         self.features_with(StandIn::Prompts, batch, products)
     }
 
@@ -170,7 +170,12 @@ impl Model {
     ///
     /// # Errors
     /// As there.
-    pub fn features_with(&self, stand_in: StandIn, batch: &Batch, products: Products) -> Result<Tensor<2>, ModelError> {
+    pub fn features_with(
+        &self,
+        stand_in: StandIn,
+        batch: &Batch,
+        products: ComputePrecision,
+    ) -> Result<Tensor<2>, ModelError> {
         self.check_batch(batch)?;
         if batch.is_empty() {
             return Ok(Tensor::zeros([0, 2 * self.config.fusion.width], &self.device()));
@@ -180,7 +185,7 @@ impl Model {
     }
 
     /// Both streams after the fusion for a mixed batch that fits, in the records' order, without dropout.
-    pub fn forward(&self, batch: &Batch, read: &[Read], stand_in: StandIn, products: Products) -> Fused {
+    pub fn forward(&self, batch: &Batch, read: &[Read], stand_in: StandIn, products: ComputePrecision) -> Fused {
         let off = Pass::off().with(products);
         let alone = |row| Row { group: 1, row };
         let pair = |(slot, read): (&Slot, &Read)| match *slot {

@@ -57,10 +57,12 @@ impl TwoStream {
         if self.image.len() == 1 {
             return self.forward(image, text, &pairs.read, pass);
         }
-        let own = [to_itself(&self.image[0], images, pass), to_itself(&self.text[0], texts, pass)];
+        let own = [self_attention(&self.image[0], images, pass), self_attention(&self.text[0], texts, pass)];
         let [own_image, own_text] = select([&own[0], &own[1]]);
         let next = |layer: &CrossLayer, own: &Packed, other: &Packed| {
-            pass.block(layer, &[own, other], |layer, x, pass| layer.behind_itself(x[0].clone(), x[1], pass))
+            pass.block(layer, &[own, other], |layer, x, pass| {
+                layer.cross_attention_and_feed_forward(x[0].clone(), x[1], pass)
+            })
         };
         let next_text = next(&self.text[0], &own_text, &image);
         let next_image = next(&self.image[0], &own_image, &text);
@@ -116,8 +118,8 @@ impl TwoStream {
 }
 
 /// What a layer of one stream makes of it before it looks at the other.
-fn to_itself(layer: &CrossLayer, own: &Packed, pass: &Pass) -> Packed {
-    pass.block(&layer.attention, &[own], |attention, x, pass| attention.to_itself(x[0], pass))
+fn self_attention(layer: &CrossLayer, own: &Packed, pass: &Pass) -> Packed {
+    pass.block(&layer.attention, &[own], |attention, x, pass| attention.self_attention(x[0], pass))
 }
 
 /// One layer of one stream.

@@ -12,7 +12,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use ptunifier::data::{Preparation, ShardFolder, Source, Split, TrainBatch};
 use ptunifier::input::{Preprocess, Processor, Tokenizer};
 use ptunifier::model::forward::FusedPair;
-use ptunifier::model::{Inside, Model, Preset, Read, TextStyle};
+use ptunifier::model::{BlockGradients, Model, Preset, Read, TextStyle};
 use ptunifier::random::Key;
 use ptunifier::train::batch::StepBatch;
 use ptunifier::train::forward::StepForward;
@@ -80,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let forward = StepForward::new(&model, &batch, [&objective as &dyn Objective], &pass, key);
         let loss = objective.loss(&forward).ok_or("a batch of pairs has a loss")?.value;
         println!("step {step}: loss {:.3}", loss.clone().into_scalar::<f32>());
-        let gradients = Gradients::take(&model, &mut loss.backward(), &Inside::default());
+        let gradients = Gradients::take(&model, &mut loss.backward(), &BlockGradients::default());
         drop(forward);
         model = optimizer.step(model, &gradients, 1.0);
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use ptu_model::{Inside, Model};
+use ptu_model::{BlockGradients, Model};
 use ptu_random::Key;
 
 use crate::batch::StepBatch;
@@ -109,7 +109,7 @@ impl Whole {
         Some(Self {
             measured,
             weighted: weight * value,
-            temperature: Gradients::take(model, &mut graph, &Inside::default()),
+            temperature: Gradients::take(model, &mut graph, &BlockGradients::default()),
             gradients,
         })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::Param;
 use burn::tensor::{Gradients as Graph, Tensor};
 use ptu_model::names::{Name, Role, name_of};
-use ptu_model::{Inside, Model, WeightVisitor};
+use ptu_model::{BlockGradients, Model, WeightVisitor};
 use rayon::prelude::*;
 
 /// Values summed by one task; fixed, so that sums do not depend on the number of threads.
@@ -16,9 +16,9 @@ const CHUNK: usize = 1 << 14;
 pub struct Gradients(BTreeMap<String, Vec<f32>>);
 
 impl Gradients {
-    /// Takes the gradients of a backward pass: out of its graph, and those that replayed blocks put aside.
-    pub fn take(model: &Model, graph: &mut Graph, inside: &Inside) -> Self {
-        let mut take = Take { graph, inside, found: BTreeMap::new() };
+    /// Takes the gradients of a backward pass: out of its graph, and those that checkpointed blocks put aside.
+    pub fn take(model: &Model, graph: &mut Graph, of_blocks: &BlockGradients) -> Self {
+        let mut take = Take { graph, of_blocks, found: BTreeMap::new() };
         model.visit_weights(&mut take);
         Self(take.found)
     }
@@ -72,7 +72,7 @@ fn squares(values: &[f32]) -> f64 {
 
 struct Take<'a> {
     graph: &'a mut Graph,
-    inside: &'a Inside,
+    of_blocks: &'a BlockGradients,
     found: BTreeMap<String, Vec<f32>>,
 }
 
@@ -80,7 +80,7 @@ impl WeightVisitor for Take<'_> {
     fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
         let values = match param.val().grad_remove(self.graph) {
             Some(gradient) => Some(gradient.into_data().try_into_vec().expect("the model computes in f32")),
-            None => self.inside.take(param.id),
+            None => self.of_blocks.take(param.id),
         };
         if let Some(values) = values {
             self.found.insert(name.path, values);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ptu_model::Pass;
-use ptu_model::kernel::Products;
+use ptu_model::kernel::ComputePrecision;
 use ptu_random::Key;
 
 use crate::loss::{Itc, Itm, Mlm};
@@ -24,7 +24,7 @@ pub struct StepPlan {
     /// Share of an image's patches that goes in; `None` for all.
     pub patch_keep: Option<f64>,
     /// In what linear maps and attention multiply.
-    pub products: Products,
+    pub products: ComputePrecision,
 }
 
 /// An objective of a step.

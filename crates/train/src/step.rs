@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
 use ptu_model::forward::ChosenRows;
-use ptu_model::{Inside, Model};
+use ptu_model::{BlockGradients, Model};
 use ptu_random::Key;
 
 use crate::batch::StepBatch;
@@ -90,10 +90,10 @@ pub fn part_gradients(
     key: Key,
     contrast: Contrast<'_>,
 ) -> (Outcome, Gradients) {
-    let (pass, inside) = (plan.pass(key), Inside::default());
+    let (pass, of_blocks) = (plan.pass(key), BlockGradients::default());
     let pass = match plan.checkpointing {
         Checkpointing::None => pass,
-        Checkpointing::Blocks => pass.replayed(inside.clone()),
+        Checkpointing::Blocks => pass.checkpointed(of_blocks.clone()),
     };
     let objectives = plan.objectives();
     let step = StepForward::new(model, batch, objectives.iter().map(|objective| objective.is.as_ref()), &pass, key);
@@ -121,7 +121,7 @@ pub fn part_gradients(
     let start = Instant::now();
     outcome.chosen = step.into_chosen();
     let gradients =
-        total.map_or_else(Gradients::default, |total| Gradients::take(model, &mut total.backward(), &inside));
+        total.map_or_else(Gradients::default, |total| Gradients::take(model, &mut total.backward(), &of_blocks));
     outcome.backward = start.elapsed();
     (outcome, gradients)
 }

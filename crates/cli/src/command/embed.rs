@@ -11,7 +11,7 @@ use ptu_data::{Inputs, Split, TextChoice};
 use ptu_infer::embed::{EmbedJob, EmbedOptions};
 use ptu_model::Bundle;
 use ptu_model::files::check_writable;
-use ptu_model::kernel::Products;
+use ptu_model::kernel::ComputePrecision;
 use serde::Serialize;
 
 use super::{AtWork, SOME_LEFT_OUT};
@@ -150,7 +150,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if embedded.left_out.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_LEFT_OUT) })
 }
 
-fn options(arguments: &Arguments, products: Products) -> EmbedOptions {
+fn options(arguments: &Arguments, products: ComputePrecision) -> EmbedOptions {
     EmbedOptions {
         space: match arguments.space {
             SpaceName::Contrast => Space::Contrast,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use ptu_data::Split;
 use ptu_model::files::write_bytes;
-use ptu_model::kernel::Products;
+use ptu_model::kernel::ComputePrecision;
 use ptu_train::evaluate::{
     Difference, EvaluateOptions, Evaluated, Kept, Score, ScoredOn, Scores, Spread, compare, evaluate, mean_r10, spread,
 };
@@ -190,7 +190,7 @@ fn keep(path: &Path, options: &EvaluateOptions, evaluated: &[Evaluated]) -> anyh
     Ok(())
 }
 
-fn options(arguments: &Arguments, model: &Path, products: Products) -> anyhow::Result<EvaluateOptions> {
+fn options(arguments: &Arguments, model: &Path, products: ComputePrecision) -> anyhow::Result<EvaluateOptions> {
     let device = arguments.work.compute.device.plain();
     let mut options = EvaluateOptions::of(model, arguments.data.clone(), arguments.split, device)?;
     let config = &mut options.config;

@@ -9,7 +9,7 @@ use burn::tensor::{Tensor, TensorData, activation};
 use burn_flex::FlexTensor;
 
 use super::drop::DropMask;
-use super::matrix::Products;
+use super::matrix::ComputePrecision;
 use super::operation::{Operation, is_ours, run, tensor, values};
 use super::rows::rows;
 use loops::{Gradients, Inputs, Sequences};
@@ -26,7 +26,7 @@ pub struct AttentionPlan {
     /// What is dropped of the probabilities.
     pub mask: Option<DropMask>,
     /// In what products are computed.
-    pub products: Products,
+    pub products: ComputePrecision,
 }
 
 /// Sequences that attend to themselves: queries, keys and values side by side, `[rows, 3d] -> [rows, d]`.
@@ -150,7 +150,7 @@ mod tests {
             queries: Arc::new(queries.to_vec()),
             keys: Arc::new(keys.to_vec()),
             mask: None,
-            products: Products::F32,
+            products: ComputePrecision::F32,
         };
         [AttentionPlan { mask: Some(mask), ..plan.clone() }, plan]
     }

@@ -1,4 +1,4 @@
-//! Products whose sides are rounded to bf16 and summed in f32: several times faster where the processor has tiles for it.
+//! ComputePrecision whose sides are rounded to bf16 and summed in f32: several times faster where the processor has tiles for it.
 //!
 //! Both sides are packed into tiles of 16 x 32 values first, so the inner loop meets one layout whatever the strides. Each value
 //! of the result is summed in one order that depends on the inner dimension alone: bits do not depend on the threads.
@@ -126,7 +126,7 @@ fn block(
 mod tests {
     use ptu_random::{Key, Place};
 
-    use super::super::matrix::Products;
+    use super::super::matrix::ComputePrecision;
     use super::super::product::product as plain;
     use super::*;
 
@@ -148,7 +148,7 @@ mod tests {
     fn products_are_those_of_rounded_values() {
         for (m, k, n) in [(1, 1, 1), (5, 70, 33), (130, 64, 100), (64, 300, 31), (33, 1, 40)] {
             let (left, right) = (random(m * k, 1), random(k * n, 2));
-            let put = |add| Put { scale: 0.5, add, parallel: true, products: Products::F32 };
+            let put = |add| Put { scale: 0.5, add, parallel: true, products: ComputePrecision::F32 };
             let by_rows = (Shape::rows(m, k), Shape::rows(k, n));
             let by_columns = (Shape::rows(k, m).transposed(), Shape::rows(n, k).transposed());
             for (l, r) in [by_rows, by_columns, (by_rows.0, by_columns.1), (by_columns.0, by_rows.1)] {
@@ -172,7 +172,7 @@ mod tests {
     fn a_product_goes_into_some_columns_and_leaves_the_others() {
         let (left, right) = (random(70 * 40, 1), random(40 * 50, 2));
         let to = Shape { offset: 7, row_stride: 64, ..Shape::rows(70, 50) };
-        let put = Put { scale: 1.0, add: false, parallel: true, products: Products::F32 };
+        let put = Put { scale: 1.0, add: false, parallel: true, products: ComputePrecision::F32 };
         for path in paths() {
             let mut wide = vec![9.0; 70 * 64];
             product(path, (&mut wide, to), (&left, Shape::rows(70, 40)), (&right, Shape::rows(40, 50)), put);
@@ -196,7 +196,7 @@ mod tests {
         let (left, right) = (random(300 * 100, 1), random(100 * 90, 2));
         let run = |parallel| {
             let mut out = vec![0.0; 300 * 90];
-            let put = Put { scale: 1.0, add: false, parallel, products: Products::F32 };
+            let put = Put { scale: 1.0, add: false, parallel, products: ComputePrecision::F32 };
             product(
                 Tiles::Twin,
                 (&mut out, Shape::rows(300, 90)),

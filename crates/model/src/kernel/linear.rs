@@ -7,7 +7,7 @@ use burn_flex::FlexTensor;
 
 use super::fresh::{Fresh, fresh};
 use super::loops::{column_sums, rows_a_task};
-use super::matrix::{Products, Put, Shape};
+use super::matrix::{ComputePrecision, Put, Shape};
 use super::operation::{Operation, is_ours, rows_and_columns, run, tensor, values};
 use super::product::{fresh_product, product};
 
@@ -16,7 +16,7 @@ pub fn linear<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
-    products: Products,
+    products: ComputePrecision,
 ) -> Tensor<D> {
     if !is_ours(&x) {
         return plain_linear(x, weight, bias);
@@ -32,7 +32,7 @@ pub fn linear_onto<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
-    products: Products,
+    products: ComputePrecision,
 ) -> Tensor<D> {
     if !is_ours(&x) {
         return residual + plain_linear(x, weight, bias);
@@ -46,7 +46,11 @@ pub fn linear_onto<const D: usize>(
 ///
 /// # Panics
 /// If there are neither two nor three maps.
-pub fn linears<const N: usize>(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); N], products: Products) -> Tensor<2> {
+pub fn linears<const N: usize>(
+    x: Tensor<2>,
+    maps: [(Tensor<2>, Tensor<1>); N],
+    products: ComputePrecision,
+) -> Tensor<2> {
     if !is_ours(&x) {
         return plain_linears(x, maps);
     }
@@ -67,7 +71,7 @@ fn plain_linears<const N: usize>(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); N]
 struct Linear {
     bias: bool,
     residual: bool,
-    products: Products,
+    products: ComputePrecision,
 }
 
 impl Operation for Linear {
@@ -111,7 +115,7 @@ impl Operation for Linear {
 #[derive(Debug)]
 struct Linears {
     maps: usize,
-    products: Products,
+    products: ComputePrecision,
 }
 
 impl Operation for Linears {
@@ -165,7 +169,7 @@ fn joined<'a>(tensors: impl Iterator<Item = &'a FlexTensor>) -> Vec<f32> {
 
 /// What is laid down for a product to be added to, and the product.
 fn product_onto(
-    products: Products,
+    products: ComputePrecision,
     start: Option<Vec<f32>>,
     left: (&[f32], Shape),
     right: (&[f32], Shape),
@@ -191,7 +195,7 @@ fn start(rows: usize, d: usize, bias: Option<&[f32]>, residual: Option<&[f32]>) 
 
 /// `gradient^T x`.
 fn weight_gradient(
-    products: Products,
+    products: ComputePrecision,
     (x, of_x): (&[f32], Shape),
     (gradient, of_gradient): (&[f32], Shape),
 ) -> FlexTensor {
@@ -204,7 +208,7 @@ mod tests {
     use super::super::twins::{close, compare, host, random};
     use super::*;
 
-    const F32: Products = Products::F32;
+    const F32: ComputePrecision = ComputePrecision::F32;
 
     fn row(x: Tensor<2>) -> Tensor<1> {
         x.squeeze_dim(0)

@@ -50,7 +50,7 @@ impl Shape {
 
 /// In what a product is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Products {
+pub enum ComputePrecision {
     /// 32-bit floats.
     #[default]
     F32,
@@ -61,7 +61,7 @@ pub enum Products {
 /// Rows below which packing into tiles costs more than it saves.
 const FEW_ROWS: usize = 16;
 
-impl Products {
+impl ComputePrecision {
     /// The tiles for a product of so many rows.
     pub fn tiles(self, rows: usize) -> Option<Tiles> {
         match self {
@@ -90,5 +90,5 @@ pub struct Put {
     /// On all cores, where it is large enough.
     pub parallel: bool,
     /// In what it is computed.
-    pub products: Products,
+    pub products: ComputePrecision,
 }

@@ -7,7 +7,7 @@ use gemm::Parallelism;
 use rayon::prelude::*;
 
 use super::bf16;
-use super::matrix::{Products, Put, Shape};
+use super::matrix::{ComputePrecision, Put, Shape};
 
 /// Operations of all products since the process began.
 static OPERATIONS: AtomicU64 = AtomicU64::new(0);
@@ -62,7 +62,7 @@ pub fn product(
 ///
 /// # Panics
 /// If the sizes do not fit each other or the slices.
-pub fn fresh_product(products: Products, (left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
+pub fn fresh_product(products: ComputePrecision, (left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
     let (to, len) = (Shape::rows(l.rows, r.columns), l.rows * r.columns);
     if len == 0 || l.columns == 0 {
         return vec![0.0; len];
@@ -105,7 +105,7 @@ fn turn(turned: &[f32], (destination, to): (&mut [f32], Shape), put: Put) {
 fn whole_product((left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
     let (to, len) = (Shape::rows(l.rows, r.columns), l.rows * r.columns);
     check((len, to), (left, l), (right, r));
-    let put = Put { scale: 1.0, add: false, parallel: true, products: Products::F32 };
+    let put = Put { scale: 1.0, add: false, parallel: true, products: ComputePrecision::F32 };
     let mut buffer = Vec::with_capacity(len);
     // SAFETY: the new buffer has room for `len` values and overlaps nothing. A product that does not add to its destination
     // writes each value of it without reading any, so all are initialised then.
@@ -166,7 +166,7 @@ unsafe fn multiply(
 mod tests {
     use super::*;
 
-    const REPLACE: Put = Put { scale: 1.0, add: false, parallel: false, products: Products::F32 };
+    const REPLACE: Put = Put { scale: 1.0, add: false, parallel: false, products: ComputePrecision::F32 };
 
     #[test]
     fn products_by_hand() {
@@ -174,7 +174,7 @@ mod tests {
         let mut out = [9.0; 4];
         product((&mut out, Shape::rows(2, 2)), (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)), REPLACE);
         assert_eq!(out, [4.0, 5.0, 10.0, 11.0]);
-        let put = Put { scale: 2.0, add: true, parallel: true, products: Products::F32 };
+        let put = Put { scale: 2.0, add: true, parallel: true, products: ComputePrecision::F32 };
         product((&mut out, Shape::rows(2, 2)), (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)), put);
         assert_eq!(out, [12.0, 15.0, 30.0, 33.0]);
         // The transposed of a 3 x 2 matrix as the left side, into the second column pair of a wider destination.
@@ -186,10 +186,10 @@ mod tests {
     #[test]
     fn new_products_equal_those_into_a_slice() {
         let (left, right) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
-        let product = fresh_product(Products::F32, (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)));
+        let product = fresh_product(ComputePrecision::F32, (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)));
         assert_eq!(product, [4.0, 5.0, 10.0, 11.0]);
-        assert_eq!(fresh_product(Products::F32, (&[], Shape::rows(2, 0)), (&[], Shape::rows(0, 2))), [0.0; 4]);
-        assert!(fresh_product(Products::F32, (&[], Shape::rows(0, 3)), (&right, Shape::rows(3, 2))).is_empty());
+        assert_eq!(fresh_product(ComputePrecision::F32, (&[], Shape::rows(2, 0)), (&[], Shape::rows(0, 2))), [0.0; 4]);
+        assert!(fresh_product(ComputePrecision::F32, (&[], Shape::rows(0, 3)), (&right, Shape::rows(3, 2))).is_empty());
     }
 
     /// Whatever the number of rows, `x W^T` equals sums by hand, alone and onto columns of a wider destination.
@@ -197,14 +197,14 @@ mod tests {
     fn turned_products_equal_those_of_many_rows() {
         let mut stream = ptu_random::Key::new(4).stream(ptu_random::Place::Sample, 0);
         let mut values = |count: usize| (0..count).map(|_| stream.normal() as f32).collect::<Vec<_>>();
-        let (k, n, put) = (9, 37, Put { scale: 0.5, add: true, parallel: true, products: Products::F32 });
+        let (k, n, put) = (9, 37, Put { scale: 0.5, add: true, parallel: true, products: ComputePrecision::F32 });
         for m in [1, 15, 16, 33, TURNED_ROWS, TURNED_ROWS + 1] {
             let (x, w) = (values(m * k), values(n * k));
             let sides = || ((x.as_slice(), Shape::rows(m, k)), (w.as_slice(), Shape::rows(n, k).transposed()));
             let right = |row: usize, column: usize| -> f32 {
                 (0..k).map(|i| f64::from(x[row * k + i]) * f64::from(w[column * k + i])).sum::<f64>() as f32
             };
-            let alone = fresh_product(Products::F32, sides().0, sides().1);
+            let alone = fresh_product(ComputePrecision::F32, sides().0, sides().1);
             let (wide, mut onto) = (n + 5, vec![1.0; m * (n + 5)]);
             product((&mut onto, Shape { offset: 3, row_stride: wide, ..Shape::rows(m, n) }), sides().0, sides().1, put);
             let mut instead = vec![f32::NAN; m * n];

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::{LayerNorm, Linear, Pass};
 use crate::Packed;
-use crate::kernel::{AttentionPlan, cross_attention, linears, self_attention};
+use crate::kernel::{self, AttentionPlan, linears};
 
 /// Post-norm attention of BERT: `LN(x + dropout(Wo attention(x, y)))`.
 #[derive(Module, Debug)]
@@ -40,19 +40,19 @@ impl Attention {
     }
 
     /// Sequences attend to themselves.
-    pub fn to_itself(&self, x: &Packed, pass: &Pass) -> Packed {
+    pub fn self_attention(&self, x: &Packed, pass: &Pass) -> Packed {
         let joined =
             linears(x.tokens.clone(), [self.query.parts(), self.key.parts(), self.value.parts()], pass.products); // [rows, 3d]
         let plan = self.plan(&x.lengths, &x.lengths, pass);
-        self.finish(x, self_attention(joined, plan), pass)
+        self.finish(x, kernel::self_attention(joined, plan), pass)
     }
 
     /// Sequences attend to those of `y` with the same number.
-    pub fn to(&self, x: &Packed, y: &Packed, pass: &Pass) -> Packed {
+    pub fn cross_attention(&self, x: &Packed, y: &Packed, pass: &Pass) -> Packed {
         let queries = self.query.forward(x.tokens.clone(), pass); //                              [rows of x, d]
         let joined = linears(y.tokens.clone(), [self.key.parts(), self.value.parts()], pass.products); // [rows of y, 2d]
         let plan = self.plan(&x.lengths, &y.lengths, pass);
-        self.finish(x, cross_attention(queries, joined, plan), pass)
+        self.finish(x, kernel::cross_attention(queries, joined, plan), pass)
     }
 
     /// How much each token of `x` attends to each of the sequence of `y` with the same number, the mean over heads: for each

@@ -50,7 +50,7 @@ impl BertLayer {
 
     /// `[rows, d] -> [rows, d]`.
     pub fn forward(&self, x: &Packed, pass: &Pass) -> Packed {
-        self.feed_forward.forward(&self.attention.to_itself(x, pass), pass)
+        self.feed_forward.forward(&self.attention.self_attention(x, pass), pass)
     }
 }
 
@@ -77,21 +77,21 @@ impl CrossLayer {
 
     /// New states of a stream; `other` is the other stream as it was before the layer.
     pub fn forward(&self, own: &Packed, other: &Packed, pass: &Pass) -> Packed {
-        self.behind_itself(self.attention.to_itself(own, pass), other, pass)
+        self.cross_attention_and_feed_forward(self.attention.self_attention(own, pass), other, pass)
     }
 
     /// New states of some tokens of a stream only: those that a head reads.
     pub fn forward_some(&self, some: &Packed, own: &Packed, other: &Packed, pass: &Pass) -> Packed {
-        self.behind_itself(self.attention.to(some, own, pass), other, pass)
+        self.cross_attention_and_feed_forward(self.attention.cross_attention(some, own, pass), other, pass)
     }
 
     /// How much each token of a stream attends to each of the other stream: [`Attention::weights`].
     pub fn cross_weights(&self, own: &Packed, other: &Packed) -> Vec<Vec<f32>> {
-        self.cross.weights(&self.attention.to_itself(own, &Pass::off()), other)
+        self.cross.weights(&self.attention.self_attention(own, &Pass::off()), other)
     }
 
     /// The rest of the layer, once the stream has attended to itself.
-    pub fn behind_itself(&self, x: Packed, other: &Packed, pass: &Pass) -> Packed {
-        self.feed_forward.forward(&self.cross.to(&x, other, pass), pass)
+    pub fn cross_attention_and_feed_forward(&self, x: Packed, other: &Packed, pass: &Pass) -> Packed {
+        self.feed_forward.forward(&self.cross.cross_attention(&x, other, pass), pass)
     }
 }

@@ -7,14 +7,14 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use ptu_random::{Key, Place};
 
-use super::replay::{self, Inside};
+use super::checkpoint::{self, BlockGradients};
 use crate::Packed;
-use crate::kernel::{DropMask, Products, drop};
+use crate::kernel::{ComputePrecision, DropMask, drop};
 
 /// One way of a step's data through the layers.
 ///
 /// Dropout masks are a pure function of (seed, step, rank, call); the engine's own dropout is not used: its generator cannot
-/// be replayed. The calls of one step are counted, so two places of the network never share a mask, and a replayed step,
+/// be made to draw the same again. The calls of one step are counted, so two places of the network never share a mask, and a step that is computed again,
 /// making the same calls in the same order, gets the same masks.
 #[derive(Debug)]
 pub struct Pass {
@@ -22,11 +22,11 @@ pub struct Pass {
     threshold: u16,
     key: Key,
     calls: AtomicU64,
-    inside: Option<Inside>,
+    checkpoint: Option<BlockGradients>,
     /// Share of an image's patches that is kept, where some are left out.
     patch_keep: Option<f64>,
     /// In what linear maps and attention multiply; norms, softmax and losses are f32 always.
-    pub products: Products,
+    pub products: ComputePrecision,
 }
 
 impl Pass {
@@ -36,9 +36,9 @@ impl Pass {
             threshold: 0,
             key: Key::new(0),
             calls: AtomicU64::new(0),
-            inside: None,
+            checkpoint: None,
             patch_keep: None,
-            products: Products::F32,
+            products: ComputePrecision::F32,
         }
     }
 
@@ -54,7 +54,7 @@ impl Pass {
     }
 
     /// The same, with products in this.
-    pub fn with(self, products: Products) -> Self {
+    pub fn with(self, products: ComputePrecision) -> Self {
         Self { products, ..self }
     }
 
@@ -71,17 +71,17 @@ impl Pass {
         Some((0..b).map(of_image).collect())
     }
 
-    /// The same, but blocks keep only what goes into them; their inside is computed again in the backward pass, and the
-    /// gradients of its weights go to `inside`.
-    pub fn replayed(self, inside: Inside) -> Self {
-        Self { inside: Some(inside), ..self }
+    /// The same, with gradient checkpointing: blocks keep only what goes into them, are computed again in the backward pass, and
+    /// put the gradients of their weights into `gradients`.
+    pub fn checkpointed(self, gradients: BlockGradients) -> Self {
+        Self { checkpoint: Some(gradients), ..self }
     }
 
-    /// The same masks from here on, nothing replayed.
+    /// The same masks from here on, nothing checkpointed.
     pub(super) fn again(&self) -> Self {
         let calls = AtomicU64::new(self.calls());
         let Self { threshold, key, patch_keep, products, .. } = *self;
-        Self { threshold, key, calls, inside: None, patch_keep, products }
+        Self { threshold, key, calls, checkpoint: None, patch_keep, products }
     }
 
     /// Masks asked for so far.
@@ -89,16 +89,16 @@ impl Pass {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// Sequences through a block, kept or replayed as this pass wants it.
+    /// Sequences through a block, which is checkpointed where this pass asks for it.
     pub fn block<M: Module + std::fmt::Debug + Sync + 'static>(
         &self,
         module: &M,
         inputs: &[&Packed],
-        run: replay::Run<M>,
+        run: checkpoint::Run<M>,
     ) -> Packed {
-        match &self.inside {
-            Some(inside) if replay::fits(inputs) => {
-                let (y, calls) = replay::run(module, inputs, run, self, inside);
+        match &self.checkpoint {
+            Some(gradients) if checkpoint::fits(inputs) => {
+                let (y, calls) = checkpoint::run(module, inputs, run, self, gradients);
                 self.calls.store(calls, Ordering::Relaxed);
                 y
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use ptu_data::Split;
 use ptu_model::Heads;
-use ptu_model::kernel::Products;
+use ptu_model::kernel::ComputePrecision;
 
 use super::labels::CLASS;
 use crate::objective::ObjectiveKind;
@@ -28,7 +28,7 @@ pub struct EvaluateOptions {
     /// What computes.
     pub device: Device,
     /// In what linear maps and attention multiply.
-    pub products: Products,
+    pub products: ComputePrecision,
     /// Ranks this many of the nearest anew by matching, besides.
     pub rerank: Option<usize>,
     /// Takes more and more halves away, besides.
@@ -64,7 +64,7 @@ impl EvaluateOptions {
         };
         let seed = recipe.as_ref().map_or(0, |recipe| recipe.seed);
         let config = recipe.map_or_else(EvaluateConfig::default, |recipe| recipe.evaluate);
-        let (rerank, missing, force, products, named) = (None, false, false, Products::F32, vec![]);
+        let (rerank, missing, force, products, named) = (None, false, false, ComputePrecision::F32, vec![]);
         Ok(Self { bundle, data, split, config, seed, device, products, rerank, missing, force, training, named })
     }
 

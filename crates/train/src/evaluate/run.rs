@@ -9,7 +9,7 @@ use ptu_infer::Embedder;
 use ptu_input::Picture;
 use ptu_metrics::{Cell, Resampling, bootstrap_mean_of_means};
 use ptu_model::Bundle;
-use ptu_model::kernel::Products;
+use ptu_model::kernel::ComputePrecision;
 use ptu_random::Key;
 
 use super::labels::LabelProbes;
@@ -154,7 +154,7 @@ impl Asker<'_> {
                 text: config.text,
                 hits: config.hits.clone(),
                 by: config.by.clone(),
-                precision: if options.products == Products::F32 { "f32".into() } else { "bf16".into() },
+                precision: if options.products == ComputePrecision::F32 { "f32".into() } else { "bf16".into() },
                 model: self.model.clone(),
                 known,
                 notes: notes.iter().cloned().chain(told).collect(),

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use ptu_model::kernel::{Products, tiles};
+use ptu_model::kernel::{ComputePrecision, tiles};
 use serde::de::{DeserializeOwned, IntoDeserializer, value};
 use serde::{Deserialize, Serialize};
 
@@ -76,10 +76,10 @@ pub enum Precision {
 
 impl Precision {
     /// What it comes to on this machine.
-    pub fn products(self) -> Products {
+    pub fn products(self) -> ComputePrecision {
         match self {
-            Self::F32 => Products::F32,
-            Self::Bf16 | Self::Auto => tiles().map_or(Products::F32, Products::Bf16),
+            Self::F32 => ComputePrecision::F32,
+            Self::Bf16 | Self::Auto => tiles().map_or(ComputePrecision::F32, ComputePrecision::Bf16),
         }
     }
 

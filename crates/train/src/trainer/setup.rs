@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use ptu_data::{DataError, LoaderOptions, Manifest, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
 use ptu_input::{Preprocess, Processor, Published, Tokenizer};
-use ptu_model::kernel::Products;
+use ptu_model::kernel::ComputePrecision;
 use ptu_model::{Learned, Model};
 use ptu_random::Key;
 
@@ -274,8 +274,10 @@ fn describe(recipe: &Recipe, sources: &[Opened], model: &Model, vocabulary: usiz
     }
     observer.note(&format!("{} weights, {vocabulary} tokens", model.num_params()));
     match (recipe.train.precision, recipe.train.precision.products()) {
-        (_, Products::Bf16(_)) => observer.note("products in bf16 by AMX"),
-        (Precision::Bf16, Products::F32) => observer.note("products in f32: this processor has no tiles of bf16 (AMX)"),
-        (Precision::F32 | Precision::Auto, Products::F32) => {}
+        (_, ComputePrecision::Bf16(_)) => observer.note("products in bf16 by AMX"),
+        (Precision::Bf16, ComputePrecision::F32) => {
+            observer.note("products in f32: this processor has no tiles of bf16 (AMX)")
+        }
+        (Precision::F32 | Precision::Auto, ComputePrecision::F32) => {}
     }
 }

@@ -1,6 +1,6 @@
 //! What makes a step smaller or faster leaves its result as it is.
 
-use ptu_model::kernel::{Products, Tiles};
+use ptu_model::kernel::{ComputePrecision, Tiles};
 use ptu_random::Key;
 use ptu_train::gradients::Gradients;
 use ptu_train::plan::StepPlan;
@@ -74,19 +74,20 @@ fn a_part_is_embedded_twice_with_the_same_dropout() {
 }
 
 #[test]
-fn blocks_that_are_replayed_give_the_same_gradients() {
+fn blocks_that_are_checkpointed_give_the_same_gradients() {
     let (model, batch) = (lively_model(&config()), batch());
     let plan = StepPlan { dropout: 0.3, ..plan(&ObjectiveKind::ALL) };
-    let replayed = StepPlan { checkpointing: Checkpointing::Blocks, ..plan.clone() };
+    let checkpointed = StepPlan { checkpointing: Checkpointing::Blocks, ..plan.clone() };
     let (kept, expected) = gradients(&model, &batch, &plan, Key::new(3));
-    let (again, found) = gradients(&model, &batch, &replayed, Key::new(3));
+    let (again, found) = gradients(&model, &batch, &checkpointed, Key::new(3));
     assert_eq!(kept.total, again.total);
     // A stream that two blocks read gets the sum of their gradients, here in another order: rounding.
     assert!(difference(&expected, &found) < 1e-5, "{}", difference(&expected, &found));
     // With a contrast in parts too.
     let parts = [pairs(0..2, &[0, 1]), pairs(2..4, &[2, 3])];
-    let [kept, replayed] = [plan, replayed].map(|plan| cached::gradients(&model, &parts, &plan, |_| Key::new(3)).1);
-    assert!(difference(&kept, &replayed) < 1e-5, "{}", difference(&kept, &replayed));
+    let [kept, checkpointed] =
+        [plan, checkpointed].map(|plan| cached::gradients(&model, &parts, &plan, |_| Key::new(3)).1);
+    assert!(difference(&kept, &checkpointed) < 1e-5, "{}", difference(&kept, &checkpointed));
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn of_dropped_patches_nothing_is_learned() {
 fn a_step_in_bf16_stays_near_one_in_f32() {
     let (model, batch) = (lively_model(&config()), batch());
     let run = |products| gradients(&model, &batch, &StepPlan { products, ..plan(&ObjectiveKind::ALL) }, Key::new(3));
-    let (exact, rounded) = (run(Products::F32), run(Products::Bf16(Tiles::Twin)));
+    let (exact, rounded) = (run(ComputePrecision::F32), run(ComputePrecision::Bf16(Tiles::Twin)));
     for (kind, measured) in &exact.0.objectives {
         let difference = (measured.loss - rounded.0.objectives[kind].loss).abs();
         assert!(difference < 0.02 * measured.loss, "{kind}: {difference}");

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use ptu_input::{Batch, Image, Input, Text};
 use ptu_model::Model;
-use ptu_model::kernel::Products;
+use ptu_model::kernel::ComputePrecision;
 use ptu_random::Key;
 
 use crate::given::{config, image, text};
@@ -26,9 +26,9 @@ fn in_a_mixed_batch_each_record_has_the_vector_that_it_has_alone() {
         Input::Text(text(4)),
         Input::Image(image(5)),
     ];
-    let together = rows(model.features(&Batch::collect(&inputs), Products::F32).unwrap());
+    let together = rows(model.features(&Batch::collect(&inputs), ComputePrecision::F32).unwrap());
     for (input, together) in inputs.iter().zip(&together) {
-        let alone = rows(model.features(&Batch::collect(std::slice::from_ref(input)), Products::F32).unwrap());
+        let alone = rows(model.features(&Batch::collect(std::slice::from_ref(input)), ComputePrecision::F32).unwrap());
         let off = alone[0].iter().zip(together).fold(0.0f32, |off, (x, y)| off.max((x - y).abs()));
         assert!(off < 1e-5, "{off}");
     }
@@ -39,14 +39,15 @@ fn in_a_mixed_batch_each_record_has_the_vector_that_it_has_alone() {
 fn an_empty_batch_has_no_features() {
     let config = config();
     let model = Model::new(&config, Key::new(7), &Device::flex()).unwrap();
-    assert_eq!(model.features(&Batch::default(), Products::F32).unwrap().dims(), [0, 64]);
+    assert_eq!(model.features(&Batch::default(), ComputePrecision::F32).unwrap().dims(), [0, 64]);
 }
 
 #[test]
 fn what_does_not_fit_the_model_is_an_error() {
     let config = config();
     let model = Model::new(&config, Key::new(7), &Device::flex()).unwrap();
-    let message = |input: Input| model.features(&Batch::collect(&[input]), Products::F32).unwrap_err().to_string();
+    let message =
+        |input: Input| model.features(&Batch::collect(&[input]), ComputePrecision::F32).unwrap_err().to_string();
     assert!(message(Input::Image(Image { side: 8, planes: vec![0.0; 192] })).contains("8 px"));
     assert!(message(Input::Text(Text { ids: vec![0, 99, 2], words: vec![None; 3] })).contains("99"));
     assert!(message(Input::Text(Text { ids: vec![5; 100], words: vec![None; 100] })).contains("100 tokens"));

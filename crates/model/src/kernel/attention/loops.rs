@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::kernel::drop::DropMask;
 use crate::kernel::loops::{self, dot, largest, sum, vectorised};
 use crate::kernel::math::exp;
-use crate::kernel::matrix::{Products, Put, Shape};
+use crate::kernel::matrix::{ComputePrecision, Put, Shape};
 use crate::kernel::product::product;
 
 use super::AttentionPlan;
@@ -150,7 +150,7 @@ fn split(mut rest: &mut [f32], sizes: impl Iterator<Item = usize>) -> Vec<&mut [
     pieces
 }
 
-fn alone(products: Products) -> Put {
+fn alone(products: ComputePrecision) -> Put {
     Put { scale: 1.0, add: false, parallel: false, products }
 }
 
@@ -163,7 +163,7 @@ pub fn forward(
     sequences: &Sequences,
     inputs: &Inputs<'_>,
     mask: Option<&DropMask>,
-    products: Products,
+    products: ComputePrecision,
     keep: bool,
 ) -> (Vec<f32>, Option<Vec<f32>>) {
     let (h, d, blocks) = (sequences.h, inputs.d, sequences.blocks());

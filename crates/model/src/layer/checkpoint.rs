@@ -1,4 +1,4 @@
-//! Blocks that keep only what goes into them (Chen et al., "Training deep nets with sublinear memory cost", 2016): in the
+//! Gradient checkpointing: blocks that keep only what goes into them (Chen et al., "Training deep nets with sublinear memory cost", 2016): in the
 //! backward pass their inside is computed again, with the same dropout masks, and its memory freed before the next one's.
 //!
 //! To the engine such a block is one operation of its inputs. Its weights are no inputs (there would be up to 28), so their
@@ -21,11 +21,11 @@ use crate::kernel::operation::{Operation, is_ours, run as run_operation, tensor,
 /// What a block computes of its inputs; the result has the sequences of the first.
 pub type Run<M> = fn(&M, &[&Packed], &Pass) -> Packed;
 
-/// Gradients of the weights of replayed blocks, one a weight, in our layout.
+/// Gradients of the weights of checkpointed blocks, one a weight, in our layout.
 #[derive(Clone, Debug, Default)]
-pub struct Inside(Arc<Mutex<BTreeMap<ParamId, Vec<f32>>>>);
+pub struct BlockGradients(Arc<Mutex<BTreeMap<ParamId, Vec<f32>>>>);
 
-impl Inside {
+impl BlockGradients {
     /// Takes the gradient of a weight out.
     pub fn take(&self, weight: ParamId) -> Option<Vec<f32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&weight)
@@ -44,7 +44,7 @@ impl Inside {
     }
 }
 
-/// Whether these inputs can go into a replayed block: there is a graph, and our operations run on it.
+/// Whether these inputs can go into a checkpointed block: there is a graph, and our operations run on it.
 pub fn fits(inputs: &[&Packed]) -> bool {
     inputs.iter().all(|input| is_ours(&input.tokens)) && inputs.iter().any(|input| input.tokens.is_autodiff())
 }
@@ -55,26 +55,26 @@ pub fn run<M: Module + Debug + Sync + 'static>(
     inputs: &[&Packed],
     run: Run<M>,
     pass: &Pass,
-    inside: &Inside,
+    gradients: &BlockGradients,
 ) -> (Packed, u64) {
     let calls = Arc::new(AtomicU64::new(0));
-    let replay = Replay {
+    let recompute = Recompute {
         module: module.valid(),
         lengths: inputs.iter().map(|input| Arc::clone(&input.lengths)).collect(),
         run,
         pass: pass.again(),
         calls: Arc::clone(&calls),
-        inside: inside.clone(),
+        gradients: gradients.clone(),
         device: inputs[0].tokens.device().inner(),
     };
     let tokens = inputs.iter().map(|input| input.tokens.clone().into_dispatch()).collect();
-    let y = inputs[0].with(run_operation(replay, tokens));
+    let y = inputs[0].with(run_operation(recompute, tokens));
     (y, calls.load(Ordering::Relaxed))
 }
 
 /// A block on its way through the engine.
 #[derive(Debug)]
-struct Replay<M> {
+struct Recompute<M> {
     /// Without graph.
     module: M,
     /// Of each input.
@@ -84,11 +84,11 @@ struct Replay<M> {
     pass: Pass,
     /// Masks asked for when the block ended.
     calls: Arc<AtomicU64>,
-    inside: Inside,
+    gradients: BlockGradients,
     device: Device,
 }
 
-impl<M: Module + Debug + Sync + 'static> Replay<M> {
+impl<M: Module + Debug + Sync + 'static> Recompute<M> {
     fn apply(&self, module: &M, inputs: Vec<Tensor<2>>) -> Tensor<2> {
         let packed: Vec<Packed> = inputs
             .into_iter()
@@ -106,7 +106,7 @@ impl<M: Module + Debug + Sync + 'static> Replay<M> {
     }
 }
 
-impl<M: Module + Debug + Sync + 'static> Operation for Replay<M> {
+impl<M: Module + Debug + Sync + 'static> Operation for Recompute<M> {
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
         let y = self.apply(&self.module, inputs.iter().map(|input| self.plain(input)).collect());
         let shape = y.shape();
@@ -126,7 +126,7 @@ impl<M: Module + Debug + Sync + 'static> Operation for Replay<M> {
             Some(tensor(gradient.into_data().try_into_vec::<f32>().expect("the model computes in f32"), shape))
         });
         let gradients = gradients.collect();
-        module.visit(&mut Collect { graph: &mut graph, inside: &self.inside });
+        module.visit(&mut Collect { graph: &mut graph, gradients: &self.gradients });
         gradients
     }
 }
@@ -134,14 +134,14 @@ impl<M: Module + Debug + Sync + 'static> Operation for Replay<M> {
 /// Puts gradients of weights aside.
 struct Collect<'a> {
     graph: &'a mut Gradients,
-    inside: &'a Inside,
+    gradients: &'a BlockGradients,
 }
 
 impl ModuleVisitor for Collect<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = param.val().grad_remove(self.graph) {
             let values = gradient.into_data().try_into_vec().expect("the model computes in f32");
-            self.inside.add(param.id, values);
+            self.gradients.add(param.id, values);
         }
     }
 }
