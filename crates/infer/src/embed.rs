@@ -42,7 +42,7 @@ pub struct EmbedOptions {
     pub products: ComputePrecision,
     /// Goes on with work that was interrupted.
     pub resume: bool,
-    /// After this time what is done is made safe: what a crash costs.
+    /// Finished vectors are saved this often: a crash costs no more than this time.
     pub save_every: Duration,
 }
 

@@ -16,7 +16,7 @@ pub fn write_atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>
     let folder = parent(path);
     let mut temporary = tempfile::Builder::new();
     temporary.prefix(TEMPORARY);
-    // Temporary files are their owner's alone; what is written for good may be read by whom the umask lets.
+    // A temporary file can be read by its owner only. The finished file gets the usual permissions, as the umask sets them.
     #[cfg(unix)]
     temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let temporary = temporary.tempfile_in(folder)?.into_temp_path();

@@ -59,7 +59,7 @@ fn example(example: &Example) -> String {
         format!("<div class=\"partner\"><p class=\"mark\">its own</p>\n{}</div>\n", item(partner))
     });
     format!(
-        "<article class=\"example\">\n<div class=\"query\">\n<div><p class=\"mark\">asked with</p>\n{}</div>\n{partner}</div>\n{found}</article>\n",
+        "<article class=\"example\">\n<div class=\"query\">\n<div><p class=\"mark\">query</p>\n{}</div>\n{partner}</div>\n{found}</article>\n",
         item(&example.query)
     )
 }

@@ -36,7 +36,7 @@ impl Standing {
         };
         match self {
             Self::Better => cell("better", "✓", "better"),
-            Self::Level => cell("level", "≈", "not told apart"),
+            Self::Level => cell("level", "≈", "no clear difference"),
             Self::Worse => cell("worse", "✗", "worse"),
             Self::Unknown => "<td class=\"standing\"></td>".into(),
         }

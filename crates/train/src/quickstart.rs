@@ -64,7 +64,7 @@ pub struct OwnTable {
     pub columns: ColumnNames,
     /// Share of the patients for validation, where the table has no splits.
     pub validate: f64,
-    /// Share of the patients to be asked about.
+    /// Share of the patients in the test split.
     pub test: f64,
 }
 
@@ -106,7 +106,7 @@ impl OwnTable {
             (None, true) => {
                 "give files names of `train` and of `test`, or name one of them alone with `--table`".into()
             }
-            (None, false) => "add pairs, or change the share to be asked about with `--test`".into(),
+            (None, false) => "add pairs, or give the test split a larger share with `--test`".into(),
         };
         Err(TrainError::NothingAsked { table: format!("`{}`", self.path.display()), cause: each.join(", "), cure })
     }
@@ -168,7 +168,7 @@ struct Quickstart<'a> {
 }
 
 impl QuickstartOptions {
-    /// The recipe for so many pairs to learn from: that of `recipes/pretrain/phantom.toml`, or of `table.toml` there with a batch
+    /// The recipe for so many training pairs: that of `recipes/pretrain/phantom.toml`, or of `table.toml` there with a batch
     /// for the number of pairs; saved and validated four times. `changes` are ours.
     fn recipe(&self, data: &Path, pairs: u64, steps: u64, changes: &[String]) -> Result<Recipe, TrainError> {
         let (text, batch) = match self.corpus {
@@ -186,7 +186,7 @@ impl QuickstartOptions {
         Ok(Recipe { data: vec![DataEntry { path: data.into(), weight: 1.0 }], seed: self.seed, ..recipe })
     }
 
-    /// Steps of its recipe, for so many pairs to learn from.
+    /// Steps of its recipe, for so many training pairs.
     fn usual_steps(&self, pairs: u64) -> u64 {
         match self.corpus {
             Corpus::Phantom(_) => PHANTOM_STEPS,
@@ -253,7 +253,7 @@ impl Quickstart<'_> {
         }
         match &self.options.corpus {
             Corpus::Phantom(pairs) => {
-                observer.note(&format!("drawing {pairs} phantom pairs to learn from and {HELD_OUT} to be asked about"));
+                observer.note(&format!("drawing {pairs} phantom pairs for training and {HELD_OUT} for testing"));
                 let phantom = PhantomOptions {
                     validate: VALIDATED,
                     test: HELD_OUT,
@@ -331,7 +331,7 @@ impl Quickstart<'_> {
 
 fn split_sizes(manifest: &Manifest) -> String {
     let [train, validate, test] = Split::ALL.map(|split| manifest.counts(split).records);
-    format!("{train} records to learn from, {validate} to choose by, {test} to be asked about")
+    format!("{train} records for training, {validate} for validation, {test} for testing")
 }
 
 /// Refuses a table none of whose pairs is held out.

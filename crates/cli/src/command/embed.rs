@@ -62,7 +62,7 @@ pub struct Arguments {
     /// Go on with work that was interrupted
     #[arg(long)]
     resume: bool,
-    /// Seconds after which what is done is made safe
+    /// Save every N seconds
     #[arg(long, default_value_t = 20)]
     save_every: u32,
     /// One JSON object on stdout

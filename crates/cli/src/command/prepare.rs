@@ -79,10 +79,10 @@ pub struct Phantom {
     /// Records held out for the test (default: a tenth)
     #[arg(long)]
     test: Option<u64>,
-    /// Share of the records to learn from that have no image
+    /// Share of the training records that have no image
     #[arg(long, default_value_t = 0.0)]
     image_missing: f64,
-    /// Share of the records to learn from that have no text
+    /// Share of the training records that have no text
     #[arg(long, default_value_t = 0.0)]
     text_missing: f64,
     #[command(flatten)]

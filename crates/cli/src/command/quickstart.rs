@@ -38,7 +38,7 @@ pub struct Arguments {
     /// Share of the patients to choose a model by, where the table has no splits
     #[arg(long, default_value_t = 0.1, requires = "table")]
     validate: f64,
-    /// Share of the patients to be asked about, where the table has no splits
+    /// Share of the patients in the test split, where the table has no splits
     #[arg(long, default_value_t = 0.2, requires = "table")]
     test: f64,
     /// Minutes in all, which steps are chosen for (default: the recipe's steps, in 15 minutes at most)

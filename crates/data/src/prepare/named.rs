@@ -151,7 +151,7 @@ pub enum Choice {
     SplitByPaper,
     /// All questions about an image go into one split (vqa-rad).
     SplitByImage,
-    /// A tenth of the images to learn from are for validation (vqa-rad).
+    /// A tenth of the training images are for validation (vqa-rad).
     CarveValidation,
     /// Questions in every language (slake).
     AllLanguages,

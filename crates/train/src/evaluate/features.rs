@@ -122,7 +122,7 @@ impl<'a> TrainFeatures<'a> {
         Self { embedder, source, preparation, text, kept: HashMap::new(), waiting: vec![] }
     }
 
-    /// Has features computed of a pair that stands at `place` of the source, together with others.
+    /// Adds the pair at `place` of the source; features are computed for several pairs together.
     ///
     /// # Errors
     /// An image that cannot be decoded; inputs that do not fit the model.

@@ -1,4 +1,4 @@
-//! What frozen vectors tell about a label: probes fitted to the records to learn from, and sentences without any fitting.
+//! What frozen vectors tell about a label: probes fitted to the training split, and zero-shot classification by sentences.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ fn value(labels: &[Label], name: &str) -> Option<String> {
 }
 
 impl LabelProbes {
-    /// Fits both probes to features of pairs to learn from, at most 2,000 of them, drawn by `key`. `None` where fewer than
+    /// Fits both probes to features of training pairs, at most 2,000 of them, drawn by `key`. `None` where fewer than
     /// two values of the label are there.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ pub(super) struct Opened {
     pub path: PathBuf,
     /// Its split that is scored.
     pub source: Arc<ShardFolder>,
-    /// Its split to learn from, where something is to be fitted to it and it is there.
+    /// Its training split, where a probe is to be fitted and the split exists.
     pub train: Option<ShardFolder>,
 }
 
@@ -115,7 +115,7 @@ impl Asker<'_> {
             }
             let source = Arc::new(ShardFolder::open(path, options.split)?);
             let fits = !options.config.labels.is_empty() || options.missing;
-            // Without records to learn from there is nothing to fit a probe to, but words can still be asked for.
+            // Without a training split no probe can be fitted, but masked words can still be scored.
             let train = match fits.then(|| ShardFolder::open(path, Split::Train)) {
                 Some(Ok(train)) => Some(train),
                 None | Some(Err(DataError::NoRecords { .. })) => None,
@@ -168,7 +168,7 @@ impl Asker<'_> {
         Embedder { products: self.options.products, ..Embedder::new(&self.bundle.model) }
     }
 
-    /// What probes are fitted to, of the records to learn from, where there are any.
+    /// What probes are fitted to: the training split, where there is one.
     fn train<'a>(&'a self, folder: &'a Opened, nothing: &'a Records) -> TrainFeatures<'a> {
         let source: &dyn Source = folder.train.as_ref().map_or(nothing, |train| train);
         let text = self.options.config.text.choice(self.options.seed);

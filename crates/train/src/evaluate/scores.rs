@@ -92,7 +92,7 @@ pub struct MaskedWords {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LabelScores {
-    /// Values of the label among the records to learn from.
+    /// Values of the label in the training split.
     pub classes: Vec<String>,
     /// Records that the probes were fitted to.
     pub fitted: usize,

@@ -64,7 +64,7 @@ pub fn groups(
             });
             let query = Item {
                 id: format!("prompt {row}"),
-                text: Some(format!("chosen {times} times lately")),
+                text: Some(format!("chosen {times} times since the last count")),
                 image_png: None,
             };
             Example { query, partner: None, found: found.collect() }

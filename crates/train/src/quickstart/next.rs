@@ -60,7 +60,7 @@ fn own_words(evaluated: &Evaluated) -> String {
     text.split_whitespace().take(WORDS).collect::<Vec<_>>().join(" ")
 }
 
-/// The label that most records to learn from have, of those with two to twenty values; the first by name of equals.
+/// The label that most training records have, of those with two to twenty values; the first by name of equals.
 fn probe_label(data: &Path) -> Result<Option<String>, TrainError> {
     let mut labels: BTreeMap<String, (usize, BTreeSet<String>)> = BTreeMap::new();
     ShardFolder::open(data, Split::Train)?.each_without_image(&mut |record| {

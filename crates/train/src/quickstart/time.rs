@@ -18,7 +18,7 @@ const REST: f64 = 5.0;
 
 /// What a quickstart has to do besides its steps.
 pub(super) struct Work {
-    /// Pairs to learn from.
+    /// Training pairs.
     pub pairs: u64,
     /// Pairs that are scored.
     pub scored: u64,

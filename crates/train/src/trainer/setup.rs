@@ -267,7 +267,7 @@ fn describe(recipe: &Recipe, sources: &[Opened], model: &Model, vocabulary: usiz
         ));
         if counts.images_only > 0 {
             observer.note(&format!(
-                "{} images alone are drawn and passed over: no objective uses them yet",
+                "{} images without a text are not used in training: no objective learns from them yet",
                 counts.images_only
             ));
         }

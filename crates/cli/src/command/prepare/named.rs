@@ -21,7 +21,7 @@ pub struct Named {
     /// Split by this instead (medicat: paper; vqa-rad: image)
     #[arg(long)]
     split_by: Option<SplitBy>,
-    /// Take a tenth of the images to learn from for validation (vqa-rad)
+    /// Take a tenth of the training images for validation (vqa-rad)
     #[arg(long)]
     carve_validation: bool,
     /// Take questions in every language (slake; default: English)
