@@ -41,8 +41,10 @@ pub fn check_pages(file: &File, metadata: &ParquetMetaData) -> Result<(), Parque
             while let Some(page) = pages.peek_next_page()? {
                 values = values.saturating_add(page.num_levels.or(page.num_rows).unwrap_or(0));
                 if values > most {
-                    let cause =
-                        format!("column `{}` claims more than {most} values in {bytes} bytes", column.column_path());
+                    let cause = format!(
+                        "column `{}` claims more than {most} values in {bytes} bytes",
+                        column.column_path().string()
+                    );
                     return Err(ParquetError::General(cause));
                 }
                 pages.skip_next_page()?;

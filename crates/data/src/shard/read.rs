@@ -322,10 +322,8 @@ mod tests {
         manifest.shards[0].sha256 = files::sha256(bytes.as_slice()).unwrap();
         manifest.shards[0].records = 6;
         std::fs::write(out.join(MANIFEST_FILE), serde_json::to_string(&manifest).unwrap()).unwrap();
-        let folder = ShardFolder::open(&out, Split::Train).unwrap();
-        let error = folder.get(0).unwrap_err().to_string();
+        let error = ShardFolder::open(&out, Split::Train).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("its contents contradict each other; run `prepare` again"), "{error}");
-        assert!(folder.each_without_image(&mut |_| {}).is_err());
     }
 
     /// Whatever is changed in a shard, its hash tells, and what is parsed for the message neither panics nor takes memory.
