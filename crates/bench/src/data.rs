@@ -11,7 +11,7 @@ use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
 use ptu_data::prepare::table::{TableOptions, prepare as prepare_table};
 use ptu_data::{Loader, LoaderOptions, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
 use ptu_data::{Making, Progress};
-use ptu_input::{Preprocess, Processor, Tokenizer};
+use ptu_input::{Preprocess, Tokenizer};
 use ptu_model::Preset;
 use ptu_report::{Chart, Fact, Page, Series};
 use serde::Serialize;
@@ -171,9 +171,7 @@ pub fn load(
         ahead: NonZeroUsize::MIN,
     };
     let sources = [WeightedSource { source: Arc::new(source), weight: 1.0 }];
-    let preprocess = Preprocess::clip(side);
-    let processor = Processor::new(Arc::new(tokenizer), &preprocess, TOKENS);
-    let preparation = Preparation::new(processor, preprocess.train);
+    let preparation = Preparation::new(Arc::new(tokenizer), Preprocess::clip(side), TOKENS);
     let mut loader = Loader::start(&sources, preparation, loader_options, 0..STEPS)?;
     let mut failed = None;
     // The worker is one batch ahead: after some untimed ones each call waits for a whole batch.

@@ -160,11 +160,7 @@ fn random_batch(config: &ModelConfig, b: usize, seed: u64) -> StepBatch {
         texts,
         image_hashes: hashes.clone(),
         text_hashes: hashes,
-        partners: Some(Partners {
-            image: (0..b).map(|row| if row < b / 2 { row } else { (row + 1) % b }).collect(),
-            matched: (0..b).map(|row| row < b / 2).collect(),
-            without_partner: 0,
-        }),
+        partners: Some(Partners::half_next(b)),
         ..StepBatch::default()
     }
 }

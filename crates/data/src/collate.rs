@@ -1,8 +1,9 @@
 //! Records into what the model is given: one text, one image, masks, and the batch's arrays.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use ptu_input::{Batch, ImageFile, Input, InputError, Preprocess, Processed, Processor, Transform};
+use ptu_input::{Batch, ImageFile, Input, Preprocess, Processed, Processor, Tokenizer, Transform};
 use ptu_random::{Key, Place, Stream};
 use serde::{Deserialize, Serialize};
 
@@ -41,17 +42,16 @@ pub enum TextUnit {
 
 impl Preparation {
     /// Takes the ids that masking needs from the tokenizer.
-    pub fn new(processor: Processor, train_transforms: Vec<Transform>) -> Self {
-        let mask_tokens = MaskTokens::of(&processor.tokenizer);
+    pub fn new(tokenizer: Arc<Tokenizer>, preprocess: Preprocess, max_tokens: usize) -> Self {
+        let mask_tokens = MaskTokens::of(&tokenizer);
+        let processor = Processor::new(tokenizer, &preprocess, max_tokens);
+        let train_transforms = preprocess.train;
         Self { processor, train_transforms, mask_tokens, unit: TextUnit::default(), word_keep: 1.0 }
     }
 
-    /// The side of images in training and outside it, in pixels.
-    ///
-    /// # Errors
-    /// As [`Preprocess::side`].
-    pub fn side(&self) -> Result<usize, InputError> {
-        Preprocess { train: self.train_transforms.clone(), evaluate: self.processor.transforms.clone() }.side()
+    /// Transforms of images in training and outside it.
+    pub fn preprocess(&self) -> Preprocess {
+        Preprocess { train: self.train_transforms.clone(), evaluate: self.processor.transforms.clone() }
     }
 }
 

@@ -126,7 +126,7 @@ impl Loader {
         let shares: Vec<Share> =
             sources.iter().map(|source| Share { len: source.source.len(), weight: source.weight }).collect();
         let setting = |name, cause: String| DataError::Setting { name, cause };
-        preparation.side().map_err(|error| setting("preprocess", error.to_string()))?;
+        preparation.preprocess().side().map_err(|error| setting("preprocess", error.to_string()))?;
         let tokens = preparation.processor.max_tokens;
         if tokens < 3 {
             return Err(setting("text length", format!("{tokens} leaves no room for text; allow 3")));

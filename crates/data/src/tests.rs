@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use ptu_input::image::resample::Size;
-use ptu_input::{Picture, Preprocess, Processor, Tokenizer};
+use ptu_input::{Picture, Preprocess, Tokenizer};
 
 use crate::{Manifest, Preparation, Record, RecordImage, ShardWriter, WriterOptions};
 
@@ -38,8 +38,7 @@ pub fn preparation() -> Preparation {
         let corpus = ["the heart is enlarged", "the heart is of normal size", "no effusion is seen"];
         Arc::new(Tokenizer::train(corpus, 290).unwrap())
     });
-    let preprocess = Preprocess::clip(16);
-    Preparation::new(Processor::new(Arc::clone(&TOKENIZER), &preprocess, 24), preprocess.train)
+    Preparation::new(Arc::clone(&TOKENIZER), Preprocess::clip(16), 24)
 }
 
 /// Shards of these records.

@@ -8,6 +8,7 @@ mod write;
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ptu_data::collate::Origin;
@@ -106,7 +107,7 @@ struct Chunk {
 impl<'a> EmbedJob<'a> {
     /// A job of a bundle whose [`Bundle::fingerprint`] is `model`.
     pub fn new(bundle: &'a Bundle, model: String, options: EmbedOptions) -> Self {
-        let preparation = Preparation::new(bundle.processor(), bundle.preprocess.train.clone());
+        let preparation = Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens);
         Self { bundle, model, options, preparation }
     }
 

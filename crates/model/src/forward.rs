@@ -6,11 +6,14 @@
 //! sequence goes through its encoder once, in how many pairs it may be, and all that goes through the same layers goes
 //! through them together.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 
 use burn::tensor::Tensor;
 use ptu_input::{Images, Texts};
 
+use crate::packed::starts;
 use crate::{Fused, Model, Packed, Pairs, Pass, Read, StandIn};
 
 /// An image or a text that goes in: a row of one of the groups of [`Inputs`].
@@ -64,6 +67,8 @@ pub struct Inputs<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct ForwardPlan {
     pairs: Vec<FusedPair>,
+    /// Of each pair its place among all.
+    places: HashMap<FusedPair, usize>,
 }
 
 /// Rows of the prompt tables that stand in, one list an input.
@@ -113,10 +118,29 @@ impl FusedPair {
 }
 
 impl ForwardPlan {
-    /// Joins declared pairs: one that is declared several times is computed once, at the place of its first declaration.
+    /// Of declared pairs: see [`Self::add`].
     pub fn of(declared: impl IntoIterator<Item = FusedPair>) -> Self {
-        let mut seen = HashSet::new();
-        Self { pairs: declared.into_iter().filter(|pair| seen.insert(pair.clone())).collect() }
+        let mut plan = Self::default();
+        plan.add(declared);
+        plan
+    }
+
+    /// Adds declared pairs, of those that were declared before none: each is computed once, at the place of its first
+    /// declaration. Returns the places of the new ones.
+    pub fn add(&mut self, declared: impl IntoIterator<Item = FusedPair>) -> Range<usize> {
+        let start = self.pairs.len();
+        for pair in declared {
+            if let Entry::Vacant(place) = self.places.entry(pair) {
+                self.pairs.push(place.key().clone());
+                place.insert(self.pairs.len() - 1);
+            }
+        }
+        start..self.pairs.len()
+    }
+
+    /// The place of a pair among all; `None` where it was not declared.
+    pub fn place(&self, pair: &FusedPair) -> Option<usize> {
+        self.places.get(pair).copied()
     }
 
     /// All pairs, each once, in the order of their declaration.
@@ -149,16 +173,6 @@ impl Embedded {
     fn select(&self, rows: impl IntoIterator<Item = Row>) -> Packed {
         self.tokens.select(rows.into_iter().map(|row| self.place(row)))
     }
-}
-
-/// First row of each group in all of them.
-fn starts(counts: impl Iterator<Item = usize>) -> Vec<usize> {
-    counts
-        .scan(0, |next, count| {
-            *next += count;
-            Some(*next - count)
-        })
-        .collect()
 }
 
 impl Model {

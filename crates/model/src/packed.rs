@@ -31,11 +31,7 @@ impl Packed {
 
     /// First row of each sequence.
     pub fn starts(&self) -> Vec<usize> {
-        let starts = self.lengths.iter().scan(0, |next, length| {
-            *next += length;
-            Some(*next - length)
-        });
-        starts.collect()
+        starts(self.lengths.iter().copied())
     }
 
     /// Other tokens in the same places.
@@ -90,6 +86,15 @@ impl Packed {
         let all = self.tokens.dims()[0] == index.len() && index.iter().enumerate().all(|(place, row)| place == *row);
         if all { self.tokens.clone() } else { rows(vec![self.tokens.clone()], Arc::new(index)) }
     }
+}
+
+/// Where each of several lengths begins, one behind the other.
+pub(crate) fn starts(lengths: impl Iterator<Item = usize>) -> Vec<usize> {
+    let starts = lengths.scan(0, |next, length| {
+        *next += length;
+        Some(*next - length)
+    });
+    starts.collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::error::Error;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ptunifier::data::{Preparation, ShardFolder, Source, Split, TrainBatch};
-use ptunifier::input::{Preprocess, Processor, Tokenizer};
+use ptunifier::input::{Preprocess, Tokenizer};
 use ptunifier::model::forward::FusedPair;
 use ptunifier::model::{BlockGradients, Model, Preset, Read, TextStyle};
 use ptunifier::random::Key;
@@ -58,9 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Preset::Tiny.config(TextStyle::Roberta, tokenizer.vocabulary_size(), [special.start, special.end, special.pad]);
     config.image.size = 32;
     let mut model = Model::new(&config, Key::new(0), &Device::flex().autodiff())?;
-    let preprocess = Preprocess::clip(32);
-    let processor = Processor::new(std::sync::Arc::new(tokenizer), &preprocess, 32);
-    let preparation = Preparation::new(processor, preprocess.train);
+    let preparation = Preparation::new(std::sync::Arc::new(tokenizer), Preprocess::clip(32), 32);
     let mut optimizer = Optimizer::new(OptimizerConfig { learning_rate: 1e-3, ..OptimizerConfig::default() });
 
     let plan = StepPlan::default();

@@ -44,6 +44,17 @@ pub struct Partners {
     pub without_partner: usize,
 }
 
+impl Partners {
+    /// The first half of `b` texts keep their image, the others get the next one's: for timing and forecasts.
+    pub fn half_next(b: usize) -> Self {
+        Self {
+            image: (0..b).map(|row| if row < b / 2 { row } else { (row + 1) % b }).collect(),
+            matched: (0..b).map(|row| row < b / 2).collect(),
+            without_partner: 0,
+        }
+    }
+}
+
 impl MaskedTexts {
     /// Whether anything is masked.
     pub fn any(&self) -> bool {

@@ -35,7 +35,7 @@ pub fn gradients(
         .enumerate()
         .map(|(part, batch)| {
             let (pass, objectives) = (plan.pass(key(part)), plan.objectives());
-            let objectives = objectives.iter().map(|objective| objective.is.as_ref());
+            let objectives = objectives.iter().map(|weighted| &*weighted.objective);
             let step = StepForward::new(&plain, batch, objectives, &pass, key(part));
             is_contrasted.then(|| Itc::vectors(&step)).flatten()
         })

@@ -2,7 +2,7 @@
 //! fusion together, so that each weight is used, and gets its gradient, once.
 
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use burn::tensor::Tensor;
 use ptu_model::forward::{ChosenRows, Encoded, ForwardPlan, FusedPair};
@@ -22,8 +22,8 @@ pub struct StepForward<'a> {
     pub key: Key,
     pass: &'a Pass,
     plan: ForwardPlan,
-    /// Place of each pair in the plan.
-    places: HashMap<FusedPair, usize>,
+    /// Of each objective the places of the pairs that it was the first to declare.
+    declared: Vec<Range<usize>>,
     encoded: OnceCell<Encoded>,
     fused: OnceCell<Fused>,
 }
@@ -37,9 +37,9 @@ impl<'a> StepForward<'a> {
         pass: &'a Pass,
         key: Key,
     ) -> Self {
-        let plan = ForwardPlan::of(objectives.into_iter().flat_map(|objective| objective.pairs(batch, key)));
-        let places = plan.pairs().iter().cloned().zip(0..).collect();
-        Self { model, batch, key, pass, plan, places, encoded: OnceCell::new(), fused: OnceCell::new() }
+        let mut plan = ForwardPlan::default();
+        let declared = objectives.into_iter().map(|objective| plan.add(objective.pairs(batch, key))).collect();
+        Self { model, batch, key, pass, plan, declared, encoded: OnceCell::new(), fused: OnceCell::new() }
     }
 
     /// What goes through the layers with the step's data.
@@ -62,18 +62,14 @@ impl<'a> StepForward<'a> {
 
     /// Places of pairs in the plan; `None` where one was not declared.
     fn places(&self, pairs: &[FusedPair]) -> Option<Vec<usize>> {
-        pairs.iter().map(|pair| self.places.get(pair).copied()).collect()
+        pairs.iter().map(|pair| self.plan.place(pair)).collect()
     }
 
-    /// Tokens that each of these objectives brings into the fusion: what of the shared cost is whose. A pair counts for the first
-    /// that declared it.
-    pub fn shares<'o>(&self, objectives: impl IntoIterator<Item = &'o dyn Objective>) -> Vec<usize> {
-        let mut counted = HashSet::new();
-        let of = |objective: &dyn Objective| {
-            let pairs = objective.pairs(self.batch, self.key).into_iter().filter(|pair| counted.insert(pair.clone()));
-            self.encoded().tokens(&pairs.collect::<Vec<_>>())
-        };
-        objectives.into_iter().map(of).collect()
+    /// Tokens that each objective brings into the fusion: what of the shared cost is whose. A pair counts for the first that
+    /// declared it.
+    pub fn tokens(&self) -> Vec<usize> {
+        let of = |places: &Range<usize>| self.encoded().tokens(&self.plan.pairs()[places.clone()]);
+        self.declared.iter().map(of).collect()
     }
 
     /// Pooled features of pairs of which the first tokens are read, `[pairs.len(), 2d]`. Pairs that nobody declared, since they

@@ -39,7 +39,7 @@ const INSIDE: f64 = 21.0;
 /// Sizes that do not fit each other.
 pub fn step_bytes(config: &ModelConfig, plan: &StepPlan, b: usize, length: usize) -> Result<u64, ModelError> {
     let batch = batch(b, length);
-    let declared = plan.objectives().into_iter().flat_map(|objective| objective.is.pairs(&batch, Key::new(0)));
+    let declared = plan.objectives().into_iter().flat_map(|weighted| weighted.objective.pairs(&batch, Key::new(0)));
     let values = Step { config, plan, length }.values(&ForwardPlan::of(declared));
     Ok(((Model::weights(config)? * WEIGHT) as f64 + values * VALUE + PROCESS) as u64)
 }
@@ -52,11 +52,7 @@ fn batch(b: usize, length: usize) -> StepBatch {
     StepBatch {
         masked_pairs: MaskedTexts { texts: texts.clone(), labels },
         texts,
-        partners: Some(Partners {
-            image: (0..b).map(|row| if row < b / 2 { row } else { (row + 1) % b }).collect(),
-            matched: (0..b).map(|row| row < b / 2).collect(),
-            without_partner: 0,
-        }),
+        partners: Some(Partners::half_next(b)),
         ..StepBatch::default()
     }
 }

@@ -34,7 +34,7 @@ pub struct Weighted {
     /// What it is multiplied with in the total.
     pub weight: f64,
     /// What it computes.
-    pub is: Box<dyn Objective>,
+    pub objective: Box<dyn Objective>,
 }
 
 impl StepPlan {
@@ -43,7 +43,7 @@ impl StepPlan {
         let one = |(&kind, &weight): (&ObjectiveKind, &f64)| Weighted {
             kind,
             weight,
-            is: match kind {
+            objective: match kind {
                 ObjectiveKind::Mlm => Box::new(Mlm),
                 ObjectiveKind::Itc => Box::new(Itc),
                 ObjectiveKind::Itm => Box::new(Itm { partners: self.partners }),

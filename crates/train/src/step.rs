@@ -13,7 +13,7 @@ use crate::forward::StepForward;
 use crate::gradients::Gradients;
 use crate::loss::{Itc, Vectors};
 use crate::objective::ObjectiveKind;
-use crate::plan::StepPlan;
+use crate::plan::{StepPlan, Weighted};
 use crate::recipe::Checkpointing;
 
 /// What one batch gave.
@@ -96,27 +96,27 @@ pub fn part_gradients(
         Checkpointing::Blocks => pass.checkpointed(of_blocks.clone()),
     };
     let objectives = plan.objectives();
-    let step = StepForward::new(model, batch, objectives.iter().map(|objective| objective.is.as_ref()), &pass, key);
+    let step = StepForward::new(model, batch, objectives.iter().map(|weighted| &*weighted.objective), &pass, key);
     let (mut outcome, mut total, start) = (Outcome::default(), None, Instant::now());
     step.compute();
-    let (shared, tokens) = (start.elapsed(), step.shares(objectives.iter().map(|objective| objective.is.as_ref())));
+    let (shared, tokens) = (start.elapsed(), step.tokens());
     let all = tokens.iter().sum::<usize>().max(1);
-    for (objective, tokens) in objectives.iter().zip(tokens) {
+    for (Weighted { kind, weight, objective }, tokens) in objectives.iter().zip(tokens) {
         let start = Instant::now();
-        if let (ObjectiveKind::Itc, Contrast::OfAllParts(gradient)) = (objective.kind, contrast) {
+        if let (ObjectiveKind::Itc, Contrast::OfAllParts(gradient)) = (kind, contrast) {
             let vectors = gradient.and_then(|gradient| Some(Itc::vectors(&step)?.dot(gradient)));
             total = sum(total, vectors);
             continue;
         }
-        let Some(loss) = objective.is.loss(&step) else { continue };
+        let Some(loss) = objective.loss(&step) else { continue };
         let value = f64::from(loss.value.clone().inner().into_scalar::<f32>());
         let right = loss.answers.iter().filter(|right| **right).count();
         let share = shared.mul_f64(tokens as f64 / all as f64);
         let measured = Measured { loss: value, right, scored: loss.answers.len(), forward: share + start.elapsed() };
-        outcome.objectives.insert(objective.kind, measured);
-        outcome.total += objective.weight * value;
+        outcome.objectives.insert(*kind, measured);
+        outcome.total += weight * value;
         outcome.without_partner += loss.without_partner;
-        total = sum(total, Some(loss.value.mul_scalar(objective.weight)));
+        total = sum(total, Some(loss.value.mul_scalar(*weight)));
     }
     let start = Instant::now();
     outcome.chosen = step.into_chosen();

@@ -156,12 +156,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let query = Query { input, products };
     let most = usize::from(arguments.rerank.unwrap_or(0).max(arguments.top));
     let options = SearchOptions { half: half(arguments, &index), filter, most };
-    let mut answer = answer(arguments, (&index, &options), &bundle, &query)?;
-    if cut {
-        let tokens = bundle.max_tokens;
-        let note = format!("the sentence is longer than the model's {tokens} tokens: only its beginning is asked");
-        answer.notes.insert(answer.notes.len() - usize::from(answer.hits.is_empty()), note);
-    }
+    let answer = answer(arguments, (&index, &options), &bundle, (&query, cut))?;
     if let Some(file) = &arguments.page {
         let page = page(arguments, image.as_deref(), &answer);
         write_bytes(file, ptu_report::render(&page).as_bytes())?;
@@ -173,7 +168,7 @@ fn answer<'a>(
     arguments: &Arguments,
     (index, options): (&'a VectorIndex, &SearchOptions),
     bundle: &Bundle,
-    query: &Query,
+    (query, cut): (&Query, bool),
 ) -> anyhow::Result<Answer<'a>> {
     let vector = query_vector(bundle, index.header().space, query)?;
     let start = Instant::now();
@@ -183,6 +178,10 @@ fn answer<'a>(
     hits.truncate(arguments.top.into());
     let looked = index.looked(options);
     let mut notes = looked.told.lines();
+    if cut {
+        let tokens = bundle.max_tokens;
+        notes.push(format!("the sentence is longer than the model's {tokens} tokens: only its beginning is asked"));
+    }
     if hits.is_empty() {
         notes.push(nothing(options.half, &looked));
     }

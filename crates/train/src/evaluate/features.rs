@@ -153,8 +153,9 @@ impl<'a> TrainFeatures<'a> {
             let example = self.preparation.evaluate(record, origin, self.text, None)?;
             Ok::<_, DataError>(example.map(|example| (place, example.input)))
         };
-        // Images are decoded on all cores.
-        let inputs: Vec<_> = std::mem::take(&mut self.waiting).into_par_iter().map(input).collect::<Result<_, _>>()?;
+        // Images are decoded on all cores; of several that cannot be, the first is told.
+        let inputs: Vec<Result<_, _>> = std::mem::take(&mut self.waiting).into_par_iter().map(input).collect();
+        let inputs: Vec<_> = inputs.into_iter().collect::<Result<_, _>>()?;
         let (places, inputs): (Vec<usize>, Vec<Input>) = inputs.into_iter().flatten().unzip();
         let vectors = self.embedder.features(&inputs, BATCH, &mut |_| {})?;
         self.kept.extend(places.into_iter().zip(vectors.rows().map(<[f32]>::to_vec)));

@@ -130,10 +130,11 @@ impl Gallery {
             let (now, later) = order.split_at(order.len().min(DECODED).min(options.limit - records.len()));
             order = later;
             let read: Vec<Record> = now.iter().map(|index| source.get(*index)).collect::<Result<_, _>>()?;
-            // Images are decoded on all cores.
+            // Images are decoded on all cores; of several that cannot be, the first is told.
             let pair =
                 |(record, &index): (Record, &usize)| Pair::of(record, index, source.name(), preparation, options);
-            let pairs: Vec<Option<Pair>> = read.into_par_iter().zip(now).map(pair).collect::<Result<_, _>>()?;
+            let pairs: Vec<Result<_, _>> = read.into_par_iter().zip(now).map(pair).collect();
+            let pairs: Vec<Option<Pair>> = pairs.into_iter().collect::<Result<_, _>>()?;
             incomplete += pairs.iter().filter(|pair| pair.is_none()).count();
             records.extend(pairs.into_iter().flatten());
         }

@@ -77,7 +77,7 @@ pub fn evaluate(
         options,
         bundle: &bundle,
         model: Bundle::fingerprint(&options.bundle)?,
-        preparation: Preparation::new(bundle.processor(), bundle.preprocess.train.clone()),
+        preparation: Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens),
     };
     let folders = asker.open()?;
     let notes = named::check(options, &folders)?;

@@ -1,6 +1,7 @@
 //! What only the model itself can show: what its words look at, what its prompts stand for.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use ptu_data::{Preparation, ShardFolder, Split};
@@ -28,7 +29,7 @@ pub fn inside(run: &Path, device: &Device) -> Result<Vec<ExampleGroup>, TrainErr
         return Ok(vec![]);
     }
     let bundle = Bundle::load(&bundle, device)?;
-    let preparation = Preparation::new(bundle.processor(), bundle.preprocess.train.clone());
+    let preparation = Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens);
     let mut groups = vec![];
     let manifest = ptu_data::Manifest::read(data)?;
     // Only what looks at both halves at once learns where to look.

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use ptu_data::{Loader, LoaderOptions, Preparation, TrainBatch, WeightedSource};
-use ptu_input::{Preprocess, Tokenizer};
 use ptu_metrics::Usage;
 use ptu_model::weights::read_arrays;
 use ptu_model::{Bundle, Learned, Model, TrainedOn};
@@ -32,8 +31,6 @@ use crate::{Recipe, TrainError, cached, files, tensorboard};
 pub(super) struct Session {
     /// Absent only while the optimizer moves it.
     pub model: Option<Model>,
-    pub tokenizer: Arc<Tokenizer>,
-    pub preprocess: Preprocess,
     pub recipe: Recipe,
     pub options: RunOptions,
     pub loader: LoaderOptions,
@@ -205,8 +202,8 @@ impl Session {
     fn save_bundle(&self, folder: &Path) -> Result<(), TrainError> {
         let bundle = Bundle {
             model: self.model().clone(),
-            tokenizer: Arc::clone(&self.tokenizer),
-            preprocess: self.preprocess.clone(),
+            tokenizer: Arc::clone(&self.preparation.processor.tokenizer),
+            preprocess: self.preparation.preprocess(),
             max_tokens: self.recipe.text.max_tokens,
             trained_on: self
                 .names

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use ptu_data::{DataError, LoaderOptions, Manifest, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
-use ptu_input::{Preprocess, Processor, Published, Tokenizer};
+use ptu_input::{Preprocess, Published, Tokenizer};
 use ptu_model::kernel::ComputePrecision;
 use ptu_model::{Learned, Model};
 use ptu_random::Key;
@@ -39,8 +39,8 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
     let folder = RunFolder::open(&options.out, options.resume)?;
     let recipe = &agree::with_folder(recipe, &folder, observer)?;
     let tokenizer = Arc::new(tokenizer(recipe, &folder, &sources, observer)?);
-    let special = tokenizer.special();
-    let config = recipe.model_config(tokenizer.vocabulary_size(), [special.start, special.end, special.pad])?;
+    let (special, vocabulary) = (tokenizer.special(), tokenizer.vocabulary_size());
+    let config = recipe.model_config(vocabulary, [special.start, special.end, special.pad])?;
     if recipe.text.max_tokens > config.text.longest() {
         let cause = format!("is {}; the model has positions for {}", recipe.text.max_tokens, config.text.longest());
         let (path, key) = (options.out.join(folder::RECIPE), "text.max_tokens".to_string());
@@ -50,11 +50,10 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
         memory::check(recipe, &config)?;
     }
     let preprocess = Preprocess::new(config.image.size, recipe.fit, recipe.augment);
-    let processor = Processor::new(Arc::clone(&tokenizer), &preprocess, recipe.text.max_tokens);
     let preparation = Preparation {
         unit: recipe.text.unit,
         word_keep: recipe.text.word_keep,
-        ..Preparation::new(processor, preprocess.train.clone())
+        ..Preparation::new(tokenizer, preprocess, recipe.text.max_tokens)
     };
     let data: Vec<String> = sources.iter().map(|source| source.manifest.hash()).collect();
     let saved = state::load(&folder.join(folder::STATE), &config, recipe.optimizer, &options.device)?;
@@ -72,12 +71,10 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
             Saved { model, optimizer: Optimizer::new(recipe.optimizer), progress, learned }
         }
     };
-    describe(recipe, &sources, &model, tokenizer.vocabulary_size(), observer);
+    describe(recipe, &sources, &model, vocabulary, observer);
     let validation = validation(recipe, &preparation)?;
     Ok(Session {
         model: Some(model),
-        tokenizer,
-        preprocess,
         recipe: recipe.clone(),
         options: options.clone(),
         loader: loader(recipe),
