@@ -128,7 +128,7 @@ fn machine_paths(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let absolute = |start: &&&str| {
-            // A path on this machine starts with it; `../work/` and `a/home/` are relative.
+            // A path on this machine starts with it; with letters or dots before it, it is relative.
             line.match_indices(**start)
                 .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || "._-}*~".contains(c)))
         };
