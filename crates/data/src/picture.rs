@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::DataError;
 use crate::files::{IMAGE_LIMIT, Unread, read_bounded};
+use crate::prepare::table::TableImages;
 use crate::record::{RecordImage, Split};
 use crate::shard::ShardFolder;
 use crate::source::Source;
@@ -23,6 +24,13 @@ pub enum PictureAt {
         /// Position in the split.
         record: u64,
     },
+    /// A row of a parquet file that holds its images itself.
+    Table {
+        /// The file.
+        table: PathBuf,
+        /// Its number, from 1.
+        row: u64,
+    },
 }
 
 impl PictureAt {
@@ -35,19 +43,25 @@ impl PictureAt {
     pub(crate) fn shards(folder: &Path, split: Split, record: usize) -> Self {
         Self::Shards { folder: absolute(folder), split, record: record as u64 }
     }
+
+    /// In a table, likewise.
+    pub(crate) fn table(table: &Path, row: u64) -> Self {
+        Self::Table { table: absolute(table), row }
+    }
 }
 
-/// Pictures of rows, read from where they lie; folders of shards are opened once.
+/// Pictures of rows, read from where they lie; folders of shards and tables are opened once.
 #[derive(Default)]
 pub struct Pictures {
     open: Vec<((PathBuf, Split), Arc<ShardFolder>)>,
+    tables: Vec<(PathBuf, TableImages)>,
 }
 
 impl Pictures {
     /// The encoded picture.
     ///
     /// # Errors
-    /// When the file or the folder of shards cannot be read any more.
+    /// When the file, the folder of shards or the table cannot be read any more.
     pub fn read(&mut self, at: &PictureAt) -> Result<Option<RecordImage>, DataError> {
         match at {
             PictureAt::File(path) => {
@@ -56,6 +70,13 @@ impl Pictures {
             }
             PictureAt::Shards { folder, split, record } => {
                 Ok(self.shards(folder, *split)?.get(usize::try_from(*record).unwrap_or(usize::MAX))?.image)
+            }
+            PictureAt::Table { table, row } => {
+                if !self.tables.iter().any(|(path, _)| path == table) {
+                    self.tables.push((table.clone(), TableImages::open(table)?));
+                }
+                let images = self.tables.iter().find(|(path, _)| path == table);
+                images.map_or(Ok(None), |(_, images)| images.read(*row))
             }
         }
     }

@@ -9,6 +9,7 @@
 //! | `fields` | as `labels` | named values besides; absent in files of older versions |
 //! | `text` | Utf8, nullable | the record's text as it was embedded |
 //! | `file`, `record` | Utf8, UInt64, nullable | where its picture lies: an image file, or a position in the split of a folder of shards |
+//! | `row` | UInt64, nullable | the row of the table `file` that holds its picture; absent in files of older versions |
 //! | `path` | Utf8, nullable | the file that it came from, for people and other programs; absent in files of older versions |
 //! | `vector` | `fixed_size_list<Float32>` | |
 //!

@@ -75,7 +75,9 @@ pub struct Embedded {
     pub left_out: Vec<LeftOut>,
     /// Texts that are longer than the model's limit, so that it saw their beginning only.
     pub cut: u64,
-    /// Whether the file is there; else work was stopped and can go on.
+    /// Inputs that have nothing of the half that is asked for ([`EmbedOptions::only`]).
+    pub passed: u64,
+    /// Whether all is done; else work was stopped and can go on. Then the file is there, unless it would hold no vector.
     pub finished: bool,
 }
 
@@ -102,6 +104,8 @@ struct Chunk {
     rows: Vec<VectorRow>,
     left_out: Vec<LeftOut>,
     cut: u64,
+    /// Inputs without the half that is asked for.
+    passed: u64,
 }
 
 impl<'a> EmbedJob<'a> {
@@ -112,7 +116,8 @@ impl<'a> EmbedJob<'a> {
     }
 
     /// Embeds inputs into `out`, a file that is not there yet, ending in `.parquet`, `.npy` (with `.jsonl` beside it) or
-    /// `.jsonl`. `observe` is told how far it is, and can stop it; then nothing is lost.
+    /// `.jsonl`. `observe` is told how far it is, and can stop it; then nothing is lost. Where no input gives a vector, no file is
+    /// written.
     ///
     /// # Errors
     /// A file that is there; interrupted work that is not to be resumed, or of other inputs; a model without what is asked of
@@ -151,6 +156,11 @@ impl<'a> EmbedJob<'a> {
         if parts.next_input() < inputs.count() {
             return Ok(parts.so_far());
         }
+        if parts.rows() == 0 {
+            let nothing = Embedded { finished: true, ..parts.so_far() };
+            parts.remove()?;
+            return Ok(nothing);
+        }
         write::assemble(parts, out, format, &header)
     }
 
@@ -169,11 +179,12 @@ impl<'a> EmbedJob<'a> {
 
     /// Rows of some inputs, in order.
     fn chunk(&self, chunk: Vec<Pending>) -> Result<Chunk, InferError> {
-        let (mut prepared, mut left_out) = (vec![], vec![]);
+        let (mut prepared, mut left_out, mut passed) = (vec![], vec![], 0);
         let read: Vec<_> = chunk.into_par_iter().map(|pending| self.prepare(pending)).collect();
         for one in read {
             match one {
-                Ok(one) => prepared.extend(one),
+                Ok(Some(one)) => prepared.push(one),
+                Ok(None) => passed += 1,
                 Err(one) => left_out.push(one),
             }
         }
@@ -182,7 +193,7 @@ impl<'a> EmbedJob<'a> {
             Space::Contrast => self.contrast(prepared)?,
             Space::Features => self.features(prepared)?,
         };
-        Ok(Chunk { rows, left_out, cut })
+        Ok(Chunk { rows, left_out, cut, passed })
     }
 
     /// Reads an input; `None` where it has nothing of the half that is asked for.

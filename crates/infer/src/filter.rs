@@ -6,6 +6,7 @@
 //! values. Texts compare in Unicode's composed form. A name may have several values: a comparison holds if it holds for one of
 //! them, and not for a row that has none. `!=` is `not =`.
 
+mod advice;
 mod decimal;
 mod read;
 mod test;
@@ -44,7 +45,7 @@ impl Filter {
             let start = filter.chars().take(40).collect();
             return Err(InferError::Filter {
                 filter: start,
-                cause: format!("it is longer than {} bytes", read::LIMIT),
+                cause: format!("it is longer than {} bytes; search several times with shorter ones", read::LIMIT),
             });
         }
         let wrong = |cause: String| InferError::Filter { filter: filter.into(), cause };

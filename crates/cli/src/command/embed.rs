@@ -4,11 +4,12 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use anyhow::{bail, ensure};
 use clap::ValueEnum;
 use ptu_data::inputs::LeftOut;
 use ptu_data::vectors::{Half, Space};
 use ptu_data::{Inputs, Split, TextChoice};
-use ptu_infer::embed::{EmbedJob, EmbedOptions};
+use ptu_infer::embed::{EmbedJob, EmbedOptions, Embedded};
 use ptu_model::Bundle;
 use ptu_model::files::check_writable;
 use ptu_model::kernel::ComputePrecision;
@@ -26,13 +27,21 @@ const LISTED: usize = 50;
 /// Inputs are image files, .txt files, folders, patterns, tables (CSV, JSON, JSONL, parquet) and folders of shards, any number of
 /// them; either half of a record may be missing. Memory stays constant whatever the number. Inputs that cannot be used are left out,
 /// listed once at the end, and the exit code is then 3.
+///
+/// A folder is searched with those below it. Taken are images, known by their content whatever their name (PNG, JPEG, TIFF, WebP),
+/// and .txt files. Told in a line, without exit code 3, are what it holds that is no input: tables and folders of shards (name them to
+/// take their records), notes (.json, .md, .xml and the like that hold text) and hidden files. All else is left out and named with
+/// its cause: other pictures (GIF, BMP, HEIC), medical formats (DICOM, NIfTI), documents, archives, links to nowhere.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier embed runs/own scans/ --out scans.parquet
   ptunifier embed runs/own 'archive/**/*.png' --out archive.npy
   ptunifier embed runs/own data/own --split test --only images --out test.parquet
   ptunifier embed runs/own pairs.csv --space features --out features.jsonl
-  ptunifier embed runs/own scans/ --out scans.parquet --resume     go on after an interruption")]
+  ptunifier embed runs/own scans/ --out scans.parquet --resume     go on after an interruption
+
+Exit codes: 0 done, 1 failed (also where no input gave a vector: then no file is written), 2 wrong arguments, 3 done but some
+inputs were left out, 130 interrupted (`--resume` goes on)")]
 pub struct Arguments {
     /// A run folder, or a bundle
     model: PathBuf,
@@ -85,6 +94,25 @@ enum HalfName {
     Pairs,
 }
 
+impl HalfName {
+    fn half(self) -> Half {
+        match self {
+            Self::Images => Half::Image,
+            Self::Texts => Half::Text,
+            Self::Pairs => Half::Pair,
+        }
+    }
+
+    /// One of them, in words.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Images => "an image",
+            Self::Texts => "a text",
+            Self::Pairs => "an image with a text",
+        }
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum TextName {
     First,
@@ -94,23 +122,33 @@ enum TextName {
 
 #[derive(Serialize)]
 struct Report<'a> {
-    vectors: &'a Path,
+    /// The file; none where it would hold no vector.
+    vectors: Option<&'a Path>,
     model: &'a str,
     rows: u64,
     left_out: &'a [LeftOut],
     /// Texts that are longer than the model's limit.
     cut: u64,
+    /// Inputs that have nothing of the half that `--only` asks for.
+    passed: u64,
+    /// What a person is told of tables and folders.
+    notes: &'a [String],
     finished: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let products = arguments.work.start()?;
     check_writable(&arguments.out)?;
-    let folder = super::bundle_folder(&arguments.model);
+    let folder = super::bundle_folder(&arguments.model)?;
     let bundle = Bundle::load(&folder, &arguments.work.compute.device.plain())?;
     let model = Bundle::fingerprint(&folder)?;
     let inputs = Inputs::with_fields(&arguments.inputs, &arguments.split, arguments.fields.chosen())?;
     inputs.told().iter().for_each(|line| say(line));
+    if let Some(half) = arguments.only {
+        let asked = half.words();
+        let cure = "leave out `--only`, or name inputs that have one";
+        ensure!(!inputs.lack(half.half()), "none of the inputs has {asked}, which `--only` asks for: {cure}");
+    }
     let job = EmbedJob::new(&bundle, model.clone(), options(arguments, products));
     let (stop, mut bar) = (stop_flag("what is done is saved"), Bar::new("embed", inputs.count()));
     let embedded = job.run(&inputs, &arguments.out, &mut |progress| {
@@ -121,6 +159,27 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         if stop.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     bar.finish();
+    tell(&embedded, arguments, bundle.max_tokens);
+    let Embedded { rows, ref left_out, cut, passed, finished } = embedded;
+    if arguments.json {
+        let (vectors, notes) = ((!finished || rows > 0).then_some(arguments.out.as_path()), inputs.told());
+        let report = Report { vectors, model: &model, rows, left_out, cut, passed, notes, finished };
+        print(&serde_json::to_string(&report)?)?;
+    }
+    if !finished {
+        return Err(Interrupted("the same command goes on with `--resume`".into()).into());
+    }
+    if rows == 0 {
+        bail!("{}", nothing(&embedded, inputs.count()));
+    }
+    if !arguments.json {
+        print(&format!("{rows} vectors in {}", arguments.out.display()))?;
+    }
+    Ok(if left_out.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_LEFT_OUT) })
+}
+
+/// Says what was left out, cut or not asked for.
+fn tell(embedded: &Embedded, arguments: &Arguments, max_tokens: usize) {
     for LeftOut { name, cause } in embedded.left_out.iter().take(LISTED) {
         say(&format!("left out: {name}: {cause}"));
     }
@@ -128,26 +187,24 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         say(&format!("left out: {} more; `--json` lists all", embedded.left_out.len() - LISTED));
     }
     if embedded.cut > 0 {
-        let (count, limit) = (embedded.cut, bundle.max_tokens);
-        say(&format!("texts longer than the model's {limit} tokens: {count}; it saw only the beginning of each"));
+        let count = embedded.cut;
+        say(&format!("texts longer than the model's {max_tokens} tokens: {count}; it saw only the beginning of each"));
     }
-    if arguments.json {
-        let (vectors, rows, left_out) = (arguments.out.as_path(), embedded.rows, embedded.left_out.as_slice());
-        print(&serde_json::to_string(&Report {
-            vectors,
-            model: &model,
-            rows,
-            left_out,
-            cut: embedded.cut,
-            finished: embedded.finished,
-        })?)?;
-    } else if embedded.finished {
-        print(&format!("{} vectors in {}", embedded.rows, arguments.out.display()))?;
+    if let (Some(half), 1..) = (arguments.only, embedded.passed) {
+        say(&format!("inputs without {}, which `--only` asks for: {}", half.words(), embedded.passed));
     }
-    if !embedded.finished {
-        return Err(Interrupted("the same command goes on with `--resume`".into()).into());
-    }
-    Ok(if embedded.left_out.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_LEFT_OUT) })
+}
+
+/// Why no input gave a vector.
+fn nothing(embedded: &Embedded, inputs: u64) -> String {
+    let left_out = embedded.left_out.len();
+    let cause = match embedded.passed {
+        0 => format!("all {inputs} inputs were left out, for the causes above"),
+        passed => {
+            format!("of {inputs} inputs {left_out} were left out, and {passed} have nothing of what `--only` asks for")
+        }
+    };
+    format!("no input gave a vector, so no file was written: {cause}; name other inputs, or mend these")
 }
 
 fn options(arguments: &Arguments, products: ComputePrecision) -> EmbedOptions {
@@ -156,11 +213,7 @@ fn options(arguments: &Arguments, products: ComputePrecision) -> EmbedOptions {
             SpaceName::Contrast => Space::Contrast,
             SpaceName::Features => Space::Features,
         },
-        only: arguments.only.map(|half| match half {
-            HalfName::Images => Half::Image,
-            HalfName::Texts => Half::Text,
-            HalfName::Pairs => Half::Pair,
-        }),
+        only: arguments.only.map(HalfName::half),
         text: match arguments.text {
             TextName::First => TextChoice::First,
             TextName::Last => TextChoice::Last,

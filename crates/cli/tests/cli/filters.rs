@@ -172,7 +172,19 @@ fn exit_codes_are_as_documented() {
     let (nothing, said) = code(&[]);
     assert!(nothing == Some(2) && said.contains("--image") && said.contains("--text"), "{said}");
     assert_eq!(code(&["--text", "lungs", "--paths", "--json"]).0, Some(2));
-    assert_eq!(code(&["--text", "lungs", "--where", "age >"]).0, Some(1));
+    for (filter, parts) in [
+        ("age >", &["column 6", "write comparisons such as"][..]),
+        ("AGE >= 60", &["no row has `AGE` at column 1", "did you mean `age`?"]),
+        ("id = \u{201c}7\u{201d}", &["`\u{201c}` at column 6", "write \" instead"]),
+        ("age between 1 and \"x\"", &["a number", "a text", "write two numbers"]),
+    ] {
+        let (code, said) = code(&["--text", "lungs", "--where", filter]);
+        assert!(code == Some(2) && parts.iter().all(|part| said.contains(part)), "{filter}: {code:?} {said}");
+    }
+    // Vectors of image files have no fields.
+    place.good(&["embed", "run", "img", "--out", "i.parquet"]);
+    let bare = ["search", "i.parquet", "--model", "run", "--text", "lungs", "--where", "age >= 60"];
+    place.bad(&bare, &["no row has `age`", "`patient`", "these vectors have none"]);
     assert_eq!(code(&["--text", "lungs", "--precision", "f16"]).0, Some(2));
     assert_eq!(code(&["--text", "lungs", "--precision", "auto", "--top", "1"]).0, Some(0));
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::folder::Why;
 use crate::files::{Unread, read_bounded};
 use crate::picture::{PictureAt, absolute, image_bytes};
-use crate::prepare::draft::{Draft, Work};
+use crate::prepare::draft::{Draft, Place, Work};
 use crate::prepare::table::{TEXT_LIMIT, path};
 use crate::record::{Record, RecordImage, Split};
 use crate::shard::ShardFolder;
@@ -44,8 +45,9 @@ pub struct Pending(pub(super) Kind);
 pub(super) enum Kind {
     Image(PathBuf),
     Text(PathBuf),
-    Row { table: PathBuf, draft: Box<Draft>, has_split: bool },
+    Row { table: PathBuf, draft: Box<Draft>, has_split: bool, images_are_found: bool },
     Shard(PathBuf, Arc<ShardFolder>, usize),
+    Left(PathBuf, Why),
 }
 
 impl Pending {
@@ -60,7 +62,7 @@ impl Pending {
 
     fn name(&self) -> String {
         match &self.0 {
-            Kind::Image(path) | Kind::Text(path) => path.display().to_string(),
+            Kind::Image(path) | Kind::Text(path) | Kind::Left(path, _) => path.display().to_string(),
             Kind::Row { table, draft, .. } => format!("{}, {}", table.display(), draft.place),
             Kind::Shard(folder, shards, place) => format!("{}, {} record {place}", folder.display(), shards.split()),
         }
@@ -68,6 +70,7 @@ impl Pending {
 
     fn read(self, name: String) -> Result<Loaded, String> {
         match self.0 {
+            Kind::Left(_, why) => Err(why.to_string()),
             Kind::Image(path) => {
                 let image = RecordImage { bytes: image_bytes(&path)?, path: Some(path.display().to_string()) };
                 let (record, picture) = (named(&name, Some(image), vec![]), Some(PictureAt::file(&path)));
@@ -77,7 +80,11 @@ impl Pending {
                 let record = named(&name, None, vec![read_text(&path)?]);
                 Ok(Loaded { name, record, picture: None, path: Some(shown(&path)), split: None })
             }
-            Kind::Row { table, draft, has_split } => {
+            Kind::Row { table, draft, has_split, images_are_found } => {
+                let row = match draft.place {
+                    Place::Line(row) if images_are_found => Some(row),
+                    _ => None,
+                };
                 let (record, file) = match draft.work {
                     Work::Bad(cause) => return Err(cause),
                     Work::Make(make) => (make().map_err(|error| error.to_string())?, None),
@@ -97,7 +104,11 @@ impl Pending {
                     }
                 };
                 let (path, split) = (shown(file.as_deref().unwrap_or(&table)), has_split.then_some(record.split));
-                let picture = file.map(|file| PictureAt::file(&file));
+                let picture = match (file, row) {
+                    (Some(file), _) => Some(PictureAt::file(&file)),
+                    (None, Some(row)) if record.image.is_some() => Some(PictureAt::table(&table, row)),
+                    _ => None,
+                };
                 Ok(Loaded { name, record, picture, path: Some(path), split })
             }
             Kind::Shard(folder, shards, place) => {

@@ -19,18 +19,18 @@ pub struct JsonLines {
 }
 
 impl JsonLines {
-    /// Starts a file.
+    /// Starts a file; `notes` stand beside the header.
     ///
     /// # Errors
     /// When it cannot be made or written.
-    pub fn create(path: &Path, header: &VectorsHeader) -> Result<Self, DataError> {
-        Self::start(path, header, true)
+    pub fn create(path: &Path, header: &VectorsHeader, notes: &Value) -> Result<Self, DataError> {
+        Self::start(path, (header, notes), true)
     }
 
-    fn start(path: &Path, header: &VectorsHeader, with_vectors: bool) -> Result<Self, DataError> {
+    fn start(path: &Path, (header, notes): (&VectorsHeader, &Value), with_vectors: bool) -> Result<Self, DataError> {
         let file = File::create(path).map_err(DataError::io("create", path))?;
         let mut lines = Self { path: path.into(), file: BufWriter::new(file), with_vectors };
-        lines.line(&json!({ "header": header }))?;
+        lines.line(&json!({ "header": header, "notes": notes }))?;
         Ok(lines)
     }
 
@@ -43,10 +43,11 @@ impl JsonLines {
     /// # Errors
     /// When the system refuses.
     pub fn write(&mut self, row: &VectorRow) -> Result<(), DataError> {
-        let (file, record) = match &row.picture {
-            Some(PictureAt::File(path)) => (Some(path), None),
-            Some(PictureAt::Shards { folder, record, .. }) => (Some(folder), Some(record)),
-            None => (None, None),
+        let (file, record, in_table) = match &row.picture {
+            Some(PictureAt::File(path)) => (Some(path), None, None),
+            Some(PictureAt::Shards { folder, record, .. }) => (Some(folder), Some(record), None),
+            Some(PictureAt::Table { table, row }) => (Some(table), None, Some(row)),
+            None => (None, None, None),
         };
         let named = |labels: &[Label]| -> Vec<Value> {
             labels.iter().map(|label| json!({ "name": label.name, "value": label.value })).collect()
@@ -54,7 +55,7 @@ impl JsonLines {
         let mut line = json!({
             "id": row.id, "half": row.half, "patient": row.patient, "source": row.source, "split": row.split,
             "labels": named(&row.labels), "fields": named(&row.fields), "text": row.text, "file": file, "record": record,
-            "path": row.path,
+            "row": in_table, "path": row.path,
         });
         if self.with_vectors {
             line["vector"] = json!(row.vector);
@@ -80,14 +81,19 @@ pub struct NumpyArray {
 }
 
 impl NumpyArray {
-    /// Starts both files; `rows` are as many as will be written.
+    /// Starts both files, its path and that of the names; `rows` are as many as will be written, `notes` stand beside the header.
     ///
     /// # Errors
     /// When they cannot be made.
-    pub fn create(path: &Path, names: &Path, header: &VectorsHeader, rows: u64) -> Result<Self, DataError> {
+    pub fn create(
+        (path, names): (&Path, &Path),
+        header: &VectorsHeader,
+        notes: &Value,
+        rows: u64,
+    ) -> Result<Self, DataError> {
         let file = File::create(path).map_err(DataError::io("create", path))?;
-        let mut array =
-            Self { path: path.into(), file: BufWriter::new(file), names: JsonLines::start(names, header, false)? };
+        let names = JsonLines::start(names, (header, notes), false)?;
+        let mut array = Self { path: path.into(), file: BufWriter::new(file), names };
         array.file.write_all(&numpy_header(rows, header.width)).map_err(DataError::io("write", path))?;
         Ok(array)
     }
@@ -157,7 +163,7 @@ mod tests {
             path: Some("notes/a.txt".into()),
             vector: vec![1.0, -2.0, 0.5],
         };
-        let mut array = NumpyArray::create(&path, &names, &header, 2).unwrap();
+        let mut array = NumpyArray::create((&path, &names), &header, &json!({ "cut": 1 }), 2).unwrap();
         (0..2).for_each(|_| array.write(&row).unwrap());
         array.finish().unwrap();
         let bytes = std::fs::read(&path).unwrap();
@@ -167,9 +173,10 @@ mod tests {
         let lines = std::fs::read_to_string(&names).unwrap();
         let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!((lines.len(), &lines[0]["header"]["model"]), (3, &json!("ab")));
+        assert_eq!(lines[0]["notes"]["cut"], 1);
         assert_eq!((&lines[2]["text"], lines[2].get("vector")), (&json!("one \"two\""), None));
         assert_eq!((&lines[1]["path"], &lines[1]["fields"][0]["value"]), (&json!("notes/a.txt"), &json!("61")));
-        let mut whole = JsonLines::create(&names, &header).unwrap();
+        let mut whole = JsonLines::create(&names, &header, &Value::Null).unwrap();
         whole.write(&row).unwrap();
         whole.finish().unwrap();
         let lines = std::fs::read_to_string(&names).unwrap();

@@ -33,6 +33,7 @@ const HEADER: &str = "ptunifier";
 /// Columns that files of older versions lack.
 const FIELDS: &str = "fields";
 const PATH: &str = "path";
+const ROW: &str = "row";
 
 /// The longest vector that is read.
 const WIDTH_LIMIT: usize = 1 << 20;
@@ -54,6 +55,7 @@ fn schema(header: &VectorsHeader) -> Result<Schema, serde_json::Error> {
         word("file", true),
         Field::new("record", DataType::UInt64, true),
         word(PATH, true),
+        Field::new(ROW, DataType::UInt64, true),
         Field::new("vector", vector_type(header.width), false),
     ];
     Ok(Schema::new_with_metadata(fields, HashMap::from([(HEADER.into(), serde_json::to_string(header)?)])))
@@ -147,7 +149,12 @@ fn to_batch(schema: &Arc<Schema>, rows: &[VectorRow], width: usize) -> Result<Re
         row.picture.as_ref().map(|picture| match picture {
             PictureAt::File(path) => path.to_string_lossy().into_owned(),
             PictureAt::Shards { folder, .. } => folder.to_string_lossy().into_owned(),
+            PictureAt::Table { table, .. } => table.to_string_lossy().into_owned(),
         })
+    };
+    let in_table = |row: &VectorRow| match row.picture {
+        Some(PictureAt::Table { row, .. }) => Some(row),
+        _ => None,
     };
     let record = |row: &VectorRow| match row.picture {
         Some(PictureAt::Shards { record, .. }) => Some(record),
@@ -171,6 +178,7 @@ fn to_batch(schema: &Arc<Schema>, rows: &[VectorRow], width: usize) -> Result<Re
             words(&file),
             Arc::new(UInt64Array::from_iter(rows.iter().map(record))),
             words(&|row| row.path.clone()),
+            Arc::new(UInt64Array::from_iter(rows.iter().map(in_table))),
             Arc::new(vectors),
         ],
     )
@@ -207,7 +215,7 @@ impl VectorReader {
             return Err(wrong(format!("its vectors have {} elements", header.width)));
         }
         let wanted = schema(&header).map_err(|error| wrong(error.to_string()))?;
-        let may_lack = |name: &str| [FIELDS, PATH].contains(&name) && builder.schema().index_of(name).is_err();
+        let may_lack = |name: &str| [FIELDS, PATH, ROW].contains(&name) && builder.schema().index_of(name).is_err();
         for field in wanted.fields().iter().filter(|field| !may_lack(field.name())) {
             let found = builder.schema().field_with_name(field.name()).map(|found| found.data_type().clone());
             if found.as_ref().ok() != Some(field.data_type()) {
@@ -265,7 +273,8 @@ fn to_rows(batch: &RecordBatch) -> Option<Vec<VectorRow>> {
     let labels = column("labels")?.as_any().downcast_ref::<ListArray>()?;
     let fields = column(FIELDS).map(|fields| fields.as_any().downcast_ref::<ListArray>());
     let paths = words(PATH);
-    let records = column("record")?.as_any().downcast_ref::<UInt64Array>()?;
+    let numbers = |name: &str| column(name)?.as_any().downcast_ref::<UInt64Array>();
+    let (records, in_table) = (numbers("record")?, numbers(ROW));
     let vectors = column("vector")?.as_any().downcast_ref::<FixedSizeListArray>()?;
     let word = |array: &StringArray, row: usize| array.is_valid(row).then(|| array.value(row).to_string());
     let rows = (0..batch.num_rows()).map(|row| {
@@ -277,7 +286,10 @@ fn to_rows(batch: &RecordBatch) -> Option<Vec<VectorRow>> {
             (Some(folder), true, Some(split)) => {
                 Some(PictureAt::Shards { folder: folder.into(), split, record: records.value(row) })
             }
-            (Some(path), false, _) => Some(PictureAt::File(path.into())),
+            (Some(path), false, _) => match in_table.filter(|rows| rows.is_valid(row)) {
+                Some(rows) => Some(PictureAt::Table { table: path.into(), row: rows.value(row) }),
+                None => Some(PictureAt::File(path.into())),
+            },
             _ => None,
         };
         let vector = vectors.is_valid(row).then(|| vectors.value(row))?;
@@ -332,6 +344,7 @@ mod tests {
             row("a", Half::Image, Some(PictureAt::File("x.png".into())), None),
             row("b", Half::Pair, Some(shards), Some("Clear lungs.")),
             row("c", Half::Text, None, Some("")),
+            row("d", Half::Image, Some(PictureAt::Table { table: "t.parquet".into(), row: 3 }), None),
         ]
     }
 
@@ -345,7 +358,7 @@ mod tests {
         assert_eq!(writer.rows(), written.len() as u64);
         writer.finish(&[("part", "3".into())]).unwrap();
         let reader = VectorReader::open(&path).unwrap();
-        assert_eq!((reader.header(), reader.rows(), reader.note("part")), (&header(), 3 * 4096, Some("3")));
+        assert_eq!((reader.header(), reader.rows(), reader.note("part")), (&header(), 4 * 4096, Some("3")));
         let read: Vec<VectorRow> = reader.flat_map(Result::unwrap).collect();
         assert_eq!(format!("{read:?}"), format!("{written:?}"));
     }

@@ -27,6 +27,9 @@ struct Span {
     /// Texts longer than the model's limit.
     #[serde(default)]
     cut: u64,
+    /// Inputs without the half that is asked for.
+    #[serde(default)]
+    passed: u64,
 }
 
 /// The parts of one file, in a hidden folder beside it.
@@ -37,6 +40,7 @@ pub struct Parts {
     rows: u64,
     left_out: Vec<LeftOut>,
     cut: u64,
+    passed: u64,
     next: u64,
     open: Option<Open>,
     /// Held as long as the parts are.
@@ -46,9 +50,11 @@ pub struct Parts {
 struct Open {
     writer: VectorWriter,
     from: u64,
-    /// Length of the list of what was left out, and number of texts that were cut, when the part was begun.
+    /// Length of the list of what was left out, and numbers of texts that were cut and of inputs that were passed over, when the
+    /// part was begun.
     left_out: usize,
     cut: u64,
+    passed: u64,
 }
 
 impl Parts {
@@ -76,8 +82,8 @@ impl Parts {
             return Err(InferError::Interrupted(folder));
         }
         let header = header.clone();
-        let (rows, cut, next) = (0, 0, 0);
-        let mut parts = Self { folder, header, closed: vec![], rows, left_out: vec![], cut, next, open: None, lock };
+        let (rows, cut, passed, next, left_out, open) = (0, 0, 0, 0, vec![], None);
+        let mut parts = Self { folder, header, closed: vec![], rows, left_out, cut, passed, next, open, lock };
         closed.into_iter().try_for_each(|path| parts.take(path))?;
         Ok(parts)
     }
@@ -91,6 +97,7 @@ impl Parts {
                 (self.next, self.rows) = (span.to, self.rows + reader.rows());
                 self.left_out.extend(span.left_out);
                 self.cut += span.cut;
+                self.passed += span.passed;
                 self.closed.push(path);
                 Ok(())
             }
@@ -104,13 +111,14 @@ impl Parts {
             Some(open) => open,
             None => {
                 let writer = VectorWriter::create(&self.folder.join(WRITING), &self.header)?;
-                Open { writer, from: self.next, left_out: self.left_out.len(), cut: self.cut }
+                Open { writer, from: self.next, left_out: self.left_out.len(), cut: self.cut, passed: self.passed }
             }
         };
         self.rows += chunk.rows.len() as u64;
         chunk.rows.into_iter().try_for_each(|row| open.writer.write(row))?;
         self.left_out.extend(chunk.left_out);
         self.cut += chunk.cut;
+        self.passed += chunk.passed;
         self.next += count;
         self.open = Some(open);
         Ok(())
@@ -118,8 +126,9 @@ impl Parts {
 
     /// Ends the part at hand: what it holds is safe.
     pub fn close(&mut self) -> Result<(), InferError> {
-        let Some(Open { writer, from, left_out, cut }) = self.open.take() else { return Ok(()) };
-        let span = Span { from, to: self.next, left_out: self.left_out[left_out..].to_vec(), cut: self.cut - cut };
+        let Some(Open { writer, from, left_out, cut, passed }) = self.open.take() else { return Ok(()) };
+        let left_out = self.left_out[left_out..].to_vec();
+        let span = Span { from, to: self.next, left_out, cut: self.cut - cut, passed: self.passed - passed };
         let failed = |action| file_error(action, &self.folder);
         let span = serde_json::to_string(&span).map_err(|error| failed("write")(io::Error::other(error)))?;
         writer.finish(&[(SPAN, span)])?;
@@ -148,7 +157,8 @@ impl Parts {
 
     /// What came of all inputs so far.
     pub fn so_far(&self) -> Embedded {
-        Embedded { rows: self.rows, left_out: self.left_out.clone(), cut: self.cut, finished: false }
+        let (rows, left_out, cut, passed) = (self.rows, self.left_out.clone(), self.cut, self.passed);
+        Embedded { rows, left_out, cut, passed, finished: false }
     }
 
     /// A place for a file that becomes the result.

@@ -11,14 +11,12 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::advice::{check_marks, other_names, unreadable};
 use super::decimal::Decimal;
 use super::test::{Literal, Name, Operator, Own, Test, Values, lower};
 
 /// The longest filter, in bytes.
 pub const LIMIT: usize = 10_000;
-
-/// Names that are listed where one is not known.
-const LISTED: usize = 40;
 
 /// Words that mean the same wherever they stand; a label of such a name stands in backticks.
 const GRAMMAR: [&str; 12] =
@@ -30,7 +28,8 @@ const DIALECT: MySqlDialect = MySqlDialect {};
 /// The test that a filter is, over rows that have labels and fields of these names; what is wrong with it, and where.
 pub fn read(filter: &str, names: &BTreeSet<String>) -> Result<Test, String> {
     let reading = Reading { names };
-    let failed = |error: ParserError| place_in(&error.to_string(), filter);
+    check_marks(filter)?;
+    let failed = |error: ParserError| unreadable(&error.to_string(), filter);
     let mut tokens =
         Tokenizer::new(&DIALECT, filter).tokenize_with_location().map_err(ParserError::from).map_err(failed)?;
     tokens.iter_mut().for_each(|token| reading.quote(token));
@@ -39,16 +38,10 @@ pub fn read(filter: &str, names: &BTreeSet<String>) -> Result<Test, String> {
     let rest = parser.peek_token();
     match rest.token {
         Token::EOF => reading.test(&expression),
-        token => Err(format!("`{token}` was not expected, at column {}", rest.span.start.column)),
-    }
-}
-
-/// The parser's words, with the place: `at Line: 1, Column: 9` is `at column 9`, none is the end.
-fn place_in(error: &str, filter: &str) -> String {
-    let error = error.trim_start_matches("sql parser error: ").replace("Line: 1, Column: ", "column ");
-    match error.contains("column ") {
-        true => error,
-        false => format!("{error}, at column {}", filter.chars().count() + 1),
+        token => Err(format!(
+            "`{token}` was not expected, at column {}; join comparisons by and, or, not, and write texts in quotation marks",
+            rest.span.start.column
+        )),
     }
 }
 
@@ -86,8 +79,7 @@ impl Reading<'_> {
                 Ok(if *negated { not(any) } else { any })
             }
             Expr::Between { expr, negated, low, high } => {
-                let both = Values::Between(ordered(low)?, ordered(high)?);
-                let both = Test::Some(self.name(expr)?, both);
+                let both = Test::Some(self.name(expr)?, between(low, high)?);
                 Ok(if *negated { not(both) } else { both })
             }
             Expr::Like { negated, expr, pattern, escape_char: None, any: false } => {
@@ -136,11 +128,8 @@ impl Reading<'_> {
                 ));
             }
         };
-        self.known(name).ok_or_else(|| {
-            let own = Own::ALL.map(Own::name);
-            let known: Vec<&str> = self.names.iter().map(String::as_str).chain(own).take(LISTED).collect();
-            format!("no row has `{name}`{}; there is `{}`", at(expression), known.join("`, `"))
-        })
+        self.known(name)
+            .ok_or_else(|| format!("no row has `{name}`{}; {}", at(expression), other_names(name, self.names)))
     }
 
     fn known(&self, name: &str) -> Option<Name> {
@@ -188,6 +177,19 @@ fn ordered(expression: &Expr) -> Result<Literal, String> {
     }
 }
 
+/// Two literals that a value can be between: both numbers or both texts.
+fn between(low: &Expr, high: &Expr) -> Result<Values, String> {
+    let word = |literal: &Literal| if matches!(literal, Literal::Number(_)) { "a number" } else { "a text" };
+    let both = (ordered(low)?, ordered(high)?);
+    match (word(&both.0), word(&both.1)) {
+        (one, other) if one == other => Ok(Values::Between(both.0, both.1)),
+        (one, other) => Err(format!(
+            "no value is between `{low}`, {one}, and `{high}`, {other}{}; write two numbers, or both in quotation marks",
+            at(low)
+        )),
+    }
+}
+
 fn text(expression: &Expr) -> Result<String, String> {
     match literal(expression)? {
         Literal::Text(text) => Ok(text),
@@ -202,7 +204,9 @@ fn literal(expression: &Expr) -> Result<Literal, String> {
             Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => {
                 Ok(Literal::Text(name_key(text).into_owned()))
             }
-            Value::Number(digits, false) => number(digits).ok_or_else(|| format!("`{digits}` is no number")),
+            Value::Number(digits, false) => {
+                number(digits).ok_or_else(|| format!("`{digits}` is no number; write digits, or a \"text\""))
+            }
             Value::Boolean(truth) => Ok(Literal::Truth(*truth)),
             Value::Null => Err(format!("`null`{} is no value; write `is null` or `is not null`", at(expression))),
             other => Err(format!("`{other}`{} is no value; write a number or a \"text\"", at(expression))),

@@ -163,11 +163,17 @@ fn what_cannot_be_read_is_pointed_at() {
         parts.iter().for_each(|part| assert!(error.contains(part), "`{part}` is not in: {error}"));
     };
     fails("finding = ", &["finding = ", "column 1"]);
-    fails("finding = \"mass", &["column 11"]);
+    fails("finding = \"mass", &["column 11", "end the text with the quotation mark"]);
     fails("finding = mass", &["`mass` at column 11", "\"mass\""]);
     fails("finding = age", &["`age` at column 11", "\"age\""]);
-    fails("findings = 'mass'", &["no row has `findings` at column 1", "`finding`"]);
-    fails("age > 3 age", &["`age` was not expected, at column 9"]);
+    fails("findings = 'mass'", &["no row has `findings` at column 1", "did you mean `finding`?"]);
+    fails("AGE >= 60", &["no row has `AGE` at column 1", "did you mean `age`?", "there are `age`, "]);
+    fails("age between 1 and \"x\"", &["`1`, a number", "`\"x\"`, a text", "column 13", "write two numbers"]);
+    fails("not age between '1' and 2", &["`'1'`, a text", "`2`, a number"]);
+    fails("finding = \u{201c}mass\u{201d}", &["`\u{201c}` at column 11", "write \" instead"]);
+    fails("age \u{2265} 60", &["`\u{2265}` at column 5", "write >= instead"]);
+    fails("age >", &["column 6", "write comparisons such as"]);
+    fails("age > 3 age", &["`age` was not expected, at column 9", "join comparisons"]);
     fails("'mass' = finding", &["is no name"]);
     fails("age + 1", &["`+` is no comparison"]);
     fails("lower(finding) = 'x'", &["`lower(finding)`"]);
@@ -181,6 +187,16 @@ fn what_cannot_be_read_is_pointed_at() {
     fails("half = 'images'", &["`image`, `text` or `pair`", "images"]);
     fails("split in ('train', 'holdout')", &["`train`, `validate` or `test`", "holdout"]);
     fails("", &["column 1"]);
-    fails(&"(".repeat(5000), &["recursion"]);
-    fails(&"a".repeat(20_000), &["longer than"]);
+    fails(&"(".repeat(5000), &["recursion", "fewer parentheses"]);
+    fails(&"a".repeat(20_000), &["longer than", "shorter"]);
+}
+
+/// A command ends with the exit code of wrong arguments.
+#[test]
+fn a_filter_that_cannot_be_used_is_a_fault_of_usage() {
+    for filter in ["", "age >", "ages = 3", "age between 1 and 'x'", &"a".repeat(20_000)] {
+        assert!(Filter::parse(filter, &names()).unwrap_err().is_usage(), "{filter:.40}");
+    }
+    let vectors = InferError::Vectors { path: "v.parquet".into(), cause: "it holds no vector".into() };
+    assert!(!vectors.is_usage());
 }

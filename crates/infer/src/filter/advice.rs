@@ -1,0 +1,148 @@
+//! What a person can do about a filter that cannot be read.
+
+use std::collections::BTreeSet;
+
+use super::test::Own;
+
+/// Names that are listed where one is not known.
+const LISTED: usize = 40;
+
+/// Letters of a name that are compared with those of another.
+const COMPARED: usize = 64;
+
+/// Characters that word processors, mail programs and web pages put in the place of those of a filter.
+const TYPOGRAPHIC: [(&str, &str); 6] = [
+    ("\u{201c}\u{201d}\u{201e}\u{201f}\u{ab}\u{bb}\u{2033}\u{ff02}", "\""),
+    ("\u{2018}\u{2019}\u{201a}\u{201b}\u{b4}\u{2039}\u{203a}\u{2032}\u{ff07}", "'"),
+    ("\u{2265}", ">="),
+    ("\u{2264}", "<="),
+    ("\u{2260}", "!="),
+    ("\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2212}", "-"),
+];
+
+/// Refuses typographic marks where they are not part of a text or name in quotation marks.
+///
+/// # Errors
+/// The first one, with its place and what to write instead.
+pub fn check_marks(filter: &str) -> Result<(), String> {
+    let mut quoted = None;
+    let mut letters = filter.chars().zip(1..);
+    while let Some((letter, column)) = letters.next() {
+        match quoted {
+            // The next letter is part of the text, whatever it is.
+            Some('"' | '\'') if letter == '\\' => drop(letters.next()),
+            Some(mark) if letter == mark => quoted = None,
+            Some(_) => {}
+            None if ['"', '\'', '`'].contains(&letter) => quoted = Some(letter),
+            None => {
+                if let Some((_, plain)) = TYPOGRAPHIC.iter().find(|(marks, _)| marks.contains(letter)) {
+                    return Err(format!("`{letter}` at column {column} is a typographic mark; write {plain} instead"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The parser's words, with the place and a cure: `at Line: 1, Column: 9` is `at column 9`, none is the end.
+pub fn unreadable(error: &str, filter: &str) -> String {
+    let error = error.trim_start_matches("sql parser error: ").replace("Line: 1, Column: ", "column ");
+    let cure = if error.contains("nterminated") {
+        "end the text with the quotation mark that begins it"
+    } else if error.contains("recursion") {
+        "use fewer parentheses"
+    } else {
+        "write comparisons such as finding = \"mass\" or age >= 60, joined by and, or, not"
+    };
+    match error.contains("column ") {
+        true => format!("{error}; {cure}"),
+        false => format!("{error}, at column {}; {cure}", filter.chars().count() + 1),
+    }
+}
+
+/// What to write in the place of a name that no row has: the nearest, and which there are.
+pub fn other_names(wanted: &str, names: &BTreeSet<String>) -> String {
+    let own = Own::ALL.map(Own::name);
+    let mut known: Vec<(usize, &str)> =
+        names.iter().map(String::as_str).chain(own).map(|name| (distance(wanted, name), name)).collect();
+    known.sort_by_key(|(distance, _)| *distance);
+    let near = |(distance, name): &&(usize, &str)| *distance <= wanted.chars().count().max(name.chars().count()) / 3;
+    let meant = known.first().filter(near).map_or(String::new(), |(_, name)| format!("did you mean {}? ", shown(name)));
+    let listed: Vec<String> = known.iter().take(LISTED).map(|(_, name)| shown(name)).collect();
+    let more = match known.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let none = match names.is_empty() {
+        true => "; labels and fields come from the columns of a table, and these vectors have none",
+        false => "",
+    };
+    format!("{meant}there are {}{more}{none}", listed.join(", "))
+}
+
+/// In backticks, as a name stands in a filter that is no plain word; of a long one the beginning.
+fn shown(name: &str) -> String {
+    match name.char_indices().nth(COMPARED) {
+        Some((end, _)) => format!("`{}...`", &name[..end]),
+        None => format!("`{name}`"),
+    }
+}
+
+/// How many letters are to be added, left out or changed so that a name becomes the other, whatever their case.
+fn distance(one: &str, other: &str) -> usize {
+    let letters = |name: &str| name.chars().take(COMPARED).flat_map(char::to_lowercase).collect::<Vec<char>>();
+    let (one, other) = (letters(one), letters(other));
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (place, letter) in one.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = place + 1;
+        for (at, with) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != with);
+            diagonal = row[at + 1];
+            row[at + 1] = changed.min(row[at] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_near_as_their_letters() {
+        for (one, other, letters) in
+            [("age", "AGE", 0), ("kitten", "sitting", 3), ("", "id", 2), ("flaw", "lawn", 2), ("age", "ages", 1)]
+        {
+            assert_eq!((distance(one, other), distance(other, one)), (letters, letters), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_comes_first_and_a_far_one_is_not_meant() {
+        let names: BTreeSet<String> = ["finding", "age"].map(String::from).into();
+        assert!(other_names("AGE", &names).starts_with("did you mean `age`? there are `age`, "));
+        assert!(other_names("modality", &names).starts_with("there are "), "{}", other_names("modality", &names));
+        let none = other_names("age", &BTreeSet::new());
+        assert!(none.contains("`patient`") && none.contains("these vectors have none"), "{none}");
+        let many: BTreeSet<String> = (0..100).map(|number| format!("column {number}")).collect();
+        assert!(other_names("x", &many).ends_with(" and 67 more"));
+    }
+
+    #[test]
+    fn typographic_marks_are_refused_outside_of_texts_alone() {
+        for (filter, part) in [
+            ("finding = \u{201c}mass\u{201d}", "`\u{201c}` at column 11 is a typographic mark; write \" instead"),
+            ("finding = \u{2018}mass\u{2019}", "write ' instead"),
+            ("age \u{2265} 60", "`\u{2265}` at column 5 is a typographic mark; write >= instead"),
+            ("dose > \u{2212}3", "write - instead"),
+            ("finding = 'it\\'s' or age \u{2260} 3", "write != instead"),
+        ] {
+            let error = check_marks(filter).unwrap_err();
+            assert!(error.contains(part), "{filter}: {error}");
+        }
+        for filter in ["finding = \"\u{201c}mass\u{201d}\"", "`a \u{2013} b` = 'x\\'\u{2019}'", "Gr\u{f6}\u{df}e = 3"] {
+            assert_eq!(check_marks(filter), Ok(()), "{filter}");
+        }
+    }
+}
