@@ -19,7 +19,7 @@ pub enum DataError {
         source: io::Error,
     },
     /// The folder to be written holds something already.
-    #[error("`{path}` exists and is not an empty folder: name a new one, or remove it first", path = .0.display())]
+    #[error("`{path}` exists and is not an empty folder: name another folder", path = .0.display())]
     NotEmpty(PathBuf),
     /// Another process is writing the same folder.
     #[error("another process is writing `{path}`: wait for it, or name another folder", path = .0.display())]
@@ -175,6 +175,24 @@ pub enum DataError {
         /// What is wrong and what would be right.
         cause: String,
     },
+    /// Raw data of which nothing can be used.
+    #[error("no record was left to write, and {skipped} were skipped: mend them, or name other data")]
+    NothingUsable {
+        /// Records that could not be used.
+        skipped: usize,
+    },
+    /// A column was named that a table does not have.
+    #[error("table `{path}`: there is no column `{column}`{}; it has {there}", named_by(*option), path = path.display())]
+    NoColumn {
+        /// The table.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The option that names it, where the command has one.
+        option: Option<&'static str>,
+        /// The columns that there are.
+        there: String,
+    },
     /// A row of a table that cannot become a record.
     #[error("table `{path}`, line {line}: {cause}", path = path.display())]
     Row {
@@ -187,7 +205,17 @@ pub enum DataError {
     },
 }
 
+fn named_by(option: Option<&str>) -> String {
+    option.map_or(String::new(), |option| format!(", which `{option}` names"))
+}
+
 impl DataError {
+    /// Whether what was asked is wrong in itself: a setting that cannot work, a column that is not there. Commands end with the
+    /// exit code of wrong arguments then.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Setting { .. } | Self::NoColumn { .. })
+    }
+
     /// Wraps a system error; for `map_err`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();

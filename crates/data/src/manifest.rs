@@ -178,7 +178,15 @@ pub struct Skipped {
     pub cause: String,
 }
 
+/// How the cause begins of a record that is left out of one split because another has its image.
+pub(crate) const IN_ANOTHER_SPLIT: &str = "its image is one of ";
+
 impl Manifest {
+    /// Records that could not be used: those that were left out, but for images that two splits had in common.
+    pub fn unusable(&self) -> usize {
+        self.skipped.iter().filter(|one| !one.cause.starts_with(IN_ANOTHER_SPLIT)).count()
+    }
+
     /// Reads the manifest of a folder of shards and checks what can be checked without the shards.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::blocks::{BLOCK_ROWS, Done, Note};
 use super::common::{Finding, Marked, Number, each, findings, sorted};
 use super::{Duplicates, Progress, Stage};
 use crate::error::DataError;
-use crate::manifest::{Common, Manifest, Overlap};
+use crate::manifest::{Common, IN_ANOTHER_SPLIT, Manifest, Overlap};
 use crate::record::{Record, Split};
 use crate::shard::{EXAMPLES, ShardWriter, WriterOptions, name_digest, read_shard};
 
@@ -144,7 +144,7 @@ impl<F: Iterator<Item = Result<(Number, Finding), DataError>>> Joining<F> {
             self.duplicates == Duplicates::Removed && first != second && matches!(of, Common::Image | Common::NearImage)
         };
         if let Some((_, [_, with])) = shared.iter().rfind(|one| removable(one)) {
-            left_out = Some(format!("its image is one of `{with}` too"));
+            left_out = Some(format!("{IN_ANOTHER_SPLIT}`{with}` too"));
         }
         for one in shared {
             let removed = u64::from(removable(&one));

@@ -2,6 +2,7 @@
 //!
 //! [`Table::open`] says what its columns are taken for, before anything is done; [`Table::prepare`] makes the shards.
 
+mod absent;
 mod columns;
 mod files;
 mod held;
@@ -12,9 +13,11 @@ mod seen;
 mod uses;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 pub use columns::ColumnNames;
+pub use files::FILES_LEFT;
 pub use held::HeldPairs;
 pub use uses::{Asker, Purpose, TableColumn};
 
@@ -26,9 +29,9 @@ use crate::error::DataError;
 use crate::raw::Entry;
 use crate::shard::WriterOptions;
 use columns::Columns;
-use files::{FILES_LEFT, TableFiles};
+use files::TableFiles;
 pub(crate) use record::TEXT_LIMIT;
-pub(crate) use rows::TableRows;
+pub(crate) use rows::{TableImages, TableRows};
 
 /// How a table becomes records.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -164,10 +167,17 @@ impl Table {
     }
 }
 
-/// The name of the data set of a table: a file's without its ending, a folder's as it is.
+/// The name of the data set of a table: a file's without its ending, also that of its packing, a folder's as it is.
 fn source_name(table: &Path, options: &TableOptions) -> String {
     match options.source.as_str() {
-        "" => table.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        "" => {
+            let packed = |ending: &OsStr| ["gz", "gzip"].iter().any(|packed| ending.eq_ignore_ascii_case(packed));
+            let name = match table.extension().is_some_and(packed) {
+                true => Path::new(table.file_stem().unwrap_or_default()),
+                false => table,
+            };
+            name.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+        }
         name => name.to_string(),
     }
 }

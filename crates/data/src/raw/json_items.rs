@@ -61,7 +61,7 @@ impl Items {
     /// When the file cannot be read on, or is no list from here on.
     pub fn next(&mut self, header: &[String]) -> Result<Option<Row>, DataError> {
         let Some((number, fields)) = self.fields()? else { return Ok(None) };
-        Ok(Some(Row::read(number, fields.map(|fields| row(header, fields)))))
+        Ok(Some(Row::read(number, fields.map(|fields| row(number, header, fields)))))
     }
 
     /// The next item and its number.
@@ -76,7 +76,8 @@ impl Items {
             }
             Err(_) => bad(format!("the item on line {line} is not UTF-8; save the file as UTF-8")),
             Ok(text) => object(text).or_else(|fault| {
-                bad(format!("the item on line {line} {fault}; write `{{\"image\": .., \"text\": ..}}`"))
+                let told = fault.told("write `{\"image\": .., \"text\": ..}`");
+                bad(format!("the item on line {line} {told}"))
             }),
         };
         Ok(Some((number, fields)))
@@ -97,7 +98,8 @@ impl Items {
         match self.peek()? {
             Some(b']') if first => self.end(),
             None => Err(self.wrong("it ends too early; was the download cut off?")),
-            Some(b',' | b']') => Err(self.wrong("an item is wanted")),
+            Some(b']') => Err(self.wrong("nothing follows the last comma; remove it")),
+            Some(b',') => Err(self.wrong("an item is wanted between two commas; remove one of them")),
             Some(_) => {
                 self.number += 1;
                 Ok(Some(self.lines.line()))

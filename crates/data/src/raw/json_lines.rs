@@ -82,14 +82,14 @@ impl Jsonl {
     /// As [`Jsonl::object`].
     pub fn next(&mut self, header: &[String]) -> Result<Option<Row>, DataError> {
         let Some((line, fields)) = self.fields()? else { return Ok(None) };
-        Ok(Some(Row::read(line, fields.map(|fields| row(header, fields)))))
+        Ok(Some(Row::read(line, fields.map(|fields| row(line, header, fields)))))
     }
 
     /// The next line that is not blank, and its fields.
     fn fields(&mut self) -> Result<Option<Numbered<'_>>, DataError> {
         let Some(read) = self.next_line()? else { return Ok(None) };
         let line = self.line;
-        let object = |text| object(text).map_err(|fault| Bad { line, cause: format!("it {fault}; {CURE}") });
+        let object = |text| object(text).map_err(|fault| Bad { line, cause: format!("it {}", fault.told(CURE)) });
         Ok(Some((line, self.written(read).and_then(object))))
     }
 

@@ -20,8 +20,8 @@ pub enum Written<'t> {
     Plain(&'t str),
     /// A list.
     List(Vec<Written<'t>>),
-    /// An object, or a list within a list.
-    Nested,
+    /// An object, or a list with objects or lists in it, letter by letter.
+    Nested(&'t str),
 }
 
 /// Names and values of an object, in their order.
@@ -30,8 +30,29 @@ pub type Fields<'t> = Vec<(Cow<'t, str>, Written<'t>)>;
 /// A row of a file and where it stands, or why it is none.
 pub type Numbered<'t> = (u64, Result<Fields<'t>, Bad>);
 
-/// Why a text is no object, as words that go on from "it".
-pub type Fault = String;
+/// Why a text is no object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Words that go on from "it".
+    cause: String,
+    /// What to do about it, where it is known.
+    cure: Option<&'static str>,
+}
+
+impl Fault {
+    fn new(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), cure: None }
+    }
+
+    fn cure(self, cure: &'static str) -> Self {
+        Self { cure: Some(cure), ..self }
+    }
+
+    /// Cause and cure, which is `otherwise` where no better is known, as words that go on from "it".
+    pub fn told(&self, otherwise: &str) -> String {
+        format!("{}; {}", self.cause, self.cure.unwrap_or(otherwise))
+    }
+}
 
 /// Reads an object; nothing but white space may stand around it.
 ///
@@ -40,11 +61,12 @@ pub type Fault = String;
 pub fn object(text: &str) -> Result<Fields<'_>, Fault> {
     let mut reader = Reader { text, at: 0 };
     if reader.peek() != Some(b'{') {
-        return Err("is no JSON object".into());
+        return Err(Fault::new("is no JSON object"));
     }
     let fields = reader.object()?;
     match reader.peek() {
         None => Ok(fields),
+        Some(b',') => Err(reader.wrong("nothing may follow the object").cure("remove the comma")),
         Some(_) => Err(reader.wrong("nothing may follow the object")),
     }
 }
@@ -97,8 +119,30 @@ impl<'t> Reader<'t> {
     /// What is wrong at the place that is read next.
     fn wrong(&self, cause: &str) -> Fault {
         match self.text[self.at..].trim_end().is_empty() {
-            true => "is no JSON: it ends too early".into(),
-            false => format!("is no JSON: {cause} at character {}", self.text[..self.at].chars().count() + 1),
+            true => Fault::new("is no JSON: it ends too early"),
+            false => {
+                let place = self.text[..self.at].chars().count() + 1;
+                Fault::new(format!("is no JSON: {cause} at character {place}"))
+            }
+        }
+    }
+
+    /// [`Reader::wrong`] where something is lacking: what stands there often tells what to do.
+    fn lacking(&self, wanted: &str) -> Fault {
+        let rest = &self.text[self.at..];
+        let fault = self.wrong(wanted);
+        let words = [
+            (&["'", "\u{201c}", "\u{201d}"][..], "write names and strings between plain `\"`"),
+            (&["True"], "write `true`"),
+            (&["False"], "write `false`"),
+            (&["None", "nan", "NULL", "undefined", "NA"], "write `null`"),
+        ];
+        let cure = words.into_iter().find(|(words, _)| words.iter().any(|word| rest.starts_with(word)));
+        let comma = self.text[..self.at].trim_end().ends_with(',') && rest.starts_with(['}', ']']);
+        match cure {
+            _ if comma => fault.cure("remove the comma before it"),
+            Some((_, cure)) => fault.cure(cure),
+            None => fault,
         }
     }
 
@@ -124,7 +168,10 @@ impl<'t> Reader<'t> {
         let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_ref()).collect();
         names.sort_unstable();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(format!("has `{}` twice; rename one", crate::error::shortened(pair[0], 40))),
+            Some(pair) => {
+                let cause = format!("has `{}` twice", crate::error::shortened(pair[0], 40));
+                Err(Fault::new(cause).cure("rename one"))
+            }
             None => Ok(fields),
         }
     }
@@ -135,15 +182,16 @@ impl<'t> Reader<'t> {
             Some(b'"') => self.string().map(Written::Text),
             Some(b'[') if outer => self.list(),
             Some(b'[' | b'{') => {
+                let begin = self.at;
                 self.nested()?;
-                Ok(Written::Nested)
+                Ok(Written::Nested(&self.text[begin..self.at]))
             }
             _ => self.word(),
         }
     }
 
     fn list(&mut self) -> Result<Written<'t>, Fault> {
-        let mut items = vec![];
+        let (mut items, begin) = (vec![], self.at);
         self.take(b'[')?;
         if self.peek() == Some(b']') {
             self.at += 1;
@@ -158,8 +206,8 @@ impl<'t> Reader<'t> {
             }
         }
         self.at += 1;
-        match items.contains(&Written::Nested) {
-            true => Ok(Written::Nested),
+        match items.iter().any(|item| matches!(item, Written::Nested(_))) {
+            true => Ok(Written::Nested(&self.text[begin..self.at])),
             false => Ok(Written::List(items)),
         }
     }
@@ -179,7 +227,7 @@ impl<'t> Reader<'t> {
 
     fn string(&mut self) -> Result<Cow<'t, str>, Fault> {
         if self.peek() != Some(b'"') {
-            return Err(self.wrong("a string is wanted"));
+            return Err(self.lacking("a string is wanted"));
         }
         let (begin, mut escaped) = (self.at, false);
         for (count, byte) in self.text.as_bytes()[begin..].iter().enumerate().skip(1) {
@@ -209,7 +257,7 @@ impl<'t> Reader<'t> {
             "NaN" => Written::NaN,
             "true" | "false" | "Infinity" | "-Infinity" => Written::Plain(word),
             number if is_number(number) => Written::Plain(number),
-            _ => return Err(self.wrong("a value is wanted")),
+            _ => return Err(self.lacking("a value is wanted")),
         };
         self.at += word.len();
         Ok(value)
@@ -311,15 +359,16 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
         for nested in ["{\"x\": \"}\\\"]\"}", "[[1], 2]", "[\"]\", {}]", "{\"v\": [NaN, {\"w\": []}]}", &deep] {
             let line = format!("{{\"a\": {nested}, \"b\": 1}}");
-            assert_eq!(object(&line).unwrap(), [("a".into(), Written::Nested), ("b".into(), Written::Plain("1"))]);
+            let wanted = [("a".into(), Written::Nested(nested)), ("b".into(), Written::Plain("1"))];
+            assert_eq!(object(&line).unwrap(), wanted);
         }
     }
 
     #[test]
     fn what_is_no_object_is_told() {
         for (line, part) in [
-            ("image,text", "is no JSON object"),
-            ("[1, 2]", "is no JSON object"),
+            ("image,text", "is no JSON object; write a row"),
+            ("[1, 2]", "is no JSON object; write a row"),
             ("{\"a\": ", "ends too early"),
             ("{\"a\": \"open", "ends too early"),
             ("{\"a\": {\"b\": [1}", "ends too early"),
@@ -327,19 +376,28 @@ mod tests {
             ("{\"a\" 1}", "`:` is wanted at character 6"),
             ("{\"ä\": 1 2}", "`,` or `}` is wanted at character 9"),
             ("{\"a\": [1 2]}", "`,` or `]` is wanted"),
+            ("{\"a\": 1},", "nothing may follow the object at character 9; remove the comma"),
             ("{\"a\": 1}}", "nothing may follow the object at character 9"),
-            ("{\"a\": 1,}", "a string is wanted"),
-            ("{a: 1}", "a string is wanted"),
-            ("{\"a\": 'b'}", "a value is wanted"),
+            ("{\"a\": 1, }", "a string is wanted at character 10; remove the comma before it"),
+            ("{\"a\": [1,]}", "a value is wanted at character 10; remove the comma before it"),
+            ("{a: 1}", "a string is wanted at character 2; write a row"),
+            ("{'a': 1}", "a string is wanted at character 2; write names and strings between plain `\"`"),
+            ("{\"a\": 'b'}", "a value is wanted at character 7; write names and strings between plain `\"`"),
+            ("{\"a\": True}", "; write `true`"),
+            ("{\"a\": [1, False]}", "; write `false`"),
+            ("{\"a\": None}", "; write `null`"),
             ("{\"a\": \"\\ud83d\"}", "the string is wrong"),
             ("{\"a\": \"b\tc\"}", "the string is wrong"),
             ("{\"a\": 1, \"b\": 2, \"a\": 3}", "has `a` twice; rename one"),
         ] {
-            let fault = object(line).unwrap_err();
+            let fault = object(line).unwrap_err().told("write a row");
             assert!(fault.contains(part), "{line}: {fault}");
         }
         for number in ["01", "1.", ".5", "+1", "1e", "--1", "1e5.0", "0x10", "nan", "NULL", "1_000", ""] {
-            assert!(object(&format!("{{\"a\": {number}}}")).unwrap_err().contains("is wanted"), "{number}");
+            assert!(
+                object(&format!("{{\"a\": {number}}}")).unwrap_err().told("write a row").contains("is wanted"),
+                "{number}"
+            );
         }
     }
 

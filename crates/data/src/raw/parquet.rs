@@ -33,6 +33,7 @@ const EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.uuid");
 /// The rows of a parquet file.
 pub struct Parquet {
     path: PathBuf,
+    loaded: ArrowReaderMetadata,
     reader: ParquetRecordBatchReader,
     columns: Vec<Reading>,
     batch: Option<RecordBatch>,
@@ -77,7 +78,36 @@ impl Parquet {
         let notices = columns.iter().zip(schema.fields()).filter_map(|(column, field)| column.notice(field)).collect();
         let total = u64::try_from(loaded.metadata().file_metadata().num_rows()).unwrap_or(0);
         let path = path.to_path_buf();
-        Ok((Self { path, reader, columns, batch: None, next: 0, before: 0, total }, listed, notices))
+        Ok((Self { path, loaded, reader, columns, batch: None, next: 0, before: 0, total }, listed, notices))
+    }
+
+    /// The row of this number, from 1, without those before it; `None` where there are fewer.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn row(&self, line: u64) -> Result<Option<Row>, DataError> {
+        let wrong = |cause: String| DataError::Table {
+            path: self.path.clone(),
+            cause: format!("its row {line} cannot be read ({cause})"),
+        };
+        let Some(mut rest) = line.checked_sub(1) else { return Ok(None) };
+        for (group, about) in self.loaded.metadata().row_groups().iter().enumerate() {
+            let rows = u64::try_from(about.num_rows()).unwrap_or(0);
+            if rest >= rows {
+                rest -= rows;
+                continue;
+            }
+            let file = File::open(&self.path).map_err(DataError::io("open", &self.path))?;
+            let read = || {
+                let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.loaded.clone());
+                let offset = usize::try_from(rest).unwrap_or(usize::MAX);
+                let batch = builder.with_row_groups(vec![group]).with_offset(offset).with_limit(1).build()?.next();
+                let batch = batch.transpose()?.filter(|batch| batch.num_rows() > 0);
+                Ok(batch.map(|batch| row(&self.columns, &batch, (0, line))))
+            };
+            return caught(read).map_err(wrong);
+        }
+        Ok(None)
     }
 
     /// The next row; its line is its number, from 1.

@@ -20,8 +20,26 @@ pub struct Row {
     pub cells: Result<Vec<Cell>, Bad>,
     /// Images within the row itself, at most one a column.
     pub images: Vec<InlineImage>,
-    /// Values that are not read; their cells are empty.
+    /// Values that are not read; their cells are empty, or hold what is doubtful.
     pub unread: Vec<Unread>,
+}
+
+/// What a row holds, as [`Row`] has it.
+#[derive(Default)]
+pub struct Content {
+    /// The cells.
+    pub cells: Vec<Cell>,
+    /// Images within the row.
+    pub images: Vec<InlineImage>,
+    /// Values that are not read.
+    pub unread: Vec<Unread>,
+}
+
+impl Content {
+    /// Values alone.
+    pub fn of(cells: Vec<Cell>) -> Self {
+        Self { cells, ..Self::default() }
+    }
 }
 
 /// A value that is not read: of no use it stops nothing, of use it makes the row a bad one.
@@ -82,13 +100,12 @@ impl Row {
         Some(InlineImage { column, bytes, named: false })
     }
 
-    /// A row of values.
-    pub fn read(line: u64, cells: Result<(Vec<Cell>, Vec<Unread>), Bad>) -> Self {
-        let (cells, unread) = match cells {
-            Ok((cells, unread)) => (Ok(cells), unread),
-            Err(bad) => (Err(bad), vec![]),
-        };
-        Self { line, cells, images: vec![], unread }
+    /// A row that was read, or why it could not be.
+    pub fn read(line: u64, content: Result<Content, Bad>) -> Self {
+        match content {
+            Ok(Content { cells, images, unread }) => Self { line, cells: Ok(cells), images, unread },
+            Err(bad) => Self { line, cells: Err(bad), images: vec![], unread: vec![] },
+        }
     }
 
     /// The text of a column; empty where it is missing.

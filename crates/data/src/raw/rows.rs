@@ -12,7 +12,7 @@ use super::json_lines::Jsonl;
 use super::json_text::outline;
 use super::parquet::Parquet;
 use super::row::{Column, ROW_LIMIT, Row, listed};
-use super::separated::Csv;
+use super::separated::{Csv, Surveyed};
 use super::text::{Text, form, not_text};
 use crate::error::DataError;
 
@@ -21,6 +21,7 @@ pub struct Rows {
     header: Vec<String>,
     columns: Vec<Column>,
     notices: Vec<String>,
+    hint: Option<String>,
     kind: Kind,
 }
 
@@ -62,15 +63,15 @@ impl Rows {
         match ending.as_str() {
             "json" | "jsonl" | "ndjson" => Self::json(&entry, &ending),
             _ => {
-                let (csv, notices) = Csv::surveyed(&entry)?;
-                Ok(Self::new(csv.columns(), notices, Kind::Csv(Box::new(csv))))
+                let Surveyed { csv, columns, notices, hint } = Csv::surveyed(&entry)?;
+                Ok(Self { hint, ..Self::new(columns, notices, Kind::Csv(Box::new(csv))) })
             }
         }
     }
 
     fn new(columns: Vec<Column>, notices: Vec<String>, kind: Kind) -> Self {
         let header = columns.iter().map(|column| column.name.clone()).collect();
-        Self { header, columns, notices, kind }
+        Self { header, columns, notices, hint: None, kind }
     }
 
     /// A list or objects a line, whichever it is by its first character.
@@ -105,17 +106,39 @@ impl Rows {
         &self.notices
     }
 
+    /// What may be wrong with the file where its columns are of no use, as words that follow the cause.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// The next row; `None` after the last.
     ///
     /// # Errors
     /// When the file cannot be read on; what is wrong with one row is told in the row.
     pub fn next(&mut self) -> Result<Option<Row>, DataError> {
         match &mut self.kind {
-            Kind::Csv(csv) => csv.next_for_user(),
+            Kind::Csv(csv) => csv.next(),
             Kind::Jsonl(jsonl) => jsonl.next(&self.header),
             Kind::List(items) => items.next(&self.header),
             Kind::Parquet(parquet) => parquet.next(),
         }
+    }
+
+    /// The row of this number of a parquet file, from 1, without those before it; `None` of other kinds of tables, and where there
+    /// are fewer rows.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn row(&self, line: u64) -> Result<Option<Row>, DataError> {
+        match &self.kind {
+            Kind::Parquet(parquet) => parquet.row(line),
+            Kind::Csv(_) | Kind::Jsonl(_) | Kind::List(_) => Ok(None),
+        }
+    }
+
+    /// Whether [`Rows::row`] finds rows.
+    pub fn has_numbers(&self) -> bool {
+        matches!(self.kind, Kind::Parquet(_))
     }
 
     /// Share of the file that has been read.

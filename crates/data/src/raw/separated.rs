@@ -1,5 +1,6 @@
 //! Tables with a separator, in UTF-8 or UTF-16.
 
+mod quotes;
 mod separator;
 mod survey;
 
@@ -9,16 +10,23 @@ use csv_core::ReadRecordResult;
 
 use super::Entry;
 use super::ends::{LineCounter, filled};
-use super::row::{Bad, COLUMN_LIMIT, Cell, Column, ROW_LIMIT, Row, listed};
+use super::row::{Bad, COLUMN_LIMIT, Cell, Content, ROW_LIMIT, Row, listed};
 use super::survey::Places;
 use super::text::Text;
-use crate::error::DataError;
+use crate::error::{DataError, shortened};
+pub use survey::Surveyed;
+
+use quotes::Quotes;
 
 /// A line put after the end of a CSV: where it is not a record of its own, a quotation mark swallowed it.
 const END: &[u8] = b"\n\0end of table";
 
 /// What a column without a name is called, with its number.
 const UNNAMED: &str = "column ";
+
+/// Of a field in which quotation marks are lost, as words that go on from its name.
+const FOLLOWED: &str =
+    "has text after its closing quotation mark; double each mark within a value (`\"a \"\"b\"\" c\"`)";
 
 /// A CSV file whose first line names the columns.
 pub struct Csv {
@@ -38,10 +46,10 @@ pub struct Csv {
 }
 
 /// One record of fields.
-#[derive(Default)]
 struct Record {
     /// The line on which it starts.
     line: u64,
+    quotes: Quotes,
     bytes: Vec<u8>,
     /// Where each field ends.
     ends: Vec<usize>,
@@ -49,7 +57,11 @@ struct Record {
 }
 
 impl Record {
-    fn fields(&self) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator {
+    fn new(separator: u8) -> Self {
+        Self { line: 0, quotes: Quotes::new(separator), bytes: vec![], ends: vec![], fields: 0 }
+    }
+
+    fn fields(&self) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator + Clone {
         (0..self.fields).map(|field| {
             let begin = field.checked_sub(1).map_or(0, |before| self.ends[before]);
             &self.bytes[begin..self.ends[field]]
@@ -86,7 +98,7 @@ impl Csv {
             text,
             parser: csv_core::ReaderBuilder::new().delimiter(separator).build(),
             lines: LineCounter::default(),
-            record: Record::default(),
+            record: Record::new(separator),
             tail: END,
             separator,
             header: vec![],
@@ -96,11 +108,6 @@ impl Csv {
         csv.pass_over(named.map_or(0, |named| named.length))?;
         csv.header = csv.read_header()?;
         Ok(csv)
-    }
-
-    /// The columns.
-    pub fn columns(&self) -> Vec<Column> {
-        self.header.iter().map(Column::values).collect()
     }
 
     /// Share of the file that was read.
@@ -168,11 +175,12 @@ impl Csv {
         self.find()?;
         let (line, mut taken, mut kept) = (self.record.line, 0, 0);
         self.record.fields = 0;
+        self.record.quotes = Quotes::new(self.separator);
         loop {
             let buffer = filled(&mut self.text.reader).map_err(DataError::io("read", &self.text.path))?;
             let last = buffer.is_empty();
             let input = if last { self.tail } else { buffer };
-            let Record { bytes, ends, fields, .. } = &mut self.record;
+            let Record { bytes, ends, fields, quotes, .. } = &mut self.record;
             let (result, read, written, ended) =
                 self.parser.read_record(input, &mut bytes[kept..], &mut ends[*fields..]);
             kept += written;
@@ -182,6 +190,7 @@ impl Csv {
                 self.tail = &self.tail[read..];
             } else {
                 self.lines.pass(&buffer[..read]);
+                quotes.pass(&buffer[..read]);
                 self.text.reader.consume(read);
             }
             match result {
@@ -232,6 +241,9 @@ impl Csv {
             }),
             Err(_) => Err(self.wrong("its first line is not UTF-8; it must be a CSV or JSONL in UTF-8".into())),
         };
+        if let Some(place) = self.record.quotes.follows {
+            return Err(self.wrong(format!("the name of its column {} {FOLLOWED}", place + 1)));
+        }
         let header: Vec<String> = self.record.fields().enumerate().map(name).collect::<Result<_, _>>()?;
         let named = self.record.fields().rposition(|field| !field.trim_ascii().is_empty());
         self.named = named.map_or(0, |last| last + 1);
@@ -247,17 +259,31 @@ impl Csv {
             return Ok(None);
         }
         let line = self.record.line;
-        Ok(Some(Row::read(line, self.cells().map(|cells| (cells, vec![])).map_err(|cause| Bad { line, cause }))))
+        Ok(Some(Row::read(line, self.cells().map(Content::of).map_err(|cause| Bad { line, cause }))))
     }
 
     /// Cells of the record: as many as the header has, where none is lost and none that has a name is made up.
     fn cells(&self) -> Result<Vec<Cell>, String> {
+        if let Some(place) = self.record.quotes.follows {
+            return Err(match self.header.get(place) {
+                Some(name) => format!("column `{}` {FOLLOWED}", shortened(name, 40)),
+                None => format!("field {} {FOLLOWED}", place + 1),
+            });
+        }
         let (found, wanted) = (self.record.fields, self.header.len());
         let beyond = self.record.fields().skip(wanted).any(|field| !field.trim_ascii().is_empty());
         if found < self.named || beyond {
-            return Err(format!(
-                "the row has {found} fields, the header {wanted}; quote fields that hold the separator"
-            ));
+            let cure = match self.record.quotes.spaced {
+                Some(_) => "remove the blank before the quotation mark",
+                None => "quote fields that hold the separator",
+            };
+            return Err(format!("the row has {found} fields, the header {wanted}; {cure}"));
+        }
+        let names = self.record.fields().zip(&self.header);
+        if wanted > 1 && names.clone().all(|(field, name)| field.trim_ascii() == name.as_bytes()) {
+            return Err(
+                "the row repeats the names of the columns, as files that were put together do; remove it".into()
+            );
         }
         let cell = |(field, name): (&[u8], &String)| match std::str::from_utf8(field) {
             Ok(text) => Ok(vec![text.to_string()]),

@@ -233,8 +233,7 @@ impl ShardWriter {
             self.close(split)?;
         }
         if self.done.is_empty() {
-            let cause = format!("no record was left to write, {} were skipped", self.skipped.len());
-            return Err(DataError::Setting { name: "records", cause });
+            return Err(DataError::NothingUsable { skipped: self.skipped.len() });
         }
         for (splits, (count, examples)) in std::mem::take(&mut self.shared) {
             self.overlaps.push(Overlap { of: Common::Patient, splits, count, removed: 0, examples });

@@ -203,9 +203,11 @@ impl Header<'_> {
     fn named(&self, name: &str, purpose: Purpose) -> Result<usize, DataError> {
         let exact = self.columns.iter().position(|column| column.name == name);
         let alike = || self.columns.iter().position(|column| name_key(&column.name) == name_key(name));
-        let place = exact.or_else(alike).ok_or_else(|| {
-            let name = shortened(name, 40);
-            self.wrong(format!("there is no column `{name}`; it has {}", self.listed()))
+        let place = exact.or_else(alike).ok_or_else(|| DataError::NoColumn {
+            path: self.table.to_path_buf(),
+            column: shortened(name, 40),
+            option: self.asker.option(purpose),
+            there: self.listed(),
         })?;
         if self.same(place) > 1 {
             return Err(self.wrong(format!("column `{}` is there twice; rename one", self.name(place))));
@@ -340,7 +342,7 @@ mod tests {
         let columns = find(&["a", "b", "c"], &wanted).unwrap();
         assert_eq!((columns.texts, columns.labels), (vec![1, 0], vec![2]));
         let error = find(&["a", "c"], &wanted).unwrap_err();
-        assert_eq!(error, "table `t.csv`: there is no column `b`; it has `a`, `c`");
+        assert_eq!(error, "table `t.csv`: there is no column `b`, which `--text` names; it has `a`, `c`");
         let error = find(&["text", "x", "text"], &ColumnNames::default()).unwrap_err();
         assert!(error.contains("column `text` is there twice"), "{error}");
         let error = find(&["x", "y"], &ColumnNames::default()).unwrap_err();

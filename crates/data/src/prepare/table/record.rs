@@ -6,7 +6,8 @@ use std::path::Path;
 use ptu_input::text::name_key;
 
 use super::TableOptions;
-use super::columns::{Columns, SEVERAL};
+use super::absent::Absent;
+use super::columns::Columns;
 use super::seen::Seen;
 use super::uses::Asker;
 use crate::error::shortened;
@@ -32,6 +33,7 @@ pub struct Assembler {
     ids: HashMap<u128, u64>,
     patients: HashMap<u128, (Split, u64)>,
     seen: Seen,
+    absent: Absent,
 }
 
 /// A file of a table, as far as its rows need it.
@@ -54,6 +56,7 @@ impl Assembler {
             ids: HashMap::new(),
             patients: HashMap::new(),
             seen: Seen::new(&columns),
+            absent: Absent::new(&columns),
             columns,
         }
     }
@@ -68,7 +71,10 @@ impl Assembler {
     /// # Errors
     /// The cause, when there is no image though a column looks like it.
     pub fn told(&self) -> Result<Vec<String>, String> {
-        self.seen.overlooked(&self.columns).map_or_else(|| Ok(self.seen.told(&self.columns)), Err)
+        match self.seen.overlooked(&self.columns) {
+            Some(cause) => Err(cause),
+            None => Ok([self.absent.told(&self.columns), self.seen.told(&self.columns)].concat()),
+        }
     }
 
     /// Reads the cells of a row.
@@ -79,8 +85,9 @@ impl Assembler {
         let unread = unread.map(|unread| format!("`{}` {}", self.columns.names[unread.column], unread.cause));
         let record = match (row.cells, unread) {
             (Ok(_), Some(cause)) => Err(cause),
-            (Ok(cells), None) => {
-                row.unread.iter().for_each(|unread| self.seen.unread(&self.columns, unread, &place));
+            (Ok(mut cells), None) => {
+                row.unread.iter().for_each(|unread| self.seen.unread(&self.columns, unread, &cells, &place));
+                self.absent.clear(&self.columns, &mut cells, &place);
                 self.record(row.line, within, inline.as_ref(), &cells)
             }
             (Err(bad), _) => Err(bad.cause),
@@ -160,11 +167,9 @@ impl Assembler {
 
     fn name(&self, column: usize, cells: &[Cell]) -> Result<String, String> {
         let name = &self.columns.names[column];
-        match self.value(column, cells)? {
-            None => Err(format!("`{name}` is empty; each record needs one, or leave the column out")),
-            Some(value) if name_key(value).is_empty() => {
-                Err(format!("`{name}` is empty; each record needs one, or leave the column out"))
-            }
+        let value = self.value(column, cells)?.filter(|value| !name_key(value).is_empty());
+        match value {
+            None => Err(format!("{}; each record needs one, or leave the column out", self.lacks(column))),
             Some(value) if value.len() > NAME_LIMIT => {
                 Err(format!("`{name}` is {} bytes long, at most {NAME_LIMIT} are taken", value.len()))
             }
@@ -209,12 +214,21 @@ impl Assembler {
     }
 
     fn empty(&self, column: usize, half: &str) -> String {
-        let name = &self.columns.names[column];
+        let lacks = self.lacks(column);
         match self.columns.asker {
             Asker::Prepare => {
-                format!("`{name}` is empty; fill it, or pass `--allow-missing` if records without {half} are meant")
+                format!("{lacks}; fill it, or pass `--allow-missing` if records without {half} are meant")
             }
-            Asker::Quickstart | Asker::Embed => format!("`{name}` is empty; fill it, or leave the row out"),
+            Asker::Quickstart | Asker::Embed => format!("{lacks}; fill it, or leave the row out"),
+        }
+    }
+
+    /// What stands where a value is missing.
+    fn lacks(&self, column: usize) -> String {
+        let name = &self.columns.names[column];
+        match self.absent.said(column) {
+            Some(word) => format!("`{name}` says `{word}`, which stands for a missing value"),
+            None => format!("`{name}` is empty"),
         }
     }
 
@@ -262,12 +276,7 @@ impl Assembler {
         let mut named = vec![];
         for &column in columns {
             let name = &self.columns.names[column];
-            let several = name.eq_ignore_ascii_case(SEVERAL);
-            let values = cells[column].iter().flat_map(|cell| match several {
-                true => cell.split('|').collect::<Vec<_>>(),
-                false => vec![cell.as_str()],
-            });
-            for value in values.map(str::trim).filter(|value| !value.is_empty()) {
+            for value in cells[column].iter().map(|value| value.trim()).filter(|value| !value.is_empty()) {
                 if value.len() > NAME_LIMIT {
                     return Err(format!(
                         "{kind} `{name}` is {} bytes long, at most {NAME_LIMIT} are taken",
@@ -285,6 +294,9 @@ impl Assembler {
             return Ok(named.unwrap_or_else(|| self.shares.split_of("table", patient)));
         };
         let word = self.value(column, cells)?.unwrap_or_default();
+        if name_key(word).is_empty() {
+            return Err(format!("{}; write `train`, `validate` or `test`", self.lacks(column)));
+        }
         let split: Split = name_key(word).parse().map_err(|error: crate::UnknownSplit| error.to_string())?;
         if let Some(named) = named.filter(|named| *named != split) {
             let name = shortened(&self.columns.names[column], 40);

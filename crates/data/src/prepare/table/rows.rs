@@ -12,6 +12,7 @@ use crate::prepare::draft::{Draft, Place};
 use crate::prepare::run::Drafts;
 use crate::raw::row::Row;
 use crate::raw::rows::Rows;
+use crate::record::RecordImage;
 
 /// The rows of a table.
 pub(crate) struct TableRows {
@@ -40,7 +41,8 @@ impl TableRows {
     ) -> Result<(Self, Columns), DataError> {
         let first = files.first().map_or(table, |file| &file.path);
         let rows = Rows::open(first)?;
-        let columns = Columns::find(rows.columns(), &options.columns, (first, options.asker))?;
+        let columns = Columns::find(rows.columns(), &options.columns, (first, options.asker));
+        let columns = columns.map_err(|error| hinted(error, rows.hint()))?;
         let notices = rows.notices().to_vec();
         let assembler = Assembler::new(&source_name(table, options), options, columns.clone());
         let table = table.to_path_buf();
@@ -65,6 +67,11 @@ impl TableRows {
         self.assembler.has_split()
     }
 
+    /// Whether an image that stands in a row is found again ([`TableImages`]).
+    pub(crate) fn images_are_found(&self) -> bool {
+        self.rows.has_numbers()
+    }
+
     /// Where a row stands.
     fn place(&self, row: &Row) -> Place {
         match self.files.as_slice() {
@@ -77,6 +84,45 @@ impl TableRows {
                 Place::Named(format!("{name} row {}", row.line))
             }
         }
+    }
+}
+
+/// A refusal of the columns with what may be wrong with the file.
+fn hinted(mut error: DataError, hint: Option<&str>) -> DataError {
+    if let (DataError::Table { cause: told, .. } | DataError::NoColumn { there: told, .. }, Some(hint)) =
+        (&mut error, hint)
+    {
+        told.push_str("; ");
+        told.push_str(hint);
+    }
+    error
+}
+
+/// A parquet file whose images stand in it, to read one of them again.
+pub(crate) struct TableImages {
+    rows: Rows,
+    column: Option<usize>,
+}
+
+impl TableImages {
+    /// Opens a table that was embedded.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn open(table: &Path) -> Result<Self, DataError> {
+        let rows = Rows::open(table)?;
+        let column = Columns::find(rows.columns(), &ColumnNames::default(), (table, Asker::Embed))?.image;
+        Ok(Self { rows, column })
+    }
+
+    /// The image in the row of this number, from 1.
+    ///
+    /// # Errors
+    /// When the table cannot be read any more.
+    pub(crate) fn read(&self, row: u64) -> Result<Option<RecordImage>, DataError> {
+        let image = |mut row: Row| row.take_image(self.column?);
+        let found = self.rows.row(row)?.and_then(image);
+        Ok(found.map(|image| RecordImage { bytes: image.bytes, path: None }))
     }
 }
 

@@ -34,8 +34,9 @@ pub struct Seen {
     columns: Vec<(usize, Watched)>,
     /// How many of them are such.
     groups: usize,
-    /// Columns of fields with values that are not read: how many, and the first with its place.
-    unread: BTreeMap<usize, (u64, String)>,
+    /// Columns of fields with values that are not read, or are kept though something is wrong with them (then true): how many, and
+    /// the first with its place.
+    unread: BTreeMap<(usize, bool), (u64, String)>,
 }
 
 /// One column.
@@ -96,11 +97,12 @@ impl Seen {
         }
     }
 
-    /// Takes note of a value that is not read and that the record does not need.
-    pub fn unread(&mut self, columns: &Columns, unread: &Unread, place: &Place) {
+    /// Takes note of a value that is not read as it should be and that the record does not need.
+    pub fn unread(&mut self, columns: &Columns, unread: &Unread, cells: &[Cell], place: &Place) {
         if columns.fields.contains(&unread.column) {
             let first = || (0, format!("{place}: it {}", unread.cause));
-            self.unread.entry(unread.column).or_insert_with(first).0 += 1;
+            let kept = cells.get(unread.column).is_some_and(|cell| cell.iter().any(|value| !value.is_empty()));
+            self.unread.entry((unread.column, kept)).or_insert_with(first).0 += 1;
         }
     }
 
@@ -131,9 +133,11 @@ impl Seen {
 
     /// What is worth to be told: values that are not kept, and columns whose values stand for several patients, where nobody named the patient.
     pub fn told(&self, columns: &Columns) -> Vec<String> {
-        let unread = self.unread.iter().map(|(column, (count, first))| {
+        let unread = self.unread.iter().map(|((column, kept), (count, first))| {
             let name = shortened(&columns.names[*column], 40);
-            format!("{count} values of `{name}` are not kept, the first on {first}")
+            let (values, are) = if *count == 1 { ("value", "is") } else { ("values", "are") };
+            let fate = if *kept { "kept, though doubtful" } else { "not kept" };
+            format!("{count} {values} of `{name}` {are} {fate}, the first on {first}")
         });
         unread.chain(self.groups_told(columns)).collect()
     }
@@ -144,13 +148,16 @@ impl Seen {
         }
         let told = |(rank, (place, one)): (usize, &(usize, Watched))| {
             let (values, shared, split) = one.counts();
-            let fits = rank < self.groups || (values * ROWS_A_VALUE >= one.filled && 2 * one.others < one.filled);
+            // What all records have in common parts nothing.
+            let fits = values > 1
+                && (rank < self.groups || (values * ROWS_A_VALUE >= one.filled && 2 * one.others < one.filled));
             // A path of a picture names the picture.
             (shared > 0 && fits && one.pictures == 0).then(|| {
                 let name = shortened(&columns.names[*place], 40);
                 let about = if one.level > 0 { "about " } else { "" };
                 let splits = match columns.asker {
                     Asker::Embed => String::new(),
+                    _ if split == 0 => String::new(),
                     _ => format!(", {split} of them in more than one split"),
                 };
                 format!(

@@ -333,7 +333,12 @@ fn splits_of_the_table_are_checked() {
     let two = format!("{head}b,p,two,test\n");
     fake.refuses_row(two, "t.csv", &["line 3", "patient `p` is in split `test` here and in `train` on line 2"], 1);
     fake.refuses_row(format!("{head}b,q,two,holdout\n"), "t.csv", &["line 3", "`holdout` is no split"], 1);
-    fake.refuses_row(format!("{head}b,q,two,\n"), "t.csv", &["line 3", "`` is no split"], 1);
+    fake.refuses_row(
+        format!("{head}b,q,two,\n"),
+        "t.csv",
+        &["line 3", "`split` is empty; write `train`, `validate` or `test`"],
+        1,
+    );
 }
 
 #[test]

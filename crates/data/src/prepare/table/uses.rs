@@ -110,7 +110,7 @@ impl Asker {
 
     /// The option that leaves bad rows out.
     pub(crate) fn skip_bad(self) -> Option<&'static str> {
-        (self == Self::Prepare).then_some("--skip-bad")
+        (self != Self::Embed).then_some("--skip-bad")
     }
 }
 

@@ -6,12 +6,15 @@ use arrow_schema::{DataType, Field};
 
 use super::features::Features;
 use super::images::{Found, Sight, bare, image, is_bytes, is_image, is_integers, others};
-use super::values::{is_blurred, is_text, is_vector, item, items, place, texts};
+use super::values::{is_beyond, is_blurred, is_text, is_vector, item, items, place, texts};
 use crate::error::shortened;
 use crate::raw::row::{Cell, Holds};
 
 /// The kind of a struct of two fields that `datasets` calls an image.
 const IMAGE: &str = "Image";
+
+/// Of a time without a date.
+const BEYOND: &str = "holds a time beyond the calendar, or beyond the day; write it as text";
 
 /// How the cells of a column are read.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,9 +106,11 @@ impl Reading {
             Self::Values => {
                 let cell = texts(array, row);
                 let blurred = is_blurred(array, row).then(|| cell.concat());
-                let unread = blurred.map(|told| {
+                let blurred = blurred.map(|told| {
                     format!("is the float {told}, too large to be told from its neighbours; write it as a whole number or as text")
                 });
+                let beyond = || is_beyond(array, row).then(|| BEYOND.to_string());
+                let unread = blurred.or_else(beyond);
                 Taken { cell, unread, ..Taken::default() }
             }
             Self::Classes(names) => classes(texts(array, row), names),
@@ -151,7 +156,7 @@ fn found(found: Found) -> Taken {
 /// Names for the numbers of classes; -1 is how `datasets` writes that there is none.
 fn classes(numbers: Cell, names: &[String]) -> Taken {
     let mut taken = Taken::default();
-    for number in numbers.into_iter().filter(|number| number != "-1") {
+    for number in numbers.into_iter().filter(|number| !number.is_empty() && number != "-1") {
         let name = number.parse().ok().and_then(|place: usize| names.get(place));
         if name.is_none() {
             let cause = format!("holds {number}, but the file's metadata name {} classes, from 0", names.len());

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BinaryDictionaryBuilder, FixedSizeListBuilder, Float32Builder, Int64Builder, LargeListBuilder, ListViewBuilder,
-    MapBuilder, StringBuilder,
+    BinaryDictionaryBuilder, FixedSizeListBuilder, Float32Builder, Int64Builder, LargeListBuilder, ListBuilder,
+    ListViewBuilder, MapBuilder, StringBuilder, TimestampMillisecondBuilder,
 };
 use arrow_array::types::{Int8Type, Int32Type, Int64Type, UInt8Type};
 use arrow_array::{
@@ -118,9 +118,19 @@ fn decimals_dates_and_times_are_written_as_others_write_them() {
     assert_eq!(first(Time32SecondArray::from(vec![11_045])), "03:04:05");
     assert_eq!(first(Time64MicrosecondArray::from(vec![11_045_000_600])), "03:04:05.000600");
     assert_eq!(first(DurationMillisecondArray::from(vec![5_400_500])), "PT5400.5S");
-    // Beyond the calendar, and beyond the day.
-    assert_eq!(first(TimestampSecondArray::from(vec![i64::MAX])), i64::MAX.to_string());
-    assert_eq!(first(Time32SecondArray::from(vec![-1])), "-1");
+    // Beyond the calendar, beyond the day, and longer than durations are.
+    let ages = arrow_array::DurationSecondArray::from(vec![i64::MAX]);
+    let mut list = ListBuilder::new(TimestampMillisecondBuilder::new());
+    list.append_value([Some(moment * 1_000), Some(i64::MAX)]);
+    for told in [
+        read(TimestampSecondArray::from(vec![i64::MAX])),
+        read(Time32SecondArray::from(vec![-1])),
+        read(ages),
+        read(list.finish()),
+    ] {
+        let cause = told.unread[0].as_ref().unwrap();
+        assert!(cause.contains("a time beyond the calendar, or beyond the day"), "{cause}");
+    }
 }
 
 #[test]

@@ -76,11 +76,15 @@ pub fn place(array: &ArrayRef, row: usize) -> Option<(&ArrayRef, usize)> {
     (key < values.len()).then(|| place(values, key))?
 }
 
-/// A value as texts: none of a null or of what is no number, several of a list.
+/// A value as texts: none of a null or of what is no number, several of a list, of an empty list one without letters.
 pub fn texts(array: &ArrayRef, row: usize) -> Cell {
     let Some((array, row)) = place(array, row) else { return vec![] };
     match items(array, row) {
-        Some(items) => (0..items.len()).filter_map(|item| text(&items, item)).collect(),
+        Some(items) => {
+            let cell: Cell = (0..items.len()).filter_map(|item| text(&items, item)).collect();
+            // A list without values is there, and holds nothing.
+            if cell.is_empty() { vec![String::new()] } else { cell }
+        }
         None => text(array, row).into_iter().collect(),
     }
 }
@@ -112,10 +116,10 @@ pub fn text(array: &ArrayRef, row: usize) -> Option<String> {
         DataType::Decimal64(..) => Some(array.as_primitive::<Decimal64Type>().value_as_string(row)),
         DataType::Decimal128(..) => Some(array.as_primitive::<Decimal128Type>().value_as_string(row)),
         DataType::Decimal256(..) => Some(array.as_primitive::<Decimal256Type>().value_as_string(row)),
-        DataType::Duration(unit) => Some(duration(array, row, *unit)),
+        DataType::Duration(unit) => duration(array, row, *unit),
         _ => downcast_integer_array!(
             array => Some(array.value(row).to_string()),
-            _ => downcast_temporal_array!(array => Some(time(array, row)), _ => None)
+            _ => downcast_temporal_array!(array => time(array, row), _ => None)
         ),
     }
 }
@@ -157,12 +161,21 @@ pub fn is_blurred(array: &ArrayRef, row: usize) -> bool {
     size.is_finite() && size.abs() > limit
 }
 
-/// A date, a time of day or a time, as ISO 8601 has it. What lies beyond the calendar stays the number that it is.
-fn time<T: ArrowTemporalType>(array: &PrimitiveArray<T>, row: usize) -> String
+/// Whether a date, a time or a duration, or one of a list, is none that ISO 8601 has words for: beyond the calendar, or the day.
+pub fn is_beyond(array: &ArrayRef, row: usize) -> bool {
+    let Some((array, row)) = place(array, row) else { return false };
+    match items(array, row) {
+        Some(items) => (0..items.len()).any(|item| is_beyond(&items, item)),
+        None => array.data_type().is_temporal() && text(array, row).is_none(),
+    }
+}
+
+/// A date, a time of day or a time, as ISO 8601 has it; `None` of what [`is_beyond`].
+fn time<T: ArrowTemporalType>(array: &PrimitiveArray<T>, row: usize) -> Option<String>
 where
     i64: From<T::Native>,
 {
-    let told = match array.data_type() {
+    match array.data_type() {
         DataType::Date32 | DataType::Date64 => array.value_as_date(row).map(|date| date.to_string()),
         DataType::Time32(_) | DataType::Time64(_) => array.value_as_time(row).map(|time| time.to_string()),
         // A zone that is given by its name has no table here: the moment is the same in that of Greenwich.
@@ -171,15 +184,14 @@ where
             Err(_) => None,
         },
         _ => array.value_as_datetime(row).map(|time| format!("{time:?}")),
-    };
-    told.unwrap_or_else(|| i64::from(array.value(row)).to_string())
+    }
 }
 
-/// A duration as ISO 8601 has it; one that is too long for it stays the number that it is.
-fn duration(array: &dyn Array, row: usize, unit: TimeUnit) -> String {
-    fn of<T: ArrowPrimitiveType<Native = i64>>(array: &dyn Array, row: usize) -> String {
+/// A duration as ISO 8601 has it; `None` of one that is too long for it.
+fn duration(array: &dyn Array, row: usize, unit: TimeUnit) -> Option<String> {
+    fn of<T: ArrowPrimitiveType<Native = i64>>(array: &dyn Array, row: usize) -> Option<String> {
         let value = array.as_primitive::<T>().value(row);
-        as_duration::<T>(value).map_or_else(|| value.to_string(), |duration| duration.to_string())
+        as_duration::<T>(value).map(|duration| duration.to_string())
     }
     match unit {
         TimeUnit::Second => of::<DurationSecondType>(array, row),

@@ -2,8 +2,12 @@
 
 use std::io::Write;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
 use super::*;
 use crate::raw::row::{Cell, Holds};
+use crate::tests::png;
 
 /// A table as it was read: names of columns, rows by line, notices.
 #[derive(Debug, Default, PartialEq)]
@@ -201,13 +205,74 @@ fn cells_beyond_the_header_are_told_unless_they_are_empty() {
     for row in 1..3 {
         assert!(table.rows[row].1.as_ref().unwrap_err().contains("fields, the header 2"), "{table:?}");
     }
+    let table = read("t.csv", "id,text\na,x\nid, text\nb,text\n");
+    assert!(table.rows[1].1.as_ref().unwrap_err().starts_with("the row repeats the names"), "{table:?}");
+    assert_eq!((table.rows[0].1.is_ok(), table.rows[2].1.is_ok()), (true, true));
     let table = read("t.csv", ",text,age\n0,nan,NaN\n1,y,NA\n");
     assert_eq!(
         (table.column("column 1"), table.column("text"), table.column("age")),
-        (vec!["0", "1"], vec!["", "y"], vec!["", "NA"])
+        (vec!["0", "1"], vec!["nan", "y"], vec!["NaN", "NA"])
     );
-    assert_eq!(table.notices.len(), 3);
-    assert_eq!(table.notices[2], "column `age`: `NaN` is taken as missing, 1 value (line 2)");
+    assert_eq!(table.notices, ["column 1 has no name in the first line; it is called `column 1`"]);
+    // Separators at the ends of lines make columns of nothing.
+    let rows = open("t.csv", "id,text,,\na,x,,\n").unwrap();
+    let nothing = Holds::Unread("has neither a name nor a value".into());
+    assert_eq!(
+        rows.columns().iter().map(|column| &column.holds).collect::<Vec<_>>(),
+        [&Holds::Values, &Holds::Values, &nothing, &nothing]
+    );
+}
+
+#[test]
+fn quotation_marks_that_would_be_lost_are_refused() {
+    let table = read("t.csv", "id,text\na,\"say \"\"x\"\" and \"y\" z\"\nb,\"c\" \nd,5\" tube\ne,\"f\"g,\"h\"i\n");
+    let cause = "column `text` has text after its closing quotation mark; double each mark within a value";
+    assert!(table.rows[0].1.as_ref().unwrap_err().starts_with(cause), "{table:?}");
+    let told = |row: usize| table.rows[row].1.as_ref().map(|cells| cells[1][0].trim().to_string());
+    assert_eq!((told(1), told(2)), (Ok("c".into()), Ok("5\" tube".into())));
+    assert!(table.rows[3].1.as_ref().unwrap_err().starts_with(cause), "{table:?}");
+    refuses("t.csv", "id,\"te\"xt\na,b\n", &["the name of its column 2 has text after its closing quotation mark"]);
+    // A mark behind a blank opens nothing.
+    let table = read("t.csv", "id,text\na, \"b\"\nc, \"d, e\"\n");
+    assert_eq!(table.rows[0].1.as_ref().unwrap()[1], [" \"b\""]);
+    assert!(table.rows[1].1.as_ref().unwrap_err().ends_with("remove the blank before the quotation mark"), "{table:?}");
+    assert!(table.notices[0].starts_with("1 row (line 2) with a blank before a quotation mark"), "{table:?}");
+}
+
+#[test]
+fn images_of_json_are_those_of_parquet() {
+    let bytes = BASE64_STANDARD.encode(png(1));
+    let images = [
+        "{\"path\": \"a.png\"}",
+        "{\"bytes\": null, \"path\": \"a.png\"}",
+        &format!("{{\"bytes\": \"{bytes}\", \"path\": \"a.png\"}}"),
+        &format!("{{\"bytes\": \"{bytes}\"}}"),
+        "{\"path\": null, \"bytes\": null}",
+        "{\"bytes\": \"words\"}",
+        "{\"path\": \"a.png\", \"size\": 3}",
+        "null",
+    ];
+    let lines: String = images.iter().map(|image| format!("{{\"scan\": {image}}}\n")).collect();
+    let mut rows = open("t.jsonl", &lines).unwrap();
+    assert_eq!(rows.columns()[0].holds, Holds::Images);
+    let mut all = vec![];
+    while let Some(row) = rows.next().unwrap() {
+        all.push(row);
+    }
+    let cells: Vec<Cell> = all.iter().map(|row| row.cells.as_ref().unwrap()[0].clone()).collect();
+    assert_eq!(cells[..5], [vec!["a.png"], vec!["a.png"], vec!["a.png"], vec!["row-4"], vec![""]]);
+    assert!(cells[5..].iter().all(Vec::is_empty));
+    let images =
+        |row: usize| all[row].images.iter().map(|image| (image.bytes == png(1), image.named)).collect::<Vec<_>>();
+    assert_eq!((images(1), images(2), images(3)), (vec![], vec![(true, true)], vec![(true, false)]));
+    let cause = |row: usize| all[row].unread[0].cause.as_str();
+    assert!(cause(5).contains("no image in base64; write the path"), "{}", cause(5));
+    assert!(
+        cause(6).contains("nested value; write a text or a list of texts, and of an image its path"),
+        "{}",
+        cause(6)
+    );
+    assert!(all[7].unread.is_empty());
 }
 
 #[test]
@@ -252,7 +317,8 @@ fn json_is_taken_by_what_it_is_and_not_by_its_name() {
     refuses("t.json", format!("{{\"version\": 1, \"data\": [{one}]}}"), &["an object with a list under `data`"]);
     refuses("t.json", format!("[{one}"), &["no JSON list", "on line 1 it ends too early"]);
     refuses("t.json", format!("[{one}\n{two}]"), &["on line 2 `,` or `]` is wanted"]);
-    refuses("t.json", format!("[{one},]"), &["an item is wanted"]);
+    refuses("t.json", format!("[{one},\n]"), &["on line 2 nothing follows the last comma; remove it"]);
+    refuses("t.json", format!("[{one},,{two}]"), &["an item is wanted between two commas"]);
     refuses("t.json", format!("[{one}]\n{two}"), &["on line 2 something follows the list"]);
     refuses("t.json", "[1, 2]", &["item 1: the item on line 1 is no JSON object"]);
     refuses("t.json", "image,text", &["`[` is wanted"]);

@@ -3,6 +3,8 @@
 use super::{Csv, Record};
 use crate::error::{DataError, shortened};
 use crate::raw::Entry;
+use crate::raw::ends::LineCounter;
+use crate::raw::row::listed;
 use crate::raw::text::Text;
 
 /// What may part fields.
@@ -102,15 +104,54 @@ impl Fit {
     }
 }
 
+/// Records that are looked at for names of columns below a title.
+const TITLE: usize = 10;
+
+/// What to do about a text whose first line may be a title above the names of the columns: a later line parts into more names.
+pub fn title(start: &[u8], separator: u8) -> Option<String> {
+    let begin = named(start).map_or(0, |named| named.length);
+    let others = SEPARATORS.into_iter().filter(|other| *other != separator);
+    std::iter::once(separator).chain(others).find_map(|separator| {
+        let records = first_records(&start[begin..], separator, TITLE);
+        let width = |record: &Record| record.fields().filter(|field| !field.trim_ascii().is_empty()).count();
+        let first = records.iter().find(|record| width(record) > 0)?;
+        let own = if width(first) == 1 { 1 } else { first.fields };
+        let wider = records.iter().find(|record| width(record) > own)?;
+        let names: Vec<String> = wider.fields().map(|name| String::from_utf8_lossy(name).trim().to_string()).collect();
+        let mut lines = LineCounter::default();
+        lines.pass(&start[..begin + wider.line as usize]);
+        let line = lines.line();
+        Some(format!("if {} on line {line} are the names of the columns, remove the lines above them", listed(&names)))
+    })
+}
+
 /// The first record of a text, as far as it goes.
 fn first_record(start: &[u8], separator: u8) -> Record {
+    first_records(start, separator, 1).pop().unwrap_or_else(|| Record::new(separator))
+}
+
+/// The first records of a text, as far as it goes, each with the byte at which it begins in place of its line.
+fn first_records(start: &[u8], separator: u8, most: usize) -> Vec<Record> {
     let mut parser = csv_core::ReaderBuilder::new().delimiter(separator).build();
-    let mut record = Record { bytes: vec![0; start.len() + 1], ends: vec![0; start.len() + 1], ..Record::default() };
-    let (result, read, written, ended) = parser.read_record(start, &mut record.bytes, &mut record.ends);
-    record.fields = ended;
-    if result == csv_core::ReadRecordResult::InputEmpty && read == start.len() {
-        let (.., ended) = parser.read_record(&[], &mut record.bytes[written..], &mut record.ends[ended..]);
-        record.fields += ended;
+    let (mut records, mut at) = (vec![], 0);
+    while records.len() < most && at < start.len() {
+        let rest = &start[at..];
+        let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        at += blank;
+        let rest = &rest[blank..];
+        let size = rest.len() + 1;
+        let mut record =
+            Record { line: at as u64, bytes: vec![0; size], ends: vec![0; size], ..Record::new(separator) };
+        let (result, read, written, ended) = parser.read_record(rest, &mut record.bytes, &mut record.ends);
+        record.fields = ended;
+        if result == csv_core::ReadRecordResult::InputEmpty && read == rest.len() {
+            let (.., ended) = parser.read_record(&[], &mut record.bytes[written..], &mut record.ends[ended..]);
+            record.fields += ended;
+        }
+        at += read;
+        if record.fields > 0 {
+            records.push(record);
+        }
     }
-    record
+    records
 }

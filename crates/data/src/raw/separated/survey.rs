@@ -3,60 +3,63 @@
 use super::{Csv, UNNAMED, separator};
 use crate::error::{DataError, shortened};
 use crate::raw::Entry;
-use crate::raw::row::Row;
+use crate::raw::row::{Column, Holds};
 use crate::raw::survey::Places;
 use crate::raw::text::Text;
+
+/// Of a column that only separators at the ends of lines make.
+const NOTHING: &str = "has neither a name nor a value";
+
+/// A table that was read once.
+pub struct Surveyed {
+    /// At its first row.
+    pub csv: Csv,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// What is told the user, each a sentence.
+    pub notices: Vec<String>,
+    /// What may be wrong where its columns are of no use.
+    pub hint: Option<String>,
+}
 
 impl Csv {
     /// Opens a table for a user, who is told what was passed over; else as [`Csv::open`].
     ///
     /// # Errors
     /// As [`Csv::open`] and [`Csv::next`].
-    pub fn surveyed(entry: &Entry) -> Result<(Self, Vec<String>), DataError> {
+    pub fn surveyed(entry: &Entry) -> Result<Surveyed, DataError> {
         let mut csv = Self::open(entry)?;
-        let (separator, names) = (csv.separator, csv.header.clone());
-        let mut seen: Vec<Seen> = names.iter().map(|_| Seen::default()).collect();
+        let mut spaced = Places::default();
+        if csv.record.quotes.spaced.is_some() {
+            spaced.see(csv.record.line);
+        }
+        let mut filled = vec![false; csv.header.len()];
         while let Some(row) = csv.next()? {
             let Ok(cells) = &row.cells else { continue };
-            for (cell, seen) in cells.iter().zip(&mut seen) {
-                for value in cell.iter().filter(|value| !value.trim().is_empty()) {
-                    seen.values += 1;
-                    if is_nan(value) {
-                        seen.nan.see(row.line);
-                    }
-                }
+            for (cell, filled) in cells.iter().zip(&mut filled) {
+                *filled |= cell.iter().any(|value| !value.trim().is_empty());
+            }
+            if csv.record.quotes.spaced.is_some() {
+                spaced.see(row.line);
             }
         }
-        let notices = notices(&csv, &names, &seen);
-        Ok((Self::begin(Text::open(entry)?, separator)?, notices))
-    }
-
-    /// The next row, in which `NaN` is missing.
-    ///
-    /// # Errors
-    /// As [`Csv::next`].
-    pub fn next_for_user(&mut self) -> Result<Option<Row>, DataError> {
-        let mut row = self.next()?;
-        if let Some(Row { cells: Ok(cells), .. }) = &mut row {
-            cells.iter_mut().flatten().filter(|value| is_nan(value)).for_each(String::clear);
-        }
-        Ok(row)
+        let column = |((place, name), filled): ((usize, &String), &bool)| match !filled && is_unnamed(name, place) {
+            true => Column { name: name.clone(), holds: Holds::Unread(NOTHING.into()) },
+            false => Column::values(name),
+        };
+        let columns = csv.header.iter().enumerate().zip(&filled).map(column).collect();
+        let (notices, hint) = (notices(&csv, &filled, spaced), separator::title(&csv.text.start, csv.separator));
+        let csv = Self::begin(Text::open(entry)?, csv.separator)?;
+        Ok(Surveyed { csv, columns, notices, hint })
     }
 }
 
-/// What stands in one column.
-#[derive(Default)]
-struct Seen {
-    values: u64,
-    nan: Places,
+/// Whether the first line gives the column at this place no name.
+fn is_unnamed(name: &str, place: usize) -> bool {
+    name == format!("{UNNAMED}{}", place + 1)
 }
 
-/// Whether this is how programs write a number that is missing; no name and no word is written so.
-fn is_nan(value: &str) -> bool {
-    matches!(value.trim(), "NaN" | "nan")
-}
-
-fn notices(csv: &Csv, names: &[String], seen: &[Seen]) -> Vec<String> {
+fn notices(csv: &Csv, filled: &[bool], spaced: Places) -> Vec<String> {
     let mut notices = vec![];
     if let Some(named) = separator::named(&csv.text.start) {
         notices.push(format!("the first line, `{}`, names the separator and is no row", shortened(&named.written, 10)));
@@ -65,13 +68,16 @@ fn notices(csv: &Csv, names: &[String], seen: &[Seen]) -> Vec<String> {
         let places = csv.blank.told(["row without any value", "rows without any value"], "line");
         notices.push(format!("{places} passed over"));
     }
-    for (place, (name, seen)) in names.iter().zip(seen).enumerate() {
-        if *name == format!("{UNNAMED}{}", place + 1) && seen.values > 0 {
+    if spaced.count > 0 {
+        let places = spaced.told(["row", "rows"], "line");
+        notices.push(format!(
+            "{places} with a blank before a quotation mark, which is a part of the value then; remove the blank if the mark \
+             encloses the value"
+        ));
+    }
+    for (place, name) in csv.header.iter().enumerate() {
+        if is_unnamed(name, place) && filled[place] {
             notices.push(format!("column {} has no name in the first line; it is called `{name}`", place + 1));
-        }
-        if seen.nan.count > 0 {
-            let places = seen.nan.told(["value", "values"], "line");
-            notices.push(format!("column `{}`: `NaN` is taken as missing, {places}", shortened(name, 40)));
         }
     }
     notices

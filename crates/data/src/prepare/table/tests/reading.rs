@@ -37,7 +37,7 @@ fn the_order_of_rows_decides_nothing() {
         assert_eq!(first, last, "{name}");
         // Rows without a split beside rows with one.
         let some = write(&[clear.clone(), late(",\"split\":\"test\"")].concat());
-        fake.refuses(some, name, &["`` is no split"]);
+        fake.refuses(some, name, &["`split` is empty; write `train`, `validate` or `test`"]);
     }
 }
 
@@ -64,14 +64,107 @@ fn names_and_numbers_stay_as_they_are_written() {
         assert_eq!(values(&records[0].labels), [("label", "1e-7"), ("label", "-0.0")]);
         assert_eq!(values(&records[1].labels), [("label", "1.0")]);
     }
-    // In a text, too, it is what programs write of a number that is missing; `NA` may be a word.
-    let table = "id,text,label,age\na,One.,NaN,nan\nb,Two.,NA,1e5\n";
-    let (_, records) = fake.prepare(&fake.table("t.csv", table), &alone()).unwrap();
-    assert!(records[0].labels.is_empty() && records[0].fields.is_empty());
-    assert_eq!((values(&records[1].labels), values(&records[1].fields)), (vec![("label", "NA")], vec![("age", "1e5")]));
-    fake.refuses("id,text\na,NaN\n", "t.csv", &["line 2", "`text` is empty"]);
-    fake.refuses("id,patient,text\na,NaN,One.\n", "t.csv", &["line 2", "`patient` is empty"]);
     fake.refuses("{\"id\":NaN,\"text\":\"One.\"}\n", "t.jsonl", &["line 1", "`id` is empty"]);
+}
+
+#[test]
+fn words_for_missing_values_are_taken_as_such_and_told() {
+    let fake = Fake::new();
+    let rows = [
+        ["id", "text", "label", "age", "sex"],
+        ["a", "One.", "NaN", "nan", "-"],
+        ["b", "Two.", "NA", "1e5", "None"],
+        ["c", "Three.", "None", "N/A", "x"],
+        ["d", "Four.", "-", "null", "<NA>"],
+    ];
+    let csv: String = rows.iter().map(|row| row.join(",") + "\n").collect();
+    let row = |row: &[&str; 5]| {
+        let fields: Vec<String> =
+            row.iter().zip(rows[0]).map(|(cell, name)| format!("\"{name}\": \"{cell}\"")).collect();
+        format!("{{{}}}", fields.join(", "))
+    };
+    let json: Vec<String> = rows[1..].iter().map(row).collect();
+    for (name, table, lines) in [("t.csv", csv, [2, 3, 4]), ("t.jsonl", json.join("\n"), [1, 2, 3])] {
+        let (manifest, records) = fake.prepare(&fake.table(name, table), &alone()).unwrap();
+        let labels: Vec<_> = records.iter().map(|record| values(&record.labels)).collect();
+        assert_eq!(labels, [vec![], vec![], vec![("label", "None")], vec![("label", "-")]]);
+        let fields: Vec<_> = records.iter().map(|record| values(&record.fields)).collect();
+        assert_eq!(fields, [vec![("sex", "-")], vec![("age", "1e5"), ("sex", "None")], vec![("sex", "x")], vec![]]);
+        let told = [
+            format!("column `label`: `NaN`, `NA` are taken as missing, 2 values (the first: line {})", lines[0]),
+            format!("column `age`: `nan`, `N/A`, `null` are taken as missing, 3 values (the first: line {})", lines[0]),
+            format!("column `sex`: `<NA>` is taken as missing, 1 value (line {})", lines[2] + 1),
+            format!(
+                "column `label`: `None`, `-` are kept as they are written, 2 values (the first: line {}); \
+                 leave the cell empty where the value is missing",
+                lines[2]
+            ),
+        ];
+        let mut sorted = (told.to_vec(), manifest.told.clone());
+        sorted.0.sort();
+        sorted.1.sort();
+        assert_eq!(sorted.0, sorted.1);
+    }
+    for word in ["NaN", "NA", "N/A", "#N/A", "NULL", "null", "None", "-", "<NA>"] {
+        let says = format!("says `{word}`, which stands for a missing value");
+        for column in ["text", "image", "patient", "id", "split"] {
+            let table = format!("{column},{}\n{word},One.\n", if column == "text" { "caption" } else { "text" });
+            fake.refuses(table, "t.csv", &["line 2", &format!("`{column}` {says}")]);
+        }
+    }
+    // Several labels of one cell are parted first.
+    let table = fake.table("t.csv", "text,labels\nOne.,edema|NA|None\n");
+    let (_, records) = fake.prepare(&table, &alone()).unwrap();
+    assert_eq!(values(&records[0].labels), [("labels", "edema"), ("labels", "None")]);
+    let missing = TableOptions { allow_missing: true, ..alone() };
+    let (_, records) =
+        fake.prepare(&fake.table("t.csv", "image,text\nimages/0.png,n/a\nNone,One.\n"), &missing).unwrap();
+    assert!(records[0].texts.is_empty() && records[1].image.is_none());
+}
+
+#[test]
+fn an_empty_list_of_texts_is_an_empty_cell() {
+    let fake = Fake::new();
+    for list in ["[]", "[null]", "[\"\"]"] {
+        let row = format!("{{\"image\": \"images/0.png\", \"texts\": {list}, \"label\": []}}\n");
+        fake.refuses(&row, "t.jsonl", &["line 1: `texts` is empty; fill it, or pass `--allow-missing`"]);
+        let missing = TableOptions { allow_missing: true, ..alone() };
+        let (_, records) = fake.prepare(&fake.table("t.jsonl", &row), &missing).unwrap();
+        assert!(records[0].texts.is_empty() && records[0].labels.is_empty());
+    }
+}
+
+#[test]
+fn a_title_above_the_names_of_the_columns_is_told() {
+    let fake = Fake::new();
+    for (title, line) in [("My own images\n", 2), ("Images,\n\n", 3), ("A title\nof two lines\n", 3)] {
+        for separator in [",", ";"] {
+            let table = format!("{title}image{separator}text\nimages/0.png{separator}One.\n");
+            let hint =
+                format!("if `image`, `text` on line {line} are the names of the columns, remove the lines above");
+            fake.refuses(table, "t.csv", &["neither an image nor a text column", &hint]);
+        }
+    }
+    let named = ColumnNames { texts: vec!["note".into()], ..ColumnNames::default() };
+    let table = fake.table("t.csv", "My notes\nid,note\na,One.\n");
+    let error = fake.prepare(&table, &TableOptions { columns: named, ..alone() }).unwrap_err();
+    assert!(error.contains("it has `My notes`; if `id`, `note` on line 2 are the names"), "{error}");
+    let error = fake.prepare(&fake.table("t.csv", "a,b\n1,2\n3,4\n"), &alone()).unwrap_err();
+    assert!(!error.contains("names of the columns"), "{error}");
+}
+
+#[test]
+fn a_packed_table_names_its_records_as_an_unpacked_one() {
+    let fake = Fake::new();
+    let pack = |name: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, b"text\nOne.\n").unwrap();
+        fake.table(name, encoder.finish().unwrap())
+    };
+    for (name, source) in [("packed.csv.gz", "packed"), ("a.b.CSV.GZ", "a.b"), ("c.csv", "c")] {
+        let (manifest, records) = fake.prepare(&pack(name), &alone()).unwrap();
+        assert_eq!((manifest.source.as_str(), records[0].id.as_str()), (source, &format!("{source}:2")[..]));
+    }
 }
 
 #[test]

@@ -73,6 +73,17 @@ fn values_that_repeat_are_told_where_they_may_name_what_belongs_together() {
 }
 
 #[test]
+fn what_all_records_have_in_common_is_no_patient() {
+    let fake = Fake::new();
+    let rows: String = (0..6).map(|row| format!("text {row},one,s{}\n", row / 2)).collect();
+    let table = fake.table("t.csv", format!("text,study_id,case\n{rows}"));
+    let shares = crate::Shares { validate: 0.0, test: 0.0, ..crate::Shares::default() };
+    let (manifest, _) = fake.prepare(&table, &TableOptions { shares, ..options() }).unwrap();
+    let told = "no column names the patient, and 3 of the 3 values of `case` stand for several records; if `case`";
+    assert!(manifest.told.len() == 1 && manifest.told[0].starts_with(told), "{:?}", manifest.told);
+}
+
+#[test]
 fn a_column_of_pictures_that_is_not_taken_is_refused() {
     let fake = Fake::new();
     let rows = "images/0.png,One.\nimages/1.png,Two.\n";
@@ -116,7 +127,7 @@ fn messages_name_options_that_the_command_has() {
     let quick = TableOptions { asker: Asker::Quickstart, ..options() };
     let error = |table: &str| fake.prepare(&fake.table("t.csv", table), &quick).unwrap_err();
     let bad = error("image,text\nimages/0.png,One.\nimages/9.png,Two.\n");
-    assert!(bad.contains("images/9.png` is not there") && !bad.contains("--skip-bad"), "{bad}");
+    assert!(bad.contains("images/9.png` is not there") && bad.contains("`--skip-bad` leaves"), "{bad}");
     let bad = error("image,text\nimages/0.png,\n");
     assert!(bad.contains("`text` is empty; fill it, or leave the row out") && !bad.contains("--allow"), "{bad}");
     let bad = error("id,ID,text\n1,2,One.\n");

@@ -220,6 +220,23 @@ fn classes_have_names_and_floats_that_are_none_are_no_names() {
 }
 
 #[test]
+fn values_that_are_kept_or_not_are_told_as_such() {
+    let (fake, all) = (Fake::new(), TableOptions { allow_missing: true, ..TableOptions::default() });
+    let doses = || column("dose", Float64Array::from(vec![1e308, 1.5, 1e22]));
+    let times = |name| column(name, TimestampSecondArray::from(vec![0, i64::MAX, 1]));
+    let (manifest, records) = fake.columns(vec![texts(), doses(), times("taken")], &all).unwrap();
+    let fields: Vec<&str> =
+        records.iter().flat_map(|record| &record.fields).map(|field| field.value.as_str()).collect();
+    assert_eq!(fields, ["1e308", "1970-01-01T00:00:00", "1.5", "1e22", "1970-01-01T00:00:01"]);
+    let told = |part: &str| manifest.told.iter().any(|told| told.contains(part));
+    assert!(told("2 values of `dose` are kept, though doubtful, the first on line 1: it is the float"), "{manifest:?}");
+    let lost = "1 value of `taken` is not kept, the first on line 2: it holds a time beyond the calendar";
+    assert!(told(lost), "{:?}", manifest.told);
+    let error = fake.columns(vec![texts(), times("patient")], &all).unwrap_err();
+    assert!(error.contains("line 2: `patient` holds a time beyond the calendar"), "{error}");
+}
+
+#[test]
 fn files_of_a_folder_may_have_a_column_in_several_types() {
     let fake = Fake::new();
     let folder = fake.here.path().join("copy");
