@@ -6,6 +6,7 @@ mod embed;
 mod evaluate;
 mod fields;
 mod inspect;
+mod page;
 mod prepare;
 mod pretrain;
 mod quickstart;
@@ -16,8 +17,9 @@ mod watch;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::{Parser, Subcommand};
-use ptu_model::files::check_writable;
+use ptu_data::manifest::MANIFEST_FILE;
 use ptu_model::kernel::ComputePrecision;
 use ptu_train::folder;
 use ptu_train::recipe::Precision;
@@ -25,6 +27,7 @@ use ptu_train::recipe::Precision;
 use crate::device::DeviceName;
 use crate::progress::say;
 pub use fields::Fields;
+use page::check_page;
 
 /// Learn from medical images together with the text that belongs to them.
 ///
@@ -111,11 +114,16 @@ impl Compute {
     }
 }
 
+/// The exit code of work that is done.
+fn done(left_out: bool) -> ExitCode {
+    if left_out { ExitCode::from(SOME_LEFT_OUT) } else { ExitCode::SUCCESS }
+}
+
 /// Runs the command that the user wrote.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
-        Command::Quickstart(arguments) => quickstart::run(&arguments)?,
-        Command::Prepare(arguments) => prepare::run(&arguments)?,
+        Command::Quickstart(arguments) => return quickstart::run(&arguments),
+        Command::Prepare(arguments) => return prepare::run(&arguments),
         Command::Pretrain(arguments) => pretrain::run(&arguments)?,
         Command::Evaluate(arguments) => evaluate::run(&arguments)?,
         Command::Embed(arguments) => return embed::run(&arguments),
@@ -130,16 +138,35 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes sure, before any work, that the page can be written that it is to end with.
-fn check_page(page: Option<&Path>) -> anyhow::Result<()> {
-    Ok(page.map_or(Ok(()), check_writable)?)
-}
-
 /// The bundle that a path means: of a run its last one, else the path itself.
-fn bundle_folder(model: &Path) -> PathBuf {
-    match model.join(folder::RECIPE).exists() {
+fn bundle_folder(model: &Path) -> anyhow::Result<PathBuf> {
+    check_run(model)?;
+    Ok(match model.join(folder::RECIPE).exists() {
         true => model.join(folder::BUNDLE),
         false => model.to_path_buf(),
+    })
+}
+
+/// Entries of a folder that are looked at for a run, and runs that a message names.
+const ENTRIES: usize = 1000;
+const RUNS: usize = 3;
+
+/// Refuses a folder that is neither a run nor a bundle and holds runs, such as that of a quickstart; says which to name.
+fn check_run(path: &Path) -> anyhow::Result<()> {
+    let is_run = |path: &Path| path.join(folder::RECIPE).exists();
+    if is_run(path) || path.join(ptu_model::WEIGHTS).exists() || path.join(MANIFEST_FILE).exists() {
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().take(ENTRIES).flatten();
+    let mut runs: Vec<PathBuf> =
+        entries.map(|entry| path.join(entry.file_name())).filter(|path| is_run(path)).collect();
+    runs.sort();
+    let named: Vec<String> = runs.iter().take(RUNS).map(|run| format!("`{}`", run.display())).collect();
+    let named = named.join(" or ");
+    match runs.as_slice() {
+        [] => Ok(()),
+        [_] => bail!("`{}` is neither a run nor a bundle, but holds a run; name {named}", path.display()),
+        _ => bail!("`{}` is neither a run nor a bundle, but holds runs; name one, such as {named}", path.display()),
     }
 }
 

@@ -5,14 +5,13 @@ mod device;
 mod interrupt;
 mod memory;
 mod progress;
+mod usage;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
     memory::keep();
-    let arguments = command::Arguments::parse();
+    let arguments = usage::read();
     match interrupt::listen().and_then(|()| command::run(arguments)) {
         Ok(code) => code,
         Err(error) => match error.downcast_ref::<interrupt::Interrupted>() {
@@ -22,7 +21,7 @@ fn main() -> ExitCode {
             }
             None => {
                 progress::print_error(&error);
-                ExitCode::FAILURE
+                if usage::is_usage(&error) { ExitCode::from(usage::WRONG_ARGUMENTS) } else { ExitCode::FAILURE }
             }
         },
     }

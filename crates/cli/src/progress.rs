@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ptu_train::evaluate::Judged;
 use ptu_train::log::{Event, Timing};
@@ -29,7 +30,7 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
+        other => Ok(other.context("cannot write to standard output")?),
     }
 }
 
@@ -46,12 +47,19 @@ pub struct Bar {
     last: Option<Instant>,
     what: String,
     length: u64,
+    percent: bool,
 }
 
 impl Bar {
     /// A bar of `length` things.
     pub fn new(what: &str, length: u64) -> Self {
         Self::with(what, length, "{prefix:>12} {wide_bar:.cyan/blue} {pos}/{len} {per_sec:>10} eta {eta} {msg}")
+    }
+
+    /// A bar of work of which only the share is known that is done: 100 per cent in all.
+    pub fn of_percent(what: &str) -> Self {
+        let bar = Self::with(what, 100, "{prefix:>12} {wide_bar:.cyan/blue} {pos} % eta {eta} {msg}");
+        Self { percent: true, ..bar }
     }
 
     /// A bar of the steps of a run, which says itself how long the rest takes: a run that is resumed does not begin at 0.
@@ -69,7 +77,7 @@ impl Bar {
             bar.set_style(style);
         }
         bar.set_prefix(what.to_string());
-        Self { bar, plain, last: None, what: what.into(), length }
+        Self { bar, plain, last: None, what: what.into(), length, percent: false }
     }
 
     /// How far it is, and what else is worth seeing.
@@ -79,7 +87,8 @@ impl Bar {
             self.bar.set_position(done);
         } else if self.last.is_none_or(|last| last.elapsed() >= PLAIN_EVERY) || done == self.length {
             self.last = Some(Instant::now());
-            let _ = writeln!(std::io::stderr(), "{} {done}/{} {}", self.what, self.length, message());
+            let done = if self.percent { format!("{done} %") } else { format!("{done}/{}", self.length) };
+            let _ = writeln!(std::io::stderr(), "{} {done} {}", self.what, message());
         }
     }
 

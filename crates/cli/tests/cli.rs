@@ -19,10 +19,14 @@ mod inputs;
 mod interrupt;
 #[path = "cli/objectives.rs"]
 mod objectives;
+#[path = "cli/pages.rs"]
+mod pages;
 #[path = "cli/prepare.rs"]
 mod prepare;
 #[path = "cli/quickstart.rs"]
 mod quickstart;
+#[path = "cli/quickstart_rows.rs"]
+mod quickstart_rows;
 #[path = "cli/readme.rs"]
 mod readme;
 #[path = "cli/resume.rs"]
@@ -31,5 +35,7 @@ mod resume;
 mod runs;
 #[path = "cli/tables.rs"]
 mod tables;
+#[path = "cli/usage.rs"]
+mod usage;
 #[path = "cli/vectors.rs"]
 mod vectors;

@@ -20,8 +20,15 @@ pub fn write_atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>
     #[cfg(unix)]
     temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let temporary = temporary.tempfile_in(folder)?.into_temp_path();
+    let usual = fs::metadata(&temporary)?.permissions();
     write(&temporary)?;
-    File::options().write(true).open(&temporary)?.sync_all()?;
+    let file = File::options().write(true).open(&temporary)?;
+    // A library may have put a temporary file of its own in this one's place: safetensors does.
+    if cfg!(unix) {
+        file.set_permissions(usual)?;
+    }
+    file.sync_all()?;
+    drop(file);
     temporary.persist(path).map_err(|error| error.error)?;
     // The name is as safe as the bytes only once the folder is synced.
     sync_folder(folder)
@@ -93,6 +100,13 @@ mod tests {
         fs::write(folder.path().join("plain"), "").unwrap();
         write_atomically(&folder.path().join("whole"), |temporary| fs::write(temporary, "")).unwrap();
         assert_eq!(mode("whole"), mode("plain"));
+        // Whoever writes may put another file in its place.
+        write_atomically(&folder.path().join("replaced"), |temporary| {
+            tempfile::NamedTempFile::new_in(folder.path())?.persist(temporary)?;
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(mode("replaced"), mode("plain"));
     }
 
     #[test]

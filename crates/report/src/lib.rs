@@ -34,7 +34,7 @@ mod svg;
 mod types;
 
 pub use format::count;
-pub use page::render;
+pub use page::{HEAD_BYTES, is_page, render};
 pub use types::{
     Band, Bars, Chart, Example, ExampleGroup, Fact, Found, Item, Page, PoolUsage, SampleGroup, ScoreRow, Section,
     Series, Step, Table, Unit,

@@ -10,6 +10,18 @@ const STYLE: &str = include_str!("style.css");
 /// Nothing but what the page holds: no script, no connection, pictures only from data URIs.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
+/// Which program wrote the page: an element of its head, by which it is known again.
+const GENERATOR: &str = "<meta name=\"generator\" content=\"ptunifier\"/>";
+
+/// Bytes at the beginning of a page among which [`is_page`] finds what it looks for.
+pub const HEAD_BYTES: usize = 1024;
+
+/// Whether a file that begins so was written by [`render`].
+pub fn is_page(head: &[u8]) -> bool {
+    let head = &head[..head.len().min(HEAD_BYTES)];
+    head.starts_with(b"<!DOCTYPE html>") && head.windows(GENERATOR.len()).any(|part| part == GENERATOR.as_bytes())
+}
+
 /// A heading with its anchor and what stands below it.
 struct Part {
     anchor: &'static str,
@@ -33,7 +45,7 @@ pub fn render(page: &Page) -> String {
     };
     let escaped = escape(title);
     format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n{GENERATOR}\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
          <meta name=\"color-scheme\" content=\"light dark\"/>\n<title>{escaped}</title>\n<style>\n{STYLE}</style>\n</head>\n\
@@ -150,6 +162,17 @@ mod tests {
     #[test]
     fn the_style_sheet_loads_nothing() {
         assert!(!STYLE.contains("url(") && !STYLE.contains("@import") && !STYLE.contains('<'));
+    }
+
+    #[test]
+    fn a_page_is_known_again_by_its_beginning() {
+        let page = render(&Page { title: "Letters".repeat(1000), ..Page::default() });
+        assert!(is_page(page.as_bytes()) && is_page(&page.as_bytes()[..HEAD_BYTES]));
+        let other = "<!DOCTYPE html>\n<html><head><title>ptunifier</title></head></html>";
+        let quoting = format!("{}{GENERATOR}", " ".repeat(HEAD_BYTES));
+        for other in [other, "", GENERATOR, &quoting] {
+            assert!(!is_page(other.as_bytes()), "{other}");
+        }
     }
 
     /// Relative luminance of `#rrggbb` as WCAG 2.2 defines it.

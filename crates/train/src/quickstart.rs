@@ -14,7 +14,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use ptu_data::manifest::MANIFEST_FILE;
 use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
-use ptu_data::prepare::table::{Asker, ColumnNames, HeldPairs, Table, TableOptions};
+use ptu_data::prepare::table::{Asker, ColumnNames, FILES_LEFT, HeldPairs, Table, TableOptions};
 use ptu_data::{Inputs, Manifest, Shares, Split};
 use ptu_infer::embed::{EmbedJob, EmbedOptions};
 use ptu_model::Bundle;
@@ -66,12 +66,14 @@ pub struct OwnTable {
     pub validate: f64,
     /// Share of the patients in the test split.
     pub test: f64,
+    /// Leaves rows out that cannot be used, instead of stopping at the first.
+    pub skip_bad: bool,
 }
 
 impl OwnTable {
     /// A table whose columns have usual names; of few pairs a fifth is needed to say anything.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), columns: ColumnNames::default(), validate: 0.1, test: 0.2 }
+        Self { path: path.into(), columns: ColumnNames::default(), validate: 0.1, test: 0.2, skip_bad: false }
     }
 
     fn options(&self, seed: u64) -> TableOptions {
@@ -80,6 +82,7 @@ impl OwnTable {
             shares,
             allow_missing: true,
             columns: self.columns.clone(),
+            skip_bad: self.skip_bad,
             asker: Asker::Quickstart,
             ..TableOptions::default()
         }
@@ -121,7 +124,12 @@ pub struct Summary {
     pub page: PathBuf,
     /// Vectors of all images and texts, where the corpus is one's own.
     pub vectors: Option<PathBuf>,
+    /// Rows that could not be used, and files that were passed over.
+    pub left_out: u64,
 }
+
+/// Rows that were left out which are told.
+const SHOWN: usize = 5;
 
 /// Steps of a table of any size.
 const STEPS: std::ops::RangeInclusive<u64> = 100..=2000;
@@ -200,6 +208,14 @@ impl QuickstartOptions {
         Ok(steps(100)? != steps(101)?)
     }
 
+    /// Makes sure that a recipe comes of the overrides.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check_recipe(&self) -> Result<(), TrainError> {
+        self.steps_are_open().map(drop)
+    }
+
     /// Refuses what cannot work before anything is made.
     fn check(&self) -> Result<(), TrainError> {
         if !self.steps_are_open()? && self.minutes.is_some() {
@@ -222,12 +238,18 @@ impl Quickstart<'_> {
         let steps = folder::recipe(run)?.train.steps;
         let done = state::saved_step(&run.join(folder::STATE))? == Some(steps);
         let scores = Saved::read(run)?.scores.into_values().next().filter(|_| done);
-        Ok(scores.map(|scores| self.summary(scores)))
+        scores.map(|scores| self.summary(scores)).transpose()
     }
 
-    fn summary(&self, scores: Scores) -> Summary {
+    fn summary(&self, scores: Scores) -> Result<Summary, TrainError> {
         let vectors = matches!(self.options.corpus, Corpus::Table(_)).then(|| self.place.vectors.clone());
-        Summary { scores, page: self.place.page.clone(), vectors }
+        let data = &self.place.data;
+        // What has ended is still told where its shards were taken away.
+        let manifest = data.join(MANIFEST_FILE).exists().then(|| Manifest::read(data)).transpose()?;
+        let left_out = manifest.map_or(0, |manifest| {
+            manifest.unusable() as u64 + manifest.noted.get(FILES_LEFT).copied().unwrap_or_default()
+        });
+        Ok(Summary { scores, page: self.place.page.clone(), vectors, left_out })
     }
 
     fn say_how_long(&self, observer: &mut dyn Observer) -> Result<(), TrainError> {
@@ -270,20 +292,26 @@ impl Quickstart<'_> {
         }
         let manifest = Manifest::read(data)?;
         manifest.told.iter().for_each(|line| observer.note(line));
+        left_out(&manifest).iter().for_each(|line| observer.note(line));
         observer.note(&split_sizes(&manifest));
-        Ok(manifest)
+        let checked = check_asked(&self.options.corpus, &manifest);
+        if checked.is_err() {
+            // So that the same command begins anew once the table is mended.
+            let error = |source| TrainError::File { action: "remove", path: data.clone(), source };
+            std::fs::remove_dir_all(data).map_err(error)?;
+        }
+        checked.map(|()| manifest)
     }
 
     /// Learns from the pairs; whether it came to the end.
     fn train(&self, manifest: &Manifest, observer: &mut dyn Observer) -> Result<bool, TrainError> {
         let (options, pairs) = (self.options, manifest.counts(Split::Train).pairs);
-        if let Corpus::Table(own) = &options.corpus {
-            check_asked(own, manifest)?;
-        }
+        check_asked(&options.corpus, manifest)?;
         let usual = options.usual_steps(pairs);
         let mut changes = vec![];
         if manifest.counts(Split::Validate).pairs == 0 {
-            observer.note("no pair is left to choose a model by: the last one is taken");
+            let why = because(manifest);
+            observer.note(&format!("no pair is there to choose a model by, so the last one is taken{why}"));
             changes.push("train.validate_every=0".to_string());
         }
         let data = self.place.data.clone();
@@ -309,7 +337,7 @@ impl Quickstart<'_> {
         // As the recipe says, so that `evaluate RUN` gives the same numbers.
         let asked = EvaluateOptions::of(run, vec![], Split::Test, device.clone())?;
         let evaluated = evaluate(&asked, &mut |_, _, _| {})?;
-        let summary = self.summary(evaluated[0].scores.clone());
+        let summary = self.summary(evaluated[0].scores.clone())?;
         if let Some(vectors) = &summary.vectors {
             observer.note("embedding all images and texts");
             embed(&run.join(folder::BUNDLE), data, vectors, &device)?;
@@ -334,16 +362,46 @@ fn split_sizes(manifest: &Manifest) -> String {
     format!("{train} records for training, {validate} for validation, {test} for testing")
 }
 
-/// Refuses a table none of whose pairs is held out.
-fn check_asked(own: &OwnTable, manifest: &Manifest) -> Result<(), TrainError> {
-    if manifest.counts(Split::Test).pairs > 0 {
+/// Rows that were left out, in lines for people.
+fn left_out(manifest: &Manifest) -> Vec<String> {
+    let skipped = &manifest.skipped;
+    let head =
+        (!skipped.is_empty()).then(|| format!("{} left out, listed in data/manifest.json:", rows(skipped.len())));
+    let each = skipped.iter().take(SHOWN).map(|one| format!("  {}: {}", one.place, one.cause));
+    let more = (skipped.len() > SHOWN).then(|| format!("  and {} more", skipped.len() - SHOWN));
+    head.into_iter().chain(each).chain(more).collect()
+}
+
+/// `1 row was`, `2 rows were`.
+fn rows(count: usize) -> String {
+    if count == 1 { "1 row was".into() } else { format!("{count} rows were") }
+}
+
+/// That rows were left out and why, as a cause of there being too few; nothing where none was.
+fn because(manifest: &Manifest) -> String {
+    manifest.skipped.first().map_or(String::new(), |first| {
+        let rows = rows(manifest.skipped.len());
+        format!("; {rows} left out, the first {}: {}", first.place, first.cause)
+    })
+}
+
+/// Refuses a table whose usable pairs are not held out so that something can be learned and asked.
+fn check_asked(corpus: &Corpus, manifest: &Manifest) -> Result<(), TrainError> {
+    let Corpus::Table(own) = corpus else { return Ok(()) };
+    let [train, validate, test] = Split::ALL.map(|split| manifest.counts(split).pairs);
+    if train >= 2 && test >= 1 {
         return Ok(());
     }
-    let [train, validate, test] = Split::ALL.map(|split| manifest.counts(split).records);
     Err(TrainError::NothingAsked {
         table: format!("`{}`", own.path.display()),
-        cause: format!("{train} records in `train`, {validate} in `validate`, {test} in `test`, and no pair in `test`"),
-        cure: "add pairs, or hold out more of them with `--test`".into(),
+        cause: format!(
+            "{train} usable pairs in `train`, {validate} in `validate`, {test} in `test`{}",
+            because(manifest)
+        ),
+        cure: match manifest.skipped.is_empty() {
+            true => "add pairs, or hold out more of them with `--test`".into(),
+            false => "mend these rows, or add pairs".into(),
+        },
     })
 }
 
@@ -448,7 +506,7 @@ mod tests {
 
     #[test]
     fn the_line_says_undefined_and_not_zero() {
-        let summary = Summary { scores: Scores::default(), page: PathBuf::new(), vectors: None };
+        let summary = Summary { scores: Scores::default(), page: PathBuf::new(), vectors: None, left_out: 0 };
         assert_eq!(
             summary.line(),
             "quickstart: R@10 image-to-text undefined text-to-image undefined chance undefined N 0"

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Compute;
 use crate::progress::print;
+use crate::usage::check_sets;
 
 /// Say whether this machine can do it
 ///
@@ -39,6 +40,9 @@ struct Report {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.compute.start()?;
+    if let Some(recipe) = &arguments.recipe {
+        check_sets(&arguments.sets, |sets| Ok(Recipe::load(recipe, sets)?))?;
+    }
     let recipe = arguments.recipe.as_deref().map(|recipe| Recipe::load(recipe, &arguments.sets)).transpose()?;
     let mut checks = examine(recipe.as_ref(), &arguments.out)?;
     let built_in = [("cuda", cfg!(feature = "cuda")), ("wgpu", cfg!(feature = "wgpu"))];

@@ -11,8 +11,9 @@ use ptu_train::evaluate::{
 use ptu_train::{folder, page};
 use serde::Serialize;
 
-use super::{AtWork, check_page};
+use super::{AtWork, check_page, check_run};
 use crate::progress::{Bar, print, say};
+use crate::usage::{WrongArguments, at_least_one};
 
 /// Score a model on pairs that it has not seen
 ///
@@ -46,7 +47,7 @@ pub struct Arguments {
     #[arg(long, default_value = "test")]
     split: Split,
     /// Pairs at most (default: the recipe's, or 200)
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one)]
     gallery: Option<usize>,
     /// Label whose equality (of all its values, as texts) makes a hit besides equal texts and images (default: the recipe's)
     #[arg(long)]
@@ -62,7 +63,7 @@ pub struct Arguments {
     #[arg(long)]
     sentence: Vec<String>,
     /// Rank so many of the nearest anew by matching, besides
-    #[arg(long, value_name = "MANY")]
+    #[arg(long, value_name = "MANY", value_parser = at_least_one)]
     rerank: Option<usize>,
     /// Score again with 25, 50, 75 and 100 % of the images, or of the texts, taken away
     #[arg(long)]
@@ -154,8 +155,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Refuses what cannot be done, before anything is scored.
 fn check_asked(arguments: &Arguments) -> anyhow::Result<()> {
     check_page(arguments.page.as_deref())?;
+    arguments.models.iter().chain(&arguments.compare).try_for_each(|model| check_run(model))?;
     if arguments.page.is_some() && arguments.models.len() > 1 {
-        bail!("a page shows one model; name one, or leave --page out");
+        return Err(WrongArguments("a page shows one model; name one, or leave `--page` out".into()).into());
     }
     if let (Some(_), [model]) = (&arguments.page, arguments.models.as_slice())
         && !model.join(folder::RECIPE).exists()
@@ -204,7 +206,8 @@ fn options(arguments: &Arguments, model: &Path, products: ComputePrecision) -> a
         config.labels.clone_from(&arguments.label);
     }
     if !arguments.sentence.is_empty() && config.labels.is_empty() {
-        bail!("--sentence names the classes of a label, and none is asked about; name one with --label");
+        let told = "`--sentence` names the classes of a label, and none is asked about; name one with `--label`";
+        return Err(WrongArguments(told.into()).into());
     }
     options.named = [&arguments.hits, &arguments.by].into_iter().flatten().cloned().collect();
     options.seed = arguments.seed.unwrap_or(options.seed);
@@ -253,6 +256,7 @@ fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
         let set = scores.scored_on.as_ref();
         print(&set.map_or(evaluated.name.clone(), ScoredOn::title))?;
         set.iter().flat_map(|set| &set.notes).try_for_each(|note| print(&format!("  note: {note}")))?;
+        says_little(scores).iter().try_for_each(|warning| print(&format!("  note: {warning}")))?;
         for (name, score) in scores.rows() {
             print(&format!("  {name:36}{}", line(score)))?;
         }
@@ -278,6 +282,32 @@ fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Pairs of a gallery in which any model finds everything among the first ten.
+const ALL_FOUND: usize = 10;
+
+/// From this chance on, a share of hits tells next to nothing.
+const NEARLY_ALL: f64 = 0.8;
+
+/// Why R@10 says little about the model, where it does.
+pub fn says_little(scores: &Scores) -> Option<String> {
+    let retrieval = scores.retrieval?;
+    let cure = "judge by R@1, or score more pairs";
+    let chance = [retrieval.image_to_text.r10.chance, retrieval.text_to_image.r10.chance];
+    let chance = chance.into_iter().flatten().reduce(f64::max);
+    match (scores.pairs, chance) {
+        (pairs @ ..=ALL_FOUND, _) => {
+            let noun = if pairs == 1 { "pair was" } else { "pairs were" };
+            Some(format!(
+                "R@10 says nothing here: only {pairs} {noun} scored, so any model finds all among ten; {cure}"
+            ))
+        }
+        (_, Some(chance @ NEARLY_ALL..)) => {
+            Some(format!("R@10 says little here: a guess among so few pairs reaches {chance:.2} already; {cure}"))
+        }
+        _ => None,
+    }
 }
 
 /// Mean and deviation of several models.

@@ -47,6 +47,7 @@ struct Several {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.compute.start()?;
     super::check_page(arguments.page.as_deref())?;
+    arguments.paths.iter().try_for_each(|path| super::check_run(path))?;
     let mut held = arguments.paths.iter().map(|path| Held::of(path)).collect::<anyhow::Result<Vec<_>>>()?;
     if arguments.json {
         let json = match held.len() {

@@ -2,17 +2,18 @@ mod named;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Subcommand;
 use ptu_data::prepare::named::{Description, prepare_named};
 use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
-use ptu_data::prepare::table::{Asker, ColumnNames, Table as OpenTable, TableOptions};
+use ptu_data::prepare::table::{Asker, ColumnNames, FILES_LEFT, Table as OpenTable, TableOptions};
 use ptu_data::prepare::{Duplicates, Part, join_parts};
 use ptu_data::{Making, Manifest, Prepared, Progress, Shares, Split};
 
 use crate::interrupt::go_on;
 use crate::progress::{Bar, print, say};
+use crate::usage::{WrongArguments, at_least_one, check_shares, share};
 use named::Public;
 
 /// Turn raw data into shards that training reads
@@ -80,10 +81,10 @@ pub struct Phantom {
     #[arg(long)]
     test: Option<u64>,
     /// Share of the training records that have no image
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
     image_missing: f64,
     /// Share of the training records that have no text
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
     text_missing: f64,
     #[command(flatten)]
     machine: Machine,
@@ -93,7 +94,7 @@ pub struct Phantom {
 #[derive(clap::Args)]
 struct Machine {
     /// Threads (default: one a core); the result does not depend on it
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one)]
     threads: Option<usize>,
     /// Make only this part, for example 2/8; `prepare join` makes shards of all parts
     #[arg(long, value_name = "I/N")]
@@ -168,10 +169,10 @@ pub struct Table {
     #[command(flatten)]
     fields: super::Fields,
     /// Share of the patients held out for validation
-    #[arg(long, default_value_t = Shares::default().validate)]
+    #[arg(long, default_value_t = Shares::default().validate, value_parser = share)]
     validate: f64,
     /// Share of the patients held out for the test
-    #[arg(long, default_value_t = Shares::default().test)]
+    #[arg(long, default_value_t = Shares::default().test, value_parser = share)]
     test: f64,
     /// Draws the splits
     #[arg(long, default_value_t = Shares::default().seed)]
@@ -192,10 +193,13 @@ pub struct Table {
     machine: Machine,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.what {
         Some(dataset) => prepare_one(dataset),
-        None => describe(arguments.describe.as_ref().and_then(Option::as_deref), arguments.json),
+        None => {
+            describe(arguments.describe.as_ref().and_then(Option::as_deref), arguments.json)?;
+            Ok(super::done(false))
+        }
     }
 }
 
@@ -205,18 +209,19 @@ fn describe(name: Option<&str>, json: bool) -> anyhow::Result<()> {
         let lines: Vec<String> = all.iter().map(|about| format!("{:12} {}", about.name, about.title)).collect();
         return print(&if json { serde_json::to_string(&all)? } else { lines.join("\n") });
     };
-    let known = || Description::all().map(|about| about.name).collect::<Vec<_>>().join(", ");
-    let about =
-        Description::of(name).with_context(|| format!("there is no data set `{name}`; known are {}", known()))?;
+    let Some(about) = Description::of(name) else {
+        let known = Description::all().map(|about| about.name).collect::<Vec<_>>().join(", ");
+        return Err(WrongArguments(format!("there is no data set `{name}`; known are {known}")).into());
+    };
     print(&if json { serde_json::to_string(about)? } else { about.text().trim_end().to_string() })
 }
 
-fn prepare_one(dataset: &Dataset) -> anyhow::Result<()> {
+fn prepare_one(dataset: &Dataset) -> anyhow::Result<ExitCode> {
     go_on("what is done is kept; the same command goes on");
-    // Progress comes in thousandths: a table's number of rows is not known before its end.
-    let bar = RefCell::new(Bar::new("prepare", 1000));
+    // A share, since a table's number of rows is not known before its end.
+    let bar = RefCell::new(Bar::of_percent("prepare"));
     let progress = |progress: Progress| {
-        let done = (progress.share * 1000.0) as u64;
+        let done = (progress.share * 100.0) as u64;
         let Progress { stage, records, skipped, .. } = progress;
         bar.borrow_mut().set(done, || format!("{records} records {}, {skipped} skipped", stage.name()));
     };
@@ -225,6 +230,7 @@ fn prepare_one(dataset: &Dataset) -> anyhow::Result<()> {
             (&arguments.out, prepare_phantom(&arguments.out, &phantom(arguments), &progress)?)
         }
         Dataset::Table(arguments) => {
+            check_shares(table(arguments).shares)?;
             let table = OpenTable::open(&arguments.table, &table(arguments))?;
             table.lines().iter().for_each(|line| say(line));
             (&arguments.out, table.prepare(&arguments.out, &progress)?)
@@ -239,10 +245,13 @@ fn prepare_one(dataset: &Dataset) -> anyhow::Result<()> {
     match prepared {
         Prepared::Shards(manifest) => {
             print(&summary(&manifest))?;
-            print(&format!("shards in {}", out.display()))
+            print(&format!("shards in {}", out.display()))?;
+            Ok(super::done(manifest.unusable() > 0 || manifest.noted.contains_key(FILES_LEFT)))
         }
+        // What was left out is told, by exit code too, once the parts are joined.
         Prepared::Part(rows) => {
-            print(&format!("a part of {rows} rows in {}; `prepare join` makes shards of all", out.display()))
+            print(&format!("a part of {rows} rows in {}; `prepare join` makes shards of all", out.display()))?;
+            Ok(super::done(false))
         }
     }
 }

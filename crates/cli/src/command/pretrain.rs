@@ -7,6 +7,7 @@ use ptu_train::{Recipe, RunOptions, folder};
 use super::{Compute, wall_time};
 use crate::interrupt::{Interrupted, stop_flag};
 use crate::progress::{RunProgress, print};
+use crate::usage::check_sets;
 
 /// Pre-train a model as a recipe says
 ///
@@ -78,10 +79,15 @@ impl Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Asked { recipe, out, resume } = arguments.asked().unwrap_or_else(|error| error.exit());
     arguments.compute.start()?;
-    let recipe = match recipe {
-        Some(recipe) => Recipe::load(&recipe, &arguments.overrides)?,
-        None => folder::recipe_with(&out, &arguments.overrides)?,
+    if resume {
+        super::check_run(&out)?;
+    }
+    let load = |sets: &[String]| match &recipe {
+        Some(recipe) => Ok(Recipe::load(recipe, sets)?),
+        None => folder::recipe_with(&out, sets),
     };
+    check_sets(&arguments.overrides, load)?;
+    let recipe = load(&arguments.overrides)?;
     let run = out.display().to_string();
     let options = RunOptions { out, resume, device: arguments.compute.device.training(), wall_time };
     let mut progress = RunProgress::new(stop_flag("the step at hand is ended and saved"));

@@ -1,12 +1,16 @@
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use ptu_data::Shares;
 use ptu_data::prepare::table::ColumnNames;
 use ptu_train::RunOptions;
 use ptu_train::quickstart::{Corpus, OwnTable, QuickstartOptions, quickstart};
 
+use super::evaluate::says_little;
 use super::{Compute, wall_time};
 use crate::interrupt::{Interrupted, go_on, saving, stop_flag};
 use crate::progress::{RunProgress, print};
+use crate::usage::{check_sets, check_shares, share};
 
 /// The whole story in minutes: a corpus, learning from it, scores of what was learned, a page to look at
 ///
@@ -23,7 +27,8 @@ pub struct Arguments {
     /// Pairs to draw and learn from
     #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
     pairs: u64,
-    /// Your own pairs: a CSV or JSONL with a column of image paths and a column of texts
+    /// Your own pairs: a table (.csv, .tsv, .json, .jsonl or .parquet; all but .parquet also packed, as .csv.gz) with a column of
+    /// image paths, or in parquet of images, and a column of texts; or a folder with such a table, or with files by split
     #[arg(long, value_name = "FILE", conflicts_with = "pairs")]
     table: Option<PathBuf>,
     /// Column of the image paths, where it has no usual name
@@ -36,11 +41,14 @@ pub struct Arguments {
     #[arg(long, value_name = "COLUMN", requires = "table")]
     patient: Option<String>,
     /// Share of the patients to choose a model by, where the table has no splits
-    #[arg(long, default_value_t = 0.1, requires = "table")]
+    #[arg(long, default_value_t = 0.1, value_parser = share, requires = "table")]
     validate: f64,
     /// Share of the patients in the test split, where the table has no splits
-    #[arg(long, default_value_t = 0.2, requires = "table")]
+    #[arg(long, default_value_t = 0.2, value_parser = share, requires = "table")]
     test: f64,
+    /// Leave rows out that cannot be used, such as those of broken images, instead of stopping at the first
+    #[arg(long, requires = "table")]
+    skip_bad: bool,
     /// Minutes in all, which steps are chosen for (default: the recipe's steps, in 15 minutes at most)
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     minutes: Option<u32>,
@@ -54,26 +62,37 @@ pub struct Arguments {
     compute: Compute,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+impl Arguments {
+    fn options(&self) -> QuickstartOptions {
+        let own = |path: &PathBuf| OwnTable {
+            path: path.clone(),
+            columns: ColumnNames {
+                image: self.image.clone(),
+                texts: self.text.clone(),
+                patient: self.patient.clone(),
+                ..ColumnNames::default()
+            },
+            validate: self.validate,
+            test: self.test,
+            skip_bad: self.skip_bad,
+        };
+        QuickstartOptions {
+            out: self.out.clone(),
+            corpus: self.table.as_ref().map_or(Corpus::Phantom(self.pairs), |path| Corpus::Table(own(path))),
+            seed: self.seed,
+            minutes: self.minutes,
+            overrides: self.overrides.clone(),
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     arguments.compute.start()?;
-    let own = |path: &PathBuf| OwnTable {
-        path: path.clone(),
-        columns: ColumnNames {
-            image: arguments.image.clone(),
-            texts: arguments.text.clone(),
-            patient: arguments.patient.clone(),
-            ..ColumnNames::default()
-        },
-        validate: arguments.validate,
-        test: arguments.test,
-    };
-    let options = QuickstartOptions {
-        out: arguments.out.clone(),
-        corpus: arguments.table.as_ref().map_or(Corpus::Phantom(arguments.pairs), |path| Corpus::Table(own(path))),
-        seed: arguments.seed,
-        minutes: arguments.minutes,
-        overrides: arguments.overrides.clone(),
-    };
+    let options = arguments.options();
+    check_shares(Shares { validate: arguments.validate, test: arguments.test, seed: arguments.seed })?;
+    check_sets(&arguments.overrides, |sets| {
+        QuickstartOptions { overrides: sets.to_vec(), ..options.clone() }.check_recipe()
+    })?;
     let run = RunOptions {
         out: arguments.out.join("run"),
         resume: false,
@@ -86,9 +105,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let summary = quickstart(&options, &run, &mut progress)?;
     progress.finish();
     let Some(summary) = summary else { return Err(Interrupted("the same command goes on".into()).into()) };
+    if summary.left_out > 0 {
+        let list = options.out.join("data/manifest.json");
+        print(&format!("rows or files left out: {}, listed in {}", summary.left_out, list.display()))?;
+    }
     print(&format!("the page to look at: {}", summary.page.display()))?;
     if let Some(vectors) = &summary.vectors {
         print(&format!("vectors to search: {}", vectors.display()))?;
     }
-    print(&summary.line())
+    if let Some(warning) = says_little(&summary.scores) {
+        print(&format!("note: {warning}"))?;
+    }
+    print(&summary.line())?;
+    Ok(super::done(summary.left_out > 0))
 }

@@ -42,7 +42,7 @@ const THUMBNAIL: usize = 160;
   ptunifier search scans.parquet --model runs/own --text \"fracture\" --paths | xargs -d '\\n' cp -t found
 
 Exit codes: 0 also where nothing was found (stderr and --json say what kept everything out), 1 failed, 2 wrong arguments,
-130 interrupted")]
+also a filter that cannot be used, 130 interrupted")]
 pub struct Arguments {
     /// A .parquet file of `embed`
     vectors: PathBuf,
@@ -126,7 +126,7 @@ struct Line<'a> {
     text: Option<&'a str>,
     /// The file that it came from.
     path: Option<&'a str>,
-    /// Where its picture lies: a file, or a record of shards.
+    /// Where its picture lies: a file, a record of shards or a row of a table.
     file: Option<String>,
     labels: Vec<(&'a str, &'a str)>,
     fields: Vec<(&'a str, &'a str)>,
@@ -143,7 +143,7 @@ struct Answer<'a> {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let products = arguments.work.start()?;
     super::check_page(arguments.page.as_deref())?;
-    let folder = super::bundle_folder(&arguments.model);
+    let folder = super::bundle_folder(&arguments.model)?;
     let index = VectorIndex::open(&arguments.vectors)?;
     index.check_model(&folder, &Bundle::fingerprint(&folder)?)?;
     let filter = arguments.filter.as_deref().map(|filter| index.filter(filter)).transpose()?;
@@ -271,6 +271,7 @@ fn file(row: &VectorRow) -> Option<String> {
     row.picture.as_ref().map(|picture| match picture {
         PictureAt::File(path) => path.display().to_string(),
         PictureAt::Shards { folder, split, record } => format!("{}, {split} record {record}", folder.display()),
+        PictureAt::Table { table, row } => format!("{}, row {row}", table.display()),
     })
 }
 

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::CommandFactory;
+use anyhow::Context;
 use clap_complete::Shell;
 
 use crate::progress::print;
+use crate::usage;
 
 /// Print completions for a shell
 #[derive(clap::Args)]
@@ -28,15 +29,17 @@ pub struct Man {
 
 pub fn completions(arguments: &Completions) -> anyhow::Result<()> {
     let mut script = vec![];
-    clap_complete::generate(arguments.shell, &mut super::Arguments::command(), "ptunifier", &mut script);
+    clap_complete::generate(arguments.shell, &mut usage::command(), "ptunifier", &mut script);
     print(String::from_utf8(script)?.trim_end())
 }
 
 pub fn man(arguments: &Man) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&arguments.out)?;
+    let out = arguments.out.display();
+    std::fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make the folder `{out}`"))?;
     // Built, so that pages are named after the whole command: `ptunifier-prepare-table.1`.
-    let mut command = super::Arguments::command().disable_help_subcommand(true);
+    let mut command = usage::command().disable_help_subcommand(true);
     command.build();
-    clap_mangen::generate_to(command, &arguments.out)?;
-    print(&format!("manual pages in {}", arguments.out.display()))
+    clap_mangen::generate_to(command, &arguments.out)
+        .with_context(|| format!("cannot write manual pages into `{out}`"))?;
+    print(&format!("manual pages in {out}"))
 }

@@ -42,6 +42,7 @@ struct Look {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    super::check_run(&arguments.run)?;
     let recipe_file = arguments.run.join(folder::RECIPE);
     if !recipe_file.exists() {
         anyhow::bail!("`{}` is no run folder: it has no `{}`", arguments.run.display(), folder::RECIPE);

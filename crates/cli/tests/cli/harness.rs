@@ -11,6 +11,8 @@ pub struct Place {
 /// What a run of the binary printed, and whether it succeeded.
 pub struct Ran {
     pub success: bool,
+    /// Its exit code; none where a signal ended it.
+    pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
@@ -42,7 +44,7 @@ impl Place {
         let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
         let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
         assert!(!stderr.contains("panicked"), "a panic reached the user:\n{stderr}");
-        Ran { success: status.success(), stdout, stderr }
+        Ran { success: status.success(), code: status.code(), stdout, stderr }
     }
 
     /// Runs and must succeed.
@@ -59,6 +61,16 @@ impl Place {
         for word in words {
             assert!(ran.stderr.contains(word), "{arguments:?} does not say `{word}`:\n{}", ran.stderr);
         }
+    }
+
+    /// Runs and must end with an exit code, with a message on stderr that holds all of `words`.
+    pub fn exits(&self, arguments: &[&str], code: i32, words: &[&str]) -> Ran {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, Some(code), "{arguments:?}:\n{}{}", ran.stdout, ran.stderr);
+        for word in words {
+            assert!(ran.stderr.contains(word), "{arguments:?} does not say `{word}`:\n{}", ran.stderr);
+        }
+        ran
     }
 
     /// Forty phantom pairs in `data`.

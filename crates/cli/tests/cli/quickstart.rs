@@ -89,14 +89,15 @@ fn another_command_does_not_go_on_in_its_folder() {
     table(&place);
     place.good(&asked("q", &[]));
     for (extra, words) in [
-        (&["--seed", "1"][..], &["cannot go on", "--seed (0, now 1)", "another --out"][..]),
+        (&["--seed", "1"][..], &["cannot go on", "`--seed` (0, now 1)", "another --out"][..]),
         (&["--set", "train.warmup=0.5"], &["--set"]),
         (&["--minutes", "3"], &["`--minutes`", "`--set train.steps`"]),
-        (&["--test", "0.3"], &["the corpus"]),
+        (&["--test", "0.3"], &["`--test` (0.2, now 0.3)"]),
+        (&["--skip-bad"], &["`--skip-bad` (not given, now given)"]),
     ] {
         place.bad(&asked("q", extra), words);
     }
-    place.bad(&["quickstart", "--out", "q"], &["cannot go on", "the corpus"]);
+    place.bad(&["quickstart", "--out", "q"], &["cannot go on", "the corpus (table `", "pairs.csv`, now drawn pairs)"]);
     place.write(
         "pairs.csv",
         std::fs::read_to_string(place.path("pairs.csv")).unwrap().replace("number 3 ", "number three "),

@@ -7,6 +7,7 @@ use ptu_model::files::write_bytes;
 
 use super::{report, shown};
 use crate::command::check_page;
+use crate::usage::at_least_one;
 
 #[derive(clap::Args)]
 struct DataArguments {
@@ -23,7 +24,7 @@ struct DataArguments {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Threads that prepare (default: one a core)
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one)]
     threads: Option<usize>,
 }
 

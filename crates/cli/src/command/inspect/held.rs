@@ -6,6 +6,7 @@ use anyhow::bail;
 use ptu_data::manifest::{MANIFEST_FILE, told};
 use ptu_data::{Manifest, Split};
 use ptu_model::weights::read_arrays;
+use ptu_train::evaluate::Judged;
 use ptu_train::folder;
 use ptu_train::log::{Event, read_events};
 use serde::Serialize;
@@ -55,6 +56,8 @@ struct Best {
     step: u64,
     score: &'static str,
     value: f64,
+    /// What a guess would score.
+    chance: Option<f64>,
 }
 
 /// Weights of a bundle.
@@ -113,7 +116,7 @@ impl Run {
         });
         let best = events.iter().rev().find_map(|event| match event {
             Event::Validation { step, judged, best: true } => {
-                Some(Best { step: *step, score: judged.name(), value: judged.value()? })
+                Some(Best { step: *step, score: judged.name(), value: judged.value()?, chance: chance(judged) })
             }
             _ => None,
         });
@@ -140,11 +143,22 @@ impl Run {
             Some(loss) => format!("  steps       {}; last loss {loss:.3}", self.said),
             None => format!("  steps       {}", self.said),
         });
-        lines.extend(self.best.as_ref().map(|Best { step, score, value }| {
-            format!("  best        {score} {value:.3} on the validation split, after step {step}")
+        lines.extend(self.best.as_ref().map(|Best { step, score, value, chance }| {
+            let chance = chance.map_or(String::new(), |chance| format!(" (chance {chance:.3})"));
+            format!("  best        {score} {value:.3}{chance} on the validation split, after step {step}")
         }));
         lines.extend(self.bundle.as_ref().map(Bundle::line));
         lines
+    }
+}
+
+/// What a guess would score.
+fn chance(judged: &Judged) -> Option<f64> {
+    match judged {
+        Judged::Retrieval(retrieval) => {
+            Some((retrieval.image_to_text.r10.chance? + retrieval.text_to_image.r10.chance?) / 2.0)
+        }
+        Judged::Mlm(score) | Judged::Itm(score) => score.chance,
     }
 }
 

@@ -1,0 +1,132 @@
+//! The command line as a whole: how it is read, what every help says of exit codes, which errors are those of its arguments.
+
+use clap::{Command, CommandFactory, FromArgMatches};
+use ptu_data::{DataError, Shares};
+use ptu_infer::InferError;
+use ptu_train::{RecipeError, TrainError};
+
+use crate::command::Arguments;
+
+/// Exit code of arguments that cannot be used, whoever finds it out.
+pub const WRONG_ARGUMENTS: u8 = 2;
+
+/// Arguments that cannot be used, as it was found out after they were read: with the cause and what would be right.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongArguments(pub String);
+
+/// Reads the command line; where it cannot be read, or asks for help, the process ends.
+pub fn read() -> Arguments {
+    let mut command = command();
+    let mut matches = command.clone().get_matches();
+    Arguments::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
+/// The command with all that belongs to each of its commands.
+pub fn command() -> Command {
+    completed(Arguments::command(), &[])
+}
+
+/// Lets options take negative numbers, so that each one's own check refuses them by its name, and adds the exit codes.
+fn completed(command: Command, within: &[String]) -> Command {
+    let command =
+        command.mut_args(|argument| match argument.get_action().takes_values() && !argument.is_positional() {
+            true => argument.allow_negative_numbers(true),
+            false => argument,
+        });
+    let path: Vec<String> = match within {
+        [] => vec![String::new()],
+        within => [within, &[command.get_name().to_string()]].concat(),
+    };
+    let written = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let command = match written.contains("Exit codes:") {
+        true => command,
+        false => {
+            let space = if written.is_empty() { "" } else { "\n\n" };
+            command.after_help(format!("{written}{space}{}", exit_codes(&path)))
+        }
+    };
+    command.mut_subcommands(|below| completed(below, &path))
+}
+
+/// What the help of a command says of its exit codes; `path` is its name and those above it, below the whole.
+fn exit_codes(path: &[String]) -> &'static str {
+    let path: Vec<&str> = path.iter().skip(1).map(String::as_str).collect();
+    match path.as_slice() {
+        ["prepare"] | ["prepare", _] => {
+            "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some rows or files were left out (manifest.json lists them),
+130 interrupted (the same command goes on)"
+        }
+        ["quickstart"] => {
+            "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some rows of the table were left out, 130 interrupted (the
+same command goes on)"
+        }
+        ["pretrain"] => "Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 interrupted (`--resume` goes on)",
+        ["doctor"] => "Exit codes: 0 ready, 1 not ready or failed, 2 wrong arguments, 130 interrupted",
+        _ => "Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 interrupted",
+    }
+}
+
+/// Whether the arguments are wrong in themselves, whatever the files hold that they name.
+pub fn is_usage(error: &anyhow::Error) -> bool {
+    let train = |error: &TrainError| match error {
+        TrainError::StepsTwice | TrainError::NoLabel { .. } | TrainError::Sentence { .. } => true,
+        TrainError::Recipe(RecipeError::Override { .. }) => true,
+        TrainError::Data(error) => error.is_usage(),
+        TrainError::Infer(error) => infer(error),
+        _ => false,
+    };
+    error.is::<WrongArguments>()
+        || error.downcast_ref::<DataError>().is_some_and(DataError::is_usage)
+        || error.downcast_ref::<InferError>().is_some_and(infer)
+        || error.downcast_ref::<TrainError>().is_some_and(train)
+}
+
+fn infer(error: &InferError) -> bool {
+    error.is_usage() || matches!(error, InferError::Data(error) if error.is_usage())
+}
+
+/// Reads the share of a whole.
+pub fn share(text: &str) -> Result<f64, String> {
+    match text.trim().parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("it is no share; write a number from 0 to 1, for example 0.1".into()),
+    }
+}
+
+/// Reads a number of things of which there must be one.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.trim().parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("write a whole number of at least 1".into()),
+    }
+}
+
+/// Refuses shares of which nothing is left to learn from.
+pub fn check_shares(Shares { validate, test, .. }: Shares) -> Result<(), WrongArguments> {
+    match validate + test <= 1.0 {
+        true => Ok(()),
+        false => Err(WrongArguments(format!(
+            "`--validate {validate}` and `--test {test}` are more than the whole; make one of them smaller, so that together \
+             they are at most 1"
+        ))),
+    }
+}
+
+/// Refuses changes of a recipe that cannot be made, naming the first: `apply` makes so many of them.
+pub fn check_sets<T>(sets: &[String], apply: impl Fn(&[String]) -> Result<T, TrainError>) -> anyhow::Result<()> {
+    if sets.is_empty() || apply(sets).is_ok() || apply(&[]).is_err() {
+        return Ok(());
+    }
+    for count in 1..=sets.len() {
+        match apply(&sets[..count]) {
+            Ok(_) => {}
+            Err(error @ TrainError::Recipe(RecipeError::Override { .. })) => return Err(error.into()),
+            Err(error) => {
+                let told = format!("cannot apply `--set {}`: {error}", sets[count - 1]);
+                return Err(WrongArguments(told).into());
+            }
+        }
+    }
+    Ok(())
+}
