@@ -6,17 +6,17 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use ptu_input::{Images, Texts};
+use ptu_data::{MaskedTexts, Partners, TrainBatch};
+use ptu_input::{Batch, Images, Texts};
 use ptu_model::{Model, ModelConfig, Preset, TextStyle, kernel};
 use ptu_random::{Key, Place, Stream};
-use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
 use ptu_train::memory;
 use ptu_train::objective::{ObjectiveKind, default_weight};
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
-use ptu_train::plan::StepPlan;
+use ptu_train::pretraining::StepPlan;
 use ptu_train::recipe::{Checkpointing, Precision};
 use ptu_train::reference::Case;
-use ptu_train::step::gradients;
+use ptu_train::step::{StepConfig, gradients};
 use serde::{Deserialize, Serialize};
 
 use crate::BenchError;
@@ -81,9 +81,9 @@ pub fn config(preset: Preset) -> ModelConfig {
     preset.config(TextStyle::Roberta, vocabulary(preset), [0, 2, 1])
 }
 
-fn plan(objectives: &[ObjectiveKind], dropout: f64, checkpointing: Checkpointing) -> StepPlan {
+fn plan(objectives: &[ObjectiveKind]) -> StepPlan {
     let objectives = objectives.iter().map(|kind| (*kind, default_weight(*kind))).collect();
-    StepPlan { objectives, dropout, checkpointing, ..StepPlan::default() }
+    StepPlan { objectives, ..StepPlan::default() }
 }
 
 /// Times steps on one random batch: texts of full length, 15 % masked, half of them with a false image of the batch.
@@ -93,11 +93,17 @@ fn plan(objectives: &[ObjectiveKind], dropout: f64, checkpointing: Checkpointing
 pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
     let start = Instant::now();
     let config = config(options.preset);
-    let plan = StepPlan {
-        products: options.precision.products(),
-        ..plan(&options.objectives, options.dropout, options.checkpointing)
-    };
-    let (batch, needed) = (options.batch, memory::step_bytes(&config, &plan, options.batch, TOKENS)?);
+    let (objectives, step) = (
+        plan(&options.objectives).objectives(),
+        StepConfig {
+            dropout: options.dropout,
+            checkpointing: options.checkpointing,
+            products: options.precision.products(),
+            ..StepConfig::default()
+        },
+    );
+    let batch = options.batch;
+    let needed = memory::step_bytes(&config, &objectives, &step, batch, TOKENS)?;
     if let Some(free) = memory::free().filter(|free| needed > *free) {
         let [needed, free] = [needed, free].map(memory::gigabytes);
         return Err(BenchError::Memory { batch, needed, free });
@@ -113,7 +119,7 @@ pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
     let before = kernel::operations();
     let timing = Timing::of(1, options.rounds, || {
         let now = model.take().expect("put back by the step before");
-        let (outcome, gradients) = gradients(&now, &batch, &plan, Key::new(options.seed).at(number));
+        let (outcome, gradients) = gradients(&now, &batch, &objectives, &step, Key::new(options.seed).at(number));
         model = Some(optimizer.step(now, &gradients, 1.0));
         if number == 0 {
             losses = named(&outcome);
@@ -125,7 +131,7 @@ pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
 }
 
 fn named(outcome: &ptu_train::step::Outcome) -> BTreeMap<String, f64> {
-    let each = outcome.objectives.iter().map(|(kind, measured)| (kind.name().to_string(), measured.loss));
+    let each = outcome.objectives.iter().map(|(name, measured)| (name.clone(), measured.loss));
     each.chain([("total".to_string(), outcome.total)]).collect()
 }
 
@@ -136,13 +142,13 @@ fn named(outcome: &ptu_train::step::Outcome) -> BTreeMap<String, f64> {
 pub fn case_losses(folder: &Path, device: &Device) -> Result<BTreeMap<String, f64>, BenchError> {
     let case = Case::open(folder)?;
     let model = case.model(&ptu_train::reference::PRETRAINING_HEADS, device)?;
-    let (outcome, _) =
-        gradients(&model, &case.batch()?, &plan(&ObjectiveKind::ALL, 0.0, Checkpointing::None), Key::new(0));
+    let plan = plan(&ObjectiveKind::ALL);
+    let (outcome, _) = plan.gradients(&model, &case.batch()?, &StepConfig::default(), Key::new(0));
     Ok(named(&outcome))
 }
 
 /// Random pixels and texts of full length.
-fn random_batch(config: &ModelConfig, b: usize, seed: u64) -> StepBatch {
+fn random_batch(config: &ModelConfig, b: usize, seed: u64) -> TrainBatch {
     let stream = |index| Key::new(seed).stream(Place::Sample, index);
     let (length, mut words) = (TOKENS.min(config.text.longest()), stream(0));
     let ids: Vec<u32> = (0..b * length)
@@ -154,14 +160,13 @@ fn random_batch(config: &ModelConfig, b: usize, seed: u64) -> StepBatch {
         .collect();
     let texts = Texts { lengths: vec![length; b], ids };
     let hashes: Vec<u64> = (0..b as u64).collect();
-    StepBatch {
-        images: images(config, b, &mut stream(1)),
+    TrainBatch {
         masked_pairs: masked(&texts, (config.text.vocabulary - 1) as u32, &mut stream(2)),
-        texts,
+        batch: Batch { pair_images: images(config, b, &mut stream(1)), pair_texts: texts, ..Batch::default() },
         image_hashes: hashes.clone(),
         text_hashes: hashes,
         partners: Some(Partners::half_next(b)),
-        ..StepBatch::default()
+        ..TrainBatch::default()
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ptu_train::evaluate::Judged;
 use ptu_train::log::{Event, Timing};
+use ptu_train::task::Validated;
 use ptu_train::{Observer, Pace, spoken};
 
 /// Seconds between two plain lines.
@@ -178,8 +178,8 @@ impl Observer for RunProgress {
         });
     }
 
-    fn validated(&mut self, step: u64, judged: &Judged) {
-        self.note(&format!("step {step}: validation {judged}"));
+    fn validated(&mut self, step: u64, found: &Validated) {
+        self.note(&format!("step {step}: validation {}", found.line));
     }
 
     fn stop(&self) -> bool {

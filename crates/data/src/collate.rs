@@ -1,9 +1,9 @@
 //! Records into what the model is given: one text, one image, masks, and the batch's arrays.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ptu_input::{Batch, ImageFile, Input, Preprocess, Processed, Processor, Tokenizer, Transform};
+use ptu_input::{ImageFile, Input, Preprocess, Processed, Processor, Tokenizer, Transform};
 use ptu_random::{Key, Place, Stream};
 use serde::{Deserialize, Serialize};
 
@@ -61,11 +61,9 @@ pub struct Example {
     /// Number of its source.
     pub source: usize,
     /// Its position in the source.
-    pub record: usize,
-    /// Its id.
-    pub id: String,
-    /// Its patient: the unit of intervals.
-    pub patient: String,
+    pub position: usize,
+    /// All that is known of it (id, patient, labels, questions, sentences, ...), but for the bytes of its image.
+    pub record: Record,
     /// Image, text or both.
     pub input: Input,
     /// The text as it was taken, before tokens; `None` without one.
@@ -106,7 +104,7 @@ pub struct Origin<'a> {
     /// Name of the source.
     pub name: &'a str,
     /// Position in the source.
-    pub record: usize,
+    pub position: usize,
 }
 
 impl Preparation {
@@ -143,7 +141,7 @@ impl Preparation {
         choice: TextChoice,
         mask_seed: Option<u64>,
     ) -> Result<Option<Example>, DataError> {
-        let place = origin.record as u64;
+        let place = origin.position as u64;
         let filled: Vec<&str> = filled(&record.texts).collect();
         let text = match choice {
             TextChoice::First => filled.first().map(|text| text.to_string()),
@@ -157,13 +155,14 @@ impl Preparation {
         self.example(record, origin, Draws { text, crop: None, words: None, masks: masks.as_mut() })
     }
 
-    fn example(&self, record: Record, origin: Origin<'_>, draws: Draws<'_>) -> Result<Option<Example>, DataError> {
-        let Record { id, patient, image, texts, .. } = record;
-        let own_texts = filled(&texts).map(ptu_input::text::text_hash).collect();
+    fn example(&self, mut record: Record, origin: Origin<'_>, draws: Draws<'_>) -> Result<Option<Example>, DataError> {
+        let image = record.image.take();
+        let own_texts = filled(&record.texts).map(ptu_input::text::text_hash).collect();
         let Draws { text, crop, words, masks } = draws;
+        let id = &record.id;
         let failed = |source| DataError::Record { id: id.clone(), source_name: origin.name.to_string(), source };
         let file =
-            image.as_ref().map(|image| ImageFile { bytes: &image.bytes, name: image.path.as_deref().unwrap_or(&id) });
+            image.as_ref().map(|image| ImageFile { bytes: &image.bytes, name: image.path.as_deref().unwrap_or(id) });
         let processed = match crop {
             Some(crop) => self.processor.input_with(&self.train_transforms, Some(crop), file, text.as_deref()),
             None => self.processor.input(file, text.as_deref()),
@@ -175,8 +174,8 @@ impl Preparation {
             *text = thin(text, self.word_keep, stream);
         }
         let masked = input.text().zip(masks).map(|(text, stream)| mask(text, &self.mask_tokens, stream));
-        let Origin { source, record, .. } = origin;
-        Ok(Some(Example { source, record, id, patient, input, text, cut, masked, image_hash, text_hash, own_texts }))
+        let Origin { source, position, .. } = origin;
+        Ok(Some(Example { source, position, record, input, text, cut, masked, image_hash, text_hash, own_texts }))
     }
 }
 
@@ -231,99 +230,14 @@ pub fn only_text(texts: &[String], unit: TextUnit) -> Option<u64> {
     if hashes.len() == 1 { hashes.first().copied() } else { None }
 }
 
-/// Masked ids and labels of one group of texts, token by token as the group's `Texts`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MaskedTexts {
-    /// Token ids with replacements.
-    pub ids: Vec<u32>,
-    /// The true id of each masked piece; `None` where nothing is to be predicted.
-    pub labels: Vec<Option<u32>>,
-}
-
-/// One step's records of one rank as arrays.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TrainBatch {
-    /// Number of the step.
-    pub step: u64,
-    /// The arrays of the model.
-    pub batch: Batch,
-    /// Masks of `batch.pair_texts`.
-    pub masked_pairs: MaskedTexts,
-    /// Masks of `batch.texts`.
-    pub masked_texts: MaskedTexts,
-    /// For each pair, the hash of its picture.
-    pub image_hashes: Vec<u64>,
-    /// For each pair, the hash of its text.
-    pub text_hashes: Vec<u64>,
-    /// Hashes of all texts, whole, of the records with a text, whatever was drawn of them.
-    pub own_texts: Vec<u64>,
-    /// For each record, the number of its source.
-    pub sources: Vec<usize>,
-    /// For each record, its id.
-    pub ids: Vec<String>,
-    /// Texts in the batch of which only the beginning was taken.
-    pub cut: usize,
-    /// Records drawn from each source that have neither an image nor a text, and so are not in the batch.
-    pub unusable: BTreeMap<usize, usize>,
-}
-
-impl TrainBatch {
-    /// Puts examples side by side. A text without masks predicts nothing.
-    pub fn collect(step: u64, examples: Vec<Example>, unusable: BTreeMap<usize, usize>) -> Self {
-        let mut all = Self { step, unusable, ..Self::default() };
-        let mut inputs = Vec::with_capacity(examples.len());
-        let (mut pairs, mut texts) = (vec![], vec![]);
-        for example in examples {
-            all.sources.push(example.source);
-            all.ids.push(example.id);
-            all.cut += usize::from(example.cut);
-            all.own_texts.extend(example.own_texts);
-            match &example.input {
-                Input::Pair { .. } => {
-                    all.image_hashes.extend(example.image_hash);
-                    all.text_hashes.extend(example.text_hash);
-                    pairs.push(example.masked);
-                }
-                Input::Text(_) => texts.push(example.masked),
-                Input::Image(_) => {}
-            }
-            inputs.push(example.input);
-        }
-        all.batch = Batch::collect(&inputs);
-        all.masked_pairs = masked(&pairs, &all.batch.pair_texts);
-        all.masked_texts = masked(&texts, &all.batch.texts);
-        all
-    }
-
-    /// Number of records in the batch.
-    pub fn len(&self) -> usize {
-        self.batch.len()
-    }
-
-    /// True when no record is in it.
-    pub fn is_empty(&self) -> bool {
-        self.batch.is_empty()
-    }
-}
-
-fn masked(rows: &[Option<Masked>], texts: &ptu_input::Texts) -> MaskedTexts {
-    let mut all = MaskedTexts { ids: texts.ids.clone(), labels: vec![None; texts.ids.len()] };
-    for (masked, start) in rows.iter().zip(texts.starts()) {
-        if let Some(masked) = masked {
-            all.ids[start..start + masked.ids.len()].copy_from_slice(&masked.ids);
-            all.labels[start..start + masked.labels.len()].copy_from_slice(&masked.labels);
-        }
-    }
-    all
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::tests::{picture_record, preparation, record};
-    use ptu_input::Slot;
 
-    const ORIGIN: Origin<'static> = Origin { source: 1, name: "test", record: 4 };
+    const ORIGIN: Origin<'static> = Origin { source: 1, name: "test", position: 4 };
 
     #[test]
     fn a_text_that_is_always_the_same_is_known_by_its_hash() {
@@ -355,7 +269,7 @@ mod tests {
         for step in 0..400 {
             let example = make(step, 0);
             let Input::Pair { image, text } = &example.input else { panic!("{:?}", example.input) };
-            assert_eq!((image.side, example.source, example.record), (16, 1, 4));
+            assert_eq!((image.side, example.source, example.position), (16, 1, 4));
             let masked = example.masked.as_ref().unwrap();
             assert_eq!(masked.ids.len(), text.ids.len());
             assert!(masked.labels.iter().any(Option::is_some));
@@ -425,8 +339,6 @@ mod tests {
         preparation.processor.max_tokens = size;
         assert!(!example(&preparation, 4).cut, "as long as the limit is not longer");
         assert!(example(&preparation, 5).cut);
-        let batch = TrainBatch::collect(0, vec![cut.clone(), whole, cut], BTreeMap::new());
-        assert_eq!(batch.cut, 2);
     }
 
     #[test]
@@ -444,37 +356,5 @@ mod tests {
         assert_eq!(of(&Record { image: None, ..image_only }), None);
         let error = preparation.train(record("b"), ORIGIN, Key::new(1), 0).unwrap_err().to_string();
         assert!(error.starts_with("record `b` of `test`: ") && error.contains("b.png"), "{error}");
-    }
-
-    #[test]
-    fn masks_lie_as_the_texts_of_a_batch_do() {
-        let preparation = preparation();
-        let mut records =
-            vec![picture_record("a", 1), picture_record("b", 2), picture_record("c", 3), picture_record("d", 4)];
-        records[0].texts = vec!["no".into()];
-        records[1].texts = vec![];
-        records[2].image = None;
-        records[3].texts = vec!["the heart is of normal size and shape".into()];
-        let examples: Vec<Example> = records
-            .into_iter()
-            .enumerate()
-            .map(|(place, record)| preparation.train(record, ORIGIN, Key::new(1), place as u64).unwrap().unwrap())
-            .collect();
-        let batch = TrainBatch::collect(9, examples.clone(), BTreeMap::from([(0, 2)]));
-        assert_eq!((batch.step, batch.len(), batch.ids.join("")), (9, 4, "abcd".into()));
-        assert_eq!(batch.batch.order, [Slot::Pair(0), Slot::Image(0), Slot::Text(0), Slot::Pair(1)]);
-        assert_eq!(batch.image_hashes, [examples[0].image_hash.unwrap(), examples[3].image_hash.unwrap()]);
-        let (texts, masked) = (&batch.batch.pair_texts, &batch.masked_pairs);
-        assert_eq!((texts.count(), masked.ids.len(), masked.labels.len()), (2, texts.ids.len(), texts.ids.len()));
-        for ((start, length), example) in texts.starts().zip(&texts.lengths).zip([&examples[0], &examples[3]]) {
-            let wanted = example.masked.as_ref().unwrap();
-            let range = start..start + length;
-            assert_eq!(masked.ids[range.clone()], wanted.ids);
-            assert_eq!(masked.labels[range.clone()], wanted.labels);
-            for place in range {
-                assert_eq!(masked.labels[place].unwrap_or(masked.ids[place]), texts.ids[place]);
-            }
-        }
-        assert_eq!(batch.masked_texts.ids.len(), batch.batch.texts.ids.len());
     }
 }

@@ -6,7 +6,8 @@
 //! - [`raw`]: downloads as they came, packed or not.
 //! - [`survey`]: what a folder of shards holds, counted.
 //! - [`order`]: which record stands at which place of which step, a pure function; [`mask`]: whole-word masking.
-//! - [`collate`] and [`loader`]: records into batches, ahead of the model, the same for any number of threads.
+//! - [`collate`], [`batch`] and [`loader`]: records into batches, ahead of the model, the same for any number of threads;
+//!   [`partners`]: who is matched with whom in one.
 //! - [`inputs`]: what a person names on a command line, as records; [`vectors`]: files of what a model makes of them;
 //!   [`picture`]: where a record's picture lies.
 //! - [`phantom`]: a synthetic corpus.
@@ -38,6 +39,7 @@
 //! # }
 //! ```
 
+pub mod batch;
 mod card;
 pub mod collate;
 mod error;
@@ -48,6 +50,7 @@ pub mod loader;
 pub mod manifest;
 pub mod mask;
 pub mod order;
+pub mod partners;
 pub mod phantom;
 pub mod picture;
 pub mod prepare;
@@ -58,7 +61,8 @@ pub mod source;
 pub mod survey;
 pub mod vectors;
 
-pub use collate::{Example, MaskedTexts, Preparation, TextChoice, TextUnit, TrainBatch};
+pub use batch::{MaskedTexts, TrainBatch, TrainRecord};
+pub use collate::{Example, Preparation, TextChoice, TextUnit};
 pub use error::DataError;
 pub use files::sha256;
 pub use inputs::Inputs;
@@ -66,6 +70,7 @@ pub use loader::{Examples, Loader, LoaderOptions, WeightedSource};
 pub use manifest::{Counts, Manifest};
 pub use mask::{MaskTokens, Masked};
 pub use order::{Draw, Mixture, Rank, Share};
+pub use partners::Partners;
 pub use prepare::{Making, Prepared, Progress, Shares, Stage};
 pub use record::{Finding, Label, Mark, Question, Record, RecordImage, Section, SentencePair, Split, UnknownSplit};
 pub use shard::{ShardFolder, ShardWriter, WriterOptions};

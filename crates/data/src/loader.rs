@@ -13,7 +13,8 @@ use std::thread::JoinHandle;
 
 use ptu_random::Key;
 
-use crate::collate::{Example, Origin, Preparation, TextChoice, TrainBatch};
+use crate::batch::TrainBatch;
+use crate::collate::{Example, Origin, Preparation, TextChoice};
 use crate::error::DataError;
 use crate::order::{Draw, Mixture, Rank, Share};
 use crate::source::Source;
@@ -25,6 +26,13 @@ pub struct WeightedSource {
     pub source: Arc<dyn Source>,
     /// 1 draws it in proportion to its size; see [`Mixture`].
     pub weight: f64,
+}
+
+impl WeightedSource {
+    /// Its share of a mixture.
+    pub fn share(&self) -> Share {
+        Share { len: self.source.len(), weight: self.weight }
+    }
 }
 
 /// How a [`Loader`] draws and works.
@@ -67,7 +75,7 @@ impl Maker {
             }
             let Draw { source, record, .. } = self.mixture.draw(rank.draw(step, batch.get(), place));
             let from = &self.sources[source];
-            let origin = Origin { source, name: from.name(), record };
+            let origin = Origin { source, name: from.name(), position: record };
             let global = u64::from(rank.index) * batch.get() as u64 + place as u64;
             match self.preparation.train(from.get(record)?, origin, key, global)? {
                 Some(example) => examples.push(example),
@@ -123,8 +131,7 @@ impl Loader {
         options: LoaderOptions,
         steps: Range<u64>,
     ) -> Result<Self, DataError> {
-        let shares: Vec<Share> =
-            sources.iter().map(|source| Share { len: source.source.len(), weight: source.weight }).collect();
+        let shares: Vec<Share> = sources.iter().map(WeightedSource::share).collect();
         let setting = |name, cause: String| DataError::Setting { name, cause };
         preparation.preprocess().side().map_err(|error| setting("preprocess", error.to_string()))?;
         let tokens = preparation.processor.max_tokens;
@@ -243,9 +250,9 @@ impl<'a> Examples<'a> {
     ///
     /// # Errors
     /// When the record cannot be read, decoded or tokenised.
-    pub fn get(&self, record: usize) -> Result<Option<Example>, DataError> {
-        let origin = Origin { source: 0, name: self.source.name(), record };
-        self.preparation.evaluate(self.source.get(record)?, origin, self.choice, self.mask_seed)
+    pub fn get(&self, position: usize) -> Result<Option<Example>, DataError> {
+        let origin = Origin { source: 0, name: self.source.name(), position };
+        self.preparation.evaluate(self.source.get(position)?, origin, self.choice, self.mask_seed)
     }
 }
 
@@ -324,8 +331,8 @@ mod tests {
         let half = |index| load(LoaderOptions { rank: Rank { index, count: 2 }, ..options(2, 3) }, 0..3);
         let (first, second) = (half(0), half(1));
         for step in 0..3 {
-            let ids: Vec<String> = first[step].ids.iter().chain(&second[step].ids).cloned().collect();
-            assert_eq!(ids, alone[step].ids);
+            let ids: Vec<&str> = first[step].ids().chain(second[step].ids()).collect();
+            assert_eq!(ids, alone[step].ids().collect::<Vec<_>>());
             let planes = [&first[step].batch.pair_images.planes[..], &second[step].batch.pair_images.planes].concat();
             assert_eq!(planes, alone[step].batch.pair_images.planes);
         }
@@ -400,7 +407,7 @@ mod tests {
         let (sources, preparation) = (sources(), preparation());
         let examples = || Examples::new(&*sources[1].source, &preparation, TextChoice::First, Some(1));
         let all: Vec<Example> = examples().map(Result::unwrap).collect();
-        assert_eq!(all.iter().map(|example| example.record).collect::<Vec<_>>(), [0, 1, 2, 4, 5]);
+        assert_eq!(all.iter().map(|example| example.position).collect::<Vec<_>>(), [0, 1, 2, 4, 5]);
         assert_eq!(examples().get(4).unwrap().as_ref(), Some(&all[3]));
         assert_eq!(examples().get(3).unwrap(), None);
         assert!(examples().get(6).is_err());

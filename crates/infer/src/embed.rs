@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ptu_data::collate::Origin;
 use ptu_data::inputs::{LeftOut, Pending};
 use ptu_data::vectors::{Half, Space, VectorRow, VectorsHeader};
-use ptu_data::{DataError, Example, Inputs, Preparation, TextChoice};
+use ptu_data::{DataError, Example, Inputs, Preparation, Record, TextChoice};
 use ptu_input::{Image, Input, Text};
 use ptu_model::kernel::ComputePrecision;
 use ptu_model::{Bundle, ModelError};
@@ -202,7 +202,7 @@ impl<'a> EmbedJob<'a> {
         let record = loaded.record;
         let (id, source) = (record.id.clone(), record.source.clone());
         let (labels, fields) = (record.labels.clone(), record.fields.clone());
-        let origin = Origin { source: 0, name: &source, record: 0 };
+        let origin = Origin { source: 0, name: &source, position: 0 };
         let example = self.preparation.evaluate(record, origin, self.options.text, None).map_err(|error| {
             let cause = match error {
                 DataError::Record { source, .. } => source.to_string(),
@@ -210,7 +210,7 @@ impl<'a> EmbedJob<'a> {
             };
             LeftOut { name: loaded.name.clone(), cause }
         })?;
-        let Some(Example { input, patient, text, cut, .. }) = example else { return Ok(None) };
+        let Some(Example { input, record: Record { patient, .. }, text, cut, .. }) = example else { return Ok(None) };
         let Some(input) = only(input, self.options.only) else { return Ok(None) };
         let cut = cut && text_of(&input).is_some();
         let (half, split, picture, path) = (Half::Pair, loaded.split, loaded.picture, loaded.path);

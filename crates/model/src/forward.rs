@@ -202,8 +202,7 @@ impl Model {
             Embedded { tokens: self.embed_text(&all, pass), starts: starts(groups.iter().map(|texts| texts.count())) };
         let count: usize = groups.iter().map(|texts| texts.count()).sum();
         let edges = texts.tokens.select(count..texts.tokens.count());
-        let embedded: Vec<Packed> = inputs.images.iter().map(|images| self.embed_image(images, pass)).collect();
-        let images = Embedded { starts: starts(embedded.iter().map(Packed::count)), tokens: Packed::cat(&embedded) };
+        let images = self.embed_images(&inputs.images, &used_images(&image_sequences, &text_sequences), pass);
 
         let mut chosen = ChosenRows::default();
         let (text_stand_ins, rows) = self.text_stand_ins(&images.select(lacking_text), &edges, stand_in);
@@ -234,6 +233,18 @@ impl Model {
             text_sequences,
             chosen,
         }
+    }
+
+    /// Images of the groups that are used.
+    fn embed_images(&self, groups: &[&Images], used: &BTreeSet<usize>, pass: &Pass) -> Embedded {
+        let is_used = |group: &usize| used.contains(group);
+        let count = |(group, images): (usize, &&Images)| if is_used(&group) { images.count } else { 0 };
+        let starts = starts(groups.iter().enumerate().map(count));
+        let embedded: Vec<Packed> = match used.is_empty() {
+            true => vec![self.embed_image(&Images::default(), pass)],
+            false => used.iter().map(|group| self.embed_image(groups[*group], pass)).collect(),
+        };
+        Embedded { tokens: Packed::cat(&embedded), starts }
     }
 
     /// Fuses pairs of encoded sequences; of each pair what it says is read.
@@ -270,6 +281,19 @@ fn used_texts(images: &[ImageSequence], texts: &[TextSequence]) -> BTreeSet<usiz
     let asking = images.iter().filter_map(|sequence| match sequence {
         ImageSequence::StandIn(row) => Some(row.group),
         ImageSequence::Image(_) => None,
+    });
+    whole.chain(asking).collect()
+}
+
+/// Groups of images that some sequence is made of.
+fn used_images(images: &[ImageSequence], texts: &[TextSequence]) -> BTreeSet<usize> {
+    let whole = images.iter().filter_map(|sequence| match sequence {
+        ImageSequence::Image(row) => Some(row.group),
+        ImageSequence::StandIn(_) => None,
+    });
+    let asking = texts.iter().filter_map(|sequence| match sequence {
+        TextSequence::StandIn(row) => Some(row.group),
+        TextSequence::Text(_) => None,
     });
     whole.chain(asking).collect()
 }

@@ -9,30 +9,37 @@ mod common;
 use std::error::Error;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use ptunifier::data::{Preparation, ShardFolder, Source, Split, TrainBatch};
-use ptunifier::input::{Preprocess, Tokenizer};
+use ptunifier::data::collate::Origin;
+use ptunifier::data::{Preparation, Record, ShardFolder, Source, Split, TrainBatch};
+use ptunifier::input::{Preprocess, Slot, Tokenizer};
 use ptunifier::model::forward::FusedPair;
 use ptunifier::model::{BlockGradients, Model, Preset, Read, TextStyle};
 use ptunifier::random::Key;
-use ptunifier::train::batch::StepBatch;
 use ptunifier::train::forward::StepForward;
 use ptunifier::train::gradients::Gradients;
 use ptunifier::train::loss::Loss;
 use ptunifier::train::objective::Objective;
 use ptunifier::train::optimizer::{Optimizer, OptimizerConfig};
-use ptunifier::train::plan::StepPlan;
+use ptunifier::train::step::StepConfig;
 
 const ORGANS: [&str; 3] = ["chest", "hand", "skull"];
 
-/// Which organ each image of a batch shows.
-struct Organ {
-    /// A position in [`ORGANS`], one a pair.
-    organs: Vec<i64>,
+/// Which organ the image of each pair shows.
+struct Organ;
+
+/// Positions in [`ORGANS`], one a pair; a record that does not say it counts as the first.
+fn organs(batch: &TrainBatch) -> Vec<i64> {
+    let of = |record: &Record| {
+        let organ = record.labels.iter().find(|label| label.name == "organ");
+        ORGANS.iter().position(|name| organ.is_some_and(|organ| organ.value == *name)).unwrap_or(0) as i64
+    };
+    let slots = batch.records.iter().zip(&batch.batch.order);
+    slots.filter(|(_, slot)| matches!(slot, Slot::Pair(_))).map(|(one, _)| of(&one.record)).collect()
 }
 
 impl Objective for Organ {
     /// Every image, its text missing.
-    fn pairs(&self, batch: &StepBatch, _key: Key) -> Vec<FusedPair> {
+    fn pairs(&self, batch: &TrainBatch, _key: Key) -> Vec<FusedPair> {
         (0..batch.pairs()).map(|row| FusedPair::image_alone(row, Read::Pooled)).collect()
     }
 
@@ -41,9 +48,9 @@ impl Objective for Organ {
         let features = step.pooled(&self.pairs(step.batch, step.key)); // [b, 2d]
         let b = features.dims()[0];
         let logits = features.narrow(1, 0, ORGANS.len()).mul_scalar(10.0); // [b, 3]
-        let right = Tensor::<2, Int>::from_data(TensorData::new(self.organs.clone(), [b, 1]), &logits.device());
+        let right = Tensor::<2, Int>::from_data(TensorData::new(organs(step.batch), [b, 1]), &logits.device());
         let value = burn::tensor::activation::log_softmax(logits, 1).gather(1, right).mean().neg();
-        Some(Loss { value, answers: vec![], without_partner: 0 })
+        Some(Loss::new(value, vec![]))
     }
 }
 
@@ -61,22 +68,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let preparation = Preparation::new(std::sync::Arc::new(tokenizer), Preprocess::clip(32), 32);
     let mut optimizer = Optimizer::new(OptimizerConfig { learning_rate: 1e-3, ..OptimizerConfig::default() });
 
-    let plan = StepPlan::default();
+    let how = StepConfig::default();
     for step in 0..6u64 {
         let key = Key::new(0).at(step);
-        let (mut examples, mut organs) = (vec![], vec![]);
+        let mut examples = vec![];
         for (place, record) in all.iter().skip(step as usize * 16).take(16).enumerate() {
-            let organ = record.labels.iter().find(|label| label.name == "organ").map(|label| label.value.clone());
-            let origin = ptunifier::data::collate::Origin { source: 0, name: "phantom", record: place };
-            if let Some(example) = preparation.train(record.clone(), origin, key, place as u64)? {
-                examples.push(example);
-                organs.push(ORGANS.iter().position(|name| Some(*name) == organ.as_deref()).unwrap_or(0) as i64);
-            }
+            let origin = Origin { source: 0, name: "phantom", position: place };
+            examples.extend(preparation.train(record.clone(), origin, key, place as u64)?);
         }
-        let batch = StepBatch::new(TrainBatch::collect(step, examples, Default::default()));
-        let (pass, objective) = (plan.pass(key), Organ { organs });
-        let forward = StepForward::new(&model, &batch, [&objective as &dyn Objective], &pass, key);
-        let loss = objective.loss(&forward).ok_or("a batch of pairs has a loss")?.value;
+        let batch = TrainBatch::collect(step, examples, Default::default());
+        let pass = how.pass(key);
+        let forward = StepForward::new(&model, &batch, [&Organ as &dyn Objective], &pass, key);
+        let loss = Organ.loss(&forward).ok_or("a batch of pairs has a loss")?.value;
         println!("step {step}: loss {:.3}", loss.clone().into_scalar::<f32>());
         let gradients = Gradients::take(&model, &mut loss.backward(), &BlockGradients::default());
         drop(forward);

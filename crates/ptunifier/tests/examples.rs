@@ -36,3 +36,8 @@ fn a_bundle_is_used() {
 fn an_objective_of_ones_own_trains() {
     runs("custom_objective", "step 5: loss");
 }
+
+#[test]
+fn a_task_of_ones_own_trains() {
+    runs("custom_task", "after step 4: minus mean absolute error");
+}

@@ -1,12 +1,13 @@
 //! The model card of a bundle.
 
-use ptu_model::{LEARNED, ModelConfig};
+use ptu_model::{Bundle, LEARNED};
 
 use crate::Recipe;
 
 /// Markdown that says what a bundle is, what it was trained on, and what it is not for.
-pub fn card(recipe: &Recipe, config: &ModelConfig, sources: &[String], step: u64) -> String {
-    let objectives: Vec<&str> = recipe.objectives.iter().map(|kind| kind.name()).collect();
+pub fn card(recipe: &Recipe, objectives: &[String], bundle: &Bundle, step: u64) -> String {
+    let config = bundle.model.config();
+    let sources: Vec<&str> = bundle.trained_on.iter().map(|one| one.source.as_str()).collect();
     format!(
         "---\nlibrary_name: ptunifier\ntags: [medical, image-text]\n---\n\n\
         # A PTUnifier model\n\n\

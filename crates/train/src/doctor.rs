@@ -7,7 +7,8 @@ use serde::Serialize;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 use crate::memory::{free, gigabytes, step_bytes};
-use crate::plan::StepPlan;
+use crate::step::StepConfig;
+use crate::tasks::TaskKind;
 use crate::{Recipe, TrainError, parity};
 
 /// How a check ended.
@@ -86,9 +87,10 @@ fn memory(recipe: Option<&Recipe>) -> Result<Vec<Check>, TrainError> {
 }
 
 fn needed(recipe: &Recipe) -> Result<u64, TrainError> {
-    let config = recipe.model_config(vocabulary(recipe), [0, 2, 1])?;
+    let task = TaskKind::of(recipe);
+    let config = recipe.model_config(vocabulary(recipe), [0, 2, 1], &task.get().heads())?;
     let b = recipe.train.batch / recipe.train.accumulate;
-    Ok(step_bytes(&config, &StepPlan::of(recipe), b, recipe.text.max_tokens)?)
+    Ok(step_bytes(&config, &task.get().objectives(), &StepConfig::of(recipe), b, recipe.text.max_tokens)?)
 }
 
 fn vocabulary(recipe: &Recipe) -> usize {
@@ -127,7 +129,8 @@ fn space(recipe: Option<&Recipe>, out: &Path, free: u64) -> Result<Check, TrainE
     let Some(recipe) = recipe else {
         return Ok(check("disk", Verdict::Good, format!("{} free in `{}`", gigabytes(free), out.display())));
     };
-    let config = recipe.model_config(vocabulary(recipe), [0, 2, 1])?;
+    let task = TaskKind::of(recipe);
+    let config = recipe.model_config(vocabulary(recipe), [0, 2, 1], &task.get().heads())?;
     let needed = ptu_model::Model::weights(&config)? as u64 * 4 * COPIES;
     let verdict = if needed <= free { Verdict::Good } else { Verdict::Bad };
     let cure = if needed <= free { "" } else { ": write to another disk with --out, or make room" };

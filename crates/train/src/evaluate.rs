@@ -20,7 +20,9 @@ pub mod words;
 
 use std::collections::BTreeMap;
 
+use ptu_data::TrainBatch;
 use ptu_infer::Embedder;
+use ptu_input::{Batch, Images, Texts};
 use ptu_metrics::{Answer, Resampling, majority_share};
 use ptu_model::{Heads, Pass, StandIn};
 use ptu_random::Key;
@@ -38,7 +40,6 @@ pub use scored_on::ScoredOn;
 pub use scores::{Direction, LabelScores, MaskedWords, Retrieval, Score, Scores, names};
 
 use crate::TrainError;
-use crate::batch::StepBatch;
 use crate::forward::StepForward;
 use crate::loss::Itm;
 use crate::objective::Objective;
@@ -225,12 +226,16 @@ fn matching(embedder: Embedder<'_>, gallery: &Gallery, key: Key) -> Measure {
     let (mut measure, mut truths, rows) = (Measure::default(), vec![], gallery.rows());
     for (number, rows) in rows.chunks(BATCH).enumerate() {
         let records: Vec<_> = rows.iter().map(|&row| &gallery.records[row]).collect();
-        let batch = StepBatch {
-            images: ptu_input::Images::collect(records.iter().map(|record| &record.image)),
-            texts: ptu_input::Texts::collect(records.iter().map(|record| record.text.ids.as_slice())),
+        let arrays = Batch {
+            pair_images: Images::collect(records.iter().map(|record| &record.image)),
+            pair_texts: Texts::collect(records.iter().map(|record| record.text.ids.as_slice())),
+            ..Batch::default()
+        };
+        let batch = TrainBatch {
+            batch: arrays,
             image_hashes: records.iter().map(|record| record.image_hash).collect(),
             text_hashes: records.iter().map(|record| record.text_hash).collect(),
-            ..StepBatch::default()
+            ..TrainBatch::default()
         };
         let (off, itm) = (Pass::off().with(embedder.products), Itm { partners: PartnerChoice::Random });
         let step = StepForward::new(embedder.model, &batch, [&itm as &dyn Objective], &off, key.at(number as u64));

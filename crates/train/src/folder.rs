@@ -141,11 +141,7 @@ pub struct Steps {
 impl Steps {
     /// Those of the run in a folder, by its recipe, its log and its last saved state.
     pub fn of(run: &Path, recipe: &Recipe, events: &[Event]) -> Self {
-        let step = |event: &Event| match event {
-            Event::Step { step, .. } | Event::Skipped { step, .. } => Some(step + 1),
-            Event::Prompts { step, .. } | Event::Validation { step, .. } => Some(*step),
-        };
-        let logged = events.iter().filter_map(step).max().unwrap_or(0);
+        let logged = events.iter().map(Event::steps_done).max().unwrap_or(0);
         // A run that logs every tenth step may have stopped between two lines.
         let saved = saved_step(&run.join(STATE)).ok().flatten().unwrap_or(0);
         let (done, of) = (logged.max(saved), recipe.train.steps);

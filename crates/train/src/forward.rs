@@ -5,11 +5,12 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 use burn::tensor::Tensor;
+use ptu_data::TrainBatch;
 use ptu_model::forward::{ChosenRows, Encoded, ForwardPlan, FusedPair};
 use ptu_model::{Fused, Model, Pass, StandIn};
 use ptu_random::Key;
 
-use crate::batch::StepBatch;
+use crate::batch::inputs;
 use crate::objective::Objective;
 
 /// What the objectives of a step see: the model, the batch, and what is computed of both on demand.
@@ -17,7 +18,7 @@ pub struct StepForward<'a> {
     /// The network.
     pub model: &'a Model,
     /// The arrays.
-    pub batch: &'a StepBatch,
+    pub batch: &'a TrainBatch,
     /// Names the step; what an objective draws is drawn from it.
     pub key: Key,
     pass: &'a Pass,
@@ -32,7 +33,7 @@ impl<'a> StepForward<'a> {
     /// Plans what these objectives declare; nothing is computed yet. A pair that several declare is computed once.
     pub fn new<'o>(
         model: &'a Model,
-        batch: &'a StepBatch,
+        batch: &'a TrainBatch,
         objectives: impl IntoIterator<Item = &'o dyn Objective>,
         pass: &'a Pass,
         key: Key,
@@ -53,7 +54,7 @@ impl<'a> StepForward<'a> {
     }
 
     fn encoded(&self) -> &Encoded {
-        self.encoded.get_or_init(|| self.model.encode(&self.batch.inputs(), &self.plan, StandIn::Prompts, self.pass))
+        self.encoded.get_or_init(|| self.model.encode(&inputs(self.batch), &self.plan, StandIn::Prompts, self.pass))
     }
 
     fn fused(&self) -> &Fused {

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `recipe.rs`, `memory.rs` | what a run is: every key, checked; what it needs of memory |
 //! | `objective.rs`, `loss/`, `forward.rs`, `batch.rs` | losses, on encodings that are computed once a step |
-//! | `plan.rs`, `step.rs`, `cached.rs`, `gradients.rs`, `optimizer.rs`, `schedule.rs` | one step |
+//! | `task.rs`, `tasks.rs`, `pretraining/` | what a model is trained for: the contract, those that there are, pre-training |
+//! | `step.rs`, `gradients.rs`, `optimizer.rs`, `schedule.rs` | one step |
 //! | `trainer.rs`, `state.rs`, `folder.rs`, `log.rs` | the loop and what it leaves behind |
 //! | `evaluate.rs` | scores with intervals, beside chance |
 //! | `reference.rs`, `parity.rs` | cases of the PyTorch reference, and the comparison with them |
@@ -13,7 +14,6 @@
 //! What is computed stands in `docs/specification.md`, sections 3, 4 and 7 ("specification" in comments).
 
 pub mod batch;
-pub mod cached;
 mod card;
 pub mod doctor;
 mod error;
@@ -28,7 +28,7 @@ pub mod objective;
 pub mod optimizer;
 pub mod page;
 pub mod parity;
-pub mod plan;
+pub mod pretraining;
 pub mod quickstart;
 pub mod recipe;
 pub mod reference;
@@ -36,6 +36,8 @@ pub mod schedule;
 mod shell;
 pub mod state;
 pub mod step;
+pub mod task;
+pub mod tasks;
 pub mod tensorboard;
 pub mod trainer;
 

@@ -1,13 +1,14 @@
 //! What a step needs of memory, so that a run that cannot fit is told before it starts.
 
-use ptu_input::Texts;
+use ptu_data::{MaskedTexts, Partners, TrainBatch};
+use ptu_input::{Batch, Texts};
 use ptu_model::forward::{ForwardPlan, ImageSequence, TextSequence};
 use ptu_model::{Model, ModelConfig, ModelError, Read};
 use ptu_random::Key;
 
-use crate::batch::{MaskedTexts, Partners, StepBatch};
-use crate::plan::StepPlan;
+use crate::objective::Weighted;
 use crate::recipe::Checkpointing;
+use crate::step::StepConfig;
 use crate::{Recipe, TrainError};
 
 /// Bytes of a weight with its gradient and both moments.
@@ -37,30 +38,36 @@ const INSIDE: f64 = 21.0;
 ///
 /// # Errors
 /// Sizes that do not fit each other.
-pub fn step_bytes(config: &ModelConfig, plan: &StepPlan, b: usize, length: usize) -> Result<u64, ModelError> {
+pub fn step_bytes(
+    config: &ModelConfig,
+    objectives: &[Weighted<'_>],
+    step: &StepConfig,
+    b: usize,
+    length: usize,
+) -> Result<u64, ModelError> {
     let batch = batch(b, length);
-    let declared = plan.objectives().into_iter().flat_map(|weighted| weighted.objective.pairs(&batch, Key::new(0)));
-    let values = Step { config, plan, length }.values(&ForwardPlan::of(declared));
+    let declared = objectives.iter().flat_map(|weighted| weighted.objective.pairs(&batch, Key::new(0)));
+    let values = Step { config, step, length }.values(&ForwardPlan::of(declared));
     Ok(((Model::weights(config)? * WEIGHT) as f64 + values * VALUE + PROCESS) as u64)
 }
 
 /// A batch of pairs as it is expected: of each text [`MASKED`] of its words are masked, half of the texts have another image.
-fn batch(b: usize, length: usize) -> StepBatch {
+fn batch(b: usize, length: usize) -> TrainBatch {
     let texts = Texts { ids: vec![0; b * length], lengths: vec![length; b] };
     let every = (1.0 / MASKED).round() as usize;
     let labels = (0..b * length).map(|place| (place % length % every == 1).then_some(0)).collect();
-    StepBatch {
+    TrainBatch {
         masked_pairs: MaskedTexts { texts: texts.clone(), labels },
-        texts,
+        batch: Batch { pair_texts: texts, ..Batch::default() },
         partners: Some(Partners::half_next(b)),
-        ..StepBatch::default()
+        ..TrainBatch::default()
     }
 }
 
 /// A step whose values are counted.
 struct Step<'a> {
     config: &'a ModelConfig,
-    plan: &'a StepPlan,
+    step: &'a StepConfig,
     /// Tokens of a text.
     length: usize,
 }
@@ -69,7 +76,7 @@ impl Step<'_> {
     fn image_tokens(&self, sequence: ImageSequence) -> usize {
         let patches = (self.config.image.grid() * self.config.image.grid()) as f64;
         match sequence {
-            ImageSequence::Image(_) => 1 + (patches * self.plan.patch_keep.unwrap_or(1.0)).round() as usize,
+            ImageSequence::Image(_) => 1 + (patches * self.step.patch_keep.unwrap_or(1.0)).round() as usize,
             ImageSequence::StandIn(_) => 1 + self.config.image_prompts.count(),
         }
     }
@@ -100,7 +107,7 @@ impl Step<'_> {
         // Logits of masked words, and their gradient.
         let logits = (masked * text.vocabulary * 2) as f64;
         logits
-            + match self.plan.checkpointing {
+            + match self.step.checkpointing {
                 Checkpointing::None => ENCODER * encoders + CROSS * crossing + LAST * fused,
                 // A block of the fusion keeps what went in of both streams.
                 Checkpointing::Blocks => BLOCK * (encoders + 2.0 * crossing) + INSIDE * fused.max(images).max(texts),
@@ -124,18 +131,18 @@ pub fn free() -> Option<u64> {
 ///
 /// # Errors
 /// What it needs, what there is, and which key lowers it.
-pub fn check(recipe: &Recipe, config: &ModelConfig) -> Result<(), TrainError> {
+pub fn check(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig) -> Result<(), TrainError> {
     match free() {
-        Some(free) => fits(recipe, config, free),
+        Some(free) => fits(objectives, recipe, config, free),
         None => Ok(()),
     }
 }
 
-fn fits(recipe: &Recipe, config: &ModelConfig, free: u64) -> Result<(), TrainError> {
+fn fits(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig, free: u64) -> Result<(), TrainError> {
     let (batch, accumulate) = (recipe.train.batch, recipe.train.accumulate);
     let needed = |accumulate: usize, checkpointing: Checkpointing| {
-        let plan = StepPlan { checkpointing, ..StepPlan::of(recipe) };
-        step_bytes(config, &plan, batch / accumulate, recipe.text.max_tokens)
+        let step = StepConfig { checkpointing, ..StepConfig::of(recipe) };
+        step_bytes(config, objectives, &step, batch / accumulate, recipe.text.max_tokens)
     };
     let needs = needed(accumulate, recipe.train.checkpointing)?;
     if needs <= free {
@@ -164,19 +171,21 @@ mod tests {
     use ptu_model::{Preset, TextStyle};
 
     use super::*;
+    use crate::pretraining::StepPlan;
 
     fn recipe(sets: &[&str]) -> (Recipe, ModelConfig) {
         let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
         let text = "data = [\"a\"]\n[train]\nsteps = 1\nbatch = 4\n[text]\nmax_tokens = 48\n";
         let recipe = Recipe::parse(text, Path::new("r.toml"), &sets).unwrap();
-        let config = recipe.model_config(50_265, [0, 2, 1]).unwrap();
+        let config = recipe.model_config(50_265, [0, 2, 1], &StepPlan::of(&recipe).heads()).unwrap();
         (recipe, config)
     }
 
     fn needed(sets: &[&str]) -> f64 {
         let (recipe, config) = recipe(sets);
-        step_bytes(&config, &StepPlan::of(&recipe), recipe.train.batch / recipe.train.accumulate, 48).unwrap() as f64
-            / (1 << 20) as f64
+        let (objectives, step) = (StepPlan::of(&recipe).objectives(), StepConfig::of(&recipe));
+        let bytes = step_bytes(&config, &objectives, &step, recipe.train.batch / recipe.train.accumulate, 48);
+        bytes.unwrap() as f64 / (1 << 20) as f64
     }
 
     /// MiB seen by `ptunifier bench step --preset P --batch B`, with and without `--checkpointing blocks`.
@@ -196,8 +205,8 @@ mod tests {
             (Preset::Base, 50_265, 4, blocks, 6350.0),
         ] {
             let config = preset.config(TextStyle::Roberta, vocabulary, [0, 2, 1]);
-            let plan = StepPlan { checkpointing, ..StepPlan::of(&recipe(&[]).0) };
-            let bytes = step_bytes(&config, &plan, batch, 48).unwrap();
+            let (objectives, step) = (StepPlan::of(&recipe(&[]).0).objectives(), StepConfig::of(&recipe(&[]).0));
+            let bytes = step_bytes(&config, &objectives, &StepConfig { checkpointing, ..step }, batch, 48).unwrap();
             let ratio = bytes as f64 / (1 << 20) as f64 / measured;
             assert!((0.85..1.15).contains(&ratio), "{preset:?} {batch} {checkpointing:?}: {ratio}");
         }
@@ -216,7 +225,9 @@ mod tests {
     #[test]
     fn the_message_names_the_key_that_helps() {
         let (recipe, config) = recipe(&["train.batch=256"]);
-        let told = |free: u64| fits(&recipe, &config, free << 30).map_err(|error| error.to_string());
+        let told = |free: u64| {
+            fits(&StepPlan::of(&recipe).objectives(), &recipe, &config, free << 30).map_err(|error| error.to_string())
+        };
         assert_eq!(told(1000), Ok(()));
         let blocks = told(60).unwrap_err();
         assert!(blocks.contains("256 records") && blocks.contains("set train.checkpointing = \"blocks\""), "{blocks}");

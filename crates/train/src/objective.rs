@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ptu_data::TrainBatch;
 use ptu_model::HeadKind;
 use ptu_model::forward::FusedPair;
 use ptu_random::Key;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::StepBatch;
 use crate::forward::StepForward;
 use crate::loss::Loss;
 
@@ -16,10 +16,26 @@ use crate::loss::Loss;
 /// objectives of a step declare is computed together, and each reads its part.
 pub trait Objective {
     /// The pairs that it needs, by the batch's rows. `key` names the step, for what is drawn.
-    fn pairs(&self, batch: &StepBatch, key: Key) -> Vec<FusedPair>;
+    fn pairs(&self, batch: &TrainBatch, key: Key) -> Vec<FusedPair>;
 
     /// The loss on a batch; `None` when the batch holds nothing that this objective can use.
     fn loss(&self, step: &StepForward<'_>) -> Option<Loss>;
+
+    /// Whether its loss is one that people read. One that only carries a gradient which was computed elsewhere is not: it is
+    /// neither part of the total nor of the log.
+    fn is_measured(&self) -> bool {
+        true
+    }
+}
+
+/// An objective of a step.
+pub struct Weighted<'a> {
+    /// By name, as in the log.
+    pub name: String,
+    /// What it is multiplied with in the total.
+    pub weight: f64,
+    /// What it computes.
+    pub objective: Box<dyn Objective + 'a>,
 }
 
 /// The closed set of objectives.

@@ -14,7 +14,8 @@ use ptu_data::Manifest;
 use ptu_report::{Fact, Page, PoolUsage, ScoreRow, Section, Step, Table, Unit};
 
 use crate::evaluate::{Evaluated, Saved, Score, names};
-use crate::log::{Event, PoolLine, Timing, read_events, read_timings};
+use crate::log::{Event, Timing, read_events, read_timings};
+use crate::pretraining::{PoolLine, Prompts};
 use crate::{Recipe, TrainError, files, folder};
 
 pub use inside::inside;
@@ -202,12 +203,7 @@ fn score_rows(run: &Run) -> Vec<ScoreRow> {
 
 /// The last word of the log about each pool.
 fn pools(run: &Run) -> Vec<PoolUsage> {
-    let Some((image, text)) = run.events.iter().rev().find_map(|event| match event {
-        Event::Prompts { image, text, .. } => Some((image, text)),
-        _ => None,
-    }) else {
-        return vec![];
-    };
+    let Some(Prompts { image, text }) = run.events.iter().rev().find_map(Prompts::read) else { return vec![] };
     let usage = |name: &str, line: &PoolLine| PoolUsage {
         name: if run.name.is_empty() { name.into() } else { format!("{name}, {}", run.name) },
         size: line.size,
@@ -220,7 +216,7 @@ fn pools(run: &Run) -> Vec<PoolUsage> {
     [("Prompts standing in for images", image), ("Prompts standing in for texts", text)]
         .into_iter()
         .filter(|(_, line)| line.size > 0)
-        .map(|(name, line)| usage(name, line))
+        .map(|(name, line)| usage(name, &line))
         .collect()
 }
 

@@ -21,10 +21,10 @@ use ptu_model::Bundle;
 
 use crate::evaluate::{EvaluateOptions, Saved, Scores, evaluate};
 use crate::recipe::DataEntry;
-use crate::trainer::{Observer, Pace, RunOptions, pretrain_planned};
+use crate::trainer::{Observer, Opened, RunOptions, pretrain_planned};
 use crate::{Recipe, TrainError, files, folder, page, state};
 use place::Place;
-use time::{Budget, MINUTES, Work};
+use time::{Budget, Cost, MINUTES, Work};
 
 /// Held-out pairs that are scored.
 pub const HELD_OUT: u64 = 200;
@@ -319,9 +319,10 @@ impl Quickstart<'_> {
         let begun = self.run.out.join(folder::RECIPE).exists();
         let recipe = if begun { folder::recipe(&self.run.out)? } else { sized(usual)? };
         let work = Work::of(manifest, recipe.evaluate.gallery, matches!(options.corpus, Corpus::Table(_)));
-        let mut plan = |pace: &Pace, _: Recipe| {
-            let budget = Budget { minutes: options.minutes, spent: self.start.elapsed().as_secs_f64() };
-            budget.plan(pace, &work, usual, &sized)
+        let mut plan = |run: &Opened<'_>| {
+            let after = work.after(&Cost::of(run)?);
+            let budget = Budget { minutes: options.minutes, spent: self.start.elapsed().as_secs_f64(), pairs };
+            budget.plan(&run.pace, after, usual, &sized)
         };
         observer.saves(true);
         let trained = pretrain_planned(&recipe, &self.run, &mut plan, observer)?;

@@ -6,13 +6,14 @@ mod merge;
 mod train;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 pub use evaluate::{EvaluateConfig, TextPick};
 use ptu_data::TextUnit;
 use ptu_input::{Augment, Fit};
-use ptu_model::TextStyle;
 use ptu_model::config::{ContrastConfig, FusionConfig, ImageConfig, ModelConfig, Preset, TextConfig};
+use ptu_model::{HeadKind, TextStyle};
 use serde::{Deserialize, Serialize};
 pub use train::{Checkpointing, Mixing, Precision, TrainConfig};
 
@@ -240,6 +241,14 @@ impl Recipe {
         step == self.train.steps || self.train.extended_from.contains(&step)
     }
 
+    /// Draws in a row that fall into one source.
+    pub fn draws_in_a_row(&self) -> NonZeroU64 {
+        match self.train.mixing {
+            Mixing::Records => NonZeroU64::MIN,
+            Mixing::Batches => NonZeroU64::new(self.train.batch as u64).unwrap_or(NonZeroU64::MIN),
+        }
+    }
+
     /// With paths that are found from any working directory.
     ///
     /// # Errors
@@ -254,12 +263,17 @@ impl Recipe {
         Ok(self)
     }
 
-    /// Sizes of the model for a vocabulary and the ids of start, end and padding. It has the heads that an objective
-    /// trains: what never learns is not there to be asked.
+    /// Sizes of the model for a vocabulary and the ids of start, end and padding, with these heads: those that a task trains,
+    /// since what never learns is not there to be asked.
     ///
     /// # Errors
     /// A key of `[model.*]` that does not exist, or sizes that do not fit each other.
-    pub fn model_config(&self, vocabulary: usize, special: [u32; 3]) -> Result<ModelConfig, RecipeError> {
+    pub fn model_config(
+        &self,
+        vocabulary: usize,
+        special: [u32; 3],
+        heads: &[HeadKind],
+    ) -> Result<ModelConfig, RecipeError> {
         let preset = self.model.preset.config(self.model.style, vocabulary, special);
         let model = &self.model;
         let config = ModelConfig {
@@ -269,11 +283,7 @@ impl Recipe {
             image_prompts: merge::prompts("model.image_prompts", preset.image_prompts, &model.image_prompts)?,
             text_prompts: merge::prompts("model.text_prompts", preset.text_prompts, &model.text_prompts)?,
             contrast: merge::over::<ContrastConfig>("model.contrast", &preset.contrast, &model.contrast)?,
-            heads: ObjectiveKind::ALL
-                .into_iter()
-                .filter(|kind| self.objectives.contains(kind))
-                .map(ObjectiveKind::head)
-                .collect(),
+            heads: heads.to_vec(),
             dropout: model.dropout,
             deviation: model.deviation,
         };
@@ -315,7 +325,7 @@ mod tests {
         let overrides = ["train.batch=8", "objectives=[\"itc\"]", "model.preset=\"tiny\"", "model.image.size=32"];
         let recipe = parse(MINIMAL, &overrides).unwrap();
         assert_eq!((recipe.train.batch, recipe.objectives.as_slice()), (8, &[ObjectiveKind::Itc][..]));
-        let config = recipe.model_config(100, [0, 2, 1]).unwrap();
+        let config = recipe.model_config(100, [0, 2, 1], &[HeadKind::Itc]).unwrap();
         assert_eq!((config.image.size, config.heads.as_slice()), (32, &[HeadKind::Itc][..]));
     }
 
@@ -419,9 +429,9 @@ mod tests {
     #[test]
     fn prompts_can_be_fixed_or_of_another_size() {
         let fixed = parse(MINIMAL, &["model.image_prompts={ kind = \"fixed\", take = 5 }"]).unwrap();
-        let config = fixed.model_config(100, [0, 2, 1]).unwrap();
+        let config = fixed.model_config(100, [0, 2, 1], &[]).unwrap();
         assert_eq!(config.image_prompts, PromptsConfig::Fixed { take: 5 });
-        let none = parse(MINIMAL, &["model.text_prompts.size=0"]).unwrap().model_config(100, [0, 2, 1]).unwrap();
+        let none = parse(MINIMAL, &["model.text_prompts.size=0"]).unwrap().model_config(100, [0, 2, 1], &[]).unwrap();
         assert_eq!(none.text_prompts.count(), 0);
     }
 }

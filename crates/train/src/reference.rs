@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use ptu_input::{Images, Texts};
+use ptu_data::{MaskedTexts, Partners, TrainBatch};
+use ptu_input::{Batch, Images, Texts};
 use ptu_model::Model;
 use ptu_model::config::{
     ContrastConfig, FusionConfig, HeadKind, ImageConfig, ModelConfig, Pooling, PromptsConfig, Similarity, TextConfig,
@@ -16,7 +17,6 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 use crate::TrainError;
-use crate::batch::{MaskedTexts, Partners, StepBatch};
 
 /// Heads of a pre-training case.
 pub const PRETRAINING_HEADS: [HeadKind; 3] = [HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc];
@@ -127,7 +127,7 @@ impl Case {
     ///
     /// # Errors
     /// Inputs that are missing.
-    pub fn batch(&self) -> Result<StepBatch, TrainError> {
+    pub fn batch(&self) -> Result<TrainBatch, TrainError> {
         let need = |name: &str| self.wrong(format!("there is no `{name}`"));
         let texts = self.texts("text_ids_mlm", "text_mask").ok_or_else(|| need("text_ids_mlm"))?;
         let (shape, labels) = self.inputs.integers.get("text_labels_mlm").ok_or_else(|| need("text_labels_mlm"))?;
@@ -135,7 +135,7 @@ impl Case {
         let labels = labels.into_iter().map(|id| (id != -100).then_some(id as u32)).collect();
         let masked = MaskedTexts { texts, labels };
         if self.text("records") == Some("texts") {
-            return Ok(StepBatch { masked_texts: masked, ..StepBatch::default() });
+            return Ok(TrainBatch { masked_texts: masked, ..TrainBatch::default() });
         }
         let mut images = self.images("image").ok_or_else(|| need("image"))?;
         let texts = self.texts("text_ids", "text_mask").ok_or_else(|| need("text_ids"))?;
@@ -155,14 +155,13 @@ impl Case {
             }
         }
         let hashes: Vec<u64> = (0..b as u64).collect();
-        Ok(StepBatch {
-            images,
-            texts,
+        Ok(TrainBatch {
+            batch: Batch { pair_images: images, pair_texts: texts, ..Batch::default() },
             masked_pairs: masked,
             image_hashes: hashes.clone(),
             text_hashes: hashes,
             partners: Some(partners),
-            ..StepBatch::default()
+            ..TrainBatch::default()
         })
     }
 

@@ -9,6 +9,7 @@ use ptu_input::files::sync_folder;
 use ptu_model::weights::{read_arrays, write_arrays};
 use ptu_model::{LEARNED, Learned, Model, ModelConfig};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::{TrainError, files};
@@ -35,7 +36,7 @@ pub struct Saved {
 }
 
 /// Everything of a state but arrays and hashes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps done.
     pub step: u64,
@@ -51,20 +52,9 @@ pub struct Progress {
     pub bad_steps: u64,
     /// Identity of each data folder, in the recipe's order.
     pub data: Vec<String>,
-    /// How prompts were used since the last line about it: stand-ins for images, for texts. Empty right behind such a line.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub usage: Vec<Used>,
-}
-
-/// Counts of a prompt pool.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Used {
-    /// How often each row was chosen.
-    pub counts: Vec<u64>,
-    /// Inputs that chose.
-    pub inputs: u64,
-    /// Digests of the distinct sets.
-    pub sets: Vec<u64>,
+    /// What the task counted and has not told yet, as it wrote it. Earlier versions called it `usage`.
+    #[serde(default, alias = "usage", skip_serializing_if = "Value::is_null")]
+    pub task: Value,
 }
 
 /// Saves a state under `folder` (the run's `state/`): written aside, synced, renamed; then older ones are removed. Killed

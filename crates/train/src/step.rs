@@ -1,32 +1,93 @@
-//! One step of pre-training: losses, gradients, a check that they are finite, an update.
+//! One step: losses of its objectives, and the gradients of their weighted sum.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
+use indexmap::IndexMap;
+use ptu_data::TrainBatch;
 use ptu_model::forward::ChosenRows;
-use ptu_model::{BlockGradients, Model};
+use ptu_model::kernel::ComputePrecision;
+use ptu_model::{BlockGradients, Model, Pass};
 use ptu_random::Key;
 
-use crate::batch::StepBatch;
+use crate::TrainError;
 use crate::forward::StepForward;
 use crate::gradients::Gradients;
-use crate::loss::{Itc, Vectors};
-use crate::objective::ObjectiveKind;
-use crate::plan::{StepPlan, Weighted};
-use crate::recipe::Checkpointing;
+use crate::objective::Weighted;
+use crate::recipe::{Checkpointing, Recipe};
+
+/// How a step is computed, whatever is learned.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StepConfig {
+    /// Share of activations dropped.
+    pub dropout: f64,
+    /// What is kept for the backward pass.
+    pub checkpointing: Checkpointing,
+    /// Share of an image's patches that goes in; `None` for all.
+    pub patch_keep: Option<f64>,
+    /// In what linear maps and attention multiply.
+    pub products: ComputePrecision,
+}
+
+impl StepConfig {
+    /// What a recipe asks for.
+    pub fn of(recipe: &Recipe) -> Self {
+        Self {
+            dropout: recipe.model.dropout,
+            checkpointing: recipe.train.checkpointing,
+            products: recipe.train.precision.products(),
+            patch_keep: (recipe.train.patch_keep < 1.0).then_some(recipe.train.patch_keep),
+        }
+    }
+
+    /// What goes through the layers with the data of the step that `key` names.
+    pub fn pass(&self, key: Key) -> Pass {
+        Pass::new(self.dropout, key).keeping(self.patch_keep).with(self.products)
+    }
+}
+
+/// The parts of a step's batch, one after another, each with the key of its draws.
+pub struct Parts<'a> {
+    number: u64,
+    next: &'a mut dyn FnMut() -> Result<(TrainBatch, Key), TrainError>,
+    given: u64,
+}
+
+impl<'a> Parts<'a> {
+    /// So many parts, which `next` gives.
+    pub fn new(number: u64, next: &'a mut dyn FnMut() -> Result<(TrainBatch, Key), TrainError>) -> Self {
+        Self { number, next, given: 0 }
+    }
+
+    /// How many there are in all.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Iterator for Parts<'_> {
+    type Item = Result<(TrainBatch, Key), TrainError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (self.given < self.number).then(|| {
+            self.given += 1;
+            (self.next)()
+        })
+    }
+}
 
 /// What one batch gave.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Weighted sum of the losses.
     pub total: f64,
-    /// Each objective that found something to do.
-    pub objectives: BTreeMap<ObjectiveKind, Measured>,
+    /// Each objective that found something to do, by name.
+    pub objectives: IndexMap<String, Measured>,
     /// Prompts that stood in.
     pub chosen: ChosenRows,
-    /// Texts that should have got a false image and found none.
-    pub without_partner: usize,
+    /// What objectives counted besides, by name.
+    pub counts: BTreeMap<String, u64>,
     /// Time of the backward pass.
     pub backward: Duration,
 }
@@ -48,8 +109,8 @@ impl Outcome {
     /// Adds what another part of the same step gave.
     pub fn add(&mut self, other: Self) {
         self.total += other.total;
-        for (kind, measured) in other.objectives {
-            let sum = self.objectives.entry(kind).or_default();
+        for (name, measured) in other.objectives {
+            let sum = self.objectives.entry(name).or_default();
             sum.loss += measured.loss;
             sum.right += measured.right;
             sum.scored += measured.scored;
@@ -57,7 +118,7 @@ impl Outcome {
         }
         self.chosen.image.extend(other.chosen.image);
         self.chosen.text.extend(other.chosen.text);
-        self.without_partner += other.without_partner;
+        other.counts.into_iter().for_each(|(name, count)| *self.counts.entry(name).or_default() += count);
         self.backward += other.backward;
     }
 
@@ -68,55 +129,38 @@ impl Outcome {
     }
 }
 
-/// Where the contrast of a part of a batch comes from.
-#[derive(Clone, Copy, Debug)]
-pub enum Contrast<'a> {
-    /// The part's own pairs are compared.
-    OfPart,
-    /// One over all parts was computed before: the part's vectors get their gradient of it, where they had part in it.
-    OfAllParts(Option<&'a Vectors>),
-}
-
 /// Losses of a batch and the gradients of their weighted sum. A batch that no objective can use gives no gradients.
-pub fn gradients(model: &Model, batch: &StepBatch, plan: &StepPlan, key: Key) -> (Outcome, Gradients) {
-    part_gradients(model, batch, plan, key, Contrast::OfPart)
-}
-
-/// [`gradients`] of a part of a batch.
-pub fn part_gradients(
+pub fn gradients(
     model: &Model,
-    batch: &StepBatch,
-    plan: &StepPlan,
+    batch: &TrainBatch,
+    objectives: &[Weighted<'_>],
+    config: &StepConfig,
     key: Key,
-    contrast: Contrast<'_>,
 ) -> (Outcome, Gradients) {
-    let (pass, of_blocks) = (plan.pass(key), BlockGradients::default());
-    let pass = match plan.checkpointing {
+    let (pass, of_blocks) = (config.pass(key), BlockGradients::default());
+    let pass = match config.checkpointing {
         Checkpointing::None => pass,
         Checkpointing::Blocks => pass.checkpointed(of_blocks.clone()),
     };
-    let objectives = plan.objectives();
     let step = StepForward::new(model, batch, objectives.iter().map(|weighted| &*weighted.objective), &pass, key);
     let (mut outcome, mut total, start) = (Outcome::default(), None, Instant::now());
     step.compute();
     let (shared, tokens) = (start.elapsed(), step.tokens());
     let all = tokens.iter().sum::<usize>().max(1);
-    for (Weighted { kind, weight, objective }, tokens) in objectives.iter().zip(tokens) {
+    for (Weighted { name, weight, objective }, tokens) in objectives.iter().zip(tokens) {
         let start = Instant::now();
-        if let (ObjectiveKind::Itc, Contrast::OfAllParts(gradient)) = (kind, contrast) {
-            let vectors = gradient.and_then(|gradient| Some(Itc::vectors(&step)?.dot(gradient)));
-            total = sum(total, vectors);
-            continue;
-        }
         let Some(loss) = objective.loss(&step) else { continue };
-        let value = f64::from(loss.value.clone().inner().into_scalar::<f32>());
-        let right = loss.answers.iter().filter(|right| **right).count();
-        let share = shared.mul_f64(tokens as f64 / all as f64);
-        let measured = Measured { loss: value, right, scored: loss.answers.len(), forward: share + start.elapsed() };
-        outcome.objectives.insert(*kind, measured);
-        outcome.total += weight * value;
-        outcome.without_partner += loss.without_partner;
-        total = sum(total, Some(loss.value.mul_scalar(*weight)));
+        if objective.is_measured() {
+            let value = f64::from(loss.value.clone().inner().into_scalar::<f32>());
+            let right = loss.answers.iter().filter(|right| **right).count();
+            let share = shared.mul_f64(tokens as f64 / all as f64);
+            let measured =
+                Measured { loss: value, right, scored: loss.answers.len(), forward: share + start.elapsed() };
+            outcome.objectives.insert(name.clone(), measured);
+            outcome.total += weight * value;
+            loss.counts.into_iter().for_each(|(name, count)| *outcome.counts.entry(name.into()).or_default() += count);
+        }
+        total = sum(total, loss.value.mul_scalar(*weight));
     }
     let start = Instant::now();
     outcome.chosen = step.into_chosen();
@@ -126,9 +170,33 @@ pub fn part_gradients(
     (outcome, gradients)
 }
 
-fn sum(one: Option<Tensor<1>>, other: Option<Tensor<1>>) -> Option<Tensor<1>> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one + other),
-        (one, other) => one.or(other),
+/// [`gradients`] of the parts of a step, one after another: means over them.
+///
+/// # Errors
+/// A part that cannot be loaded.
+pub fn mean_gradients(
+    model: &Model,
+    parts: &mut Parts<'_>,
+    objectives: &[Weighted<'_>],
+    config: &StepConfig,
+) -> Result<(Outcome, Gradients), TrainError> {
+    let (count, mut outcome, mut sum) = (parts.number(), Outcome::default(), Gradients::default());
+    for part in parts {
+        let (batch, key) = part?;
+        let (of_part, of_weights) = gradients(model, &batch, objectives, config, key);
+        outcome.add(of_part);
+        sum.add(of_weights);
     }
+    if count > 1 {
+        outcome.divide(count);
+        sum.scale(1.0 / count as f32);
+    }
+    Ok((outcome, sum))
+}
+
+fn sum(one: Option<Tensor<1>>, other: Tensor<1>) -> Option<Tensor<1>> {
+    Some(match one {
+        Some(one) => one + other,
+        None => other,
+    })
 }

@@ -1,7 +1,6 @@
 //! The loop: data in, steps, states, a bundle out. What it does at a step is a pure function of (state, step, data).
 
 mod agree;
-mod learnable;
 mod pace;
 mod session;
 mod setup;
@@ -9,11 +8,14 @@ mod setup;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
+use ptu_data::{Preparation, WeightedSource};
+use ptu_model::Model;
 
 pub use pace::{Pace, spoken};
 
-use crate::evaluate::Judged;
 use crate::log::{Event, Timing};
+use crate::task::{Task, Validated};
+use crate::tasks::TaskKind;
 use crate::{Recipe, TrainError};
 
 /// Where a run is kept and how it starts.
@@ -38,7 +40,7 @@ pub trait Observer {
     /// A step is done.
     fn step(&mut self, _event: &Event, _timing: &Timing, _steps: u64) {}
     /// The model was validated.
-    fn validated(&mut self, _step: u64, _judged: &Judged) {}
+    fn validated(&mut self, _step: u64, _found: &Validated) {}
     /// Whether a wish to stop is heard from now on; else the work may be ended at any moment, and nothing is lost.
     fn saves(&mut self, _saves: bool) {}
     /// Asked after each step: true saves the state and ends the run.
@@ -47,8 +49,22 @@ pub trait Observer {
     }
 }
 
+/// What is known of a run before its first step.
+pub struct Opened<'a> {
+    /// How fast the machine is.
+    pub pace: Pace,
+    /// As it is so far.
+    pub recipe: &'a Recipe,
+    /// The model before it learns.
+    pub model: &'a Model,
+    /// How records become inputs.
+    pub preparation: &'a Preparation,
+    /// What is learned from.
+    pub sources: &'a [WeightedSource],
+}
+
 /// Changes what is left open of a recipe, knowing how fast the machine is, and says how long the run will take.
-pub type Plan<'a> = &'a mut dyn FnMut(&Pace, Recipe) -> Result<(Recipe, String), TrainError>;
+pub type Plan<'a> = &'a mut dyn FnMut(&Opened<'_>) -> Result<(Recipe, String), TrainError>;
 
 /// An observer that says nothing.
 pub struct Silent;
@@ -75,7 +91,20 @@ pub struct Outcome {
 /// # Errors
 /// What the recipe, the data or the folder make impossible; each names its cause and cure, and loses nothing.
 pub fn pretrain(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-    let mut session = setup::open(recipe, options, observer)?;
+    train(TaskKind::of(recipe).get_mut(), recipe, options, observer)
+}
+
+/// [`pretrain`] for any task: its objectives take the place of the recipe's.
+///
+/// # Errors
+/// As there, and what the task says.
+pub fn train(
+    task: &mut dyn Task,
+    recipe: &Recipe,
+    options: &RunOptions,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let mut session = setup::open(task, recipe, options, observer)?;
     session.begin(None, observer)?;
     session.run(observer)
 }
@@ -91,7 +120,8 @@ pub fn pretrain_planned(
     plan: Plan<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let mut session = setup::open(recipe, options, observer)?;
+    let mut task = TaskKind::of(recipe);
+    let mut session = setup::open(task.get_mut(), recipe, options, observer)?;
     session.begin(Some(plan), observer)?;
     session.run(observer)
 }

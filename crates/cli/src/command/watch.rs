@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use console::{Term, measure_text_width};
 use ptu_model::files::write_bytes;
-use ptu_train::log::{Event, Timing, read_events, read_timings};
-use ptu_train::{ObjectiveKind, Recipe, folder, page, spoken};
+use ptu_train::log::{Event, Timing, objectives, read_events, read_timings};
+use ptu_train::tasks::TaskKind;
+use ptu_train::{Recipe, folder, page, spoken};
 
 use crate::progress::{print, say};
 
@@ -100,25 +101,28 @@ fn look(run: &Path, recipe: &Recipe, width: usize) -> anyhow::Result<Look> {
         }
     };
     row("loss", events.iter().filter_map(loss).collect(), 3);
-    for kind in ObjectiveKind::ALL {
+    for name in objectives(&events) {
         let of = |event: &Event| match event {
-            Event::Step { objectives, .. } => objectives.get(&kind).copied(),
+            Event::Step { objectives, .. } => objectives.get(name).copied(),
             _ => None,
         };
-        row(&format!("{} loss", kind.name()), events.iter().filter_map(of).map(|line| line.loss).collect(), 3);
-        row(&format!("{} accuracy", kind.name()), events.iter().filter_map(of).map(|line| line.accuracy).collect(), 3);
+        row(&format!("{name} loss"), events.iter().filter_map(of).map(|line| line.loss).collect(), 3);
+        row(&format!("{name} accuracy"), events.iter().filter_map(of).filter_map(|line| line.accuracy).collect(), 3);
     }
     let norm = |event: &Event| match event {
         Event::Step { gradient_norm, .. } => Some(*gradient_norm),
         _ => None,
     };
     row("gradient norm", events.iter().filter_map(norm).collect(), 3);
-    let judged = |event: &Event| match event {
-        Event::Validation { judged, .. } => Some((judged.name(), judged.value()?)),
+    let task = TaskKind::of(recipe);
+    let found = |event: &Event| match event {
+        Event::Validation { fields, .. } => {
+            task.get().validated(fields).and_then(|found| Some((found.name, found.value?)))
+        }
         _ => None,
     };
-    let (names, values): (Vec<&str>, Vec<f64>) = events.iter().filter_map(judged).unzip();
-    row(&format!("validation {}", names.last().unwrap_or(&"")), values, 3);
+    let (names, values): (Vec<String>, Vec<f64>) = events.iter().filter_map(found).unzip();
+    row(&format!("validation {}", names.last().map_or("", String::as_str)), values, 3);
     row("records a second", timings.iter().map(|timing| timing.records_per_second).collect(), 1);
     let skipped = events.iter().filter(|event| matches!(event, Event::Skipped { .. })).count();
     if skipped > 0 {

@@ -149,7 +149,7 @@ impl<'a> TrainFeatures<'a> {
 
     fn compute(&mut self) -> Result<(), TrainError> {
         let input = |(place, record): (usize, Record)| {
-            let origin = Origin { source: 0, name: self.source.name(), record: place };
+            let origin = Origin { source: 0, name: self.source.name(), position: place };
             let example = self.preparation.evaluate(record, origin, self.text, None)?;
             Ok::<_, DataError>(example.map(|example| (place, example.input)))
         };

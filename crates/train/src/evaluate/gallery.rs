@@ -90,11 +90,12 @@ impl Pair {
     ) -> Result<Option<Self>, TrainError> {
         let of = |name: &Option<String>| name.as_ref().map_or(vec![], |name| values(&record.labels, name));
         let (hits, groups, labels) = (of(&options.hits), of(&options.by), record.labels.clone());
-        let origin = Origin { source: 0, name: source, record: index };
+        let origin = Origin { source: 0, name: source, position: index };
         let Some(example) = preparation.evaluate(record, origin, options.text, Some(options.seed))? else {
             return Ok(None);
         };
-        let Example { id, patient, input, text: words, masked, image_hash, text_hash, own_texts, .. } = example;
+        let Example { record, input, text: words, masked, image_hash, text_hash, own_texts, .. } = example;
+        let Record { id, patient, .. } = record;
         let Input::Pair { image, text } = input else { return Ok(None) };
         let known = words.zip(masked).zip(image_hash.zip(text_hash));
         Ok(known.map(|((words, masked), (image_hash, text_hash))| Self {
@@ -116,6 +117,11 @@ impl Pair {
 }
 
 impl Gallery {
+    /// The first pairs alone, to be timed.
+    pub fn first(&self, pairs: usize) -> Self {
+        Self { records: self.records.iter().take(pairs).cloned().collect(), incomplete: 0 }
+    }
+
     /// Reads pairs from a source.
     ///
     /// # Errors

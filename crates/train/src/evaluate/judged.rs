@@ -1,6 +1,7 @@
 //! What a model is judged by while it learns; the best model of a run is chosen by it.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use ptu_infer::Embedder;
 use ptu_metrics::Resampling;
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::words::{Beside, guess};
 use super::{Gallery, GalleryFeatures, Retrieval, Score, matching, names, retrieval, search};
 use crate::TrainError;
+use crate::log::Fields;
+use crate::task::{Validated, Validator};
 
 /// One score on the validation split: that of the contrast, else of masked words, else of matching, whichever is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +52,25 @@ impl Judged {
         }
     }
 
+    /// What a guess would score.
+    pub fn chance(&self) -> Option<f64> {
+        match self {
+            Self::Retrieval(retrieval) => retrieval.image_to_text.r10.chance,
+            Self::Mlm(score) | Self::Itm(score) => score.chance,
+        }
+    }
+
+    /// As the loop wants it.
+    pub fn validated(&self) -> Validated {
+        Validated {
+            name: self.name().into(),
+            value: self.value(),
+            chance: self.chance(),
+            line: self.to_string(),
+            fields: Fields::of(self),
+        }
+    }
+
     /// What the number is.
     pub fn name(&self) -> &'static str {
         match self {
@@ -56,6 +78,21 @@ impl Judged {
             Self::Mlm(_) => names::MLM,
             Self::Itm(_) => names::ITM,
         }
+    }
+}
+
+/// Pairs from which it is told how long a validation takes.
+const FEW: usize = 16;
+
+impl Validator for Gallery {
+    fn validate(&self, model: &Model, key: Key) -> Result<Validated, TrainError> {
+        Ok(Judged::of(model, self, key)?.validated())
+    }
+
+    fn forecast(&self, model: &Model, key: Key) -> Result<Duration, TrainError> {
+        let (few, start) = (self.first(FEW), Instant::now());
+        Judged::of(model, &few, key)?;
+        Ok(start.elapsed().mul_f64(self.records.len() as f64 / few.records.len() as f64))
     }
 }
 

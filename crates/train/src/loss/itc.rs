@@ -2,13 +2,13 @@
 //! of the batch (specification, section 3).
 
 use burn::tensor::{Tensor, TensorData};
+use ptu_data::TrainBatch;
 use ptu_model::Read;
 use ptu_model::forward::FusedPair;
 use ptu_model::kernel::cross_entropy;
 use ptu_random::Key;
 
 use super::{Loss, answers};
-use crate::batch::StepBatch;
 use crate::forward::StepForward;
 use crate::objective::Objective;
 
@@ -16,7 +16,7 @@ use crate::objective::Objective;
 pub struct Itc;
 
 impl Objective for Itc {
-    fn pairs(&self, batch: &StepBatch, _key: Key) -> Vec<FusedPair> {
+    fn pairs(&self, batch: &TrainBatch, _key: Key) -> Vec<FusedPair> {
         let [images, texts] = alone(batch);
         [images, texts].concat()
     }
@@ -43,8 +43,30 @@ impl Itc {
     }
 }
 
+/// The contrast of a part of a batch, where one over all parts was computed before: the part's vectors get their gradient of
+/// it, where they had part in it.
+pub struct CachedItc {
+    /// The gradient of the part's vectors.
+    pub gradient: Option<Vectors>,
+}
+
+impl Objective for CachedItc {
+    fn pairs(&self, batch: &TrainBatch, key: Key) -> Vec<FusedPair> {
+        Itc.pairs(batch, key)
+    }
+
+    fn loss(&self, step: &StepForward<'_>) -> Option<Loss> {
+        let gradient = self.gradient.as_ref()?;
+        Some(Loss::new(Itc::vectors(step)?.dot(gradient), vec![]))
+    }
+
+    fn is_measured(&self) -> bool {
+        false
+    }
+}
+
 /// Every image of the pairs with a stand-in for its text, and every text with one for its image.
-fn alone(batch: &StepBatch) -> [Vec<FusedPair>; 2] {
+fn alone(batch: &TrainBatch) -> [Vec<FusedPair>; 2] {
     let rows = || 0..batch.pairs();
     let images = rows().map(|row| FusedPair::image_alone(row, Read::Pooled)).collect();
     let texts = rows().map(|row| FusedPair::text_alone(row, Read::Pooled)).collect();
@@ -85,7 +107,7 @@ pub fn contrast(logits: Tensor<2>, hidden: Option<Vec<f32>>) -> Option<Loss> {
     let transposed = logits.clone().transpose();
     let answers = [answers(&logits, &classes), answers(&transposed, &classes)].concat();
     let value = (cross_entropy(logits, &classes) + cross_entropy(transposed, &classes)).div_scalar(2.0);
-    Some(Loss { value, answers, without_partner: 0 })
+    Some(Loss::new(value, answers))
 }
 
 /// What is added to `[b, b]` logits so that two records with the same image or the same text are no negatives of each

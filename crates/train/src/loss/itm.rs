@@ -1,13 +1,13 @@
 //! Image-text matching: does this image belong to this text? Half of the batch keeps its image, half gets another one
 //! (specification, section 3).
 
+use ptu_data::{Partners, TrainBatch};
 use ptu_model::Read;
 use ptu_model::forward::FusedPair;
 use ptu_model::kernel::cross_entropy;
 use ptu_random::Key;
 
 use super::{Itc, Loss, answers};
-use crate::batch::{Partners, StepBatch};
 use crate::forward::StepForward;
 use crate::objective::Objective;
 use crate::recipe::PartnerChoice;
@@ -19,7 +19,7 @@ pub struct Itm {
 }
 
 impl Objective for Itm {
-    fn pairs(&self, batch: &StepBatch, key: Key) -> Vec<FusedPair> {
+    fn pairs(&self, batch: &TrainBatch, key: Key) -> Vec<FusedPair> {
         match self.drawn(batch, key) {
             Some(partners) => matched(&partners),
             // Partners depend on what the contrast says of the batch.
@@ -35,8 +35,8 @@ impl Objective for Itm {
         let partners = self.partners(step);
         let logits = head.forward(step.pooled(&matched(&partners)), step.pass()); // [b, 2], index 1 = match
         let classes: Vec<usize> = partners.matched.iter().map(|&matched| usize::from(matched)).collect();
-        let without_partner = partners.without_partner;
-        Some(Loss { answers: answers(&logits, &classes), value: cross_entropy(logits, &classes), without_partner })
+        let counts = [("without_partner", partners.without_partner as u64)].into();
+        Some(Loss { answers: answers(&logits, &classes), value: cross_entropy(logits, &classes), counts })
     }
 }
 
@@ -48,7 +48,7 @@ impl Itm {
     }
 
     /// The same where nothing has to be computed for it.
-    fn drawn(&self, batch: &StepBatch, key: Key) -> Option<Partners> {
+    fn drawn(&self, batch: &TrainBatch, key: Key) -> Option<Partners> {
         match (&batch.partners, self.partners) {
             (Some(given), _) => Some(given.clone()),
             (None, PartnerChoice::Random) => Some(batch.draw_partners(key, None)),

@@ -1,13 +1,14 @@
 //! Masked language modelling: masked words are guessed from the rest of the text and the image, or, where there is no
 //! image, from the prompts that stand in for it (specification, section 3).
 
+use ptu_data::{MaskedTexts, TrainBatch};
 use ptu_model::Read;
 use ptu_model::forward::FusedPair;
 use ptu_model::kernel::cross_entropy;
 use ptu_random::Key;
 
 use super::{Loss, answers};
-use crate::batch::{MaskedTexts, StepBatch};
+use crate::batch::{masked_pair, masked_text};
 use crate::forward::StepForward;
 use crate::objective::Objective;
 
@@ -15,12 +16,11 @@ use crate::objective::Objective;
 pub struct Mlm;
 
 impl Objective for Mlm {
-    fn pairs(&self, batch: &StepBatch, _key: Key) -> Vec<FusedPair> {
+    fn pairs(&self, batch: &TrainBatch, _key: Key) -> Vec<FusedPair> {
         let with_image = places(&batch.masked_pairs).enumerate();
-        let with_image =
-            with_image.map(|(row, places)| FusedPair::both(row, StepBatch::masked_pair(row), Read::Text(places)));
+        let with_image = with_image.map(|(row, places)| FusedPair::both(row, masked_pair(row), Read::Text(places)));
         let alone = places(&batch.masked_texts).enumerate();
-        let alone = alone.map(|(row, places)| FusedPair::text_alone(StepBatch::masked_text(row), Read::Text(places)));
+        let alone = alone.map(|(row, places)| FusedPair::text_alone(masked_text(row), Read::Text(places)));
         with_image.chain(alone).collect()
     }
 
@@ -32,7 +32,8 @@ impl Objective for Mlm {
         }
         let states = step.text_states(&self.pairs(step.batch, step.key));
         let logits = head.forward(states, step.pass()); // [m, v]: only the masked positions are decoded
-        Some(Loss { answers: answers(&logits, &labels), value: cross_entropy(logits, &labels), without_partner: 0 })
+        let answers = answers(&logits, &labels);
+        Some(Loss::new(cross_entropy(logits, &labels), answers))
     }
 }
 

@@ -6,8 +6,9 @@ use ptu_report::{Band, Chart, Series};
 use super::sets::validated_on;
 use super::{Run, sets};
 use crate::evaluate::{Score, Scores};
-use crate::log::{Event, PoolLine};
-use crate::objective::ObjectiveKind;
+use crate::log::{Event, ObjectiveLine, objectives};
+use crate::pretraining::{PoolLine, Prompts};
+use crate::tasks::TaskKind;
 
 /// Losses of each objective and the total, each a chart of its own.
 pub fn losses(run: &Run) -> Vec<Series> {
@@ -16,22 +17,24 @@ pub fn losses(run: &Run) -> Vec<Series> {
         Event::Step { loss, .. } => Some(*loss),
         _ => None,
     });
-    let each = ObjectiveKind::ALL.into_iter().map(|kind| {
-        line(kind.name().to_uppercase(), &|event| match event {
-            Event::Step { objectives, .. } => Some(objectives.get(&kind)?.loss),
+    let each = of_objectives(run, |line| Some(line.loss));
+    each.into_iter().chain([total]).filter(|series| !series.points.is_empty()).collect()
+}
+
+/// A value of each objective of the log over steps.
+fn of_objectives(run: &Run, value: fn(&ObjectiveLine) -> Option<f64>) -> Vec<Series> {
+    let of = |name: &String| {
+        of_steps(run, name.to_uppercase(), &|event| match event {
+            Event::Step { objectives, .. } => value(objectives.get(name)?),
             _ => None,
         })
-    });
-    each.chain([total]).filter(|series| !series.points.is_empty()).collect()
+    };
+    objectives(&run.events).into_iter().map(of).collect()
 }
 
 /// A value of the log over steps.
 fn of_steps(run: &Run, name: String, value: &dyn Fn(&Event) -> Option<f64>) -> Series {
-    let step = |event: &Event| match event {
-        Event::Step { step, .. } | Event::Skipped { step, .. } => *step,
-        Event::Prompts { step, .. } | Event::Validation { step, .. } => *step,
-    };
-    let points = run.events.iter().filter_map(|event| Some((step(event) as f64, value(event)?))).collect();
+    let points = run.events.iter().filter_map(|event| Some((event.step() as f64, value(event)?))).collect();
     Series { name, run: run.name.clone(), points }
 }
 
@@ -39,15 +42,13 @@ fn of_steps(run: &Run, name: String, value: &dyn Fn(&Event) -> Option<f64>) -> S
 pub fn validation(runs: &[Run]) -> Vec<Chart> {
     let mut charts: Vec<Chart> = vec![];
     for run in runs {
-        let score = |event: &Event| match event {
-            Event::Validation { judged, .. } => judged.value(),
+        let task = TaskKind::of(&run.recipe);
+        let found = |event: &Event| match event {
+            Event::Validation { fields, .. } => task.get().validated(fields),
             _ => None,
         };
-        let name = run.events.iter().find_map(|event| match event {
-            Event::Validation { judged, .. } => Some(judged.name()),
-            _ => None,
-        });
-        let series = of_steps(run, name.unwrap_or_default().into(), &score);
+        let name = run.events.iter().find_map(|event| Some(found(event)?.name));
+        let series = of_steps(run, name.unwrap_or_default(), &|event| found(event)?.value);
         if series.points.is_empty() {
             continue;
         }
@@ -72,14 +73,7 @@ pub fn validation(runs: &[Run]) -> Vec<Chart> {
 
 /// Everything else that goes over steps, of all runs together.
 pub fn charts(runs: &[Run]) -> Vec<Chart> {
-    let accuracy = |run: &Run| {
-        ObjectiveKind::ALL.map(|kind| {
-            of_steps(run, kind.name().to_uppercase(), &|event| match event {
-                Event::Step { objectives, .. } => Some(objectives.get(&kind)?.accuracy),
-                _ => None,
-            })
-        })
-    };
+    let accuracy = |run: &Run| of_objectives(run, |line| line.accuracy);
     let rate = |run: &Run| {
         let rate = |event: &Event| match event {
             Event::Step { learning_rate, .. } => Some(*learning_rate),
@@ -95,7 +89,7 @@ pub fn charts(runs: &[Run]) -> Vec<Chart> {
         ..Chart::default()
     };
     let charts = [
-        Chart { smooth: true, ..chart("Accuracy in training", "share right", &|run| accuracy(run).to_vec()) },
+        Chart { smooth: true, ..chart("Accuracy in training", "share right", &accuracy) },
         chart("Learning rate", "rate", &rate),
         Chart { smooth: true, log_y: true, ..chart("Gradient norm", "norm", &norms) },
         chart("Rows of the prompt pools that were ever chosen", "share", &|run| {
@@ -128,14 +122,8 @@ fn norms(run: &Run) -> Vec<Series> {
 }
 
 fn pool_lines(run: &Run, of: &dyn Fn(&PoolLine) -> Option<f64>) -> Vec<Series> {
-    let image = |event: &Event| match event {
-        Event::Prompts { image, .. } => of(image),
-        _ => None,
-    };
-    let text = |event: &Event| match event {
-        Event::Prompts { text, .. } => of(text),
-        _ => None,
-    };
+    let image = |event: &Event| of(&Prompts::read(event)?.image);
+    let text = |event: &Event| of(&Prompts::read(event)?.text);
     vec![of_steps(run, "for images".into(), &image), of_steps(run, "for texts".into(), &text)]
 }
 

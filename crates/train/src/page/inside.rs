@@ -10,7 +10,8 @@ use ptu_report::ExampleGroup;
 
 use super::{attention, prompts};
 use crate::evaluate::{Gallery, GalleryOptions};
-use crate::log::{Event, read_events};
+use crate::log::read_events;
+use crate::pretraining::Prompts;
 use crate::{TrainError, folder};
 
 /// Pairs of which the attention is shown.
@@ -51,11 +52,7 @@ pub fn inside(run: &Path, device: &Device) -> Result<Vec<ExampleGroup>, TrainErr
         groups.push(attention::group(&bundle, &gallery, &picked));
     }
     let events = read_events(&run.join(folder::LOG))?;
-    let used = events.iter().rev().find_map(|event| match event {
-        Event::Prompts { image, text, .. } => Some((image, text)),
-        _ => None,
-    });
-    if let Some((image, text)) = used {
+    if let Some(Prompts { image, text }) = events.iter().rev().find_map(Prompts::read) {
         let train = ShardFolder::open(data, Split::Train)?;
         groups.extend(prompts::groups(&bundle, &preparation, &train, [&image.most_used, &text.most_used])?);
     }

@@ -104,16 +104,17 @@ fn look(preparation: &Preparation, train: &ShardFolder) -> Result<Vec<Looked>, T
     let mut looked = vec![];
     for index in order.into_iter().take(LOOKED_AT) {
         let record = train.get(index)?;
-        let origin = Origin { source: 0, name: train.name(), record: index };
+        let origin = Origin { source: 0, name: train.name(), position: index };
         let bytes = record.image.as_ref().map(|image| image.bytes.clone());
         let Some(example) = preparation.evaluate(record, origin, TextChoice::All, None)? else { continue };
-        let png = bytes.and_then(|bytes| Some(Picture::decode(&bytes, &example.id).ok()?.thumbnail_png(THUMBNAIL)));
+        let png =
+            bytes.and_then(|bytes| Some(Picture::decode(&bytes, &example.record.id).ok()?.thumbnail_png(THUMBNAIL)));
         let (image, text) = match example.input {
             Input::Pair { image, text } => (Some(image), Some(text)),
             Input::Image(image) => (Some(image), None),
             Input::Text(text) => (None, Some(text)),
         };
-        looked.push(Looked { id: example.id, image: image.zip(png), text: text.zip(example.text) });
+        looked.push(Looked { id: example.record.id, image: image.zip(png), text: text.zip(example.text) });
     }
     Ok(looked)
 }

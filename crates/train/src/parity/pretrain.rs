@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use super::Quantities;
 use crate::ObjectiveKind;
-use crate::batch::StepBatch;
 use crate::forward::StepForward;
 use crate::gradients::Gradients;
 use crate::loss::{Itc, Itm, matched};
 use crate::objective::Objective;
 use crate::optimizer::{Optimizer, OptimizerConfig};
-use crate::plan::StepPlan;
+use crate::pretraining::StepPlan;
 use crate::reference::{Case, PRETRAINING_HEADS, Tensors, unpadded};
 use crate::schedule::{Decay, Schedule};
-use crate::step::gradients;
+use crate::step::StepConfig;
 use burn::tensor::{Device, Tensor};
+use ptu_data::TrainBatch;
 use ptu_input::Images;
 use ptu_model::forward::{Encoded, FusedPair};
 use ptu_model::names::{DecayGroups, Role, name_of};
@@ -51,7 +51,7 @@ fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.inner().into_data().try_into_vec().expect("f32")
 }
 
-fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantities) -> Result<(), String> {
+fn features(case: &Case, model: &Model, batch: &TrainBatch, found: &mut Quantities) -> Result<(), String> {
     let (off, theirs) = (Pass::off(), &case.expected.floats);
     let masked = if batch.pairs() > 0 { &batch.masked_pairs } else { &batch.masked_texts };
     let fuse = |images: &Packed, texts: &Packed| {
@@ -79,10 +79,11 @@ fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantitie
     let mut prompts = vec![];
     if batch.pairs() > 0 {
         let b = batch.pairs();
-        let planes = batch.images.planes[..batch.images.planes.len() / batch.images.count * b].to_vec();
-        let image = model.embed_image(&Images { count: b, planes, ..batch.images }, &off);
+        let images = &batch.batch.pair_images;
+        let planes = images.planes[..images.planes.len() / images.count * b].to_vec();
+        let image = model.embed_image(&Images { count: b, planes, side: images.side }, &off);
         let tokens = model.encode_image(&image, &off);
-        let embedded = model.embed_text(&batch.texts, &off);
+        let embedded = model.embed_text(&batch.batch.pair_texts, &off);
         compare("pair", &tokens, &encode(embedded.clone()));
         let (stand_in, chosen) =
             model.text_stand_ins(&image, &model.embed_text(&model.edges(b), &off), StandIn::Prompts);
@@ -122,16 +123,16 @@ fn features(case: &Case, model: &Model, batch: &StepBatch, found: &mut Quantitie
     Ok(())
 }
 
-fn training(case: &Case, mut model: Model, batch: &StepBatch, found: &mut Quantities) -> Result<(), String> {
+fn training(case: &Case, mut model: Model, batch: &TrainBatch, found: &mut Quantities) -> Result<(), String> {
     let theirs = &case.expected.floats;
     let weight = |kind: ObjectiveKind| (kind, case.float(&["loss_weights", kind.name()], 0.0));
     let plan = StepPlan { objectives: ObjectiveKind::ALL.into_iter().map(weight).collect(), ..StepPlan::default() };
     logits(&model, batch, &plan, theirs, found);
-    let (outcome, first) = gradients(&model, batch, &plan, Key::new(0));
+    let (outcome, first) = plan.gradients(&model, batch, &StepConfig::default(), Key::new(0));
     for (name, kind) in
         [("mlm_loss", ObjectiveKind::Mlm), ("itm_loss", ObjectiveKind::Itm), ("itc_loss", ObjectiveKind::Itc)]
     {
-        if let (Some((_, theirs)), Some(ours)) = (theirs.get(name), outcome.objectives.get(&kind)) {
+        if let (Some((_, theirs)), Some(ours)) = (theirs.get(name), outcome.objectives.get(kind.name())) {
             found.values(name, &[ours.loss as f32], theirs);
         }
     }
@@ -161,8 +162,9 @@ fn training(case: &Case, mut model: Model, batch: &StepBatch, found: &mut Quanti
     );
     let (mut optimizer, mut losses, mut rates) = (Optimizer::new(config), vec![], vec![]);
     for step in 0..shape[0] as u64 {
-        let (outcome, gradients) = gradients(&model, batch, &plan, Key::new(0));
-        let loss = |kind: ObjectiveKind| outcome.objectives.get(&kind).map_or(0.0, |measured| measured.loss as f32);
+        let (outcome, gradients) = plan.gradients(&model, batch, &StepConfig::default(), Key::new(0));
+        let loss =
+            |kind: ObjectiveKind| outcome.objectives.get(kind.name()).map_or(0.0, |measured| measured.loss as f32);
         losses.extend([
             loss(ObjectiveKind::Mlm),
             loss(ObjectiveKind::Itm),
@@ -189,7 +191,7 @@ fn training(case: &Case, mut model: Model, batch: &StepBatch, found: &mut Quanti
 /// Logits of ITM and ITC, from what the objectives share.
 fn logits(
     model: &Model,
-    batch: &StepBatch,
+    batch: &TrainBatch,
     plan: &StepPlan,
     theirs: &BTreeMap<String, (Vec<usize>, Vec<f32>)>,
     found: &mut Quantities,

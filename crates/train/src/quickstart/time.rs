@@ -1,8 +1,14 @@
 //! How many steps a quickstart takes: those of its recipe, or those that there is time for.
 
-use ptu_data::{Counts, Manifest, Split};
+use std::time::Instant;
 
-use crate::trainer::{Pace, spoken};
+use burn::module::Module;
+use ptu_data::{Manifest, Split};
+use ptu_infer::Embedder;
+use ptu_random::Key;
+
+use crate::evaluate::{Gallery, GalleryFeatures, GalleryOptions, score, search};
+use crate::trainer::{Opened, Pace, spoken};
 use crate::{Recipe, TrainError};
 
 /// Minutes in all, unless others are asked for.
@@ -18,8 +24,6 @@ const REST: f64 = 5.0;
 
 /// What a quickstart has to do besides its steps.
 pub(super) struct Work {
-    /// Training pairs.
-    pub pairs: u64,
     /// Pairs that are scored.
     pub scored: u64,
     /// Records that are embedded.
@@ -30,18 +34,63 @@ impl Work {
     /// Of a folder of shards of which at most `gallery` pairs are scored.
     pub fn of(manifest: &Manifest, gallery: usize, embeds: bool) -> Self {
         let records: u64 = Split::ALL.into_iter().map(|split| manifest.counts(split).records).sum();
-        let Counts { pairs, .. } = manifest.counts(Split::Train);
         Self {
-            pairs,
             scored: manifest.counts(Split::Test).pairs.min(gallery as u64),
             embedded: if embeds { records } else { 0 },
         }
     }
 
     /// Seconds behind the last step.
-    fn after(&self, pace: &Pace) -> f64 {
-        self.scored as f64 * (pace.read + pace.scored) + self.embedded as f64 * (pace.read + pace.embedded) + REST
+    pub fn after(&self, cost: &Cost) -> f64 {
+        self.scored as f64 * (cost.read + cost.scored) + self.embedded as f64 * (cost.read + cost.embedded) + REST
     }
+}
+
+/// Pairs that are scored to see how long it takes.
+const PAIRS: usize = 16;
+
+/// Seconds that what follows the last step takes a pair.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Cost {
+    /// Reading a record for a score.
+    pub read: f64,
+    /// Scoring a pair in all that the model learns.
+    pub scored: f64,
+    /// Embedding image and text of a pair.
+    pub embedded: f64,
+}
+
+impl Cost {
+    /// As measured on a few pairs.
+    ///
+    /// # Errors
+    /// Inputs that do not fit the model.
+    pub fn of(run: &Opened<'_>) -> Result<Self, TrainError> {
+        let (model, seed) = (run.model.valid(), run.recipe.seed);
+        let options =
+            GalleryOptions { text: run.recipe.evaluate.text.choice(seed), limit: PAIRS, hits: None, by: None, seed };
+        let (seconds, read) = timed(|| Gallery::read(run.sources[0].source.as_ref(), run.preparation, &options));
+        // A source without pairs is scored on none.
+        let Ok(gallery) = read else { return Ok(Self::default()) };
+        let (embedder, pairs) = (Embedder::new(&model), gallery.records.len() as f64);
+        let read = seconds / (pairs + gallery.incomplete as f64);
+        let features = || GalleryFeatures::new(embedder, &gallery);
+        let (seconds, found) = timed(|| score(&features(), Key::new(seed), &mut |_| {}));
+        found?;
+        let mut cost = Self { read, scored: seconds / pairs, embedded: 0.0 };
+        if model.heads.itc.is_some() {
+            let (seconds, found) = timed(|| search(&features(), &mut |_| {}));
+            found?;
+            cost.embedded = seconds / pairs;
+        }
+        Ok(cost)
+    }
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
+    let start = Instant::now();
+    let result = work();
+    (start.elapsed().as_secs_f64(), result)
 }
 
 /// What there is time for.
@@ -50,6 +99,8 @@ pub(super) struct Budget {
     pub minutes: Option<u32>,
     /// Seconds that are spent.
     pub spent: f64,
+    /// Training pairs.
+    pub pairs: u64,
 }
 
 impl Budget {
@@ -57,7 +108,8 @@ impl Budget {
         self.minutes.unwrap_or(MINUTES)
     }
 
-    /// The recipe with the steps that there is time for, and what a person is told. `sized` makes the recipe of so many steps;
+    /// The recipe with the steps that there is time for, and what a person is told; `after` are the seconds behind the last
+    /// step. `sized` makes the recipe of so many steps;
     /// where it makes the same of all, somebody has set them.
     ///
     /// # Errors
@@ -65,18 +117,18 @@ impl Budget {
     pub fn plan(
         &self,
         pace: &Pace,
-        work: &Work,
+        after: f64,
         usual: u64,
         sized: &dyn Fn(u64) -> Result<Recipe, TrainError>,
     ) -> Result<(Recipe, String), TrainError> {
-        let (recipe, after) = (sized(usual)?, work.after(pace));
+        let recipe = sized(usual)?;
         if recipe.train.steps == sized(usual + 1)?.train.steps {
             let told = self.told(pace, &recipe, after, "");
             return Ok((recipe, told));
         }
         let most = match self.minutes {
             None => usual,
-            Some(_) => usual.max(work.pairs * PASSES / recipe.train.batch as u64),
+            Some(_) => usual.max(self.pairs * PASSES / recipe.train.batch as u64),
         };
         let seconds = f64::from(self.minutes()) * 60.0 * PLANNED - self.spent - after;
         let fits = |steps: u64| Ok::<_, TrainError>(pace.training(&sized(steps)?, 0) <= seconds);
@@ -128,9 +180,9 @@ mod tests {
     }
 
     fn steps(minutes: Option<u32>, step: f64) -> u64 {
-        let pace = Pace { step, validation: 2.0, read: 0.0, scored: 0.1, embedded: 0.1 };
-        let work = Work { pairs: 400, scored: 100, embedded: 500 };
-        let (recipe, told) = Budget { minutes, spent: 30.0 }.plan(&pace, &work, 1000, &sized).unwrap();
+        let (pace, cost) = (Pace { step, validation: 2.0 }, Cost { read: 0.0, scored: 0.1, embedded: 0.1 });
+        let after = Work { scored: 100, embedded: 500 }.after(&cost);
+        let (recipe, told) = Budget { minutes, spent: 30.0, pairs: 400 }.plan(&pace, after, 1000, &sized).unwrap();
         assert!(told.contains(&format!("{} steps", recipe.train.steps)) && told.contains("in all"), "{told}");
         recipe.train.steps
     }
@@ -155,8 +207,7 @@ mod tests {
     fn steps_that_were_set_stay() {
         let fixed = |_| Ok(Recipe::parse("data = [\"a\"]\n[train]\nsteps = 7\nbatch = 8\n", Path::new("r.toml"), &[])?);
         let pace = Pace { step: 1e4, ..Pace::default() };
-        let work = Work { pairs: 400, scored: 100, embedded: 500 };
-        let budget = Budget { minutes: None, spent: 0.0 };
-        assert_eq!(budget.plan(&pace, &work, 1000, &fixed).unwrap().0.train.steps, 7);
+        let budget = Budget { minutes: None, spent: 0.0, pairs: 400 };
+        assert_eq!(budget.plan(&pace, 5.0, 1000, &fixed).unwrap().0.train.steps, 7);
     }
 }

@@ -86,7 +86,7 @@ impl Recipe {
             transforms.err().map_or(String::new(), |error| format!("is refused: {error}")),
         )?;
         // The sizes do not depend on the vocabulary; a stand-in shows now what would else come up behind the data.
-        self.model_config(self.text.vocabulary, [0, 2, 1])?;
+        self.model_config(self.text.vocabulary, [0, 2, 1], &[])?;
         let clip = optimizer.clip.unwrap_or(1.0);
         ensure(
             clip > 0.0 && clip.is_finite(),

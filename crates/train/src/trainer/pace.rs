@@ -1,25 +1,21 @@
-//! How long a run will take: a few steps, and a few scores, are timed before it starts. They change nothing: the weights that
+//! How long a run will take: a few steps, and a part of a validation, are timed before it starts. They change nothing: the weights that
 //! they lead to are thrown away, and every random number of a step is named by the step, so that the run draws the same again.
 
 use std::time::Instant;
 
 use burn::module::Module;
 use ptu_data::Loader;
-use ptu_infer::Embedder;
 use ptu_random::Key;
 
 use super::Observer;
-use super::session::{PromptUsage, Session};
-use crate::evaluate::{Gallery, GalleryFeatures, GalleryOptions, Judged, score, search};
-use crate::plan::StepPlan;
+use super::session::Session;
+use crate::step::StepConfig;
 use crate::{Recipe, TrainError};
 
 /// Steps that are timed, at most; the first is slower than those behind it, and counts only where it is alone.
 pub(super) const TIMED: u64 = 3;
 /// A step of so many seconds is timed once.
 const SLOW: f64 = 10.0;
-/// Pairs that are scored for it.
-const PAIRS: usize = 16;
 
 /// Seconds that parts of a run take on this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -28,12 +24,6 @@ pub struct Pace {
     pub step: f64,
     /// A validation.
     pub validation: f64,
-    /// Reading a record for a score.
-    pub read: f64,
-    /// Scoring a pair in all that the model learns.
-    pub scored: f64,
-    /// Embedding both halves of a pair.
-    pub embedded: f64,
 }
 
 impl Pace {
@@ -59,46 +49,16 @@ pub fn spoken(seconds: f64) -> String {
     }
 }
 
-impl Session {
-    /// Times the next steps; with `scores`, also what is done with a model afterwards.
-    pub(super) fn pace(&mut self, timed: u64, scores: bool, observer: &dyn Observer) -> Result<Pace, TrainError> {
-        let mut pace = Pace { step: self.step_seconds(timed, observer)?, ..Pace::default() };
-        let model = self.model().valid();
-        let key = Key::new(self.recipe.seed);
-        if let Some(gallery) = self.validation.as_ref().filter(|_| self.recipe.train.validate_every > 0) {
-            let few = first(gallery, PAIRS);
-            let (seconds, judged) = timed_once(|| Judged::of(&model, &few, key));
-            judged?;
-            pace.validation = seconds * gallery.records.len() as f64 / few.records.len() as f64;
-        }
-        if scores {
-            let options = GalleryOptions {
-                text: self.recipe.evaluate.text.choice(self.recipe.seed),
-                limit: PAIRS,
-                hits: None,
-                by: None,
-                seed: self.recipe.seed,
-            };
-            let (seconds, read) =
-                timed_once(|| Gallery::read(self.sources[0].source.as_ref(), &self.preparation, &options));
-            // A source without pairs is scored on none.
-            let embedder = Embedder::new(&model);
-            if let Ok(gallery) = read {
-                let pairs = gallery.records.len() as f64;
-                pace.read = seconds / (pairs + gallery.incomplete as f64);
-                let (seconds, scored) =
-                    timed_once(|| score(&GalleryFeatures::new(embedder, &gallery), key, &mut |_| {}));
-                scored?;
-                pace.scored = seconds / pairs;
-                if model.heads.itc.is_some() {
-                    let (seconds, found) =
-                        timed_once(|| search(&GalleryFeatures::new(embedder, &gallery), &mut |_| {}));
-                    found?;
-                    pace.embedded = seconds / pairs;
-                }
-            }
-        }
-        Ok(pace)
+impl Session<'_> {
+    /// Times the next steps and a validation.
+    pub(super) fn pace(&mut self, timed: u64, observer: &dyn Observer) -> Result<Pace, TrainError> {
+        let step = self.step_seconds(timed, observer)?;
+        let validator = self.task.validator().filter(|_| self.recipe.train.validate_every > 0);
+        let validation = match validator {
+            Some(validator) => validator.forecast(&self.model().valid(), Key::new(self.recipe.seed))?.as_secs_f64(),
+            None => 0.0,
+        };
+        Ok(Pace { step, validation })
     }
 
     fn step_seconds(&mut self, timed: u64, observer: &dyn Observer) -> Result<f64, TrainError> {
@@ -106,33 +66,22 @@ impl Session {
         let from = self.progress.step;
         let range = from * parts..(from + timed) * parts;
         let mut loader = Loader::start(&self.sources, self.preparation.clone(), self.loader.clone(), range)?;
-        let (plan, mut seconds) = (StepPlan::of(&self.recipe), vec![]);
-        // What is only timed is not learned, and its texts are not counted.
-        let (learned, drawn) = (self.learned.take(), self.drawn);
+        let (config, mut seconds) = (StepConfig::of(&self.recipe), vec![]);
+        // What is only timed is not counted.
+        let state = self.task.state();
         for _ in 0..timed {
             let start = Instant::now();
-            let mut usage = PromptUsage::of(&[], self.pools());
             // Without the update, which would need room for a second copy of its moments; it takes about a fiftieth of a step.
-            self.accumulate(&mut loader, &plan, &mut usage)?;
+            self.compute(&mut loader, &config)?;
             seconds.push(start.elapsed().as_secs_f64());
             if seconds[0] > SLOW || observer.stop() {
                 break;
             }
         }
-        (self.learned, self.drawn) = (learned, drawn);
+        self.task.restore(&state);
         let counted = if seconds.len() > 1 { &seconds[1..] } else { &seconds[..] };
         Ok(counted.iter().sum::<f64>() / counted.len().max(1) as f64)
     }
-}
-
-fn first(gallery: &Gallery, pairs: usize) -> Gallery {
-    Gallery { records: gallery.records.iter().take(pairs).cloned().collect(), incomplete: 0 }
-}
-
-fn timed_once<T>(work: impl FnOnce() -> T) -> (f64, T) {
-    let start = Instant::now();
-    let result = work();
-    (start.elapsed().as_secs_f64(), result)
 }
 
 #[cfg(test)]

@@ -7,28 +7,26 @@ use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use ptu_data::{Loader, LoaderOptions, Preparation, TrainBatch, WeightedSource};
-use ptu_metrics::Usage;
+use ptu_input::Slot;
 use ptu_model::weights::read_arrays;
 use ptu_model::{Bundle, Learned, Model, TrainedOn};
 use ptu_random::Key;
 
-use super::pace::{TIMED, spoken};
-use super::{Observer, Outcome, Plan, RunOptions};
-use crate::batch::StepBatch;
+use super::pace::{Pace, TIMED, spoken};
+use super::{Observer, Opened, Outcome, Plan, RunOptions};
 use crate::card::card;
-use crate::evaluate::{Gallery, Judged};
 use crate::folder::{self, RunFolder};
 use crate::gradients::Gradients;
-use crate::log::{Event, Lines, ObjectiveLine, PoolLine, Timing};
-use crate::objective::ObjectiveKind;
+use crate::log::{Event, Lines, ObjectiveLine, Timing};
 use crate::optimizer::Optimizer;
-use crate::plan::StepPlan;
-use crate::state::{self, Progress, Used};
-use crate::step;
-use crate::{Recipe, TrainError, cached, files, tensorboard};
+use crate::state::{self, Progress};
+use crate::step::{self, Parts, StepConfig};
+use crate::task::{Task, Validated};
+use crate::{Recipe, TrainError, files, tensorboard};
 
 /// Everything that a run holds.
-pub(super) struct Session {
+pub(super) struct Session<'t> {
+    pub task: &'t mut dyn Task,
     /// Absent only while the optimizer moves it.
     pub model: Option<Model>,
     pub recipe: Recipe,
@@ -37,7 +35,6 @@ pub(super) struct Session {
     pub names: Vec<String>,
     pub sources: Vec<WeightedSource>,
     pub preparation: Preparation,
-    pub validation: Option<Gallery>,
     pub optimizer: Optimizer,
     pub progress: Progress,
     /// Opened once the recipe is written.
@@ -74,47 +71,53 @@ impl Files {
     }
 }
 
-/// How the prompts were used since the last line about it.
-pub(super) struct PromptUsage {
-    image: Usage,
-    text: Usage,
-}
-
-impl PromptUsage {
-    /// Of a state, or of pools of so many rows of which nothing was used yet.
-    pub fn of(saved: &[Used], rows: [usize; 2]) -> Self {
-        let one = |place: usize| match saved.get(place) {
-            Some(Used { counts, inputs, sets }) if counts.len() == rows[place] => {
-                Usage::from_parts(counts.clone(), *inputs, sets.clone())
-            }
-            _ => Usage::new(rows[place]),
-        };
-        Self { image: one(0), text: one(1) }
-    }
-
-    /// For a state; nothing where nothing was used.
-    fn to_save(&self) -> Vec<Used> {
-        let used = |usage: &Usage| {
-            let (counts, inputs, sets) = usage.parts();
-            Used { counts: counts.to_vec(), inputs, sets }
-        };
-        let any = self.image.inputs() + self.text.inputs() > 0;
-        if any { vec![used(&self.image), used(&self.text)] } else { vec![] }
-    }
-}
-
-/// What the parts of one step gave together.
+/// What the batches of one step held.
 #[derive(Default)]
-pub(super) struct Sum {
-    outcome: step::Outcome,
-    pub gradients: Gradients,
+pub(super) struct Held {
     sources: BTreeMap<String, u64>,
     unused: BTreeMap<String, u64>,
     ids: Vec<String>,
     records: usize,
+    /// Texts, and those of them of which only the beginning was taken.
+    drawn: [u64; 2],
+    /// Hashes of images and of texts.
+    learned: [Vec<u64>; 2],
+    /// Time spent waiting for the loader.
+    waiting: Duration,
 }
 
-impl Session {
+impl Held {
+    /// Counts a batch. Nothing is learned from records whose slot is not in `learns`.
+    fn add(&mut self, batch: &TrainBatch, names: &[String], learns: &dyn Fn(Slot) -> bool) {
+        for (one, slot) in batch.records.iter().zip(&batch.batch.order) {
+            *self.sources.entry(names[one.source].clone()).or_default() += 1;
+            self.ids.push(one.record.id.clone());
+            if learns(*slot) {
+                self.learned[0].extend(one.image_hash);
+                self.learned[1].extend(&one.own_texts);
+            } else {
+                *self.unused.entry(kind_of(*slot).into()).or_default() += 1;
+            }
+        }
+        for (&source, &count) in &batch.unusable {
+            *self.unused.entry(names[source].clone()).or_default() += count as u64;
+        }
+        self.records += batch.len();
+        self.drawn[0] += batch.texts() as u64;
+        self.drawn[1] += batch.cut as u64;
+    }
+}
+
+/// What records are called in the log of which nothing is learned.
+fn kind_of(slot: Slot) -> &'static str {
+    match slot {
+        Slot::Pair(_) => "pairs",
+        Slot::Image(_) => "images alone",
+        Slot::Text(_) => "texts alone",
+    }
+}
+
+impl Session<'_> {
     /// Tells how long the run will take; with a plan, what is left open of a new run's recipe is decided by that. From then on
     /// the folder is a run that can be resumed.
     pub fn begin(&mut self, plan: Option<Plan<'_>>, observer: &mut dyn Observer) -> Result<(), TrainError> {
@@ -123,10 +126,10 @@ impl Session {
         // Of few steps the first ones tell as soon.
         let timed = (self.recipe.train.steps.saturating_sub(from) / 10).min(TIMED);
         if plan.is_some() || timed > 0 {
-            let pace = self.pace(timed.max(1), plan.is_some(), observer)?;
+            let pace = self.pace(timed.max(1), observer)?;
             match plan {
                 Some(plan) => {
-                    let (recipe, told) = plan(&pace, self.recipe.clone())?;
+                    let (recipe, told) = plan(&self.opened(pace))?;
                     self.recipe = recipe.from_anywhere()?;
                     observer.note(&told);
                 }
@@ -145,6 +148,11 @@ impl Session {
         Ok(())
     }
 
+    fn opened(&self, pace: Pace) -> Opened<'_> {
+        let Self { recipe, preparation, sources, .. } = self;
+        Opened { pace, recipe, model: self.model(), preparation, sources }
+    }
+
     /// Steps until the recipe's last one, or until the observer wants to stop.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         let steps = self.recipe.train.steps;
@@ -152,20 +160,19 @@ impl Session {
         if self.progress.step < steps {
             let range = self.progress.step * parts..steps * parts;
             let mut loader = Loader::start(&self.sources, self.preparation.clone(), self.loader.clone(), range)?;
-            let plan = StepPlan::of(&self.recipe);
-            let mut usage = PromptUsage::of(&self.progress.usage, self.pools());
+            let config = StepConfig::of(&self.recipe);
             let (mut saved, most) = (Instant::now(), Duration::from_secs(self.recipe.train.save_every_seconds));
             while self.progress.step < steps {
-                self.step(&mut loader, &plan, &mut usage, observer)?;
+                self.step(&mut loader, &config, observer)?;
                 let stop = observer.stop();
                 let last = self.recipe.ends_at(self.progress.step);
                 let due = last || self.progress.step.is_multiple_of(self.recipe.train.save_every);
                 if due {
-                    self.log_usage(&mut usage)?;
+                    self.log_task()?;
                 }
                 self.validate_if_due(last, observer)?;
                 if due || stop || saved.elapsed() >= most {
-                    self.save(&usage)?;
+                    self.save()?;
                     saved = Instant::now();
                 }
                 if stop {
@@ -213,25 +220,25 @@ impl Session {
                 .collect(),
             learned: self.learned.clone(),
         };
-        Ok(bundle.save(folder, &card(&self.recipe, self.model().config(), &self.names, self.progress.step))?)
+        let objectives: Vec<String> = self.task.objectives().into_iter().map(|one| one.name).collect();
+        Ok(bundle.save(folder, &card(&self.recipe, &objectives, &bundle, self.progress.step))?)
     }
 
     fn step(
         &mut self,
         loader: &mut Loader,
-        plan: &StepPlan,
-        usage: &mut PromptUsage,
+        config: &StepConfig,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         let (start, step) = (Instant::now(), self.progress.step);
-        let (sum, waiting) = self.accumulate(loader, plan, usage)?;
+        let (outcome, mut gradients, held) = self.compute(loader, config)?;
         let update = Instant::now();
-        let (norms, total) = (sum.gradients.norms(), sum.outcome.total);
+        self.learn(&held);
+        let (norms, total) = (gradients.norms(), outcome.total);
         let norm = norms.values().map(|norm| norm * norm).sum::<f64>().sqrt();
         let factor = self.recipe.rate_factor(step);
-        let Sum { outcome, mut gradients, sources, unused, ids, records } = sum;
         if !(norm.is_finite() && total.is_finite()) {
-            return self.skip((step, ids), usage, observer);
+            return self.skip(step, held.ids, observer);
         }
         if let Some(clip) = self.recipe.optimizer.clip.filter(|clip| norm > *clip) {
             gradients.scale((clip / norm) as f32);
@@ -248,155 +255,127 @@ impl Session {
             gradient_norm: norm,
             gradient_norms: norms,
             learning_rate: self.recipe.optimizer.learning_rate * factor,
-            objectives: outcome.objectives.iter().map(|(kind, measured)| (*kind, line(measured))).collect(),
-            sources,
-            unused,
-            without_partner: outcome.without_partner as u64,
+            objectives: outcome.objectives.iter().map(|(name, measured)| (name.clone(), line(measured))).collect(),
+            sources: held.sources,
+            unused: held.unused,
+            counts: outcome.counts.into_iter().filter(|(_, count)| *count > 0).collect(),
         };
         let timing = Timing {
             step,
             seconds,
-            records_per_second: records as f64 / seconds,
-            waiting: seconds_of(waiting),
-            forward: outcome.objectives.iter().map(|(kind, measured)| (*kind, seconds_of(measured.forward))).collect(),
+            records_per_second: held.records as f64 / seconds,
+            waiting: seconds_of(held.waiting),
+            forward: outcome.objectives.into_iter().map(|(name, one)| (name, seconds_of(one.forward))).collect(),
             backward: seconds_of(outcome.backward),
             update: seconds_of(update.elapsed()),
         };
         if step.is_multiple_of(self.recipe.train.log_every) || self.recipe.ends_at(step + 1) {
             let time = (self.options.wall_time)();
             let files = self.files();
-            files.log.write(&event)?;
-            files.timing.write(&timing)?;
+            files.log.write(&event.line())?;
+            files.timing.write(&timing.line())?;
             files.tensorboard.append(&tensorboard::scalars(time, step, &scalars(&event, &timing)))?;
         }
         observer.step(&event, &timing, self.recipe.train.steps);
         Ok(())
     }
 
+    /// Keeps what the batches of a step held: what the model knows, and how many texts were cut.
+    fn learn(&mut self, held: &Held) {
+        if let Some(learned) = &mut self.learned {
+            let [images, texts] = &held.learned;
+            learned.images.extend(images);
+            learned.texts.extend(texts);
+        }
+        self.drawn = [self.drawn[0] + held.drawn[0], self.drawn[1] + held.drawn[1]];
+    }
+
     fn files(&mut self) -> &mut Files {
         self.files.as_mut().expect("opened before the first step")
     }
 
-    /// Losses and gradients of a step, part by part.
-    pub(super) fn accumulate(
+    /// Losses and gradients of the next step, and what its batches held.
+    pub(super) fn compute(
         &mut self,
         loader: &mut Loader,
-        plan: &StepPlan,
-        usage: &mut PromptUsage,
-    ) -> Result<(Sum, Duration), TrainError> {
-        let parts = self.recipe.train.accumulate as u64;
-        let (mut sum, mut waiting) = (Sum::default(), Duration::ZERO);
-        let (seed, first) = (Key::new(self.recipe.seed), self.progress.step * parts);
-        let key = |part| seed.at(first + part as u64);
-        let mut batches = vec![];
-        for part in 0..parts as usize {
+        config: &StepConfig,
+    ) -> Result<(step::Outcome, Gradients, Held), TrainError> {
+        let (parts, seed) = (self.recipe.train.accumulate as u64, Key::new(self.recipe.seed));
+        let mut at = self.progress.step * parts;
+        // Asked before: the task is at work while its parts are counted.
+        let [pairs, images, texts] =
+            [Slot::Pair(0), Slot::Image(0), Slot::Text(0)].map(|slot| self.task.learns_from(slot));
+        let learns = |slot| match slot {
+            Slot::Pair(_) => pairs,
+            Slot::Image(_) => images,
+            Slot::Text(_) => texts,
+        };
+        let (mut held, names) = (Held::default(), &self.names);
+        let mut next = || {
             let start = Instant::now();
-            let loaded = loader.next().transpose()?.ok_or_else(|| TrainError::Nothing {
+            let batch = loader.next().transpose()?.ok_or_else(|| TrainError::Nothing {
                 split: "train".into(),
                 cause: "the loader ended before the run".into(),
             })?;
-            waiting += start.elapsed();
-            self.count(&loaded, &mut sum);
-            let texts = loaded.batch.pair_texts.count() + loaded.batch.texts.count();
-            self.drawn = [self.drawn[0] + texts as u64, self.drawn[1] + loaded.cut as u64];
-            let batch = StepBatch::new(loaded);
-            if self.recipe.train.cached_contrast {
-                batches.push(batch);
-                continue;
-            }
-            let (outcome, gradients) = step::gradients(self.model(), &batch, plan, key(part));
-            sum.outcome.add(outcome);
-            sum.gradients.add(gradients);
-        }
-        if self.recipe.train.cached_contrast {
-            (sum.outcome, sum.gradients) = cached::gradients(self.model(), &batches, plan, key);
-        } else if parts > 1 {
-            sum.outcome.divide(parts);
-            sum.gradients.scale(1.0 / parts as f32);
-        }
-        let chosen = &sum.outcome.chosen;
-        chosen.image.iter().for_each(|rows| usage.image.add(rows));
-        chosen.text.iter().for_each(|rows| usage.text.add(rows));
-        Ok((sum, waiting))
-    }
-
-    fn count(&mut self, loaded: &TrainBatch, sum: &mut Sum) {
-        if let Some(learned) = &mut self.learned {
-            learned.images.extend(&loaded.image_hashes);
-            learned.texts.extend(&loaded.own_texts);
-        }
-        for &source in &loaded.sources {
-            *sum.sources.entry(self.names[source].clone()).or_default() += 1;
-        }
-        for (&source, &count) in &loaded.unusable {
-            *sum.unused.entry(self.names[source].clone()).or_default() += count as u64;
-        }
-        let alone = loaded.batch.images.count;
-        if alone > 0 {
-            *sum.unused.entry("images alone".into()).or_default() += alone as u64;
-        }
-        sum.records += loaded.len();
-        sum.ids.extend(loaded.ids.iter().cloned());
+            held.waiting += start.elapsed();
+            held.add(&batch, names, &learns);
+            at += 1;
+            Ok((batch, seed.at(at - 1)))
+        };
+        let model = self.model.as_ref().expect("absent only while the optimizer moves it");
+        let (outcome, gradients) = self.task.step(model, &mut Parts::new(parts, &mut next), config)?;
+        Ok((outcome, gradients, held))
     }
 
     /// A step that would have spoilt the weights: it is not taken, its records are written down.
-    fn skip(
-        &mut self,
-        (step, ids): (u64, Vec<String>),
-        usage: &PromptUsage,
-        observer: &mut dyn Observer,
-    ) -> Result<(), TrainError> {
+    fn skip(&mut self, step: u64, ids: Vec<String>, observer: &mut dyn Observer) -> Result<(), TrainError> {
         self.progress.step += 1;
         self.progress.bad_steps += 1;
         observer.note(&format!("step {step} was not taken: its loss or gradient is not finite"));
-        self.files().log.write(&Event::Skipped { step, ids })?;
+        self.write(&Event::Skipped { step, ids })?;
         if self.progress.bad_steps >= self.recipe.train.bad_steps {
-            self.save(usage)?;
+            self.save()?;
             let path = self.folder.path().into();
             return Err(TrainError::NotFinite { steps: self.progress.bad_steps, step, path });
         }
         Ok(())
     }
 
-    /// Rows of the prompts that stand in for images, and for texts.
-    pub(super) fn pools(&self) -> [usize; 2] {
-        let config = self.model().config();
-        [config.image_prompts.rows(), config.text_prompts.rows()]
-    }
-
-    fn log_usage(&mut self, usage: &mut PromptUsage) -> Result<(), TrainError> {
-        let [images, texts] = self.pools();
-        let used = std::mem::replace(usage, PromptUsage::of(&[], [images, texts]));
-        let (image, text) = (pool_line(&used.image, images), pool_line(&used.text, texts));
-        if image.inputs + text.inputs > 0 {
+    /// Lets the task tell what it counted.
+    fn log_task(&mut self) -> Result<(), TrainError> {
+        if let Some((event, fields)) = self.task.event() {
             let step = self.progress.step;
-            self.files().log.write(&Event::Prompts { step, image, text })?;
+            self.write(&Event::Task { event: event.into(), step, fields })?;
         }
         Ok(())
     }
 
-    /// Scores the validation pairs where it is due, and keeps the best model.
+    fn write(&mut self, event: &Event) -> Result<(), TrainError> {
+        self.files().log.write(&event.line())
+    }
+
+    /// Judges the model where it is due, and keeps the best one.
     fn validate_if_due(&mut self, last: bool, observer: &mut dyn Observer) -> Result<(), TrainError> {
         let every = self.recipe.train.validate_every;
-        let Some(gallery) = &self.validation else { return Ok(()) };
+        let Some(validator) = self.task.validator() else { return Ok(()) };
         let step = self.progress.step;
         if every == 0 || !(last || step.is_multiple_of(every)) {
             return Ok(());
         }
-        let judged = Judged::of(&self.model().valid(), gallery, Key::new(self.recipe.seed))?;
-        let score = judged.value();
-        let best = score > self.progress.best;
-        observer.validated(step, &judged);
-        self.files().log.write(&Event::Validation { step, judged, best })?;
+        let found = validator.validate(&self.model().valid(), Key::new(self.recipe.seed))?;
+        let best = found.value > self.progress.best;
+        observer.validated(step, &found);
+        let Validated { value, fields, .. } = found;
+        self.write(&Event::Validation { step, fields, best })?;
         if best {
-            self.progress.best = score;
+            self.progress.best = value;
             self.save_bundle(&self.folder.join(folder::BEST))?;
         }
         Ok(())
     }
 
-    fn save(&mut self, usage: &PromptUsage) -> Result<(), TrainError> {
-        self.progress.usage = usage.to_save();
+    fn save(&mut self) -> Result<(), TrainError> {
+        self.progress.task = self.task.state();
         let files = self.files();
         let lengths = [files.log.sync()?, files.timing.sync()?, files.tensorboard.sync()?];
         [self.progress.log, self.progress.timing, self.progress.tensorboard] = lengths;
@@ -406,26 +385,15 @@ impl Session {
 }
 
 fn line(measured: &step::Measured) -> ObjectiveLine {
-    let accuracy = measured.right as f64 / measured.scored as f64;
+    let accuracy = (measured.scored > 0).then(|| measured.right as f64 / measured.scored as f64);
     ObjectiveLine { loss: measured.loss, accuracy, scored: measured.scored }
-}
-
-fn pool_line(usage: &Usage, size: usize) -> PoolLine {
-    PoolLine {
-        size,
-        inputs: usage.inputs(),
-        share_chosen: usage.share_chosen(),
-        entropy_bits: usage.entropy_bits(),
-        sets_per_thousand: usage.sets_per_thousand(),
-        most_used: usage.most_used(20),
-    }
 }
 
 /// What TensorBoard shows of a step.
 fn scalars(event: &Event, timing: &Timing) -> Vec<(String, f64)> {
     let Event::Step { loss, gradient_norm, learning_rate, objectives, .. } = event else { return vec![] };
-    let each = |name: &'static str, of: fn(&ObjectiveLine) -> f64| {
-        objectives.iter().map(move |(kind, line): (&ObjectiveKind, _)| (format!("{name}/{kind}"), of(line)))
+    let each = |name: &'static str, of: fn(&ObjectiveLine) -> Option<f64>| {
+        objectives.iter().filter_map(move |(kind, line)| Some((format!("{name}/{kind}"), of(line)?)))
     };
     let plain = [
         ("loss/total", *loss),
@@ -436,7 +404,7 @@ fn scalars(event: &Event, timing: &Timing) -> Vec<(String, f64)> {
     plain
         .into_iter()
         .map(|(name, value)| (name.to_string(), value))
-        .chain(each("loss", |line| line.loss))
+        .chain(each("loss", |line| Some(line.loss)))
         .chain(each("accuracy", |line| line.accuracy))
         .collect()
 }

@@ -4,21 +4,21 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
+use burn::module::Module;
 use burn::tensor::Device;
-use ptu_data::{DataError, LoaderOptions, Manifest, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
-use ptu_input::{Preprocess, Published, Tokenizer};
+use ptu_data::{LoaderOptions, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
+use ptu_input::{Preprocess, Published, Slot, Tokenizer};
 use ptu_model::kernel::ComputePrecision;
 use ptu_model::{Learned, Model};
 use ptu_random::Key;
 
 use super::session::Session;
-use super::{Observer, RunOptions, agree, learnable};
-use crate::evaluate::{Gallery, GalleryOptions};
+use super::{Observer, RunOptions, agree};
 use crate::folder::{self, RunFolder};
-use crate::objective::ObjectiveKind;
 use crate::optimizer::Optimizer;
 use crate::recipe::Precision;
 use crate::state::{self, Progress, Saved};
+use crate::task::{Task, TrainingData};
 use crate::{Recipe, TrainError, files, memory};
 
 /// Records of each source that a tokenizer is trained on, at most: a vocabulary of thousands does not change beyond.
@@ -29,25 +29,27 @@ const WORDS_RECORDS: usize = 1000;
 const WORDS_TOKENS: usize = 512;
 
 /// Opens or reopens a run.
-pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Observer) -> Result<Session, TrainError> {
+pub(super) fn open<'a>(
+    task: &'a mut dyn Task,
+    recipe: &Recipe,
+    options: &RunOptions,
+    observer: &mut dyn Observer,
+) -> Result<Session<'a>, TrainError> {
     let recipe = &recipe.clone().from_anywhere()?;
     let sources = sources(recipe)?;
-    let counted: Vec<_> =
-        sources.iter().map(|opened| (opened.source.clone(), opened.manifest.counts(Split::Train))).collect();
-    learnable::check(recipe, &counted, observer)?;
-    check_validation(recipe, &sources, observer)?;
+    task.check(recipe, &sources, &mut |text| observer.note(text))?;
     let folder = RunFolder::open(&options.out, options.resume)?;
     let recipe = &agree::with_folder(recipe, &folder, observer)?;
     let tokenizer = Arc::new(tokenizer(recipe, &folder, &sources, observer)?);
     let (special, vocabulary) = (tokenizer.special(), tokenizer.vocabulary_size());
-    let config = recipe.model_config(vocabulary, [special.start, special.end, special.pad])?;
+    let config = recipe.model_config(vocabulary, [special.start, special.end, special.pad], &task.heads())?;
     if recipe.text.max_tokens > config.text.longest() {
         let cause = format!("is {}; the model has positions for {}", recipe.text.max_tokens, config.text.longest());
         let (path, key) = (options.out.join(folder::RECIPE), "text.max_tokens".to_string());
         return Err(crate::RecipeError::Value { path, key, cause }.into());
     }
     if options.device.clone().inner() == Device::flex() {
-        memory::check(recipe, &config)?;
+        memory::check(&task.objectives(), recipe, &config)?;
     }
     let preprocess = Preprocess::new(config.image.size, recipe.fit, recipe.augment);
     let preparation = Preparation {
@@ -64,16 +66,19 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
             saved
         }
         None => {
-            let progress =
-                Progress { step: 0, log: 0, timing: 0, tensorboard: 0, best: None, bad_steps: 0, data, usage: vec![] };
+            let progress = Progress { data, ..Progress::default() };
             let model = Model::new(&config, Key::new(recipe.seed), &options.device)?;
             let learned = Some(Learned::default());
             Saved { model, optimizer: Optimizer::new(recipe.optimizer), progress, learned }
         }
     };
-    describe(recipe, &sources, &model, vocabulary, observer);
-    let validation = validation(recipe, &preparation)?;
+    let learns_from_images = task.learns_from(Slot::Image(0));
+    describe(recipe, &sources, learns_from_images, observer);
+    observer.note(&format!("{} weights, {vocabulary} tokens", model.num_params()));
+    task.prepare(recipe, &model, &preparation)?;
+    task.restore(&progress.task);
     Ok(Session {
+        task,
         model: Some(model),
         recipe: recipe.clone(),
         options: options.clone(),
@@ -81,7 +86,6 @@ pub(super) fn open(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Obs
         names: sources.iter().map(|source| source.source.source.name().to_string()).collect(),
         sources: sources.into_iter().map(|source| source.source).collect(),
         preparation,
-        validation,
         optimizer,
         progress,
         learned,
@@ -98,19 +102,13 @@ fn loader(recipe: &Recipe) -> LoaderOptions {
         seed: recipe.seed,
         batch: some(recipe.train.batch / recipe.train.accumulate),
         rank: Rank::ALONE,
-        run: learnable::run_of(recipe),
+        run: recipe.draws_in_a_row(),
         workers: some(recipe.train.workers),
         ahead: some(2 * recipe.train.workers),
     }
 }
 
-/// A folder of shards as a recipe names it.
-struct Opened {
-    source: WeightedSource,
-    manifest: Manifest,
-}
-
-fn sources(recipe: &Recipe) -> Result<Vec<Opened>, TrainError> {
+fn sources(recipe: &Recipe) -> Result<Vec<TrainingData>, TrainError> {
     let mut opened = vec![];
     for entry in &recipe.data {
         let shards = ShardFolder::open(&entry.path, Split::Train)?;
@@ -119,39 +117,14 @@ fn sources(recipe: &Recipe) -> Result<Vec<Opened>, TrainError> {
             return Err(TrainError::Nothing { split: Split::Train.to_string(), cause });
         }
         let manifest = shards.manifest().clone();
-        opened.push(Opened { source: WeightedSource { source: Arc::new(shards), weight: entry.weight }, manifest });
+        opened
+            .push(TrainingData { source: WeightedSource { source: Arc::new(shards), weight: entry.weight }, manifest });
     }
     Ok(opened)
 }
 
-/// Galleries of this size or less: R@10 is 1 there, whatever a model does.
-const ALL_FOUND: u64 = 10;
-
-/// Refuses a validation without pairs, and says where its score cannot tell models apart.
-fn check_validation(recipe: &Recipe, sources: &[Opened], observer: &mut dyn Observer) -> Result<(), TrainError> {
-    let every = recipe.train.validate_every;
-    if every == 0 {
-        return Ok(());
-    }
-    match sources.iter().map(|source| source.manifest.counts(Split::Validate).pairs).sum::<u64>() {
-        0 => {
-            let data: Vec<String> = recipe.data.iter().map(|entry| format!("`{}`", entry.path.display())).collect();
-            Err(TrainError::NoValidation { every, data: data.join(", ") })
-        }
-        pairs if pairs <= ALL_FOUND && recipe.objectives.contains(&ObjectiveKind::Itc) => {
-            observer.note(&format!(
-                "split `validate` has {pairs} pairs: its R@10 is 1 whatever the model does, so it says nothing and {}/ is the first \
-                 model; more than {ALL_FOUND} pairs would",
-                folder::BEST
-            ));
-            Ok(())
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Refuses a tokenizer to which every word of the data is unknown.
-fn check_words(tokenizer: &Tokenizer, path: &Path, sources: &[Opened]) -> Result<(), TrainError> {
+fn check_words(tokenizer: &Tokenizer, path: &Path, sources: &[TrainingData]) -> Result<(), TrainError> {
     let (special, mut example) = (tokenizer.special(), None);
     for source in sources.iter().map(|source| &source.source.source) {
         for index in 0..source.len().min(WORDS_RECORDS) {
@@ -175,7 +148,7 @@ fn check_words(tokenizer: &Tokenizer, path: &Path, sources: &[Opened]) -> Result
 fn tokenizer(
     recipe: &Recipe,
     folder: &RunFolder,
-    sources: &[Opened],
+    sources: &[TrainingData],
     observer: &mut dyn Observer,
 ) -> Result<Tokenizer, TrainError> {
     let kept = folder.join(folder::TOKENIZER);
@@ -220,38 +193,7 @@ fn published(folder: &Path, max_tokens: usize, observer: &mut dyn Observer) -> R
     Ok(tokenizer)
 }
 
-/// Pairs of the validation splits; `None` where there are none or no validation is asked for.
-fn validation(recipe: &Recipe, preparation: &Preparation) -> Result<Option<Gallery>, TrainError> {
-    if recipe.train.validate_every == 0 {
-        return Ok(None);
-    }
-    let mut all: Option<Gallery> = None;
-    for entry in &recipe.data {
-        let shards = match ShardFolder::open(&entry.path, Split::Validate) {
-            Err(DataError::NoRecords { .. }) => continue,
-            opened => opened?,
-        };
-        let options = GalleryOptions {
-            text: recipe.evaluate.text.choice(recipe.seed),
-            limit: recipe.evaluate.gallery,
-            hits: recipe.evaluate.hits.clone(),
-            by: None,
-            seed: recipe.seed,
-        };
-        match Gallery::read(&shards, preparation, &options) {
-            Ok(gallery) => match &mut all {
-                Some(all) => all.records.extend(gallery.records),
-                None => all = Some(gallery),
-            },
-            Err(TrainError::Nothing { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(all)
-}
-
-fn describe(recipe: &Recipe, sources: &[Opened], model: &Model, vocabulary: usize, observer: &mut dyn Observer) {
-    use burn::module::Module;
+fn describe(recipe: &Recipe, sources: &[TrainingData], learns_from_images: bool, observer: &mut dyn Observer) {
     for (entry, source) in recipe.data.iter().zip(sources) {
         let counts = source.manifest.counts(Split::Train);
         observer.note(&format!(
@@ -262,14 +204,13 @@ fn describe(recipe: &Recipe, sources: &[Opened], model: &Model, vocabulary: usiz
             counts.texts_only,
             entry.weight
         ));
-        if counts.images_only > 0 {
+        if counts.images_only > 0 && !learns_from_images {
             observer.note(&format!(
                 "{} images without a text are not used in training: no objective learns from them yet",
                 counts.images_only
             ));
         }
     }
-    observer.note(&format!("{} weights, {vocabulary} tokens", model.num_params()));
     match (recipe.train.precision, recipe.train.precision.products()) {
         (_, ComputePrecision::Bf16(_)) => observer.note("products in bf16 by AMX"),
         (Precision::Bf16, ComputePrecision::F32) => {

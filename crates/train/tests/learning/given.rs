@@ -1,17 +1,17 @@
 //! A small model, records for it, and one step on them.
 
 use burn::tensor::Device;
-use ptu_input::{Image, Images, Text, Texts};
+use ptu_data::{MaskedTexts, Partners, TrainBatch};
+use ptu_input::{Batch, Image, Images, Text, Texts};
 use ptu_model::config::{
     ContrastConfig, FusionConfig, HeadKind, ImageConfig, Pooling, PromptsConfig, Similarity, TextConfig,
 };
 use ptu_model::{Model, ModelConfig, TextStyle};
 use ptu_random::{Key, Place};
 use ptu_train::ObjectiveKind;
-use ptu_train::batch::{MaskedTexts, Partners, StepBatch};
 use ptu_train::gradients::Gradients;
-use ptu_train::plan::StepPlan;
-use ptu_train::step::{Outcome, gradients};
+use ptu_train::pretraining::StepPlan;
+use ptu_train::step::{Outcome, StepConfig};
 
 pub const SIDE: usize = 16;
 pub const WORDS: u32 = 40;
@@ -79,17 +79,20 @@ pub fn masked(texts: &Texts) -> MaskedTexts {
 }
 
 /// Four pairs and two texts alone, everything fixed.
-pub fn batch() -> StepBatch {
+pub fn batch() -> TrainBatch {
     let texts = |range: std::ops::Range<u64>| {
         let texts: Vec<Text> = range.map(text).collect();
         Texts::collect(texts.iter().map(|text| text.ids.as_slice()))
     };
     let pairs = texts(0..4);
-    StepBatch {
-        images: Images::collect(&(0..4).map(image).collect::<Vec<_>>()),
+    TrainBatch {
         masked_pairs: masked(&pairs),
         masked_texts: masked(&texts(4..6)),
-        texts: pairs,
+        batch: Batch {
+            pair_images: Images::collect(&(0..4).map(image).collect::<Vec<_>>()),
+            pair_texts: pairs,
+            ..Batch::default()
+        },
         image_hashes: (0..4).collect(),
         text_hashes: (0..4).collect(),
         partners: Some(Partners {
@@ -97,18 +100,22 @@ pub fn batch() -> StepBatch {
             matched: vec![true, false, true, false],
             without_partner: 0,
         }),
+        ..TrainBatch::default()
     }
 }
 
 /// Some pairs, the second of every two shown with the image of the first.
-pub fn pairs(range: std::ops::Range<u64>, image_hashes: &[u64]) -> StepBatch {
+pub fn pairs(range: std::ops::Range<u64>, image_hashes: &[u64]) -> TrainBatch {
     let texts: Vec<Text> = range.clone().map(text).collect();
     let texts = Texts::collect(texts.iter().map(|text| text.ids.as_slice()));
     let b = image_hashes.len();
-    StepBatch {
-        images: Images::collect(&range.clone().map(image).collect::<Vec<_>>()),
+    TrainBatch {
         masked_pairs: masked(&texts),
-        texts,
+        batch: Batch {
+            pair_images: Images::collect(&range.clone().map(image).collect::<Vec<_>>()),
+            pair_texts: texts,
+            ..Batch::default()
+        },
         image_hashes: image_hashes.to_vec(),
         text_hashes: range.collect(),
         partners: Some(Partners {
@@ -116,7 +123,7 @@ pub fn pairs(range: std::ops::Range<u64>, image_hashes: &[u64]) -> StepBatch {
             matched: (0..b).map(|row| row % 2 == 0).collect(),
             without_partner: 0,
         }),
-        ..StepBatch::default()
+        ..TrainBatch::default()
     }
 }
 
@@ -124,8 +131,8 @@ pub fn plan(objectives: &[ObjectiveKind]) -> StepPlan {
     StepPlan { objectives: objectives.iter().map(|kind| (*kind, 1.0)).collect(), ..StepPlan::default() }
 }
 
-pub fn step(model: &Model, batch: &StepBatch, objectives: &[ObjectiveKind]) -> (Outcome, Gradients) {
-    gradients(model, batch, &plan(objectives), Key::new(3))
+pub fn step(model: &Model, batch: &TrainBatch, objectives: &[ObjectiveKind]) -> (Outcome, Gradients) {
+    plan(objectives).gradients(model, batch, &StepConfig::default(), Key::new(3))
 }
 
 pub fn largest(gradients: &Gradients, path: &str) -> Option<f32> {

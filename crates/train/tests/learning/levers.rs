@@ -1,31 +1,54 @@
 //! What makes a step smaller or faster leaves its result as it is.
 
+use std::collections::BTreeSet;
+
+use ptu_data::TrainBatch;
+use ptu_model::Pass;
 use ptu_model::kernel::{ComputePrecision, Tiles};
 use ptu_random::Key;
+use ptu_train::ObjectiveKind;
+use ptu_train::forward::StepForward;
 use ptu_train::gradients::Gradients;
-use ptu_train::plan::StepPlan;
+use ptu_train::loss::{Itc, Itm};
+use ptu_train::objective::Objective;
+use ptu_train::pretraining::cached;
 use ptu_train::recipe::{Checkpointing, PartnerChoice};
-use ptu_train::step::{Outcome, gradients};
-use ptu_train::{ObjectiveKind, cached};
+use ptu_train::step::{Outcome, StepConfig};
 
 use crate::given::{batch, config, largest, lively_model, model, pairs, plan, step};
+
+const PLAIN: StepConfig =
+    StepConfig { dropout: 0.0, checkpointing: Checkpointing::None, patch_keep: None, products: ComputePrecision::F32 };
+const DROPOUT: StepConfig = StepConfig { dropout: 0.3, ..PLAIN };
 
 #[test]
 fn dropout_depends_on_the_step_alone() {
     let (model, batch) = (model(&config()), batch());
-    let plan = StepPlan { dropout: 0.3, ..plan(&ObjectiveKind::ALL) };
-    let total = |step| gradients(&model, &batch, &plan, Key::new(3).at(step)).0.total;
+    let total = |step| plan(&ObjectiveKind::ALL).gradients(&model, &batch, &DROPOUT, Key::new(3).at(step)).0.total;
     assert_eq!(total(5), total(5));
     assert_ne!(total(5), total(6));
 }
 
 #[test]
 fn hard_partners_come_from_the_similarities() {
-    let (model, mut batch) = (model(&config()), batch());
-    batch.partners = None;
-    let plan = StepPlan { partners: PartnerChoice::Hard, ..plan(&ObjectiveKind::ALL) };
-    let (outcome, _) = gradients(&model, &batch, &plan, Key::new(3));
-    assert_eq!(outcome.objectives[&ObjectiveKind::Itm].scored, 4);
+    let mut config = config();
+    // So cold that of all others only the most similar image is left to be drawn.
+    config.contrast.temperature = 1e-4;
+    let (model, batch) = (lively_model(&config), TrainBatch { partners: None, ..pairs(0..6, &[0, 1, 2, 3, 4, 5]) });
+    let (off, mut seen) = (Pass::off(), BTreeSet::new());
+    for key in (0..20).map(|step| Key::new(3).at(step)) {
+        let itm = Itm { partners: PartnerChoice::Hard };
+        let step = StepForward::new(&model, &batch, [&Itc as &dyn Objective, &itm], &off, key);
+        let similarity = Itc::similarity(&step).unwrap().inner().into_data().try_into_vec::<f32>().unwrap();
+        let partners = itm.partners(&step);
+        for text in (0..6).filter(|text| !partners.matched[*text]) {
+            let others = (0..6).filter(|image| *image != text);
+            let likest = others.max_by(|x, y| similarity[x * 6 + text].total_cmp(&similarity[y * 6 + text]));
+            assert_eq!(Some(partners.image[text]), likest, "text {text}: {similarity:?}");
+            seen.insert(text);
+        }
+    }
+    assert_eq!(seen.len(), 6, "each text gets a false image at times");
 }
 
 /// Largest difference of two sets of gradients, over the largest gradient of each weight; of key biases it is rounding only.
@@ -48,27 +71,27 @@ fn a_contrast_in_parts_equals_one_over_the_whole_batch() {
     let whole = pairs(0..6, &[0, 1, 0, 3, 4, 5]);
     let parts = [pairs(0..2, &[0, 1]), pairs(2..4, &[0, 3]), pairs(4..6, &[4, 5])];
     let plan = plan(&ObjectiveKind::ALL);
-    let (outcome, expected) = gradients(&model, &whole, &plan, Key::new(3));
-    let (of_parts, found) = cached::gradients(&model, &parts, &plan, |_| Key::new(3));
+    let (outcome, expected) = plan.gradients(&model, &whole, &PLAIN, Key::new(3));
+    let (of_parts, found) = cached::gradients(&model, &parts, &plan, &PLAIN, |_| Key::new(3));
     assert!(found.get("heads.itc.log_scale").is_some(), "{:?}", found.iter().map(|(path, _)| path).collect::<Vec<_>>());
     assert!(difference(&expected, &found) < 1e-5, "{}", difference(&expected, &found));
     assert!((outcome.total - of_parts.total).abs() < 1e-5);
     for kind in ObjectiveKind::ALL {
-        let (whole, parts) = (&outcome.objectives[&kind], &of_parts.objectives[&kind]);
+        let (whole, parts) = (&outcome.objectives[kind.name()], &of_parts.objectives[kind.name()]);
         assert!((whole.loss - parts.loss).abs() < 1e-5, "{kind}");
         assert_eq!((whole.right, whole.scored), (parts.right, parts.scored), "{kind}");
     }
     // Without the cache each part is a contrast of its own.
     let alone: f64 = parts.iter().map(|part| step(&model, part, &[ObjectiveKind::Itc]).0.total / 3.0).sum();
-    assert!((alone - outcome.objectives[&ObjectiveKind::Itc].loss).abs() > 1e-2);
+    assert!((alone - outcome.objectives["itc"].loss).abs() > 1e-2);
 }
 
 #[test]
 fn a_part_is_embedded_twice_with_the_same_dropout() {
     let (model, part) = (lively_model(&config()), pairs(0..4, &[0, 1, 2, 3]));
-    let plan = StepPlan { dropout: 0.3, ..plan(&ObjectiveKind::ALL) };
-    let (outcome, expected) = gradients(&model, &part, &plan, Key::new(3));
-    let (cached, found) = cached::gradients(&model, &[part], &plan, |_| Key::new(3));
+    let plan = plan(&ObjectiveKind::ALL);
+    let (outcome, expected) = plan.gradients(&model, &part, &DROPOUT, Key::new(3));
+    let (cached, found) = cached::gradients(&model, &[part], &plan, &DROPOUT, |_| Key::new(3));
     assert!((outcome.total - cached.total).abs() < 1e-6);
     assert!(difference(&expected, &found) < 1e-5, "{}", difference(&expected, &found));
 }
@@ -76,17 +99,17 @@ fn a_part_is_embedded_twice_with_the_same_dropout() {
 #[test]
 fn blocks_that_are_checkpointed_give_the_same_gradients() {
     let (model, batch) = (lively_model(&config()), batch());
-    let plan = StepPlan { dropout: 0.3, ..plan(&ObjectiveKind::ALL) };
-    let checkpointed = StepPlan { checkpointing: Checkpointing::Blocks, ..plan.clone() };
-    let (kept, expected) = gradients(&model, &batch, &plan, Key::new(3));
-    let (again, found) = gradients(&model, &batch, &checkpointed, Key::new(3));
+    let plan = plan(&ObjectiveKind::ALL);
+    let checkpointed = StepConfig { checkpointing: Checkpointing::Blocks, ..DROPOUT };
+    let (kept, expected) = plan.gradients(&model, &batch, &DROPOUT, Key::new(3));
+    let (again, found) = plan.gradients(&model, &batch, &checkpointed, Key::new(3));
     assert_eq!(kept.total, again.total);
     // A stream that two blocks read gets the sum of their gradients, here in another order: rounding.
     assert!(difference(&expected, &found) < 1e-5, "{}", difference(&expected, &found));
     // With a contrast in parts too.
     let parts = [pairs(0..2, &[0, 1]), pairs(2..4, &[2, 3])];
     let [kept, checkpointed] =
-        [plan, checkpointed].map(|plan| cached::gradients(&model, &parts, &plan, |_| Key::new(3)).1);
+        [DROPOUT, checkpointed].map(|config| cached::gradients(&model, &parts, &plan, &config, |_| Key::new(3)).1);
     assert!(difference(&kept, &checkpointed) < 1e-5, "{}", difference(&kept, &checkpointed));
 }
 
@@ -94,7 +117,8 @@ fn blocks_that_are_checkpointed_give_the_same_gradients() {
 fn of_dropped_patches_nothing_is_learned() {
     let (model, batch) = (lively_model(&config()), batch());
     let run = |patch_keep: Option<f64>, step| {
-        gradients(&model, &batch, &StepPlan { patch_keep, ..plan(&ObjectiveKind::ALL) }, Key::new(3).at(step))
+        let config = StepConfig { patch_keep, ..PLAIN };
+        plan(&ObjectiveKind::ALL).gradients(&model, &batch, &config, Key::new(3).at(step))
     };
     let (all, few) = (run(None, 1), run(Some(0.25), 1));
     assert_eq!(few.0.total, run(Some(0.25), 1).0.total, "the same step keeps the same patches");
@@ -106,9 +130,8 @@ fn of_dropped_patches_nothing_is_learned() {
         rows.map(|row| row.iter().any(|x| *x != 0.0)).collect::<Vec<_>>()
     };
     assert_eq!(learned(&all), [true; 5]);
-    let images = batch.images.count;
-    let kept =
-        StepPlan { patch_keep: Some(0.25), ..StepPlan::default() }.pass(Key::new(3).at(1)).patches(images, 4).unwrap();
+    let images = batch.batch.pair_images.count;
+    let kept = StepConfig { patch_keep: Some(0.25), ..PLAIN }.pass(Key::new(3).at(1)).patches(images, 4).unwrap();
     let expected: Vec<bool> =
         (0..5).map(|row: usize| row == 0 || kept.iter().flatten().any(|patch| patch + 1 == row)).collect();
     assert!(expected.contains(&false), "{kept:?}: the draw must leave one out");
@@ -118,7 +141,8 @@ fn of_dropped_patches_nothing_is_learned() {
 #[test]
 fn a_step_in_bf16_stays_near_one_in_f32() {
     let (model, batch) = (lively_model(&config()), batch());
-    let run = |products| gradients(&model, &batch, &StepPlan { products, ..plan(&ObjectiveKind::ALL) }, Key::new(3));
+    let run =
+        |products| plan(&ObjectiveKind::ALL).gradients(&model, &batch, &StepConfig { products, ..PLAIN }, Key::new(3));
     let (exact, rounded) = (run(ComputePrecision::F32), run(ComputePrecision::Bf16(Tiles::Twin)));
     for (kind, measured) in &exact.0.objectives {
         let difference = (measured.loss - rounded.0.objectives[kind].loss).abs();

@@ -1,12 +1,12 @@
 //! Each objective overfits one batch.
 
+use ptu_data::TrainBatch;
 use ptu_train::ObjectiveKind;
-use ptu_train::batch::StepBatch;
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
 
 use crate::given::{batch, config, lively_model, step};
 
-fn overfit(kind: ObjectiveKind, batch: &StepBatch) {
+fn overfit(kind: ObjectiveKind, batch: &TrainBatch) {
     let mut model = lively_model(&config());
     let config = OptimizerConfig {
         learning_rate: 1e-3,
@@ -47,5 +47,5 @@ fn contrast_overfits_one_batch() {
 #[test]
 fn masked_words_of_texts_alone_overfit() {
     let all = batch();
-    overfit(ObjectiveKind::Mlm, &StepBatch { masked_texts: all.masked_texts, ..StepBatch::default() });
+    overfit(ObjectiveKind::Mlm, &TrainBatch { masked_texts: all.masked_texts, ..TrainBatch::default() });
 }

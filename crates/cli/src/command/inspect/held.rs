@@ -6,9 +6,9 @@ use anyhow::bail;
 use ptu_data::manifest::{MANIFEST_FILE, told};
 use ptu_data::{Manifest, Split};
 use ptu_model::weights::read_arrays;
-use ptu_train::evaluate::Judged;
 use ptu_train::folder;
 use ptu_train::log::{Event, read_events};
+use ptu_train::tasks::TaskKind;
 use serde::Serialize;
 
 use super::vectors::Vectors;
@@ -54,7 +54,7 @@ struct Data {
 #[derive(Serialize)]
 struct Best {
     step: u64,
-    score: &'static str,
+    score: String,
     value: f64,
     /// What a guess would score.
     chance: Option<f64>,
@@ -114,9 +114,11 @@ impl Run {
             Event::Step { loss, .. } => Some(*loss),
             _ => None,
         });
+        let task = TaskKind::of(&recipe);
         let best = events.iter().rev().find_map(|event| match event {
-            Event::Validation { step, judged, best: true } => {
-                Some(Best { step: *step, score: judged.name(), value: judged.value()?, chance: chance(judged) })
+            Event::Validation { step, fields, best: true } => {
+                let found = task.get().validated(fields)?;
+                Some(Best { step: *step, score: found.name, value: found.value?, chance: found.chance })
             }
             _ => None,
         });
@@ -149,16 +151,6 @@ impl Run {
         }));
         lines.extend(self.bundle.as_ref().map(Bundle::line));
         lines
-    }
-}
-
-/// What a guess would score.
-fn chance(judged: &Judged) -> Option<f64> {
-    match judged {
-        Judged::Retrieval(retrieval) => {
-            Some((retrieval.image_to_text.r10.chance? + retrieval.text_to_image.r10.chance?) / 2.0)
-        }
-        Judged::Mlm(score) | Judged::Itm(score) => score.chance,
     }
 }
 

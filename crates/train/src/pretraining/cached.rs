@@ -8,23 +8,24 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use ptu_data::TrainBatch;
 use ptu_model::{BlockGradients, Model};
 use ptu_random::Key;
 
-use crate::batch::StepBatch;
 use crate::forward::StepForward;
 use crate::gradients::Gradients;
 use crate::loss::{Itc, Vectors, contrast, same};
 use crate::objective::ObjectiveKind;
-use crate::plan::StepPlan;
-use crate::step::{Contrast, Measured, Outcome, part_gradients};
+use crate::pretraining::StepPlan;
+use crate::step::{self, Measured, Outcome, StepConfig};
 
 /// Means over the parts of losses and gradients, but for the contrast, which is one over all parts. `key` names a part's
 /// draws.
 pub fn gradients(
     model: &Model,
-    parts: &[StepBatch],
+    parts: &[TrainBatch],
     plan: &StepPlan,
+    config: &StepConfig,
     key: impl Fn(usize) -> Key,
 ) -> (Outcome, Gradients) {
     let start = Instant::now();
@@ -34,7 +35,7 @@ pub fn gradients(
         .iter()
         .enumerate()
         .map(|(part, batch)| {
-            let (pass, objectives) = (plan.pass(key(part)), plan.objectives());
+            let (pass, objectives) = (config.pass(key(part)), plan.objectives());
             let objectives = objectives.iter().map(|weighted| &*weighted.objective);
             let step = StepForward::new(&plain, batch, objectives, &pass, key(part));
             is_contrasted.then(|| Itc::vectors(&step)).flatten()
@@ -45,8 +46,9 @@ pub fn gradients(
 
     let (mut outcome, mut gradients) = (Outcome::default(), Gradients::default());
     for (part, batch) in parts.iter().enumerate() {
-        let gradient = whole.as_ref().and_then(|whole| whole.gradients[part].as_ref());
-        let (of_part, of_weights) = part_gradients(model, batch, plan, key(part), Contrast::OfAllParts(gradient));
+        let gradient = whole.as_ref().and_then(|whole| whole.gradients[part].clone());
+        let objectives = plan.with_contrast(gradient);
+        let (of_part, of_weights) = step::gradients(model, batch, &objectives, config, key(part));
         outcome.add(of_part);
         gradients.add(of_weights);
     }
@@ -54,7 +56,10 @@ pub fn gradients(
     gradients.scale(1.0 / parts.len() as f32);
     if let Some(Whole { mut measured, weighted, temperature, .. }) = whole {
         measured.forward += embedding;
-        outcome.objectives.insert(ObjectiveKind::Itc, measured);
+        // In the order of the others, as if it had been computed with them.
+        let before = plan.objectives.keys().filter(|kind| **kind < ObjectiveKind::Itc).map(|kind| kind.name());
+        let place = before.filter(|name| outcome.objectives.contains_key(*name)).count();
+        outcome.objectives.shift_insert(place, ObjectiveKind::Itc.name().into(), measured);
         outcome.total += weighted;
         gradients.add(temperature);
     }
@@ -74,7 +79,7 @@ struct Whole {
 
 impl Whole {
     /// `None` where nothing can be contrasted.
-    fn of(model: &Model, parts: &[StepBatch], vectors: &[Option<Vectors>], plan: &StepPlan) -> Option<Self> {
+    fn of(model: &Model, parts: &[TrainBatch], vectors: &[Option<Vectors>], plan: &StepPlan) -> Option<Self> {
         let (weight, head) = (*plan.objectives.get(&ObjectiveKind::Itc)?, model.heads.itc.as_ref()?);
         let there = || vectors.iter().flatten();
         there().next()?;

@@ -6,15 +6,14 @@
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::num::NonZeroU64;
 
 use ptu_data::collate::only_text;
-use ptu_data::{Counts, Draw, Mixture, Record, Share, TextUnit, WeightedSource};
+use ptu_data::{Counts, Draw, Mixture, Record, Share, Split, TextUnit};
 
-use super::Observer;
 use crate::TrainError;
 use crate::objective::ObjectiveKind;
 use crate::recipe::{Mixing, Recipe};
+use crate::task::TrainingData;
 
 /// Records that are read for it, at most.
 const READ: usize = 20_000;
@@ -50,12 +49,8 @@ impl Kind {
 ///
 /// # Errors
 /// The objective or source, the cause, and what to change; a record that cannot be read.
-pub(super) fn check(
-    recipe: &Recipe,
-    sources: &[(WeightedSource, Counts)],
-    observer: &mut dyn Observer,
-) -> Result<(), TrainError> {
-    let run = Run::new(recipe, sources)?;
+pub(super) fn check(recipe: &Recipe, data: &[TrainingData], note: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
+    let run = Run::new(recipe, data)?;
     run.every_source_is_drawn()?;
     for kind in &recipe.objectives {
         run.certainly_nothing(*kind)?;
@@ -64,7 +59,7 @@ pub(super) fn check(
         Looked::All => Ok(()),
         Looked::Nothing(kind, cause) => Err(run.nothing(kind, cause, run.cure(kind))),
         Looked::Rare(kind, steps) => {
-            observer.note(&format!(
+            note(&format!(
                 "objective `{kind}` finds nothing to learn from in the first {steps} steps: {}; {}",
                 run.rare(kind),
                 run.cure(kind)
@@ -86,16 +81,15 @@ enum Looked {
 
 struct Run<'a> {
     recipe: &'a Recipe,
-    sources: &'a [(WeightedSource, Counts)],
+    data: &'a [TrainingData],
     mixture: Mixture,
 }
 
 impl<'a> Run<'a> {
-    fn new(recipe: &'a Recipe, sources: &'a [(WeightedSource, Counts)]) -> Result<Self, TrainError> {
-        let share = |(source, _): &(WeightedSource, Counts)| Share { len: source.source.len(), weight: source.weight };
-        let shares: Vec<Share> = sources.iter().map(share).collect();
-        let mixture = Mixture::new(recipe.seed, &shares, run_of(recipe))?;
-        Ok(Self { recipe, sources, mixture })
+    fn new(recipe: &'a Recipe, data: &'a [TrainingData]) -> Result<Self, TrainError> {
+        let shares: Vec<Share> = data.iter().map(|one| one.source.share()).collect();
+        let mixture = Mixture::new(recipe.seed, &shares, recipe.draws_in_a_row())?;
+        Ok(Self { recipe, data, mixture })
     }
 
     /// A source whose share of all draws rounds to none.
@@ -108,7 +102,7 @@ impl<'a> Run<'a> {
             path: entry.path.clone(),
             cause: format!(
                 "with {} records and weight {} its share of {} steps of {} records rounds to none",
-                self.sources[place].0.source.len(),
+                self.data[place].source.source.len(),
                 entry.weight,
                 train.steps,
                 train.batch
@@ -117,7 +111,7 @@ impl<'a> Run<'a> {
     }
 
     fn sum(&self, of: fn(&Counts) -> u64) -> u64 {
-        self.sources.iter().map(|(_, counts)| of(counts)).sum()
+        self.data.iter().map(|one| of(&one.manifest.counts(Split::Train))).sum()
     }
 
     /// What the recipe and the counts of the data tell without a look at records.
@@ -166,7 +160,7 @@ impl<'a> Run<'a> {
     fn look(&self) -> Result<Looked, TrainError> {
         let batch = self.recipe.train.batch as u64;
         let mut lacking = self.recipe.objectives.clone();
-        let all: usize = self.sources.iter().map(|(source, _)| source.source.len()).sum();
+        let all: usize = self.data.iter().map(|one| one.source.source.len()).sum();
         let mut known: HashMap<(usize, usize), Kind> = HashMap::new();
         for step in 0..self.recipe.train.steps {
             let before = known.len();
@@ -192,7 +186,7 @@ impl<'a> Run<'a> {
         if let Some(kind) = known.get(&(source, record)) {
             return Ok(*kind);
         }
-        let kind = Kind::of(&self.sources[source].0.source.get(record)?, self.recipe.text.unit);
+        let kind = Kind::of(&self.data[source].source.source.get(record)?, self.recipe.text.unit);
         known.insert((source, record), kind);
         Ok(kind)
     }
@@ -239,7 +233,7 @@ impl<'a> Run<'a> {
             return "raise `train.batch`, or add data that have texts to `data`".into();
         }
         let mut cures = vec!["add pairs of other images with other texts", "raise `train.batch`"];
-        if self.sources.len() > 1 {
+        if self.data.len() > 1 {
             cures.push("raise the weight of a source that has pairs");
             if self.recipe.train.mixing == Mixing::Records {
                 cures.push("set `train.mixing = \"batches\"`");
@@ -249,14 +243,6 @@ impl<'a> Run<'a> {
             cures.push("lower `train.accumulate`");
         }
         cures.join(", or ")
-    }
-}
-
-/// Draws in a row that fall into one source.
-pub(super) fn run_of(recipe: &Recipe) -> NonZeroU64 {
-    match recipe.train.mixing {
-        Mixing::Records => NonZeroU64::MIN,
-        Mixing::Batches => NonZeroU64::new(recipe.train.batch as u64).unwrap_or(NonZeroU64::MIN),
     }
 }
 
