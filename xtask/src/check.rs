@@ -1,7 +1,7 @@
 //! `cargo xtask check`: the one check, the same at home and in CI, cheapest first.
 
 use crate::house::{self, Held, House};
-use crate::{layers, licences, links, norms};
+use crate::{circles, heart, layers, licences, links, norms};
 use std::time::Instant;
 
 /// A part of the check.
@@ -38,11 +38,15 @@ impl Step {
         match self {
             Self::Format => house::run(house.cargo(&["fmt", "--all", "--check"]))
                 .map_err(|why| format!("{why}\n`cargo fmt --all` puts it right"))?,
-            Self::Norms => listed(norms::violations(&house.text_files()?))?,
+            Self::Norms => {
+                let files = house.text_files()?;
+                listed([norms::violations(&files), heart::violations(&files)].concat())?;
+            }
             Self::Links => listed(links::violations(&house.root, &house.text_files()?))?,
             Self::Layers => {
                 let metadata = house::output(house.cargo(&["metadata", "--format-version", "1", "--no-deps"]))?;
-                listed(layers::violations(&layers::parse(&metadata)?))?;
+                let circles = circles::violations(&house.text_files()?);
+                listed([layers::violations(&layers::parse(&metadata)?), circles].concat())?;
             }
             Self::Clippy => {
                 let arguments = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];

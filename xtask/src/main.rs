@@ -2,6 +2,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its terminal")]
 
 mod check;
+mod circles;
+mod heart;
 mod house;
 mod interop;
 mod layers;

@@ -7,6 +7,7 @@ mod roles;
 mod sentence;
 mod settings;
 mod shown;
+mod special;
 mod tokenizer;
 mod train;
 
@@ -14,4 +15,5 @@ pub use answer::normal_answer;
 pub use name::name_key;
 pub use published::Published;
 pub use sentence::{normalised, sentences, text_hash};
-pub use tokenizer::{Special, Tokenizer};
+pub use special::Special;
+pub use tokenizer::Tokenizer;

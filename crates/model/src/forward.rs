@@ -11,10 +11,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use burn::tensor::Tensor;
-use ptu_input::{Images, Texts};
+use ptu_input::{Batch, Images, Slot, Texts};
 
+use crate::kernel::{ComputePrecision, in_pool};
 use crate::packed::starts;
-use crate::{Fused, Model, Packed, Pairs, Pass, Read, StandIn};
+use crate::{Fused, Model, ModelError, Packed, Pairs, Pass, Read, StandIn};
 
 /// An image or a text that goes in: a row of one of the groups of [`Inputs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -176,6 +177,48 @@ impl Embedded {
 }
 
 impl Model {
+    /// Pooled features `[records, 2d]` of a mixed batch, in the records' order; prompts stand in for what is missing.
+    ///
+    /// # Errors
+    /// When the batch does not fit the model: see [`Self::check_batch`].
+    pub fn features(&self, batch: &Batch, products: ComputePrecision) -> Result<Tensor<2>, ModelError> {
+        self.features_with(StandIn::Prompts, batch, products)
+    }
+
+    /// As [`Self::features`], with anything in place of what is missing.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn features_with(
+        &self,
+        stand_in: StandIn,
+        batch: &Batch,
+        products: ComputePrecision,
+    ) -> Result<Tensor<2>, ModelError> {
+        self.check_batch(batch)?;
+        if batch.is_empty() {
+            return Ok(Tensor::zeros([0, 2 * self.config().fusion.width], &self.device()));
+        }
+        let read = vec![Read::Pooled; batch.len()];
+        Ok(in_pool(|| self.pool(&self.forward(batch, &read, stand_in, products), 0..batch.len())))
+    }
+
+    /// Both streams after the fusion for a mixed batch that fits, in the records' order, without dropout.
+    pub fn forward(&self, batch: &Batch, read: &[Read], stand_in: StandIn, products: ComputePrecision) -> Fused {
+        let off = Pass::off().with(products);
+        let alone = |row| Row { group: 1, row };
+        let pair = |(slot, read): (&Slot, &Read)| match *slot {
+            Slot::Pair(row) => FusedPair::both(row, row, read.clone()),
+            Slot::Image(row) => FusedPair::image_alone(alone(row), read.clone()),
+            Slot::Text(row) => FusedPair::text_alone(alone(row), read.clone()),
+        };
+        let plan = ForwardPlan::of(batch.order.iter().zip(read).map(pair));
+        let inputs =
+            Inputs { images: vec![&batch.pair_images, &batch.images], texts: vec![&batch.pair_texts, &batch.texts] };
+        let encoded = self.encode(&inputs, &plan, stand_in, &off);
+        self.fuse(&encoded, plan.pairs(), &off)
+    }
+
     /// Embeds the inputs, chooses prompts for what is missing, and runs each sequence of the plan through its encoder.
     /// `stand_in` says what takes the place of a missing modality.
     ///

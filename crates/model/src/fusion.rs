@@ -4,58 +4,16 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::Packed;
 use crate::config::FusionConfig;
 use crate::layer::Pass;
 use crate::two_stream::TwoStream;
+use crate::{Fused, Packed, Pairs};
 
 /// The kinds of fusion.
 #[derive(Module, Debug)]
 pub enum Fusion {
     /// A stream of images and a stream of texts, which attend to each other.
     TwoStream(TwoStream),
-}
-
-/// Which states of an image and its text are read behind the fusion; the last layer computes no others.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Read {
-    /// The first token of each stream, for the poolers.
-    Pooled,
-    /// Tokens of the text, by their ascending places in it.
-    Text(Vec<usize>),
-    /// Every token of both.
-    All,
-}
-
-/// Pairs on their way into the fusion, by the numbers of their sequences, and what is read of each.
-#[derive(Clone, Debug, Default)]
-pub struct Pairs {
-    /// Of each pair its image.
-    pub images: Vec<usize>,
-    /// Of each pair its text.
-    pub texts: Vec<usize>,
-    /// What is read of it.
-    pub read: Vec<Read>,
-}
-
-/// What was read of both streams, one sequence a pair of sequences that went in.
-#[derive(Clone, Debug)]
-pub struct Fused {
-    /// Of the image stream; sequences may be empty.
-    pub image: Packed,
-    /// Of the text stream.
-    pub text: Packed,
-}
-
-impl Read {
-    /// Places in an image's tokens, and in a text's.
-    pub(crate) fn places(&self, image: usize, text: usize) -> [Vec<usize>; 2] {
-        match self {
-            Self::Pooled => [vec![0], vec![0]],
-            Self::Text(places) => [vec![], places.clone()],
-            Self::All => [(0..image).collect(), (0..text).collect()],
-        }
-    }
 }
 
 impl Fusion {

@@ -8,19 +8,39 @@
 //! | projection of a prompt query | N(0, 1 / sqrt(in)), fixed |
 
 use burn::module::Param;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use ptu_random::{Key, Place, Stream, index_of};
 use rayon::prelude::*;
 
 use crate::names::{Kind, Name};
-use crate::{Model, WeightMapper};
+use crate::{Model, ModelConfig, ModelError, WeightMapper, WeightVisitor};
 
 /// Values that one thread draws at a time.
 const CHUNK: usize = 1 << 14;
 
+impl Model {
+    /// A network with random weights; each is a pure function of the key's seed and the weight's name.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] when the sizes do not fit each other.
+    pub fn new(config: &ModelConfig, key: Key, device: &Device) -> Result<Self, ModelError> {
+        Ok(fill(Self::empty(config, device)?, key, config.deviation))
+    }
+
+    /// Number of weights of the given sizes; none is made.
+    ///
+    /// # Errors
+    /// Sizes that do not fit each other.
+    pub fn weights(config: &ModelConfig) -> Result<usize, ModelError> {
+        let mut count = Count(0);
+        Self::empty(config, &Device::flex())?.visit_weights(&mut count);
+        Ok(count.0)
+    }
+}
+
 /// Fills a network of zeros. A weight depends on the seed and its published name alone, so that adding a head or a layer
 /// leaves all others as they were.
-pub fn fill(model: Model, key: Key, deviation: f64) -> Model {
+fn fill(model: Model, key: Key, deviation: f64) -> Model {
     model.map_weights(&mut Fill { key, deviation })
 }
 
@@ -59,6 +79,14 @@ fn normal(stream: &Stream, count: usize, deviation: f64) -> Vec<f32> {
         }
     });
     values
+}
+
+struct Count(usize);
+
+impl WeightVisitor for Count {
+    fn visit<const D: usize>(&mut self, _name: Name, param: &Param<Tensor<D>>) {
+        self.0 += param.lazy_shape().num_elements();
+    }
 }
 
 #[cfg(test)]

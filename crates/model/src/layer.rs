@@ -4,6 +4,7 @@
 
 mod attention;
 mod bert;
+mod block_gradients;
 mod checkpoint;
 mod clip;
 mod dense;
@@ -11,7 +12,7 @@ mod pass;
 
 pub use attention::Attention;
 pub use bert::{BertLayer, CrossLayer};
-pub use checkpoint::BlockGradients;
+pub use block_gradients::BlockGradients;
 pub use clip::ClipBlock;
 pub use dense::{Embedding, LayerNorm, Linear, constant};
 pub use pass::Pass;

@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `config.rs` | every size and choice |
-//! | `model.rs` | the network as a whole; `image.rs`, `text.rs`, `fusion.rs`, `two_stream.rs`, `prompt.rs`, `head.rs` its parts |
+//! | `model.rs` | the network as a whole; `image.rs`, `text.rs`, `fusion.rs`, `two_stream.rs`, `pairs.rs`, `prompt.rs`, `head.rs` its parts |
 //! | `forward.rs` | a forward pass: described as data, computed by one function |
 //! | `packed.rs`, `layer/`, `kernel/` | what the parts are made of |
 //! | `names.rs`, `walk.rs` | what each weight is called, how fast it learns, whether it decays; the one way through all of them |
@@ -29,6 +29,7 @@ mod mapped;
 mod model;
 pub mod names;
 mod packed;
+mod pairs;
 mod positions;
 mod prompt;
 mod text;
@@ -39,13 +40,14 @@ pub mod weights;
 pub use bundle::{Bundle, TrainedOn, WEIGHTS};
 pub use config::{HeadKind, ModelConfig, Preset, TextStyle};
 pub use error::ModelError;
-pub use fusion::{Fused, Fusion, Pairs, Read};
+pub use fusion::Fusion;
 pub use head::{Heads, ItcHead, MlmHead};
 pub use image::ImageEncoder;
 pub use layer::{BlockGradients, Pass};
 pub use learned::{LEARNED, Learned};
 pub use model::Model;
 pub use packed::Packed;
+pub use pairs::{Fused, Pairs, Read};
 pub use positions::fit as fit_positions;
 pub use prompt::{Chosen, Prompts, StandIn};
 pub use text::TextEncoder;

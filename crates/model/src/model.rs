@@ -4,20 +4,14 @@
 
 use std::sync::Arc;
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use ptu_input::{Batch, Images, Slot, Texts};
-use ptu_random::Key;
+use ptu_input::{Batch, Images, Texts};
 
 use crate::config::ModelConfig;
-use crate::forward::{ForwardPlan, FusedPair, Inputs, Row};
-use crate::kernel::{ComputePrecision, in_pool, linear, rows};
+use crate::kernel::{linear, rows};
 use crate::layer::{Embedding, Linear, Pass};
-use crate::names::Name;
-use crate::{
-    Chosen, Fused, Fusion, Heads, ImageEncoder, ModelError, Packed, Prompts, Read, StandIn, TextEncoder, WeightVisitor,
-    init,
-};
+use crate::{Chosen, Fusion, Heads, ImageEncoder, ModelError, Packed, Prompts, StandIn, TextEncoder};
 
 /// One network for pairs, images alone and texts alone.
 #[derive(Module, Debug)]
@@ -45,14 +39,6 @@ pub struct Model {
 }
 
 impl Model {
-    /// A network with random weights; each is a pure function of the key's seed and the weight's name.
-    ///
-    /// # Errors
-    /// [`ModelError::Config`] when the sizes do not fit each other.
-    pub fn new(config: &ModelConfig, key: Key, device: &Device) -> Result<Self, ModelError> {
-        Ok(init::fill(Self::empty(config, device)?, key, config.deviation))
-    }
-
     /// A network of zeros, to be loaded into.
     pub(crate) fn empty(config: &ModelConfig, device: &Device) -> Result<Self, ModelError> {
         config.check()?;
@@ -69,16 +55,6 @@ impl Model {
             heads: Heads::new(config, device),
             config: config.clone(),
         })
-    }
-
-    /// Number of weights of the given sizes; none is made.
-    ///
-    /// # Errors
-    /// Sizes that do not fit each other.
-    pub fn weights(config: &ModelConfig) -> Result<usize, ModelError> {
-        let mut count = Count(0);
-        Self::empty(config, &Device::flex())?.visit_weights(&mut count);
-        Ok(count.0)
     }
 
     /// Sizes and settings.
@@ -158,48 +134,6 @@ impl Model {
         x.with(linear(x.tokens.clone(), weight, Some(bias), pass.products))
     }
 
-    /// Pooled features `[records, 2d]` of a mixed batch, in the records' order; prompts stand in for what is missing.
-    ///
-    /// # Errors
-    /// When the batch does not fit the model: see [`Self::check_batch`].
-    pub fn features(&self, batch: &Batch, products: ComputePrecision) -> Result<Tensor<2>, ModelError> {
-        self.features_with(StandIn::Prompts, batch, products)
-    }
-
-    /// As [`Self::features`], with anything in place of what is missing.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn features_with(
-        &self,
-        stand_in: StandIn,
-        batch: &Batch,
-        products: ComputePrecision,
-    ) -> Result<Tensor<2>, ModelError> {
-        self.check_batch(batch)?;
-        if batch.is_empty() {
-            return Ok(Tensor::zeros([0, 2 * self.config.fusion.width], &self.device()));
-        }
-        let read = vec![Read::Pooled; batch.len()];
-        Ok(in_pool(|| self.pool(&self.forward(batch, &read, stand_in, products), 0..batch.len())))
-    }
-
-    /// Both streams after the fusion for a mixed batch that fits, in the records' order, without dropout.
-    pub fn forward(&self, batch: &Batch, read: &[Read], stand_in: StandIn, products: ComputePrecision) -> Fused {
-        let off = Pass::off().with(products);
-        let alone = |row| Row { group: 1, row };
-        let pair = |(slot, read): (&Slot, &Read)| match *slot {
-            Slot::Pair(row) => FusedPair::both(row, row, read.clone()),
-            Slot::Image(row) => FusedPair::image_alone(alone(row), read.clone()),
-            Slot::Text(row) => FusedPair::text_alone(alone(row), read.clone()),
-        };
-        let plan = ForwardPlan::of(batch.order.iter().zip(read).map(pair));
-        let inputs =
-            Inputs { images: vec![&batch.pair_images, &batch.images], texts: vec![&batch.pair_texts, &batch.texts] };
-        let encoded = self.encode(&inputs, &plan, stand_in, &off);
-        self.fuse(&encoded, plan.pairs(), &off)
-    }
-
     /// Checks that a batch fits, before anything is computed: image size, text length, token ids.
     ///
     /// # Errors
@@ -244,14 +178,6 @@ fn without_prompts(stand_ins: Packed, ends: usize, stand_in: StandIn) -> Packed 
             let tokens = rows(vec![stand_ins.tokens.clone(), Tensor::zeros([1, d], &device)], index);
             Packed::new(tokens, stand_ins.lengths.to_vec())
         }
-    }
-}
-
-struct Count(usize);
-
-impl WeightVisitor for Count {
-    fn visit<const D: usize>(&mut self, _name: Name, param: &Param<Tensor<D>>) {
-        self.0 += param.lazy_shape().num_elements();
     }
 }
 

@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let batch = TrainBatch::collect(step, examples, Default::default());
         let pass = how.pass(key);
-        let forward = StepForward::new(&model, &batch, [&Organ as &dyn Objective], &pass, key);
+        let forward = StepForward::new(&model, &batch, [Organ.pairs(&batch, key)], &pass, key);
         let loss = Organ.loss(&forward).ok_or("a batch of pairs has a loss")?.value;
         println!("step {step}: loss {:.3}", loss.clone().into_scalar::<f32>());
         let gradients = Gradients::take(&model, &mut loss.backward(), &BlockGradients::default());

@@ -8,6 +8,23 @@ use ptu_report::{
 
 const EVIL: &str = "</style></title><script>alert('x')</script><img src=x onerror=\"alert(1)\">'\" & \0\u{1b}[31m \u{202e}evil ]]> -->";
 
+fn hostile_chart(series: Vec<Series>) -> Chart {
+    let evil = || EVIL.to_owned();
+    let points = vec![(0.0, f64::NAN, 1.0), (1.0, 0.0, 2.0), (2.0, 0.5, 1.0)];
+    Chart {
+        title: evil(),
+        explanation: evil(),
+        x_label: evil(),
+        y_label: evil(),
+        series,
+        bands: vec![Band { name: evil(), run: "b".into(), points }],
+        log_x: false,
+        log_y: true,
+        from_zero: true,
+        smooth: true,
+    }
+}
+
 /// A page on which every text is hostile and every number odd.
 fn hostile() -> Page {
     let evil = || EVIL.to_owned();
@@ -49,22 +66,7 @@ fn hostile() -> Page {
             }],
         }],
         losses: vec![series(EVIL), series("b")],
-        charts: vec![Chart {
-            title: evil(),
-            explanation: evil(),
-            x_label: evil(),
-            y_label: evil(),
-            series: vec![series("b"), series(EVIL)],
-            bands: vec![Band {
-                name: evil(),
-                run: "b".into(),
-                points: vec![(0.0, f64::NAN, 1.0), (1.0, 0.0, 2.0), (2.0, 0.5, 1.0)],
-            }],
-            log_x: false,
-            log_y: true,
-            from_zero: true,
-            smooth: true,
-        }],
+        charts: vec![hostile_chart(vec![series("b"), series(EVIL)])],
         pools: vec![PoolUsage {
             name: evil(),
             size: usize::MAX,

@@ -10,6 +10,7 @@ pub mod leak;
 mod measure;
 pub mod missing;
 mod named;
+mod opened;
 mod options;
 mod rerank;
 mod run;
@@ -238,7 +239,8 @@ fn matching(embedder: Embedder<'_>, gallery: &Gallery, key: Key) -> Measure {
             ..TrainBatch::default()
         };
         let (off, itm) = (Pass::off().with(embedder.products), Itm { partners: PartnerChoice::Random });
-        let step = StepForward::new(embedder.model, &batch, [&itm as &dyn Objective], &off, key.at(number as u64));
+        let key = key.at(number as u64);
+        let step = StepForward::new(embedder.model, &batch, [itm.pairs(&batch, key)], &off, key);
         if let Some(loss) = itm.loss(&step) {
             measure.values.extend(loss.answers.iter().map(|right| Some(f64::from(u8::from(*right)))));
             measure.rows.extend_from_slice(rows);

@@ -11,7 +11,6 @@ use ptu_model::{Fused, Model, Pass, StandIn};
 use ptu_random::Key;
 
 use crate::batch::inputs;
-use crate::objective::Objective;
 
 /// What the objectives of a step see: the model, the batch, and what is computed of both on demand.
 pub struct StepForward<'a> {
@@ -30,16 +29,16 @@ pub struct StepForward<'a> {
 }
 
 impl<'a> StepForward<'a> {
-    /// Plans what these objectives declare; nothing is computed yet. A pair that several declare is computed once.
-    pub fn new<'o>(
+    /// Plans what objectives declare, one list each; nothing is computed yet. A pair that several declare is computed once.
+    pub fn new(
         model: &'a Model,
         batch: &'a TrainBatch,
-        objectives: impl IntoIterator<Item = &'o dyn Objective>,
+        objectives: impl IntoIterator<Item = Vec<FusedPair>>,
         pass: &'a Pass,
         key: Key,
     ) -> Self {
         let mut plan = ForwardPlan::default();
-        let declared = objectives.into_iter().map(|objective| plan.add(objective.pairs(batch, key))).collect();
+        let declared = objectives.into_iter().map(|pairs| plan.add(pairs)).collect();
         Self { model, batch, key, pass, plan, declared, encoded: OnceCell::new(), fused: OnceCell::new() }
     }
 

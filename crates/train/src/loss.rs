@@ -4,31 +4,12 @@ mod itc;
 mod itm;
 mod mlm;
 
-use std::collections::BTreeMap;
-
 use burn::tensor::Tensor;
 pub use itc::{CachedItc, Itc, Vectors, contrast, same};
 pub use itm::{Itm, matched};
 pub use mlm::Mlm;
 
-/// One objective's result on one batch.
-#[derive(Debug)]
-pub struct Loss {
-    /// Mean over what was scored, one element.
-    pub value: Tensor<1>,
-    /// For each answer that was scored whether it was right: MLM one a masked place (pairs, then texts alone), ITC one an
-    /// image, then one a text, ITM one a pair. Empty where an answer is not right or wrong.
-    pub answers: Vec<bool>,
-    /// What else is counted, by the name in the log; what is 0 is left out there.
-    pub counts: BTreeMap<&'static str, u64>,
-}
-
-impl Loss {
-    /// With nothing else counted.
-    pub fn new(value: Tensor<1>, answers: Vec<bool>) -> Self {
-        Self { value, answers, counts: BTreeMap::new() }
-    }
-}
+pub use crate::objective::Loss;
 
 /// For each row of `logits [m, c]` whether the wanted class is the largest.
 fn answers(logits: &Tensor<2>, classes: &[usize]) -> Vec<bool> {

@@ -1,8 +1,10 @@
 //! The pre-training objectives (specification, section 3): what one is, and those that there are by name.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use burn::tensor::Tensor;
 use ptu_data::TrainBatch;
 use ptu_model::HeadKind;
 use ptu_model::forward::FusedPair;
@@ -10,7 +12,6 @@ use ptu_random::Key;
 use serde::{Deserialize, Serialize};
 
 use crate::forward::StepForward;
-use crate::loss::Loss;
 
 /// Something that a model learns from a batch. It declares which images and texts it needs to meet in the fusion; what all
 /// objectives of a step declare is computed together, and each reads its part.
@@ -25,6 +26,25 @@ pub trait Objective {
     /// neither part of the total nor of the log.
     fn is_measured(&self) -> bool {
         true
+    }
+}
+
+/// One objective's result on one batch.
+#[derive(Debug)]
+pub struct Loss {
+    /// Mean over what was scored, one element.
+    pub value: Tensor<1>,
+    /// For each answer that was scored whether it was right: MLM one a masked place (pairs, then texts alone), ITC one an
+    /// image, then one a text, ITM one a pair. Empty where an answer is not right or wrong.
+    pub answers: Vec<bool>,
+    /// What else is counted, by the name in the log; what is 0 is left out there.
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+impl Loss {
+    /// With nothing else counted.
+    pub fn new(value: Tensor<1>, answers: Vec<bool>) -> Self {
+        Self { value, answers, counts: BTreeMap::new() }
     }
 }
 

@@ -142,7 +142,8 @@ pub fn gradients(
         Checkpointing::None => pass,
         Checkpointing::Blocks => pass.checkpointed(of_blocks.clone()),
     };
-    let step = StepForward::new(model, batch, objectives.iter().map(|weighted| &*weighted.objective), &pass, key);
+    let declared = objectives.iter().map(|weighted| weighted.objective.pairs(batch, key));
+    let step = StepForward::new(model, batch, declared, &pass, key);
     let (mut outcome, mut total, start) = (Outcome::default(), None, Instant::now());
     step.compute();
     let (shared, tokens) = (start.elapsed(), step.tokens());

@@ -4,6 +4,7 @@ mod agree;
 mod pace;
 mod session;
 mod setup;
+mod timed;
 
 use std::path::PathBuf;
 

@@ -121,11 +121,9 @@ fn data_sets_are_described() {
     place.bad(&["prepare", "slake", "empty", "out"], &["lacks `train.json`", "`validate.json` or `validation.json`"]);
 }
 
-/// Small imitations of ROCO, MedICaT and MIMIC-CXR, prepared and trained on together by the recipe of the paper.
-#[test]
-fn the_recipe_of_the_paper_runs_on_its_three_sets() {
-    let place = Place::new();
-    table(&place, 30);
+/// Small imitations of ROCO, MedICaT and MIMIC-CXR as they are downloaded.
+fn imitations(place: &Place) {
+    table(place, 30);
     let picture =
         |name: &str, number: usize| drop(place.write(name, bytes(&place.path(&format!("images/{}.png", number % 30)))));
     for (split, first) in [("train", 0), ("validation", 10), ("test", 14)] {
@@ -165,6 +163,13 @@ fn the_recipe_of_the_paper_runs_on_its_three_sets() {
     for (name, text) in ["metadata", "split", "chexpert"].iter().zip(tables) {
         place.write(&format!("mimic/mimic-cxr-2.0.0-{name}.csv"), text);
     }
+}
+
+/// Prepared and trained on together by the recipe of the paper.
+#[test]
+fn the_recipe_of_the_paper_runs_on_its_three_sets() {
+    let place = Place::new();
+    imitations(&place);
     for (set, raw) in [("roco", "roco"), ("medicat", "medicat"), ("mimic-cxr", "mimic")] {
         place.good(&["prepare", set, raw, &format!("data/{set}"), "--keep-duplicates"]);
     }

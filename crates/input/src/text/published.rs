@@ -16,7 +16,8 @@ use tokenizers::{AddedToken, NormalizedString, Normalizer};
 use super::roles::Roles;
 use super::settings::{Class, Settings};
 use super::shown::Shown;
-use super::tokenizer::{Tokenizer, guarded, named, read, unusable};
+use super::special::{guarded, unusable};
+use super::tokenizer::{Tokenizer, named, read};
 use crate::InputError;
 
 /// A tokenizer read from a folder, and what is to be told about it.

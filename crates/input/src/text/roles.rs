@@ -3,7 +3,7 @@
 use tokenizers::models::ModelWrapper;
 use tokenizers::utils::padding::PaddingParams;
 
-use super::tokenizer::{Special, guarded, unusable};
+use super::special::{Special, guarded, unusable};
 use crate::InputError;
 
 /// The names of the five special tokens, as far as they are known.

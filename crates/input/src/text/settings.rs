@@ -7,7 +7,8 @@ use serde::Deserialize;
 use tokenizers::AddedToken;
 
 use super::roles::Roles;
-use super::tokenizer::{named, read, unusable};
+use super::special::unusable;
+use super::tokenizer::{named, read};
 use crate::InputError;
 
 const CONFIG: &str = "tokenizer_config.json";

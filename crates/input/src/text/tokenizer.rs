@@ -1,7 +1,6 @@
 //! [`Tokenizer`]: the published tokenizers and our own, with limits and whole words.
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use tokenizers::models::ModelWrapper;
@@ -11,6 +10,7 @@ use tokenizers::utils::truncation::{TruncationParams, truncate_encodings};
 use tokenizers::{AddedToken, Encoding, PostProcessor};
 
 use super::roles::{Roles, padding};
+use super::special::{Special, guarded, unusable};
 use crate::batch::Text;
 use crate::files::write_atomically;
 use crate::{FileForm, InputError};
@@ -29,21 +29,6 @@ const BYTES_A_TOKEN: usize = 16;
 
 /// Tokens beyond those wanted, so that where the text was cut has no influence on the last one kept.
 const MARGIN: usize = 64;
-
-/// Ids of the special tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Special {
-    /// First token: `<s>` or `[CLS]`.
-    pub start: u32,
-    /// Last token: `</s>` or `[SEP]`.
-    pub end: u32,
-    /// Padding: `<pad>` or `[PAD]`.
-    pub pad: u32,
-    /// Stands for a masked token: `<mask>` or `[MASK]`.
-    pub mask: u32,
-    /// Stands for what the vocabulary lacks: `<unk>` or `[UNK]`.
-    pub unknown: u32,
-}
 
 /// Text to token ids and back.
 ///
@@ -283,17 +268,8 @@ fn words(text: &str, places: &[(usize, usize)]) -> Vec<Option<u32>> {
     places.iter().map(word).collect()
 }
 
-/// Work of the tokenizers' crate, which is other people's and meets any file: a panic there is a bad file, not the end of a run.
-pub(super) fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("its parts do not fit each other".into()))
-}
-
 pub(super) fn named(path: &Path) -> String {
     format!("`{}`", path.display())
-}
-
-pub(super) fn unusable(origin: &str, cause: impl ToString) -> InputError {
-    InputError::Tokenizer { origin: origin.into(), cause: cause.to_string() }
 }
 
 fn encode_error(bytes: usize, error: tokenizers::Error) -> InputError {

@@ -4,53 +4,44 @@
 //! To the engine such a block is one operation of its inputs. Its weights are no inputs (there would be up to 28), so their
 //! gradients are put aside, by weight.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::backend::TensorMetadata;
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
 use super::Pass;
+use super::block_gradients::BlockGradients;
 use crate::Packed;
 use crate::kernel::operation::{Operation, is_ours, run as run_operation, tensor, values};
 
 /// What a block computes of its inputs; the result has the sequences of the first.
 pub type Run<M> = fn(&M, &[&Packed], &Pass) -> Packed;
 
-/// Gradients of the weights of checkpointed blocks, one a weight, in our layout.
-#[derive(Clone, Debug, Default)]
-pub struct BlockGradients(Arc<Mutex<BTreeMap<ParamId, Vec<f32>>>>);
+/// Whether these inputs can go into a checkpointed block: there is a graph, and our operations run on it.
+fn fits(inputs: &[&Packed]) -> bool {
+    inputs.iter().all(|input| is_ours(&input.tokens)) && inputs.iter().any(|input| input.tokens.is_autodiff())
+}
 
-impl BlockGradients {
-    /// Takes the gradient of a weight out.
-    pub fn take(&self, weight: ParamId) -> Option<Vec<f32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&weight)
-    }
-
-    /// Adds to the gradient of a weight: a block may run several times in a step.
-    fn add(&self, weight: ParamId, gradient: Vec<f32>) {
-        match self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(weight) {
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(gradient);
+impl Pass {
+    /// Sequences through a block, which is checkpointed where this pass asks for it.
+    pub fn block<M: Module + Debug + Sync + 'static>(&self, module: &M, inputs: &[&Packed], run: Run<M>) -> Packed {
+        match self.checkpoint() {
+            Some(gradients) if fits(inputs) => {
+                let (y, calls) = run_checkpointed(module, inputs, run, self, gradients);
+                self.set_calls(calls);
+                y
             }
-            std::collections::btree_map::Entry::Occupied(mut entry) => {
-                entry.get_mut().iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
-            }
+            _ => run(module, inputs, self),
         }
     }
 }
 
-/// Whether these inputs can go into a checkpointed block: there is a graph, and our operations run on it.
-pub fn fits(inputs: &[&Packed]) -> bool {
-    inputs.iter().all(|input| is_ours(&input.tokens)) && inputs.iter().any(|input| input.tokens.is_autodiff())
-}
-
 /// Runs a block; gives its result, and how many masks were asked for then.
-pub fn run<M: Module + Debug + Sync + 'static>(
+fn run_checkpointed<M: Module + Debug + Sync + 'static>(
     module: &M,
     inputs: &[&Packed],
     run: Run<M>,

@@ -3,12 +3,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use burn::module::Module;
 use burn::tensor::Tensor;
 use ptu_random::{Key, Place};
 
-use super::checkpoint::{self, BlockGradients};
-use crate::Packed;
+use super::block_gradients::BlockGradients;
 use crate::kernel::{ComputePrecision, DropMask, drop};
 
 /// One way of a step's data through the layers.
@@ -84,26 +82,19 @@ impl Pass {
         Self { threshold, key, calls, checkpoint: None, patch_keep, products }
     }
 
+    /// Where checkpointed blocks put their gradients; `None` where nothing is checkpointed.
+    pub(super) fn checkpoint(&self) -> Option<&BlockGradients> {
+        self.checkpoint.as_ref()
+    }
+
+    /// As many masks were asked for as a block that computes again has seen.
+    pub(super) fn set_calls(&self, calls: u64) {
+        self.calls.store(calls, Ordering::Relaxed);
+    }
+
     /// Masks asked for so far.
     pub(super) fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
-    }
-
-    /// Sequences through a block, which is checkpointed where this pass asks for it.
-    pub fn block<M: Module + std::fmt::Debug + Sync + 'static>(
-        &self,
-        module: &M,
-        inputs: &[&Packed],
-        run: checkpoint::Run<M>,
-    ) -> Packed {
-        match &self.checkpoint {
-            Some(gradients) if checkpoint::fits(inputs) => {
-                let (y, calls) = checkpoint::run(module, inputs, run, self, gradients);
-                self.calls.store(calls, Ordering::Relaxed);
-                y
-            }
-            _ => run(module, inputs, self),
-        }
     }
 
     /// Zeroes a random share of `x` and scales the rest so that the mean stays.

@@ -322,39 +322,13 @@ fn examples() -> Vec<ExampleGroup> {
         scene(Skull, -1.0, 0.1),
     ];
     let of = |index: usize| item(pool[index], 300 + 17 * index as u64);
-    let found = |index: usize, score: f64, hit: bool| Found { item: of(index), score, hit: Some(hit) };
+    let found = |(index, score, hit): (usize, f64, bool)| Found { item: of(index), score, hit: Some(hit) };
     let queries: [(usize, Vec<Found>); 3] = [
-        (
-            0,
-            vec![
-                found(0, 0.831, true),
-                found(3, 0.764, false),
-                found(1, 0.702, false),
-                found(2, 0.611, false),
-                found(9, 0.214, false),
-            ],
-        ),
-        (
-            4,
-            vec![
-                found(6, 0.792, false),
-                found(4, 0.788, true),
-                found(5, 0.644, false),
-                found(0, 0.181, false),
-                found(7, 0.160, false),
-            ],
-        ),
-        (
-            8,
-            vec![
-                found(7, 0.701, false),
-                found(9, 0.688, false),
-                found(2, 0.305, false),
-                found(5, 0.198, false),
-                found(6, 0.101, false),
-            ],
-        ),
-    ];
+        (0, [(0, 0.831, true), (3, 0.764, false), (1, 0.702, false), (2, 0.611, false), (9, 0.214, false)]),
+        (4, [(6, 0.792, false), (4, 0.788, true), (5, 0.644, false), (0, 0.181, false), (7, 0.160, false)]),
+        (8, [(7, 0.701, false), (9, 0.688, false), (2, 0.305, false), (5, 0.198, false), (6, 0.101, false)]),
+    ]
+    .map(|(index, hits)| (index, hits.map(found).into()));
     let half = |query: fn(Item) -> Item, other: fn(Item) -> Item| {
         let one = |(index, found): &(usize, Vec<Found>)| Example {
             query: query(of(*index)),

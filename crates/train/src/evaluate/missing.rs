@@ -3,49 +3,16 @@
 use ptu_metrics::Resampling;
 use ptu_model::StandIn;
 use ptu_random::{Key, Place};
-use serde::{Deserialize, Serialize};
 
+use super::Measure;
 use super::features::{GalleryFeatures, Given};
 use super::labels::LabelProbes;
+use super::scores::{Away, Curve};
 use super::words::Beside;
-use super::{Measure, Score};
 use crate::TrainError;
 
 /// Shares of the records whose half is taken away.
 pub const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
-
-/// Which half is taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Away {
-    /// Images.
-    Images,
-    /// Texts.
-    Texts,
-}
-
-/// One score, at every share.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Curve {
-    /// What is scored.
-    pub score: String,
-    /// Which half is taken away.
-    pub away: Away,
-    /// What stands in its place: `prompts`, `zeros` or `nothing`.
-    pub stand_in: String,
-    /// (share taken away, score), by share.
-    pub points: Vec<(f64, Score)>,
-}
-
-impl Away {
-    /// The word for tables and charts.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Images => "images",
-            Self::Texts => "texts",
-        }
-    }
-}
 
 /// What is asked of a gallery.
 pub struct MissingHalves<'a> {

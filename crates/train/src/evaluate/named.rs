@@ -6,7 +6,7 @@ use ptu_data::ShardFolder;
 use ptu_input::text::name_key;
 
 use super::EvaluateOptions;
-use super::run::Opened;
+use super::opened::Opened;
 use crate::TrainError;
 
 /// Names of labels that a message lists.

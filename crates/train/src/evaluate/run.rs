@@ -1,7 +1,6 @@
 //! A bundle scored on shard folders, each a gallery of its own.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use ptu_data::{DataError, Manifest, Preparation, Records, ShardFolder, Source, Split};
@@ -15,6 +14,7 @@ use ptu_random::Key;
 use super::labels::LabelProbes;
 use super::leak::Past;
 use super::missing::MissingHalves;
+use super::opened::Opened;
 use super::{
     EvaluateOptions, Found, Gallery, GalleryFeatures, GalleryOptions, Given, LabelScores, Measure, Query,
     RetrievalMeasures, Score, Scored, ScoredOn, Scores, TrainFeatures, named, names, passes, rerank, score,
@@ -43,16 +43,6 @@ impl Evaluated {
         let image = record.image?;
         Some(Picture::decode(&image.bytes, &record.id).ok()?.thumbnail_png(side))
     }
-}
-
-/// A folder of shards that is scored on.
-pub(super) struct Opened {
-    /// The folder.
-    pub path: PathBuf,
-    /// Its split that is scored.
-    pub source: Arc<ShardFolder>,
-    /// Its training split, where a probe is to be fitted and the split exists.
-    pub train: Option<ShardFolder>,
 }
 
 /// A gallery that is about to be scored.

@@ -98,7 +98,7 @@ impl Scores {
             }
             self.labels.insert(name, label);
         }
-        let names = |curve: &super::missing::Curve| (curve.score.clone(), curve.away, curve.stand_in.clone());
+        let names = |curve: &super::scores::Curve| (curve.score.clone(), curve.away, curve.stand_in.clone());
         let there: Vec<_> = old.missing.iter().map(names).collect();
         let new = std::mem::replace(&mut self.missing, old.missing);
         self.missing.extend(new.into_iter().filter(|curve| !there.contains(&names(curve))));

@@ -6,8 +6,6 @@ use ptu_metrics::Interval;
 use serde::{Deserialize, Serialize};
 
 use super::ScoredOn;
-use super::missing::Curve;
-use super::words::WordScores;
 
 /// A number with its 95 % interval and what chance would give; undefined is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +40,49 @@ pub struct Retrieval {
     pub image_to_text: Direction,
     /// The query is a text, the gallery holds images.
     pub text_to_image: Direction,
+}
+
+/// How well masked words are guessed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WordScores {
+    /// Share of the words that were guessed.
+    pub accuracy: Score,
+    /// Exponential of the mean surprise: among how many equally likely words it seems to choose. Chance knows only how frequent
+    /// each word is.
+    pub perplexity: Score,
+}
+
+/// Which half is taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Away {
+    /// Images.
+    Images,
+    /// Texts.
+    Texts,
+}
+
+/// One score, at every share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    /// What is scored.
+    pub score: String,
+    /// Which half is taken away.
+    pub away: Away,
+    /// What stands in its place: `prompts`, `zeros` or `nothing`.
+    pub stand_in: String,
+    /// (share taken away, score), by share.
+    pub points: Vec<(f64, Score)>,
+}
+
+impl Away {
+    /// The word for tables and charts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Texts => "texts",
+        }
+    }
 }
 
 /// Everything that `evaluate` says about one gallery. What the model has no head for, as none of its objectives trained one,

@@ -4,9 +4,9 @@ use ptu_infer::Embedder;
 use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_metrics::Resampling;
 use ptu_model::{Pass, Read, StandIn};
-use serde::{Deserialize, Serialize};
 
-use super::{BATCH, Gallery, Kind, Measure, Score};
+use super::scores::WordScores;
+use super::{BATCH, Gallery, Kind, Measure};
 use crate::TrainError;
 
 /// What the words of a text are guessed beside.
@@ -27,16 +27,6 @@ pub struct Guesses {
     pub right: Measure,
     /// Minus the natural logarithm of the probability that the right word got; its score is the perplexity.
     pub surprise: Measure,
-}
-
-/// How well masked words are guessed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct WordScores {
-    /// Share of the words that were guessed.
-    pub accuracy: Score,
-    /// Exponential of the mean surprise: among how many equally likely words it seems to choose. Chance knows only how frequent
-    /// each word is.
-    pub perplexity: Score,
 }
 
 impl Guesses {

@@ -8,9 +8,9 @@ use ptu_model::forward::FusedPair;
 use ptu_model::kernel::cross_entropy;
 use ptu_random::Key;
 
-use super::{Loss, answers};
+use super::answers;
 use crate::forward::StepForward;
-use crate::objective::Objective;
+use crate::objective::{Loss, Objective};
 
 /// Image-text contrast.
 pub struct Itc;

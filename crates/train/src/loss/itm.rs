@@ -7,9 +7,9 @@ use ptu_model::forward::FusedPair;
 use ptu_model::kernel::cross_entropy;
 use ptu_random::Key;
 
-use super::{Itc, Loss, answers};
+use super::{Itc, answers};
 use crate::forward::StepForward;
-use crate::objective::Objective;
+use crate::objective::{Loss, Objective};
 use crate::recipe::PartnerChoice;
 
 /// Image-text matching.

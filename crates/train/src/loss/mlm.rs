@@ -7,10 +7,10 @@ use ptu_model::forward::FusedPair;
 use ptu_model::kernel::cross_entropy;
 use ptu_random::Key;
 
-use super::{Loss, answers};
+use super::answers;
 use crate::batch::{masked_pair, masked_text};
 use crate::forward::StepForward;
-use crate::objective::Objective;
+use crate::objective::{Loss, Objective};
 
 /// Masked language modelling.
 pub struct Mlm;

@@ -24,6 +24,17 @@ struct Looked {
     text: Option<(Text, String)>,
 }
 
+impl Looked {
+    /// As a page shows it: its picture or its text.
+    fn item(&self, picture: bool) -> Item {
+        Item {
+            id: self.id.clone(),
+            image_png: self.image.as_ref().map(|(_, png)| png.clone()).filter(|_| picture),
+            text: self.text.as_ref().map(|(_, words)| words.clone()).filter(|_| !picture),
+        }
+    }
+}
+
 /// For each pool its most used prompts (`most_used`: of stand-ins for images, of stand-ins for texts), each with the items that
 /// choose it ahead of others.
 ///
@@ -46,11 +57,6 @@ pub fn groups(
     let edges = model.embed_text(&model.edges(images.len()), &off);
     let (_, by_images) =
         model.text_stand_ins(&model.embed_image(&Images::collect(pixels), &off), &edges, StandIn::Prompts);
-    let item = |one: &Looked, picture: bool| Item {
-        id: one.id.clone(),
-        image_png: one.image.as_ref().map(|(_, png)| png.clone()).filter(|_| picture),
-        text: one.text.as_ref().map(|(_, words)| words.clone()).filter(|_| !picture),
-    };
     let group = |title: &str, items: &[&Looked], chosen: &[Vec<usize>], used: &[(usize, u64)], picture: bool| {
         let example = |(row, times): &(usize, u64)| {
             let place = |which: &usize| chosen[*which].iter().position(|chosen| chosen == row);
@@ -58,7 +64,7 @@ pub fn groups(
                 (0..items.len()).filter_map(|which| Some((place(&which)?, which))).collect();
             choosing.sort_unstable();
             let found = choosing.iter().take(ITEMS).map(|(place, which)| Found {
-                item: item(items[*which], picture),
+                item: items[*which].item(picture),
                 score: (place + 1) as f64,
                 hit: None,
             });

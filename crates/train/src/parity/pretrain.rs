@@ -19,7 +19,7 @@ use ptu_input::Images;
 use ptu_model::forward::{Encoded, FusedPair};
 use ptu_model::names::{DecayGroups, Role, name_of};
 use ptu_model::weights::Arrays;
-use ptu_model::{Model, Packed, Pass, Read, StandIn};
+use ptu_model::{Chosen, Model, Packed, Pass, Read, StandIn};
 use ptu_random::Key;
 
 /// Compares all that a case of kind `pretrain` holds.
@@ -100,16 +100,7 @@ fn features(case: &Case, model: &Model, batch: &TrainBatch, found: &mut Quantiti
         prompts.push(("prompts.visual", chosen));
         model.encode_image(&stand_in, &off)
     });
-    for (name, chosen) in prompts {
-        if let Some((_, query)) = theirs.get(&format!("{name}_query")).filter(|_| !chosen.queries.is_empty()) {
-            let ours: Vec<f32> = chosen.queries.iter().flatten().map(|x| *x as f32).collect();
-            found.values(&format!("{name}_query"), &ours, query);
-        }
-        if let Some((_, index)) = case.expected.integers.get(&format!("{name}_index")) {
-            let ours: Vec<i64> = chosen.rows.iter().flatten().map(|row| *row as i64).collect();
-            found.same(&format!("{name}_index"), &ours, index);
-        }
-    }
+    compare_prompts(case, prompts, found);
     let states = fuse(&image, &encode(masked_text)).text;
     let head = model.heads.mlm.as_ref().ok_or("no MLM head")?;
     let logits = host(head.forward(states.tokens, &off));
@@ -121,6 +112,21 @@ fn features(case: &Case, model: &Model, batch: &TrainBatch, found: &mut Quantiti
     };
     found.values("mlm_logits", &at_masked(&logits), &at_masked(&theirs));
     Ok(())
+}
+
+/// What the queries of the pools are, and which rows they choose.
+fn compare_prompts(case: &Case, prompts: Vec<(&str, Chosen)>, found: &mut Quantities) {
+    for (name, chosen) in prompts {
+        let query = case.expected.floats.get(&format!("{name}_query"));
+        if let Some((_, query)) = query.filter(|_| !chosen.queries.is_empty()) {
+            let ours: Vec<f32> = chosen.queries.iter().flatten().map(|x| *x as f32).collect();
+            found.values(&format!("{name}_query"), &ours, query);
+        }
+        if let Some((_, index)) = case.expected.integers.get(&format!("{name}_index")) {
+            let ours: Vec<i64> = chosen.rows.iter().flatten().map(|row| *row as i64).collect();
+            found.same(&format!("{name}_index"), &ours, index);
+        }
+    }
 }
 
 fn training(case: &Case, mut model: Model, batch: &TrainBatch, found: &mut Quantities) -> Result<(), String> {
@@ -165,12 +171,8 @@ fn training(case: &Case, mut model: Model, batch: &TrainBatch, found: &mut Quant
         let (outcome, gradients) = plan.gradients(&model, batch, &StepConfig::default(), Key::new(0));
         let loss =
             |kind: ObjectiveKind| outcome.objectives.get(kind.name()).map_or(0.0, |measured| measured.loss as f32);
-        losses.extend([
-            loss(ObjectiveKind::Mlm),
-            loss(ObjectiveKind::Itm),
-            loss(ObjectiveKind::Itc),
-            outcome.total as f32,
-        ]);
+        losses.extend([ObjectiveKind::Mlm, ObjectiveKind::Itm, ObjectiveKind::Itc].map(loss));
+        losses.push(outcome.total as f32);
         let factor = schedule.factor(step);
         let rate = |role: Role| (config.learning_rate * config.times(role) * factor) as f32;
         rates.extend([Role::Backbone, Role::Head, Role::Fusion].into_iter().flat_map(|role| [rate(role); 2]));
@@ -200,7 +202,8 @@ fn logits(
         return;
     }
     let (off, itm) = (Pass::off(), Itm { partners: plan.partners });
-    let step = StepForward::new(model, batch, [&Itc as &dyn Objective, &itm], &off, Key::new(0));
+    let (key, declared) = (Key::new(0), |objective: &dyn Objective| objective.pairs(batch, Key::new(0)));
+    let step = StepForward::new(model, batch, [declared(&Itc), declared(&itm)], &off, key);
     if let Some(similarity) = Itc::similarity(&step) {
         found.values("itc_logits_image", &host(similarity.clone()), &theirs["itc_logits_image"].1);
         found.values("itc_logits_text", &host(similarity.transpose()), &theirs["itc_logits_text"].1);

@@ -36,8 +36,8 @@ pub fn gradients(
         .enumerate()
         .map(|(part, batch)| {
             let (pass, objectives) = (config.pass(key(part)), plan.objectives());
-            let objectives = objectives.iter().map(|weighted| &*weighted.objective);
-            let step = StepForward::new(&plain, batch, objectives, &pass, key(part));
+            let declared = objectives.iter().map(|weighted| weighted.objective.pairs(batch, key(part)));
+            let step = StepForward::new(&plain, batch, declared, &pass, key(part));
             is_contrasted.then(|| Itc::vectors(&step)).flatten()
         })
         .collect();

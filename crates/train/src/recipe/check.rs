@@ -25,6 +25,45 @@ impl Recipe {
             )?;
         }
         self.check_objectives(path)?;
+        self.check_counts(path)?;
+        ensure(
+            !train.cached_contrast || (train.accumulate > 1 && self.objectives.contains(&ObjectiveKind::Itc)),
+            "train.cached_contrast",
+            "needs the objective `itc` and a `train.accumulate` above 1; else leave it out".into(),
+        )?;
+        for (key, share) in [("train.patch_keep", train.patch_keep), ("text.word_keep", self.text.word_keep)] {
+            ensure(share > 0.0 && share <= 1.0, key, format!("is {share}; it must be above 0 and at most 1"))?;
+        }
+        for (key, value, most) in [
+            ("train.warmup", train.warmup, 1.0),
+            ("model.dropout", self.model.dropout, 0.999),
+            ("optimizer.learning_rate", optimizer.learning_rate, 10.0),
+            ("optimizer.fusion", optimizer.fusion, 1e4),
+            ("optimizer.head", optimizer.head, 1e4),
+            ("optimizer.weight_decay", optimizer.weight_decay, 10.0),
+        ] {
+            ensure((0.0..=most).contains(&value), key, format!("is {value}; it must lie between 0 and {most}"))?;
+        }
+        self.check_rates(path)?;
+        self.check_optimizer(path)?;
+        // Nor does what makes a list of transforms valid depend on the size of the image.
+        let transforms = Preprocess::new(1, self.fit, self.augment).side();
+        ensure(
+            transforms.is_ok(),
+            "augment",
+            transforms.err().map_or(String::new(), |error| format!("is refused: {error}")),
+        )?;
+        // The sizes do not depend on the vocabulary; a stand-in shows now what would else come up behind the data.
+        self.model_config(self.text.vocabulary, [0, 2, 1], &[])?;
+        Ok(())
+    }
+
+    /// Whole numbers.
+    fn check_counts(&self, path: &Path) -> Result<(), RecipeError> {
+        let ensure = |holds: bool, key: &str, cause: String| {
+            if holds { Ok(()) } else { Err(RecipeError::Value { path: path.into(), key: key.into(), cause }) }
+        };
+        let train = &self.train;
         for (key, value, least, most) in [
             ("train.steps", train.steps, 1, 1 << 40),
             ("train.batch", train.batch as u64, 1, 1 << 20),
@@ -48,26 +87,14 @@ impl Recipe {
             train.batch.is_multiple_of(train.accumulate),
             "train.accumulate",
             format!("is {}; it must divide train.batch, {}", train.accumulate, train.batch),
-        )?;
-        ensure(
-            !train.cached_contrast || (train.accumulate > 1 && self.objectives.contains(&ObjectiveKind::Itc)),
-            "train.cached_contrast",
-            "needs the objective `itc` and a `train.accumulate` above 1; else leave it out".into(),
-        )?;
-        for (key, share) in [("train.patch_keep", train.patch_keep), ("text.word_keep", self.text.word_keep)] {
-            ensure(share > 0.0 && share <= 1.0, key, format!("is {share}; it must be above 0 and at most 1"))?;
-        }
-        for (key, value, most) in [
-            ("train.warmup", train.warmup, 1.0),
-            ("model.dropout", self.model.dropout, 0.999),
-            ("optimizer.learning_rate", optimizer.learning_rate, 10.0),
-            ("optimizer.fusion", optimizer.fusion, 1e4),
-            ("optimizer.head", optimizer.head, 1e4),
-            ("optimizer.weight_decay", optimizer.weight_decay, 10.0),
-        ] {
-            ensure((0.0..=most).contains(&value), key, format!("is {value}; it must lie between 0 and {most}"))?;
-        }
-        self.check_rates(path)?;
+        )
+    }
+
+    fn check_optimizer(&self, path: &Path) -> Result<(), RecipeError> {
+        let ensure = |holds: bool, key: &str, cause: String| {
+            if holds { Ok(()) } else { Err(RecipeError::Value { path: path.into(), key: key.into(), cause }) }
+        };
+        let optimizer = &self.optimizer;
         ensure(
             optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta)),
             "optimizer.betas",
@@ -78,15 +105,6 @@ impl Recipe {
             "optimizer.eps",
             format!("is {}; it must lie between 0 and 1", optimizer.eps),
         )?;
-        // Nor does what makes a list of transforms valid depend on the size of the image.
-        let transforms = Preprocess::new(1, self.fit, self.augment).side();
-        ensure(
-            transforms.is_ok(),
-            "augment",
-            transforms.err().map_or(String::new(), |error| format!("is refused: {error}")),
-        )?;
-        // The sizes do not depend on the vocabulary; a stand-in shows now what would else come up behind the data.
-        self.model_config(self.text.vocabulary, [0, 2, 1], &[])?;
         let clip = optimizer.clip.unwrap_or(1.0);
         ensure(
             clip > 0.0 && clip.is_finite(),

@@ -12,7 +12,7 @@ use ptu_model::weights::read_arrays;
 use ptu_model::{Bundle, Learned, Model, TrainedOn};
 use ptu_random::Key;
 
-use super::pace::{Pace, TIMED, spoken};
+use super::pace::{Pace, spoken};
 use super::{Observer, Opened, Outcome, Plan, RunOptions};
 use crate::card::card;
 use crate::folder::{self, RunFolder};
@@ -24,6 +24,8 @@ use crate::step::{self, Parts, StepConfig};
 use crate::task::{Task, Validated};
 use crate::{Recipe, TrainError, files, tensorboard};
 
+/// Steps that are timed, at most; the first is slower than those behind it, and counts only where it is alone.
+const TIMED: u64 = 3;
 /// Everything that a run holds.
 pub(super) struct Session<'t> {
     pub task: &'t mut dyn Task,

@@ -38,7 +38,7 @@ fn hard_partners_come_from_the_similarities() {
     let (off, mut seen) = (Pass::off(), BTreeSet::new());
     for key in (0..20).map(|step| Key::new(3).at(step)) {
         let itm = Itm { partners: PartnerChoice::Hard };
-        let step = StepForward::new(&model, &batch, [&Itc as &dyn Objective, &itm], &off, key);
+        let step = StepForward::new(&model, &batch, [Itc.pairs(&batch, key), itm.pairs(&batch, key)], &off, key);
         let similarity = Itc::similarity(&step).unwrap().inner().into_data().try_into_vec::<f32>().unwrap();
         let partners = itm.partners(&step);
         for text in (0..6).filter(|text| !partners.matched[*text]) {

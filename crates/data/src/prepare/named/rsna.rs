@@ -10,8 +10,8 @@ use super::{Choice, Description, Details, NamedOptions, Opened, ROWS_PASSED_OVER
 use crate::error::{DataError, shortened};
 use crate::prepare::draft::{Draft, Place};
 use crate::prepare::{bucket, sort_key};
-use crate::raw::Raw;
 use crate::raw::separated::Csv;
+use crate::raw::{Entry, Raw};
 use crate::record::{Label, Split};
 
 pub const ABOUT: Description = Description {
@@ -43,50 +43,15 @@ struct Case {
 
 pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError> {
     let labels = raw.need(&["stage_2_train_labels.csv"])?;
-    let (mut cases, mut rows): (BTreeMap<String, Case>, _) = (BTreeMap::new(), vec![]);
-    let mut details = Details::default();
-    let mut csv = Csv::open(&labels)?;
-    let [id, x, y, width, height, target] = csv.need(["patientId", "x", "y", "width", "height", "Target"])?;
-    while let Some(row) = csv.next()? {
-        let target = row.get(target);
-        let known = row.cells.is_ok() && ["0", "1"].contains(&target) && !row.get(id).is_empty();
-        if !known {
-            let cause =
-                row.cells.err().map_or("it lacks its patientId or its Target of 0 or 1".into(), |bad| bad.cause);
-            rows.push(Draft::bad(at(&labels, row.line), cause));
-            continue;
-        }
-        let case = cases.entry(row.get(id).to_string()).or_default();
-        if target == "1" {
-            case.positive = true;
-            case.boxes.push([x, y, width, height].map(|column| row.get(column)).join(" "));
-        }
-    }
-    let mut tables = vec![labels];
+    let (mut cases, mut rows) = labelled(&labels)?;
+    let (mut details, mut tables) = (Details::default(), vec![labels]);
     if let Some(file) = raw.find(&["stage_2_detailed_class_info.csv"]) {
-        let mut csv = Csv::open(&file)?;
-        let [id, class] = csv.need(["patientId", "class"])?;
-        while let Some(row) = csv.next()? {
-            match (&row.cells, cases.get_mut(row.get(id))) {
-                (Err(bad), _) => details.add(ROWS_PASSED_OVER, at(&file, row.line), bad.cause.clone()),
-                (Ok(_), Some(case)) => case.class = row.get(class).to_string(),
-                (Ok(_), None) => {
-                    let cause = format!("no label has the image `{}`", shortened(row.get(id), 80));
-                    details.add("classes-of-unknown-images", at(&file, row.line), cause);
-                }
-            }
-        }
+        add_classes(&file, &mut cases, &mut details)?;
         tables.push(file);
     }
-    let mut people: HashMap<String, String> = HashMap::new();
+    let mut people = HashMap::new();
     if let Some(file) = raw.find(&["pneumonia-challenge-dataset-mappings_2018.json"]) {
-        for item in parts::list(&file)? {
-            let nih: String = parts::word(&item, "img_id");
-            let person = nih.split('_').next().unwrap_or_default().to_string();
-            if let (Some(Value::String(id)), false) = (item.get("subset_img_id"), person.is_empty()) {
-                people.insert(id.clone(), person);
-            }
-        }
+        people = nih_patients(&file)?;
         tables.push(file);
     }
     let published = options.has(Choice::PublishedSplit);
@@ -116,6 +81,59 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError>
         (false, false) => "splits are ours, by a hash of the NIH patient",
     };
     Ok(Opened { published, details, ..Opened::ours(rows, tables, &[told]) })
+}
+
+/// The images by id, with their boxes; rows that cannot be used.
+fn labelled(labels: &Entry) -> Result<(BTreeMap<String, Case>, Vec<Draft>), DataError> {
+    let (mut cases, mut rows): (BTreeMap<String, Case>, _) = (BTreeMap::new(), vec![]);
+    let mut csv = Csv::open(labels)?;
+    let [id, x, y, width, height, target] = csv.need(["patientId", "x", "y", "width", "height", "Target"])?;
+    while let Some(row) = csv.next()? {
+        let target = row.get(target);
+        let known = row.cells.is_ok() && ["0", "1"].contains(&target) && !row.get(id).is_empty();
+        if !known {
+            let cause =
+                row.cells.err().map_or("it lacks its patientId or its Target of 0 or 1".into(), |bad| bad.cause);
+            rows.push(Draft::bad(at(labels, row.line), cause));
+            continue;
+        }
+        let case = cases.entry(row.get(id).to_string()).or_default();
+        if target == "1" {
+            case.positive = true;
+            case.boxes.push([x, y, width, height].map(|column| row.get(column)).join(" "));
+        }
+    }
+    Ok((cases, rows))
+}
+
+/// What sort of image each is.
+fn add_classes(file: &Entry, cases: &mut BTreeMap<String, Case>, details: &mut Details) -> Result<(), DataError> {
+    let mut csv = Csv::open(file)?;
+    let [id, class] = csv.need(["patientId", "class"])?;
+    while let Some(row) = csv.next()? {
+        match (&row.cells, cases.get_mut(row.get(id))) {
+            (Err(bad), _) => details.add(ROWS_PASSED_OVER, at(file, row.line), bad.cause.clone()),
+            (Ok(_), Some(case)) => case.class = row.get(class).to_string(),
+            (Ok(_), None) => {
+                let cause = format!("no label has the image `{}`", shortened(row.get(id), 80));
+                details.add("classes-of-unknown-images", at(file, row.line), cause);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The patient of the NIH's collection that an image is of, by the image's id.
+fn nih_patients(file: &Entry) -> Result<HashMap<String, String>, DataError> {
+    let mut people = HashMap::new();
+    for item in parts::list(file)? {
+        let nih: String = parts::word(&item, "img_id");
+        let person = nih.split('_').next().unwrap_or_default().to_string();
+        if let (Some(Value::String(id)), false) = (item.get("subset_img_id"), person.is_empty()) {
+            people.insert(id.clone(), person);
+        }
+    }
+    Ok(people)
 }
 
 fn own_split(id: &str) -> Split {

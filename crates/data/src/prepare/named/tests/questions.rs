@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn vqa_rad_in_both_forms() {
+fn vqa_rad_with_its_published_split() {
     let fake = Fake::new();
     let item = |qid: u64, image: &str, question: &str, answer: &str, kind: &str| {
         format!(
@@ -48,7 +48,10 @@ fn vqa_rad_in_both_forms() {
     splits.sort();
     splits.dedup();
     assert_eq!(splits.iter().map(|(image, _)| image).collect::<std::collections::BTreeSet<_>>().len(), splits.len());
+}
 
+#[test]
+fn vqa_rad_as_one_file() {
     let osf = Fake::new();
     let item = |phrase: &str, rephrased: &str| {
         format!(

@@ -65,7 +65,7 @@ fn radnli_takes_what_lies_beside_it() {
 }
 
 #[test]
-fn chemprot_in_its_three_forms() {
+fn chemprot_of_blue_and_of_scibert() {
     let blue = Fake::new();
     blue.write("train.tsv", "\u{feff}index\tsentence\tlabel\n1.T1.T2\tAn \"é\" @CHEMICAL$ inhibits @GENE$.\tCPR:4\n1.T3.T2\tBoth: @CHEM-GENE$.\tfalse\n");
     blue.write("dev.tsv", "index\tsentence\tlabel\n2.T1.T2\t@GENE$ and @CHEMICAL$.\tCPR:7\n");
@@ -95,7 +95,10 @@ fn chemprot_in_its_three_forms() {
     assert_eq!(record.marks[1], Mark { kind: "second".into(), start: 30, end: 40 });
     made.lacks("train.txt line 2", "is not marked");
     made.lacks("test.txt line 1", "`UNKNOWN` is no relation");
+}
 
+#[test]
+fn chemprot_as_the_corpus() {
     let corpus = Fake::new();
     for (part, gs) in [("training", ""), ("development", ""), ("test", "_gs")] {
         let folder = format!("ChemProt_Corpus/chemprot_{part}{gs}");
