@@ -52,7 +52,7 @@ pub enum Corpus {
     /// So many drawn pairs.
     Phantom(u64),
     /// A table of image paths and texts.
-    Table(OwnTable),
+    Table(Box<OwnTable>),
 }
 
 /// A table of one's own.
@@ -471,7 +471,7 @@ mod tests {
     fn the_table_recipe_file_is_the_quickstarts_but_for_its_size() {
         let written = written("table.toml");
         let of = |pairs, sets: &[&str]| {
-            let options = options(Corpus::Table(OwnTable::new("pairs.csv")), sets);
+            let options = options(Corpus::Table(Box::new(OwnTable::new("pairs.csv"))), sets);
             options.recipe(&written.data[0].path, pairs, options.usual_steps(pairs), &[]).unwrap()
         };
         let own = of(600, &[]);
@@ -501,7 +501,7 @@ mod tests {
         assert!(error.contains("train.stepz") && error.contains("train.steps"), "{error}");
         let twice = QuickstartOptions { minutes: Some(3), ..options(Corpus::Phantom(100), &["train.steps=3"]) };
         assert!(refused(twice).contains("--minutes"));
-        let error = refused(options(Corpus::Table(OwnTable::new(here.path().join("no.csv"))), &[]));
+        let error = refused(options(Corpus::Table(Box::new(OwnTable::new(here.path().join("no.csv")))), &[]));
         assert!(error.contains("no.csv"), "{error}");
     }
 

@@ -78,7 +78,7 @@ impl Arguments {
         };
         QuickstartOptions {
             out: self.out.clone(),
-            corpus: self.table.as_ref().map_or(Corpus::Phantom(self.pairs), |path| Corpus::Table(own(path))),
+            corpus: self.table.as_ref().map_or(Corpus::Phantom(self.pairs), |path| Corpus::Table(Box::new(own(path)))),
             seed: self.seed,
             minutes: self.minutes,
             overrides: self.overrides.clone(),

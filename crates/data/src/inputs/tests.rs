@@ -134,7 +134,7 @@ fn searched(files: &[(&str, &[u8])], prepare: &dyn Fn(&Path)) -> (Vec<String>, B
     prepare(&folder);
     let (ids, left) = read(&[&folder], 0);
     let name = |left: &LeftOut| left.name.strip_prefix(&format!("{}/", folder.display())).unwrap().to_string();
-    let told = Inputs::find(&[folder.clone()], &[]).unwrap().told().to_vec();
+    let told = Inputs::find(std::slice::from_ref(&folder), &[]).unwrap().told().to_vec();
     allow(&folder);
     (ids, left.iter().map(|left| (name(left), left.cause.clone())).collect(), told)
 }
@@ -241,7 +241,7 @@ fn what_cannot_be_reached_of_a_folder_costs_nothing_else() {
         symlink("self.png", folder.join("self.png")).unwrap();
         symlink(folder, folder.join("sub/round")).unwrap();
         symlink(folder.join("sub"), folder.join("linked")).unwrap();
-        fs::set_permissions(folder.join("locked"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(folder.join("locked"), fs::Permissions::from_mode(0o0)).unwrap();
     };
     let (ids, mut left, told) = searched(
         &[("0.png", &png(1)), ("sub/1.png", &png(2)), ("locked/2.png", &png(3)), ("z.png", &png(4))],

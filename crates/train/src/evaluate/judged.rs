@@ -55,7 +55,9 @@ impl Judged {
     /// What a guess would score.
     pub fn chance(&self) -> Option<f64> {
         match self {
-            Self::Retrieval(retrieval) => retrieval.image_to_text.r10.chance,
+            Self::Retrieval(retrieval) => {
+                Some((retrieval.image_to_text.r10.chance? + retrieval.text_to_image.r10.chance?) / 2.0)
+            }
             Self::Mlm(score) | Self::Itm(score) => score.chance,
         }
     }
