@@ -73,7 +73,11 @@ impl Parquet {
         }
         let reader = caught(|| reader(first, &loaded, None)).map_err(refused)?;
         let listed = columns.iter().zip(schema.fields());
-        let listed = listed.map(|(column, field)| Column { name: field.name().clone(), holds: column.holds() });
+        let listed = listed.map(|(column, field)| Column {
+            name: field.name().clone(),
+            holds: column.holds(),
+            numbers: column.numbers(field),
+        });
         let listed = listed.collect();
         let notices = columns.iter().zip(schema.fields()).filter_map(|(column, field)| column.notice(field)).collect();
         let total = u64::try_from(loaded.metadata().file_metadata().num_rows()).unwrap_or(0);

@@ -58,6 +58,20 @@ pub struct Column {
     pub name: String,
     /// What its cells hold.
     pub holds: Holds,
+    /// Whether they are numbers of classes.
+    pub numbers: Numbers,
+}
+
+/// Whether the values of a column are whole numbers, and whether the file names the classes that they stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Numbers {
+    /// They are none, or the file does not say so.
+    #[default]
+    No,
+    /// Whole numbers.
+    Whole,
+    /// Whole numbers, each of which is read as the name of its class.
+    Classes,
 }
 
 /// What the cells of a column hold.
@@ -74,7 +88,7 @@ pub enum Holds {
 impl Column {
     /// A column of values.
     pub fn values(name: impl Into<String>) -> Self {
-        Self { name: name.into(), holds: Holds::Values }
+        Self { name: name.into(), holds: Holds::Values, numbers: Numbers::No }
     }
 }
 

@@ -18,6 +18,9 @@ pub use survey::Surveyed;
 
 use quotes::Quotes;
 
+/// The byte order mark, with which programs begin a file.
+const MARK: &str = "\u{feff}";
+
 /// A line put after the end of a CSV: where it is not a record of its own, a quotation mark swallowed it.
 const END: &[u8] = b"\n\0end of table";
 
@@ -275,12 +278,17 @@ impl Csv {
         if found < self.named || beyond {
             let cure = match self.record.quotes.spaced {
                 Some(_) => "remove the blank before the quotation mark",
+                None if found < self.named => {
+                    "write the separators of empty fields too, and quote fields that hold the separator or a line end"
+                }
                 None => "quote fields that hold the separator",
             };
             return Err(format!("the row has {found} fields, the header {wanted}; {cure}"));
         }
-        let names = self.record.fields().zip(&self.header);
-        if wanted > 1 && names.clone().all(|(field, name)| field.trim_ascii() == name.as_bytes()) {
+        // Where files were put together, the mark of the second one's beginning stands before its first name.
+        let bare = |field: &'_ [u8]| field.strip_prefix(MARK.as_bytes()).unwrap_or(field).trim_ascii().to_vec();
+        let mut names = self.record.fields().zip(&self.header);
+        if wanted > 1 && names.all(|(field, name)| bare(field) == name.as_bytes()) {
             return Err(
                 "the row repeats the names of the columns, as files that were put together do; remove it".into()
             );

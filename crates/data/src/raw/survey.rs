@@ -101,7 +101,7 @@ impl Keys {
                 0 => Holds::Values,
                 _ => Holds::Images,
             };
-            Column { name: name.clone(), holds }
+            Column { holds, ..Column::values(name.clone()) }
         };
         self.seen.iter().map(column).collect()
     }

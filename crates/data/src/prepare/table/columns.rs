@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn columns_of_images_are_known_by_what_they_hold() {
-        let column = |name: &str, holds: Holds| Column { name: name.into(), holds };
+        let column = |name: &str, holds: Holds| Column { holds, ..Column::values(name) };
         let images = |name: &str| column(name, Holds::Images);
         let unread = |name: &str| column(name, Holds::Unread("is of type Map".into()));
         let plain = ColumnNames::default();

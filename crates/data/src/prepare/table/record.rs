@@ -10,6 +10,7 @@ use super::absent::Absent;
 use super::columns::Columns;
 use super::seen::Seen;
 use super::uses::Asker;
+use super::uses::Purpose;
 use crate::error::shortened;
 use crate::prepare::Shares;
 use crate::prepare::draft::{Draft, Place, WithoutImage, Work};
@@ -59,6 +60,11 @@ impl Assembler {
             absent: Absent::new(&columns),
             columns,
         }
+    }
+
+    /// What a column is taken for.
+    pub fn taken_for(&self, column: usize) -> Purpose {
+        self.columns.uses().get(column).map_or(Purpose::Left, |column| column.taken_for)
     }
 
     /// Whether a column says the split.
@@ -193,7 +199,8 @@ impl Assembler {
         for &column in &self.columns.texts {
             for text in &cells[column] {
                 let text = text.trim();
-                if text.is_empty() {
+                // Of marks that nobody sees, nothing is left.
+                if name_key(text).is_empty() {
                     empty = Some(column);
                 } else if text.len() > TEXT_LIMIT {
                     let name = &self.columns.names[column];
@@ -236,7 +243,7 @@ impl Assembler {
     fn sections(&self, cells: &[Cell]) -> Vec<Section> {
         let of = |column: &usize| {
             let section = Section::of(&self.columns.names[*column].to_lowercase()).unwrap_or_default();
-            let filled = cells[*column].iter().filter(|text| !text.trim().is_empty()).count();
+            let filled = cells[*column].iter().filter(|text| !name_key(text).is_empty()).count();
             std::iter::repeat_n(section, filled)
         };
         let sections: Vec<Section> = self.columns.texts.iter().flat_map(of).collect();

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use super::columns::{ColumnNames, Columns};
 use super::files::{TableFile, TableFiles};
 use super::record::{Assembler, Within};
-use super::uses::Asker;
+use super::uses::{Asker, Purpose};
 use super::{TableOptions, source_name};
 use crate::error::DataError;
 use crate::prepare::draft::{Draft, Place};
 use crate::prepare::run::Drafts;
-use crate::raw::row::Row;
+use crate::raw::row::{Numbers, Row};
 use crate::raw::rows::Rows;
 use crate::record::RecordImage;
 
@@ -70,6 +70,36 @@ impl TableRows {
     /// Whether an image that stands in a row is found again ([`TableImages`]).
     pub(crate) fn images_are_found(&self) -> bool {
         self.rows.has_numbers()
+    }
+
+    /// Refuses a file whose numbers would be read as they are while those of the file before are read as names of classes, or
+    /// the other way round: one class would have two values.
+    fn check_classes(&mut self, rows: &Rows, path: &Path) -> Result<(), DataError> {
+        let columns = self.rows.columns().iter().zip(rows.columns()).enumerate();
+        let both = [Numbers::Whole, Numbers::Classes];
+        for (place, (before, now)) in columns {
+            let differ = both.contains(&before.numbers) && both.contains(&now.numbers) && before.numbers != now.numbers;
+            let purpose = self.assembler.taken_for(place);
+            if differ && purpose != Purpose::Left {
+                let (named, other) = match now.numbers {
+                    Numbers::Classes => (path, self.files[self.file].path.as_path()),
+                    _ => (self.files[self.file].path.as_path(), path),
+                };
+                let cause = format!(
+                    "`{}` has names of classes in the metadata of `{}` and numbers without names in `{}`, so that one class would \
+                     have two values; write the names into both, or name one table by itself",
+                    now.name,
+                    named.display(),
+                    other.display()
+                );
+                // A field is kept as it is read; nothing is learned from it.
+                match purpose {
+                    Purpose::Field => self.notices.push(cause),
+                    _ => return Err(DataError::Table { path: path.to_path_buf(), cause }),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Where a row stands.
@@ -146,6 +176,8 @@ impl Drafts for TableRows {
                 let cause = format!("its columns are not those of `{path}`; name one table by itself");
                 return Err(DataError::Table { path: next.path.clone(), cause });
             }
+            let path = next.path.clone();
+            self.check_classes(&rows, &path)?;
             self.notices.extend(
                 rows.notices().iter().filter(|notice| !self.notices.contains(notice)).cloned().collect::<Vec<_>>(),
             );

@@ -8,7 +8,7 @@ use super::features::Features;
 use super::images::{Found, Sight, bare, image, is_bytes, is_image, is_integers, others};
 use super::values::{is_beyond, is_blurred, is_text, is_vector, item, items, place, texts};
 use crate::error::shortened;
-use crate::raw::row::{Cell, Holds};
+use crate::raw::row::{Cell, Holds, Numbers};
 
 /// The kind of a struct of two fields that `datasets` calls an image.
 const IMAGE: &str = "Image";
@@ -90,6 +90,16 @@ impl Reading {
             Self::Values | Self::Classes(_) | Self::Uuid => Holds::Values,
             Self::Images | Self::Files => Holds::Images,
             Self::Unread(cause) => Holds::Unread(cause.clone()),
+        }
+    }
+
+    /// Whether the values are numbers of classes.
+    pub fn numbers(&self, field: &Field) -> Numbers {
+        let kind = field.data_type();
+        match self {
+            Self::Classes(_) => Numbers::Classes,
+            Self::Values if item(kind).unwrap_or(kind).is_integer() => Numbers::Whole,
+            _ => Numbers::No,
         }
     }
 

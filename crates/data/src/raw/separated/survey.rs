@@ -44,7 +44,7 @@ impl Csv {
             }
         }
         let column = |((place, name), filled): ((usize, &String), &bool)| match !filled && is_unnamed(name, place) {
-            true => Column { name: name.clone(), holds: Holds::Unread(NOTHING.into()) },
+            true => Column { holds: Holds::Unread(NOTHING.into()), ..Column::values(name.clone()) },
             false => Column::values(name),
         };
         let columns = csv.header.iter().enumerate().zip(&filled).map(column).collect();

@@ -132,6 +132,8 @@ fn an_empty_list_of_texts_is_an_empty_cell() {
         let (_, records) = fake.prepare(&fake.table("t.jsonl", &row), &missing).unwrap();
         assert!(records[0].texts.is_empty() && records[0].labels.is_empty());
     }
+    // Of marks that nobody sees, nothing is left.
+    fake.refuses("image,text\nimages/0.png,\u{200b}\n", "t.csv", &["line 2: `text` is empty; fill it"]);
 }
 
 #[test]

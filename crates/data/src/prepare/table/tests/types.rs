@@ -236,6 +236,32 @@ fn values_that_are_kept_or_not_are_told_as_such() {
     assert!(error.contains("line 2: `patient` holds a time beyond the calendar"), "{error}");
 }
 
+/// The names of classes in one file, their numbers in another.
+#[test]
+fn one_class_has_no_two_values() {
+    let classes = r#"{"label": {"names": ["normal", "mass"], "_type": "ClassLabel"}}"#;
+    let fake = Fake::new();
+    let folder = fake.here.path().join("copy");
+    fs::create_dir(&folder).unwrap();
+    let rows = || {
+        let image = column("image", BinaryArray::from_vec(vec![&png(1)]));
+        let text = column("text", StringArray::from(vec!["Words."]));
+        vec![image, text, column("label", Int64Array::from(vec![1]))]
+    };
+    let both = |train: &str, test: &str| {
+        write(&folder.join("train-0.parquet"), rows(), train);
+        write(&folder.join("test-0.parquet"), rows(), test);
+        fake.prepare(&folder, &TableOptions::default())
+    };
+    for (train, test) in [(classes, "{}"), ("{}", classes)] {
+        let error = both(train, test).unwrap_err();
+        assert!(error.contains("`label` has names of classes in the metadata of"), "{error}");
+        assert!(error.contains("write the names into both"), "{error}");
+    }
+    let (_, records) = both(classes, classes).unwrap();
+    assert!(records.iter().all(|record| record.labels[0].value == "mass"));
+}
+
 #[test]
 fn files_of_a_folder_may_have_a_column_in_several_types() {
     let fake = Fake::new();
