@@ -282,16 +282,6 @@ fn printed(page: &str) -> Vec<String> {
     commands.map(|(command, _)| plain(command)).collect()
 }
 
-/// What a shell says to a command, which must succeed.
-fn shell(place: &Place, command: &str) -> String {
-    let binary = Path::new(env!("CARGO_BIN_EXE_ptunifier")).parent().unwrap();
-    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
-    let mut sh = std::process::Command::new("sh");
-    let output = sh.args(["-c", command]).current_dir(place.path("")).env("PATH", path).output().unwrap();
-    assert!(output.status.success(), "`{command}`: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 /// On a table of one's own, in a folder whose name a shell would take apart; `evaluate` gives the numbers of the page.
 #[test]
 fn commands_on_a_page_work_as_they_are_printed() {
@@ -307,7 +297,7 @@ fn commands_on_a_page_work_as_they_are_printed() {
     let page = text(&place.path("it's my own/report.html"));
     let commands = printed(&page);
     assert!(commands.len() >= 4, "{commands:?}");
-    let said: Vec<String> = commands.iter().map(|command| shell(&place, command)).collect();
+    let said: Vec<String> = commands.iter().map(|command| place.shell(command)).collect();
     let line = ran.stdout.lines().last().unwrap();
     let plain = |command: &String| command.starts_with("ptunifier evaluate") && !command.contains("--missing");
     let scores = &said[commands.iter().position(plain).unwrap()];
@@ -329,5 +319,5 @@ fn commands_on_a_page_work_as_they_are_printed() {
     let (own, others): (Vec<&String>, Vec<&String>) =
         commands.iter().partition(|command| command.contains("pairs.csv"));
     assert_eq!((own.len(), others.len()), (1, 4), "{commands:?}");
-    others.into_iter().for_each(|command| drop(shell(&place, command)));
+    others.into_iter().for_each(|command| drop(place.shell(command)));
 }

@@ -54,6 +54,16 @@ impl Place {
         ran
     }
 
+    /// What a shell says to a command line, which must succeed.
+    pub fn shell(&self, command: &str) -> String {
+        let binary = Path::new(env!("CARGO_BIN_EXE_ptunifier")).parent().unwrap();
+        let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("sh");
+        let output = shell.args(["-c", command]).current_dir(self.folder.path()).env("PATH", path).output().unwrap();
+        assert!(output.status.success(), "`{command}`: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Runs and must fail, with a message that holds all of `words`.
     pub fn bad(&self, arguments: &[&str], words: &[&str]) {
         let ran = self.run(arguments);
