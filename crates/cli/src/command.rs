@@ -25,7 +25,7 @@ use ptu_train::folder;
 use ptu_train::recipe::Precision;
 
 use crate::device::DeviceName;
-use crate::progress::say;
+use crate::output::say;
 pub use fields::Fields;
 use page::check_page;
 

@@ -7,7 +7,7 @@ mod hang_up;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::progress::say;
+use crate::output::say;
 
 /// Exit code of a command that was interrupted, as shells have it for Ctrl-C.
 pub const EXIT_CODE: u8 = 130;

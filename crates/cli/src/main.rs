@@ -4,6 +4,7 @@ mod command;
 mod device;
 mod interrupt;
 mod memory;
+mod output;
 mod progress;
 mod usage;
 
@@ -11,16 +12,16 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     memory::keep();
-    let arguments = usage::read();
+    let arguments = usage::read::<command::Arguments>();
     match interrupt::listen().and_then(|()| command::run(arguments)) {
         Ok(code) => code,
         Err(error) => match error.downcast_ref::<interrupt::Interrupted>() {
             Some(interrupted) => {
-                progress::say(&interrupted.to_string());
+                output::say(&interrupted.to_string());
                 ExitCode::from(interrupt::EXIT_CODE)
             }
             None => {
-                progress::print_error(&error);
+                output::print_error(&error);
                 if usage::is_usage(&error) { ExitCode::from(usage::WRONG_ARGUMENTS) } else { ExitCode::FAILURE }
             }
         },

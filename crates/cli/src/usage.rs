@@ -5,8 +5,6 @@ use ptu_data::{DataError, Shares};
 use ptu_infer::InferError;
 use ptu_train::{RecipeError, TrainError};
 
-use crate::command::Arguments;
-
 /// Exit code of arguments that cannot be used, whoever finds it out.
 pub const WRONG_ARGUMENTS: u8 = 2;
 
@@ -16,15 +14,15 @@ pub const WRONG_ARGUMENTS: u8 = 2;
 pub struct WrongArguments(pub String);
 
 /// Reads the command line; where it cannot be read, or asks for help, the process ends.
-pub fn read() -> Arguments {
-    let mut command = command();
+pub fn read<A: CommandFactory + FromArgMatches>() -> A {
+    let mut command = command::<A>();
     let mut matches = command.clone().get_matches();
-    Arguments::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    A::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
 /// The command with all that belongs to each of its commands.
-pub fn command() -> Command {
-    completed(Arguments::command(), &[])
+pub fn command<A: CommandFactory>() -> Command {
+    completed(A::command(), &[])
 }
 
 /// Lets options take negative numbers, so that each one's own check refuses them by its name, and adds the exit codes.

@@ -18,7 +18,7 @@ use ptu_train::recipe::{Checkpointing, Precision};
 use serde::Serialize;
 
 use super::Compute;
-use crate::progress::{print, say};
+use crate::output::{print, say};
 
 /// Measure how fast this machine is, alone or beside PyTorch
 #[derive(clap::Subcommand)]

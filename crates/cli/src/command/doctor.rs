@@ -5,7 +5,7 @@ use ptu_train::doctor::{Check, Verdict, examine};
 use serde::Serialize;
 
 use super::Compute;
-use crate::progress::print;
+use crate::output::print;
 use crate::usage::check_sets;
 
 /// Say whether this machine can do it

@@ -17,7 +17,8 @@ use serde::Serialize;
 
 use super::{AtWork, SOME_LEFT_OUT};
 use crate::interrupt::{Interrupted, stop_flag};
-use crate::progress::{Bar, print, say};
+use crate::output::{print, say};
+use crate::progress::Bar;
 
 /// Inputs that could not be used are listed up to this number; `--json` has all.
 const LISTED: usize = 50;

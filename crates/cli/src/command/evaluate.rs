@@ -12,7 +12,8 @@ use ptu_train::{folder, page};
 use serde::Serialize;
 
 use super::{AtWork, check_page, check_run};
-use crate::progress::{Bar, print, say};
+use crate::output::{print, say};
+use crate::progress::Bar;
 use crate::usage::{WrongArguments, at_least_one};
 
 /// Score a model on pairs that it has not seen

@@ -11,7 +11,7 @@ use ptu_train::{folder, page};
 use serde::Serialize;
 
 use super::Compute;
-use crate::progress::{print, say};
+use crate::output::{print, say};
 use held::Held;
 
 /// Say what runs, bundles, folders of shards or files of vectors hold

@@ -12,7 +12,8 @@ use ptu_data::prepare::{Duplicates, Part, join_parts};
 use ptu_data::{Making, Manifest, Prepared, Progress, Shares, Split};
 
 use crate::interrupt::go_on;
-use crate::progress::{Bar, print, say};
+use crate::output::{print, say};
+use crate::progress::Bar;
 use crate::usage::{WrongArguments, at_least_one, check_shares, share};
 use named::Public;
 

@@ -6,7 +6,8 @@ use ptu_train::{Recipe, RunOptions, folder};
 
 use super::{Compute, wall_time};
 use crate::interrupt::{Interrupted, stop_flag};
-use crate::progress::{RunProgress, print};
+use crate::output::print;
+use crate::progress::RunProgress;
 use crate::usage::check_sets;
 
 /// Pre-train a model as a recipe says

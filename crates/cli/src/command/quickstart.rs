@@ -9,7 +9,8 @@ use ptu_train::quickstart::{Corpus, OwnTable, QuickstartOptions, quickstart};
 use super::evaluate::says_little;
 use super::{Compute, wall_time};
 use crate::interrupt::{Interrupted, go_on, saving, stop_flag};
-use crate::progress::{RunProgress, print};
+use crate::output::print;
+use crate::progress::RunProgress;
 use crate::usage::{check_sets, check_shares, share};
 
 /// The whole story in minutes: a corpus, learning from it, scores of what was learned, a page to look at

@@ -15,7 +15,7 @@ use ptu_report::{Example, ExampleGroup, Found, Item, Page};
 use serde::Serialize;
 
 use super::AtWork;
-use crate::progress::{print, say};
+use crate::output::{print, say};
 
 /// Letters of a text that a line shows.
 const SHOWN: usize = 60;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap_complete::Shell;
 
-use crate::progress::print;
+use crate::output::print;
 use crate::usage;
 
 /// Print completions for a shell
@@ -29,7 +29,7 @@ pub struct Man {
 
 pub fn completions(arguments: &Completions) -> anyhow::Result<()> {
     let mut script = vec![];
-    clap_complete::generate(arguments.shell, &mut usage::command(), "ptunifier", &mut script);
+    clap_complete::generate(arguments.shell, &mut usage::command::<super::Arguments>(), "ptunifier", &mut script);
     print(String::from_utf8(script)?.trim_end())
 }
 
@@ -37,7 +37,7 @@ pub fn man(arguments: &Man) -> anyhow::Result<()> {
     let out = arguments.out.display();
     std::fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make the folder `{out}`"))?;
     // Built, so that pages are named after the whole command: `ptunifier-prepare-table.1`.
-    let mut command = usage::command().disable_help_subcommand(true);
+    let mut command = usage::command::<super::Arguments>().disable_help_subcommand(true);
     command.build();
     clap_mangen::generate_to(command, &arguments.out)
         .with_context(|| format!("cannot write manual pages into `{out}`"))?;

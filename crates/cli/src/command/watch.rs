@@ -7,7 +7,7 @@ use ptu_train::log::{Event, Timing, objectives, read_events, read_timings};
 use ptu_train::tasks::TaskKind;
 use ptu_train::{Recipe, folder, page, spoken};
 
-use crate::progress::{print, say};
+use crate::output::{print, say};
 
 /// Steps whose times tell how long the rest will take.
 const RECENT: usize = 50;

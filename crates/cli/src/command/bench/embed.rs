@@ -5,7 +5,7 @@ use ptu_bench::embed::{EmbedOptions, embed};
 use ptu_train::recipe::Checkpointing;
 
 use super::{Common, shown, this_program};
-use crate::progress::print;
+use crate::output::print;
 
 /// Time the fused features of images, of texts and of pairs, without gradient
 ///

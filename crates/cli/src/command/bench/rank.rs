@@ -7,7 +7,7 @@ use ptu_model::Preset;
 use ptu_train::evaluate::{Direction, EvaluateOptions, Score};
 
 use super::{General, report};
-use crate::progress::say;
+use crate::output::say;
 
 /// Time how one text finds its image: by contrast, by the fusion of every pair, by the fusion of a shortlist
 ///

@@ -6,7 +6,7 @@ use ptu_model::files::write_bytes;
 
 use super::{General, report};
 use crate::command::check_page;
-use crate::progress::say;
+use crate::output::say;
 
 /// Time how cost grows: a step over its batch, embedding over images, a query over candidates
 ///

@@ -6,7 +6,7 @@ use ptu_train::ObjectiveKind;
 use ptu_train::recipe::Checkpointing;
 
 use super::{Common, shown};
-use crate::progress::print;
+use crate::output::print;
 
 /// Time a pre-training step: losses, gradients and update of one random batch
 ///

@@ -206,7 +206,7 @@ fn cells_beyond_the_header_are_told_unless_they_are_empty() {
         assert!(table.rows[row].1.as_ref().unwrap_err().contains("fields, the header 2"), "{table:?}");
     }
     for again in ["id, text", "\u{feff}id,text"] {
-        let table = read("t.csv", &format!("id,text\na,x\n{again}\nb,text\n"));
+        let table = read("t.csv", format!("id,text\na,x\n{again}\nb,text\n"));
         assert!(table.rows[1].1.as_ref().unwrap_err().starts_with("the row repeats the names"), "{table:?}");
         assert_eq!((table.rows[0].1.is_ok(), table.rows[2].1.is_ok()), (true, true));
     }
