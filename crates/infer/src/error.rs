@@ -29,11 +29,11 @@ pub enum InferError {
     #[error("`{path}`: vectors are written as `.parquet`, `.npy` or `.jsonl`; give the file one of these endings", path = .0.display())]
     Ending(PathBuf),
     /// The file to be written is there.
-    #[error("`{path}` exists: name another file, or remove it first", path = .0.display())]
+    #[error("`{path}` exists: name another file", path = .0.display())]
     Exists(PathBuf),
     /// What was begun was begun otherwise.
     #[error(
-        "`{path}` was made of other inputs, by another model or with other options: give those again, or remove it to begin anew",
+        "`{path}` was made of other inputs, by another model or with other options: give those again, or name another file",
         path = .0.display()
     )]
     OtherWork(PathBuf),

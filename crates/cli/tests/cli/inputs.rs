@@ -186,6 +186,21 @@ fn work_that_gives_no_vector_fails_and_leaves_no_file() {
     has(&said, &["inputs without a text, which `--only` asks for: 2"]);
 }
 
+/// The names of an array stand in a second file, which may be somebody's.
+#[test]
+fn no_file_of_the_user_is_written_over() {
+    let place = trained();
+    place.write("0.png", picture(0));
+    for (out, taken) in
+        [("v.npy", "v.npy.jsonl"), ("v.npy", "v.npy"), ("w.parquet", "w.parquet"), ("x.jsonl", "x.jsonl")]
+    {
+        place.write(taken, "mine\n");
+        place.exits(&["embed", "run", "0.png", "--out", out], 1, &[taken, "exists: name another file"]);
+        assert_eq!(std::fs::read_to_string(place.path(taken)).unwrap(), "mine\n");
+        std::fs::remove_file(place.path(taken)).unwrap();
+    }
+}
+
 #[test]
 fn finished_work_says_its_true_numbers_in_every_format() {
     let place = trained();

@@ -59,7 +59,12 @@ pub fn finished(
     resume: bool,
 ) -> Result<Option<Embedded>, InferError> {
     if !out.exists() {
-        return Ok(None);
+        // The names of an array are written before it: work that was killed in between may have left its own.
+        let names = names_of(out);
+        return match format == Format::Numpy && names.exists() && in_lines(&names)?.0.is_none() {
+            true => Err(InferError::Exists(names)),
+            false => Ok(None),
+        };
     }
     if !resume {
         return Err(InferError::Exists(out.to_path_buf()));
