@@ -44,6 +44,42 @@ pub enum TextSequence {
     StandIn(Row),
 }
 
+impl ImageSequence {
+    /// The image that it is made of.
+    fn image(&self) -> Option<Row> {
+        match *self {
+            Self::Image(row) => Some(row),
+            Self::StandIn(_) => None,
+        }
+    }
+
+    /// The text that asks for prompts.
+    fn asking(&self) -> Option<Row> {
+        match *self {
+            Self::StandIn(text) => Some(text),
+            Self::Image(_) => None,
+        }
+    }
+}
+
+impl TextSequence {
+    /// The text that it is made of.
+    fn text(&self) -> Option<Row> {
+        match *self {
+            Self::Text(row) => Some(row),
+            Self::StandIn(_) => None,
+        }
+    }
+
+    /// The image that asks for prompts.
+    fn asking(&self) -> Option<Row> {
+        match *self {
+            Self::StandIn(image) => Some(image),
+            Self::Text(_) => None,
+        }
+    }
+}
+
 /// An image sequence and a text sequence that meet in the fusion.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FusedPair {
@@ -226,13 +262,7 @@ impl Model {
     /// If the plan names a row that is not there, or if the inputs do not fit the model ([`Self::check_batch`] tells before).
     pub fn encode(&self, inputs: &Inputs<'_>, plan: &ForwardPlan, stand_in: StandIn, pass: &Pass) -> Encoded {
         let (image_sequences, text_sequences) = (plan.image_sequences(), plan.text_sequences());
-        let lacking_text: Vec<Row> = text_sequences
-            .iter()
-            .filter_map(|sequence| match sequence {
-                TextSequence::StandIn(image) => Some(*image),
-                TextSequence::Text(_) => None,
-            })
-            .collect();
+        let lacking_text: Vec<Row> = text_sequences.iter().filter_map(TextSequence::asking).collect();
         // One pass through the tables for all words of the step, and for what stands around prompts.
         let none = Texts::default();
         let used = used_texts(&image_sequences, &text_sequences);
@@ -250,25 +280,15 @@ impl Model {
         let mut chosen = ChosenRows::default();
         let (text_stand_ins, rows) = self.text_stand_ins(&images.select(lacking_text), &edges, stand_in);
         chosen.text = rows.rows;
-        let real = image_sequences.iter().filter_map(|sequence| match sequence {
-            ImageSequence::Image(row) => Some(*row),
-            ImageSequence::StandIn(_) => None,
-        });
-        let mut parts = vec![images.select(real)];
+        let mut parts = vec![images.select(image_sequences.iter().filter_map(ImageSequence::image))];
         for group in 0..inputs.texts.len() {
-            let lacking = image_sequences.iter().filter_map(|sequence| match sequence {
-                ImageSequence::StandIn(text) if text.group == group => Some(*text),
-                _ => None,
-            });
+            let lacking = image_sequences.iter().filter_map(ImageSequence::asking).filter(|text| text.group == group);
             let (stand_ins, rows) = self.image_stand_ins(&texts.select(lacking), stand_in);
             chosen.image.extend(rows.rows);
             parts.push(stand_ins);
         }
-        let real = text_sequences.iter().filter_map(|sequence| match sequence {
-            TextSequence::Text(row) => Some(*row),
-            TextSequence::StandIn(_) => None,
-        });
-        let all_texts = Packed::cat(&[texts.select(real), text_stand_ins]);
+        let real = texts.select(text_sequences.iter().filter_map(TextSequence::text));
+        let all_texts = Packed::cat(&[real, text_stand_ins]);
         Encoded {
             images: self.encode_image(&Packed::cat(&parts), pass),
             texts: self.encode_text(all_texts, pass),
@@ -317,28 +337,14 @@ impl Model {
 
 /// Groups of texts that some sequence is made of.
 fn used_texts(images: &[ImageSequence], texts: &[TextSequence]) -> BTreeSet<usize> {
-    let whole = texts.iter().filter_map(|sequence| match sequence {
-        TextSequence::Text(row) => Some(row.group),
-        TextSequence::StandIn(_) => None,
-    });
-    let asking = images.iter().filter_map(|sequence| match sequence {
-        ImageSequence::StandIn(row) => Some(row.group),
-        ImageSequence::Image(_) => None,
-    });
-    whole.chain(asking).collect()
+    let rows = texts.iter().filter_map(TextSequence::text).chain(images.iter().filter_map(ImageSequence::asking));
+    rows.map(|row| row.group).collect()
 }
 
 /// Groups of images that some sequence is made of.
 fn used_images(images: &[ImageSequence], texts: &[TextSequence]) -> BTreeSet<usize> {
-    let whole = images.iter().filter_map(|sequence| match sequence {
-        ImageSequence::Image(row) => Some(row.group),
-        ImageSequence::StandIn(_) => None,
-    });
-    let asking = texts.iter().filter_map(|sequence| match sequence {
-        TextSequence::StandIn(row) => Some(row.group),
-        TextSequence::Text(_) => None,
-    });
-    whole.chain(asking).collect()
+    let rows = images.iter().filter_map(ImageSequence::image).chain(texts.iter().filter_map(TextSequence::asking));
+    rows.map(|row| row.group).collect()
 }
 
 impl Encoded {

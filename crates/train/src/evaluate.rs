@@ -47,6 +47,9 @@ use crate::objective::Objective;
 use crate::recipe::PartnerChoice;
 use words::Beside;
 
+/// Galleries of so many pairs or less: R@10 is 1 there, whatever a model does.
+pub const ALL_FOUND: usize = 10;
+
 /// Records that go through the model at once.
 const BATCH: usize = 16;
 

@@ -15,16 +15,13 @@ pub use plan::StepPlan;
 use usage::{PROMPTS, PromptUsage};
 pub use usage::{PoolLine, Prompts};
 
-use crate::evaluate::{Gallery, GalleryOptions, Judged};
+use crate::evaluate::{ALL_FOUND, Gallery, GalleryOptions, Judged};
 use crate::gradients::Gradients;
 use crate::log::Fields;
 use crate::objective::{ObjectiveKind, Weighted};
 use crate::step::{Outcome, Parts, StepConfig, mean_gradients};
 use crate::task::{Task, TrainingData, Validated, Validator};
 use crate::{Recipe, TrainError, folder};
-
-/// Galleries of this size or less: R@10 is 1 there, whatever a model does.
-const ALL_FOUND: u64 = 10;
 
 /// The task of a recipe's `objectives`.
 pub struct Pretraining {
@@ -120,7 +117,7 @@ fn check_validation(recipe: &Recipe, data: &[TrainingData], note: &mut dyn FnMut
             let data: Vec<String> = recipe.data.iter().map(|entry| format!("`{}`", entry.path.display())).collect();
             Err(TrainError::NoValidation { every, data: data.join(", ") })
         }
-        pairs if pairs <= ALL_FOUND && recipe.objectives.contains(&ObjectiveKind::Itc) => {
+        pairs if pairs <= ALL_FOUND as u64 && recipe.objectives.contains(&ObjectiveKind::Itc) => {
             note(&format!(
                 "split `validate` has {pairs} pairs: its R@10 is 1 whatever the model does, so it says nothing and {}/ is the first \
                  model; more than {ALL_FOUND} pairs would",

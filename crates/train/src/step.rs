@@ -14,7 +14,7 @@ use ptu_random::Key;
 use crate::TrainError;
 use crate::forward::StepForward;
 use crate::gradients::Gradients;
-use crate::objective::Weighted;
+use crate::objective::{Loss, Weighted};
 use crate::recipe::{Checkpointing, Recipe};
 
 /// How a step is computed, whatever is learned.
@@ -105,6 +105,18 @@ pub struct Measured {
     pub forward: Duration,
 }
 
+impl Measured {
+    /// What a loss says; the time is still to be told.
+    pub fn of(loss: &Loss) -> Self {
+        Self {
+            loss: f64::from(loss.value.clone().inner().into_scalar::<f32>()),
+            right: loss.answers.iter().filter(|right| **right).count(),
+            scored: loss.answers.len(),
+            forward: Duration::ZERO,
+        }
+    }
+}
+
 impl Outcome {
     /// Adds what another part of the same step gave.
     pub fn add(&mut self, other: Self) {
@@ -152,13 +164,10 @@ pub fn gradients(
         let start = Instant::now();
         let Some(loss) = objective.loss(&step) else { continue };
         if objective.is_measured() {
-            let value = f64::from(loss.value.clone().inner().into_scalar::<f32>());
-            let right = loss.answers.iter().filter(|right| **right).count();
-            let share = shared.mul_f64(tokens as f64 / all as f64);
-            let measured =
-                Measured { loss: value, right, scored: loss.answers.len(), forward: share + start.elapsed() };
+            let mut measured = Measured::of(&loss);
+            measured.forward = shared.mul_f64(tokens as f64 / all as f64) + start.elapsed();
+            outcome.total += weight * measured.loss;
             outcome.objectives.insert(name.clone(), measured);
-            outcome.total += weight * value;
             loss.counts.into_iter().for_each(|(name, count)| *outcome.counts.entry(name.into()).or_default() += count);
         }
         total = sum(total, loss.value.mul_scalar(*weight));

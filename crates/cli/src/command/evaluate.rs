@@ -6,7 +6,8 @@ use ptu_data::Split;
 use ptu_model::files::write_bytes;
 use ptu_model::kernel::ComputePrecision;
 use ptu_train::evaluate::{
-    Difference, EvaluateOptions, Evaluated, Kept, Score, ScoredOn, Scores, Spread, compare, evaluate, mean_r10, spread,
+    ALL_FOUND, Difference, EvaluateOptions, Evaluated, Kept, Score, ScoredOn, Scores, Spread, compare, evaluate,
+    mean_r10, spread,
 };
 use ptu_train::{folder, page};
 use serde::Serialize;
@@ -284,9 +285,6 @@ fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
     }
     Ok(())
 }
-
-/// Pairs of a gallery in which any model finds everything among the first ten.
-const ALL_FOUND: usize = 10;
 
 /// From this chance on, a share of hits tells next to nothing.
 const NEARLY_ALL: f64 = 0.8;

@@ -90,19 +90,8 @@ fn shown(name: &str) -> String {
 
 /// How many letters are to be added, left out or changed so that a name becomes the other, whatever their case.
 fn distance(one: &str, other: &str) -> usize {
-    let letters = |name: &str| name.chars().take(COMPARED).flat_map(char::to_lowercase).collect::<Vec<char>>();
-    let (one, other) = (letters(one), letters(other));
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (place, letter) in one.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = place + 1;
-        for (at, with) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != with);
-            diagonal = row[at + 1];
-            row[at + 1] = changed.min(row[at] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
+    let letters = |name: &str| name.chars().take(COMPARED).flat_map(char::to_lowercase).collect::<String>();
+    strsim::levenshtein(&letters(one), &letters(other))
 }
 
 #[cfg(test)]

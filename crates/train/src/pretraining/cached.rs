@@ -95,9 +95,7 @@ impl Whole {
             .collect();
         let hidden = same(hashes.len(), |i, j| hashes[i].0 == hashes[j].0 || hashes[i].1 == hashes[j].1);
         let loss = contrast(head.similarity(images.clone(), texts.clone()), hidden)?;
-        let value = f64::from(loss.value.clone().inner().into_scalar::<f32>());
-        let right = loss.answers.iter().filter(|right| **right).count();
-        let measured = Measured { loss: value, right, scored: loss.answers.len(), ..Measured::default() };
+        let measured = Measured::of(&loss);
         let mut graph = loss.value.mul_scalar(weight).backward();
         let gradient = |leaf: &Tensor<2>| Some(leaf.grad(&graph)?.mul_scalar(parts.len() as f64));
         let (images, texts) = (gradient(&images)?, gradient(&texts)?);
@@ -112,8 +110,8 @@ impl Whole {
             })
             .collect();
         Some(Self {
+            weighted: weight * measured.loss,
             measured,
-            weighted: weight * value,
             temperature: Gradients::take(model, &mut graph, &BlockGradients::default()),
             gradients,
         })

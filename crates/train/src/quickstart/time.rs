@@ -109,8 +109,7 @@ impl Budget {
     }
 
     /// The recipe with the steps that there is time for, and what a person is told; `after` are the seconds behind the last
-    /// step. `sized` makes the recipe of so many steps;
-    /// where it makes the same of all, somebody has set them.
+    /// step. `sized` makes the recipe of so many steps; where it makes the same of all, somebody has set them.
     ///
     /// # Errors
     /// What `sized` says.

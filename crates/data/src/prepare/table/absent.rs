@@ -74,16 +74,15 @@ impl Absent {
                 *cell = cell.iter().flat_map(|value| value.split('|')).map(str::to_string).collect();
             }
             for value in cell {
-                let found = match meaning(value.trim(), purpose) {
-                    Meaning::Value => continue,
-                    Meaning::Missing => &mut self.missing,
-                    Meaning::Kept => &mut self.kept,
-                };
                 let first = || Found { count: 0, first: place.to_string(), words: vec![] };
-                found.entry(column).or_insert_with(first).add(value.trim());
-                if meaning(value.trim(), purpose) == Meaning::Missing {
-                    self.row.push((column, value.trim().to_string()));
-                    value.clear();
+                match meaning(value.trim(), purpose) {
+                    Meaning::Value => {}
+                    Meaning::Missing => {
+                        self.missing.entry(column).or_insert_with(first).add(value.trim());
+                        self.row.push((column, value.trim().to_string()));
+                        value.clear();
+                    }
+                    Meaning::Kept => self.kept.entry(column).or_insert_with(first).add(value.trim()),
                 }
             }
         }

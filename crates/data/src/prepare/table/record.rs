@@ -9,8 +9,7 @@ use super::TableOptions;
 use super::absent::Absent;
 use super::columns::Columns;
 use super::seen::Seen;
-use super::uses::Asker;
-use super::uses::Purpose;
+use super::uses::{Asker, Purpose};
 use crate::error::shortened;
 use crate::prepare::Shares;
 use crate::prepare::draft::{Draft, Place, WithoutImage, Work};
@@ -64,7 +63,7 @@ impl Assembler {
 
     /// What a column is taken for.
     pub fn taken_for(&self, column: usize) -> Purpose {
-        self.columns.uses().get(column).map_or(Purpose::Left, |column| column.taken_for)
+        self.columns.of(column).taken_for
     }
 
     /// Whether a column says the split.

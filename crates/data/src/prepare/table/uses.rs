@@ -180,7 +180,8 @@ impl Columns {
         (0..self.names.len()).map(|place| self.of(place)).collect()
     }
 
-    fn of(&self, place: usize) -> TableColumn {
+    /// One of them, by its place.
+    pub fn of(&self, place: usize) -> TableColumn {
         let name = self.names[place].clone();
         let is = |one: Option<usize>| one == Some(place);
         let within = |pair: Option<[usize; 2]>, which: usize| pair.is_some_and(|pair| pair[which] == place);
