@@ -19,6 +19,7 @@ const FLOORS: &[(&str, i8)] = &[
     ("ptu-metrics", 0),
     ("ptu-report", 0),
     ("ptu-index", 0),
+    ("ptu-kernels", 0),
     ("ptu-random", -1), // below all: docs/decisions/0001
 ];
 
@@ -33,7 +34,7 @@ struct Fence {
 
 const CLI: &[&str] = &["ptunifier-cli"];
 const NETWORK: &[&str] =
-    &["ptu-model", "ptu-infer", "ptu-train", "ptu-serve", "ptu-bench", "ptunifier", "ptunifier-cli"];
+    &["ptu-kernels", "ptu-model", "ptu-infer", "ptu-train", "ptu-serve", "ptu-bench", "ptunifier", "ptunifier-cli"];
 
 const FENCES: &[Fence] = &[
     Fence {
@@ -46,6 +47,11 @@ const FENCES: &[Fence] = &[
         crates: &["burn", "burn-*", "cubecl", "cubecl-*"],
         inside: NETWORK,
         why: "the engine stays in the network",
+    },
+    Fence {
+        crates: &["gemm", "pulp"],
+        inside: &["ptu-kernels"],
+        why: "its operations are the only ones that bypass the engine",
     },
     Fence {
         crates: &["arrow", "arrow-*", "parquet", "object_store"],

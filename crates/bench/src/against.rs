@@ -5,8 +5,8 @@ mod embed;
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use ptu_kernels::{Tiles, tiles};
 use ptu_model::Preset;
-use ptu_model::kernel::{Tiles, tiles};
 use ptu_train::recipe::{Checkpointing, Precision};
 use serde::Serialize;
 use serde_json::Value;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use ptu_input::{Batch, Images, Slot, Texts};
-use ptu_model::{Model, Preset, kernel};
+use ptu_model::{Model, Preset};
 use ptu_random::{Key, Place};
 use ptu_train::recipe::Precision;
 use serde::{Deserialize, Serialize};
@@ -79,9 +79,9 @@ pub fn embed(options: &EmbedOptions) -> Result<EmbedResult, BenchError> {
     reset_peak_memory();
     let (mut timings, mut flops) = (BTreeMap::new(), BTreeMap::new());
     for (name, batch) in batches {
-        let before = kernel::operations();
+        let before = ptu_kernels::operations();
         model.features(&batch, products)?;
-        flops.insert(name.to_string(), (kernel::operations() - before) as f64);
+        flops.insert(name.to_string(), (ptu_kernels::operations() - before) as f64);
         let timing = Timing::of(0, options.rounds, || {
             // The batch fits: it was embedded once above.
             let _ = model.features(&batch, products).map(|features| features.into_data());

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ptu_model::kernel;
 use serde::{Deserialize, Serialize};
 
 /// Seconds of several calls.
@@ -70,7 +69,7 @@ pub fn peak_products(device: &Device) -> f64 {
     let matrix = |seed| Tensor::<2>::from_data(TensorData::new(values(seed), [SIDE, SIDE]), device);
     let (x, w) = (matrix(0.37), matrix(0.71));
     let timing = Timing::of(1, 8, || {
-        let _ = kernel::linear(x.clone(), w.clone(), None, kernel::ComputePrecision::F32).into_data();
+        let _ = ptu_kernels::linear(x.clone(), w.clone(), None, ptu_kernels::ComputePrecision::F32).into_data();
     });
     let least = timing.range().map_or(f64::INFINITY, |[least, _]| least);
     2.0 * (SIDE as f64).powi(3) / least

@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use ptu_data::{MaskedTexts, Partners, TrainBatch};
 use ptu_input::{Batch, Images, Texts};
-use ptu_model::{Model, ModelConfig, Preset, TextStyle, kernel};
+use ptu_model::{Model, ModelConfig, Preset, TextStyle};
 use ptu_random::{Key, Place, Stream};
 use ptu_train::memory;
 use ptu_train::objective::{ObjectiveKind, default_weight};
@@ -116,7 +116,7 @@ pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
     reset_peak_memory();
     // Taken out for each update: a second owner would make it copy every weight.
     let (mut model, mut losses, mut number) = (Some(model), BTreeMap::new(), 0);
-    let before = kernel::operations();
+    let before = ptu_kernels::operations();
     let timing = Timing::of(1, options.rounds, || {
         let now = model.take().expect("put back by the step before");
         let (outcome, gradients) = gradients(&now, &batch, &objectives, &step, Key::new(options.seed).at(number));
@@ -126,7 +126,7 @@ pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
         }
         number += 1;
     });
-    let flops = (kernel::operations() - before) as f64 / number as f64;
+    let flops = (ptu_kernels::operations() - before) as f64 / number as f64;
     Ok(StepResult { timing, batch: options.batch, flops, peak_mib: peak_memory(), weights, ready_seconds, losses })
 }
 

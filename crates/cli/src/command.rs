@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::{Parser, Subcommand};
 use ptu_data::manifest::MANIFEST_FILE;
-use ptu_model::kernel::ComputePrecision;
+use ptu_kernels::ComputePrecision;
 use ptu_train::folder;
 use ptu_train::recipe::Precision;
 

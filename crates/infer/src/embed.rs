@@ -16,7 +16,7 @@ use ptu_data::inputs::{LeftOut, Pending};
 use ptu_data::vectors::{Half, Space, VectorRow, VectorsHeader};
 use ptu_data::{DataError, Example, Inputs, Preparation, Record, TextChoice};
 use ptu_input::{Image, Input, Text};
-use ptu_model::kernel::ComputePrecision;
+use ptu_kernels::ComputePrecision;
 use ptu_model::{Bundle, ModelError};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};

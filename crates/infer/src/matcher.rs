@@ -2,10 +2,11 @@
 
 use burn::tensor::Tensor;
 use ptu_input::{Batch, Image, Images, Text, Texts};
+use ptu_kernels::ComputePrecision;
+use ptu_kernels::{Packed, Pass};
 use ptu_model::forward::{Encoded, FusedPair};
-use ptu_model::kernel::ComputePrecision;
 use ptu_model::layer::Linear;
-use ptu_model::{Model, ModelError, Packed, Pass, Read};
+use ptu_model::{Model, ModelError, Read};
 
 use crate::Embedder;
 

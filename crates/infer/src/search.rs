@@ -8,8 +8,8 @@ use ptu_data::picture::Pictures;
 use ptu_data::vectors::{Half, Space, VectorReader, VectorRow, VectorsHeader};
 use ptu_index::Exact;
 use ptu_input::{Image, ImageFile, Input, Text};
+use ptu_kernels::ComputePrecision;
 use ptu_model::Bundle;
-use ptu_model::kernel::ComputePrecision;
 
 use crate::filter::Told;
 use crate::{Embedder, Filter, InferError, Matcher};

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use ptu_input::{Batch, Image, Images, Input, Slot, Text, Texts};
-use ptu_model::kernel::ComputePrecision;
+use ptu_kernels::ComputePrecision;
 use ptu_model::{ItcHead, Model, ModelError, StandIn};
 
 /// Unit vectors, one a row.

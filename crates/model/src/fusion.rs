@@ -5,9 +5,10 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::config::FusionConfig;
-use crate::layer::Pass;
 use crate::two_stream::TwoStream;
-use crate::{Fused, Packed, Pairs};
+use crate::{Fused, Pairs};
+use ptu_kernels::Packed;
+use ptu_kernels::Pass;
 
 /// The kinds of fusion.
 #[derive(Module, Debug)]

@@ -4,8 +4,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{HeadKind, ModelConfig};
-use crate::kernel::gelu;
-use crate::layer::{LayerNorm, Linear, Pass};
+use crate::layer::{LayerNorm, Linear};
+use ptu_kernels::Pass;
+use ptu_kernels::gelu;
 
 /// The heads that a configuration asks for.
 #[derive(Module, Debug)]

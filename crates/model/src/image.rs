@@ -9,10 +9,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ptu_input::Images;
 use rayon::prelude::*;
 
-use crate::Packed;
 use crate::config::ImageConfig;
-use crate::kernel::rows;
-use crate::layer::{ClipBlock, LayerNorm, Linear, Pass, constant};
+use crate::layer::{ClipBlock, LayerNorm, Linear, constant};
+use ptu_kernels::Packed;
+use ptu_kernels::Pass;
+use ptu_kernels::rows;
 
 /// Patches to tokens, blocks, and a norm on every token.
 #[derive(Module, Debug)]

@@ -4,15 +4,10 @@
 
 mod attention;
 mod bert;
-mod block_gradients;
-mod checkpoint;
 mod clip;
 mod dense;
-mod pass;
 
 pub use attention::Attention;
 pub use bert::{BertLayer, CrossLayer};
-pub use block_gradients::BlockGradients;
 pub use clip::ClipBlock;
 pub use dense::{Embedding, LayerNorm, Linear, constant};
-pub use pass::Pass;

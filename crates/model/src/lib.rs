@@ -5,7 +5,7 @@
 //! | `config.rs` | every size and choice |
 //! | `model.rs` | the network as a whole; `image.rs`, `text.rs`, `fusion.rs`, `two_stream.rs`, `pairs.rs`, `prompt.rs`, `head.rs` its parts |
 //! | `forward.rs` | a forward pass: described as data, computed by one function |
-//! | `packed.rs`, `layer/`, `kernel/` | what the parts are made of |
+//! | `layer/` | what the parts are made of, of the operations of `ptu-kernels` |
 //! | `names.rs`, `walk.rs` | what each weight is called, how fast it learns, whether it decays; the one way through all of them |
 //! | `init.rs`, `array.rs`, `weights.rs`, `bundle.rs` | how weights start, and how they are stored |
 //!
@@ -22,13 +22,11 @@ mod fusion;
 mod head;
 mod image;
 mod init;
-pub mod kernel;
 pub mod layer;
 mod learned;
 mod mapped;
 mod model;
 pub mod names;
-mod packed;
 mod pairs;
 mod positions;
 mod prompt;
@@ -43,10 +41,8 @@ pub use error::ModelError;
 pub use fusion::Fusion;
 pub use head::{Heads, ItcHead, MlmHead};
 pub use image::ImageEncoder;
-pub use layer::{BlockGradients, Pass};
 pub use learned::{LEARNED, Learned};
 pub use model::Model;
-pub use packed::Packed;
 pub use pairs::{Fused, Pairs, Read};
 pub use positions::fit as fit_positions;
 pub use prompt::{Chosen, Prompts, StandIn};

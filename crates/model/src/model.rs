@@ -9,9 +9,11 @@ use burn::tensor::{Device, Tensor};
 use ptu_input::{Batch, Images, Texts};
 
 use crate::config::ModelConfig;
-use crate::kernel::{linear, rows};
-use crate::layer::{Embedding, Linear, Pass};
-use crate::{Chosen, Fusion, Heads, ImageEncoder, ModelError, Packed, Prompts, StandIn, TextEncoder};
+use crate::layer::{Embedding, Linear};
+use crate::{Chosen, Fusion, Heads, ImageEncoder, ModelError, Prompts, StandIn, TextEncoder};
+use ptu_kernels::Packed;
+use ptu_kernels::Pass;
+use ptu_kernels::{linear, rows};
 
 /// One network for pairs, images alone and texts alone.
 #[derive(Module, Debug)]

@@ -1,6 +1,6 @@
 //! What goes into a fusion and what is read of it, whatever the fusion.
 
-use crate::Packed;
+use ptu_kernels::Packed;
 
 /// Which states of an image and its text are read behind the fusion; the last layer computes no others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -9,9 +9,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
-use crate::Packed;
 use crate::config::{Pooling, PromptsConfig, Similarity};
 use crate::layer::constant;
+use ptu_kernels::Packed;
 
 /// What stands in for a missing half. All but prompts are for comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

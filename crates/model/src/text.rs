@@ -8,10 +8,11 @@ use burn::module::Module;
 use burn::tensor::Device;
 use ptu_input::Texts;
 
-use crate::Packed;
 use crate::config::TextConfig;
-use crate::kernel::{rows, sum};
-use crate::layer::{BertLayer, Embedding, LayerNorm, Pass};
+use crate::layer::{BertLayer, Embedding, LayerNorm};
+use ptu_kernels::Packed;
+use ptu_kernels::Pass;
+use ptu_kernels::{rows, sum};
 
 /// Embeddings and layers.
 #[derive(Module, Debug)]

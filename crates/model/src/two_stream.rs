@@ -6,8 +6,10 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::config::FusionConfig;
-use crate::layer::{CrossLayer, Linear, Pass};
-use crate::{Fused, Packed, Pairs, Read};
+use crate::layer::{CrossLayer, Linear};
+use crate::{Fused, Pairs, Read};
+use ptu_kernels::Packed;
+use ptu_kernels::Pass;
 
 /// Layers and poolers of both streams.
 #[derive(Module, Debug)]

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`data`] | records, shards, tables, the phantom corpus, loaders, files of vectors |
 //! | [`input`] | tokenizer, image decoding, transforms, batches |
+//! | [`kernels`] | the operations that the network is made of, forward and backward |
 //! | [`model`] | the network, its weights, bundles |
 //! | [`infer`] | a model at work: vectors, search, matching, probes |
 //! | [`train`] | recipes, objectives, the loop, resume, evaluation |
@@ -23,6 +24,7 @@ pub use ptu_data as data;
 pub use ptu_index as index;
 pub use ptu_infer as infer;
 pub use ptu_input as input;
+pub use ptu_kernels as kernels;
 pub use ptu_metrics as metrics;
 pub use ptu_model as model;
 pub use ptu_random as random;

@@ -58,7 +58,7 @@ fn processor() -> Check {
 }
 
 fn vectors() -> Check {
-    let units = ptu_model::kernel::vector_units();
+    let units = ptu_kernels::vector_units();
     match units.as_slice() {
         [] => check("vector units", Verdict::Note, "none that is used: it will be slow".into()),
         units => check("vector units", Verdict::Good, units.join(", ")),

@@ -24,8 +24,9 @@ use std::collections::BTreeMap;
 use ptu_data::TrainBatch;
 use ptu_infer::Embedder;
 use ptu_input::{Batch, Images, Texts};
+use ptu_kernels::Pass;
 use ptu_metrics::{Answer, Resampling, majority_share};
-use ptu_model::{Heads, Pass, StandIn};
+use ptu_model::{Heads, StandIn};
 use ptu_random::Key;
 
 pub use compare::{Difference, Spread, compare, spread};

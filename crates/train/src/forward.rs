@@ -6,8 +6,9 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 use ptu_data::TrainBatch;
+use ptu_kernels::Pass;
 use ptu_model::forward::{ChosenRows, Encoded, ForwardPlan, FusedPair};
-use ptu_model::{Fused, Model, Pass, StandIn};
+use ptu_model::{Fused, Model, StandIn};
 use ptu_random::Key;
 
 use crate::batch::inputs;

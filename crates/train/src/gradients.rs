@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use burn::module::Param;
 use burn::tensor::{Gradients as Graph, Tensor};
+use ptu_kernels::BlockGradients;
 use ptu_model::names::{Name, Role, name_of};
-use ptu_model::{BlockGradients, Model, WeightVisitor};
+use ptu_model::{Model, WeightVisitor};
 use rayon::prelude::*;
 
 /// Values summed by one task; fixed, so that sums do not depend on the number of threads.

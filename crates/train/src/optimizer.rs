@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
-use ptu_model::kernel::vectorised;
+use ptu_kernels::vectorised;
 use ptu_model::names::{DecayGroups, Name, Role};
 use ptu_model::weights::{Array, Arrays};
 use ptu_model::{Model, WeightMapper};

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use burn::tensor::Tensor;
 use indexmap::IndexMap;
 use ptu_data::TrainBatch;
+use ptu_kernels::ComputePrecision;
+use ptu_kernels::{BlockGradients, Pass};
+use ptu_model::Model;
 use ptu_model::forward::ChosenRows;
-use ptu_model::kernel::ComputePrecision;
-use ptu_model::{BlockGradients, Model, Pass};
 use ptu_random::Key;
 
 use crate::TrainError;

@@ -10,9 +10,9 @@ use ptu_data::inputs::LeftOut;
 use ptu_data::vectors::{Half, Space};
 use ptu_data::{Inputs, Split, TextChoice};
 use ptu_infer::embed::{EmbedJob, EmbedOptions, Embedded};
+use ptu_kernels::ComputePrecision;
 use ptu_model::Bundle;
 use ptu_model::files::check_writable;
-use ptu_model::kernel::ComputePrecision;
 use serde::Serialize;
 
 use super::{AtWork, SOME_LEFT_OUT};

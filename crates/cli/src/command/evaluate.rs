@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use ptu_data::Split;
+use ptu_kernels::ComputePrecision;
 use ptu_model::files::write_bytes;
-use ptu_model::kernel::ComputePrecision;
 use ptu_train::evaluate::{
     ALL_FOUND, Difference, EvaluateOptions, Evaluated, Kept, Score, ScoredOn, Scores, Spread, compare, evaluate,
     mean_r10, spread,

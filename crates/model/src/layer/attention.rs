@@ -5,9 +5,10 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::{LayerNorm, Linear, Pass};
-use crate::Packed;
-use crate::kernel::{self, AttentionPlan, linears};
+use super::{LayerNorm, Linear};
+use ptu_kernels::Packed;
+use ptu_kernels::Pass;
+use ptu_kernels::{AttentionPlan, linears};
 
 /// Post-norm attention of BERT: `LN(x + dropout(Wo attention(x, y)))`.
 #[derive(Module, Debug)]
@@ -44,7 +45,7 @@ impl Attention {
         let joined =
             linears(x.tokens.clone(), [self.query.parts(), self.key.parts(), self.value.parts()], pass.products); // [rows, 3d]
         let plan = self.plan(&x.lengths, &x.lengths, pass);
-        self.finish(x, kernel::self_attention(joined, plan), pass)
+        self.finish(x, ptu_kernels::self_attention(joined, plan), pass)
     }
 
     /// Sequences attend to those of `y` with the same number.
@@ -52,7 +53,7 @@ impl Attention {
         let queries = self.query.forward(x.tokens.clone(), pass); //                              [rows of x, d]
         let joined = linears(y.tokens.clone(), [self.key.parts(), self.value.parts()], pass.products); // [rows of y, 2d]
         let plan = self.plan(&x.lengths, &y.lengths, pass);
-        self.finish(x, kernel::cross_attention(queries, joined, plan), pass)
+        self.finish(x, ptu_kernels::cross_attention(queries, joined, plan), pass)
     }
 
     /// How much each token of `x` attends to each of the sequence of `y` with the same number, the mean over heads: for each

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::{LayerNorm, Linear, Pass};
-use crate::Packed;
-use crate::kernel::{AttentionPlan, quick_gelu, self_attention};
+use super::{LayerNorm, Linear};
+use ptu_kernels::Packed;
+use ptu_kernels::Pass;
+use ptu_kernels::{AttentionPlan, quick_gelu, self_attention};
 
 /// Width of an attention head in CLIP.
 const HEAD: usize = 64;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use ptu_data::Split;
+use ptu_kernels::ComputePrecision;
 use ptu_model::Heads;
-use ptu_model::kernel::ComputePrecision;
 
 use super::labels::CLASS;
 use crate::objective::ObjectiveKind;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ptu_data::{DataError, Manifest, Preparation, Records, ShardFolder, Source, Split};
 use ptu_infer::Embedder;
 use ptu_input::Picture;
+use ptu_kernels::ComputePrecision;
 use ptu_metrics::{Cell, Resampling, bootstrap_mean_of_means};
 use ptu_model::Bundle;
-use ptu_model::kernel::ComputePrecision;
 use ptu_random::Key;
 
 use super::labels::LabelProbes;

@@ -2,8 +2,9 @@
 
 use ptu_infer::Embedder;
 use ptu_input::{Batch, Images, Slot, Texts};
+use ptu_kernels::Pass;
 use ptu_metrics::Resampling;
-use ptu_model::{Pass, Read, StandIn};
+use ptu_model::{Read, StandIn};
 
 use super::scores::WordScores;
 use super::{BATCH, Gallery, Kind, Measure};

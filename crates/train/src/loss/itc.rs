@@ -3,9 +3,9 @@
 
 use burn::tensor::{Tensor, TensorData};
 use ptu_data::TrainBatch;
+use ptu_kernels::cross_entropy;
 use ptu_model::Read;
 use ptu_model::forward::FusedPair;
-use ptu_model::kernel::cross_entropy;
 use ptu_random::Key;
 
 use super::answers;

@@ -2,9 +2,9 @@
 //! (specification, section 3).
 
 use ptu_data::{Partners, TrainBatch};
+use ptu_kernels::cross_entropy;
 use ptu_model::Read;
 use ptu_model::forward::FusedPair;
-use ptu_model::kernel::cross_entropy;
 use ptu_random::Key;
 
 use super::{Itc, answers};

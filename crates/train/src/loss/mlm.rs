@@ -2,9 +2,9 @@
 //! image, from the prompts that stand in for it (specification, section 3).
 
 use ptu_data::{MaskedTexts, TrainBatch};
+use ptu_kernels::cross_entropy;
 use ptu_model::Read;
 use ptu_model::forward::FusedPair;
-use ptu_model::kernel::cross_entropy;
 use ptu_random::Key;
 
 use super::answers;

@@ -2,8 +2,9 @@
 
 use ptu_input::image::resample::Size;
 use ptu_input::{Image, Images, Picture, Texts};
+use ptu_kernels::Pass;
+use ptu_model::Bundle;
 use ptu_model::forward::Encoded;
-use ptu_model::{Bundle, Pass};
 use ptu_report::{Example, ExampleGroup, Found, Item};
 
 use super::THUMBNAIL;

@@ -3,7 +3,8 @@
 use ptu_data::collate::Origin;
 use ptu_data::{Preparation, ShardFolder, Source, TextChoice};
 use ptu_input::{Image, Images, Input, Picture, Text, Texts};
-use ptu_model::{Bundle, Pass, StandIn};
+use ptu_kernels::Pass;
+use ptu_model::{Bundle, StandIn};
 use ptu_random::{Key, Place};
 use ptu_report::{Example, ExampleGroup, Found, Item};
 

@@ -16,10 +16,11 @@ use crate::step::StepConfig;
 use burn::tensor::{Device, Tensor};
 use ptu_data::TrainBatch;
 use ptu_input::Images;
+use ptu_kernels::{Packed, Pass};
 use ptu_model::forward::{Encoded, FusedPair};
 use ptu_model::names::{DecayGroups, Role, name_of};
 use ptu_model::weights::Arrays;
-use ptu_model::{Chosen, Model, Packed, Pass, Read, StandIn};
+use ptu_model::{Chosen, Model, Read, StandIn};
 use ptu_random::Key;
 
 /// Compares all that a case of kind `pretrain` holds.

@@ -9,7 +9,8 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use ptu_data::TrainBatch;
-use ptu_model::{BlockGradients, Model};
+use ptu_kernels::BlockGradients;
+use ptu_model::Model;
 use ptu_random::Key;
 
 use crate::forward::StepForward;

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use ptu_model::kernel::{ComputePrecision, tiles};
+use ptu_kernels::{ComputePrecision, tiles};
 use serde::de::{DeserializeOwned, IntoDeserializer, value};
 use serde::{Deserialize, Serialize};
 

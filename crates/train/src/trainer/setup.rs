@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use ptu_data::{LoaderOptions, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
 use ptu_input::{Preprocess, Published, Slot, Tokenizer};
-use ptu_model::kernel::ComputePrecision;
+use ptu_kernels::ComputePrecision;
 use ptu_model::{Learned, Model};
 use ptu_random::Key;
 

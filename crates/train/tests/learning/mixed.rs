@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor};
 use ptu_input::{Batch, Image, Input, Text};
+use ptu_kernels::ComputePrecision;
 use ptu_model::Model;
-use ptu_model::kernel::ComputePrecision;
 use ptu_random::Key;
 
 use crate::given::{config, image, text};

@@ -1,8 +1,9 @@
 //! Scores of an image with its true text and with false ones.
 
 use burn::tensor::Device;
+use ptu_kernels::Pass;
 use ptu_model::forward::{Encoded, FusedPair};
-use ptu_model::{HeadKind, Pass, Read};
+use ptu_model::{HeadKind, Read};
 use ptu_train::parity::Quantities;
 use ptu_train::reference::Case;
 

@@ -13,10 +13,10 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
-use super::Pass;
-use super::block_gradients::BlockGradients;
-use crate::Packed;
-use crate::kernel::operation::{Operation, is_ours, run as run_operation, tensor, values};
+use crate::block_gradients::BlockGradients;
+use crate::operation::{Operation, is_ours, run as run_operation, tensor, values};
+use crate::packed::Packed;
+use crate::pass::Pass;
 
 /// What a block computes of its inputs; the result has the sequences of the first.
 pub type Run<M> = fn(&M, &[&Packed], &Pass) -> Packed;

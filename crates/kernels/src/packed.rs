@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use crate::kernel::rows;
+use crate::rows;
 
 /// Packed sequences.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ impl Packed {
 }
 
 /// Where each of several lengths begins, one behind the other.
-pub(crate) fn starts(lengths: impl Iterator<Item = usize>) -> Vec<usize> {
+pub fn starts(lengths: impl Iterator<Item = usize>) -> Vec<usize> {
     let starts = lengths.scan(0, |next, length| {
         *next += length;
         Some(*next - length)

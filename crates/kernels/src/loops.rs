@@ -187,7 +187,7 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn loops_are_compiled_for_this_processor() {
-        assert_eq!(matches!(Arch::new(), Arch::Scalar), crate::kernel::vector_units().is_empty());
+        assert_eq!(matches!(Arch::new(), Arch::Scalar), crate::units::vector_units().is_empty());
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::kernel::loops::vectorised;
-use crate::kernel::matrix::Shape;
+use crate::loops::vectorised;
+use crate::matrix::Shape;
 
 /// Rows of the left side, or columns of the right one, that stand side by side in a panel: two tiles of 16.
 pub const PANEL: usize = 32;

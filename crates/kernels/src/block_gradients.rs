@@ -17,7 +17,7 @@ impl BlockGradients {
     }
 
     /// Adds to the gradient of a weight: a block may run several times in a step.
-    pub(super) fn add(&self, weight: ParamId, gradient: Vec<f32>) {
+    pub(crate) fn add(&self, weight: ParamId, gradient: Vec<f32>) {
         match self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(weight) {
             Entry::Vacant(entry) => {
                 entry.insert(gradient);

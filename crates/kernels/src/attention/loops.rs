@@ -6,11 +6,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::kernel::drop::DropMask;
-use crate::kernel::loops::{self, dot, largest, sum, vectorised};
-use crate::kernel::math::exp;
-use crate::kernel::matrix::{ComputePrecision, Put, Shape};
-use crate::kernel::product::product;
+use crate::drop::DropMask;
+use crate::loops::{self, dot, largest, sum, vectorised};
+use crate::math::exp;
+use crate::matrix::{ComputePrecision, Put, Shape};
+use crate::product::product;
 
 use super::AttentionPlan;
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use burn::tensor::Tensor;
 use ptu_random::{Key, Place};
 
-use super::block_gradients::BlockGradients;
-use crate::kernel::{ComputePrecision, DropMask, drop};
+use crate::block_gradients::BlockGradients;
+use crate::{ComputePrecision, DropMask, drop};
 
 /// One way of a step's data through the layers.
 ///
@@ -76,24 +76,24 @@ impl Pass {
     }
 
     /// The same masks from here on, nothing checkpointed.
-    pub(super) fn again(&self) -> Self {
+    pub(crate) fn again(&self) -> Self {
         let calls = AtomicU64::new(self.calls());
         let Self { threshold, key, patch_keep, products, .. } = *self;
         Self { threshold, key, calls, checkpoint: None, patch_keep, products }
     }
 
     /// Where checkpointed blocks put their gradients; `None` where nothing is checkpointed.
-    pub(super) fn checkpoint(&self) -> Option<&BlockGradients> {
+    pub(crate) fn checkpoint(&self) -> Option<&BlockGradients> {
         self.checkpoint.as_ref()
     }
 
     /// As many masks were asked for as a block that computes again has seen.
-    pub(super) fn set_calls(&self, calls: u64) {
+    pub(crate) fn set_calls(&self, calls: u64) {
         self.calls.store(calls, Ordering::Relaxed);
     }
 
     /// Masks asked for so far.
-    pub(super) fn calls(&self) -> u64 {
+    pub(crate) fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }
 
