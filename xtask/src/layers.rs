@@ -13,6 +13,7 @@ const FLOORS: &[(&str, i8)] = &[
     ("ptu-train", 3),
     ("ptu-serve", 3),
     ("ptu-infer", 2),
+    ("ptu-prepare", 2),
     ("ptu-model", 1),
     ("ptu-data", 1),
     ("ptu-input", 0),
@@ -55,8 +56,8 @@ const FENCES: &[Fence] = &[
     },
     Fence {
         crates: &["arrow", "arrow-*", "parquet", "object_store"],
-        inside: &["ptu-data"],
-        why: "shards are its own",
+        inside: &["ptu-data", "ptu-prepare"],
+        why: "shards and tables are their own",
     },
     Fence { crates: &["image", "dicom-*", "tokenizers"], inside: &["ptu-input"], why: "one way from bytes to arrays" },
     Fence {
@@ -70,7 +71,7 @@ const FENCES: &[Fence] = &[
         inside: &[],
         why: "use `ptu-random`: a run must replay",
     },
-    Fence { crates: &["rand_mt"], inside: &["ptu-data"], why: "published splits were drawn by it, nothing else is" },
+    Fence { crates: &["rand_mt"], inside: &["ptu-prepare"], why: "published splits were drawn by it, nothing else is" },
 ];
 
 /// A crate of the workspace and what it depends on.

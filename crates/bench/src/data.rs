@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
-use ptu_data::prepare::table::{TableOptions, prepare as prepare_table};
 use ptu_data::{Loader, LoaderOptions, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
-use ptu_data::{Making, Progress};
 use ptu_input::{Preprocess, Tokenizer};
 use ptu_model::Preset;
+use ptu_prepare::phantom::{PhantomOptions, prepare_phantom};
+use ptu_prepare::table::{TableOptions, prepare as prepare_table};
+use ptu_prepare::{Making, Progress};
 use ptu_report::{Chart, Fact, Page, Series};
 use serde::Serialize;
 use serde_json::json;

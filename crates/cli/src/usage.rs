@@ -1,8 +1,9 @@
 //! The command line as a whole: how it is read, what every help says of exit codes, which errors are those of its arguments.
 
 use clap::{Command, CommandFactory, FromArgMatches};
-use ptu_data::{DataError, Shares};
+use ptu_data::DataError;
 use ptu_infer::InferError;
+use ptu_prepare::Shares;
 use ptu_train::{RecipeError, TrainError};
 
 /// Exit code of arguments that cannot be used, whoever finds it out.

@@ -2,7 +2,6 @@
 
 use crate::error::shortened;
 use crate::manifest::{Manifest, told};
-use crate::prepare::named::Description;
 use crate::record::Split;
 
 /// What stands in the shards.
@@ -17,8 +16,8 @@ const COLUMNS: &str = "\
 | `sentences` | premise and hypothesis, or none |
 | `marks` | named parts of the first text: kind, first character, character after the last |";
 
-/// The card of a folder.
-pub fn text(manifest: &Manifest) -> String {
+/// The card of a folder; `about` is what is known of its data set besides, in Markdown.
+pub fn text(manifest: &Manifest, about: &str) -> String {
     let mut all = String::from("---\n");
     let mut line = |text: &str| {
         all.push_str(text);
@@ -33,11 +32,8 @@ pub fn text(manifest: &Manifest) -> String {
     }
     line("---\n");
     line(&format!("# {}\n", manifest.source));
-    if let Some(about) = Description::of(&manifest.dataset).filter(|about| about.name != "table") {
-        let Description { title, what, licence, access, records, splits, counts, citation, .. } = about;
-        line(&format!("{title}. {what}\n"));
-        line(&format!("- Licence: {licence}\n- Access: {access}\n- Records: {records}\n- Splits: {splits}"));
-        line(&format!("- Counts as published: {counts}\n- Citation: {citation}\n"));
+    if !about.is_empty() {
+        line(about);
     }
     line("| split | records | patients | pairs | images alone | texts alone |\n|---|---|---|---|---|---|");
     for split in present() {

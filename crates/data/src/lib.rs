@@ -1,19 +1,18 @@
-//! Records: prepared from raw data into shards, drawn in a seeded order, masked and collated into batches.
+//! Records: kept in shards, drawn in a seeded order, masked and collated into batches. How files of others become records is the
+//! matter of `ptu-prepare`.
 //!
 //! - [`record`]: the typed row; [`source`]: a number of them, reachable by position.
-//! - [`prepare`]: raw data into a folder of shards; [`shard`] and [`manifest`]: that folder, written whole or not at all,
-//!   verified when opened.
-//! - [`raw`]: downloads as they came, packed or not.
+//! - [`shard`] and [`manifest`]: a folder of shards, written whole or not at all, verified when opened; [`columns`]: what the
+//!   columns of its table were taken for.
 //! - [`survey`]: what a folder of shards holds, counted.
 //! - [`order`]: which record stands at which place of which step, a pure function; [`mask`]: whole-word masking.
 //! - [`collate`], [`batch`] and [`loader`]: records into batches, ahead of the model, the same for any number of threads;
 //!   [`partners`]: who is matched with whom in one.
-//! - [`inputs`]: what a person names on a command line, as records; [`vectors`]: files of what a model makes of them;
-//!   [`picture`]: where a record's picture lies.
-//! - [`phantom`]: a synthetic corpus.
+//! - [`inputs`]: what a model is asked about, read one by one; [`vectors`]: files of what a model makes of it; [`picture`]: where a
+//!   record's picture lies.
+//! - [`files`] and [`guard`]: files from outside, read within bounds.
 //!
-//! The rules stand in `docs/specification.md`, sections 3 and 6 ("specification" in comments), those of the public data sets in
-//! `docs/layouts.md`.
+//! The rules stand in `docs/specification.md`, sections 3 and 6 ("specification" in comments).
 //!
 //! ```
 //! use ptu_data::{Record, Records, ShardFolder, ShardWriter, Source, Split, WriterOptions};
@@ -42,19 +41,17 @@
 pub mod batch;
 mod card;
 pub mod collate;
+pub mod columns;
 mod error;
-mod files;
-mod guard;
+pub mod files;
+pub mod guard;
 pub mod inputs;
 pub mod loader;
 pub mod manifest;
 pub mod mask;
 pub mod order;
 pub mod partners;
-pub mod phantom;
 pub mod picture;
-pub mod prepare;
-pub mod raw;
 pub mod record;
 pub mod shard;
 pub mod source;
@@ -63,7 +60,7 @@ pub mod vectors;
 
 pub use batch::{MaskedTexts, TrainBatch, TrainRecord};
 pub use collate::{Example, Preparation, TextChoice, TextUnit};
-pub use error::DataError;
+pub use error::{DataError, shortened};
 pub use files::sha256;
 pub use inputs::Inputs;
 pub use loader::{Examples, Loader, LoaderOptions, WeightedSource};
@@ -71,7 +68,6 @@ pub use manifest::{Counts, Manifest};
 pub use mask::{MaskTokens, Masked};
 pub use order::{Draw, Mixture, Rank, Share};
 pub use partners::Partners;
-pub use prepare::{Making, Prepared, Progress, Shares, Stage};
 pub use record::{Finding, Label, Mark, Question, Record, RecordImage, Section, SentencePair, Split, UnknownSplit};
 pub use shard::{ShardFolder, ShardWriter, WriterOptions};
 pub use source::{Records, Source};

@@ -8,8 +8,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::columns::TableColumn;
 use crate::error::DataError;
-use crate::prepare::table::TableColumn;
 use crate::record::{Record, Split};
 
 /// The version of the layout that this crate writes and reads.
@@ -141,7 +141,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub(crate) fn add(&mut self, record: &Record) {
+    /// Counts a record, but not its patient.
+    pub fn add(&mut self, record: &Record) {
         self.records += 1;
         match (&record.image, record.texts.is_empty()) {
             (Some(_), false) => self.pairs += 1,
@@ -179,7 +180,7 @@ pub struct Skipped {
 }
 
 /// How the cause begins of a record that is left out of one split because another has its image.
-pub(crate) const IN_ANOTHER_SPLIT: &str = "its image is one of ";
+pub const IN_ANOTHER_SPLIT: &str = "its image is one of ";
 
 impl Manifest {
     /// Records that could not be used: those that were left out, but for images that two splits had in common.
@@ -244,7 +245,8 @@ impl Manifest {
     }
 }
 
-pub(crate) fn is_plain_name(file: &str) -> bool {
+/// Whether a name is that of a file within a folder, and no path.
+pub fn is_plain_name(file: &str) -> bool {
     !file.is_empty() && Path::new(file).file_name().is_some_and(|name| name == file) && !file.contains(['/', '\\', ':'])
 }
 

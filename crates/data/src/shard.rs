@@ -8,8 +8,6 @@ mod read;
 pub(crate) mod schema;
 mod write;
 
-pub(crate) use file::OpenShard;
-pub use read::ShardFolder;
-pub(crate) use read::read_shard;
-pub(crate) use write::{EXAMPLES, digest, is_absent_or_empty, name_digest};
-pub use write::{ShardWriter, WriterOptions};
+pub use file::OpenShard;
+pub use read::{ShardFolder, read_shard};
+pub use write::{EXAMPLES, ShardWriter, WriterOptions};

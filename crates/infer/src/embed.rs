@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ptu_data::collate::Origin;
-use ptu_data::inputs::{LeftOut, Pending};
+use ptu_data::inputs::{Inputs, LeftOut, Pending};
 use ptu_data::vectors::{Half, Space, VectorRow, VectorsHeader};
-use ptu_data::{DataError, Example, Inputs, Preparation, Record, TextChoice};
+use ptu_data::{DataError, Example, Preparation, Record, TextChoice};
 use ptu_input::{Image, Input, Text};
 use ptu_kernels::ComputePrecision;
 use ptu_model::{Bundle, ModelError};
@@ -124,7 +124,7 @@ impl<'a> EmbedJob<'a> {
     /// it; the system. Inputs that cannot be used are none: they are left out and named.
     pub fn run(
         &self,
-        inputs: &Inputs,
+        inputs: &dyn Inputs,
         out: &Path,
         observe: &mut dyn FnMut(EmbedProgress) -> ControlFlow<()>,
     ) -> Result<Embedded, InferError> {
@@ -164,7 +164,7 @@ impl<'a> EmbedJob<'a> {
         write::assemble(parts, out, format, &header)
     }
 
-    fn header(&self, inputs: &Inputs) -> Result<VectorsHeader, InferError> {
+    fn header(&self, inputs: &dyn Inputs) -> Result<VectorsHeader, InferError> {
         let EmbedOptions { space, only, text, batch, products, .. } = &self.options;
         let fusion = self.bundle.model.config().fusion.width;
         let width = match space {

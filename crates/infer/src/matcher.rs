@@ -2,8 +2,7 @@
 
 use burn::tensor::Tensor;
 use ptu_input::{Batch, Image, Images, Text, Texts};
-use ptu_kernels::ComputePrecision;
-use ptu_kernels::{Packed, Pass};
+use ptu_kernels::{ComputePrecision, Packed, Pass};
 use ptu_model::forward::{Encoded, FusedPair};
 use ptu_model::layer::Linear;
 use ptu_model::{Model, ModelError, Read};

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::slice;
 
-use ptu_data::picture::Pictures;
+use ptu_data::picture::PictureAt;
 use ptu_data::vectors::{Half, Space, VectorReader, VectorRow, VectorsHeader};
+use ptu_data::{DataError, RecordImage};
 use ptu_index::Exact;
 use ptu_input::{Image, ImageFile, Input, Text};
 use ptu_kernels::ComputePrecision;
@@ -191,12 +192,20 @@ pub fn query_vector(bundle: &Bundle, space: Space, query: &Query) -> Result<Vec<
     Ok(halves.into_iter().map(|value| value as f32).collect())
 }
 
+/// Reads the encoded picture of a row again from where it lies; `None` where it is lost.
+pub type ReadPicture<'a> = &'a mut dyn FnMut(&PictureAt) -> Result<Option<RecordImage>, DataError>;
+
 /// Ranks what was found again by matching: the fusion sees the query's image with each row's text, or the query's text with
-/// each row's picture.
+/// each row's picture, which `read` gives.
 ///
 /// # Errors
 /// A model without the head for matching; a query that lacks the half; rows whose picture cannot be read any more.
-pub fn rank_by_matching<'a>(bundle: &Bundle, query: &Query, hits: Vec<Hit<'a>>) -> Result<Vec<Hit<'a>>, InferError> {
+pub fn rank_by_matching<'a>(
+    bundle: &Bundle,
+    query: &Query,
+    hits: Vec<Hit<'a>>,
+    read: ReadPicture<'_>,
+) -> Result<Vec<Hit<'a>>, InferError> {
     let asks_text = |what: &str, has: &str| {
         InferError::Query(format!("matching compares an image with a text: to rank {what} by it, ask with {has}"))
     };
@@ -205,13 +214,13 @@ pub fn rank_by_matching<'a>(bundle: &Bundle, query: &Query, hits: Vec<Hit<'a>>) 
         Some(hit) => hit.row.half == Half::Text,
     };
     let (mut images, mut texts) = (vec![], vec![]);
-    let (processor, mut pictures) = (bundle.processor(), Pictures::default());
+    let processor = bundle.processor();
     let failed = |source: ptu_input::InputError| InferError::Query(source.to_string());
     for hit in &hits {
         match (hit.row.half, &hit.row.text, &hit.row.picture) {
             (Half::Text, Some(text), _) if texts_found => texts.push(processor.text(text).map_err(failed)?),
             (Half::Image, _, Some(at)) if !texts_found => {
-                let image = pictures.read(at)?;
+                let image = read(at)?;
                 let image =
                     image.ok_or_else(|| InferError::Query(format!("record `{}` has lost its picture", hit.row.id)))?;
                 let file = ImageFile { bytes: &image.bytes, name: &hit.row.id };

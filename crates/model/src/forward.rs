@@ -12,11 +12,9 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 use ptu_input::{Batch, Images, Slot, Texts};
+use ptu_kernels::{ComputePrecision, Packed, Pass, in_pool, starts};
 
 use crate::{Fused, Model, ModelError, Pairs, Read, StandIn};
-use ptu_kernels::starts;
-use ptu_kernels::{ComputePrecision, in_pool};
-use ptu_kernels::{Packed, Pass};
 
 /// An image or a text that goes in: a row of one of the groups of [`Inputs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

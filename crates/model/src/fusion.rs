@@ -3,12 +3,11 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use ptu_kernels::{Packed, Pass};
 
 use crate::config::FusionConfig;
 use crate::two_stream::TwoStream;
 use crate::{Fused, Pairs};
-use ptu_kernels::Packed;
-use ptu_kernels::Pass;
 
 /// The kinds of fusion.
 #[derive(Module, Debug)]

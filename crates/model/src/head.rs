@@ -2,11 +2,10 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
+use ptu_kernels::{Pass, gelu};
 
 use crate::config::{HeadKind, ModelConfig};
 use crate::layer::{LayerNorm, Linear};
-use ptu_kernels::Pass;
-use ptu_kernels::gelu;
 
 /// The heads that a configuration asks for.
 #[derive(Module, Debug)]

@@ -7,13 +7,11 @@ use std::sync::Arc;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use ptu_input::Images;
+use ptu_kernels::{Packed, Pass, rows};
 use rayon::prelude::*;
 
 use crate::config::ImageConfig;
 use crate::layer::{ClipBlock, LayerNorm, Linear, constant};
-use ptu_kernels::Packed;
-use ptu_kernels::Pass;
-use ptu_kernels::rows;
 
 /// Patches to tokens, blocks, and a norm on every token.
 #[derive(Module, Debug)]

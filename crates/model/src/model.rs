@@ -7,13 +7,11 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use ptu_input::{Batch, Images, Texts};
+use ptu_kernels::{Packed, Pass, linear, rows};
 
 use crate::config::ModelConfig;
 use crate::layer::{Embedding, Linear};
 use crate::{Chosen, Fusion, Heads, ImageEncoder, ModelError, Prompts, StandIn, TextEncoder};
-use ptu_kernels::Packed;
-use ptu_kernels::Pass;
-use ptu_kernels::{linear, rows};
 
 /// One network for pairs, images alone and texts alone.
 #[derive(Module, Debug)]

@@ -7,12 +7,10 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Device;
 use ptu_input::Texts;
+use ptu_kernels::{Packed, Pass, rows, sum};
 
 use crate::config::TextConfig;
 use crate::layer::{BertLayer, Embedding, LayerNorm};
-use ptu_kernels::Packed;
-use ptu_kernels::Pass;
-use ptu_kernels::{rows, sum};
 
 /// Embeddings and layers.
 #[derive(Module, Debug)]

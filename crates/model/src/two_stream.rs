@@ -4,12 +4,11 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use ptu_kernels::{Packed, Pass};
 
 use crate::config::FusionConfig;
 use crate::layer::{CrossLayer, Linear};
 use crate::{Fused, Pairs, Read};
-use ptu_kernels::Packed;
-use ptu_kernels::Pass;
 
 /// Layers and poolers of both streams.
 #[derive(Module, Debug)]

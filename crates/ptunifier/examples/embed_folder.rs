@@ -12,10 +12,10 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use ptunifier::data::Inputs;
 use ptunifier::infer::embed::{EmbedJob, EmbedOptions};
 use ptunifier::infer::search::{Query, SearchOptions, VectorIndex, query_vector};
 use ptunifier::model::Bundle;
+use ptunifier::prepare::InputFiles;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let here = tempfile::tempdir()?;
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Any number of files, folders, tables or shards; memory stays constant, and interrupted work can be resumed.
     let vectors = here.path().join("vectors.parquet");
     let job = EmbedJob::new(&model, Bundle::fingerprint(&bundle)?, EmbedOptions::default());
-    let embedded = job.run(&Inputs::find(&[folder], &[])?, &vectors, &mut |_| ControlFlow::Continue(()))?;
+    let embedded = job.run(&InputFiles::find(&[folder], &[])?, &vectors, &mut |_| ControlFlow::Continue(()))?;
     println!("{} vectors, {} inputs left out", embedded.rows, embedded.left_out.len());
 
     let index = VectorIndex::open(&vectors)?;

@@ -12,8 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use ptunifier::data::prepare::table::{TableOptions, prepare};
 use ptunifier::data::{ShardFolder, Source, Split};
+use ptunifier::prepare::table::{TableOptions, prepare};
 use ptunifier::train::evaluate::{EvaluateOptions, evaluate};
 use ptunifier::train::{Recipe, RunOptions, Silent, pretrain};
 

@@ -6,7 +6,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`data`] | records, shards, tables, the phantom corpus, loaders, files of vectors |
+//! | [`prepare`] | downloads, tables and files become records; the phantom corpus |
+//! | [`data`] | records, shards, loaders, files of vectors |
 //! | [`input`] | tokenizer, image decoding, transforms, batches |
 //! | [`kernels`] | the operations that the network is made of, forward and backward |
 //! | [`model`] | the network, its weights, bundles |
@@ -27,6 +28,7 @@ pub use ptu_input as input;
 pub use ptu_kernels as kernels;
 pub use ptu_metrics as metrics;
 pub use ptu_model as model;
+pub use ptu_prepare as prepare;
 pub use ptu_random as random;
 pub use ptu_report as report;
 pub use ptu_train as train;

@@ -13,11 +13,12 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use ptu_data::manifest::MANIFEST_FILE;
-use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
-use ptu_data::prepare::table::{Asker, ColumnNames, FILES_LEFT, HeldPairs, Table, TableOptions};
-use ptu_data::{Inputs, Manifest, Shares, Split};
+use ptu_data::{Manifest, Split};
 use ptu_infer::embed::{EmbedJob, EmbedOptions};
 use ptu_model::Bundle;
+use ptu_prepare::phantom::{PhantomOptions, prepare_phantom};
+use ptu_prepare::table::{Asker, ColumnNames, FILES_LEFT, HeldPairs, Table, TableOptions};
+use ptu_prepare::{InputFiles, Shares};
 
 use crate::evaluate::{EvaluateOptions, Saved, Scores, evaluate};
 use crate::recipe::DataEntry;
@@ -409,7 +410,7 @@ fn check_asked(corpus: &Corpus, manifest: &Manifest) -> Result<(), TrainError> {
 /// Embeds every record of a folder of shards.
 fn embed(bundle: &Path, data: &Path, vectors: &Path, device: &Device) -> Result<(), TrainError> {
     let (model, loaded) = (Bundle::fingerprint(bundle)?, Bundle::load(bundle, device)?);
-    let inputs = Inputs::find(&[data.to_path_buf()], &[])?;
+    let inputs = InputFiles::find(&[data.to_path_buf()], &[])?;
     let job = EmbedJob::new(&loaded, model, EmbedOptions { resume: true, ..EmbedOptions::default() });
     job.run(&inputs, vectors, &mut |_| ControlFlow::Continue(()))?;
     Ok(())

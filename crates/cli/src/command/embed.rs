@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use clap::ValueEnum;
-use ptu_data::inputs::LeftOut;
+use ptu_data::inputs::{Inputs, LeftOut};
 use ptu_data::vectors::{Half, Space};
-use ptu_data::{Inputs, Split, TextChoice};
+use ptu_data::{Split, TextChoice};
 use ptu_infer::embed::{EmbedJob, EmbedOptions, Embedded};
 use ptu_kernels::ComputePrecision;
 use ptu_model::Bundle;
 use ptu_model::files::check_writable;
+use ptu_prepare::InputFiles;
 use serde::Serialize;
 
 use super::{AtWork, SOME_LEFT_OUT};
@@ -143,7 +144,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let folder = super::bundle_folder(&arguments.model)?;
     let bundle = Bundle::load(&folder, &arguments.work.compute.device.plain())?;
     let model = Bundle::fingerprint(&folder)?;
-    let inputs = Inputs::with_fields(&arguments.inputs, &arguments.split, arguments.fields.chosen())?;
+    let inputs = InputFiles::with_fields(&arguments.inputs, &arguments.split, arguments.fields.chosen())?;
     inputs.told().iter().for_each(|line| say(line));
     if let Some(half) = arguments.only {
         let asked = half.words();

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use ptu_data::prepare::named::{Description, prepare_named};
-use ptu_data::prepare::phantom::{PhantomOptions, prepare_phantom};
-use ptu_data::prepare::table::{Asker, ColumnNames, FILES_LEFT, Table as OpenTable, TableOptions};
-use ptu_data::prepare::{Duplicates, Part, join_parts};
-use ptu_data::{Making, Manifest, Prepared, Progress, Shares, Split};
+use ptu_data::{Manifest, Split};
+use ptu_prepare::named::{Description, prepare_named};
+use ptu_prepare::phantom::{PhantomOptions, prepare_phantom};
+use ptu_prepare::table::{Asker, ColumnNames, FILES_LEFT, Table as OpenTable, TableOptions};
+use ptu_prepare::{Duplicates, Making, Part, Prepared, Progress, Shares, join_parts};
 
 use crate::interrupt::go_on;
 use crate::output::{print, say};

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use ptu_data::Shares;
-use ptu_data::prepare::table::ColumnNames;
+use ptu_prepare::Shares;
+use ptu_prepare::table::ColumnNames;
 use ptu_train::RunOptions;
 use ptu_train::quickstart::{Corpus, OwnTable, QuickstartOptions, quickstart};
 

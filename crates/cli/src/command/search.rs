@@ -4,13 +4,15 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::{ArgGroup, ValueEnum};
-use ptu_data::picture::{PictureAt, Pictures, read_image};
+use ptu_data::files::read_image;
+use ptu_data::picture::PictureAt;
 use ptu_data::vectors::{Half, VectorRow};
 use ptu_data::{Label, Split};
 use ptu_infer::search::{Hit, Looked, Query, SearchOptions, VectorIndex, query_vector, rank_by_matching};
 use ptu_input::{ImageFile, Picture, Processed};
 use ptu_model::Bundle;
 use ptu_model::files::write_bytes;
+use ptu_prepare::Pictures;
 use ptu_report::{Example, ExampleGroup, Found, Item, Page};
 use serde::Serialize;
 
@@ -174,7 +176,11 @@ fn answer<'a>(
     let start = Instant::now();
     let hits = index.nearest(&vector, options);
     let search_ms = start.elapsed().as_secs_f64() * 1000.0;
-    let mut hits = if arguments.rerank.is_some() { rank_by_matching(bundle, query, hits)? } else { hits };
+    let mut pictures = Pictures::default();
+    let mut hits = match arguments.rerank {
+        Some(_) => rank_by_matching(bundle, query, hits, &mut |at| pictures.read(at))?,
+        None => hits,
+    };
     hits.truncate(arguments.top.into());
     let looked = index.looked(options);
     let mut notes = looked.told.lines();

@@ -25,7 +25,7 @@ const GROUP_BYTES: usize = 32 << 20;
 const PAGE_RECORDS: usize = 8;
 
 /// One parquet file being written.
-pub(crate) struct OpenShard {
+pub struct OpenShard {
     path: PathBuf,
     split: Split,
     writer: ArrowWriter<Hashed>,
@@ -35,7 +35,11 @@ pub(crate) struct OpenShard {
 }
 
 impl OpenShard {
-    pub(crate) fn create(folder: &Path, split: Split, number: usize) -> Result<Self, DataError> {
+    /// Starts a file of a split in a folder.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn create(folder: &Path, split: Split, number: usize) -> Result<Self, DataError> {
         let path = folder.join(format!("{split}-{number:05}.parquet"));
         let file = File::create(&path).map_err(DataError::io("create", &path))?;
         let hashed = Hashed { file: BufWriter::new(file), hash: Sha256::new(), bytes: 0 };
@@ -45,7 +49,11 @@ impl OpenShard {
         Ok(Self { path, split, writer, waiting: vec![], waiting_bytes: 0, records: 0 })
     }
 
-    pub(crate) fn write(&mut self, record: Record) -> Result<(), DataError> {
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write(&mut self, record: Record) -> Result<(), DataError> {
         self.waiting_bytes += record.image.as_ref().map_or(0, |image| image.bytes.len());
         self.waiting_bytes += record.texts.iter().map(String::len).sum::<usize>();
         self.waiting.push(record);
@@ -63,11 +71,16 @@ impl OpenShard {
         self.writer.write(&batch).and_then(|()| self.writer.flush()).map_err(|error| cannot_write(&self.path, error))
     }
 
-    pub(crate) fn size(&self) -> usize {
+    /// Bytes so far.
+    pub fn size(&self) -> usize {
         self.writer.bytes_written() + self.waiting_bytes
     }
 
-    pub(crate) fn close(mut self) -> Result<Shard, DataError> {
+    /// Ends the file; what it holds is on the disk then.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn close(mut self) -> Result<Shard, DataError> {
         self.flush()?;
         let Self { path, split, writer, records, .. } = self;
         let Hashed { file, hash, bytes } = writer.into_inner().map_err(|error| cannot_write(&path, error))?;

@@ -236,7 +236,7 @@ impl OpenShard {
 ///
 /// # Errors
 /// When the shard is missing or damaged, or what `each` returns.
-pub(crate) fn read_shard(
+pub fn read_shard(
     folder: &Path,
     listed: &Shard,
     each: &mut dyn FnMut(Record) -> Result<(), DataError>,

@@ -6,19 +6,18 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use ptu_input::files::{parent, sync_folder};
-use ptu_input::text::name_key;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::file::OpenShard;
 use crate::card;
+use crate::columns::TableColumn;
 use crate::error::DataError;
+use crate::files::{is_absent_or_empty, name_digest};
 use crate::manifest::{Common, Counts, FORMAT, MANIFEST_FILE, MadeBy, Manifest, Overlap, Shard, Skipped};
-use crate::prepare::table::TableColumn;
 use crate::record::{Record, Split};
 
 /// Examples of what splits have in common.
-pub(crate) const EXAMPLES: usize = 20;
+pub const EXAMPLES: usize = 20;
 
 /// The card of a folder, as Hugging Face and GitHub show it.
 const CARD_FILE: &str = "README.md";
@@ -33,6 +32,9 @@ pub struct WriterOptions {
     pub source: String,
     /// Kind of the data set, for the manifest and the card: what `prepare` calls it; empty where a program made it.
     pub dataset: String,
+    /// What is known of the data set besides, in Markdown, for the card.
+    #[serde(default)]
+    pub about: String,
     /// The command's arguments, for the manifest.
     pub arguments: Vec<String>,
     /// What was done to images and texts, one sentence each, for the manifest.
@@ -49,6 +51,7 @@ impl WriterOptions {
         Self {
             source: source.into(),
             dataset: String::new(),
+            about: String::new(),
             arguments: vec![],
             preprocessing: vec![],
             shard_bytes: 256 << 20,
@@ -161,7 +164,10 @@ impl ShardWriter {
     }
 
     /// Adds a record that is known to be the only one of its id, and whose patient is counted elsewhere: nothing is kept of it.
-    pub(crate) fn put(&mut self, record: Record) -> Result<(), DataError> {
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn put(&mut self, record: Record) -> Result<(), DataError> {
         self.counts.entry(record.split).or_default().add(&record);
         let split = record.split;
         let shard = match self.open.remove(&split) {
@@ -180,17 +186,17 @@ impl ShardWriter {
     }
 
     /// Counts the patients of records that were [`Self::put`].
-    pub(crate) fn count_patients(&mut self, split: Split, count: u64) {
+    pub fn count_patients(&mut self, split: Split, count: u64) {
         self.counts.entry(split).or_default().patients += count;
     }
 
     /// A folder for what is needed only while this one is written.
-    pub(crate) fn scratch(&self) -> &Path {
+    pub fn scratch(&self) -> &Path {
         &self.partial
     }
 
     /// Whether a patient may be in two splits.
-    pub(crate) fn shares_patients(&self) -> bool {
+    pub fn shares_patients(&self) -> bool {
         self.options.shared_patients
     }
 
@@ -200,22 +206,22 @@ impl ShardWriter {
     }
 
     /// Counts what was done to records that were kept.
-    pub(crate) fn note(&mut self, what: &str, count: u64) {
+    pub fn note(&mut self, what: &str, count: u64) {
         *self.noted.entry(what.to_string()).or_default() += count;
     }
 
     /// Tells one by one what [`Self::note`] counts.
-    pub(crate) fn details(&mut self, what: &str, told: Vec<Skipped>) {
+    pub fn details(&mut self, what: &str, told: Vec<Skipped>) {
         self.details.entry(what.to_string()).or_default().extend(told);
     }
 
     /// Says what the columns of a table were taken for, and what else is worth to be known of it.
-    pub(crate) fn table(&mut self, columns: Vec<TableColumn>, told: Vec<String>) {
+    pub fn table(&mut self, columns: Vec<TableColumn>, told: Vec<String>) {
         (self.columns, self.told) = (columns, told);
     }
 
     /// Says what splits have in common.
-    pub(crate) fn overlap(&mut self, overlap: Overlap) {
+    pub fn overlap(&mut self, overlap: Overlap) {
         self.overlaps.push(overlap);
     }
 
@@ -279,7 +285,7 @@ impl ShardWriter {
         let path = self.partial.join(CARD_FILE);
         let write = |path: &Path| -> io::Result<()> {
             let mut file = File::create(path)?;
-            file.write_all(card::text(manifest).as_bytes())?;
+            file.write_all(card::text(manifest, &self.options.about).as_bytes())?;
             file.sync_all()
         };
         write(&path).map_err(DataError::io("write", &path))?;
@@ -306,26 +312,6 @@ impl Drop for ShardWriter {
     }
 }
 
-/// 128 bits stand for a name of any length, so that a million names take 32 MB; equal by chance once in 1e26.
-pub(crate) fn digest(name: impl AsRef<[u8]>) -> u128 {
-    let hash = Sha256::digest(name);
-    hash.iter().take(16).fold(0, |all, byte| all << 8 | u128::from(*byte))
-}
-
-/// [`digest`] of a name: names that people take for the same have one.
-pub(crate) fn name_digest(name: &str) -> u128 {
-    digest(name_key(name).as_bytes())
-}
-
-pub(crate) fn is_absent_or_empty(folder: &Path) -> Result<bool, DataError> {
-    match fs::read_dir(folder) {
-        Ok(mut entries) => Ok(entries.next().is_none()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
-        Err(error) => Err(DataError::io("list", folder)(error)),
-    }
-}
-
 fn partial_name(folder: &Path) -> Result<PathBuf, DataError> {
     let name = folder.file_name().ok_or_else(|| DataError::NotEmpty(folder.to_path_buf()))?;
     Ok(folder.with_file_name(format!(".{}.partial", name.to_string_lossy())))
@@ -333,6 +319,8 @@ fn partial_name(folder: &Path) -> Result<PathBuf, DataError> {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest, Sha256};
+
     use super::*;
     use crate::tests::{record, write_folder};
 

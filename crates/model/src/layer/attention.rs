@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use ptu_kernels::{AttentionPlan, Packed, Pass, linears};
 
 use super::{LayerNorm, Linear};
-use ptu_kernels::Packed;
-use ptu_kernels::Pass;
-use ptu_kernels::{AttentionPlan, linears};
 
 /// Post-norm attention of BERT: `LN(x + dropout(Wo attention(x, y)))`.
 #[derive(Module, Debug)]

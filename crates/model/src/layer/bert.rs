@@ -2,11 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
+use ptu_kernels::{Packed, Pass, gelu};
 
 use super::{Attention, LayerNorm, Linear};
-use ptu_kernels::Packed;
-use ptu_kernels::Pass;
-use ptu_kernels::gelu;
 
 /// `LN(x + dropout(W2 gelu(W1 x)))`, four times as wide inside.
 #[derive(Module, Debug)]

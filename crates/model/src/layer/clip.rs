@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use ptu_kernels::{AttentionPlan, Packed, Pass, quick_gelu, self_attention};
 
 use super::{LayerNorm, Linear};
-use ptu_kernels::Packed;
-use ptu_kernels::Pass;
-use ptu_kernels::{AttentionPlan, quick_gelu, self_attention};
 
 /// Width of an attention head in CLIP.
 const HEAD: usize = 64;

@@ -3,9 +3,7 @@
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
-
-use ptu_kernels::Pass;
-use ptu_kernels::{layer_norm, linear, linear_onto, residual_norm};
+use ptu_kernels::{Pass, layer_norm, linear, linear_onto, residual_norm};
 
 /// A weight of one value throughout. It takes memory once it is looked at: what is filled before that never does.
 pub fn constant<const D: usize>(value: f32, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {

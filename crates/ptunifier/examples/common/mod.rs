@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use ptunifier::data::prepare::phantom::{PhantomOptions, prepare_phantom};
+use ptunifier::prepare::phantom::{PhantomOptions, prepare_phantom};
 use ptunifier::train::{Recipe, RunOptions, Silent, pretrain};
 
 /// A small model on shards in `data`: it learns next to nothing in these few steps.

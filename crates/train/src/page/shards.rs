@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ptu_data::manifest::told;
-use ptu_data::prepare::named::Description;
 use ptu_data::survey::{LONGEST, SplitSurvey};
 use ptu_data::{Record, Split, Survey};
 use ptu_input::Picture;
+use ptu_prepare::named::Description;
 use ptu_report::{Bars, Item, Page, SampleGroup, Section, Table};
 
 use super::THUMBNAIL;

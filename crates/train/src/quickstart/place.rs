@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use ptu_data::prepare::table::ColumnNames;
 use ptu_input::files::TEMPORARY;
+use ptu_prepare::table::ColumnNames;
 use serde::{Deserialize, Serialize};
 
 use super::{Corpus, OwnTable, QuickstartOptions};

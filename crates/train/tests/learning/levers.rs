@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use ptu_data::TrainBatch;
-use ptu_kernels::Pass;
-use ptu_kernels::{ComputePrecision, Tiles};
+use ptu_kernels::{ComputePrecision, Pass, Tiles};
 use ptu_random::Key;
 use ptu_train::ObjectiveKind;
 use ptu_train::forward::StepForward;

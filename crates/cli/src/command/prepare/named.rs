@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use ptu_data::prepare::named::{Choice, Dataset, NamedOptions};
+use ptu_prepare::named::{Choice, Dataset, NamedOptions};
 
 use super::Machine;
 

@@ -1,0 +1,333 @@
+use std::collections::BTreeMap;
+
+use arrow_array::{ArrayRef, BinaryArray, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+use ptu_data::inputs::LeftOut;
+use ptu_data::picture::PictureAt;
+
+use super::*;
+use crate::Pictures;
+use crate::tests::{png, write_folder};
+
+/// Ids of the inputs that load, names of those that do not.
+fn read(names: &[&Path], from: u64) -> (Vec<String>, Vec<LeftOut>) {
+    let names: Vec<PathBuf> = names.iter().map(|name| name.to_path_buf()).collect();
+    let inputs = InputFiles::find(&names, &[]).unwrap();
+    assert_eq!(inputs.stream(0).count() as u64, inputs.count());
+    let (mut ids, mut left) = (vec![], vec![]);
+    for pending in inputs.stream(from) {
+        match pending.unwrap().load() {
+            Ok(loaded) => ids.push(loaded.record.id.rsplit('/').next().unwrap().to_string()),
+            Err(one) => left.push(one),
+        }
+    }
+    (ids, left)
+}
+
+fn folder() -> tempfile::TempDir {
+    let here = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = here.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    (0..3).for_each(|number| write(&format!("in/b{number}.png"), &png(number)));
+    write("in/a/note.TXT", b" Clear lungs. \n");
+    write("in/a/empty.txt", b"\n");
+    write("in/.hidden.png", b"");
+    write("in/readme.md", b"no input");
+    write("s.csv", b"text,split\nOne.,dev\n");
+    write("t.csv", b"id,image,text,age\nr1,in/b0.png,One.,7\nr2,in/absent.png,Two.,8\nr3,,Three.,9\n");
+    write_folder(&here.path().join("shards"), &["s1", "s2", "s3"]);
+    here
+}
+
+#[test]
+fn files_tables_and_shards_come_in_order_from_any_place() {
+    let here = folder();
+    let names = ["in", "t.csv", "shards"].map(|name| here.path().join(name));
+    let names: Vec<&Path> = names.iter().map(PathBuf::as_path).collect();
+    let (ids, left) = read(&names, 0);
+    assert_eq!(ids, ["note.TXT", "b0.png", "b1.png", "b2.png", "r1", "r3", "s1", "s2", "s3"]);
+    assert!(left[0].name.ends_with("empty.txt") && left[0].cause == "is empty", "{left:?}");
+    assert!(left[1].name.ends_with("t.csv, line 3") && left[1].cause.contains("absent.png"), "{left:?}");
+    assert_eq!((read(&names, 3).0, read(&names, 6).0.len()), (ids[2..].to_vec(), 4));
+    assert_eq!((read(&names, 8).0, read(&names, 11).0), (ids[6..].to_vec(), vec![]));
+}
+
+#[test]
+fn labels_splits_and_pictures_come_along() {
+    let here = folder();
+    let load = |name: &str| {
+        let inputs = InputFiles::find(&[here.path().join(name)], &[Split::Train]).unwrap();
+        inputs.stream(0).next().unwrap().unwrap().load().unwrap()
+    };
+    let row = load("t.csv");
+    assert_eq!((row.record.fields[0].name.as_str(), row.split), ("age", None));
+    assert_eq!(row.picture, Some(PictureAt::File(here.path().join("in/b0.png"))));
+    let said = load("s.csv");
+    assert_eq!((said.split, said.path), (Some(Split::Validate), Some(here.path().join("s.csv").display().to_string())));
+    assert_eq!(row.path, Some(here.path().join("in/b0.png").display().to_string()));
+    let shard = load("shards");
+    assert_eq!(shard.path, None, "these records name no file");
+    let at = PictureAt::Shards { folder: here.path().join("shards"), split: Split::Train, record: 0 };
+    assert_eq!((shard.picture, shard.split), (Some(at), Some(Split::Train)));
+}
+
+#[test]
+fn a_pattern_takes_whatever_it_matches() {
+    let here = folder();
+    fs::write(here.path().join("in/text.png"), "words").unwrap();
+    let (ids, left) = read(&[&here.path().join("in/*.png")], 0);
+    assert_eq!((ids.len(), left.len()), (4, 0), "it is the decoder that knows an image from a text");
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let here = folder();
+    let fails = |name: &str, with: &str| {
+        let path = here.path().join(name);
+        let error = InputFiles::find(std::slice::from_ref(&path), &[]).err().unwrap().to_string();
+        assert!(error.contains(with) && error.contains(&path.display().to_string()), "{error}");
+    };
+    fails("nowhere", "is not there");
+    fails("in/*.jpg", "matches no file");
+    fs::create_dir(here.path().join("void")).unwrap();
+    fails("void", "holds no image");
+    assert!(InputFiles::find(&[here.path().join("shards")], &[Split::Test]).is_err());
+    assert!(InputFiles::find(&[], &[]).err().unwrap().to_string().contains("there is none"));
+}
+
+#[test]
+fn other_files_have_another_hash() {
+    let here = folder();
+    let hash = || InputFiles::find(&[here.path().join("in")], &[]).unwrap().hash().unwrap();
+    let first = hash();
+    assert_eq!(first, hash());
+    fs::write(here.path().join("in/b1.png"), png(9)).unwrap();
+    assert_ne!(first, hash());
+}
+
+/// Lets everything below a folder be read again, so that it can be removed.
+#[cfg(unix)]
+fn allow(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+
+    for entry in fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.file_type().unwrap().is_dir()) {
+        fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[cfg(not(unix))]
+fn allow(_: &Path) {}
+
+/// A folder with these files, and what [`Inputs`] makes of it: names that load, causes of those that are left out, what is told.
+fn searched(files: &[(&str, &[u8])], prepare: &dyn Fn(&Path)) -> (Vec<String>, BTreeMap<String, String>, Vec<String>) {
+    let here = tempfile::tempdir().unwrap();
+    let folder = here.path().join("in");
+    fs::create_dir(&folder).unwrap();
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    prepare(&folder);
+    let (ids, left) = read(&[&folder], 0);
+    let name = |left: &LeftOut| left.name.strip_prefix(&format!("{}/", folder.display())).unwrap().to_string();
+    let told = InputFiles::find(std::slice::from_ref(&folder), &[]).unwrap().told().to_vec();
+    allow(&folder);
+    (ids, left.iter().map(|left| (name(left), left.cause.clone())).collect(), told)
+}
+
+#[test]
+fn an_image_is_one_by_its_content_whatever_its_name() {
+    let jpeg = [b"\xFF\xD8\xFF\xE0\0\x10JFIF\0".as_slice(), &[0; 9]].concat();
+    let (ids, left, told) = searched(
+        &[("a", &png(1)), ("b.jfif", &jpeg), ("c.PNG", &png(2)), ("d.dat", &png(3)), ("sub/1.2.840", &png(4))],
+        &|_| {},
+    );
+    assert_eq!(ids, ["a", "b.jfif", "c.PNG", "d.dat", "1.2.840"]);
+    assert!(left.is_empty() && told.is_empty(), "{left:?} {told:?}");
+}
+
+#[test]
+fn what_is_not_read_of_a_folder_is_left_out_with_its_cause() {
+    let dicom = [&[0; 128], b"DICM".as_slice(), &[2, 0]].concat();
+    let cases: [(&str, &[u8], &str); 13] = [
+        ("a.dcm", &dicom, "is DICOM, which is not read (PNG, JPEG, TIFF and WebP are): save its picture as PNG"),
+        ("b", &dicom, "is DICOM"),
+        ("c.ima", b"\x08\0\x05\0\x0a\0\0\0ISO", "is DICOM"),
+        (
+            "d.gif",
+            b"GIF89a\x01\0\x01\0\x80\0\0",
+            "is GIF, which is not read (PNG, JPEG, TIFF and WebP are): save it as",
+        ),
+        ("e.bmp", b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0", "is BMP"),
+        ("f.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "is HEIC"),
+        ("g.nii.gz", b"\x1f\x8b\x08\0", "is NIfTI"),
+        ("h.mha", b"ObjectType = Image\nNDims = 3\n\0\x01", "is MetaImage"),
+        (
+            "i.docx",
+            b"PK\x03\x04\x14\0\0\0word/document.xml",
+            "is a Word document (.docx), which is not read: save its text",
+        ),
+        ("j.zip", b"PK\x03\x04\x14\0\0\0\0\0a.png", "is a ZIP archive"),
+        ("k.report", b"The lungs are clear.", "is text without the ending `.txt`"),
+        ("l", b"\0\x01\x02\x03", "is of a kind that is not known"),
+        ("m", b"", "is empty (0 bytes)"),
+    ];
+    let files: Vec<(&str, &[u8])> = cases.iter().map(|(name, bytes, _)| (*name, *bytes)).collect();
+    let (ids, left, told) = searched(&files, &|_| {});
+    assert!(ids.is_empty() && told.is_empty() && left.len() == cases.len(), "{ids:?} {told:?}");
+    for (name, _, cause) in cases {
+        assert!(left[name].starts_with(cause) && left[name].contains(':') | (name == "m"), "{name}: {}", left[name]);
+    }
+}
+
+#[test]
+fn what_stands_beside_images_is_told_and_no_input() {
+    let (ids, left, told) = searched(
+        &[
+            ("0.png", &png(1)),
+            ("t.csv", b"image,text\n0.png,One.\n"),
+            ("rows.json", b" [{\"text\": \"One.\"}]"),
+            ("u.tsv.gz", b"\x1f\x8b\x08\0"),
+            ("0.json", b"{\"Modality\": \"MR\"}"),
+            ("sub/1.json", b"{\"Modality\": \"CT\"}"),
+            ("README.md", b"Notes."),
+            ("LICENSE", b"MIT"),
+            (".DS_Store", b"\0"),
+            ("sub/Thumbs.db", b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1"),
+            (".cache/1.png", b""),
+        ],
+        &|folder| {
+            write_folder(&folder.join("shards"), &["s"]);
+        },
+    );
+    assert_eq!((ids, left.len(), told.len()), (vec!["0.png".to_string()], 0, 3), "{left:?} {told:?}");
+    for name in
+        ["in/rows.json`, ", "in/t.csv`, ", "in/u.tsv.gz`", "name it: `ptunifier embed MODEL ", "in/rows.json --out"]
+    {
+        assert!(told[0].contains(name), "{name}: {}", told[0]);
+    }
+    assert!(told[1].contains("folders of shards") && told[1].contains("in/shards`"), "{}", told[1]);
+    assert!(told[2].ends_with("which are not read: 2 .json, 1 .md, 1 LICENSE, 3 hidden"), "{}", told[2]);
+    // An image is one even under the ending of a note.
+    assert_eq!(searched(&[("a.json", &png(1)), ("b.md", &png(2))], &|_| {}).0, ["a.json", "b.md"]);
+}
+
+#[test]
+fn a_folder_without_images_says_what_would_be_taken() {
+    let here = folder();
+    fs::create_dir(here.path().join("tables")).unwrap();
+    fs::copy(here.path().join("t.csv"), here.path().join("tables/t.csv")).unwrap();
+    let fails = |name: &str| InputFiles::find(&[here.path().join(name)], &[]).err().unwrap().to_string();
+    let error = fails("tables");
+    assert!(
+        error.contains("holds no image") && error.contains("where they are named: `ptunifier embed MODEL "),
+        "{error}"
+    );
+    assert!(error.contains("tables/t.csv"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_reached_of_a_folder_costs_nothing_else() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let prepare = |folder: &Path| {
+        symlink("nowhere.png", folder.join("dangling.png")).unwrap();
+        symlink("nowhere", folder.join(".hidden")).unwrap();
+        symlink("self.png", folder.join("self.png")).unwrap();
+        symlink(folder, folder.join("sub/round")).unwrap();
+        symlink(folder.join("sub"), folder.join("linked")).unwrap();
+        fs::set_permissions(folder.join("locked"), fs::Permissions::from_mode(0o0)).unwrap();
+    };
+    let (ids, mut left, told) = searched(
+        &[("0.png", &png(1)), ("sub/1.png", &png(2)), ("locked/2.png", &png(3)), ("z.png", &png(4))],
+        &prepare,
+    );
+    // A user who may read all finds it.
+    let is_root = ids.contains(&"2.png".to_string());
+    if !is_root {
+        let cause = left.remove("locked").unwrap();
+        assert!(cause.contains("cannot be read") && cause.contains("allow this user"), "{cause}");
+    }
+    let wanted: &[&str] =
+        if is_root { &["0.png", "1.png", "2.png", "1.png", "z.png"] } else { &["0.png", "1.png", "1.png", "z.png"] };
+    assert_eq!(ids, wanted);
+    let names: Vec<&str> = left.keys().map(String::as_str).collect();
+    assert_eq!(names, ["dangling.png", "linked/round", "self.png", "sub/round"]);
+    assert!(left["dangling.png"].contains("a link to something that is not there: mend the link"), "{left:?}");
+    assert!(left["self.png"].contains("a link that cannot be followed"), "{left:?}");
+    assert!(left["sub/round"].contains("the folder that it lies in: remove the link"), "{left:?}");
+    assert!(told[0].ends_with("1 hidden"), "{told:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_pattern_matches_besides_files_is_told() {
+    let here = folder();
+    std::os::unix::fs::symlink("nowhere", here.path().join("in/x.png")).unwrap();
+    let name = here.path().join("in/*");
+    let (ids, left) = read(&[&name], 0);
+    assert_eq!(ids, ["b0.png", "b1.png", "b2.png", "readme.md"], "it is the decoder that refuses the last");
+    assert!(left.len() == 1 && left[0].name.ends_with("x.png"), "{left:?}");
+    assert!(left[0].cause.contains("not there: mend the link"), "{left:?}");
+    let told = InputFiles::find(&[name], &[]).unwrap().told().to_vec();
+    assert!(told[0].contains("matches folders too (1), which are not searched"), "{told:?}");
+    let told = InputFiles::find(&[here.path().join("in/**/*.*")], &[]).unwrap().told().to_vec();
+    assert!(told.is_empty(), "{told:?}");
+    let error = InputFiles::find(&[here.path().join("*n")], &[]).err().unwrap().to_string();
+    assert!(error.contains("only folders (1)"), "{error}");
+    let error = InputFiles::find(&[here.path().join("in/x.png")], &[]).err().unwrap().to_string();
+    assert!(error.contains("is a link to something that is not there"), "{error}");
+}
+
+#[test]
+fn inputs_know_what_they_lack() {
+    let here = folder();
+    let lack = |name: &str, half| InputFiles::find(&[here.path().join(name)], &[]).unwrap().lack(half);
+    assert!(lack("in/b0.png", Half::Text) && lack("in/b0.png", Half::Pair) && !lack("in/b0.png", Half::Image));
+    assert!(lack("in/a/note.TXT", Half::Image) && !lack("in/a/note.TXT", Half::Text) && lack("in", Half::Pair));
+    assert!(!lack("in", Half::Text) && !lack("t.csv", Half::Pair) && !lack("shards", Half::Text));
+}
+
+/// A parquet file with pictures in it, two rows a group.
+fn table_of_pictures(path: &Path, pictures: &[Option<Vec<u8>>]) {
+    let images = BinaryArray::from_iter(pictures);
+    let texts = StringArray::from_iter_values((0..pictures.len()).map(|row| format!("Report {row}.")));
+    let splits = StringArray::from_iter_values(pictures.iter().map(|_| "test"));
+    let columns: Vec<(&str, ArrayRef)> =
+        vec![("image", Arc::new(images)), ("text", Arc::new(texts)), ("split", Arc::new(splits))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(2)).build();
+    let mut writer = ArrowWriter::try_new(fs::File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn pictures_within_a_table_are_found_again_by_their_row() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path().join("t.parquet");
+    let pictures = [Some(png(0)), Some(png(1)), None, Some(png(3)), Some(png(4))];
+    table_of_pictures(&path, &pictures);
+    let inputs = InputFiles::find(std::slice::from_ref(&path), &[]).unwrap();
+    let found: Vec<Option<PictureAt>> =
+        inputs.stream(0).map(|pending| pending.unwrap().load().unwrap().picture).collect();
+    assert_eq!(found[3], Some(PictureAt::Table { table: path.clone(), row: 4 }));
+    let mut read = Pictures::default();
+    let mut bytes = |at: &PictureAt| read.read(at).unwrap().map(|image| image.bytes);
+    for (at, picture) in found.iter().zip(&pictures) {
+        assert_eq!(at.as_ref().map(|at| bytes(at).unwrap()), *picture);
+    }
+    // Rows that are not there any more, or hold no picture.
+    for row in [0, 3, 6, u64::MAX] {
+        assert_eq!(bytes(&PictureAt::Table { table: path.clone(), row }), None, "{row}");
+    }
+    fs::remove_file(&path).unwrap();
+    let gone = Pictures::default().read(&PictureAt::Table { table: path, row: 1 }).unwrap_err().to_string();
+    assert!(gone.contains("t.parquet"), "{gone}");
+}

@@ -1,0 +1,290 @@
+//! ChemProt (Krallinger et al., 2017; docs/layouts.md, section 14).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use ptu_data::record::{Label, Mark, Record, Section, Split};
+use ptu_data::{DataError, shortened};
+use ptu_input::text::sentences;
+
+use super::parts::{at, record};
+use super::{Description, Details, Opened};
+use crate::draft::{Draft, Place};
+use crate::raw::json_lines::Jsonl;
+use crate::raw::lines::Lines;
+use crate::raw::{Entry, Raw};
+
+pub const ABOUT: Description = Description {
+    name: "chemprot",
+    title: "ChemProt: relations of chemicals and proteins",
+    what: "Sentences of PubMed abstracts with a chemical and a gene, and their relation: CPR:3, 4, 5, 6, 9 or none (`false`).",
+    licence: "public domain mark, as BigBio says; registration is asked for",
+    access: "after registration: BioCreative VI track 5, ChemProt_Corpus.zip; or BLUE's or SciBERT's copies",
+    layout: "\
+train.tsv  dev.tsv  test.tsv         BLUE's form: index, sentence, label
+or train.txt  dev.txt  test.txt      SciBERT's form (JSON lines; it has no `false`)
+or ChemProt_Corpus/
+  chemprot_training/chemprot_training_{abstracts,entities,gold_standard}.tsv
+  chemprot_development/..  chemprot_test_gs/chemprot_test_{abstracts_gs,entities_gs,gold_standard}.tsv",
+    records: "one a pair of a chemical and a gene: the sentence with both replaced by `@CHEMICAL$` and `@GENE$`, these as marks, \
+              and the label `relation`",
+    splits: "as published, by abstract",
+    counts: "4,154 / 2,416 / 3,458 relations; with false 18,035 / 11,268 / 15,745",
+    citation: "Krallinger et al., BioCreative VI 2017",
+    tars: &[],
+};
+
+const SPLITS: [(&str, Split); 3] = [("train", Split::Train), ("dev", Split::Validate), ("test", Split::Test)];
+
+/// Relations that are told apart.
+const GROUPS: [&str; 6] = ["CPR:3", "CPR:4", "CPR:5", "CPR:6", "CPR:9", "false"];
+
+const CHEMICAL: &str = "@CHEMICAL$";
+const GENE: &str = "@GENE$";
+const BOTH: &str = "@CHEMICAL-GENE$";
+
+pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
+    if raw.find(&["train.tsv"]).is_some() {
+        return blue(raw);
+    }
+    if raw.find(&["train.txt"]).is_some() {
+        return scibert(raw);
+    }
+    if raw.find(&["chemprot_training_abstracts.tsv", "chemprot_training/chemprot_training_abstracts.tsv"]).is_some() {
+        return corpus(raw);
+    }
+    let forms = "`train.tsv` (BLUE), `train.txt` (SciBERT) or `chemprot_training_abstracts.tsv` (ChemProt_Corpus)";
+    Err(raw.without(vec![forms.into()]))
+}
+
+fn blue(raw: &Raw) -> Result<Opened, DataError> {
+    let names = SPLITS.map(|(name, _)| format!("{name}.tsv"));
+    raw.require(&names.each_ref().map(|name| [name.as_str()]).each_ref().map(|one| one.as_slice()))?;
+    let (mut rows, mut tables) = (vec![], vec![]);
+    for (name, (_, split)) in names.iter().zip(SPLITS) {
+        let file = raw.need(&[name])?;
+        Lines::open(&file)?.each(|line| {
+            let place = at(&file, line.number);
+            match line.fields('\t')[..] {
+                ["index", ..] | [""] => {}
+                [index, sentence, label] if GROUPS.contains(&label.trim()) => {
+                    let sentence = sentence.replace("@CHEM-GENE$", BOTH);
+                    rows.push(Draft::read(place, pair(index, split, &sentence, label.trim()), None));
+                }
+                [_, _, label] => rows.push(Draft::bad(place, format!("`{}` is no relation", shortened(label, 40)))),
+                _ => rows.push(Draft::bad(place, "the line has not three fields")),
+            }
+        })?;
+        tables.push(file);
+    }
+    Ok(Opened::published(rows, tables, &["splits are those published (BLUE's form)"]))
+}
+
+/// A record whose marks are found in its sentence.
+fn pair(index: &str, split: Split, sentence: &str, label: &str) -> Record {
+    let mut record = record(ABOUT.name, format!("{split}/{index}"), split);
+    record.patient = index.split('.').next().unwrap_or(index).to_string();
+    record.labels.push(Label::new("relation", label));
+    for (kind, mark) in [("CHEMICAL", CHEMICAL), ("GENE", GENE), ("CHEMICAL-GENE", BOTH)] {
+        record.marks.extend(sentence.match_indices(mark).map(|(start, found)| {
+            let start = sentence[..start].chars().count() as u32;
+            Mark { kind: kind.into(), start, end: start + found.chars().count() as u32 }
+        }));
+    }
+    record.marks.sort_by_key(|mark| mark.start);
+    record.texts.push(sentence.trim().to_string());
+    record.sections.push(Section::Text);
+    record
+}
+
+fn scibert(raw: &Raw) -> Result<Opened, DataError> {
+    let names = SPLITS.map(|(name, _)| format!("{name}.txt"));
+    raw.require(&names.each_ref().map(|name| [name.as_str()]).each_ref().map(|one| one.as_slice()))?;
+    let (mut rows, mut tables) = (vec![], vec![]);
+    for (name, (_, split)) in names.iter().zip(SPLITS) {
+        let file = raw.need(&[name])?;
+        let mut lines = Jsonl::open(&file)?;
+        while let Some(object) = lines.object()? {
+            let place = at(&file, lines.line());
+            let made = object.map_err(|bad| bad.cause).and_then(|object| {
+                let object = serde_json::Value::Object(object);
+                let (text, label) = (super::parts::word(&object, "text"), super::parts::word(&object, "label"));
+                let group = group(&label).ok_or(format!("`{}` is no relation", shortened(&label, 40)))?;
+                let mut record = pair(&lines.line().to_string(), split, "", group);
+                (record.texts[0], record.marks) =
+                    entities(&text).ok_or("an entity is not marked by `<< >>` and `[[ ]]`")?;
+                record.fields.push(Label::new("relation-name", label));
+                Ok(record)
+            });
+            rows.push(match made {
+                Ok(record) => Draft::read(place, record, None),
+                Err(cause) => Draft::bad(place, cause),
+            });
+        }
+        tables.push(file);
+    }
+    let told =
+        ["splits are those published (SciBERT's form)", "this form has no pairs without a relation: `false` is empty"];
+    Ok(Opened::published(rows, tables, &told))
+}
+
+/// The group of a relation's name.
+fn group(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "UPREGULATOR" | "ACTIVATOR" | "INDIRECT-UPREGULATOR" => "CPR:3",
+        "DOWNREGULATOR" | "INHIBITOR" | "INDIRECT-DOWNREGULATOR" => "CPR:4",
+        "AGONIST" | "AGONIST-ACTIVATOR" | "AGONIST-INHIBITOR" => "CPR:5",
+        "ANTAGONIST" => "CPR:6",
+        "SUBSTRATE" | "PRODUCT-OF" | "SUBSTRATE_PRODUCT-OF" => "CPR:9",
+        _ => return None,
+    })
+}
+
+/// The text without `<< >>` and `[[ ]]`, and where the first and second entity are in it.
+fn entities(text: &str) -> Option<(String, Vec<Mark>)> {
+    let (mut plain, mut marks, mut rest) = (String::new(), vec![], text);
+    while let Some(start) = ["<< ", "[[ "].iter().filter_map(|open| rest.find(open)).min() {
+        let (kind, close) = if rest[start..].starts_with('<') { ("first", " >>") } else { ("second", " ]]") };
+        plain.push_str(&rest[..start]);
+        let inner = &rest[start + 3..];
+        let end = inner.find(close)?;
+        let from = plain.chars().count() as u32;
+        plain.push_str(&inner[..end]);
+        marks.push(Mark { kind: kind.into(), start: from, end: plain.chars().count() as u32 });
+        rest = &inner[end + 3..];
+    }
+    plain.push_str(rest);
+    (marks.len() == 2).then_some((plain, marks))
+}
+
+/// A named part of an abstract, in characters.
+#[derive(Clone)]
+struct Named {
+    id: String,
+    chemical: bool,
+    start: usize,
+    end: usize,
+}
+
+fn corpus(raw: &Raw) -> Result<Opened, DataError> {
+    let parts = [("training", "", Split::Train), ("development", "", Split::Validate), ("test", "_gs", Split::Test)];
+    let names = |part: &str, gs: &str, kind: &str| {
+        let gs_of = if kind == "gold_standard" { "" } else { gs };
+        let name = format!("chemprot_{part}_{kind}{gs_of}.tsv");
+        [format!("chemprot_{part}{gs}/{name}"), name]
+    };
+    let kinds = ["abstracts", "entities", "gold_standard"];
+    let wanted: Vec<[String; 2]> =
+        parts.iter().flat_map(|(part, gs, _)| kinds.map(|kind| names(part, gs, kind))).collect();
+    let wanted: Vec<[&str; 2]> = wanted.iter().map(|two| [two[0].as_str(), two[1].as_str()]).collect();
+    raw.require(&wanted.iter().map(|names| names.as_slice()).collect::<Vec<_>>())?;
+    let (mut rows, mut tables, mut over) = (vec![], vec![], Details::default());
+    for (part, gs, split) in parts {
+        let mut file = |kind: &str| {
+            let names = names(part, gs, kind);
+            let file = raw.need(&[&names[0], &names[1]])?;
+            tables.push(file.clone());
+            Ok::<Entry, DataError>(file)
+        };
+        let [abstracts, entities, gold] = [file(kinds[0])?, file(kinds[1])?, file(kinds[2])?];
+        let mut named: HashMap<String, Vec<Named>> = HashMap::new();
+        Lines::open(&entities)?.each(|line| match line.fields('\t')[..] {
+            [pmid, id, kind, start, end, _] => match (start.trim().parse(), end.trim().parse()) {
+                (Ok(start), Ok(end)) if start <= end => {
+                    let one = Named { id: id.into(), chemical: kind == "CHEMICAL", start, end };
+                    named.entry(pmid.to_string()).or_default().push(one);
+                }
+                _ => rows.push(Draft::bad(
+                    at(&entities, line.number),
+                    format!("`{start}` to `{end}` is no place in a text"),
+                )),
+            },
+            _ => rows.push(Draft::bad(at(&entities, line.number), "the line has not six fields")),
+        })?;
+        let mut relations: BTreeMap<[String; 3], Vec<String>> = BTreeMap::new();
+        Lines::open(&gold)?.each(|line| match line.fields('\t')[..] {
+            [pmid, group, first, second] => {
+                let id = |argument: &str| argument.trim().rsplit(':').next().unwrap_or_default().to_string();
+                let groups = relations.entry([pmid.to_string(), id(first), id(second)]).or_default();
+                if GROUPS.contains(&group) && !groups.iter().any(|one| one == group) {
+                    groups.push(group.to_string());
+                }
+            }
+            _ => rows.push(Draft::bad(at(&gold, line.number), "the line has not four fields")),
+        })?;
+        Lines::open(&abstracts)?.each(|line| match line.fields('\t')[..] {
+            [pmid, title, text] => {
+                let whole = format!("{title} {text}");
+                let named = named.remove(pmid).unwrap_or_default();
+                pairs_of((pmid, split), &whole, &named, &relations, (&mut rows, &mut over));
+            }
+            _ => rows.push(Draft::bad(at(&abstracts, line.number), "the line has not three fields")),
+        })?;
+    }
+    let told = [
+        "splits are those published",
+        "sentences are our own, so counts differ a little from BLUE's; every chemical and gene of one sentence is a pair",
+    ];
+    Ok(Opened { details: over, ..Opened::published(rows, tables, &told) })
+}
+
+/// Adds the pairs of an abstract, and relations that go over two sentences to those that are told.
+fn pairs_of(
+    (pmid, split): (&str, Split),
+    whole: &str,
+    named: &[Named],
+    relations: &BTreeMap<[String; 3], Vec<String>>,
+    (rows, over): (&mut Vec<Draft>, &mut Details),
+) {
+    let mut within = HashSet::new();
+    let mut from = 0;
+    for sentence in sentences(whole) {
+        // Sentences are parts of the whole, in order.
+        let Some(at) = whole[from..].find(sentence).map(|at| at + from) else { continue };
+        from = at + sentence.len();
+        let start = whole[..at].chars().count();
+        let end = start + sentence.chars().count();
+        let inside: Vec<&Named> = named.iter().filter(|one| one.start >= start && one.end <= end).collect();
+        for chemical in inside.iter().filter(|one| one.chemical) {
+            for gene in inside.iter().filter(|one| !one.chemical) {
+                let key = [pmid.to_string(), chemical.id.clone(), gene.id.clone()];
+                let known = relations.get(&key);
+                within.insert(key.clone());
+                let groups = known.cloned().filter(|groups| !groups.is_empty()).unwrap_or(vec!["false".into()]);
+                let marked = masked(sentence, start, chemical, gene);
+                for (number, group) in groups.iter().enumerate() {
+                    let more = if number == 0 { String::new() } else { format!(".{number}") };
+                    let index = format!("{pmid}.{}.{}{more}", chemical.id, gene.id);
+                    rows.push(Draft::read(Place::Named(index.clone()), pair(&index, split, &marked, group), None));
+                }
+            }
+        }
+    }
+    for (key, groups) in relations.iter().filter(|(key, _)| key[0] == pmid && !within.contains(*key)) {
+        for group in groups {
+            let cause =
+                format!("{group} of {} and {} is of no one sentence", shortened(&key[1], 40), shortened(&key[2], 40));
+            over.add("relations-over-two-sentences-left-out", format!("abstract {pmid}"), cause);
+        }
+    }
+}
+
+/// The sentence, which starts at character `start`, with both entities replaced; by one mark where they overlap.
+fn masked(sentence: &str, start: usize, chemical: &Named, gene: &Named) -> String {
+    let characters: Vec<char> = sentence.chars().collect();
+    let cut = |one: &Named| (one.start - start, one.end - start);
+    let (c, g) = (cut(chemical), cut(gene));
+    let mut places = match c.0 < g.1 && g.0 < c.1 {
+        true => vec![(c.0.min(g.0), c.1.max(g.1), BOTH)],
+        false => vec![(c.0, c.1, CHEMICAL), (g.0, g.1, GENE)],
+    };
+    places.sort();
+    let (mut text, mut from) = (String::new(), 0);
+    for (start, end, mark) in places {
+        text.extend(&characters[from.min(start)..start]);
+        text.push_str(mark);
+        from = end;
+    }
+    text.extend(&characters[from..]);
+    text
+}

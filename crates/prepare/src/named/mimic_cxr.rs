@@ -1,0 +1,257 @@
+//! MIMIC-CXR-JPG with the reports of MIMIC-CXR (Johnson et al., 2019; docs/layouts.md, section 3).
+
+mod report;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use ptu_data::DataError;
+use ptu_data::record::{Finding, Label, Section, Split};
+use serde_json::Value;
+
+use super::parts::{self, at, findings, image, push, record, with_image};
+use super::{Description, Opened};
+use crate::draft::{Draft, Place, WithoutImage};
+use crate::raw::row::Row;
+use crate::raw::separated::Csv;
+use crate::raw::{Entry, Raw};
+
+pub const ABOUT: Description = Description {
+    name: "mimic-cxr",
+    title: "MIMIC-CXR-JPG: chest radiographs of Beth Israel Deaconess with reports",
+    what: "Chest radiographs as JPEG, free-text reports in sections, labels of 14 findings read from the reports. Removed words are \
+           `___`.",
+    licence: "PhysioNet credentialed health data licence 1.5.0",
+    access: "credentialed: https://physionet.org/content/mimic-cxr-jpg (images, tables) and mimic-cxr (mimic-cxr-reports.zip)",
+    layout: "\
+mimic-cxr-2.0.0-metadata.csv.gz  mimic-cxr-2.0.0-split.csv.gz  mimic-cxr-2.0.0-chexpert.csv.gz     (also unpacked)
+mimic-cxr-reports.zip                          or files/p10/p10000001/s50000001.txt
+files/p10/p10000001/s50000001/<dicom_id>.jpg   (also .png)
+mimic_cxr_sectioned.csv.gz                     optional: reports in sections, in the place of the reports
+annotation.json                                optional: the split of R2Gen",
+    records: "one a frontal image (AP or PA); impression and findings (3 words or more) as texts, 14 labels (positive, negative, \
+              uncertain, unmentioned); study, view and `images-of-study` as fields; an image that is not there leaves its texts",
+    splits: "as published, by patient; or R2Gen's",
+    counts: "377,110 images, 227,835 studies, 65,379 patients; images 368,960 / 2,991 / 5,159",
+    citation: "Johnson et al., Scientific Data 6, 317 (2019); arXiv 1901.07042",
+    tars: &[],
+};
+
+/// The findings of `chexpert.csv`, in its order.
+const FINDINGS: [&str; 14] = [
+    "Atelectasis",
+    "Cardiomegaly",
+    "Consolidation",
+    "Edema",
+    "Enlarged Cardiomediastinum",
+    "Fracture",
+    "Lung Lesion",
+    "Lung Opacity",
+    "No Finding",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Pneumonia",
+    "Pneumothorax",
+    "Support Devices",
+];
+
+/// The largest report, in bytes; real ones have 10,000.
+const REPORT_LIMIT: u64 = 1 << 20;
+
+/// A table under the names that its versions have.
+fn names(table: &str) -> [String; 4] {
+    let version = |version: &str| format!("mimic-cxr-{version}-{table}.csv");
+    let deep = |version: &str, folder: &str| format!("mimic-cxr-jpg/{folder}/mimic-cxr-{version}-{table}.csv");
+    [version("2.0.0"), version("2.1.0"), deep("2.0.0", "2.0.0"), deep("2.0.0", "2.1.0")]
+}
+
+/// What the tables say besides the one row an image.
+struct Tables {
+    splits: HashMap<String, Split>,
+    labels: HashMap<u64, [Finding; 14]>,
+    /// Images of each study.
+    images: HashMap<u64, u32>,
+    /// Impression and findings of each study, where a table has them.
+    sections: Option<HashMap<u64, [String; 2]>>,
+    bad_labels: Vec<Draft>,
+}
+
+pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
+    let wanted = ["metadata", "split", "chexpert"].map(names);
+    let wanted = wanted.each_ref().map(|names| names.each_ref().map(String::as_str));
+    raw.require(&wanted.each_ref().map(|names| names.as_slice()))?;
+    let [metadata, split, chexpert] = [raw.need(&wanted[0])?, raw.need(&wanted[1])?, raw.need(&wanted[2])?];
+    let sectioned = raw.find(&["mimic_cxr_sectioned.csv"]);
+    let r2gen = raw.find(&["annotation.json"]);
+    let mut tables = Tables::read(&metadata, &split, &chexpert, sectioned.as_ref())?;
+    if let Some(file) = &r2gen {
+        tables.splits = annotated(file)?;
+    }
+    let total = tables.images.values().map(|count| u64::from(*count)).sum();
+    let bad = std::mem::take(&mut tables.bad_labels);
+    let mut csv = Csv::open(&metadata)?;
+    let columns = csv.need(["dicom_id", "subject_id", "study_id", "ViewPosition"])?;
+    let rows = {
+        let (raw, metadata) = (Arc::clone(raw), metadata.clone());
+        std::iter::from_fn(move || match csv.next() {
+            Err(error) => Some(Err(error)),
+            Ok(row) => row.map(|row| {
+                let place = at(&metadata, row.line);
+                Ok(draft(&raw, &tables, place.clone(), &row, columns).unwrap_or_else(|cause| Draft::bad(place, cause)))
+            }),
+        })
+    };
+    let told = [
+        if r2gen.is_some() {
+            "splits are those of R2Gen's `annotation.json`"
+        } else {
+            "splits are those published, by patient"
+        },
+        "frontal images alone (AP, PA); texts of fewer than 3 words are dropped",
+        match sectioned.is_some() {
+            true => "sections are those of `mimic_cxr_sectioned.csv`",
+            false => "sections are found by the headings of the reports",
+        },
+    ];
+    let files = [Some(metadata), Some(split), Some(chexpert), sectioned, r2gen].into_iter().flatten().collect();
+    let opened = Opened::published(vec![], files, &told);
+    Ok(Opened { rows: Box::new(bad.into_iter().map(Ok).chain(rows)), total, ..opened })
+}
+
+impl Tables {
+    fn read(
+        metadata: &Entry,
+        split: &Entry,
+        chexpert: &Entry,
+        sectioned_file: Option<&Entry>,
+    ) -> Result<Self, DataError> {
+        let mut all = Self {
+            splits: HashMap::new(),
+            labels: HashMap::new(),
+            images: HashMap::new(),
+            sections: None,
+            bad_labels: vec![],
+        };
+        let mut csv = Csv::open(split)?;
+        let [id, word] = csv.need(["dicom_id", "split"])?;
+        while let Some(row) = csv.next()? {
+            match row.get(word).parse::<Split>() {
+                Ok(split) => drop(all.splits.insert(row.get(id).to_string(), split)),
+                Err(error) => all.bad_labels.push(Draft::bad(at(split, row.line), error.to_string())),
+            }
+        }
+        let mut csv = Csv::open(metadata)?;
+        let [study] = csv.need(["study_id"])?;
+        while let Some(row) = csv.next()? {
+            if let Ok(study) = row.get(study).parse() {
+                *all.images.entry(study).or_default() += 1;
+            }
+        }
+        let mut csv = Csv::open(chexpert)?;
+        let [study] = csv.need(["study_id"])?;
+        let columns = csv.need(FINDINGS)?;
+        while let Some(row) = csv.next()? {
+            let named: Vec<(String, usize)> = FINDINGS.iter().map(|name| name.to_string()).zip(columns).collect();
+            match (row.get(study).parse(), findings(&row, &named)) {
+                (Ok(study), Ok(_)) => {
+                    let found = columns.map(|column| Finding::of(row.get(column)).unwrap_or(Finding::Unmentioned));
+                    all.labels.insert(study, found);
+                }
+                (_, Err(cause)) => all.bad_labels.push(Draft::bad(at(chexpert, row.line), cause)),
+                (Err(_), _) => all.bad_labels.push(Draft::bad(at(chexpert, row.line), "`study_id` is no number")),
+            }
+        }
+        if let Some(file) = sectioned_file {
+            let mut sections = HashMap::new();
+            all.bad_labels.extend(sectioned(file, |study, impression, findings| {
+                if let Ok(study) = study.trim_start_matches('s').parse() {
+                    sections.insert(study, [impression.to_string(), findings.to_string()]);
+                }
+            })?);
+            all.sections = Some(sections);
+        }
+        Ok(all)
+    }
+}
+
+/// The row of an image as a record; `columns` are its id, subject, study and view.
+fn draft(raw: &Raw, tables: &Tables, place: Place, row: &Row, columns: [usize; 4]) -> Result<Draft, String> {
+    row.cells.as_ref().map_err(|bad| bad.cause.clone())?;
+    let [id, subject, study, view] = columns.map(|column| row.get(column));
+    if view != "PA" && view != "AP" {
+        return Err("its view is not PA or AP".into());
+    }
+    let number: u64 =
+        study.parse().map_err(|_| format!("`study_id` is `{}`, not a number", ptu_data::shortened(study, 40)))?;
+    if subject.len() < 2 || id.is_empty() || !subject.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("it has no `dicom_id` or no `subject_id` of digits".into());
+    }
+    let split = *tables.splits.get(id).ok_or("the table of splits does not have it")?;
+    let labels = tables.labels.get(&number).ok_or("its study has no labels in the table of CheXpert")?;
+    let folder = format!("files/p{}/p{subject}/s{study}", &subject[..2]);
+    let [impression, findings] = match &tables.sections {
+        Some(sections) => sections.get(&number).cloned().ok_or("its study is not in the sectioned reports")?,
+        None => {
+            let names = [
+                format!("{folder}.txt"),
+                format!("mimic-cxr/2.0.0/{folder}.txt"),
+                format!("mimic-cxr-reports/{folder}.txt"),
+            ];
+            let file = raw.find(&names.each_ref().map(String::as_str)).ok_or("its report is not there")?;
+            let bytes = file.bytes(REPORT_LIMIT).map_err(|unread| format!("its report {}", unread.cause()))?;
+            report::sections(&String::from_utf8_lossy(&bytes))
+        }
+    };
+    let mut record = record(ABOUT.name, id, split);
+    record.patient = subject.to_string();
+    push(&mut record, Section::Impression, &impression);
+    push(&mut record, Section::Findings, &findings);
+    if record.texts.is_empty() {
+        return Err("its report has no impression or findings of 3 words".into());
+    }
+    record.labels = FINDINGS.iter().zip(labels).map(|(name, finding)| Label::new(*name, finding.name())).collect();
+    let images = tables.images.get(&number).copied().unwrap_or(1);
+    record.fields =
+        vec![Label::new("study", study), Label::new("view", view), Label::new("images-of-study", images.to_string())];
+    let files = ["jpg", "png", "dcm"].map(|ending| format!("{folder}/{id}.{ending}"));
+    let deep = files.each_ref().map(|name| format!("mimic-cxr-jpg/2.0.0/{name}"));
+    let names: Vec<&str> = files.iter().chain(&deep).map(String::as_str).collect();
+    let mut draft = with_image(place, record, image(raw, &names));
+    draft.without_image = WithoutImage::TextsKept;
+    Ok(draft)
+}
+
+/// Rows of `mimic_cxr_sectioned.csv`: study (with its `s`), impression, findings. Returns those that cannot be read.
+///
+/// # Errors
+/// When it cannot be read, or lacks a column.
+pub fn sectioned(file: &Entry, mut take: impl FnMut(&str, &str, &str)) -> Result<Vec<Draft>, DataError> {
+    let (mut csv, mut bad) = (Csv::open(file)?, vec![]);
+    let [study, impression, findings] = csv.need(["study", "impression", "findings"])?;
+    while let Some(row) = csv.next()? {
+        if let Err(wrong) = &row.cells {
+            bad.push(Draft::bad(at(file, row.line), wrong.cause.clone()));
+            continue;
+        }
+        let whole = |column: usize| {
+            let cells = row.cells.as_ref().ok();
+            cells.and_then(|cells| cells.get(column)?.first()).map_or("", String::as_str)
+        };
+        take(row.get(study), whole(impression), whole(findings));
+    }
+    Ok(bad)
+}
+
+/// The split of each image in an `annotation.json` of R2Gen.
+fn annotated(file: &Entry) -> Result<HashMap<String, Split>, DataError> {
+    let all: BTreeMap<String, Value> = match parts::json(file)? {
+        Value::Object(all) => all.into_iter().collect(),
+        _ => BTreeMap::new(),
+    };
+    let mut splits = HashMap::new();
+    for (key, split) in [("train", Split::Train), ("val", Split::Validate), ("test", Split::Test)] {
+        let items = all.get(key).and_then(Value::as_array).into_iter().flatten();
+        splits.extend(items.map(|item| (parts::word(item, "id"), split)));
+    }
+    Ok(splits)
+}

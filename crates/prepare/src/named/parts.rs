@@ -1,0 +1,270 @@
+//! What several data sets share.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use ptu_input::text::normal_answer;
+use rand_mt::Mt;
+use serde_json::Value;
+
+use crate::draft::{Draft, Place};
+use crate::raw::row::Row;
+use crate::raw::{Entry, Raw};
+pub(crate) use crate::raw::{json, json_list as list};
+use ptu_data::manifest::{Common, Overlap};
+use ptu_data::record::{Finding, Label, Question, Record, RecordImage, Section, Split};
+use ptu_data::shard::EXAMPLES;
+
+/// Fewer words than this are no text.
+const WORDS: usize = 3;
+
+/// White space (also non-breaking) as single blanks, trimmed.
+pub fn collapsed(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The collapsed text, where it has three words or more.
+pub fn text(text: &str) -> Option<String> {
+    let text = collapsed(text);
+    (text.split(' ').count() >= WORDS).then_some(text)
+}
+
+/// Adds a text of three words or more to a record.
+pub fn push(record: &mut Record, section: Section, words: &str) {
+    if let Some(words) = text(words) {
+        record.texts.push(words);
+        record.sections.push(section);
+    }
+}
+
+/// A record of this data set whose patient is its id.
+pub fn record(source: &str, id: impl Into<String>, split: Split) -> Record {
+    let id = id.into();
+    Record { patient: id.clone(), id, split, source: source.into(), ..Record::default() }
+}
+
+/// An image of a download, whether it is there or not, and its place for the record.
+pub fn image(raw: &Raw, names: &[&str]) -> (RecordImage, Entry) {
+    let name = names.first().copied().unwrap_or_default();
+    let entry = raw.find(names).unwrap_or_else(|| Entry::file(raw.root().join(name)));
+    (RecordImage { bytes: vec![], path: Some(name.to_string()) }, entry)
+}
+
+/// Names as a download is asked for them.
+pub fn strs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+/// A record with its image as a row.
+pub fn with_image(place: Place, mut record: Record, (image, entry): (RecordImage, Entry)) -> Draft {
+    record.image = Some(image);
+    Draft::read(place, record, Some(entry))
+}
+
+/// Where a line of a file stands.
+pub fn at(entry: &Entry, line: u64) -> Place {
+    Place::Named(format!("{} line {line}", entry.name()))
+}
+
+/// A value of an object as text: numbers as they are written, anything else that is no text as nothing.
+pub fn word(object: &Value, key: &str) -> String {
+    match object.get(key) {
+        Some(Value::String(text)) => text.trim().to_string(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// CPython's `random.Random(seed)`, as far as `shuffle` needs it.
+pub struct PythonRandom(Mt);
+
+impl PythonRandom {
+    pub fn new(seed: u32) -> Self {
+        Self(Mt::new_with_key([seed]))
+    }
+
+    /// As `random.shuffle`.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            let other = self.below(last as u32 + 1);
+            items.swap(last, other as usize);
+        }
+    }
+
+    fn below(&mut self, bound: u32) -> u32 {
+        let bits = 32 - bound.leading_zeros();
+        loop {
+            let drawn = self.0.next_u32() >> (32 - bits);
+            if drawn < bound {
+                return drawn;
+            }
+        }
+    }
+}
+
+/// NumPy's legacy `RandomState(seed).permutation(count)`.
+pub fn numpy_permutation(seed: u32, count: usize) -> Vec<usize> {
+    let mut random = Mt::new(seed);
+    let mut order: Vec<usize> = (0..count).collect();
+    for last in (1..count).rev() {
+        let mask = u32::MAX >> (last as u32).leading_zeros();
+        let other = loop {
+            let drawn = random.next_u32() & mask;
+            if drawn as usize <= last {
+                break drawn as usize;
+            }
+        };
+        order.swap(last, other);
+    }
+    order
+}
+
+/// Labels of findings from cells that hold 1.0, 0.0, -1.0 or nothing; an unknown cell is told.
+///
+/// # Errors
+/// Which cell it is.
+pub fn findings(row: &Row, columns: &[(String, usize)]) -> Result<Vec<Label>, String> {
+    let label = |(name, column): &(String, usize)| match Finding::of(row.get(*column)) {
+        Some(finding) => Ok(Label::new(name, finding.name())),
+        None => Err(format!("`{name}` is `{}`, not 1.0, 0.0, -1.0 or blank", row.get(*column))),
+    };
+    columns.iter().map(label).collect()
+}
+
+/// Questions about images on their way to records: one record an image and split.
+pub struct Asked {
+    source: &'static str,
+    images: BTreeMap<(Split, String), Record>,
+    order: Vec<(Split, String)>,
+    /// Questions that cannot be used.
+    bad: Vec<Draft>,
+}
+
+impl Asked {
+    pub fn new(source: &'static str) -> Self {
+        Self { source, images: BTreeMap::new(), order: vec![], bad: vec![] }
+    }
+
+    /// Leaves a question out.
+    pub fn skip(&mut self, place: Place, cause: impl Into<String>) {
+        self.bad.push(Draft::bad(place, cause));
+    }
+
+    /// Adds a question; `labels` count when the image is new.
+    pub fn add(&mut self, split: Split, image: &str, question: Question, labels: impl FnOnce() -> Vec<Label>) {
+        let key = (split, image.to_string());
+        let new = || {
+            self.order.push(key.clone());
+            let mut record = record(self.source, format!("{split}/{image}"), split);
+            record.patient = image.to_string();
+            record.labels = labels();
+            record
+        };
+        self.images.entry(key.clone()).or_insert_with(new).questions.push(question);
+    }
+
+    /// Whether anything is asked about an image.
+    pub fn has(&self, image: &str) -> bool {
+        Split::ALL.into_iter().any(|split| self.images.contains_key(&(split, image.to_string())))
+    }
+
+    /// How many different answers there are, in what is learned from and in all splits, as published code counts them.
+    pub fn answers(&self) -> BTreeMap<String, u64> {
+        let of = |train: bool| {
+            let records = self.images.values().filter(|record| !train || record.split != Split::Test);
+            let answers = records.flat_map(|record| &record.questions).map(|question| normal_answer(&question.answer));
+            answers.collect::<BTreeSet<_>>().len() as u64
+        };
+        let questions = |split| {
+            let records = self.images.values().filter(|record| record.split == split);
+            records.map(|record| record.questions.len() as u64).sum::<u64>()
+        };
+        let counts = Split::ALL.map(|split| (format!("questions-in-{split}"), questions(split)));
+        let told = [("answers-to-learn-from".to_string(), of(true)), ("answers-in-all-splits".to_string(), of(false))];
+        counts.into_iter().chain(told).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Questions with their answers that two splits ask about one image.
+    pub fn overlaps(&self) -> Vec<Overlap> {
+        let mut seen: HashMap<(&str, String, String), Vec<Split>> = HashMap::new();
+        for ((split, image), record) in &self.images {
+            for question in &record.questions {
+                let key =
+                    (image.as_str(), collapsed(&question.question).to_lowercase(), normal_answer(&question.answer));
+                let splits = seen.entry(key).or_default();
+                if !splits.contains(split) {
+                    splits.push(*split);
+                }
+            }
+        }
+        let mut found: BTreeMap<[Split; 2], Vec<String>> = BTreeMap::new();
+        for ((image, question, _), splits) in seen {
+            for (place, &first) in splits.iter().enumerate() {
+                for &second in &splits[place + 1..] {
+                    found
+                        .entry([first.min(second), first.max(second)])
+                        .or_default()
+                        .push(format!("{image}: {question}"));
+                }
+            }
+        }
+        let overlap = |(splits, mut examples): ([Split; 2], Vec<String>)| {
+            examples.sort();
+            let count = examples.len() as u64;
+            examples.truncate(EXAMPLES);
+            Overlap { of: Common::Question, splits, count, removed: 0, examples }
+        };
+        found.into_iter().map(overlap).collect()
+    }
+
+    /// The rows, in the order in which images were first asked about; `names` gives the places of an image.
+    pub fn rows(mut self, raw: &Arc<Raw>, names: impl Fn(Split, &str) -> Vec<String>) -> Vec<Draft> {
+        let mut rows = self.bad;
+        for key in self.order {
+            if let Some(record) = self.images.remove(&key) {
+                let names = names(key.0, &key.1);
+                rows.push(with_image(Place::Named(record.id.clone()), record, image(raw, &strs(&names))));
+            }
+        }
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn shuffles_are_those_of_python() {
+        let shuffled = |count: usize| {
+            let mut items: Vec<usize> = (0..count).collect();
+            PythonRandom::new(42).shuffle(&mut items);
+            items
+        };
+        assert_eq!(shuffled(10), [7, 3, 2, 8, 5, 6, 9, 4, 0, 1]);
+        let thousand: Vec<String> = shuffled(1000).iter().map(usize::to_string).collect();
+        let hash = Sha256::digest(thousand.join(","));
+        assert_eq!(hash[..8], 0x73d4_3194_0076_22fc_u64.to_be_bytes());
+        assert_eq!(shuffled(65_421)[..5], [28_875, 19_442, 10_293, 58_736, 62_891]);
+        let mut random = PythonRandom::new(42);
+        let mut lists: [Vec<u8>; 3] = [(0..20).collect(), (0..10).collect(), (0..10).collect()];
+        lists.iter_mut().for_each(|list| random.shuffle(list));
+        assert_eq!(lists[0], [19, 5, 14, 4, 9, 13, 15, 18, 6, 12, 17, 10, 1, 11, 2, 16, 7, 8, 0, 3]);
+        assert_eq!(lists[1], [7, 5, 0, 2, 4, 9, 1, 6, 3, 8]);
+        assert_eq!(lists[2], [7, 8, 3, 0, 2, 9, 1, 4, 5, 6]);
+    }
+
+    #[test]
+    fn permutations_are_those_of_numpy() {
+        assert_eq!(numpy_permutation(0, 10), [2, 8, 4, 9, 1, 6, 7, 3, 0, 5]);
+    }
+
+    #[test]
+    fn texts_have_three_words() {
+        assert_eq!(text(" Axial\u{a0}view \n (arrow). ").as_deref(), Some("Axial view (arrow)."));
+        assert_eq!(text("two words"), None);
+        assert_eq!(text(" \u{a0}"), None);
+    }
+}

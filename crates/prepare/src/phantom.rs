@@ -1,0 +1,342 @@
+//! A synthetic radiograph corpus: pictures whose causes are known, with reports that say what they show.
+//!
+//! Everything about a record is a pure function of a [`Key`] and the record's index, so a corpus of any size needs no
+//! state and any record can be made alone. Causes are typed ([`Causes`]), drawn first; picture and report follow from them.
+//!
+//! ```
+//! use ptu_prepare::phantom;
+//! let phantom = phantom::make(ptu_random::Key::new(42), 7, 64);
+//! assert_eq!(phantom.picture.grey.len(), 64 * 64);
+//! assert!(phantom.report.impression.ends_with('.'));
+//! ```
+
+mod canvas;
+mod causes;
+mod chest;
+mod corpus;
+mod hand;
+mod report;
+mod skull;
+
+pub use causes::{Causes, Count, Device, Finding, Organ, Severity, Side, Size, View, Zone, findings};
+pub use corpus::{PhantomOptions, prepare_phantom};
+pub use report::Report;
+
+use ptu_random::{Key, Place, Stream};
+
+use canvas::{Canvas, Point, Pose, Shape};
+
+/// A square grey picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Height and width in pixels.
+    pub side: usize,
+    /// `side * side` levels, row by row; 0 is black (air), 255 white (metal).
+    pub grey: Vec<u8>,
+}
+
+/// One record of the corpus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phantom {
+    /// What is shown and said.
+    pub causes: Causes,
+    /// The radiograph.
+    pub picture: Picture,
+    /// Its report.
+    pub report: Report,
+}
+
+/// The uses of randomness within one record, kept apart so that a change of one leaves the others alone.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+enum Draw {
+    Causes,
+    Body,
+    Pose,
+    Lesion,
+    Text,
+    Film,
+}
+
+/// Streams for the drawing of one picture.
+struct Draws {
+    /// Proportions and densities, the same for all pictures of a patient.
+    body: Stream,
+    /// Where exactly a finding lies and its outline.
+    lesion: Stream,
+}
+
+/// Records per block of patients, and how many of them each patient has (in drawn order).
+const PATIENTS: [u64; 3] = [1, 2, 3];
+
+/// Makes the record of an index; `side` is the picture's in pixels. The rank of `key` is not used.
+pub fn make(key: Key, index: u64, side: usize) -> Phantom {
+    let causes = causes_of(key, index);
+    let picture = draw(key, index, &causes, side);
+    let report = report::write(&causes, &mut stream(key, Draw::Text, index));
+    Phantom { causes, picture, report }
+}
+
+/// The causes of an index, without drawing it.
+pub fn causes_of(key: Key, index: u64) -> Causes {
+    Causes::draw(&mut stream(key, Draw::Causes, index))
+}
+
+/// Draws the picture that an index has with the given causes: body, pose and film are those of the index, so two calls
+/// that differ in causes give twins.
+pub fn draw(key: Key, index: u64, causes: &Causes, side: usize) -> Picture {
+    let mut draws =
+        Draws { body: stream(key, Draw::Body, patient(key, index)), lesion: stream(key, Draw::Lesion, index) };
+    let mut hold = stream(key, Draw::Pose, index);
+    let hand = causes.organ == Organ::Hand;
+    let pose = Pose {
+        angle: vary(&mut hold, -0.1, 0.1),
+        scale: vary(&mut hold, 0.92, 1.03) * if hand { 0.93 } else { 1.0 },
+        shift: [vary(&mut hold, -0.025, 0.025), vary(&mut hold, -0.02, 0.02) + if hand { 0.03 } else { 0.0 }],
+        mirror: hand && causes.side == Some(Side::Left),
+    };
+    let mut canvas = Canvas::new(side, pose, 0.04);
+    match causes.organ {
+        Organ::Chest => chest::draw(&mut canvas, causes, &mut draws),
+        Organ::Hand => hand::draw(&mut canvas, causes, &mut draws),
+        Organ::Skull => skull::draw(&mut canvas, causes, &mut draws),
+    }
+    mark(&mut canvas, causes);
+    Picture { side, grey: canvas.develop(&mut stream(key, Draw::Film, index)) }
+}
+
+/// The patient of a record: neighbours belong together, one to three a patient, three patients in six records.
+pub fn patient(key: Key, index: u64) -> u64 {
+    let (block, mut place) = (index / 6, index % 6);
+    let mut sizes = PATIENTS;
+    key.rank(0).stream(Place::Split, block).shuffle(&mut sizes);
+    let mut patient = block * 3;
+    for size in sizes {
+        if place < size {
+            break;
+        }
+        (place, patient) = (place - size, patient + 1);
+    }
+    patient
+}
+
+/// The film marker: a letter for the side that is shown, where the view has one.
+fn mark(canvas: &mut Canvas, causes: &Causes) {
+    let (letter, [x, y]) = match (causes.organ, causes.view, causes.side) {
+        (Organ::Hand, _, Some(Side::Left)) => (Side::Left, [0.06, 0.84]),
+        (Organ::Hand, ..) => (Side::Right, [0.86, 0.84]),
+        (Organ::Skull, View::Frontal, _) => (Side::Left, [0.88, 0.04]),
+        (_, View::Frontal, _) => (Side::Left, [0.91, 0.02]),
+        _ => return,
+    };
+    canvas.set_pose(Pose::STRAIGHT);
+    let strokes: &[&[Point]] = match letter {
+        Side::Left => &[&[[0.0, 0.0], [0.0, 0.1], [0.06, 0.1]]],
+        _ => &[
+            &[[0.0, 0.1], [0.0, 0.0], [0.05, 0.0], [0.065, 0.025], [0.05, 0.05], [0.0, 0.05]],
+            &[[0.03, 0.05], [0.065, 0.1]],
+        ],
+    };
+    for stroke in strokes {
+        let points = stroke.iter().map(|[dx, dy]| [x + dx, y + dy]).collect();
+        canvas.set(&Shape::Line { points, radius: 0.009 }, 1.0, 0.006);
+    }
+}
+
+/// The zones in which the lesions of a count lie, at most one a zone.
+fn spots(causes: &Causes, stream: &mut Stream) -> Vec<Zone> {
+    let mut zones = Zone::ALL.to_vec();
+    match causes.count {
+        Some(Count::Three) => {}
+        Some(Count::Two) => drop(zones.remove(stream.below(3))),
+        _ => zones = causes.zone.into_iter().collect(),
+    }
+    zones
+}
+
+fn stream(key: Key, draw: Draw, index: u64) -> Stream {
+    key.rank(draw as u32).stream(Place::Phantom, index)
+}
+
+fn vary(stream: &mut Stream, low: f32, high: f32) -> f32 {
+    stream.between(f64::from(low), f64::from(high)) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: u64 = 5;
+    const SIDE: usize = 32;
+
+    /// Where and how much two pictures differ.
+    struct Difference {
+        /// Mean place, weighted by the difference, in parts of the side.
+        centre: [f64; 2],
+        /// Pixels that changed clearly.
+        changed: usize,
+        /// Of these, those that are darker in the first picture.
+        darker: usize,
+    }
+
+    fn difference(a: &Picture, b: &Picture) -> Difference {
+        let (mut sums, mut changed, mut darker) = ([0.0; 3], 0, 0);
+        for (place, (a, b)) in a.grey.iter().zip(&b.grey).enumerate() {
+            let weight = f64::from(a.abs_diff(*b));
+            let parts = [(place % SIDE) as f64 * weight, (place / SIDE) as f64 * weight, weight];
+            sums = std::array::from_fn(|index| sums[index] + parts[index]);
+            changed += usize::from(weight > 20.0);
+            darker += usize::from(weight > 20.0 && a < b);
+        }
+        let centre = [sums[0], sums[1]].map(|sum| (sum / sums[2] + 0.5) / SIDE as f64);
+        Difference { centre, changed, darker }
+    }
+
+    /// The picture of an index beside its healthy twin.
+    fn twins(index: u64) -> (Causes, Difference) {
+        let key = Key::new(KEY);
+        let causes = causes_of(key, index);
+        let pair = [causes, causes.healthy()].map(|causes| draw(key, index, &causes, SIDE));
+        (causes, difference(&pair[0], &pair[1]))
+    }
+
+    #[test]
+    fn a_record_is_a_pure_function_of_seed_and_index() {
+        let make = |seed, index| make(Key::new(seed), index, SIDE);
+        assert_eq!(make(1, 7), make(1, 7));
+        assert_ne!(make(1, 7).picture, make(1, 8).picture);
+        assert_ne!(make(1, 7).picture, make(2, 7).picture);
+    }
+
+    #[test]
+    fn a_larger_picture_shows_the_same() {
+        let [small, large] = [64, 128].map(|side| make(Key::new(KEY), 3, side));
+        assert_eq!((small.causes, &small.report), (large.causes, &large.report));
+        let mean = |at: usize| {
+            let (row, column) = (at / 64 * 2, at % 64 * 2);
+            let four = [0, 1, 128, 129].map(|step| f64::from(large.picture.grey[row * 128 + column + step]));
+            four.iter().sum::<f64>() / 4.0
+        };
+        let errors = small.picture.grey.iter().enumerate().map(|(at, level)| (f64::from(*level) - mean(at)).abs());
+        let error = errors.sum::<f64>() / 4096.0;
+        assert!(error < 12.0, "{error} grey levels apart");
+    }
+
+    #[test]
+    fn patients_are_neighbours_of_one_to_three_records() {
+        let patients: Vec<u64> = (0..600).map(|index| patient(Key::new(KEY), index)).collect();
+        assert!(patients.windows(2).all(|pair| pair[1] == pair[0] || pair[1] == pair[0] + 1));
+        assert_eq!(patients[599], 299);
+        let count = |patient| patients.iter().filter(|other| **other == patient).count();
+        let counts: Vec<usize> = (0..300).map(count).collect();
+        assert!([1, 2, 3].iter().all(|size| counts.iter().filter(|count| *count == size).count() == 100));
+    }
+
+    #[test]
+    fn every_finding_shows_and_normal_pictures_are_their_own_twins() {
+        for index in 0..4_000 {
+            let (causes, Difference { changed, .. }) = twins(index);
+            let normal = causes.finding == Finding::Normal;
+            assert_eq!(changed == 0, normal, "{causes:?}: {changed} of 1,024 pixels differ");
+            assert!(normal || changed >= 3, "{causes:?}: only {changed} of 1,024 pixels differ");
+        }
+    }
+
+    #[test]
+    fn a_finding_lies_on_its_side() {
+        let mut seen = 0;
+        for index in 0..500 {
+            let (causes, Difference { centre: [x, _], .. }) = twins(index);
+            let right_half = match causes.side {
+                Some(Side::Left | Side::Posterior) => true,
+                Some(_) => false,
+                None => continue,
+            };
+            if causes.organ != Organ::Hand && causes.finding != Finding::Normal {
+                seen += 1;
+                assert_eq!(x > 0.5, right_half, "{causes:?}: centre of the difference at {x}");
+            }
+        }
+        assert!(seen > 100, "{seen}");
+    }
+
+    #[test]
+    fn zones_follow_one_another_downwards() {
+        let mut places: std::collections::BTreeMap<(Organ, Finding, Zone), Vec<f64>> = Default::default();
+        for (causes, Difference { centre: [_, y], .. }) in (0..1_000).map(twins) {
+            if let Some(zone) = causes.zone.filter(|_| causes.severity != Some(Severity::Severe)) {
+                places.entry((causes.organ, causes.finding, zone)).or_default().push(y);
+            }
+        }
+        let edge = |ys: &Vec<f64>, most: bool| ys.iter().copied().reduce(if most { f64::max } else { f64::min });
+        let zones: Vec<_> = places.iter().collect();
+        for pair in zones.windows(2).filter(|pair| (pair[0].0.0, pair[0].0.1) == (pair[1].0.0, pair[1].0.1)) {
+            assert!(edge(pair[0].1, true) < edge(pair[1].1, false), "{:?} reaches into {:?}", pair[0].0, pair[1].0);
+        }
+        assert!(zones.len() >= 17, "{}", zones.len());
+    }
+
+    #[test]
+    fn more_is_larger() {
+        let mut areas: std::collections::BTreeMap<(Organ, View, Finding, Size), Vec<f64>> = Default::default();
+        for (causes, difference) in (0..1_200).map(twins) {
+            // A collapsed lung is denser all over; what grows is the black air around it.
+            let air = causes.finding == Finding::Pneumothorax;
+            let changed = if air { difference.darker } else { difference.changed } as f64;
+            if let Some(size) = causes.size.filter(|_| causes.count.is_none_or(|count| count == Count::One)) {
+                areas.entry((causes.organ, causes.view, causes.finding, size)).or_default().push(changed);
+            }
+        }
+        let means: Vec<_> = areas.iter().map(|(at, all)| (*at, all.iter().sum::<f64>() / all.len() as f64)).collect();
+        let same =
+            |a: (Organ, View, Finding, Size), b: (Organ, View, Finding, Size)| (a.0, a.1, a.2) == (b.0, b.1, b.2);
+        for pair in means.windows(2).filter(|pair| same(pair[0].0, pair[1].0)) {
+            assert!(pair[1].1 > 1.25 * pair[0].1, "{:?} is not clearly larger than {:?}", pair[1], pair[0]);
+        }
+        assert!(means.len() >= 20, "{}", means.len());
+    }
+
+    #[test]
+    fn every_device_shows() {
+        let key = Key::new(KEY);
+        for index in 0..200 {
+            let causes = causes_of(key, index);
+            if causes.device.is_some() {
+                let without = Causes { device: None, device_side: None, ..causes };
+                let pair = [causes, without].map(|causes| draw(key, index, &causes, SIDE));
+                let changed = difference(&pair[0], &pair[1]).changed;
+                assert!(changed >= 5, "{causes:?}: only {changed} of 1,024 pixels differ");
+            }
+        }
+    }
+
+    /// The plainest of classifiers, the nearest of mean pictures, already tells the facts from unseen pixels.
+    #[test]
+    fn facts_can_be_told_from_pixels() {
+        let name = |causes: &Causes| {
+            let coarse = [causes.organ.name(), causes.view.name(), causes.finding.name()];
+            (coarse.join(" "), causes.side.map_or("", Side::name))
+        };
+        let mut sums: std::collections::BTreeMap<(String, &str), (f64, Vec<f64>)> = Default::default();
+        let shown = |index| {
+            let causes = causes_of(Key::new(KEY), index);
+            (causes, draw(Key::new(KEY), index, &causes, 16).grey)
+        };
+        for (causes, grey) in (0..2_500).map(shown) {
+            let entry = sums.entry(name(&causes)).or_insert((0.0, vec![0.0; 256]));
+            entry.0 += 1.0;
+            entry.1.iter_mut().zip(grey).for_each(|(sum, level)| *sum += f64::from(level));
+        }
+        let far = |(count, sum): &(f64, Vec<f64>), grey: &[u8]| -> f64 {
+            sum.iter().zip(grey).map(|(sum, level)| (sum / count - f64::from(*level)).powi(2)).sum()
+        };
+        let (mut right, mut organs) = (0, 0);
+        for (causes, grey) in (2_500..3_000).map(shown) {
+            let (nearest, _) = sums.iter().min_by(|a, b| far(a.1, &grey).total_cmp(&far(b.1, &grey))).unwrap();
+            right += usize::from(*nearest == name(&causes));
+            organs += usize::from(nearest.0.starts_with(causes.organ.name()));
+        }
+        // Chance is about 1 in 30 and 1 in 3.
+        assert!(right > 125 && organs > 480, "{right} and {organs} of 500 right");
+    }
+}
