@@ -20,7 +20,7 @@ from ptunifier_reference import Switches, resize_positions
 from variants import forward, load_case, train
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = (ROOT / "crates/train/tests/fixtures/parity", ROOT.parent / "shared/parity")
+FOLDERS = (ROOT / "crates/workflow/tests/fixtures/parity", ROOT.parent / "shared/parity")
 TOLERANCE = {"values": 1e-5, "resized": 1e-6, "losses": 1e-6, "gradients": 3e-5, "trajectory": 1e-5, "weights after": 3e-5}
 WAYS = {"published": Switches(sdpa_image=False), "tuned": Switches.tuned(optimizer="plain")}
 

@@ -1,6 +1,6 @@
 """Writes the parity cases of the Rust tests: python tools/reference/make_fixtures.py [CASE...]
 
-Each goes to crates/train/tests/fixtures/parity/<case>/. Random numbers are NumPy's PCG64 from a fixed seed; every expected
+Each goes to crates/workflow/tests/fixtures/parity/<case>/. Random numbers are NumPy's PCG64 from a fixed seed; every expected
 value, gradient and trained weight is computed in float64 in the published order of work and stored as float32. The same
 versions (requirements.txt) on the same kind of machine give the same bytes.
 """
@@ -19,7 +19,7 @@ from torch import Tensor
 from ptunifier_reference import Switches, resize_positions
 from variants import VariantConfig, VariantPTUnifier, forward, load_case, train
 
-OUT = Path(__file__).resolve().parents[2] / "crates/train/tests/fixtures/parity"
+OUT = Path(__file__).resolve().parents[2] / "crates/workflow/tests/fixtures/parity"
 POOL = "pretrain-pool"
 LIMIT = 2048  # `gradients_up_to` of the cases that stand beside pretrain-pool
 

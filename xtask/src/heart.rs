@@ -70,7 +70,7 @@ mod tests {
     fn what_a_task_knows_is_found_in_the_loop_alone() {
         let mut files = callers();
         files.push(file("crates/train/src/trainer/setup.rs", "// Mlm\nlet a = ObjectiveKind::ALL;\n#[cfg(test)]\nItm"));
-        files.push(file("crates/train/src/pretraining.rs", "ObjectiveKind::Itc"));
+        files.push(file("crates/tasks/src/pretraining.rs", "ObjectiveKind::Itc"));
         let found = violations(&files);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains("setup.rs") && found[0].contains("ObjectiveKind"), "{found:?}");

@@ -6,14 +6,17 @@ use serde_json::Value;
 
 /// Floor of each crate. An arrow may only point down, and crates of one floor never see each other, in tests neither.
 const FLOORS: &[(&str, i8)] = &[
-    ("xtask", 6),
-    ("ptunifier-cli", 5),
-    ("ptunifier", 4),
-    ("ptu-bench", 4),
+    ("xtask", 9),
+    ("ptunifier-cli", 8),
+    ("ptunifier", 7),
+    ("ptu-bench", 7),
+    ("ptu-workflow", 6),
+    ("ptu-serve", 6),
+    ("ptu-tasks", 5),
+    ("ptu-evaluate", 4),
     ("ptu-train", 3),
-    ("ptu-serve", 3),
-    ("ptu-infer", 2),
     ("ptu-prepare", 2),
+    ("ptu-infer", 2),
     ("ptu-model", 1),
     ("ptu-data", 1),
     ("ptu-input", 0),
@@ -34,8 +37,19 @@ struct Fence {
 }
 
 const CLI: &[&str] = &["ptunifier-cli"];
-const NETWORK: &[&str] =
-    &["ptu-kernels", "ptu-model", "ptu-infer", "ptu-train", "ptu-serve", "ptu-bench", "ptunifier", "ptunifier-cli"];
+const NETWORK: &[&str] = &[
+    "ptu-kernels",
+    "ptu-model",
+    "ptu-infer",
+    "ptu-train",
+    "ptu-evaluate",
+    "ptu-tasks",
+    "ptu-workflow",
+    "ptu-serve",
+    "ptu-bench",
+    "ptunifier",
+    "ptunifier-cli",
+];
 
 const FENCES: &[Fence] = &[
     Fence {

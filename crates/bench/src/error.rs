@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use ptu_data::DataError;
+use ptu_evaluate::EvaluateError;
 use ptu_input::InputError;
 use ptu_model::ModelError;
 use ptu_train::TrainError;
+use ptu_workflow::WorkflowError;
 
 /// What stops a benchmark.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,12 @@ pub enum BenchError {
     /// A case folder.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// Evaluation.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// Cases of the reference.
+    #[error(transparent)]
+    Workflow(#[from] WorkflowError),
     /// An interpreter that cannot be started.
     #[error("cannot start `{path}`: {source}; --against wants a Python interpreter that has torch")]
     Interpreter {

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
+use ptu_evaluate::{EvaluateOptions, GalleryFeatures, Retrieval, evaluate, rerank, retrieval, search};
 use ptu_infer::{Embedder, Matcher, Vectors};
 use ptu_input::{Image, Text};
 use ptu_metrics::Resampling;
 use ptu_model::{Bundle, Model, ModelConfig, ModelError, Preset};
 use ptu_random::{Key, Place, Stream};
-use ptu_train::evaluate::{EvaluateOptions, GalleryFeatures, Retrieval, evaluate, rerank, retrieval, search};
 use serde::Serialize;
 
 use crate::BenchError;

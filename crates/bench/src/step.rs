@@ -10,13 +10,13 @@ use ptu_data::{MaskedTexts, Partners, TrainBatch};
 use ptu_input::{Batch, Images, Texts};
 use ptu_model::{Model, ModelConfig, Preset, TextStyle};
 use ptu_random::{Key, Place, Stream};
+use ptu_tasks::pretraining::StepPlan;
 use ptu_train::memory;
 use ptu_train::objective::{ObjectiveKind, default_weight};
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
-use ptu_train::pretraining::StepPlan;
 use ptu_train::recipe::{Checkpointing, Precision};
-use ptu_train::reference::Case;
 use ptu_train::step::{StepConfig, gradients};
+use ptu_workflow::reference::Case;
 use serde::{Deserialize, Serialize};
 
 use crate::BenchError;
@@ -141,7 +141,7 @@ fn named(outcome: &ptu_train::step::Outcome) -> BTreeMap<String, f64> {
 /// A folder that holds no such case.
 pub fn case_losses(folder: &Path, device: &Device) -> Result<BTreeMap<String, f64>, BenchError> {
     let case = Case::open(folder)?;
-    let model = case.model(&ptu_train::reference::PRETRAINING_HEADS, device)?;
+    let model = case.model(&ptu_workflow::reference::PRETRAINING_HEADS, device)?;
     let plan = plan(&ObjectiveKind::ALL);
     let (outcome, _) = plan.gradients(&model, &case.batch()?, &StepConfig::default(), Key::new(0));
     Ok(named(&outcome))

@@ -2,9 +2,11 @@
 
 use clap::{Command, CommandFactory, FromArgMatches};
 use ptu_data::DataError;
+use ptu_evaluate::EvaluateError;
 use ptu_infer::InferError;
 use ptu_prepare::Shares;
 use ptu_train::{RecipeError, TrainError};
+use ptu_workflow::WorkflowError;
 
 /// Exit code of arguments that cannot be used, whoever finds it out.
 pub const WRONG_ARGUMENTS: u8 = 2;
@@ -68,21 +70,12 @@ same command goes on)"
 
 /// Whether the arguments are wrong in themselves, whatever the files hold that they name.
 pub fn is_usage(error: &anyhow::Error) -> bool {
-    let train = |error: &TrainError| match error {
-        TrainError::StepsTwice | TrainError::NoLabel { .. } | TrainError::Sentence { .. } => true,
-        TrainError::Recipe(RecipeError::Override { .. }) => true,
-        TrainError::Data(error) => error.is_usage(),
-        TrainError::Infer(error) => infer(error),
-        _ => false,
-    };
     error.is::<WrongArguments>()
-        || error.downcast_ref::<DataError>().is_some_and(DataError::is_usage)
-        || error.downcast_ref::<InferError>().is_some_and(infer)
-        || error.downcast_ref::<TrainError>().is_some_and(train)
-}
-
-fn infer(error: &InferError) -> bool {
-    error.is_usage() || matches!(error, InferError::Data(error) if error.is_usage())
+        || error.downcast_ref().is_some_and(DataError::is_usage)
+        || error.downcast_ref().is_some_and(InferError::is_usage)
+        || error.downcast_ref().is_some_and(TrainError::is_usage)
+        || error.downcast_ref().is_some_and(EvaluateError::is_usage)
+        || error.downcast_ref().is_some_and(WorkflowError::is_usage)
 }
 
 /// Reads the share of a whole.

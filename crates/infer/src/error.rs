@@ -81,6 +81,10 @@ impl InferError {
     /// Whether what was asked is wrong in itself, whatever the files hold that it names: a filter that cannot be used, an ending
     /// that is not written. Commands end with the exit code of wrong arguments then.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Filter { .. } | Self::Ending(_))
+        match self {
+            Self::Filter { .. } | Self::Ending(_) => true,
+            Self::Data(error) => error.is_usage(),
+            _ => false,
+        }
     }
 }

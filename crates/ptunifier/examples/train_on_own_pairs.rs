@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use ptunifier::data::{ShardFolder, Source, Split};
+use ptunifier::evaluate::{EvaluateOptions, evaluate};
 use ptunifier::prepare::table::{TableOptions, prepare};
-use ptunifier::train::evaluate::{EvaluateOptions, evaluate};
-use ptunifier::train::{Recipe, RunOptions, Silent, pretrain};
+use ptunifier::tasks::pretrain;
+use ptunifier::train::{Recipe, RunOptions, Silent};
 
 /// A table as a user might have it: pictures in a folder, a CSV beside them.
 fn table(here: &Path) -> Result<PathBuf, Box<dyn Error>> {

@@ -12,7 +12,10 @@
 //! | [`kernels`] | the operations that the network is made of, forward and backward |
 //! | [`model`] | the network, its weights, bundles |
 //! | [`infer`] | a model at work: vectors, search, matching, probes |
-//! | [`train`] | recipes, objectives, the loop, resume, evaluation |
+//! | [`train`] | recipes, objectives, the loop, resume |
+//! | [`tasks`] | what a model is trained for: pre-training |
+//! | [`evaluate`] | scores of a model, with intervals |
+//! | [`workflow`] | quickstart, pages, checks of a machine, parity with PyTorch |
 //! | [`index`] | nearest neighbours |
 //! | [`metrics`] | scores with intervals, beside chance |
 //! | [`report`] | pages |
@@ -22,6 +25,7 @@
 pub use burn;
 pub use burn::tensor::Device;
 pub use ptu_data as data;
+pub use ptu_evaluate as evaluate;
 pub use ptu_index as index;
 pub use ptu_infer as infer;
 pub use ptu_input as input;
@@ -31,4 +35,6 @@ pub use ptu_model as model;
 pub use ptu_prepare as prepare;
 pub use ptu_random as random;
 pub use ptu_report as report;
+pub use ptu_tasks as tasks;
 pub use ptu_train as train;
+pub use ptu_workflow as workflow;

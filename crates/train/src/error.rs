@@ -1,9 +1,8 @@
-//! Why a run could not start, go on or be evaluated.
+//! Why a run could not start or go on.
 
 use std::path::PathBuf;
 
 use ptu_data::DataError;
-use ptu_infer::InferError;
 use ptu_input::InputError;
 use ptu_model::ModelError;
 
@@ -88,7 +87,7 @@ fn suggestion(nearest: Option<&String>) -> String {
     nearest.map_or(String::new(), |nearest| format!("; did you mean `{nearest}`?"))
 }
 
-/// What stops a run or an evaluation.
+/// What stops a run.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// The recipe.
@@ -100,20 +99,9 @@ pub enum TrainError {
     /// Model files.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Embedding.
-    #[error(transparent)]
-    Infer(#[from] InferError),
     /// A text or an image.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// A case of the reference.
-    #[error("case `{path}` cannot be used: {cause}")]
-    Case {
-        /// The folder or file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: String,
-    },
     /// A file of the run.
     #[error("cannot {action} `{path}`: {source}")]
     File {
@@ -148,35 +136,6 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
-    /// A folder that must be empty.
-    #[error("folder `{path}` is not empty and holds no quickstart that could go on; choose a new or empty one")]
-    NotEmpty {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A quickstart that was begun by another command.
-    #[error(
-        "the quickstart in `{path}` cannot go on: {cause}; give the command that it was begun with, or choose another --out"
-    )]
-    Quickstarted {
-        /// The folder.
-        path: PathBuf,
-        /// What differs.
-        cause: String,
-    },
-    /// Two options that decide the same.
-    #[error("`--minutes` chooses the steps, and `--set train.steps` does too; leave one of them out")]
-    StepsTwice,
-    /// A quickstart without pairs to be asked about.
-    #[error("{table} cannot be learned from and asked about: it has {cause}; {cure}")]
-    NothingAsked {
-        /// The table.
-        table: String,
-        /// Why.
-        cause: String,
-        /// What to change.
-        cure: String,
-    },
     /// A run that was started differently.
     #[error(
         "run folder `{path}` cannot be resumed: {cause}; resume it with what it was started with, or choose another --out"
@@ -193,70 +152,6 @@ pub enum TrainError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        cause: String,
-    },
-    /// A bundle that says nothing about data.
-    #[error("`{path}` is no run folder, so it does not say on what to evaluate; name shard folders with --data")]
-    NoData {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A label that no record has.
-    #[error("no record of {paths} has the label `{label}`; {there}")]
-    NoLabel {
-        /// The folders of shards.
-        paths: String,
-        /// The label.
-        label: String,
-        /// Which labels there are.
-        there: String,
-    },
-    /// A label that cannot be asked about.
-    #[error(
-        "label `{label}`: fewer than two of its values stand in the pairs of split `train` of `{path}`, to which probes are fitted; \
-         name another label, or a folder whose records have it"
-    )]
-    Label {
-        /// The folder of shards.
-        path: PathBuf,
-        /// The label.
-        label: String,
-    },
-    /// A score on request that needs what the model has not learned.
-    #[error(
-        "{asked} needs the objective `{objective}`, which this model was not trained with; leave it out, or train a model with it"
-    )]
-    NotLearned {
-        /// What was asked for.
-        asked: &'static str,
-        /// What is missing.
-        objective: ObjectiveKind,
-    },
-    /// Saved scores or examples that cannot be read.
-    #[error("`{path}` cannot be read: {cause}; run `evaluate` again")]
-    Saved {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: String,
-    },
-    /// A sentence for a class that cannot be read.
-    #[error("sentence `{sentence}` cannot be used: {cause}")]
-    Sentence {
-        /// The sentence.
-        sentence: String,
-        /// Why.
-        cause: String,
-    },
-    /// Records that the model has learned from.
-    #[error(
-        "`{path}` holds what this model has learned from ({cause}), so its scores would say nothing; evaluate on other records, or say \
-         --force"
-    )]
-    Learned {
-        /// The folder of shards that was to be evaluated.
-        path: PathBuf,
-        /// Which.
         cause: String,
     },
     /// Data that no objective of the recipe can use.
@@ -333,4 +228,18 @@ pub enum TrainError {
         /// The run folder.
         path: PathBuf,
     },
+    /// What a task says.
+    #[error(transparent)]
+    Task(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl TrainError {
+    /// Whether what was asked is wrong in itself; commands end with the exit code of wrong arguments then.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Recipe(RecipeError::Override { .. }) => true,
+            Self::Data(error) => error.is_usage(),
+            _ => false,
+        }
+    }
 }

@@ -65,7 +65,10 @@ pub fn recipe_with(run: &Path, overrides: &[String]) -> Result<Recipe, TrainErro
 }
 
 /// Whether a folder holds files or folders that are not ours.
-pub(crate) fn holds_others(folder: &Path, ours: impl Fn(&str) -> bool) -> io::Result<bool> {
+///
+/// # Errors
+/// When it cannot be listed.
+pub fn holds_others(folder: &Path, ours: impl Fn(&str) -> bool) -> io::Result<bool> {
     Ok(fs::read_dir(folder)?.flatten().any(|entry| !ours(&entry.file_name().to_string_lossy())))
 }
 
@@ -73,7 +76,7 @@ pub(crate) fn holds_others(folder: &Path, ours: impl Fn(&str) -> bool) -> io::Re
 ///
 /// # Errors
 /// A folder in which another process works.
-pub(crate) fn lock(file: &Path, folder: &Path) -> Result<File, TrainError> {
+pub fn lock(file: &Path, folder: &Path) -> Result<File, TrainError> {
     let error = |source| TrainError::File { action: "lock", path: folder.to_path_buf(), source };
     let lock = File::options().create(true).truncate(false).write(true).open(file).map_err(error)?;
     match lock.try_lock() {

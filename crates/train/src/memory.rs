@@ -21,7 +21,7 @@ const PROCESS: f64 = 60.0 * 1024.0 * 1024.0;
 const MASKED: f64 = 0.15;
 
 // Vectors of its width that a token keeps for the backward pass. Attention keeps no probabilities: they are computed again. The
-// numbers are those that fit what was measured (see the tests) within a few per cent.
+// numbers are those that fit what was measured (crates/tasks/tests/learning/memory.rs) within a few per cent.
 /// In a layer of an encoder.
 const ENCODER: f64 = 20.0;
 /// In a layer of the fusion.
@@ -33,8 +33,8 @@ const BLOCK: f64 = 2.2;
 /// Of the block whose inside is computed again at the moment.
 const INSIDE: f64 = 21.0;
 
-/// Bytes that a step of `b` pairs takes at its peak (within 15 % of what was measured, see the tests), as its plan of the
-/// forward pass says; texts are taken to have `length` tokens.
+/// Bytes that a step of `b` pairs takes at its peak, as its plan of the forward pass says, within 15 % of what was measured
+/// (`crates/tasks/tests/learning/memory.rs`); texts are taken to have `length` tokens.
 ///
 /// # Errors
 /// Sizes that do not fit each other.
@@ -138,7 +138,11 @@ pub fn check(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig)
     }
 }
 
-fn fits(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig, free: u64) -> Result<(), TrainError> {
+/// [`check`] on a machine with `free` bytes.
+///
+/// # Errors
+/// As there.
+pub fn fits(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig, free: u64) -> Result<(), TrainError> {
     let (batch, accumulate) = (recipe.train.batch, recipe.train.accumulate);
     let needed = |accumulate: usize, checkpointing: Checkpointing| {
         let step = StepConfig { checkpointing, ..StepConfig::of(recipe) };
@@ -162,76 +166,4 @@ fn fits(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig, free
 /// `8.9 GB`.
 pub fn gigabytes(bytes: u64) -> String {
     format!("{:.1} GB", bytes as f64 / 1e9)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use ptu_model::{Preset, TextStyle};
-
-    use super::*;
-    use crate::pretraining::StepPlan;
-
-    fn recipe(sets: &[&str]) -> (Recipe, ModelConfig) {
-        let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
-        let text = "data = [\"a\"]\n[train]\nsteps = 1\nbatch = 4\n[text]\nmax_tokens = 48\n";
-        let recipe = Recipe::parse(text, Path::new("r.toml"), &sets).unwrap();
-        let config = recipe.model_config(50_265, [0, 2, 1], &StepPlan::of(&recipe).heads()).unwrap();
-        (recipe, config)
-    }
-
-    fn needed(sets: &[&str]) -> f64 {
-        let (recipe, config) = recipe(sets);
-        let (objectives, step) = (StepPlan::of(&recipe).objectives(), StepConfig::of(&recipe));
-        let bytes = step_bytes(&config, &objectives, &step, recipe.train.batch / recipe.train.accumulate, 48);
-        bytes.unwrap() as f64 / (1 << 20) as f64
-    }
-
-    /// MiB seen by `ptunifier bench step --preset P --batch B`, with and without `--checkpointing blocks`.
-    #[test]
-    fn what_was_measured_is_forecast_within_fifteen_per_cent() {
-        let (none, blocks) = (Checkpointing::None, Checkpointing::Blocks);
-        for (preset, vocabulary, batch, checkpointing, measured) in [
-            (Preset::Tiny, 4096, 4, none, 174.0),
-            (Preset::Tiny, 4096, 64, none, 995.0),
-            (Preset::Tiny, 4096, 64, blocks, 421.0),
-            (Preset::Tiny, 4096, 256, blocks, 1425.0),
-            (Preset::Small, 30_522, 4, none, 1560.0),
-            (Preset::Small, 30_522, 16, none, 3409.0),
-            (Preset::Small, 30_522, 8, blocks, 1367.0),
-            (Preset::Small, 30_522, 32, blocks, 2602.0),
-            (Preset::Base, 50_265, 4, none, 8798.0),
-            (Preset::Base, 50_265, 4, blocks, 6350.0),
-        ] {
-            let config = preset.config(TextStyle::Roberta, vocabulary, [0, 2, 1]);
-            let (objectives, step) = (StepPlan::of(&recipe(&[]).0).objectives(), StepConfig::of(&recipe(&[]).0));
-            let bytes = step_bytes(&config, &objectives, &StepConfig { checkpointing, ..step }, batch, 48).unwrap();
-            let ratio = bytes as f64 / (1 << 20) as f64 / measured;
-            assert!((0.85..1.15).contains(&ratio), "{preset:?} {batch} {checkpointing:?}: {ratio}");
-        }
-    }
-
-    #[test]
-    fn every_lever_lowers_it() {
-        let whole = needed(&["train.batch=64"]);
-        for set in
-            ["train.accumulate=4", "train.checkpointing=\"blocks\"", "train.patch_keep=0.5", "objectives=[\"itc\"]"]
-        {
-            assert!(needed(&["train.batch=64", set]) < 0.8 * whole, "{set}");
-        }
-    }
-
-    #[test]
-    fn the_message_names_the_key_that_helps() {
-        let (recipe, config) = recipe(&["train.batch=256"]);
-        let told = |free: u64| {
-            fits(&StepPlan::of(&recipe).objectives(), &recipe, &config, free << 30).map_err(|error| error.to_string())
-        };
-        assert_eq!(told(1000), Ok(()));
-        let blocks = told(60).unwrap_err();
-        assert!(blocks.contains("256 records") && blocks.contains("set train.checkpointing = \"blocks\""), "{blocks}");
-        assert!(told(9).unwrap_err().contains("train.accumulate = "), "{:?}", told(9));
-        assert!(told(2).unwrap_err().contains("model.preset"), "{:?}", told(2));
-    }
 }

@@ -16,7 +16,6 @@ pub use pace::{Pace, spoken};
 
 use crate::log::{Event, Timing};
 use crate::task::{Task, Validated};
-use crate::tasks::TaskKind;
 use crate::{Recipe, TrainError};
 
 /// Where a run is kept and how it starts.
@@ -83,22 +82,14 @@ pub struct Outcome {
     pub bundle: PathBuf,
 }
 
-/// Pre-trains as the recipe says; everything goes into one folder.
+/// Trains a model for a task, whose objectives take the place of the recipe's; everything goes into one folder.
 ///
 /// With `resume`, goes on after the last saved state, to the same bits as if it had never stopped (same number of
 /// threads); a finished run is left as it is, unless the recipe differs from its own in `train.steps` alone, which are more:
 /// then it is extended (see [`Recipe::schedule_at`]).
 ///
 /// # Errors
-/// What the recipe, the data or the folder make impossible; each names its cause and cure, and loses nothing.
-pub fn pretrain(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-    train(TaskKind::of(recipe).get_mut(), recipe, options, observer)
-}
-
-/// [`pretrain`] for any task: its objectives take the place of the recipe's.
-///
-/// # Errors
-/// As there, and what the task says.
+/// What the recipe, the data or the folder make impossible, and what the task says; each names its cause and cure, and loses nothing.
 pub fn train(
     task: &mut dyn Task,
     recipe: &Recipe,
@@ -110,19 +101,19 @@ pub fn train(
     session.run(observer)
 }
 
-/// [`pretrain`] of a recipe that `plan` finishes for a new run, once it is known how fast the machine is; one that is resumed
-/// has been planned.
+/// [`train`] by a recipe that `plan` finishes for a new run, once it is known how fast the machine is; one that is resumed has
+/// been planned.
 ///
 /// # Errors
 /// As there, and whatever `plan` says.
-pub fn pretrain_planned(
+pub fn train_planned(
+    task: &mut dyn Task,
     recipe: &Recipe,
     options: &RunOptions,
     plan: Plan<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let mut task = TaskKind::of(recipe);
-    let mut session = setup::open(task.get_mut(), recipe, options, observer)?;
+    let mut session = setup::open(task, recipe, options, observer)?;
     session.begin(Some(plan), observer)?;
     session.run(observer)
 }

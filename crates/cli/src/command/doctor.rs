@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use ptu_train::Recipe;
-use ptu_train::doctor::{Check, Verdict, examine};
+use ptu_workflow::doctor::{Check, Verdict, examine};
 use serde::Serialize;
 
 use super::Compute;

@@ -3,13 +3,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use ptu_data::Split;
-use ptu_kernels::ComputePrecision;
-use ptu_model::files::write_bytes;
-use ptu_train::evaluate::{
+use ptu_evaluate::{
     ALL_FOUND, Difference, EvaluateOptions, Evaluated, Kept, Score, ScoredOn, Scores, Spread, compare, evaluate,
     mean_r10, spread,
 };
-use ptu_train::{folder, page};
+use ptu_kernels::ComputePrecision;
+use ptu_model::files::write_bytes;
+use ptu_train::folder;
+use ptu_workflow::page;
 use serde::Serialize;
 
 use super::{AtWork, check_page, check_run};

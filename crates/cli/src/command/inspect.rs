@@ -7,7 +7,8 @@ use anyhow::bail;
 use ptu_data::manifest::MANIFEST_FILE;
 use ptu_model::files::write_bytes;
 use ptu_report::Page;
-use ptu_train::{folder, page};
+use ptu_train::folder;
+use ptu_workflow::page;
 use serde::Serialize;
 
 use super::Compute;

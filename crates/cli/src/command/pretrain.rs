@@ -92,7 +92,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let run = out.display().to_string();
     let options = RunOptions { out, resume, device: arguments.compute.device.training(), wall_time };
     let mut progress = RunProgress::new(stop_flag("the step at hand is ended and saved"));
-    let outcome = ptu_train::pretrain(&recipe, &options, &mut progress)?;
+    let outcome = ptu_tasks::pretrain(&recipe, &options, &mut progress)?;
     progress.finish();
     let (steps, bundle) = (outcome.steps, outcome.bundle.display());
     if !outcome.finished {

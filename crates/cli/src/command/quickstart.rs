@@ -3,8 +3,8 @@ use std::process::ExitCode;
 
 use ptu_prepare::Shares;
 use ptu_prepare::table::ColumnNames;
-use ptu_train::RunOptions;
-use ptu_train::quickstart::{Corpus, OwnTable, QuickstartOptions, quickstart};
+use ptu_train::{RunOptions, TrainError};
+use ptu_workflow::quickstart::{Corpus, OwnTable, QuickstartOptions, quickstart};
 
 use super::evaluate::says_little;
 use super::{Compute, wall_time};
@@ -92,7 +92,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let options = arguments.options();
     check_shares(Shares { validate: arguments.validate, test: arguments.test, seed: arguments.seed })?;
     check_sets(&arguments.overrides, |sets| {
-        QuickstartOptions { overrides: sets.to_vec(), ..options.clone() }.check_recipe()
+        QuickstartOptions { overrides: sets.to_vec(), ..options.clone() }.check_recipe().map_err(TrainError::from)
     })?;
     let run = RunOptions {
         out: arguments.out.join("run"),

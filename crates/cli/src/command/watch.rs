@@ -3,9 +3,10 @@ use std::time::Duration;
 
 use console::{Term, measure_text_width};
 use ptu_model::files::write_bytes;
+use ptu_tasks::TaskKind;
 use ptu_train::log::{Event, Timing, objectives, read_events, read_timings};
-use ptu_train::tasks::TaskKind;
-use ptu_train::{Recipe, folder, page, spoken};
+use ptu_train::{Recipe, folder, spoken};
+use ptu_workflow::page;
 
 use crate::output::{print, say};
 

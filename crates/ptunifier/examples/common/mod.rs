@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use ptunifier::prepare::phantom::{PhantomOptions, prepare_phantom};
-use ptunifier::train::{Recipe, RunOptions, Silent, pretrain};
+use ptunifier::tasks::pretrain;
+use ptunifier::train::{Recipe, RunOptions, Silent};
 
 /// A small model on shards in `data`: it learns next to nothing in these few steps.
 pub const RECIPE: &str = r#"

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use ptu_bench::measure::Timing;
 use ptu_bench::rank::{RankOptions, RankQuality, Way, quality, rank};
 use ptu_data::Split;
+use ptu_evaluate::{Direction, EvaluateOptions, Score};
 use ptu_model::Preset;
-use ptu_train::evaluate::{Direction, EvaluateOptions, Score};
 
 use super::{General, report};
 use crate::output::say;

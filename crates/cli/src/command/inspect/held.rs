@@ -6,9 +6,9 @@ use anyhow::bail;
 use ptu_data::manifest::{MANIFEST_FILE, told};
 use ptu_data::{Manifest, Split};
 use ptu_model::weights::read_arrays;
+use ptu_tasks::TaskKind;
 use ptu_train::folder;
 use ptu_train::log::{Event, read_events};
-use ptu_train::tasks::TaskKind;
 use serde::Serialize;
 
 use super::vectors::Vectors;

@@ -1,0 +1,120 @@
+//! What a model is judged by while it learns; the best model of a run is chosen by it.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use ptu_infer::Embedder;
+use ptu_metrics::Resampling;
+use ptu_model::Model;
+use ptu_random::Key;
+use ptu_train::TrainError;
+use ptu_train::log::Fields;
+use ptu_train::task::{Validated, Validator};
+use serde::{Deserialize, Serialize};
+
+use crate::EvaluateError;
+use crate::features::GalleryFeatures;
+use crate::gallery::Gallery;
+use crate::matching::matching;
+use crate::retrieval::{retrieval, search};
+use crate::scores::{Retrieval, Score, names};
+use crate::words::{Beside, guess};
+
+/// One score on the validation split: that of the contrast, else of masked words, else of matching, whichever is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Judged {
+    /// Zero-shot retrieval.
+    Retrieval(Box<Retrieval>),
+    /// Accuracy on masked words beside their image.
+    Mlm(Score),
+    /// Accuracy of matching, half of the images false.
+    Itm(Score),
+}
+
+impl Judged {
+    /// Scores a model on a gallery; partners and resamples are drawn by `key`.
+    ///
+    /// # Errors
+    /// Inputs that do not fit the model.
+    pub fn of(model: &Model, gallery: &Gallery, key: Key) -> Result<Self, EvaluateError> {
+        let (resampling, embedder) = (Resampling::new(key), Embedder::new(model));
+        if model.heads.itc.is_some() {
+            let found = search(&GalleryFeatures::new(embedder, gallery), &mut |_| {})?;
+            return Ok(Self::Retrieval(Box::new(retrieval(gallery, &found, &resampling))));
+        }
+        if model.heads.mlm.is_some() {
+            return Ok(Self::Mlm(guess(embedder, gallery, Beside::Own)?.right.score(gallery, &resampling)));
+        }
+        Ok(Self::Itm(matching(embedder, gallery, key).score(gallery, &resampling)))
+    }
+
+    /// The number, larger for a better model.
+    pub fn value(&self) -> Option<f64> {
+        match self {
+            Self::Retrieval(retrieval) => retrieval.mean_r10(),
+            Self::Mlm(score) | Self::Itm(score) => score.value,
+        }
+    }
+
+    /// What a guess would score.
+    pub fn chance(&self) -> Option<f64> {
+        match self {
+            Self::Retrieval(retrieval) => {
+                Some((retrieval.image_to_text.r10.chance? + retrieval.text_to_image.r10.chance?) / 2.0)
+            }
+            Self::Mlm(score) | Self::Itm(score) => score.chance,
+        }
+    }
+
+    /// As the loop wants it.
+    pub fn validated(&self) -> Validated {
+        Validated {
+            name: self.name().into(),
+            value: self.value(),
+            chance: self.chance(),
+            line: self.to_string(),
+            fields: Fields::of(self),
+        }
+    }
+
+    /// What the number is.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Retrieval(_) => "mean R@10",
+            Self::Mlm(_) => names::MLM,
+            Self::Itm(_) => names::ITM,
+        }
+    }
+}
+
+/// Pairs from which it is told how long a validation takes.
+const FEW: usize = 16;
+
+impl Validator for Gallery {
+    fn validate(&self, model: &Model, key: Key) -> Result<Validated, TrainError> {
+        Ok(Judged::of(model, self, key)?.validated())
+    }
+
+    fn forecast(&self, model: &Model, key: Key) -> Result<Duration, TrainError> {
+        let (few, start) = (self.first(FEW), Instant::now());
+        Judged::of(model, &few, key)?;
+        Ok(start.elapsed().mul_f64(self.records.len() as f64 / few.records.len() as f64))
+    }
+}
+
+impl fmt::Display for Judged {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = |value: Option<f64>| value.map_or("undefined".into(), |value| format!("{value:.2}"));
+        match self {
+            Self::Retrieval(retrieval) => {
+                let (image, text) = (retrieval.image_to_text.r10, retrieval.text_to_image.r10);
+                let (own, theirs, chance) = (show(image.value), show(text.value), show(image.chance));
+                write!(out, "R@10 image-to-text {own} text-to-image {theirs} (chance {chance})")
+            }
+            Self::Mlm(score) | Self::Itm(score) => {
+                write!(out, "{} {} (chance {})", self.name(), show(score.value), show(score.chance))
+            }
+        }
+    }
+}

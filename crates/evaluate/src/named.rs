@@ -1,0 +1,98 @@
+//! Whether the labels that are asked for stand in the data: known before anything is scored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ptu_data::ShardFolder;
+use ptu_input::text::name_key;
+
+use crate::EvaluateError;
+use crate::opened::Opened;
+use crate::options::EvaluateOptions;
+
+/// Names of labels that a message lists.
+const LISTED: usize = 20;
+
+/// Labels of some records: up to two values of each.
+type Labels = BTreeMap<String, BTreeSet<String>>;
+
+/// Refuses labels that no record has, and labels for probes without two values to learn from. Gives a sentence for each label of
+/// the recipe that no record has.
+///
+/// # Errors
+/// [`EvaluateError::NoLabel`], [`EvaluateError::Label`]; shards that cannot be read.
+pub(super) fn check(options: &EvaluateOptions, folders: &[Opened]) -> Result<Vec<String>, EvaluateError> {
+    let by_hits = [&options.config.hits, &options.config.by].into_iter().flatten();
+    if options.config.labels.is_empty() && by_hits.clone().next().is_none() {
+        return Ok(vec![]);
+    }
+    let mut all = Labels::new();
+    let mut to_learn = vec![];
+    for folder in folders {
+        read(&folder.source, &mut all)?;
+        let mut labels = Labels::new();
+        if let Some(train) = &folder.train {
+            read(train, &mut labels)?;
+        }
+        labels.iter().for_each(|(name, values)| all.entry(name.clone()).or_default().extend(values.iter().cloned()));
+        to_learn.push((folder, labels));
+    }
+    let is_there = |label: &String| all.contains_key(name_key(label).as_ref());
+    let absent = |label: &String| EvaluateError::NoLabel {
+        paths: options.data.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", "),
+        label: label.clone(),
+        there: there(label, &all),
+    };
+    if let Some(label) = options.config.labels.iter().chain(&options.named).find(|label| !is_there(label)) {
+        return Err(absent(label));
+    }
+    for label in &options.config.labels {
+        let few = |labels: &Labels| labels.get(name_key(label).as_ref()).is_none_or(|values| values.len() < 2);
+        if let Some((folder, _)) = to_learn.iter().find(|(_, labels)| few(labels)) {
+            return Err(EvaluateError::Label { path: folder.path.clone(), label: label.clone() });
+        }
+    }
+    Ok(by_hits.filter(|label| !is_there(label)).map(|label| absent(label).to_string()).collect())
+}
+
+fn read(folder: &ShardFolder, labels: &mut Labels) -> Result<(), EvaluateError> {
+    folder.each_without_image(&mut |record| {
+        for label in record.labels {
+            let values = labels.entry(name_key(&label.name).into_owned()).or_default();
+            if values.len() < 2 {
+                values.insert(name_key(&label.value).into_owned());
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// `there is `a``, the most similar names first.
+fn there(asked: &str, all: &Labels) -> String {
+    let mut names: Vec<&String> = all.keys().collect();
+    names.sort_by_key(|name| (strsim::damerau_levenshtein(asked, name), *name));
+    let listed: Vec<String> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        0 => "no record has any label".into(),
+        1 => format!("there is {}", listed[0]),
+        count if count > LISTED => format!("there are {} and {} more", listed.join(", "), count - LISTED),
+        _ => format!("there are {}", listed.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_similar_names_come_first() {
+        let of = |names: &[&str]| names.iter().map(|name| (name.to_string(), BTreeSet::new())).collect::<Labels>();
+        assert_eq!(there("nolabel", &of(&["label"])), "there is `label`");
+        assert_eq!(there("findng", &of(&["cause", "finding", "side"])), "there are `finding`, `side`, `cause`");
+        assert_eq!(there("x", &Labels::new()), "no record has any label");
+        let many: Labels = (0..50).map(|number| (format!("label{number}"), BTreeSet::new())).collect();
+        assert!(
+            there("label7", &many).starts_with("there are `label7`, ")
+                && there("label7", &many).ends_with("and 30 more")
+        );
+    }
+}

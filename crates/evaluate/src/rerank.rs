@@ -1,0 +1,125 @@
+//! A search whose best candidates are ranked anew by the fusion, which sees query and candidate together.
+
+use ptu_infer::{Embedder, Matcher};
+
+use crate::EvaluateError;
+use crate::gallery::{BATCH, Gallery, Query};
+use crate::retrieval::{Found, Ranking};
+
+/// Ranks the `keep` candidates that are most similar by contrast by how well they match, ahead of all others; with `keep`
+/// as large as the gallery it is the published way, every pair through the fusion (specification, section 7). Both
+/// directions share the pairs that they have in common.
+///
+/// # Errors
+/// A model without the head for matching.
+pub fn rerank(embedder: Embedder<'_>, gallery: &Gallery, found: &Found, keep: usize) -> Result<Found, EvaluateError> {
+    let size = gallery.records.len();
+    let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
+    let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
+    let matcher = Matcher::new(embedder, &images, &texts, BATCH)?;
+    let shortlists = [Query::Image, Query::Text].map(|query| shortlists(&found.of(query).similarity, size, keep));
+    let pair = |query, asking, item| if query == Query::Image { (asking, item) } else { (item, asking) };
+    let mut pairs: Vec<(usize, usize)> = vec![];
+    for (query, shortlists) in [Query::Image, Query::Text].into_iter().zip(&shortlists) {
+        for (asking, items) in shortlists.iter().enumerate() {
+            pairs.extend(items.iter().map(|&item| pair(query, asking, item)));
+        }
+    }
+    pairs.sort_unstable();
+    pairs.dedup();
+    let scores = matcher.scores(&pairs, BATCH);
+    let rank = |query: Query, shortlists: &[Vec<usize>]| {
+        let similarity = found.of(query).similarity.clone();
+        // What is on a shortlist comes first, by its match; then the rest, by its similarity.
+        let mut order: Vec<(bool, f32)> = similarity.iter().map(|&similarity| (false, similarity)).collect();
+        for (asking, items) in shortlists.iter().enumerate() {
+            for &item in items {
+                let place = pairs.binary_search(&pair(query, asking, item)).expect("listed above");
+                order[asking * size + item] = (true, scores[place]);
+            }
+        }
+        let ranks = ptu_metrics::ranks(&order, size, |asking, item| gallery.is_hit(query, asking, item));
+        Ranking { similarity, ranks }
+    };
+    let [of_images, of_texts] = &shortlists;
+    Ok(Found { image_to_text: rank(Query::Image, of_images), text_to_image: rank(Query::Text, of_texts) })
+}
+
+/// Of each row the `keep` items of the greatest similarity; the first of equals.
+fn shortlists(similarity: &[f32], size: usize, keep: usize) -> Vec<Vec<usize>> {
+    let shortlist = |row: &[f32]| {
+        let mut items: Vec<usize> = (0..row.len()).collect();
+        items.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
+        items.truncate(keep);
+        items
+    };
+    similarity.chunks_exact(size.max(1)).map(shortlist).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use ptu_data::Masked;
+    use ptu_input::{Image, Text};
+    use ptu_model::{Model, Preset, TextStyle};
+    use ptu_random::{Key, Place};
+
+    use super::*;
+    use crate::features::GalleryFeatures;
+    use crate::gallery::Pair;
+    use crate::retrieval::search;
+
+    fn gallery() -> Gallery {
+        let mut stream = Key::new(3).stream(Place::Sample, 0);
+        let mut pair = |number: u64| {
+            let text = Text { ids: vec![0, 7 + number as u32, 20 - number as u32, 2], words: vec![] };
+            Pair {
+                id: number.to_string(),
+                patient: number.to_string(),
+                record: number as usize,
+                image: Image { side: 32, planes: (0..3 * 32 * 32).map(|_| stream.normal() as f32).collect() },
+                masked: Masked { ids: text.ids.clone(), labels: vec![None; 4] },
+                text,
+                words: String::new(),
+                image_hash: number,
+                text_hash: number,
+                own_texts: vec![number],
+                hits: vec![],
+                groups: vec![],
+                labels: vec![],
+            }
+        };
+        Gallery { records: (0..6).map(&mut pair).collect(), incomplete: 0 }
+    }
+
+    #[test]
+    fn only_the_shortlist_is_ranked_anew() {
+        let mut config = Preset::Tiny.config(TextStyle::Roberta, 50, [0, 2, 1]);
+        config.image.size = 32;
+        let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
+        let gallery = gallery();
+        let embedder = Embedder::new(&model);
+        let found = search(&GalleryFeatures::new(embedder, &gallery), &mut |_| ()).unwrap();
+        let rerank = |keep| rerank(embedder, &gallery, &found, keep).unwrap();
+        let places = |found: &Found| [Query::Image, Query::Text].map(|query| found.of(query).ranks.clone());
+        assert_eq!(places(&rerank(0)), places(&found));
+        assert_eq!(places(&rerank(1)), places(&found), "the first stays the first");
+        let all = rerank(usize::MAX);
+        assert_ne!(places(&all), places(&found));
+        // Ranked by hand: how many other texts match image 0 better than its own.
+        let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
+        let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
+        let matcher = Matcher::new(embedder, &images, &texts, 6).unwrap();
+        let scores = matcher.scores(&(0..6).map(|text| (0, text)).collect::<Vec<_>>(), 6);
+        let better = scores[1..].iter().filter(|score| **score >= scores[0]).count();
+        assert_eq!(all.of(Query::Image).ranks[0], Some(better));
+        // A hit outside a shortlist of three stays behind the three.
+        let three = rerank(3);
+        for query in [Query::Image, Query::Text] {
+            for (new, old) in three.of(query).ranks.iter().zip(&found.of(query).ranks) {
+                assert_eq!(new.unwrap() < 3, old.unwrap() < 3);
+                assert!(old.unwrap() < 3 || new == old);
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! A bundle scored on shard folders, each a gallery of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ptu_data::{DataError, Manifest, Preparation, Records, ShardFolder, Source, Split};
+use ptu_infer::Embedder;
+use ptu_input::Picture;
+use ptu_kernels::ComputePrecision;
+use ptu_metrics::{Cell, Resampling, bootstrap_mean_of_means};
+use ptu_model::Bundle;
+use ptu_random::Key;
+
+use crate::EvaluateError;
+use crate::features::{GalleryFeatures, Given, TrainFeatures};
+use crate::gallery::{Gallery, GalleryOptions, Query};
+use crate::labels::LabelProbes;
+use crate::leak::Past;
+use crate::measure::Measure;
+use crate::missing::MissingHalves;
+use crate::named;
+use crate::opened::Opened;
+use crate::options::EvaluateOptions;
+use crate::rerank::rerank;
+use crate::retrieval::{Found, RetrievalMeasures};
+use crate::score::{Scored, passes, score};
+use crate::scored_on::ScoredOn;
+use crate::scores::{LabelScores, Score, Scores, names};
+
+/// Scores on one gallery, and what they were made of.
+pub struct Evaluated {
+    /// Name of the source, and of the gallery where it has several.
+    pub name: String,
+    /// The scores.
+    pub scores: Scores,
+    /// The pairs.
+    pub gallery: Gallery,
+    /// Similarities, where the model has learned to compare.
+    pub found: Option<Found>,
+    /// What the scores are made of, by their names.
+    pub measures: BTreeMap<String, Measure>,
+    source: Arc<ShardFolder>,
+}
+
+impl Evaluated {
+    /// The picture of a pair as a small PNG, for a page; `None` where it cannot be read any more.
+    pub fn thumbnail(&self, row: usize, side: usize) -> Option<Vec<u8>> {
+        let record = self.source.get(self.gallery.records[row].record).ok()?;
+        let image = record.image?;
+        Some(Picture::decode(&image.bytes, &record.id).ok()?.thumbnail_png(side))
+    }
+}
+
+/// A gallery that is about to be scored.
+struct Chosen {
+    folder: usize,
+    gallery: Gallery,
+    scored_on: ScoredOn,
+}
+
+/// Scores a bundle on each folder; `done` is told (pairs finished, pairs in all) of the folder at hand.
+///
+/// # Errors
+/// Before anything is scored: files that cannot be read, a folder without pairs in the split, labels that no record has, records
+/// that the model has learned from, scores on request that need what it has not learned.
+pub fn evaluate(
+    options: &EvaluateOptions,
+    done: &mut dyn FnMut(&str, usize, usize),
+) -> Result<Vec<Evaluated>, EvaluateError> {
+    let bundle = Bundle::load(&options.bundle, &options.device)?;
+    options.check(&bundle.model.heads)?;
+    let asker = Asker {
+        options,
+        bundle: &bundle,
+        model: Bundle::fingerprint(&options.bundle)?,
+        preparation: Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens),
+    };
+    let folders = asker.open()?;
+    let notes = named::check(options, &folders)?;
+    let mut chosen = vec![];
+    for (place, folder) in folders.iter().enumerate() {
+        chosen.extend(asker.choose(place, folder, &notes)?);
+    }
+    let nothing = Records { name: "none".into(), records: vec![] };
+    let mut train: Vec<TrainFeatures<'_>> = folders.iter().map(|folder| asker.train(folder, &nothing)).collect();
+    let score = |one: Chosen| asker.score(&folders[one.folder], &mut train[one.folder], one, done);
+    chosen.into_iter().map(score).collect()
+}
+
+/// A model and what it is asked.
+struct Asker<'a> {
+    options: &'a EvaluateOptions,
+    bundle: &'a Bundle,
+    /// The bundle's fingerprint.
+    model: String,
+    preparation: Preparation,
+}
+
+impl Asker<'_> {
+    fn past(&self) -> Past<'_> {
+        let Bundle { trained_on, learned, .. } = self.bundle;
+        Past { trained_on, learned: learned.as_ref(), folders: &self.options.training }
+    }
+
+    fn open(&self) -> Result<Vec<Opened>, EvaluateError> {
+        let Self { options, .. } = self;
+        let mut folders = vec![];
+        for path in &options.data {
+            if !options.force {
+                self.past().check_split(path, &Manifest::read(path)?, options.split)?;
+            }
+            let source = Arc::new(ShardFolder::open(path, options.split)?);
+            let fits = !options.config.labels.is_empty() || options.missing;
+            // Without a training split no probe can be fitted, but masked words can still be scored.
+            let train = match fits.then(|| ShardFolder::open(path, Split::Train)) {
+                Some(Ok(train)) => Some(train),
+                None | Some(Err(DataError::NoRecords { .. })) => None,
+                Some(Err(error)) => return Err(error.into()),
+            };
+            folders.push(Opened { path: path.clone(), source, train });
+        }
+        Ok(folders)
+    }
+
+    /// The galleries of a folder, none of which the model knows.
+    fn choose(&self, place: usize, folder: &Opened, notes: &[String]) -> Result<Vec<Chosen>, EvaluateError> {
+        let Self { options, .. } = self;
+        let config = &options.config;
+        let gallery_options = GalleryOptions {
+            text: config.text.choice(options.seed),
+            limit: config.gallery,
+            hits: config.hits.clone(),
+            by: config.by.clone(),
+            seed: options.seed,
+        };
+        let gallery = Gallery::read(folder.source.as_ref(), &self.preparation, &gallery_options)?;
+        let manifest = folder.source.manifest();
+        let pairs_there = manifest.counts(options.split).pairs;
+        let mut chosen = vec![];
+        for (part, gallery) in gallery.split() {
+            let (known, told) = self.past().check(&folder.path, &folder.source, &gallery, options.force)?;
+            let scored_on = ScoredOn {
+                source: folder.source.name().to_string(),
+                gallery: part,
+                manifest: manifest.hash(),
+                split: options.split,
+                pairs: gallery.records.len(),
+                of: config.by.is_none().then_some(pairs_there),
+                seed: options.seed,
+                text: config.text,
+                hits: config.hits.clone(),
+                by: config.by.clone(),
+                precision: if options.products == ComputePrecision::F32 { "f32".into() } else { "bf16".into() },
+                model: self.model.clone(),
+                known,
+                notes: notes.iter().cloned().chain(told).collect(),
+            };
+            chosen.push(Chosen { folder: place, gallery, scored_on });
+        }
+        Ok(chosen)
+    }
+
+    fn embedder(&self) -> Embedder<'_> {
+        Embedder { products: self.options.products, ..Embedder::new(&self.bundle.model) }
+    }
+
+    /// What probes are fitted to: the training split, where there is one.
+    fn train<'a>(&'a self, folder: &'a Opened, nothing: &'a Records) -> TrainFeatures<'a> {
+        let source: &dyn Source = folder.train.as_ref().map_or(nothing, |train| train);
+        let text = self.options.config.text.choice(self.options.seed);
+        TrainFeatures::new(self.embedder(), source, &self.preparation, text)
+    }
+
+    fn score(
+        &self,
+        folder: &Opened,
+        train: &mut TrainFeatures<'_>,
+        chosen: Chosen,
+        done: &mut dyn FnMut(&str, usize, usize),
+    ) -> Result<Evaluated, EvaluateError> {
+        let Chosen { gallery, scored_on, .. } = chosen;
+        let name = match scored_on.gallery.as_str() {
+            "" => scored_on.source.clone(),
+            part => format!("{} {part}", scored_on.source),
+        };
+        let all = passes(&self.bundle.model.heads) * gallery.records.len();
+        let mut told = |count| done(&name, count, all);
+        let features = GalleryFeatures::new(self.embedder(), &gallery);
+        let mut scored = score(&features, Key::new(self.options.seed), &mut told)?;
+        self.further(folder, train, &features, &mut scored)?;
+        drop(features);
+        let Scored { mut scores, measures, found } = scored;
+        scores.scored_on = Some(scored_on);
+        Ok(Evaluated { name, scores, gallery, found, measures, source: Arc::clone(&folder.source) })
+    }
+
+    /// What is scored only when it is asked for.
+    fn further(
+        &self,
+        folder: &Opened,
+        train: &mut TrainFeatures<'_>,
+        features: &GalleryFeatures<'_>,
+        scored: &mut Scored,
+    ) -> Result<(), EvaluateError> {
+        let (options, gallery, key) = (self.options, features.gallery, Key::new(self.options.seed));
+        if let Some((keep, found)) = options.rerank.zip(scored.found.as_ref()) {
+            let reranked = rerank(self.embedder(), gallery, found, keep)?;
+            let measures = RetrievalMeasures::of(gallery, &reranked);
+            scored.scores.reranked = Some(measures.score(gallery, &Resampling::new(key)));
+            scored.measures.extend(measures.named(names::RERANKED));
+            scored.scores.rerank = Some(keep);
+        }
+        let mut probes = vec![];
+        for label in &options.config.labels {
+            let fitted = LabelProbes::fit(train, gallery, label, key)?;
+            let fitted =
+                fitted.ok_or_else(|| EvaluateError::Label { path: folder.path.clone(), label: label.clone() })?;
+            self.label(&fitted, features, scored)?;
+            probes.push(fitted);
+        }
+        if options.missing {
+            scored.scores.missing = MissingHalves { features, probes: &probes, key }.curves()?;
+        }
+        Ok(())
+    }
+
+    fn label(
+        &self,
+        probes: &LabelProbes,
+        features: &GalleryFeatures<'_>,
+        scored: &mut Scored,
+    ) -> Result<(), EvaluateError> {
+        let (config, label, resampling) =
+            (&self.options.config, &probes.name, Resampling::new(Key::new(self.options.seed)));
+        let measures = probes.ask(features, Given::Both)?;
+        let score = |measure: &Measure| measure.score(features.gallery, &resampling);
+        let mut scores = LabelScores {
+            fitted: probes.fitted,
+            asked: probes.truths.iter().flatten().count(),
+            by_sentences: None,
+            sentences: config.sentence.clone(),
+            neighbours: score(&measures.neighbours),
+            linear: score(&measures.linear),
+            classes: probes.classes.clone(),
+        };
+        if !config.sentence.is_empty() {
+            let measure = probes.by_sentences(features, &self.preparation.processor, &config.sentence)?;
+            scores.by_sentences = Some(score(&measure));
+            scored.measures.insert(format!("{label}{}", names::BY_SENTENCES), measure);
+        }
+        scored.measures.insert(format!("{label}{}", names::NEIGHBOURS), measures.neighbours);
+        scored.measures.insert(format!("{label}{}", names::LINEAR), measures.linear);
+        scored.scores.labels.insert(label.clone(), scores);
+        Ok(())
+    }
+}
+
+/// Mean R@10 over galleries and directions, each weighing the same; patients (or images) are resampled for all of them at
+/// once. Undefined where the model has not learned to compare.
+pub fn mean_r10(evaluated: &[Evaluated], seed: u64) -> Score {
+    let parts: Vec<(Vec<Option<f64>>, Vec<&str>)> = evaluated
+        .iter()
+        .filter_map(|evaluated| Some((evaluated.found.as_ref()?, &evaluated.gallery)))
+        .flat_map(|(found, gallery)| {
+            [Query::Image, Query::Text]
+                .map(|query| (ptu_metrics::found_at(10, &found.of(query).ranks), gallery.patients()))
+        })
+        .collect();
+    let cells: Vec<Cell<'_, &str>> = parts.iter().map(|(values, groups)| Cell { values, groups }).collect();
+    let interval = bootstrap_mean_of_means(&cells, &Resampling::new(Key::new(seed)));
+    let directions = || {
+        let retrievals = evaluated.iter().filter_map(|evaluated| evaluated.scores.retrieval);
+        retrievals.flat_map(|retrieval| [retrieval.image_to_text.r10, retrieval.text_to_image.r10])
+    };
+    let mean = |of: fn(Score) -> Option<f64>| {
+        let values: Option<Vec<f64>> = directions().map(of).collect();
+        values.filter(|values| !values.is_empty()).map(|values| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    Score::new(mean(|score| score.value), interval, mean(|score| score.chance))
+}

@@ -1,0 +1,160 @@
+//! What makes a step smaller or faster leaves its result as it is.
+
+use std::collections::BTreeSet;
+
+use ptu_data::TrainBatch;
+use ptu_kernels::{ComputePrecision, Pass, Tiles};
+use ptu_random::Key;
+use ptu_tasks::pretraining::cached;
+use ptu_train::ObjectiveKind;
+use ptu_train::forward::StepForward;
+use ptu_train::gradients::Gradients;
+use ptu_train::loss::{Itc, Itm};
+use ptu_train::objective::Objective;
+use ptu_train::recipe::{Checkpointing, PartnerChoice};
+use ptu_train::step::{Outcome, StepConfig};
+
+use crate::given::{batch, config, largest, lively_model, model, pairs, plan, step};
+
+const PLAIN: StepConfig =
+    StepConfig { dropout: 0.0, checkpointing: Checkpointing::None, patch_keep: None, products: ComputePrecision::F32 };
+const DROPOUT: StepConfig = StepConfig { dropout: 0.3, ..PLAIN };
+
+#[test]
+fn dropout_depends_on_the_step_alone() {
+    let (model, batch) = (model(&config()), batch());
+    let total = |step| plan(&ObjectiveKind::ALL).gradients(&model, &batch, &DROPOUT, Key::new(3).at(step)).0.total;
+    assert_eq!(total(5), total(5));
+    assert_ne!(total(5), total(6));
+}
+
+#[test]
+fn hard_partners_come_from_the_similarities() {
+    let mut config = config();
+    // So low that of all others only the most similar images are drawn.
+    config.contrast.temperature = 1e-3;
+    let (model, batch) = (lively_model(&config), TrainBatch { partners: None, ..pairs(0..6, &[0, 1, 2, 3, 4, 5]) });
+    let (off, mut seen) = (Pass::off(), BTreeSet::new());
+    for key in (0..20).map(|step| Key::new(3).at(step)) {
+        let itm = Itm { partners: PartnerChoice::Hard };
+        let step = StepForward::new(&model, &batch, [Itc.pairs(&batch, key), itm.pairs(&batch, key)], &off, key);
+        let similarity = Itc::similarity(&step).unwrap().inner().into_data().try_into_vec::<f32>().unwrap();
+        let partners = itm.partners(&step);
+        for text in (0..6).filter(|text| !partners.matched[*text]) {
+            let of = |image: usize| similarity[image * 6 + text];
+            let most = (0..6).filter(|image| *image != text).map(of).fold(f32::MIN, f32::max);
+            // Over temperature: one that is 10 below is drawn once in 20,000 times.
+            assert!(of(partners.image[text]) > most - 10.0, "text {text}: {similarity:?}");
+            seen.insert(text);
+        }
+    }
+    assert_eq!(seen.len(), 6, "each text gets a false image at times");
+}
+
+/// Largest difference of two sets of gradients, over the largest gradient of each weight; of key biases it is rounding only.
+fn difference(one: &Gradients, other: &Gradients) -> f32 {
+    assert_eq!(one.iter().count(), other.iter().count());
+    let of = |(path, values): (&str, &[f32])| {
+        let scale = largest(one, path).unwrap().max(1e-4);
+        let other = other.get(path).unwrap();
+        values.iter().zip(other).map(|(x, y)| (x - y).abs() / scale).fold(0.0, f32::max)
+    };
+    one.iter().filter(|(path, _)| !path.ends_with("key.bias")).map(of).fold(0.0, f32::max)
+}
+
+#[test]
+fn a_contrast_in_parts_equals_one_over_the_whole_batch() {
+    let mut config = config();
+    config.contrast.learned = true;
+    let model = lively_model(&config);
+    // Images 0 and 2 count as equal: no negatives of each other, although in different parts.
+    let whole = pairs(0..6, &[0, 1, 0, 3, 4, 5]);
+    let parts = [pairs(0..2, &[0, 1]), pairs(2..4, &[0, 3]), pairs(4..6, &[4, 5])];
+    let plan = plan(&ObjectiveKind::ALL);
+    let (outcome, expected) = plan.gradients(&model, &whole, &PLAIN, Key::new(3));
+    let (of_parts, found) = cached::gradients(&model, &parts, &plan, &PLAIN, |_| Key::new(3));
+    assert!(found.get("heads.itc.log_scale").is_some(), "{:?}", found.iter().map(|(path, _)| path).collect::<Vec<_>>());
+    assert!(difference(&expected, &found) < 1e-5, "{}", difference(&expected, &found));
+    assert!((outcome.total - of_parts.total).abs() < 1e-5);
+    for kind in ObjectiveKind::ALL {
+        let (whole, parts) = (&outcome.objectives[kind.name()], &of_parts.objectives[kind.name()]);
+        assert!((whole.loss - parts.loss).abs() < 1e-5, "{kind}");
+        assert_eq!((whole.right, whole.scored), (parts.right, parts.scored), "{kind}");
+    }
+    // Without the cache each part is a contrast of its own.
+    let alone: f64 = parts.iter().map(|part| step(&model, part, &[ObjectiveKind::Itc]).0.total / 3.0).sum();
+    assert!((alone - outcome.objectives["itc"].loss).abs() > 1e-2);
+}
+
+#[test]
+fn a_part_is_embedded_twice_with_the_same_dropout() {
+    let (model, part) = (lively_model(&config()), pairs(0..4, &[0, 1, 2, 3]));
+    let plan = plan(&ObjectiveKind::ALL);
+    let (outcome, expected) = plan.gradients(&model, &part, &DROPOUT, Key::new(3));
+    let (cached, found) = cached::gradients(&model, &[part], &plan, &DROPOUT, |_| Key::new(3));
+    assert!((outcome.total - cached.total).abs() < 1e-6);
+    assert!(difference(&expected, &found) < 1e-5, "{}", difference(&expected, &found));
+}
+
+#[test]
+fn blocks_that_are_checkpointed_give_the_same_gradients() {
+    let (model, batch) = (lively_model(&config()), batch());
+    let plan = plan(&ObjectiveKind::ALL);
+    let checkpointed = StepConfig { checkpointing: Checkpointing::Blocks, ..DROPOUT };
+    let (kept, expected) = plan.gradients(&model, &batch, &DROPOUT, Key::new(3));
+    let (again, found) = plan.gradients(&model, &batch, &checkpointed, Key::new(3));
+    assert_eq!(kept.total, again.total);
+    // A stream that two blocks read gets the sum of their gradients, here in another order: rounding.
+    assert!(difference(&expected, &found) < 1e-5, "{}", difference(&expected, &found));
+    // With a contrast in parts too.
+    let parts = [pairs(0..2, &[0, 1]), pairs(2..4, &[2, 3])];
+    let [kept, checkpointed] =
+        [DROPOUT, checkpointed].map(|config| cached::gradients(&model, &parts, &plan, &config, |_| Key::new(3)).1);
+    assert!(difference(&kept, &checkpointed) < 1e-5, "{}", difference(&kept, &checkpointed));
+}
+
+#[test]
+fn of_dropped_patches_nothing_is_learned() {
+    let (model, batch) = (lively_model(&config()), batch());
+    let run = |patch_keep: Option<f64>, step| {
+        let config = StepConfig { patch_keep, ..PLAIN };
+        plan(&ObjectiveKind::ALL).gradients(&model, &batch, &config, Key::new(3).at(step))
+    };
+    let (all, few) = (run(None, 1), run(Some(0.25), 1));
+    assert_eq!(few.0.total, run(Some(0.25), 1).0.total, "the same step keeps the same patches");
+    assert_ne!(few.0.total, run(Some(0.25), 2).0.total);
+    assert_ne!(few.0.total, all.0.total);
+    // Four patches and the class token: of the positions exactly those that some image kept have a gradient.
+    let learned = |(_, gradients): &(Outcome, Gradients)| {
+        let rows = gradients.get("image.positions").unwrap().chunks_exact(64);
+        rows.map(|row| row.iter().any(|x| *x != 0.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(learned(&all), [true; 5]);
+    let images = batch.batch.pair_images.count;
+    let kept = StepConfig { patch_keep: Some(0.25), ..PLAIN }.pass(Key::new(3).at(1)).patches(images, 4).unwrap();
+    let expected: Vec<bool> =
+        (0..5).map(|row: usize| row == 0 || kept.iter().flatten().any(|patch| patch + 1 == row)).collect();
+    assert!(expected.contains(&false), "{kept:?}: the draw must leave one out");
+    assert_eq!(learned(&few), expected);
+}
+
+#[test]
+fn a_step_in_bf16_stays_near_one_in_f32() {
+    let (model, batch) = (lively_model(&config()), batch());
+    let run =
+        |products| plan(&ObjectiveKind::ALL).gradients(&model, &batch, &StepConfig { products, ..PLAIN }, Key::new(3));
+    let (exact, rounded) = (run(ComputePrecision::F32), run(ComputePrecision::Bf16(Tiles::Twin)));
+    for (kind, measured) in &exact.0.objectives {
+        let difference = (measured.loss - rounded.0.objectives[kind].loss).abs();
+        assert!(difference < 0.02 * measured.loss, "{kind}: {difference}");
+    }
+    assert_ne!(exact.0.total, rounded.0.total, "bf16 must have been used");
+    let squares = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+    let (mut all, mut apart) = (0.0, 0.0);
+    for (path, exact) in exact.1.iter() {
+        let rounded = rounded.1.get(path).unwrap();
+        let difference: Vec<f32> = exact.iter().zip(rounded).map(|(x, y)| x - y).collect();
+        (all, apart) = (all + squares(exact), apart + squares(&difference));
+    }
+    assert!((apart / all).sqrt() < 0.05, "{}", (apart / all).sqrt());
+}

@@ -1,0 +1,71 @@
+//! What a step is forecast to need of memory, against what was measured.
+
+use std::path::Path;
+
+use ptu_model::{ModelConfig, Preset, TextStyle};
+use ptu_tasks::pretraining::StepPlan;
+use ptu_train::Recipe;
+use ptu_train::memory::{fits, step_bytes};
+use ptu_train::recipe::Checkpointing;
+use ptu_train::step::StepConfig;
+
+fn recipe(sets: &[&str]) -> (Recipe, ModelConfig) {
+    let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+    let text = "data = [\"a\"]\n[train]\nsteps = 1\nbatch = 4\n[text]\nmax_tokens = 48\n";
+    let recipe = Recipe::parse(text, Path::new("r.toml"), &sets).unwrap();
+    let config = recipe.model_config(50_265, [0, 2, 1], &StepPlan::of(&recipe).heads()).unwrap();
+    (recipe, config)
+}
+
+fn needed(sets: &[&str]) -> f64 {
+    let (recipe, config) = recipe(sets);
+    let (objectives, step) = (StepPlan::of(&recipe).objectives(), StepConfig::of(&recipe));
+    let bytes = step_bytes(&config, &objectives, &step, recipe.train.batch / recipe.train.accumulate, 48);
+    bytes.unwrap() as f64 / (1 << 20) as f64
+}
+
+/// MiB seen by `ptunifier bench step --preset P --batch B`, with and without `--checkpointing blocks`.
+#[test]
+fn what_was_measured_is_forecast_within_fifteen_per_cent() {
+    let (none, blocks) = (Checkpointing::None, Checkpointing::Blocks);
+    for (preset, vocabulary, batch, checkpointing, measured) in [
+        (Preset::Tiny, 4096, 4, none, 174.0),
+        (Preset::Tiny, 4096, 64, none, 995.0),
+        (Preset::Tiny, 4096, 64, blocks, 421.0),
+        (Preset::Tiny, 4096, 256, blocks, 1425.0),
+        (Preset::Small, 30_522, 4, none, 1560.0),
+        (Preset::Small, 30_522, 16, none, 3409.0),
+        (Preset::Small, 30_522, 8, blocks, 1367.0),
+        (Preset::Small, 30_522, 32, blocks, 2602.0),
+        (Preset::Base, 50_265, 4, none, 8798.0),
+        (Preset::Base, 50_265, 4, blocks, 6350.0),
+    ] {
+        let config = preset.config(TextStyle::Roberta, vocabulary, [0, 2, 1]);
+        let (objectives, step) = (StepPlan::of(&recipe(&[]).0).objectives(), StepConfig::of(&recipe(&[]).0));
+        let bytes = step_bytes(&config, &objectives, &StepConfig { checkpointing, ..step }, batch, 48).unwrap();
+        let ratio = bytes as f64 / (1 << 20) as f64 / measured;
+        assert!((0.85..1.15).contains(&ratio), "{preset:?} {batch} {checkpointing:?}: {ratio}");
+    }
+}
+
+#[test]
+fn every_lever_lowers_it() {
+    let whole = needed(&["train.batch=64"]);
+    for set in ["train.accumulate=4", "train.checkpointing=\"blocks\"", "train.patch_keep=0.5", "objectives=[\"itc\"]"]
+    {
+        assert!(needed(&["train.batch=64", set]) < 0.8 * whole, "{set}");
+    }
+}
+
+#[test]
+fn the_message_names_the_key_that_helps() {
+    let (recipe, config) = recipe(&["train.batch=256"]);
+    let told = |free: u64| {
+        fits(&StepPlan::of(&recipe).objectives(), &recipe, &config, free << 30).map_err(|error| error.to_string())
+    };
+    assert_eq!(told(1000), Ok(()));
+    let blocks = told(60).unwrap_err();
+    assert!(blocks.contains("256 records") && blocks.contains("set train.checkpointing = \"blocks\""), "{blocks}");
+    assert!(told(9).unwrap_err().contains("train.accumulate = "), "{:?}", told(9));
+    assert!(told(2).unwrap_err().contains("model.preset"), "{:?}", told(2));
+}

@@ -1,0 +1,211 @@
+//! Whether this machine can do it: processor, memory and disk against what a recipe needs, and a test of itself.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use ptu_tasks::TaskKind;
+use ptu_train::Recipe;
+use ptu_train::memory::{free, gigabytes, step_bytes};
+use ptu_train::step::StepConfig;
+use serde::Serialize;
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
+
+use crate::WorkflowError;
+use crate::parity;
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// It will work, but could be better.
+    Note,
+    /// It will not work.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// What was found, and what would be better.
+    pub found: String,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+fn check(name: &'static str, verdict: Verdict, found: String) -> Check {
+    Check { name, found, verdict }
+}
+
+/// Looks at the machine, and at what a recipe needs of it where one is given; `out` is where files would be written.
+///
+/// # Errors
+/// A recipe whose sizes do not fit each other.
+pub fn examine(recipe: Option<&Recipe>, out: &Path) -> Result<Vec<Check>, WorkflowError> {
+    let mut checks = vec![processor(), vectors()];
+    checks.extend(memory(recipe)?);
+    checks.extend(disk(recipe, out)?);
+    checks.push(self_test());
+    Ok(checks)
+}
+
+fn processor() -> Check {
+    let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()));
+    let brand = system.cpus().first().map_or("unknown", |cpu| cpu.brand()).trim().to_string();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    check("processor", Verdict::Good, format!("{brand}, {threads} threads"))
+}
+
+fn vectors() -> Check {
+    let units = ptu_kernels::vector_units();
+    match units.as_slice() {
+        [] => check("vector units", Verdict::Note, "none that is used: it will be slow".into()),
+        units => check("vector units", Verdict::Good, units.join(", ")),
+    }
+}
+
+/// The largest number of tokens of a vocabulary that is not known yet.
+const VOCABULARY: usize = 50_265;
+
+fn memory(recipe: Option<&Recipe>) -> Result<Vec<Check>, WorkflowError> {
+    let Some(free) = free() else {
+        return Ok(vec![check("memory", Verdict::Note, "this system does not tell how much is free".into())]);
+    };
+    let mut checks = vec![check("memory", Verdict::Good, format!("{} free", gigabytes(free)))];
+    if let Some(recipe) = recipe {
+        let needed = needed(recipe)?;
+        let (verdict, cure) = match needed {
+            needed if needed <= free / 10 * 9 => (Verdict::Good, ""),
+            needed if needed <= free => (Verdict::Note, ", which is close to all"),
+            _ => (Verdict::Bad, ": raise train.accumulate, or set train.checkpointing = \"blocks\""),
+        };
+        let found = format!("a step needs about {} of {} free{cure}", gigabytes(needed), gigabytes(free));
+        checks.push(check("memory of the recipe", verdict, found));
+    }
+    Ok(checks)
+}
+
+fn needed(recipe: &Recipe) -> Result<u64, WorkflowError> {
+    let task = TaskKind::of(recipe);
+    let config = recipe.model_config(vocabulary(recipe), [0, 2, 1], &task.get().heads())?;
+    let b = recipe.train.batch / recipe.train.accumulate;
+    Ok(step_bytes(&config, &task.get().objectives(), &StepConfig::of(recipe), b, recipe.text.max_tokens)?)
+}
+
+fn vocabulary(recipe: &Recipe) -> usize {
+    if recipe.text.tokenizer.is_some() { VOCABULARY } else { recipe.text.vocabulary }
+}
+
+/// Copies of the weights that a run keeps: last and best bundle, and two states of weights with both moments.
+const COPIES: u64 = 2 + 2 * 3;
+
+/// Bytes that are written to see whether a folder takes them.
+const TRIED: usize = 1 << 20;
+
+fn disk(recipe: Option<&Recipe>, out: &Path) -> Result<Vec<Check>, WorkflowError> {
+    let Some(folder) = standing(out) else {
+        let found = format!("`{}` is a file; choose a folder with --out", out.display());
+        return Ok(vec![check("disk", Verdict::Bad, found)]);
+    };
+    // What the system lists as disks has other names for some of them, and none for others; the folder's own file system knows.
+    let space = match fs4::available_space(&folder) {
+        Ok(free) => space(recipe, out, free)?,
+        Err(error) => {
+            check("disk", Verdict::Note, format!("`{}` does not tell what is free: {error}", folder.display()))
+        }
+    };
+    Ok(vec![space, writing(&folder)])
+}
+
+/// The folder, or the nearest one above it that is there; `None` where a file is in the way.
+fn standing(out: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(out).unwrap_or_else(|_| out.to_path_buf());
+    let found = path.ancestors().find(|path| path.exists())?;
+    found.is_dir().then(|| found.to_path_buf())
+}
+
+fn space(recipe: Option<&Recipe>, out: &Path, free: u64) -> Result<Check, WorkflowError> {
+    let Some(recipe) = recipe else {
+        return Ok(check("disk", Verdict::Good, format!("{} free in `{}`", gigabytes(free), out.display())));
+    };
+    let task = TaskKind::of(recipe);
+    let config = recipe.model_config(vocabulary(recipe), [0, 2, 1], &task.get().heads())?;
+    let needed = ptu_model::Model::weights(&config)? as u64 * 4 * COPIES;
+    let verdict = if needed <= free { Verdict::Good } else { Verdict::Bad };
+    let cure = if needed <= free { "" } else { ": write to another disk with --out, or make room" };
+    let found =
+        format!("a run writes about {} of {} free in `{}`{cure}", gigabytes(needed), gigabytes(free), out.display());
+    Ok(check("disk", verdict, found))
+}
+
+/// Writes a file, and takes it away again.
+fn writing(folder: &Path) -> Check {
+    let tried = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        file.write_all(&vec![0; TRIED])?;
+        file.as_file().sync_all()
+    });
+    match tried {
+        Ok(()) => check("writing", Verdict::Good, format!("a file of 1 MiB was written in `{}`", folder.display())),
+        Err(error) => {
+            let found = format!("cannot write in `{}`: {error}; choose another folder with --out", folder.display());
+            check("writing", Verdict::Bad, found)
+        }
+    }
+}
+
+fn self_test() -> Check {
+    match parity::self_test() {
+        Ok(found) if found.failures.is_empty() => {
+            let found = format!("{} quantities agree with PyTorch's, worst {:.1e} of 1e-4", found.count, found.worst);
+            check("self-test", Verdict::Good, found)
+        }
+        Ok(found) => {
+            let first = found.failures.first().cloned().unwrap_or_default();
+            let text = format!(
+                "{} of {} quantities do not agree with PyTorch's: {first}; please report this machine",
+                found.failures.len(),
+                found.count
+            );
+            check("self-test", Verdict::Bad, text)
+        }
+        Err(cause) => check("self-test", Verdict::Bad, cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_that_cannot_fit_is_bad() {
+        let recipe = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+            Recipe::parse("data = [\"a\"]\n[train]\nsteps = 1\nbatch = 4\n", Path::new("r.toml"), &sets).unwrap()
+        };
+        let verdicts = |sets: &[&str]| {
+            let checks = examine(Some(&recipe(sets)), Path::new(".")).unwrap();
+            checks.into_iter().map(|check| (check.name, check.verdict)).collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let small = verdicts(&["model.preset=\"tiny\""]);
+        assert!(small.values().all(|verdict| *verdict != Verdict::Bad), "{small:?}");
+        assert_eq!(small["self-test"], Verdict::Good);
+        let large = verdicts(&["train.batch=65536"]);
+        assert_eq!(large["memory of the recipe"], Verdict::Bad);
+    }
+
+    #[test]
+    fn the_folders_own_file_system_is_asked_and_written_to() {
+        let here = tempfile::tempdir().unwrap();
+        let verdicts = |out: &Path| disk(None, out).unwrap().into_iter().map(|check| check.verdict).collect::<Vec<_>>();
+        assert_eq!(verdicts(&here.path().join("not/there/yet")), [Verdict::Good, Verdict::Good]);
+        assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0, "nothing is left behind");
+        let file = here.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for out in [file.clone(), file.join("run")] {
+            assert_eq!(verdicts(&out), [Verdict::Bad]);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The page of a run, or of several side by side: what they learned, how it went, what was found.
+
+mod attention;
+mod curves;
+mod found;
+mod inside;
+mod prompts;
+mod sets;
+mod shards;
+
+use std::path::{Path, PathBuf};
+
+use ptu_data::Manifest;
+use ptu_evaluate::{Evaluated, Saved, Score, names};
+use ptu_model::files;
+use ptu_report::{Fact, Page, PoolUsage, ScoreRow, Section, Step, Table, Unit};
+use ptu_tasks::pretraining::{PoolLine, Prompts};
+use ptu_train::log::{Event, Timing, read_events, read_timings};
+use ptu_train::{Recipe, folder};
+
+use crate::WorkflowError;
+
+pub use inside::inside;
+pub use shards::of_shards;
+
+/// Side of a picture on a page, in pixels.
+const THUMBNAIL: usize = 160;
+/// The largest recipe that is shown, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// What a page knows of a run.
+struct Run {
+    path: PathBuf,
+    /// Empty where the page has one run.
+    name: String,
+    recipe: Recipe,
+    text: String,
+    events: Vec<Event>,
+    timings: Vec<Timing>,
+    saved: Saved,
+}
+
+/// What an evaluation found, to be kept in the run's folder ([`Saved::write`]) and shown on its page.
+pub fn to_save(evaluated: &[Evaluated], seed: u64) -> Saved {
+    Saved {
+        scores: evaluated.iter().map(|evaluated| (evaluated.name.clone(), evaluated.scores.clone())).collect(),
+        examples: evaluated.iter().flat_map(|evaluated| found::examples(evaluated, seed)).collect(),
+    }
+}
+
+/// Everything a page says about one run that has just been scored; titles and what to do next are the caller's.
+///
+/// # Errors
+/// A run folder whose log or recipe cannot be read.
+pub fn of_run(run: &Path, evaluated: &[Evaluated]) -> Result<Page, WorkflowError> {
+    let mut one = Run::open(run, String::new())?;
+    one.saved = to_save(evaluated, one.recipe.seed);
+    Ok(page(&[one]))
+}
+
+/// Everything a page says about runs, with the scores that `evaluate` left in them.
+///
+/// # Errors
+/// As [`of_run`].
+pub fn of_runs(runs: &[PathBuf]) -> Result<Page, WorkflowError> {
+    let several = runs.len() > 1;
+    let name = |path: &PathBuf| if several { path.display().to_string() } else { String::new() };
+    let runs: Vec<Run> = runs.iter().map(|path| Run::open(path, name(path))).collect::<Result<_, _>>()?;
+    let mut page = page(&runs);
+    page.warnings.extend(sets::differences(&runs));
+    for run in runs.iter().filter(|run| run.saved.scores.is_empty()) {
+        let path = crate::shell::quoted(&run.path);
+        page.warnings.push(format!("`{}` has no scores yet: run `ptunifier evaluate {path}`", run.path.display()));
+    }
+    Ok(page)
+}
+
+impl Run {
+    fn open(run: &Path, name: String) -> Result<Self, WorkflowError> {
+        let path = run.join(folder::RECIPE);
+        let read = |name: &str| run.join(name).exists();
+        Ok(Self {
+            path: run.into(),
+            name,
+            recipe: folder::recipe(run)?,
+            text: String::from_utf8_lossy(&files::read(&path, LARGEST)?).into_owned(),
+            // A run that has only begun has no log yet.
+            events: if read(folder::LOG) { read_events(&run.join(folder::LOG))? } else { vec![] },
+            timings: if read(folder::TIMING) { read_timings(&run.join(folder::TIMING))? } else { vec![] },
+            saved: Saved::read(run)?,
+        })
+    }
+
+    fn steps(&self) -> folder::Steps {
+        folder::Steps::of(&self.path, &self.recipe, &self.events)
+    }
+}
+
+fn page(runs: &[Run]) -> Page {
+    let one = if let [run] = runs { facts(run) } else { vec![] };
+    Page {
+        facts: one,
+        warnings: runs.iter().flat_map(warnings).collect(),
+        losses: runs.iter().flat_map(curves::losses).collect(),
+        charts: [curves::missing_halves(runs), curves::validation(runs), curves::charts(runs)].concat(),
+        scores: runs.iter().flat_map(score_rows).collect(),
+        examples: if let [run] = runs { run.saved.examples.clone() } else { vec![] },
+        pools: runs.iter().flat_map(pools).collect(),
+        tables: if runs.len() > 1 { vec![side_by_side(runs)] } else { vec![] },
+        sections: runs.iter().flat_map(sections).collect(),
+        ..Page::default()
+    }
+}
+
+/// What of a run must be known before its scores are believed.
+fn warnings(run: &Run) -> Vec<String> {
+    let of = |text: String| if run.name.is_empty() { text } else { format!("{}: {text}", run.name) };
+    let steps = run.steps();
+    let unfinished = (!steps.are_all()).then(|| format!("the run is not finished: {steps} steps"));
+    let notes = run.saved.scores.values().filter_map(|scores| scores.scored_on.as_ref()).flat_map(|set| {
+        let several = run.saved.scores.len() > 1;
+        set.notes
+            .iter()
+            .map(move |note| if several { format!("{} {}: {note}", set.source, set.gallery) } else { note.clone() })
+    });
+    unfinished.into_iter().chain(notes).map(of).collect()
+}
+
+/// The recipe, and what its data holds where it is still there.
+fn sections(run: &Run) -> Vec<Section> {
+    let of = |what: &str| if run.name.is_empty() { what.to_string() } else { format!("{what}: {}", run.name) };
+    let mut sections = vec![Section { title: of("Recipe, as run"), body: run.text.clone() }];
+    for entry in &run.recipe.data {
+        if let Ok(manifest) = Manifest::read(&entry.path) {
+            // Of a list of files and of skipped records the start says what it is.
+            let shown = Manifest {
+                shards: manifest.shards.into_iter().take(20).collect(),
+                skipped: manifest.skipped.into_iter().take(20).collect(),
+                ..manifest
+            };
+            let body = serde_json::to_string_pretty(&shown).unwrap_or_default();
+            sections.push(Section { title: of(&format!("Manifest of {}", entry.path.display())), body });
+        }
+    }
+    sections
+}
+
+fn facts(run: &Run) -> Vec<Fact> {
+    let Run { recipe, timings, .. } = run;
+    let seconds: f64 = timings.iter().map(|timing| timing.seconds).sum();
+    let rate = timings.iter().map(|timing| timing.records_per_second).sum::<f64>() / timings.len().max(1) as f64;
+    let objectives: Vec<&str> = recipe.objectives.iter().map(|kind| kind.name()).collect();
+    let data: Vec<String> = recipe.data.iter().map(|entry| entry.path.display().to_string()).collect();
+    let fact = |name: &str, value: String| -> Fact { (name.into(), value) };
+    vec![
+        fact("data", data.join(", ")),
+        fact("objectives", objectives.join(", ")),
+        fact("steps", run.steps().to_string()),
+        fact("batch", recipe.train.batch.to_string()),
+        fact("seed", recipe.seed.to_string()),
+        fact("time in steps", format!("{seconds:.0} s")),
+        fact("records a second", format!("{rate:.1}")),
+    ]
+}
+
+/// The facts of runs, a column each.
+fn side_by_side(runs: &[Run]) -> Table {
+    let facts: Vec<Vec<Fact>> = runs.iter().map(facts).collect();
+    let rows = facts[0].iter().enumerate().map(|(place, (name, _))| {
+        std::iter::once(name.clone()).chain(facts.iter().map(|facts| facts[place].1.clone())).collect()
+    });
+    Table {
+        title: "Runs side by side".into(),
+        columns: std::iter::once(String::new()).chain(runs.iter().map(|run| run.name.clone())).collect(),
+        rows: rows.collect(),
+        ..Table::default()
+    }
+}
+
+fn score_rows(run: &Run) -> Vec<ScoreRow> {
+    let row = |set: String, name: String, score: Score| {
+        let unit = match &name {
+            name if name.contains(names::MEDIAN_RANK) => Unit::Rank,
+            name if name.contains(names::PERPLEXITY) => Unit::Named("perplexity".into()),
+            _ => Unit::Fraction,
+        };
+        ScoreRow {
+            higher_is_better: unit == Unit::Fraction,
+            unit,
+            name,
+            run: run.name.clone(),
+            set,
+            value: score.value,
+            low: score.low,
+            high: score.high,
+            chance: score.chance,
+        }
+    };
+    let rows = run.saved.scores.iter().flat_map(|(gallery, scores)| {
+        let set = sets::title(gallery, scores);
+        scores.rows().into_iter().map(move |(name, score)| (set.clone(), name, score))
+    });
+    rows.map(|(set, name, score)| row(set, name, score)).collect()
+}
+
+/// The last word of the log about each pool.
+fn pools(run: &Run) -> Vec<PoolUsage> {
+    let Some(Prompts { image, text }) = run.events.iter().rev().find_map(Prompts::read) else { return vec![] };
+    let usage = |name: &str, line: &PoolLine| PoolUsage {
+        name: if run.name.is_empty() { name.into() } else { format!("{name}, {}", run.name) },
+        size: line.size,
+        coverage: line.share_chosen,
+        entropy_bits: line.entropy_bits,
+        max_entropy_bits: (line.size > 0).then(|| (line.size as f64).log2()),
+        distinct_per_1000: line.sets_per_thousand,
+        counts: line.most_used.clone(),
+    };
+    [("Prompts standing in for images", image), ("Prompts standing in for texts", text)]
+        .into_iter()
+        .filter(|(_, line)| line.size > 0)
+        .map(|(name, line)| usage(name, &line))
+        .collect()
+}
+
+/// What someone who has just seen a run might do next.
+pub fn next_steps(steps: &[(&str, &str, &str)]) -> Vec<Step> {
+    let own = |text: &str| text.to_string();
+    steps.iter().map(|(title, command, why)| Step { title: own(title), command: own(command), why: own(why) }).collect()
+}

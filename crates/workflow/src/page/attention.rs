@@ -1,0 +1,126 @@
+//! Where on its image each word of a text looks, in the last layer of the fusion.
+
+use ptu_evaluate::{Gallery, Pair};
+use ptu_input::image::resample::Size;
+use ptu_input::{Image, Images, Picture, Texts};
+use ptu_kernels::Pass;
+use ptu_model::Bundle;
+use ptu_model::forward::Encoded;
+use ptu_report::{Example, ExampleGroup, Found, Item};
+
+use super::THUMBNAIL;
+
+/// Words shown of a text: those whose attention is furthest from even.
+const WORDS: usize = 5;
+
+/// A word and its attention over the patches.
+struct Word {
+    text: String,
+    patches: Vec<f32>,
+    /// Share of all its attention that goes to the image's patches, and not to the class token.
+    share: f32,
+}
+
+/// Pairs with a picture for each of some words; `picked` says how the pairs were.
+pub fn group(bundle: &Bundle, gallery: &Gallery, picked: &str) -> ExampleGroup {
+    let example = |pair: &Pair| {
+        let mut words = words(bundle, pair);
+        words.sort_by(|one, other| unevenness(other).total_cmp(&unevenness(one)));
+        words.truncate(WORDS);
+        let found = words.iter().map(|word| Found {
+            item: Item {
+                id: String::new(),
+                image_png: Some(overlay(&pair.image, word)),
+                text: Some(word.text.clone()),
+            },
+            score: f64::from(word.share),
+            hit: None,
+        });
+        let own = Item {
+            id: pair.id.clone(),
+            image_png: Some(grey(&pair.image).thumbnail_png(THUMBNAIL)),
+            text: Some(pair.words.clone()),
+        };
+        Example { query: own, partner: None, found: found.collect() }
+    };
+    ExampleGroup {
+        title: "What words look at".into(),
+        explanation: format!(
+            "Attention of a word over the patches of its image in the last layer of the fusion, mean over heads; red is where it \
+             looks. The number is the share of its attention that goes to patches. {picked} Of each text the words whose attention is \
+             furthest from even. Attention is not an explanation."
+        ),
+        examples: gallery.records.iter().map(example).collect(),
+    }
+}
+
+fn unevenness(word: &Word) -> f32 {
+    let mean = word.patches.iter().sum::<f32>() / word.patches.len().max(1) as f32;
+    word.patches.iter().copied().fold(0.0, f32::max) / mean.max(f32::MIN_POSITIVE)
+}
+
+/// The mean over the tokens of each word.
+fn words(bundle: &Bundle, pair: &Pair) -> Vec<Word> {
+    let (model, off) = (&bundle.model, Pass::off());
+    let image = model.encode_image(&model.embed_image(&Images::collect([&pair.image]), &off), &off);
+    let text = model.encode_text(model.embed_text(&Texts::collect([pair.text.ids.as_slice()]), &off), &off);
+    let tokens = image.lengths[0];
+    let weights = model.text_attention(Encoded::of(image, text)).pop().unwrap_or_default();
+    let count = pair.text.words.iter().flatten().max().map_or(0, |last| last + 1);
+    let word = |number: u32| {
+        let places: Vec<usize> =
+            (0..pair.text.words.len()).filter(|place| pair.text.words[*place] == Some(number)).collect();
+        let ids: Vec<u32> = places.iter().map(|place| pair.text.ids[*place]).collect();
+        let text = bundle.tokenizer.decode(&ids).ok()?.trim().to_string();
+        if text.chars().filter(|letter| letter.is_alphanumeric()).count() < 3 {
+            return None;
+        }
+        let mut patches = vec![0.0; tokens - 1];
+        for place in &places {
+            let row = &weights[place * tokens + 1..(place + 1) * tokens];
+            patches.iter_mut().zip(row).for_each(|(sum, weight)| *sum += weight / places.len() as f32);
+        }
+        let share = patches.iter().sum();
+        Some(Word { text, patches, share })
+    };
+    (0..count).filter_map(word).collect()
+}
+
+/// The image as the model sees it, its first plane as grey.
+fn grey(image: &Image) -> Picture {
+    Picture::new(Size { width: image.side, height: image.side }, 1, levels(image))
+}
+
+fn levels(image: &Image) -> Vec<u8> {
+    let plane = &image.planes[..image.side * image.side];
+    let (low, high) =
+        plane.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));
+    let level = |x: &f32| if high > low { ((x - low) / (high - low) * 255.0) as u8 } else { 0 };
+    plane.iter().map(level).collect()
+}
+
+/// Red over the grey image, between patches from one's strength to the next one's.
+fn overlay(image: &Image, word: &Word) -> Vec<u8> {
+    let side = image.side;
+    let grid = (word.patches.len() as f64).sqrt().round() as usize;
+    let most = word.patches.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+    let at = |row: isize, column: isize| {
+        let inside = |place: isize| place.clamp(0, grid as isize - 1) as usize;
+        word.patches.get(inside(row) * grid + inside(column)).copied().unwrap_or(0.0) / most
+    };
+    let heat = |x: usize, y: usize| {
+        let place = |pixel: usize| (pixel as f32 + 0.5) / side as f32 * grid as f32 - 0.5;
+        let (x, y) = (place(x), place(y));
+        let (column, row) = (x.floor() as isize, y.floor() as isize);
+        let (right, down) = (x - column as f32, y - row as f32);
+        let above = at(row, column) * (1.0 - right) + at(row, column + 1) * right;
+        let below = at(row + 1, column) * (1.0 - right) + at(row + 1, column + 1) * right;
+        above * (1.0 - down) + below * down
+    };
+    let pixels = levels(image).into_iter().enumerate().flat_map(|(place, level)| {
+        let strength = 0.65 * heat(place % side, place / side);
+        let mix = |target: f32| (f32::from(level) * (1.0 - strength) + target * strength) as u8;
+        [mix(230.0), mix(40.0), mix(30.0)]
+    });
+    Picture::new(Size { width: side, height: side }, 3, pixels.collect()).thumbnail_png(THUMBNAIL)
+}

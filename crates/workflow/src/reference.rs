@@ -1,0 +1,289 @@
+//! Cases of the PyTorch reference (`tools/reference/`): a folder with `config.json`, `checkpoint.safetensors`,
+//! `inputs.safetensors`, and for parity `expected.safetensors`. Parity tests and benchmarks read them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use ptu_data::{MaskedTexts, Partners, TrainBatch};
+use ptu_input::{Batch, Images, Texts};
+use ptu_model::Model;
+use ptu_model::config::{
+    ContrastConfig, FusionConfig, HeadKind, ImageConfig, ModelConfig, Pooling, PromptsConfig, Similarity, TextConfig,
+    TextStyle,
+};
+use ptu_model::weights::{Arrays, read_arrays};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+
+use crate::WorkflowError;
+
+/// Heads of a pre-training case.
+pub const PRETRAINING_HEADS: [HeadKind; 3] = [HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc];
+
+/// What a case is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Features, losses, gradients, training.
+    Pretrain,
+    /// Scores of an image with its text and with false ones.
+    Retrieve,
+    /// Positions of another resolution.
+    Resize,
+    /// A task that is not built yet.
+    NotBuilt,
+}
+
+/// Floats and whole numbers by name, each with its shape.
+#[derive(Clone, Debug, Default)]
+pub struct Tensors {
+    /// Of every floating type.
+    pub floats: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    /// Of every other type.
+    pub integers: BTreeMap<String, (Vec<usize>, Vec<i64>)>,
+}
+
+/// One case folder.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The folder.
+    pub folder: PathBuf,
+    /// `config.json`.
+    pub config: Value,
+    /// Inputs.
+    pub inputs: Tensors,
+    /// What the reference found; empty where the folder has none.
+    pub expected: Tensors,
+}
+
+impl Case {
+    /// Reads a folder, weights excepted.
+    ///
+    /// # Errors
+    /// [`WorkflowError::Case`] for a file that is missing or cannot be understood.
+    pub fn open(folder: &Path) -> Result<Self, WorkflowError> {
+        let (config, expected) = (folder.join("config.json"), folder.join("expected.safetensors"));
+        let wrong = |cause: String| WorkflowError::Case { path: config.clone(), cause };
+        let bytes = std::fs::read(&config).map_err(|error| wrong(error.to_string()))?;
+        Ok(Self {
+            folder: folder.into(),
+            config: serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?,
+            inputs: Tensors::read(&folder.join("inputs.safetensors"))?,
+            expected: if expected.exists() { Tensors::read(&expected)? } else { Tensors::default() },
+        })
+    }
+
+    fn wrong(&self, cause: impl Into<String>) -> WorkflowError {
+        WorkflowError::Case { path: self.folder.clone(), cause: cause.into() }
+    }
+
+    /// What it is about.
+    ///
+    /// # Errors
+    /// A kind that nobody knows.
+    pub fn kind(&self) -> Result<Kind, WorkflowError> {
+        match self.text("case") {
+            Some("pretrain") => Ok(Kind::Pretrain),
+            Some("irtr") => Ok(Kind::Retrieve),
+            Some("resize") => Ok(Kind::Resize),
+            Some("vqa" | "cls" | "mlc" | "clm") => Ok(Kind::NotBuilt),
+            other => Err(self.wrong(format!("unknown case {other:?}"))),
+        }
+    }
+
+    /// A text of the configuration.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.config[key].as_str()
+    }
+
+    /// A size of the configuration; 0, which no model accepts, where it is missing.
+    fn number(&self, key: &str) -> usize {
+        self.config[key].as_u64().unwrap_or(0) as usize
+    }
+
+    /// A number of the configuration, by the keys on the way to it.
+    pub fn float(&self, path: &[&str], default: f64) -> f64 {
+        path.iter().fold(&self.config, |value, key| &value[*key]).as_f64().unwrap_or(default)
+    }
+
+    /// Its weights, under their published names.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn checkpoint(&self) -> Result<Arrays, WorkflowError> {
+        Ok(read_arrays(&self.folder.join("checkpoint.safetensors"))?)
+    }
+
+    /// The model with its weights.
+    ///
+    /// # Errors
+    /// Weights that are not those of the configuration.
+    pub fn model(&self, heads: &[HeadKind], device: &Device) -> Result<Model, WorkflowError> {
+        let file = self.folder.join("checkpoint.safetensors");
+        Ok(Model::from_arrays(&self.model_config(heads), self.checkpoint()?, device, &file)?.0)
+    }
+
+    /// Inputs of a pre-training case as a step's batch.
+    ///
+    /// # Errors
+    /// Inputs that are missing.
+    pub fn batch(&self) -> Result<TrainBatch, WorkflowError> {
+        let need = |name: &str| self.wrong(format!("there is no `{name}`"));
+        let texts = self.texts("text_ids_mlm", "text_mask").ok_or_else(|| need("text_ids_mlm"))?;
+        let (shape, labels) = self.inputs.integers.get("text_labels_mlm").ok_or_else(|| need("text_labels_mlm"))?;
+        let labels = unpadded(labels, shape[1], &texts.lengths);
+        let labels = labels.into_iter().map(|id| (id != -100).then_some(id as u32)).collect();
+        let masked = MaskedTexts { texts, labels };
+        if self.text("records") == Some("texts") {
+            return Ok(TrainBatch { masked_texts: masked, ..TrainBatch::default() });
+        }
+        let mut images = self.images("image").ok_or_else(|| need("image"))?;
+        let texts = self.texts("text_ids", "text_mask").ok_or_else(|| need("text_ids"))?;
+        let b = images.count;
+        let mut partners = Partners { image: (0..b).collect(), matched: vec![true; b], without_partner: 0 };
+        let false_rows: Vec<usize> = self.false_rows(b).ok_or_else(|| need("itm_labels"))?;
+        if let Some(false_images) = self.images("false_image") {
+            images.planes.extend(&false_images.planes);
+            images.count += false_images.count;
+            for row in false_rows {
+                (partners.image[row], partners.matched[row]) = (b + row, false);
+            }
+        } else {
+            let (_, index) = self.inputs.integers.get("false_index").ok_or_else(|| need("false_index"))?;
+            for row in false_rows {
+                (partners.image[row], partners.matched[row]) = (index[row] as usize, false);
+            }
+        }
+        let hashes: Vec<u64> = (0..b as u64).collect();
+        Ok(TrainBatch {
+            batch: Batch { pair_images: images, pair_texts: texts, ..Batch::default() },
+            masked_pairs: masked,
+            image_hashes: hashes.clone(),
+            text_hashes: hashes,
+            partners: Some(partners),
+            ..TrainBatch::default()
+        })
+    }
+
+    /// Rows that are shown with a false image.
+    fn false_rows(&self, b: usize) -> Option<Vec<usize>> {
+        let of = |zero: &dyn Fn(usize) -> bool| (0..b).filter(|row| zero(*row)).collect();
+        match (self.expected.floats.get("itm_labels"), self.inputs.integers.get("itm_labels")) {
+            (Some((_, labels)), _) => Some(of(&|row| labels[row] == 0.0)),
+            (None, Some((_, labels))) => Some(of(&|row| labels[row] == 0)),
+            (None, None) => None,
+        }
+    }
+
+    /// The sizes in our words.
+    pub fn model_config(&self, heads: &[HeadKind]) -> ModelConfig {
+        let special = |key: &str, default: u32| self.config[key].as_u64().map_or(default, |id| id as u32);
+        let eps = |part: &str| self.float(&["layer_norm_eps", part], 1e-5);
+        let prompts = |kind: &str, size: &str, take: &str| match self.text(kind) {
+            Some("fixed") => PromptsConfig::Fixed { take: self.number(take) },
+            _ => PromptsConfig::Pool {
+                size: self.number(size),
+                take: self.number(take),
+                pooling: if self.text("pooling") == Some("max") { Pooling::Max } else { Pooling::Mean },
+                similarity: if self.text("similarity") == Some("cosine") {
+                    Similarity::Cosine
+                } else {
+                    Similarity::Dot
+                },
+            },
+        };
+        let bert = self.text("text_style") == Some("bert");
+        ModelConfig {
+            image: ImageConfig {
+                size: self.number("image_size"),
+                patch: self.number("patch_size"),
+                width: self.number("vision_width"),
+                layers: self.number("vision_layers"),
+                drop_last: 1,
+                eps: eps("vision"),
+            },
+            text: TextConfig {
+                style: if bert { TextStyle::Bert } else { TextStyle::Roberta },
+                vocabulary: self.number("vocab_size"),
+                width: self.number("text_width"),
+                layers: self.number("text_layers"),
+                heads: self.number("text_heads"),
+                positions: self.number("text_positions"),
+                eps: eps("text"),
+                start: special("start", 0),
+                end: special("end", 2),
+                padding: special("padding", 1),
+            },
+            fusion: FusionConfig {
+                width: self.number("hidden_size"),
+                layers: self.number("fusion_layers"),
+                heads: self.number("fusion_heads"),
+                eps: eps("fusion"),
+            },
+            image_prompts: prompts("visual_prompts_kind", "visual_pool", "visual_prompts"),
+            text_prompts: prompts("textual_prompts_kind", "textual_pool", "textual_prompts"),
+            heads: heads.to_vec(),
+            contrast: ContrastConfig { temperature: self.float(&["itc_temperature"], 0.1), learned: false },
+            dropout: 0.0,
+            deviation: 0.02,
+        }
+    }
+
+    /// Images by name.
+    pub fn images(&self, name: &str) -> Option<Images> {
+        let (shape, planes) = self.inputs.floats.get(name)?;
+        Some(Images { count: shape[0], side: shape[2], planes: planes.clone() })
+    }
+
+    /// Texts by the names of their ids and of what is real among them.
+    pub fn texts(&self, ids: &str, mask: &str) -> Option<Texts> {
+        let ((shape, ids), (_, valid)) = (self.inputs.integers.get(ids)?, self.inputs.integers.get(mask)?);
+        let lengths: Vec<usize> =
+            valid.chunks_exact(shape[1]).map(|row| row.iter().filter(|valid| **valid == 1).count()).collect();
+        let ids: Vec<u32> = ids.iter().map(|id| *id as u32).collect();
+        Some(Texts { ids: unpadded(&ids, shape[1], &lengths), lengths })
+    }
+}
+
+/// Values of real tokens only: `values` holds rows of `length` tokens of equal width, of which the first few are real.
+pub fn unpadded<T: Clone>(values: &[T], length: usize, lengths: &[usize]) -> Vec<T> {
+    let width = values.len() / (length * lengths.len());
+    let rows = values.chunks_exact(length * width).zip(lengths);
+    rows.flat_map(|(row, real)| row[..real * width].to_vec()).collect()
+}
+
+impl Tensors {
+    /// Reads a safetensors file.
+    ///
+    /// # Errors
+    /// A file that is missing, damaged, or holds other types.
+    pub fn read(path: &Path) -> Result<Self, WorkflowError> {
+        let wrong = |cause: String| WorkflowError::Case { path: path.into(), cause };
+        let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|error| wrong(error.to_string()))?;
+        let mut all = Self::default();
+        for (name, view) in file.tensors() {
+            let (shape, data) = (view.shape().to_vec(), view.data());
+            match view.dtype() {
+                Dtype::F32 => drop(all.floats.insert(name, (shape, words(data, f32::from_le_bytes)))),
+                Dtype::F64 => {
+                    drop(all.floats.insert(name, (shape, words(data, |word| f64::from_le_bytes(word) as f32))));
+                }
+                Dtype::I64 => drop(all.integers.insert(name, (shape, words(data, i64::from_le_bytes)))),
+                Dtype::I32 => {
+                    drop(all.integers.insert(name, (shape, words(data, |word| i32::from_le_bytes(word).into()))));
+                }
+                Dtype::BOOL | Dtype::U8 => {
+                    drop(all.integers.insert(name, (shape, data.iter().map(|x| i64::from(*x)).collect())));
+                }
+                other => return Err(wrong(format!("`{name}` holds {other:?}"))),
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Values of `N` bytes each.
+fn words<const N: usize, T>(data: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
+    data.as_chunks::<N>().0.iter().map(|word| value(*word)).collect()
+}
