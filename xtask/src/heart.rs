@@ -17,7 +17,7 @@ const LOOP: &[&str] = &[
 
 /// Objectives, and what only one task has: none of these words stands in the code of the loop.
 const OF_TASKS: &[&str] =
-    &["Mlm", "Itm", "Itc", "\"mlm\"", "\"itm\"", "\"itc\"", "ObjectiveKind", "Gallery", "Judged", "PoolLine"];
+    &["Mlm", "Itm", "Itc", "\"mlm\"", "\"itm\"", "\"itc\"", "ObjectiveKind", "Gallery", "ValidationScore", "PoolLine"];
 
 /// Calls that one file of the libraries makes, and no other: the text of the call, the file, what is kept by it.
 const ONE_CALLER: &[(&str, &str, &str)] = &[

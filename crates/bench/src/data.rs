@@ -12,7 +12,7 @@ use ptu_input::{Preprocess, Tokenizer};
 use ptu_model::Preset;
 use ptu_prepare::phantom::{PhantomOptions, prepare_phantom};
 use ptu_prepare::table::{TableOptions, prepare as prepare_table};
-use ptu_prepare::{Making, Progress};
+use ptu_prepare::{PrepareOptions, Progress};
 use ptu_report::{Chart, Fact, Page, Series};
 use serde::Serialize;
 use serde_json::json;
@@ -115,7 +115,7 @@ pub fn prepare(options: &DataOptions) -> Result<PrepareResult, BenchError> {
     let table_rate = |name: &str, side| {
         let start = Instant::now();
         let table_options = TableOptions {
-            making: Making { side, threads: options.threads, ..Making::default() },
+            making: PrepareOptions { side, threads: options.threads, ..PrepareOptions::default() },
             ..TableOptions::default()
         };
         prepare_table(&table, &folder.path().join(name), &table_options, &|_| {})?;
@@ -199,7 +199,7 @@ pub(crate) fn phantom(
     let out = folder.join("phantom");
     let phantom = PhantomOptions {
         side: options.side,
-        making: Making { threads: options.threads, ..Making::default() },
+        making: PrepareOptions { threads: options.threads, ..PrepareOptions::default() },
         validate: 0,
         test: 0,
         ..PhantomOptions::new(options.pairs, options.seed)

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
-use crate::picture::PictureAt;
+use crate::picture::PictureLocation;
 use crate::record::{Record, Split};
 
 /// Any number of inputs in an order that stays.
@@ -41,7 +41,7 @@ pub struct Loaded {
     /// The record.
     pub record: Record,
     /// Where its picture lies.
-    pub picture: Option<PictureAt>,
+    pub picture: Option<PictureLocation>,
     /// The file that it came from: that of its picture, else of its text, else the table; of a record of shards the picture's
     /// file as the table or data set named it.
     pub path: Option<String>,

@@ -7,7 +7,7 @@ use crate::record::Split;
 
 /// Where the picture of a record lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PictureAt {
+pub enum PictureLocation {
     /// An image file.
     File(PathBuf),
     /// A record of a folder of shards.
@@ -28,7 +28,7 @@ pub enum PictureAt {
     },
 }
 
-impl PictureAt {
+impl PictureLocation {
     /// In a file, by a path that is of use from any folder.
     pub fn file(path: &Path) -> Self {
         Self::File(absolute(path))

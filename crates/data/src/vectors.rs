@@ -3,7 +3,7 @@
 //! | column | type | note |
 //! |---|---|---|
 //! | `id`, `patient`, `source` | Utf8 | of the record |
-//! | `half` | Utf8 | `image`, `text` or `pair`: what the vector was made of |
+//! | `modality` | Utf8 | `image`, `text` or `pair`: what the vector was made of |
 //! | `split` | Utf8, nullable | where the record came from shards |
 //! | `labels` | `list<struct<name: Utf8, value: Utf8>>` | as in shards |
 //! | `fields` | as `labels` | named values besides; absent in files of older versions |
@@ -20,7 +20,7 @@ mod file;
 
 use serde::{Deserialize, Serialize};
 
-use crate::picture::PictureAt;
+use crate::picture::PictureLocation;
 use crate::record::{Label, Split};
 
 pub use array::{JsonLines, NumpyArray};
@@ -29,7 +29,7 @@ pub use file::{VectorReader, VectorWriter};
 /// What a vector was made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Half {
+pub enum Modality {
     /// An image; prompts stood in for its text.
     Image,
     /// A text; prompts stood in for its image.
@@ -38,7 +38,7 @@ pub enum Half {
     Pair,
 }
 
-impl Half {
+impl Modality {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Image, Self::Text, Self::Pair];
 
@@ -52,7 +52,7 @@ impl Half {
     }
 
     fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|half| half.name() == word)
+        Self::ALL.into_iter().find(|modality| modality.name() == word)
     }
 }
 
@@ -63,7 +63,7 @@ pub enum Space {
     /// Unit vectors that the contrast compares, one for an image alone and one for a text alone.
     #[default]
     Contrast,
-    /// What the fusion says of a record, whichever half is there: input of classifiers.
+    /// What the fusion says of a record, whichever modality is there: input of classifiers.
     Features,
 }
 
@@ -88,7 +88,7 @@ pub struct VectorRow {
     /// Id of the record.
     pub id: String,
     /// What the vector was made of.
-    pub half: Half,
+    pub modality: Modality,
     /// Patient of the record.
     pub patient: String,
     /// Data set of the record.
@@ -102,7 +102,7 @@ pub struct VectorRow {
     /// Text of the record, as it is embedded.
     pub text: Option<String>,
     /// Picture of the record.
-    pub picture: Option<PictureAt>,
+    pub picture: Option<PictureLocation>,
     /// The file that it came from: that of its picture, else of its text, else the table; of a record of shards the picture's
     /// file as the table or data set named it.
     pub path: Option<String>,

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use crate::EvaluateError;
 use crate::gallery::{BATCH, Gallery, Pair};
-use crate::words::{Beside, Guesses, guess};
+use crate::words::{Guesses, ImageContext, guess};
 
 /// What of a pair is given to the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +33,7 @@ pub struct GalleryFeatures<'a> {
     /// The pairs.
     pub gallery: &'a Gallery,
     features: RefCell<HashMap<Given, Rc<Vectors>>>,
-    words: RefCell<HashMap<Beside, Rc<Guesses>>>,
+    words: RefCell<HashMap<ImageContext, Rc<Guesses>>>,
 }
 
 impl<'a> GalleryFeatures<'a> {
@@ -92,7 +92,7 @@ impl<'a> GalleryFeatures<'a> {
     ///
     /// # Errors
     /// Inputs that do not fit the model.
-    pub fn words(&self, beside: Beside) -> Result<Rc<Guesses>, EvaluateError> {
+    pub fn words(&self, beside: ImageContext) -> Result<Rc<Guesses>, EvaluateError> {
         if let Some(kept) = self.words.borrow().get(&beside) {
             return Ok(Rc::clone(kept));
         }

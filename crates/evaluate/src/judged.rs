@@ -18,12 +18,12 @@ use crate::gallery::Gallery;
 use crate::matching::matching;
 use crate::retrieval::{retrieval, search};
 use crate::scores::{Retrieval, Score, names};
-use crate::words::{Beside, guess};
+use crate::words::{ImageContext, guess};
 
 /// One score on the validation split: that of the contrast, else of masked words, else of matching, whichever is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Judged {
+pub enum ValidationScore {
     /// Zero-shot retrieval.
     Retrieval(Box<Retrieval>),
     /// Accuracy on masked words beside their image.
@@ -32,7 +32,7 @@ pub enum Judged {
     Itm(Score),
 }
 
-impl Judged {
+impl ValidationScore {
     /// Scores a model on a gallery; partners and resamples are drawn by `key`.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl Judged {
             return Ok(Self::Retrieval(Box::new(retrieval(gallery, &found, &resampling))));
         }
         if model.heads.mlm.is_some() {
-            return Ok(Self::Mlm(guess(embedder, gallery, Beside::Own)?.right.score(gallery, &resampling)));
+            return Ok(Self::Mlm(guess(embedder, gallery, ImageContext::Own)?.right.score(gallery, &resampling)));
         }
         Ok(Self::Itm(matching(embedder, gallery, key).score(gallery, &resampling)))
     }
@@ -93,17 +93,17 @@ const FEW: usize = 16;
 
 impl Validator for Gallery {
     fn validate(&self, model: &Model, key: Key) -> Result<Validated, TrainError> {
-        Ok(Judged::of(model, self, key)?.validated())
+        Ok(ValidationScore::of(model, self, key)?.validated())
     }
 
     fn forecast(&self, model: &Model, key: Key) -> Result<Duration, TrainError> {
         let (few, start) = (self.first(FEW), Instant::now());
-        Judged::of(model, &few, key)?;
+        ValidationScore::of(model, &few, key)?;
         Ok(start.elapsed().mul_f64(self.records.len() as f64 / few.records.len() as f64))
     }
 }
 
-impl fmt::Display for Judged {
+impl fmt::Display for ValidationScore {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let show = |value: Option<f64>| value.map_or("undefined".into(), |value| format!("{value:.2}"));
         match self {

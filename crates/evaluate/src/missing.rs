@@ -8,14 +8,14 @@ use crate::EvaluateError;
 use crate::features::{GalleryFeatures, Given};
 use crate::labels::LabelProbes;
 use crate::measure::Measure;
-use crate::scores::{Away, Curve};
-use crate::words::Beside;
+use crate::scores::{Curve, Removed};
+use crate::words::ImageContext;
 
 /// Shares of the records whose half is taken away.
 pub const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 
 /// What is asked of a gallery.
-pub struct MissingHalves<'a> {
+pub struct MissingModalityCurves<'a> {
     /// The pairs, and what the model makes of them.
     pub features: &'a GalleryFeatures<'a>,
     /// Probes of the labels that are asked about.
@@ -24,7 +24,7 @@ pub struct MissingHalves<'a> {
     pub key: Key,
 }
 
-impl MissingHalves<'_> {
+impl MissingModalityCurves<'_> {
     /// Curves of masked words (images taken away), where the model has learned to guess them, and of probes of each label
     /// (images, then texts). Retrieval has none: it asks with one half alone.
     ///
@@ -33,21 +33,21 @@ impl MissingHalves<'_> {
     pub fn curves(&self) -> Result<Vec<Curve>, EvaluateError> {
         let (mut curves, features) = (vec![], self.features);
         if features.embedder.model.heads.mlm.is_some() {
-            let whole = features.words(Beside::Own)?;
+            let whole = features.words(ImageContext::Own)?;
             for stand_in in StandIn::ALL {
-                let without = features.words(Beside::Missing(stand_in))?;
+                let without = features.words(ImageContext::Missing(stand_in))?;
                 let both = (&whole.right, &without.right);
-                curves.push(self.curve("masked words right", Away::Images, stand_in, both));
+                curves.push(self.curve("masked words right", Removed::Images, stand_in, both));
             }
         }
         for probes in self.probes {
             let label = &probes.name;
             let whole = probes.ask(features, Given::Both)?;
-            for away in [Away::Images, Away::Texts] {
+            for away in [Removed::Images, Removed::Texts] {
                 for stand_in in StandIn::ALL {
                     let given = match away {
-                        Away::Images => Given::Text(stand_in),
-                        Away::Texts => Given::Image(stand_in),
+                        Removed::Images => Given::Text(stand_in),
+                        Removed::Texts => Given::Image(stand_in),
                     };
                     let without = probes.ask(features, given)?;
                     for (name, whole, without) in [
@@ -63,7 +63,7 @@ impl MissingHalves<'_> {
     }
 
     /// Between the answers to whole records and those without the half.
-    fn curve(&self, score: &str, away: Away, stand_in: StandIn, (whole, without): (&Measure, &Measure)) -> Curve {
+    fn curve(&self, score: &str, away: Removed, stand_in: StandIn, (whole, without): (&Measure, &Measure)) -> Curve {
         let size = self.features.gallery.records.len();
         let mut order: Vec<usize> = (0..size).collect();
         self.key.stream(Place::Sample, 3).shuffle(&mut order);

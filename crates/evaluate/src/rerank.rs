@@ -4,7 +4,7 @@ use ptu_infer::{Embedder, Matcher};
 
 use crate::EvaluateError;
 use crate::gallery::{BATCH, Gallery, Query};
-use crate::retrieval::{Found, Ranking};
+use crate::retrieval::{Ranking, RetrievalResults};
 
 /// Ranks the `keep` candidates that are most similar by contrast by how well they match, ahead of all others; with `keep`
 /// as large as the gallery it is the published way, every pair through the fusion (specification, section 7). Both
@@ -12,7 +12,12 @@ use crate::retrieval::{Found, Ranking};
 ///
 /// # Errors
 /// A model without the head for matching.
-pub fn rerank(embedder: Embedder<'_>, gallery: &Gallery, found: &Found, keep: usize) -> Result<Found, EvaluateError> {
+pub fn rerank(
+    embedder: Embedder<'_>,
+    gallery: &Gallery,
+    found: &RetrievalResults,
+    keep: usize,
+) -> Result<RetrievalResults, EvaluateError> {
     let size = gallery.records.len();
     let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
     let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
@@ -42,7 +47,7 @@ pub fn rerank(embedder: Embedder<'_>, gallery: &Gallery, found: &Found, keep: us
         Ranking { similarity, ranks }
     };
     let [of_images, of_texts] = &shortlists;
-    Ok(Found { image_to_text: rank(Query::Image, of_images), text_to_image: rank(Query::Text, of_texts) })
+    Ok(RetrievalResults { image_to_text: rank(Query::Image, of_images), text_to_image: rank(Query::Text, of_texts) })
 }
 
 /// Of each row the `keep` items of the greatest similarity; the first of equals.
@@ -101,7 +106,7 @@ mod tests {
         let embedder = Embedder::new(&model);
         let found = search(&GalleryFeatures::new(embedder, &gallery), &mut |_| ()).unwrap();
         let rerank = |keep| rerank(embedder, &gallery, &found, keep).unwrap();
-        let places = |found: &Found| [Query::Image, Query::Text].map(|query| found.of(query).ranks.clone());
+        let places = |found: &RetrievalResults| [Query::Image, Query::Text].map(|query| found.of(query).ranks.clone());
         assert_eq!(places(&rerank(0)), places(&found));
         assert_eq!(places(&rerank(1)), places(&found), "the first stays the first");
         let all = rerank(usize::MAX);

@@ -15,7 +15,7 @@ pub const ALL_FOUND: usize = 10;
 
 /// Who finds whom in a gallery.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct RetrievalResults {
     pub(crate) image_to_text: Ranking,
     pub(crate) text_to_image: Ranking,
 }
@@ -29,7 +29,7 @@ pub struct Ranking {
     pub ranks: Vec<Option<usize>>,
 }
 
-impl Found {
+impl RetrievalResults {
     /// What images find, or what texts find.
     pub fn of(&self, query: Query) -> &Ranking {
         match query {
@@ -43,7 +43,7 @@ impl Found {
 ///
 /// # Errors
 /// A model without contrast head, or inputs that do not fit it.
-pub fn search(features: &GalleryFeatures<'_>, done: &mut dyn FnMut(usize)) -> Result<Found, EvaluateError> {
+pub fn search(features: &GalleryFeatures<'_>, done: &mut dyn FnMut(usize)) -> Result<RetrievalResults, EvaluateError> {
     let gallery = features.gallery;
     let images = features.images(done)?;
     let count = images.len();
@@ -52,7 +52,7 @@ pub fn search(features: &GalleryFeatures<'_>, done: &mut dyn FnMut(usize)) -> Re
         let ranks = ptu_metrics::ranks(&similarity, count, |asking, item| gallery.is_hit(query, asking, item));
         Ranking { similarity, ranks }
     };
-    Ok(Found {
+    Ok(RetrievalResults {
         image_to_text: ranking(Query::Image, images.similarity(&texts)),
         text_to_image: ranking(Query::Text, texts.similarity(&images)),
     })
@@ -65,7 +65,7 @@ struct DirectionMeasures {
 }
 
 impl DirectionMeasures {
-    fn of(gallery: &Gallery, found: &Found, query: Query) -> Self {
+    fn of(gallery: &Gallery, found: &RetrievalResults, query: Query) -> Self {
         let (size, ranks) = (gallery.records.len(), &found.of(query).ranks);
         let counts = ptu_metrics::hits_per_query(size, size, |asking, item| gallery.is_hit(query, asking, item));
         let recalls = [1, 5, 10].map(|k| {
@@ -90,7 +90,7 @@ pub(crate) struct RetrievalMeasures {
 }
 
 impl RetrievalMeasures {
-    pub fn of(gallery: &Gallery, found: &Found) -> Self {
+    pub fn of(gallery: &Gallery, found: &RetrievalResults) -> Self {
         let direction = |query| DirectionMeasures::of(gallery, found, query);
         Self { image_to_text: direction(Query::Image), text_to_image: direction(Query::Text) }
     }
@@ -114,6 +114,6 @@ impl RetrievalMeasures {
 }
 
 /// Retrieval scores of a search.
-pub fn retrieval(gallery: &Gallery, found: &Found, resampling: &Resampling) -> Retrieval {
+pub fn retrieval(gallery: &Gallery, found: &RetrievalResults, resampling: &Resampling) -> Retrieval {
     RetrievalMeasures::of(gallery, found).score(gallery, resampling)
 }

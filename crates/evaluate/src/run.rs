@@ -17,12 +17,12 @@ use crate::gallery::{Gallery, GalleryOptions, Query};
 use crate::labels::LabelProbes;
 use crate::leak::Past;
 use crate::measure::Measure;
-use crate::missing::MissingHalves;
+use crate::missing::MissingModalityCurves;
 use crate::named;
 use crate::opened::Opened;
 use crate::options::EvaluateOptions;
 use crate::rerank::rerank;
-use crate::retrieval::{Found, RetrievalMeasures};
+use crate::retrieval::{RetrievalMeasures, RetrievalResults};
 use crate::score::{Scored, passes, score};
 use crate::scored_on::ScoredOn;
 use crate::scores::{LabelScores, Score, Scores, names};
@@ -36,7 +36,7 @@ pub struct Evaluated {
     /// The pairs.
     pub gallery: Gallery,
     /// Similarities, where the model has learned to compare.
-    pub found: Option<Found>,
+    pub found: Option<RetrievalResults>,
     /// What the scores are made of, by their names.
     pub measures: BTreeMap<String, Measure>,
     source: Arc<ShardFolder>,
@@ -69,7 +69,7 @@ pub fn evaluate(
 ) -> Result<Vec<Evaluated>, EvaluateError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
     options.check(&bundle.model.heads)?;
-    let asker = Asker {
+    let asker = TableCommand {
         options,
         bundle: &bundle,
         model: Bundle::fingerprint(&options.bundle)?,
@@ -88,7 +88,7 @@ pub fn evaluate(
 }
 
 /// A model and what it is asked.
-struct Asker<'a> {
+struct TableCommand<'a> {
     options: &'a EvaluateOptions,
     bundle: &'a Bundle,
     /// The bundle's fingerprint.
@@ -96,7 +96,7 @@ struct Asker<'a> {
     preparation: Preparation,
 }
 
-impl Asker<'_> {
+impl TableCommand<'_> {
     fn past(&self) -> Past<'_> {
         let Bundle { trained_on, learned, .. } = self.bundle;
         Past { trained_on, learned: learned.as_ref(), folders: &self.options.training }
@@ -219,7 +219,7 @@ impl Asker<'_> {
             probes.push(fitted);
         }
         if options.missing {
-            scored.scores.missing = MissingHalves { features, probes: &probes, key }.curves()?;
+            scored.scores.missing = MissingModalityCurves { features, probes: &probes, key }.curves()?;
         }
         Ok(())
     }

@@ -10,9 +10,9 @@ use crate::EvaluateError;
 use crate::features::GalleryFeatures;
 use crate::matching::matching;
 use crate::measure::Measure;
-use crate::retrieval::{Found, RetrievalMeasures, search};
+use crate::retrieval::{RetrievalMeasures, RetrievalResults, search};
 use crate::scores::{MaskedWords, Scores, names};
-use crate::words::Beside;
+use crate::words::ImageContext;
 
 /// Scores that every gallery gets, what they are made of by their names, and who found whom.
 pub struct Scored {
@@ -21,7 +21,7 @@ pub struct Scored {
     /// What they are made of.
     pub measures: BTreeMap<String, Measure>,
     /// Similarities, where the model has learned to compare.
-    pub found: Option<Found>,
+    pub found: Option<RetrievalResults>,
 }
 
 /// Retrieval, matching and masked words: whatever the model has a head for.
@@ -60,9 +60,9 @@ pub fn score(features: &GalleryFeatures<'_>, key: Key, done: &mut dyn FnMut(usiz
             Ok::<_, EvaluateError>(scores)
         };
         scored.scores.mlm = Some(MaskedWords {
-            own_image: guess("", Beside::Own)?,
-            wrong_image: guess(names::WRONG_IMAGE, Beside::Wrong)?,
-            no_image: guess(names::NO_IMAGE, Beside::Missing(StandIn::Prompts))?,
+            own_image: guess("", ImageContext::Own)?,
+            wrong_image: guess(names::WRONG_IMAGE, ImageContext::Wrong)?,
+            no_image: guess(names::NO_IMAGE, ImageContext::Missing(StandIn::Prompts))?,
         });
     }
     Ok(scored)

@@ -55,7 +55,7 @@ pub struct WordScores {
 /// Which half is taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Away {
+pub enum Removed {
     /// Images.
     Images,
     /// Texts.
@@ -68,14 +68,14 @@ pub struct Curve {
     /// What is scored.
     pub score: String,
     /// Which half is taken away.
-    pub away: Away,
+    pub away: Removed,
     /// What stands in its place: `prompts`, `zeros` or `nothing`.
     pub stand_in: String,
     /// (share taken away, score), by share.
     pub points: Vec<(f64, Score)>,
 }
 
-impl Away {
+impl Removed {
     /// The word for tables and charts.
     pub fn name(self) -> &'static str {
         match self {

@@ -13,7 +13,7 @@ use crate::scores::WordScores;
 
 /// What the words of a text are guessed beside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Beside {
+pub enum ImageContext {
     /// Its image.
     Own,
     /// The image of another record.
@@ -45,7 +45,7 @@ impl Guesses {
 ///
 /// # Errors
 /// Inputs that do not fit the model.
-pub fn guess(embedder: Embedder<'_>, gallery: &Gallery, beside: Beside) -> Result<Guesses, EvaluateError> {
+pub fn guess(embedder: Embedder<'_>, gallery: &Gallery, beside: ImageContext) -> Result<Guesses, EvaluateError> {
     let Embedder { model, products } = embedder;
     let Some(head) = &model.heads.mlm else { return Ok(Guesses::default()) };
     let masked = |row: usize| {
@@ -60,7 +60,7 @@ pub fn guess(embedder: Embedder<'_>, gallery: &Gallery, beside: Beside) -> Resul
         model.check_batch(&batch)?;
         let read: Vec<Read> =
             chunk.iter().map(|(_, words)| Read::Text(words.iter().map(|(place, _)| *place).collect())).collect();
-        let stand_in = if let Beside::Missing(stand_in) = beside { stand_in } else { StandIn::default() };
+        let stand_in = if let ImageContext::Missing(stand_in) = beside { stand_in } else { StandIn::default() };
         let states = model.forward(&batch, &read, stand_in, products).text.tokens;
         let logits: Vec<f32> = head
             .forward(states, &Pass::off().with(products))
@@ -84,7 +84,7 @@ pub fn guess(embedder: Embedder<'_>, gallery: &Gallery, beside: Beside) -> Resul
     Ok(guesses)
 }
 
-fn batch(gallery: &Gallery, rows: impl Iterator<Item = usize> + Clone, beside: Beside) -> Batch {
+fn batch(gallery: &Gallery, rows: impl Iterator<Item = usize> + Clone, beside: ImageContext) -> Batch {
     let records = || rows.clone().map(|row| &gallery.records[row]);
     let texts = Texts::collect(records().map(|record| record.masked.ids.as_slice()));
     let count = texts.count();
@@ -95,9 +95,11 @@ fn batch(gallery: &Gallery, rows: impl Iterator<Item = usize> + Clone, beside: B
         ..Batch::default()
     };
     match beside {
-        Beside::Own => pairs(Images::collect(records().map(|record| &record.image))),
-        Beside::Wrong => pairs(Images::collect(rows.clone().map(|row| &gallery.records[wrong(gallery, row)].image))),
-        Beside::Missing(_) => {
+        ImageContext::Own => pairs(Images::collect(records().map(|record| &record.image))),
+        ImageContext::Wrong => {
+            pairs(Images::collect(rows.clone().map(|row| &gallery.records[wrong(gallery, row)].image)))
+        }
+        ImageContext::Missing(_) => {
             Batch { texts: texts.clone(), order: (0..count).map(Slot::Text).collect(), ..Batch::default() }
         }
     }

@@ -16,7 +16,7 @@ pub struct Exact {
 
 /// A vector that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Found {
+pub struct Neighbour {
     /// Its place among all.
     pub place: usize,
     /// Cosine with the query, -1 to 1.
@@ -54,14 +54,14 @@ impl Exact {
     ///
     /// # Panics
     /// If the query has another width.
-    pub fn nearest(&self, query: &[f32], most: usize, keep: impl Fn(usize) -> bool + Sync) -> Vec<Found> {
+    pub fn nearest(&self, query: &[f32], most: usize, keep: impl Fn(usize) -> bool + Sync) -> Vec<Neighbour> {
         assert_eq!(query.len(), self.width, "a query has the width of the vectors");
         let mut query = query.to_vec();
         normalize(&mut query);
         let chunks = self.values.par_chunks(self.width * AT_ONCE).enumerate();
         let best = chunks.map(|(chunk, vectors)| {
             let places = (chunk * AT_ONCE..).zip(vectors.chunks_exact(self.width)).filter(|(place, _)| keep(*place));
-            let found = places.map(|(place, vector)| Found { place, similarity: dot(&query, vector) });
+            let found = places.map(|(place, vector)| Neighbour { place, similarity: dot(&query, vector) });
             first(found.collect(), most)
         });
         first(best.flatten_iter().collect(), most)
@@ -69,7 +69,7 @@ impl Exact {
 }
 
 /// The nearest of some, in order.
-fn first(mut found: Vec<Found>, most: usize) -> Vec<Found> {
+fn first(mut found: Vec<Neighbour>, most: usize) -> Vec<Neighbour> {
     if most == 0 {
         return vec![];
     }
@@ -81,8 +81,8 @@ fn first(mut found: Vec<Found>, most: usize) -> Vec<Found> {
     found
 }
 
-fn nearer(one: &Found, other: &Found) -> Ordering {
-    let value = |found: &Found| if found.similarity.is_nan() { f32::NEG_INFINITY } else { found.similarity };
+fn nearer(one: &Neighbour, other: &Neighbour) -> Ordering {
+    let value = |found: &Neighbour| if found.similarity.is_nan() { f32::NEG_INFINITY } else { found.similarity };
     value(other).total_cmp(&value(one)).then(one.place.cmp(&other.place))
 }
 

@@ -10,4 +10,4 @@
 
 mod exact;
 
-pub use exact::{Exact, Found};
+pub use exact::{Exact, Neighbour};

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use ptu_data::collate::Origin;
 use ptu_data::inputs::{Inputs, LeftOut, Pending};
-use ptu_data::vectors::{Half, Space, VectorRow, VectorsHeader};
+use ptu_data::vectors::{Modality, Space, VectorRow, VectorsHeader};
 use ptu_data::{DataError, Example, Preparation, Record, TextChoice};
 use ptu_input::{Image, Input, Text};
 use ptu_kernels::ComputePrecision;
@@ -34,7 +34,7 @@ pub struct EmbedOptions {
     /// Which vectors.
     pub space: Space,
     /// Takes only this half of each record; `None` for whatever is there.
-    pub only: Option<Half>,
+    pub only: Option<Modality>,
     /// Which text of a record.
     pub text: TextChoice,
     /// Inputs that go through the model at once.
@@ -75,7 +75,7 @@ pub struct Embedded {
     pub left_out: Vec<LeftOut>,
     /// Texts that are longer than the model's limit, so that it saw their beginning only.
     pub cut: u64,
-    /// Inputs that have nothing of the half that is asked for ([`EmbedOptions::only`]).
+    /// Inputs that have nothing of the modality that is asked for ([`EmbedOptions::only`]).
     pub passed: u64,
     /// Whether all is done; else work was stopped and can go on. Then the file is there, unless it would hold no vector.
     pub finished: bool,
@@ -92,7 +92,7 @@ pub struct EmbedJob<'a> {
 /// One record, ready for the model.
 struct Prepared {
     input: Input,
-    /// Its rows without half and vector.
+    /// Its rows without modality and vector.
     row: VectorRow,
     /// Whether the model sees the beginning of its text only.
     cut: bool,
@@ -104,7 +104,7 @@ struct Chunk {
     rows: Vec<VectorRow>,
     left_out: Vec<LeftOut>,
     cut: u64,
-    /// Inputs without the half that is asked for.
+    /// Inputs without the modality that is asked for.
     passed: u64,
 }
 
@@ -196,7 +196,7 @@ impl<'a> EmbedJob<'a> {
         Ok(Chunk { rows, left_out, cut, passed })
     }
 
-    /// Reads an input; `None` where it has nothing of the half that is asked for.
+    /// Reads an input; `None` where it has nothing of the modality that is asked for.
     fn prepare(&self, pending: Pending) -> Result<Option<Prepared>, LeftOut> {
         let loaded = pending.load()?;
         let record = loaded.record;
@@ -213,9 +213,9 @@ impl<'a> EmbedJob<'a> {
         let Some(Example { input, record: Record { patient, .. }, text, cut, .. }) = example else { return Ok(None) };
         let Some(input) = only(input, self.options.only) else { return Ok(None) };
         let cut = cut && text_of(&input).is_some();
-        let (half, split, picture, path) = (Half::Pair, loaded.split, loaded.picture, loaded.path);
+        let (modality, split, picture, path) = (Modality::Pair, loaded.split, loaded.picture, loaded.path);
         let vector = vec![];
-        let row = VectorRow { id, half, patient, source, split, labels, fields, text, picture, path, vector };
+        let row = VectorRow { id, modality, patient, source, split, labels, fields, text, picture, path, vector };
         Ok(Some(Prepared { input, row, cut }))
     }
 
@@ -223,7 +223,7 @@ impl<'a> EmbedJob<'a> {
         Embedder { model: &self.bundle.model, products: self.options.products }
     }
 
-    /// A row for each half that is there.
+    /// A row for each modality that is there.
     fn contrast(&self, prepared: Vec<Prepared>) -> Result<Vec<VectorRow>, ModelError> {
         let images: Vec<&Image> = prepared.iter().filter_map(|one| image_of(&one.input)).collect();
         let texts: Vec<&Text> = prepared.iter().filter_map(|one| text_of(&one.input)).collect();
@@ -232,12 +232,12 @@ impl<'a> EmbedJob<'a> {
         let (mut images, mut texts) = (images.rows(), texts.rows());
         let mut rows = vec![];
         for Prepared { input, row, .. } in &prepared {
-            let halves = [
-                (Half::Image, image_of(input).and_then(|_| images.next())),
-                (Half::Text, text_of(input).and_then(|_| texts.next())),
+            let modalities = [
+                (Modality::Image, image_of(input).and_then(|_| images.next())),
+                (Modality::Text, text_of(input).and_then(|_| texts.next())),
             ];
-            for (half, vector) in halves {
-                rows.extend(vector.map(|vector| VectorRow { half, vector: vector.to_vec(), ..row.clone() }));
+            for (modality, vector) in modalities {
+                rows.extend(vector.map(|vector| VectorRow { modality, vector: vector.to_vec(), ..row.clone() }));
             }
         }
         Ok(rows)
@@ -247,23 +247,25 @@ impl<'a> EmbedJob<'a> {
     fn features(&self, prepared: Vec<Prepared>) -> Result<Vec<VectorRow>, ModelError> {
         let (inputs, rows): (Vec<Input>, Vec<VectorRow>) = prepared.into_iter().map(|one| (one.input, one.row)).unzip();
         let vectors = self.embedder().features(&inputs, self.options.batch, &mut |_| {})?;
-        let half = |input: &Input| match input {
-            Input::Pair { .. } => Half::Pair,
-            Input::Image(_) => Half::Image,
-            Input::Text(_) => Half::Text,
+        let modality = |input: &Input| match input {
+            Input::Pair { .. } => Modality::Pair,
+            Input::Image(_) => Modality::Image,
+            Input::Text(_) => Modality::Text,
         };
         let rows = rows.into_iter().zip(&inputs).zip(vectors.rows());
-        Ok(rows.map(|((row, input), vector)| VectorRow { half: half(input), vector: vector.to_vec(), ..row }).collect())
+        Ok(rows
+            .map(|((row, input), vector)| VectorRow { modality: modality(input), vector: vector.to_vec(), ..row })
+            .collect())
     }
 }
 
 /// What is to be embedded of an input; `None` where it has nothing of it.
-fn only(input: Input, half: Option<Half>) -> Option<Input> {
-    match (half, input) {
+fn only(input: Input, modality: Option<Modality>) -> Option<Input> {
+    match (modality, input) {
         (None, input) => Some(input),
-        (Some(Half::Image), Input::Pair { image, .. } | Input::Image(image)) => Some(Input::Image(image)),
-        (Some(Half::Text), Input::Pair { text, .. } | Input::Text(text)) => Some(Input::Text(text)),
-        (Some(Half::Pair), input @ Input::Pair { .. }) => Some(input),
+        (Some(Modality::Image), Input::Pair { image, .. } | Input::Image(image)) => Some(Input::Image(image)),
+        (Some(Modality::Text), Input::Pair { text, .. } | Input::Text(text)) => Some(Input::Text(text)),
+        (Some(Modality::Pair), input @ Input::Pair { .. }) => Some(input),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Filters on what stands beside a vector, in the words of SQL: `finding = "pneumonia" and not age >= 60`.
 //!
-//! Names are those of a row (`id`, `half`, `patient`, `source`, `split`, `text`, `path`) and of its labels and fields. The
+//! Names are those of a row (`id`, `modality`, `patient`, `source`, `split`, `text`, `path`) and of its labels and fields. The
 //! literal says what is meant: in quotation marks a text, whatever it looks like; without them a number. Numbers are exact,
 //! however long. A value that is no number equals none, and is neither more nor less than any: [`Filter::told`] counts such
 //! values. Texts compare in Unicode's composed form. A name may have several values: a comparison holds if it holds for one of
@@ -25,7 +25,7 @@ pub struct Filter(Test);
 
 /// What a person should know of the rows that a filter looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct FilterNotes {
     /// For each name that is compared with a number, how many of its values are none.
     pub no_numbers: BTreeMap<String, u64>,
     /// For each name that is more or less than a text that looks like a number, how many of its values do so too: they are
@@ -58,7 +58,7 @@ impl Filter {
     }
 
     /// Counts what a person should know of the rows that are looked at.
-    pub fn told<'a>(&self, rows: impl Iterator<Item = &'a VectorRow>) -> Told {
+    pub fn told<'a>(&self, rows: impl Iterator<Item = &'a VectorRow>) -> FilterNotes {
         let (mut numbers, mut texts, mut negated): (Vec<&Name>, Vec<&Name>, Vec<&Name>) = (vec![], vec![], vec![]);
         self.0.each(false, &mut |name, wanted, not| {
             let is_number = |literal: &&Literal| matches!(literal, Literal::Number(_));
@@ -76,7 +76,7 @@ impl Filter {
                 }
             }
         });
-        let mut told = Told::default();
+        let mut told = FilterNotes::default();
         for row in rows {
             let count = |name: &Name, numbers: bool| {
                 name.values(row).filter(|value| Decimal::parse(value).is_some() == numbers).count() as u64
@@ -96,7 +96,7 @@ fn add(counts: &mut BTreeMap<String, u64>, name: &Name, count: u64) {
     }
 }
 
-impl Told {
+impl FilterNotes {
     /// A line for each, for people.
     pub fn lines(&self) -> Vec<String> {
         let number = |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });

@@ -14,6 +14,6 @@ pub mod search;
 mod vectors;
 
 pub use error::InferError;
-pub use filter::{Filter, Told};
+pub use filter::{Filter, FilterNotes};
 pub use matcher::Matcher;
 pub use vectors::{Embedder, Vectors};

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::slice;
 
-use ptu_data::picture::PictureAt;
-use ptu_data::vectors::{Half, Space, VectorReader, VectorRow, VectorsHeader};
+use ptu_data::picture::PictureLocation;
+use ptu_data::vectors::{Modality, Space, VectorReader, VectorRow, VectorsHeader};
 use ptu_data::{DataError, RecordImage};
 use ptu_index::Exact;
 use ptu_input::{Image, ImageFile, Input, Text};
 use ptu_kernels::ComputePrecision;
 use ptu_model::Bundle;
 
-use crate::filter::Told;
+use crate::filter::FilterNotes;
 use crate::{Embedder, Filter, InferError, Matcher};
 
 /// Digits of a hash that are shown.
@@ -50,8 +50,8 @@ impl Query {
 /// Which rows are looked at, and how many are wanted.
 #[derive(Clone, Debug)]
 pub struct SearchOptions {
-    /// Rows made of this half only; `None` for all.
-    pub half: Option<Half>,
+    /// Rows made of this modality only; `None` for all.
+    pub modality: Option<Modality>,
     /// Rows that it keeps only.
     pub filter: Option<Filter>,
     /// Rows at most.
@@ -60,15 +60,15 @@ pub struct SearchOptions {
 
 /// What a search looks at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Looked {
+pub struct SearchCounts {
     /// All vectors.
     pub vectors: usize,
-    /// Those made of the half that is looked for.
-    pub of_half: usize,
+    /// Those made of the modality that is looked for.
+    pub of_modality: usize,
     /// Those of them that the filter keeps.
     pub kept: usize,
     /// Values that do not fit what the filter compares them with.
-    pub told: Told,
+    pub told: FilterNotes,
 }
 
 /// A row that was found.
@@ -78,7 +78,7 @@ pub struct Hit<'a> {
     pub row: &'a VectorRow,
     /// Cosine with the query.
     pub similarity: f32,
-    /// Log-odds that the row's half and the query's other half belong together, where they were ranked by it.
+    /// Log-odds that the row's modality and the query's other modality belong together, where they were ranked by it.
     pub matching: Option<f32>,
 }
 
@@ -145,11 +145,12 @@ impl VectorIndex {
     }
 
     /// What a search looks at, and what is to be told of it.
-    pub fn looked(&self, options: &SearchOptions) -> Looked {
-        let of_half = || self.rows.iter().filter(|row| options.half.is_none_or(|half| row.half == half));
-        let kept = of_half().filter(|row| options.filter.as_ref().is_none_or(|filter| filter.keeps(row))).count();
-        let told = options.filter.as_ref().map_or_else(Told::default, |filter| filter.told(of_half()));
-        Looked { vectors: self.rows.len(), of_half: of_half().count(), kept, told }
+    pub fn looked(&self, options: &SearchOptions) -> SearchCounts {
+        let of_modality =
+            || self.rows.iter().filter(|row| options.modality.is_none_or(|modality| row.modality == modality));
+        let kept = of_modality().filter(|row| options.filter.as_ref().is_none_or(|filter| filter.keeps(row))).count();
+        let told = options.filter.as_ref().map_or_else(FilterNotes::default, |filter| filter.told(of_modality()));
+        SearchCounts { vectors: self.rows.len(), of_modality: of_modality().count(), kept, told }
     }
 
     /// The nearest rows, nearest first.
@@ -159,7 +160,7 @@ impl VectorIndex {
     pub fn nearest(&self, query: &[f32], options: &SearchOptions) -> Vec<Hit<'_>> {
         let keep = |place: usize| {
             let row = &self.rows[place];
-            options.half.is_none_or(|half| row.half == half)
+            options.modality.is_none_or(|modality| row.modality == modality)
                 && options.filter.as_ref().is_none_or(|filter| filter.keeps(row))
         };
         let found = self.vectors.nearest(query, options.most, keep).into_iter();
@@ -174,9 +175,9 @@ impl VectorIndex {
 /// Inputs that do not fit the model.
 pub fn query_vector(bundle: &Bundle, space: Space, query: &Query) -> Result<Vec<f32>, InferError> {
     let embedder = Embedder { products: query.products, ..Embedder::new(&bundle.model) };
-    let mut halves = vec![];
+    let mut modalities = vec![];
     match space {
-        Space::Features => halves.extend(
+        Space::Features => modalities.extend(
             embedder.features(slice::from_ref(&query.input), 1, &mut |_| {})?.values.into_iter().map(f64::from),
         ),
         Space::Contrast => {
@@ -184,22 +185,22 @@ pub fn query_vector(bundle: &Bundle, space: Space, query: &Query) -> Result<Vec<
             let texts: Vec<&Text> = query.input.text().into_iter().collect();
             let vectors = [embedder.images(&images, 1, &mut |_| {})?, embedder.texts(&texts, 1, &mut |_| {})?];
             for vector in vectors.iter().flat_map(|vectors| vectors.rows()) {
-                halves.resize(vector.len(), 0.0);
-                halves.iter_mut().zip(vector).for_each(|(sum, value)| *sum += f64::from(*value));
+                modalities.resize(vector.len(), 0.0);
+                modalities.iter_mut().zip(vector).for_each(|(sum, value)| *sum += f64::from(*value));
             }
         }
     }
-    Ok(halves.into_iter().map(|value| value as f32).collect())
+    Ok(modalities.into_iter().map(|value| value as f32).collect())
 }
 
 /// Reads the encoded picture of a row again from where it lies; `None` where it is lost.
-pub type ReadPicture<'a> = &'a mut dyn FnMut(&PictureAt) -> Result<Option<RecordImage>, DataError>;
+pub type ReadPicture<'a> = &'a mut dyn FnMut(&PictureLocation) -> Result<Option<RecordImage>, DataError>;
 
 /// Ranks what was found again by matching: the fusion sees the query's image with each row's text, or the query's text with
 /// each row's picture, which `read` gives.
 ///
 /// # Errors
-/// A model without the head for matching; a query that lacks the half; rows whose picture cannot be read any more.
+/// A model without the head for matching; a query that lacks the modality; rows whose picture cannot be read any more.
 pub fn rank_by_matching<'a>(
     bundle: &Bundle,
     query: &Query,
@@ -211,15 +212,15 @@ pub fn rank_by_matching<'a>(
     };
     let texts_found = match hits.first() {
         None => return Ok(hits),
-        Some(hit) => hit.row.half == Half::Text,
+        Some(hit) => hit.row.modality == Modality::Text,
     };
     let (mut images, mut texts) = (vec![], vec![]);
     let processor = bundle.processor();
     let failed = |source: ptu_input::InputError| InferError::Query(source.to_string());
     for hit in &hits {
-        match (hit.row.half, &hit.row.text, &hit.row.picture) {
-            (Half::Text, Some(text), _) if texts_found => texts.push(processor.text(text).map_err(failed)?),
-            (Half::Image, _, Some(at)) if !texts_found => {
+        match (hit.row.modality, &hit.row.text, &hit.row.picture) {
+            (Modality::Text, Some(text), _) if texts_found => texts.push(processor.text(text).map_err(failed)?),
+            (Modality::Image, _, Some(at)) if !texts_found => {
                 let image = read(at)?;
                 let image =
                     image.ok_or_else(|| InferError::Query(format!("record `{}` has lost its picture", hit.row.id)))?;
@@ -250,7 +251,7 @@ mod tests {
 
     use super::*;
 
-    fn write(path: &Path, vectors: &[(&str, Half, [f32; 2])]) {
+    fn write(path: &Path, vectors: &[(&str, Modality, [f32; 2])]) {
         let header = VectorsHeader {
             model: "ab".into(),
             space: Space::Contrast,
@@ -259,12 +260,12 @@ mod tests {
             version: String::new(),
         };
         let mut writer = VectorWriter::create(path, &header).unwrap();
-        for (id, half, vector) in vectors {
+        for (id, modality, vector) in vectors {
             let labels = vec![Label { name: "finding".into(), value: id[..1].into() }];
             let (patient, source, vector) = ("p".into(), "s".into(), vector.to_vec());
             let (id, split, text, picture, path) = (id.to_string(), None, None, None, None);
-            let (half, fields) = (*half, vec![Label::new("age", &id[1..])]);
-            let row = VectorRow { id, half, patient, source, split, labels, fields, text, picture, path, vector };
+            let (modality, fields) = (*modality, vec![Label::new("age", &id[1..])]);
+            let row = VectorRow { id, modality, patient, source, split, labels, fields, text, picture, path, vector };
             writer.write(row).unwrap();
         }
         writer.finish(&[]).unwrap();
@@ -274,7 +275,7 @@ mod tests {
     fn the_nearest_of_the_rows_that_pass() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("v.parquet");
-        let (image, text) = (Half::Image, Half::Text);
+        let (image, text) = (Modality::Image, Modality::Text);
         write(
             &path,
             &[
@@ -285,21 +286,24 @@ mod tests {
             ],
         );
         let index = VectorIndex::open(&path).unwrap();
-        let ids = |half, filter: Option<&str>| {
+        let ids = |modality, filter: Option<&str>| {
             let filter = filter.map(|filter| index.filter(filter).unwrap());
-            let hits = index.nearest(&[3.0, 0.0], &SearchOptions { half, filter, most: 3 });
+            let hits = index.nearest(&[3.0, 0.0], &SearchOptions { modality, filter, most: 3 });
             hits.iter().map(|hit| hit.row.id.as_str()).collect::<Vec<_>>()
         };
         assert_eq!(ids(None, None), ["a2", "b1", "a1"]);
         assert_eq!(ids(Some(image), Some("finding = 'a'")), ["a1", "a3"]);
-        assert!(ids(Some(Half::Pair), None).is_empty());
-        let looked = |half, filter: &str| {
-            index.looked(&SearchOptions { half, filter: Some(index.filter(filter).unwrap()), most: 1 })
+        assert!(ids(Some(Modality::Pair), None).is_empty());
+        let looked = |modality, filter: &str| {
+            index.looked(&SearchOptions { modality, filter: Some(index.filter(filter).unwrap()), most: 1 })
         };
-        let told = Told { no_numbers: [("finding".to_string(), 3)].into(), ..Told::default() };
-        assert_eq!(looked(Some(image), "age < 3 and finding != 7"), Looked { vectors: 4, of_half: 3, kept: 2, told });
+        let told = FilterNotes { no_numbers: [("finding".to_string(), 3)].into(), ..FilterNotes::default() };
+        assert_eq!(
+            looked(Some(image), "age < 3 and finding != 7"),
+            SearchCounts { vectors: 4, of_modality: 3, kept: 2, told }
+        );
         assert_eq!(looked(None, "age = 2").kept, 1);
-        assert_eq!(looked(Some(Half::Pair), "age = 2").of_half, 0);
+        assert_eq!(looked(Some(Modality::Pair), "age = 2").of_modality, 0);
         assert!(index.filter("side = 'left'").unwrap_err().to_string().contains("`finding`"));
         index.check_model(Path::new("m"), "ab").unwrap();
         let error = index.check_model(Path::new("m"), "cd").unwrap_err().to_string();
@@ -313,13 +317,13 @@ mod tests {
     fn vectors_that_are_none_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("v.parquet");
-        let fails = |vectors: &[(&str, Half, [f32; 2])], with: &str| {
+        let fails = |vectors: &[(&str, Modality, [f32; 2])], with: &str| {
             write(&path, vectors);
             let error = VectorIndex::open(&path).err().unwrap().to_string();
             assert!(error.contains(with) && error.contains("v.parquet"), "{error}");
         };
         fails(
-            &[("a", Half::Image, [1.0, 0.0]), ("b", Half::Image, [f32::NAN, 0.0])],
+            &[("a", Modality::Image, [1.0, 0.0]), ("b", Modality::Image, [f32::NAN, 0.0])],
             "the vector of `b` is not finite",
         );
         fails(&[], "no vector");

@@ -133,7 +133,7 @@ impl<'a> Embedder<'a> {
         Ok(vectors)
     }
 
-    /// Features of records, whichever half is there, `batch` at a time, in their order; `done` is told how many are finished.
+    /// Features of records, whichever modality is there, `batch` at a time, in their order; `done` is told how many are finished.
     ///
     /// # Errors
     /// Inputs that do not fit the model.
@@ -141,7 +141,7 @@ impl<'a> Embedder<'a> {
         self.features_with(StandIn::Prompts, inputs, batch, done)
     }
 
-    /// As [`Self::features`], with anything in place of a half that is missing.
+    /// As [`Self::features`], with anything in place of a modality that is missing.
     ///
     /// # Errors
     /// As there.

@@ -16,7 +16,7 @@ use ptu_data::manifest::{MANIFEST_FILE, Manifest};
 use ptu_data::record::Split;
 use ptu_data::shard::ShardFolder;
 use ptu_data::source::Source;
-use ptu_data::vectors::Half;
+use ptu_data::vectors::Modality;
 use sha2::{Digest, Sha256};
 
 use crate::table::{Drafts, TableRows};
@@ -120,13 +120,13 @@ impl InputFiles {
         &self.told
     }
 
-    /// Whether it is known, before anything is read, that no input has this half.
-    pub fn lack(&self, half: Half) -> bool {
+    /// Whether it is known, before anything is read, that no input has this modality.
+    pub fn lack(&self, modality: Modality) -> bool {
         let mut usable = self.parts.iter().filter(|part| !matches!(part, Part::Left { .. })).peekable();
         usable.peek().is_some()
             && usable.all(|part| match part {
-                Part::Image(_) => half != Half::Image,
-                Part::Text(_) => half != Half::Text,
+                Part::Image(_) => modality != Modality::Image,
+                Part::Text(_) => modality != Modality::Text,
                 Part::Table { .. } | Part::Shards { .. } | Part::Left { .. } => false,
             })
     }

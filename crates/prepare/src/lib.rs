@@ -2,8 +2,8 @@
 //!
 //! - [`phantom`]: a synthetic corpus; [`table`]: anybody's own pairs; [`named`]: public data sets.
 //! - All of them hand on rows one after another, which are made into records on all cores, in blocks that survive a kill
-//!   ([`Making`]), on one machine or on many ([`join_parts`]).
-//! - [`InputFiles`]: files, folders, patterns, tables and shards as one stream of records; [`Pictures`]: their pictures, read again.
+//!   ([`PrepareOptions`]), on one machine or on many ([`join_parts`]).
+//! - [`InputFiles`]: files, folders, patterns, tables and shards as one stream of records; [`PictureReader`]: their pictures, read again.
 //! - [`raw`]: downloads as they came, packed or not.
 //!
 //! The layouts of public data sets stand in `docs/layouts.md`, the rules in `docs/specification.md`, section 6.
@@ -38,9 +38,9 @@ pub mod table;
 
 pub use blocks::Part;
 pub use inputs::InputFiles;
-pub use pictures::Pictures;
+pub use pictures::PictureReader;
 pub use prepared::{Duplicates, Prepared, Progress, Stage};
-pub use run::{Making, join_parts};
+pub use run::{PrepareOptions, join_parts};
 pub use shares::Shares;
 
 #[cfg(test)]

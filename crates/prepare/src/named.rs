@@ -35,7 +35,7 @@ use crate::blocks::Workplace;
 use crate::draft::Draft;
 use crate::prepared::{Prepared, Progress, stored};
 use crate::raw::{Entry, Raw};
-use crate::run::{Drafts, Job, Making, run};
+use crate::run::{Drafts, Job, PrepareOptions, run};
 
 /// A public data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +179,7 @@ pub struct NamedOptions {
     /// What is done in another way than by default.
     pub choices: Vec<Choice>,
     /// How it is made.
-    pub making: Making,
+    pub making: PrepareOptions,
 }
 
 impl NamedOptions {

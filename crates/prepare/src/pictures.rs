@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ptu_data::files::read_image;
-use ptu_data::picture::PictureAt;
+use ptu_data::picture::PictureLocation;
 use ptu_data::record::{RecordImage, Split};
 use ptu_data::{DataError, ShardFolder, Source};
 
@@ -12,26 +12,26 @@ use crate::table::TableImages;
 
 /// Pictures of rows, read from where they lie; folders of shards and tables are opened once.
 #[derive(Default)]
-pub struct Pictures {
+pub struct PictureReader {
     open: Vec<((PathBuf, Split), Arc<ShardFolder>)>,
     tables: Vec<(PathBuf, TableImages)>,
 }
 
-impl Pictures {
+impl PictureReader {
     /// The encoded picture.
     ///
     /// # Errors
     /// When the file, the folder of shards or the table cannot be read any more.
-    pub fn read(&mut self, at: &PictureAt) -> Result<Option<RecordImage>, DataError> {
+    pub fn read(&mut self, at: &PictureLocation) -> Result<Option<RecordImage>, DataError> {
         match at {
-            PictureAt::File(path) => {
+            PictureLocation::File(path) => {
                 let bytes = read_image(path)?;
                 Ok(Some(RecordImage { bytes, path: Some(path.display().to_string()) }))
             }
-            PictureAt::Shards { folder, split, record } => {
+            PictureLocation::Shards { folder, split, record } => {
                 Ok(self.shards(folder, *split)?.get(usize::try_from(*record).unwrap_or(usize::MAX))?.image)
             }
-            PictureAt::Table { table, row } => {
+            PictureLocation::Table { table, row } => {
                 if !self.tables.iter().any(|(path, _)| path == table) {
                     self.tables.push((table.clone(), TableImages::open(table)?));
                 }

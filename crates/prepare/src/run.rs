@@ -54,7 +54,7 @@ pub(crate) trait Drafts {
 
 /// How every data set is prepared.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Making {
+pub struct PrepareOptions {
     /// Images are stored with a shorter side of so many pixels, which makes training read less; those that are smaller stay,
     /// and without it all do.
     pub side: Option<usize>,
@@ -69,7 +69,7 @@ pub struct Making {
     pub arguments: Vec<String>,
 }
 
-impl Making {
+impl PrepareOptions {
     /// What to do with duplicates of splits that somebody `published`, or of our own.
     pub(crate) fn duplicates_of(&self, published: bool) -> Duplicates {
         self.duplicates.unwrap_or(if published { Duplicates::Reported } else { Duplicates::Removed })
@@ -157,7 +157,7 @@ impl Job {
 pub(crate) fn run(
     (place, out): (Workplace, &Path),
     job: Job,
-    making: &Making,
+    making: &PrepareOptions,
     drafts: &mut dyn Drafts,
     progress: &dyn Fn(Progress),
 ) -> Result<Prepared, DataError> {
@@ -189,7 +189,7 @@ fn end<T>(place: Workplace, result: Result<T, DataError>) -> Result<T, DataError
 fn blocks(
     place: &Workplace,
     job: &Job,
-    making: &Making,
+    making: &PrepareOptions,
     drafts: &mut dyn Drafts,
     progress: &dyn Fn(Progress),
 ) -> Result<Done, DataError> {

@@ -3,8 +3,8 @@
 //! [`Table::open`] says what its columns are taken for, before anything is done; [`Table::prepare`] makes the shards.
 
 mod absent;
-mod asker;
 mod columns;
+mod command;
 mod files;
 mod held;
 mod record;
@@ -16,10 +16,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-pub use asker::Asker;
 pub use columns::ColumnNames;
+pub use command::TableCommand;
 pub use files::FILES_LEFT;
-pub use held::HeldPairs;
+pub use held::PairsBySplit;
 
 use crate::blocks::Workplace;
 use crate::prepared::{Prepared, Progress, stored};
@@ -29,7 +29,7 @@ use ptu_data::DataError;
 use ptu_data::columns::TableColumn;
 use ptu_data::shard::WriterOptions;
 
-use crate::run::{Job, JobTable, Making, run};
+use crate::run::{Job, JobTable, PrepareOptions, run};
 use crate::shares::Shares;
 use columns::Columns;
 use files::TableFiles;
@@ -50,9 +50,9 @@ pub struct TableOptions {
     /// Takes an empty image or text cell for a record without that half, instead of for a mistake.
     pub allow_missing: bool,
     /// The command that reads the table, so that messages name options that it has.
-    pub asker: Asker,
+    pub command: TableCommand,
     /// How it is made.
-    pub making: Making,
+    pub making: PrepareOptions,
 }
 
 /// A table that was opened: what its columns are taken for is known, its rows are not read yet.
@@ -110,7 +110,7 @@ impl Table {
     /// Writes the records to `out`, a folder that is absent or empty.
     ///
     /// Images are read relative to their table's folder and decoded once, so that only usable ones reach a shard; their files'
-    /// bytes are stored, or a smaller PNG ([`Making::side`]). A table without an image or without a text column is fine; in
+    /// bytes are stored, or a smaller PNG ([`PrepareOptions::side`]). A table without an image or without a text column is fine; in
     /// one that has both, a half may be missing by a `null` (JSONL) or, with [`TableOptions::allow_missing`], by an empty
     /// cell.
     ///
@@ -139,7 +139,7 @@ impl Table {
             table: Some(JobTable {
                 path: self.path.clone(),
                 columns: self.columns(),
-                skip_bad: self.options.asker.skip_bad(),
+                skip_bad: self.options.command.skip_bad(),
             }),
             skip_bad: *skip_bad,
             noted: noted.into_iter().collect(),

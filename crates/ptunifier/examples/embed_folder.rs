@@ -35,8 +35,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let index = VectorIndex::open(&vectors)?;
     let query = Query::new(model.processor().text(&sentence)?);
     let query = query_vector(&model, index.header().space, &query)?;
-    for hit in index.nearest(&query, &SearchOptions { half: None, filter: None, most: 5 }) {
-        println!("{:.3}  {}  {}", hit.similarity, hit.row.id, hit.row.half.name());
+    for hit in index.nearest(&query, &SearchOptions { modality: None, filter: None, most: 5 }) {
+        println!("{:.3}  {}  {}", hit.similarity, hit.row.id, hit.row.modality.name());
     }
     Ok(())
 }

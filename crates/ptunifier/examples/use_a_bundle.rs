@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let image = processor.image(ImageFile { bytes: &image, name: "image" })?;
     let text = processor.text(&text)?;
 
-    // Each half alone: soft prompts stand in for the other.
+    // Each modality alone: soft prompts stand in for the other.
     let embedder = Embedder::new(&bundle.model);
     let images = embedder.images(&[&image], 1, &mut |_| {})?;
     let texts = embedder.texts(&[&text], 1, &mut |_| {})?;

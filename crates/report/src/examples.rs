@@ -3,7 +3,7 @@
 use crate::format::number;
 use crate::html::{element, escape, escape_up_to};
 use crate::picture::picture;
-use crate::types::{Example, ExampleGroup, Found, Item, SampleGroup};
+use crate::types::{Example, ExampleGroup, Item, Retrieved, SampleGroup};
 
 /// Letters of a text that are shown.
 const TEXT: usize = 700;
@@ -40,7 +40,7 @@ fn tally(examples: &[Example]) -> String {
     if examples.iter().flat_map(|example| &example.found).all(|found| found.hit.is_none()) {
         return String::new();
     }
-    let right = |found: &Found| found.hit == Some(true);
+    let right = |found: &Retrieved| found.hit == Some(true);
     let first = examples.iter().filter(|example| example.found.first().is_some_and(right)).count();
     let any = examples.iter().filter(|example| example.found.iter().any(right)).count();
     let most = examples.iter().map(|example| example.found.len()).max().unwrap_or(0);
@@ -64,7 +64,7 @@ fn example(example: &Example) -> String {
     )
 }
 
-fn card(place: usize, found: &Found) -> String {
+fn card(place: usize, found: &Retrieved) -> String {
     let verdict = |sign: &str, word: &str| {
         format!("<span class=\"verdict-of\"><span aria-hidden=\"true\">{sign}</span> {word}</span>")
     };
@@ -102,8 +102,8 @@ fn item(item: &Item) -> String {
 mod tests {
     use super::*;
 
-    fn found(hit: bool) -> Found {
-        Found {
+    fn found(hit: bool) -> Retrieved {
+        Retrieved {
             item: Item { id: "r1".into(), image_png: None, text: Some("a <b>hand</b>".into()) },
             score: 0.5,
             hit: Some(hit),
@@ -124,7 +124,7 @@ mod tests {
         let html = tally(&[of(&[true, false]), of(&[false, true]), of(&[false, false]), of(&[])]);
         assert!(html.contains("1 of 4 right at first place, 2 of 4 within the first 2"), "{html}");
         assert!(tally(&[]).contains("no examples"));
-        let unjudged = Found { hit: None, ..found(true) };
+        let unjudged = Retrieved { hit: None, ..found(true) };
         let example = Example { found: vec![unjudged], ..Example::default() };
         assert!(tally(std::slice::from_ref(&example)).is_empty() && !super::example(&example).contains("right"));
     }

@@ -142,12 +142,12 @@ pub struct Example {
     /// The query's own other half, shown for comparison.
     pub partner: Option<Item>,
     /// What was found, best first.
-    pub found: Vec<Found>,
+    pub found: Vec<Retrieved>,
 }
 
 /// One retrieved item.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Found {
+pub struct Retrieved {
     /// The item.
     pub item: Item,
     /// The model's score for it, higher is nearer.

@@ -2,7 +2,7 @@
 //! `roxmltree` is the independent judge of form: the pages are written so that they are XML as well.
 
 use ptu_report::{
-    Band, Bars, Chart, Example, ExampleGroup, Found, Item, Page, PoolUsage, SampleGroup, ScoreRow, Section, Series,
+    Band, Bars, Chart, Example, ExampleGroup, Item, Page, PoolUsage, Retrieved, SampleGroup, ScoreRow, Section, Series,
     Step, Table, Unit, render,
 };
 
@@ -62,7 +62,7 @@ fn hostile() -> Page {
             examples: vec![Example {
                 query: item(png),
                 partner: Some(item(EVIL.as_bytes())),
-                found: vec![Found { item: item(png), score: f64::NAN, hit: Some(true) }],
+                found: vec![Retrieved { item: item(png), score: f64::NAN, hit: Some(true) }],
             }],
         }],
         losses: vec![series(EVIL), series("b")],

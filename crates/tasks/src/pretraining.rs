@@ -15,7 +15,7 @@ pub use plan::StepPlan;
 use usage::{PROMPTS, PromptUsage};
 pub use usage::{PoolLine, Prompts};
 
-use ptu_evaluate::{ALL_FOUND, EvaluateError, Gallery, GalleryOptions, Judged};
+use ptu_evaluate::{ALL_FOUND, EvaluateError, Gallery, GalleryOptions, ValidationScore};
 use ptu_train::gradients::Gradients;
 use ptu_train::log::Fields;
 use ptu_train::objective::{ObjectiveKind, Weighted};
@@ -90,7 +90,7 @@ impl Task for Pretraining {
     }
 
     fn validated(&self, fields: &Fields) -> Option<Validated> {
-        Some(fields.get::<Judged>()?.validated())
+        Some(fields.get::<ValidationScore>()?.validated())
     }
 
     fn event(&mut self) -> Option<(&'static str, Fields)> {

@@ -102,7 +102,7 @@ fn page(runs: &[Run]) -> Page {
         facts: one,
         warnings: runs.iter().flat_map(warnings).collect(),
         losses: runs.iter().flat_map(curves::losses).collect(),
-        charts: [curves::missing_halves(runs), curves::validation(runs), curves::charts(runs)].concat(),
+        charts: [curves::missing_modalities(runs), curves::validation(runs), curves::charts(runs)].concat(),
         scores: runs.iter().flat_map(score_rows).collect(),
         examples: if let [run] = runs { run.saved.examples.clone() } else { vec![] },
         pools: runs.iter().flat_map(pools).collect(),

@@ -18,7 +18,7 @@ use ptu_evaluate::{EvaluateOptions, Saved, Scores, evaluate};
 use ptu_infer::embed::{EmbedJob, EmbedOptions};
 use ptu_model::{Bundle, files};
 use ptu_prepare::phantom::{PhantomOptions, prepare_phantom};
-use ptu_prepare::table::{Asker, ColumnNames, FILES_LEFT, HeldPairs, Table, TableOptions};
+use ptu_prepare::table::{ColumnNames, FILES_LEFT, PairsBySplit, Table, TableCommand, TableOptions};
 use ptu_prepare::{InputFiles, Shares};
 use ptu_tasks::pretrain_planned;
 use ptu_train::recipe::DataEntry;
@@ -87,7 +87,7 @@ impl OwnTable {
             allow_missing: true,
             columns: self.columns.clone(),
             skip_bad: self.skip_bad,
-            asker: Asker::Quickstart,
+            command: TableCommand::Quickstart,
             ..TableOptions::default()
         }
     }
@@ -95,8 +95,8 @@ impl OwnTable {
     /// Refuses a table that cannot be read, or whose pairs are not held out so that something can be learned and asked.
     fn check(&self, seed: u64) -> Result<(), WorkflowError> {
         let table = Table::open(&self.path, &self.options(seed))?;
-        let enough = |held: &HeldPairs| held.of(Split::Train) >= 2 && held.of(Split::Test) >= 1;
-        let held = table.held_pairs(&enough)?;
+        let enough = |held: &PairsBySplit| held.of(Split::Train) >= 2 && held.of(Split::Test) >= 1;
+        let held = table.pairs_by_split(&enough)?;
         // A table without any pair is told of by its columns, or by its rows.
         if enough(&held) || held.pairs.is_empty() {
             return Ok(());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 use clap::ValueEnum;
 use ptu_data::inputs::{Inputs, LeftOut};
-use ptu_data::vectors::{Half, Space};
+use ptu_data::vectors::{Modality, Space};
 use ptu_data::{Split, TextChoice};
 use ptu_infer::embed::{EmbedJob, EmbedOptions, Embedded};
 use ptu_kernels::ComputePrecision;
@@ -58,7 +58,7 @@ pub struct Arguments {
     space: SpaceName,
     /// Only this half of each record
     #[arg(long)]
-    only: Option<HalfName>,
+    only: Option<ModalityName>,
     /// Which text of a record with several: first, last or all
     #[arg(long, default_value = "all")]
     text: TextName,
@@ -90,18 +90,18 @@ enum SpaceName {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum HalfName {
+enum ModalityName {
     Images,
     Texts,
     Pairs,
 }
 
-impl HalfName {
-    fn half(self) -> Half {
+impl ModalityName {
+    fn modality(self) -> Modality {
         match self {
-            Self::Images => Half::Image,
-            Self::Texts => Half::Text,
-            Self::Pairs => Half::Pair,
+            Self::Images => Modality::Image,
+            Self::Texts => Modality::Text,
+            Self::Pairs => Modality::Pair,
         }
     }
 
@@ -131,7 +131,7 @@ struct Report<'a> {
     left_out: &'a [LeftOut],
     /// Texts that are longer than the model's limit.
     cut: u64,
-    /// Inputs that have nothing of the half that `--only` asks for.
+    /// Inputs that have nothing of the modality that `--only` asks for.
     passed: u64,
     /// What a person is told of tables and folders.
     notes: &'a [String],
@@ -146,10 +146,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let model = Bundle::fingerprint(&folder)?;
     let inputs = InputFiles::with_fields(&arguments.inputs, &arguments.split, arguments.fields.chosen())?;
     inputs.told().iter().for_each(|line| say(line));
-    if let Some(half) = arguments.only {
-        let asked = half.words();
+    if let Some(modality) = arguments.only {
+        let asked = modality.words();
         let cure = "leave out `--only`, or name inputs that have one";
-        ensure!(!inputs.lack(half.half()), "none of the inputs has {asked}, which `--only` asks for: {cure}");
+        ensure!(!inputs.lack(modality.modality()), "none of the inputs has {asked}, which `--only` asks for: {cure}");
     }
     let job = EmbedJob::new(&bundle, model.clone(), options(arguments, products));
     let (stop, mut bar) = (stop_flag("what is done is saved"), Bar::new("embed", inputs.count()));
@@ -192,8 +192,8 @@ fn tell(embedded: &Embedded, arguments: &Arguments, max_tokens: usize) {
         let count = embedded.cut;
         say(&format!("texts longer than the model's {max_tokens} tokens: {count}; it saw only the beginning of each"));
     }
-    if let (Some(half), 1..) = (arguments.only, embedded.passed) {
-        say(&format!("inputs without {}, which `--only` asks for: {}", half.words(), embedded.passed));
+    if let (Some(modality), 1..) = (arguments.only, embedded.passed) {
+        say(&format!("inputs without {}, which `--only` asks for: {}", modality.words(), embedded.passed));
     }
 }
 
@@ -215,7 +215,7 @@ fn options(arguments: &Arguments, products: ComputePrecision) -> EmbedOptions {
             SpaceName::Contrast => Space::Contrast,
             SpaceName::Features => Space::Features,
         },
-        only: arguments.only.map(HalfName::half),
+        only: arguments.only.map(ModalityName::modality),
         text: match arguments.text {
             TextName::First => TextChoice::First,
             TextName::Last => TextChoice::Last,

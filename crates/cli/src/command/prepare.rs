@@ -8,8 +8,8 @@ use clap::Subcommand;
 use ptu_data::{Manifest, Split};
 use ptu_prepare::named::{Description, prepare_named};
 use ptu_prepare::phantom::{PhantomOptions, prepare_phantom};
-use ptu_prepare::table::{Asker, ColumnNames, FILES_LEFT, Table as OpenTable, TableOptions};
-use ptu_prepare::{Duplicates, Making, Part, Prepared, Progress, Shares, join_parts};
+use ptu_prepare::table::{ColumnNames, FILES_LEFT, Table as OpenTable, TableCommand, TableOptions};
+use ptu_prepare::{Duplicates, Part, PrepareOptions, Prepared, Progress, Shares, join_parts};
 
 use crate::interrupt::go_on;
 use crate::output::{print, say};
@@ -109,13 +109,13 @@ struct Machine {
 }
 
 impl Machine {
-    fn making(&self, side: Option<usize>, out: &Path) -> Making {
+    fn making(&self, side: Option<usize>, out: &Path) -> PrepareOptions {
         let duplicates = match (self.dedup, self.keep_duplicates) {
             (true, _) => Some(Duplicates::Removed),
             (_, true) => Some(Duplicates::Reported),
             _ => None,
         };
-        Making { side, threads: self.threads, part: self.part, duplicates, arguments: arguments(out) }
+        PrepareOptions { side, threads: self.threads, part: self.part, duplicates, arguments: arguments(out) }
     }
 }
 
@@ -285,7 +285,7 @@ fn table(arguments: &Table) -> TableOptions {
         shares: Shares { validate: arguments.validate, test: arguments.test, seed: arguments.seed },
         skip_bad: arguments.skip_bad,
         allow_missing: arguments.allow_missing,
-        asker: Asker::Prepare,
+        command: TableCommand::Prepare,
         making: arguments.machine.making(arguments.side, &arguments.out),
     }
 }

@@ -5,15 +5,15 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::{ArgGroup, ValueEnum};
 use ptu_data::files::read_image;
-use ptu_data::picture::PictureAt;
-use ptu_data::vectors::{Half, VectorRow};
+use ptu_data::picture::PictureLocation;
+use ptu_data::vectors::{Modality, VectorRow};
 use ptu_data::{Label, Split};
-use ptu_infer::search::{Hit, Looked, Query, SearchOptions, VectorIndex, query_vector, rank_by_matching};
+use ptu_infer::search::{Hit, Query, SearchCounts, SearchOptions, VectorIndex, query_vector, rank_by_matching};
 use ptu_input::{ImageFile, Picture, Processed};
 use ptu_model::Bundle;
 use ptu_model::files::write_bytes;
-use ptu_prepare::Pictures;
-use ptu_report::{Example, ExampleGroup, Found, Item, Page};
+use ptu_prepare::PictureReader;
+use ptu_report::{Example, ExampleGroup, Item, Page, Retrieved};
 use serde::Serialize;
 
 use super::AtWork;
@@ -60,14 +60,14 @@ pub struct Arguments {
     /// What to look for (default: images if there are any)
     #[arg(long)]
     find: Option<Find>,
-    /// Only rows for which this holds, in the words of SQL; names are id, half, patient, source, split, text, path, labels and
+    /// Only rows for which this holds, in the words of SQL; names are id, modality, patient, source, split, text, path, labels and
     /// fields
     #[arg(long = "where", value_name = "FILTER")]
     filter: Option<String>,
     /// How many
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     top: u16,
-    /// Rank so many of the nearest again by matching: the fusion sees both halves
+    /// Rank so many of the nearest again by matching: the fusion sees both modalities
     #[arg(long, value_name = "MANY", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     rerank: Option<u16>,
     /// Write a sheet with pictures, one self-contained HTML file
@@ -91,11 +91,11 @@ enum Find {
 }
 
 impl Find {
-    fn half(self) -> Half {
+    fn modality(self) -> Modality {
         match self {
-            Self::Images => Half::Image,
-            Self::Texts => Half::Text,
-            Self::Pairs => Half::Pair,
+            Self::Images => Modality::Image,
+            Self::Texts => Modality::Text,
+            Self::Pairs => Modality::Pair,
         }
     }
 }
@@ -103,9 +103,9 @@ impl Find {
 #[derive(Serialize)]
 struct Report<'a> {
     found: Vec<Line<'a>>,
-    /// Vectors in the file, those of the half that was looked for, those of them that the filter keeps.
+    /// Vectors in the file, those of the modality that was looked for, those of them that the filter keeps.
     vectors: usize,
-    of_half: usize,
+    of_modality: usize,
     kept: usize,
     /// For each name that the filter compares with a number, how many of its values are none.
     no_numbers: &'a BTreeMap<String, u64>,
@@ -118,7 +118,7 @@ struct Report<'a> {
 #[derive(Serialize)]
 struct Line<'a> {
     id: &'a str,
-    half: Half,
+    modality: Modality,
     similarity: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
     matching: Option<f32>,
@@ -137,7 +137,7 @@ struct Line<'a> {
 /// What was found, and what is to be told about it.
 struct Answer<'a> {
     hits: Vec<Hit<'a>>,
-    looked: Looked,
+    looked: SearchCounts,
     notes: Vec<String>,
     search_ms: f64,
 }
@@ -157,7 +157,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Processed { input, cut, .. } = asked.context("nothing was asked; give an image, a text or both")?;
     let query = Query { input, products };
     let most = usize::from(arguments.rerank.unwrap_or(0).max(arguments.top));
-    let options = SearchOptions { half: half(arguments, &index), filter, most };
+    let options = SearchOptions { modality: modality(arguments, &index), filter, most };
     let answer = answer(arguments, (&index, &options), &bundle, (&query, cut))?;
     if let Some(file) = &arguments.page {
         let page = page(arguments, image.as_deref(), &answer);
@@ -176,7 +176,7 @@ fn answer<'a>(
     let start = Instant::now();
     let hits = index.nearest(&vector, options);
     let search_ms = start.elapsed().as_secs_f64() * 1000.0;
-    let mut pictures = Pictures::default();
+    let mut pictures = PictureReader::default();
     let mut hits = match arguments.rerank {
         Some(_) => rank_by_matching(bundle, query, hits, &mut |at| pictures.read(at))?,
         None => hits,
@@ -189,27 +189,27 @@ fn answer<'a>(
         notes.push(format!("the sentence is longer than the model's {tokens} tokens: only its beginning is asked"));
     }
     if hits.is_empty() {
-        notes.push(nothing(options.half, &looked));
+        notes.push(nothing(options.modality, &looked));
     }
     Ok(Answer { hits, looked, notes, search_ms })
 }
 
 /// Why nothing was found.
-fn nothing(half: Option<Half>, looked: &Looked) -> String {
-    let what = match half {
-        Some(Half::Image) => "an image",
-        Some(Half::Text) => "a text",
-        Some(Half::Pair) => "a pair",
+fn nothing(modality: Option<Modality>, looked: &SearchCounts) -> String {
+    let what = match modality {
+        Some(Modality::Image) => "an image",
+        Some(Modality::Text) => "a text",
+        Some(Modality::Pair) => "a pair",
         None => "anything",
     };
-    match looked.of_half {
+    match looked.of_modality {
         0 => format!(
             "nothing was found: none of the {} vectors is of {what}; --find says what to look for",
             looked.vectors
         ),
-        of_half => {
+        of_modality => {
             format!(
-                "nothing was found: --where keeps none of the {of_half} vectors of {what} ({} in all)",
+                "nothing was found: --where keeps none of the {of_modality} vectors of {what} ({} in all)",
                 looked.vectors
             )
         }
@@ -221,9 +221,9 @@ fn show(arguments: &Arguments, answer: &Answer<'_>) -> anyhow::Result<()> {
     notes.iter().for_each(|note| say(note));
     if arguments.json {
         let found = hits.iter().map(line).collect();
-        let Looked { vectors, of_half, kept, told } = looked;
-        let (vectors, of_half, kept, search_ms) = (*vectors, *of_half, *kept, *search_ms);
-        let report = Report { found, vectors, of_half, kept, no_numbers: &told.no_numbers, notes, search_ms };
+        let SearchCounts { vectors, of_modality, kept, told } = looked;
+        let (vectors, of_modality, kept, search_ms) = (*vectors, *of_modality, *kept, *search_ms);
+        let report = Report { found, vectors, of_modality, kept, no_numbers: &told.no_numbers, notes, search_ms };
         return print(&serde_json::to_string(&report)?);
     }
     if arguments.paths {
@@ -249,9 +249,9 @@ fn sentence(text: &str) -> Result<String, String> {
 }
 
 /// What is looked for: what was asked, else images where there are any, else whatever there is.
-fn half(arguments: &Arguments, index: &VectorIndex) -> Option<Half> {
-    let images = || index.rows().iter().any(|row| row.half == Half::Image);
-    arguments.find.map(Find::half).or_else(|| images().then_some(Half::Image))
+fn modality(arguments: &Arguments, index: &VectorIndex) -> Option<Modality> {
+    let images = || index.rows().iter().any(|row| row.modality == Modality::Image);
+    arguments.find.map(Find::modality).or_else(|| images().then_some(Modality::Image))
 }
 
 fn line<'a>(hit: &Hit<'a>) -> Line<'a> {
@@ -259,7 +259,7 @@ fn line<'a>(hit: &Hit<'a>) -> Line<'a> {
     let named = |labels: &'a [Label]| labels.iter().map(|label| (label.name.as_str(), label.value.as_str())).collect();
     Line {
         id: &row.id,
-        half: row.half,
+        modality: row.modality,
         similarity: hit.similarity,
         matching: hit.matching,
         patient: &row.patient,
@@ -275,9 +275,9 @@ fn line<'a>(hit: &Hit<'a>) -> Line<'a> {
 
 fn file(row: &VectorRow) -> Option<String> {
     row.picture.as_ref().map(|picture| match picture {
-        PictureAt::File(path) => path.display().to_string(),
-        PictureAt::Shards { folder, split, record } => format!("{}, {split} record {record}", folder.display()),
-        PictureAt::Table { table, row } => format!("{}, row {row}", table.display()),
+        PictureLocation::File(path) => path.display().to_string(),
+        PictureLocation::Shards { folder, split, record } => format!("{}, {split} record {record}", folder.display()),
+        PictureLocation::Table { table, row } => format!("{}, row {row}", table.display()),
     })
 }
 
@@ -319,7 +319,7 @@ fn shortened(text: &str) -> String {
 /// A sheet of what was found.
 fn page(arguments: &Arguments, image: Option<&[u8]>, answer: &Answer<'_>) -> Page {
     let hits = &answer.hits;
-    let mut pictures = Pictures::default();
+    let mut pictures = PictureReader::default();
     let mut lost = 0;
     let thumbnail =
         |bytes: &[u8]| Picture::decode(bytes, "picture").ok().map(|picture| picture.thumbnail_png(THUMBNAIL));
@@ -329,7 +329,7 @@ fn page(arguments: &Arguments, image: Option<&[u8]>, answer: &Answer<'_>) -> Pag
         lost += usize::from(image_png.is_none() && hit.row.picture.is_some());
         let id = [hit.row.id.clone(), path(hit.row), known(hit.row)].into_iter().filter(|part| !part.is_empty());
         let item = Item { id: id.collect::<Vec<_>>().join("  "), image_png, text: hit.row.text.clone() };
-        Found { item, score: hit.matching.unwrap_or(hit.similarity).into(), hit: None }
+        Retrieved { item, score: hit.matching.unwrap_or(hit.similarity).into(), hit: None }
     });
     let found = found.collect();
     let asked = match (&arguments.image, &arguments.text) {

@@ -68,7 +68,7 @@ fn the_literal_of_a_filter_says_what_is_meant() {
         ("split = 'train' and source = 'people'", &["007", "07.0", "7"]),
         ("patient = \"M\u{fc}ller\"", &["1000"]),
         ("path like '%people.csv' or path like '%img/3.png'", &["x1"]),
-        ("half = 'text' and text like '%number 4%'", &["1e3"]),
+        ("modality = 'text' and text like '%number 4%'", &["1e3"]),
     ] {
         assert_eq!(kept(&place, filter).0, wanted, "{filter}");
     }
@@ -140,11 +140,11 @@ fn nothing_found_says_what_kept_everything_out() {
         "{}",
         filtered.stderr
     );
-    let half = search(&place, &["--find", "pairs", "--where", "age > 200"]);
-    assert!(half.stderr.contains("none of the 12 vectors is of a pair"), "{}", half.stderr);
+    let modality = search(&place, &["--find", "pairs", "--where", "age > 200"]);
+    assert!(modality.stderr.contains("none of the 12 vectors is of a pair"), "{}", modality.stderr);
     let json: Value = serde_json::from_str(&search(&place, &["--find", "pairs", "--json"]).stdout).unwrap();
     assert_eq!(
-        (&json["vectors"], &json["of_half"], &json["kept"]),
+        (&json["vectors"], &json["of_modality"], &json["kept"]),
         (&Value::from(12), &Value::from(0), &Value::from(0))
     );
     assert!(json["notes"][0].as_str().unwrap().contains("of a pair"), "{json}");
@@ -222,7 +222,7 @@ fn a_file_of_vectors_says_what_it_holds() {
         serde_json::from_str(&place.good(&[&["inspect", "--json"], paths].concat()).stdout).unwrap()
     };
     let vectors = json(&["v.parquet"]);
-    assert_eq!((&vectors["kind"], &vectors["halves"]["image"]), (&Value::from("vectors"), &Value::from(6)));
+    assert_eq!((&vectors["kind"], &vectors["modalities"]["image"]), (&Value::from("vectors"), &Value::from(6)));
     let all = json(&["run", "run/bundle", "data", "v.parquet"]);
     let kinds: Vec<&str> =
         all["inspected"].as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap()).collect();

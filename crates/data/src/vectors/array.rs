@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{VectorRow, VectorsHeader};
 use crate::error::DataError;
-use crate::picture::PictureAt;
+use crate::picture::PictureLocation;
 use crate::record::Label;
 
 /// Lines of JSON: the header, then a row a line.
@@ -44,16 +44,16 @@ impl JsonLines {
     /// When the system refuses.
     pub fn write(&mut self, row: &VectorRow) -> Result<(), DataError> {
         let (file, record, in_table) = match &row.picture {
-            Some(PictureAt::File(path)) => (Some(path), None, None),
-            Some(PictureAt::Shards { folder, record, .. }) => (Some(folder), Some(record), None),
-            Some(PictureAt::Table { table, row }) => (Some(table), None, Some(row)),
+            Some(PictureLocation::File(path)) => (Some(path), None, None),
+            Some(PictureLocation::Shards { folder, record, .. }) => (Some(folder), Some(record), None),
+            Some(PictureLocation::Table { table, row }) => (Some(table), None, Some(row)),
             None => (None, None, None),
         };
         let named = |labels: &[Label]| -> Vec<Value> {
             labels.iter().map(|label| json!({ "name": label.name, "value": label.value })).collect()
         };
         let mut line = json!({
-            "id": row.id, "half": row.half, "patient": row.patient, "source": row.source, "split": row.split,
+            "id": row.id, "modality": row.modality, "patient": row.patient, "source": row.source, "split": row.split,
             "labels": named(&row.labels), "fields": named(&row.fields), "text": row.text, "file": file, "record": record,
             "row": in_table, "path": row.path,
         });
@@ -137,7 +137,7 @@ fn numpy_header(rows: u64, width: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vectors::{Half, Space};
+    use crate::vectors::{Modality, Space};
 
     #[test]
     fn an_array_and_its_names_hold_what_was_written() {
@@ -152,7 +152,7 @@ mod tests {
         };
         let row = VectorRow {
             id: "a".into(),
-            half: Half::Text,
+            modality: Modality::Text,
             patient: "p".into(),
             source: "s".into(),
             split: None,

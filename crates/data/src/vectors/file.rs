@@ -17,10 +17,10 @@ use parquet::basic::Compression;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-use super::{Half, VectorRow, VectorsHeader};
+use super::{Modality, VectorRow, VectorsHeader};
 use crate::error::DataError;
 use crate::guard::{check_pages, held};
-use crate::picture::PictureAt;
+use crate::picture::PictureLocation;
 use crate::record::Split;
 use crate::shard::schema as shard;
 
@@ -35,6 +35,12 @@ const FIELDS: &str = "fields";
 const PATH: &str = "path";
 const ROW: &str = "row";
 
+/// The column that says what a vector was made of.
+const MODALITY: &str = "modality";
+
+/// The name of this column in files of earlier versions.
+const EARLIER_MODALITY: &str = "half";
+
 /// The longest vector that is read.
 const WIDTH_LIMIT: usize = 1 << 20;
 
@@ -45,7 +51,7 @@ fn schema(header: &VectorsHeader) -> Result<Schema, serde_json::Error> {
     let word = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
     let fields = vec![
         word("id", false),
-        word("half", false),
+        word(MODALITY, false),
         word("patient", false),
         word("source", false),
         word("split", true),
@@ -147,17 +153,17 @@ fn to_batch(schema: &Arc<Schema>, rows: &[VectorRow], width: usize) -> Result<Re
     };
     let file = |row: &VectorRow| {
         row.picture.as_ref().map(|picture| match picture {
-            PictureAt::File(path) => path.to_string_lossy().into_owned(),
-            PictureAt::Shards { folder, .. } => folder.to_string_lossy().into_owned(),
-            PictureAt::Table { table, .. } => table.to_string_lossy().into_owned(),
+            PictureLocation::File(path) => path.to_string_lossy().into_owned(),
+            PictureLocation::Shards { folder, .. } => folder.to_string_lossy().into_owned(),
+            PictureLocation::Table { table, .. } => table.to_string_lossy().into_owned(),
         })
     };
     let in_table = |row: &VectorRow| match row.picture {
-        Some(PictureAt::Table { row, .. }) => Some(row),
+        Some(PictureLocation::Table { row, .. }) => Some(row),
         _ => None,
     };
     let record = |row: &VectorRow| match row.picture {
-        Some(PictureAt::Shards { record, .. }) => Some(record),
+        Some(PictureLocation::Shards { record, .. }) => Some(record),
         _ => None,
     };
     let vectors = FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(
@@ -168,7 +174,7 @@ fn to_batch(schema: &Arc<Schema>, rows: &[VectorRow], width: usize) -> Result<Re
         Arc::clone(schema),
         vec![
             words(&|row| Some(row.id.clone())),
-            words(&|row| Some(row.half.name().into())),
+            words(&|row| Some(row.modality.name().into())),
             words(&|row| Some(row.patient.clone())),
             words(&|row| Some(row.source.clone())),
             words(&|row| row.split.map(|split| split.name().into())),
@@ -217,7 +223,11 @@ impl VectorReader {
         let wanted = schema(&header).map_err(|error| wrong(error.to_string()))?;
         let may_lack = |name: &str| [FIELDS, PATH, ROW].contains(&name) && builder.schema().index_of(name).is_err();
         for field in wanted.fields().iter().filter(|field| !may_lack(field.name())) {
-            let found = builder.schema().field_with_name(field.name()).map(|found| found.data_type().clone());
+            let named = |name: &str| builder.schema().field_with_name(name).map(|found| found.data_type().clone());
+            let found = match named(field.name()) {
+                Err(_) if field.name() == MODALITY => named(EARLIER_MODALITY),
+                found => found,
+            };
             if found.as_ref().ok() != Some(field.data_type()) {
                 let found = found.map_or("absent".into(), |found| found.to_string());
                 return Err(wrong(format!("column `{}` is {found}, not {}", field.name(), field.data_type())));
@@ -268,7 +278,8 @@ impl Iterator for VectorReader {
 fn to_rows(batch: &RecordBatch) -> Option<Vec<VectorRow>> {
     let column = |name: &str| batch.column_by_name(name);
     let words = |name: &str| column(name)?.as_any().downcast_ref::<StringArray>();
-    let (ids, halves, patients, sources) = (words("id")?, words("half")?, words("patient")?, words("source")?);
+    let (ids, patients, sources) = (words("id")?, words("patient")?, words("source")?);
+    let modalities = words(MODALITY).or_else(|| words(EARLIER_MODALITY))?;
     let (splits, texts, files) = (words("split")?, words("text")?, words("file")?);
     let labels = column("labels")?.as_any().downcast_ref::<ListArray>()?;
     let fields = column(FIELDS).map(|fields| fields.as_any().downcast_ref::<ListArray>());
@@ -284,11 +295,11 @@ fn to_rows(batch: &RecordBatch) -> Option<Vec<VectorRow>> {
         };
         let picture = match (word(files, row), records.is_valid(row), split) {
             (Some(folder), true, Some(split)) => {
-                Some(PictureAt::Shards { folder: folder.into(), split, record: records.value(row) })
+                Some(PictureLocation::Shards { folder: folder.into(), split, record: records.value(row) })
             }
             (Some(path), false, _) => match in_table.filter(|rows| rows.is_valid(row)) {
-                Some(rows) => Some(PictureAt::Table { table: path.into(), row: rows.value(row) }),
-                None => Some(PictureAt::File(path.into())),
+                Some(rows) => Some(PictureLocation::Table { table: path.into(), row: rows.value(row) }),
+                None => Some(PictureLocation::File(path.into())),
             },
             _ => None,
         };
@@ -296,7 +307,7 @@ fn to_rows(batch: &RecordBatch) -> Option<Vec<VectorRow>> {
         let vector = vector.as_any().downcast_ref::<Float32Array>()?.values().to_vec();
         Some(VectorRow {
             id: word(ids, row)?,
-            half: Half::parse(halves.value(row))?,
+            modality: Modality::parse(modalities.value(row))?,
             patient: word(patients, row)?,
             source: word(sources, row)?,
             split,
@@ -326,12 +337,12 @@ mod tests {
 
     fn rows() -> Vec<VectorRow> {
         let label = |value: &str| Label { name: "finding".into(), value: value.into() };
-        let row = |id: &str, half, picture, text: Option<&str>| VectorRow {
+        let row = |id: &str, modality, picture, text: Option<&str>| VectorRow {
             id: id.into(),
-            half,
+            modality,
             patient: format!("p{id}"),
             source: "s".into(),
-            split: matches!(picture, Some(PictureAt::Shards { .. })).then_some(Split::Test),
+            split: matches!(picture, Some(PictureLocation::Shards { .. })).then_some(Split::Test),
             labels: vec![label("effusion"), label("mass")],
             fields: vec![Label::new("age", "61")],
             path: text.map(|_| "x.png".into()),
@@ -339,12 +350,12 @@ mod tests {
             picture,
             vector: vec![0.6, f32::NAN],
         };
-        let shards = PictureAt::Shards { folder: "data/x".into(), split: Split::Test, record: 7 };
+        let shards = PictureLocation::Shards { folder: "data/x".into(), split: Split::Test, record: 7 };
         vec![
-            row("a", Half::Image, Some(PictureAt::File("x.png".into())), None),
-            row("b", Half::Pair, Some(shards), Some("Clear lungs.")),
-            row("c", Half::Text, None, Some("")),
-            row("d", Half::Image, Some(PictureAt::Table { table: "t.parquet".into(), row: 3 }), None),
+            row("a", Modality::Image, Some(PictureLocation::File("x.png".into())), None),
+            row("b", Modality::Pair, Some(shards), Some("Clear lungs.")),
+            row("c", Modality::Text, None, Some("")),
+            row("d", Modality::Image, Some(PictureLocation::Table { table: "t.parquet".into(), row: 3 }), None),
         ]
     }
 
@@ -361,6 +372,31 @@ mod tests {
         assert_eq!((reader.header(), reader.rows(), reader.note("part")), (&header(), 4 * 4096, Some("3")));
         let read: Vec<VectorRow> = reader.flat_map(Result::unwrap).collect();
         assert_eq!(format!("{read:?}"), format!("{written:?}"));
+    }
+
+    /// Files of earlier versions call the column `half`.
+    #[test]
+    fn a_file_of_an_earlier_version_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, earlier] = ["v.parquet", "earlier.parquet"].map(|name| folder.path().join(name));
+        let mut writer = VectorWriter::create(&path, &header()).unwrap();
+        rows().into_iter().for_each(|row| writer.write(row).unwrap());
+        writer.finish(&[]).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+        let schema = reader.schema().clone();
+        let renamed = schema.fields().iter().map(|field| match field.name() == MODALITY {
+            true => field.as_ref().clone().with_name(EARLIER_MODALITY),
+            false => field.as_ref().clone(),
+        });
+        let renamed = Arc::new(Schema::new_with_metadata(renamed.collect::<Vec<_>>(), schema.metadata().clone()));
+        let mut writer = ArrowWriter::try_new(File::create(&earlier).unwrap(), Arc::clone(&renamed), None).unwrap();
+        for batch in reader.build().unwrap() {
+            let columns = batch.unwrap().columns().to_vec();
+            writer.write(&RecordBatch::try_new(Arc::clone(&renamed), columns).unwrap()).unwrap();
+        }
+        writer.close().unwrap();
+        let read: Vec<VectorRow> = VectorReader::open(&earlier).unwrap().flat_map(Result::unwrap).collect();
+        assert_eq!(format!("{read:?}"), format!("{:?}", rows()));
     }
 
     #[test]

@@ -27,7 +27,7 @@ struct Span {
     /// Texts longer than the model's limit.
     #[serde(default)]
     cut: u64,
-    /// Inputs without the half that is asked for.
+    /// Inputs without the modality that is asked for.
     #[serde(default)]
     passed: u64,
 }

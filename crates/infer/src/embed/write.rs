@@ -20,7 +20,7 @@ const LEFT_OUT: &str = "left_out";
 /// Under what it notes how many texts the model saw the beginning of only.
 const CUT: &str = "cut";
 
-/// Under what it notes how many inputs had nothing of the half that was asked for.
+/// Under what it notes how many inputs had nothing of the modality that was asked for.
 const PASSED: &str = "passed";
 
 /// The longest first line of a file of lines: it lists what was left out.

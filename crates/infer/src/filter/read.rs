@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ptu_data::record::Split;
-use ptu_data::vectors::Half;
+use ptu_data::vectors::Modality;
 use ptu_input::text::name_key;
 use sqlparser::ast::{BinaryOperator, Expr, InTarget, Spanned, UnaryOperator, Value};
 use sqlparser::dialect::MySqlDialect;
@@ -147,12 +147,12 @@ fn not(test: Test) -> Test {
 /// A name's value is a literal. What can only be one of a few words is checked.
 fn equal(name: &Name, right: &Expr) -> Result<Test, String> {
     let mut wanted = literal(right)?;
-    if let (true, Some(own @ (Own::Half | Own::Split))) = (name.spelled.is_empty(), name.own) {
+    if let (true, Some(own @ (Own::Modality | Own::Split))) = (name.spelled.is_empty(), name.own) {
         let word = match &wanted {
             Literal::Text(word) => closed(own, word),
             _ => None,
         };
-        let words = if own == Own::Half { "`image`, `text` or `pair`" } else { "`train`, `validate` or `test`" };
+        let words = if own == Own::Modality { "`image`, `text` or `pair`" } else { "`train`, `validate` or `test`" };
         let word = word.ok_or_else(|| format!("`{}` is {words}, never {right}{}", own.name(), at(right)))?;
         wanted = Literal::Text(word.to_string());
     }
@@ -162,7 +162,7 @@ fn equal(name: &Name, right: &Expr) -> Result<Test, String> {
 /// The word of a closed set that another means.
 fn closed(own: Own, word: &str) -> Option<&'static str> {
     match own {
-        Own::Half => Half::ALL.into_iter().map(Half::name).find(|name| *name == word),
+        Own::Modality => Modality::ALL.into_iter().map(Modality::name).find(|name| *name == word),
         _ => word.parse().ok().map(Split::name),
     }
 }

@@ -75,7 +75,7 @@ pub struct Name {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Own {
     Id,
-    Half,
+    Modality,
     Patient,
     Source,
     Split,
@@ -85,13 +85,14 @@ pub enum Own {
 
 impl Own {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Id, Self::Half, Self::Patient, Self::Source, Self::Split, Self::Text, Self::Path];
+    pub const ALL: [Self; 7] =
+        [Self::Id, Self::Modality, Self::Patient, Self::Source, Self::Split, Self::Text, Self::Path];
 
     /// The name in filters.
     pub fn name(self) -> &'static str {
         match self {
             Self::Id => "id",
-            Self::Half => "half",
+            Self::Modality => "modality",
             Self::Patient => "patient",
             Self::Source => "source",
             Self::Split => "split",
@@ -103,7 +104,7 @@ impl Own {
     fn of(self, row: &VectorRow) -> Option<&str> {
         match self {
             Self::Id => Some(&row.id),
-            Self::Half => Some(row.half.name()),
+            Self::Modality => Some(row.modality.name()),
             Self::Patient => Some(&row.patient),
             Self::Source => Some(&row.source),
             Self::Split => row.split.map(|split| split.name()),

@@ -1,12 +1,12 @@
 use ptu_data::record::{Label, Split};
-use ptu_data::vectors::Half;
+use ptu_data::vectors::Modality;
 
 use super::*;
 
 fn row(labels: &[(&str, &str)]) -> VectorRow {
     VectorRow {
         id: "r7".into(),
-        half: Half::Image,
+        modality: Modality::Image,
         patient: "p1".into(),
         source: "own".into(),
         split: Some(Split::Test),
@@ -44,7 +44,7 @@ fn comparisons_hold_as_one_reads_them() {
         "age between 60 and 61.0",
         "not finding = \"pneumonia\" and split = \"test\"",
         "finding != \"pneumonia\"",
-        "(age < 5 or half = 'image') and `view position` in ('AP', 'PA')",
+        "(age < 5 or modality = 'image') and `view position` in ('AP', 'PA')",
         "finding like 'ef%n' and patient ilike 'P_'",
         "text is null and finding is not null",
         "finding not in ('x') and age >= -3",
@@ -147,13 +147,13 @@ fn what_does_not_fit_is_counted() {
     let both = told("not (age in (1, 2) or dose between 1 and 2) and age < 5");
     assert_eq!(both.no_numbers, counts(&[("age", 3), ("dose", 2)]));
     assert_eq!(both.lines().len(), 2);
-    assert_eq!(told("age = \"072Y\" and finding = 'x' and age like '7%'"), Told::default());
+    assert_eq!(told("age = \"072Y\" and finding = 'x' and age like '7%'"), FilterNotes::default());
     let texts = told("age >= \"60\"");
     assert_eq!((texts.as_texts.clone(), texts.no_numbers), (counts(&[("age", 1)]), counts(&[])));
     assert_eq!(told("age = \"60\"").as_texts, counts(&[]), "equal is equal");
     let lines = told("finding != 'x'").lines();
     assert!(lines[0].contains("4 rows have no `finding`") && lines[0].contains("is not null"), "{lines:?}");
-    assert_eq!(told("not finding is null"), Told::default());
+    assert_eq!(told("not finding is null"), FilterNotes::default());
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn what_cannot_be_read_is_pointed_at() {
     fails("age = 0x1F", &["is no value"]);
     fails("age like 6", &["`6`", "quotation marks"]);
     fails("finding like 'a!%' escape '!'", &["escape", "is no test"]);
-    fails("half = 'images'", &["`image`, `text` or `pair`", "images"]);
+    fails("modality = 'images'", &["`image`, `text` or `pair`", "images"]);
     fails("split in ('train', 'holdout')", &["`train`, `validate` or `test`", "holdout"]);
     fails("", &["column 1"]);
     fails(&"(".repeat(5000), &["recursion", "fewer parentheses"]);

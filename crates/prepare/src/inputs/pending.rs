@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ptu_data::files::{Unread, absolute, image_bytes, read_bounded};
 use ptu_data::inputs::{LeftOut, Loaded, Pending};
-use ptu_data::picture::PictureAt;
+use ptu_data::picture::PictureLocation;
 use ptu_data::record::{Record, RecordImage, Split};
 use ptu_data::shard::ShardFolder;
 use ptu_data::source::Source;
@@ -46,7 +46,7 @@ impl Kind {
             Self::Left(_, why) => Err(why.to_string()),
             Self::Image(path) => {
                 let image = RecordImage { bytes: image_bytes(&path)?, path: Some(path.display().to_string()) };
-                let (record, picture) = (named(&name, Some(image), vec![]), Some(PictureAt::file(&path)));
+                let (record, picture) = (named(&name, Some(image), vec![]), Some(PictureLocation::file(&path)));
                 Ok(Loaded { name, record, picture, path: Some(shown(&path)), split: None })
             }
             Self::Text(path) => {
@@ -78,8 +78,8 @@ impl Kind {
                 };
                 let (path, split) = (shown(file.as_deref().unwrap_or(&table)), has_split.then_some(record.split));
                 let picture = match (file, row) {
-                    (Some(file), _) => Some(PictureAt::file(&file)),
-                    (None, Some(row)) if record.image.is_some() => Some(PictureAt::table(&table, row)),
+                    (Some(file), _) => Some(PictureLocation::file(&file)),
+                    (None, Some(row)) if record.image.is_some() => Some(PictureLocation::table(&table, row)),
                     _ => None,
                 };
                 Ok(Loaded { name, record, picture, path: Some(path), split })
@@ -87,7 +87,7 @@ impl Kind {
             Self::Shard(folder, shards, place) => {
                 let record = shards.get(place).map_err(|error| error.to_string())?;
                 let split = shards.split();
-                let picture = record.image.is_some().then(|| PictureAt::shards(&folder, split, place));
+                let picture = record.image.is_some().then(|| PictureLocation::shards(&folder, split, place));
                 let path = record.image.as_ref().and_then(|image| image.path.clone());
                 Ok(Loaded { name, record, picture, path, split: Some(split) })
             }

@@ -4,10 +4,10 @@ use arrow_array::{ArrayRef, BinaryArray, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use ptu_data::inputs::LeftOut;
-use ptu_data::picture::PictureAt;
+use ptu_data::picture::PictureLocation;
 
 use super::*;
-use crate::Pictures;
+use crate::PictureReader;
 use crate::tests::{png, write_folder};
 
 /// Ids of the inputs that load, names of those that do not.
@@ -65,13 +65,13 @@ fn labels_splits_and_pictures_come_along() {
     };
     let row = load("t.csv");
     assert_eq!((row.record.fields[0].name.as_str(), row.split), ("age", None));
-    assert_eq!(row.picture, Some(PictureAt::File(here.path().join("in/b0.png"))));
+    assert_eq!(row.picture, Some(PictureLocation::File(here.path().join("in/b0.png"))));
     let said = load("s.csv");
     assert_eq!((said.split, said.path), (Some(Split::Validate), Some(here.path().join("s.csv").display().to_string())));
     assert_eq!(row.path, Some(here.path().join("in/b0.png").display().to_string()));
     let shard = load("shards");
     assert_eq!(shard.path, None, "these records name no file");
-    let at = PictureAt::Shards { folder: here.path().join("shards"), split: Split::Train, record: 0 };
+    let at = PictureLocation::Shards { folder: here.path().join("shards"), split: Split::Train, record: 0 };
     assert_eq!((shard.picture, shard.split), (Some(at), Some(Split::Train)));
 }
 
@@ -288,10 +288,14 @@ fn what_a_pattern_matches_besides_files_is_told() {
 #[test]
 fn inputs_know_what_they_lack() {
     let here = folder();
-    let lack = |name: &str, half| InputFiles::find(&[here.path().join(name)], &[]).unwrap().lack(half);
-    assert!(lack("in/b0.png", Half::Text) && lack("in/b0.png", Half::Pair) && !lack("in/b0.png", Half::Image));
-    assert!(lack("in/a/note.TXT", Half::Image) && !lack("in/a/note.TXT", Half::Text) && lack("in", Half::Pair));
-    assert!(!lack("in", Half::Text) && !lack("t.csv", Half::Pair) && !lack("shards", Half::Text));
+    let lack = |name: &str, modality| InputFiles::find(&[here.path().join(name)], &[]).unwrap().lack(modality);
+    assert!(
+        lack("in/b0.png", Modality::Text) && lack("in/b0.png", Modality::Pair) && !lack("in/b0.png", Modality::Image)
+    );
+    assert!(
+        lack("in/a/note.TXT", Modality::Image) && !lack("in/a/note.TXT", Modality::Text) && lack("in", Modality::Pair)
+    );
+    assert!(!lack("in", Modality::Text) && !lack("t.csv", Modality::Pair) && !lack("shards", Modality::Text));
 }
 
 /// A parquet file with pictures in it, two rows a group.
@@ -315,19 +319,19 @@ fn pictures_within_a_table_are_found_again_by_their_row() {
     let pictures = [Some(png(0)), Some(png(1)), None, Some(png(3)), Some(png(4))];
     table_of_pictures(&path, &pictures);
     let inputs = InputFiles::find(std::slice::from_ref(&path), &[]).unwrap();
-    let found: Vec<Option<PictureAt>> =
+    let found: Vec<Option<PictureLocation>> =
         inputs.stream(0).map(|pending| pending.unwrap().load().unwrap().picture).collect();
-    assert_eq!(found[3], Some(PictureAt::Table { table: path.clone(), row: 4 }));
-    let mut read = Pictures::default();
-    let mut bytes = |at: &PictureAt| read.read(at).unwrap().map(|image| image.bytes);
+    assert_eq!(found[3], Some(PictureLocation::Table { table: path.clone(), row: 4 }));
+    let mut read = PictureReader::default();
+    let mut bytes = |at: &PictureLocation| read.read(at).unwrap().map(|image| image.bytes);
     for (at, picture) in found.iter().zip(&pictures) {
         assert_eq!(at.as_ref().map(|at| bytes(at).unwrap()), *picture);
     }
     // Rows that are not there any more, or hold no picture.
     for row in [0, 3, 6, u64::MAX] {
-        assert_eq!(bytes(&PictureAt::Table { table: path.clone(), row }), None, "{row}");
+        assert_eq!(bytes(&PictureLocation::Table { table: path.clone(), row }), None, "{row}");
     }
     fs::remove_file(&path).unwrap();
-    let gone = Pictures::default().read(&PictureAt::Table { table: path, row: 1 }).unwrap_err().to_string();
+    let gone = PictureReader::default().read(&PictureLocation::Table { table: path, row: 1 }).unwrap_err().to_string();
     assert!(gone.contains("t.parquet"), "{gone}");
 }

@@ -201,18 +201,18 @@ fn threads_and_parts_make_equal_bytes() {
         "mli_test_v1.jsonl",
         "{\"gold_label\": \"neutral\", \"sentence1\": \"a\", \"sentence2\": \"b\", \"pairID\": \"t\"}\n",
     );
-    let prepare = |name: &str, making: Making| {
+    let prepare = |name: &str, making: PrepareOptions| {
         let out = fake.here.path().join(name);
         let options = NamedOptions { making, ..NamedOptions::default() };
         prepare_named(Dataset::Mednli, (&fake.raw(), &out), &options, &|_| {}).unwrap();
         out
     };
-    let one = prepare("one", Making { threads: Some(1), ..Making::default() });
-    let three = prepare("three", Making { threads: Some(3), ..Making::default() });
+    let one = prepare("one", PrepareOptions { threads: Some(1), ..PrepareOptions::default() });
+    let three = prepare("three", PrepareOptions { threads: Some(3), ..PrepareOptions::default() });
     assert_eq!(bytes(&one), bytes(&three));
     let part = |number: u64| {
         let part = Some(Part { number, of: 3 });
-        prepare(&format!("part-{number}"), Making { part, ..Making::default() })
+        prepare(&format!("part-{number}"), PrepareOptions { part, ..PrepareOptions::default() })
     };
     let mut parts: Vec<PathBuf> = (1..=3).map(part).collect();
     parts.rotate_left(1);
@@ -239,7 +239,7 @@ fn threads_and_parts_make_equal_bytes() {
         fs::write(&path, whole).unwrap();
     }
     fake.write("mli_test_v1.jsonl", "");
-    let other = prepare("other", Making { part: Some(Part { number: 1, of: 3 }), ..Making::default() });
+    let other = prepare("other", PrepareOptions { part: Some(Part { number: 1, of: 3 }), ..PrepareOptions::default() });
     let error = join_parts(&[&other, &parts[0], &parts[1]], &again, &|_| {}).unwrap_err().to_string();
     assert!(error.contains("was made from other data"), "{error}");
     assert!(!again.exists());

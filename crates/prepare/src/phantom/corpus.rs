@@ -12,7 +12,7 @@ use super as phantom;
 use crate::blocks::Workplace;
 use crate::draft::{Draft, Place};
 use crate::prepared::{Prepared, Progress};
-use crate::run::Making;
+use crate::run::PrepareOptions;
 use crate::run::{Drafts, Job, run};
 
 /// Records at most, so that the table of patients stays small.
@@ -42,7 +42,7 @@ pub struct PhantomOptions {
     /// Share of the train records without a text, 0 to 1; no record lacks both.
     pub text_missing: f64,
     /// How it is made; pictures are drawn at their `side`, so `making.side` is not looked at.
-    pub making: Making,
+    pub making: PrepareOptions,
 }
 
 impl PhantomOptions {
@@ -57,7 +57,7 @@ impl PhantomOptions {
             test: tenth,
             image_missing: 0.0,
             text_missing: 0.0,
-            making: Making::default(),
+            making: PrepareOptions::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use ptu_data::columns::Purpose;
 use ptu_data::{DataError, shortened};
 use ptu_input::text::name_key;
 
-use super::asker::Asker;
+use super::command::TableCommand;
 use crate::raw::row::{Column, Holds, listed};
 
 /// Names of columns; what is `None` or empty is found by its usual names.
@@ -71,14 +71,14 @@ pub struct Columns {
     /// Columns that are not kept, and why.
     pub left: BTreeMap<usize, String>,
     /// Whose options messages name.
-    pub asker: Asker,
+    pub command: TableCommand,
 }
 
 /// What is looked through for columns.
 struct Header<'a> {
     columns: &'a [Column],
     table: &'a Path,
-    asker: Asker,
+    command: TableCommand,
 }
 
 impl Columns {
@@ -87,8 +87,12 @@ impl Columns {
     /// # Errors
     /// When a named column is not there, when a used one is there twice or in two cases of letters, when it holds what it
     /// cannot be used for, or when there is neither an image nor a text nor a pair of sentences.
-    pub fn find(columns: &[Column], wanted: &ColumnNames, (table, asker): (&Path, Asker)) -> Result<Self, DataError> {
-        let header = Header { columns, table, asker };
+    pub fn find(
+        columns: &[Column],
+        wanted: &ColumnNames,
+        (table, command): (&Path, TableCommand),
+    ) -> Result<Self, DataError> {
+        let header = Header { columns, table, command };
         let one = |name: &Option<String>, purpose, usual: Usual| {
             Ok::<_, DataError>(header.all(name.as_slice(), purpose, usual)?.first().copied())
         };
@@ -115,7 +119,7 @@ impl Columns {
             sentences: both((Purpose::Premise, PREMISE), (Purpose::Hypothesis, HYPOTHESIS))?,
             fields: vec![],
             left: BTreeMap::new(),
-            asker,
+            command,
         };
         if found.image.is_none() && found.texts.is_empty() && found.sentences.is_none() {
             return Err(header.without());
@@ -207,7 +211,7 @@ impl Header<'_> {
         let place = exact.or_else(alike).ok_or_else(|| DataError::NoColumn {
             path: self.table.to_path_buf(),
             column: shortened(name, 40),
-            option: self.asker.option(purpose),
+            option: self.command.option(purpose),
             there: self.listed(),
         })?;
         if self.same(place) > 1 {
@@ -228,8 +232,8 @@ impl Header<'_> {
             }
             [first, ..] => {
                 let names: Vec<String> = found.iter().map(|place| format!("`{}`", self.name(*place))).collect();
-                let cure = match self.asker.option(purpose) {
-                    Some(_) => self.asker.take(purpose, &self.columns[*first].name),
+                let cure = match self.command.option(purpose) {
+                    Some(_) => self.command.take(purpose, &self.columns[*first].name),
                     None => "rename all but one".into(),
                 };
                 let cause = format!(
@@ -261,7 +265,7 @@ impl Header<'_> {
             (None, None, []) => Ok(None),
             (None, _, [first, ..]) => {
                 let names: Vec<String> = images.iter().map(|place| format!("`{}`", self.name(*place))).collect();
-                let cure = self.asker.take(Purpose::Image, &self.columns[*first].name);
+                let cure = self.command.take(Purpose::Image, &self.columns[*first].name);
                 Err(self.wrong(format!("columns {} all hold images; {cure}, or another of them", names.join(" and "))))
             }
         }
@@ -283,7 +287,7 @@ impl Header<'_> {
 
     /// There is nothing to make records of.
     fn without(&self) -> DataError {
-        let options = [Purpose::Image, Purpose::Text].map(|purpose| self.asker.option(purpose));
+        let options = [Purpose::Image, Purpose::Text].map(|purpose| self.command.option(purpose));
         let cure = match options {
             [Some(image), Some(text)] => format!(", or name them with `{image}` and `{text}`"),
             _ => String::new(),
@@ -305,7 +309,7 @@ mod tests {
     }
 
     fn found(columns: &[Column], wanted: &ColumnNames) -> Result<Columns, String> {
-        let place = (Path::new("t.csv"), Asker::Prepare);
+        let place = (Path::new("t.csv"), TableCommand::Prepare);
         Columns::find(columns, wanted, place).map_err(|error| error.to_string())
     }
 

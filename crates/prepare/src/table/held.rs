@@ -11,7 +11,7 @@ use crate::draft::Work;
 
 /// Pairs of a table by split, as its rows say; whether their images can be read is not looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeldPairs {
+pub struct PairsBySplit {
     /// Pairs of each split that has any.
     pub pairs: BTreeMap<Split, u64>,
     /// The column that says the split, where there is one.
@@ -20,7 +20,7 @@ pub struct HeldPairs {
     pub by_files: bool,
 }
 
-impl HeldPairs {
+impl PairsBySplit {
     /// Pairs of a split.
     pub fn of(&self, split: Split) -> u64 {
         self.pairs.get(&split).copied().unwrap_or_default()
@@ -32,10 +32,10 @@ impl Table {
     ///
     /// # Errors
     /// When the table cannot be read on.
-    pub fn held_pairs(mut self, enough: &dyn Fn(&HeldPairs) -> bool) -> Result<HeldPairs, DataError> {
+    pub fn pairs_by_split(mut self, enough: &dyn Fn(&PairsBySplit) -> bool) -> Result<PairsBySplit, DataError> {
         let column = self.columns().into_iter().find(|column| column.taken_for == Purpose::Split);
         let by_files = self.files.published();
-        let mut held = HeldPairs { pairs: BTreeMap::new(), column: column.map(|column| column.name), by_files };
+        let mut held = PairsBySplit { pairs: BTreeMap::new(), column: column.map(|column| column.name), by_files };
         while let Some(draft) = self.rows.next()? {
             if let Work::Read(record, _) | Work::Find(record, _) = draft.work
                 && record.image.is_some()

@@ -11,8 +11,8 @@ use ptu_input::text::name_key;
 
 use super::TableOptions;
 use super::absent::Absent;
-use super::asker::Asker;
 use super::columns::Columns;
+use super::command::TableCommand;
 use super::seen::Seen;
 use crate::Shares;
 use crate::draft::{Draft, Place, WithoutImage, Work};
@@ -222,11 +222,11 @@ impl Assembler {
 
     fn empty(&self, column: usize, half: &str) -> String {
         let lacks = self.lacks(column);
-        match self.columns.asker {
-            Asker::Prepare => {
+        match self.columns.command {
+            TableCommand::Prepare => {
                 format!("{lacks}; fill it, or pass `--allow-missing` if records without {half} are meant")
             }
-            Asker::Quickstart | Asker::Embed => format!("{lacks}; fill it, or leave the row out"),
+            TableCommand::Quickstart | TableCommand::Embed => format!("{lacks}; fill it, or leave the row out"),
         }
     }
 

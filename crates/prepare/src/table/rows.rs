@@ -6,8 +6,8 @@ use ptu_data::DataError;
 use ptu_data::columns::Purpose;
 use ptu_data::record::RecordImage;
 
-use super::asker::Asker;
 use super::columns::{ColumnNames, Columns};
+use super::command::TableCommand;
 use super::files::{TableFile, TableFiles};
 use super::record::{Assembler, Within};
 use super::{TableOptions, source_name};
@@ -43,7 +43,7 @@ impl TableRows {
     ) -> Result<(Self, Columns), DataError> {
         let first = files.first().map_or(table, |file| &file.path);
         let rows = Rows::open(first)?;
-        let columns = Columns::find(rows.columns(), &options.columns, (first, options.asker));
+        let columns = Columns::find(rows.columns(), &options.columns, (first, options.command));
         let columns = columns.map_err(|error| hinted(error, rows.hint()))?;
         let notices = rows.notices().to_vec();
         let assembler = Assembler::new(&source_name(table, options), options, columns.clone());
@@ -57,7 +57,8 @@ impl TableRows {
     /// As [`TableRows::open`].
     pub(crate) fn embedded(table: &Path, fields: Option<&[String]>) -> Result<(Self, Vec<String>), DataError> {
         let columns = ColumnNames { fields: fields.map(<[String]>::to_vec), ..ColumnNames::default() };
-        let options = TableOptions { columns, asker: Asker::Embed, allow_missing: true, ..TableOptions::default() };
+        let options =
+            TableOptions { columns, command: TableCommand::Embed, allow_missing: true, ..TableOptions::default() };
         let files = TableFiles::find(table)?.files;
         let (rows, columns) = Self::open(table, files, &options)?;
         let lines = columns.lines(table, false);
@@ -143,7 +144,7 @@ impl TableImages {
     /// When it cannot be read.
     pub(crate) fn open(table: &Path) -> Result<Self, DataError> {
         let rows = Rows::open(table)?;
-        let column = Columns::find(rows.columns(), &ColumnNames::default(), (table, Asker::Embed))?.image;
+        let column = Columns::find(rows.columns(), &ColumnNames::default(), (table, TableCommand::Embed))?.image;
         Ok(Self { rows, column })
     }
 

@@ -8,8 +8,8 @@ use ptu_data::files::name_digest;
 use ptu_data::record::Split;
 use ptu_data::shortened;
 
-use super::asker::Asker;
 use super::columns::Columns;
+use super::command::TableCommand;
 use crate::draft::Place;
 use crate::raw::row::{Cell, Unread};
 
@@ -121,15 +121,15 @@ impl Seen {
             None => "no column is taken for the image".to_string(),
             Some(image) => format!("no record has an image in `{}`", shortened(&columns.names[image], 40)),
         };
-        let alone = match columns.asker {
-            Asker::Quickstart => "",
-            Asker::Prepare | Asker::Embed => "; or pass `--no-fields` if texts alone are meant",
+        let alone = match columns.command {
+            TableCommand::Quickstart => "",
+            TableCommand::Prepare | TableCommand::Embed => "; or pass `--no-fields` if texts alone are meant",
         };
         Some(format!(
             "{instead}, though the values of `{}` look like paths of pictures (`{}` on line {line}): {}{alone}",
             shortened(name, 40),
             shortened(value, 80),
-            columns.asker.take(Purpose::Image, name)
+            columns.command.take(Purpose::Image, name)
         ))
     }
 
@@ -157,15 +157,15 @@ impl Seen {
             (shared > 0 && fits && one.pictures == 0).then(|| {
                 let name = shortened(&columns.names[*place], 40);
                 let about = if one.level > 0 { "about " } else { "" };
-                let splits = match columns.asker {
-                    Asker::Embed => String::new(),
+                let splits = match columns.command {
+                    TableCommand::Embed => String::new(),
                     _ if split == 0 => String::new(),
                     _ => format!(", {split} of them in more than one split"),
                 };
                 format!(
                     "no column names the patient, and {about}{shared} of the {values} values of `{name}` stand for several \
                      records{splits}; if `{name}` says what belongs together, {}",
-                    columns.asker.take(Purpose::Patient, &columns.names[*place])
+                    columns.command.take(Purpose::Patient, &columns.names[*place])
                 )
             })
         };

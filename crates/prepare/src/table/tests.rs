@@ -94,7 +94,7 @@ fn a_table_becomes_records() {
     let columns = ColumnNames { labels: vec!["organ".into()], ..ColumnNames::default() };
     let options = TableOptions {
         columns,
-        making: Making { arguments: vec!["prepare".into()], ..Making::default() },
+        making: PrepareOptions { arguments: vec!["prepare".into()], ..PrepareOptions::default() },
         ..TableOptions::default()
     };
     let (manifest, records) = fake.prepare(&table, &options).unwrap();
@@ -139,7 +139,8 @@ fn rows_of_one_image_stay_in_one_split_and_bytes_do_not_depend_on_threads() {
     let rows: String = (0..60).map(|row| format!("images/{}.png,text {row}\n", row % 4)).collect();
     let table = fake.table("t.csv", format!("image,text\n{rows}"));
     let mut options = TableOptions { shares: Shares { validate: 0.3, test: 0.3, seed: 2 }, ..TableOptions::default() };
-    options.making = Making { threads: Some(1), duplicates: Some(Duplicates::Reported), ..Making::default() };
+    options.making =
+        PrepareOptions { threads: Some(1), duplicates: Some(Duplicates::Reported), ..PrepareOptions::default() };
     let (one, records) = fake.prepare(&table, &options).unwrap();
     options.making.threads = Some(3);
     assert_eq!(fake.prepare(&table, &options).unwrap().0, one);
@@ -224,8 +225,10 @@ fn a_table_without_usable_rows_makes_no_folder() {
 fn images_are_stored_smaller_where_asked() {
     let fake = Fake::new();
     let table = fake.table("t.csv", GOOD);
-    let options =
-        |side| TableOptions { making: Making { side: Some(side), ..Making::default() }, ..TableOptions::default() };
+    let options = |side| TableOptions {
+        making: PrepareOptions { side: Some(side), ..PrepareOptions::default() },
+        ..TableOptions::default()
+    };
     // The images are 20 x 24.
     let (manifest, records) = fake.prepare(&table, &options(10)).unwrap();
     let small = ptu_input::Picture::decode(&records[0].image.as_ref().unwrap().bytes, "a").unwrap();

@@ -5,8 +5,8 @@ use std::path::Path;
 use ptu_data::columns::{Purpose, TableColumn};
 use ptu_data::shortened;
 
-use super::asker::Asker;
 use super::columns::Columns;
+use super::command::TableCommand;
 
 /// Names that a column often has whose values belong together, in one split.
 const GROUPS: [&str; 33] = [
@@ -115,8 +115,8 @@ impl Columns {
         line(Purpose::Patient, Some(self.without_patient()));
         line(
             Purpose::Split,
-            match (self.asker, published) {
-                (Asker::Embed, _) => None,
+            match (self.command, published) {
+                (TableCommand::Embed, _) => None,
                 (_, true) => Some("none; those that the names of files and folders tell".into()),
                 (_, false) => Some("none; drawn by a hash of the patient".into()),
             },
@@ -130,7 +130,7 @@ impl Columns {
     }
 
     fn without_patient(&self) -> String {
-        let own = match (self.image, self.asker) {
+        let own = match (self.image, self.command) {
             (Some(_), _) => "none; an image is its own patient, a record without image too",
             (None, _) => "none; each record is its own patient",
         };
@@ -138,7 +138,7 @@ impl Columns {
         let Some(first) = groups.first() else { return own.into() };
         let names: Vec<String> =
             groups.iter().map(|place| format!("`{}`", shortened(&self.names[*place], 40))).collect();
-        let cure = self.asker.take(Purpose::Patient, &self.names[*first]);
+        let cure = self.command.take(Purpose::Patient, &self.names[*first]);
         format!("{own}. If {} says what belongs together in one split, {cure}", names.join(" or "))
     }
 }

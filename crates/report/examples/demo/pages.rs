@@ -2,7 +2,7 @@
 
 use ptu_random::{Key, Place, Stream};
 use ptu_report::{
-    Band, Bars, Chart, Example, ExampleGroup, Found, Item, Page, PoolUsage, ScoreRow, Section, Series, Step, Table,
+    Band, Bars, Chart, Example, ExampleGroup, Item, Page, PoolUsage, Retrieved, ScoreRow, Section, Series, Step, Table,
     Unit,
 };
 
@@ -322,18 +322,18 @@ fn examples() -> Vec<ExampleGroup> {
         scene(Skull, -1.0, 0.1),
     ];
     let of = |index: usize| item(pool[index], 300 + 17 * index as u64);
-    let found = |(index, score, hit): (usize, f64, bool)| Found { item: of(index), score, hit: Some(hit) };
-    let queries: [(usize, Vec<Found>); 3] = [
+    let found = |(index, score, hit): (usize, f64, bool)| Retrieved { item: of(index), score, hit: Some(hit) };
+    let queries: [(usize, Vec<Retrieved>); 3] = [
         (0, [(0, 0.831, true), (3, 0.764, false), (1, 0.702, false), (2, 0.611, false), (9, 0.214, false)]),
         (4, [(6, 0.792, false), (4, 0.788, true), (5, 0.644, false), (0, 0.181, false), (7, 0.160, false)]),
         (8, [(7, 0.701, false), (9, 0.688, false), (2, 0.305, false), (5, 0.198, false), (6, 0.101, false)]),
     ]
     .map(|(index, hits)| (index, hits.map(found).into()));
     let half = |query: fn(Item) -> Item, other: fn(Item) -> Item| {
-        let one = |(index, found): &(usize, Vec<Found>)| Example {
+        let one = |(index, found): &(usize, Vec<Retrieved>)| Example {
             query: query(of(*index)),
             partner: Some(other(of(*index))),
-            found: found.iter().map(|found| Found { item: other(found.item.clone()), ..found.clone() }).collect(),
+            found: found.iter().map(|found| Retrieved { item: other(found.item.clone()), ..found.clone() }).collect(),
         };
         queries.iter().map(one).collect()
     };

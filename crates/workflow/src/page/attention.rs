@@ -6,7 +6,7 @@ use ptu_input::{Image, Images, Picture, Texts};
 use ptu_kernels::Pass;
 use ptu_model::Bundle;
 use ptu_model::forward::Encoded;
-use ptu_report::{Example, ExampleGroup, Found, Item};
+use ptu_report::{Example, ExampleGroup, Item, Retrieved};
 
 use super::THUMBNAIL;
 
@@ -27,7 +27,7 @@ pub fn group(bundle: &Bundle, gallery: &Gallery, picked: &str) -> ExampleGroup {
         let mut words = words(bundle, pair);
         words.sort_by(|one, other| unevenness(other).total_cmp(&unevenness(one)));
         words.truncate(WORDS);
-        let found = words.iter().map(|word| Found {
+        let found = words.iter().map(|word| Retrieved {
             item: Item {
                 id: String::new(),
                 image_png: Some(overlay(&pair.image, word)),

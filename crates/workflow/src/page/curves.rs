@@ -133,7 +133,7 @@ fn throughput(run: &Run) -> Vec<Series> {
 }
 
 /// One chart for each score from which halves were taken away: a line for each stand-in, with its interval.
-pub fn missing_halves(runs: &[Run]) -> Vec<Chart> {
+pub fn missing_modalities(runs: &[Run]) -> Vec<Chart> {
     let mut charts: Vec<Chart> = vec![];
     for run in runs {
         for (gallery, scores) in &run.saved.scores {

@@ -2,7 +2,7 @@
 
 use ptu_evaluate::{Evaluated, Query};
 use ptu_random::{Key, Place};
-use ptu_report::{Example, ExampleGroup, Found, Item};
+use ptu_report::{Example, ExampleGroup, Item, Retrieved};
 
 use super::THUMBNAIL;
 
@@ -48,7 +48,7 @@ pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
                     found: ranked(query)
                         .into_iter()
                         .take(SHOWN)
-                        .map(|other| Found {
+                        .map(|other| Retrieved {
                             item: item(other, !query_is_image),
                             score: f64::from(ranking.similarity[query * size + other]),
                             hit: Some(evaluated.gallery.is_hit(asks, query, other)),

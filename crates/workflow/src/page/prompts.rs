@@ -6,7 +6,7 @@ use ptu_input::{Image, Images, Input, Picture, Text, Texts};
 use ptu_kernels::Pass;
 use ptu_model::{Bundle, StandIn};
 use ptu_random::{Key, Place};
-use ptu_report::{Example, ExampleGroup, Found, Item};
+use ptu_report::{Example, ExampleGroup, Item, Retrieved};
 
 use super::THUMBNAIL;
 use crate::WorkflowError;
@@ -64,7 +64,7 @@ pub fn groups(
             let mut choosing: Vec<(usize, usize)> =
                 (0..items.len()).filter_map(|which| Some((place(&which)?, which))).collect();
             choosing.sort_unstable();
-            let found = choosing.iter().take(ITEMS).map(|(place, which)| Found {
+            let found = choosing.iter().take(ITEMS).map(|(place, which)| Retrieved {
                 item: items[*which].item(picture),
                 score: (place + 1) as f64,
                 hit: None,

@@ -23,7 +23,7 @@ pub struct Vectors {
     header: VectorsHeader,
     rows: u64,
     /// Rows by what they were made of, by data set, and by split where it is known.
-    halves: BTreeMap<&'static str, u64>,
+    modalities: BTreeMap<&'static str, u64>,
     sources: BTreeMap<String, u64>,
     splits: BTreeMap<&'static str, u64>,
     /// Labels and fields by name: rows that have one, and different values.
@@ -63,7 +63,7 @@ impl Vectors {
             path: path.into(),
             header: reader.header().clone(),
             rows: reader.rows(),
-            halves: BTreeMap::new(),
+            modalities: BTreeMap::new(),
             sources: BTreeMap::new(),
             splits: BTreeMap::new(),
             labels: BTreeMap::new(),
@@ -78,7 +78,7 @@ impl Vectors {
     }
 
     fn add(&mut self, row: &VectorRow) {
-        *self.halves.entry(row.half.name()).or_default() += 1;
+        *self.modalities.entry(row.modality.name()).or_default() += 1;
         if self.sources.len() < COUNTED || self.sources.contains_key(&row.source) {
             *self.sources.entry(row.source.clone()).or_default() += 1;
         }
@@ -116,8 +116,8 @@ impl Vectors {
             self.header.version
         )];
         let counts = |what: &str, counts: Vec<String>| format!("  {what:10}{}", counts.join(", "));
-        let halves = self.halves.iter().map(|(half, count)| format!("{count} of {half}"));
-        lines.push(counts("halves", halves.collect()));
+        let modalities = self.modalities.iter().map(|(modality, count)| format!("{count} of {modality}"));
+        lines.push(counts("modalities", modalities.collect()));
         lines.push(counts("sources", self.sources.iter().map(|(name, count)| format!("{name} {count}")).collect()));
         if !self.splits.is_empty() {
             lines.push(counts("splits", self.splits.iter().map(|(name, count)| format!("{name} {count}")).collect()));

@@ -33,7 +33,7 @@ fn chexpert_puts_a_zero_shot_set_aside() {
     );
     fake.image(&format!("CheXpert-v1.0-small/{valid}"), 200);
     let options = NamedOptions {
-        making: Making { duplicates: Some(Duplicates::Reported), ..Making::default() },
+        making: PrepareOptions { duplicates: Some(Duplicates::Reported), ..PrepareOptions::default() },
         ..NamedOptions::default()
     };
     let made = fake.with(Dataset::Chexpert, &options).unwrap();

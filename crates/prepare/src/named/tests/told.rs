@@ -23,7 +23,8 @@ fn roco() -> Fake {
 fn images_that_cannot_be_read_are_named_with_their_cause() {
     let fake = roco();
     for side in [None, Some(10)] {
-        let options = NamedOptions { making: Making { side, ..Making::default() }, ..NamedOptions::default() };
+        let options =
+            NamedOptions { making: PrepareOptions { side, ..PrepareOptions::default() }, ..NamedOptions::default() };
         let made = fake.with(Dataset::Roco, &options).unwrap();
         assert_eq!((made.noted("image-missing"), made.noted("image-unreadable")), (9, 3));
         made.tells("image-unreadable", "captions.txt line 2", "train_1.jpg` is truncated");
@@ -43,7 +44,7 @@ fn parts_tell_the_same_as_the_whole() {
     let parts: Vec<PathBuf> = (1..=2)
         .map(|number| {
             let out = fake.here.path().join(format!("part-{number}"));
-            let making = Making { part: Some(Part { number, of: 2 }), ..Making::default() };
+            let making = PrepareOptions { part: Some(Part { number, of: 2 }), ..PrepareOptions::default() };
             let options = NamedOptions { making, ..NamedOptions::default() };
             prepare_named(Dataset::Roco, (&fake.raw(), &out), &options, &|_: Progress| {}).unwrap();
             out

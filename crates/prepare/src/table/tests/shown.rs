@@ -116,7 +116,7 @@ fn a_column_of_pictures_that_is_not_taken_is_refused() {
     let few = fake.table("x.csv", "text,remark\nOne.,see a.png\nTwo.,none\nThree.,none\n");
     assert_eq!(fake.prepare(&few, &options()).unwrap().1.len(), 3);
     // A message names only options of its command.
-    let quick = TableOptions { asker: Asker::Quickstart, ..options() };
+    let quick = TableOptions { command: TableCommand::Quickstart, ..options() };
     let error = fake.prepare(&table, &quick).unwrap_err();
     assert!(error.contains("pass `--image picture`") && !error.contains("--no-fields"), "{error}");
     let embedded = crate::InputFiles::find(&[table], &[]).err().unwrap().to_string();
@@ -126,7 +126,7 @@ fn a_column_of_pictures_that_is_not_taken_is_refused() {
 #[test]
 fn messages_name_options_that_the_command_has() {
     let fake = Fake::new();
-    let quick = TableOptions { asker: Asker::Quickstart, ..options() };
+    let quick = TableOptions { command: TableCommand::Quickstart, ..options() };
     let error = |table: &str| fake.prepare(&fake.table("t.csv", table), &quick).unwrap_err();
     let bad = error("image,text\nimages/0.png,One.\nimages/9.png,Two.\n");
     assert!(bad.contains("images/9.png` is not there") && bad.contains("`--skip-bad` leaves"), "{bad}");
@@ -193,7 +193,7 @@ fn a_name_that_many_images_share_is_nobodys() {
     let fake = Fake::new();
     let path = fake.here.path().join("t.parquet");
     let pictures: Vec<Vec<u8>> = (0..40).map(png_of).collect();
-    let kept = Making { duplicates: Some(Duplicates::Reported), ..Making::default() };
+    let kept = PrepareOptions { duplicates: Some(Duplicates::Reported), ..PrepareOptions::default() };
     let kept = TableOptions { making: kept, ..options() };
     let split = |name: Option<&str>| {
         let rows: Vec<ParquetRow<'_>> =

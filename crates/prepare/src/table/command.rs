@@ -4,7 +4,7 @@ use ptu_data::columns::Purpose;
 
 /// The command that reads a table: a message names only options that it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Asker {
+pub enum TableCommand {
     /// `prepare table`.
     #[default]
     Prepare,
@@ -14,7 +14,7 @@ pub enum Asker {
     Embed,
 }
 
-impl Asker {
+impl TableCommand {
     /// The option that names the column of a purpose.
     pub fn option(self, purpose: Purpose) -> Option<&'static str> {
         match (self, purpose) {
