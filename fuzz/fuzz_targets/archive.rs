@@ -1,7 +1,7 @@
 //! A download that is an archive.
 #![no_main]
 
-use ptu_data::prepare::named::{Dataset, NamedOptions, prepare_named};
+use ptu_prepare::named::{Dataset, NamedOptions, prepare_named};
 use ptu_fuzz::Place;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

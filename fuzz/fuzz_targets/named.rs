@@ -1,7 +1,7 @@
 //! The tables of public data sets: the first byte chooses which file of which set the rest is.
 #![no_main]
 
-use ptu_data::prepare::named::{Dataset, NamedOptions, prepare_named};
+use ptu_prepare::named::{Dataset, NamedOptions, prepare_named};
 use ptu_fuzz::Place;
 
 /// Each set with its files, of which any may be the input.

@@ -1,7 +1,7 @@
 //! A user's CSV.
 #![no_main]
 
-use ptu_data::prepare::table::{TableOptions, prepare};
+use ptu_prepare::table::{TableOptions, prepare};
 use ptu_fuzz::Place;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! A user's JSON: a list, objects one a line, or one object, as its first characters say.
 #![no_main]
 
-use ptu_data::prepare::table::{TableOptions, prepare};
+use ptu_prepare::table::{TableOptions, prepare};
 use ptu_fuzz::Place;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! A parquet file of a user.
 #![no_main]
 
-use ptu_data::prepare::table::{TableOptions, prepare};
+use ptu_prepare::table::{TableOptions, prepare};
 use ptu_fuzz::Place;
 
 // The decoder's own panics become errors, so they may not end the target before they do.

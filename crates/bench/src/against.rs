@@ -1,4 +1,5 @@
-//! Ours and PyTorch's in turn, one process at a time; steps after their losses were seen to agree.
+//! Comparison with PyTorch: both sides alternate, one process at a time. Training steps are compared only after a check that
+//! the losses of both sides agree.
 
 mod embed;
 
@@ -18,80 +19,80 @@ use crate::{BenchError, Python};
 
 pub use embed::{Batches, EmbedComparison};
 
-/// Losses of the first step may differ by this much.
-const AGREE: f64 = 1e-4;
+/// The largest permitted difference between the losses of the first step.
+const LOSS_TOLERANCE: f64 = 1e-4;
 
-/// What is compared.
+/// A comparison with PyTorch.
 pub struct Against<'a> {
-    /// PyTorch's side.
+    /// The Python interpreter that runs the PyTorch side.
     pub python: &'a Python,
-    /// Makes our side: this program, with `bench` and these arguments.
+    /// Creates the command of our side: this program, with `bench` and the given arguments.
     pub ours: &'a dyn Fn(&[&str]) -> Command,
-    /// Sizes of the model.
+    /// The model size.
     pub preset: Preset,
-    /// Records a step.
+    /// Records per step.
     pub batch: usize,
-    /// Threads of each side.
+    /// Number of threads of each side.
     pub threads: usize,
-    /// What our step keeps for its backward pass.
+    /// Gradient checkpointing of our training step.
     pub checkpointing: Checkpointing,
-    /// Rounds: in each, each side starts, warms, times and ends.
+    /// The number of rounds. In each round, each side runs as a new process with warm-up and timed calls.
     pub rounds: usize,
-    /// Is told what happens.
+    /// Gets the progress messages.
     pub told: &'a mut dyn FnMut(&str),
 }
 
-/// One side over all rounds.
+/// The results of one side over all rounds.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Side {
-    /// Median of each round's median, in seconds.
+    /// Median over the rounds of the median of each round, in seconds.
     pub seconds: f64,
-    /// Least and most of them.
+    /// The smallest and the largest median of a round, in seconds.
     pub range: [f64; 2],
-    /// Records a second.
+    /// Records per second.
     pub pairs_per_second: f64,
-    /// Median of each round's peak, in MiB; PyTorch's without what importing torch takes.
+    /// Median over the rounds of the peak memory, in MiB. For PyTorch, the memory after importing torch is subtracted.
     pub peak_mib: f64,
 }
 
 /// A comparison of steps.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepComparison {
-    /// Time, ours over PyTorch's as published.
+    /// Our time divided by the time of PyTorch as published.
     pub ratio_to_published: f64,
-    /// Time, ours over tuned PyTorch's.
+    /// Our time divided by the time of tuned PyTorch.
     pub ratio_to_tuned: f64,
-    /// Time, our fastest precision over the faster of tuned PyTorch's and tuned PyTorch's with autocast (where the processor
-    /// has products in bf16).
+    /// The time of our fastest precision, divided by the time of tuned PyTorch, with or without autocast, whichever is
+    /// faster (autocast only if the processor has bf16 products).
     pub ratio_best: f64,
-    /// Peak memory, ours over PyTorch's as published.
+    /// Our peak memory divided by the peak memory of PyTorch as published.
     pub peak_memory_ratio: f64,
-    /// What computed the products of our fastest precision.
+    /// How the matrix products are computed when bf16 is permitted: `amx` or `f32`.
     pub precision_path: &'static str,
-    /// Records a step.
+    /// Records per step.
     pub batch: usize,
-    /// Threads of each side.
+    /// Number of threads of each side.
     pub threads: usize,
-    /// Floating point operations a second of our products, in 1e9.
+    /// Floating point operations per second in our matrix products, in 1e9.
     pub gflops: f64,
-    /// Their share of the machine's peak.
+    /// `gflops` as a share of the peak of the machine.
     pub peak_share: f64,
-    /// Version of torch.
+    /// The version of torch.
     pub torch: String,
-    /// Largest difference of a loss before timing.
+    /// The largest difference between losses of both sides, before timing.
     pub loss_difference: f64,
-    /// Levers that ours has and `tuned` lacks.
+    /// Optimisations that our side has and `tuned` does not have.
     pub levers_of_ours_only: &'static [&'static str],
-    /// Each side.
+    /// The results of each side.
     pub sides: BTreeMap<&'static str, Side>,
 }
 
-/// Ours with products in bf16, where the processor has tiles for it.
+/// Our side with matrix products in bf16, if the processor has tiles for them.
 const OURS_BF16: &str = "ours --precision bf16";
-/// Tuned PyTorch with products in bf16.
+/// Tuned PyTorch with matrix products in bf16.
 const AUTOCAST: &str = "tuned --autocast";
 
-/// What computes our products when they may be in bf16.
+/// How our matrix products are computed when bf16 is permitted.
 fn precision_path() -> &'static str {
     match tiles() {
         Some(Tiles::Amx) => "amx",
@@ -99,19 +100,18 @@ fn precision_path() -> &'static str {
     }
 }
 
-/// Our precisions that are worth a try here, by the names of the sides.
-fn ours() -> impl Iterator<Item = (&'static str, Precision)> {
+/// The precisions that our side is timed with, each with the name of its side. bf16 only if the processor has tiles.
+fn our_precisions() -> impl Iterator<Item = (&'static str, Precision)> {
     let bf16 = tiles().map(|_| (OURS_BF16, Precision::Bf16));
     [("ours", Precision::F32)].into_iter().chain(bf16)
 }
 
-/// The least of what the named sides took; sides that did not run do not count.
-fn least(names: &[&str], seconds: impl Fn(&str) -> Option<f64>) -> f64 {
+/// The shortest time of the named sides; sides that did not run are ignored.
+fn shortest(names: &[&str], seconds: impl Fn(&str) -> Option<f64>) -> f64 {
     names.iter().filter_map(|name| seconds(name)).fold(f64::INFINITY, f64::min)
 }
 
-/// Whether this processor multiplies in bf16. Where it does not, PyTorch's autocast is slower than its f32 and is
-/// left out.
+/// Whether this processor has bf16 matrix products. Without them, PyTorch's autocast is slower than its f32 and is not timed.
 fn bf16_products() -> bool {
     #[cfg(target_arch = "x86_64")]
     return is_x86_feature_detected!("avx512bf16");
@@ -119,26 +119,26 @@ fn bf16_products() -> bool {
     true
 }
 
-/// What is ours alone: the reference has no switch for it.
-const OURS_ONLY: &[&str] = &[
+/// Optimisations of our side for which the reference has no option.
+const OUR_OPTIMISATIONS: &[&str] = &[
     "packed sequences: one pass through each layer for all objectives of a step",
     "dropout masks drawn again in the backward pass",
     "the first fusion layer's attention of a sequence to itself, shared by the passes that the sequence is in",
 ];
 
 impl Against<'_> {
-    /// Compares steps. `peak` is the machine's, in operations a second.
+    /// Compares training steps. `peak` is the peak rate of the machine, in floating point operations per second.
     ///
     /// # Errors
-    /// A side that fails, losses that differ.
+    /// If a side fails or the losses differ.
     pub fn steps(&mut self, peak: f64) -> Result<StepComparison, BenchError> {
-        let loss_difference = self.agree()?;
+        let loss_difference = self.compare_losses()?;
         let mut rounds: BTreeMap<&'static str, Vec<[f64; 2]>> = BTreeMap::new();
         let mut flops = 0.0;
         for round in 1..=self.rounds {
             (self.told)(&format!("round {round}/{}", self.rounds));
-            for (name, precision) in ours() {
-                let ours = self.ours_step(precision)?;
+            for (name, precision) in our_precisions() {
+                let ours = self.our_step(precision)?;
                 flops = ours.flops;
                 let seconds = ours.timing.median().unwrap_or(f64::NAN);
                 rounds.entry(name).or_default().push([seconds, ours.peak_mib.unwrap_or(f64::NAN)]);
@@ -146,13 +146,13 @@ impl Against<'_> {
             let autocast = bf16_products().then_some((AUTOCAST, "tuned", true));
             let plain = [("published", "published", false), ("tuned", "tuned", false)];
             for (name, variant, autocast) in plain.into_iter().chain(autocast) {
-                let theirs = self.their_step(variant, autocast)?;
+                let theirs = self.pytorch_step(variant, autocast)?;
                 rounds.entry(name).or_default().push(theirs);
             }
         }
         let sides: BTreeMap<_, _> = rounds.iter().map(|(name, rounds)| (*name, side(rounds, self.batch))).collect();
         let seconds = |name: &str| sides[name].seconds;
-        let best = |names: &[&str]| least(names, |name| sides.get(name).map(|side| side.seconds));
+        let best = |names: &[&str]| shortest(names, |name| sides.get(name).map(|side| side.seconds));
         let gflops = flops / seconds("ours") / 1e9;
         Ok(StepComparison {
             ratio_to_published: seconds("ours") / seconds("published"),
@@ -166,13 +166,14 @@ impl Against<'_> {
             peak_share: gflops * 1e9 / peak,
             torch: self.python.torch.clone(),
             loss_difference,
-            levers_of_ours_only: OURS_ONLY,
+            levers_of_ours_only: OUR_OPTIMISATIONS,
             sides,
         })
     }
 
-    /// One step of both from the same weights, batch, masks and partners, without dropout.
-    fn agree(&mut self) -> Result<f64, BenchError> {
+    /// Computes one step on both sides from the same weights, batch, masks and ITM images, without dropout. Returns the
+    /// largest difference of a loss.
+    fn compare_losses(&mut self) -> Result<f64, BenchError> {
         (self.told)("comparing losses");
         let case = self.python.folder().join("case");
         let folder = case.display().to_string();
@@ -184,8 +185,8 @@ impl Against<'_> {
         for name in ["mlm", "itm", "itc"] {
             let (ours, theirs) = (number(&ours, name), number(&theirs["losses"], name));
             let difference = (ours - theirs).abs();
-            // Not finite counts as different.
-            if difference.is_nan() || difference > AGREE {
+            // A difference that is not a number counts as a failure.
+            if difference.is_nan() || difference > LOSS_TOLERANCE {
                 return Err(BenchError::Disagree { name: name.into(), ours, theirs });
             }
             largest = largest.max(difference);
@@ -193,17 +194,19 @@ impl Against<'_> {
         Ok(largest)
     }
 
+    /// Arguments that both sides have in common, followed by `more`.
     fn common(&self, more: &[&str]) -> Vec<String> {
-        self.common_of(self.batch, more)
+        self.common_for(self.batch, more)
     }
 
-    fn common_of(&self, batch: usize, more: &[&str]) -> Vec<String> {
+    /// As [`Self::common`], for another batch size.
+    fn common_for(&self, batch: usize, more: &[&str]) -> Vec<String> {
         let (batch, threads) = (batch.to_string(), self.threads.to_string());
         let common = ["--preset", self.preset.name(), "--batch", &batch, "--threads", &threads];
         common.iter().chain(more).map(|argument| argument.to_string()).collect()
     }
 
-    fn ours_step(&self, precision: Precision) -> Result<StepResult, BenchError> {
+    fn our_step(&self, precision: Precision) -> Result<StepResult, BenchError> {
         let (checkpointing, precision) = (self.checkpointing.name(), precision.name());
         let more = ["--rounds", "3", "--json", "--checkpointing", checkpointing, "--precision", precision];
         let arguments = self.common(&more);
@@ -212,7 +215,8 @@ impl Against<'_> {
         parsed(value)
     }
 
-    fn their_step(&self, variant: &str, autocast: bool) -> Result<[f64; 2], BenchError> {
+    /// Seconds and MiB of the PyTorch side.
+    fn pytorch_step(&self, variant: &str, autocast: bool) -> Result<[f64; 2], BenchError> {
         let mut arguments = self.common(&["--variant", variant, "--rounds", "3"]);
         arguments.extend(autocast.then(|| "--autocast".to_string()));
         let value = self.python.bench(&arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
@@ -225,12 +229,12 @@ fn parsed<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, BenchError>
         .map_err(|error| BenchError::Process { what: "our side".into(), cause: error.to_string() })
 }
 
-/// A number, or NaN: a comparison with it fails.
+/// The number of a key, or NaN if there is none; a comparison with NaN fails.
 fn number(value: &Value, key: &str) -> f64 {
     value[key].as_f64().unwrap_or(f64::NAN)
 }
 
-/// Medians over rounds of seconds and MiB.
+/// The result of a side from the seconds and MiB of its rounds.
 fn side(rounds: &[[f64; 2]], batch: usize) -> Side {
     let column = |index: usize| Timing { seconds: rounds.iter().map(|round| round[index]).collect() };
     let times = column(0);
@@ -248,13 +252,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_side_is_told_by_medians() {
+    fn the_result_of_a_side_has_medians() {
         let side = side(&[[2.0, 100.0], [1.0, 300.0], [4.0, 200.0]], 8);
         assert_eq!((side.seconds, side.range, side.pairs_per_second, side.peak_mib), (2.0, [1.0, 4.0], 4.0, 200.0));
     }
 
     #[test]
-    fn what_is_missing_is_no_number() {
+    fn a_missing_number_is_nan() {
         assert!(number(&serde_json::json!({ "a": "x" }), "a").is_nan());
     }
 }

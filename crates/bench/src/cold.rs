@@ -1,4 +1,4 @@
-//! From nothing to the vector of one image: a new process that finds a bundle on disk.
+//! Times a cold start: a new process loads a bundle from disk and embeds one image.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -20,31 +20,31 @@ use crate::measure::Timing;
 use crate::python::last_line;
 use crate::step::{TOKENS, config, vocabulary};
 
-/// What is timed.
+/// The options of the benchmark.
 #[derive(Clone, Debug)]
 pub struct ColdOptions {
-    /// Sizes of the model.
+    /// The model size.
     pub preset: Preset,
-    /// Processes, one after another.
+    /// Number of processes, which run one after another.
     pub rounds: usize,
-    /// Draws weights and image.
+    /// The random seed of weights and image.
     pub seed: u64,
 }
 
-/// What was seen.
+/// The results.
 #[derive(Clone, Debug, Serialize)]
 pub struct ColdResult {
-    /// Seconds from the start of a process to its end.
+    /// Seconds from the start to the end of a process.
     pub timing: Timing,
     /// Size of the weights file, in bytes.
     pub weights_bytes: u64,
 }
 
-/// Writes a bundle and an image, then lets `ours` start processes that each load the one and embed the other. The files
-/// were just written, so the system has them in memory: what is timed is the program, not the disk.
+/// Writes a bundle and an image. Then `ours` starts processes; each loads the bundle and embeds the image. The files were
+/// just written, so the system has them in memory, and the time is that of the program, not of the disk.
 ///
 /// # Errors
-/// A full disk; a process that fails.
+/// If the disk is full or a process fails.
 pub fn cold(options: &ColdOptions, ours: &dyn Fn(&[&Path]) -> Command) -> Result<ColdResult, BenchError> {
     let folder = temporary()?;
     let (bundle, image) = write(options, folder.path())?;
@@ -58,10 +58,10 @@ pub fn cold(options: &ColdOptions, ours: &dyn Fn(&[&Path]) -> Command) -> Result
     failed.map_or(Ok(ColdResult { timing, weights_bytes }), Err)
 }
 
-/// What each process does: the vector of an image.
+/// The work of each process: embeds an image.
 ///
 /// # Errors
-/// A bundle or an image that cannot be used.
+/// If the bundle or the image cannot be used.
 pub fn embed_one(bundle: &Path, image: &Path, device: &Device) -> Result<Vectors, BenchError> {
     let bundle = Bundle::load(bundle, device)?;
     let bytes = std::fs::read(image).map_err(BenchError::file("read", image))?;
@@ -79,12 +79,12 @@ fn write(options: &ColdOptions, folder: &Path) -> Result<(PathBuf, PathBuf), Ben
     let model = Model::new(&config, Key::new(options.seed), &Device::flex())?;
     let (tokenizer, preprocess) = (tokenizer(vocabulary(options.preset), folder)?, Preprocess::clip(config.image.size));
     let tokenizer = Arc::new(tokenizer);
-    let bundle_of_now = Bundle { model, tokenizer, preprocess, max_tokens: TOKENS, trained_on: vec![], learned: None };
-    bundle_of_now.save(&bundle, "A bundle to be timed.\n")?;
+    let new_bundle = Bundle { model, tokenizer, preprocess, max_tokens: TOKENS, trained_on: vec![], learned: None };
+    new_bundle.save(&bundle, "A bundle for a benchmark.\n")?;
     Ok((bundle, image))
 }
 
-/// A byte-level tokenizer of a real one's size, whose words nobody needs: tokens of one, two, three letters and so on.
+/// A byte-level tokenizer with as many tokens as a real one. Its tokens (of one, two, three letters and so on) are never used.
 fn tokenizer(size: usize, folder: &Path) -> Result<Tokenizer, BenchError> {
     let letters: Vec<String> = ('a'..='z').map(String::from).collect();
     let mut tokens: Vec<String> = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map(String::from).to_vec();
@@ -93,14 +93,14 @@ fn tokenizer(size: usize, folder: &Path) -> Result<Tokenizer, BenchError> {
     let mut next = first;
     while tokens.len() < size {
         for letter in letters.iter().take(size - tokens.len()) {
-            let _ = writeln!(merges, "{} {letter}", tokens[next]); // a String takes all
+            let _ = writeln!(merges, "{} {letter}", tokens[next]); // writing to a String cannot fail
             tokens.push(format!("{}{letter}", tokens[next]));
         }
         next += 1;
     }
     let ids: BTreeMap<&String, usize> = tokens.iter().zip(0..).collect();
     let (vocabulary_file, merges_file) = (folder.join("vocab.json"), folder.join("merges.txt"));
-    let json = serde_json::to_string(&ids).expect("names and numbers are JSON");
+    let json = serde_json::to_string(&ids).expect("strings and numbers can be written as JSON");
     std::fs::write(&vocabulary_file, json).map_err(BenchError::file("write", &vocabulary_file))?;
     std::fs::write(&merges_file, merges).map_err(BenchError::file("write", &merges_file))?;
     Ok(Tokenizer::from_roberta(vocabulary_file, merges_file)?)
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_can_be_embedded() {
+    fn the_written_bundle_can_embed_the_image() {
         let folder = temporary().unwrap();
         let options = ColdOptions { preset: Preset::Tiny, rounds: 1, seed: 3 };
         let (bundle, image) = write(&options, folder.path()).unwrap();

@@ -1,4 +1,4 @@
-//! The way of the data: making shards of pictures and reports, and reading batches from them.
+//! Times the data pipeline: preparing shards from images and reports, and loading batches from them.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -22,71 +22,71 @@ use crate::BenchError;
 use crate::measure::{Timing, resident_memory};
 use crate::step::{TOKENS, config};
 
-/// Steps of a loader, more than any run takes.
+/// The number of steps of the loader: more than any benchmark takes.
 const STEPS: u64 = 1 << 40;
 
-/// What is read and written.
+/// The options of the data benchmarks.
 #[derive(Clone, Debug)]
 pub struct DataOptions {
-    /// Phantom pairs.
+    /// Number of phantom pairs.
     pub pairs: u64,
-    /// Height and width of their pictures as stored, in pixels.
+    /// Height and width of the stored images, in pixels.
     pub side: usize,
-    /// Draws the corpus.
+    /// The random seed of the corpus.
     pub seed: u64,
-    /// Threads that prepare; `None` for one a core.
+    /// Number of threads that prepare; `None` for one per core.
     pub threads: Option<usize>,
 }
 
-/// What was seen of preparing.
+/// The results of the preparation benchmark.
 #[derive(Clone, Debug, Serialize)]
 pub struct PrepareResult {
-    /// Records.
+    /// Number of records.
     pub pairs: u64,
-    /// Pixels a side of a picture.
+    /// Height and width of an image, in pixels.
     pub side: usize,
-    /// Drawing and writing them, in pairs a second.
+    /// Generating and writing the phantom corpus, in pairs per second.
     pub phantom_pairs_per_second: f64,
-    /// Meanwhile, after so many records: memory, in MiB. Records are made first, then joined into shards.
+    /// Memory during that time. Records are prepared first and then written to shards.
     pub phantom_memory: Vec<MemoryPoint>,
-    /// Reading a table with their files, checking each and writing it as it is.
+    /// Preparing a table of the same pairs, without resizing the images, in pairs per second.
     pub table_pairs_per_second: f64,
-    /// The same with images stored at half of their size.
+    /// The same, with images resized to half of their size.
     pub resized_table_pairs_per_second: f64,
 }
 
-/// How much memory was taken, how far things had come.
+/// The memory at one point of the work.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct MemoryPoint {
-    /// Share of the work that was done, 0 to 1.
+    /// The finished share of the work, 0 to 1.
     pub share: f64,
-    /// MiB resident.
+    /// Resident memory, in MiB.
     pub mib: f64,
 }
 
-/// Records of the table at most: each is a file.
+/// The largest number of records in the table; each has an image file.
 const TABLE_PAIRS: u64 = 20_000;
 
-/// Points of the curve of memory at most.
-const POINTS: f64 = 200.0;
+/// The largest number of points of the memory curve.
+const MAX_POINTS: f64 = 200.0;
 
 impl PrepareResult {
-    /// The curve of memory as a page.
+    /// A page with the memory curve.
     pub fn page(&self, facts: Vec<Fact>) -> Page {
         let points = self.phantom_memory.iter().map(|point| (100.0 * point.share, point.mib)).collect();
         let chart = Chart {
             title: "Memory while preparing".into(),
-            explanation: "Records are made until 90 %, then compared, and written to shards.".into(),
+            explanation: "Records are prepared until 90 %; then they are compared and written to shards.".into(),
             x_label: "% of the work".into(),
-            y_label: "MiB resident".into(),
+            y_label: "resident memory, MiB".into(),
             series: vec![Series { name: "memory".into(), run: String::new(), points }],
             from_zero: true,
             ..Chart::default()
         };
         Page {
-            title: format!("{} phantom records of {} px prepared", self.pairs, self.side),
+            title: format!("Preparation of {} phantom records of {} px", self.pairs, self.side),
             subtitle: "ptunifier bench prepare".into(),
-            verdict: format!("{:.0} records a second.", self.phantom_pairs_per_second),
+            verdict: format!("{:.0} records per second.", self.phantom_pairs_per_second),
             facts,
             charts: vec![chart],
             ..Page::default()
@@ -97,7 +97,7 @@ impl PrepareResult {
 /// Times `prepare phantom` and `prepare table`.
 ///
 /// # Errors
-/// What a full disk or a setting out of range gives.
+/// If the disk is full or an option is out of range.
 pub fn prepare(options: &DataOptions) -> Result<PrepareResult, BenchError> {
     let folder = temporary()?;
     let rate = |pairs: u64, start: Instant| pairs as f64 / start.elapsed().as_secs_f64();
@@ -106,7 +106,7 @@ pub fn prepare(options: &DataOptions) -> Result<PrepareResult, BenchError> {
     let shards = phantom(options, folder.path(), &|progress| {
         let mut memory = memory.borrow_mut();
         let last = memory.last().map_or(-1.0, |point: &MemoryPoint| point.share);
-        if let (true, Some(mib)) = (progress.share >= last + 1.0 / POINTS, resident_memory()) {
+        if let (true, Some(mib)) = (progress.share >= last + 1.0 / MAX_POINTS, resident_memory()) {
             memory.push(MemoryPoint { share: progress.share, mib });
         }
     })?;
@@ -126,28 +126,28 @@ pub fn prepare(options: &DataOptions) -> Result<PrepareResult, BenchError> {
         side: options.side,
         phantom_pairs_per_second,
         phantom_memory: memory.into_inner(),
-        table_pairs_per_second: table_rate("as they are", None)?,
-        resized_table_pairs_per_second: table_rate("smaller", Some(options.side / 2))?,
+        table_pairs_per_second: table_rate("original size", None)?,
+        resized_table_pairs_per_second: table_rate("half size", Some(options.side / 2))?,
     })
 }
 
-/// What was seen of loading.
+/// The results of the loading benchmark.
 #[derive(Clone, Debug, Serialize)]
 pub struct LoadResult {
-    /// Pixels a side of a picture as stored.
+    /// Height and width of a stored image, in pixels.
     pub stored: usize,
-    /// Pixels a side as the model sees it.
+    /// Height and width of a preprocessed image, in pixels.
     pub side: usize,
-    /// Records a batch.
+    /// Records per batch.
     pub batch: usize,
-    /// Seconds a batch of one worker that nothing waits for.
+    /// Seconds per batch with one worker.
     pub timing: Timing,
 }
 
-/// Times the batches of a loader with one worker: decoding, cropping, resizing, tokens, masks.
+/// Times the batches of a loader with one worker: decoding, cropping, resizing, tokenizing, masking.
 ///
 /// # Errors
-/// As [`prepare`].
+/// As for [`prepare`].
 pub fn load(
     options: &DataOptions,
     preset: Preset,
@@ -174,7 +174,7 @@ pub fn load(
     let preparation = Preparation::new(Arc::new(tokenizer), Preprocess::clip(side), TOKENS);
     let mut loader = Loader::start(&sources, preparation, loader_options, 0..STEPS)?;
     let mut failed = None;
-    // The worker is one batch ahead: after some untimed ones each call waits for a whole batch.
+    // The worker is one batch ahead. After the untimed calls, each call waits for one whole batch.
     let timing = Timing::of(3, rounds, || {
         if let Some(Err(error)) = loader.next() {
             failed = Some(error);
@@ -187,10 +187,11 @@ pub fn load(
 }
 
 pub(crate) fn temporary() -> Result<TempDir, BenchError> {
-    TempDir::new().map_err(|source| BenchError::File { action: "make a folder in", path: std::env::temp_dir(), source })
+    let error = |source| BenchError::File { action: "create a folder in", path: std::env::temp_dir(), source };
+    TempDir::new().map_err(error)
 }
 
-/// Phantom shards in a folder; gives theirs.
+/// Prepares phantom shards in a folder; returns the folder of the shards.
 pub(crate) fn phantom(
     options: &DataOptions,
     folder: &Path,
@@ -208,7 +209,7 @@ pub(crate) fn phantom(
     Ok(out)
 }
 
-/// The records of a shard folder as files and a table beside it; gives the table.
+/// Writes the records of a shard folder as image files and a table; returns the path of the table.
 fn write_table(shards: &Path, folder: &Path) -> Result<std::path::PathBuf, BenchError> {
     let source = ShardFolder::open(shards, Split::Train)?;
     let path = folder.join("pairs.jsonl");
@@ -233,7 +234,7 @@ mod tests {
     const OPTIONS: DataOptions = DataOptions { pairs: 12, side: 48, seed: 0, threads: Some(1) };
 
     #[test]
-    fn preparing_is_timed_each_way() {
+    fn each_kind_of_preparation_is_timed() {
         let result = prepare(&OPTIONS).unwrap();
         let rates =
             [result.phantom_pairs_per_second, result.table_pairs_per_second, result.resized_table_pairs_per_second];

@@ -1,4 +1,4 @@
-//! Fused features of images alone, texts alone and pairs, without gradient.
+//! Times the fused features of images without text, texts without image, and pairs, without gradients.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,42 +14,42 @@ use crate::BenchError;
 use crate::measure::{Timing, peak_memory, reset_peak_memory};
 use crate::step::{TOKENS, config, images};
 
-/// What is timed.
+/// The options of the benchmark.
 #[derive(Clone, Debug)]
 pub struct EmbedOptions {
-    /// Sizes of the model.
+    /// The model size.
     pub preset: Preset,
-    /// Records a call.
+    /// Records per call.
     pub batch: usize,
-    /// Timed calls of each kind.
+    /// Number of timed calls for each kind of record.
     pub rounds: usize,
-    /// In what linear maps and attention multiply.
+    /// The precision of the matrix products in linear layers and attention.
     pub precision: Precision,
-    /// Draws weights and data.
+    /// The random seed of weights and data.
     pub seed: u64,
-    /// What computes, without gradients.
+    /// The device, without gradients.
     pub device: Device,
 }
 
-/// What was seen.
+/// The results.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EmbedResult {
-    /// Records a call.
+    /// Records per call.
     pub batch: usize,
-    /// Of `images`, `texts` and `pairs`: seconds a call.
+    /// Seconds per call, for `images`, `texts` and `pairs`.
     pub timings: BTreeMap<String, Timing>,
-    /// Floating point operations in matrix products, a call.
+    /// Floating point operations in matrix products, per call.
     pub flops: BTreeMap<String, f64>,
-    /// Most memory while embedding, MiB.
+    /// Peak memory while embedding, in MiB.
     pub peak_mib: Option<f64>,
-    /// Seconds until the first call could begin.
+    /// Seconds until the first call could start.
     pub ready_seconds: f64,
 }
 
-/// Times each kind of record.
+/// Times the embedding of each kind of record.
 ///
 /// # Errors
-/// Sizes that do not fit each other.
+/// If sizes do not fit each other.
 pub fn embed(options: &EmbedOptions) -> Result<EmbedResult, BenchError> {
     let start = Instant::now();
     let (config, b) = (config(options.preset), options.batch);
@@ -83,7 +83,7 @@ pub fn embed(options: &EmbedOptions) -> Result<EmbedResult, BenchError> {
         model.features(&batch, products)?;
         flops.insert(name.to_string(), (ptu_kernels::operations() - before) as f64);
         let timing = Timing::of(0, options.rounds, || {
-            // The batch fits: it was embedded once above.
+            // This cannot fail: the same batch was embedded above.
             let _ = model.features(&batch, products).map(|features| features.into_data());
         });
         timings.insert(name.to_string(), timing);
@@ -108,7 +108,7 @@ mod tests {
         let result = embed(&options).unwrap();
         assert_eq!(result.timings.keys().collect::<Vec<_>>(), ["images", "pairs", "texts"]);
         assert!(result.timings.values().all(|timing| timing.seconds.len() == 2));
-        // At least the patches and words once through the encoders; other tests of the process count as well.
+        // At least one pass of the patches and words through the encoders. Other tests of the same process are counted too.
         assert!(result.flops.values().all(|flops| *flops > 5e7), "{:?}", result.flops);
     }
 }

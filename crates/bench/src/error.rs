@@ -1,4 +1,4 @@
-//! Why something could not be measured.
+//! Errors of benchmarks.
 
 use std::path::PathBuf;
 
@@ -9,38 +9,38 @@ use ptu_model::ModelError;
 use ptu_train::TrainError;
 use ptu_workflow::WorkflowError;
 
-/// What stops a benchmark.
+/// An error of a benchmark.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// The model.
+    /// An error of the model.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Shards.
+    /// An error in the data.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A tokenizer.
+    /// An error of the tokenizer or an image.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// A case folder.
+    /// An error of training.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// Evaluation.
+    /// An error of the evaluation.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
-    /// Cases of the reference.
+    /// An error in a case of the reference.
     #[error(transparent)]
     Workflow(#[from] WorkflowError),
-    /// An interpreter that cannot be started.
-    #[error("cannot start `{path}`: {source}; --against wants a Python interpreter that has torch")]
+    /// A Python interpreter that cannot be started.
+    #[error("cannot start `{path}`: {source}; --against needs a Python interpreter with torch")]
     Interpreter {
         /// The interpreter.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// An interpreter without what the reference needs.
+    /// A Python interpreter without the packages that the reference needs.
     #[error(
-        "`{path}` cannot be compared with: {cause}; install what tools/reference/requirements.txt lists (torch 2.11) into it"
+        "`{path}` cannot be used for the comparison: {cause}; install the packages of tools/reference/requirements.txt (torch 2.11) for it"
     )]
     Unfit {
         /// The interpreter.
@@ -48,50 +48,52 @@ pub enum BenchError {
         /// What is missing.
         cause: String,
     },
-    /// A process that ended before it had measured.
+    /// A process that ended without a result.
     #[error("{what} ended without a result: {cause}")]
     Process {
         /// Which process.
         what: String,
-        /// Its last words.
+        /// Its last message.
         cause: String,
     },
-    /// Losses that differ: no ratio is worth printing.
-    #[error("both sides do not compute the same: {name} is {ours} here and {theirs} there, so no ratio is given")]
+    /// Losses that differ, so that a ratio of times would have no meaning.
+    #[error(
+        "the two sides do not compute the same loss: {name} is {ours} here and {theirs} in PyTorch, so no ratio is given"
+    )]
     Disagree {
-        /// The loss.
+        /// The name of the loss.
         name: String,
-        /// Ours.
+        /// Our value.
         ours: f64,
-        /// PyTorch's.
+        /// The value of PyTorch.
         theirs: f64,
     },
     /// A batch that does not fit into memory.
     #[error(
-        "a step of {batch} needs about {needed} of memory and {free} are free; lower --batch, or add --checkpointing blocks"
+        "a step of {batch} records needs about {needed} of memory, and {free} are free; lower --batch, or add --checkpointing blocks"
     )]
     Memory {
-        /// Records a step.
+        /// Records per step.
         batch: usize,
-        /// What it needs.
+        /// The memory that is needed.
         needed: String,
-        /// What there is.
+        /// The free memory.
         free: String,
     },
-    /// A file of the comparison.
+    /// A file that could not be used.
     #[error("cannot {action} `{path}`: {source}")]
     File {
-        /// Read, write.
+        /// The action: read, write.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }
 
 impl BenchError {
-    /// What a failed file operation becomes.
+    /// Converts the error of a failed file operation.
     pub(crate) fn file(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::File { action, path, source }

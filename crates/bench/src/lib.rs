@@ -1,12 +1,12 @@
-//! How fast this machine is: a training step, embedding, ranking and the way of the data; steps and
-//! embedding alone or beside PyTorch.
+//! Benchmarks on this machine: a training step, embedding, retrieval, data preparation and loading. Steps and embedding can
+//! also be compared with PyTorch.
 //!
-//! | file | holds |
+//! | file | contents |
 //! |---|---|
-//! | `measure.rs` | times, their spread, memory, the machine's peak of matrix products |
-//! | `step.rs`, `embed.rs`, `cold.rs`, `rank.rs`, `data.rs`, `scale.rs` | what is timed |
-//! | `python.rs` | PyTorch's side: the scripts of `tools/reference/`, carried in the binary |
-//! | `against.rs`, `against/` | both in turn, one process at a time, after their losses were seen to agree |
+//! | `measure.rs` | times and their range, memory, the peak rate of matrix products on this machine |
+//! | `step.rs`, `embed.rs`, `cold.rs`, `rank.rs`, `data.rs`, `scale.rs` | the benchmarks |
+//! | `python.rs` | the PyTorch side: the scripts of `tools/reference/`, which are part of the binary |
+//! | `against.rs`, `against/` | comparison with PyTorch: both sides alternate, one process at a time, after a check that their losses agree |
 
 pub mod against;
 pub mod cold;

@@ -1,30 +1,30 @@
-//! Times, their spread, memory, and how fast this machine multiplies.
+//! Times and their range, memory, and the peak rate of matrix products on this machine.
 
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-/// Seconds of several calls.
+/// The times of several calls.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
-    /// One a call, in order.
+    /// Seconds of each call, in order.
     pub seconds: Vec<f64>,
 }
 
 impl Timing {
-    /// Calls `work` some times untimed, then some times timed.
+    /// Calls `work` `warmup` times without timing, then `rounds` times with timing.
     pub fn of(warmup: usize, rounds: usize, mut work: impl FnMut()) -> Self {
         (0..warmup).for_each(|_| work());
-        let one = |_| {
+        let timed = |_| {
             let start = Instant::now();
             work();
             start.elapsed().as_secs_f64()
         };
-        Self { seconds: (0..rounds).map(one).collect() }
+        Self { seconds: (0..rounds).map(timed).collect() }
     }
 
-    /// The middle one; the mean of both middle ones; `None` of none.
+    /// The median; for an even number of calls the mean of the two middle values; `None` without calls.
     pub fn median(&self) -> Option<f64> {
         let mut sorted = self.seconds.clone();
         sorted.sort_by(f64::total_cmp);
@@ -32,19 +32,19 @@ impl Timing {
         Some((above + sorted[(sorted.len() - 1) / 2]) / 2.0)
     }
 
-    /// The least and the most; `None` of none.
+    /// The minimum and the maximum; `None` without calls.
     pub fn range(&self) -> Option<[f64; 2]> {
         let least = self.seconds.iter().copied().reduce(f64::min)?;
         Some([least, self.seconds.iter().copied().reduce(f64::max)?])
     }
 }
 
-/// Most memory that this process had resident, in MiB; `None` where the system does not tell.
+/// Peak resident memory of this process, in MiB; `None` if the system does not report it.
 pub fn peak_memory() -> Option<f64> {
     mebibytes("VmHWM:")
 }
 
-/// Memory that this process has resident now, in MiB; `None` where the system does not tell.
+/// Current resident memory of this process, in MiB; `None` if the system does not report it.
 pub fn resident_memory() -> Option<f64> {
     mebibytes("VmRSS:")
 }
@@ -55,17 +55,17 @@ fn mebibytes(name: &str) -> Option<f64> {
     Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
 }
 
-/// Forgets the peak so far, where the system can.
+/// Resets the peak memory, if the system supports it.
 pub fn reset_peak_memory() {
-    // Elsewhere than on Linux there is no such file, and the peak is that of the whole process.
+    // Only Linux has this file; on other systems the peak remains that of the whole process.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
-/// Floating point operations a second of one large matrix product in f32 with the threads that this process uses: what no
-/// step can exceed.
+/// Floating point operations per second of one large f32 matrix product, with the threads of this process. A training step
+/// cannot be faster.
 pub fn peak_products(device: &Device) -> f64 {
     const SIDE: usize = 1536;
-    let values = |seed: f32| (0..SIDE * SIDE).map(|place| (place as f32 * seed).sin()).collect::<Vec<f32>>();
+    let values = |seed: f32| (0..SIDE * SIDE).map(|index| (index as f32 * seed).sin()).collect::<Vec<f32>>();
     let matrix = |seed| Tensor::<2>::from_data(TensorData::new(values(seed), [SIDE, SIDE]), device);
     let (x, w) = (matrix(0.37), matrix(0.71));
     let timing = Timing::of(1, 8, || {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_the_middle() {
+    fn the_median_is_the_middle_value() {
         let of = |seconds: &[f64]| Timing { seconds: seconds.to_vec() };
         assert_eq!(of(&[3.0, 1.0, 2.0]).median(), Some(2.0));
         assert_eq!(of(&[4.0, 1.0, 2.0, 3.0]).median(), Some(2.5));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peak_is_at_least_what_was_touched() {
+    fn the_peak_covers_the_memory_in_use() {
         let Some(before) = peak_memory() else { return };
         let values = vec![1u8; 64 << 20];
         assert!(values.iter().map(|x| u64::from(*x)).sum::<u64>() > 0);

@@ -1,5 +1,5 @@
-//! PyTorch's side of a comparison: the reference of `tools/reference/`, carried in the binary. The crate has links to it, which its
-//! package replaces by the files.
+//! The PyTorch side of a comparison: the reference of `tools/reference/`, which is part of the binary. The crate has links
+//! to the files; its package contains the files themselves.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,77 +14,77 @@ const SCRIPTS: [(&str, &str); 2] = [
     ("ptunifier_reference.py", include_str!("../reference/ptunifier_reference.py")),
 ];
 
-/// What the reference was written for.
+/// The version of torch that the reference was written for.
 const TORCH: &str = "2.11";
 
-/// An interpreter that can run the reference.
+/// A Python interpreter that can run the reference.
 #[derive(Debug)]
 pub struct Python {
     interpreter: PathBuf,
-    /// Its torch.
+    /// The version of its torch.
     pub torch: String,
     folder: TempDir,
 }
 
 impl Python {
-    /// Checks an interpreter and lays the scripts out for it.
+    /// Checks an interpreter and writes the scripts to a temporary folder.
     ///
     /// # Errors
-    /// One that does not start, or lacks torch of the right version.
+    /// If the interpreter does not start, or does not have torch of the right version.
     pub fn new(interpreter: &Path) -> Result<Self, BenchError> {
         let path = || interpreter.to_path_buf();
-        let ask = "import torch, numpy, safetensors.torch; print(torch.__version__)";
-        let answer = Command::new(interpreter).args(["-c", ask]).stdin(Stdio::null()).output();
-        let answer = answer.map_err(|source| BenchError::Interpreter { path: path(), source })?;
+        let program = "import torch, numpy, safetensors.torch; print(torch.__version__)";
+        let output = Command::new(interpreter).args(["-c", program]).stdin(Stdio::null()).output();
+        let output = output.map_err(|source| BenchError::Interpreter { path: path(), source })?;
         let last = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().last().unwrap_or_default().to_string();
-        if !answer.status.success() {
-            let cause = last(&answer.stderr);
-            let cause = if cause.is_empty() { "it ends with an error".into() } else { cause };
+        if !output.status.success() {
+            let cause = last(&output.stderr);
+            let cause = if cause.is_empty() { "it ended with an error".into() } else { cause };
             return Err(BenchError::Unfit { path: path(), cause });
         }
-        let torch = last(&answer.stdout);
+        let torch = last(&output.stdout);
         if !torch.starts_with(&format!("{TORCH}.")) {
             return Err(BenchError::Unfit { path: path(), cause: format!("its torch is `{torch}`, not {TORCH}") });
         }
-        let written = |folder: &Path, source| BenchError::File { action: "write", path: folder.into(), source };
-        let folder = TempDir::new().map_err(|source| written(&std::env::temp_dir(), source))?;
+        let write_error = |folder: &Path, source| BenchError::File { action: "write", path: folder.into(), source };
+        let folder = TempDir::new().map_err(|source| write_error(&std::env::temp_dir(), source))?;
         for (name, text) in SCRIPTS {
             let path = folder.path().join(name);
-            std::fs::write(&path, text).map_err(|source| written(&path, source))?;
+            std::fs::write(&path, text).map_err(|source| write_error(&path, source))?;
         }
         Ok(Self { interpreter: path(), torch, folder })
     }
 
-    /// A folder for files of the comparison, gone with `self`.
+    /// A folder for files of the comparison. It is removed when `self` is dropped.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Runs `bench.py`; gives its last line.
+    /// Runs `bench.py`; returns its last line as JSON.
     ///
     /// # Errors
-    /// A process that fails, is killed, or prints no JSON.
+    /// If the process fails, is killed, or does not print JSON.
     pub fn bench(&self, arguments: &[&str]) -> Result<Value, BenchError> {
         let mut command = Command::new(&self.interpreter);
         command.arg(self.folder.path().join("bench.py")).args(arguments).arg("--json");
-        last_line(&mut command, "PyTorch's side")
+        last_line(&mut command, "the PyTorch side")
     }
 }
 
-/// Runs a process to its end; its last line on stdout must be JSON.
+/// Runs a process to its end and returns its last line on stdout, which must be JSON. `what` names the process in errors.
 ///
 /// # Errors
-/// As [`Python::bench`].
+/// As for [`Python::bench`].
 pub fn last_line(command: &mut Command, what: &str) -> Result<Value, BenchError> {
     let failed = |cause: String| BenchError::Process { what: what.to_string(), cause };
     let output = command.stdin(Stdio::null()).output().map_err(|error| failed(error.to_string()))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    let last = |text: &str| text.lines().last().unwrap_or("it said nothing").to_string();
+    let last = |text: &str| text.lines().last().unwrap_or("it printed nothing").to_string();
     if !output.status.success() {
         return Err(failed(format!("{} ({})", last(&stderr), output.status)));
     }
-    serde_json::from_str(&last(&stdout)).map_err(|_| failed(format!("its last line is no JSON: {}", last(&stdout))))
+    serde_json::from_str(&last(&stdout)).map_err(|_| failed(format!("its last line is not JSON: {}", last(&stdout))))
 }
 
 #[cfg(test)]
@@ -92,36 +92,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_interpreter_is_refused() {
+    fn a_program_that_is_not_python_with_torch_is_refused() {
         let error = Python::new(Path::new("/no/such/python")).unwrap_err().to_string();
         assert!(error.contains("/no/such/python") && error.contains("--against"), "{error}");
-        // Ends with 1 and says nothing.
+        // `false` exits with 1 and prints nothing.
         let error = Python::new(Path::new("false")).unwrap_err().to_string();
-        assert!(error.contains("torch 2.11") && error.contains("ends with an error"), "{error}");
-        // Prints what it is told instead of a version.
+        assert!(error.contains("torch 2.11") && error.contains("ended with an error"), "{error}");
+        // `echo` prints its arguments instead of a version.
         let error = Python::new(Path::new("echo")).unwrap_err().to_string();
         assert!(error.contains("its torch is `-c import torch"), "{error}");
     }
 
     #[test]
-    fn a_process_that_dies_says_why() {
+    fn a_failed_process_reports_its_cause() {
         let run = |script: &str| last_line(Command::new("sh").args(["-c", script]), "it");
         assert_eq!(run("echo first; echo '{\"a\": 1}'").unwrap()["a"], 1);
         let error = run("echo half; echo out of memory >&2; exit 3").unwrap_err().to_string();
         assert!(error.contains("out of memory") && error.contains('3'), "{error}");
         let error = run("kill -9 $$").unwrap_err().to_string();
         assert!(error.contains("signal"), "{error}");
-        assert!(run("echo half").unwrap_err().to_string().contains("no JSON: half"));
+        assert!(run("echo half").unwrap_err().to_string().contains("not JSON: half"));
     }
 
     #[test]
-    fn the_scripts_are_those_of_the_reference() {
+    fn the_scripts_equal_those_of_the_reference() {
         assert!(SCRIPTS.iter().all(|(_, text)| text.contains("import torch")));
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference");
         for (name, text) in SCRIPTS {
             match std::fs::read_to_string(folder.join(name)) {
                 Ok(shared) => assert!(shared == text, "tools/reference/{name} differs from {}", folder.display()),
-                Err(_) => eprintln!("{} is not here: {name} was not compared", folder.display()),
+                Err(_) => eprintln!("{} does not exist: {name} was not compared", folder.display()),
             }
         }
     }

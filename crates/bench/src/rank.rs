@@ -1,4 +1,4 @@
-//! Ranking: one text looks for its image, by contrast, by the fusion of every pair, or by the fusion of a shortlist.
+//! Times text-to-image retrieval: by contrastive similarity, by the matching score of every candidate, or of a shortlist.
 
 use std::time::Instant;
 
@@ -15,78 +15,79 @@ use crate::BenchError;
 use crate::measure::Timing;
 use crate::step::{TOKENS, config, images};
 
-/// Candidates that are encoded at once: bounds memory, whatever their number.
-const PART: usize = 64;
+/// The number of candidates that are encoded at once, which limits memory.
+const CHUNK: usize = 64;
 
-/// What is timed.
+/// The options of the benchmark.
 #[derive(Clone, Debug)]
 pub struct RankOptions {
-    /// Sizes of the model.
+    /// The model size.
     pub preset: Preset,
-    /// Numbers of candidates.
+    /// The numbers of candidates to time.
     pub candidates: Vec<usize>,
-    /// Candidates that the fusion sees after the contrast chose them.
+    /// The number of candidates that are re-ranked by the fusion after the contrastive ranking.
     pub shortlist: usize,
-    /// Timed queries.
+    /// Number of timed queries.
     pub rounds: usize,
-    /// Draws weights and data.
+    /// The random seed of weights and data.
     pub seed: u64,
-    /// What computes, without gradients.
+    /// The device, without gradients.
     pub device: Device,
 }
 
-/// What was seen for one number of candidates: seconds a query. The candidates' vectors are at hand, as in an index.
+/// The results for one number of candidates, in seconds per query. The vectors of the candidates are already computed, as in
+/// an index.
 #[derive(Clone, Debug, Serialize)]
 pub struct RankResult {
-    /// How many.
+    /// The number of candidates.
     pub candidates: usize,
-    /// By contrast alone.
+    /// Ranking by contrastive similarity only.
     pub contrast: Timing,
-    /// By contrast, then the best by the fusion.
+    /// Ranking by contrastive similarity; the best candidates are re-ranked by the fusion.
     pub shortlist: Timing,
-    /// Each with the query through the fusion (published).
+    /// Ranking by the fusion of the query with every candidate (published).
     pub all: Timing,
 }
 
-/// Times the ways to rank.
+/// Times all ways of ranking; `report` gets progress messages.
 ///
 /// # Errors
-/// Sizes that do not fit each other.
-pub fn rank(options: &RankOptions, told: &mut dyn FnMut(&str)) -> Result<Vec<RankResult>, BenchError> {
+/// If sizes do not fit each other.
+pub fn rank(options: &RankOptions, report: &mut dyn FnMut(&str)) -> Result<Vec<RankResult>, BenchError> {
     let config = config(options.preset);
     let model = Model::new(&config, Key::new(options.seed), &options.device)?;
     let mut stream = Key::new(options.seed).stream(Place::Sample, 0);
-    // Candidates are copies of a few pictures: what is in them changes no time.
+    // The candidates are copies of a few images, because the content does not change the time.
     let pictures: Vec<Image> = (0..8).map(|_| picture(&config, &mut stream)).collect();
     let words = (0..TOKENS.min(config.text.longest())).map(|_| 4 + stream.below(config.text.vocabulary - 5) as u32);
     let query = Text { ids: words.collect(), words: vec![] };
     let mut results = vec![];
     for &count in &options.candidates {
-        told(&format!("{count} candidates"));
+        report(&format!("{count} candidates"));
         let index = Vectors {
             width: config.fusion.width,
             values: (0..count * config.fusion.width).map(|_| stream.normal() as f32).collect(),
         };
-        let candidates: Vec<&Image> = (0..count).map(|place| &pictures[place % pictures.len()]).collect();
-        let asked = Asked { model: &model, query: &query };
-        // Once untimed, so that nothing of the inputs can fail later.
-        asked.contrast(&index)?;
-        asked.fuse(&candidates[..count.min(1)])?;
+        let candidates: Vec<&Image> = (0..count).map(|number| &pictures[number % pictures.len()]).collect();
+        let rank_query = RankQuery { model: &model, text: &query };
+        // One untimed call of each, so that the timed calls cannot fail.
+        rank_query.contrast(&index)?;
+        rank_query.fuse(&candidates[..count.min(1)])?;
         let time = |rounds: usize, work: &dyn Fn() -> Result<(), ModelError>| {
-            Timing::of(0, rounds, || work().expect("it fitted the model just before"))
+            Timing::of(0, rounds, || work().expect("the inputs fitted the model in the untimed call"))
         };
         let shortlist = || {
             let mut order: Vec<usize> = (0..count).collect();
-            let similarity = asked.contrast(&index)?;
+            let similarity = rank_query.contrast(&index)?;
             order.sort_by(|a, b| similarity[*b].total_cmp(&similarity[*a]));
-            let best: Vec<&Image> = order.iter().take(options.shortlist).map(|place| candidates[*place]).collect();
-            asked.fuse(&best).map(drop)
+            let best: Vec<&Image> = order.iter().take(options.shortlist).map(|number| candidates[*number]).collect();
+            rank_query.fuse(&best).map(drop)
         };
         results.push(RankResult {
             candidates: count,
-            contrast: time(options.rounds, &|| asked.contrast(&index).map(drop)),
+            contrast: time(options.rounds, &|| rank_query.contrast(&index).map(drop)),
             shortlist: time(options.rounds, &shortlist),
-            all: time(options.rounds.min(3), &|| asked.fuse(&candidates).map(drop)),
+            all: time(options.rounds.min(3), &|| rank_query.fuse(&candidates).map(drop)),
         });
     }
     Ok(results)
@@ -96,73 +97,75 @@ fn picture(config: &ModelConfig, stream: &mut Stream) -> Image {
     Image { side: config.image.size, planes: images(config, 1, stream).planes }
 }
 
-/// One query.
-struct Asked<'a> {
+/// One text query and the model that ranks the candidates.
+struct RankQuery<'a> {
     model: &'a Model,
-    query: &'a Text,
+    text: &'a Text,
 }
 
-impl Asked<'_> {
+impl RankQuery<'_> {
+    /// The contrastive similarity of the query with every vector of the index.
     fn contrast(&self, index: &Vectors) -> Result<Vec<f32>, ModelError> {
-        Ok(Embedder::new(self.model).texts(&[self.query], 1, &mut |_| ())?.similarity(index))
+        Ok(Embedder::new(self.model).texts(&[self.text], 1, &mut |_| ())?.similarity(index))
     }
 
+    /// The matching scores of the query with the candidates.
     fn fuse(&self, candidates: &[&Image]) -> Result<Vec<f32>, ModelError> {
         let mut scores = vec![];
-        for part in candidates.chunks(PART) {
-            let matcher = Matcher::new(Embedder::new(self.model), part, &[self.query], PART)?;
-            let pairs: Vec<(usize, usize)> = (0..part.len()).map(|image| (image, 0)).collect();
-            scores.extend(matcher.scores(&pairs, PART));
+        for chunk in candidates.chunks(CHUNK) {
+            let matcher = Matcher::new(Embedder::new(self.model), chunk, &[self.text], CHUNK)?;
+            let pairs: Vec<(usize, usize)> = (0..chunk.len()).map(|image| (image, 0)).collect();
+            scores.extend(matcher.scores(&pairs, CHUNK));
         }
         Ok(scores)
     }
 }
 
-/// How well and how fast each way ranks the held-out pairs of a run, both directions.
+/// Scores and time of each way of ranking, on the held-out pairs of a run, in both directions.
 #[derive(Clone, Debug, Serialize)]
 pub struct RankQuality {
-    /// Name of the gallery.
+    /// The name of the gallery.
     pub gallery: String,
-    /// By contrast alone.
+    /// Ranking by contrastive similarity only.
     pub contrast: Way,
-    /// By contrast, then the best by the fusion.
+    /// Ranking by contrastive similarity; the best candidates are re-ranked by the fusion.
     pub shortlist: Way,
-    /// Every pair through the fusion (published).
+    /// Ranking by the fusion of every pair (published).
     pub all: Way,
 }
 
-/// One way to rank.
+/// The result of one way of ranking.
 #[derive(Clone, Debug, Serialize)]
 pub struct Way {
-    /// Scores.
+    /// The retrieval scores.
     pub retrieval: Retrieval,
-    /// Seconds for all queries of the gallery, encoding included.
+    /// Seconds for all queries of the gallery, including encoding.
     pub seconds: f64,
 }
 
-/// Ranks the test pairs of a run in all three ways.
+/// Ranks the test pairs of a run in all three ways; `report` gets progress messages.
 ///
 /// # Errors
-/// Files that cannot be read, a model without the heads.
+/// If files cannot be read, or if the model does not have the heads.
 pub fn quality(
     options: &EvaluateOptions,
     shortlist: usize,
-    told: &mut dyn FnMut(&str),
+    report: &mut dyn FnMut(&str),
 ) -> Result<Vec<RankQuality>, BenchError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
     let embedder = Embedder::new(&bundle.model);
     let mut all = vec![];
     for evaluated in evaluate(options, &mut |_, _, _| ())? {
-        told(&format!("{}: {} pairs", evaluated.name, evaluated.gallery.records.len()));
+        report(&format!("{}: {} pairs", evaluated.name, evaluated.gallery.records.len()));
         let resampling = Resampling::new(Key::new(options.seed));
         let timed = |keep: Option<usize>| {
             let start = Instant::now();
-            let mut found = search(&GalleryFeatures::new(embedder, &evaluated.gallery), &mut |_| ())?;
+            let mut rankings = search(&GalleryFeatures::new(embedder, &evaluated.gallery), &mut |_| ())?;
             if let Some(keep) = keep {
-                found = rerank(embedder, &evaluated.gallery, &found, keep)?;
+                rankings = rerank(embedder, &evaluated.gallery, &rankings, keep)?;
             }
             let seconds = start.elapsed().as_secs_f64();
-            Ok::<Way, BenchError>(Way { retrieval: retrieval(&evaluated.gallery, &found, &resampling), seconds })
+            Ok::<Way, BenchError>(Way { retrieval: retrieval(&evaluated.gallery, &rankings, &resampling), seconds })
         };
         all.push(RankQuality {
             gallery: evaluated.name.clone(),

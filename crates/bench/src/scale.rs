@@ -1,4 +1,5 @@
-//! How cost grows: a step over its batch, embedding over the number of images, a ranked query over its candidates.
+//! How the cost grows: of a training step with its batch size, of embedding with the number of images, of a query with the
+//! number of candidates.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,56 +22,57 @@ use crate::measure::{peak_memory, reset_peak_memory};
 use crate::rank::{RankOptions, RankResult, rank};
 use crate::step::{StepOptions, TOKENS, config, step};
 
-/// Images that are embedded at a time.
-const PART: usize = 64;
+/// The number of images that are embedded at once.
+const CHUNK: usize = 64;
 
-/// What is timed.
+/// The options of the benchmark.
 #[derive(Clone, Debug)]
 pub struct ScaleOptions {
-    /// Batches of a step at `small`.
+    /// Batch sizes of a training step of the `small` model.
     pub batches: Vec<usize>,
-    /// Numbers of phantom images that are read, decoded and embedded at `tiny`.
+    /// Numbers of phantom images that are read, decoded and embedded by the `tiny` model.
     pub images: Vec<usize>,
-    /// Candidates of a query at `tiny`.
+    /// Numbers of candidates of a query, for the `tiny` model.
     pub candidates: Vec<usize>,
-    /// Draws weights and data.
+    /// The random seed of weights and data.
     pub seed: u64,
-    /// What computes, without gradients.
+    /// The device, without gradients.
     pub device: Device,
 }
 
-/// One of a query's times.
-type Seconds = fn(&RankResult) -> Option<f64>;
+/// Selects one of the times of a query.
+type QueryTime = fn(&RankResult) -> Option<f64>;
 
-/// Cost at one size.
+/// The cost at one size.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Cost {
-    /// Records.
+    /// Number of records.
     pub size: usize,
-    /// Seconds for all of them.
+    /// QueryTime for all of them.
     pub seconds: f64,
-    /// Most memory meanwhile, MiB.
+    /// Peak memory during the work, in MiB.
     pub peak_mib: Option<f64>,
 }
 
-/// What was seen.
+/// The results.
 #[derive(Clone, Debug, Serialize)]
 pub struct ScaleResult {
-    /// A step by its batch.
+    /// Training steps, for each batch size.
     pub steps: Vec<Cost>,
-    /// Embedding by the number of images.
+    /// Embedding, for each number of images.
     pub embeddings: Vec<Cost>,
-    /// A query by its candidates.
+    /// Queries, for each number of candidates.
     pub queries: Vec<RankResult>,
 }
 
-/// Times all three.
+/// Runs all three benchmarks; `report` gets progress messages.
 ///
 /// # Errors
-/// A full disk; sizes out of range.
-pub fn scale(options: &ScaleOptions, told: &mut dyn FnMut(&str)) -> Result<ScaleResult, BenchError> {
-    // What takes most comes last: freed memory is kept by the allocator and would count as the next one's.
-    let embeddings = embeddings(options, told)?;
+/// If the disk is full or sizes are out of range.
+pub fn scale(options: &ScaleOptions, report: &mut dyn FnMut(&str)) -> Result<ScaleResult, BenchError> {
+    // The benchmark with the highest memory use is last: the allocator keeps freed memory, which would count for the next
+    // benchmark.
+    let embeddings = embeddings(options, report)?;
     let queries = rank(
         &RankOptions {
             preset: Preset::Tiny,
@@ -80,11 +82,11 @@ pub fn scale(options: &ScaleOptions, told: &mut dyn FnMut(&str)) -> Result<Scale
             seed: options.seed,
             device: options.device.clone(),
         },
-        told,
+        report,
     )?;
     let mut steps = vec![];
     for &batch in &options.batches {
-        told(&format!("a step of {batch}"));
+        report(&format!("training steps of {batch} pairs"));
         let result = step(&StepOptions {
             preset: Preset::Small,
             batch,
@@ -102,26 +104,26 @@ pub fn scale(options: &ScaleOptions, told: &mut dyn FnMut(&str)) -> Result<Scale
     Ok(ScaleResult { steps, embeddings, queries })
 }
 
-/// From shards on disk to vectors, part by part, as a stream: nothing but the vectors grows.
-fn embeddings(options: &ScaleOptions, told: &mut dyn FnMut(&str)) -> Result<Vec<Cost>, BenchError> {
+/// Reads, decodes and embeds images from shards on disk, chunk by chunk, so that only the vectors need more memory.
+fn embeddings(options: &ScaleOptions, report: &mut dyn FnMut(&str)) -> Result<Vec<Cost>, BenchError> {
     let Some(&most) = options.images.iter().max() else { return Ok(vec![]) };
     let (folder, config) = (temporary()?, config(Preset::Tiny));
     let side = config.image.size;
-    told(&format!("drawing {most} images"));
+    report(&format!("generating {most} images"));
     let data = DataOptions { pairs: most as u64, side, seed: options.seed, threads: None };
     let source = ShardFolder::open(&phantom(&data, folder.path(), &|_| {})?, Split::Train)?;
-    let tokenizer = Tokenizer::train(["no text is read"], 300)?;
+    let tokenizer = Tokenizer::train(["texts are not used"], 300)?;
     let preparation = Preparation::new(Arc::new(tokenizer), Preprocess::clip(side), TOKENS);
     let examples = Examples::new(&source, &preparation, TextChoice::First, None);
     let model = Model::new(&config, Key::new(options.seed), &options.device)?;
     let mut costs = vec![];
     for &size in &options.images {
-        told(&format!("{size} images"));
+        report(&format!("{size} images"));
         reset_peak_memory();
-        let (start, mut found) = (Instant::now(), 0);
-        for first in (0..size.min(source.len())).step_by(PART) {
-            let part = first..(first + PART).min(size);
-            let images: Vec<Option<Image>> = part
+        let (start, mut embedded) = (Instant::now(), 0);
+        for first in (0..size.min(source.len())).step_by(CHUNK) {
+            let chunk = first..(first + CHUNK).min(size);
+            let images: Vec<Option<Image>> = chunk
                 .into_par_iter()
                 .map(|record| {
                     Ok::<_, BenchError>(examples.get(record)?.and_then(|example| match example.input {
@@ -131,15 +133,15 @@ fn embeddings(options: &ScaleOptions, told: &mut dyn FnMut(&str)) -> Result<Vec<
                 })
                 .collect::<Result<_, _>>()?;
             let images: Vec<&Image> = images.iter().flatten().collect();
-            found += Embedder::new(&model).images(&images, PART, &mut |_| {})?.len();
+            embedded += Embedder::new(&model).images(&images, CHUNK, &mut |_| {})?.len();
         }
-        costs.push(Cost { size: found, seconds: start.elapsed().as_secs_f64(), peak_mib: peak_memory() });
+        costs.push(Cost { size: embedded, seconds: start.elapsed().as_secs_f64(), peak_mib: peak_memory() });
     }
     Ok(costs)
 }
 
 impl ScaleResult {
-    /// The curves as a page.
+    /// A page with the curves.
     pub fn page(&self, facts: Vec<Fact>) -> Page {
         let line = |name: &str, points: Vec<(f64, f64)>| Series { name: name.into(), run: String::new(), points };
         let chart = |title: &str, [x_label, y_label]: [&str; 2], series: Vec<Series>| Chart {
@@ -156,28 +158,28 @@ impl ScaleResult {
         };
         let each = |cost: &Cost| 1e3 * cost.seconds / cost.size as f64;
         let peak = |cost: &Cost| cost.peak_mib.unwrap_or(f64::NAN);
-        let ways: [(&str, Seconds); 3] = [
-            ("contrast", |result| result.contrast.median()),
+        let ways: [(&str, QueryTime); 3] = [
+            ("contrastive similarity", |result| result.contrast.median()),
             ("shortlist of 16", |result| result.shortlist.median()),
             ("fusion of all", |result| result.all.median()),
         ];
-        let way = |(name, value): (&str, Seconds)| {
+        let way = |(name, value): (&str, QueryTime)| {
             let point = |result: &RankResult| (result.candidates as f64, value(result).unwrap_or(f64::NAN));
             line(name, self.queries.iter().map(point).collect())
         };
         let charts = vec![
-            chart("A step (small), time a pair", ["pairs a step", "ms a pair"], vec![line("", of(&self.steps, each))]),
-            chart("A step (small), memory", ["pairs a step", "MiB"], vec![line("", of(&self.steps, peak))]),
             chart(
-                "Embedding (tiny), time an image",
-                ["images", "ms an image"],
-                vec![line("", of(&self.embeddings, each))],
+                "Training step (small): time",
+                ["pairs per step", "ms per pair"],
+                vec![line("", of(&self.steps, each))],
             ),
-            chart("Embedding (tiny), memory", ["images", "MiB"], vec![line("", of(&self.embeddings, peak))]),
-            Chart { log_y: true, ..chart("A query (tiny)", ["candidates", "s"], ways.map(way).to_vec()) },
+            chart("Training step (small): memory", ["pairs per step", "MiB"], vec![line("", of(&self.steps, peak))]),
+            chart("Embedding (tiny): time", ["images", "ms per image"], vec![line("", of(&self.embeddings, each))]),
+            chart("Embedding (tiny): memory", ["images", "MiB"], vec![line("", of(&self.embeddings, peak))]),
+            Chart { log_y: true, ..chart("Query (tiny): time", ["candidates", "s per query"], ways.map(way).to_vec()) },
         ];
         Page {
-            title: "How cost grows".into(),
+            title: "Cost by size".into(),
             subtitle: "ptunifier bench scale".into(),
             facts,
             charts,
@@ -191,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_are_counted_and_charts_drawn() {
+    fn images_are_counted_and_charts_are_drawn() {
         let options = ScaleOptions {
             batches: vec![],
             images: vec![3, 70],
@@ -202,6 +204,6 @@ mod tests {
         let result = scale(&options, &mut |_| {}).unwrap();
         assert_eq!(result.embeddings.iter().map(|cost| cost.size).collect::<Vec<_>>(), [3, 70]);
         let html = ptu_report::render(&result.page(vec![]));
-        assert!(html.contains("Embedding (tiny), memory") && html.contains("fusion of all"));
+        assert!(html.contains("Embedding (tiny): memory") && html.contains("fusion of all"));
     }
 }

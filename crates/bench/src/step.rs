@@ -1,4 +1,4 @@
-//! A pre-training step: losses, gradients, update.
+//! Times a pre-training step: losses, gradients, update.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::BenchError;
 use crate::measure::{Timing, peak_memory, reset_peak_memory};
 
-/// Entries of the vocabulary by preset, those of the reference benchmark.
+/// The size of the vocabulary for each preset, the same as in the reference benchmark.
 pub fn vocabulary(preset: Preset) -> usize {
     match preset {
         Preset::Tiny => 4096,
@@ -31,52 +31,52 @@ pub fn vocabulary(preset: Preset) -> usize {
     }
 }
 
-/// Tokens of a text.
+/// Number of tokens of a text.
 pub const TOKENS: usize = 48;
 
-/// What is timed.
+/// The options of the benchmark.
 #[derive(Clone, Debug)]
 pub struct StepOptions {
-    /// Sizes of the model.
+    /// The model size.
     pub preset: Preset,
-    /// Pairs a step.
+    /// Pairs per step.
     pub batch: usize,
-    /// Which losses.
+    /// The objectives.
     pub objectives: Vec<ObjectiveKind>,
-    /// Share of activations dropped.
+    /// The dropout rate.
     pub dropout: f64,
-    /// What is kept for the backward pass.
+    /// Gradient checkpointing.
     pub checkpointing: Checkpointing,
-    /// In what linear maps and attention multiply.
+    /// The precision of the matrix products in linear layers and attention.
     pub precision: Precision,
-    /// Timed steps.
+    /// Number of timed steps.
     pub rounds: usize,
-    /// Draws weights and data.
+    /// The random seed of weights and data.
     pub seed: u64,
-    /// What computes, with gradients.
+    /// The device, with gradients.
     pub device: Device,
 }
 
-/// What was seen.
+/// The results.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StepResult {
-    /// Seconds a step.
+    /// Seconds per step.
     pub timing: Timing,
-    /// Pairs a step.
+    /// Pairs per step.
     pub batch: usize,
-    /// Floating point operations in matrix products, a step.
+    /// Floating point operations in matrix products, per step.
     pub flops: f64,
-    /// Most memory while stepping, MiB.
+    /// Peak memory during the steps, in MiB.
     pub peak_mib: Option<f64>,
-    /// Weights of the model.
+    /// Number of weights of the model.
     pub weights: usize,
-    /// Seconds until the first step could begin.
+    /// Seconds until the first step could start.
     pub ready_seconds: f64,
-    /// Unweighted losses of the first step, and their weighted sum as `total`.
+    /// The unweighted losses of the first step by name, and their weighted sum as `total`.
     pub losses: BTreeMap<String, f64>,
 }
 
-/// The model that a preset makes in the benchmark.
+/// The model configuration of a preset in the benchmark.
 pub fn config(preset: Preset) -> ModelConfig {
     preset.config(TextStyle::Roberta, vocabulary(preset), [0, 2, 1])
 }
@@ -86,10 +86,11 @@ fn plan(objectives: &[ObjectiveKind]) -> StepPlan {
     StepPlan { objectives, ..StepPlan::default() }
 }
 
-/// Times steps on one random batch: texts of full length, 15 % masked, half of them with a false image of the batch.
+/// Times training steps on one random batch: texts of full length, 15 % of the tokens masked, half of the texts with a
+/// negative image from the batch.
 ///
 /// # Errors
-/// Sizes that do not fit each other.
+/// If sizes do not fit each other, or if the memory is not sufficient.
 pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
     let start = Instant::now();
     let config = config(options.preset);
@@ -114,15 +115,15 @@ pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
     let mut optimizer = Optimizer::new(OptimizerConfig::default());
     let ready_seconds = start.elapsed().as_secs_f64();
     reset_peak_memory();
-    // Taken out for each update: a second owner would make it copy every weight.
+    // The update takes the model by value: with a second owner it would copy every weight.
     let (mut model, mut losses, mut number) = (Some(model), BTreeMap::new(), 0);
     let before = ptu_kernels::operations();
     let timing = Timing::of(1, options.rounds, || {
-        let now = model.take().expect("put back by the step before");
+        let now = model.take().expect("the previous step puts the model back");
         let (outcome, gradients) = gradients(&now, &batch, &objectives, &step, Key::new(options.seed).at(number));
         model = Some(optimizer.step(now, &gradients, 1.0));
         if number == 0 {
-            losses = named(&outcome);
+            losses = named_losses(&outcome);
         }
         number += 1;
     });
@@ -130,29 +131,30 @@ pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
     Ok(StepResult { timing, batch: options.batch, flops, peak_mib: peak_memory(), weights, ready_seconds, losses })
 }
 
-fn named(outcome: &ptu_train::step::Outcome) -> BTreeMap<String, f64> {
+/// The losses by name, with their weighted sum as `total`.
+fn named_losses(outcome: &ptu_train::step::Outcome) -> BTreeMap<String, f64> {
     let each = outcome.objectives.iter().map(|(name, measured)| (name.clone(), measured.loss));
     each.chain([("total".to_string(), outcome.total)]).collect()
 }
 
-/// Losses of a case that another program wrote, without dropout.
+/// The losses of a case that another program wrote, without dropout.
 ///
 /// # Errors
-/// A folder that holds no such case.
+/// If the folder does not contain a valid case.
 pub fn case_losses(folder: &Path, device: &Device) -> Result<BTreeMap<String, f64>, BenchError> {
     let case = Case::open(folder)?;
     let model = case.model(&ptu_workflow::reference::PRETRAINING_HEADS, device)?;
     let plan = plan(&ObjectiveKind::ALL);
     let (outcome, _) = plan.gradients(&model, &case.batch()?, &StepConfig::default(), Key::new(0));
-    Ok(named(&outcome))
+    Ok(named_losses(&outcome))
 }
 
-/// Random pixels and texts of full length.
+/// A batch of images with random pixels and random texts of full length.
 fn random_batch(config: &ModelConfig, b: usize, seed: u64) -> TrainBatch {
     let stream = |index| Key::new(seed).stream(Place::Sample, index);
     let (length, mut words) = (TOKENS.min(config.text.longest()), stream(0));
     let ids: Vec<u32> = (0..b * length)
-        .map(|place| match place % length {
+        .map(|index| match index % length {
             0 => config.text.start,
             last if last == length - 1 => config.text.end,
             _ => 4 + words.below(config.text.vocabulary - 5) as u32,
@@ -170,22 +172,22 @@ fn random_batch(config: &ModelConfig, b: usize, seed: u64) -> TrainBatch {
     }
 }
 
-/// Normal pixels.
+/// Images with normally distributed random pixels.
 pub fn images(config: &ModelConfig, count: usize, stream: &mut Stream) -> Images {
     let side = config.image.size;
     Images { count, side, planes: (0..count * 3 * side * side).map(|_| stream.normal() as f32).collect() }
 }
 
-/// 15 % of the inner tokens of each text, at least one, behind the mask token.
+/// Replaces 15 % of the inner tokens of each text, at least one, by the mask token.
 fn masked(texts: &Texts, mask: u32, stream: &mut Stream) -> MaskedTexts {
     let mut masked = MaskedTexts { labels: vec![None; texts.ids.len()], texts: texts.clone() };
     for (start, &length) in texts.starts().zip(&texts.lengths) {
-        let mut places: Vec<usize> = (start + 1..start + length - 1).collect();
-        stream.shuffle(&mut places);
-        let hidden = ((places.len() as f64 * 0.15).round() as usize).max(1);
-        for place in places.into_iter().take(hidden) {
-            masked.labels[place] = Some(texts.ids[place]);
-            masked.texts.ids[place] = mask;
+        let mut positions: Vec<usize> = (start + 1..start + length - 1).collect();
+        stream.shuffle(&mut positions);
+        let count = ((positions.len() as f64 * 0.15).round() as usize).max(1);
+        for position in positions.into_iter().take(count) {
+            masked.labels[position] = Some(texts.ids[position]);
+            masked.texts.ids[position] = mask;
         }
     }
     masked
@@ -196,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_timed_and_counted() {
+    fn a_step_is_timed_and_its_operations_are_counted() {
         let options = StepOptions {
             preset: Preset::Tiny,
             batch: 2,
@@ -211,12 +213,12 @@ mod tests {
         let result = step(&options).unwrap();
         assert_eq!((result.timing.seconds.len(), result.losses.len()), (2, 4));
         assert!(result.losses.values().all(|loss| loss.is_finite() && *loss > 0.0), "{:?}", result.losses);
-        // Forward and backward of 2.6 million weights for some 300 tokens: a few billion operations.
+        // Forward and backward pass of 2.6 million weights for about 300 tokens: a few billion operations.
         assert!(result.flops > 5e8 && result.flops < 5e10, "{}", result.flops);
     }
 
     #[test]
-    fn fifteen_in_a_hundred_words_are_hidden() {
+    fn fifteen_percent_of_the_tokens_are_masked() {
         let config = config(Preset::Tiny);
         let batch = random_batch(&config, 3, 1);
         let places = batch.masked_pairs.places();

@@ -31,7 +31,7 @@ use page::check_page;
 
 /// Learn from medical images together with the text that belongs to them.
 ///
-/// One model for images, texts and pairs: where one half is missing, learned soft prompts stand in for it.
+/// One model for images, texts and pairs: where one modality is missing, learned soft prompts take its place.
 #[derive(Parser)]
 #[command(name = "ptunifier", version, propagate_version = true, after_help = EXAMPLES)]
 pub struct Arguments {
@@ -40,18 +40,18 @@ pub struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  ptunifier quickstart --out quickstart          the whole story in minutes, on a corpus that comes with it
+  ptunifier quickstart --out quickstart          train, evaluate and view a small model in minutes, on synthetic data
   ptunifier prepare table pairs.csv data/own     your own images and texts
   ptunifier pretrain recipes/pretrain/table.toml --out runs/own
-  ptunifier evaluate runs/own                    scores with intervals, beside chance
+  ptunifier evaluate runs/own                    scores with confidence intervals, beside chance level
   ptunifier embed runs/own scans/ --out scans.parquet
   ptunifier search scans.parquet --model runs/own --text \"effusion on the left\"
 
-Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some inputs were left out, 130 interrupted (Ctrl-C, SIGTERM):
-what long work has saved goes on with the same command and `--resume`, a preparation with the same command";
+Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some inputs were skipped, 130 interrupted (Ctrl-C, SIGTERM):
+the same command with `--resume` continues from what was saved; `prepare` continues with the same command alone";
 
-/// Exit code of work that is done, but for inputs that could not be used.
-const SOME_LEFT_OUT: u8 = 3;
+/// Exit code of work that is done, except for inputs that were skipped because they could not be used.
+const SOME_SKIPPED: u8 = 3;
 
 #[derive(Subcommand)]
 enum Command {
@@ -70,35 +70,34 @@ enum Command {
     Man(shell::Man),
 }
 
-/// What every command that computes can be told.
+/// Options of every command that computes.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Compute {
-    /// What computes: cpu; cuda:0 or wgpu where they are built in
+    /// Device that computes: cpu; cuda:0 or wgpu in builds with these features
     #[arg(long, default_value = "cpu")]
     pub device: DeviceName,
-    /// Threads (default: one a core); a run gives the same bits only with the same number
+    /// Number of threads (default: one per core); a run is bit-for-bit repeatable only with the same number
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
 }
 
-/// What every command can be told whose model works and learns nothing.
+/// Options of every command that uses a model without training it.
 #[derive(clap::Args, Clone, Debug)]
 pub struct AtWork {
     #[command(flatten)]
     pub compute: Compute,
-    /// In what linear maps and attention multiply: f32; bf16, where the processor has tiles for it (Intel's AMX); auto for the
-    /// faster one
+    /// Number format of matrix products: f32; bf16, on processors with Intel's AMX; auto for the faster one
     #[arg(long, default_value = "f32")]
     pub precision: Precision,
 }
 
 impl AtWork {
-    /// As [`Compute::start`], and says what the model multiplies in; where that is not what was asked for, aloud.
+    /// As [`Compute::start`]; returns the compute precision, and prints a line where it is not the requested one.
     pub fn start(&self) -> anyhow::Result<ComputePrecision> {
         self.compute.start()?;
         let products = self.precision.products();
         if (self.precision, products) == (Precision::Bf16, ComputePrecision::F32) {
-            say("products in f32: this processor has no tiles of bf16 (AMX)");
+            say("computing in f32: this processor has no bf16 matrix unit (AMX)");
         }
         Ok(products)
     }
@@ -114,9 +113,9 @@ impl Compute {
     }
 }
 
-/// The exit code of work that is done.
-fn done(left_out: bool) -> ExitCode {
-    if left_out { ExitCode::from(SOME_LEFT_OUT) } else { ExitCode::SUCCESS }
+/// The exit code of work that is done; `skipped`: some inputs were not used.
+fn done(skipped: bool) -> ExitCode {
+    if skipped { ExitCode::from(SOME_SKIPPED) } else { ExitCode::SUCCESS }
 }
 
 /// Runs the command that the user wrote.
@@ -138,7 +137,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The bundle that a path means: of a run its last one, else the path itself.
+/// The bundle at a path: the last bundle of a run, or the path itself.
 fn bundle_folder(model: &Path) -> anyhow::Result<PathBuf> {
     check_run(model)?;
     Ok(match model.join(folder::RECIPE).exists() {
@@ -147,7 +146,7 @@ fn bundle_folder(model: &Path) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// Entries of a folder that are looked at for a run, and runs that a message names.
+/// At most so many entries of a folder are searched for runs, and at most so many runs are named in a message.
 const ENTRIES: usize = 1000;
 const RUNS: usize = 3;
 

@@ -1,4 +1,4 @@
-//! What computes.
+//! The device that computes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,12 +13,12 @@ pub enum DeviceName {
     /// An NVIDIA GPU by its number.
     #[cfg(feature = "cuda")]
     Cuda(usize),
-    /// Whatever GPU the system offers first.
+    /// The first GPU that the system offers.
     #[cfg(feature = "wgpu")]
     Wgpu,
 }
 
-/// Names of devices that this binary knows.
+/// Names of the devices that this build supports.
 const KNOWN: &str = if cfg!(all(feature = "cuda", feature = "wgpu")) {
     "`cpu`, `cuda:0` and `wgpu`"
 } else if cfg!(feature = "cuda") {
@@ -53,9 +53,9 @@ impl FromStr for DeviceName {
             #[cfg(feature = "wgpu")]
             ("wgpu", Ok(0)) => Ok(Self::Wgpu),
             ("cuda" | "wgpu", _) => Err(format!(
-                "this binary has no device `{name}`; it computes on {KNOWN}. For GPUs build it with `cargo build --release --features {kind}`"
+                "this build does not support the device `{name}`, only {KNOWN}. For GPUs, build with `cargo build --release --features {kind}`"
             )),
-            _ => Err(format!("`{name}` is no device; this binary computes on {KNOWN}")),
+            _ => Err(format!("`{name}` is not a device; this build supports {KNOWN}")),
         }
     }
 }
@@ -77,7 +77,7 @@ impl DeviceName {
         self.plain().autodiff()
     }
 
-    /// Says what is missing where the device cannot compute: drivers and libraries are looked for when it runs.
+    /// Fails if the device cannot compute; the message names what is missing. Drivers and libraries are loaded only when it runs.
     pub fn check(self) -> anyhow::Result<()> {
         #[cfg(any(feature = "cuda", feature = "wgpu"))]
         if self != Self::Cpu {
@@ -96,8 +96,9 @@ mod gpu {
 
     use super::DeviceName;
 
-    /// A sum of two: the engine panics where a driver or a library is missing, and its words are the error's. It looks for
-    /// them on a thread of its own, so what the caller's thread says ("RecvError") comes second and tells nothing.
+    /// Computes a sum to test the device. The engine panics if a driver or a library is missing; the panic's message becomes the error.
+    /// It loads them on a thread of its own, so the first panic names the cause, and the panic of the caller's thread ("RecvError") does
+    /// not.
     pub fn check(device: DeviceName) -> anyhow::Result<()> {
         let first = Arc::new(Mutex::new(None));
         let (hook, heard) = (panic::take_hook(), first.clone());

@@ -1,5 +1,5 @@
-//! What Ctrl-C, SIGTERM and a terminal that is closed do: the process says so at once and ends with exit code 130. Work that
-//! can save what is done ends its step first; asked a second time, it ends at once too.
+//! Ctrl-C, SIGTERM and a closed terminal: the process reports the interruption at once and ends with exit code 130. Work that can
+//! save its state finishes the current step first; a second signal ends it at once.
 
 #[cfg(unix)]
 mod hang_up;
@@ -12,21 +12,21 @@ use crate::output::say;
 /// Exit code of a command that was interrupted, as shells have it for Ctrl-C.
 pub const EXIT_CODE: u8 = 130;
 
-/// Work that saves what is done, and what it says when it is asked to.
+/// The flag of work that saves before it ends, and the message it prints when it is interrupted.
 static SAVING: OnceLock<(Arc<AtomicBool>, &'static str)> = OnceLock::new();
 
-/// Whether the work at hand ends at once all the same: of several stages, some save and some go on wherever they were ended.
+/// Whether the current stage ends at once instead of saving: of several stages, only some need to save.
 static AT_ONCE: AtomicBool = AtomicBool::new(false);
 
-/// How work that ends at once is gone on with.
+/// How to continue work that ends at once.
 static GO_ON: OnceLock<&'static str> = OnceLock::new();
 
-/// Why a command ended: it was asked to, and has saved what was done.
+/// A command ended because it was interrupted, and has saved its work.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted; {0}")]
 pub struct Interrupted(pub String);
 
-/// From now on an interruption says so and ends the process. To be called once, before work begins.
+/// From now on an interruption is reported and ends the process. Must be called once, before work begins.
 pub fn listen() -> anyhow::Result<()> {
     #[cfg(unix)]
     let ignored = hang_up::is_ignored()?;
@@ -41,7 +41,7 @@ pub fn listen() -> anyhow::Result<()> {
 fn interrupted() {
     match SAVING.get() {
         Some((asked, saving)) if !AT_ONCE.load(Ordering::SeqCst) && !asked.swap(true, Ordering::SeqCst) => {
-            say(&format!("interrupted: {saving}; a second time ends it at once"));
+            say(&format!("interrupted: {saving}; a second signal ends the process at once"));
         }
         _ => {
             say(&GO_ON.get().map_or("interrupted".into(), |go_on| format!("interrupted; {go_on}")));
@@ -50,18 +50,18 @@ fn interrupted() {
     }
 }
 
-/// For work that saves what is done and then fails with [`Interrupted`]: becomes true once the user has asked to stop.
-/// `saving` is what is said then, for example `the step at hand is ended and saved`.
+/// For work that saves and then fails with [`Interrupted`]: becomes true once the user has interrupted it. `saving` is the message
+/// printed then, for example `the current step is finished and saved`.
 pub fn stop_flag(saving: &'static str) -> Arc<AtomicBool> {
     Arc::clone(&SAVING.get_or_init(|| (Arc::default(), saving)).0)
 }
 
-/// For work of several stages: whether the one that begins saves when it is asked to stop, or is ended at once.
+/// For work of several stages: whether the stage that begins now saves when it is interrupted, or is ended at once.
 pub fn saving(saves: bool) {
     AT_ONCE.store(!saves, Ordering::SeqCst);
 }
 
-/// For work that ends at once: what is said then besides, for example `the same command goes on`.
+/// For work that ends at once: how to continue, for example `continue with the same command`.
 pub fn go_on(how: &'static str) {
     GO_ON.get_or_init(|| how);
 }

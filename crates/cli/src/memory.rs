@@ -1,7 +1,7 @@
 //! The allocator of the process.
 //!
-//! A step takes and frees gigabytes, so memory comes from an allocator that keeps what was freed: the system's costs a step a
-//! fifth of its time, in pages that it gives back and has to clear again.
+//! A step allocates and frees gigabytes. mimalloc keeps freed memory for reuse; the system's allocator returns it to the system, which
+//! has to clear the pages again: that costs a fifth of the time of a step.
 #![expect(unsafe_code, reason = "options of the allocator are set through its C interface")]
 
 use libmimalloc_sys::{mi_option_set, mi_option_t};
@@ -16,7 +16,7 @@ const PURGE_DELAY: mi_option_t = 15;
 /// work is over. The default, 10, gives it back within a step.
 const KEPT: std::ffi::c_long = 60_000;
 
-/// Keeps freed memory for a while. To be called before work begins.
+/// Keeps freed memory for a while. Must be called before work begins.
 pub fn keep() {
     // SAFETY: the function only stores a number in the allocator's table of options, at an index that lies within it.
     unsafe { mi_option_set(PURGE_DELAY, KEPT) }

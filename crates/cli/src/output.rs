@@ -1,4 +1,4 @@
-//! What a person reads: results on stdout, everything else on stderr.
+//! Output: results on stdout, everything else on stderr.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use anyhow::Context;
 
 /// Prints an error and what caused it, one line each.
 pub fn print_error(error: &anyhow::Error) {
-    // Nothing is to be done about a stderr that is closed.
+    // If stderr is closed, nothing can be done.
     let _ = writeln!(std::io::stderr(), "error: {error}");
     for cause in error.chain().skip(1) {
         if !error.to_string().contains(&cause.to_string()) {
@@ -15,7 +15,7 @@ pub fn print_error(error: &anyhow::Error) {
     }
 }
 
-/// Prints a result to stdout. A reader that has closed the pipe has seen enough: that is success.
+/// Prints a result to stdout. If the reader has closed the pipe (as `head` does), that is success.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
@@ -24,8 +24,8 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Tells a person what happens, on stderr.
+/// Prints a line to stderr.
 pub fn say(text: &str) {
-    // Nothing is to be done about a stderr that is closed.
+    // If stderr is closed, nothing can be done.
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,4 +1,4 @@
-//! What a person sees of long work: a bar on a terminal, plain lines elsewhere. Both go to stderr; stdout is for results.
+//! Progress of long work: a bar on a terminal, plain lines elsewhere. Both go to stderr; stdout is for results.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -24,18 +24,18 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// A bar of `length` things.
+    /// A bar of `length` items.
     pub fn new(what: &str, length: u64) -> Self {
         Self::with(what, length, "{prefix:>12} {wide_bar:.cyan/blue} {pos}/{len} {per_sec:>10} eta {eta} {msg}")
     }
 
-    /// A bar of work of which only the share is known that is done: 100 per cent in all.
+    /// A bar of work for which only the finished share is known: 100 per cent in all.
     pub fn of_percent(what: &str) -> Self {
         let bar = Self::with(what, 100, "{prefix:>12} {wide_bar:.cyan/blue} {pos} % eta {eta} {msg}");
         Self { percent: true, ..bar }
     }
 
-    /// A bar of the steps of a run, which says itself how long the rest takes: a run that is resumed does not begin at 0.
+    /// A bar of the steps of a run. The run itself says how long the rest takes, because a resumed run does not begin at step 0.
     fn of_steps(steps: u64) -> Self {
         Self::with("step", steps, "{prefix:>12} {wide_bar:.cyan/blue} {pos}/{len} {msg}")
     }
@@ -53,7 +53,7 @@ impl Bar {
         Self { bar, plain, last: None, what: what.into(), length, percent: false }
     }
 
-    /// How far it is, and what else is worth seeing.
+    /// Sets how many items are done, with a message beside the bar.
     pub fn set(&mut self, done: u64, message: impl FnOnce() -> String) {
         if !self.plain {
             self.bar.set_message(message());
@@ -74,40 +74,40 @@ impl Bar {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// Steps of this sitting after which their own time says more than what was timed before.
+/// After so many steps of this process, their own time is a better estimate than the time measured before the first step.
 const SETTLED: u64 = 5;
 
-/// Shows a run as it goes on.
+/// Shows the progress of a run.
 pub struct RunProgress {
     stop: Arc<AtomicBool>,
     bar: Option<Bar>,
     start: Instant,
-    /// The first step of this sitting.
+    /// The first step of this process.
     first: Option<u64>,
-    /// Seconds of a step, as timed before the first one.
+    /// Seconds per step, as measured before the first step.
     timed: Option<f64>,
 }
 
 impl RunProgress {
-    /// A run that ends its step and saves when `stop` becomes true.
+    /// A run that finishes its current step and saves when `stop` becomes true.
     pub fn new(stop: Arc<AtomicBool>) -> Self {
         Self { stop, bar: None, start: Instant::now(), first: None, timed: None }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish();
         }
     }
 
-    /// Seconds until the last of `steps` is done; `None` while nobody can know.
+    /// Seconds until the last of `steps` is done; `None` while there is no estimate.
     fn left(&self, step: u64, steps: u64) -> Option<f64> {
         let done = step - self.first?;
         let own = || (done > 0).then(|| self.start.elapsed().as_secs_f64() / done as f64);
@@ -165,11 +165,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_left_is_that_of_this_sitting_or_none() {
+    fn the_time_left_is_estimated_from_this_process() {
         let mut progress = RunProgress::new(Arc::default());
         assert_eq!(progress.left(500, 1000), None);
         progress.first = Some(500);
-        assert_eq!(progress.left(500, 1000), None, "one step tells nothing");
+        assert_eq!(progress.left(500, 1000), None, "one step gives no estimate");
         progress.paced(&Pace { step: 2.0, ..Pace::default() });
         assert_eq!(progress.left(500, 1000), Some(499.0 * 2.0));
         progress.start = Instant::now() - Duration::from_secs(100);

@@ -1,4 +1,4 @@
-//! The command line as a whole: how it is read, what every help says of exit codes, which errors are those of its arguments.
+//! The command line as a whole: how it is read, the exit codes in every help text, and which errors are wrong arguments.
 
 use clap::{Command, CommandFactory, FromArgMatches};
 use ptu_data::DataError;
@@ -8,10 +8,10 @@ use ptu_prepare::Shares;
 use ptu_train::{RecipeError, TrainError};
 use ptu_workflow::WorkflowError;
 
-/// Exit code of arguments that cannot be used, whoever finds it out.
+/// Exit code of wrong arguments, wherever the mistake is found.
 pub const WRONG_ARGUMENTS: u8 = 2;
 
-/// Arguments that cannot be used, as it was found out after they were read: with the cause and what would be right.
+/// Wrong arguments that are only found after parsing; the message names the cause and the cure.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct WrongArguments(pub String);
@@ -23,7 +23,7 @@ pub fn read<A: CommandFactory + FromArgMatches>() -> A {
     A::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
-/// The command with all that belongs to each of its commands.
+/// The command with its subcommands, each completed.
 pub fn command<A: CommandFactory>() -> Command {
     completed(A::command(), &[])
 }
@@ -50,25 +50,25 @@ fn completed(command: Command, within: &[String]) -> Command {
     command.mut_subcommands(|below| completed(below, &path))
 }
 
-/// What the help of a command says of its exit codes; `path` is its name and those above it, below the whole.
+/// The exit codes in the help of a command; `path` holds its name and those of the commands above it.
 fn exit_codes(path: &[String]) -> &'static str {
     let path: Vec<&str> = path.iter().skip(1).map(String::as_str).collect();
     match path.as_slice() {
         ["prepare"] | ["prepare", _] => {
-            "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some rows or files were left out (manifest.json lists them),
-130 interrupted (the same command goes on)"
+            "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some rows or files were skipped (manifest.json lists them),
+130 interrupted (continue with the same command)"
         }
         ["quickstart"] => {
-            "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some rows of the table were left out, 130 interrupted (the
-same command goes on)"
+            "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some rows of the table were skipped, 130 interrupted
+(continue with the same command)"
         }
-        ["pretrain"] => "Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 interrupted (`--resume` goes on)",
+        ["pretrain"] => "Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 interrupted (`--resume` continues)",
         ["doctor"] => "Exit codes: 0 ready, 1 not ready or failed, 2 wrong arguments, 130 interrupted",
         _ => "Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 interrupted",
     }
 }
 
-/// Whether the arguments are wrong in themselves, whatever the files hold that they name.
+/// Whether the arguments are wrong in themselves, independent of the contents of the files that they name.
 pub fn is_usage(error: &anyhow::Error) -> bool {
     error.is::<WrongArguments>()
         || error.downcast_ref().is_some_and(DataError::is_usage)
@@ -78,15 +78,15 @@ pub fn is_usage(error: &anyhow::Error) -> bool {
         || error.downcast_ref().is_some_and(WorkflowError::is_usage)
 }
 
-/// Reads the share of a whole.
+/// Parses a share, 0 to 1.
 pub fn share(text: &str) -> Result<f64, String> {
     match text.trim().parse() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err("it is no share; write a number from 0 to 1, for example 0.1".into()),
+        _ => Err("it is not a share; write a number from 0 to 1, for example 0.1".into()),
     }
 }
 
-/// Reads a number of things of which there must be one.
+/// Parses a whole number of at least 1.
 pub fn at_least_one(text: &str) -> Result<usize, String> {
     match text.trim().parse() {
         Ok(number @ 1..) => Ok(number),
@@ -94,18 +94,18 @@ pub fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Refuses shares of which nothing is left to learn from.
+/// Refuses shares that leave nothing for training.
 pub fn check_shares(Shares { validate, test, .. }: Shares) -> Result<(), WrongArguments> {
     match validate + test <= 1.0 {
         true => Ok(()),
         false => Err(WrongArguments(format!(
-            "`--validate {validate}` and `--test {test}` are more than the whole; make one of them smaller, so that together \
+            "`--validate {validate}` and `--test {test}` add up to more than 1; make one of them smaller, so that together \
              they are at most 1"
         ))),
     }
 }
 
-/// Refuses changes of a recipe that cannot be made, naming the first: `apply` makes so many of them.
+/// Refuses `--set` values that cannot be applied, naming the first; `apply` applies the given ones.
 pub fn check_sets<T>(sets: &[String], apply: impl Fn(&[String]) -> Result<T, TrainError>) -> anyhow::Result<()> {
     if sets.is_empty() || apply(sets).is_ok() || apply(&[]).is_err() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The records of one training step as arrays, with all that is known of each.
+//! The records of one training step as arrays, together with the metadata of each record.
 
 use std::collections::BTreeMap;
 
@@ -10,74 +10,76 @@ use crate::mask::Masked;
 use crate::partners::Partners;
 use crate::record::Record;
 
-/// One step's records of one rank as arrays: what objectives and tasks compute from.
+/// The records of one step of one rank as arrays. Objectives and tasks compute their losses from it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrainBatch {
-    /// Number of the step.
+    /// The number of the step, from 0.
     pub step: u64,
-    /// The arrays of the model. Images of the pairs beyond the number of their texts serve as false partners only.
+    /// The inputs of the model as arrays. If there are more images than texts among the pairs, the additional images are used as
+    /// negatives only.
     pub batch: Batch,
     /// The texts of the pairs with masked words.
     pub masked_pairs: MaskedTexts,
     /// The texts of records without an image, with masked words.
     pub masked_texts: MaskedTexts,
-    /// For each pair, the hash of its picture.
+    /// For each pair, the hash of its image.
     pub image_hashes: Vec<u64>,
     /// For each pair, the hash of its text.
     pub text_hashes: Vec<u64>,
-    /// What is known of each record, in the order of `batch.order`.
+    /// The metadata of each record, in the order of `batch.order`.
     pub records: Vec<TrainRecord>,
-    /// Who is matched with whom, where somebody says so (cases of the reference, benchmarks); drawn otherwise.
+    /// The images that the texts are paired with in ITM, where they are given (reference cases, benchmarks); `None`: they are
+    /// sampled.
     pub partners: Option<Partners>,
-    /// Texts in the batch of which only the beginning was taken.
+    /// The number of texts in the batch that were truncated.
     pub cut: usize,
-    /// Records drawn from each source that have neither an image nor a text, and so are not in the batch.
+    /// For each source, the number of sampled records with neither an image nor a text. These records are not in the batch.
     pub unusable: BTreeMap<usize, usize>,
 }
 
-/// A record of a batch.
+/// One record of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainRecord {
-    /// Number of its source.
+    /// The number of its source.
     pub source: usize,
-    /// The record (labels, questions, sentences, ...), but for the bytes of its image.
+    /// The record (labels, questions, sentences, ...), without the bytes of its image.
     pub record: Record,
-    /// Hash of its picture's pixels.
+    /// Hash of the pixels of its image.
     pub image_hash: Option<u64>,
-    /// Hashes of all its texts, whole, whatever was drawn of them.
+    /// Hashes of all its complete texts, also where only a part of them was sampled.
     pub own_texts: Vec<u64>,
 }
 
 /// Texts with masked words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MaskedTexts {
-    /// What the model sees.
+    /// The token ids that the model receives, with masked words.
     pub texts: Texts,
-    /// The token that stood there, one a token of the texts; `None` where nothing is masked.
+    /// For each token of the texts, the original token id to be predicted; `None` where nothing is masked.
     pub labels: Vec<Option<u32>>,
 }
 
 impl MaskedTexts {
-    /// Whether anything is masked.
+    /// Whether any token is masked.
     pub fn any(&self) -> bool {
         self.labels.iter().any(Option::is_some)
     }
 
-    /// Masked places of each text.
+    /// The positions of the masked tokens, for each text.
     pub fn places(&self) -> Vec<Vec<usize>> {
         let texts = self.texts.starts().zip(&self.texts.lengths);
         texts
-            .map(|(start, length)| (0..*length).filter(|place| self.labels[start + place].is_some()).collect())
+            .map(|(start, length)| (0..*length).filter(|position| self.labels[start + position].is_some()).collect())
             .collect()
     }
 
-    /// What stood at these places.
+    /// The original token ids of the masked tokens, as class numbers for the loss.
     pub fn classes(&self) -> impl Iterator<Item = usize> {
         self.labels.iter().flatten().map(|&label| label as usize)
     }
 
-    /// Masks of some texts, one a text. A text without masks predicts nothing.
-    fn of(rows: &[Option<Masked>], texts: &Texts) -> Self {
+    /// Collects the masking results of several texts, one per text. `None`: no token of this text is predicted.
+    fn from_rows(rows: &[Option<Masked>], texts: &Texts) -> Self {
         let mut all = Self { texts: texts.clone(), labels: vec![None; texts.ids.len()] };
         for (masked, start) in rows.iter().zip(texts.starts()) {
             if let Some(masked) = masked {
@@ -90,7 +92,7 @@ impl MaskedTexts {
 }
 
 impl TrainBatch {
-    /// Puts examples side by side.
+    /// Collects the examples of a step into arrays.
     pub fn collect(step: u64, examples: Vec<Example>, unusable: BTreeMap<usize, usize>) -> Self {
         let mut all = Self { step, unusable, ..Self::default() };
         let mut inputs = Vec::with_capacity(examples.len());
@@ -111,8 +113,8 @@ impl TrainBatch {
             inputs.push(example.input);
         }
         all.batch = Batch::collect(&inputs);
-        all.masked_pairs = MaskedTexts::of(&pairs, &all.batch.pair_texts);
-        all.masked_texts = MaskedTexts::of(&texts, &all.batch.texts);
+        all.masked_pairs = MaskedTexts::from_rows(&pairs, &all.batch.pair_texts);
+        all.masked_texts = MaskedTexts::from_rows(&texts, &all.batch.texts);
         all
     }
 
@@ -121,7 +123,7 @@ impl TrainBatch {
         self.batch.len()
     }
 
-    /// True when no record is in it.
+    /// Whether the batch has no records.
     pub fn is_empty(&self) -> bool {
         self.batch.is_empty()
     }
@@ -131,17 +133,17 @@ impl TrainBatch {
         self.batch.pair_texts.count()
     }
 
-    /// Number of texts, with an image or without.
+    /// Number of texts, with or without an image.
     pub fn texts(&self) -> usize {
         self.pairs() + self.batch.texts.count()
     }
 
-    /// Whether two pairs share their image or their text.
+    /// Whether two pairs have the same image or the same text, by their hashes. Such pairs are not negatives of each other.
     pub fn same(&self, i: usize, j: usize) -> bool {
         self.image_hashes[i] == self.image_hashes[j] || self.text_hashes[i] == self.text_hashes[j]
     }
 
-    /// Partners of the pairs, drawn: see [`Partners::draw`].
+    /// Samples the image that each text is paired with in ITM: see [`Partners::draw`].
     pub fn draw_partners(&self, key: Key, weights: Option<&[f64]>) -> Partners {
         Partners::draw(self.pairs(), |i, j| self.same(i, j), key, weights)
     }
@@ -163,7 +165,7 @@ mod tests {
     const ORIGIN: Origin<'static> = Origin { source: 1, name: "test", position: 4 };
 
     #[test]
-    fn texts_beyond_the_limit_are_counted() {
+    fn truncated_texts_are_counted() {
         let example = |words: usize| {
             let record = Record { texts: vec!["heart ".repeat(words)], ..picture_record("a", 3) };
             preparation().evaluate(record, ORIGIN, TextChoice::All, None).unwrap().unwrap()
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_known_of_a_record_comes_along() {
+    fn the_metadata_of_a_record_is_kept() {
         let mut record = picture_record("a", 3);
         record.labels = vec![crate::Label::new("finding", "effusion")];
         let example = preparation().train(record.clone(), ORIGIN, Key::new(1), 0).unwrap().unwrap();
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_lie_as_the_texts_of_a_batch_do() {
+    fn masks_have_the_layout_of_the_texts_of_a_batch() {
         let preparation = preparation();
         let mut records =
             vec![picture_record("a", 1), picture_record("b", 2), picture_record("c", 3), picture_record("d", 4)];

@@ -1,10 +1,10 @@
-//! The card of a folder of shards: its `README.md`, in the form that Hugging Face reads.
+//! The data set card of a folder of shards: its `README.md`, in the format that Hugging Face reads.
 
 use crate::error::shortened;
 use crate::manifest::{Manifest, told};
 use crate::record::Split;
 
-/// What stands in the shards.
+/// The table of the columns of a shard.
 const COLUMNS: &str = "\
 | column | what it holds |
 |---|---|
@@ -16,7 +16,7 @@ const COLUMNS: &str = "\
 | `sentences` | premise and hypothesis, or none |
 | `marks` | named parts of the first text: kind, first character, character after the last |";
 
-/// The card of a folder; `about` is what is known of its data set besides, in Markdown.
+/// The card of a folder; `about` is further information about its data set, in Markdown.
 pub fn text(manifest: &Manifest, about: &str) -> String {
     let mut all = String::from("---\n");
     let mut line = |text: &str| {
@@ -28,7 +28,7 @@ pub fn text(manifest: &Manifest, about: &str) -> String {
     line("tags:\n- medical");
     line("configs:\n- config_name: default\n  data_files:");
     for split in present() {
-        line(&format!("  - split: {}\n    path: {split}-*.parquet", hugging_face(split)));
+        line(&format!("  - split: {}\n    path: {split}-*.parquet", hugging_face_split(split)));
     }
     line("---\n");
     line(&format!("# {}\n", manifest.source));
@@ -72,8 +72,8 @@ pub fn text(manifest: &Manifest, about: &str) -> String {
     all
 }
 
-/// The name that `datasets` has for a split.
-fn hugging_face(split: Split) -> &'static str {
+/// The name of a split in the library `datasets`.
+fn hugging_face_split(split: Split) -> &'static str {
     match split {
         Split::Train => "train",
         Split::Validate => "validation",
@@ -81,7 +81,7 @@ fn hugging_face(split: Split) -> &'static str {
     }
 }
 
-/// As YAML reads it, whatever is in it.
+/// A text as a quoted YAML string, valid for any characters.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,4 +1,4 @@
-//! Records into what the model is given: one text, one image, masks, and the batch's arrays.
+//! Turns a record into an example for the model: one text, one image, and masked words.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,40 +8,40 @@ use ptu_random::{Key, Place, Stream};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
-use crate::mask::{MaskTokens, Masked, mask, thin};
+use crate::mask::{MaskTokens, Masked, drop_words, mask};
 use crate::record::Record;
 
-/// What turns a record into an example: a model's [`Processor`], and what training draws besides.
+/// The preparation of examples from records: a model's [`Processor`], and the random choices of training.
 #[derive(Clone, Debug)]
 pub struct Preparation {
-    /// Image bytes and text to an input.
+    /// Turns the bytes of an image and a text into an input of the model.
     pub processor: Processor,
-    /// Transforms of images in training, with random steps.
+    /// The image transforms in training, which may have random steps.
     pub train_transforms: Vec<Transform>,
-    /// The ids that masking needs.
+    /// The token ids that masking needs.
     pub mask_tokens: MaskTokens,
-    /// How much of a text is taken in training.
+    /// How much of a record's texts is used for a training example.
     pub unit: TextUnit,
-    /// Share of its words that is kept in training, drawn each time; 1 for all.
+    /// The probability that a word of the text is kept in a training example; 1 keeps all words.
     pub word_keep: f64,
 }
 
-/// How much of a record's texts is taken each time in training.
+/// How much of a record's texts is used for a training example. The choice is random and is made anew for each example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TextUnit {
-    /// One random sentence of one random text (published).
+    /// One random sentence of one random text (as in the published method).
     #[default]
     Sentence,
-    /// One random text, whole.
+    /// One complete random text.
     Text,
-    /// Some random texts, whole and joined in random order: where a text says little about its image, several say more. Few
-    /// are likelier than many.
+    /// Several complete random texts, joined in random order. If one text says little about its image, several texts say more.
+    /// A small number of texts is more likely than a large one.
     Texts,
 }
 
 impl Preparation {
-    /// Takes the ids that masking needs from the tokenizer.
+    /// A preparation with default text options; the token ids that masking needs come from the tokenizer.
     pub fn new(tokenizer: Arc<Tokenizer>, preprocess: Preprocess, max_tokens: usize) -> Self {
         let mask_tokens = MaskTokens::of(&tokenizer);
         let processor = Processor::new(tokenizer, &preprocess, max_tokens);
@@ -49,7 +49,7 @@ impl Preparation {
         Self { processor, train_transforms, mask_tokens, unit: TextUnit::default(), word_keep: 1.0 }
     }
 
-    /// Transforms of images in training and outside it.
+    /// The image transforms in training and in evaluation.
     pub fn preprocess(&self) -> Preprocess {
         Preprocess { train: self.train_transforms.clone(), evaluate: self.processor.transforms.clone() }
     }
@@ -58,45 +58,45 @@ impl Preparation {
 /// One record, ready for a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
-    /// Number of its source.
+    /// The number of its source.
     pub source: usize,
     /// Its position in the source.
     pub position: usize,
-    /// All that is known of it (id, patient, labels, questions, sentences, ...), but for the bytes of its image.
+    /// The record (id, patient, labels, questions, sentences, ...), without the bytes of its image.
     pub record: Record,
     /// Image, text or both.
     pub input: Input,
-    /// The text as it was taken, before tokens; `None` without one.
+    /// The text of the example before tokenisation; `None` if it has no text.
     pub text: Option<String>,
-    /// Whether that text has more tokens than are taken, so that only its beginning is in `input`.
+    /// Whether that text was truncated, so that only its beginning is in `input`.
     pub cut: bool,
-    /// The text with words hidden; `None` without a text, or where nothing is masked.
+    /// The text with masked words; `None` if there is no text, or if words are not masked.
     pub masked: Option<Masked>,
-    /// Hash of the picture's pixels, before any transform.
+    /// Hash of the pixels of the image, before any transform.
     pub image_hash: Option<u64>,
     /// Hash of the normalised text.
     pub text_hash: Option<u64>,
-    /// The same of each text of the record, whole.
+    /// Hashes of all complete texts of the record, normalised.
     pub own_texts: Vec<u64>,
 }
 
-/// Which text of a record is taken.
+/// Which text of a record is used in evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextChoice {
-    /// The first, whole.
+    /// The complete first text.
     First,
-    /// The last one: a report's impression, where texts are findings and impression.
+    /// The complete last text. If the texts are findings and impression, it is the impression.
     Last,
-    /// All, joined by a space.
+    /// All texts, joined by spaces.
     All,
-    /// One of them, whole, drawn by this seed and the record's position.
+    /// One complete random text, sampled with this seed and the record's position.
     Drawn {
-        /// Names the draw.
+        /// The seed of the choice.
         seed: u64,
     },
 }
 
-/// Where a record stands, for messages and counts.
+/// The source of a record and its position there, for messages and counts.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
     /// Number of the source.
@@ -108,9 +108,9 @@ pub struct Origin<'a> {
 }
 
 impl Preparation {
-    /// A training example: one random sentence of one random text (or as `unit` and `word_keep` say), a random crop, random
-    /// masks. `key` names seed, step and rank, `place` the record's place in the batch. `None` for a record with neither an
-    /// image nor a text.
+    /// A training example: a random sentence of a random text (or what `unit` and `word_keep` say), a random crop and random
+    /// masks. The random numbers depend on `key` (seed, step and rank) and on `place`, the record's position in the batch.
+    /// `None` for a record with neither an image nor a text.
     ///
     /// # Errors
     /// When the image cannot be decoded or the text cannot be tokenised.
@@ -121,19 +121,20 @@ impl Preparation {
         key: Key,
         place: u64,
     ) -> Result<Option<Example>, DataError> {
-        let text = drawn(&record.texts, self.unit, &mut key.stream(Place::Sentence, place));
+        let text = sample_text(&record.texts, self.unit, &mut key.stream(Place::Sentence, place));
         let mut crop = key.stream(Place::Crop, place);
-        let mut masks = key.stream(Place::Mask, place);
+        let mut mask = key.stream(Place::Mask, place);
         let mut words = (self.word_keep < 1.0).then(|| key.stream(Place::Words, place));
-        let draws = Draws { text, crop: Some(&mut crop), words: words.as_mut(), masks: Some(&mut masks) };
-        self.example(record, origin, draws)
+        let sampling =
+            Sampling { text, crop_stream: Some(&mut crop), word_stream: words.as_mut(), mask_stream: Some(&mut mask) };
+        self.example(record, origin, sampling)
     }
 
-    /// An example for evaluation: a whole text, no random step of the image. With a `mask_seed` words are hidden, the same
-    /// for the same seed and position. `None` for a record with neither an image nor a text.
+    /// An example for evaluation: a complete text, and image transforms without random steps. With a `mask_seed`, words are
+    /// masked; the same seed and position always mask the same words. `None` for a record with neither an image nor a text.
     ///
     /// # Errors
-    /// As [`Preparation::train`].
+    /// As in [`Preparation::train`].
     pub fn evaluate(
         &self,
         record: Record,
@@ -142,59 +143,68 @@ impl Preparation {
         mask_seed: Option<u64>,
     ) -> Result<Option<Example>, DataError> {
         let place = origin.position as u64;
-        let filled: Vec<&str> = filled(&record.texts).collect();
+        let texts: Vec<&str> = non_empty(&record.texts).collect();
         let text = match choice {
-            TextChoice::First => filled.first().map(|text| text.to_string()),
-            TextChoice::Last => filled.last().map(|text| text.to_string()),
-            TextChoice::All => (!filled.is_empty()).then(|| filled.join(" ")),
+            TextChoice::First => texts.first().map(|text| text.to_string()),
+            TextChoice::Last => texts.last().map(|text| text.to_string()),
+            TextChoice::All => (!texts.is_empty()).then(|| texts.join(" ")),
             TextChoice::Drawn { seed } => {
-                Key::new(seed).stream(Place::Sample, place).choose(&filled).map(|text| text.to_string())
+                Key::new(seed).stream(Place::Sample, place).choose(&texts).map(|text| text.to_string())
             }
         };
-        let mut masks = mask_seed.map(|seed| Key::new(seed).stream(Place::Mask, place));
-        self.example(record, origin, Draws { text, crop: None, words: None, masks: masks.as_mut() })
+        let mut mask = mask_seed.map(|seed| Key::new(seed).stream(Place::Mask, place));
+        let sampling = Sampling { text, crop_stream: None, word_stream: None, mask_stream: mask.as_mut() };
+        self.example(record, origin, sampling)
     }
 
-    fn example(&self, mut record: Record, origin: Origin<'_>, draws: Draws<'_>) -> Result<Option<Example>, DataError> {
+    fn example(
+        &self,
+        mut record: Record,
+        origin: Origin<'_>,
+        sampling: Sampling<'_>,
+    ) -> Result<Option<Example>, DataError> {
         let image = record.image.take();
-        let own_texts = filled(&record.texts).map(ptu_input::text::text_hash).collect();
-        let Draws { text, crop, words, masks } = draws;
+        let own_texts = non_empty(&record.texts).map(ptu_input::text::text_hash).collect();
+        let Sampling { text, crop_stream, word_stream, mask_stream } = sampling;
         let id = &record.id;
         let failed = |source| DataError::Record { id: id.clone(), source_name: origin.name.to_string(), source };
         let file =
             image.as_ref().map(|image| ImageFile { bytes: &image.bytes, name: image.path.as_deref().unwrap_or(id) });
-        let processed = match crop {
-            Some(crop) => self.processor.input_with(&self.train_transforms, Some(crop), file, text.as_deref()),
+        let processed = match crop_stream {
+            Some(stream) => self.processor.input_with(&self.train_transforms, Some(stream), file, text.as_deref()),
             None => self.processor.input(file, text.as_deref()),
         };
         let Some(Processed { mut input, image_hash, text_hash, cut }) = processed.map_err(failed)? else {
             return Ok(None);
         };
-        if let Some((text, stream)) = input.text_mut().zip(words) {
-            *text = thin(text, self.word_keep, stream);
+        if let Some((text, stream)) = input.text_mut().zip(word_stream) {
+            *text = drop_words(text, self.word_keep, stream);
         }
-        let masked = input.text().zip(masks).map(|(text, stream)| mask(text, &self.mask_tokens, stream));
+        let masked = input.text().zip(mask_stream).map(|(text, stream)| mask(text, &self.mask_tokens, stream));
         let Origin { source, position, .. } = origin;
         Ok(Some(Example { source, position, record, input, text, cut, masked, image_hash, text_hash, own_texts }))
     }
 }
 
-/// What was drawn for one example. Without a crop stream the transforms are those of evaluation; without one of words all
-/// are kept.
-struct Draws<'a> {
+/// The text that was chosen for one example, and the random streams of its other steps.
+struct Sampling<'a> {
     text: Option<String>,
-    crop: Option<&'a mut Stream>,
-    words: Option<&'a mut Stream>,
-    masks: Option<&'a mut Stream>,
+    /// For the training transforms of the image; `None`: the transforms of evaluation are used.
+    crop_stream: Option<&'a mut Stream>,
+    /// For dropping words; `None`: all words are kept.
+    word_stream: Option<&'a mut Stream>,
+    /// For masking words; `None`: no word is masked.
+    mask_stream: Option<&'a mut Stream>,
 }
 
-fn filled(texts: &[String]) -> impl Iterator<Item = &str> {
+/// The trimmed texts that are not empty.
+fn non_empty(texts: &[String]) -> impl Iterator<Item = &str> {
     texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
-/// What is taken of a record's texts in training; a text in which no sentence is found is taken whole.
-fn drawn(texts: &[String], unit: TextUnit, stream: &mut Stream) -> Option<String> {
-    let mut texts: Vec<&str> = filled(texts).collect();
+/// Samples the text of a training example from a record's texts. If no sentence is found in a text, the complete text is used.
+fn sample_text(texts: &[String], unit: TextUnit, stream: &mut Stream) -> Option<String> {
+    let mut texts: Vec<&str> = non_empty(texts).collect();
     match unit {
         TextUnit::Text => stream.choose(&texts).map(|text| text.to_string()),
         TextUnit::Sentence => {
@@ -203,22 +213,22 @@ fn drawn(texts: &[String], unit: TextUnit, stream: &mut Stream) -> Option<String
         }
         TextUnit::Texts => {
             stream.shuffle(&mut texts);
-            // Evenly on a logarithmic scale.
+            // The number of texts is uniform on a logarithmic scale.
             texts.truncate((texts.len() as f64 + 1.0).powf(stream.unit()) as usize);
             (!texts.is_empty()).then(|| texts.join(" "))
         }
     }
 }
 
-/// The hash of what is taken of these texts in training, where it is always the same; `None` where it is drawn anew each time,
-/// or there is no text.
+/// The hash of the training text of a record with these texts, if that text is always the same. `None` if the text is sampled
+/// from several possible ones, or if there is no text.
 pub fn only_text(texts: &[String], unit: TextUnit) -> Option<u64> {
-    let filled: Vec<&str> = filled(texts).collect();
+    let texts: Vec<&str> = non_empty(texts).collect();
     let units: Vec<&str> = match unit {
-        TextUnit::Text => filled,
-        // Some of several, joined: rarely twice the same.
-        TextUnit::Texts => (filled.len() == 1).then_some(filled)?,
-        TextUnit::Sentence => filled
+        TextUnit::Text => texts,
+        // A random selection of several joined texts is rarely the same twice.
+        TextUnit::Texts => (texts.len() == 1).then_some(texts)?,
+        TextUnit::Sentence => texts
             .into_iter()
             .flat_map(|text| match ptu_input::text::sentences(text) {
                 sentences if sentences.is_empty() => vec![text],
@@ -240,7 +250,7 @@ mod tests {
     const ORIGIN: Origin<'static> = Origin { source: 1, name: "test", position: 4 };
 
     #[test]
-    fn a_text_that_is_always_the_same_is_known_by_its_hash() {
+    fn a_text_that_is_always_the_same_has_a_hash() {
         let of = |texts: &[&str], unit| only_text(&texts.iter().map(|text| text.to_string()).collect::<Vec<_>>(), unit);
         let hash = |text: &str| Some(ptu_input::text::text_hash(text));
         let (normal, both) = (hash("normal."), hash("normal. no effusion."));
@@ -257,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn training_draws_a_sentence_a_crop_and_masks() {
+    fn training_samples_a_sentence_a_crop_and_masks() {
         let preparation = preparation();
         let mut record = picture_record("a", 3);
         record.texts = vec!["the heart is enlarged. no effusion is seen.".into(), "  ".into(), "normal".into()];
@@ -286,26 +296,26 @@ mod tests {
     }
 
     #[test]
-    fn some_texts_are_any_choice_of_them_whole() {
+    fn several_texts_are_joined_in_any_selection_and_order() {
         let texts = ["the heart is enlarged. no effusion.".into(), " ".into(), "normal".into(), "no nodule".into()];
         let mut sizes = BTreeMap::new();
         let mut seen = std::collections::BTreeSet::new();
         for index in 0..1000 {
-            let taken = drawn(&texts, TextUnit::Texts, &mut Key::new(5).stream(Place::Sentence, index)).unwrap();
+            let taken = sample_text(&texts, TextUnit::Texts, &mut Key::new(5).stream(Place::Sentence, index)).unwrap();
             let there = ["the heart is enlarged. no effusion.", "normal", "no nodule"].map(|text| taken.contains(text));
             *sizes.entry(there.iter().filter(|there| **there).count()).or_insert(0) += 1;
             seen.insert(taken);
         }
-        // 3 single ones, 6 pairs and 6 triples in any order.
+        // 3 single texts, 6 ordered pairs and 6 ordered triples.
         assert_eq!(seen.len(), 15, "{seen:?}");
         // log 2 / log 4, then log 3/2, log 4/3.
         let due = [500i32, 292, 208];
         assert!((1..=3).all(|size| due[size - 1].abs_diff(sizes[&size]) < 50), "{sizes:?}");
-        assert_eq!(drawn(&["  ".into()], TextUnit::Texts, &mut Key::new(5).stream(Place::Sentence, 0)), None);
+        assert_eq!(sample_text(&["  ".into()], TextUnit::Texts, &mut Key::new(5).stream(Place::Sentence, 0)), None);
     }
 
     #[test]
-    fn evaluation_draws_nothing_unless_told() {
+    fn evaluation_is_random_only_with_a_seed() {
         let preparation = preparation();
         let mut record = picture_record("a", 3);
         record.texts = vec!["the heart is enlarged. no effusion.".into(), "normal".into()];
@@ -322,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_beyond_the_limit_is_marked() {
+    fn a_truncated_text_is_marked() {
         let mut preparation = preparation();
         let example = |preparation: &Preparation, words: usize| {
             let record = Record { texts: vec!["heart ".repeat(words)], ..picture_record("a", 3) };
@@ -337,12 +347,12 @@ mod tests {
         let (cut, size) = (example(&preparation, 40), tokens(&whole));
         assert!(cut.cut && tokens(&cut) == 24);
         preparation.processor.max_tokens = size;
-        assert!(!example(&preparation, 4).cut, "as long as the limit is not longer");
+        assert!(!example(&preparation, 4).cut, "a text of exactly the limit is not truncated");
         assert!(example(&preparation, 5).cut);
     }
 
     #[test]
-    fn halves_are_variants_and_nothing_is_none() {
+    fn a_missing_modality_gives_another_variant_of_input() {
         let preparation = preparation();
         let whole = picture_record("a", 3);
         let of = |record: &Record| {

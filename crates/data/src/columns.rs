@@ -1,54 +1,54 @@
-//! What each column of a table was taken for.
+//! The purpose of each column of a table: what `prepare` used the column for.
 
 use serde::{Deserialize, Serialize};
 
-/// A column of a table and what it is taken for.
+/// A column of a table and its purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableColumn {
-    /// Its name as the table has it.
+    /// The name of the column in the table.
     pub name: String,
-    /// What it is taken for.
+    /// Its purpose.
     pub taken_for: Purpose,
-    /// Why it is left, where it is.
+    /// The reason why the column is not used; `None` for used columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
-/// What a column is taken for.
+/// The purpose of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
     /// The image, or its path.
     Image,
-    /// A text about it.
+    /// A text about the image.
     Text,
-    /// The name of the record.
+    /// The id of the record.
     Id,
-    /// The unit of the splits.
+    /// The patient: all records of one patient belong to one split.
     Patient,
     /// Whether the record is for training, validation or test.
     Split,
-    /// A label to be learned.
+    /// A label that a model can learn.
     Label,
     /// A question about the image.
     Question,
-    /// Its answer.
+    /// The answer to the question.
     Answer,
-    /// Whether the answer is one of few.
+    /// Whether the question is closed: its answer is one of few possible answers.
     AnswerType,
     /// The first of two sentences.
     Premise,
-    /// The second of them.
+    /// The second of two sentences.
     Hypothesis,
-    /// A value that is kept beside the record.
+    /// A value that is stored with the record but is not a label.
     Field,
-    /// Nothing.
+    /// The column is not used.
     Left,
 }
 
 impl Purpose {
-    /// The word that a person reads.
+    /// The word for this purpose that is displayed to the user and written to the data set's card.
     pub fn name(self) -> &'static str {
         match self {
             Self::Image => "image",

@@ -1,4 +1,4 @@
-//! Files from outside, read within a bound.
+//! Reading of untrusted files with a limit on their size, hashes of files and names, and paths.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -12,17 +12,17 @@ use crate::error::DataError;
 /// The largest image file, in bytes.
 pub const IMAGE_LIMIT: u64 = 256 << 20;
 
-/// Why a file cannot be read.
+/// The reason why a file cannot be read.
 #[derive(Debug)]
 pub enum Unread {
-    /// It is not there.
+    /// The file does not exist.
     Absent,
-    /// Anything else, as words that go on from its name.
+    /// Any other reason, as words that continue a sentence after the file's name.
     Because(String),
 }
 
 impl Unread {
-    /// Words that go on from the name of the file.
+    /// The reason as words that continue a sentence after the file's name.
     pub fn cause(self) -> String {
         match self {
             Self::Absent => "is not there".into(),
@@ -31,10 +31,11 @@ impl Unread {
     }
 }
 
-/// The bytes of a file of at most `limit` bytes. What a path names is looked at before it is opened: to open a pipe would wait for ever.
+/// Reads a file of at most `limit` bytes. The path is checked before it is opened, because opening a named pipe could wait for
+/// ever.
 ///
 /// # Errors
-/// When it is not there, is no file, is too large or cannot be read.
+/// When it does not exist, is not a file, is too large or cannot be read.
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Unread> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Unread::Absent,
@@ -48,34 +49,35 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Unread> {
     if bytes.len() as u64 > limit { Err(too_large(limit)) } else { Ok(bytes) }
 }
 
-/// For a file of more than `limit` bytes.
+/// The reason for a file of more than `limit` bytes.
 pub fn too_large(limit: u64) -> Unread {
     let (size, unit) = if limit >> 20 > 0 { (limit >> 20, "MiB") } else { (limit, "bytes") };
     Unread::Because(format!("is larger than {size} {unit}; make it smaller"))
 }
 
-/// SHA-256 of all that a reader gives, in hexadecimal.
+/// The SHA-256 of all bytes of a reader, in hexadecimal.
 ///
 /// # Errors
-/// When it cannot be read on.
+/// When reading fails.
 pub fn sha256(mut reader: impl Read) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(&mut reader, &mut hash)?;
     Ok(format!("{:x}", hash.finalize()))
 }
 
-/// 128 bits stand for a name of any length, so that a million names take 32 MB; equal by chance once in 1e26.
+/// A 128-bit hash of a name of any length, so that a million names need only 32 MB. The probability that two of them are equal by
+/// chance is about 1 in 1e26.
 pub fn digest(name: impl AsRef<[u8]>) -> u128 {
     let hash = Sha256::digest(name);
     hash.iter().take(16).fold(0, |all, byte| all << 8 | u128::from(*byte))
 }
 
-/// [`digest`] of a name: names that people take for the same have one.
+/// The [`digest`] of a name. Names that look the same to people have the same digest (see [`name_key`]).
 pub fn name_digest(name: &str) -> u128 {
     digest(name_key(name).as_bytes())
 }
 
-/// Whether a folder is not there, or holds nothing.
+/// Whether a folder does not exist or is empty.
 ///
 /// # Errors
 /// When it cannot be listed.
@@ -88,23 +90,23 @@ pub fn is_absent_or_empty(folder: &Path) -> Result<bool, DataError> {
     }
 }
 
-/// Of use from any folder; a path that cannot be made so stays.
+/// Makes a path absolute, so that it is valid from any working folder. A path that cannot be made absolute is returned unchanged.
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// The bytes of an image file.
+/// Reads the bytes of an image file, at most [`IMAGE_LIMIT`].
 ///
 /// # Errors
-/// When it is not there, is no file, is too large or cannot be read.
+/// When it does not exist, is not a file, is too large or cannot be read.
 pub fn read_image(path: &Path) -> Result<Vec<u8>, DataError> {
     image_bytes(path).map_err(|cause| DataError::Input { path: path.to_path_buf(), cause })
 }
 
-/// [`read_image`] with an error that goes on from the name of the file.
+/// The same as [`read_image`], but its error is a text that continues a sentence after the file's name.
 ///
 /// # Errors
-/// As there.
+/// As in [`read_image`].
 pub fn image_bytes(path: &Path) -> Result<Vec<u8>, String> {
     read_bounded(path, IMAGE_LIMIT).map_err(Unread::cause)
 }

@@ -1,4 +1,4 @@
-//! A decoder that is not hardened against crafted bytes, held.
+//! Protection against manipulated parquet files, because the parquet crate does not check all bytes itself.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,25 +9,25 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
-/// Values that a column of a row group may hold in few bytes: repeated ones take nearly none.
+/// The number of values that a column of a row group may always have, also in few bytes: repeated values use nearly no bytes.
 const VALUES: usize = 1 << 24;
 
-/// Values that each byte of it may hold besides.
+/// The number of further values that each byte of the column allows.
 const VALUES_A_BYTE: usize = 1 << 10;
 
-/// What `decode` returns; `None` if it panicked.
+/// Calls `decode` and returns its result; `None` if it panicked.
 ///
-/// The parquet crate asserts what a crafted file can break (fuzz target `shard`). Nothing that it was working on is used
-/// afterwards.
+/// The parquet crate has assertions that fail on a manipulated file (found by the fuzz target `shard`). After a panic,
+/// nothing that `decode` worked on is used.
 pub fn held<T>(decode: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(decode)).ok()
 }
 
-/// Refuses a parquet file whose pages claim more values than it can sensibly hold: a few bytes can claim billions, and reading
-/// them would take hours. Only the headers of the pages are read.
+/// Refuses a parquet file whose pages claim more values than a file of this size can reasonably have. A few bytes can claim
+/// billions of values, and reading them would take hours. Only the headers of the pages are read.
 ///
 /// # Errors
-/// Such a claim; headers that cannot be read.
+/// When a column claims too many values, or when a header cannot be read.
 pub fn check_pages(file: &File, metadata: &ParquetMetaData) -> Result<(), ParquetError> {
     let file = Arc::new(file.try_clone()?);
     for group in metadata.row_groups() {
@@ -63,7 +63,7 @@ mod tests {
 
     use super::*;
 
-    /// A row of a list of so many values that are missing: a few bytes.
+    /// Checks a file with one row: a list of so many null values, which use only a few bytes.
     fn row_of(values: usize) -> Result<(), String> {
         let mut list = ListBuilder::new(StringBuilder::new());
         (0..values).for_each(|_| list.values().append_null());

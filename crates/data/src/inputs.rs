@@ -1,5 +1,5 @@
-//! Inputs of a model that are read one by one and may turn out to be unusable: the contract, which files, tables and shards fulfil
-//! (`ptu-prepare`), and which a program fulfils for whatever it has.
+//! The inputs of a model, which are read one by one and of which some may be unusable. The trait [`Inputs`] is implemented for
+//! files, tables and shards in `ptu-prepare`; a program can implement it for its own data.
 
 use std::fmt;
 
@@ -9,51 +9,51 @@ use crate::error::DataError;
 use crate::picture::PictureLocation;
 use crate::record::{Record, Split};
 
-/// Any number of inputs in an order that stays.
+/// Any number of inputs in a fixed order.
 pub trait Inputs {
     /// Number of inputs.
     fn count(&self) -> u64;
 
-    /// A hash of what would be read, so that work on it is only continued on the same.
+    /// A hash of the inputs. Interrupted work is only continued if the hash is still the same.
     ///
     /// # Errors
-    /// When it cannot be read any more.
+    /// When the inputs can no longer be read.
     fn hash(&self) -> Result<String, DataError>;
 
-    /// All inputs in order, from one on (the first is 0); an error ends it.
+    /// All inputs in order, starting at position `from` (the first is 0). The iterator ends after an error.
     fn stream(&self, from: u64) -> Box<dyn Iterator<Item = Result<Pending, DataError>> + '_>;
 }
 
-/// An input that could not be used.
+/// An input that could not be used and is skipped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// Its file, or its table and line.
+    /// The file of the input, or its table and line.
     pub name: String,
     /// What is wrong with it.
     pub cause: String,
 }
 
-/// One input as a record.
+/// One input that was read, as a record.
 #[derive(Debug)]
 pub struct Loaded {
-    /// Its file, or its table and line.
+    /// The file of the input, or its table and line.
     pub name: String,
     /// The record.
     pub record: Record,
-    /// Where its picture lies.
+    /// Where its image is stored.
     pub picture: Option<PictureLocation>,
-    /// The file that it came from: that of its picture, else of its text, else the table; of a record of shards the picture's
-    /// file as the table or data set named it.
+    /// The file that the input came from: the file of its image, else of its text, else the table. For a record of shards: the
+    /// file of the image, as the table or data set named it.
     pub path: Option<String>,
-    /// Its split, where shards or a column of the table say it.
+    /// Its split, if shards or a column of the table give it.
     pub split: Option<Split>,
 }
 
-/// One input that is still to be read; that can be done on any thread.
+/// One input that has not been read yet. It can be read on any thread.
 pub struct Pending(Box<dyn FnOnce() -> Result<Loaded, LeftOut> + Send>);
 
 impl Pending {
-    /// An input that this function reads.
+    /// An input that the function `read` will read.
     pub fn new(read: impl FnOnce() -> Result<Loaded, LeftOut> + Send + 'static) -> Self {
         Self(Box::new(read))
     }
@@ -61,7 +61,7 @@ impl Pending {
     /// Reads the input.
     ///
     /// # Errors
-    /// What is wrong with it, and which it is.
+    /// The input with the reason why it cannot be used.
     pub fn load(self) -> Result<Loaded, LeftOut> {
         self.0()
     }

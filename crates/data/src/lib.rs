@@ -1,18 +1,18 @@
-//! Records: kept in shards, drawn in a seeded order, masked and collated into batches. How files of others become records is the
-//! matter of `ptu-prepare`.
+//! Records: this crate stores them in shards, samples them in a seeded order, masks their texts and collates them into batches.
+//! The crate `ptu-prepare` converts other people's files into records.
 //!
-//! - [`record`]: the typed row; [`source`]: a number of them, reachable by position.
-//! - [`shard`] and [`manifest`]: a folder of shards, written whole or not at all, verified when opened; [`columns`]: what the
-//!   columns of its table were taken for.
-//! - [`survey`]: what a folder of shards holds, counted.
-//! - [`order`]: which record stands at which place of which step, a pure function; [`mask`]: whole-word masking.
-//! - [`collate`], [`batch`] and [`loader`]: records into batches, ahead of the model, the same for any number of threads;
-//!   [`partners`]: who is matched with whom in one.
-//! - [`inputs`]: what a model is asked about, read one by one; [`vectors`]: files of what a model makes of it; [`picture`]: where a
-//!   record's picture lies.
-//! - [`files`] and [`guard`]: files from outside, read within bounds.
+//! - [`record`]: the typed row of a data set; [`source`]: a sequence of records with access by position.
+//! - [`shard`] and [`manifest`]: a folder of shards, which is written completely or not at all, and which is verified when it is
+//!   opened; [`columns`]: the purpose of each column of the table that it was prepared from.
+//! - [`survey`]: counts of the content of a folder of shards.
+//! - [`order`]: which record is used at which position of which step (a pure function); [`mask`]: whole-word masking.
+//! - [`collate`], [`batch`] and [`loader`]: turn records into batches in the background, the same batches for any number of
+//!   threads; [`partners`]: which image each text of a batch is paired with in image-text matching (ITM).
+//! - [`inputs`]: the inputs of a model, read one by one; [`vectors`]: files of the vectors that a model computes from them;
+//!   [`picture`]: where the image of a record is stored.
+//! - [`files`] and [`guard`]: reading of untrusted files with limits on their size.
 //!
-//! The rules stand in `docs/specification.md`, sections 3 and 6 ("specification" in comments).
+//! The rules are written in `docs/specification.md`, sections 3 and 6 (called "specification" in comments).
 //!
 //! ```
 //! use ptu_data::{Record, Records, ShardFolder, ShardWriter, Source, Split, WriterOptions};

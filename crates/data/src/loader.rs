@@ -1,7 +1,8 @@
-//! Batches made ahead of the model by worker threads, handed over in the order of the steps.
+//! The data loader: worker threads prepare batches in advance (prefetching), and the loader returns them in the order of the
+//! steps.
 //!
-//! A step is a pure function of (seed, step, data), so each worker makes whole steps by itself and any number of workers
-//! gives the same batches, from whichever step the loader starts.
+//! The batch of a step is a pure function of (seed, step, data). So each worker prepares whole batches by itself, and any number
+//! of workers gives the same batches, whichever step the loader starts at.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -19,65 +20,65 @@ use crate::error::DataError;
 use crate::order::{Draw, Mixture, Rank, Share};
 use crate::source::Source;
 
-/// One source of training records.
+/// One source of training records and its weight.
 #[derive(Clone)]
 pub struct WeightedSource {
     /// The records.
     pub source: Arc<dyn Source>,
-    /// 1 draws it in proportion to its size; see [`Mixture`].
+    /// Its weight. With weight 1 the source is sampled in proportion to its size; see [`Mixture`].
     pub weight: f64,
 }
 
 impl WeightedSource {
-    /// Its share of a mixture.
+    /// Its size and weight, for a [`Mixture`].
     pub fn share(&self) -> Share {
         Share { len: self.source.len(), weight: self.weight }
     }
 }
 
-/// How a [`Loader`] draws and works.
+/// The options of a [`Loader`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoaderOptions {
-    /// Names all draws of the run.
+    /// The seed of all random choices of the run.
     pub seed: u64,
-    /// Records that this rank draws a step.
+    /// The number of records that this rank samples per step (batch size).
     pub batch: NonZeroUsize,
-    /// This process among those that train together.
+    /// This process among the processes that train together.
     pub rank: Rank,
-    /// Draws in a row, over all ranks, that fall into one source; see [`Mixture::new`].
+    /// The number of consecutive samples, over all ranks, that come from one source; see [`Mixture::new`].
     pub run: NonZeroU64,
-    /// Threads that make batches.
+    /// The number of threads that prepare batches.
     pub workers: NonZeroUsize,
-    /// The most batches that are made or kept ahead of the model: what memory they may take.
+    /// The largest number of batches that are prepared in advance. It limits the memory that they use.
     pub ahead: NonZeroUsize,
 }
 
-/// Makes the batch of any step.
-struct Maker {
+/// Prepares the batch of any step.
+struct BatchBuilder {
     sources: Vec<Arc<dyn Source>>,
     mixture: Mixture,
     preparation: Preparation,
     options: LoaderOptions,
 }
 
-impl Maker {
-    /// The batch of one step; `None` when `stopped` says that nobody waits for it any more.
+impl BatchBuilder {
+    /// Prepares the batch of one step; `None` when `stopped` returns true, because then nobody needs the batch.
     ///
-    /// The random draws of a record are named by its place among all ranks' records of the step, with rank 0: so n ranks
-    /// together make the very examples that one rank with n times the batch makes.
-    fn make(&self, step: u64, stopped: &dyn Fn() -> bool) -> Result<Option<TrainBatch>, DataError> {
+    /// The random streams of a record depend on its position among the records of all ranks in the step, always with rank 0 in
+    /// the key. So n ranks together prepare exactly the examples that one rank with n times the batch size prepares.
+    fn build(&self, step: u64, stopped: &dyn Fn() -> bool) -> Result<Option<TrainBatch>, DataError> {
         let LoaderOptions { seed, batch, rank, .. } = self.options;
         let key = Key::new(seed).at(step);
         let (mut examples, mut unusable) = (vec![], BTreeMap::new());
-        for place in 0..batch.get() {
+        for position in 0..batch.get() {
             if stopped() {
                 return Ok(None);
             }
-            let Draw { source, record, .. } = self.mixture.draw(rank.draw(step, batch.get(), place));
-            let from = &self.sources[source];
-            let origin = Origin { source, name: from.name(), position: record };
-            let global = u64::from(rank.index) * batch.get() as u64 + place as u64;
-            match self.preparation.train(from.get(record)?, origin, key, global)? {
+            let Draw { source, record, .. } = self.mixture.draw(rank.draw(step, batch.get(), position));
+            let records = &self.sources[source];
+            let origin = Origin { source, name: records.name(), position: record };
+            let global = u64::from(rank.index) * batch.get() as u64 + position as u64;
+            match self.preparation.train(records.get(record)?, origin, key, global)? {
                 Some(example) => examples.push(example),
                 None => *unusable.entry(source).or_insert(0) += 1,
             }
@@ -88,43 +89,43 @@ impl Maker {
 
 /// An iterator over the batches of a range of steps, in order.
 ///
-/// After an error it ends. Dropped, it stops its threads at the next record and waits for them.
+/// The iterator ends after an error. When it is dropped, its threads stop at the next record, and the drop waits for them.
 pub struct Loader {
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     workers: Vec<JoinHandle<()>>,
-    next: u64,
-    end: u64,
+    next_step: u64,
+    end_step: u64,
 }
 
-/// What consumer and workers share.
-struct Shared {
-    state: Mutex<State>,
+/// What the loader and its worker threads share.
+struct SharedState {
+    state: Mutex<LoaderState>,
     changed: Condvar,
 }
 
-struct State {
-    /// The next step that no worker has taken.
-    untaken: u64,
-    /// The step that the consumer wants next.
-    wanted: u64,
-    /// Finished steps that the consumer has not taken.
-    done: BTreeMap<u64, Result<TrainBatch, DataError>>,
+struct LoaderState {
+    /// The next step that no worker has started.
+    next_to_start: u64,
+    /// The step whose batch the loader returns next.
+    next_to_return: u64,
+    /// Finished batches that the loader has not returned yet, by step.
+    finished: BTreeMap<u64, Result<TrainBatch, DataError>>,
     stopped: bool,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds this lock, and every change leaves a whole state.
+impl SharedState {
+    fn lock(&self) -> MutexGuard<'_, LoaderState> {
+        // No code panics while it holds this lock, and every change leaves a consistent state, so a poisoned lock can be used.
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
 impl Loader {
-    /// Starts the threads for `steps`. A resumed run starts at the step that it would have made next.
+    /// Starts the threads for `steps`. A resumed run starts at its first step that is not done.
     ///
     /// # Errors
-    /// When the sources cannot be mixed (see [`Mixture::new`]), the transforms or the text length cannot work, or no
-    /// thread can be started.
+    /// When the sources cannot be mixed (see [`Mixture::new`]), when the transforms or the text length are invalid, or when a
+    /// thread cannot be started.
     pub fn start(
         sources: &[WeightedSource],
         preparation: Preparation,
@@ -136,55 +137,61 @@ impl Loader {
         preparation.preprocess().side().map_err(|error| setting("preprocess", error.to_string()))?;
         let tokens = preparation.processor.max_tokens;
         if tokens < 3 {
-            return Err(setting("text length", format!("{tokens} leaves no room for text; allow 3")));
+            return Err(setting("text length", format!("{tokens} tokens leave no room for text; allow at least 3")));
         }
-        let maker = Arc::new(Maker {
+        let builder = Arc::new(BatchBuilder {
             sources: sources.iter().map(|source| Arc::clone(&source.source)).collect(),
             mixture: Mixture::new(options.seed, &shares, options.run)?,
             preparation,
             options: options.clone(),
         });
-        let state = State { untaken: steps.start, wanted: steps.start, done: BTreeMap::new(), stopped: false };
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
-        let mut loader = Self { shared, workers: vec![], next: steps.start, end: steps.end };
+        let state = LoaderState {
+            next_to_start: steps.start,
+            next_to_return: steps.start,
+            finished: BTreeMap::new(),
+            stopped: false,
+        };
+        let shared = Arc::new(SharedState { state: Mutex::new(state), changed: Condvar::new() });
+        let mut loader = Self { shared, workers: vec![], next_step: steps.start, end_step: steps.end };
         for number in 0..options.workers.get() {
-            let (shared, maker, end) = (Arc::clone(&loader.shared), Arc::clone(&maker), steps.end);
+            let (shared, builder, end) = (Arc::clone(&loader.shared), Arc::clone(&builder), steps.end);
             let thread = std::thread::Builder::new().name(format!("loader-{number}"));
-            let started = thread.spawn(move || work(&shared, &maker, end));
-            let failed =
-                |error: std::io::Error| setting("workers", format!("cannot start a thread ({error}); ask for fewer"));
+            let started = thread.spawn(move || run_worker(&shared, &builder, end));
+            let failed = |error: std::io::Error| {
+                setting("workers", format!("cannot start a thread ({error}); use fewer workers"))
+            };
             loader.workers.push(started.map_err(failed)?);
         }
         Ok(loader)
     }
 }
 
-/// Takes one step after another until there is none or the loader stops.
-fn work(shared: &Shared, maker: &Maker, end: u64) {
-    let ahead = maker.options.ahead.get() as u64;
+/// The loop of a worker thread: it prepares one step after another until all steps are started or the loader is stopped.
+fn run_worker(shared: &SharedState, builder: &BatchBuilder, end: u64) {
+    let ahead = builder.options.ahead.get() as u64;
     let mut state = shared.lock();
     loop {
-        while !state.stopped && state.untaken < end && state.untaken >= state.wanted + ahead {
+        while !state.stopped && state.next_to_start < end && state.next_to_start >= state.next_to_return + ahead {
             state = shared.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
-        if state.stopped || state.untaken >= end {
+        if state.stopped || state.next_to_start >= end {
             return;
         }
-        let step = state.untaken;
-        state.untaken += 1;
+        let step = state.next_to_start;
+        state.next_to_start += 1;
         drop(state);
         let stopped = || shared.lock().stopped;
-        let made = catch_unwind(AssertUnwindSafe(|| maker.make(step, &stopped)));
-        let made = made.unwrap_or_else(|panic| Err(DataError::Worker { step, cause: message(&*panic) }));
+        let result = catch_unwind(AssertUnwindSafe(|| builder.build(step, &stopped)));
+        let result = result.unwrap_or_else(|panic| Err(DataError::Worker { step, cause: panic_message(&*panic) }));
         state = shared.lock();
-        if let Some(batch) = made.transpose() {
-            state.done.insert(step, batch);
+        if let Some(batch) = result.transpose() {
+            state.finished.insert(step, batch);
         }
         shared.changed.notify_all();
     }
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".into())
 }
@@ -193,20 +200,20 @@ impl Iterator for Loader {
     type Item = Result<TrainBatch, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.next >= self.end {
+        if self.next_step >= self.end_step {
             return None;
         }
         let mut state = self.shared.lock();
         let batch = loop {
-            if let Some(batch) = state.done.remove(&self.next) {
+            if let Some(batch) = state.finished.remove(&self.next_step) {
                 break batch;
             }
             state = self.shared.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
         };
-        self.next += 1;
-        state.wanted = self.next;
+        self.next_step += 1;
+        state.next_to_return = self.next_step;
         if batch.is_err() {
-            self.end = self.next;
+            self.end_step = self.next_step;
             state.stopped = true;
         }
         drop(state);
@@ -220,13 +227,13 @@ impl Drop for Loader {
         self.shared.lock().stopped = true;
         self.shared.changed.notify_all();
         for worker in self.workers.drain(..) {
-            // A worker's panic has become an error of its step; there is nobody left to tell.
+            // A panic of a worker has already become an error of its step, and from here it could not be reported.
             let _ = worker.join();
         }
     }
 }
 
-/// The examples of one source for evaluation, in order, without chance.
+/// The examples of one source for evaluation, in order, without random choices.
 pub struct Examples<'a> {
     source: &'a dyn Source,
     preparation: &'a Preparation,
@@ -236,7 +243,7 @@ pub struct Examples<'a> {
 }
 
 impl<'a> Examples<'a> {
-    /// All records of a source; with a `mask_seed`, words are hidden as [`Preparation::evaluate`] says.
+    /// The examples of all records of a source. With a `mask_seed`, words are masked as [`Preparation::evaluate`] explains.
     pub fn new(
         source: &'a dyn Source,
         preparation: &'a Preparation,
@@ -246,7 +253,7 @@ impl<'a> Examples<'a> {
         Self { source, preparation, choice, mask_seed, positions: 0..source.len() }
     }
 
-    /// The example at a position; `None` for a record with neither an image nor a text. From any thread.
+    /// The example at a position; `None` for a record with neither an image nor a text. It can be called from any thread.
     ///
     /// # Errors
     /// When the record cannot be read, decoded or tokenised.
@@ -259,7 +266,7 @@ impl<'a> Examples<'a> {
 impl Iterator for Examples<'_> {
     type Item = Result<Example, DataError>;
 
-    /// The next example; records with neither an image nor a text are passed over.
+    /// The next example; records with neither an image nor a text are skipped.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let position = self.positions.next()?;
@@ -278,14 +285,14 @@ mod tests {
     use crate::tests::{picture_record, preparation};
 
     fn options(workers: usize, batch: usize) -> LoaderOptions {
-        let some = |count| NonZeroUsize::new(count).unwrap();
+        let non_zero = |count| NonZeroUsize::new(count).unwrap();
         LoaderOptions {
             seed: 7,
-            batch: some(batch),
+            batch: non_zero(batch),
             rank: Rank::ALONE,
             run: NonZeroU64::MIN,
-            workers: some(workers),
-            ahead: some(workers + 1),
+            workers: non_zero(workers),
+            ahead: non_zero(workers + 1),
         }
     }
 
@@ -317,8 +324,8 @@ mod tests {
         assert_eq!(load(options(3, 5), 0..12), all);
         assert_eq!(load(options(2, 5), 7..12), all[7..]);
         let unusable: usize = all.iter().flat_map(|batch| batch.unusable.values()).sum();
-        let drawn: usize = all.iter().map(TrainBatch::len).sum();
-        assert!(unusable >= 4 && drawn + unusable == 60, "{unusable} unusable");
+        let used: usize = all.iter().map(TrainBatch::len).sum();
+        assert!(unusable >= 4 && used + unusable == 60, "{unusable} unusable");
         assert!(
             all.iter().any(|batch| batch.batch.texts.count() > 0)
                 && all.iter().any(|batch| batch.batch.images.count > 0)
@@ -326,10 +333,10 @@ mod tests {
     }
 
     #[test]
-    fn ranks_together_make_the_examples_of_one() {
+    fn two_ranks_give_the_examples_of_one_rank() {
         let alone = load(options(1, 6), 0..3);
-        let half = |index| load(LoaderOptions { rank: Rank { index, count: 2 }, ..options(2, 3) }, 0..3);
-        let (first, second) = (half(0), half(1));
+        let rank = |index| load(LoaderOptions { rank: Rank { index, count: 2 }, ..options(2, 3) }, 0..3);
+        let (first, second) = (rank(0), rank(1));
         for step in 0..3 {
             let ids: Vec<&str> = first[step].ids().chain(second[step].ids()).collect();
             assert_eq!(ids, alone[step].ids().collect::<Vec<_>>());
@@ -376,14 +383,14 @@ mod tests {
     }
 
     #[test]
-    fn dropping_joins_at_once() {
+    fn dropping_the_loader_stops_its_threads() {
         for taken in [0, 1, 3] {
             let mut loader = Loader::start(&sources(), preparation(), options(3, 4), 0..u64::MAX).unwrap();
             assert_eq!(loader.by_ref().take(taken).filter(Result::is_ok).count(), taken);
             let shared = Arc::clone(&loader.shared);
             drop(loader);
             assert_eq!(Arc::strong_count(&shared), 1, "all threads have ended");
-            assert!(shared.lock().done.len() <= 4, "the queue is bounded");
+            assert!(shared.lock().finished.len() <= 4, "the queue is bounded");
         }
     }
 
@@ -403,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn evaluation_reads_all_in_order() {
+    fn evaluation_reads_all_records_in_order() {
         let (sources, preparation) = (sources(), preparation());
         let examples = || Examples::new(&*sources[1].source, &preparation, TextChoice::First, Some(1));
         let all: Vec<Example> = examples().map(Result::unwrap).collect();

@@ -1,4 +1,4 @@
-//! What a folder of shards holds, and the hashes that prove it.
+//! The manifest of a folder of shards: a description of its content, with hashes to verify the shards.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::columns::TableColumn;
-use crate::error::DataError;
+use crate::error::{DataError, shortened};
 use crate::record::{Record, Split};
 
 /// The version of the layout that this crate writes and reads.
@@ -18,61 +18,61 @@ pub const FORMAT: u32 = 2;
 /// The manifest's file name in a folder of shards.
 pub const MANIFEST_FILE: &str = "manifest.json";
 
-/// Manifests beyond this are not read: a list of a million skipped records still fits.
+/// The largest manifest that is read, in bytes. A list of a million skipped records still fits.
 const MANIFEST_LIMIT: u64 = 512 << 20;
 
-/// The table of contents of a folder of shards.
+/// The manifest of a folder of shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of the layout, [`FORMAT`].
+    /// The version of the layout, [`FORMAT`].
     pub format: u32,
     /// Name of the data set.
     pub source: String,
-    /// Kind of the data set: what `prepare` calls it; empty where a program made it.
+    /// The kind of the data set, by its name in `prepare`; empty if another program created the folder.
     pub dataset: String,
-    /// What made the folder; tells a person how to make it again, and is no part of the identity.
+    /// The command that created the folder, so that a person can create it again. It is not a part of the identity.
     pub made_by: MadeBy,
-    /// What was done to images and texts on the way, one sentence each.
+    /// How images and texts were preprocessed, one sentence for each change.
     pub preprocessing: Vec<String>,
-    /// How many records of which kind each split holds.
+    /// The number of records of each kind, for each split.
     pub splits: BTreeMap<Split, Counts>,
-    /// The files, in the order of their records.
+    /// The shards, in the order of their records.
     pub shards: Vec<Shard>,
-    /// Records that were left out, with reasons, in the order of the raw data.
+    /// The skipped records, with reasons, in the order of the raw data.
     pub skipped: Vec<Skipped>,
-    /// What was done to records that were kept, with counts, for example `image-missing`.
+    /// Changes and problems of records that were not skipped, with counts, for example `image-missing`.
     pub noted: BTreeMap<String, u64>,
-    /// What is counted in `noted` one by one, with place and cause, as far as somebody can do something about it.
+    /// The single cases counted in `noted`, with place and cause, if the user can correct them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, Vec<Skipped>>,
-    /// What each column of a table was taken for.
+    /// The purpose of each column of the table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<TableColumn>,
-    /// What else is worth to be known of the raw data, one sentence each.
+    /// Further remarks about the raw data, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
-    /// What splits have in common.
+    /// Images, texts or patients that two splits have in common, or that occur twice in one split.
     pub overlaps: Vec<Overlap>,
 }
 
-/// Something that two splits have in common, or one split has twice.
+/// Content that two splits have in common, or that occurs twice in one split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Overlap {
-    /// What they have in common.
+    /// The kind of the common content.
     pub of: Common,
-    /// The splits; twice the same where the pair is within one.
+    /// The two splits; both are the same if the content occurs twice within one split.
     pub splits: [Split; 2],
-    /// Records of the first split (or patients) that the second has too.
+    /// The number of records (or patients) of the first split that the second split has too.
     pub count: u64,
-    /// How many of these were left out of the first for that.
+    /// How many of these were removed from the first split for this reason.
     pub removed: u64,
-    /// Some of them.
+    /// The names of some of them.
     pub examples: Vec<String>,
 }
 
-/// One sentence about an overlap.
+/// A sentence that reports an overlap, for pages and for the card of the folder.
 pub fn told(overlap: &Overlap) -> String {
     let Overlap { of, splits: [first, second], count, removed, .. } = overlap;
     let mut text = match first == second {
@@ -85,13 +85,13 @@ pub fn told(overlap: &Overlap) -> String {
     text
 }
 
-/// What two records can have in common.
+/// The kinds of content that two records can have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Common {
-    /// The image's file, byte for byte.
+    /// The image file, byte for byte.
     Image,
-    /// An image that looks the same.
+    /// An image that looks the same, by its perceptual hash.
     NearImage,
     /// All texts.
     Text,
@@ -102,7 +102,7 @@ pub enum Common {
 }
 
 impl Common {
-    /// In words, of several.
+    /// The plural words for this kind of content.
     pub fn name(self) -> &'static str {
         match self {
             Self::Image => "equal images",
@@ -114,17 +114,17 @@ impl Common {
     }
 }
 
-/// The program and arguments that made a folder.
+/// The program and arguments that created a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MadeBy {
     /// The command's arguments, as typed.
     pub arguments: Vec<String>,
-    /// Version of this crate.
+    /// The version of this crate.
     pub version: String,
 }
 
-/// Records of one split by what they hold.
+/// The numbers of records of one split, by content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
@@ -132,11 +132,11 @@ pub struct Counts {
     pub records: u64,
     /// Records with an image and at least one text.
     pub pairs: u64,
-    /// Records with an image only.
+    /// Records with an image and no text.
     pub images_only: u64,
-    /// Records with texts only.
+    /// Records with texts and no image.
     pub texts_only: u64,
-    /// Different patients.
+    /// The number of different patients.
     pub patients: u64,
 }
 
@@ -153,11 +153,11 @@ impl Counts {
     }
 }
 
-/// One file of a folder.
+/// One shard of a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shard {
-    /// File name within the folder.
+    /// The file name within the folder.
     pub file: String,
     /// The split that all its records belong to.
     pub split: Split,
@@ -169,30 +169,31 @@ pub struct Shard {
     pub sha256: String,
 }
 
-/// A record that was left out.
+/// A skipped record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Skipped {
-    /// Where it stood in the raw data, for example `line 17`.
+    /// Its place in the raw data, for example `line 17`.
     pub place: String,
     /// Why it cannot be used.
     pub cause: String,
 }
 
-/// How the cause begins of a record that is left out of one split because another has its image.
+/// The start of the cause of a record that was removed from one split because another split has the same image.
 pub const IN_ANOTHER_SPLIT: &str = "its image is one of ";
 
 impl Manifest {
-    /// Records that could not be used: those that were left out, but for images that two splits had in common.
+    /// The number of records that could not be used: all skipped records, except those removed because two splits had the same
+    /// image.
     pub fn unusable(&self) -> usize {
         self.skipped.iter().filter(|one| !one.cause.starts_with(IN_ANOTHER_SPLIT)).count()
     }
 
-    /// Reads the manifest of a folder of shards and checks what can be checked without the shards.
+    /// Reads the manifest of a folder of shards and checks everything that can be checked without the shards.
     ///
     /// # Errors
-    /// When there is none, when it is no JSON of this form, when it is of another version, or when it names files
-    /// outside the folder.
+    /// When there is no manifest, when it is not JSON of this form, when it has another version, or when it names files outside
+    /// the folder.
     pub fn read(folder: &Path) -> Result<Self, DataError> {
         let path = folder.join(MANIFEST_FILE);
         let wrong = |cause: String| DataError::Manifest { path: path.clone(), cause };
@@ -205,23 +206,23 @@ impl Manifest {
         if text.len() as u64 > MANIFEST_LIMIT {
             return Err(wrong(format!("it is larger than {} MiB", MANIFEST_LIMIT >> 20)));
         }
-        // The version first: a later one may have fields that this one would only call unknown.
+        // The version is checked first: a later version may have fields that this version would only report as unknown.
         let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         match value.get("format").and_then(serde_json::Value::as_u64) {
             Some(format) if format == u64::from(FORMAT) => {}
-            Some(format) => return Err(wrong(format!("its format is {format}, this version reads {FORMAT}"))),
+            Some(format) => return Err(wrong(format!("its format is {format}, but this version reads {FORMAT}"))),
             None => return Err(wrong("it has no `format`".into())),
         }
         let manifest: Self = serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?;
         match manifest.shards.iter().find(|shard| !is_plain_name(&shard.file)) {
-            Some(shard) => Err(wrong(format!("`{}` is no plain file name", crate::error::shortened(&shard.file, 80)))),
+            Some(shard) => Err(wrong(format!("`{}` is not a plain file name", shortened(&shard.file, 80)))),
             None => Ok(manifest),
         }
     }
 
     /// The identity of the data: SHA-256, in hexadecimal, over the format, the source and every shard's name, split,
-    /// length and hash. Two folders of equal records made by the same version have the same one, wherever they lie and
-    /// however they were made; a run refuses to resume on another.
+    /// length and hash. Two folders with equal records that the same version created have the same identity, whatever their paths
+    /// and the commands that created them. A run cannot be resumed with data of another identity.
     pub fn hash(&self) -> String {
         let mut hash = Sha256::new();
         let mut part = |text: &str| {
@@ -239,13 +240,13 @@ impl Manifest {
         format!("{:x}", hash.finalize())
     }
 
-    /// The counts of a split; all 0 where the folder has none of it.
+    /// The counts of a split; all are 0 if the folder has no records of it.
     pub fn counts(&self, split: Split) -> Counts {
         self.splits.get(&split).copied().unwrap_or_default()
     }
 }
 
-/// Whether a name is that of a file within a folder, and no path.
+/// Whether a name is a plain file name, without any folder.
 pub fn is_plain_name(file: &str) -> bool {
     !file.is_empty() && Path::new(file).file_name().is_some_and(|name| name == file) && !file.contains(['/', '\\', ':'])
 }
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_reads_as_written_and_bad_ones_say_why() {
+    fn a_manifest_is_read_as_written_and_invalid_ones_are_errors() {
         let good = serde_json::to_string(&manifest()).unwrap();
         assert_eq!(read(&good), Ok(manifest()));
         let fails = |text: &str, with: &str| {
@@ -294,16 +295,16 @@ mod tests {
         };
         fails("{", "EOF");
         fails("{}", "no `format`");
-        fails(&good.replace("\"format\":2", "\"format\":7"), "its format is 7, this version reads 2");
+        fails(&good.replace("\"format\":2", "\"format\":7"), "its format is 7, but this version reads 2");
         fails(&good.replace("\"source\"", "\"sauce\""), "unknown field `sauce`");
-        fails(&good.replace("train-00000.parquet", "../secret"), "`../secret` is no plain file name");
+        fails(&good.replace("train-00000.parquet", "../secret"), "`../secret` is not a plain file name");
         fails(&"[".repeat(100_000), "recursion limit");
         let none = tempfile::tempdir().unwrap();
         assert!(matches!(Manifest::read(none.path()), Err(DataError::NoManifest(_))));
     }
 
     #[test]
-    fn the_identity_is_that_of_the_records_not_of_the_command() {
+    fn the_identity_depends_on_the_records_and_not_on_the_command() {
         let mut other = manifest();
         other.made_by.arguments = vec!["elsewhere".into()];
         assert_eq!(other.hash(), manifest().hash());

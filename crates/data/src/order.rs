@@ -1,7 +1,8 @@
-//! Which record stands at which place of which step: pure functions of seed, sizes, weights and place.
+//! The sampling order: which record is used at which position of which step. These are pure functions of the seed, the sizes and
+//! weights of the sources, and the position.
 //!
-//! Nothing here is consumed, so a run resumes at any step without history, and n ranks with batches of b draw together
-//! exactly what one rank with a batch of n x b draws.
+//! They have no state that changes, so a run can resume at any step without the earlier ones. And n ranks with batches of b
+//! records sample together exactly the records that one rank with a batch of n x b records samples.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
@@ -11,30 +12,32 @@ use ptu_random::{Key, Place};
 
 use crate::error::DataError;
 
-/// Orders that one source keeps at a time: a batch crosses at most one epoch's end unless the source is tiny.
-const KEPT_EPOCHS: usize = 2;
+/// The number of epochs whose order is cached for each source. A batch crosses at most one end of an epoch, unless the source is
+/// tiny.
+const CACHED_EPOCHS: usize = 2;
 
-/// Epochs with their orders, the latest first.
-type KeptOrders = VecDeque<(u64, Arc<[u32]>)>;
+/// Epochs with their orders, the most recent first.
+type CachedOrders = VecDeque<(u64, Arc<[u32]>)>;
 
-/// Shares are fractions of this.
+/// The denominator of the shares: a share of this number is 100 %.
 const WHOLE: u64 = 1 << 32;
 
 /// The order of one epoch of one source: a uniformly random permutation of `0..len`.
 ///
-/// `source` is the source's number in the recipe; it takes the rank's place in the key, as all ranks share one order.
+/// `source` is the number of the source in the recipe. It is used as the rank in the random key, because all ranks share one
+/// order.
 pub fn epoch_order(seed: u64, source: u32, epoch: u64, len: u32) -> Vec<u32> {
     let mut order: Vec<u32> = (0..len).collect();
     Key::new(seed).rank(source).stream(Place::Order, epoch).shuffle(&mut order);
     order
 }
 
-/// This process among those that train together.
+/// This process among the processes that train together (as `rank` and `world_size` in `torch.distributed`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rank {
-    /// From 0.
+    /// The number of this process, from 0.
     pub index: u32,
-    /// Number of processes, at least 1.
+    /// The number of processes, at least 1.
     pub count: u32,
 }
 
@@ -42,52 +45,53 @@ impl Rank {
     /// The only process.
     pub const ALONE: Self = Self { index: 0, count: 1 };
 
-    /// Number of the draw for a place in this rank's batch of a step, over all ranks and steps.
+    /// The number of the sample at position `place` of this rank's batch in a step, counted over all ranks and steps from 0.
     pub fn draw(self, step: u64, batch: usize, place: usize) -> u64 {
         let (batch, place) = (batch as u64, place as u64);
         (step * u64::from(self.count) + u64::from(self.index)) * batch + place
     }
 }
 
-/// The size of one source and how much of it is wanted.
+/// The size of one source and its weight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Share {
     /// Number of records.
     pub len: usize,
-    /// 1 draws the source in proportion to its size; 2 twice as often as that.
+    /// Weight 1 samples the source in proportion to its size, weight 2 twice as often as that.
     pub weight: f64,
 }
 
-/// Where one draw falls.
+/// One sampled record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
     /// Number of the source.
     pub source: usize,
-    /// How often the source has been gone through before.
+    /// How often all records of the source have been used before.
     pub epoch: u64,
     /// The record's position in the source.
     pub record: usize,
 }
 
-/// Several sources drawn from in fixed proportion, weight times size each.
+/// A mixture of several sources, sampled in fixed proportions: weight times size for each source.
 ///
-/// The sources are interleaved evenly, without chance: after any number of draws each source has had its share to
-/// within the number of sources (times the run, where several records in a row come from one). Each then goes through its own
-/// epochs, so no record comes twice before all of its source came once.
+/// The sources are interleaved evenly and without randomness: after any number of samples, the count of each source differs from
+/// its share by at most the number of sources (times `run`, if several consecutive records come from one source). Each source has
+/// its own epochs: no record is used a second time before all records of its source were used once.
 #[derive(Debug)]
 pub struct Mixture {
     seed: u64,
-    /// Draws in a row that fall into one source.
+    /// The number of consecutive samples from one source.
     run: u64,
     lens: Vec<u32>,
-    /// For each source but the last: its share, in fractions of [`WHOLE`], of the draws that earlier sources left over.
+    /// For each source except the last: its share, in fractions of [`WHOLE`], of the samples that remain after the earlier
+    /// sources.
     shares: Vec<u64>,
-    kept: Vec<Mutex<KeptOrders>>,
+    cached: Vec<Mutex<CachedOrders>>,
 }
 
 impl Mixture {
-    /// Fixes the proportions. `run` draws in a row fall into one source: 1, or the records that all ranks together take a
-    /// step, so that a batch is of one source.
+    /// Computes the proportions. `run` consecutive samples come from one source: 1, or the number of records that all ranks
+    /// together use in a step, so that each batch comes from one source.
     ///
     /// # Errors
     /// When there is no source, when one is empty or too long, or when a weight is not a positive number.
@@ -96,7 +100,7 @@ impl Mixture {
         if sources.is_empty() || sources.len() > 1 << 16 {
             return Err(wrong(format!("there are {} sources; name between 1 and 65,536 folders", sources.len())));
         }
-        let (mut lens, mut parts) = (vec![], vec![]);
+        let (mut lens, mut weighted_lens) = (vec![], vec![]);
         for (number, &Share { len, weight }) in sources.iter().enumerate() {
             let number = number + 1;
             match u32::try_from(len) {
@@ -106,18 +110,18 @@ impl Mixture {
             if !(weight.is_finite() && weight > 0.0) {
                 return Err(wrong(format!("source {number} has weight {weight}; write a number above 0")));
             }
-            parts.push(weight * len as f64);
+            weighted_lens.push(weight * len as f64);
         }
         let share = |place: usize| -> u64 {
-            let rest: f64 = parts[place..].iter().sum();
-            ((parts[place] / rest * WHOLE as f64).round() as u64).clamp(1, WHOLE - 1)
+            let rest: f64 = weighted_lens[place..].iter().sum();
+            ((weighted_lens[place] / rest * WHOLE as f64).round() as u64).clamp(1, WHOLE - 1)
         };
-        let shares = (0..parts.len() - 1).map(share).collect();
-        let kept = lens.iter().map(|_| Mutex::default()).collect();
-        Ok(Self { seed, run: run.get(), lens, shares, kept })
+        let shares = (0..weighted_lens.len() - 1).map(share).collect();
+        let cached = lens.iter().map(|_| Mutex::default()).collect();
+        Ok(Self { seed, run: run.get(), lens, shares, cached })
     }
 
-    /// The record of the draw with this number (see [`Rank::draw`]).
+    /// The record of the sample with this number (see [`Rank::draw`]).
     pub fn draw(&self, number: u64) -> Draw {
         let (source, runs) = self.source_of(number / self.run);
         let earlier = runs * self.run + number % self.run;
@@ -126,26 +130,26 @@ impl Mixture {
         Draw { source, epoch, record: self.order(source, epoch)[position] as usize }
     }
 
-    /// Records of each source among the first `count` draws.
+    /// The number of records from each source among the first `count` samples.
     pub fn counts(&self, count: u64) -> Vec<u64> {
         let mut left = count / self.run;
-        let mut runs: Vec<u64> = self.shares.iter().map(|&share| take(&mut left, share)).collect();
+        let mut runs: Vec<u64> = self.shares.iter().map(|&share| take_share(&mut left, share)).collect();
         runs.push(left);
         let mut counts: Vec<u64> = runs.iter().map(|runs| runs * self.run).collect();
         counts[self.source_of(count / self.run).0] += count % self.run;
         counts
     }
 
-    /// The source of a run of draws, and how many earlier runs that source had.
+    /// The source of the run of samples with this number, and how many earlier runs that source had.
     ///
-    /// Sources are asked in turn: of the runs left over by those before it, the first n give a source `n x share`,
-    /// rounded. One more raises that by 0 or 1, so exactly one source takes each run and the counts need no history.
+    /// The sources are checked in order. Each source gets `n x share`, rounded, of the n runs that remain after the earlier
+    /// sources. One more run increases this number by 0 or 1, so exactly one source gets each run, and no history is needed.
     fn source_of(&self, run: u64) -> (usize, u64) {
         let mut left = run;
         for (source, &share) in self.shares.iter().enumerate() {
             let (mut before, mut after) = (left, left + 1);
-            let earlier = take(&mut before, share);
-            if take(&mut after, share) > earlier {
+            let earlier = take_share(&mut before, share);
+            if take_share(&mut after, share) > earlier {
                 return (source, earlier);
             }
             left = before;
@@ -153,21 +157,22 @@ impl Mixture {
         (self.shares.len(), left)
     }
 
+    /// The order of one epoch of one source, from the cache where it is there.
     fn order(&self, source: usize, epoch: u64) -> Arc<[u32]> {
-        // A thread that panicked while it held the lock left whole entries: the list is still good.
-        let mut kept = self.kept[source].lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some((_, order)) = kept.iter().find(|(of, _)| *of == epoch) {
+        // If a thread panicked while it held the lock, all entries are still complete, so the list can be used.
+        let mut cached = self.cached[source].lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some((_, order)) = cached.iter().find(|(number, _)| *number == epoch) {
             return Arc::clone(order);
         }
         let order: Arc<[u32]> = epoch_order(self.seed, source as u32, epoch, self.lens[source]).into();
-        kept.truncate(KEPT_EPOCHS - 1);
-        kept.push_front((epoch, Arc::clone(&order)));
+        cached.truncate(CACHED_EPOCHS - 1);
+        cached.push_front((epoch, Arc::clone(&order)));
         order
     }
 }
 
-/// Splits `left` draws: returns the share, leaves the rest.
-fn take(left: &mut u64, share: u64) -> u64 {
+/// Divides `left` samples: returns the part that belongs to `share`, and leaves the rest in `left`.
+fn take_share(left: &mut u64, share: u64) -> u64 {
     let taken = ((u128::from(*left) * u128::from(share) + u128::from(WHOLE / 2)) >> 32) as u64;
     *left -= taken;
     taken
@@ -183,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_is_a_permutation_that_seed_source_and_epoch_change() {
+    fn an_epoch_is_a_permutation_that_depends_on_seed_source_and_epoch() {
         let base = epoch_order(1, 0, 0, 100);
         let mut sorted = base.clone();
         sorted.sort_unstable();
@@ -195,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn every_record_comes_once_an_epoch() {
+    fn every_record_is_used_once_per_epoch() {
         let mixture = mixture(&[(30, 1.0), (7, 2.0), (500, 0.1)]);
         let mut seen: Vec<Vec<Vec<usize>>> = vec![vec![]; 3];
         for number in 0..2_000 {
@@ -216,8 +221,9 @@ mod tests {
     }
 
     #[test]
-    fn shares_hold_after_any_number_of_draws() {
-        // Parts 300, 300 and 0.3: even a tiny source is drawn, and none is ever off by more than the number of sources.
+    fn shares_are_right_after_any_number_of_samples() {
+        // Proportions 300, 300 and 0.3: even a tiny source is sampled, and no count differs from its share by more than the
+        // number of sources.
         let sources = [(300, 1.0), (100, 3.0), (3, 0.1)];
         let mixture = mixture(&sources);
         let total: f64 = sources.iter().map(|(len, weight)| *len as f64 * weight).sum();
@@ -256,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn ranks_together_draw_what_one_large_batch_draws() {
+    fn ranks_together_sample_what_one_large_batch_samples() {
         let mixture = mixture(&[(50, 1.0), (20, 1.0)]);
         let alone: Vec<Draw> = (0..3)
             .flat_map(|step| (0..8).map(move |place| (step, place)))
@@ -270,12 +276,12 @@ mod tests {
             }
         }
         assert_eq!(alone, together);
-        // Far into a run nothing overflows and the answer comes as fast.
+        // Very late samples cause no overflow and are computed as fast as early ones.
         assert!(mixture.draw(1 << 45).epoch > 1 << 38);
     }
 
     #[test]
-    fn settings_that_cannot_work_are_told() {
+    fn invalid_settings_are_refused() {
         let fails = |sources: &[Share], with: &str| {
             let error = Mixture::new(1, sources, NonZeroU64::MIN).unwrap_err().to_string();
             assert!(error.contains(with), "{error}");

@@ -1,20 +1,22 @@
-//! Who is matched with whom in a batch: half of its texts keep their image, half get another one.
+//! The image-text pairs of image-text matching (ITM): in a batch, half of the texts keep their own image, and half get another
+//! image (a negative).
 
 use ptu_random::{Key, Place};
 
-/// For each text of a batch, the image it is shown with.
+/// For each text of a batch, the image that it is paired with in ITM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partners {
-    /// Row of the image.
+    /// The row of the image, for each text.
     pub image: Vec<usize>,
-    /// Whether it is the text's own.
+    /// Whether that image is the text's own image (a positive pair).
     pub matched: Vec<bool>,
-    /// Rows that should have got a false image and found none.
+    /// The number of texts that should have got a negative but for which the batch has none. They keep their own image.
     pub without_partner: usize,
 }
 
 impl Partners {
-    /// The first half of `b` texts keep their image, the others get the next one's: for timing and forecasts.
+    /// The first half of `b` texts keep their own image, the others get the image of the next text. It is used to measure and
+    /// estimate run times.
     pub fn half_next(b: usize) -> Self {
         Self {
             image: (0..b).map(|row| if row < b / 2 { row } else { (row + 1) % b }).collect(),
@@ -23,8 +25,9 @@ impl Partners {
         }
     }
 
-    /// Draws partners for `b` texts: half of them keep their image, half get a random other image, never one for which `same`
-    /// says that it equals their own. `weights[i * b + j]` makes image j likelier for text i (hard partners).
+    /// Samples the images for `b` texts: half of them keep their own image, half get a random other image as a negative. An
+    /// image for which `same` returns true is never a negative. A larger `weights[i * b + j]` makes image j more likely for
+    /// text i (hard negatives).
     pub fn draw(b: usize, same: impl Fn(usize, usize) -> bool, key: Key, weights: Option<&[f64]>) -> Self {
         let mut stream = key.stream(Place::Partners, 0);
         let mut rows: Vec<usize> = (0..b).collect();
@@ -32,9 +35,9 @@ impl Partners {
         let mut partners = Self { image: (0..b).collect(), matched: vec![true; b], without_partner: 0 };
         let weight = |row: usize, other: usize| weights.map_or(1.0, |weights| weights[row * b + other]);
         for &row in &rows[b / 2..] {
-            let likely: Vec<f64> =
+            let row_weights: Vec<f64> =
                 (0..b).map(|other| if same(row, other) { 0.0 } else { weight(row, other) }).collect();
-            match stream.weighted(&likely) {
+            match stream.weighted(&row_weights) {
                 Some(other) => {
                     partners.image[row] = other;
                     partners.matched[row] = false;
@@ -50,7 +53,7 @@ impl Partners {
 mod tests {
     use super::*;
 
-    /// Of pairs with these hashes of images and of texts.
+    /// Samples partners for pairs with these hashes of images and of texts.
     fn draw(images: &[u64], texts: &[u64], key: Key, weights: Option<&[f64]>) -> Partners {
         Partners::draw(images.len(), |i, j| images[i] == images[j] || texts[i] == texts[j], key, weights)
     }
@@ -67,8 +70,8 @@ mod tests {
     }
 
     #[test]
-    fn equal_images_and_equal_texts_are_no_false_partners() {
-        // 0 and 1 share their image, 0 and 2 their text: only 3 is false for 0.
+    fn equal_images_and_equal_texts_are_no_negatives() {
+        // 0 and 1 have the same image, 0 and 2 the same text: only 3 is a negative for 0.
         for step in 0..50 {
             let partners = draw(&[1, 1, 2, 3], &[7, 8, 7, 9], Key::new(2).at(step), None);
             assert!(partners.matched[0] || partners.image[0] == 3, "{partners:?}");
@@ -76,13 +79,13 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_partner_stays_positive_and_is_counted() {
+    fn a_row_without_a_negative_stays_positive_and_is_counted() {
         let partners = draw(&[1, 1], &[1, 2], Key::new(3), None);
         assert_eq!((partners.matched, partners.without_partner), (vec![true, true], 1));
     }
 
     #[test]
-    fn weights_make_a_partner_likelier() {
+    fn weights_make_a_negative_more_likely() {
         let mut weights = vec![0.0; 9];
         (weights[1], weights[2], weights[5], weights[7]) = (1e-9, 1.0, 1.0, 1.0);
         (weights[3], weights[6]) = (1e-9, 1e-9);

@@ -1,11 +1,11 @@
-//! Where the picture of a record lies.
+//! [`PictureLocation`]: where the image of a record is stored.
 
 use std::path::{Path, PathBuf};
 
 use crate::files::absolute;
 use crate::record::Split;
 
-/// Where the picture of a record lies.
+/// Where the image of a record is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PictureLocation {
     /// An image file.
@@ -19,27 +19,27 @@ pub enum PictureLocation {
         /// Position in the split.
         record: u64,
     },
-    /// A row of a parquet file that holds its images itself.
+    /// A row of a parquet file that contains the images themselves.
     Table {
         /// The file.
         table: PathBuf,
-        /// Its number, from 1.
+        /// The number of the row, from 1.
         row: u64,
     },
 }
 
 impl PictureLocation {
-    /// In a file, by a path that is of use from any folder.
+    /// An image file. Its path is made absolute, so that it is valid from any working folder.
     pub fn file(path: &Path) -> Self {
         Self::File(absolute(path))
     }
 
-    /// In a folder of shards, likewise.
+    /// A record of a folder of shards; the path is made absolute.
     pub fn shards(folder: &Path, split: Split, record: usize) -> Self {
         Self::Shards { folder: absolute(folder), split, record: record as u64 }
     }
 
-    /// In a table, likewise.
+    /// A row of a table; the path is made absolute.
     pub fn table(table: &Path, row: u64) -> Self {
         Self::Table { table: absolute(table), row }
     }

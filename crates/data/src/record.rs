@@ -1,46 +1,46 @@
-//! The typed row that everything before the model passes around.
+//! [`Record`]: the typed row of a data set. Preparation, storage and loading all use it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// One row of a data set: an image, texts about it, or one of the two, and what is known of them.
+/// One row of a data set: an image, texts about it, or only one of the two, with labels and other metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// Unique within its data set.
     pub id: String,
-    /// The unit of splits and of intervals. Where the patient is unknown: the image's path, so that rows about one image
-    /// stay together, else the `id`.
+    /// The patient: all records of a patient belong to one split, and confidence intervals are computed over patients. If the
+    /// patient is unknown, it is the path of the image, so that rows about one image stay together, or else the `id`.
     pub patient: String,
     /// The image, `None` where the record has only texts.
     pub image: Option<RecordImage>,
     /// Texts about the image (captions, findings, impression); empty where the record has only an image.
     pub texts: Vec<String>,
-    /// What each of `texts` is; shorter where the rest is plain [`Section::Text`].
+    /// The section of each of `texts`. It may be shorter than `texts`: the remaining texts are [`Section::Text`].
     pub sections: Vec<Section>,
-    /// Named answers or findings, in the order of the table. A name may come more than once.
+    /// Named answers or findings, in the order of the table. A name may occur more than once.
     pub labels: Vec<Label>,
     /// Questions about the image with their answers.
     pub questions: Vec<Question>,
-    /// Two sentences whose relation is a label.
+    /// Two sentences for natural language inference; their relation is a label.
     pub sentences: Option<SentencePair>,
-    /// Parts of the first text that name something.
+    /// Annotated spans of the first text (named entities).
     pub marks: Vec<Mark>,
-    /// Named values that nothing is to be learned from as they are: age, view, modality, columns without a use.
+    /// Named values that are not labels: age, view, modality, columns without another purpose.
     pub fields: Vec<Label>,
-    /// What the record may be used for.
+    /// The split, which decides what the record may be used for.
     pub split: Split,
-    /// Name of the data set it comes from.
+    /// The name of the data set that the record comes from.
     pub source: String,
 }
 
-/// An image as its file was: encoded bytes, never pixels.
+/// An image as its original file: encoded bytes, never pixels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordImage {
     /// The encoded file (PNG, JPEG, ...).
     pub bytes: Vec<u8>,
-    /// Where it came from, as the table named it; only told to people.
+    /// The path of the original file, as the table named it. It is only used for display and messages.
     pub path: Option<String>,
 }
 
@@ -49,30 +49,30 @@ pub struct RecordImage {
 pub struct Label {
     /// Name of the label, for example the table's column.
     pub name: String,
-    /// Its value as text.
+    /// The value as text.
     pub value: String,
 }
 
 impl Label {
-    /// A named value.
+    /// Creates a named value.
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self { name: name.into(), value: value.into() }
     }
 }
 
-/// What a text is.
+/// The section of a report or article that a text comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Section {
-    /// Nobody said.
+    /// Not known.
     #[default]
     Text,
-    /// What stands below a figure.
+    /// The caption of a figure.
     Caption,
     /// A paragraph of an article that refers to a figure.
     Reference,
-    /// What a report says is seen.
+    /// The findings of a report: what the image shows.
     Findings,
-    /// What a report concludes.
+    /// The impression of a report: its conclusion.
     Impression,
 }
 
@@ -91,22 +91,22 @@ impl Section {
         }
     }
 
-    /// The section of a word of [`Section::name`].
+    /// The section with this [`Section::name`].
     pub fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|section| section.name() == word)
     }
 }
 
-/// A finding that a reader of images judged, as labels of several findings at once have it.
+/// The state of one finding in a report, as in data sets that label several findings per image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// It is there.
+    /// The finding is present.
     Positive,
-    /// It is said not to be there.
+    /// The report says that the finding is absent.
     Negative,
-    /// It may be there.
+    /// The finding may be present.
     Uncertain,
-    /// Nothing is said of it.
+    /// The report does not mention the finding.
     Unmentioned,
 }
 
@@ -122,7 +122,7 @@ impl Finding {
         }
     }
 
-    /// The word used as a label's value.
+    /// The word that is used as the value of a label.
     pub fn name(self) -> &'static str {
         match self {
             Self::Positive => "positive",
@@ -136,48 +136,48 @@ impl Finding {
 /// A question about an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Question {
-    /// Its name within the data set.
+    /// Its id within the data set.
     pub id: String,
-    /// The question as it was asked.
+    /// The text of the question.
     pub question: String,
-    /// The answer as it was given.
+    /// The text of the answer.
     pub answer: String,
-    /// Whether the answers to choose from are few, most often yes and no.
+    /// Whether the question is closed: it has few possible answers, usually yes and no.
     pub closed: bool,
-    /// What it is about, in the words of the data set, for example `organ`; empty where nobody says.
+    /// The category that the data set gives the question, for example `organ`; empty if there is none.
     pub category: String,
 }
 
-/// Two sentences, of which the first may entail the second.
+/// Two sentences for natural language inference: the first may entail the second.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SentencePair {
-    /// What is taken for true.
+    /// The sentence that is assumed to be true.
     pub premise: String,
-    /// What may follow from it.
+    /// The sentence that may follow from the premise.
     pub hypothesis: String,
 }
 
-/// A part of a text that names something.
+/// An annotated span of a text (a named entity).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
-    /// What it names, for example `CHEMICAL`.
+    /// The kind of the entity, for example `CHEMICAL`.
     pub kind: String,
-    /// Where it starts, in characters of the text.
+    /// The position of its first character in the text, counted in characters from 0.
     pub start: u32,
-    /// The character after its last.
+    /// The position after its last character.
     pub end: u32,
 }
 
-/// What a record may be used for; written as `train`, `validate` and `test`.
+/// The split of a record, which decides what it may be used for; written as `train`, `validate` and `test`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// Weights are fitted to it.
+    /// For training: the weights of a model are fitted to these records.
     #[default]
     Train,
-    /// Settings are chosen by it.
+    /// For validation: settings are chosen by the scores on these records.
     Validate,
-    /// Numbers are published of it.
+    /// For testing: the scores on these records are published.
     Test,
 }
 
@@ -201,15 +201,15 @@ impl fmt::Display for Split {
     }
 }
 
-/// A word that names no split.
+/// A word that is not the name of a split.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no split: write `train`, `validate` or `test`")]
+#[error("`{0}` is not a split: write `train`, `validate` or `test`")]
 pub struct UnknownSplit(pub String);
 
 impl FromStr for Split {
     type Err = UnknownSplit;
 
-    /// Reads the word of [`Split::name`], and the other usual words for validation.
+    /// Reads a [`Split::name`] and other usual words for the splits, such as `val` or `dev`.
     fn from_str(word: &str) -> Result<Self, UnknownSplit> {
         match word.trim().to_ascii_lowercase().as_str() {
             "train" | "training" => Ok(Self::Train),
@@ -225,13 +225,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_split_reads_its_own_name() {
+    fn every_split_is_read_from_its_name() {
         for split in Split::ALL {
             assert_eq!(split.to_string().parse(), Ok(split));
             assert_eq!(serde_json::to_string(&split).unwrap(), format!("\"{split}\""));
         }
         assert_eq!(" VAL ".parse(), Ok(Split::Validate));
         let error = "holdout".parse::<Split>().unwrap_err();
-        assert_eq!(error.to_string(), "`holdout` is no split: write `train`, `validate` or `test`");
+        assert_eq!(error.to_string(), "`holdout` is not a split: write `train`, `validate` or `test`");
     }
 }

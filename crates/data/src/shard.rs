@@ -1,7 +1,7 @@
-//! Records in parquet files: written once in one stream, read at any position.
+//! Records in parquet files: they are written once, in one stream, and can be read at any position.
 //!
-//! A folder of shards holds `{split}-{number:05}.parquet` and `manifest.json`. The files open as they are in `datasets`
-//! (Hugging Face), in pandas and in DuckDB.
+//! A folder of shards contains `{split}-{number:05}.parquet`, `manifest.json` and a data set card. `datasets` (Hugging Face),
+//! pandas and DuckDB can open the parquet files directly.
 
 mod file;
 mod read;

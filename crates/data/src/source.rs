@@ -1,4 +1,4 @@
-//! Where records come from: a known number of them, each reachable by position.
+//! [`Source`]: a data set with a known number of records and access by position.
 
 use crate::error::DataError;
 use crate::record::Record;
@@ -23,7 +23,7 @@ pub trait Source: Send + Sync {
     }
 }
 
-/// Records in memory, for tests and for programs that make their own.
+/// Records in memory, for tests and for programs that create their own records.
 #[derive(Clone, Debug)]
 pub struct Records {
     /// Name of the data set.

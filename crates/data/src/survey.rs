@@ -1,4 +1,4 @@
-//! What a folder of shards holds, counted in one pass over everything but the images.
+//! Counts of the content of a folder of shards, made in one pass over all columns except the images.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,48 +9,48 @@ use crate::record::{Record, Split};
 use crate::shard::ShardFolder;
 use crate::source::Source;
 
-/// Different values that are counted of one split; what comes after them is counted together.
-const VALUES: usize = 2_000;
+/// The largest number of different values that are counted separately in one split. Further values are counted together.
+const MAX_VALUES: usize = 2_000;
 
-/// Texts of more words are counted together.
+/// The largest text length, in words, that is counted separately. Longer texts are counted with this length.
 pub const LONGEST: usize = 500;
 
-/// Samples of each split.
+/// The number of sample records of each split.
 const SAMPLES: usize = 6;
 
-/// All splits of a folder.
+/// The counts of all splits of a folder.
 #[derive(Clone, Debug)]
 pub struct Survey {
-    /// The folder's table of contents.
+    /// The manifest of the folder.
     pub manifest: Manifest,
-    /// What each split holds.
+    /// The counts of each split.
     pub splits: BTreeMap<Split, SplitSurvey>,
 }
 
-/// What one split holds.
+/// The counts of one split.
 #[derive(Clone, Debug, Default)]
 pub struct SplitSurvey {
-    /// For each number of words (at most [`LONGEST`]), how many texts have it.
+    /// For each number of words (at most [`LONGEST`]), the number of texts of that length.
     pub words: BTreeMap<usize, u64>,
-    /// How many records have each value of each label.
+    /// For each label and value, the number of records that have it.
     pub labels: BTreeMap<(String, String), u64>,
-    /// Texts of each section.
+    /// The number of texts of each section.
     pub sections: BTreeMap<&'static str, u64>,
-    /// Questions, and how many of them are closed.
+    /// The number of questions, and the number of closed questions among them.
     pub questions: (u64, u64),
-    /// How often each answer is given.
+    /// For each answer, the number of questions that have it.
     pub answers: BTreeMap<String, u64>,
-    /// Pairs of sentences.
+    /// The number of sentence pairs.
     pub sentences: u64,
-    /// Some whole records, spread over the split.
+    /// Some complete records, evenly spread over the split.
     pub samples: Vec<Record>,
 }
 
 impl Survey {
-    /// Counts what a folder holds.
+    /// Counts the content of a folder.
     ///
     /// # Errors
-    /// When it is no folder of shards, or when a shard is missing or damaged.
+    /// When it is not a folder of shards, or when a shard is missing or damaged.
     pub fn of(folder: &Path) -> Result<Self, DataError> {
         let manifest = Manifest::read(folder)?;
         let mut splits = BTreeMap::new();
@@ -86,8 +86,9 @@ impl SplitSurvey {
     }
 }
 
+/// Counts a key. After [`MAX_VALUES`] different keys, a new key is counted under the name that `others` gives.
 fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, others: impl FnOnce(K) -> K) {
-    let key = if counts.len() < VALUES || counts.contains_key(&key) { key } else { others(key) };
+    let key = if counts.len() < MAX_VALUES || counts.contains_key(&key) { key } else { others(key) };
     *counts.entry(key).or_default() += 1;
 }
 

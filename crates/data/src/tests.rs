@@ -1,4 +1,4 @@
-//! What the tests of several modules share.
+//! Helpers that the tests of several modules share.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -8,7 +8,7 @@ use ptu_input::{Picture, Preprocess, Tokenizer};
 
 use crate::{Manifest, Preparation, Record, RecordImage, ShardWriter, WriterOptions};
 
-/// A small pair of a patient of its own. The image's bytes are no picture.
+/// A small image-text pair with its own patient. The bytes of the image are not a valid image file.
 pub fn record(id: &str) -> Record {
     Record {
         id: id.into(),
@@ -20,13 +20,13 @@ pub fn record(id: &str) -> Record {
     }
 }
 
-/// A PNG whose pixels the number tells.
+/// A PNG whose pixels depend on the number.
 pub fn png(number: u8) -> Vec<u8> {
     let samples = (0..20 * 24u16).map(|place| (place as u8).wrapping_mul(number | 1).wrapping_add(number));
     Picture::new(Size { width: 20, height: 24 }, 1, samples.collect()).thumbnail_png(64)
 }
 
-/// As [`record`], with a picture.
+/// Like [`record`], with a valid image.
 pub fn picture_record(id: &str, number: u8) -> Record {
     let image = Some(RecordImage { bytes: png(number), path: None });
     Record { image, texts: vec!["the heart is enlarged. no effusion.".into()], ..record(id) }
@@ -41,7 +41,7 @@ pub fn preparation() -> Preparation {
     Preparation::new(Arc::clone(&TOKENIZER), Preprocess::clip(16), 24)
 }
 
-/// Shards of these records.
+/// Writes a folder of shards with these records.
 pub fn write_folder(folder: &Path, records: Vec<Record>) -> Manifest {
     let mut writer = ShardWriter::create(folder, WriterOptions::new("test")).unwrap();
     records.into_iter().for_each(|record| writer.write(record).unwrap());

@@ -1,16 +1,16 @@
-//! Files of vectors: what embedding writes and searching reads.
+//! Files of vectors: `embed` writes them and `search` reads them.
 //!
 //! | column | type | note |
 //! |---|---|---|
-//! | `id`, `patient`, `source` | Utf8 | of the record |
-//! | `modality` | Utf8 | `image`, `text` or `pair`: what the vector was made of |
-//! | `split` | Utf8, nullable | where the record came from shards |
+//! | `id`, `patient`, `source` | Utf8 | the names of the record |
+//! | `modality` | Utf8 | `image`, `text` or `pair`: what the vector was computed from |
+//! | `split` | Utf8, nullable | the split, if the record came from shards |
 //! | `labels` | `list<struct<name: Utf8, value: Utf8>>` | as in shards |
-//! | `fields` | as `labels` | named values besides; absent in files of older versions |
-//! | `text` | Utf8, nullable | the record's text as it was embedded |
-//! | `file`, `record` | Utf8, UInt64, nullable | where its picture lies: an image file, or a position in the split of a folder of shards |
-//! | `row` | UInt64, nullable | the row of the table `file` that holds its picture; absent in files of older versions |
-//! | `path` | Utf8, nullable | the file that it came from, for people and other programs; absent in files of older versions |
+//! | `fields` | as `labels` | named values that are not labels; absent in files of older versions |
+//! | `text` | Utf8, nullable | the embedded text of the record |
+//! | `file`, `record` | Utf8, UInt64, nullable | where its image is: an image file, or a position in a split of shards |
+//! | `row` | UInt64, nullable | the row of the table `file` that contains its image; absent in files of older versions |
+//! | `path` | Utf8, nullable | the file that the record came from, for people and other programs; absent in files of older versions |
 //! | `vector` | `fixed_size_list<Float32>` | |
 //!
 //! The schema's metadata holds a [`VectorsHeader`] as JSON under the key `ptunifier`.
@@ -26,20 +26,20 @@ use crate::record::{Label, Split};
 pub use array::{JsonLines, NumpyArray};
 pub use file::{VectorReader, VectorWriter};
 
-/// What a vector was made of.
+/// What a vector was computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Modality {
-    /// An image; prompts stood in for its text.
+    /// An image without text; soft prompts replaced the missing text.
     Image,
-    /// A text; prompts stood in for its image.
+    /// A text without image; soft prompts replaced the missing image.
     Text,
-    /// Image and text together.
+    /// An image and a text together.
     Pair,
 }
 
 impl Modality {
-    /// All of them.
+    /// All modalities.
     pub const ALL: [Self; 3] = [Self::Image, Self::Text, Self::Pair];
 
     /// The word used in files.
@@ -56,55 +56,55 @@ impl Modality {
     }
 }
 
-/// Which vectors: they can only be compared with those of the same space.
+/// The vector space: only vectors of the same space can be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Space {
-    /// Unit vectors that the contrast compares, one for an image alone and one for a text alone.
+    /// The unit vectors of the contrastive objective: one for an image without text, one for a text without image.
     #[default]
     Contrast,
-    /// What the fusion says of a record, whichever modality is there: input of classifiers.
+    /// The output of the fusion encoder for a record with either or both modalities; it is the input of classifiers.
     Features,
 }
 
-/// What made a file of vectors.
+/// The header of a file of vectors: which model computed them, from which inputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VectorsHeader {
     /// SHA-256 of the weights and of the preprocessing: vectors of other models cannot be compared.
     pub model: String,
-    /// Which vectors.
+    /// The space of the vectors.
     pub space: Space,
-    /// Elements of a vector.
+    /// The number of elements of a vector.
     pub width: usize,
-    /// SHA-256 of what was embedded and how: work is only continued on the same.
+    /// SHA-256 of the inputs and of the options. Interrupted work is only continued if it is still the same.
     pub inputs: String,
-    /// Version of the program.
+    /// The version of the program.
     pub version: String,
 }
 
-/// One vector and what it belongs to.
+/// One vector and the record that it belongs to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorRow {
-    /// Id of the record.
+    /// The id of the record.
     pub id: String,
-    /// What the vector was made of.
+    /// What the vector was computed from.
     pub modality: Modality,
     /// Patient of the record.
     pub patient: String,
     /// Data set of the record.
     pub source: String,
-    /// Split of the record, where it came from shards.
+    /// The split of the record, if it came from shards.
     pub split: Option<Split>,
     /// Labels of the record.
     pub labels: Vec<Label>,
-    /// Named values of the record besides.
+    /// Named values of the record that are not labels.
     pub fields: Vec<Label>,
-    /// Text of the record, as it is embedded.
+    /// The embedded text of the record.
     pub text: Option<String>,
-    /// Picture of the record.
+    /// Where the image of the record is stored.
     pub picture: Option<PictureLocation>,
-    /// The file that it came from: that of its picture, else of its text, else the table; of a record of shards the picture's
-    /// file as the table or data set named it.
+    /// The file that the record came from: the file of its image, else of its text, else the table. For a record of shards:
+    /// the file of the image, as the table or data set named it.
     pub path: Option<String>,
     /// The vector.
     pub vector: Vec<f32>,

@@ -1,4 +1,4 @@
-//! Two models on the same records, and several as one.
+//! Comparison of two models on the same records, and mean and standard deviation over several models.
 
 use ptu_metrics::Resampling;
 use ptu_random::Key;
@@ -7,37 +7,38 @@ use serde::Serialize;
 use crate::run::Evaluated;
 use crate::scores::{Score, names};
 
-/// How much better one model is than another, record by record.
+/// The difference of a score between two models, paired by record.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
-    /// The gallery.
+    /// Name of the gallery.
     pub gallery: String,
-    /// The score.
+    /// Name of the score.
     pub score: String,
-    /// First minus second, with its interval; undefined where both were asked different questions (words masked otherwise).
+    /// First minus second, with its confidence interval; undefined if the two models had different questions (other words
+    /// masked).
     pub difference: Score,
-    /// Whether a difference below 0 speaks for the first.
+    /// True if a difference below 0 means that the first model is better.
     pub lower_is_better: bool,
 }
 
-/// A score over several models.
+/// Mean and standard deviation of a score over several models.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Spread {
-    /// The gallery.
+    /// Name of the gallery.
     pub gallery: String,
-    /// The score.
+    /// Name of the score.
     pub score: String,
-    /// Mean over the models; undefined where one of them has none, or was scored on other pairs.
+    /// Mean over the models; undefined if one of them does not have the score, or was scored on other pairs.
     pub mean: Option<f64>,
-    /// Standard deviation between the models (n - 1); undefined for one.
+    /// Standard deviation over the models (with n - 1); undefined for a single model.
     pub deviation: Option<f64>,
     /// Number of models.
     pub models: usize,
-    /// Whether all were scored on the same pairs with the same right answers.
+    /// True if all models were scored on the same pairs with the same right answers.
     pub same_pairs: bool,
 }
 
-/// Paired differences of every score. Galleries of equal names must hold the same records.
+/// Paired differences of every score, for the galleries that both models have with the same name and the same records.
 pub fn compare(first: &[Evaluated], second: &[Evaluated], seed: u64) -> Vec<Difference> {
     let resampling = Resampling::new(Key::new(seed));
     let mut differences = vec![];
@@ -46,14 +47,14 @@ pub fn compare(first: &[Evaluated], second: &[Evaluated], seed: u64) -> Vec<Diff
             continue;
         };
         for (name, _) in one.scores.rows() {
-            let Some((own, theirs)) = one.measures.get(&name).zip(other.measures.get(&name)) else { continue };
+            let Some((measure, baseline)) = one.measures.get(&name).zip(other.measures.get(&name)) else { continue };
             let comparable = !names::is_of_words(&name) || same_masks(one, other);
-            let difference = own.difference(theirs, &one.gallery, &resampling).filter(|_| comparable);
+            let difference = measure.difference(baseline, &one.gallery, &resampling).filter(|_| comparable);
             differences.push(Difference {
                 gallery: one.name.clone(),
                 score: name,
                 difference: difference.unwrap_or_default(),
-                lower_is_better: own.kind.lower_is_better(),
+                lower_is_better: measure.aggregation.lower_is_better(),
             });
         }
     }
@@ -65,12 +66,12 @@ fn same_records(one: &Evaluated, other: &Evaluated) -> bool {
     ids(one) == ids(other)
 }
 
-/// Whether the same words were hidden as the same tokens.
+/// True if the same tokens were masked.
 fn same_masks(one: &Evaluated, other: &Evaluated) -> bool {
     one.gallery.records.iter().map(|pair| &pair.masked).eq(other.gallery.records.iter().map(|pair| &pair.masked))
 }
 
-/// Mean and deviation of every score over models that were scored on the same galleries.
+/// Mean and standard deviation of every score over models that were scored on the same galleries.
 pub fn spread(models: &[Vec<Evaluated>]) -> Vec<Spread> {
     let mut spreads = vec![];
     for one in models.first().into_iter().flatten() {
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_model_has_no_deviation() {
+    fn one_model_has_no_standard_deviation() {
         assert_eq!(mean_and_deviation(&[0.5]), (Some(0.5), None));
         assert_eq!(mean_and_deviation(&[1.0, 2.0, 3.0]), (Some(2.0), Some(1.0)));
     }

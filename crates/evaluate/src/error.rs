@@ -1,4 +1,4 @@
-//! Why something could not be evaluated.
+//! Errors of an evaluation.
 
 use std::path::PathBuf;
 
@@ -8,43 +8,45 @@ use ptu_input::InputError;
 use ptu_model::ModelError;
 use ptu_train::{ObjectiveKind, TrainError};
 
-/// What stops an evaluation.
+/// The reason why an evaluation cannot be done.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
-    /// The run or its recipe.
+    /// The run or its recipe cannot be used.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// The data.
+    /// The data cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Model files.
+    /// The model's files cannot be used, or inputs do not fit the model.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A text or an image.
+    /// A text or an image cannot be used.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// Embedding.
+    /// Inputs cannot be embedded.
     #[error(transparent)]
     Infer(#[from] InferError),
-    /// A bundle that says nothing about data.
-    #[error("`{path}` is no run folder, so it does not say on what to evaluate; name shard folders with --data")]
+    /// A bundle does not name any data, and the user named none.
+    #[error(
+        "`{path}` is not a run folder, so it does not name any data to evaluate on; name shard folders with `--data`"
+    )]
     NoData {
-        /// The path.
+        /// The path that was given.
         path: PathBuf,
     },
-    /// A label that no record has.
+    /// No record has a requested label.
     #[error("no record of {paths} has the label `{label}`; {there}")]
     NoLabel {
         /// The folders of shards.
         paths: String,
         /// The label.
         label: String,
-        /// Which labels there are.
+        /// The sentence that lists the labels of the records.
         there: String,
     },
-    /// A label that cannot be asked about.
+    /// The training records have too few values of a label to fit a probe.
     #[error(
-        "label `{label}`: fewer than two of its values stand in the pairs of split `train` of `{path}`, to which probes are fitted; \
+        "label `{label}`: the pairs of split `train` of `{path}`, to which probes are fitted, have fewer than two values of it; \
          name another label, or a folder whose records have it"
     )]
     Label {
@@ -53,17 +55,18 @@ pub enum EvaluateError {
         /// The label.
         label: String,
     },
-    /// A score on request that needs what the model has not learned.
+    /// A requested score needs an objective that the model was not trained with.
     #[error(
-        "{asked} needs the objective `{objective}`, which this model was not trained with; leave it out, or train a model with it"
+        "{request} needs the objective `{objective}`, which this model was not trained with; remove this request, or train a model \
+         with the objective"
     )]
     NotLearned {
-        /// What was asked for.
-        asked: &'static str,
-        /// What is missing.
+        /// The requested score.
+        request: &'static str,
+        /// The objective that is missing.
         objective: ObjectiveKind,
     },
-    /// Saved scores or examples that cannot be read.
+    /// Saved scores or examples cannot be read.
     #[error("`{path}` cannot be read: {cause}; run `evaluate` again")]
     Saved {
         /// The file.
@@ -71,37 +74,37 @@ pub enum EvaluateError {
         /// What is wrong with it.
         cause: String,
     },
-    /// A sentence for a class that cannot be read.
+    /// A sentence for a class cannot be used.
     #[error("sentence `{sentence}` cannot be used: {cause}")]
     Sentence {
         /// The sentence.
         sentence: String,
-        /// Why.
+        /// The reason.
         cause: String,
     },
-    /// Records that the model has learned from.
+    /// The model has learned from the records that were to be evaluated.
     #[error(
-        "`{path}` holds what this model has learned from ({cause}), so its scores would say nothing; evaluate on other records, or say \
-         --force"
+        "`{path}` contains records that this model has learned from ({cause}), so its scores would say nothing about new records; \
+         evaluate on other records, or add `--force`"
     )]
     Learned {
         /// The folder of shards that was to be evaluated.
         path: PathBuf,
-        /// Which.
+        /// Which of its records.
         cause: String,
     },
-    /// A split without a pair.
+    /// A split has no pair that can be used.
     #[error("no record of split `{split}` can be used: {cause}")]
     Nothing {
         /// The split.
         split: String,
-        /// Why.
+        /// The reason.
         cause: String,
     },
 }
 
 impl EvaluateError {
-    /// Whether what was asked is wrong in itself; commands end with the exit code of wrong arguments then.
+    /// True if the request itself is wrong. Commands then end with the exit code for wrong arguments.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::NoLabel { .. } | Self::Sentence { .. } => true,
@@ -113,7 +116,7 @@ impl EvaluateError {
     }
 }
 
-/// A validation that fails ends the run.
+/// A validation that fails stops the run.
 impl From<EvaluateError> for TrainError {
     fn from(error: EvaluateError) -> Self {
         match error {

@@ -1,4 +1,4 @@
-//! What a model makes of the pairs of an evaluation, each computed once, whatever asks for it and how often.
+//! Features and masked-word predictions for the pairs of an evaluation. Each is computed once and then taken from a cache.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,51 +13,56 @@ use rayon::prelude::*;
 
 use crate::EvaluateError;
 use crate::gallery::{BATCH, Gallery, Pair};
-use crate::words::{Guesses, ImageContext, guess};
+use crate::words::{ImageContext, WordPredictions, predict};
 
-/// What of a pair is given to the model.
+/// The modalities of a pair that the model is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Given {
-    /// Both.
+pub enum AvailableModalities {
+    /// Image and text.
     Both,
-    /// The image; something stands in for the text.
-    Image(StandIn),
-    /// The text; something stands in for the image.
-    Text(StandIn),
+    /// The image alone; the stand-in takes the place of the text.
+    ImageOnly(StandIn),
+    /// The text alone; the stand-in takes the place of the image.
+    TextOnly(StandIn),
 }
 
-/// What a model makes of a gallery. All that was asked for stays in memory: a vector of `2 d` numbers a pair and [`Given`].
+/// Features and masked-word predictions of a model for a gallery. All results stay in memory: one vector of `2 d` numbers for
+/// each pair and each [`AvailableModalities`] that was requested.
 pub struct GalleryFeatures<'a> {
     /// The model.
     pub embedder: Embedder<'a>,
     /// The pairs.
     pub gallery: &'a Gallery,
-    features: RefCell<HashMap<Given, Rc<Vectors>>>,
-    words: RefCell<HashMap<ImageContext, Rc<Guesses>>>,
+    features: RefCell<HashMap<AvailableModalities, Rc<Vectors>>>,
+    words: RefCell<HashMap<ImageContext, Rc<WordPredictions>>>,
 }
 
 impl<'a> GalleryFeatures<'a> {
-    /// Nothing is computed yet.
+    /// An empty cache: nothing is computed yet.
     pub fn new(embedder: Embedder<'a>, gallery: &'a Gallery) -> Self {
         Self { embedder, gallery, features: RefCell::default(), words: RefCell::default() }
     }
 
-    /// Features of each pair, of which the model is given some; `done` is told how many are finished.
+    /// Features of each pair, computed from the available modalities; `done` is called with the number of finished pairs.
     ///
     /// # Errors
-    /// Inputs that do not fit the model.
-    pub fn of(&self, given: Given, done: &mut dyn FnMut(usize)) -> Result<Rc<Vectors>, EvaluateError> {
-        if let Some(kept) = self.features.borrow().get(&given) {
-            return Ok(Rc::clone(kept));
+    /// If inputs do not fit the model.
+    pub fn of(
+        &self,
+        available: AvailableModalities,
+        done: &mut dyn FnMut(usize),
+    ) -> Result<Rc<Vectors>, EvaluateError> {
+        if let Some(cached) = self.features.borrow().get(&available) {
+            return Ok(Rc::clone(cached));
         }
-        let input = |pair: &Pair| match given {
-            Given::Both => Input::Pair { image: pair.image.clone(), text: pair.text.clone() },
-            Given::Image(_) => Input::Image(pair.image.clone()),
-            Given::Text(_) => Input::Text(pair.text.clone()),
+        let input = |pair: &Pair| match available {
+            AvailableModalities::Both => Input::Pair { image: pair.image.clone(), text: pair.text.clone() },
+            AvailableModalities::ImageOnly(_) => Input::Image(pair.image.clone()),
+            AvailableModalities::TextOnly(_) => Input::Text(pair.text.clone()),
         };
-        let stand_in = match given {
-            Given::Both => StandIn::default(),
-            Given::Image(stand_in) | Given::Text(stand_in) => stand_in,
+        let stand_in = match available {
+            AvailableModalities::Both => StandIn::default(),
+            AvailableModalities::ImageOnly(stand_in) | AvailableModalities::TextOnly(stand_in) => stand_in,
         };
         let mut features = Vectors::default();
         for pairs in self.gallery.records.chunks(BATCH) {
@@ -66,99 +71,101 @@ impl<'a> GalleryFeatures<'a> {
             done(features.len());
         }
         let features = Rc::new(features);
-        self.features.borrow_mut().insert(given, Rc::clone(&features));
+        self.features.borrow_mut().insert(available, Rc::clone(&features));
         Ok(features)
     }
 
-    /// Vectors of the images alone, in the space of the contrast.
+    /// Vectors of the images without their texts, in the space of the contrastive (ITC) head.
     ///
     /// # Errors
-    /// A model without the contrast head; inputs that do not fit the model.
+    /// If the model has no ITC head, or inputs do not fit the model.
     pub fn images(&self, done: &mut dyn FnMut(usize)) -> Result<Vectors, EvaluateError> {
-        let features = self.of(Given::Image(StandIn::Prompts), done)?;
+        let features = self.of(AvailableModalities::ImageOnly(StandIn::Prompts), done)?;
         Ok(self.embedder.image_vectors(&features, BATCH)?)
     }
 
-    /// Vectors of the texts alone, in the space of the contrast.
+    /// Vectors of the texts without their images, in the space of the contrastive (ITC) head.
     ///
     /// # Errors
     /// As [`Self::images`].
     pub fn texts(&self, done: &mut dyn FnMut(usize)) -> Result<Vectors, EvaluateError> {
-        let features = self.of(Given::Text(StandIn::Prompts), done)?;
+        let features = self.of(AvailableModalities::TextOnly(StandIn::Prompts), done)?;
         Ok(self.embedder.text_vectors(&features, BATCH)?)
     }
 
-    /// The guesses of the masked words.
+    /// Predictions of the masked words, with this image context.
     ///
     /// # Errors
-    /// Inputs that do not fit the model.
-    pub fn words(&self, beside: ImageContext) -> Result<Rc<Guesses>, EvaluateError> {
-        if let Some(kept) = self.words.borrow().get(&beside) {
-            return Ok(Rc::clone(kept));
+    /// If inputs do not fit the model.
+    pub fn words(&self, context: ImageContext) -> Result<Rc<WordPredictions>, EvaluateError> {
+        if let Some(cached) = self.words.borrow().get(&context) {
+            return Ok(Rc::clone(cached));
         }
-        let guesses = Rc::new(guess(self.embedder, self.gallery, beside)?);
-        self.words.borrow_mut().insert(beside, Rc::clone(&guesses));
-        Ok(guesses)
+        let predictions = Rc::new(predict(self.embedder, self.gallery, context)?);
+        self.words.borrow_mut().insert(context, Rc::clone(&predictions));
+        Ok(predictions)
     }
 }
 
-/// Features of pairs that probes are fitted to. They stay in memory, a vector of `2 d` numbers a pair.
+/// Features of the training pairs that probes are fitted to. They stay in memory: one vector of `2 d` numbers for each pair.
 pub struct TrainFeatures<'a> {
     /// The model.
     pub embedder: Embedder<'a>,
     /// The records.
     pub source: &'a dyn Source,
-    /// Records to inputs.
+    /// Turns records into inputs of the model.
     pub preparation: &'a Preparation,
-    /// Which text of a record.
+    /// Which text of a record is used.
     pub text: TextChoice,
-    kept: HashMap<usize, Vec<f32>>,
-    waiting: Vec<(usize, Record)>,
+    /// Computed features, by the position of the pair in the source.
+    computed: HashMap<usize, Vec<f32>>,
+    /// Pairs whose features are computed with the next batch.
+    pending: Vec<(usize, Record)>,
 }
 
 impl<'a> TrainFeatures<'a> {
-    /// Nothing is computed yet.
+    /// An empty cache: nothing is computed yet.
     pub fn new(embedder: Embedder<'a>, source: &'a dyn Source, preparation: &'a Preparation, text: TextChoice) -> Self {
-        Self { embedder, source, preparation, text, kept: HashMap::new(), waiting: vec![] }
+        Self { embedder, source, preparation, text, computed: HashMap::new(), pending: vec![] }
     }
 
-    /// Adds the pair at `place` of the source; features are computed for several pairs together.
+    /// Adds the pair at `position` of the source. Features are computed in batches.
     ///
     /// # Errors
-    /// An image that cannot be decoded; inputs that do not fit the model.
-    pub fn add(&mut self, place: usize, record: Record) -> Result<(), EvaluateError> {
-        if self.kept.contains_key(&place) {
+    /// If an image cannot be decoded, or inputs do not fit the model.
+    pub fn add(&mut self, position: usize, record: Record) -> Result<(), EvaluateError> {
+        if self.computed.contains_key(&position) {
             return Ok(());
         }
-        self.waiting.push((place, record));
-        if self.waiting.len() == BATCH { self.compute() } else { Ok(()) }
+        self.pending.push((position, record));
+        if self.pending.len() == BATCH { self.compute() } else { Ok(()) }
     }
 
-    /// Features of pairs that were added, in the order of `places`.
+    /// Features of pairs that were added, in the order of `positions`.
     ///
     /// # Errors
-    /// Inputs that do not fit the model.
+    /// If inputs do not fit the model.
     ///
     /// # Panics
-    /// If one was not added.
-    pub fn of(&mut self, places: &[usize]) -> Result<Vectors, EvaluateError> {
+    /// If the pair at one of the positions was not added.
+    pub fn of(&mut self, positions: &[usize]) -> Result<Vectors, EvaluateError> {
         self.compute()?;
-        let rows = || places.iter().map(|place| self.kept.get(place).expect("added before"));
+        let rows = || positions.iter().map(|position| self.computed.get(position).expect("added before"));
         Ok(Vectors { width: rows().next().map_or(0, Vec::len), values: rows().flatten().copied().collect() })
     }
 
     fn compute(&mut self) -> Result<(), EvaluateError> {
-        let input = |(place, record): (usize, Record)| {
-            let origin = Origin { source: 0, name: self.source.name(), position: place };
+        let input = |(position, record): (usize, Record)| {
+            let origin = Origin { source: 0, name: self.source.name(), position };
             let example = self.preparation.evaluate(record, origin, self.text, None)?;
-            Ok::<_, DataError>(example.map(|example| (place, example.input)))
+            Ok::<_, DataError>(example.map(|example| (position, example.input)))
         };
-        // Images are decoded on all cores; of several that cannot be, the first is told.
-        let inputs: Vec<Result<_, _>> = std::mem::take(&mut self.waiting).into_par_iter().map(input).collect();
+        // Images are decoded on all cores. If several cannot be decoded, the error of the first one is reported.
+        let inputs: Vec<Result<_, _>> = std::mem::take(&mut self.pending).into_par_iter().map(input).collect();
         let inputs: Vec<_> = inputs.into_iter().collect::<Result<_, _>>()?;
-        let (places, inputs): (Vec<usize>, Vec<Input>) = inputs.into_iter().flatten().unzip();
+        let (positions, inputs): (Vec<usize>, Vec<Input>) = inputs.into_iter().flatten().unzip();
         let vectors = self.embedder.features(&inputs, BATCH, &mut |_| {})?;
-        self.kept.extend(places.into_iter().zip(vectors.rows().map(<[f32]>::to_vec)));
+        self.computed.extend(positions.into_iter().zip(vectors.rows().map(<[f32]>::to_vec)));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The pairs that are scored, and which of them count as right answers to each other.
+//! Galleries: the pairs that are scored together, and which of them count as right answers to each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,53 +12,53 @@ use rayon::prelude::*;
 
 use crate::EvaluateError;
 
-/// Records that go through the model at once.
+/// Batch size of the model during evaluation.
 pub(crate) const BATCH: usize = 16;
 
-/// Records that are read and decoded at once.
-const DECODED: usize = 64;
+/// Number of records that are read and decoded together.
+const DECODE_BATCH: usize = 64;
 
-/// Which half of a pair asks; the other half is what it looks for.
+/// The modality of a retrieval query. The candidates have the other modality.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Query {
-    /// An image looks for texts.
+    /// The query is an image, the candidates are texts.
     Image,
-    /// A text looks for images.
+    /// The query is a text, the candidates are images.
     Text,
 }
 
-/// Which pairs are scored.
+/// Which pairs are scored, and which answers count as hits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GalleryOptions {
-    /// Which text of a record.
+    /// Which text of a record is used.
     pub text: TextChoice,
-    /// Pairs at most; more are drawn from by seed.
+    /// Largest number of pairs. If the source has more, a sample is drawn with the seed.
     pub limit: usize,
-    /// Label whose equality makes a hit: all values of it, where a record has several.
+    /// Label whose equality makes a hit. If a record has several values of it, all of them must be equal.
     pub hits: Option<String>,
-    /// Label whose values are galleries of their own.
+    /// Label that splits the pairs into galleries, one for each value.
     pub by: Option<String>,
-    /// Draws records and masks.
+    /// Seed for the sampling of records and masks.
     pub seed: u64,
 }
 
-/// Pairs ready for the model.
+/// Pairs that are scored together, ready for the model.
 #[derive(Clone, Debug)]
 pub struct Gallery {
     /// The pairs.
     pub records: Vec<Pair>,
-    /// Records of the source that have only one half and cannot be scored.
+    /// Number of records of the source without an image or without a text; they cannot be scored.
     pub incomplete: usize,
 }
 
 /// One pair of a gallery.
 #[derive(Clone, Debug)]
 pub struct Pair {
-    /// Its record's id.
+    /// Id of its record.
     pub id: String,
-    /// The unit of intervals.
+    /// The patient; confidence intervals resample patients.
     pub patient: String,
-    /// Place in its source.
+    /// Position of the record in its source.
     pub record: usize,
     /// The image.
     pub image: Image,
@@ -68,22 +68,22 @@ pub struct Pair {
     pub words: String,
     /// The text with masked words.
     pub masked: Masked,
-    /// Equal for equal images.
+    /// Hash of the image; equal images have equal hashes.
     pub image_hash: u64,
-    /// Equal for equal texts.
+    /// Hash of the text; equal texts have equal hashes.
     pub text_hash: u64,
-    /// Hashes of all texts of the record, the scored one among them (unless it is several, joined).
+    /// Hashes of all texts of the record. The scored text is among them, unless it is a join of several texts.
     pub own_texts: Vec<u64>,
-    /// Values of the label that makes hits, in order; compared as names are ([`name_key`]), never as numbers.
+    /// Values of the label that makes hits, sorted. They are compared like names ([`name_key`]), never as numbers.
     pub hits: Vec<String>,
-    /// Values of the label that makes galleries.
+    /// Values of the label that splits the pairs into galleries.
     pub groups: Vec<String>,
     /// All labels of its record.
     pub labels: Vec<Label>,
 }
 
 impl Pair {
-    /// A record as a pair; `None` of one that lacks its image or its text.
+    /// Makes a pair of a record; `None` if the record has no image or no text.
     fn of(
         record: Record,
         index: usize,
@@ -100,8 +100,8 @@ impl Pair {
         let Example { record, input, text: words, masked, image_hash, text_hash, own_texts, .. } = example;
         let Record { id, patient, .. } = record;
         let Input::Pair { image, text } = input else { return Ok(None) };
-        let known = words.zip(masked).zip(image_hash.zip(text_hash));
-        Ok(known.map(|((words, masked), (image_hash, text_hash))| Self {
+        let complete = words.zip(masked).zip(image_hash.zip(text_hash));
+        Ok(complete.map(|((words, masked), (image_hash, text_hash))| Self {
             id,
             patient,
             record: index,
@@ -120,7 +120,7 @@ impl Pair {
 }
 
 impl Gallery {
-    /// The first pairs alone, to be timed.
+    /// A gallery of the first pairs only, to measure how long an evaluation takes.
     pub fn first(&self, pairs: usize) -> Self {
         Self { records: self.records.iter().take(pairs).cloned().collect(), incomplete: 0 }
     }
@@ -128,7 +128,7 @@ impl Gallery {
     /// Reads pairs from a source.
     ///
     /// # Errors
-    /// A record that cannot be read; no pair at all.
+    /// If a record cannot be read, or the source has no pair.
     pub fn read(
         source: &dyn Source,
         preparation: &Preparation,
@@ -140,13 +140,13 @@ impl Gallery {
         }
         let (mut records, mut incomplete, mut order) = (vec![], 0, order.as_slice());
         while records.len() < options.limit && !order.is_empty() {
-            let (now, later) = order.split_at(order.len().min(DECODED).min(options.limit - records.len()));
-            order = later;
-            let read: Vec<Record> = now.iter().map(|index| source.get(*index)).collect::<Result<_, _>>()?;
-            // Images are decoded on all cores; of several that cannot be, the first is told.
+            let (chunk, rest) = order.split_at(order.len().min(DECODE_BATCH).min(options.limit - records.len()));
+            order = rest;
+            let read: Vec<Record> = chunk.iter().map(|index| source.get(*index)).collect::<Result<_, _>>()?;
+            // Images are decoded on all cores. If several cannot be decoded, the error of the first one is reported.
             let pair =
                 |(record, &index): (Record, &usize)| Pair::of(record, index, source.name(), preparation, options);
-            let pairs: Vec<Result<_, _>> = read.into_par_iter().zip(now).map(pair).collect();
+            let pairs: Vec<Result<_, _>> = read.into_par_iter().zip(chunk).map(pair).collect();
             let pairs: Vec<Option<Pair>> = pairs.into_iter().collect::<Result<_, _>>()?;
             incomplete += pairs.iter().filter(|pair| pair.is_none()).count();
             records.extend(pairs.into_iter().flatten());
@@ -158,8 +158,8 @@ impl Gallery {
         Ok(Self { records, incomplete })
     }
 
-    /// One gallery a value of the label that makes galleries, by name; those without the label under an empty name. A pair of
-    /// several values is in the gallery of each.
+    /// Splits the pairs into one gallery for each value of the label [`GalleryOptions::by`], sorted by value. Pairs without the
+    /// label are in a gallery with an empty name. A pair with several values is in the gallery of each value.
     pub fn split(self) -> Vec<(String, Self)> {
         let mut parts: BTreeMap<String, Vec<Pair>> = BTreeMap::new();
         for mut pair in self.records {
@@ -169,16 +169,17 @@ impl Gallery {
             others.iter().for_each(|group| parts.entry(group.clone()).or_default().push(pair.clone()));
             parts.entry(last).or_default().push(pair);
         }
-        let part = |records| Self { records, incomplete: self.incomplete };
-        parts.into_iter().map(|(name, records)| (name, part(records))).collect()
+        let gallery = |records| Self { records, incomplete: self.incomplete };
+        parts.into_iter().map(|(name, records)| (name, gallery(records))).collect()
     }
 
-    /// Whether the item of one pair answers the query of another: the text is the image's partner, or equal to any text
-    /// of the image's record, or the text of an equal image, or the labels that make hits are equal, all values of them.
-    pub fn is_hit(&self, query: Query, asking: usize, item: usize) -> bool {
+    /// True if the candidate of one row is a right answer to the query of another row. This is so if the text is the image's own,
+    /// is equal to any text of the image's record, or belongs to an equal image, or if the labels that make hits are equal in all
+    /// their values.
+    pub fn is_hit(&self, query: Query, query_row: usize, candidate: usize) -> bool {
         let (image, text) = match query {
-            Query::Image => (&self.records[asking], &self.records[item]),
-            Query::Text => (&self.records[item], &self.records[asking]),
+            Query::Image => (&self.records[query_row], &self.records[candidate]),
+            Query::Text => (&self.records[candidate], &self.records[query_row]),
         };
         image.id == text.id
             || image.text_hash == text.text_hash
@@ -192,13 +193,13 @@ impl Gallery {
         self.records.iter().map(|record| record.patient.as_str()).collect()
     }
 
-    /// Numbers of all records.
+    /// Indices of all records, from 0.
     pub fn rows(&self) -> Vec<usize> {
         (0..self.records.len()).collect()
     }
 }
 
-/// All values of a label, in order and once each, in the form in which names are compared.
+/// All values of a label, sorted and without repetition, in the form in which names are compared ([`name_key`]).
 pub(crate) fn values(labels: &[Label], name: &str) -> Vec<String> {
     let name = name_key(name);
     let values = labels.iter().filter(|label| name_key(&label.name) == name);
@@ -249,7 +250,7 @@ mod tests {
         assert_eq!(values(&labels, "side"), ["left", "right"]);
         assert_ne!(values(&labels, "code"), values(&[label("code", "7")], "code"));
         assert_eq!(values(&[label("Gro\u{308}\u{df}e", "1")], "Gr\u{f6}\u{df}e"), ["1"]);
-        // Equal sets of values are hits, one value in common is none.
+        // Records with equal sets of values are hits of each other. One value in common is not enough.
         let pair = |id: &str, hash, hits: &[&str]| Pair {
             hits: hits.iter().map(|hit| hit.to_string()).collect(),
             groups: hits.iter().map(|hit| hit.to_string()).collect(),
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn partners_equals_and_all_texts_of_an_image_are_hits() {
+    fn own_texts_equal_images_and_equal_labels_are_hits() {
         let records = vec![
             pair("a", 1, &[10, 11, 12], None),
             pair("b", 2, &[11, 13], None),
@@ -274,12 +275,12 @@ mod tests {
             pair("e", 4, &[15], None),
         ];
         let gallery = Gallery { records, incomplete: 0 };
-        let hits = |query, asking| (0..5).filter(|&item| gallery.is_hit(query, asking, item)).collect::<Vec<_>>();
-        // Image a: its own text, that of b (one of a's), that of the equal image c, that of d (equal to a's).
+        let hits = |query, row| (0..5).filter(|&item| gallery.is_hit(query, row, item)).collect::<Vec<_>>();
+        // Hits of image a: its own text, the text of b (also a text of a), of c (an equal image), and of d (equal to a's text).
         assert_eq!(hits(Query::Image, 0), [0, 1, 2, 3]);
-        // Text a (10) is no text of image b.
+        // Text a (10) is not a text of image b.
         assert_eq!(hits(Query::Text, 0), [0, 2, 3]);
-        // Text b (11) is one of image a's.
+        // Text b (11) is also a text of image a.
         assert_eq!(hits(Query::Text, 1), [0, 1]);
         assert_eq!(hits(Query::Image, 1), [1]);
         assert_eq!(hits(Query::Image, 2), [0, 2, 3], "equal labels are hits, missing ones are not");

@@ -1,4 +1,4 @@
-//! What frozen vectors tell about a label: probes fitted to the training split, and zero-shot classification by sentences.
+//! Classification of a label from frozen vectors: probes fitted to the training split, and zero-shot classification by sentences.
 
 use std::collections::BTreeMap;
 
@@ -10,52 +10,52 @@ use ptu_metrics::{Answer, majority_share};
 use ptu_random::{Key, Place};
 
 use crate::EvaluateError;
-use crate::features::{GalleryFeatures, Given, TrainFeatures};
+use crate::features::{AvailableModalities, GalleryFeatures, TrainFeatures};
 use crate::gallery::{BATCH, Gallery, Pair, values};
 use crate::measure::Measure;
 
-/// Records that a probe is fitted to, at most.
-const FITTED: usize = 2000;
+/// Largest number of records that a probe is fitted to.
+const MAX_FITTED: usize = 2000;
 
-/// Where a sentence names the class.
+/// The place in a sentence where the name of the class is inserted.
 pub const CLASS: &str = "{}";
 
-/// A label, its classes, and probes that know it.
+/// A label, its classes, and probes that were fitted to predict it.
 pub struct LabelProbes {
     /// Name of the label.
     pub name: String,
-    /// Its values, in order; a class is a position here.
+    /// Values of the label, sorted. A class is an index into this list.
     pub classes: Vec<String>,
-    /// The class of each row of the gallery; `None` where it has none, several, or one that was never seen.
+    /// The class of each row of the gallery; `None` if the row has no value, several values, or a value that is not in `classes`.
     pub truths: Vec<Option<usize>>,
-    /// Records that the probes were fitted to.
+    /// Number of records that the probes were fitted to.
     pub fitted: usize,
     vectors: Vectors,
     fitted_truths: Vec<usize>,
     linear: LinearProbe,
 }
 
-/// Answers of both probes.
+/// The answers of both probes for a gallery.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProbeMeasures {
-    /// Nearest neighbours.
+    /// Of the nearest-neighbour probe.
     pub neighbours: Measure,
-    /// Linear classifier.
+    /// Of the linear probe.
     pub linear: Measure,
 }
 
-/// The one value of a label; none where it has none or several.
+/// The single value of a label; `None` if there is no value or more than one.
 fn value(labels: &[Label], name: &str) -> Option<String> {
     let mut values = values(labels, name).into_iter();
     values.next().filter(|_| values.next().is_none())
 }
 
 impl LabelProbes {
-    /// Fits both probes to features of training pairs, at most 2,000 of them, drawn by `key`. `None` where fewer than
-    /// two values of the label are there.
+    /// Fits both probes to the features of at most 2,000 training pairs, which are drawn with `key`. `None` if these pairs have
+    /// fewer than two values of the label.
     ///
     /// # Errors
-    /// Records that cannot be read; inputs that do not fit the model.
+    /// If records cannot be read, or inputs do not fit the model.
     pub fn fit(
         train: &mut TrainFeatures<'_>,
         gallery: &Gallery,
@@ -64,20 +64,20 @@ impl LabelProbes {
     ) -> Result<Option<Self>, EvaluateError> {
         let mut order: Vec<usize> = (0..train.source.len()).collect();
         key.stream(Place::Sample, 2).shuffle(&mut order);
-        let (mut places, mut values) = (vec![], vec![]);
-        for place in order {
-            if values.len() == FITTED {
+        let (mut positions, mut values) = (vec![], vec![]);
+        for position in order {
+            if values.len() == MAX_FITTED {
                 break;
             }
-            let record = train.source.get(place)?;
+            let record = train.source.get(position)?;
             let Some(label) = value(&record.labels, name) else { continue };
             if record.image.is_some() && record.texts.iter().any(|text| !text.trim().is_empty()) {
-                train.add(place, record)?;
-                places.push(place);
+                train.add(position, record)?;
+                positions.push(position);
                 values.push(label);
             }
         }
-        let vectors = train.of(&places)?;
+        let vectors = train.of(&positions)?;
         let mut classes = values.clone();
         classes.sort();
         classes.dedup();
@@ -93,25 +93,30 @@ impl LabelProbes {
         Ok(Some(Self { name, truths, fitted, vectors, fitted_truths, linear, classes }))
     }
 
-    /// What the probes say about a gallery of which the model is given some.
+    /// The answers of the probes for a gallery, computed from the available modalities.
     ///
     /// # Errors
-    /// Inputs that do not fit the model.
-    pub fn ask(&self, features: &GalleryFeatures<'_>, given: Given) -> Result<ProbeMeasures, EvaluateError> {
-        let asked = features.of(given, &mut |_| {})?;
-        let measure = |given: Vec<usize>| self.measure(&given);
+    /// If inputs do not fit the model.
+    pub fn evaluate(
+        &self,
+        features: &GalleryFeatures<'_>,
+        available: AvailableModalities,
+    ) -> Result<ProbeMeasures, EvaluateError> {
+        let queries = features.of(available, &mut |_| {})?;
+        let measure = |predicted: Vec<usize>| self.measure(&predicted);
         Ok(ProbeMeasures {
-            neighbours: measure(nearest_neighbours(&self.vectors, &self.fitted_truths, &asked)),
-            linear: measure(self.linear.predict(&asked)),
+            neighbours: measure(nearest_neighbours(&self.vectors, &self.fitted_truths, &queries)),
+            linear: measure(self.linear.predict(&queries)),
         })
     }
 
-    /// Classes by sentences, without any fitting: of an image alone the class that is nearest by contrast. A sentence names the
-    /// class where it has `{}`; of several a class has the mean of their vectors, of unit length again (Radford et al., "Learning
-    /// transferable visual models from natural language supervision", 2021, section 3.1.4).
+    /// Zero-shot classification of the images by sentences, without any fitting. The predicted class is the one whose text
+    /// vector is nearest to the image vector in the contrastive space. In each sentence `{}` is replaced by the name of the
+    /// class. With several sentences, the vector of a class is the mean of their vectors, scaled to unit length (Radford et
+    /// al., "Learning transferable visual models from natural language supervision", 2021, section 3.1.4).
     ///
     /// # Errors
-    /// A model without contrast head; sentences that cannot be tokenised.
+    /// If the model has no ITC head, or a sentence cannot be tokenised.
     pub fn by_sentences(
         &self,
         features: &GalleryFeatures<'_>,
@@ -133,15 +138,16 @@ impl LabelProbes {
         Ok(self.measure(&similarity.chunks_exact(self.classes.len()).filter_map(nearest).collect::<Vec<_>>()))
     }
 
-    fn measure(&self, given: &[usize]) -> Measure {
-        let right = given.iter().zip(&self.truths);
-        let values = right.map(|(given, truth)| truth.map(|truth| f64::from(u8::from(*given == truth)))).collect();
+    /// Compares predicted classes with the true ones.
+    fn measure(&self, predicted: &[usize]) -> Measure {
+        let pairs = predicted.iter().zip(&self.truths);
+        let values = pairs.map(|(class, truth)| truth.map(|truth| f64::from(u8::from(*class == truth)))).collect();
         let answers: Vec<Answer<usize>> =
             self.truths.iter().flatten().map(|&right| Answer { given: right, right }).collect();
         Measure::of_rows(values, majority_share(&answers))
     }
 
-    /// Rows of the gallery of each class, by name.
+    /// Number of rows of the gallery in each class, by the name of the class.
     pub fn counts(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         self.truths.iter().flatten().for_each(|class| *counts.entry(self.classes[*class].as_str()).or_insert(0) += 1);
@@ -149,7 +155,7 @@ impl LabelProbes {
     }
 }
 
-/// The mean of each `count` vectors in a row, of unit length; one vector is its own mean.
+/// The mean of each group of `count` consecutive vectors, scaled to unit length. With `count` 1 the vectors stay as they are.
 fn means(vectors: &Vectors, count: usize) -> Vectors {
     if count == 1 {
         return vectors.clone();
@@ -159,7 +165,7 @@ fn means(vectors: &Vectors, count: usize) -> Vectors {
         let sum = |place: usize| group.iter().skip(place).step_by(vectors.width).map(|x| f64::from(*x)).sum::<f64>();
         let sums: Vec<f64> = (0..vectors.width).map(sum).collect();
         let length = sums.iter().map(|sum| sum * sum).sum::<f64>().sqrt();
-        // Vectors that cancel each other out have no direction: nothing is near them.
+        // If the vectors sum to zero, the mean has no direction. It stays zero, so its similarity to every vector is 0.
         values.extend(sums.iter().map(|sum| if length > 0.0 { (sum / length) as f32 } else { 0.0 }));
     }
     Vectors { width: vectors.width, values }
@@ -170,12 +176,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_class_of_several_sentences_is_their_mean_of_unit_length() {
+    fn the_vector_of_a_class_is_the_mean_of_its_sentences_with_unit_length() {
         let vectors = Vectors { width: 2, values: vec![1.0, 0.0, 0.0, 1.0, 0.6, 0.8, 0.6, 0.8] };
         let means = means(&vectors, 2);
         let half = 0.5f32.sqrt();
-        for (found, due) in means.values.iter().zip([half, half, 0.6, 0.8]) {
-            assert!((found - due).abs() < 1e-6, "{means:?}");
+        for (value, expected) in means.values.iter().zip([half, half, 0.6, 0.8]) {
+            assert!((value - expected).abs() < 1e-6, "{means:?}");
         }
         assert_eq!(super::means(&vectors, 1), vectors);
         let opposite = Vectors { width: 1, values: vec![1.0, -1.0] };

@@ -1,11 +1,12 @@
-//! Whether a model has learned from what it is to be scored on.
+//! Data leakage: whether a model has learned from the pairs that it is to be scored on.
 //!
-//! An image counts as known when its pixels are those of an image that was learned from, whatever file, table or name it comes
-//! from: pairs with known images are refused. A text counts as known when it is the same, word for word. That alone refuses
-//! nothing, since in radiology many reports read alike ("no acute disease") whoever they are about: it is told, with the count.
+//! An image counts as known if its pixels are those of an image that the model has learned from, in whatever file, table or
+//! name. Pairs with known images are refused. A text counts as known if it is the same word for word. A known text alone is not
+//! refused, because in radiology many reports of different patients are equal ("no acute disease"); the number of such texts is
+//! reported.
 //!
-//! Bundles carry hashes of both ([`Learned`]). For those of earlier versions records are compared by their names, where the
-//! training data is at hand, and only those whose image is the same are known.
+//! Bundles contain hashes of the images and texts ([`Learned`]). For bundles of earlier versions, which have no hashes, records
+//! are compared by their ids, if the training data is available, and only records with the same image count as known.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -19,88 +20,92 @@ use serde::{Deserialize, Serialize};
 use crate::EvaluateError;
 use crate::gallery::{Gallery, Pair};
 
-/// How it was looked for.
+/// How pairs were compared with the training data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LookedFor {
-    /// By hashes of all that was learned from.
+pub enum ComparedBy {
+    /// By hashes of all images and texts that the model has learned from.
     Hashes,
-    /// By names of records, where the training data is at hand.
+    /// By ids of records, if the training data is available.
     Ids,
 }
 
-/// What of a gallery a model has learned from.
+/// How many pairs of a gallery a model has learned from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
-    /// How it was looked for.
-    pub by: LookedFor,
-    /// Pairs whose image was learned from.
+pub struct TrainingOverlap {
+    /// How the pairs were compared with the training data.
+    pub by: ComparedBy,
+    /// Number of pairs whose image is an image of the training data.
     pub images: usize,
-    /// Pairs one of whose texts was learned from, word for word.
+    /// Number of pairs with a text that is, word for word, a text of the training data.
     pub texts: usize,
 }
 
-/// What a model is known to have learned from.
-pub struct Past<'a> {
-    /// Data, by the hash of its manifest.
+/// What is known about the data that a model has learned from.
+pub struct TrainingHistory<'a> {
+    /// The data, each with the hash of its manifest.
     pub trained_on: &'a [TrainedOn],
-    /// Hashes; `None` in a bundle without.
+    /// Hashes of the images and texts; `None` for a bundle without hashes.
     pub learned: Option<&'a Learned>,
-    /// Folders of the data, where they are known.
+    /// Folders of the data, if they are known.
     pub folders: &'a [PathBuf],
 }
 
-/// The pairs of a gallery that are known, by their places in it.
-struct Found {
-    by: LookedFor,
+/// The known pairs of a gallery.
+struct KnownPairs {
+    by: ComparedBy,
+    /// Rows of the gallery whose image is known.
     images: Vec<usize>,
+    /// Number of pairs with a known text.
     texts: usize,
 }
 
-impl Past<'_> {
-    /// Refuses the very split that was learned from, before anything of it is read.
+impl TrainingHistory<'_> {
+    /// Refuses the split that the model was trained on, before any record of it is read.
     ///
     /// # Errors
     /// [`EvaluateError::Learned`].
     pub fn check_split(&self, path: &Path, manifest: &Manifest, split: Split) -> Result<(), EvaluateError> {
-        if split == Split::Train && self.is_own(manifest) {
+        if split == Split::Train && self.is_training_data(manifest) {
             return Err(EvaluateError::Learned { path: path.into(), cause: format!("all of its split `{split}`") });
         }
         Ok(())
     }
 
-    fn is_own(&self, manifest: &Manifest) -> bool {
+    /// True if the model was trained on the data of this manifest.
+    fn is_training_data(&self, manifest: &Manifest) -> bool {
         let hash = manifest.hash();
         self.trained_on.iter().any(|data| data.manifest == hash)
     }
 
-    /// Counts what is known of a gallery, and refuses images that are, unless it is `forced` or they lie in another split of the
-    /// data that was learned from: then `prepare` has told of them, and their splits are as they were published.
+    /// Counts the known images and texts of a gallery, and gives notes about them for the user. Refuses a gallery with known
+    /// images, unless `forced` is true or the gallery is another split of the training data: such images were reported by
+    /// `prepare`, and the splits are scored as they were published.
     ///
     /// # Errors
-    /// [`EvaluateError::Learned`]; training data that cannot be read.
+    /// [`EvaluateError::Learned`], or an error of training data that cannot be read.
     pub fn check(
         &self,
         path: &Path,
         source: &ShardFolder,
         gallery: &Gallery,
         forced: bool,
-    ) -> Result<(Known, Vec<String>), EvaluateError> {
+    ) -> Result<(TrainingOverlap, Vec<String>), EvaluateError> {
         let manifest = source.manifest();
-        let found = match self.learned {
+        let known = match self.learned {
             Some(learned) => by_hashes(learned, gallery),
             None => self.by_ids(manifest, gallery)?,
         };
-        let (all, images, texts) = (gallery.records.len(), found.images.len(), found.texts);
+        let (all, images, texts) = (gallery.records.len(), known.images.len(), known.texts);
         let mut notes = vec![];
         if images > 0 {
-            let first = &gallery.records[found.images[0]];
-            let example = match self.original(first)? {
+            let first = &gallery.records[known.images[0]];
+            let example = match self.training_record(first)? {
                 Some((id, folder)) => format!("`{}`, which is `{id}` of `{}`", first.id, folder.display()),
                 None => format!("`{}`", first.id),
             };
             let cause = format!("the images of {images} of {all} pairs, among them {example}");
-            if !(forced || (source.split() != Split::Train && self.is_own(manifest))) {
+            if !(forced || (source.split() != Split::Train && self.is_training_data(manifest))) {
                 return Err(EvaluateError::Learned { path: path.into(), cause });
             }
             notes.push(format!("the model has learned from {cause}: what it says of them it may know by heart"));
@@ -111,22 +116,22 @@ impl Past<'_> {
                  what it says of these words it may know by heart"
             ));
         }
-        if found.by == LookedFor::Ids {
+        if known.by == ComparedBy::Ids {
             notes.push(
                 "this bundle holds no hashes of what it has learned from (it is of an earlier version, or they were deleted): only names of \
                  records were compared, with training data that is at hand"
                     .into(),
             );
         }
-        Ok((Known { by: found.by, images, texts }, notes))
+        Ok((TrainingOverlap { by: known.by, images, texts }, notes))
     }
 
-    /// Records of the same name in data that was learned from; known are those whose image is the same.
-    fn by_ids(&self, manifest: &Manifest, gallery: &Gallery) -> Result<Found, EvaluateError> {
+    /// Compares the pairs with the training records of the same id. A text or image is known if that record has it too.
+    fn by_ids(&self, manifest: &Manifest, gallery: &Gallery) -> Result<KnownPairs, EvaluateError> {
         let (mut images, mut texts) = (HashSet::new(), HashSet::new());
-        // Patients of the data itself are in one split each.
-        let elsewhere = !self.is_own(manifest);
-        for (_, folder) in self.training().filter(|(other, _)| elsewhere && other.source == manifest.source) {
+        // In the training data itself no comparison is needed: each patient is in one split only.
+        let is_other = !self.is_training_data(manifest);
+        for (_, folder) in self.training_folders().filter(|(other, _)| is_other && other.source == manifest.source) {
             let train = ShardFolder::open(folder, Split::Train)?;
             let places: HashMap<String, usize> =
                 train.ids()?.into_iter().enumerate().map(|(place, id)| (id, place)).collect();
@@ -143,19 +148,19 @@ impl Past<'_> {
         }
         let mut images: Vec<usize> = images.into_iter().collect();
         images.sort_unstable();
-        Ok(Found { by: LookedFor::Ids, images, texts: texts.len() })
+        Ok(KnownPairs { by: ComparedBy::Ids, images, texts: texts.len() })
     }
 
-    /// Folders that hold what was learned from. What the model was trained on may be elsewhere by now: then nothing is said.
-    fn training(&self) -> impl Iterator<Item = (Manifest, &PathBuf)> {
+    /// Folders that contain the training data. Folders that were moved or changed since the training are not in the result.
+    fn training_folders(&self) -> impl Iterator<Item = (Manifest, &PathBuf)> {
         let read = |folder: &'_ PathBuf| Manifest::read(folder).ok();
         let opened = self.folders.iter().filter_map(move |folder| Some((read(folder)?, folder)));
-        opened.filter(|(manifest, _)| self.is_own(manifest))
+        opened.filter(|(manifest, _)| self.is_training_data(manifest))
     }
 
-    /// The record that a pair's image was learned from, for a message: looked for among those of the same name or text.
-    fn original(&self, pair: &Pair) -> Result<Option<(String, PathBuf)>, EvaluateError> {
-        for (_, folder) in self.training() {
+    /// The training record that has a pair's image, for a message. It is searched among records with the same id or text.
+    fn training_record(&self, pair: &Pair) -> Result<Option<(String, PathBuf)>, EvaluateError> {
+        for (_, folder) in self.training_folders() {
             let Ok(train) = ShardFolder::open(folder, Split::Train) else { continue };
             let (mut place, mut candidates) = (0, vec![]);
             train.each_without_image(&mut |record| {
@@ -175,25 +180,28 @@ impl Past<'_> {
     }
 }
 
-/// Training records whose images are compared to name one of them.
+/// Largest number of training records whose images are compared to find the one to name in a message.
 const CANDIDATES: usize = 50;
 
-fn by_hashes(learned: &Learned, gallery: &Gallery) -> Found {
+/// Compares the pairs with the hashes of the training data.
+fn by_hashes(learned: &Learned, gallery: &Gallery) -> KnownPairs {
     let knows_text = |pair: &&Pair| {
         learned.texts.contains(&pair.text_hash) || pair.own_texts.iter().any(|text| learned.texts.contains(text))
     };
     let images = gallery.records.iter().enumerate().filter(|(_, pair)| learned.images.contains(&pair.image_hash));
-    Found {
-        by: LookedFor::Hashes,
+    KnownPairs {
+        by: ComparedBy::Hashes,
         images: images.map(|(row, _)| row).collect(),
         texts: gallery.records.iter().filter(knows_text).count(),
     }
 }
 
+/// True if the record and the pair have a text in common.
 fn shares_text(record: &Record, pair: &Pair) -> bool {
     record.texts.iter().any(|text| pair.own_texts.contains(&text_hash(text.trim())))
 }
 
+/// True if the record has the image of the pair.
 fn has_image(record: &Record, pair: &Pair) -> bool {
     let picture = record.image.as_ref().and_then(|image| Picture::decode(&image.bytes, &record.id).ok());
     picture.is_some_and(|picture| picture.content_hash() == pair.image_hash)

@@ -1,26 +1,26 @@
-//! Scores of a model on records that it has not seen: zero-shot retrieval both ways, matching, masked words, probes of labels, each
-//! with a 95 % interval by patient and with what chance would give (specification, section 7).
+//! Evaluation of a model on records that were not used in its training: zero-shot retrieval in both directions, image-text
+//! matching, masked words, and probes of labels. Each score has a 95 % confidence interval by patient and a chance level
+//! (specification, section 7).
 //!
-//! - [`evaluate`]: all of it for a run or a bundle, on folders of shards; [`Saved`]: kept and read again; [`compare`]: runs
-//!   against each other.
-//! - [`Gallery`]: the pairs that are scored together, which is also what a model is judged by while it is pre-trained
+//! - [`evaluate`] computes all scores of a run or a bundle on folders of shards. [`Saved`] writes them and reads them again.
+//!   [`compare`] compares two runs.
+//! - [`Gallery`] holds the pairs that are scored together. It is also the validation of a model during pre-training
 //!   ([`ptu_train::task::Validator`]).
-//! - [`leak`]: what the model has learned from is not scored.
+//! - [`leak`] finds records that the model was trained on, so that they are not scored.
 //!
-//! The rules stand in `docs/specification.md`, section 7 ("specification" in comments).
+//! The rules are in `docs/specification.md`, section 7 ("specification" in comments).
 
 mod compare;
 mod error;
+mod evaluation_folder;
 mod features;
 mod gallery;
-mod judged;
+mod label_check;
 pub mod labels;
 pub mod leak;
 mod matching;
 mod measure;
 pub mod missing;
-mod named;
-mod opened;
 mod options;
 mod rerank;
 mod retrieval;
@@ -29,14 +29,14 @@ mod save;
 mod score;
 pub mod scored_on;
 mod scores;
+mod validation;
 pub mod words;
 
 pub use compare::{Difference, Spread, compare, spread};
 pub use error::EvaluateError;
-pub use features::{GalleryFeatures, Given, TrainFeatures};
+pub use features::{AvailableModalities, GalleryFeatures, TrainFeatures};
 pub use gallery::{Gallery, GalleryOptions, Pair, Query};
-pub use judged::ValidationScore;
-pub use measure::{Kind, Measure};
+pub use measure::{Aggregation, Measure};
 pub use options::EvaluateOptions;
 pub use rerank::rerank;
 pub use retrieval::{ALL_FOUND, Ranking, RetrievalResults, retrieval, search};
@@ -45,3 +45,4 @@ pub use save::{Kept, Saved};
 pub use score::{Scored, score};
 pub use scored_on::ScoredOn;
 pub use scores::{Direction, LabelScores, MaskedWords, Retrieval, Score, Scores, names};
+pub use validation::ValidationScore;

@@ -1,4 +1,4 @@
-//! Image-text matching: whether the head tells true images of a text from false ones.
+//! Image-text matching (ITM): how well the ITM head separates true pairs from pairs with a negative image.
 
 use ptu_data::TrainBatch;
 use ptu_infer::Embedder;
@@ -14,7 +14,7 @@ use ptu_train::recipe::PartnerChoice;
 use crate::gallery::{BATCH, Gallery};
 use crate::measure::Measure;
 
-/// Asks the head of matching about every text of a gallery, half of them beside a false image.
+/// Evaluates the ITM head on every text of a gallery; half of the texts are paired with a negative image.
 pub(crate) fn matching(embedder: Embedder<'_>, gallery: &Gallery, key: Key) -> Measure {
     let (mut measure, mut truths, rows) = (Measure::default(), vec![], gallery.rows());
     for (number, rows) in rows.chunks(BATCH).enumerate() {

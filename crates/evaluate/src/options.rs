@@ -1,4 +1,4 @@
-//! What `evaluate` is asked.
+//! Options of an evaluation.
 
 use std::path::{Path, PathBuf};
 
@@ -13,42 +13,42 @@ use ptu_train::{Recipe, folder};
 use crate::EvaluateError;
 use crate::labels::CLASS;
 
-/// What is scored on what.
+/// Which model is scored, on which data, and how.
 #[derive(Clone, Debug)]
 pub struct EvaluateOptions {
     /// Folder of the bundle.
     pub bundle: PathBuf,
-    /// Shard folders.
+    /// Folders of shards that are scored.
     pub data: Vec<PathBuf>,
-    /// Which of their splits.
+    /// The split of these folders that is scored.
     pub split: Split,
-    /// Which text, how many pairs at most, which label makes hits.
+    /// Which text of a record is used, the largest number of pairs, and the label whose equality makes a hit.
     pub config: EvaluateConfig,
-    /// Draws records, masks, partners, resamples.
+    /// Seed for the sampling of records, masks, images for ITM, and bootstrap resamples.
     pub seed: u64,
-    /// What computes.
+    /// The device that computes.
     pub device: Device,
-    /// In what linear maps and attention multiply.
+    /// Precision of the matrix products in linear layers and attention.
     pub products: ComputePrecision,
-    /// Ranks this many of the nearest anew by matching, besides.
+    /// Also rerank this many of the nearest candidates by image-text matching; `None` for no reranking.
     pub rerank: Option<usize>,
-    /// Takes more and more halves away, besides.
+    /// Also score with images or texts removed from a growing share of the records.
     pub missing: bool,
-    /// Scores even what the model has learned from.
+    /// Also score records that the model has learned from.
     pub force: bool,
-    /// Folders of the data that the model was trained on, where they are known.
+    /// Folders of the data that the model was trained on, if they are known.
     pub training: Vec<PathBuf>,
-    /// Labels of hits or galleries that somebody named for this evaluation: they must stand in the data. Those that a recipe names may
-    /// be missing from other data than its own.
+    /// Labels of hits or galleries that the user named for this evaluation. The data must have them. Labels that a recipe names
+    /// may be missing in data other than the recipe's own.
     pub named: Vec<String>,
 }
 
 impl EvaluateOptions {
-    /// The bundle of a run on the data of its recipe, or any bundle on the folders named. `path` is a run folder or a
-    /// bundle; `data` replaces the recipe's.
+    /// Options to evaluate the bundle of a run on the data of its recipe, or any bundle on the folders in `data`. `path` is a run
+    /// folder or a bundle. If `data` is not empty, it replaces the data of the recipe.
     ///
     /// # Errors
-    /// A path that is neither; a bundle without a recipe and without data.
+    /// If `path` is neither a run folder nor a bundle, or if it is a bundle without a recipe and `data` is empty.
     pub fn of(path: &Path, data: Vec<PathBuf>, split: Split, device: Device) -> Result<Self, EvaluateError> {
         let recipe = path.join(folder::RECIPE);
         let (bundle, recipe) = if recipe.exists() {
@@ -69,8 +69,8 @@ impl EvaluateOptions {
         Ok(Self { bundle, data, split, config, seed, device, products, rerank, missing, force, training, named })
     }
 
-    /// Whether pairs are chosen, judged and computed as those of `other` are: then equal models get equal scores. What is
-    /// scored besides may differ.
+    /// True if these options select the pairs, count hits and compute scores in the same way as `other`. Then equal models get
+    /// equal scores. The additional scores (reranking, missing modalities) may differ.
     pub fn chooses_as(&self, other: &Self) -> bool {
         let of = |one: &Self| {
             let EvaluateConfig { gallery, text, hits, by, .. } = one.config.clone();
@@ -88,28 +88,28 @@ impl EvaluateOptions {
         of(self) == of(other)
     }
 
-    /// Refuses what a model cannot be asked, before anything is computed.
+    /// Refuses requested scores that the model cannot give, before anything is computed.
     pub(super) fn check(&self, heads: &Heads) -> Result<(), EvaluateError> {
         let (itc, itm, mlm) = (heads.itc.is_some(), heads.itm.is_some(), heads.mlm.is_some());
         let (no_labels, by_sentences) = (self.config.labels.is_empty(), !self.config.sentence.is_empty());
-        let cannot = |asked, objective| Err(EvaluateError::NotLearned { asked, objective });
+        let cannot = |request, objective| Err(EvaluateError::NotLearned { request, objective });
         if let Some(sentence) = self.config.sentence.iter().find(|sentence| !sentence.contains(CLASS)) {
-            let cause = format!("it has no `{CLASS}`, where the name of the class stands");
+            let cause = format!("it has no `{CLASS}` as the place for the name of the class");
             return Err(EvaluateError::Sentence { sentence: sentence.clone(), cause });
         }
         match (self.rerank.is_some(), self.missing) {
-            (true, _) if !itc => cannot("ranking anew what was found", ObjectiveKind::Itc),
-            (true, _) if !itm => cannot("ranking anew by matching", ObjectiveKind::Itm),
+            (true, _) if !itc => cannot("reranking of retrieval results", ObjectiveKind::Itc),
+            (true, _) if !itm => cannot("reranking by matching", ObjectiveKind::Itm),
             (_, true) if no_labels && !mlm => {
-                cannot("taking halves away without a label for probes", ObjectiveKind::Mlm)
+                cannot("scoring with missing images or texts without a label for probes", ObjectiveKind::Mlm)
             }
-            _ if by_sentences && !no_labels && !itc => cannot("finding classes by sentences", ObjectiveKind::Itc),
+            _ if by_sentences && !no_labels && !itc => cannot("classification by sentences", ObjectiveKind::Itc),
             _ => Ok(()),
         }
     }
 }
 
-/// A path in the form in which paths are compared.
+/// The path in canonical form, so that two spellings of one path are equal.
 fn same_path(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.into())
 }

@@ -1,4 +1,4 @@
-//! A search whose best candidates are ranked anew by the fusion, which sees query and candidate together.
+//! Reranking: the best candidates of a search are ordered again by the ITM head, which sees query and candidate together.
 
 use ptu_infer::{Embedder, Matcher};
 
@@ -6,12 +6,12 @@ use crate::EvaluateError;
 use crate::gallery::{BATCH, Gallery, Query};
 use crate::retrieval::{Ranking, RetrievalResults};
 
-/// Ranks the `keep` candidates that are most similar by contrast by how well they match, ahead of all others; with `keep`
-/// as large as the gallery it is the published way, every pair through the fusion (specification, section 7). Both
-/// directions share the pairs that they have in common.
+/// Reranks the `keep` candidates that are nearest in the contrastive space by their ITM score, and puts them ahead of all other
+/// candidates. If `keep` is as large as the gallery, every pair goes through the fusion, as in the published method
+/// (specification, section 7). A pair that both directions need is computed once.
 ///
 /// # Errors
-/// A model without the head for matching.
+/// If the model has no ITM head.
 pub fn rerank(
     embedder: Embedder<'_>,
     gallery: &Gallery,
@@ -23,11 +23,11 @@ pub fn rerank(
     let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
     let matcher = Matcher::new(embedder, &images, &texts, BATCH)?;
     let shortlists = [Query::Image, Query::Text].map(|query| shortlists(&found.of(query).similarity, size, keep));
-    let pair = |query, asking, item| if query == Query::Image { (asking, item) } else { (item, asking) };
+    let pair = |query, row, item| if query == Query::Image { (row, item) } else { (item, row) };
     let mut pairs: Vec<(usize, usize)> = vec![];
     for (query, shortlists) in [Query::Image, Query::Text].into_iter().zip(&shortlists) {
-        for (asking, items) in shortlists.iter().enumerate() {
-            pairs.extend(items.iter().map(|&item| pair(query, asking, item)));
+        for (row, items) in shortlists.iter().enumerate() {
+            pairs.extend(items.iter().map(|&item| pair(query, row, item)));
         }
     }
     pairs.sort_unstable();
@@ -35,22 +35,22 @@ pub fn rerank(
     let scores = matcher.scores(&pairs, BATCH);
     let rank = |query: Query, shortlists: &[Vec<usize>]| {
         let similarity = found.of(query).similarity.clone();
-        // What is on a shortlist comes first, by its match; then the rest, by its similarity.
+        // The candidates of a shortlist come first, ordered by ITM score. The others follow, ordered by similarity.
         let mut order: Vec<(bool, f32)> = similarity.iter().map(|&similarity| (false, similarity)).collect();
-        for (asking, items) in shortlists.iter().enumerate() {
+        for (row, items) in shortlists.iter().enumerate() {
             for &item in items {
-                let place = pairs.binary_search(&pair(query, asking, item)).expect("listed above");
-                order[asking * size + item] = (true, scores[place]);
+                let place = pairs.binary_search(&pair(query, row, item)).expect("listed above");
+                order[row * size + item] = (true, scores[place]);
             }
         }
-        let ranks = ptu_metrics::ranks(&order, size, |asking, item| gallery.is_hit(query, asking, item));
+        let ranks = ptu_metrics::ranks(&order, size, |row, item| gallery.is_hit(query, row, item));
         Ranking { similarity, ranks }
     };
     let [of_images, of_texts] = &shortlists;
     Ok(RetrievalResults { image_to_text: rank(Query::Image, of_images), text_to_image: rank(Query::Text, of_texts) })
 }
 
-/// Of each row the `keep` items of the greatest similarity; the first of equals.
+/// For each row the `keep` items with the highest similarity. Of items with equal similarity the first comes first.
 fn shortlists(similarity: &[f32], size: usize, keep: usize) -> Vec<Vec<usize>> {
     let shortlist = |row: &[f32]| {
         let mut items: Vec<usize> = (0..row.len()).collect();
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_shortlist_is_ranked_anew() {
+    fn only_the_shortlist_is_reranked() {
         let mut config = Preset::Tiny.config(TextStyle::Roberta, 50, [0, 2, 1]);
         config.image.size = 32;
         let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
@@ -111,14 +111,14 @@ mod tests {
         assert_eq!(places(&rerank(1)), places(&found), "the first stays the first");
         let all = rerank(usize::MAX);
         assert_ne!(places(&all), places(&found));
-        // Ranked by hand: how many other texts match image 0 better than its own.
+        // The expected rank, computed directly: the number of other texts that match image 0 better than its own text.
         let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
         let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
         let matcher = Matcher::new(embedder, &images, &texts, 6).unwrap();
         let scores = matcher.scores(&(0..6).map(|text| (0, text)).collect::<Vec<_>>(), 6);
         let better = scores[1..].iter().filter(|score| **score >= scores[0]).count();
         assert_eq!(all.of(Query::Image).ranks[0], Some(better));
-        // A hit outside a shortlist of three stays behind the three.
+        // A hit outside a shortlist of three keeps its rank behind the three.
         let three = rerank(3);
         for query in [Query::Image, Query::Text] {
             for (new, old) in three.of(query).ranks.iter().zip(&found.of(query).ranks) {

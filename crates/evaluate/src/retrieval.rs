@@ -1,4 +1,4 @@
-//! Zero-shot retrieval: who finds whom in a gallery, both ways.
+//! Zero-shot retrieval in a gallery, from images to texts and from texts to images.
 
 use std::collections::BTreeMap;
 
@@ -7,30 +7,30 @@ use ptu_metrics::Resampling;
 use crate::EvaluateError;
 use crate::features::GalleryFeatures;
 use crate::gallery::{Gallery, Query};
-use crate::measure::{Kind, Measure};
+use crate::measure::{Aggregation, Measure};
 use crate::scores::{Direction, Retrieval, names};
 
-/// Galleries of so many pairs or less: R@10 is 1 there, whatever a model does.
+/// Galleries with this number of pairs or fewer always have an R@10 of 1.
 pub const ALL_FOUND: usize = 10;
 
-/// Who finds whom in a gallery.
+/// Retrieval results of a gallery in both directions.
 #[derive(Clone, Debug)]
 pub struct RetrievalResults {
     pub(crate) image_to_text: Ranking,
     pub(crate) text_to_image: Ranking,
 }
 
-/// What every query of one direction finds.
+/// Retrieval results of all queries of one direction.
 #[derive(Clone, Debug)]
 pub struct Ranking {
-    /// By contrast, `[queries, items]` row by row.
+    /// Cosine similarity in the contrastive space, `[queries, candidates]`, row by row.
     pub similarity: Vec<f32>,
-    /// Place of each query's best hit, from 0; `None` without one.
+    /// Rank of each query's best hit, from 0; `None` if the query has no hit.
     pub ranks: Vec<Option<usize>>,
 }
 
 impl RetrievalResults {
-    /// What images find, or what texts find.
+    /// The results for queries of this modality.
     pub fn of(&self, query: Query) -> &Ranking {
         match query {
             Query::Image => &self.image_to_text,
@@ -39,17 +39,18 @@ impl RetrievalResults {
     }
 }
 
-/// Embeds each image and each text of a gallery alone, and compares all with all.
+/// Embeds each image and each text of a gallery without the other modality, and compares every image with every text. `done` is
+/// called with the number of finished inputs, images first.
 ///
 /// # Errors
-/// A model without contrast head, or inputs that do not fit it.
+/// If the model has no ITC head, or inputs do not fit the model.
 pub fn search(features: &GalleryFeatures<'_>, done: &mut dyn FnMut(usize)) -> Result<RetrievalResults, EvaluateError> {
     let gallery = features.gallery;
     let images = features.images(done)?;
     let count = images.len();
     let texts = features.texts(&mut |texts| done(count + texts))?;
     let ranking = |query, similarity: Vec<f32>| {
-        let ranks = ptu_metrics::ranks(&similarity, count, |asking, item| gallery.is_hit(query, asking, item));
+        let ranks = ptu_metrics::ranks(&similarity, count, |row, item| gallery.is_hit(query, row, item));
         Ranking { similarity, ranks }
     };
     Ok(RetrievalResults {
@@ -58,23 +59,23 @@ pub fn search(features: &GalleryFeatures<'_>, done: &mut dyn FnMut(usize)) -> Re
     })
 }
 
-/// What the scores of a direction are made of.
+/// The measures from which the scores of one direction are computed.
 struct DirectionMeasures {
     recalls: [(usize, Measure); 3],
     median_rank: Measure,
 }
 
 impl DirectionMeasures {
-    fn of(gallery: &Gallery, found: &RetrievalResults, query: Query) -> Self {
-        let (size, ranks) = (gallery.records.len(), &found.of(query).ranks);
-        let counts = ptu_metrics::hits_per_query(size, size, |asking, item| gallery.is_hit(query, asking, item));
+    fn of(gallery: &Gallery, results: &RetrievalResults, query: Query) -> Self {
+        let (size, ranks) = (gallery.records.len(), &results.of(query).ranks);
+        let counts = ptu_metrics::hits_per_query(size, size, |row, item| gallery.is_hit(query, row, item));
         let recalls = [1, 5, 10].map(|k| {
             let chance = ptu_metrics::chance_recall_at(k, size, &counts);
             (k, Measure::of_rows(ptu_metrics::found_at(k, ranks), chance))
         });
-        let places = ranks.iter().map(|rank| rank.map(|place| place as f64 + 1.0)).collect();
-        let median_rank = Measure::of_rows(places, ptu_metrics::chance_median_rank(size, &counts));
-        Self { recalls, median_rank: Measure { kind: Kind::Median, ..median_rank } }
+        let ranks_from_1 = ranks.iter().map(|rank| rank.map(|rank| rank as f64 + 1.0)).collect();
+        let median_rank = Measure::of_rows(ranks_from_1, ptu_metrics::chance_median_rank(size, &counts));
+        Self { recalls, median_rank: Measure { aggregation: Aggregation::Median, ..median_rank } }
     }
 
     fn score(&self, gallery: &Gallery, resampling: &Resampling) -> Direction {
@@ -83,15 +84,15 @@ impl DirectionMeasures {
     }
 }
 
-/// What the retrieval scores of a search are made of, both ways.
+/// The measures from which the retrieval scores of both directions are computed.
 pub(crate) struct RetrievalMeasures {
     image_to_text: DirectionMeasures,
     text_to_image: DirectionMeasures,
 }
 
 impl RetrievalMeasures {
-    pub fn of(gallery: &Gallery, found: &RetrievalResults) -> Self {
-        let direction = |query| DirectionMeasures::of(gallery, found, query);
+    pub fn of(gallery: &Gallery, results: &RetrievalResults) -> Self {
+        let direction = |query| DirectionMeasures::of(gallery, results, query);
         Self { image_to_text: direction(Query::Image), text_to_image: direction(Query::Text) }
     }
 
@@ -101,7 +102,7 @@ impl RetrievalMeasures {
         Retrieval { image_to_text, text_to_image }
     }
 
-    /// The measures by the names of their scores, with a suffix.
+    /// The measures by the names of their scores; `suffix` is added to each name.
     pub fn named(self, suffix: &str) -> BTreeMap<String, Measure> {
         let mut named = BTreeMap::new();
         for (name, measures) in [(names::IMAGE_TO_TEXT, self.image_to_text), (names::TEXT_TO_IMAGE, self.text_to_image)]
@@ -113,7 +114,7 @@ impl RetrievalMeasures {
     }
 }
 
-/// Retrieval scores of a search.
-pub fn retrieval(gallery: &Gallery, found: &RetrievalResults, resampling: &Resampling) -> Retrieval {
-    RetrievalMeasures::of(gallery, found).score(gallery, resampling)
+/// The retrieval scores of search results.
+pub fn retrieval(gallery: &Gallery, results: &RetrievalResults, resampling: &Resampling) -> Retrieval {
+    RetrievalMeasures::of(gallery, results).score(gallery, resampling)
 }

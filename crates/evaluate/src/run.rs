@@ -1,4 +1,4 @@
-//! A bundle scored on shard folders, each a gallery of its own.
+//! Evaluates a bundle on folders of shards. Each folder is a gallery of its own, or several if a label splits it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use ptu_model::Bundle;
 use ptu_random::Key;
 
 use crate::EvaluateError;
-use crate::features::{GalleryFeatures, Given, TrainFeatures};
+use crate::evaluation_folder::EvaluationFolder;
+use crate::features::{AvailableModalities, GalleryFeatures, TrainFeatures};
 use crate::gallery::{Gallery, GalleryOptions, Query};
+use crate::label_check;
 use crate::labels::LabelProbes;
-use crate::leak::Past;
+use crate::leak::TrainingHistory;
 use crate::measure::Measure;
 use crate::missing::MissingModalityCurves;
-use crate::named;
-use crate::opened::Opened;
 use crate::options::EvaluateOptions;
 use crate::rerank::rerank;
 use crate::retrieval::{RetrievalMeasures, RetrievalResults};
@@ -27,23 +27,23 @@ use crate::score::{Scored, passes, score};
 use crate::scored_on::ScoredOn;
 use crate::scores::{LabelScores, Score, Scores, names};
 
-/// Scores on one gallery, and what they were made of.
+/// The scores on one gallery, and the measures they were computed from.
 pub struct Evaluated {
-    /// Name of the source, and of the gallery where it has several.
+    /// Name of the source, followed by the name of the gallery if the source has several.
     pub name: String,
     /// The scores.
     pub scores: Scores,
     /// The pairs.
     pub gallery: Gallery,
-    /// Similarities, where the model has learned to compare.
+    /// Retrieval results; `None` if the model has no ITC head.
     pub found: Option<RetrievalResults>,
-    /// What the scores are made of, by their names.
+    /// The measure of each score, by the name of the score.
     pub measures: BTreeMap<String, Measure>,
     source: Arc<ShardFolder>,
 }
 
 impl Evaluated {
-    /// The picture of a pair as a small PNG, for a page; `None` where it cannot be read any more.
+    /// The picture of a pair as a small PNG, for a page; `None` if it cannot be read any more.
     pub fn thumbnail(&self, row: usize, side: usize) -> Option<Vec<u8>> {
         let record = self.source.get(self.gallery.records[row].record).ok()?;
         let image = record.image?;
@@ -51,44 +51,48 @@ impl Evaluated {
     }
 }
 
-/// A gallery that is about to be scored.
-struct Chosen {
+/// A gallery that is ready to be scored.
+struct SelectedGallery {
+    /// Position of its folder.
     folder: usize,
     gallery: Gallery,
     scored_on: ScoredOn,
 }
 
-/// Scores a bundle on each folder; `done` is told (pairs finished, pairs in all) of the folder at hand.
+/// Scores a bundle on each folder. `done` is called with the name of the gallery, the number of finished pairs and the number
+/// of all pairs, both counted once for each pass over the gallery.
 ///
 /// # Errors
-/// Before anything is scored: files that cannot be read, a folder without pairs in the split, labels that no record has, records
-/// that the model has learned from, scores on request that need what it has not learned.
+/// These are found before anything is scored: files that cannot be read, a folder without pairs in the split, labels that no
+/// record has, records that the model has learned from, and requested scores that need an objective that the model was not
+/// trained with.
 pub fn evaluate(
     options: &EvaluateOptions,
     done: &mut dyn FnMut(&str, usize, usize),
 ) -> Result<Vec<Evaluated>, EvaluateError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
     options.check(&bundle.model.heads)?;
-    let asker = TableCommand {
+    let evaluator = Evaluator {
         options,
         bundle: &bundle,
         model: Bundle::fingerprint(&options.bundle)?,
         preparation: Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens),
     };
-    let folders = asker.open()?;
-    let notes = named::check(options, &folders)?;
-    let mut chosen = vec![];
-    for (place, folder) in folders.iter().enumerate() {
-        chosen.extend(asker.choose(place, folder, &notes)?);
+    let folders = evaluator.open_folders()?;
+    let notes = label_check::check(options, &folders)?;
+    let mut selected = vec![];
+    for (position, folder) in folders.iter().enumerate() {
+        selected.extend(evaluator.select_galleries(position, folder, &notes)?);
     }
     let nothing = Records { name: "none".into(), records: vec![] };
-    let mut train: Vec<TrainFeatures<'_>> = folders.iter().map(|folder| asker.train(folder, &nothing)).collect();
-    let score = |one: Chosen| asker.score(&folders[one.folder], &mut train[one.folder], one, done);
-    chosen.into_iter().map(score).collect()
+    let mut train: Vec<TrainFeatures<'_>> =
+        folders.iter().map(|folder| evaluator.train_features(folder, &nothing)).collect();
+    let score = |one: SelectedGallery| evaluator.score(&folders[one.folder], &mut train[one.folder], one, done);
+    selected.into_iter().map(score).collect()
 }
 
-/// A model and what it is asked.
-struct TableCommand<'a> {
+/// A model and the options of its evaluation.
+struct Evaluator<'a> {
     options: &'a EvaluateOptions,
     bundle: &'a Bundle,
     /// The bundle's fingerprint.
@@ -96,34 +100,40 @@ struct TableCommand<'a> {
     preparation: Preparation,
 }
 
-impl TableCommand<'_> {
-    fn past(&self) -> Past<'_> {
+impl Evaluator<'_> {
+    fn training_history(&self) -> TrainingHistory<'_> {
         let Bundle { trained_on, learned, .. } = self.bundle;
-        Past { trained_on, learned: learned.as_ref(), folders: &self.options.training }
+        TrainingHistory { trained_on, learned: learned.as_ref(), folders: &self.options.training }
     }
 
-    fn open(&self) -> Result<Vec<Opened>, EvaluateError> {
+    /// Opens the folders of the options. Refuses the split that the model was trained on, unless this is forced.
+    fn open_folders(&self) -> Result<Vec<EvaluationFolder>, EvaluateError> {
         let Self { options, .. } = self;
         let mut folders = vec![];
         for path in &options.data {
             if !options.force {
-                self.past().check_split(path, &Manifest::read(path)?, options.split)?;
+                self.training_history().check_split(path, &Manifest::read(path)?, options.split)?;
             }
             let source = Arc::new(ShardFolder::open(path, options.split)?);
-            let fits = !options.config.labels.is_empty() || options.missing;
+            let needs_probes = !options.config.labels.is_empty() || options.missing;
             // Without a training split no probe can be fitted, but masked words can still be scored.
-            let train = match fits.then(|| ShardFolder::open(path, Split::Train)) {
+            let train = match needs_probes.then(|| ShardFolder::open(path, Split::Train)) {
                 Some(Ok(train)) => Some(train),
                 None | Some(Err(DataError::NoRecords { .. })) => None,
                 Some(Err(error)) => return Err(error.into()),
             };
-            folders.push(Opened { path: path.clone(), source, train });
+            folders.push(EvaluationFolder { path: path.clone(), source, train });
         }
         Ok(folders)
     }
 
-    /// The galleries of a folder, none of which the model knows.
-    fn choose(&self, place: usize, folder: &Opened, notes: &[String]) -> Result<Vec<Chosen>, EvaluateError> {
+    /// Reads the galleries of a folder. Refuses those that the model has learned from, unless this is forced.
+    fn select_galleries(
+        &self,
+        position: usize,
+        folder: &EvaluationFolder,
+        notes: &[String],
+    ) -> Result<Vec<SelectedGallery>, EvaluateError> {
         let Self { options, .. } = self;
         let config = &options.config;
         let gallery_options = GalleryOptions {
@@ -135,17 +145,18 @@ impl TableCommand<'_> {
         };
         let gallery = Gallery::read(folder.source.as_ref(), &self.preparation, &gallery_options)?;
         let manifest = folder.source.manifest();
-        let pairs_there = manifest.counts(options.split).pairs;
-        let mut chosen = vec![];
-        for (part, gallery) in gallery.split() {
-            let (known, told) = self.past().check(&folder.path, &folder.source, &gallery, options.force)?;
+        let pairs_of_split = manifest.counts(options.split).pairs;
+        let mut selected = vec![];
+        for (name, gallery) in gallery.split() {
+            let history = self.training_history();
+            let (known, leak_notes) = history.check(&folder.path, &folder.source, &gallery, options.force)?;
             let scored_on = ScoredOn {
                 source: folder.source.name().to_string(),
-                gallery: part,
+                gallery: name,
                 manifest: manifest.hash(),
                 split: options.split,
                 pairs: gallery.records.len(),
-                of: config.by.is_none().then_some(pairs_there),
+                of: config.by.is_none().then_some(pairs_of_split),
                 seed: options.seed,
                 text: config.text,
                 hits: config.hits.clone(),
@@ -153,19 +164,19 @@ impl TableCommand<'_> {
                 precision: if options.products == ComputePrecision::F32 { "f32".into() } else { "bf16".into() },
                 model: self.model.clone(),
                 known,
-                notes: notes.iter().cloned().chain(told).collect(),
+                notes: notes.iter().cloned().chain(leak_notes).collect(),
             };
-            chosen.push(Chosen { folder: place, gallery, scored_on });
+            selected.push(SelectedGallery { folder: position, gallery, scored_on });
         }
-        Ok(chosen)
+        Ok(selected)
     }
 
     fn embedder(&self) -> Embedder<'_> {
         Embedder { products: self.options.products, ..Embedder::new(&self.bundle.model) }
     }
 
-    /// What probes are fitted to: the training split, where there is one.
-    fn train<'a>(&'a self, folder: &'a Opened, nothing: &'a Records) -> TrainFeatures<'a> {
+    /// Features of the training split, to which probes are fitted; of `nothing` if the folder has no training split.
+    fn train_features<'a>(&'a self, folder: &'a EvaluationFolder, nothing: &'a Records) -> TrainFeatures<'a> {
         let source: &dyn Source = folder.train.as_ref().map_or(nothing, |train| train);
         let text = self.options.config.text.choice(self.options.seed);
         TrainFeatures::new(self.embedder(), source, &self.preparation, text)
@@ -173,31 +184,31 @@ impl TableCommand<'_> {
 
     fn score(
         &self,
-        folder: &Opened,
+        folder: &EvaluationFolder,
         train: &mut TrainFeatures<'_>,
-        chosen: Chosen,
+        selected: SelectedGallery,
         done: &mut dyn FnMut(&str, usize, usize),
     ) -> Result<Evaluated, EvaluateError> {
-        let Chosen { gallery, scored_on, .. } = chosen;
+        let SelectedGallery { gallery, scored_on, .. } = selected;
         let name = match scored_on.gallery.as_str() {
             "" => scored_on.source.clone(),
-            part => format!("{} {part}", scored_on.source),
+            gallery => format!("{} {gallery}", scored_on.source),
         };
         let all = passes(&self.bundle.model.heads) * gallery.records.len();
-        let mut told = |count| done(&name, count, all);
+        let mut report = |count| done(&name, count, all);
         let features = GalleryFeatures::new(self.embedder(), &gallery);
-        let mut scored = score(&features, Key::new(self.options.seed), &mut told)?;
-        self.further(folder, train, &features, &mut scored)?;
+        let mut scored = score(&features, Key::new(self.options.seed), &mut report)?;
+        self.score_on_request(folder, train, &features, &mut scored)?;
         drop(features);
         let Scored { mut scores, measures, found } = scored;
         scores.scored_on = Some(scored_on);
         Ok(Evaluated { name, scores, gallery, found, measures, source: Arc::clone(&folder.source) })
     }
 
-    /// What is scored only when it is asked for.
-    fn further(
+    /// Adds the scores that are computed only if they are requested: reranking, probes of labels, missing modalities.
+    fn score_on_request(
         &self,
-        folder: &Opened,
+        folder: &EvaluationFolder,
         train: &mut TrainFeatures<'_>,
         features: &GalleryFeatures<'_>,
         scored: &mut Scored,
@@ -215,7 +226,7 @@ impl TableCommand<'_> {
             let fitted = LabelProbes::fit(train, gallery, label, key)?;
             let fitted =
                 fitted.ok_or_else(|| EvaluateError::Label { path: folder.path.clone(), label: label.clone() })?;
-            self.label(&fitted, features, scored)?;
+            self.score_label(&fitted, features, scored)?;
             probes.push(fitted);
         }
         if options.missing {
@@ -224,7 +235,8 @@ impl TableCommand<'_> {
         Ok(())
     }
 
-    fn label(
+    /// Adds the scores of one label.
+    fn score_label(
         &self,
         probes: &LabelProbes,
         features: &GalleryFeatures<'_>,
@@ -232,7 +244,7 @@ impl TableCommand<'_> {
     ) -> Result<(), EvaluateError> {
         let (config, label, resampling) =
             (&self.options.config, &probes.name, Resampling::new(Key::new(self.options.seed)));
-        let measures = probes.ask(features, Given::Both)?;
+        let measures = probes.evaluate(features, AvailableModalities::Both)?;
         let score = |measure: &Measure| measure.score(features.gallery, &resampling);
         let mut scores = LabelScores {
             fitted: probes.fitted,
@@ -255,8 +267,8 @@ impl TableCommand<'_> {
     }
 }
 
-/// Mean R@10 over galleries and directions, each weighing the same; patients (or images) are resampled for all of them at
-/// once. Undefined where the model has not learned to compare.
+/// Mean R@10 over galleries and directions, all with equal weight. For the confidence interval, patients (or images) are
+/// resampled in all galleries and directions together. Undefined if the model has no ITC head.
 pub fn mean_r10(evaluated: &[Evaluated], seed: u64) -> Score {
     let parts: Vec<(Vec<Option<f64>>, Vec<&str>)> = evaluated
         .iter()

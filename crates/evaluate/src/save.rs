@@ -1,4 +1,4 @@
-//! Scores and examples of a run, kept in its folder so that pages can show them.
+//! Scores and examples of a run, saved in its folder so that pages can show them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,30 +15,30 @@ use crate::scores::Scores;
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 256 << 20;
 
-/// What the last evaluation of a run found.
+/// The saved results of the evaluations of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Saved {
     /// Scores by gallery.
     pub scores: BTreeMap<String, Scores>,
-    /// What was found for what.
+    /// Examples of retrieval: queries and their results.
     pub examples: Vec<ExampleGroup>,
 }
 
-/// What became of scores that were to be kept.
+/// The outcome of saving scores in a run folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// They are there, alone or beside what was scored of the same pairs before.
+    /// All new scores were saved, alone or together with earlier scores of the same pairs.
     All,
-    /// The same was scored of the same pairs before, but asked otherwise (another number ranked anew, other sentences): that
-    /// stays.
+    /// Some scores of the same pairs were saved before with other settings (another number of reranked candidates, other
+    /// sentences). The earlier scores were kept.
     NotOtherwise,
 }
 
 impl Saved {
-    /// Writes it into a run folder, in place of what was there.
+    /// Writes the results into a run folder and replaces earlier results.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If a file cannot be written.
     pub fn write(&self, run: &Path) -> Result<(), EvaluateError> {
         let json = serde_json::to_vec_pretty(&self.scores).expect("scores are plain data with string keys");
         files::write_bytes(&run.join(folder::SCORES), &json)?;
@@ -46,11 +46,12 @@ impl Saved {
         Ok(files::write_bytes(&run.join(folder::EXAMPLES), &json)?)
     }
 
-    /// Writes it into a run folder. Of what was scored there before, of the same pairs by the same model, nothing is lost or
-    /// overwritten: what is new is added. What another model or other data scored (the run went on since) is replaced.
+    /// Adds the results to those in a run folder. Earlier scores of the same pairs by the same model are kept and never
+    /// overwritten; only new scores are added. Earlier scores of another model (the run was continued since) or of other data
+    /// are replaced.
     ///
     /// # Errors
-    /// Files that cannot be read or written.
+    /// If files cannot be read or written.
     pub fn keep(mut self, run: &Path) -> Result<Kept, EvaluateError> {
         let old = Self::read(run)?;
         let is_same = |one: &Scores, other: &Scores| {
@@ -64,7 +65,7 @@ impl Saved {
         }
         let mut kept = Kept::All;
         for (new, old) in self.scores.values_mut().zip(old.scores.into_values()) {
-            if !new.join(old) {
+            if !new.merge(old) {
                 kept = Kept::NotOtherwise;
             }
         }
@@ -72,22 +73,22 @@ impl Saved {
         Ok(kept)
     }
 
-    /// Reads it from a run folder; it is empty where the run was never evaluated.
+    /// Reads the results from a run folder. They are empty if the run was never evaluated.
     ///
     /// # Errors
-    /// A file that cannot be read or holds something else.
+    /// If a file cannot be read, or is not a file of scores or examples.
     pub fn read(run: &Path) -> Result<Self, EvaluateError> {
         Ok(Self { scores: read(&run.join(folder::SCORES))?, examples: read(&run.join(folder::EXAMPLES))? })
     }
 }
 
 impl Scores {
-    /// Puts older scores of the same pairs beside these; where both have one, the older stays. Whether nothing of these was lost
-    /// that was asked otherwise.
-    fn join(&mut self, old: Self) -> bool {
-        let mut all = true;
+    /// Merges older scores of the same pairs into these. If both have a score, the older one is kept. Returns false if a new
+    /// score with other settings was dropped in this way.
+    fn merge(&mut self, old: Self) -> bool {
+        let mut complete = true;
         if old.reranked.is_some() {
-            all &= self.rerank.is_none() || self.rerank == old.rerank;
+            complete &= self.rerank.is_none() || self.rerank == old.rerank;
             (self.rerank, self.reranked) = (old.rerank, old.reranked);
         }
         for (name, mut label) in old.labels {
@@ -95,16 +96,16 @@ impl Scores {
                 if label.by_sentences.is_none() {
                     (label.by_sentences, label.sentences) = (new.by_sentences, new.sentences);
                 } else {
-                    all &= new.sentences.is_empty() || new.sentences == label.sentences;
+                    complete &= new.sentences.is_empty() || new.sentences == label.sentences;
                 }
             }
             self.labels.insert(name, label);
         }
-        let names = |curve: &crate::scores::Curve| (curve.score.clone(), curve.away, curve.stand_in.clone());
-        let there: Vec<_> = old.missing.iter().map(names).collect();
+        let key = |curve: &crate::scores::Curve| (curve.score.clone(), curve.away, curve.stand_in.clone());
+        let existing: Vec<_> = old.missing.iter().map(key).collect();
         let new = std::mem::replace(&mut self.missing, old.missing);
-        self.missing.extend(new.into_iter().filter(|curve| !there.contains(&names(curve))));
-        all
+        self.missing.extend(new.into_iter().filter(|curve| !existing.contains(&key(curve))));
+        complete
     }
 }
 
@@ -112,8 +113,8 @@ fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T, EvaluateError> 
     if !path.exists() {
         return Ok(T::default());
     }
-    let wrong = |error: serde_json::Error| EvaluateError::Saved { path: path.into(), cause: error.to_string() };
-    serde_json::from_slice(&files::read(path, LARGEST)?).map_err(wrong)
+    let unreadable = |error: serde_json::Error| EvaluateError::Saved { path: path.into(), cause: error.to_string() };
+    serde_json::from_slice(&files::read(path, LARGEST)?).map_err(unreadable)
 }
 
 #[cfg(test)]
@@ -126,7 +127,7 @@ mod tests {
     use crate::scores::{LabelScores, Retrieval, Score};
 
     #[test]
-    fn what_was_found_is_read_as_it_was_written() {
+    fn saved_results_are_read_as_they_were_written() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Saved::read(folder.path()).unwrap(), Saved::default());
         let item = Item { id: "a".into(), image_png: Some(vec![1, 2, 255]), text: None };
@@ -137,7 +138,7 @@ mod tests {
         };
         saved.write(folder.path()).unwrap();
         assert_eq!(Saved::read(folder.path()).unwrap(), saved);
-        // Files of earlier versions say nothing of what was scored.
+        // Files of earlier versions do not have the field `scored_on`.
         std::fs::write(folder.path().join(folder::SCORES), "{\"phantom\": {\"pairs\": 3}}").unwrap();
         assert_eq!(Saved::read(folder.path()).unwrap().scores["phantom"].scored_on, None);
         std::fs::write(folder.path().join(folder::SCORES), "{").unwrap();
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_of_the_same_pairs_come_together_and_others_take_their_place() {
+    fn scores_of_the_same_pairs_are_merged_and_others_are_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let plain = Scores { pairs: 20, scored_on: Some(scored_on(20)), ..Scores::default() };
         let keep = |scores: Scores| {
@@ -168,7 +169,7 @@ mod tests {
         assert_eq!(keep(otherwise), (Kept::NotOtherwise, both.clone()));
         let other = Scores { labels: [("finding".to_string(), label("b {}", 0.7))].into(), ..plain.clone() };
         assert_eq!(keep(other), (Kept::NotOtherwise, both));
-        // The run went on: what its earlier model scored is past.
+        // The run was continued: the scores of its earlier model are replaced.
         let later = Scores { scored_on: Some(ScoredOn { model: "n".into(), ..scored_on(20) }), ..plain };
         assert_eq!(keep(later.clone()), (Kept::All, later));
     }

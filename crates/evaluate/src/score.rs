@@ -1,4 +1,4 @@
-//! What every gallery is scored by: retrieval, matching and masked words, whatever the model has a head for.
+//! The scores that every gallery gets: retrieval, image-text matching and masked words, each if the model has the head for it.
 
 use std::collections::BTreeMap;
 
@@ -14,20 +14,21 @@ use crate::retrieval::{RetrievalMeasures, RetrievalResults, search};
 use crate::scores::{MaskedWords, Scores, names};
 use crate::words::ImageContext;
 
-/// Scores that every gallery gets, what they are made of by their names, and who found whom.
+/// The scores that every gallery gets, the measures they were computed from, and the retrieval results.
 pub struct Scored {
     /// The scores.
     pub scores: Scores,
-    /// What they are made of.
+    /// The measure of each score, by the name of the score.
     pub measures: BTreeMap<String, Measure>,
-    /// Similarities, where the model has learned to compare.
+    /// Retrieval results; `None` if the model has no ITC head.
     pub found: Option<RetrievalResults>,
 }
 
-/// Retrieval, matching and masked words: whatever the model has a head for.
+/// Computes the scores of retrieval, image-text matching and masked words, each if the model has the head for it. `done` is
+/// called with the number of finished pairs, counted once for each pass over the gallery.
 ///
 /// # Errors
-/// Inputs that do not fit the model.
+/// If inputs do not fit the model.
 pub fn score(features: &GalleryFeatures<'_>, key: Key, done: &mut dyn FnMut(usize)) -> Result<Scored, EvaluateError> {
     let (gallery, heads) = (features.gallery, &features.embedder.model.heads);
     let (resampling, size) = (Resampling::new(key), gallery.records.len());
@@ -50,33 +51,33 @@ pub fn score(features: &GalleryFeatures<'_>, key: Key, done: &mut dyn FnMut(usiz
         scored.measures.insert(names::ITM.into(), itm);
     }
     if heads.mlm.is_some() {
-        let mut guess = |name: &str, beside| {
-            let guesses = features.words(beside)?;
+        let mut predict = |name: &str, context| {
+            let predictions = features.words(context)?;
             count += size;
             done(count);
-            let scores = guesses.scores(gallery, &resampling);
-            scored.measures.insert(format!("{}{name}", names::MLM), guesses.right.clone());
-            scored.measures.insert(format!("{}{name}", names::PERPLEXITY), guesses.surprise.clone());
+            let scores = predictions.scores(gallery, &resampling);
+            scored.measures.insert(format!("{}{name}", names::MLM), predictions.right.clone());
+            scored.measures.insert(format!("{}{name}", names::PERPLEXITY), predictions.negative_log_likelihood.clone());
             Ok::<_, EvaluateError>(scores)
         };
         scored.scores.mlm = Some(MaskedWords {
-            own_image: guess("", ImageContext::Own)?,
-            wrong_image: guess(names::WRONG_IMAGE, ImageContext::Wrong)?,
-            no_image: guess(names::NO_IMAGE, ImageContext::Missing(StandIn::Prompts))?,
+            own_image: predict("", ImageContext::Own)?,
+            wrong_image: predict(names::WRONG_IMAGE, ImageContext::Wrong)?,
+            no_image: predict(names::NO_IMAGE, ImageContext::Missing(StandIn::Prompts))?,
         });
     }
     Ok(scored)
 }
 
-/// Passes over all pairs that [`search`] takes.
+/// Number of passes over all pairs for [`search`].
 const SEARCH: usize = 2;
-/// Passes that matching takes.
+/// Number of passes for image-text matching.
 const MATCHING: usize = 1;
-/// Passes that masked words take: with the image, with a wrong one, with none.
+/// Number of passes for masked words: with the own image, with a wrong image, without an image.
 const WORDS: usize = 3;
 
-/// Passes over all pairs that [`score`] takes.
+/// Number of passes over all pairs for [`score`].
 pub(crate) fn passes(heads: &Heads) -> usize {
     let each = [(heads.itc.is_some(), SEARCH), (heads.itm.is_some(), MATCHING), (heads.mlm.is_some(), WORDS)];
-    each.into_iter().filter(|(there, _)| *there).map(|(_, passes)| passes).sum()
+    each.into_iter().filter(|(has_head, _)| *has_head).map(|(_, passes)| passes).sum()
 }

@@ -1,52 +1,53 @@
-//! What a score was made on: without it a number says nothing, and two numbers cannot be compared.
+//! The pairs and the model that a score belongs to. Without them a score cannot be interpreted, and two scores cannot be
+//! compared.
 
 use ptu_data::Split;
 use ptu_train::recipe::TextPick;
 use serde::{Deserialize, Serialize};
 
-use crate::leak::Known;
+use crate::leak::TrainingOverlap;
 
-/// The pairs that were scored, how they were chosen, and by which model.
+/// The pairs that were scored, how they were selected, and the model that was scored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScoredOn {
     /// Name of the data set.
     pub source: String,
-    /// Value of the label that makes galleries; empty where none does.
+    /// Value of the label that splits the pairs into galleries; empty if no label does.
     pub gallery: String,
     /// Hash of the data's manifest.
     pub manifest: String,
     /// The split.
     pub split: Split,
-    /// Pairs that were scored.
+    /// Number of pairs that were scored.
     pub pairs: usize,
-    /// Pairs of the split; `None` where the gallery is a part of it by its label.
+    /// Number of pairs of the split; `None` if a label splits it into galleries.
     pub of: Option<u64>,
-    /// Draws pairs, masks, partners, resamples.
+    /// Seed for the sampling of pairs, masks, images for ITM, and bootstrap resamples.
     pub seed: u64,
-    /// Which text of a record.
+    /// Which text of a record was used.
     pub text: TextPick,
     /// Label whose equality makes a hit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hits: Option<String>,
-    /// Label whose values are galleries.
+    /// Label that splits the pairs into galleries, one for each value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// In what was multiplied: `f32`, `bf16`.
+    /// Precision of matrix products: `f32` or `bf16`.
     pub precision: String,
     /// Fingerprint of the bundle.
     pub model: String,
-    /// What of it the model has learned from.
-    pub known: Known,
-    /// What a reader must know before believing the scores, one sentence each.
+    /// How many of the pairs the model was trained on.
+    pub known: TrainingOverlap,
+    /// Notes that limit how far the scores can be trusted, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
-/// Digits of a manifest's hash that are shown.
+/// Number of digits of a manifest's hash that are shown.
 const SHOWN: usize = 8;
 
 impl ScoredOn {
-    /// Whether both name the same pairs with the same right answers: what scores must have in common to be compared.
+    /// True if both name the same pairs with the same right answers. Only then can their scores be compared.
     pub fn same_pairs(&self, other: &Self) -> bool {
         let of = |one: &Self| {
             let choice = (one.split, one.pairs, one.seed, one.text);
@@ -56,12 +57,12 @@ impl ScoredOn {
         of(self) == of(other)
     }
 
-    /// Whether it is the same model too, computed alike: then equal scores come out.
+    /// True if pairs, model and precision are the same. Then the scores are equal.
     pub fn is_same(&self, other: &Self) -> bool {
         self.same_pairs(other) && self.model == other.model && self.precision == other.precision
     }
 
-    /// The set in a line, for tables: `phantom (data 1f2e3d4c), split test, 200 of 1000 pairs, drawn by seed 0`.
+    /// One line for tables: `phantom (data 1f2e3d4c), split test, 200 of 1000 pairs, drawn with seed 0`.
     pub fn title(&self) -> String {
         let gallery = if self.gallery.is_empty() { String::new() } else { format!(" {}", self.gallery) };
         let pairs = match self.of {
@@ -70,32 +71,32 @@ impl ScoredOn {
         };
         let text = match self.text {
             TextPick::Last => "",
-            TextPick::First => "; of several texts the first",
-            TextPick::All => "; all texts of a record joined",
-            TextPick::Drawn => "; of several texts one drawn",
+            TextPick::First => "; the first text of each record",
+            TextPick::All => "; all texts of each record, joined",
+            TextPick::Drawn => "; one text of each record, drawn at random",
         };
-        let hits = self.hits.as_ref().map_or(String::new(), |label| format!("; equal `{label}` is right too"));
+        let hits = self.hits.as_ref().map_or(String::new(), |label| format!("; equal `{label}` also counts as a hit"));
         let precision =
-            if self.precision == "f32" { String::new() } else { format!("; products in {}", self.precision) };
+            if self.precision == "f32" { String::new() } else { format!("; matrix products in {}", self.precision) };
         let set = format!("{}{gallery}{}", self.source, data(&self.manifest));
         format!("{set}, split {}, {pairs}{text}{hits}{precision}", self.split)
     }
 }
 
-/// Which data of a name, by the hash of their manifest: ` (data 1f2e3d4c)`.
+/// Text that identifies the data by the hash of their manifest: ` (data 1f2e3d4c)`.
 pub fn data(manifest: &str) -> String {
     format!(" (data {})", manifest.chars().take(SHOWN).collect::<String>())
 }
 
-/// How many pairs of a split, and how they were chosen: `200 of 1000 pairs, drawn by seed 0`.
+/// Text that says how many pairs of a split were scored, and how they were selected: `200 of 1000 pairs, drawn with seed 0`.
 pub fn pairs_of(pairs: u64, of: u64, seed: u64) -> String {
-    if of > pairs { format!("{pairs} of {of} pairs, drawn by seed {seed}") } else { format!("all {pairs} pairs") }
+    if of > pairs { format!("{pairs} of {of} pairs, drawn with seed {seed}") } else { format!("all {pairs} pairs") }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::leak::LookedFor;
+    use crate::leak::ComparedBy;
 
     pub(crate) fn scored_on(pairs: usize) -> ScoredOn {
         ScoredOn {
@@ -111,14 +112,14 @@ pub(crate) mod tests {
             by: None,
             precision: "f32".into(),
             model: "m".into(),
-            known: Known { by: LookedFor::Hashes, images: 0, texts: 0 },
+            known: TrainingOverlap { by: ComparedBy::Hashes, images: 0, texts: 0 },
             notes: vec![],
         }
     }
 
     #[test]
-    fn a_set_says_split_and_number() {
-        assert_eq!(scored_on(20).title(), "phantom (data 01234567), split test, 20 of 100 pairs, drawn by seed 7");
+    fn the_title_names_split_and_number_of_pairs() {
+        assert_eq!(scored_on(20).title(), "phantom (data 01234567), split test, 20 of 100 pairs, drawn with seed 7");
         assert_eq!(scored_on(100).title(), "phantom (data 01234567), split test, all 100 pairs");
         let ct = ScoredOn {
             gallery: "ct".into(),
@@ -128,8 +129,8 @@ pub(crate) mod tests {
             precision: "bf16".into(),
             ..scored_on(9)
         };
-        let title = "phantom ct (data 01234567), split test, 9 pairs; of several texts the first; equal `cause` is right too; \
-                     products in bf16";
+        let title = "phantom ct (data 01234567), split test, 9 pairs; the first text of each record; equal `cause` \
+                     also counts as a hit; matrix products in bf16";
         assert_eq!(ct.title(), title);
     }
 

@@ -1,4 +1,4 @@
-//! Scores with their intervals, as they are written and read.
+//! Scores with their confidence intervals, as they are written to a file and read from it.
 
 use std::collections::BTreeMap;
 
@@ -7,76 +7,76 @@ use serde::{Deserialize, Serialize};
 
 use crate::scored_on::ScoredOn;
 
-/// A number with its 95 % interval and what chance would give; undefined is `None`.
+/// A score with its 95 % confidence interval and its chance level. Numbers that are not defined are `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The score.
     pub value: Option<f64>,
-    /// Lower end of the interval.
+    /// Lower end of the confidence interval.
     pub low: Option<f64>,
-    /// Upper end.
+    /// Upper end of the confidence interval.
     pub high: Option<f64>,
-    /// What a guess would score.
+    /// The chance level: the score of a random guess.
     pub chance: Option<f64>,
 }
 
 /// Scores of one direction of retrieval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Direction {
-    /// Share of queries whose best hit is first.
+    /// R@1: share of queries whose best hit is the first result.
     pub r1: Score,
-    /// Among the first five.
+    /// R@5: share of queries whose best hit is among the first five results.
     pub r5: Score,
-    /// Among the first ten.
+    /// R@10: share of queries whose best hit is among the first ten results.
     pub r10: Score,
-    /// Median place of the best hit, from 1; small is good.
+    /// Median rank of the best hit, from 1; lower is better.
     pub median_rank: Score,
 }
 
 /// Zero-shot retrieval in a gallery of pairs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Retrieval {
-    /// The query is an image, the gallery holds texts.
+    /// The query is an image, the candidates are texts.
     pub image_to_text: Direction,
-    /// The query is a text, the gallery holds images.
+    /// The query is a text, the candidates are images.
     pub text_to_image: Direction,
 }
 
-/// How well masked words are guessed.
+/// How well masked words are predicted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WordScores {
-    /// Share of the words that were guessed.
+    /// Share of the masked words that were predicted right.
     pub accuracy: Score,
-    /// Exponential of the mean surprise: among how many equally likely words it seems to choose. Chance knows only how frequent
-    /// each word is.
+    /// Perplexity: the exponential of the mean negative log-likelihood. It is the number of equally likely words among which
+    /// the model seems to choose. The chance level is that of a guess that only knows how frequent each word is.
     pub perplexity: Score,
 }
 
-/// Which half is taken away.
+/// The modality that is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Removed {
-    /// Images.
+    /// Images are removed.
     Images,
-    /// Texts.
+    /// Texts are removed.
     Texts,
 }
 
-/// One score, at every share.
+/// One score as a function of the share of records whose image or text is removed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
-    /// What is scored.
+    /// Name of the score.
     pub score: String,
-    /// Which half is taken away.
+    /// The modality that is removed.
     pub away: Removed,
-    /// What stands in its place: `prompts`, `zeros` or `nothing`.
+    /// What takes the place of the removed modality: `prompts`, `zeros` or `nothing`.
     pub stand_in: String,
-    /// (share taken away, score), by share.
+    /// (share of records with the modality removed, score), sorted by share.
     pub points: Vec<(f64, Score)>,
 }
 
 impl Removed {
-    /// The word for tables and charts.
+    /// The name for tables and charts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Images => "images",
@@ -85,81 +85,81 @@ impl Removed {
     }
 }
 
-/// Everything that `evaluate` says about one gallery. What the model has no head for, as none of its objectives trained one,
-/// is not there.
+/// All scores of one gallery. Scores of heads that the model does not have, because no objective trained them, are absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Scores {
-    /// Pairs in the gallery.
+    /// Number of pairs in the gallery.
     pub pairs: usize,
-    /// Which pairs, chosen how, scored by which model; `None` in files of earlier versions.
+    /// The pairs, how they were selected, and the model that was scored; `None` in files of earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scored_on: Option<ScoredOn>,
     /// Zero-shot retrieval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retrieval: Option<Retrieval>,
-    /// The same, the best by contrast ranked anew by matching.
+    /// Retrieval after the best candidates of the contrastive search were reranked by image-text matching.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reranked: Option<Retrieval>,
-    /// How many of the best were ranked anew.
+    /// Number of candidates that were reranked for each query.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rerank: Option<usize>,
-    /// Accuracy of image-text matching, half of the images false.
+    /// Accuracy of image-text matching, where half of the images are negatives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub itm: Option<Score>,
-    /// Masked words.
+    /// Prediction of masked words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mlm: Option<MaskedWords>,
-    /// What frozen vectors tell about labels, by name of the label.
+    /// Classification of labels from frozen vectors, by the name of the label.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, LabelScores>,
-    /// Scores while more and more halves are taken away.
+    /// Scores with images or texts removed from a growing share of the records.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Curve>,
 }
 
-/// How much an image tells about the masked words of its text.
+/// Prediction of masked words with different images, which shows how much an image helps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MaskedWords {
-    /// Beside their image.
+    /// With the text's own image.
     pub own_image: WordScores,
-    /// Beside the image of another record.
+    /// With the image of another record.
     pub wrong_image: WordScores,
-    /// Without an image, prompts in its place.
+    /// Without an image; soft prompts take its place.
     pub no_image: WordScores,
 }
 
-/// Share of the records whose label is told right.
+/// Accuracy of a label: the share of records whose value is predicted right.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LabelScores {
     /// Values of the label in the training split.
     pub classes: Vec<String>,
-    /// Records that the probes were fitted to.
+    /// Number of records that the probes were fitted to.
     pub fitted: usize,
-    /// Records of the gallery that have the label.
+    /// Number of records of the gallery that have the label and are evaluated.
     pub asked: usize,
-    /// By the nearest class of one vector each, the mean of its sentences', without any fitting.
+    /// Zero-shot accuracy: the predicted class is the one with the nearest vector, and the vector of a class is the mean of its
+    /// sentences' vectors. Nothing is fitted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by_sentences: Option<Score>,
-    /// The sentences, `{}` in place of the class.
+    /// The sentences, with `{}` in the place of the class.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sentences: Vec<String>,
-    /// By the nearest fitted records.
+    /// Accuracy of the nearest-neighbour probe.
     pub neighbours: Score,
-    /// By a linear classifier.
+    /// Accuracy of the linear probe.
     pub linear: Score,
 }
 
 impl Score {
-    /// Joins a value with its interval and chance.
+    /// A score from its value, confidence interval and chance level.
     pub fn new(value: Option<f64>, interval: Option<Interval>, chance: Option<f64>) -> Self {
         Self { value, low: interval.map(|interval| interval.low), high: interval.map(|interval| interval.high), chance }
     }
 }
 
 impl Retrieval {
-    /// Mean of R@10 in both directions: what the best model of a run is chosen by.
+    /// Mean of R@10 in both directions. The best model of a run is selected by it.
     pub fn mean_r10(&self) -> Option<f64> {
         Some((self.image_to_text.r10.value? + self.text_to_image.r10.value?) / 2.0)
     }
@@ -177,9 +177,9 @@ impl Scores {
             row(names::ITM, score);
         }
         if let Some(MaskedWords { own_image, wrong_image, no_image }) = self.mlm {
-            for (beside, scores) in [("", own_image), (names::WRONG_IMAGE, wrong_image), (names::NO_IMAGE, no_image)] {
-                row(&format!("{}{beside}", names::MLM), scores.accuracy);
-                row(&format!("{}{beside}", names::PERPLEXITY), scores.perplexity);
+            for (suffix, scores) in [("", own_image), (names::WRONG_IMAGE, wrong_image), (names::NO_IMAGE, no_image)] {
+                row(&format!("{}{suffix}", names::MLM), scores.accuracy);
+                row(&format!("{}{suffix}", names::PERPLEXITY), scores.perplexity);
             }
         }
         for (label, scores) in &self.labels {
@@ -196,7 +196,7 @@ impl Scores {
 impl Retrieval {
     fn rows(&self, suffix: &str) -> Vec<(String, Score)> {
         let direction = |name: &str, direction: Direction| {
-            let row = |what: &str, score| (format!("{name} {what}{suffix}"), score);
+            let row = |metric: &str, score| (format!("{name} {metric}{suffix}"), score);
             [
                 row("R@1", direction.r1),
                 row("R@5", direction.r5),
@@ -210,34 +210,34 @@ impl Retrieval {
     }
 }
 
-/// Names of scores, in tables and where scores of two models are paired.
+/// Names of scores, as tables show them and as the scores of two models are matched.
 pub mod names {
-    /// An image looks for texts.
+    /// Retrieval of texts by an image.
     pub const IMAGE_TO_TEXT: &str = "image-to-text";
-    /// A text looks for images.
+    /// Retrieval of images by a text.
     pub const TEXT_TO_IMAGE: &str = "text-to-image";
-    /// Place of the best hit.
+    /// Median rank of the best hit.
     pub const MEDIAN_RANK: &str = "median rank";
-    /// Matching.
+    /// Accuracy of image-text matching.
     pub const ITM: &str = "ITM accuracy";
-    /// Masked words.
+    /// Accuracy on masked words.
     pub const MLM: &str = "MLM accuracy";
-    /// Masked words.
+    /// Perplexity of masked words.
     pub const PERPLEXITY: &str = "MLM perplexity";
-    /// Behind the name of a score of masked words.
+    /// Suffix for masked words that are predicted with the image of another record.
     pub const WRONG_IMAGE: &str = ", wrong image";
-    /// Behind the name of a score of masked words.
+    /// Suffix for masked words that are predicted without an image.
     pub const NO_IMAGE: &str = ", no image";
-    /// Behind the name of a label.
+    /// Suffix of a label's name: zero-shot classification by sentences.
     pub const BY_SENTENCES: &str = " by sentences";
-    /// Behind the name of a label.
+    /// Suffix of a label's name: nearest-neighbour probe.
     pub const NEIGHBOURS: &str = " by k-NN";
-    /// Behind the name of a label.
+    /// Suffix of a label's name: linear probe.
     pub const LINEAR: &str = " by linear probe";
-    /// Behind the name of a score of what was ranked anew.
+    /// Suffix for retrieval scores after reranking.
     pub const RERANKED: &str = ", reranked";
 
-    /// Whether a score is of masked words.
+    /// True if this is the name of a score of masked words.
     pub fn is_of_words(name: &str) -> bool {
         name.starts_with(MLM) || name.starts_with(PERPLEXITY)
     }

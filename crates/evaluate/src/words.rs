@@ -1,4 +1,5 @@
-//! Masked words, guessed beside their image, beside a wrong one, and without any: how much the image tells.
+//! Masked words, predicted with the own image, with a wrong image and without an image. The differences show how much the image
+//! helps the prediction.
 
 use ptu_infer::Embedder;
 use ptu_input::{Batch, Images, Slot, Texts};
@@ -8,59 +9,63 @@ use ptu_model::{Read, StandIn};
 
 use crate::EvaluateError;
 use crate::gallery::{BATCH, Gallery};
-use crate::measure::{Kind, Measure};
+use crate::measure::{Aggregation, Measure};
 use crate::scores::WordScores;
 
-/// What the words of a text are guessed beside.
+/// The image that the model sees while it predicts the masked words of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ImageContext {
-    /// Its image.
+    /// The text's own image.
     Own,
     /// The image of another record.
     Wrong,
-    /// What stands in for an image.
+    /// No image; the stand-in takes its place.
     Missing(StandIn),
 }
 
-/// Every guess of a gallery.
+/// The predictions of all masked words of a gallery.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Guesses {
-    /// Whether each was right.
+pub struct WordPredictions {
+    /// Whether each prediction was right.
     pub right: Measure,
-    /// Minus the natural logarithm of the probability that the right word got; its score is the perplexity.
-    pub surprise: Measure,
+    /// Minus the natural logarithm of the probability of the right word; its score is the perplexity.
+    pub negative_log_likelihood: Measure,
 }
 
-impl Guesses {
-    /// Both scores with intervals by patient.
+impl WordPredictions {
+    /// Both scores with confidence intervals by patient.
     pub fn scores(&self, gallery: &Gallery, resampling: &Resampling) -> WordScores {
         WordScores {
             accuracy: self.right.score(gallery, resampling),
-            perplexity: self.surprise.score(gallery, resampling),
+            perplexity: self.negative_log_likelihood.score(gallery, resampling),
         }
     }
 }
 
-/// Guesses the masked words of a gallery; nothing where the model has no head for them.
+/// Predicts the masked words of a gallery. The result is empty if the model has no MLM head.
 ///
 /// # Errors
-/// Inputs that do not fit the model.
-pub fn guess(embedder: Embedder<'_>, gallery: &Gallery, beside: ImageContext) -> Result<Guesses, EvaluateError> {
+/// If inputs do not fit the model.
+pub fn predict(
+    embedder: Embedder<'_>,
+    gallery: &Gallery,
+    context: ImageContext,
+) -> Result<WordPredictions, EvaluateError> {
     let Embedder { model, products } = embedder;
-    let Some(head) = &model.heads.mlm else { return Ok(Guesses::default()) };
+    let Some(head) = &model.heads.mlm else { return Ok(WordPredictions::default()) };
     let masked = |row: usize| {
         let labels = gallery.records[row].masked.labels.iter().enumerate();
         labels.filter_map(|(place, label)| Some((place, (*label)?))).collect::<Vec<(usize, u32)>>()
     };
-    let asked: Vec<(usize, Vec<(usize, u32)>)> =
+    let masked_rows: Vec<(usize, Vec<(usize, u32)>)> =
         (0..gallery.records.len()).map(|row| (row, masked(row))).filter(|(_, words)| !words.is_empty()).collect();
-    let (mut guesses, mut truths) = (Guesses::default(), vec![]);
-    for chunk in asked.chunks(BATCH) {
-        let batch = batch(gallery, chunk.iter().map(|(row, _)| *row), beside);
+    let (mut predictions, mut truths) = (WordPredictions::default(), vec![]);
+    for chunk in masked_rows.chunks(BATCH) {
+        let batch = batch(gallery, chunk.iter().map(|(row, _)| *row), context);
         model.check_batch(&batch)?;
         let read: Vec<Read> =
             chunk.iter().map(|(_, words)| Read::Text(words.iter().map(|(place, _)| *place).collect())).collect();
-        let stand_in = if let ImageContext::Missing(stand_in) = beside { stand_in } else { StandIn::default() };
+        let stand_in = if let ImageContext::Missing(stand_in) = context { stand_in } else { StandIn::default() };
         let states = model.forward(&batch, &read, stand_in, products).text.tokens;
         let logits: Vec<f32> = head
             .forward(states, &Pass::off().with(products))
@@ -70,21 +75,23 @@ pub fn guess(embedder: Embedder<'_>, gallery: &Gallery, beside: ImageContext) ->
             .expect("the model computes in f32");
         let words = chunk.iter().flat_map(|(row, words)| words.iter().map(move |(_, word)| (*row, *word)));
         for ((row, word), logits) in words.zip(logits.chunks_exact(model.config().text.vocabulary)) {
-            let (right, surprise) = judge(logits, word as usize);
-            guesses.right.rows.push(row);
-            guesses.right.values.push(Some(f64::from(u8::from(right))));
-            guesses.surprise.values.push(Some(surprise));
+            let (right, loss) = score_word(logits, word as usize);
+            predictions.right.rows.push(row);
+            predictions.right.values.push(Some(f64::from(u8::from(right))));
+            predictions.negative_log_likelihood.values.push(Some(loss));
             truths.push(word);
         }
     }
-    let (most, surprise) = chance(&truths);
-    guesses.right.chance = most;
-    (guesses.surprise.kind, guesses.surprise.rows) = (Kind::Perplexity, guesses.right.rows.clone());
-    guesses.surprise.chance = surprise.map(f64::exp);
-    Ok(guesses)
+    let (accuracy, entropy) = chance(&truths);
+    predictions.right.chance = accuracy;
+    let losses = &mut predictions.negative_log_likelihood;
+    (losses.aggregation, losses.rows) = (Aggregation::Perplexity, predictions.right.rows.clone());
+    losses.chance = entropy.map(f64::exp);
+    Ok(predictions)
 }
 
-fn batch(gallery: &Gallery, rows: impl Iterator<Item = usize> + Clone, beside: ImageContext) -> Batch {
+/// The masked texts of some rows with the images of this context.
+fn batch(gallery: &Gallery, rows: impl Iterator<Item = usize> + Clone, context: ImageContext) -> Batch {
     let records = || rows.clone().map(|row| &gallery.records[row]);
     let texts = Texts::collect(records().map(|record| record.masked.ids.as_slice()));
     let count = texts.count();
@@ -94,10 +101,10 @@ fn batch(gallery: &Gallery, rows: impl Iterator<Item = usize> + Clone, beside: I
         order: (0..count).map(Slot::Pair).collect(),
         ..Batch::default()
     };
-    match beside {
+    match context {
         ImageContext::Own => pairs(Images::collect(records().map(|record| &record.image))),
         ImageContext::Wrong => {
-            pairs(Images::collect(rows.clone().map(|row| &gallery.records[wrong(gallery, row)].image)))
+            pairs(Images::collect(rows.clone().map(|row| &gallery.records[other_record(gallery, row)].image)))
         }
         ImageContext::Missing(_) => {
             Batch { texts: texts.clone(), order: (0..count).map(Slot::Text).collect(), ..Batch::default() }
@@ -105,8 +112,8 @@ fn batch(gallery: &Gallery, rows: impl Iterator<Item = usize> + Clone, beside: I
     }
 }
 
-/// The next record whose image and text are others; itself where there is none.
-fn wrong(gallery: &Gallery, row: usize) -> usize {
+/// The next record whose image and text differ from those of this record; this record itself if there is none.
+fn other_record(gallery: &Gallery, row: usize) -> usize {
     let (size, own) = (gallery.records.len(), &gallery.records[row]);
     let others = (1..size).map(|step| (row + step) % size);
     let differs = |other: &usize| {
@@ -116,15 +123,16 @@ fn wrong(gallery: &Gallery, row: usize) -> usize {
     others.into_iter().find(differs).unwrap_or(row)
 }
 
-/// Whether a word is the likeliest, and how surprising it is.
-fn judge(logits: &[f32], word: usize) -> (bool, f64) {
+/// Whether the right word has the highest probability of all, and its negative log-likelihood.
+fn score_word(logits: &[f32], word: usize) -> (bool, f64) {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|logit| f64::from(logit - largest).exp()).sum();
-    let ahead = logits.iter().enumerate().any(|(other, logit)| other != word && *logit >= logits[word]);
-    (!ahead, sum.ln() - f64::from(logits[word] - largest))
+    let beaten = logits.iter().enumerate().any(|(other, logit)| other != word && *logit >= logits[word]);
+    (!beaten, sum.ln() - f64::from(logits[word] - largest))
 }
 
-/// Accuracy of always saying the most frequent word, and mean surprise of one who knows how frequent each is.
+/// Chance levels: the accuracy of always predicting the most frequent word, and the entropy of the words' frequencies (the mean
+/// negative log-likelihood if every word is predicted with its frequency).
 fn chance(truths: &[u32]) -> (Option<f64>, Option<f64>) {
     let mut counts = std::collections::BTreeMap::new();
     truths.iter().for_each(|word| *counts.entry(word).or_insert(0usize) += 1);
@@ -139,17 +147,17 @@ mod tests {
 
     #[test]
     fn a_word_is_right_only_ahead_of_all_others() {
-        let (right, surprise) = judge(&[1.0, 3.0, 1.0], 1);
-        assert!(right && (surprise - (1.0 + 2.0 * (-2.0f64).exp()).ln()).abs() < 1e-9);
-        assert!(!judge(&[3.0, 3.0], 1).0, "a tie is decided against us");
-        assert!(judge(&[1000.0, -1000.0], 1).1.is_finite());
+        let (right, loss) = score_word(&[1.0, 3.0, 1.0], 1);
+        assert!(right && (loss - (1.0 + 2.0 * (-2.0f64).exp()).ln()).abs() < 1e-9);
+        assert!(!score_word(&[3.0, 3.0], 1).0, "a tie counts as wrong");
+        assert!(score_word(&[1000.0, -1000.0], 1).1.is_finite());
     }
 
     #[test]
-    fn chance_knows_how_frequent_words_are() {
-        let (accuracy, surprise) = chance(&[5, 5, 5, 7]);
+    fn chance_level_uses_the_frequency_of_words() {
+        let (accuracy, entropy) = chance(&[5, 5, 5, 7]);
         assert_eq!(accuracy, Some(0.75));
-        assert!((surprise.unwrap() - (0.75f64 * (4.0f64 / 3.0).ln() + 0.25 * 4.0f64.ln())).abs() < 1e-12);
+        assert!((entropy.unwrap() - (0.75f64 * (4.0f64 / 3.0).ln() + 0.25 * 4.0f64.ln())).abs() < 1e-12);
         assert_eq!(chance(&[]), (None, None));
     }
 }

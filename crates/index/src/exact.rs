@@ -1,13 +1,13 @@
-//! Exact search: the query is compared with every vector, on all cores.
+//! Exact (brute-force) search: the query is compared with every vector, on all cores.
 
 use std::cmp::Ordering;
 
 use rayon::prelude::*;
 
-/// Vectors that a thread compares at once.
-const AT_ONCE: usize = 1024;
+/// Number of vectors in one parallel task.
+const PER_TASK: usize = 1024;
 
-/// Unit vectors in memory, compared by their product (the cosine).
+/// An index of unit vectors in memory; they are compared by their dot product, which is the cosine similarity.
 #[derive(Clone, Debug)]
 pub struct Exact {
     width: usize,
@@ -17,19 +17,24 @@ pub struct Exact {
 /// A vector that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Neighbour {
-    /// Its place among all.
+    /// Its index among all vectors.
     pub place: usize,
-    /// Cosine with the query, -1 to 1.
+    /// Cosine similarity with the query, -1 to 1.
     pub similarity: f32,
 }
 
 impl Exact {
-    /// Vectors of `width` elements, one behind the other; each is scaled to length 1, zeros stay.
+    /// Creates an index of vectors with `width` elements each, given one after another. Each vector is scaled to length 1;
+    /// zero vectors stay zero.
     ///
     /// # Panics
     /// If `width` is 0 or does not divide the number of values.
     pub fn new(width: usize, mut values: Vec<f32>) -> Self {
-        assert!(width > 0 && values.len().is_multiple_of(width), "{} values are no vectors of {width}", values.len());
+        assert!(
+            width > 0 && values.len().is_multiple_of(width),
+            "{} values are not a whole number of vectors of {width} elements",
+            values.len()
+        );
         values.par_chunks_mut(width).for_each(normalize);
         Self { width, values }
     }
@@ -39,55 +44,57 @@ impl Exact {
         self.values.len() / self.width
     }
 
-    /// True when there is none.
+    /// Whether there are no vectors.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// Elements of a vector.
+    /// Number of elements of a vector.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// The nearest vectors among those that `keep` takes, nearest first, of equals the first in place; the same for any
-    /// number of threads. A vector with NaN comes last.
+    /// The nearest vectors, at most `most`, among those for whose index `keep` returns true. The nearest comes first; of
+    /// equally near vectors the one with the lower index comes first. Vectors with NaN come last. The result does not depend
+    /// on the number of threads.
     ///
     /// # Panics
-    /// If the query has another width.
+    /// If the query has another number of elements than the vectors.
     pub fn nearest(&self, query: &[f32], most: usize, keep: impl Fn(usize) -> bool + Sync) -> Vec<Neighbour> {
-        assert_eq!(query.len(), self.width, "a query has the width of the vectors");
+        assert_eq!(query.len(), self.width, "the query and the vectors must have the same number of elements");
         let mut query = query.to_vec();
         normalize(&mut query);
-        let chunks = self.values.par_chunks(self.width * AT_ONCE).enumerate();
+        let chunks = self.values.par_chunks(self.width * PER_TASK).enumerate();
         let best = chunks.map(|(chunk, vectors)| {
-            let places = (chunk * AT_ONCE..).zip(vectors.chunks_exact(self.width)).filter(|(place, _)| keep(*place));
+            let places = (chunk * PER_TASK..).zip(vectors.chunks_exact(self.width)).filter(|(place, _)| keep(*place));
             let found = places.map(|(place, vector)| Neighbour { place, similarity: dot(&query, vector) });
-            first(found.collect(), most)
+            nearest_first(found.collect(), most)
         });
-        first(best.flatten_iter().collect(), most)
+        nearest_first(best.flatten_iter().collect(), most)
     }
 }
 
-/// The nearest of some, in order.
-fn first(mut found: Vec<Neighbour>, most: usize) -> Vec<Neighbour> {
+/// The nearest `most` of these neighbours, nearest first.
+fn nearest_first(mut found: Vec<Neighbour>, most: usize) -> Vec<Neighbour> {
     if most == 0 {
         return vec![];
     }
     if found.len() > most {
-        found.select_nth_unstable_by(most - 1, nearer);
+        found.select_nth_unstable_by(most - 1, compare);
         found.truncate(most);
     }
-    found.sort_unstable_by(nearer);
+    found.sort_unstable_by(compare);
     found
 }
 
-fn nearer(one: &Neighbour, other: &Neighbour) -> Ordering {
+/// The order of the result: higher similarity first, then lower index.
+fn compare(one: &Neighbour, other: &Neighbour) -> Ordering {
     let value = |found: &Neighbour| if found.similarity.is_nan() { f32::NEG_INFINITY } else { found.similarity };
     value(other).total_cmp(&value(one)).then(one.place.cmp(&other.place))
 }
 
-/// In eight sums side by side, which the compiler turns into vector instructions; in one order, so a similarity does not
-/// depend on how many are compared.
+/// Dot product with eight partial sums, which the compiler turns into vector instructions. The order of additions is fixed, so a
+/// similarity does not depend on how many vectors are compared.
 fn dot(x: &[f32], y: &[f32]) -> f32 {
     const LANES: usize = 8;
     let (mut sums, whole) = ([0.0f32; LANES], x.len() / LANES * LANES);
@@ -117,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_are_those_of_sorting_all() {
+    fn the_nearest_equal_those_of_a_full_sort() {
         let (index, query) = (index(5000, 19), [0.3, -0.2, 0.9].repeat(7)[..19].to_vec());
         let cosine = |place: usize| {
             let vector = &index.values[place * 19..(place + 1) * 19];
@@ -132,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn equals_come_in_order_and_nan_last() {
+    fn equal_vectors_come_by_index_and_nan_comes_last() {
         let index = Exact::new(2, vec![1.0, 0.0, 2.0, 0.0, f32::NAN, 0.0, 0.0, -1.0, 0.0, 0.0]);
         let places: Vec<usize> = index.nearest(&[1.0, 0.0], 9, |_| true).iter().map(|found| found.place).collect();
         assert_eq!(places, [0, 1, 3, 4, 2]);

@@ -1,4 +1,4 @@
-//! Nearest neighbours among vectors.
+//! Nearest neighbour search among vectors, by cosine similarity.
 //!
 //! ```
 //! use ptu_index::Exact;

@@ -1,7 +1,7 @@
-//! Any number of inputs embedded into one file: in constant memory, and from where it was interrupted.
+//! Embeds any number of inputs into one file, in constant memory. Interrupted work can be continued.
 //!
-//! Finished rows go to parts in a hidden folder beside the file; at the end the parts become the file. Inputs are taken in
-//! chunks of a fixed size, so the result does not depend on where work was interrupted.
+//! Finished rows are written to part files in a hidden folder next to the output file. At the end the parts are joined into the
+//! output file. Inputs are read in chunks of a fixed size, so the result does not depend on where the work was interrupted.
 
 mod parts;
 mod write;
@@ -25,25 +25,25 @@ use crate::{Embedder, InferError};
 use parts::Parts;
 pub use write::noted;
 
-/// Batches that are read at once: enough to keep all cores busy with decoding.
-const BATCHES_A_CHUNK: usize = 8;
+/// Number of batches that are read together: enough to keep all cores busy with decoding.
+const BATCHES_PER_CHUNK: usize = 8;
 
-/// What is embedded, and how.
+/// Options of embedding.
 #[derive(Clone, Debug)]
 pub struct EmbedOptions {
-    /// Which vectors.
+    /// Which vectors are computed.
     pub space: Space,
-    /// Takes only this half of each record; `None` for whatever is there.
+    /// Use only this modality of each record; `None` for every modality that the record has.
     pub only: Option<Modality>,
-    /// Which text of a record.
+    /// Which text of a record is used.
     pub text: TextChoice,
-    /// Inputs that go through the model at once.
+    /// Batch size of the model.
     pub batch: usize,
-    /// In what the model multiplies.
+    /// Precision of the model's matrix products.
     pub products: ComputePrecision,
-    /// Goes on with work that was interrupted.
+    /// Continue work that was interrupted.
     pub resume: bool,
-    /// Finished vectors are saved this often: a crash costs no more than this time.
+    /// Time between two saves of finished vectors. A crash loses at most the work of this time.
     pub save_every: Duration,
 }
 
@@ -55,33 +55,34 @@ impl Default for EmbedOptions {
     }
 }
 
-/// How far embedding has come.
+/// Progress of embedding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmbedProgress {
-    /// Inputs that are done, those of earlier runs included.
+    /// Number of finished inputs, including those of earlier runs.
     pub inputs: u64,
-    /// Inputs in all.
+    /// Number of all inputs.
     pub all: u64,
-    /// Inputs that could not be used.
+    /// Number of inputs that were skipped because they cannot be used.
     pub left_out: u64,
 }
 
-/// What came of it.
+/// The result of embedding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Embedded {
-    /// Vectors in the file.
+    /// Number of vectors in the file.
     pub rows: u64,
-    /// Inputs that could not be used, each once.
+    /// Inputs that were skipped because they cannot be used, each once.
     pub left_out: Vec<LeftOut>,
-    /// Texts that are longer than the model's limit, so that it saw their beginning only.
+    /// Number of texts that are longer than the model's limit. The model saw only the beginning of them.
     pub cut: u64,
-    /// Inputs that have nothing of the modality that is asked for ([`EmbedOptions::only`]).
+    /// Number of inputs without the requested modality ([`EmbedOptions::only`]).
     pub passed: u64,
-    /// Whether all is done; else work was stopped and can go on. Then the file is there, unless it would hold no vector.
+    /// True if all inputs are finished. Then the file exists, unless it would hold no vector. False if the work was stopped and
+    /// can be continued.
     pub finished: bool,
 }
 
-/// A model that embeds inputs.
+/// Embeds inputs into a file with one model.
 pub struct EmbedJob<'a> {
     bundle: &'a Bundle,
     model: String,
@@ -89,39 +90,41 @@ pub struct EmbedJob<'a> {
     preparation: Preparation,
 }
 
-/// One record, ready for the model.
+/// One record, preprocessed for the model.
 struct Prepared {
     input: Input,
-    /// Its rows without modality and vector.
+    /// The output row of the record. Its modality and vector are set later.
     row: VectorRow,
-    /// Whether the model sees the beginning of its text only.
+    /// True if the text is too long and the model sees only its beginning.
     cut: bool,
 }
 
-/// What came of some inputs.
+/// The results of a chunk of inputs.
 #[derive(Default)]
 struct Chunk {
     rows: Vec<VectorRow>,
     left_out: Vec<LeftOut>,
+    /// Number of texts that are longer than the model's limit.
     cut: u64,
-    /// Inputs without the modality that is asked for.
-    passed: u64,
+    /// Number of inputs without the requested modality.
+    without_modality: u64,
 }
 
 impl<'a> EmbedJob<'a> {
-    /// A job of a bundle whose [`Bundle::fingerprint`] is `model`.
+    /// A job for a bundle; `model` is its [`Bundle::fingerprint`].
     pub fn new(bundle: &'a Bundle, model: String, options: EmbedOptions) -> Self {
         let preparation = Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens);
         Self { bundle, model, options, preparation }
     }
 
-    /// Embeds inputs into `out`, a file that is not there yet, ending in `.parquet`, `.npy` (with `.jsonl` beside it) or
-    /// `.jsonl`. `observe` is told how far it is, and can stop it; then nothing is lost. Where no input gives a vector, no file is
-    /// written.
+    /// Embeds inputs into the new file `out`. Its extension is `.parquet`, `.npy` (a file `.npy.jsonl` is written next to it)
+    /// or `.jsonl`. `observe` is called with the progress and can stop the work; then nothing is lost. If no input gives a
+    /// vector, no file is written.
     ///
     /// # Errors
-    /// A file that is there; interrupted work that is not to be resumed, or of other inputs; a model without what is asked of
-    /// it; the system. Inputs that cannot be used are none: they are left out and named.
+    /// If the file exists already; if there is interrupted work, but `resume` is not set or the work belongs to other inputs;
+    /// if the model does not have the head that is needed; or if the operating system refuses an operation. Inputs that cannot
+    /// be used are not an error: they are skipped and listed in the result.
     pub fn run(
         &self,
         inputs: &dyn Inputs,
@@ -131,13 +134,13 @@ impl<'a> EmbedJob<'a> {
         let header = self.header(inputs)?;
         let format = write::Format::of(out)?;
         if let Some(done) = write::finished(out, format, &header, self.options.resume)? {
-            Parts::forget(out)?;
+            Parts::remove_leftover(out)?;
             return Ok(done);
         }
         let mut parts = Parts::open(out, &header, self.options.resume)?;
-        let size = self.options.batch.max(1) * BATCHES_A_CHUNK;
+        let size = self.options.batch.max(1) * BATCHES_PER_CHUNK;
         let mut stream = inputs.stream(parts.next_input());
-        let (mut opened, mut stopped) = (Instant::now(), false);
+        let (mut last_save, mut stopped) = (Instant::now(), false);
         loop {
             let chunk: Vec<Pending> = stream.by_ref().take(size).collect::<Result<_, DataError>>()?;
             if chunk.is_empty() || stopped {
@@ -145,25 +148,26 @@ impl<'a> EmbedJob<'a> {
             }
             let count = chunk.len() as u64;
             parts.add(self.chunk(chunk)?, count)?;
-            if opened.elapsed() >= self.options.save_every {
+            if last_save.elapsed() >= self.options.save_every {
                 parts.close()?;
-                opened = Instant::now();
+                last_save = Instant::now();
             }
             let (inputs_done, left_out) = (parts.next_input(), parts.left_out().len() as u64);
             stopped = observe(EmbedProgress { inputs: inputs_done, all: inputs.count(), left_out }).is_break();
         }
         parts.close()?;
         if parts.next_input() < inputs.count() {
-            return Ok(parts.so_far());
+            return Ok(parts.result());
         }
         if parts.rows() == 0 {
-            let nothing = Embedded { finished: true, ..parts.so_far() };
+            let empty = Embedded { finished: true, ..parts.result() };
             parts.remove()?;
-            return Ok(nothing);
+            return Ok(empty);
         }
         write::assemble(parts, out, format, &header)
     }
 
+    /// The header of the file: the model, and a hash of inputs and options by which resumed work is compared.
     fn header(&self, inputs: &dyn Inputs) -> Result<VectorsHeader, InferError> {
         let EmbedOptions { space, only, text, batch, products, .. } = &self.options;
         let fusion = self.bundle.model.config().fusion.width;
@@ -171,20 +175,20 @@ impl<'a> EmbedJob<'a> {
             Space::Contrast => fusion,
             Space::Features => 2 * fusion,
         };
-        let what = format!("{}\n{only:?} {text:?} {batch} {products:?}", inputs.hash()?);
-        let hash = format!("{:x}", Sha256::digest(what));
+        let inputs_and_options = format!("{}\n{only:?} {text:?} {batch} {products:?}", inputs.hash()?);
+        let hash = format!("{:x}", Sha256::digest(inputs_and_options));
         let version = env!("CARGO_PKG_VERSION").to_string();
         Ok(VectorsHeader { model: self.model.clone(), space: *space, width, inputs: hash, version })
     }
 
-    /// Rows of some inputs, in order.
+    /// The results of a chunk of inputs, in the order of the inputs.
     fn chunk(&self, chunk: Vec<Pending>) -> Result<Chunk, InferError> {
-        let (mut prepared, mut left_out, mut passed) = (vec![], vec![], 0);
+        let (mut prepared, mut left_out, mut without_modality) = (vec![], vec![], 0);
         let read: Vec<_> = chunk.into_par_iter().map(|pending| self.prepare(pending)).collect();
         for one in read {
             match one {
                 Ok(Some(one)) => prepared.push(one),
-                Ok(None) => passed += 1,
+                Ok(None) => without_modality += 1,
                 Err(one) => left_out.push(one),
             }
         }
@@ -193,10 +197,10 @@ impl<'a> EmbedJob<'a> {
             Space::Contrast => self.contrast(prepared)?,
             Space::Features => self.features(prepared)?,
         };
-        Ok(Chunk { rows, left_out, cut, passed })
+        Ok(Chunk { rows, left_out, cut, without_modality })
     }
 
-    /// Reads an input; `None` where it has nothing of the modality that is asked for.
+    /// Reads and preprocesses an input; `None` if it does not have the requested modality.
     fn prepare(&self, pending: Pending) -> Result<Option<Prepared>, LeftOut> {
         let loaded = pending.load()?;
         let record = loaded.record;
@@ -223,7 +227,7 @@ impl<'a> EmbedJob<'a> {
         Embedder { model: &self.bundle.model, products: self.options.products }
     }
 
-    /// A row for each modality that is there.
+    /// Vectors of the contrastive space: one row for each modality of a record.
     fn contrast(&self, prepared: Vec<Prepared>) -> Result<Vec<VectorRow>, ModelError> {
         let images: Vec<&Image> = prepared.iter().filter_map(|one| image_of(&one.input)).collect();
         let texts: Vec<&Text> = prepared.iter().filter_map(|one| text_of(&one.input)).collect();
@@ -243,7 +247,7 @@ impl<'a> EmbedJob<'a> {
         Ok(rows)
     }
 
-    /// A row for each record.
+    /// Pooled features: one row for each record.
     fn features(&self, prepared: Vec<Prepared>) -> Result<Vec<VectorRow>, ModelError> {
         let (inputs, rows): (Vec<Input>, Vec<VectorRow>) = prepared.into_iter().map(|one| (one.input, one.row)).unzip();
         let vectors = self.embedder().features(&inputs, self.options.batch, &mut |_| {})?;
@@ -259,7 +263,7 @@ impl<'a> EmbedJob<'a> {
     }
 }
 
-/// What is to be embedded of an input; `None` where it has nothing of it.
+/// Restricts an input to one modality, if one is requested; `None` if the input does not have it.
 fn only(input: Input, modality: Option<Modality>) -> Option<Input> {
     match (modality, input) {
         (None, input) => Some(input),

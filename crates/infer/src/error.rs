@@ -1,4 +1,4 @@
-//! What can go wrong when a model is at work.
+//! Errors of inference.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,80 +6,80 @@ use std::path::PathBuf;
 use ptu_data::DataError;
 use ptu_model::ModelError;
 
-/// Why inputs could not be embedded, or vectors not be searched.
+/// The reason why inputs cannot be embedded or vectors cannot be searched.
 #[derive(Debug, thiserror::Error)]
 pub enum InferError {
-    /// Inputs or vectors.
+    /// Inputs or vectors cannot be read or written.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The model.
+    /// The model cannot be used, or inputs do not fit it.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The operating system refused (also a full disk).
+    /// The operating system refused an operation on a file (also if the disk is full).
     #[error("cannot {action} `{path}`: {source}", path = path.display())]
     File {
-        /// What was tried, as a verb.
+        /// The operation, as a verb.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
-    /// The ending of the file to be written says nothing that is known.
-    #[error("`{path}`: vectors are written as `.parquet`, `.npy` or `.jsonl`; give the file one of these endings", path = .0.display())]
+    /// The file to write has an unknown extension.
+    #[error("`{path}`: vectors are written as `.parquet`, `.npy` or `.jsonl`; give the file one of these extensions", path = .0.display())]
     Ending(PathBuf),
-    /// The file to be written is there.
+    /// The file to write exists already.
     #[error("`{path}` exists: name another file", path = .0.display())]
     Exists(PathBuf),
-    /// What was begun was begun otherwise.
+    /// The interrupted or finished work belongs to other inputs, another model or other options.
     #[error(
-        "`{path}` was made of other inputs, by another model or with other options: give those again, or name another file",
+        "`{path}` was made from other inputs, with another model or with other options: use the same ones again, or name another file",
         path = .0.display()
     )]
     OtherWork(PathBuf),
-    /// Work on the same file was interrupted.
-    #[error("`{path}` holds interrupted work on this file: go on with `--resume`, or remove that folder to begin anew", path = .0.display())]
+    /// Earlier work on the same file was interrupted.
+    #[error("`{path}` holds interrupted work on this file: continue with `--resume`, or delete that folder to start again", path = .0.display())]
     Interrupted(PathBuf),
-    /// Vectors of another model.
+    /// The vectors were made with another model.
     #[error(
-        "`{vectors}` holds vectors of another model ({found}) than `{model}` ({wanted}): embed again with this model, or search \
-         with that one",
+        "`{vectors}` holds vectors of another model ({found}) than `{model}` ({wanted}): embed the inputs again with this model, or \
+         search with the other model",
         vectors = vectors.display(), model = model.display()
     )]
     OtherModel {
         /// The file of vectors.
         vectors: PathBuf,
-        /// Start of the hash of the model that made them.
+        /// First digits of the fingerprint of the model that made them.
         found: String,
-        /// The model at hand.
+        /// The model of this search.
         model: PathBuf,
-        /// Start of its hash.
+        /// First digits of its fingerprint.
         wanted: String,
     },
-    /// Vectors that cannot be searched.
+    /// The vectors cannot be searched.
     #[error("vectors `{path}`: {cause}", path = path.display())]
     Vectors {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it and what would be right.
+        /// What is wrong with it and how to correct it.
         cause: String,
     },
-    /// A query that cannot be asked.
+    /// The query cannot be used.
     #[error("{0}")]
     Query(String),
-    /// A filter that cannot be used.
+    /// The filter cannot be used.
     #[error("filter `{filter}`: {cause}")]
     Filter {
         /// The filter as written.
         filter: String,
-        /// What is wrong, where, and what would be right.
+        /// What is wrong, at which place, and how to correct it.
         cause: String,
     },
 }
 
 impl InferError {
-    /// Whether what was asked is wrong in itself, whatever the files hold that it names: a filter that cannot be used, an ending
-    /// that is not written. Commands end with the exit code of wrong arguments then.
+    /// True if the request itself is wrong, whatever the named files contain: a filter that cannot be used, or an unknown file
+    /// extension. Commands then end with the exit code for wrong arguments.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Filter { .. } | Self::Ending(_) => true,

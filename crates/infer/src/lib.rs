@@ -1,9 +1,10 @@
-//! A model at work: what evaluation, commands and servers share.
+//! Inference with a trained model. Evaluation, commands and servers use this crate.
 //!
-//! - [`Embedder`]: records into vectors; [`embed`]: any number of inputs into a file of them.
-//! - [`search`]: the nearest rows of such a file to an image, a text or both; [`Filter`]: which rows are looked at.
-//! - [`probe`]: what frozen vectors tell about labels.
-//! - [`Matcher`]: how well images and texts match when the fusion sees both.
+//! - [`Embedder`] computes vectors of images and texts. [`embed`] writes the vectors of any number of inputs into a file.
+//! - [`search`] finds the rows of such a file that are nearest to an image, a text or both. [`Filter`] limits the rows that are
+//!   searched.
+//! - [`probe`] predicts labels from frozen vectors.
+//! - [`Matcher`] scores how well an image and a text match when the fusion sees both.
 
 pub mod embed;
 mod error;

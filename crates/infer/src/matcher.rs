@@ -1,4 +1,5 @@
-//! How well images and texts match when the fusion sees both: each is encoded once, then fused with any partner.
+//! Image-text matching (ITM) scores of any pairs of images and texts. Each image and each text is encoded once; the fusion then
+//! sees both inputs of each pair.
 
 use burn::tensor::Tensor;
 use ptu_input::{Batch, Image, Images, Text, Texts};
@@ -9,7 +10,7 @@ use ptu_model::{Model, ModelError, Read};
 
 use crate::Embedder;
 
-/// Images and texts behind their encoders. Memory grows with their number: rank many candidates part by part.
+/// Encoded images and texts. Memory grows with their number, so many candidates should be ranked in several groups.
 pub struct Matcher<'a> {
     model: &'a Model,
     head: &'a Linear,
@@ -18,10 +19,10 @@ pub struct Matcher<'a> {
 }
 
 impl<'a> Matcher<'a> {
-    /// Encodes images and texts, `batch` at a time, in the embedder's products.
+    /// Encodes images and texts, `batch` at a time, with the precision of the embedder.
     ///
     /// # Errors
-    /// A model without the head for matching; inputs that do not fit the model ([`Model::check_batch`]).
+    /// If the model has no ITM head, or inputs do not fit the model ([`Model::check_batch`]).
     ///
     /// # Panics
     /// If there is no image or no text.
@@ -45,8 +46,8 @@ impl<'a> Matcher<'a> {
         Ok(Self { model, head, encoded, products })
     }
 
-    /// Log-odds that image and text of each pair belong together, `batch` pairs at a time. Pairs are (image, text), numbered
-    /// as given to [`Matcher::new`].
+    /// Log-odds that the image and the text of each pair belong together, computed for `batch` pairs at a time. A pair is (image,
+    /// text), each by its position in the list that was given to [`Matcher::new`].
     pub fn scores(&self, pairs: &[(usize, usize)], batch: usize) -> Vec<f32> {
         let (mut scores, pass) = (Vec::with_capacity(pairs.len()), Pass::off().with(self.products));
         for chunk in pairs.chunks(batch.max(1)) {
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_scores_as_when_it_is_read_whole() {
+    fn scores_equal_those_of_the_whole_model() {
         let (config, (images, texts)) = (config(), inputs());
         let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
         let (images, texts): (Vec<&Image>, Vec<&Text>) = (images.iter().collect(), texts.iter().collect());
@@ -107,16 +108,16 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_the_model_is_refused() {
+    fn inputs_that_do_not_fit_the_model_are_refused() {
         let (mut config, (images, texts)) = (config(), inputs());
         let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
-        let of = |model: &Model, text: &Text| {
+        let error = |model: &Model, text: &Text| {
             Matcher::new(Embedder::new(model), &[&images[0]], &[text], 1).err().unwrap().to_string()
         };
         let unknown = Text { ids: vec![0, 60, 2], words: vec![] };
-        assert!(of(&model, &unknown).contains("60"));
+        assert!(error(&model, &unknown).contains("60"));
         config.heads = vec![ptu_model::HeadKind::Itc];
         let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
-        assert!(of(&model, &texts[0]).contains("matching (itm)"));
+        assert!(error(&model, &texts[0]).contains("matching (itm)"));
     }
 }

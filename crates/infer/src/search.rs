@@ -1,4 +1,4 @@
-//! Search over embedded vectors: by an image, a text or both, among the rows that a filter keeps.
+//! Search over embedded vectors by an image, a text or both, among the rows that a filter keeps.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use ptu_model::Bundle;
 use crate::filter::FilterNotes;
 use crate::{Embedder, Filter, InferError, Matcher};
 
-/// Digits of a hash that are shown.
+/// Number of digits of a model's fingerprint that are shown.
 const SHOWN: usize = 12;
 
-/// Pairs that go through the fusion at once.
+/// Number of pairs that go through the fusion together.
 const BATCH: usize = 16;
 
 /// A file of vectors in memory.
@@ -26,17 +26,17 @@ pub struct VectorIndex {
     path: PathBuf,
     header: VectorsHeader,
     rows: Vec<VectorRow>,
-    /// Names of labels and fields.
+    /// Names of the labels and fields of all rows.
     names: BTreeSet<String>,
     vectors: Exact,
 }
 
-/// What is asked.
+/// The query of a search.
 #[derive(Clone, Debug)]
 pub struct Query {
     /// An image, a text or both.
     pub input: Input,
-    /// In what the model multiplies to embed them.
+    /// Precision of the model's matrix products when it embeds the query.
     pub products: ComputePrecision,
 }
 
@@ -47,46 +47,47 @@ impl Query {
     }
 }
 
-/// Which rows are looked at, and how many are wanted.
+/// Which rows are searched, and how many hits are returned.
 #[derive(Clone, Debug)]
 pub struct SearchOptions {
-    /// Rows made of this modality only; `None` for all.
+    /// Search only rows of this modality; `None` for all rows.
     pub modality: Option<Modality>,
-    /// Rows that it keeps only.
+    /// Search only rows that this filter keeps; `None` for all rows.
     pub filter: Option<Filter>,
-    /// Rows at most.
+    /// Largest number of hits.
     pub most: usize,
 }
 
-/// What a search looks at.
+/// How many rows a search considers, and notes about the filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchCounts {
-    /// All vectors.
+    /// Number of all vectors.
     pub vectors: usize,
-    /// Those made of the modality that is looked for.
+    /// Number of vectors of the searched modality.
     pub of_modality: usize,
-    /// Those of them that the filter keeps.
+    /// Number of those that the filter keeps.
     pub kept: usize,
-    /// Values that do not fit what the filter compares them with.
+    /// Notes about values that do not fit the filter's comparisons.
     pub told: FilterNotes,
 }
 
-/// A row that was found.
+/// A result of a search.
 #[derive(Clone, Copy, Debug)]
 pub struct Hit<'a> {
     /// The row, without its vector.
     pub row: &'a VectorRow,
-    /// Cosine with the query.
+    /// Cosine similarity with the query.
     pub similarity: f32,
-    /// Log-odds that the row's modality and the query's other modality belong together, where they were ranked by it.
+    /// ITM score (log-odds that the image and the text belong together) of the row and the query; `None` if the hits were not
+    /// ranked by it.
     pub matching: Option<f32>,
 }
 
 impl VectorIndex {
-    /// Reads a file that embedding wrote.
+    /// Reads a file of embedded vectors.
     ///
     /// # Errors
-    /// When it cannot be read, holds no vector, or one that is not finite.
+    /// If the file cannot be read, holds no vector, or holds a vector that is not finite.
     pub fn open(path: &Path) -> Result<Self, InferError> {
         let reader = VectorReader::open(path)?;
         let header = reader.header().clone();
@@ -94,7 +95,10 @@ impl VectorIndex {
         for batch in reader {
             for mut row in batch? {
                 if !row.vector.iter().all(|value| value.is_finite()) {
-                    let cause = format!("the vector of `{}` is not finite; embed again with a sound model", row.id);
+                    let cause = format!(
+                        "the vector of `{}` is not finite; embed again with a model whose weights are finite",
+                        row.id
+                    );
                     return Err(InferError::Vectors { path: path.into(), cause });
                 }
                 values.append(&mut row.vector);
@@ -113,7 +117,7 @@ impl VectorIndex {
         Ok(Self { path: path.into(), vectors: Exact::new(header.width, values), header, rows, names })
     }
 
-    /// What made it.
+    /// The header of the file: model, kind of vectors, inputs.
     pub fn header(&self) -> &VectorsHeader {
         &self.header
     }
@@ -126,7 +130,7 @@ impl VectorIndex {
     /// Refuses a model that did not make the vectors; `fingerprint` is [`Bundle::fingerprint`] of the folder `model`.
     ///
     /// # Errors
-    /// When it is another one.
+    /// If the vectors were made with another model.
     pub fn check_model(&self, model: &Path, fingerprint: &str) -> Result<(), InferError> {
         if self.header.model == fingerprint {
             return Ok(());
@@ -136,7 +140,7 @@ impl VectorIndex {
         Err(InferError::OtherModel { vectors: self.path.clone(), found, model: model.into(), wanted })
     }
 
-    /// A filter over the names that rows of this file have.
+    /// Parses a filter. It may use the names of the labels and fields of this file.
     ///
     /// # Errors
     /// As [`Filter::parse`].
@@ -144,7 +148,7 @@ impl VectorIndex {
         Filter::parse(filter, &self.names)
     }
 
-    /// What a search looks at, and what is to be told of it.
+    /// How many rows a search with these options considers, and notes about the filter for the user.
     pub fn looked(&self, options: &SearchOptions) -> SearchCounts {
         let of_modality =
             || self.rows.iter().filter(|row| options.modality.is_none_or(|modality| row.modality == modality));
@@ -156,23 +160,23 @@ impl VectorIndex {
     /// The nearest rows, nearest first.
     ///
     /// # Panics
-    /// If the vector has another width than those of the file.
+    /// If the query has another width than the vectors of the file.
     pub fn nearest(&self, query: &[f32], options: &SearchOptions) -> Vec<Hit<'_>> {
         let keep = |place: usize| {
             let row = &self.rows[place];
             options.modality.is_none_or(|modality| row.modality == modality)
                 && options.filter.as_ref().is_none_or(|filter| filter.keeps(row))
         };
-        let found = self.vectors.nearest(query, options.most, keep).into_iter();
-        found.map(|found| Hit { row: &self.rows[found.place], similarity: found.similarity, matching: None }).collect()
+        let neighbours = self.vectors.nearest(query, options.most, keep).into_iter();
+        neighbours.map(|one| Hit { row: &self.rows[one.place], similarity: one.similarity, matching: None }).collect()
     }
 }
 
-/// The vector of a query, in the space of the vectors that are searched. Of image and text in the space of contrast it is the
-/// mean of both.
+/// The vector of a query, in the space of the vectors that are searched. For an image with a text in the contrastive space it
+/// is the sum of both vectors, which has the direction of their mean.
 ///
 /// # Errors
-/// Inputs that do not fit the model.
+/// If inputs do not fit the model, or the model has no ITC head and the space is the contrastive one.
 pub fn query_vector(bundle: &Bundle, space: Space, query: &Query) -> Result<Vec<f32>, InferError> {
     let embedder = Embedder { products: query.products, ..Embedder::new(&bundle.model) };
     let mut modalities = vec![];
@@ -193,22 +197,23 @@ pub fn query_vector(bundle: &Bundle, space: Space, query: &Query) -> Result<Vec<
     Ok(modalities.into_iter().map(|value| value as f32).collect())
 }
 
-/// Reads the encoded picture of a row again from where it lies; `None` where it is lost.
+/// Reads the encoded picture of a row again from its location; `None` if it no longer exists.
 pub type ReadPicture<'a> = &'a mut dyn FnMut(&PictureLocation) -> Result<Option<RecordImage>, DataError>;
 
-/// Ranks what was found again by matching: the fusion sees the query's image with each row's text, or the query's text with
-/// each row's picture, which `read` gives.
+/// Reranks hits by image-text matching. The fusion sees the query's image with each row's text, or the query's text with each
+/// row's picture, which `read` gives.
 ///
 /// # Errors
-/// A model without the head for matching; a query that lacks the modality; rows whose picture cannot be read any more.
+/// If the model has no ITM head, the query does not have the needed modality, hits are of both modalities, or the picture of a
+/// row cannot be read any more.
 pub fn rank_by_matching<'a>(
     bundle: &Bundle,
     query: &Query,
     hits: Vec<Hit<'a>>,
     read: ReadPicture<'_>,
 ) -> Result<Vec<Hit<'a>>, InferError> {
-    let asks_text = |what: &str, has: &str| {
-        InferError::Query(format!("matching compares an image with a text: to rank {what} by it, ask with {has}"))
+    let missing = |hits: &str, needed: &str| {
+        InferError::Query(format!("matching compares an image with a text: to rank {hits} by it, search with {needed}"))
     };
     let texts_found = match hits.first() {
         None => return Ok(hits),
@@ -222,17 +227,17 @@ pub fn rank_by_matching<'a>(
             (Modality::Text, Some(text), _) if texts_found => texts.push(processor.text(text).map_err(failed)?),
             (Modality::Image, _, Some(at)) if !texts_found => {
                 let image = read(at)?;
-                let image =
-                    image.ok_or_else(|| InferError::Query(format!("record `{}` has lost its picture", hit.row.id)))?;
+                let lost = || InferError::Query(format!("the picture of record `{}` no longer exists", hit.row.id));
+                let image = image.ok_or_else(lost)?;
                 let file = ImageFile { bytes: &image.bytes, name: &hit.row.id };
                 images.push(processor.image(file).map_err(failed)?);
             }
-            _ => return Err(InferError::Query("matching ranks images or texts, not both; choose one of them".into())),
+            _ => return Err(InferError::Query("matching ranks images or texts, not both; search one of them".into())),
         }
     }
     match texts_found {
-        true => images.push(query.input.image().cloned().ok_or_else(|| asks_text("texts", "an image"))?),
-        false => texts.push(query.input.text().cloned().ok_or_else(|| asks_text("images", "a text"))?),
+        true => images.push(query.input.image().cloned().ok_or_else(|| missing("texts", "an image"))?),
+        false => texts.push(query.input.text().cloned().ok_or_else(|| missing("images", "a text"))?),
     }
     let (image_refs, text_refs): (Vec<&Image>, Vec<&Text>) = (images.iter().collect(), texts.iter().collect());
     let matcher = Matcher::new(Embedder::new(&bundle.model), &image_refs, &text_refs, BATCH)?;
@@ -272,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_of_the_rows_that_pass() {
+    fn the_nearest_rows_that_the_filter_keeps_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("v.parquet");
         let (image, text) = (Modality::Image, Modality::Text);
@@ -294,16 +299,16 @@ mod tests {
         assert_eq!(ids(None, None), ["a2", "b1", "a1"]);
         assert_eq!(ids(Some(image), Some("finding = 'a'")), ["a1", "a3"]);
         assert!(ids(Some(Modality::Pair), None).is_empty());
-        let looked = |modality, filter: &str| {
+        let counts = |modality, filter: &str| {
             index.looked(&SearchOptions { modality, filter: Some(index.filter(filter).unwrap()), most: 1 })
         };
         let told = FilterNotes { no_numbers: [("finding".to_string(), 3)].into(), ..FilterNotes::default() };
         assert_eq!(
-            looked(Some(image), "age < 3 and finding != 7"),
+            counts(Some(image), "age < 3 and finding != 7"),
             SearchCounts { vectors: 4, of_modality: 3, kept: 2, told }
         );
-        assert_eq!(looked(None, "age = 2").kept, 1);
-        assert_eq!(looked(Some(Modality::Pair), "age = 2").of_modality, 0);
+        assert_eq!(counts(None, "age = 2").kept, 1);
+        assert_eq!(counts(Some(Modality::Pair), "age = 2").of_modality, 0);
         assert!(index.filter("side = 'left'").unwrap_err().to_string().contains("`finding`"));
         index.check_model(Path::new("m"), "ab").unwrap();
         let error = index.check_model(Path::new("m"), "cd").unwrap_err().to_string();
@@ -314,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors_that_are_none_are_refused() {
+    fn files_without_usable_vectors_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("v.parquet");
         let fails = |vectors: &[(&str, Modality, [f32; 2])], with: &str| {

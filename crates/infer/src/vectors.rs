@@ -1,14 +1,14 @@
-//! Vectors of images alone and of texts alone, in the space where the contrast compares them.
+//! Vectors of images and of texts: in the contrastive (ITC) space, or pooled features.
 
 use burn::tensor::{Tensor, TensorData};
 use ptu_input::{Batch, Image, Images, Input, Slot, Text, Texts};
 use ptu_kernels::ComputePrecision;
 use ptu_model::{ItcHead, Model, ModelError, StandIn};
 
-/// Unit vectors, one a row.
+/// Vectors of equal width, one per row. Those of the contrastive space have unit length.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Vectors {
-    /// Elements of a vector.
+    /// Number of elements of a vector.
     pub width: usize,
     /// All vectors, row by row.
     pub values: Vec<f32>,
@@ -20,7 +20,7 @@ impl Vectors {
         self.values.len().checked_div(self.width).unwrap_or(0)
     }
 
-    /// True when there is none.
+    /// True if there is no vector.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -30,18 +30,18 @@ impl Vectors {
         self.values.chunks_exact(self.width.max(1))
     }
 
-    /// Adds vectors behind these.
+    /// Adds vectors at the end.
     ///
     /// # Panics
-    /// If both have vectors, of different widths.
+    /// If both are not empty and have different widths.
     pub fn append(&mut self, mut others: Self) {
         assert!(self.is_empty() || others.is_empty() || self.width == others.width, "vectors of one width");
         self.width = if self.is_empty() { others.width } else { self.width };
         self.values.append(&mut others.values);
     }
 
-    /// Product of each vector with each of `others`, `[len, others.len]` row by row; in f64 and one order, so that a score
-    /// does not depend on how many are compared.
+    /// Dot product of each vector with each of `others`, `[len, others.len]`, row by row. It is summed in f64 and always in the
+    /// same order, so that a value does not depend on the number of vectors.
     pub fn similarity(&self, others: &Self) -> Vec<f32> {
         let rows = self.values.chunks_exact(self.width.max(1));
         rows.flat_map(|x| others.values.chunks_exact(others.width.max(1)).map(move |y| dot(x, y))).collect()
@@ -58,25 +58,26 @@ fn dot(x: &[f32], y: &[f32]) -> f32 {
     x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>() as f32
 }
 
-/// A model that embeds.
+/// Computes vectors of inputs with a model.
 #[derive(Clone, Copy)]
 pub struct Embedder<'a> {
     /// The network.
     pub model: &'a Model,
-    /// In what it multiplies.
+    /// Precision of the model's matrix products.
     pub products: ComputePrecision,
 }
 
 impl<'a> Embedder<'a> {
-    /// In f32.
+    /// An embedder that computes in f32.
     pub fn new(model: &'a Model) -> Self {
         Self { model, products: ComputePrecision::F32 }
     }
 
-    /// Vectors of images whose text is missing, `batch` at a time; `done` is told how many are finished.
+    /// Vectors of images without a text in the contrastive space, `batch` at a time. `done` is called with the number of finished
+    /// images.
     ///
     /// # Errors
-    /// A model without the contrast head; images of another size than the model's.
+    /// If the model has no ITC head, or images do not have the model's size.
     pub fn images(self, images: &[&Image], batch: usize, done: &mut dyn FnMut(usize)) -> Result<Vectors, ModelError> {
         let (head, mut vectors) = (self.head()?, Vectors::default());
         for chunk in images.chunks(batch.max(1)) {
@@ -89,20 +90,21 @@ impl<'a> Embedder<'a> {
         Ok(vectors)
     }
 
-    /// Vectors of images from their features ([`Self::features`] of images whose text is missing), `batch` at a time: what
-    /// [`Self::images`] gives.
+    /// Vectors of images in the contrastive space from their features ([`Self::features`] of images without a text), `batch` at
+    /// a time. They are equal to those of [`Self::images`].
     ///
     /// # Errors
-    /// A model without the contrast head.
+    /// If the model has no ITC head.
     pub fn image_vectors(self, features: &Vectors, batch: usize) -> Result<Vectors, ModelError> {
         let head = self.head()?;
         Ok(self.project(features, batch, |features| head.image(features)))
     }
 
-    /// The same of texts: what [`Self::texts`] gives.
+    /// Vectors of texts in the contrastive space from their features ([`Self::features`] of texts without an image), `batch` at
+    /// a time. They are equal to those of [`Self::texts`].
     ///
     /// # Errors
-    /// A model without the contrast head.
+    /// If the model has no ITC head.
     pub fn text_vectors(self, features: &Vectors, batch: usize) -> Result<Vectors, ModelError> {
         let head = self.head()?;
         Ok(self.project(features, batch, |features| head.text(features)))
@@ -117,10 +119,11 @@ impl<'a> Embedder<'a> {
         vectors
     }
 
-    /// Vectors of texts whose image is missing, `batch` at a time; `done` is told how many are finished.
+    /// Vectors of texts without an image in the contrastive space, `batch` at a time. `done` is called with the number of
+    /// finished texts.
     ///
     /// # Errors
-    /// A model without the contrast head; texts longer than the model's positions, tokens it does not know.
+    /// If the model has no ITC head, a text has more tokens than the model has positions, or a token is not in its vocabulary.
     pub fn texts(self, texts: &[&Text], batch: usize, done: &mut dyn FnMut(usize)) -> Result<Vectors, ModelError> {
         let (head, mut vectors) = (self.head()?, Vectors::default());
         for chunk in texts.chunks(batch.max(1)) {
@@ -133,18 +136,19 @@ impl<'a> Embedder<'a> {
         Ok(vectors)
     }
 
-    /// Features of records, whichever modality is there, `batch` at a time, in their order; `done` is told how many are finished.
+    /// Pooled features of inputs with either or both modalities, in their order, `batch` at a time. Soft prompts take the place
+    /// of a missing modality. `done` is called with the number of finished inputs.
     ///
     /// # Errors
-    /// Inputs that do not fit the model.
+    /// If inputs do not fit the model.
     pub fn features(self, inputs: &[Input], batch: usize, done: &mut dyn FnMut(usize)) -> Result<Vectors, ModelError> {
         self.features_with(StandIn::Prompts, inputs, batch, done)
     }
 
-    /// As [`Self::features`], with anything in place of a modality that is missing.
+    /// As [`Self::features`], with this stand-in in the place of a missing modality.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::features`].
     pub fn features_with(
         self,
         stand_in: StandIn,

@@ -1,4 +1,4 @@
-//! What the model is given: one record's [`Input`], and a [`Batch`] of them as arrays.
+//! The input of the model: the [`Input`] of one record, and a [`Batch`] of inputs as arrays.
 
 /// A prepared image: `3 x side x side` values, channel first, normalised.
 #[derive(Clone, Debug, PartialEq)]
@@ -9,52 +9,52 @@ pub struct Image {
     pub planes: Vec<f32>,
 }
 
-/// A tokenised text with its special tokens: `<s> ... </s>`, not padded.
+/// A tokenised text with its special tokens, `<s> ... </s>`, without padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
     /// Token ids.
     pub ids: Vec<u32>,
-    /// For each token the number of its word, from 0; `None` for special tokens. Masking takes whole words.
+    /// For each token, the number of its word, from 0; `None` for special tokens. Masking uses it to mask whole words.
     pub words: Vec<Option<u32>>,
 }
 
-/// One record's input: a missing modality is a variant, never a flag.
+/// The input of one record. A missing modality is a variant of this enum, not a flag.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// Both halves are there.
+    /// An image and a text.
     Pair {
-        /// The image half.
+        /// The image.
         image: Image,
-        /// The text half.
+        /// The text.
         text: Text,
     },
-    /// An image whose text is missing.
+    /// An image without text.
     Image(Image),
-    /// A text whose image is missing.
+    /// A text without image.
     Text(Text),
 }
 
 /// Images as one array, `[count, 3, side, side]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Images {
-    /// Number of images.
+    /// The number of images.
     pub count: usize,
     /// Height and width in pixels (0 when there are none).
     pub side: usize,
-    /// All planes, image after image.
+    /// The planes of all images, one image after another.
     pub planes: Vec<f32>,
 }
 
-/// Texts one behind the other: they differ in length, and none is padded.
+/// Texts of different lengths, concatenated without padding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Texts {
     /// Token ids of the first text, then of the second, and so on.
     pub ids: Vec<u32>,
-    /// Tokens of each text.
+    /// The number of tokens of each text.
     pub lengths: Vec<usize>,
 }
 
-/// Where a record's result stands: in which group, at which row.
+/// Where the result of a record is: the group and the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
     /// Row among the pairs.
@@ -65,30 +65,31 @@ pub enum Slot {
     Text(usize),
 }
 
-/// Arrays for the model: a mixed batch is one group a variant, and `order` puts results back in record order.
+/// The arrays of a mixed batch. Each variant of [`Input`] is a group of its own, and `order` maps the results back to the
+/// order of the records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Images of the pairs, row by row the partners of `pair_texts`.
+    /// Images of the pairs; row i belongs to row i of `pair_texts`.
     pub pair_images: Images,
     /// Texts of the pairs.
     pub pair_texts: Texts,
-    /// Images whose text is missing.
+    /// Images without text.
     pub images: Images,
-    /// Texts whose image is missing.
+    /// Texts without image.
     pub texts: Texts,
-    /// For each record, in the order given, where its result stands.
+    /// For each record, in the original order, where its result is.
     pub order: Vec<Slot>,
 }
 
 impl Images {
-    /// Puts images side by side.
+    /// Collects images into one array.
     ///
     /// # Panics
-    /// If sides differ: the transforms of one bundle give one side.
+    /// If the images differ in size. The transforms of one bundle always give the same size.
     pub fn collect<'a>(images: impl IntoIterator<Item = &'a Image>) -> Self {
         let mut all = Self::default();
         for image in images {
-            assert!(all.count == 0 || all.side == image.side, "images of one batch have one side");
+            assert!(all.count == 0 || all.side == image.side, "images of one batch have the same size");
             (all.count, all.side) = (all.count + 1, image.side);
             all.planes.extend_from_slice(&image.planes);
         }
@@ -97,7 +98,7 @@ impl Images {
 }
 
 impl Texts {
-    /// Puts token sequences one behind the other.
+    /// Concatenates token sequences.
     pub fn collect<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> Self {
         let mut all = Self::default();
         for ids in texts {
@@ -107,7 +108,7 @@ impl Texts {
         all
     }
 
-    /// All texts of several.
+    /// Concatenates several collections of texts.
     pub fn cat<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut all = Self::default();
         for part in parts {
@@ -117,12 +118,12 @@ impl Texts {
         all
     }
 
-    /// Number of texts.
+    /// The number of texts.
     pub fn count(&self) -> usize {
         self.lengths.len()
     }
 
-    /// First token of each text, counted through all.
+    /// The position of the first token of each text, in the concatenated ids.
     pub fn starts(&self) -> impl Iterator<Item = usize> {
         self.lengths.iter().scan(0, |next, length| {
             *next += length;
@@ -144,7 +145,7 @@ impl From<Text> for Input {
 }
 
 impl Input {
-    /// Of what is there; `None` where neither is.
+    /// The input of an image, a text or both; `None` if neither is given.
     pub fn of(image: Option<Image>, text: Option<Text>) -> Option<Self> {
         match (image, text) {
             (Some(image), Some(text)) => Some(Self::Pair { image, text }),
@@ -154,7 +155,7 @@ impl Input {
         }
     }
 
-    /// The image, where there is one.
+    /// The image, if there is one.
     pub fn image(&self) -> Option<&Image> {
         match self {
             Self::Pair { image, .. } | Self::Image(image) => Some(image),
@@ -162,7 +163,7 @@ impl Input {
         }
     }
 
-    /// The text, to be changed.
+    /// The text for changes, if there is one.
     pub fn text_mut(&mut self) -> Option<&mut Text> {
         match self {
             Self::Pair { text, .. } | Self::Text(text) => Some(text),
@@ -170,7 +171,7 @@ impl Input {
         }
     }
 
-    /// The text, where there is one.
+    /// The text, if there is one.
     pub fn text(&self) -> Option<&Text> {
         match self {
             Self::Pair { text, .. } | Self::Text(text) => Some(text),
@@ -208,12 +209,12 @@ impl Batch {
         }
     }
 
-    /// Number of records.
+    /// The number of records.
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// True when no record is in it.
+    /// Whether the batch has no records.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mixed_batch_is_grouped_and_remembers_the_order() {
+    fn a_mixed_batch_is_grouped_and_keeps_the_order() {
         let inputs = [
             Input::Text(text(&[0, 5, 2])),
             Input::Pair { image: image(1.0), text: text(&[0, 2]) },

@@ -1,85 +1,87 @@
-//! What can be wrong with an image, a text or a tokenizer.
+//! The errors of images, texts and tokenizers.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::FileForm;
 
-/// Why an input could not be prepared: which file or record, the cause, and the cure where one is known.
+/// The reason why an input could not be prepared: the file or record, the cause and, where one is known, the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// No bytes.
-    #[error("image `{name}` is empty (0 bytes); fetch it again or leave its record out")]
+    /// The file has no bytes.
+    #[error("image `{name}` is empty (0 bytes); download it again or remove its record")]
     EmptyImage {
         /// File or record.
         name: String,
     },
-    /// The bytes are of another form than those that are read.
+    /// The bytes have a format that is not supported.
     #[error("image `{name}` is {form}, which is not read (PNG, JPEG, TIFF and WebP are): {}", form.cure())]
     NotAnImage {
         /// File or record.
         name: String,
-        /// What the first bytes say.
+        /// The format by the first bytes.
         form: FileForm,
     },
-    /// The picture is of a kind that no decoder here reads.
+    /// No decoder of this crate supports this kind of image.
     #[error("image `{name}` is of a kind that is not read ({cause}); save it as 8- or 16-bit PNG")]
     UnsupportedImage {
         /// File or record.
         name: String,
-        /// What the decoder says.
+        /// The message of the decoder.
         cause: String,
     },
     /// Width or height is 0.
-    #[error("image `{name}` has no pixels ({width} x {height}); leave its record out")]
+    #[error("image `{name}` has no pixels ({width} x {height}); remove its record")]
     NoPixels {
         /// File or record.
         name: String,
-        /// Pixels.
+        /// Width in pixels.
         width: u32,
-        /// Pixels.
+        /// Height in pixels.
         height: u32,
     },
-    /// Larger than the limits of [`crate::image::MAX_SIDE`] and [`crate::image::MAX_PIXELS`].
-    #[error("image `{name}` is too large ({size}); at most 32768 pixels a side and 100 million in all: shrink it")]
+    /// The image is larger than [`crate::image::MAX_SIDE`] or [`crate::image::MAX_PIXELS`].
+    #[error(
+        "image `{name}` is too large ({size}); the limit is 32768 pixels per side and 100 million in total: shrink it"
+    )]
     ImageTooLarge {
         /// File or record.
         name: String,
-        /// Its size, or the limit that a decoder met.
+        /// Its size, or the limit that the decoder reported.
         size: String,
     },
-    /// The file ends early.
-    #[error("image `{name}` is truncated ({cause}); fetch it again or leave its record out")]
+    /// The file ends too early.
+    #[error("image `{name}` is truncated ({cause}); download it again or remove its record")]
     TruncatedImage {
         /// File or record.
         name: String,
-        /// Where it ends.
+        /// What is missing.
         cause: String,
     },
-    /// The decoder found damage.
-    #[error("image `{name}` is damaged ({cause}); fetch it again or leave its record out")]
+    /// The decoder found that the file is damaged.
+    #[error("image `{name}` is damaged ({cause}); download it again or remove its record")]
     BrokenImage {
         /// File or record.
         name: String,
-        /// What the decoder says.
+        /// The message of the decoder.
         cause: String,
     },
-    /// A list of transforms that cannot work.
+    /// A list of transforms is invalid.
     #[error("the list of image transforms cannot be used: {cause}")]
     Transforms {
-        /// Which step, and what to change.
+        /// The step, and what to change.
         cause: String,
     },
-    /// A picture that a step cannot take.
-    #[error("a picture of {width} x {height} pixels cannot go through `{step}`: {cause}")]
+    /// A transform step cannot be applied to a picture.
+    #[error("the step `{step}` cannot be applied to a picture of {width} x {height} pixels: {cause}")]
     Unfit {
-        /// Pixels.
+        /// Width in pixels.
         width: usize,
-        /// Pixels.
+        /// Height in pixels.
         height: usize,
-        /// Name of the step.
+        /// The name of the step.
         step: &'static str,
-        /// Why, and the cure.
+        /// The reason and the remedy.
         cause: &'static str,
     },
     /// A file could not be read.
@@ -98,7 +100,7 @@ pub enum InputError {
         /// Cause.
         source: io::Error,
     },
-    /// A tokenizer file that is too large to be one.
+    /// A tokenizer file is larger than any real tokenizer.
     #[error("`{path}` has {bytes} bytes, too many for a tokenizer (at most {limit}); is it the right file?")]
     TokenizerTooLarge {
         /// File.
@@ -108,7 +110,7 @@ pub enum InputError {
         /// The limit.
         limit: u64,
     },
-    /// A folder without tokenizer files.
+    /// A folder has no tokenizer files.
     #[error(
         "no tokenizer in `{folder}`: put `tokenizer.json`, or `vocab.json` with `merges.txt`, or `vocab.txt` there"
     )]
@@ -116,28 +118,28 @@ pub enum InputError {
         /// Folder.
         folder: PathBuf,
     },
-    /// A tokenizer file that is damaged or of a kind that is not known.
+    /// A tokenizer file is damaged or of an unknown kind.
     #[error("the tokenizer of {origin} cannot be used: {cause}")]
     Tokenizer {
-        /// The file in backticks, or where else it comes from.
+        /// The file in backticks, or words for another origin.
         origin: String,
-        /// Cause and cure.
+        /// The cause and the remedy.
         cause: String,
     },
     /// The tokenizer failed on a text.
     #[error("a text of {bytes} bytes cannot be tokenised: {cause}")]
     Encode {
-        /// Bytes of the text.
+        /// The length of the text in bytes.
         bytes: usize,
         /// Cause.
         cause: String,
     },
-    /// Ids that are no tokens.
-    #[error("cannot decode token id {id}: the vocabulary has {size}; do weights and tokenizer belong together?")]
+    /// A token id is not in the vocabulary.
+    #[error("cannot decode token id {id}: the vocabulary has {size} tokens; do weights and tokenizer belong together?")]
     UnknownId {
         /// The first such id.
         id: u32,
-        /// Tokens there are.
+        /// The size of the vocabulary.
         size: usize,
     },
 }

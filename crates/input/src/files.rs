@@ -1,51 +1,51 @@
-//! Writing all or nothing, whatever happens in between.
+//! Atomic writing: a file is written completely or not at all, also if the process is killed.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// How the names of files begin that are being written. After a kill one may stay behind.
+/// The prefix of the names of files that are being written. After a process was killed, such a file may remain.
 pub const TEMPORARY: &str = ".writing-";
 
-/// Writes a file under a temporary name in the same folder, syncs it and renames it: whoever opens `path` finds the old
-/// file or the whole new one.
+/// Writes a file under a temporary name in the same folder, syncs it and renames it. So `path` is always the old file or the
+/// complete new file.
 ///
 /// # Errors
-/// When the folder is not writable or full; the old file is still there then.
+/// When the folder is not writable or the disk is full. Then the old file is unchanged.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let folder = parent(path);
     let mut temporary = tempfile::Builder::new();
     temporary.prefix(TEMPORARY);
-    // A temporary file can be read by its owner only. The finished file gets the usual permissions, as the umask sets them.
+    // By default, only the owner can read a temporary file. The finished file gets the usual permissions, as the umask sets them.
     #[cfg(unix)]
     temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let temporary = temporary.tempfile_in(folder)?.into_temp_path();
     let usual = fs::metadata(&temporary)?.permissions();
     write(&temporary)?;
     let file = File::options().write(true).open(&temporary)?;
-    // A library may have put a temporary file of its own in this one's place: safetensors does.
+    // `write` may have replaced the file by a temporary file of its own, as safetensors does.
     if cfg!(unix) {
         file.set_permissions(usual)?;
     }
     file.sync_all()?;
     drop(file);
     temporary.persist(path).map_err(|error| error.error)?;
-    // The name is as safe as the bytes only once the folder is synced.
+    // The bytes are already synced. The new name is durable only after the folder is synced too.
     sync_folder(folder)
 }
 
-/// Tries whether files can be written into a folder: something is written, and nothing of it stays.
+/// Checks whether files can be written into a folder, by writing a temporary file, which is removed again.
 ///
 /// # Errors
-/// When the folder is not there, not writable or full.
+/// When the folder does not exist or is not writable, or when the disk is full.
 pub fn try_folder(folder: &Path) -> io::Result<()> {
     tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?.write_all(b"x")
 }
 
-/// Removes what killed processes left half-written in a folder; nothing where there is no folder.
+/// Removes unfinished files of killed processes from a folder. If the folder does not exist, nothing is done.
 ///
 /// # Errors
-/// When it cannot be listed or a file not be removed.
+/// When the folder cannot be listed or a file cannot be removed.
 pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -60,15 +60,15 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the names within a folder durable. Only Unix lets a folder be opened and synced.
+/// Syncs the names within a folder to the disk. Only on Unix can a folder be opened and synced; elsewhere nothing is done.
 ///
 /// # Errors
-/// When it is not there, or the disk fails.
+/// When the folder does not exist, or when the disk fails.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-/// The folder that a path lies in, as one that can be opened.
+/// The folder that contains a path; `.` for a plain file name, so that it can be opened.
 pub fn parent(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -93,14 +93,14 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn others_may_read_it_as_any_other_file() {
+    fn the_file_has_the_usual_permissions() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
         fs::write(folder.path().join("plain"), "").unwrap();
         write_atomically(&folder.path().join("whole"), |temporary| fs::write(temporary, "")).unwrap();
         assert_eq!(mode("whole"), mode("plain"));
-        // Whoever writes may put another file in its place.
+        // The function that writes may replace the file by another one.
         write_atomically(&folder.path().join("replaced"), |temporary| {
             tempfile::NamedTempFile::new_in(folder.path())?.persist(temporary)?;
             Ok(())
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_can_be_removed() {
+    fn files_of_a_killed_process_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         for name in [".writing-1", "kept"] {
             fs::write(folder.path().join(name), "").unwrap();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_name_lies_in_the_folder_of_work() {
+    fn a_plain_file_name_is_in_the_working_folder() {
         assert_eq!(parent(Path::new("a")), Path::new("."));
         assert_eq!(parent(Path::new("a/b")), Path::new("a"));
     }

@@ -1,51 +1,51 @@
-//! [`FileForm`]: what a file is by its first bytes, whatever its name says.
+//! [`FileForm`]: the format of a file by its first bytes; the file name is not used.
 //!
-//! A table of our own: `file-format` 0.29 does not know a ZIP, BMP, HDF5, ORC, NumPy or NIfTI file from its first bytes, nor
-//! pointers that stand for a file.
+//! This crate has its own table of signatures, because the crate `file-format` 0.29 does not recognise ZIP, BMP, HDF5, ORC, NumPy
+//! or NIfTI files by their first bytes, nor pointer files of Git LFS and git-annex.
 
 use std::fmt;
 
 use FileForm::{Columns, Document, Packed, Picture, Spreadsheet, Volume};
 
-/// What a file is, as its first bytes say. [`fmt::Display`] gives words for "`x` is ...".
+/// The format of a file, by its first bytes. [`fmt::Display`] gives words that complete the sentence "`x` is ...".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileForm {
-    /// No bytes.
+    /// The file has no bytes.
     Empty,
-    /// A pointer of Git LFS, in place of the file.
+    /// A pointer file of Git LFS instead of the file itself.
     LfsPointer,
-    /// A pointer of git-annex (DataLad), in place of the file.
+    /// A pointer file of git-annex (DataLad) instead of the file itself.
     AnnexPointer,
     /// HTML.
     WebPage,
     /// XML other than SVG.
     Xml,
-    /// UTF-16, with a mark or by its zeros.
+    /// UTF-16 text, recognised by a byte order mark or by its zero bytes.
     Utf16,
-    /// Any other text of one byte or UTF-8 a character.
+    /// Any other text, in UTF-8 or with one byte per character.
     Text,
-    /// A picture, by its format.
+    /// An image or a video, with the name of its format.
     Picture(&'static str),
-    /// DICOM, with or without the 128 bytes before its mark.
+    /// DICOM, with or without the 128-byte preamble before its signature.
     Dicom,
-    /// A volume or an array of a research format.
+    /// A volume or an array in a research format.
     Volume(&'static str),
     /// A document with pages.
     Document(&'static str),
     /// A workbook.
     Spreadsheet(&'static str),
-    /// Something packed.
+    /// A compressed file or an archive.
     Packed(Packing),
     /// A table or arrays in a binary format.
     Columns(&'static str),
-    /// Nothing of these.
+    /// None of these.
     Unknown,
 }
 
-/// How something is packed.
+/// How a file is compressed or archived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
-    /// `.gz`, also of `.tar.gz` and `.nii.gz`.
+    /// `.gz`, also `.tar.gz` and `.nii.gz`.
     Gzip,
     /// `.zip`.
     Zip,
@@ -65,11 +65,12 @@ pub enum Packing {
     Tar,
 }
 
-/// A form, where its mark stands, and the mark.
-type Mark = (FileForm, usize, &'static [u8]);
+/// A format, the position of its signature in the file, and the signature (magic bytes).
+type Signature = (FileForm, usize, &'static [u8]);
 
-/// Marks of forms, the more telling first. A mark of letters alone counts only where the rest is no text.
-const MARKS: &[Mark] = &[
+/// The signatures of the formats, the more specific ones first. A signature of readable characters is used only if the rest
+/// of the file's start is not text.
+const SIGNATURES: &[Signature] = &[
     (Picture("PNG"), 0, b"\x89PNG\r\n\x1a\n"),
     (Picture("JPEG-LS"), 0, b"\xFF\xD8\xFF\xF7"),
     (Picture("JPEG"), 0, b"\xFF\xD8\xFF"),
@@ -88,10 +89,10 @@ const MARKS: &[Mark] = &[
     (Picture("HEIC"), 4, b"ftyphev"),
     (Picture("HEIF"), 4, b"ftypmif1"),
     (Picture("HEIF"), 4, b"ftypmsf1"),
-    (Picture("a film (MP4 or QuickTime)"), 4, b"ftyp"),
-    (Picture("a film (Matroska or WebM)"), 0, b"\x1A\x45\xDF\xA3"),
+    (Picture("a video (MP4 or QuickTime)"), 4, b"ftyp"),
+    (Picture("a video (Matroska or WebM)"), 0, b"\x1A\x45\xDF\xA3"),
     (Picture("WebP"), 8, b"WEBP"),
-    (Picture("a film (AVI)"), 8, b"AVI LIST"),
+    (Picture("a video (AVI)"), 8, b"AVI LIST"),
     (Picture("GIF"), 0, b"GIF87a"),
     (Picture("GIF"), 0, b"GIF89a"),
     (Picture("Photoshop"), 0, b"8BPS"),
@@ -130,51 +131,51 @@ const MARKS: &[Mark] = &[
     (Columns("Stata"), 0, b"<stata_dta>"),
     (Columns("SPSS"), 0, b"$FL2"),
     (Columns("SPSS"), 0, b"$FL3"),
-    // Two letters tell little, so they come last.
+    // Signatures of two letters are the least specific, so they come last.
     (Picture("BMP"), 0, b"BM"),
     (Picture("PNM"), 0, b"P5"),
     (Picture("PNM"), 0, b"P6"),
 ];
 
 impl FileForm {
-    /// How many of a file's first bytes are enough to tell; fewer do where the file has no more.
+    /// The number of first bytes that are enough to recognise a format. A shorter file can be given completely.
     pub const ENOUGH: usize = 4096;
 
-    /// What a file is whose first bytes are these. No more than [`FileForm::ENOUGH`] are looked at, save for a JPEG's kind,
-    /// which may stand behind large pieces about the camera.
+    /// The format of a file with these first bytes. At most [`FileForm::ENOUGH`] bytes are used, except to find the kind of a
+    /// JPEG, which may come after large segments of metadata.
     pub fn of(bytes: &[u8]) -> Self {
         let start = &bytes[..bytes.len().min(Self::ENOUGH)];
         if start.is_empty() {
             return Self::Empty;
         }
         let text = start.iter().all(|byte| readable(*byte) || *byte >= 0x80);
-        let marked = MARKS.iter().find(|(_, at, mark)| {
-            let stands = start.get(*at..).is_some_and(|rest| rest.starts_with(mark));
-            stands && !(text && mark.iter().all(|byte| readable(*byte)))
+        let found = SIGNATURES.iter().find(|(_, at, signature)| {
+            let matches = start.get(*at..).is_some_and(|rest| rest.starts_with(signature));
+            matches && !(text && signature.iter().all(|byte| readable(*byte)))
         });
-        match marked {
-            Some((Packed(Packing::Zip), ..)) => zip(start),
-            Some((Picture("JPEG"), ..)) => Picture(jpeg(bytes)),
+        match found {
+            Some((Packed(Packing::Zip), ..)) => zip_form(start),
+            Some((Picture("JPEG"), ..)) => Picture(jpeg_kind(bytes)),
             Some((form, ..)) => *form,
-            None if text => written(start),
-            None if bare_dicom(start) => Self::Dicom,
-            None if utf16(start) => Self::Utf16,
-            // PDF and PostScript have bytes that are no text soon after their first line.
-            None => document(start).unwrap_or(Self::Unknown),
+            None if text => text_form(start),
+            None if is_dicom_without_preamble(start) => Self::Dicom,
+            None if is_utf16(start) => Self::Utf16,
+            // In PDF and PostScript files, bytes that are not text follow soon after the first line.
+            None => document_form(start).unwrap_or(Self::Unknown),
         }
     }
 
-    /// What the user can do about it where another form is wanted.
+    /// What the user can do if a file of another format is needed.
     pub fn cure(self) -> &'static str {
         match self {
-            Self::Empty => "fetch it again",
+            Self::Empty => "download it again",
             Self::LfsPointer => "run `git lfs pull` in its repository",
             Self::AnnexPointer => "run `git annex get` (or `datalad get`) in its repository",
-            Self::WebPage => "fetch it again: the server may want a login, or answered with an error",
-            Self::Xml | Self::Text => "fetch it again, or correct its path",
+            Self::WebPage => "download it again: the server may need a login, or it answered with an error",
+            Self::Xml | Self::Text => "download it again, or correct its path",
             Self::Utf16 => "save it as UTF-8",
-            Picture("SVG") => "draw it as PNG",
-            Picture(name) if name.starts_with("a film") => "save its pictures as PNG",
+            Picture("SVG") => "convert it to PNG",
+            Picture(name) if name.starts_with("a video") => "save its pictures as PNG",
             Picture(_) => "save it as PNG of 8 or 16 bits",
             Self::Dicom => "save its picture as PNG of 16 bits, for example with `pydicom` or `dcmtk`",
             Volume(_) => "save its slices as PNG of 16 bits",
@@ -182,7 +183,7 @@ impl FileForm {
             Spreadsheet(_) => "save its table as CSV (UTF-8)",
             Packed(_) => "unpack it",
             Columns(_) => "save it as Parquet, CSV or JSON lines",
-            Self::Unknown => "fetch it again",
+            Self::Unknown => "download it again",
         }
     }
 }
@@ -199,15 +200,15 @@ impl fmt::Display for FileForm {
             Self::Text => "text",
             Self::Dicom => "DICOM",
             Picture(name) | Volume(name) | Document(name) | Spreadsheet(name) | Columns(name) => name,
-            Packed(packing) => packing.words(),
+            Packed(packing) => packing.description(),
             Self::Unknown => "of unknown bytes, or the start of a damaged file",
         })
     }
 }
 
 impl Packing {
-    /// Words for "`x` is ...".
-    fn words(self) -> &'static str {
+    /// Words that complete the sentence "`x` is ...".
+    fn description(self) -> &'static str {
         match self {
             Self::Gzip => "packed with gzip",
             Self::Zip => "a ZIP archive",
@@ -226,12 +227,13 @@ fn readable(byte: u8) -> bool {
     byte.is_ascii_graphic() || byte.is_ascii_whitespace()
 }
 
-fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
+/// Whether the bytes contain this text, in upper or lower case.
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window.eq_ignore_ascii_case(wanted))
 }
 
-/// The kind of JPEG, by the marker that begins its frame (ITU T.81, table B.1): 8 bits in Huffman's code are usual.
-fn jpeg(bytes: &[u8]) -> &'static str {
+/// The kind of JPEG, by the marker at the start of its frame (ITU T.81, table B.1). 8 bits with Huffman coding is the usual kind.
+fn jpeg_kind(bytes: &[u8]) -> &'static str {
     let mut at = 2;
     while let Some(&[0xFF, marker, high, low, precision]) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
         match marker {
@@ -249,22 +251,22 @@ fn jpeg(bytes: &[u8]) -> &'static str {
     "JPEG"
 }
 
-/// How web pages begin.
+/// The possible starts of a web page.
 const HTML: [&[u8]; 6] = [b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<meta"];
 
-/// The form of readable text.
-fn written(start: &[u8]) -> FileForm {
+/// The format of a file whose start is readable text.
+fn text_form(start: &[u8]) -> FileForm {
     let text = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start).trim_ascii_start();
     let begins = |with: &[u8]| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
     if begins(b"version https://git-lfs") || begins(b"version https://hawser") {
         FileForm::LfsPointer
-    } else if begins(b"/annex/objects/") || (text.len() < 1024 && holds(text, b"/annex/objects/")) {
+    } else if begins(b"/annex/objects/") || (text.len() < 1024 && contains(text, b"/annex/objects/")) {
         FileForm::AnnexPointer
-    } else if let Some(document) = document(text) {
+    } else if let Some(document) = document_form(text) {
         document
-    } else if HTML.iter().any(|tag| begins(tag)) || (begins(b"<?xml") || begins(b"<!--")) && holds(text, b"<html") {
+    } else if HTML.iter().any(|tag| begins(tag)) || (begins(b"<?xml") || begins(b"<!--")) && contains(text, b"<html") {
         FileForm::WebPage
-    } else if begins(b"<svg") || (begins(b"<?xml") || begins(b"<!")) && holds(text, b"<svg") {
+    } else if begins(b"<svg") || (begins(b"<?xml") || begins(b"<!")) && contains(text, b"<svg") {
         Picture("SVG")
     } else if begins(b"<?xml") || begins(b"<!doctype") {
         FileForm::Xml
@@ -273,36 +275,37 @@ fn written(start: &[u8]) -> FileForm {
     }
 }
 
-/// Documents whose first line is text.
-fn document(start: &[u8]) -> Option<FileForm> {
+/// Document formats whose first line is text.
+fn document_form(start: &[u8]) -> Option<FileForm> {
     let forms = [(Document("a PDF"), "%PDF-"), (Document("PostScript"), "%!PS"), (Document("RTF"), "{\\rtf")];
-    forms.into_iter().find(|(_, mark)| start.starts_with(mark.as_bytes())).map(|(form, _)| form)
+    forms.into_iter().find(|(_, signature)| start.starts_with(signature.as_bytes())).map(|(form, _)| form)
 }
 
-/// What a ZIP holds, where the names of its first files say it.
-fn zip(start: &[u8]) -> FileForm {
-    if holds(start, b"opendocument.spreadsheet") {
+/// The format of a ZIP file, by the names of its first files.
+fn zip_form(start: &[u8]) -> FileForm {
+    if contains(start, b"opendocument.spreadsheet") {
         Spreadsheet("an OpenDocument workbook (.ods)")
-    } else if holds(start, b"xl/") {
+    } else if contains(start, b"xl/") {
         Spreadsheet("an Excel workbook (.xlsx)")
-    } else if holds(start, b"word/") {
+    } else if contains(start, b"word/") {
         Document("a Word document (.docx)")
-    } else if holds(start, b"[Content_Types].xml") {
+    } else if contains(start, b"[Content_Types].xml") {
         Spreadsheet("an Office file (.xlsx, .docx or .pptx)")
-    } else if holds(start, b".npy") {
+    } else if contains(start, b".npy") {
         Columns("NumPy (.npz)")
     } else {
         Packed(Packing::Zip)
     }
 }
 
-/// DICOM without the 128 bytes and the mark: its first element is of group 2 or 8 and names its kind by two letters.
-fn bare_dicom(start: &[u8]) -> bool {
+/// Whether the bytes are DICOM without preamble and signature: the first element is of group 2 or 8 and has a type of two capital
+/// letters.
+fn is_dicom_without_preamble(start: &[u8]) -> bool {
     matches!(start, [2 | 8, 0, _, 0, first, second, ..] if first.is_ascii_uppercase() && second.is_ascii_uppercase())
 }
 
-/// Whether bytes are UTF-16 by a mark, or since every other one is zero and the rest can be read.
-fn utf16(start: &[u8]) -> bool {
+/// Whether the bytes are UTF-16: they have a byte order mark, or every second byte is zero and the others are readable.
+fn is_utf16(start: &[u8]) -> bool {
     if start.starts_with(b"\xFF\xFE") || start.starts_with(b"\xFE\xFF") {
         return true;
     }
@@ -316,13 +319,13 @@ fn utf16(start: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn after(count: usize, mark: &[u8]) -> Vec<u8> {
-        [vec![0; count].as_slice(), mark].concat()
+    fn after(count: usize, signature: &[u8]) -> Vec<u8> {
+        [vec![0; count].as_slice(), signature].concat()
     }
 
     #[test]
-    fn forms_are_told_by_their_first_bytes() {
-        // First bytes as the formats' own definitions give them.
+    fn formats_are_recognised_by_their_first_bytes() {
+        // First bytes as in the definitions of the formats.
         let cases: &[(&[u8], &str)] = &[
             (b"", "empty (0 bytes)"),
             (b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 ", "JPEG 2000"),
@@ -334,7 +337,7 @@ mod tests {
             (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF"),
             (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
             (b"\0\0\0\x18ftypmif1\0\0\0\0", "HEIF"),
-            (b"\0\0\0\x18ftypisom\0\0\0\0", "a film (MP4 or QuickTime)"),
+            (b"\0\0\0\x18ftypisom\0\0\0\0", "a video (MP4 or QuickTime)"),
             (b"GIF89a\x01\0\x01\0\x80", "GIF"),
             (b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0", "BMP"),
             (b"II+\0\x08\0\0\0", "BigTIFF"),
@@ -383,10 +386,10 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_jpeg_are_told_apart_behind_other_pieces() {
+    fn kinds_of_jpeg_are_recognised_after_other_segments() {
         let frame = |marker: u8, precision: u8| {
-            let about = [b"\xFF\xD8\xFF\xE1\x20\x02".as_slice(), &[0; 0x2000]].concat();
-            FileForm::of(&[&about, [0xFF, marker, 0, 11, precision, 0, 1, 0, 1].as_slice()].concat()).to_string()
+            let metadata = [b"\xFF\xD8\xFF\xE1\x20\x02".as_slice(), &[0; 0x2000]].concat();
+            FileForm::of(&[&metadata, [0xFF, marker, 0, 11, precision, 0, 1, 0, 1].as_slice()].concat()).to_string()
         };
         let kinds = [
             (0xC0, 8, "JPEG"),
@@ -402,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_begin_like_a_mark_are_text() {
+    fn texts_that_start_like_a_signature_are_text() {
         for text in [
             "BM is short for bone marrow",
             "GIF89a is what it was",
@@ -420,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_any_kind_have_a_form() {
+    fn any_bytes_have_a_form() {
         let mut random = ptu_random::Key::new(3).stream(ptu_random::Place::Sample, 0);
         for length in 0..600 {
             let bytes: Vec<u8> = (0..length).map(|_| random.next_u32() as u8).collect();

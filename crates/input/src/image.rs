@@ -1,7 +1,7 @@
-//! Pictures: from the bytes of a file to the model's planes.
+//! Images: from the bytes of a file to the input planes of the model.
 //!
-//! [`Picture::decode`] reads, [`transform::apply`] prepares. Resizing is Pillow's (specification, section 5), so published
-//! weights see the pixels that they were trained on.
+//! [`Picture::decode`] decodes a file, [`transform::apply`] applies the transforms. Resizing gives the same pixels as Pillow
+//! (specification, section 5), so a model with published weights gets the same pixels as in its training.
 
 pub mod augment;
 mod decode;
@@ -14,8 +14,8 @@ pub use looks::Looks;
 pub use raster::{Picture, Samples};
 pub use transform::{Augment, Fit, Preprocess, Transform};
 
-/// The widest and highest picture that is read, in pixels a side.
+/// The largest width and height of a picture that is read, in pixels.
 pub const MAX_SIDE: u32 = 32_768;
 
-/// The most pixels of a picture that is read: at 16 bits in colour its samples take 1.2 GB.
+/// The largest number of pixels of a picture that is read. With 16-bit colour, its samples need 1.2 GB of memory.
 pub const MAX_PIXELS: u64 = 100_000_000;

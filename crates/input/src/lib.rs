@@ -1,14 +1,15 @@
-//! One record in, arrays out: decoding, transforms and tokens, before any model. The rules stand in `docs/specification.md`,
-//! sections 5 and 6 ("specification" in comments).
+//! Turns the image and the text of a record into arrays for a model: decoding, transforms and tokenisation. The rules are written
+//! in `docs/specification.md`, sections 5 and 6 (called "specification" in comments).
 //!
-//! - [`image`]: [`Picture::decode`] reads PNG, JPEG, TIFF and WebP within limits; [`image::transform::apply`] takes a
-//!   [`Preprocess`] list, which is stored with the weights, to the model's planes.
-//! - [`text`]: [`Tokenizer`] (RoBERTa, BERT, or a small one learned from the corpus) gives ids and whole words;
-//!   [`text::sentences`] splits report prose.
+//! - [`image`]: [`Picture::decode`] reads PNG, JPEG, TIFF and WebP files with limits on their size; [`image::transform::apply`]
+//!   applies the transforms of a [`Preprocess`], which is stored with the weights, and returns the model's input planes.
+//! - [`text`]: a [`Tokenizer`] (RoBERTa, BERT, or a small one trained on the corpus) gives token ids and the word of each token;
+//!   [`text::sentences`] splits reports into sentences.
 //! - [`batch`]: [`Input`]s of any variant, collected into a [`Batch`] of arrays.
-//! - [`Processor`]: the bytes of an image, a text or both become an [`Input`], always by the same steps.
-//! - [`FileForm`]: what a file is by its first bytes, for messages about those that are not read.
-//! - [`files`]: writing all or nothing, for every crate above.
+//! - [`Processor`]: turns the bytes of an image, a text or both into an [`Input`], always by the same steps (as a processor of
+//!   `transformers`).
+//! - [`FileForm`]: the format of a file by its first bytes, for messages about files that cannot be read.
+//! - [`files`]: atomic writing of files, for all other crates.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The one way from the bytes of an image, and from a text, to a model's input.
+//! [`Processor`]: turns the bytes of an image and a text into the input of a model. All programs use it.
 
 use std::sync::Arc;
 
@@ -7,47 +7,47 @@ use ptu_random::Stream;
 use crate::image::transform;
 use crate::{Image, Input, InputError, Picture, Preprocess, Text, Tokenizer, Transform, text};
 
-/// Tokenizer and image transforms of a model, without any random step: the same bytes give the same input in evaluation,
+/// The tokenizer and the image transforms of a model, without random steps. The same bytes give the same input in evaluation,
 /// embedding, search and serving.
 #[derive(Clone, Debug)]
 pub struct Processor {
-    /// Text to tokens.
+    /// Turns a text into tokens.
     pub tokenizer: Arc<Tokenizer>,
-    /// Pixels to planes.
+    /// Turn pixels into input planes.
     pub transforms: Vec<Transform>,
-    /// The most tokens of a text, special ones included; what a longer text has beyond is left out.
+    /// The largest number of tokens of a text, including special tokens. Longer texts are truncated at their end.
     pub max_tokens: usize,
 }
 
 /// The bytes of an image file.
 #[derive(Clone, Copy, Debug)]
 pub struct ImageFile<'a> {
-    /// As they were read.
+    /// The bytes of the file.
     pub bytes: &'a [u8],
-    /// File or record, for messages.
+    /// The file or record, for messages.
     pub name: &'a str,
 }
 
-/// An input, and what became known of it on the way.
+/// An input, and hashes of its content.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Processed {
     /// Image, text or both.
     pub input: Input,
-    /// Hash of the picture's pixels, before any transform.
+    /// Hash of the pixels of the image, before any transform.
     pub image_hash: Option<u64>,
     /// Hash of the normalised text.
     pub text_hash: Option<u64>,
-    /// Whether the text has more tokens than are taken, so that only its beginning is in `input`.
+    /// Whether the text was truncated, so that only its beginning is in `input`.
     pub cut: bool,
 }
 
 impl Processor {
-    /// With the transforms of a [`Preprocess`] that are for everything but training.
+    /// Uses the `evaluate` transforms of a [`Preprocess`].
     pub fn new(tokenizer: Arc<Tokenizer>, preprocess: &Preprocess, max_tokens: usize) -> Self {
         Self { tokenizer, transforms: preprocess.evaluate.clone(), max_tokens }
     }
 
-    /// An image, a text or both as the model sees them; `None` of neither.
+    /// Turns an image, a text or both into the input of the model; `None` if neither is given.
     ///
     /// # Errors
     /// When the image cannot be decoded or the text cannot be tokenised.
@@ -55,10 +55,10 @@ impl Processor {
         self.input_with(&self.transforms, None, image, text)
     }
 
-    /// [`Self::input`] with other transforms: those of training draw from `stream`.
+    /// The same as [`Self::input`] with other transforms. The random steps of training transforms use `stream`.
     ///
     /// # Errors
-    /// As there.
+    /// As in [`Self::input`].
     pub fn input_with(
         &self,
         transforms: &[Transform],
@@ -75,7 +75,7 @@ impl Processor {
         Ok(input.map(|input| Processed { input, image_hash, text_hash, cut }))
     }
 
-    /// [`Self::input`] of an image alone, by the bytes of its file.
+    /// The input of an image without text, from the bytes of its file.
     ///
     /// # Errors
     /// When it cannot be decoded.
@@ -83,7 +83,7 @@ impl Processor {
         Ok(planes(&self.transforms, None, file)?.0)
     }
 
-    /// [`Self::input`] of a text alone.
+    /// The input of a text without image.
     ///
     /// # Errors
     /// When it cannot be tokenised.
@@ -91,7 +91,7 @@ impl Processor {
         self.tokenizer.encode(text, self.max_tokens)
     }
 
-    /// Tokens of a text, and whether it has more of them.
+    /// The tokens of a text, and whether it was truncated.
     fn tokens(&self, text: &str) -> Result<(Text, bool), InputError> {
         let tokens = self.text(text)?;
         let cut = self.tokenizer.was_cut(text, &tokens, self.max_tokens)?;
@@ -99,7 +99,7 @@ impl Processor {
     }
 }
 
-/// An image as the model sees it, and the hash of its pixels.
+/// Decodes and transforms an image; also returns the hash of its pixels.
 fn planes(
     transforms: &[Transform],
     stream: Option<&mut Stream>,

@@ -1,4 +1,5 @@
-//! Texts: tokens with whole words, sentences, and when two texts count as equal.
+//! Texts: tokenizers that know whole words, splitting into sentences, and normal forms for the comparison of texts, answers and
+//! names.
 
 mod answer;
 mod name;
@@ -6,10 +7,10 @@ mod published;
 mod roles;
 mod sentence;
 mod settings;
-mod shown;
 mod special;
 mod tokenizer;
 mod train;
+mod vocabulary;
 
 pub use answer::normal_answer;
 pub use name::name_key;

@@ -1,4 +1,5 @@
-//! Pictures against Pillow 12.2.0 (fixtures by `fixtures/make_resize.py`), and files that are none.
+//! Tests of pictures against Pillow 12.2.0 (fixtures by `fixtures/make_resize.py` and `fixtures/make_augment.py`), and of
+//! files that are not images.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -32,8 +33,8 @@ fn eight_bit(picture: &Picture) -> &[u8] {
     }
 }
 
-/// The largest difference of two pictures of one size, in levels.
-fn furthest(one: &Picture, other: &Picture) -> u8 {
+/// The largest difference between two pictures of the same size, in levels.
+fn largest_difference(one: &Picture, other: &Picture) -> u8 {
     assert_eq!((one.width(), one.height(), one.channels()), (other.width(), other.height(), other.channels()));
     eight_bit(one).iter().zip(eight_bit(other)).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
 }
@@ -45,7 +46,7 @@ fn resizing_equals_pillow_exactly() {
         let (source, expected) =
             (picture(&format!("resize/{name}.in.png")), picture(&format!("resize/{name}.out.png")));
         let resized = source.resize(Size { width: expected.width(), height: expected.height() });
-        assert_eq!(furthest(&resized, &expected), 0, "{name}");
+        assert_eq!(largest_difference(&resized, &expected), 0, "{name}");
     }
 }
 
@@ -70,7 +71,7 @@ fn the_evaluation_list_equals_the_published_one() {
 
 #[test]
 fn every_kind_of_file_is_read_as_pillow_reads_it() {
-    // Lossless ones exactly, JPEG and lossy WebP within the rounding of another implementation.
+    // Lossless formats are equal; JPEG and lossy WebP differ by the rounding of another implementation.
     let kinds = [
         ("colour.png", 0),
         ("palette.png", 0),
@@ -82,7 +83,7 @@ fn every_kind_of_file_is_read_as_pillow_reads_it() {
         ("lossless.webp", 0),
         ("grey.jpg", 1),
         ("progressive.jpg", 3),
-        // Colour at half resolution, enlarged by another filter than libjpeg-turbo's.
+        // The colour channels have half the resolution and are enlarged with another filter than in libjpeg-turbo.
         ("colour.jpg", 5),
         ("turned.jpg", 5),
         ("cmyk.jpg", 4),
@@ -90,13 +91,13 @@ fn every_kind_of_file_is_read_as_pillow_reads_it() {
     ];
     for (name, tolerance) in kinds {
         let (read, expected) = (picture(&format!("decode/{name}")), picture(&format!("decode/{name}.expected.png")));
-        let difference = furthest(&read, &expected);
+        let difference = largest_difference(&read, &expected);
         assert!(difference <= tolerance, "{name}: {difference}");
     }
 }
 
 #[test]
-fn deep_greys_take_their_own_range() {
+fn sixteen_bit_grey_is_scaled_by_its_own_range() {
     for name in ["decode/deep.png", "decode/deep.tif"] {
         let deep = picture(name);
         let Samples::Unit(samples) = deep.samples() else { panic!("{name} has 16 bits") };
@@ -112,12 +113,12 @@ fn deep_greys_take_their_own_range() {
 }
 
 #[test]
-fn a_constant_deep_grey_is_zero() {
+fn constant_sixteen_bit_grey_is_zero() {
     assert_eq!(picture("decode/constant.png").samples(), &Samples::Unit(vec![0.0; 20]));
 }
 
 #[test]
-fn one_content_has_one_hash_in_every_format() {
+fn equal_content_has_equal_hashes_in_every_format() {
     let png = picture("decode/colour.png").content_hash();
     assert_eq!(png, picture("decode/colour-lzw.tif").content_hash());
     assert_eq!(png, picture("decode/lossless.webp").content_hash());
@@ -130,7 +131,7 @@ fn refused(bytes: &[u8]) -> InputError {
     error
 }
 
-/// A PNG that is only a header of the given size, with a sound checksum.
+/// A PNG that has only a header with the given size and a valid checksum.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let mut chunk = b"IHDR".to_vec();
     chunk.extend(width.to_be_bytes());
@@ -143,7 +144,7 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 }
 
 #[test]
-fn sizes_are_checked_before_memory_is_taken() {
+fn sizes_are_checked_before_memory_is_allocated() {
     assert!(matches!(refused(&png_header(0, 0)), InputError::NoPixels { .. }));
     assert!(matches!(refused(&png_header(10, 0)), InputError::NoPixels { .. }));
     assert!(refused(&png_header(50_000, 10)).to_string().contains("50000 x 10"));
@@ -158,7 +159,7 @@ fn sizes_are_checked_before_memory_is_taken() {
 }
 
 #[test]
-fn what_is_no_picture_is_named() {
+fn files_that_are_not_images_are_named() {
     assert!(matches!(refused(b""), InputError::EmptyImage { .. }));
     let found = |bytes: &[u8]| match refused(bytes) {
         InputError::NotAnImage { form, .. } => form.to_string(),
@@ -191,7 +192,7 @@ fn truncated_files_are_refused_at_every_length() {
 }
 
 #[test]
-fn damaged_files_end_in_a_picture_or_an_error() {
+fn damaged_files_give_a_picture_or_an_error() {
     let names =
         ["colour.png", "colour.jpg", "progressive.jpg", "colour-lzw.tif", "lossless.webp", "lossy.webp", "deep.tif"];
     for (kind, name) in names.into_iter().enumerate() {

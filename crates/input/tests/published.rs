@@ -1,4 +1,4 @@
-//! Tokenizers in the folders that they are published in: what their files say is what happens, or it is told.
+//! Tests of published tokenizer folders: the settings in their files are used, or a note says which are not.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -8,7 +8,7 @@ use std::fs;
 use ptu_input::{Published, Tokenizer};
 use serde::Deserialize;
 
-/// Folders and what `transformers` 5.24.0 and `tokenizers` 0.23.3 give, as `fixtures/make_tokens.py` kept it.
+/// Folders with the token ids of `transformers` 5.24.0 and `tokenizers` 0.23.3, written by `fixtures/make_tokens.py`.
 #[derive(Deserialize)]
 struct Golden {
     texts: Vec<String>,
@@ -56,7 +56,7 @@ fn a_folder_gives_the_ids_that_transformers_gives() {
     let golden = golden();
     for Case { name, files, ids, pair } in &golden.cases {
         let tokenizer = read(files).unwrap_or_else(|error| panic!("{name}: {error}")).tokenizer;
-        // A run and a bundle keep one file, which must be the same tokenizer.
+        // A run and a bundle store the tokenizer as one file, which must be the same tokenizer.
         let kept = Tokenizer::from_json(tokenizer.to_json().unwrap().as_bytes(), "kept").unwrap();
         for (which, tokenizer) in [("read", &tokenizer), ("kept", &kept)] {
             for (text, expected) in golden.texts.iter().zip(ids) {
@@ -71,21 +71,21 @@ fn a_folder_gives_the_ids_that_transformers_gives() {
 }
 
 #[test]
-fn what_is_said_in_full_leaves_nothing_to_tell() {
+fn complete_settings_give_no_notes() {
     for name in ["cased", "uncased", "chinese", "renamed", "added", "by the model's type", "roberta", "prefix space"] {
         assert_eq!(notes(&files(name)), "", "{name}");
     }
 }
 
 #[test]
-fn what_a_configuration_leaves_unsaid_is_seen_and_told() {
+fn missing_settings_are_derived_from_the_vocabulary_and_noted() {
     assert!(notes(&files("unsaid")).contains("texts keep their case"));
     let lowered = notes(&files("lowered"));
-    assert!(lowered.contains("in upper case and are never found"), "{lowered}");
-    assert!(lowered.contains("have accents, which are never found"), "{lowered}");
+    assert!(lowered.contains("in upper case and can never occur"), "{lowered}");
+    assert!(lowered.contains("have accents, and these tokens can never occur"), "{lowered}");
     let lower = with("uncased", &[("tokenizer_config.json", r#"{"do_lower_case": false}"#)]);
     assert!(notes(&lower).contains("no token of `vocab.txt` has a letter in upper case"));
-    // Accents and words of Chinese characters, of which the vocabulary has more than a stray one.
+    // The vocabulary has more than a few tokens with accents and with several Chinese characters.
     let vocabulary =
         files("uncased")["vocab.txt"].clone() + "m\u{fc}ller\nstra\u{df}e\n\u{e9}\n\u{4e2d}\u{56fd}\n##\u{56fd}\n";
     let shown = BTreeMap::from([("vocab.txt".to_string(), vocabulary)]);
@@ -97,19 +97,18 @@ fn what_a_configuration_leaves_unsaid_is_seen_and_told() {
 }
 
 #[test]
-fn files_that_contradict_each_other_are_told() {
-    assert!(
-        notes(&files("over json")).contains("`do_lower_case` false, `tokenizer.json` otherwise; the former counts")
-    );
-    assert!(notes(&files("json")).contains("`do_lower_case` false, `tokenizer.json` otherwise; the latter counts"));
-    assert!(notes(&files("prefix space over json")).contains("`add_prefix_space` true"));
+fn files_that_contradict_each_other_are_noted() {
+    let differs = |used: &str| format!("`do_lower_case` to false, but `tokenizer.json` does not; the {used} was used");
+    assert!(notes(&files("over json")).contains(&differs("former")));
+    assert!(notes(&files("json")).contains(&differs("latter")));
+    assert!(notes(&files("prefix space over json")).contains("`add_prefix_space` to true"));
     let other = with("json", &[("vocab.txt", "[PAD]\n[CLS]\n")]);
-    assert!(notes(&other).contains("`vocab.txt` has `[CLS]` as 1, where `tokenizer.json` has another"));
+    assert!(notes(&other).contains("`vocab.txt` gives `[CLS]` the id 1, but `tokenizer.json` does not"));
     let damaged = with("json", &[("vocab.json", "{")]);
     assert!(notes(&damaged).contains("vocab.json` cannot be used"));
     let model =
         with("uncased", &[("config.json", r#"{"model_type": "bert", "vocab_size": 30522, "pad_token_id": 7}"#)]);
-    assert!(notes(&model).contains("speaks of 30522 tokens") && notes(&model).contains("`pad_token_id` 7"));
+    assert!(notes(&model).contains("has 30522 tokens") && notes(&model).contains("`pad_token_id` to 7"));
     assert!(notes(&with("uncased", &[("config.json", "{")])).contains("config.json"));
     let map = with(
         "uncased",
@@ -121,7 +120,7 @@ fn files_that_contradict_each_other_are_told() {
             ),
         ],
     );
-    assert!(notes(&map).contains("`mask_token`: `[MASK]` was taken, not `/`"), "{}", notes(&map));
+    assert!(notes(&map).contains("`mask_token`: `[MASK]` was used, not `/`"), "{}", notes(&map));
     assert!(notes(&map).contains("`truncation_side` is left"));
     let both = with("roberta", &[("vocab.txt", "[PAD]\n"), ("tokenizer_config.json", r#"{"do_lower_case": true}"#)]);
     assert!(notes(&both).contains("not `vocab.txt`") && notes(&both).contains("texts keep their case"));
@@ -136,8 +135,8 @@ fn a_models_limit_is_known() {
 }
 
 #[test]
-fn other_names_of_special_tokens_are_kept() {
-    // The published name is in the vocabulary too and stays an ordinary token.
+fn other_names_of_special_tokens_are_stored() {
+    // The published name is also in the vocabulary and stays an ordinary token.
     let files = with("uncased", &[("tokenizer_config.json", r#"{"mask_token": "/"}"#)]);
     let tokenizer = read(&files).unwrap().tokenizer;
     assert_ne!(tokenizer.special().mask, 4);
@@ -146,7 +145,7 @@ fn other_names_of_special_tokens_are_kept() {
 }
 
 #[test]
-fn what_is_not_done_is_refused_by_name() {
+fn unsupported_settings_are_refused_by_name() {
     let refused = |files: &BTreeMap<String, String>, words: &[&str]| {
         let error = read(files).unwrap_err();
         for word in words {
@@ -162,23 +161,23 @@ fn what_is_not_done_is_refused_by_name() {
     refused(&configured(r#"{"never_split": ["CT"]}"#), &["`never_split`", "`added_tokens_decoder`"]);
     refused(&configured(r#"{"do_lower_case": "no"}"#), &["tokenizer_config.json", "expected a boolean"]);
     refused(&configured(r#"{"cls_token": "<begin>"}"#), &["lacks `<begin>`"]);
-    refused(&configured(r#"{"mask_token": "[PAD]"}"#), &["mask and pad must have their own"]);
+    refused(&configured(r#"{"mask_token": "[PAD]"}"#), &["mask and pad need their own tokens"]);
     refused(&configured(r#"{"added_tokens_decoder": {"9999": {"content": "COVID"}}}"#), &["`COVID` has the id 9999"]);
     refused(&configured(r#"{"tokenizer_class": "RobertaTokenizer"}"#), &["`vocab.json` with `merges.txt`"]);
     refused(&with("roberta", &[("merges.txt", "t h</w>\n")]), &["`</w>`"]);
     let gap = files("json")["tokenizer.json"].replace("\"added_tokens\":[", "\"added_tokens\":[{\"id\":5000,\"content\":\"COVID\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":false},");
     let gap = gap.replace("\"added_tokens\": [", "\"added_tokens\": [{\"id\":5000,\"content\":\"COVID\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":false},");
     refused(&with("json", &[("tokenizer.json", &gap)]), &["`COVID` has the id 5000"]);
-    // The library panics where its enclosing names a token that it does not define.
+    // The library panics if its post-processor names a token that it does not define.
     let torn = files("json")["tokenizer.json"].replace("\"[CLS]\": {", "\"[CLX]\": {");
     assert!(torn.contains("[CLX]"));
-    refused(&with("json", &[("tokenizer.json", &torn)]), &["tokenizer.json", "do not fit each other"]);
+    refused(&with("json", &[("tokenizer.json", &torn)]), &["tokenizer.json", "do not fit together"]);
     let one = |name: &str, content: &str| BTreeMap::from([(name.to_string(), content.to_string())]);
     refused(&one("spiece.model", "\n"), &["SentencePiece", "`spiece.model`"]);
-    refused(&one("vocab.json", "{}"), &["`vocab.json` is there alone"]);
+    refused(&one("vocab.json", "{}"), &["only `vocab.json` was found"]);
     refused(&one("vocab.txt", "version https://git-lfs.github.com/spec/v1\n"), &["vocab.txt", "`git lfs pull`"]);
     refused(&one("tokenizer.json", "<!DOCTYPE html>"), &["tokenizer.json", "a web page"]);
-    // GPT-2 has no token to mask with.
+    // GPT-2 has no mask token.
     let generated = [("vocab.json", r#"{"a":0,"<|endoftext|>":1}"#), ("merges.txt", "")];
     let config = (
         "tokenizer_config.json",
@@ -189,7 +188,7 @@ fn what_is_not_done_is_refused_by_name() {
 }
 
 #[test]
-fn damaged_folders_end_in_a_tokenizer_that_can_be_kept_or_an_error() {
+fn damaged_folders_give_a_tokenizer_that_can_be_stored_or_an_error() {
     let mut random = ptu_random::Key::new(7).stream(ptu_random::Place::Sample, 0);
     for name in ["cased", "renamed", "added", "over json", "prefix space"] {
         let whole = files(name);
@@ -207,7 +206,7 @@ fn damaged_folders_end_in_a_tokenizer_that_can_be_kept_or_an_error() {
             let Ok(Published { tokenizer, .. }) = read(&files) else { continue };
             let kept = Tokenizer::from_json(tokenizer.to_json().unwrap().as_bytes(), "kept").unwrap();
             assert_eq!(kept.special(), tokenizer.special(), "{name}: {content:?}");
-            // It may fail on a text, with an error.
+            // It may fail on a text, but only with an error.
             let text = "There is CT of the chest, COPD. \u{c9}\u{4e2d} <mask>";
             let _ = tokenizer.encode(text, 12).map(|text| assert!(text.ids.len() <= 12));
         }
@@ -215,7 +214,7 @@ fn damaged_folders_end_in_a_tokenizer_that_can_be_kept_or_an_error() {
 }
 
 #[test]
-fn a_file_is_no_folder() {
+fn a_file_in_place_of_the_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokenizer.json");
     fs::write(&path, "{}").unwrap();

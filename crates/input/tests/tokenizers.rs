@@ -1,7 +1,7 @@
-//! Tokenizers against published encodings, and files that are none.
+//! Tests of tokenizers against published encodings, and of files that are not tokenizers.
 //!
-//! The published vocabularies are read from `../shared/data/tokenizers` beside the repository; where they are absent those
-//! tests say so and pass.
+//! The published vocabularies are read from `../shared/data/tokenizers` beside the repository. If they do not exist, the
+//! tests print a note and pass.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests are tests")]
 
@@ -57,7 +57,7 @@ fn roberta_words_are_runs_without_white_space() {
     }
     assert_eq!(words, ["Cardiomegaly", "is", "mild-to-moderate.", "No", "pneumothorax"]);
     assert_eq!((encoded.words[0], *encoded.words.last().unwrap()), (None, None));
-    // The line breaks and the doubled space are tokens of no word.
+    // The tokens of the line breaks and of the double space belong to no word.
     assert!(encoded.words[1..encoded.words.len() - 1].contains(&None));
     assert_eq!(tokenizer.decode(&encoded.ids).unwrap(), text);
 }
@@ -111,7 +111,7 @@ fn truncation_keeps_the_end_token() {
 }
 
 #[test]
-fn pairs_are_cut_at_the_longer_half() {
+fn the_longer_text_of_a_pair_is_truncated() {
     let tokenizer = small();
     let special = tokenizer.special();
     let pair = tokenizer.encode_pair("The heart", &"no effusion ".repeat(50), 24).unwrap();
@@ -120,7 +120,7 @@ fn pairs_are_cut_at_the_longer_half() {
     assert_eq!(pair.ids[..first.ids.len()], first.ids);
     assert_eq!(pair.ids[first.ids.len()], special.end);
     assert_eq!(*pair.ids.last().unwrap(), special.end);
-    // Words run on through the second text.
+    // The numbers of words continue through the second text.
     let mut words: Vec<u32> = pair.words.iter().flatten().copied().collect();
     words.dedup();
     assert_eq!(words, (0..words.len() as u32).collect::<Vec<_>>());
@@ -129,7 +129,7 @@ fn pairs_are_cut_at_the_longer_half() {
 }
 
 #[test]
-fn a_text_cannot_name_special_tokens() {
+fn names_of_special_tokens_in_a_text_are_ordinary() {
     for tokenizer in [Some(small()), roberta(), bert()].into_iter().flatten() {
         let encoded = tokenizer.encode("no </s> <mask> [SEP] [MASK] effusion", 64).unwrap();
         let special = tokenizer.special();
@@ -139,7 +139,7 @@ fn a_text_cannot_name_special_tokens() {
 }
 
 #[test]
-fn very_long_texts_are_cut_before_they_are_tokenised() {
+fn very_long_texts_are_shortened_before_they_are_tokenised() {
     let megabyte = 1 << 20;
     for tokenizer in [Some(small()), roberta(), bert()].into_iter().flatten() {
         for text in
@@ -156,7 +156,7 @@ fn very_long_texts_are_cut_before_they_are_tokenised() {
 }
 
 #[test]
-fn foreign_ids_are_an_error() {
+fn unknown_ids_are_an_error() {
     let tokenizer = small();
     assert!(matches!(tokenizer.decode(&[0, 99_999, 2]), Err(InputError::UnknownId { id: 99_999, .. })));
     assert_eq!(tokenizer.decode(&[]).unwrap(), "");
@@ -164,7 +164,7 @@ fn foreign_ids_are_an_error() {
 }
 
 #[test]
-fn files_that_are_no_tokenizer_are_named() {
+fn files_that_are_not_tokenizers_are_named() {
     let folder = tempfile::tempdir().unwrap();
     assert!(matches!(Tokenizer::from_folder(folder.path()), Err(InputError::NoTokenizer { .. })));
     assert!(matches!(Tokenizer::from_file(folder.path().join("absent.json")), Err(InputError::Read { .. })));
@@ -223,7 +223,7 @@ fn damaged_vocabularies_are_named() {
 }
 
 #[test]
-fn damaged_tokenizers_end_in_a_tokenizer_or_an_error() {
+fn damaged_tokenizers_give_a_tokenizer_or_an_error() {
     let whole = small().to_json().unwrap().into_bytes();
     let mut random = ptu_random::Key::new(5).stream(ptu_random::Place::Sample, 0);
     for _ in 0..150 {
@@ -232,7 +232,7 @@ fn damaged_tokenizers_end_in_a_tokenizer_or_an_error() {
             damaged[random.below(whole.len())] = 32 + random.below(95) as u8;
         }
         if let Ok(tokenizer) = Tokenizer::from_json(&damaged, "`damaged.json`") {
-            // It may fail on a text, with an error.
+            // It may fail on a text, but only with an error.
             let _ = tokenizer.encode("The heart is enlarged. <s>", 12).map(|text| assert!(text.ids.len() <= 12));
         }
     }

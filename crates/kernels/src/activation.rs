@@ -1,4 +1,4 @@
-//! GELU of BERT and QuickGELU of CLIP.
+//! Activation functions: GELU (used by BERT) and QuickGELU (used by CLIP).
 
 use burn::backend::TensorMetadata;
 use burn::tensor::{Tensor, activation};
@@ -6,19 +6,19 @@ use burn_flex::FlexTensor;
 
 use super::loops::{map, map_pair, map_to_two};
 use super::math::{normal, sigmoid};
-use super::operation::{Operation, is_ours, run, tensor, values};
+use super::operation::{Operation, is_cpu_f32, run, tensor, values};
 
-/// GELU with the error function, `x Phi(x)`.
+/// GELU computed with the error function (not the tanh approximation): `x Phi(x)`.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if is_ours(&x) { run(Activation::Gelu, vec![x.into_dispatch()]) } else { activation::gelu(x) }
+    if is_cpu_f32(&x) { run(Activation::Gelu, vec![x.into_dispatch()]) } else { activation::gelu(x) }
 }
 
-/// CLIP's activation, `x sigmoid(1.702 x)`.
+/// QuickGELU, the activation of CLIP: `x sigmoid(1.702 x)`.
 pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if is_ours(&x) { run(Activation::QuickGelu, vec![x.into_dispatch()]) } else { plain_quick_gelu(x) }
+    if is_cpu_f32(&x) { run(Activation::QuickGelu, vec![x.into_dispatch()]) } else { reference_quick_gelu(x) }
 }
 
-fn plain_quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+fn reference_quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     x.clone() * activation::sigmoid(x.mul_scalar(1.702))
 }
 
@@ -29,37 +29,37 @@ enum Activation {
 }
 
 impl Operation for Activation {
-    #[expect(clippy::redundant_closure, reason = "a function passed by its name stays a call, without vectors")]
+    #[expect(clippy::redundant_closure, reason = "a function passed by name is not inlined and not vectorised")]
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
         match self {
             Self::Gelu => apply(
                 &inputs[0],
                 keep,
                 #[inline(always)]
-                |x| gelu_and_slope(x),
+                |x| gelu_and_derivative(x),
             ),
             Self::QuickGelu => apply(
                 &inputs[0],
                 keep,
                 #[inline(always)]
-                |x| quick_gelu_and_slope(x),
+                |x| quick_gelu_and_derivative(x),
             ),
         }
     }
 
-    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+    fn backward(&self, gradient: &FlexTensor, saved: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         let dx = map_pair(
-            values(&kept[0]),
+            values(&saved[0]),
             values(gradient),
             #[inline(always)]
-            |slope, gradient| slope * gradient,
+            |derivative, gradient| derivative * gradient,
         );
         vec![Some(tensor(dx, gradient.shape()))]
     }
 }
 
-/// Values, and the slopes there where they are kept: instead of what went in, as large, and nothing is left to compute for the
-/// backward pass but a product.
+/// Applies `f`, which returns value and derivative. With `keep`, the derivatives are saved instead of the inputs: they take as
+/// much memory, and the backward pass is then only one product.
 #[inline(always)]
 fn apply(x: &FlexTensor, keep: bool, f: impl Fn(f32) -> [f32; 2] + Sync) -> (FlexTensor, Vec<FlexTensor>) {
     let shape = x.shape();
@@ -71,18 +71,18 @@ fn apply(x: &FlexTensor, keep: bool, f: impl Fn(f32) -> [f32; 2] + Sync) -> (Fle
         );
         return (tensor(y, shape), vec![]);
     }
-    let [y, slope] = map_to_two(values(x), f);
-    (tensor(y, shape.clone()), vec![tensor(slope, shape)])
+    let [y, derivative] = map_to_two(values(x), f);
+    (tensor(y, shape.clone()), vec![tensor(derivative, shape)])
 }
 
 #[inline(always)]
-fn gelu_and_slope(x: f32) -> [f32; 2] {
+fn gelu_and_derivative(x: f32) -> [f32; 2] {
     let (cumulative, density) = normal(x);
     [x * cumulative, cumulative + x * density]
 }
 
 #[inline(always)]
-fn quick_gelu_and_slope(x: f32) -> [f32; 2] {
+fn quick_gelu_and_derivative(x: f32) -> [f32; 2] {
     let s = sigmoid(1.702 * x);
     [x * s, s * (1.0 + 1.702 * x * (1.0 - s))]
 }
@@ -91,14 +91,14 @@ fn quick_gelu_and_slope(x: f32) -> [f32; 2] {
 mod tests {
     use burn::tensor::Device;
 
-    use super::super::twins::{close, compare, host, random};
+    use super::super::reference::{close, compare, host, random};
     use super::*;
 
     #[test]
-    fn activations_equal_the_plain_ones() {
-        // 5,003 values: whole chunks and a rest.
+    fn activations_match_the_reference() {
+        // 5,003 values are not a whole number of vectors.
         compare("gelu", [random([5003, 1], 1)], |[x]| gelu(x), |[x]| activation::gelu(x));
-        compare("quick_gelu", [random([71, 73], 2)], |[x]| quick_gelu(x), |[x]| plain_quick_gelu(x));
+        compare("quick_gelu", [random([71, 73], 2)], |[x]| quick_gelu(x), |[x]| reference_quick_gelu(x));
     }
 
     #[test]
@@ -109,8 +109,8 @@ mod tests {
     }
 
     #[test]
-    fn views_are_taken_as_they_read() {
-        // A transposed view is not contiguous: values must not come in the order of memory.
+    fn non_contiguous_inputs_are_handled() {
+        // A transposed view is not contiguous: its values must not be read in the order of memory.
         let x = random([6, 8], 8);
         close("gelu of a view", &host(gelu(x.clone().transpose())), &host(activation::gelu(x.transpose())));
     }

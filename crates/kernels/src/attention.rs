@@ -1,4 +1,4 @@
-//! Attention of packed sequences: each sequence of queries attends to the sequence of keys with its number.
+//! Multi-head attention of packed (variable-length) sequences: query sequence `i` attends to key sequence `i`.
 
 mod loops;
 
@@ -10,48 +10,50 @@ use burn_flex::FlexTensor;
 
 use super::drop::DropMask;
 use super::matrix::ComputePrecision;
-use super::operation::{Operation, is_ours, run, tensor, values};
+use super::operation::{Operation, is_cpu_f32, run, tensor, values};
 use super::rows::rows;
 use loops::{Gradients, Inputs, Sequences};
 
-/// Who attends to whom.
+/// The parameters of one attention call: heads, lengths of the sequences, dropout, precision.
 #[derive(Clone, Debug)]
 pub struct AttentionPlan {
-    /// Heads; the width is a multiple of them.
+    /// Number of heads; the width must be a multiple of it.
     pub heads: usize,
-    /// Length of each sequence of queries; 0 is allowed.
+    /// Number of queries in each sequence; 0 is allowed.
     pub queries: Arc<Vec<usize>>,
-    /// Length of each sequence of keys, at least 1.
+    /// Number of keys in each sequence, at least 1.
     pub keys: Arc<Vec<usize>>,
-    /// What is dropped of the probabilities.
+    /// Dropout of the attention probabilities.
     pub mask: Option<DropMask>,
-    /// In what products are computed.
+    /// Precision of the matrix products.
     pub products: ComputePrecision,
 }
 
-/// Sequences that attend to themselves: queries, keys and values side by side, `[rows, 3d] -> [rows, d]`.
+/// Self-attention: each sequence attends to itself. Each row of `joined` has queries, keys and values next to each other:
+/// `[rows, 3d] -> [rows, d]`.
 ///
 /// # Panics
-/// If the plan's lengths are not those of the rows.
+/// If the lengths in `plan` do not add up to the number of rows.
 pub fn self_attention(joined: Tensor<2>, plan: AttentionPlan) -> Tensor<2> {
     plan.check(joined.dims()[0], joined.dims()[0]);
-    if !is_ours(&joined) {
+    if !is_cpu_f32(&joined) {
         let d = joined.dims()[1] / 3;
         let part = |index: usize| joined.clone().narrow(1, index * d, d);
-        return plain_attention([part(0), part(1), part(2)], &plan);
+        return reference_attention([part(0), part(1), part(2)], &plan);
     }
     run(plan, vec![joined.into_dispatch()])
 }
 
-/// Sequences that attend to others: `queries [q, d]`, keys and values side by side `[k, 2d]` -> `[q, d]`.
+/// Cross-attention: the sequences of `queries [q, d]` attend to those of `joined [k, 2d]`, whose rows have keys and values
+/// next to each other; the result is `[q, d]`.
 ///
 /// # Panics
 /// As [`self_attention`].
 pub fn cross_attention(queries: Tensor<2>, joined: Tensor<2>, plan: AttentionPlan) -> Tensor<2> {
     plan.check(queries.dims()[0], joined.dims()[0]);
-    if !is_ours(&queries) {
+    if !is_cpu_f32(&queries) {
         let d = queries.dims()[1];
-        return plain_attention([queries, joined.clone().narrow(1, 0, d), joined.narrow(1, d, d)], &plan);
+        return reference_attention([queries, joined.clone().narrow(1, 0, d), joined.narrow(1, d, d)], &plan);
     }
     run(plan, vec![queries.into_dispatch(), joined.into_dispatch()])
 }
@@ -65,11 +67,11 @@ impl AttentionPlan {
         );
     }
 
-    /// Inputs as the loops see them: one tensor with three parts, or queries and a tensor with two parts.
+    /// The inputs for the loops: one tensor with queries, keys and values, or queries and one tensor with keys and values.
     fn inputs<'a>(&self, tensors: &'a [FlexTensor]) -> Inputs<'a> {
         match tensors {
             [joined] => Inputs::joined(values(joined), joined.shape()[1] / 3),
-            _ => Inputs::apart(values(&tensors[0]), values(&tensors[1]), tensors[0].shape()[1]),
+            _ => Inputs::separate(values(&tensors[0]), values(&tensors[1]), tensors[0].shape()[1]),
         }
     }
 
@@ -83,34 +85,34 @@ impl Operation for AttentionPlan {
         let parts = self.inputs(inputs);
         let (out, probabilities) = loops::forward(&self.sequences(), &parts, self.mask.as_ref(), self.products, keep);
         let shape = [out.len() / parts.d.max(1), parts.d];
-        let kept = match probabilities {
+        let saved = match probabilities {
             Some(probabilities) => {
-                let cells = [probabilities.len()];
-                inputs.iter().cloned().chain([tensor(probabilities, cells)]).collect()
+                let count = [probabilities.len()];
+                inputs.iter().cloned().chain([tensor(probabilities, count)]).collect()
             }
             None => vec![],
         };
-        (tensor(out, shape), kept)
+        (tensor(out, shape), saved)
     }
 
-    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
-        let (probabilities, inputs) = kept.split_last().expect("probabilities are kept last");
+    fn backward(&self, gradient: &FlexTensor, saved: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let (probabilities, inputs) = saved.split_last().expect("the probabilities are the last saved tensor");
         let parts = self.inputs(inputs);
         let gradients = loops::backward(&self.sequences(), values(gradient), &parts, values(probabilities), self);
         match gradients {
             Gradients::Joined(all) => vec![Some(tensor(all, inputs[0].shape()))],
-            Gradients::Apart(queries, joined) => {
+            Gradients::Separate(queries, joined) => {
                 vec![Some(tensor(queries, inputs[0].shape())), Some(tensor(joined, inputs[1].shape()))]
             }
         }
     }
 }
 
-/// Attention of the engine's operations, sequence by sequence.
-fn plain_attention(parts: [Tensor<2>; 3], plan: &AttentionPlan) -> Tensor<2> {
+/// Reference implementation: attention made of the engine's operations, sequence by sequence.
+fn reference_attention(parts: [Tensor<2>; 3], plan: &AttentionPlan) -> Tensor<2> {
     let (d, device) = (parts[0].dims()[1], parts[0].device());
     let (h, e) = (plan.heads, d / plan.heads);
-    let (mut query, mut key, mut cell) = (0, 0, 0);
+    let (mut query, mut key, mut first_probability) = (0, 0, 0);
     let mut outs = vec![];
     for (&q, &k) in plan.queries.iter().zip(plan.keys.iter()) {
         let split = |part: usize, from: usize, rows: usize| {
@@ -122,13 +124,13 @@ fn plain_attention(parts: [Tensor<2>; 3], plan: &AttentionPlan) -> Tensor<2> {
             let mut weights = activation::softmax(scores, 2);
             if let Some(mask) = &plan.mask {
                 let mut factors = vec![0.0; h * q * k];
-                mask.factors(cell, &mut factors);
+                mask.factors(first_probability, &mut factors);
                 let factors: Tensor<3> = Tensor::from_data(TensorData::new(factors, [h, q, k]), &device);
                 weights = weights * factors;
             }
             outs.push(weights.matmul(values).swap_dims(0, 1).reshape([q, d])); //                       [q, d]
         }
-        (query, key, cell) = (query + q, key + k, cell + h * q * k);
+        (query, key, first_probability) = (query + q, key + k, first_probability + h * q * k);
     }
     match outs.is_empty() {
         true => rows(vec![parts[0].clone()], Arc::new(vec![])),
@@ -140,7 +142,7 @@ fn plain_attention(parts: [Tensor<2>; 3], plan: &AttentionPlan) -> Tensor<2> {
 mod tests {
     use ptu_random::{Key, Place};
 
-    use super::super::twins::{compare, random};
+    use super::super::reference::{compare, random};
     use super::*;
 
     fn plans(heads: usize, queries: &[usize], keys: &[usize]) -> [AttentionPlan; 2] {
@@ -156,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn self_attention_equals_the_plain_one() {
-        // One token, several lengths, more queries than one task takes.
+    fn self_attention_matches_the_reference() {
+        // A single token; several lengths; more queries than one block.
         for (d, h, lengths) in [(8, 2, &[1][..]), (48, 3, &[17, 1, 9]), (32, 1, &[150, 3])] {
             let rows = lengths.iter().sum::<usize>();
             for plan in plans(h, lengths, lengths) {
@@ -166,18 +168,18 @@ mod tests {
                     "self-attention",
                     [random([rows, 3 * d], 1)],
                     |[x]| self_attention(x, plan.clone()),
-                    |[x]| plain_attention([part(&x, 0), part(&x, 1), part(&x, 2)], &plan),
+                    |[x]| reference_attention([part(&x, 0), part(&x, 1), part(&x, 2)], &plan),
                 );
             }
         }
     }
 
     #[test]
-    fn cross_attention_equals_the_plain_one() {
+    fn cross_attention_matches_the_reference() {
         for (d, h, queries, keys) in [(48, 3, &[17, 0, 1, 0][..], &[9, 4, 33, 2][..]), (64, 2, &[130, 2], &[70, 1])] {
             let [q, k] = [queries, keys].map(|lengths| lengths.iter().sum::<usize>());
             for plan in plans(h, queries, keys) {
-                // Both inputs in one tensor, since the twins take inputs of one shape.
+                // Both inputs come from one tensor, because `compare` needs inputs of the same shape.
                 let split = |x: Tensor<2>| (x.clone().narrow(0, 0, q).narrow(1, 0, d), x.narrow(0, q, k));
                 compare(
                     "cross-attention",
@@ -188,7 +190,7 @@ mod tests {
                     },
                     |[x]| {
                         let (queries, joined) = split(x);
-                        plain_attention([queries, joined.clone().narrow(1, 0, d), joined.narrow(1, d, d)], &plan)
+                        reference_attention([queries, joined.clone().narrow(1, 0, d), joined.narrow(1, d, d)], &plan)
                     },
                 );
             }
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_may_ask() {
+    fn all_query_sequences_may_be_empty() {
         let [_, plan] = plans(2, &[0, 0], &[3, 1]);
         assert_eq!(cross_attention(random([0, 8], 1), random([4, 16], 2), plan).dims(), [0, 8]);
     }

@@ -1,4 +1,4 @@
-//! Where checkpointed blocks put the gradients of their weights.
+//! Storage for the weight gradients of checkpointed blocks.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::module::ParamId;
 
-/// Gradients of the weights of checkpointed blocks, one a weight, in our layout.
+/// Gradients of the weights of checkpointed blocks, one for each weight, in the layout of the model's weights.
 #[derive(Clone, Debug, Default)]
 pub struct BlockGradients(Arc<Mutex<BTreeMap<ParamId, Vec<f32>>>>);
 
 impl BlockGradients {
-    /// Takes the gradient of a weight out.
+    /// Removes the gradient of a weight and returns it.
     pub fn take(&self, weight: ParamId) -> Option<Vec<f32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&weight)
     }
 
-    /// Adds to the gradient of a weight: a block may run several times in a step.
+    /// Adds to the gradient of a weight, because a block may run several times in a step.
     pub(crate) fn add(&self, weight: ParamId, gradient: Vec<f32>) {
         match self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(weight) {
             Entry::Vacant(entry) => {

@@ -1,8 +1,9 @@
-//! Gradient checkpointing: blocks that keep only what goes into them (Chen et al., "Training deep nets with sublinear memory cost", 2016): in the
-//! backward pass their inside is computed again, with the same dropout masks, and its memory freed before the next one's.
+//! Gradient checkpointing (Chen et al., "Training deep nets with sublinear memory cost", 2016). A checkpointed block stores
+//! only its inputs. In the backward pass it is computed again, with the same dropout masks, and its memory is freed before
+//! the next block is computed.
 //!
-//! To the engine such a block is one operation of its inputs. Its weights are no inputs (there would be up to 28), so their
-//! gradients are put aside, by weight.
+//! For the engine such a block is one operation on its inputs. The weights of the block are not inputs (there would be up to 28),
+//! so their gradients are stored separately, by weight.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,23 +15,23 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
 use crate::block_gradients::BlockGradients;
-use crate::operation::{Operation, is_ours, run as run_operation, tensor, values};
+use crate::operation::{Operation, is_cpu_f32, run as run_operation, tensor, values};
 use crate::packed::Packed;
 use crate::pass::Pass;
 
-/// What a block computes of its inputs; the result has the sequences of the first.
+/// The forward function of a block; its result has the same sequence lengths as the first input.
 pub type Run<M> = fn(&M, &[&Packed], &Pass) -> Packed;
 
-/// Whether these inputs can go into a checkpointed block: there is a graph, and our operations run on it.
-fn fits(inputs: &[&Packed]) -> bool {
-    inputs.iter().all(|input| is_ours(&input.tokens)) && inputs.iter().any(|input| input.tokens.is_autodiff())
+/// Whether a block with these inputs can be checkpointed: gradients are tracked, and our operations support the tensors.
+fn can_checkpoint(inputs: &[&Packed]) -> bool {
+    inputs.iter().all(|input| is_cpu_f32(&input.tokens)) && inputs.iter().any(|input| input.tokens.is_autodiff())
 }
 
 impl Pass {
-    /// Sequences through a block, which is checkpointed where this pass asks for it.
+    /// Runs a block on packed sequences, with gradient checkpointing if this pass uses it.
     pub fn block<M: Module + Debug + Sync + 'static>(&self, module: &M, inputs: &[&Packed], run: Run<M>) -> Packed {
         match self.checkpoint() {
-            Some(gradients) if fits(inputs) => {
+            Some(gradients) if can_checkpoint(inputs) => {
                 let (y, calls) = run_checkpointed(module, inputs, run, self, gradients);
                 self.set_calls(calls);
                 y
@@ -40,7 +41,7 @@ impl Pass {
     }
 }
 
-/// Runs a block; gives its result, and how many masks were asked for then.
+/// Runs a checkpointed block. Returns its result and the number of dropout masks requested so far.
 fn run_checkpointed<M: Module + Debug + Sync + 'static>(
     module: &M,
     inputs: &[&Packed],
@@ -49,7 +50,7 @@ fn run_checkpointed<M: Module + Debug + Sync + 'static>(
     gradients: &BlockGradients,
 ) -> (Packed, u64) {
     let calls = Arc::new(AtomicU64::new(0));
-    let recompute = Recompute {
+    let recompute = CheckpointedBlock {
         module: module.valid(),
         lengths: inputs.iter().map(|input| Arc::clone(&input.lengths)).collect(),
         run,
@@ -63,23 +64,23 @@ fn run_checkpointed<M: Module + Debug + Sync + 'static>(
     (y, calls.load(Ordering::Relaxed))
 }
 
-/// A block on its way through the engine.
+/// A checkpointed block as an operation of the engine.
 #[derive(Debug)]
-struct Recompute<M> {
-    /// Without graph.
+struct CheckpointedBlock<M> {
+    /// The block without gradient tracking.
     module: M,
-    /// Of each input.
+    /// The sequence lengths of each input.
     lengths: Vec<Arc<Vec<usize>>>,
     run: Run<M>,
-    /// As it was when the block began: never moved on, so that its masks can be drawn again.
+    /// The pass at the start of the block. It is never advanced, so that the same masks can be generated again.
     pass: Pass,
-    /// Masks asked for when the block ended.
+    /// Number of masks requested up to the end of the block.
     calls: Arc<AtomicU64>,
     gradients: BlockGradients,
     device: Device,
 }
 
-impl<M: Module + Debug + Sync + 'static> Recompute<M> {
+impl<M: Module + Debug + Sync + 'static> CheckpointedBlock<M> {
     fn apply(&self, module: &M, inputs: Vec<Tensor<2>>) -> Tensor<2> {
         let packed: Vec<Packed> = inputs
             .into_iter()
@@ -92,43 +93,44 @@ impl<M: Module + Debug + Sync + 'static> Recompute<M> {
         y.tokens
     }
 
-    fn plain(&self, x: &FlexTensor) -> Tensor<2> {
+    fn to_tensor(&self, x: &FlexTensor) -> Tensor<2> {
         Tensor::from_data(TensorData::new(values(x).to_vec(), x.shape()), &self.device)
     }
 }
 
-impl<M: Module + Debug + Sync + 'static> Operation for Recompute<M> {
+impl<M: Module + Debug + Sync + 'static> Operation for CheckpointedBlock<M> {
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
-        let y = self.apply(&self.module, inputs.iter().map(|input| self.plain(input)).collect());
+        let y = self.apply(&self.module, inputs.iter().map(|input| self.to_tensor(input)).collect());
         let shape = y.shape();
         let y: Vec<f32> = y.into_data().try_into_vec().expect("the model computes in f32");
         (tensor(y, shape), if keep { inputs.to_vec() } else { vec![] })
     }
 
-    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+    fn backward(&self, gradient: &FlexTensor, saved: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         let module = self.module.clone().train();
-        let inputs: Vec<Tensor<2>> = kept.iter().map(|input| self.plain(input).autodiff().require_grad()).collect();
+        let inputs: Vec<Tensor<2>> =
+            saved.iter().map(|input| self.to_tensor(input).autodiff().require_grad()).collect();
         let y = self.apply(&module, inputs.clone());
-        // The gradient of the sum of products with a gradient is that gradient.
-        let mut graph = (y * self.plain(gradient).autodiff()).sum().backward();
+        // The gradient of sum(y * gradient) with respect to y is `gradient`: this starts the backward pass from a given gradient.
+        let mut graph = (y * self.to_tensor(gradient).autodiff()).sum().backward();
         let gradients = inputs.iter().zip(wanted).map(|(input, wanted)| {
             let gradient = wanted.then(|| input.grad_remove(&mut graph)).flatten()?;
             let shape = gradient.shape();
             Some(tensor(gradient.into_data().try_into_vec::<f32>().expect("the model computes in f32"), shape))
         });
         let gradients = gradients.collect();
-        module.visit(&mut Collect { graph: &mut graph, gradients: &self.gradients });
+        module.visit(&mut CollectGradients { graph: &mut graph, gradients: &self.gradients });
         gradients
     }
 }
 
-/// Puts gradients of weights aside.
-struct Collect<'a> {
+/// Moves the gradients of the weights into the storage.
+struct CollectGradients<'a> {
     graph: &'a mut Gradients,
     gradients: &'a BlockGradients,
 }
 
-impl ModuleVisitor for Collect<'_> {
+impl ModuleVisitor for CollectGradients<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = param.val().grad_remove(self.graph) {
             let values = gradient.into_data().try_into_vec().expect("the model computes in f32");

@@ -8,22 +8,26 @@ use rayon::prelude::*;
 
 use super::loops::{largest, rows_a_task, sum, vectorised};
 use super::math::exp;
-use super::operation::{Operation, is_ours, rows_and_columns, run, tensor, values};
+use super::operation::{Operation, is_cpu_f32, rows_and_columns, run, tensor, values};
 
-/// Mean of `-log softmax` at the wanted class: `logits [m, c]`, one class a row -> `[1]`.
+/// Cross-entropy, averaged over the rows: mean of `-log softmax` at the target class. `logits [m, c]`, one class for each row ->
+/// `[1]`.
 ///
 /// # Panics
-/// If there is not one class a row, or a class is not there.
+/// If the number of classes is not the number of rows, or if a class is not below `c`.
 pub fn cross_entropy(logits: Tensor<2>, classes: &[usize]) -> Tensor<1> {
     let [m, c] = logits.dims();
-    assert!(classes.len() == m && classes.iter().all(|class| *class < c), "{m} rows of {c} classes");
-    if !is_ours(&logits) {
-        return plain_cross_entropy(logits, classes);
+    assert!(
+        classes.len() == m && classes.iter().all(|class| *class < c),
+        "logits of {m} rows and {c} classes need {m} target classes, each below {c}"
+    );
+    if !is_cpu_f32(&logits) {
+        return reference_cross_entropy(logits, classes);
     }
     run(CrossEntropy { classes: Arc::new(classes.to_vec()) }, vec![logits.into_dispatch()])
 }
 
-fn plain_cross_entropy(logits: Tensor<2>, classes: &[usize]) -> Tensor<1> {
+fn reference_cross_entropy(logits: Tensor<2>, classes: &[usize]) -> Tensor<1> {
     let device = logits.device();
     let wanted: Vec<i32> = classes.iter().map(|&class| class as i32).collect();
     let wanted: Tensor<2, Int> = Tensor::from_data(TensorData::new(wanted, [classes.len(), 1]), &device);
@@ -43,12 +47,12 @@ impl Operation for CrossEntropy {
         let losses = values(logits).chunks_exact(c).zip(self.classes.iter()).zip(&sums);
         let total: f64 = losses.map(|((row, class), [largest, sum])| largest + sum.ln() - f64::from(row[*class])).sum();
         let scales = || sums.iter().flat_map(|[largest, sum]| [*largest as f32, (1.0 / sum) as f32]).collect();
-        let kept = if keep { vec![logits.clone(), tensor(scales(), [m, 2])] } else { vec![] };
-        (tensor(vec![(total / m as f64) as f32], [1]), kept)
+        let saved = if keep { vec![logits.clone(), tensor(scales(), [m, 2])] } else { vec![] };
+        (tensor(vec![(total / m as f64) as f32], [1]), saved)
     }
 
-    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
-        let (logits, scales) = (&kept[0], values(&kept[1]));
+    fn backward(&self, gradient: &FlexTensor, saved: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let (logits, scales) = (&saved[0], values(&saved[1]));
         let [m, c] = rows_and_columns(logits);
         let (scale, task) = (values(gradient)[0] / m as f32, rows_a_task(c));
         let mut d = vec![0.0; m * c];
@@ -57,8 +61,8 @@ impl Operation for CrossEntropy {
             |((d, (rows, scales)), classes)| {
                 let each = d.chunks_exact_mut(c).zip(rows.chunks_exact(c)).zip(scales.chunks_exact(2).zip(classes));
                 for ((d, row), (scales, class)) in each {
-                    // Over the largest, not by a logarithm: probabilities then add up to 1 to rounding, and gradients of
-                    // rows that are nearly alike cancel as they should.
+                    // The largest logit is subtracted instead of the logarithm of the sum. The probabilities then add up to 1 up
+                    // to rounding, and the gradients of nearly equal rows cancel as they should.
                     let [largest, factor] = [scales[0], scales[1] * scale];
                     vectorised(
                         &mut *d,
@@ -96,28 +100,28 @@ fn largest_and_sum(row: &[f32]) -> [f64; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::twins::{close, compare, host, random};
+    use super::super::reference::{close, compare, host, random};
     use super::*;
 
     #[test]
-    fn cross_entropy_equals_the_plain_one() {
+    fn cross_entropy_matches_the_reference() {
         for (m, c) in [(1, 2), (7, 5), (65, 1003)] {
             let classes: Vec<usize> = (0..m).map(|row| (row * 31) % c).collect();
             compare(
                 "cross-entropy",
                 [random([m, c], 1)],
                 |[x]| cross_entropy(x, &classes),
-                |[x]| plain_cross_entropy(x, &classes),
+                |[x]| reference_cross_entropy(x, &classes),
             );
         }
     }
 
     #[test]
-    fn hidden_and_large_logits_stay_finite() {
+    fn masked_and_large_logits_stay_finite() {
         let x = random([2, 3], 1) * 0.0
             + Tensor::from_floats([[0.0, f32::MIN, 0.0], [300.0, 0.0, -300.0]], &Default::default());
         let losses = |row: usize, class: usize| host(cross_entropy(x.clone().narrow(0, row, 1), &[class]));
-        close("half", &losses(0, 0), &[2f32.ln()]);
-        close("far", &losses(1, 2), &[600.0]);
+        close("masked logit", &losses(0, 0), &[2f32.ln()]);
+        close("large logits", &losses(1, 2), &[600.0]);
     }
 }

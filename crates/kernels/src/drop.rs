@@ -1,4 +1,4 @@
-//! Dropout whose masks are drawn again in the backward pass instead of being kept.
+//! Dropout whose masks are generated again in the backward pass instead of being stored.
 
 use burn::backend::TensorMetadata;
 use burn::tensor::{Tensor, TensorData};
@@ -7,31 +7,31 @@ use ptu_random::Stream;
 
 use super::fresh::fresh;
 use super::loops::{CHUNK, vectorised};
-use super::operation::{Operation, is_ours, run, tensor, values};
+use super::operation::{Operation, is_cpu_f32, run, tensor, values};
 
-/// Draws that one block of the generator gives.
-const DRAWS: usize = 8;
-/// Blocks that are made side by side.
-const BLOCKS: usize = 8;
-/// Draws of them.
-const TOGETHER: usize = DRAWS * BLOCKS;
+/// Random 16-bit numbers in one block of the generator.
+const DRAWS_PER_BLOCK: usize = 8;
+/// Blocks that are generated in one vectorised call.
+const BLOCKS_AT_ONCE: usize = 8;
+/// Random 16-bit numbers in these blocks.
+const DRAWS_AT_ONCE: usize = DRAWS_PER_BLOCK * BLOCKS_AT_ONCE;
 
-/// Which values of a tensor are dropped: a pure function of a stream and a value's place.
+/// A dropout mask: decides which values of a tensor are dropped, as a pure function of a stream and the index of a value.
 #[derive(Clone, Debug)]
 pub struct DropMask {
     stream: Stream,
-    /// Draws of 16 bits below this are dropped.
+    /// A value is dropped if its random 16-bit number is below this threshold.
     threshold: u16,
 }
 
 impl DropMask {
-    /// Drops a share of `threshold` in 65,536.
+    /// A mask that drops values with probability `threshold` / 65,536.
     pub fn new(stream: Stream, threshold: u16) -> Self {
         Self { stream, threshold }
     }
 
-    /// What the values from place `start` on are multiplied with: 0 for a dropped one, else a little more than 1, so that
-    /// the mean stays.
+    /// Writes the dropout factors of the values from index `start` on: 0 for a dropped value, otherwise 1 / (1 - probability), so
+    /// that the mean stays the same.
     pub fn factors(&self, start: usize, factors: &mut [f32]) {
         vectorised(
             factors,
@@ -42,31 +42,31 @@ impl DropMask {
 
     #[inline(always)]
     fn fill(&self, start: usize, factors: &mut [f32]) {
-        let to_whole = start.next_multiple_of(DRAWS) - start;
+        let to_whole = start.next_multiple_of(DRAWS_PER_BLOCK) - start;
         let (head, rest) = factors.split_at_mut(to_whole.min(factors.len()));
-        let (whole, tail) = rest.as_chunks_mut::<TOGETHER>();
-        let first = (start + head.len()) / DRAWS;
-        self.block((start / DRAWS) as u64, start % DRAWS, head);
+        let (whole, tail) = rest.as_chunks_mut::<DRAWS_AT_ONCE>();
+        let first = (start + head.len()) / DRAWS_PER_BLOCK;
+        self.block((start / DRAWS_PER_BLOCK) as u64, start % DRAWS_PER_BLOCK, head);
         for (number, factors) in whole.iter_mut().enumerate() {
-            let words = self.stream.blocks_at::<BLOCKS>((first + number * BLOCKS) as u64);
-            // First in the order of draws, then two of each word: apart, both loops vectorise.
-            let mut draws = [0; TOGETHER / 2];
-            for lane in 0..BLOCKS {
-                for (place, word) in words.iter().enumerate() {
-                    draws[lane * (DRAWS / 2) + place] = word[lane];
+            let words = self.stream.blocks_at::<BLOCKS_AT_ONCE>((first + number * BLOCKS_AT_ONCE) as u64);
+            // First put the words into the order of the draws, then take two draws from each word. As two loops, both vectorise.
+            let mut draws = [0; DRAWS_AT_ONCE / 2];
+            for lane in 0..BLOCKS_AT_ONCE {
+                for (position, word) in words.iter().enumerate() {
+                    draws[lane * (DRAWS_PER_BLOCK / 2) + position] = word[lane];
                 }
             }
             for (pair, draw) in factors.as_chunks_mut::<2>().0.iter_mut().zip(&draws) {
                 *pair = [self.factor(*draw as u16), self.factor((draw >> 16) as u16)];
             }
         }
-        let after = first + whole.len() * BLOCKS;
-        for (number, factors) in tail.chunks_mut(DRAWS).enumerate() {
+        let after = first + whole.len() * BLOCKS_AT_ONCE;
+        for (number, factors) in tail.chunks_mut(DRAWS_PER_BLOCK).enumerate() {
             self.block((after + number) as u64, 0, factors);
         }
     }
 
-    /// The factors of one block of draws from the `skip`-th on.
+    /// The factors of one block of draws, from draw number `skip` on.
     #[inline(always)]
     fn block(&self, index: u64, skip: usize, factors: &mut [f32]) {
         let words = self.stream.block_at(index);
@@ -80,7 +80,7 @@ impl DropMask {
         if draw < self.threshold { 0.0 } else { 1.0 / (1.0 - f32::from(self.threshold) / 65_536.0) }
     }
 
-    /// `x` times its factors.
+    /// `x` multiplied by its dropout factors.
     pub fn apply(&self, x: &[f32]) -> Vec<f32> {
         fresh(x.len(), CHUNK, |start, y| {
             let mut factors = vec![0.0; y.len()];
@@ -99,7 +99,7 @@ impl DropMask {
         })
     }
 
-    /// All factors of a tensor, for the plain twins.
+    /// The factors of a whole tensor, for reference implementations.
     pub fn tensor<const D: usize>(&self, like: &Tensor<D>) -> Tensor<D> {
         let mut factors = vec![0.0; like.shape().num_elements()];
         self.factors(0, &mut factors);
@@ -108,9 +108,9 @@ impl DropMask {
     }
 }
 
-/// Zeroes some values and makes the others a little larger.
+/// Dropout: sets some values to zero and scales the others so that the mean stays the same.
 pub fn drop<const D: usize>(x: Tensor<D>, mask: &DropMask) -> Tensor<D> {
-    if is_ours(&x) { run(Drop(mask.clone()), vec![x.into_dispatch()]) } else { x.clone() * mask.tensor(&x) }
+    if is_cpu_f32(&x) { run(Drop(mask.clone()), vec![x.into_dispatch()]) } else { x.clone() * mask.tensor(&x) }
 }
 
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl Operation for Drop {
         (tensor(self.0.apply(values(&inputs[0])), inputs[0].shape()), vec![])
     }
 
-    fn backward(&self, gradient: &FlexTensor, _kept: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+    fn backward(&self, gradient: &FlexTensor, _saved: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         vec![Some(tensor(self.0.apply(values(gradient)), gradient.shape()))]
     }
 }
@@ -130,7 +130,7 @@ impl Operation for Drop {
 mod tests {
     use ptu_random::{Key, Place};
 
-    use super::super::twins::{compare, random};
+    use super::super::reference::{compare, random};
     use super::*;
 
     fn mask() -> DropMask {
@@ -138,16 +138,16 @@ mod tests {
     }
 
     #[test]
-    fn dropout_equals_the_plain_one() {
+    fn dropout_matches_the_reference() {
         compare("dropout", [random([123, 77], 1)], |[x]| drop(x, &mask()), |[x]| x.clone() * mask().tensor(&x));
     }
 
     #[test]
-    fn factors_do_not_depend_on_where_one_starts() {
-        // By the generator's definition, one draw after another.
+    fn factors_do_not_depend_on_the_start_index() {
+        // The expected factors, computed draw by draw from the definition of the generator.
         let draw =
-            |place: usize| (mask().stream.block_at(place as u64 / 8)[place % 8 / 2] >> (16 * (place % 2))) as u16;
-        let all: Vec<f32> = (0..400).map(|place| mask().factor(draw(place))).collect();
+            |index: usize| (mask().stream.block_at(index as u64 / 8)[index % 8 / 2] >> (16 * (index % 2))) as u16;
+        let all: Vec<f32> = (0..400).map(|index| mask().factor(draw(index))).collect();
         for start in 0..70 {
             for length in [0, 1, 5, 41, 64, 130, 300] {
                 let mut some = vec![0.0; length];

@@ -1,33 +1,33 @@
-//! New buffers that are written once, without being cleared first.
-#![expect(unsafe_code, reason = "a new buffer becomes f32 values once all of it was written")]
+//! New buffers whose values are each written once; they are not zeroed first.
+#![expect(unsafe_code, reason = "a new buffer is turned into f32 values after all of it was written")]
 
 use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-/// A part of a new buffer that waits for its values.
-pub struct Fresh<'a>(&'a mut [MaybeUninit<f32>]);
+/// A slice of a new buffer that is not initialised yet.
+pub struct UninitSlice<'a>(&'a mut [MaybeUninit<f32>]);
 
-/// What a [`Fresh`] gives when it was written whole.
+/// Proof that a [`UninitSlice`] of this length was written completely.
 pub struct Written(usize);
 
-impl Fresh<'_> {
+impl UninitSlice<'_> {
     /// Writes all values.
     ///
     /// # Panics
-    /// If there are fewer values than places.
+    /// If there are fewer values than the slice needs.
     #[inline(always)]
     pub fn write(self, values: impl Iterator<Item = f32>) -> Written {
         let (len, mut written) = (self.0.len(), 0);
-        for (place, value) in self.0.iter_mut().zip(values) {
-            place.write(value);
+        for (slot, value) in self.0.iter_mut().zip(values) {
+            slot.write(value);
             written += 1;
         }
-        assert!(written == len, "{written} values for {len} places");
+        assert!(written == len, "only {written} values for a slice of {len}");
         Written(len)
     }
 
-    /// Writes what `value` gives for each place: a plain loop, which vectorises where iterators stay calls.
+    /// Writes `value(i)` at each index `i`. A plain loop, because the compiler vectorises it where it does not inline iterators.
     #[inline(always)]
     pub fn write_each(self, mut value: impl FnMut(usize) -> f32) -> Written {
         for number in 0..self.0.len() {
@@ -36,14 +36,14 @@ impl Fresh<'_> {
         Written(self.0.len())
     }
 
-    /// Writes two parts of equal length together, as [`Self::write_each`].
+    /// Writes two slices of equal length in one loop, as [`Self::write_each`] does for one.
     ///
     /// # Panics
-    /// If the parts differ in length.
+    /// If the slices differ in length.
     #[inline(always)]
     pub fn write_both(self, other: Self, mut values: impl FnMut(usize) -> [f32; 2]) -> [Written; 2] {
         let len = self.0.len();
-        assert!(len == other.0.len(), "parts of {len} and {} places", other.0.len());
+        assert!(len == other.0.len(), "slices of different lengths, {len} and {}", other.0.len());
         for number in 0..len {
             let [value, second] = values(number);
             self.0[number].write(value);
@@ -52,7 +52,7 @@ impl Fresh<'_> {
         [Written(len), Written(len)]
     }
 
-    /// Places.
+    /// Number of values.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -60,47 +60,52 @@ impl Fresh<'_> {
     /// Writes row by row, `d` values each.
     ///
     /// # Panics
-    /// If the places are not whole rows.
+    /// If the length is not a multiple of `d`.
     #[inline(always)]
-    pub fn write_rows(self, d: usize, mut row: impl FnMut(usize, Fresh<'_>) -> Written) -> Written {
+    pub fn write_rows(self, d: usize, mut row: impl FnMut(usize, UninitSlice<'_>) -> Written) -> Written {
         let (len, d) = (self.0.len(), d.max(1));
-        assert!(len.is_multiple_of(d), "{len} places are not rows of {d}");
-        for (number, places) in self.0.chunks_exact_mut(d).enumerate() {
-            assert!(row(number, Fresh(places)).0 == d, "another row was written");
+        assert!(len.is_multiple_of(d), "a slice of {len} values is not a number of whole rows of {d}");
+        for (number, slots) in self.0.chunks_exact_mut(d).enumerate() {
+            assert!(row(number, UninitSlice(slots)).0 == d, "the proof is of another row");
         }
         Written(len)
     }
 }
 
-/// A buffer of `len` values, made in parallel in tasks of `task` values; `fill` is told where each starts.
-pub fn fresh(len: usize, task: usize, fill: impl Fn(usize, Fresh<'_>) -> Written + Sync) -> Vec<f32> {
-    let none = |none: Fresh<'_>| none.write(std::iter::empty());
+/// A new buffer of `len` values, written in parallel by tasks of `task` values each. `fill` gets the start index and the slice of
+/// each task.
+pub fn fresh(len: usize, task: usize, fill: impl Fn(usize, UninitSlice<'_>) -> Written + Sync) -> Vec<f32> {
+    let none = |none: UninitSlice<'_>| none.write(std::iter::empty());
     let [buffer, _] = fresh_pair([len, 0], [task, 1], |start, fresh, other| [fill(start, fresh), none(other)]);
     buffer
 }
 
-/// Two buffers of these lengths, made together; of each a task makes so many values. The second may be empty.
+/// Two new buffers of these lengths, written together; `tasks` are the numbers of values that one task writes in each buffer. The
+/// second buffer may be empty.
 ///
 /// # Panics
-/// If there are more tasks for one than for the other.
+/// If the two buffers need different numbers of tasks.
 pub fn fresh_pair(
     lengths: [usize; 2],
     tasks: [usize; 2],
-    fill: impl Fn(usize, Fresh<'_>, Fresh<'_>) -> [Written; 2] + Sync,
+    fill: impl Fn(usize, UninitSlice<'_>, UninitSlice<'_>) -> [Written; 2] + Sync,
 ) -> [Vec<f32>; 2] {
     let [task, second_task] = tasks.map(|task| task.max(1));
     let mut buffers = lengths.map(blank);
     let [first, second] = &mut buffers;
-    // Of an empty second buffer every task gets nothing.
+    // If the second buffer is empty, every task gets an empty slice of it.
     let seconds: Vec<&mut [MaybeUninit<f32>]> = match second.is_empty() {
         true => (0..first.len().div_ceil(task)).map(|_| <&mut [MaybeUninit<f32>]>::default()).collect(),
         false => second.chunks_mut(second_task).collect(),
     };
-    assert!(seconds.len() == first.len().div_ceil(task), "{lengths:?} values are not equally many tasks of {tasks:?}");
+    assert!(
+        seconds.len() == first.len().div_ceil(task),
+        "buffers of {lengths:?} values need different numbers of tasks of {tasks:?} values"
+    );
     first.par_chunks_mut(task).zip(seconds).enumerate().for_each(|(number, (first, second))| {
         let lengths = [first.len(), second.len()];
-        let written = fill(number * task, Fresh(first), Fresh(second));
-        assert!(written.map(|written| written.0) == lengths, "another part was written");
+        let written = fill(number * task, UninitSlice(first), UninitSlice(second));
+        assert!(written.map(|written| written.0) == lengths, "the proof is of another slice");
     });
     buffers.map(finished)
 }
@@ -112,12 +117,12 @@ fn blank(len: usize) -> Vec<MaybeUninit<f32>> {
     buffer
 }
 
-/// To be called only when each place was written.
+/// Turns the buffer into f32 values. May be called only after every value was written.
 fn finished(buffer: Vec<MaybeUninit<f32>>) -> Vec<f32> {
     let mut buffer = std::mem::ManuallyDrop::new(buffer);
     let (start, len, capacity) = (buffer.as_mut_ptr().cast::<f32>(), buffer.len(), buffer.capacity());
-    // SAFETY: the same allocation with the same layout. Every task gave a `Written` of the length of its part, and only the
-    // ways to write of `Fresh` make one, after that many places were written.
+    // SAFETY: the same allocation with the same layout. Every task returned a `Written` of the length of its slice, and only the
+    // write methods of `UninitSlice` create one, after they have written that many values.
     unsafe { Vec::from_raw_parts(start, len, capacity) }
 }
 
@@ -128,9 +133,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_parts_are_written() {
-        let buffer = fresh(1000, 64, |start, fresh| fresh.write((start..).map(|place| place as f32)));
-        assert!(buffer.iter().enumerate().all(|(place, value)| *value == place as f32) && buffer.len() == 1000);
+    fn all_slices_are_written() {
+        let buffer = fresh(1000, 64, |start, fresh| fresh.write((start..).map(|index| index as f32)));
+        assert!(buffer.iter().enumerate().all(|(index, value)| *value == index as f32) && buffer.len() == 1000);
         let [ones, twos] = fresh_pair([140, 70], [64, 32], |_, first, second| {
             [first.write(repeat(1.0)), second.write_rows(2, |_, row| row.write(repeat(2.0)))]
         });
@@ -139,16 +144,16 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "5 values for 64 places")]
+    #[should_panic(expected = "only 5 values for a slice of 64")]
     fn too_few_values_are_refused() {
         fresh(100, 64, |_, fresh| fresh.write([0.0; 5].into_iter()));
     }
 
     #[test]
-    #[should_panic(expected = "another part was written")]
-    fn a_proof_of_another_part_is_refused() {
+    #[should_panic(expected = "the proof is of another slice")]
+    fn a_proof_of_another_slice_is_refused() {
         fresh_pair([64, 64], [64, 64], |_, first, second| {
-            [first.write(repeat(0.0)), Fresh(&mut second.0[..3]).write(repeat(0.0))]
+            [first.write(repeat(0.0)), UninitSlice(&mut second.0[..3]).write(repeat(0.0))]
         });
     }
 }

@@ -1,26 +1,26 @@
-//! Operations for transformers on `burn`'s CPU backend (`flex`), forward and backward, where the engine's own take several passes
-//! over memory on one thread; and what they work on: token sequences without padding, dropout masks that can be drawn again,
-//! gradient checkpointing.
+//! Transformer operations for `burn`'s CPU backend (`flex`), each with a forward and a backward pass. They replace operations of
+//! the engine that read memory several times on one thread. The crate also has packed (variable-length) sequences without
+//! padding, dropout masks that can be generated again, and gradient checkpointing.
 //!
-//! | file | holds | why |
+//! | file | content | benefit |
 //! |---|---|---|
-//! | `packed.rs` | token sequences of several lengths, one behind the other | no padding |
-//! | `pass.rs` | what a forward pass is given besides data: dropout, compute precision, checkpointing | masks are replayed |
-//! | `checkpoint.rs`, `block_gradients.rs` | gradient checkpointing of blocks | memory |
-//! | `activation.rs` | GELU, QuickGELU | vectorised, all cores; the engine's error function is scalar |
-//! | `norm.rs` | layer norm; residual sum, dropout and layer norm as one | one pass instead of about eight |
-//! | `linear.rs` | linear; onto a residual; several side by side | bias or residual laid down first, product added |
-//! | `attention.rs` | attention of packed sequences | no padding, no copy of heads, dropout in place |
-//! | `rows.rs` | rows of tables | gradients of rows summed on all cores |
+//! | `packed.rs` | packed sequences: tokens of all sequences in one tensor, one sequence after another | no padding |
+//! | `pass.rs` | settings of a forward pass: dropout, compute precision, checkpointing | dropout masks are reproducible |
+//! | `checkpoint.rs`, `block_gradients.rs` | gradient checkpointing of blocks | less memory |
+//! | `activation.rs` | GELU, QuickGELU | vectorised, on all cores; the engine's error function is not vectorised |
+//! | `norm.rs` | layer norm; residual connection, dropout and layer norm in one operation | one pass over memory instead of about eight |
+//! | `linear.rs` | linear map; linear map plus residual; several linear maps of one input | no extra pass for bias and residual |
+//! | `attention.rs` | self-attention and cross-attention of packed sequences | no padding, no copy of heads, dropout in place |
+//! | `rows.rs` | embedding lookup: rows of tables | gradients of rows are summed on all cores |
 //! | `cross_entropy.rs` | softmax and cross-entropy | one pass over the logits |
-//! | `matrix.rs`, `product.rs`, `bf16.rs` | matrix products, in f32 or by tiles of bf16 | for the operations above |
-//! | `units.rs` | which vector units the processor has | for people |
-//! | `drop.rs`, `sum.rs` | dropout, sum | all cores; masks are drawn again instead of kept |
+//! | `matrix.rs`, `product.rs`, `bf16.rs` | matrix products in f32 or in bf16 (tiles) | used by the operations above |
+//! | `units.rs` | which vector units the processor has | shown to users |
+//! | `drop.rs`, `sum.rs` | dropout, sum | on all cores; dropout masks are generated again instead of stored |
 //!
-//! Each operation is a type with a forward and a backward pass (`operation.rs`), loops over slices (`loops.rs`, `math.rs`,
-//! `fresh.rs` for buffers that are not cleared first), and a plain twin of the engine's operations, which runs
-//! on every other device and in the tests that compare both. Reductions go in chunks fixed by the shape, so results do not
-//! depend on the number of threads.
+//! Each operation has three parts: a type with a forward and a backward pass (`operation.rs`); loops over slices (`loops.rs`,
+//! `math.rs`, and `fresh.rs` for new buffers that are not zeroed first); and a reference implementation made of the engine's
+//! operations. The reference implementation runs on every other device, and tests compare the two. Reductions use chunks whose
+//! size depends only on the shape, so results do not depend on the number of threads.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -49,10 +49,10 @@ mod operation;
 mod packed;
 mod pass;
 mod product;
+#[cfg(test)]
+mod reference;
 mod rows;
 mod sum;
-#[cfg(test)]
-mod twins;
 mod units;
 
 pub use activation::{gelu, quick_gelu};

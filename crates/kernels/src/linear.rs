@@ -1,14 +1,14 @@
-//! `x W^T + b`, alone, onto a residual, and several side by side. Weights are `[out, in]`, as published files hold them: a
-//! file's bytes serve as they lie, and a product reads either layout at the same speed.
+//! Linear maps `x W^T + b`: alone, added to a residual, and several of the same input. Weights are `[out, in]`, as in published
+//! files and in PyTorch, so the bytes of a file can be used without a copy. A product reads either layout at the same speed.
 
 use burn::backend::TensorMetadata;
 use burn::tensor::{Tensor, module};
 use burn_flex::FlexTensor;
 
-use super::fresh::{Fresh, fresh};
+use super::fresh::{UninitSlice, fresh};
 use super::loops::{column_sums, rows_a_task};
-use super::matrix::{ComputePrecision, Put, Shape};
-use super::operation::{Operation, is_ours, rows_and_columns, run, tensor, values};
+use super::matrix::{ComputePrecision, ProductOptions, Shape};
+use super::operation::{Operation, is_cpu_f32, rows_and_columns, run, tensor, values};
 use super::product::{fresh_product, product};
 
 /// `x W^T + b`: `x [.., in]`, `weight [out, in]`, `bias [out]` -> `[.., out]`.
@@ -18,8 +18,8 @@ pub fn linear<const D: usize>(
     bias: Option<Tensor<1>>,
     products: ComputePrecision,
 ) -> Tensor<D> {
-    if !is_ours(&x) {
-        return plain_linear(x, weight, bias);
+    if !is_cpu_f32(&x) {
+        return reference_linear(x, weight, bias);
     }
     let operation = Linear { bias: bias.is_some(), residual: false, products };
     let inputs = [x.into_dispatch(), weight.into_dispatch()].into_iter();
@@ -34,39 +34,40 @@ pub fn linear_onto<const D: usize>(
     bias: Option<Tensor<1>>,
     products: ComputePrecision,
 ) -> Tensor<D> {
-    if !is_ours(&x) {
-        return residual + plain_linear(x, weight, bias);
+    if !is_cpu_f32(&x) {
+        return residual + reference_linear(x, weight, bias);
     }
     let operation = Linear { bias: bias.is_some(), residual: true, products };
     let inputs = [x.into_dispatch(), weight.into_dispatch()].into_iter().chain(bias.map(Tensor::into_dispatch));
     run(operation, inputs.chain([residual.into_dispatch()]).collect())
 }
 
-/// Several maps of the same rows, their results side by side: `x [rows, in]` -> `[rows, maps * out]`.
+/// Several linear maps of the same input (for example queries, keys and values), with the results next to each other in each row:
+/// `x [rows, in]` -> `[rows, maps * out]`.
 ///
 /// # Panics
-/// If there are neither two nor three maps.
+/// If the number of maps is neither two nor three.
 pub fn linears<const N: usize>(
     x: Tensor<2>,
     maps: [(Tensor<2>, Tensor<1>); N],
     products: ComputePrecision,
 ) -> Tensor<2> {
-    if !is_ours(&x) {
-        return plain_linears(x, maps);
+    if !is_cpu_f32(&x) {
+        return reference_linears(x, maps);
     }
     let weights = maps.into_iter().flat_map(|(weight, bias)| [weight.into_dispatch(), bias.into_dispatch()]);
     run(Linears { maps: N, products }, [x.into_dispatch()].into_iter().chain(weights).collect())
 }
 
-fn plain_linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+fn reference_linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
     module::linear(x, weight.transpose(), bias)
 }
 
-fn plain_linears<const N: usize>(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); N]) -> Tensor<2> {
-    Tensor::cat(maps.map(|(weight, bias)| plain_linear(x.clone(), weight, Some(bias))).to_vec(), 1)
+fn reference_linears<const N: usize>(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); N]) -> Tensor<2> {
+    Tensor::cat(maps.map(|(weight, bias)| reference_linear(x.clone(), weight, Some(bias))).to_vec(), 1)
 }
 
-/// Inputs: x, W, b if there is one, the residual if there is one.
+/// Inputs: x, W, the bias if there is one, the residual if there is one.
 #[derive(Debug)]
 struct Linear {
     bias: bool,
@@ -92,8 +93,8 @@ impl Operation for Linear {
         (tensor(y, shape), if keep { vec![x.clone(), w.clone()] } else { vec![] })
     }
 
-    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
-        let (x, w) = (&kept[0], &kept[1]);
+    fn backward(&self, gradient: &FlexTensor, saved: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let (x, w) = (&saved[0], &saved[1]);
         let ([rows, from], to) = (rows_and_columns(x), w.shape()[0]);
         let of_gradient = (values(gradient), Shape::rows(rows, to));
         let dx = || tensor(fresh_product(self.products, of_gradient, (values(w), Shape::rows(to, from))), x.shape());
@@ -127,23 +128,24 @@ impl Operation for Linears {
         let (bias, of_x) = (joined(biases), (values(x), Shape::rows(rows, from)));
         let start = start(rows, all, Some(&bias), None);
         if keep {
-            // Side by side the maps are one, and one large product is faster than several: in the backward pass as well.
+            // The concatenated weights are one linear map, and one large product is faster than several, in the backward pass
+            // too.
             let weight = joined(weights);
             let y = product_onto(self.products, start, of_x, (&weight, Shape::rows(all, from).transposed()));
             return (tensor(y, [rows, all]), vec![x.clone(), tensor(weight, [all, from])]);
         }
-        // Without it the weights are not worth copying.
+        // Without a backward pass it is not worth copying the weights.
         let mut y = start.unwrap_or_default();
-        let put = Put { scale: 1.0, add: true, parallel: true, products: self.products };
+        let options = ProductOptions { scale: 1.0, add: true, parallel: true, products: self.products };
         for (map, weight) in weights.enumerate() {
             let columns = Shape { columns: to, offset: map * to, ..Shape::rows(rows, all) };
-            product((&mut y, columns), of_x, (values(weight), Shape::rows(to, from).transposed()), put);
+            product((&mut y, columns), of_x, (values(weight), Shape::rows(to, from).transposed()), options);
         }
         (tensor(y, [rows, all]), vec![])
     }
 
-    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
-        let (x, w) = (&kept[0], &kept[1]);
+    fn backward(&self, gradient: &FlexTensor, saved: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let (x, w) = (&saved[0], &saved[1]);
         let ([rows, from], all) = (rows_and_columns(x), w.shape()[0]);
         let of_gradient = (values(gradient), Shape::rows(rows, all));
         let dx = || tensor(fresh_product(self.products, of_gradient, (values(w), Shape::rows(all, from))), x.shape());
@@ -162,12 +164,12 @@ impl Operation for Linears {
     }
 }
 
-/// Values of all tensors, one behind the other.
+/// The values of all tensors, concatenated.
 fn joined<'a>(tensors: impl Iterator<Item = &'a FlexTensor>) -> Vec<f32> {
     tensors.map(values).collect::<Vec<_>>().concat()
 }
 
-/// What is laid down for a product to be added to, and the product.
+/// Adds the product to the values in `start`; without `start`, returns the product alone.
 fn product_onto(
     products: ComputePrecision,
     start: Option<Vec<f32>>,
@@ -175,15 +177,15 @@ fn product_onto(
     right: (&[f32], Shape),
 ) -> Vec<f32> {
     let Some(mut y) = start else { return fresh_product(products, left, right) };
-    let (to, put) =
-        (Shape::rows(left.1.rows, right.1.columns), Put { scale: 1.0, add: true, parallel: true, products });
-    product((&mut y, to), left, right, put);
+    let (to, options) =
+        (Shape::rows(left.1.rows, right.1.columns), ProductOptions { scale: 1.0, add: true, parallel: true, products });
+    product((&mut y, to), left, right, options);
     y
 }
 
-/// The residual, the bias in every row, or both; `None` of none.
+/// The values that the product is added to: the residual, the bias in every row, or their sum; `None` if there is neither.
 fn start(rows: usize, d: usize, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Option<Vec<f32>> {
-    let make = |start: usize, y: Fresh<'_>| match (bias, residual) {
+    let make = |start: usize, y: UninitSlice<'_>| match (bias, residual) {
         (Some(bias), Some(x)) => {
             y.write_rows(d, |number, row| row.write(x[start + number * d..].iter().zip(bias).map(|(x, b)| x + b)))
         }
@@ -193,7 +195,7 @@ fn start(rows: usize, d: usize, bias: Option<&[f32]>, residual: Option<&[f32]>) 
     (bias.is_some() || residual.is_some()).then(|| fresh(rows * d, rows_a_task(d) * d, make))
 }
 
-/// `gradient^T x`.
+/// Gradient of the weight: `gradient^T x`.
 fn weight_gradient(
     products: ComputePrecision,
     (x, of_x): (&[f32], Shape),
@@ -205,7 +207,7 @@ fn weight_gradient(
 
 #[cfg(test)]
 mod tests {
-    use super::super::twins::{close, compare, host, random};
+    use super::super::reference::{close, compare, host, random};
     use super::*;
 
     const F32: ComputePrecision = ComputePrecision::F32;
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn linear_equals_the_plain_one() {
+    fn linear_matches_the_reference() {
         for (rows, from, to) in [(1, 3, 5), (130, 64, 33)] {
             let parts = || [random([rows, from], 1), random([to, from], 2), random([1, to], 3), random([rows, to], 4)];
             let [x, w, b, residual] = parts();
@@ -247,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn linear_takes_any_number_of_axes() {
+    fn linear_accepts_any_number_of_axes() {
         compare(
             "linear of three axes",
             [random([2, 3, 4], 1)],
@@ -257,16 +259,16 @@ mod tests {
     }
 
     #[test]
-    fn without_gradient_several_equal_the_plain_ones() {
+    fn several_maps_without_gradient_match_the_reference() {
         for rows in [3, 200] {
             let maps = || [1, 2, 3].map(|seed| (random([24, 32], seed), row(random([1, 24], 10 + seed))));
             let x = random([rows, 32], 4);
-            close("maps", &host(linears(x.clone(), maps(), F32)), &host(plain_linears(x, maps())));
+            close("maps", &host(linears(x.clone(), maps(), F32)), &host(reference_linears(x, maps())));
         }
     }
 
     #[test]
-    fn several_side_by_side_equal_the_plain_ones() {
+    fn several_maps_match_the_reference() {
         let maps = |[w1, b1, w2, b2]: [Tensor<2>; 4]| [(w1, row(b1)), (w2, row(b2))];
         let inputs =
             [random([70, 32], 1), random([24, 32], 2), random([1, 24], 3), random([24, 32], 4), random([1, 24], 5)];
@@ -274,7 +276,7 @@ mod tests {
             "two maps",
             inputs.clone(),
             |[x, a, b, c, d]| linears(x, maps([a, b, c, d]), F32),
-            |[x, a, b, c, d]| plain_linears(x, maps([a, b, c, d])),
+            |[x, a, b, c, d]| reference_linears(x, maps([a, b, c, d])),
         );
         let three = |[x, a, b, c, d]: [Tensor<2>; 5]| {
             let [first, second] = maps([a, b, c, d]);
@@ -289,7 +291,7 @@ mod tests {
             },
             |inputs| {
                 let (x, maps) = three(inputs);
-                plain_linears(x, maps)
+                reference_linears(x, maps)
             },
         );
     }

@@ -1,19 +1,21 @@
-//! Loops over slices, vectorised for what the processor has and spread over the cores in chunks fixed by the shape.
+//! Loops over slices: vectorised for this processor, and run on all cores in chunks whose size depends only on the shape.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::fresh::{fresh, fresh_pair};
 
-/// Runs on a thread of the pool, where each parallel loop begins at once; from outside every one would wake a thread first.
+/// Runs `work` on a thread of rayon's pool. There each parallel loop starts at once; outside the pool, every loop would first
+/// have to wake a thread.
 pub fn in_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     rayon::scope(|_| work())
 }
 
-/// Does `work` in the version that was compiled for the vector units at hand; results are the same in each.
+/// Runs `work` in the version that was compiled for the vector units of this processor; all versions give the same results.
 ///
-/// Only what is inlined is compiled so. Hence closures on the way have `#[inline(always)]`, and values go in as `argument`:
-/// a closure that is called by value, or a function passed by its name, may stay a call, and its loops without vectors.
+/// Only inlined code is compiled for these vector units. Closures inside `work` therefore need `#[inline(always)]`, and values
+/// must be passed as `argument`. A closure that is called by value, or a function passed by its name, may not be inlined, and its
+/// loops are then not vectorised.
 #[inline(always)]
 pub fn vectorised<A, T>(argument: A, work: impl FnMut(A) -> T) -> T {
     struct Work<A, F>(A, F);
@@ -28,12 +30,12 @@ pub fn vectorised<A, T>(argument: A, work: impl FnMut(A) -> T) -> T {
     Arch::new().dispatch(Work(argument, work))
 }
 
-/// Values that one task takes.
+/// Number of values that one task handles.
 pub const CHUNK: usize = 1 << 13;
-/// Partial sums kept side by side, so that sums vectorise; fixed, so that they do not depend on the processor.
+/// Number of partial sums, so that sums vectorise. It is fixed, so that results do not depend on the processor.
 const LANES: usize = 16;
 
-/// Rows of width `d` that one task takes.
+/// Number of rows of width `d` that one task handles.
 pub fn rows_a_task(d: usize) -> usize {
     (CHUNK / d.max(1)).max(1)
 }
@@ -55,7 +57,7 @@ pub fn map(x: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     })
 }
 
-/// Applies `f` to each value; it gives two.
+/// Applies `f` to each value; `f` returns two values.
 pub fn map_to_two(x: &[f32], f: impl Fn(f32) -> [f32; 2] + Sync) -> [Vec<f32>; 2] {
     fresh_pair([x.len(); 2], [CHUNK; 2], |start, first, second| {
         vectorised(
@@ -73,7 +75,7 @@ pub fn map_to_two(x: &[f32], f: impl Fn(f32) -> [f32; 2] + Sync) -> [Vec<f32>; 2
     })
 }
 
-/// Applies `f` to each pair of values.
+/// Applies `f` to each pair of values of `x` and `other`.
 pub fn map_pair(x: &[f32], other: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
     fresh(x.len(), CHUNK, |start, y| {
         vectorised(
@@ -90,8 +92,8 @@ pub fn map_pair(x: &[f32], other: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) ->
     })
 }
 
-/// Sum of `f` over values, in f64: means and projections are taken away from what they were summed of, and what is left of
-/// a gradient then should not be rounding.
+/// Sum of `f` over the values, in f64. Means and projections are subtracted from the values that they were computed from; in f32,
+/// what remains of a gradient could be mostly rounding error.
 #[inline(always)]
 pub fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f64 {
     let mut lanes = [0.0f64; LANES];
@@ -108,7 +110,7 @@ pub fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f64 {
     last + lanes.iter().sum::<f64>()
 }
 
-/// Sum of products, as [`sum`].
+/// Dot product in f64, for the same reason as [`sum`].
 #[inline(always)]
 pub fn dot(x: &[f32], y: &[f32]) -> f64 {
     let mut lanes = [0.0f64; LANES];
@@ -122,7 +124,7 @@ pub fn dot(x: &[f32], y: &[f32]) -> f64 {
     rest + lanes.iter().sum::<f64>()
 }
 
-/// The largest of some values; NaN is passed over.
+/// The largest value; NaN is ignored.
 #[inline(always)]
 pub fn largest(x: &[f32]) -> f32 {
     let mut lanes = [f32::MIN; LANES];
@@ -135,7 +137,7 @@ pub fn largest(x: &[f32]) -> f32 {
     rest.iter().chain(&lanes).fold(f32::MIN, |largest, x| largest.max(*x))
 }
 
-/// `x` times `factors`, in place.
+/// Multiplies `x` by `factors`, in place.
 pub fn scale(x: &mut [f32], factors: &[f32]) {
     vectorised(
         x,
@@ -148,7 +150,7 @@ pub fn scale(x: &mut [f32], factors: &[f32]) {
     );
 }
 
-/// Sums of columns of rows of `d` values, `[rows, d] -> [d]`.
+/// Sum of each column of a matrix with rows of `d` values, `[rows, d] -> [d]`.
 pub fn column_sums(x: &[f32], d: usize) -> Vec<f32> {
     let parts: Vec<Vec<f32>> = x
         .par_chunks(rows_a_task(d) * d)
@@ -183,7 +185,8 @@ pub fn add(sums: &mut [f32], x: &[f32]) {
 mod tests {
     use super::*;
 
-    /// Without the right feature of `pulp` all loops would run as on the oldest processor, and only a benchmark would tell.
+    /// Without the right feature of `pulp`, all loops would run without the newer vector units, and only a benchmark would
+    /// show it.
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn loops_are_compiled_for_this_processor() {
@@ -191,11 +194,11 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_is_found_wherever_it_stands() {
-        for place in 0..50 {
-            let mut x: Vec<f32> = (0..50).map(|place| -(place as f32)).collect();
-            x[place] = 7.0;
-            assert_eq!((largest(&x), largest(&x[..place])), (7.0, if place > 0 { 0.0 } else { f32::MIN }));
+    fn the_largest_value_is_found_at_every_index() {
+        for index in 0..50 {
+            let mut x: Vec<f32> = (0..50).map(|number| -(number as f32)).collect();
+            x[index] = 7.0;
+            assert_eq!((largest(&x), largest(&x[..index])), (7.0, if index > 0 { 0.0 } else { f32::MIN }));
         }
         assert_eq!(largest(&[f32::NAN, 1.0, f32::NAN]), 1.0);
     }

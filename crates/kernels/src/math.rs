@@ -1,12 +1,13 @@
-//! exp and the normal distribution in f32, branch-free, so that loops over them vectorise.
+//! exp and the normal distribution in f32, without branches, so that loops that use them vectorise.
 
-/// `e^x` to about 2 units in the last place; below -87 the smallest normal number's neighbourhood, above 88 the largest.
+/// `e^x` with an error of about 2 units in the last place. `x` is clamped to [-87, 88]: the result is never below about the
+/// smallest normal number and never above about the largest number of f32.
 ///
 /// Range reduction and polynomial are those of `expf` in the Cephes Math Library (Moshier, 1984-1992).
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
-    // Adding 1.5 * 2^23 rounds to the nearest whole number, which then stands in the lowest bits.
+    // Adding 1.5 * 2^23 rounds to the nearest integer, which is then in the lowest bits.
     let shifted = x * std::f32::consts::LOG2_E + 12_582_912.0;
     let n = shifted - 12_582_912.0;
     let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
@@ -20,10 +21,10 @@ pub fn exp(x: f32) -> f32 {
     y * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
 }
 
-/// Error function to about one unit in the last place.
+/// Error function with an error of about one unit in the last place.
 ///
-/// Coefficients of N. Juffa's single-precision `erff` (published with his answers on error functions in CUDA): a polynomial
-/// near 0, else one minus the exponential of a polynomial. Both are computed, one is taken.
+/// The coefficients are those of N. Juffa's single-precision `erff` (published with his answers on error functions in CUDA): a
+/// polynomial near 0, elsewhere one minus the exponential of a polynomial. Both are computed, and one is selected.
 #[inline(always)]
 fn erf(x: f32) -> f32 {
     let (t, s) = (x.abs(), x * x);
@@ -42,7 +43,7 @@ fn erf(x: f32) -> f32 {
     if t > 0.927_734_4 { (1.0 - exp(far)).copysign(x) } else { near * x + x }
 }
 
-/// Cumulative and density of the normal distribution, `(Phi(x), phi(x))`.
+/// Cumulative distribution function and density of the standard normal distribution, `(Phi(x), phi(x))`.
 #[inline(always)]
 pub fn normal(x: f32) -> (f32, f32) {
     (0.5 + 0.5 * erf(x * std::f32::consts::FRAC_1_SQRT_2), exp(-0.5 * x * x) * 0.398_942_3)
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exp_is_close_to_the_librarys() {
+    fn exp_is_close_to_the_standard_library() {
         for step in -86_000..88_000 {
             let x = step as f32 * 1e-3;
             let right = f64::from(x).exp();
@@ -67,9 +68,9 @@ mod tests {
         }
     }
 
-    /// Values of `scipy.stats.norm.cdf` 1.17.
+    /// The expected values are those of `scipy.stats.norm.cdf` 1.17.
     #[test]
-    fn cumulative_is_close_to_scipys() {
+    fn the_cumulative_distribution_is_close_to_scipy() {
         for (x, right) in
             [(0.0f32, 0.5), (1.0, 0.841_344_7), (-1.0, 0.158_655_25), (2.5, 0.993_790_3), (-4.0, 3.167_124_2e-5)]
         {

@@ -1,6 +1,7 @@
-//! What a product of matrices is told: where they lie, in what to compute, how to put the result.
+//! Parameters of a matrix product: shape and strides of the matrices, precision, and how the result is written.
 
-/// A matrix in a slice: the value at (row, column) stands at `offset + row * row_stride + column * column_stride`.
+/// Shape and strides of a matrix in a slice: the value at (row, column) is at index
+/// `offset + row * row_stride + column * column_stride`.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     pub rows: usize,
@@ -11,12 +12,12 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Row by row, without gaps.
+    /// Contiguous, row by row.
     pub fn rows(rows: usize, columns: usize) -> Self {
         Self { rows, columns, offset: 0, row_stride: columns, column_stride: 1 }
     }
 
-    /// The same values, rows as columns.
+    /// The transposed matrix: the same values, with rows and columns exchanged.
     pub fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -27,7 +28,7 @@ impl Shape {
         }
     }
 
-    /// Whether every value lies within a slice of this length.
+    /// Whether every value is inside a slice of this length.
     pub fn fits(&self, length: usize) -> bool {
         let last = |count: usize, stride: usize| (count - 1).checked_mul(stride);
         self.rows > 0
@@ -38,7 +39,7 @@ impl Shape {
                 .is_some_and(|last| last < length)
     }
 
-    /// Whether no two places of the matrix are the same place of the slice.
+    /// Whether every element of the matrix has its own index in the slice.
     pub fn is_injective(&self) -> bool {
         let (inner, outer) = match self.column_stride <= self.row_stride {
             true => ((self.columns, self.column_stride), (self.rows, self.row_stride)),
@@ -48,47 +49,47 @@ impl Shape {
     }
 }
 
-/// In what a product is computed.
+/// The precision in which a matrix product is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ComputePrecision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// Both sides rounded to bf16, sums in f32; products of few rows in f32.
+    /// Both matrices are rounded to bf16 and sums are f32. Products with few rows are computed in f32.
     Bf16(Tiles),
 }
 
-/// Rows below which packing into tiles costs more than it saves.
-const FEW_ROWS: usize = 16;
+/// Products with fewer rows than this are computed in f32, because packing them into tiles costs more time than it saves.
+const MIN_TILE_ROWS: usize = 16;
 
 impl ComputePrecision {
-    /// The tiles for a product of so many rows.
+    /// The kind of tiles for a product with this many rows; `None` for f32.
     pub fn tiles(self, rows: usize) -> Option<Tiles> {
         match self {
-            Self::Bf16(tiles) if rows >= FEW_ROWS => Some(tiles),
+            Self::Bf16(tiles) if rows >= MIN_TILE_ROWS => Some(tiles),
             _ => None,
         }
     }
 }
 
-/// What multiplies in bf16.
+/// The implementation of products in bf16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tiles {
-    /// Intel's matrix extensions.
+    /// Intel's Advanced Matrix Extensions (AMX).
     Amx,
-    /// Plain loops with the same roundings: slow, for tests on every processor.
+    /// The reference implementation: plain loops with the same rounding. Slow; for tests on every processor.
     Twin,
 }
 
-/// How a product is put into its destination.
+/// How a product is computed and written to its destination.
 #[derive(Clone, Copy, Debug)]
-pub struct Put {
-    /// What the product is multiplied with.
+pub struct ProductOptions {
+    /// Factor for the product.
     pub scale: f32,
-    /// Added to what stands there, instead of replacing it.
+    /// Whether the product is added to the destination; otherwise it replaces the old values.
     pub add: bool,
-    /// On all cores, where it is large enough.
+    /// Whether to use all cores, where the product is large enough.
     pub parallel: bool,
-    /// In what it is computed.
+    /// Precision of the product.
     pub products: ComputePrecision,
 }

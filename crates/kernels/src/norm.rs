@@ -1,4 +1,4 @@
-//! Layer norm, alone and behind a residual sum with dropout.
+//! Layer norm, alone and after a residual connection with dropout.
 
 use burn::backend::TensorMetadata;
 use burn::tensor::{Tensor, module};
@@ -8,17 +8,17 @@ use rayon::prelude::*;
 use super::drop::DropMask;
 use super::fresh::{fresh, fresh_pair};
 use super::loops::{add, dot, map_pair, rows_a_task, sum, vectorised};
-use super::operation::{Operation, is_ours, rows_and_columns, run, tensor, values};
+use super::operation::{Operation, is_cpu_f32, rows_and_columns, run, tensor, values};
 
 /// Layer norm over the last axis: `[.., d] -> [.., d]`.
 pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<D> {
-    if !is_ours(&x) {
+    if !is_cpu_f32(&x) {
         return module::layer_norm(x, weight, Some(bias), eps);
     }
     run(LayerNorm { eps: eps as f32 }, vec![x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()])
 }
 
-/// Layer norm of `x + dropout(y)`: `[rows, d] -> [rows, d]`.
+/// Residual connection, dropout and layer norm in one operation: layer norm of `x + dropout(y)`, `[rows, d] -> [rows, d]`.
 pub fn residual_norm(
     x: Tensor<2>,
     y: Tensor<2>,
@@ -26,14 +26,14 @@ pub fn residual_norm(
     eps: f64,
     mask: Option<DropMask>,
 ) -> Tensor<2> {
-    if !is_ours(&x) {
-        return plain_residual_norm(x, y, [weight, bias], eps, mask);
+    if !is_cpu_f32(&x) {
+        return reference_residual_norm(x, y, [weight, bias], eps, mask);
     }
     let inputs = vec![x.into_dispatch(), y.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
     run(ResidualNorm { eps: eps as f32, mask }, inputs)
 }
 
-fn plain_residual_norm(
+fn reference_residual_norm(
     x: Tensor<2>,
     y: Tensor<2>,
     [weight, bias]: [Tensor<1>; 2],
@@ -56,12 +56,12 @@ impl Operation for LayerNorm {
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
         let [x, weight, bias] = [&inputs[0], &inputs[1], &inputs[2]];
         let (y, moments) = forward(values(x), values(weight), values(bias), self.eps);
-        let kept = if keep { vec![x.clone(), weight.clone(), moments] } else { vec![] };
-        (tensor(y, x.shape()), kept)
+        let saved = if keep { vec![x.clone(), weight.clone(), moments] } else { vec![] };
+        (tensor(y, x.shape()), saved)
     }
 
-    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
-        let [dx, dweight, dbias] = backward(gradient, kept);
+    fn backward(&self, gradient: &FlexTensor, saved: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let [dx, dweight, dbias] = backward(gradient, saved);
         vec![Some(dx), Some(dweight), Some(dbias)]
     }
 }
@@ -77,12 +77,12 @@ impl Operation for ResidualNorm {
         let [x, y, weight, bias] = [&inputs[0], &inputs[1], &inputs[2], &inputs[3]];
         let z = self.sum(values(x), values(y), rows_and_columns(x)[1]);
         let (out, moments) = forward(&z, values(weight), values(bias), self.eps);
-        let kept = if keep { vec![tensor(z, x.shape()), weight.clone(), moments] } else { vec![] };
-        (tensor(out, x.shape()), kept)
+        let saved = if keep { vec![tensor(z, x.shape()), weight.clone(), moments] } else { vec![] };
+        (tensor(out, x.shape()), saved)
     }
 
-    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
-        let [dz, dweight, dbias] = backward(gradient, kept);
+    fn backward(&self, gradient: &FlexTensor, saved: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let [dz, dweight, dbias] = backward(gradient, saved);
         let dy = match &self.mask {
             Some(mask) => tensor(mask.apply(values(&dz)), dz.shape()),
             None => dz.clone(),
@@ -119,7 +119,7 @@ impl ResidualNorm {
     }
 }
 
-/// Normed rows, and of each row its mean and 1 / deviation, `[rows, 2]`.
+/// Returns the normalised rows, and the mean and 1 / standard deviation of each row, `[rows, 2]`.
 fn forward(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> (Vec<f32>, FlexTensor) {
     let (d, rows) = (weight.len(), rows_a_task(weight.len()));
     let lengths = [x.len(), 2 * (x.len() / d)];
@@ -152,9 +152,10 @@ fn forward(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> (Vec<f32>, Flex
     (y, tensor(moments, [lengths[1] / 2, 2]))
 }
 
-/// Gradients of what was normed, of the weight, of the bias; `kept` is what was normed, the weight, the moments.
-fn backward(gradient: &FlexTensor, kept: &[FlexTensor]) -> [FlexTensor; 3] {
-    let (x, weight, moments) = (values(&kept[0]), values(&kept[1]), values(&kept[2]));
+/// Returns the gradients of the input of the norm, of the weight and of the bias. `saved` has the input, the weight, and the mean
+/// and 1 / standard deviation of each row.
+fn backward(gradient: &FlexTensor, saved: &[FlexTensor]) -> [FlexTensor; 3] {
+    let (x, weight, moments) = (values(&saved[0]), values(&saved[1]), values(&saved[2]));
     let (d, rows) = (weight.len(), rows_a_task(weight.len()));
     let mut dx = vec![0.0; x.len()];
     let inputs = x.par_chunks(rows * d).zip(values(gradient).par_chunks(rows * d));
@@ -171,7 +172,7 @@ fn backward(gradient: &FlexTensor, kept: &[FlexTensor]) -> [FlexTensor; 3] {
                     let each = dx.chunks_exact_mut(d).zip(x.chunks_exact(d).zip(gradient.chunks_exact(d)));
                     for ((dx, (x, gradient)), moments) in each.zip(moments.chunks_exact(2)) {
                         let [mean, scale] = [moments[0], moments[1]];
-                        // dx holds the normed x for a moment, scratch the weighted gradient.
+                        // dx first holds the normalised x; scratch holds the gradient times the weight.
                         for i in 0..d {
                             dx[i] = (x[i] - mean) * scale;
                             scratch[i] = gradient[i] * weight[i];
@@ -194,18 +195,18 @@ fn backward(gradient: &FlexTensor, kept: &[FlexTensor]) -> [FlexTensor; 3] {
         add(&mut dweight, weight);
         add(&mut dbias, bias);
     }
-    [tensor(dx, kept[0].shape()), tensor(dweight, [d]), tensor(dbias, [d])]
+    [tensor(dx, saved[0].shape()), tensor(dweight, [d]), tensor(dbias, [d])]
 }
 
 #[cfg(test)]
 mod tests {
     use ptu_random::{Key, Place};
 
-    use super::super::twins::{compare, random};
+    use super::super::reference::{compare, random};
     use super::*;
 
     #[test]
-    fn layer_norm_equals_the_plain_one() {
+    fn layer_norm_matches_the_reference() {
         for (rows, d) in [(1, 7), (70, 64), (333, 80)] {
             compare(
                 "layer norm",
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn residual_norm_equals_the_plain_one() {
+    fn residual_norm_matches_the_reference() {
         let mask = DropMask::new(Key::new(1).stream(Place::Dropout, 0), 6_554);
         for mask in [None, Some(mask)] {
             let run = |f: fn(Tensor<2>, Tensor<2>, [Tensor<1>; 2], f64, Option<DropMask>) -> Tensor<2>| {
@@ -225,7 +226,7 @@ mod tests {
                 move |[x, y, w, b]: [Tensor<2>; 4]| f(x, y, [w.squeeze_dim(0), b.squeeze_dim(0)], 1e-5, mask.clone())
             };
             let inputs = [random([333, 80], 1), random([333, 80], 2), random([1, 80], 3), random([1, 80], 4)];
-            compare("residual norm", inputs, run(residual_norm), run(plain_residual_norm));
+            compare("residual norm", inputs, run(residual_norm), run(reference_residual_norm));
         }
     }
 }

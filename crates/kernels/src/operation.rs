@@ -1,7 +1,7 @@
-//! How the engine comes to know an operation of ours: values out of its tensors, through the operation, and back, tracked on
-//! its autodiff decorator.
+//! Registers our operations with the engine: takes the values out of its tensors, runs the operation, and returns a tensor.
+//! On the engine's autodiff backend it also records the backward pass.
 //!
-//! The pattern is burn's `extension` feature; the trait [`Custom`] is the only one that is dispatched, for all operations.
+//! This uses burn's `extension` feature. All operations are dispatched through one trait, [`Custom`].
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -16,35 +16,36 @@ use burn::backend::{
 use burn::tensor::{Bytes, Tensor};
 use burn_flex::{FlexTensor, Layout};
 
-/// An operation with a backward pass of its own. It holds what it is told besides its inputs.
+/// An operation with its own backward pass, like `torch.autograd.Function`. The fields of the type are its parameters; the
+/// tensors are its inputs.
 pub trait Operation: Debug + Send + Sync + 'static {
-    /// The result, and what the backward pass needs of this pass (nothing unless `keep`). Inputs are contiguous.
+    /// Returns the result and the tensors saved for the backward pass (none unless `keep`). Inputs are contiguous.
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>);
 
-    /// For each input its gradient, where it is wanted.
-    fn backward(&self, gradient: &FlexTensor, kept: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>>;
+    /// Returns the gradient of each input; `None` is allowed where `wanted` is false.
+    fn backward(&self, gradient: &FlexTensor, saved: &[FlexTensor], wanted: &[bool]) -> Vec<Option<FlexTensor>>;
 }
 
-/// An operation on its way through the dispatch.
-type Shared = Arc<dyn Operation>;
+/// An operation as the dispatch passes it on.
+type DynOperation = Arc<dyn Operation>;
 
-/// Operations by their number of inputs.
+/// Dispatched functions, one for each number of inputs.
 #[backend_extension(Flex, Autodiff)]
 pub trait Custom: Backend {
-    fn custom_1(a: FloatTensor<Self>, operation: Shared) -> FloatTensor<Self>;
-    fn custom_2(a: FloatTensor<Self>, b: FloatTensor<Self>, operation: Shared) -> FloatTensor<Self>;
+    fn custom_1(a: FloatTensor<Self>, operation: DynOperation) -> FloatTensor<Self>;
+    fn custom_2(a: FloatTensor<Self>, b: FloatTensor<Self>, operation: DynOperation) -> FloatTensor<Self>;
     fn custom_3(
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
         c: FloatTensor<Self>,
-        operation: Shared,
+        operation: DynOperation,
     ) -> FloatTensor<Self>;
     fn custom_4(
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
         c: FloatTensor<Self>,
         d: FloatTensor<Self>,
-        operation: Shared,
+        operation: DynOperation,
     ) -> FloatTensor<Self>;
     #[allow(clippy::too_many_arguments, reason = "the macro knows no arrays of tensors, and repeats attributes")]
     fn custom_5(
@@ -53,7 +54,7 @@ pub trait Custom: Backend {
         c: FloatTensor<Self>,
         d: FloatTensor<Self>,
         e: FloatTensor<Self>,
-        operation: Shared,
+        operation: DynOperation,
     ) -> FloatTensor<Self>;
     #[allow(clippy::too_many_arguments, reason = "the macro knows no arrays of tensors, and repeats attributes")]
     fn custom_7(
@@ -64,38 +65,40 @@ pub trait Custom: Backend {
         e: FloatTensor<Self>,
         f: FloatTensor<Self>,
         g: FloatTensor<Self>,
-        operation: Shared,
+        operation: DynOperation,
     ) -> FloatTensor<Self>;
 }
 
-/// Implements [`Custom`] by a function from an array of inputs.
+/// Implements [`Custom`] with one function that takes the inputs as an array.
 macro_rules! custom {
     ($run:expr) => {
         custom!(@ $run, custom_1(a), custom_2(a, b), custom_3(a, b, c), custom_4(a, b, c, d), custom_5(a, b, c, d, e),
             custom_7(a, b, c, d, e, f, g));
     };
     (@ $run:expr, $($name:ident($($input:ident),*)),*) => {
-        $(fn $name($($input: FloatTensor<Self>,)* operation: Shared) -> FloatTensor<Self> {
+        $(fn $name($($input: FloatTensor<Self>,)* operation: DynOperation) -> FloatTensor<Self> {
             ($run)([$($input),*], operation)
         })*
     };
 }
 
 impl Custom for Flex {
-    custom!(plain);
+    custom!(run_untracked);
 }
 
 impl<C: CheckpointStrategy> Custom for Autodiff<Flex, C> {
-    custom!(|inputs, operation| tracked::<_, C>(inputs, operation));
+    custom!(|inputs, operation| run_tracked::<_, C>(inputs, operation));
 }
 
-fn plain<const N: usize>(inputs: [FlexTensor; N], operation: Shared) -> FlexTensor {
+/// Runs the operation without gradients.
+fn run_untracked<const N: usize>(inputs: [FlexTensor; N], operation: DynOperation) -> FlexTensor {
     operation.forward(&inputs.map(contiguous), false).0
 }
 
-fn tracked<const N: usize, C: CheckpointStrategy>(
+/// Runs the operation and records it in the autodiff graph.
+fn run_tracked<const N: usize, C: CheckpointStrategy>(
     inputs: [FloatTensor<Autodiff<Flex, C>>; N],
-    operation: Shared,
+    operation: DynOperation,
 ) -> FloatTensor<Autodiff<Flex, C>> {
     let mut nodes: Vec<NodeGuard> = Vec::with_capacity(N);
     let inputs = inputs.map(|input| {
@@ -103,28 +106,28 @@ fn tracked<const N: usize, C: CheckpointStrategy>(
         nodes.push(node);
         contiguous(input)
     });
-    let nodes: [NodeGuard; N] = nodes.try_into().unwrap_or_else(|_| unreachable!("one node an input"));
-    match Kept(Arc::clone(&operation)).prepare::<C>(nodes).compute_bound().stateful() {
+    let nodes: [NodeGuard; N] = nodes.try_into().unwrap_or_else(|_| unreachable!("one node for each input"));
+    match BackwardStep(Arc::clone(&operation)).prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
-            let (y, kept) = operation.forward(&inputs, true);
-            prepared.finish(kept, y)
+            let (y, saved) = operation.forward(&inputs, true);
+            prepared.finish(saved, y)
         }
         OpsKind::UnTracked(prepared) => prepared.finish(operation.forward(&inputs, false).0),
     }
 }
 
-/// The step of the backward pass that belongs to an operation.
+/// The node of the autodiff graph for one operation.
 #[derive(Debug)]
-struct Kept(Shared);
+struct BackwardStep(DynOperation);
 
-impl<const N: usize> Backward<Flex, N> for Kept {
+impl<const N: usize> Backward<Flex, N> for BackwardStep {
     type State = Vec<FlexTensor>;
 
     fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let gradient = contiguous(gradients.consume::<Flex>(&ops.node));
         let wanted = ops.parents.each_ref().map(Option::is_some);
-        let each = self.0.backward(&gradient, &ops.state, &wanted);
-        for (parent, gradient) in ops.parents.into_iter().zip(each) {
+        let input_gradients = self.0.backward(&gradient, &ops.state, &wanted);
+        for (parent, gradient) in ops.parents.into_iter().zip(input_gradients) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 gradients.register::<Flex>(parent.id, gradient);
             }
@@ -132,19 +135,20 @@ impl<const N: usize> Backward<Flex, N> for Kept {
     }
 }
 
-/// Whether our loops can run on the data of a tensor; else its plain twin must.
-pub fn is_ours<const D: usize>(x: &Tensor<D>) -> bool {
+/// Whether a tensor is f32 and on the CPU backend, so that our loops can run on it; otherwise the reference implementation
+/// must be used.
+pub fn is_cpu_f32<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_))
 }
 
-/// Runs an operation on inputs for which [`is_ours`] holds.
+/// Runs an operation on inputs for which [`is_cpu_f32`] holds.
 ///
 /// # Panics
-/// If it has another number of inputs than the operations of this folder have.
+/// If the number of inputs is not one that [`Custom`] supports.
 pub fn run<const D: usize>(operation: impl Operation, inputs: Vec<DispatchTensor>) -> Tensor<D> {
-    let (operation, count) = (Arc::new(operation) as Shared, inputs.len());
+    let (operation, count) = (Arc::new(operation) as DynOperation, inputs.len());
     let mut inputs = inputs.into_iter();
-    let mut next = || inputs.next().expect("as many as were counted");
+    let mut next = || inputs.next().expect("the inputs were counted above");
     Tensor::from_dispatch(match count {
         1 => Dispatch::custom_1(next(), operation),
         2 => Dispatch::custom_2(next(), next(), operation),
@@ -156,17 +160,17 @@ pub fn run<const D: usize>(operation: impl Operation, inputs: Vec<DispatchTensor
     })
 }
 
-/// Values of a contiguous tensor.
+/// The values of a contiguous tensor.
 pub fn values(x: &FlexTensor) -> &[f32] {
-    x.as_slice::<f32>().expect("made contiguous, and f32 by `is_ours`")
+    x.as_slice::<f32>().expect("made contiguous, and f32 by `is_cpu_f32`")
 }
 
-/// A tensor of these values.
+/// A tensor with these values.
 pub fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
 }
 
-/// Rows and columns of a tensor whose last axis is a row.
+/// Number of rows and of columns of a tensor: the last axis is one row, all other axes count rows.
 pub fn rows_and_columns(x: &FlexTensor) -> [usize; 2] {
     let shape = x.shape();
     let columns = shape[shape.num_dims() - 1];

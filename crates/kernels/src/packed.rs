@@ -1,4 +1,5 @@
-//! Token sequences of several lengths, one behind the other: nothing is padded, so nothing is computed for padding.
+//! Packed (variable-length) sequences: token sequences of different lengths in one tensor, one after another. There is no
+//! padding, so no time is spent on it.
 
 use std::sync::Arc;
 
@@ -6,21 +7,23 @@ use burn::tensor::Tensor;
 
 use crate::rows;
 
-/// Packed sequences.
+/// Packed (variable-length) sequences, similar to PyTorch's jagged nested tensors.
 #[derive(Clone, Debug)]
 pub struct Packed {
     /// `[rows, d]`: all tokens of the first sequence, then all of the second, and so on.
     pub tokens: Tensor<2>,
-    /// Tokens of each sequence; they add up to the rows.
+    /// Number of tokens of each sequence; they add up to the number of rows.
     pub lengths: Arc<Vec<usize>>,
 }
 
 impl Packed {
+    /// Sequences of these lengths.
+    ///
     /// # Panics
-    /// If the lengths do not add up to the rows.
+    /// If the lengths do not add up to the number of rows.
     pub fn new(tokens: Tensor<2>, lengths: Vec<usize>) -> Self {
         let (rows, sum) = (tokens.dims()[0], lengths.iter().sum::<usize>());
-        assert!(rows == sum, "sequences of {sum} tokens in {rows} rows");
+        assert!(rows == sum, "the lengths add up to {sum} tokens, but there are {rows} rows");
         Self { tokens, lengths: Arc::new(lengths) }
     }
 
@@ -34,15 +37,15 @@ impl Packed {
         starts(self.lengths.iter().copied())
     }
 
-    /// Other tokens in the same places.
+    /// The same sequence lengths with other tokens.
     pub fn with(&self, tokens: Tensor<2>) -> Self {
         Self { tokens, lengths: Arc::clone(&self.lengths) }
     }
 
-    /// Sequences one behind the other.
+    /// Concatenates the sequences of all parts.
     ///
     /// # Panics
-    /// If there are no parts.
+    /// If `parts` is empty.
     pub fn cat(parts: &[Self]) -> Self {
         let filled: Vec<&Self> = parts.iter().filter(|part| part.tokens.dims()[0] > 0).collect();
         let tokens = match filled.as_slice() {
@@ -53,7 +56,7 @@ impl Packed {
         Self { tokens, lengths: Arc::new(parts.iter().flat_map(|part| part.lengths.iter().copied()).collect()) }
     }
 
-    /// Some sequences, in any order, each as often as wanted.
+    /// Selects sequences by number, in any order; a number may be repeated.
     pub fn select(&self, sequences: impl IntoIterator<Item = usize>) -> Self {
         let (starts, mut index, mut lengths) = (self.starts(), vec![], vec![]);
         for which in sequences {
@@ -63,15 +66,15 @@ impl Packed {
         self.pick(index, lengths)
     }
 
-    /// Some tokens by their rows, as sequences of these lengths.
+    /// Selects tokens by row and forms sequences of these lengths.
     pub fn pick(&self, index: Vec<usize>, lengths: Vec<usize>) -> Self {
         Self::new(self.tokens_at(index), lengths)
     }
 
-    /// The first token of each of some sequences, `[sequences.len(), d]`.
+    /// The first token of each of these sequences, `[sequences.len(), d]`.
     ///
     /// # Panics
-    /// If a sequence has none.
+    /// If one of these sequences is empty.
     pub fn first_tokens(&self, sequences: impl IntoIterator<Item = usize>) -> Tensor<2> {
         let starts = self.starts();
         let first = |which: usize| {
@@ -81,14 +84,14 @@ impl Packed {
         self.tokens_at(sequences.into_iter().map(first).collect())
     }
 
-    /// Tokens by their rows, `[index.len(), d]`.
+    /// Selects tokens by row, `[index.len(), d]`.
     fn tokens_at(&self, index: Vec<usize>) -> Tensor<2> {
-        let all = self.tokens.dims()[0] == index.len() && index.iter().enumerate().all(|(place, row)| place == *row);
+        let all = self.tokens.dims()[0] == index.len() && index.iter().enumerate().all(|(number, row)| number == *row);
         if all { self.tokens.clone() } else { rows(vec![self.tokens.clone()], Arc::new(index)) }
     }
 }
 
-/// Where each of several lengths begins, one behind the other.
+/// The start offset of each sequence, given the lengths of packed sequences (a cumulative sum that starts at 0).
 pub fn starts(lengths: impl Iterator<Item = usize>) -> Vec<usize> {
     let starts = lengths.scan(0, |next, length| {
         *next += length;
@@ -103,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    /// Six rows of one value, 0 to 5, in sequences of 2, 1 and 3.
+    /// Six tokens of width 1 with the values 0 to 5, in sequences of 2, 1 and 3 tokens.
     fn packed() -> Packed {
         let tokens = Tensor::from_data(TensorData::new((0..6).map(|x| x as f32).collect(), [6, 1]), &Device::flex());
         Packed::new(tokens, vec![2, 1, 3])
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn sequences_are_selected_whole() {
+    fn select_takes_whole_sequences() {
         let some = packed().select([2, 0, 2]);
         assert_eq!(*some.lengths, [3, 2, 3]);
         assert_eq!(values(some.tokens), [3.0, 4.0, 5.0, 0.0, 1.0, 3.0, 4.0, 5.0]);
@@ -122,21 +125,21 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_picked_one_by_one() {
+    fn pick_takes_single_tokens() {
         assert_eq!(values(packed().first_tokens([2, 0])), [3.0, 0.0]);
         let some = packed().pick(vec![1, 5], vec![1, 0, 1]);
         assert_eq!((some.starts(), values(some.tokens)), (vec![0, 1, 1], vec![1.0, 5.0]));
     }
 
     #[test]
-    fn parts_are_joined() {
+    fn cat_concatenates_sequences() {
         let both = Packed::cat(&[packed(), packed().select([1])]);
         assert_eq!((both.count(), both.tokens.dims()), (4, [7, 1]));
     }
 
     #[test]
-    #[should_panic(expected = "sequences of 5 tokens in 6 rows")]
-    fn lengths_must_fit() {
+    #[should_panic(expected = "5 tokens, but there are 6 rows")]
+    fn lengths_must_add_up_to_the_rows() {
         let _ = Packed::new(packed().tokens, vec![5]);
     }
 }

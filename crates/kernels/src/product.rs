@@ -1,4 +1,4 @@
-//! Matrix products over slices with strides: the checked door to the `gemm` crate.
+//! Matrix products over slices with strides: a safe interface to the `gemm` crate that checks all accesses.
 #![expect(unsafe_code, reason = "`gemm` takes pointers; every access is checked against the slices first")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,30 +7,31 @@ use gemm::Parallelism;
 use rayon::prelude::*;
 
 use super::bf16;
-use super::matrix::{ComputePrecision, Put, Shape};
+use super::matrix::{ComputePrecision, ProductOptions, Shape};
 
-/// Operations of all products since the process began.
+/// Floating point operations of all products since the process started.
 static OPERATIONS: AtomicU64 = AtomicU64::new(0);
 
-/// Floating point operations (a multiplication and an addition count two) that products took since the process began: what
-/// benchmarks divide by time.
+/// Floating point operations of all products since the process started (a multiplication and an addition count as two).
+/// Benchmarks divide it by time.
 pub fn operations() -> u64 {
     OPERATIONS.load(Ordering::Relaxed)
 }
 
-/// Most rows for which a product by a transposed matrix is turned.
-const TURNED_ROWS: usize = 128;
+/// Products by a transposed matrix are computed in transposed form if they have at most this many rows.
+const TRANSPOSED_MAX_ROWS: usize = 128;
 
-/// Rows and columns of the blocks in which products are turned back: as many values as one line of a cache has.
-const TURNED_AT_ONCE: usize = 16;
+/// Rows and columns of the blocks in which such a product is transposed back: the number of values in one cache line.
+const TRANSPOSE_BLOCK: usize = 16;
 
-/// Whether `x W^T` is better computed as `(W x^T)^T`: with few rows the packing of W, which then falls away, costs as much as
-/// the product itself.
-fn is_turned(left: Shape, right: Shape) -> bool {
-    left.rows <= TURNED_ROWS && right.row_stride == 1 && right.column_stride > 1
+/// Whether `x W^T` is computed as `(W x^T)^T`. This avoids the packing of W, which for few rows takes as long as the product
+/// itself.
+fn is_faster_transposed(left: Shape, right: Shape) -> bool {
+    left.rows <= TRANSPOSED_MAX_ROWS && right.row_stride == 1 && right.column_stride > 1
 }
 
-/// `destination = scale * left right` (or added to it): `[m, k] [k, n] -> [m, n]`. Nothing is done for empty matrices.
+/// Computes `destination = scale * left right`, or adds this product to `destination`: `[m, k] [k, n] -> [m, n]`. Does nothing
+/// for empty matrices.
 ///
 /// # Panics
 /// If the sizes do not fit each other or the slices.
@@ -38,27 +39,27 @@ pub fn product(
     (destination, to): (&mut [f32], Shape),
     (left, l): (&[f32], Shape),
     (right, r): (&[f32], Shape),
-    put: Put,
+    options: ProductOptions,
 ) {
     if to.rows == 0 || to.columns == 0 || l.columns == 0 {
         return;
     }
     check((destination.len(), to), (left, l), (right, r));
     count(to, l);
-    assert!(to.is_injective(), "{to:?} would be written twice");
-    if let Some(tiles) = put.products.tiles(to.rows) {
-        return bf16::product(tiles, (destination, to), (left, l), (right, r), put);
+    assert!(to.is_injective(), "two elements of the destination {to:?} have the same index and would be written twice");
+    if let Some(tiles) = options.products.tiles(to.rows) {
+        return bf16::product(tiles, (destination, to), (left, l), (right, r), options);
     }
-    if put.parallel && to.column_stride == 1 && is_turned(l, r) {
-        let turned = whole_product((right, r.transposed()), (left, l.transposed()));
-        return turn(&turned, (&mut destination[to.offset..], to), put);
+    if options.parallel && to.column_stride == 1 && is_faster_transposed(l, r) {
+        let transposed = f32_product((right, r.transposed()), (left, l.transposed()));
+        return transpose_into(&transposed, (&mut destination[to.offset..], to), options);
     }
-    // SAFETY: the destination was checked, is borrowed mutably, so it does not overlap the others, and its places are
-    // distinct, so threads do not write the same value.
-    unsafe { multiply((destination.as_mut_ptr(), to), (left, l), (right, r), put) }
+    // SAFETY: the destination was checked. It is borrowed mutably, so it does not overlap the other matrices. Its elements have
+    // distinct indices, so two threads never write the same value.
+    unsafe { multiply((destination.as_mut_ptr(), to), (left, l), (right, r), options) }
 }
 
-/// `left right` in a new buffer, row by row, on all cores where it is large enough.
+/// Computes `left right` into a new buffer, row by row; uses all cores if the product is large enough.
 ///
 /// # Panics
 /// If the sizes do not fit each other or the slices.
@@ -69,56 +70,66 @@ pub fn fresh_product(products: ComputePrecision, (left, l): (&[f32], Shape), (ri
     }
     check((len, to), (left, l), (right, r));
     count(to, l);
-    let put = Put { scale: 1.0, add: false, parallel: true, products };
+    let options = ProductOptions { scale: 1.0, add: false, parallel: true, products };
     if let Some(tiles) = products.tiles(to.rows) {
         let mut buffer = vec![0.0; len];
-        bf16::product(tiles, (&mut buffer, to), (left, l), (right, r), put);
+        bf16::product(tiles, (&mut buffer, to), (left, l), (right, r), options);
         return buffer;
     }
-    if is_turned(l, r) {
+    if is_faster_transposed(l, r) {
         let mut buffer = vec![0.0; len];
-        let turned = whole_product((right, r.transposed()), (left, l.transposed()));
-        turn(&turned, (&mut buffer, to), Put { scale: 1.0, add: true, parallel: true, products });
+        let transposed = f32_product((right, r.transposed()), (left, l.transposed()));
+        transpose_into(
+            &transposed,
+            (&mut buffer, to),
+            ProductOptions { scale: 1.0, add: true, parallel: true, products },
+        );
         return buffer;
     }
-    whole_product((left, l), (right, r))
+    f32_product((left, l), (right, r))
 }
 
-/// Puts a product whose rows and columns were exchanged, `[n, m]` without gaps, into its destination; this starts at the
-/// first value and has columns side by side.
-fn turn(turned: &[f32], (destination, to): (&mut [f32], Shape), put: Put) {
+/// Writes a product that was computed in transposed form (`[n, m]`, contiguous) to its destination. The destination slice starts
+/// at its first value, and each of its rows is contiguous.
+fn transpose_into(transposed: &[f32], (destination, to): (&mut [f32], Shape), options: ProductOptions) {
     let stride = to.row_stride.max(to.columns);
-    let rows = destination[..stride * (to.rows - 1) + to.columns].par_chunks_mut(stride * TURNED_AT_ONCE);
+    let rows = destination[..stride * (to.rows - 1) + to.columns].par_chunks_mut(stride * TRANSPOSE_BLOCK);
     rows.enumerate().for_each(|(task, rows)| {
-        for (block, turned) in turned.chunks(TURNED_AT_ONCE * to.rows).enumerate() {
-            for (row, places) in rows.chunks_mut(stride).enumerate() {
-                let values = turned[task * TURNED_AT_ONCE + row..].iter().step_by(to.rows);
-                for (place, value) in places[block * TURNED_AT_ONCE..].iter_mut().zip(values) {
-                    *place = if put.add { *place } else { 0.0 } + put.scale * value;
+        for (block, transposed) in transposed.chunks(TRANSPOSE_BLOCK * to.rows).enumerate() {
+            for (row, outputs) in rows.chunks_mut(stride).enumerate() {
+                let values = transposed[task * TRANSPOSE_BLOCK + row..].iter().step_by(to.rows);
+                for (output, value) in outputs[block * TRANSPOSE_BLOCK..].iter_mut().zip(values) {
+                    *output = if options.add { *output } else { 0.0 } + options.scale * value;
                 }
             }
         }
     });
 }
 
-/// `left right` in f32 in a new buffer. Shapes are checked, and not empty.
-fn whole_product((left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
+/// Computes `left right` in f32 into a new buffer. The caller has checked the shapes; they are not empty.
+fn f32_product((left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
     let (to, len) = (Shape::rows(l.rows, r.columns), l.rows * r.columns);
     check((len, to), (left, l), (right, r));
-    let put = Put { scale: 1.0, add: false, parallel: true, products: ComputePrecision::F32 };
+    let options = ProductOptions { scale: 1.0, add: false, parallel: true, products: ComputePrecision::F32 };
     let mut buffer = Vec::with_capacity(len);
     // SAFETY: the new buffer has room for `len` values and overlaps nothing. A product that does not add to its destination
-    // writes each value of it without reading any, so all are initialised then.
+    // writes every value of it and reads none, so afterwards all values are initialised.
     unsafe {
-        multiply((buffer.as_mut_ptr(), to), (left, l), (right, r), put);
+        multiply((buffer.as_mut_ptr(), to), (left, l), (right, r), options);
         buffer.set_len(len);
     }
     buffer
 }
 
 fn check((len, to): (usize, Shape), (left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) {
-    assert!((to.rows, to.columns, l.columns) == (l.rows, r.columns, r.rows), "{l:?} x {r:?} is not {to:?}");
-    assert!(to.fits(len) && l.fits(left.len()) && r.fits(right.len()), "{to:?} {l:?} {r:?}");
+    assert!(
+        (to.rows, to.columns, l.columns) == (l.rows, r.columns, r.rows),
+        "the product of {l:?} and {r:?} does not have the shape {to:?}"
+    );
+    assert!(
+        to.fits(len) && l.fits(left.len()) && r.fits(right.len()),
+        "a slice is too short for its matrix: {to:?}, {l:?}, {r:?}"
+    );
 }
 
 fn count(to: Shape, left: Shape) {
@@ -126,17 +137,17 @@ fn count(to: Shape, left: Shape) {
 }
 
 /// # Safety
-/// Shapes were checked; the destination overlaps neither side, and its places are distinct. What is added to must be
-/// initialised.
+/// The shapes must have been checked. The destination must not overlap `left` or `right`, and its elements must have distinct
+/// indices. If the product is added to the destination, the destination must be initialised.
 unsafe fn multiply(
     (destination, to): (*mut f32, Shape),
     (left, l): (&[f32], Shape),
     (right, r): (&[f32], Shape),
-    put: Put,
+    options: ProductOptions,
 ) {
-    let parallelism = if put.parallel { Parallelism::Rayon(0) } else { Parallelism::None };
-    // SAFETY: every value that the three shapes reach lies in its slice or buffer, as the caller checked. Strides fit isize
-    // because they are within slices.
+    let parallelism = if options.parallel { Parallelism::Rayon(0) } else { Parallelism::None };
+    // SAFETY: every value that the three shapes address is inside its slice or buffer, as the caller checked. Strides fit in
+    // isize because they are within slices.
     unsafe {
         gemm::gemm(
             to.rows,
@@ -145,7 +156,7 @@ unsafe fn multiply(
             destination.add(to.offset),
             to.column_stride as isize,
             to.row_stride as isize,
-            put.add,
+            options.add,
             left.as_ptr().add(l.offset),
             l.column_stride as isize,
             l.row_stride as isize,
@@ -153,7 +164,7 @@ unsafe fn multiply(
             r.column_stride as isize,
             r.row_stride as isize,
             1.0,
-            put.scale,
+            options.scale,
             false,
             false,
             false,
@@ -166,7 +177,8 @@ unsafe fn multiply(
 mod tests {
     use super::*;
 
-    const REPLACE: Put = Put { scale: 1.0, add: false, parallel: false, products: ComputePrecision::F32 };
+    const REPLACE: ProductOptions =
+        ProductOptions { scale: 1.0, add: false, parallel: false, products: ComputePrecision::F32 };
 
     #[test]
     fn products_by_hand() {
@@ -174,8 +186,8 @@ mod tests {
         let mut out = [9.0; 4];
         product((&mut out, Shape::rows(2, 2)), (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)), REPLACE);
         assert_eq!(out, [4.0, 5.0, 10.0, 11.0]);
-        let put = Put { scale: 2.0, add: true, parallel: true, products: ComputePrecision::F32 };
-        product((&mut out, Shape::rows(2, 2)), (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)), put);
+        let options = ProductOptions { scale: 2.0, add: true, parallel: true, products: ComputePrecision::F32 };
+        product((&mut out, Shape::rows(2, 2)), (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)), options);
         assert_eq!(out, [12.0, 15.0, 30.0, 33.0]);
         // The transposed of a 3 x 2 matrix as the left side, into the second column pair of a wider destination.
         let (mut wide, to) = ([0.0; 8], Shape { offset: 2, row_stride: 4, ..Shape::rows(2, 2) });
@@ -192,13 +204,14 @@ mod tests {
         assert!(fresh_product(ComputePrecision::F32, (&[], Shape::rows(0, 3)), (&right, Shape::rows(3, 2))).is_empty());
     }
 
-    /// Whatever the number of rows, `x W^T` equals sums by hand, alone and onto columns of a wider destination.
+    /// For any number of rows, `x W^T` equals sums computed directly, both alone and added to columns of a wider destination.
     #[test]
-    fn turned_products_equal_those_of_many_rows() {
+    fn transposed_products_are_correct() {
         let mut stream = ptu_random::Key::new(4).stream(ptu_random::Place::Sample, 0);
         let mut values = |count: usize| (0..count).map(|_| stream.normal() as f32).collect::<Vec<_>>();
-        let (k, n, put) = (9, 37, Put { scale: 0.5, add: true, parallel: true, products: ComputePrecision::F32 });
-        for m in [1, 15, 16, 33, TURNED_ROWS, TURNED_ROWS + 1] {
+        let (k, n, options) =
+            (9, 37, ProductOptions { scale: 0.5, add: true, parallel: true, products: ComputePrecision::F32 });
+        for m in [1, 15, 16, 33, TRANSPOSED_MAX_ROWS, TRANSPOSED_MAX_ROWS + 1] {
             let (x, w) = (values(m * k), values(n * k));
             let sides = || ((x.as_slice(), Shape::rows(m, k)), (w.as_slice(), Shape::rows(n, k).transposed()));
             let right = |row: usize, column: usize| -> f32 {
@@ -206,24 +219,29 @@ mod tests {
             };
             let alone = fresh_product(ComputePrecision::F32, sides().0, sides().1);
             let (wide, mut onto) = (n + 5, vec![1.0; m * (n + 5)]);
-            product((&mut onto, Shape { offset: 3, row_stride: wide, ..Shape::rows(m, n) }), sides().0, sides().1, put);
-            let mut instead = vec![f32::NAN; m * n];
-            let replace = Put { add: false, ..put };
-            product((&mut instead, Shape::rows(m, n)), sides().0, sides().1, replace);
+            product(
+                (&mut onto, Shape { offset: 3, row_stride: wide, ..Shape::rows(m, n) }),
+                sides().0,
+                sides().1,
+                options,
+            );
+            let mut replaced = vec![f32::NAN; m * n];
+            let replace = ProductOptions { add: false, ..options };
+            product((&mut replaced, Shape::rows(m, n)), sides().0, sides().1, replace);
             for (row, column) in (0..m).flat_map(|row| (0..n).map(move |column| (row, column))) {
                 let right = right(row, column);
                 assert!((alone[row * n + column] - right).abs() < 1e-5, "{m}: {row}, {column}");
-                assert!((instead[row * n + column] - 0.5 * right).abs() < 1e-5, "{m}: {row}, {column}");
+                assert!((replaced[row * n + column] - 0.5 * right).abs() < 1e-5, "{m}: {row}, {column}");
                 assert!((onto[row * wide + 3 + column] - 1.0 - 0.5 * right).abs() < 1e-5, "{m}: {row}, {column}");
             }
-            let beside = onto.iter().enumerate().filter(|(place, _)| !(3..3 + n).contains(&(place % wide)));
-            assert!(beside.into_iter().all(|(_, value)| *value == 1.0), "{m}: written beside the columns");
+            let outside = onto.iter().enumerate().filter(|(index, _)| !(3..3 + n).contains(&(index % wide)));
+            assert!(outside.into_iter().all(|(_, value)| *value == 1.0), "{m} rows: another column changed");
         }
     }
 
     #[test]
     #[should_panic(expected = "rows: 3")]
-    fn what_does_not_fit_is_refused() {
+    fn shapes_that_do_not_match_are_refused() {
         product(
             (&mut [0.0; 4], Shape::rows(2, 2)),
             (&[0.0; 4], Shape::rows(2, 2)),

@@ -5,11 +5,11 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
 use super::loops::map_pair;
-use super::operation::{Operation, is_ours, run, tensor, values};
+use super::operation::{Operation, is_cpu_f32, run, tensor, values};
 
-/// Sum of two tensors of one shape.
+/// Sum of two tensors of the same shape.
 pub fn sum<const D: usize>(x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
-    if is_ours(&x) { run(Sum, vec![x.into_dispatch(), y.into_dispatch()]) } else { x + y }
+    if is_cpu_f32(&x) { run(Sum, vec![x.into_dispatch(), y.into_dispatch()]) } else { x + y }
 }
 
 #[derive(Debug)]
@@ -26,18 +26,18 @@ impl Operation for Sum {
         (tensor(y, inputs[0].shape()), vec![])
     }
 
-    fn backward(&self, gradient: &FlexTensor, _kept: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+    fn backward(&self, gradient: &FlexTensor, _saved: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         vec![Some(gradient.clone()), Some(gradient.clone())]
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::twins::{compare, random};
+    use super::super::reference::{compare, random};
     use super::*;
 
     #[test]
-    fn sums_equal_the_plain_ones() {
+    fn sums_match_the_reference() {
         compare("sum", [random([77, 131], 1), random([77, 131], 2)], |[x, y]| sum(x, y), |[x, y]| x + y);
         compare("sum with itself", [random([7, 13], 1)], |[x]| sum(x.clone(), x), |[x]| x.clone() + x);
     }

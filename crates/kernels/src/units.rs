@@ -2,7 +2,7 @@
 
 use crate::bf16::tiles;
 
-/// The vector units of this processor that products use, for people; none where they are plain loops.
+/// The names of this processor's vector units that matrix products use, to be shown to users; empty where there are none.
 pub fn vector_units() -> Vec<&'static str> {
     let mut units = vec![];
     #[cfg(target_arch = "x86_64")]
@@ -14,7 +14,7 @@ pub fn vector_units() -> Vec<&'static str> {
             ),
             ("AVX-512", std::arch::is_x86_feature_detected!("avx512f")),
         ];
-        units.extend(found.into_iter().filter(|(_, there)| *there).map(|(name, _)| name));
+        units.extend(found.into_iter().filter(|(_, available)| *available).map(|(name, _)| name));
     }
     #[cfg(target_arch = "aarch64")]
     units.push("NEON");

@@ -1,47 +1,52 @@
-//! What a model that knows nothing would score: the gallery in a random order.
+//! Chance level of retrieval scores: the expected score if the gallery is in a random order.
 
-/// R@k expected of a random order: for a query with `h` hits among `n` items the probability that at least one is among
-/// the best `k` (hypergeometric), averaged over the queries that have a hit. `None` where none has.
+/// Expected R@k for a random order. For a query with `h` right answers among `n` items, this is the probability that at least
+/// one of them is among the first `k` items (hypergeometric distribution), averaged over the queries with a right answer.
+/// `None` if no query has one.
 ///
-/// The probability is exact to rounding, for galleries of any size: it is a sum of logarithms of at most `min(k, h)`
-/// factors, without factorials and without a difference of near-equal numbers.
+/// The probability is exact up to rounding, for galleries of any size. It is computed as a sum of logarithms of at most
+/// `min(k, h)` factors, without factorials and without differences of nearly equal numbers.
 pub fn chance_recall_at(k: usize, gallery: usize, hits_per_query: &[usize]) -> Option<f64> {
-    Curve::new(gallery, hits_per_query)?.at(k)
+    ChanceCurve::new(gallery, hits_per_query)?.at(k)
 }
 
-/// Median rank (from 1) of the best hit expected of a random order, over the queries that have a hit; counted as
-/// [`median_rank`](crate::median_rank) counts. `None` where none has.
+/// Median rank (from 1) of the best hit for a random order, over the queries with a right answer; ranks are counted as in
+/// [`median_rank`](crate::median_rank). `None` if no query has a right answer.
 pub fn chance_median_rank(gallery: usize, hits_per_query: &[usize]) -> Option<f64> {
-    // A median lies anywhere between the first rank with at least half of the mass and the first with more than half:
-    // of four equally likely ranks it is 2.5. The margin keeps rounding from deciding which.
+    // The median is the middle between the first rank with at least half of the probability and the first rank with more than
+    // half: for four equally likely ranks it is 2.5. The margin prevents rounding errors from changing these two ranks.
     const MARGIN: f64 = 1e-9;
-    let curve = Curve::new(gallery, hits_per_query)?;
+    let curve = ChanceCurve::new(gallery, hits_per_query)?;
     let (low, high) = (curve.first_above(0.5 - MARGIN)?, curve.first_above(0.5 + MARGIN)?);
     Some((low + high) as f64 / 2.0)
 }
 
-/// Chance as a function of k; queries with equally many hits are computed once.
-struct Curve {
+/// Expected R@k as a function of k. Queries with the same number of hits are computed once.
+struct ChanceCurve {
     gallery: usize,
-    /// (hits, queries with that many).
-    kinds: Vec<(usize, usize)>,
+    /// (number of hits, number of queries with this many hits).
+    queries_by_hits: Vec<(usize, usize)>,
 }
 
-impl Curve {
+impl ChanceCurve {
     fn new(gallery: usize, hits_per_query: &[usize]) -> Option<Self> {
         let mut hits: Vec<usize> = hits_per_query.iter().map(|hits| (*hits).min(gallery)).filter(|h| *h > 0).collect();
         hits.sort_unstable();
-        let kinds: Vec<_> = hits.chunk_by(|a, b| a == b).map(|equal| (equal[0], equal.len())).collect();
-        (!kinds.is_empty()).then_some(Self { gallery, kinds })
+        let queries_by_hits: Vec<_> = hits.chunk_by(|a, b| a == b).map(|equal| (equal[0], equal.len())).collect();
+        (!queries_by_hits.is_empty()).then_some(Self { gallery, queries_by_hits })
     }
 
     fn at(&self, k: usize) -> Option<f64> {
-        let queries: usize = self.kinds.iter().map(|(_, queries)| queries).sum();
-        let found: f64 = self.kinds.iter().map(|&(hits, queries)| found(k, self.gallery, hits) * queries as f64).sum();
+        let queries: usize = self.queries_by_hits.iter().map(|(_, queries)| queries).sum();
+        let found: f64 = self
+            .queries_by_hits
+            .iter()
+            .map(|&(hits, queries)| hit_probability(k, self.gallery, hits) * queries as f64)
+            .sum();
         (queries > 0).then(|| found / queries as f64)
     }
 
-    /// The smallest k in 1..=gallery whose chance is above `share`; chance grows with k and is 1 at the end.
+    /// The smallest k in 1..=gallery with an expected R@k above `share`. The expected R@k grows with k and is 1 for k = gallery.
     fn first_above(&self, share: f64) -> Option<usize> {
         let (mut low, mut high) = (1, self.gallery);
         while low < high {
@@ -52,14 +57,15 @@ impl Curve {
     }
 }
 
-/// Probability that at least one of `hits` items is among `k` drawn from `gallery` without putting back.
-fn found(k: usize, gallery: usize, hits: usize) -> f64 {
+/// Probability that at least one of `hits` items is among `k` items sampled without replacement from `gallery` items.
+fn hit_probability(k: usize, gallery: usize, hits: usize) -> f64 {
     if k.saturating_add(hits) > gallery {
         return if k == 0 || hits == 0 { 0.0 } else { 1.0 };
     }
-    // P(none) is a product of (n - h - i) / (n - i) over the k draws, or, seen from the hits, of (n - k - i) / (n - i).
-    let (few, many) = (k.min(hits), k.max(hits));
-    let log_none: f64 = (0..few).map(|drawn| (-(many as f64) / (gallery - drawn) as f64).ln_1p()).sum();
+    // P(no hit) is the product of (n - h - i) / (n - i) over the k draws. It also is the product of (n - k - i) / (n - i)
+    // over the h hits. The shorter product is used.
+    let (smaller, larger) = (k.min(hits), k.max(hits));
+    let log_none: f64 = (0..smaller).map(|drawn| (-(larger as f64) / (gallery - drawn) as f64).ln_1p()).sum();
     -log_none.exp_m1()
 }
 
@@ -69,9 +75,9 @@ mod tests {
     use ptu_random::{Key, Place};
 
     #[test]
-    fn chance_as_scipy_and_exact_fractions_have_it() {
-        // scipy.stats.hypergeom.sf(0, n, h, k) 1.17.1 for the first three; the last two in exact fractions, because
-        // scipy's logarithms of factorials are off in the seventh digit there.
+    fn chance_equals_scipy_and_exact_fractions() {
+        // The first three values are from scipy.stats.hypergeom.sf(0, n, h, k) 1.17.1. The last two are from exact fractions,
+        // because there scipy, which uses logarithms of factorials, is wrong in the seventh digit.
         for (k, gallery, hits, expected) in [
             (10, 200, 1, 0.05),
             (10, 200, 7, 0.305_598_811_617_733_56),
@@ -85,17 +91,17 @@ mod tests {
     }
 
     #[test]
-    fn the_edges_are_certain() {
+    fn extreme_cases_are_exact() {
         assert_eq!(chance_recall_at(0, 10, &[3]), Some(0.0));
         assert_eq!(chance_recall_at(10, 10, &[1]), Some(1.0));
         assert_eq!(chance_recall_at(usize::MAX, 10, &[1]), Some(1.0));
-        assert_eq!(chance_recall_at(8, 10, &[3]), Some(1.0), "7 wrong items cannot fill 8 places");
+        assert_eq!(chance_recall_at(8, 10, &[3]), Some(1.0), "7 wrong items cannot fill the first 8 ranks");
         assert!(chance_recall_at(7, 10, &[3]).unwrap() < 1.0);
-        assert_eq!(chance_recall_at(1, 10, &[99]), Some(1.0), "more hits than items is every item");
+        assert_eq!(chance_recall_at(1, 10, &[99]), Some(1.0), "with more hits than items, every item is a hit");
     }
 
     #[test]
-    fn queries_without_a_hit_are_left_out() {
+    fn queries_without_a_right_answer_are_not_used() {
         assert_eq!(chance_recall_at(1, 4, &[1, 0, 2, 1]), Some(1.0 / 3.0));
         assert_eq!(chance_recall_at(1, 4, &[0, 0]), None);
         assert_eq!(chance_recall_at(1, 0, &[1]), None);
@@ -103,26 +109,26 @@ mod tests {
     }
 
     #[test]
-    fn the_median_of_an_even_spread_is_its_middle() {
+    fn the_median_of_uniform_ranks_is_the_middle() {
         assert_eq!(chance_median_rank(200, &[1; 200]), Some(100.5));
         assert_eq!(chance_median_rank(201, &[1; 3]), Some(101.0));
         assert_eq!(chance_median_rank(10, &[10]), Some(1.0));
     }
 
     #[test]
-    fn chance_is_what_random_orders_give() {
+    fn chance_equals_the_mean_over_random_orders() {
         let (gallery, hits) = (30, [1, 4, 4, 9]);
         let mut stream = Key::new(3).stream(Place::Sample, 0);
         let mut items: Vec<usize> = (0..gallery).collect();
-        let places: Vec<Option<usize>> = (0..40_000)
+        let ranks: Vec<Option<usize>> = (0..40_000)
             .map(|trial| {
                 stream.shuffle(&mut items);
                 items.iter().position(|item| *item < hits[trial % 4])
             })
             .collect();
-        let seen = crate::recall_at(5, &places).unwrap();
+        let observed = crate::recall_at(5, &ranks).unwrap();
         let expected = chance_recall_at(5, gallery, &hits).unwrap();
-        assert!((seen - expected).abs() < 0.01, "{seen} seen, {expected} expected");
-        assert_eq!(crate::median_rank(&places), chance_median_rank(gallery, &hits));
+        assert!((observed - expected).abs() < 0.01, "{observed} observed, {expected} expected");
+        assert_eq!(crate::median_rank(&ranks), chance_median_rank(gallery, &hits));
     }
 }

@@ -1,79 +1,79 @@
-//! Classification: accuracy beside the share of the most frequent class, scores of each class, AUROC.
+//! Classification scores: accuracy, share of the most frequent class, recall and precision of each class, AUROC.
 
 use crate::mean::mean;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// One question answered: what was given and what is right.
+/// A prediction with the true answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer<T> {
-    /// What the model said.
+    /// The model's prediction.
     pub given: T,
-    /// What is true.
+    /// The true answer.
     pub right: T,
 }
 
-/// What one class scored.
+/// The scores of one class.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClassScores {
-    /// Records of the class.
+    /// Number of records of the class.
     pub count: usize,
-    /// Share of the class's records that were found; `None` where the class has no record.
+    /// Share of the records of the class that were predicted correctly; `None` if the class has no records.
     pub recall: Option<f64>,
-    /// Share of the answers naming the class that were right; `None` where no answer names it.
+    /// Share of the predictions of the class that are right; `None` if the class was never predicted.
     pub precision: Option<f64>,
 }
 
-/// For each answer 1 where it is right, else 0, ready for [`bootstrap_mean`](crate::bootstrap_mean).
+/// For each prediction 1 if it is right, otherwise 0; for use with [`bootstrap_mean`](crate::bootstrap_mean).
 pub fn correct<T: PartialEq>(answers: &[Answer<T>]) -> Vec<Option<f64>> {
     answers.iter().map(|answer| Some(f64::from(u8::from(answer.given == answer.right)))).collect()
 }
 
-/// Share of right answers; `None` of none.
+/// Share of right predictions; `None` if there are no predictions.
 pub fn accuracy<T: PartialEq>(answers: &[Answer<T>]) -> Option<f64> {
     mean(correct(answers))
 }
 
-/// Share of the most frequent right answer: the accuracy of always saying the same, which chance has to be measured by.
-/// `None` of none.
+/// Share of the most frequent true answer: the accuracy of a model that always predicts this answer, which is the baseline for
+/// accuracy. `None` if there are no predictions.
 pub fn majority_share<T: Eq + Hash>(answers: &[Answer<T>]) -> Option<f64> {
     let mut counts = HashMap::new();
     answers.iter().for_each(|answer| *counts.entry(&answer.right).or_insert(0usize) += 1);
     counts.values().max().map(|count| *count as f64 / answers.len() as f64)
 }
 
-/// Recall and precision of each of the classes `0..classes`. Answers outside that range belong to no class: a wrong one
-/// still counts against the recall of the right class.
+/// Recall and precision of each of the classes `0..classes`. A prediction outside this range belongs to no class, but it
+/// still lowers the recall of the true class.
 pub fn per_class(classes: usize, answers: &[Answer<usize>]) -> Vec<ClassScores> {
-    let (mut count, mut named, mut found) = (vec![0usize; classes], vec![0usize; classes], vec![0usize; classes]);
+    let (mut count, mut predicted, mut correct) = (vec![0usize; classes], vec![0usize; classes], vec![0usize; classes]);
     let add = |counts: &mut Vec<usize>, class: usize| counts.get_mut(class).into_iter().for_each(|count| *count += 1);
     for answer in answers {
         add(&mut count, answer.right);
-        add(&mut named, answer.given);
+        add(&mut predicted, answer.given);
         if answer.given == answer.right {
-            add(&mut found, answer.right);
+            add(&mut correct, answer.right);
         }
     }
     let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
     (0..classes)
         .map(|class| ClassScores {
             count: count[class],
-            recall: share(found[class], count[class]),
-            precision: share(found[class], named[class]),
+            recall: share(correct[class], count[class]),
+            precision: share(correct[class], predicted[class]),
         })
         .collect()
 }
 
-/// Mean recall of the classes that have records, so that a rare class weighs as much as a frequent one; chance is
-/// 1 / (number of such classes). `None` where there is none.
+/// Mean recall of the classes that have records, so that a rare class weighs as much as a frequent one. Its chance level is
+/// 1 / (number of such classes). `None` if no class has records.
 pub fn balanced_accuracy(classes: usize, answers: &[Answer<usize>]) -> Option<f64> {
     mean(per_class(classes, answers).into_iter().map(|class| class.recall))
 }
 
-/// Area under the receiver operating characteristic: the probability that a positive record is scored above a negative
-/// one, ties counting half. Takes (score, is positive) of each record; O(n log n).
+/// Area under the receiver operating characteristic curve (AUROC): the probability that a positive record has a higher score
+/// than a negative one; a tie counts as one half. Takes (score, is positive) of each record; O(n log n).
 ///
-/// `None` where positives or negatives are missing, or where a score is NaN: no order, no area.
+/// `None` if there are no positives or no negatives, or if a score is NaN, because NaN has no order.
 pub fn auroc(records: impl IntoIterator<Item = (f32, bool)>) -> Option<f64> {
     let mut records: Vec<(f32, bool)> = records.into_iter().collect();
     if records.iter().any(|(score, _)| score.is_nan()) {
@@ -81,7 +81,7 @@ pub fn auroc(records: impl IntoIterator<Item = (f32, bool)>) -> Option<f64> {
     }
     records.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let (mut positives, mut negatives, mut won) = (0usize, 0usize, 0.0);
-    // Equal by `==`, so that -0 and 0 are one score.
+    // Scores are compared with `==`, so that -0 and 0 are the same score.
     for tied in records.chunk_by(|a, b| a.0 == b.0) {
         let positive = tied.iter().filter(|(_, positive)| *positive).count();
         let negative = tied.len() - positive;
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_as_scikit_learn_has_them() {
+    fn class_scores_equal_scikit_learn() {
         // scikit-learn 1.9.1, labels [0,0,0,1,1,2,2,2,2,0], predictions [0,1,0,1,1,2,0,2,2,2]: accuracy_score 0.7,
         // balanced_accuracy_score 0.75, precision_recall_fscore_support: precision [2/3, 2/3, 3/4], recall [0.5, 1, 0.75],
         // support [4, 2, 4].
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_without_records_or_answers_is_undefined() {
+    fn a_class_without_records_or_predictions_is_undefined() {
         let classes = per_class(3, &answers(&[0, 0, 7], &[0, 1, 1]));
         assert_eq!(classes[1], ClassScores { count: 2, recall: Some(0.0), precision: None });
         assert_eq!(classes[2], ClassScores { count: 0, recall: None, precision: None });
@@ -128,14 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_answered_is_undefined() {
+    fn scores_without_predictions_are_undefined() {
         assert_eq!(accuracy::<usize>(&[]), None);
         assert_eq!(majority_share::<&str>(&[]), None);
         assert_eq!(balanced_accuracy(2, &[]), None);
     }
 
     #[test]
-    fn auroc_as_scikit_learn_has_it() {
+    fn auroc_equals_scikit_learn() {
         // scikit-learn 1.9.1, roc_auc_score: 0.75 (the example of its manual); 0.76 with ties.
         let plain = [(0.1, false), (0.4, false), (0.35, true), (0.8, true)];
         assert!(close(auroc(plain), 0.75));
@@ -145,9 +145,9 @@ mod tests {
     }
 
     #[test]
-    fn auroc_of_a_thousand_tied_scores_as_scikit_learn_has_it() {
+    fn auroc_of_a_thousand_tied_scores_equals_scikit_learn() {
         // scikit-learn 1.9.1, roc_auc_score 0.6693886174459199 with 421 positives; 50 distinct scores from the linear
-        // congruence of ANSI C started at 7, two draws a record.
+        // congruential generator of ANSI C with seed 7, two draws for each record.
         let mut state = 7u64;
         let mut draw = || {
             state = (state * 1_103_515_245 + 12_345) % (1 << 31);
@@ -161,8 +161,8 @@ mod tests {
             .collect();
         assert_eq!(records.iter().filter(|(_, positive)| *positive).count(), 421);
         assert!(close(auroc(records.iter().copied()), 0.669_388_617_445_919_9));
-        let turned = records.iter().map(|(score, positive)| (-score, *positive));
-        assert!(close(auroc(turned), 1.0 - 0.669_388_617_445_919_9));
+        let negated = records.iter().map(|(score, positive)| (-score, *positive));
+        assert!(close(auroc(negated), 1.0 - 0.669_388_617_445_919_9));
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn auroc_takes_both_zeros_and_infinities() {
+    fn auroc_accepts_both_zeros_and_infinities() {
         assert_eq!(auroc([(-0.0, true), (0.0, false)]), Some(0.5));
         assert_eq!(auroc([(f32::INFINITY, true), (f32::NEG_INFINITY, false)]), Some(1.0));
     }

@@ -2,45 +2,47 @@
 
 use crate::mean::mean;
 
-/// The place (from 0) of each query's best-ranked hit, from `similarity`, row-major `[queries, gallery]`.
+/// The rank (counted from 0) of the best hit of each query, from the matrix `similarity`, row-major `[queries, gallery]`. A
+/// hit is an item of the gallery that is a right answer for the query.
 ///
-/// The place is the number of wrong items scored at least as high as the best hit: a tie between a hit and a wrong item
-/// counts against us. Sorting would settle ties by position, which hands a collapsed model (all scores equal) a perfect
-/// score wherever partners lie on the diagonal; counting them as lost never flatters, needs no draw and keeps places
-/// whole. Ties among hits do not matter. A wrong item scored NaN also counts as ahead. A hit scored NaN is no hit: a
-/// query with no other gets the place `gallery`, behind every item.
+/// The rank is the number of wrong items with a score at least as high as the score of the best hit, so a tie between a hit
+/// and a wrong item counts against the model. Sorting would break ties by position, and a collapsed model (all scores equal)
+/// would get a perfect score if right answers are on the diagonal. Counting ties as lost never overstates the result, needs
+/// no random numbers, and gives integer ranks. Ties between hits have no effect. A wrong item with the score NaN counts as
+/// ranked higher. A hit with the score NaN does not count as a hit; a query without another hit gets the rank `gallery`,
+/// after every item.
 ///
-/// Scores are numbers, or whatever else has an order: `(true, 0.3)` ranks ahead of `(false, 0.9)`.
+/// Scores may be of any type with an order, for example tuples: `(true, 0.3)` ranks higher than `(false, 0.9)`.
 ///
-/// `None` where the gallery holds no right answer: such a query cannot be answered, and the scores leave it out.
+/// `None` if the gallery has no right answer for the query; the scores do not use such queries.
 ///
 /// # Panics
-/// If `similarity` is not whole rows of `gallery` items.
+/// If the length of `similarity` is not a multiple of `gallery`.
 pub fn ranks<T: PartialOrd>(
     similarity: &[T],
     gallery: usize,
     hits: impl Fn(usize, usize) -> bool,
 ) -> Vec<Option<usize>> {
     if gallery == 0 {
-        assert!(similarity.is_empty(), "an empty gallery has no similarities");
+        assert!(similarity.is_empty(), "an empty gallery must have no similarities");
         return Vec::new();
     }
-    assert!(similarity.len().is_multiple_of(gallery), "similarity must be whole rows of `gallery` items");
+    assert!(similarity.len().is_multiple_of(gallery), "`similarity` must have whole rows of `gallery` items");
     let mut is_hit = vec![false; gallery];
     let rows = similarity.chunks_exact(gallery).enumerate();
     rows.map(|(query, scores)| {
         is_hit.iter_mut().enumerate().for_each(|(item, is_hit)| *is_hit = hits(query, item));
-        place(scores, &is_hit)
+        rank_of_best_hit(scores, &is_hit)
     })
     .collect()
 }
 
-/// The place of the best hit in one row; see [`ranks`].
-fn place<T: PartialOrd>(scores: &[T], is_hit: &[bool]) -> Option<usize> {
+/// The rank of the best hit in one row; see [`ranks`].
+fn rank_of_best_hit<T: PartialOrd>(scores: &[T], is_hit: &[bool]) -> Option<usize> {
     if !is_hit.contains(&true) {
         return None;
     }
-    // What cannot be compared with itself is NaN, or holds one.
+    // A score that cannot be compared with itself is NaN or contains NaN.
     let is_number = |score: &T| score.partial_cmp(score).is_some();
     let items = || scores.iter().zip(is_hit);
     let hits = items().filter(|(score, hit)| **hit && is_number(score)).map(|(score, _)| score);
@@ -50,35 +52,37 @@ fn place<T: PartialOrd>(scores: &[T], is_hit: &[bool]) -> Option<usize> {
     })
 }
 
-/// How many right answers the gallery holds for each query: what chance needs.
+/// Number of right answers in the gallery for each query, which is needed to compute the chance level.
 pub fn hits_per_query(queries: usize, gallery: usize, hits: impl Fn(usize, usize) -> bool) -> Vec<usize> {
     (0..queries).map(|query| (0..gallery).filter(|&item| hits(query, item)).count()).collect()
 }
 
-/// For each query 1 where a hit is among the best `k`, else 0, ready for [`bootstrap_mean`](crate::bootstrap_mean).
-/// `None` for a query that has no right answer.
+/// For each query 1 if a hit is among the best `k` items, otherwise 0; for use with
+/// [`bootstrap_mean`](crate::bootstrap_mean). `None` for a query without a right answer in the gallery.
 pub fn found_at(k: usize, ranks: &[Option<usize>]) -> Vec<Option<f64>> {
-    ranks.iter().map(|rank| rank.map(|place| f64::from(u8::from(place < k)))).collect()
+    ranks.iter().map(|found| found.map(|rank| f64::from(u8::from(rank < k)))).collect()
 }
 
-/// Share of the answerable queries with a hit among the best `k` (R@k); `None` where no query is answerable.
+/// Recall at k (R@k): share of the queries with a hit among the best `k` items. Queries without a right answer in the gallery
+/// are not used; `None` if there are no other queries.
 pub fn recall_at(k: usize, ranks: &[Option<usize>]) -> Option<f64> {
     mean(found_at(k, ranks))
 }
 
-/// Median rank of the best hit, counted from 1 as papers do; the mean of the middle two for an even number of
-/// answerable queries, `None` where there is none.
+/// Median rank of the best hit, counted from 1 as in papers. For an even number of queries, the mean of the middle two. Queries
+/// without a right answer in the gallery are not used; `None` if there are no other queries.
 pub fn median_rank(ranks: &[Option<usize>]) -> Option<f64> {
-    let mut places: Vec<usize> = ranks.iter().flatten().copied().collect();
-    places.sort_unstable();
-    let middle = places.get(places.len() / 2)?;
-    let below = places[(places.len() - 1) / 2];
+    let mut sorted: Vec<usize> = ranks.iter().flatten().copied().collect();
+    sorted.sort_unstable();
+    let middle = sorted.get(sorted.len() / 2)?;
+    let below = sorted[(sorted.len() - 1) / 2];
     Some((middle + below) as f64 / 2.0 + 1.0)
 }
 
-/// Mean over the answerable queries of 1 / rank of the best hit (rank from 1); `None` where there is none.
+/// Mean reciprocal rank: mean over queries of 1 / rank of the best hit (rank from 1). Queries without a right answer in the
+/// gallery are not used; `None` if there are no other queries.
 pub fn mean_reciprocal_rank(ranks: &[Option<usize>]) -> Option<f64> {
-    mean(ranks.iter().map(|rank| rank.map(|place| 1.0 / (place as f64 + 1.0))))
+    mean(ranks.iter().map(|found| found.map(|rank| 1.0 / (rank as f64 + 1.0))))
 }
 
 #[cfg(test)]
@@ -86,7 +90,7 @@ mod tests {
     use super::*;
     use ptu_random::{Key, Place};
 
-    fn partner(query: usize, item: usize) -> bool {
+    fn is_same(query: usize, item: usize) -> bool {
         query == item
     }
 
@@ -99,24 +103,24 @@ mod tests {
     }
 
     #[test]
-    fn a_collapsed_model_finds_nothing() {
-        let places = ranks(&[0.5; 9], 3, partner);
-        assert_eq!(places, [Some(2); 3]);
-        assert_eq!(recall_at(1, &places), Some(0.0));
+    fn a_collapsed_model_gets_zero_recall() {
+        let found_ranks = ranks(&[0.5; 9], 3, is_same);
+        assert_eq!(found_ranks, [Some(2); 3]);
+        assert_eq!(recall_at(1, &found_ranks), Some(0.0));
     }
 
     #[test]
-    fn ties_among_hits_do_not_count_against_us() {
+    fn ties_between_hits_have_no_effect() {
         assert_eq!(ranks(&[0.7, 0.7, 0.7, 0.2], 4, |_, item| item < 3), [Some(0)]);
     }
 
     #[test]
     fn nan_is_never_a_hit_and_never_helps() {
         let nan = f32::NAN;
-        assert_eq!(ranks(&[nan, 0.9, 0.5], 3, |_, item| item == 0), [Some(3)], "the only hit is NaN: behind all");
-        assert_eq!(ranks(&[nan, 0.9, 0.5], 3, |_, item| item != 1), [Some(1)], "the other hit stands");
-        assert_eq!(ranks(&[0.9, nan, 0.5], 3, |_, item| item == 0), [Some(1)], "a wrong NaN counts as ahead");
-        assert_eq!(ranks(&[nan; 4], 2, partner), [Some(2), Some(2)]);
+        assert_eq!(ranks(&[nan, 0.9, 0.5], 3, |_, item| item == 0), [Some(3)], "the only hit is NaN: ranked last");
+        assert_eq!(ranks(&[nan, 0.9, 0.5], 3, |_, item| item != 1), [Some(1)], "the other hit counts");
+        assert_eq!(ranks(&[0.9, nan, 0.5], 3, |_, item| item == 0), [Some(1)], "a wrong item with NaN ranks higher");
+        assert_eq!(ranks(&[nan; 4], 2, is_same), [Some(2), Some(2)]);
     }
 
     #[test]
@@ -127,28 +131,28 @@ mod tests {
     }
 
     #[test]
-    fn a_query_without_an_answer_is_left_out() {
-        let places = ranks(&[0.9, 0.1, 0.2, 0.3], 2, |query, item| query == 0 && item == 0);
-        assert_eq!(places, [Some(0), None]);
-        assert_eq!(recall_at(1, &places), Some(1.0));
-        assert_eq!(found_at(1, &places), [Some(1.0), None]);
-        assert_eq!(median_rank(&places), Some(1.0));
+    fn a_query_without_a_right_answer_is_not_used() {
+        let found_ranks = ranks(&[0.9, 0.1, 0.2, 0.3], 2, |query, item| query == 0 && item == 0);
+        assert_eq!(found_ranks, [Some(0), None]);
+        assert_eq!(recall_at(1, &found_ranks), Some(1.0));
+        assert_eq!(found_at(1, &found_ranks), [Some(1.0), None]);
+        assert_eq!(median_rank(&found_ranks), Some(1.0));
     }
 
     #[test]
     fn scores_by_hand() {
-        let places = [Some(0), Some(3), Some(0), Some(9)];
-        assert_eq!(recall_at(1, &places), Some(0.5));
-        assert_eq!(recall_at(5, &places), Some(0.75));
-        assert_eq!(median_rank(&places), Some(2.5), "ranks 1, 1, 4, 10");
-        assert_eq!(median_rank(&places[1..]), Some(4.0), "ranks 1, 4, 10");
-        assert_eq!(mean_reciprocal_rank(&places), Some((1.0 + 0.25 + 1.0 + 0.1) / 4.0));
+        let found_ranks = [Some(0), Some(3), Some(0), Some(9)];
+        assert_eq!(recall_at(1, &found_ranks), Some(0.5));
+        assert_eq!(recall_at(5, &found_ranks), Some(0.75));
+        assert_eq!(median_rank(&found_ranks), Some(2.5), "ranks 1, 1, 4, 10");
+        assert_eq!(median_rank(&found_ranks[1..]), Some(4.0), "ranks 1, 4, 10");
+        assert_eq!(mean_reciprocal_rank(&found_ranks), Some((1.0 + 0.25 + 1.0 + 0.1) / 4.0));
     }
 
     #[test]
-    fn nothing_asked_is_undefined() {
-        assert!(ranks::<f32>(&[], 0, partner).is_empty());
-        assert!(ranks::<f32>(&[], 5, partner).is_empty());
+    fn scores_without_queries_are_undefined() {
+        assert!(ranks::<f32>(&[], 0, is_same).is_empty());
+        assert!(ranks::<f32>(&[], 5, is_same).is_empty());
         for ranks in [&[][..], &[None, None]] {
             assert_eq!(recall_at(10, ranks), None);
             assert_eq!(median_rank(ranks), None);
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_those_of_a_full_sort() {
+    fn ranks_equal_those_of_a_full_sort() {
         let mut stream = Key::new(1).stream(Place::Sample, 0);
         let (queries, gallery) = (40, 60);
         let similarity: Vec<f32> = (0..queries * gallery).map(|_| stream.unit() as f32).collect();
@@ -180,7 +184,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "whole rows")]
-    fn a_torn_matrix_is_our_bug() {
-        ranks(&[0.0; 5], 2, partner);
+    fn a_matrix_without_whole_rows_is_rejected() {
+        ranks(&[0.0; 5], 2, is_same);
     }
 }

@@ -1,37 +1,40 @@
-//! Intervals of shares that few patients hit, or few miss, where the bootstrap says too much: none of 455 found is not a
-//! share of exactly 0, but every resample of it is.
+//! Confidence intervals of proportions near 0 or 1, where only few patients have a hit, or only few have a miss. The
+//! bootstrap is too narrow there: if 0 of 455 are found, every resample also has 0, although the true proportion need not be
+//! exactly 0.
 //!
-//! Wilson's interval (Wilson 1927; Brown, Cai, DasGupta, "Interval estimation for a binomial proportion", 2001) for as many
-//! draws as there are patients, weighed by their records: (sum of sizes)^2 / sum of squared sizes (Kish 1965). That is what
-//! records are worth if those of one patient are all alike. How alike they are cannot be told from so few hits, so the
-//! most careful answer is taken; with a record a patient it is exact.
+//! The interval is Wilson's (Wilson 1927; Brown, Cai, DasGupta, "Interval estimation for a binomial proportion", 2001). Its
+//! sample size is the effective number of patients, weighted by their numbers of records: (sum of sizes)^2 / sum of squared
+//! sizes (Kish 1965). This is the effective sample size if all records of a patient are equal. So few hits do not show how
+//! similar the records of a patient are, so the most careful assumption is used. With one record for each patient it is
+//! exact.
 //!
-//! For the paired difference of two shares the two kinds of disagreement have Wilson's intervals, put together by the
-//! variances recovered from them (MOVER; Zou and Donner, "Construction of confidence limits about effect measures", 2008).
+//! For the paired difference of two proportions, Wilson's intervals of the two kinds of disagreement are combined by the
+//! method of variance estimates recovery (MOVER; Zou and Donner, "Construction of confidence limits about effect measures",
+//! 2008).
 
 use statrs::function::erf::erfc_inv;
 
 use crate::interval::{Interval, Resampling};
 
-/// Patients with a hit, and patients with a miss, from which on the bootstrap is asked.
-const FEW: usize = 10;
+/// The bootstrap is used if at least this many patients have a hit and at least this many have a miss.
+const MIN_GROUPS: usize = 10;
 
-/// How many patients hit, and how many miss, in any part of an evaluation.
+/// Number of groups (patients) with a hit, and number of groups with a miss, in any part of an evaluation.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct GroupCounts {
     pub hit: usize,
     pub missed: usize,
 }
 
-impl Tally {
-    /// Whether too few patients differ from the rest for a bootstrap.
+impl GroupCounts {
+    /// Whether too few groups have a hit, or too few have a miss, for the bootstrap.
     pub(crate) fn is_few(self) -> bool {
-        self.hit.min(self.missed) < FEW
+        self.hit.min(self.missed) < MIN_GROUPS
     }
 }
 
-/// What records of patients are worth if those of one patient are all alike; `sizes` are the patients' records.
-pub(crate) fn effective(sizes: impl Iterator<Item = usize>) -> f64 {
+/// Effective sample size if all records of a patient are equal; `sizes` are the numbers of records of the patients.
+pub(crate) fn effective_sample_size(sizes: impl Iterator<Item = usize>) -> f64 {
     let (sum, squares) = sizes.fold((0.0, 0.0), |(sum, squares), size| {
         let size = size as f64;
         (sum + size, squares + size * size)
@@ -39,7 +42,7 @@ pub(crate) fn effective(sizes: impl Iterator<Item = usize>) -> f64 {
     sum * sum / squares
 }
 
-/// Wilson's interval of a share of `draws` independent draws. `None` for a level outside (0, 1).
+/// Wilson's interval of a proportion that was observed in `draws` independent draws. `None` if the level is outside (0, 1).
 pub(crate) fn wilson(share: f64, draws: f64, level: f64) -> Option<(f64, f64)> {
     if !(level > 0.0 && level < 1.0) {
         return None;
@@ -47,16 +50,16 @@ pub(crate) fn wilson(share: f64, draws: f64, level: f64) -> Option<(f64, f64)> {
     let z = std::f64::consts::SQRT_2 * erfc_inv(1.0 - level);
     let z2 = z * z / draws;
     let middle = (share + z2 / 2.0) / (1.0 + z2);
-    let half = (share * (1.0 - share) * z2 + z2 * z2 / 4.0).sqrt() / (1.0 + z2);
-    // At the ends the formula is exact but for rounding.
-    let low = if share <= 0.0 { 0.0 } else { (middle - half).max(0.0) };
-    let high = if share >= 1.0 { 1.0 } else { (middle + half).min(1.0) };
+    let half_width = (share * (1.0 - share) * z2 + z2 * z2 / 4.0).sqrt() / (1.0 + z2);
+    // At 0 and 1 the limit is exactly 0 and 1; the formula would give it only up to rounding.
+    let low = if share <= 0.0 { 0.0 } else { (middle - half_width).max(0.0) };
+    let high = if share >= 1.0 { 1.0 } else { (middle + half_width).min(1.0) };
     Some((low, high))
 }
 
-/// The interval of the difference of two shares that agree but in few records: the first alone is right in `won` of them, the
-/// second alone in `lost`.
-pub(crate) fn difference((won, lost): (f64, f64), draws: f64, resampling: &Resampling) -> Option<Interval> {
+/// The interval of the paired difference of two proportions that differ in few records: `won` is the share of records in
+/// which only the first is right, `lost` the share in which only the second is right.
+pub(crate) fn paired_difference((won, lost): (f64, f64), draws: f64, resampling: &Resampling) -> Option<Interval> {
     let (won_low, won_high) = wilson(won, draws, resampling.level)?;
     let (lost_low, lost_high) = wilson(lost, draws, resampling.level)?;
     let value = won - lost;
@@ -71,7 +74,7 @@ mod tests {
     use ptu_random::Key;
 
     #[test]
-    fn wilson_as_statsmodels_has_it() {
+    fn wilson_equals_statsmodels() {
         // statsmodels 0.15.0, proportion_confint(k, n, alpha, method='wilson').
         for (hits, draws, level, low, high) in [
             (0, 455, 0.95, 0.0, 0.008_372_083_095_035_426),
@@ -90,25 +93,25 @@ mod tests {
     }
 
     #[test]
-    fn records_of_one_patient_are_worth_one_draw() {
-        assert_eq!(effective([1; 7].into_iter()), 7.0);
-        assert_eq!(effective([5; 7].into_iter()), 7.0);
-        // One patient has nearly all records: hardly more than one draw.
-        assert!(effective([1000, 1, 1].into_iter()) < 1.01);
+    fn equal_records_of_one_patient_count_as_one_draw() {
+        assert_eq!(effective_sample_size([1; 7].into_iter()), 7.0);
+        assert_eq!(effective_sample_size([5; 7].into_iter()), 7.0);
+        // One patient has nearly all records: the effective sample size is hardly more than one.
+        assert!(effective_sample_size([1000, 1, 1].into_iter()) < 1.01);
     }
 
     #[test]
-    fn few_disagreements_are_no_proof() {
+    fn few_disagreements_are_not_significant() {
         let resampling = Resampling::new(Key::new(1));
         // McNemar's exact test (scipy 1.17.1, binomtest(4, 4)) gives 0.125 for four against none, 0.03125 for six.
-        let four = difference((4.0 / 455.0, 0.0), 455.0, &resampling).unwrap();
+        let four = paired_difference((4.0 / 455.0, 0.0), 455.0, &resampling).unwrap();
         assert!(four.low < 0.0 && four.high > 0.02, "{four:?}");
-        let six = difference((6.0 / 455.0, 0.0), 455.0, &resampling).unwrap();
+        let six = paired_difference((6.0 / 455.0, 0.0), 455.0, &resampling).unwrap();
         assert!(six.low > 0.0, "{six:?}");
-        // By hand from Wilson's limits of 4 and of 0 of 455.
+        // Computed directly from Wilson's limits of 4 and of 0 of 455.
         let low = 4.0 / 455.0 - (4.0 / 455.0 - 0.003_423_889_031_593_802f64).hypot(0.008_372_083_095_035_426);
         assert!((four.low - low).abs() < 1e-12);
-        let none = difference((0.0, 0.0), 455.0, &resampling).unwrap();
+        let none = paired_difference((0.0, 0.0), 455.0, &resampling).unwrap();
         assert_eq!((none.value, none.low, none.high), (0.0, -none.high, none.high));
         assert!((none.high - 0.008_372_083_095_035_426).abs() < 1e-12);
     }

@@ -1,19 +1,19 @@
-//! Arrays on the host, as files of weights hold them.
+//! Arrays on the host, as stored in weight files.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use safetensors::{Dtype, View};
 
-/// Plain arrays by name.
+/// Arrays by name.
 pub type Arrays = BTreeMap<String, Array>;
 
 /// An f32 array on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
-    /// Shape, outermost first.
+    /// Shape, outermost dimension first.
     pub shape: Vec<usize>,
-    /// Values, row by row.
+    /// Values in row-major order.
     pub values: Vec<f32>,
 }
 

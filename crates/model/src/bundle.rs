@@ -1,4 +1,4 @@
-//! A bundle: weights, configuration, tokenizer and preprocessing in one folder, laid out as Hugging Face expects.
+//! A bundle: weights, configuration, tokenizer and preprocessing in one folder, in the layout that Hugging Face expects.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use crate::learned::{LEARNED, Learned};
 use crate::weights::write_arrays;
 use crate::{Model, ModelConfig, ModelError};
 
-/// Weights file of a bundle.
+/// The weights file of a bundle.
 pub const WEIGHTS: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
@@ -24,24 +24,24 @@ const CARD: &str = "README.md";
 /// The largest JSON file that is read, in bytes.
 const LARGEST_JSON: u64 = 1 << 20;
 
-/// Everything that is needed to use a model: the same bytes in give the same vector, wherever it is loaded.
+/// Everything that is needed to use a model. A loaded bundle gives the same vector for the same input on every machine.
 #[derive(Debug, Clone)]
 pub struct Bundle {
-    /// The network, with its sizes and settings.
+    /// The network, with its sizes and options.
     pub model: Model,
-    /// Text to tokens.
+    /// Turns a text into tokens.
     pub tokenizer: Arc<Tokenizer>,
-    /// Pixels to planes.
+    /// The image transforms.
     pub preprocess: Preprocess,
-    /// Tokens of the longest text in training, the special ones included.
+    /// The largest number of tokens of a text in training, including special tokens.
     pub max_tokens: usize,
-    /// What it has learned from.
+    /// The data sets that the model was trained on.
     pub trained_on: Vec<TrainedOn>,
-    /// The same as hashes of images and texts; `None` in bundles of earlier versions, and where the file was taken away.
+    /// Hashes of the images and texts of the training data; `None` in bundles of earlier versions, and if the file was removed.
     pub learned: Option<Learned>,
 }
 
-/// Data that a model has learned from.
+/// A data set that a model was trained on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainedOn {
     /// Name of the data set.
@@ -61,14 +61,14 @@ struct ConfigFile {
 }
 
 impl Bundle {
-    /// Writes all files into `folder`, which is made if it is not there; `card` is the model card, in Markdown. Each file
-    /// appears whole or not at all, the weights last.
+    /// Writes all files into `folder`, which is created if it does not exist; `card` is the model card, in Markdown. Each file is
+    /// written completely or not at all; the weights are written last.
     ///
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, folder: &Path, card: &str) -> Result<(), ModelError> {
         fs::create_dir_all(folder).map_err(|source| ModelError::File {
-            action: "make",
+            action: "create",
             path: folder.into(),
             source,
         })?;
@@ -91,7 +91,7 @@ impl Bundle {
         let path = folder.join(LEARNED);
         match &self.learned {
             Some(learned) => learned.write(&path)?,
-            // Those of a model that lay here before are not this one's.
+            // The hashes of a model that was saved here before do not belong to this model.
             None if path.exists() => {
                 fs::remove_file(&path).map_err(|source| ModelError::File { action: "remove", path, source })?;
             }
@@ -103,7 +103,7 @@ impl Bundle {
     /// Reads a bundle.
     ///
     /// # Errors
-    /// A file that is missing, is not what its name says, or does not fit the others.
+    /// When a file is missing, does not have the content that its name says, or does not fit the other files.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
         let file: ConfigFile = read_json(&folder.join(CONFIG), "a model configuration")?;
         let config: ModelConfig = serde_json::from_value(serde_json::Value::Object(file.rest.clone()))
@@ -113,7 +113,7 @@ impl Bundle {
             .map_err(|error| format_error(folder.join(TOKENIZER), "a tokenizer", error.to_string()))?;
         if tokenizer.vocabulary_size() > config.text.vocabulary {
             let (found, expected) = (tokenizer.vocabulary_size(), config.text.vocabulary);
-            let cause = format!("it has {found} entries and the model {expected}");
+            let cause = format!("it has {found} entries, but the model has only {expected}");
             return Err(format_error(folder.join(TOKENIZER), "the tokenizer of these weights", cause));
         }
         let (model, _unused) = Model::load(&config, &folder.join(WEIGHTS), device)?;
@@ -123,13 +123,13 @@ impl Bundle {
         Ok(Self { model, tokenizer: Arc::new(tokenizer), preprocess, max_tokens, trained_on, learned })
     }
 
-    /// What turns the bytes of an image, and a text, into the model's input.
+    /// The processor that turns images and texts into the model's input.
     pub fn processor(&self) -> Processor {
         Processor::new(Arc::clone(&self.tokenizer), &self.preprocess, self.max_tokens)
     }
 
-    /// SHA-256, in hexadecimal, over all that decides a vector: sizes, tokenizer, transforms, weights. The model card and the
-    /// hashes of what was learned from are no part of it.
+    /// SHA-256, in hexadecimal, of everything that determines a vector: sizes, tokenizer, image transforms, weights. The
+    /// model card and the hashes of the training data are not included.
     ///
     /// # Errors
     /// When a file cannot be read.

@@ -1,5 +1,4 @@
-//! Sizes and choices of a model (specification, sections 1 and 2). Everything that decides what the network computes is
-//! here.
+//! Sizes and options of a model (specification, sections 1 and 2). They determine completely what the network computes.
 
 use std::str::FromStr;
 
@@ -17,17 +16,17 @@ pub struct ModelConfig {
     pub text: TextConfig,
     /// Fusion of the two streams.
     pub fusion: FusionConfig,
-    /// What stands in for a missing image.
+    /// Soft prompts in place of a missing image.
     pub image_prompts: PromptsConfig,
-    /// What stands in for a missing text.
+    /// Soft prompts in place of a missing text.
     pub text_prompts: PromptsConfig,
-    /// Heads that sit on the fused streams.
+    /// Heads on the output of the fusion.
     pub heads: Vec<HeadKind>,
-    /// How image and text vectors are compared.
+    /// Temperature for comparing image and text vectors.
     pub contrast: ContrastConfig,
-    /// Share of activations dropped in training, in text encoder and fusion.
+    /// Dropout probability in training, in the text encoder and the fusion.
     pub dropout: f64,
-    /// Deviation of new weights; the published 0.02 suits a width of 768.
+    /// Standard deviation of newly initialised weights. The published value, 0.02, is meant for a width of 768.
     #[serde(default = "published_deviation")]
     pub deviation: f64,
 }
@@ -36,7 +35,7 @@ fn published_deviation() -> f64 {
     0.02
 }
 
-/// Visual half of CLIP (specification, section 1).
+/// The image encoder of CLIP, a vision transformer (specification, section 1).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageConfig {
@@ -44,73 +43,73 @@ pub struct ImageConfig {
     pub size: usize,
     /// Height and width of a patch in pixels; `size` is a multiple of it.
     pub patch: usize,
-    /// Width; one attention head per 64.
+    /// Width; there is one attention head for every 64 of it.
     pub width: usize,
-    /// Blocks as CLIP counts them, those that are dropped included.
+    /// Number of blocks as in CLIP, including the blocks that are not used.
     pub layers: usize,
-    /// Blocks at the end that take no part (published: 1).
+    /// Number of blocks at the end that are not used (published: 1).
     pub drop_last: usize,
     /// Epsilon of the layer norms.
     pub eps: f64,
 }
 
-/// RoBERTa or BERT (specification, section 1).
+/// The text encoder, RoBERTa or BERT (specification, section 1).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextConfig {
-    /// Which of the two it is.
+    /// RoBERTa or BERT.
     pub style: TextStyle,
-    /// Entries of the vocabulary.
+    /// Number of entries of the vocabulary.
     pub vocabulary: usize,
     /// Width.
     pub width: usize,
-    /// Layers.
+    /// Number of layers.
     pub layers: usize,
-    /// Attention heads.
+    /// Number of attention heads.
     pub heads: usize,
-    /// Rows of the position table (RoBERTa leaves the first two unused).
+    /// Number of position embeddings (RoBERTa does not use the first two).
     pub positions: usize,
-    /// Epsilon of the layer norms, of the MLM head too.
+    /// Epsilon of the layer norms, including the one in the MLM head.
     pub eps: f64,
-    /// Id of the token in front of every text.
+    /// Id of the token at the start of every text.
     pub start: u32,
-    /// Id of the token behind every text.
+    /// Id of the token at the end of every text.
     pub end: u32,
-    /// Id of padding.
+    /// Id of the padding token.
     pub padding: u32,
 }
 
-/// How positions and token types are laid out.
+/// How positions are numbered, and how many token types there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TextStyle {
-    /// Positions from 2, one token type.
+    /// Positions start at 2; one token type.
     Roberta,
-    /// Positions from 0, two token types.
+    /// Positions start at 0; two token types.
     Bert,
 }
 
-/// Co-attention layers over both streams (specification, section 1).
+/// The fusion: layers with self-attention and cross-attention for both streams (specification, section 1).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FusionConfig {
     /// Width of both streams.
     pub width: usize,
-    /// Layers in each stream.
+    /// Number of layers in each stream.
     pub layers: usize,
-    /// Attention heads.
+    /// Number of attention heads.
     pub heads: usize,
     /// Epsilon of the layer norms.
     pub eps: f64,
 }
 
-/// Temperature of the contrast (specification, section 3).
+/// Temperature of image-text contrast (specification, section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContrastConfig {
-    /// Similarities are divided by it; where it is learned, by this at the start.
+    /// Similarities are divided by the temperature. If it is learned, this is its initial value.
     pub temperature: f64,
-    /// Whether it is a weight (published: no).
+    /// Whether the temperature is learned (published: no).
     pub learned: bool,
 }
 
@@ -120,20 +119,20 @@ impl Default for ContrastConfig {
     }
 }
 
-/// What stands in for a missing modality (specification, section 2).
+/// The soft prompts in place of a missing modality (specification, section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum PromptsConfig {
-    /// The `take` rows of a pool that are most similar to the half that is there.
+    /// A soft prompt pool with top-k selection: the `take` rows that are most similar to the modality that is present.
     Pool {
-        /// Rows of the pool; 0 means no prompts.
+        /// Number of rows of the pool; 0 means no prompts.
         size: usize,
-        /// Rows taken; never more than there are.
+        /// Number of rows selected; at most all rows of the pool.
         take: usize,
-        /// How the half that is there becomes a query.
+        /// How the tokens of the modality that is present become one query vector.
         #[serde(default)]
         pooling: Pooling,
-        /// How the query is compared with a row.
+        /// How the query is compared with a row of the pool.
         #[serde(default)]
         similarity: Similarity,
     },
@@ -144,14 +143,14 @@ pub enum PromptsConfig {
     },
 }
 
-/// How tokens become one query.
+/// How tokens become one query vector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
-    /// Mean over valid tokens, the first excluded.
+    /// Mean over all tokens except the first.
     #[default]
     Mean,
-    /// Largest value of each element over the same tokens.
+    /// Element-wise maximum over the same tokens.
     Max,
 }
 
@@ -159,14 +158,14 @@ pub enum Pooling {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Similarity {
-    /// Plain product, as published.
+    /// Dot product, as published.
     #[default]
     Dot,
-    /// Product of the normalised vectors.
+    /// Cosine similarity.
     Cosine,
 }
 
-/// A head on the fused streams.
+/// A head on the output of the fusion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HeadKind {
@@ -176,24 +175,24 @@ pub enum HeadKind {
     Itm,
     /// Image-text contrast.
     Itc,
-    /// Ranking of texts for an image (`irtr_head`).
+    /// Image-text retrieval: ranks the texts for an image (`irtr_head`).
     Retrieval,
 }
 
-/// Named sizes, those of the reference benchmark.
+/// Named model sizes; the reference benchmark uses the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
-    /// 64 px, width 128: minutes on a laptop.
+    /// 64 pixels, width 128: trains in minutes on a laptop.
     Tiny,
-    /// 224 px, width 384.
+    /// 224 pixels, width 384.
     Small,
-    /// 288 px, width 768: the published model, about 364 million weights with RoBERTa's vocabulary.
+    /// 288 pixels, width 768: the published model, with about 364 million weights for RoBERTa's vocabulary.
     Base,
 }
 
 impl PromptsConfig {
-    /// Prompts that stand in for one missing half.
+    /// Number of prompts in place of one missing image or text.
     pub fn count(&self) -> usize {
         match *self {
             Self::Pool { size, take, .. } => take.min(size),
@@ -201,7 +200,7 @@ impl PromptsConfig {
         }
     }
 
-    /// Rows of the table.
+    /// Number of rows of the prompt table.
     pub fn rows(&self) -> usize {
         match *self {
             Self::Pool { size, .. } => size,
@@ -219,7 +218,7 @@ impl TextConfig {
         }
     }
 
-    /// Rows of the token type table.
+    /// Number of token types.
     pub fn types(&self) -> usize {
         match self.style {
             TextStyle::Roberta => 1,
@@ -227,7 +226,7 @@ impl TextConfig {
         }
     }
 
-    /// Tokens of the longest text that has positions.
+    /// The largest number of tokens that a text may have.
     pub fn longest(&self) -> usize {
         self.positions.saturating_sub(self.first_position())
     }
@@ -239,13 +238,13 @@ impl ImageConfig {
         self.size / self.patch
     }
 
-    /// Blocks that take part.
+    /// Number of blocks that are used.
     pub fn used_layers(&self) -> usize {
         self.layers - self.drop_last
     }
 }
 
-/// What tells presets apart.
+/// The sizes in which the presets differ.
 struct Sizes {
     image: usize,
     patch: usize,
@@ -265,12 +264,13 @@ impl FromStr for Preset {
 
     fn from_str(word: &str) -> Result<Self, String> {
         let all = [Self::Tiny, Self::Small, Self::Base];
-        all.into_iter().find(|preset| preset.name() == word).ok_or(format!("`{word}` is none of tiny, small, base"))
+        let error = format!("`{word}` is not a preset; the presets are tiny, small and base");
+        all.into_iter().find(|preset| preset.name() == word).ok_or(error)
     }
 }
 
 impl Preset {
-    /// The word in recipes and commands.
+    /// Its name in recipes and commands.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tiny => "tiny",
@@ -288,7 +288,8 @@ impl Preset {
         }
     }
 
-    /// The sizes, for a vocabulary and its special tokens. Heads are those of pre-training.
+    /// The configuration with these sizes, for a vocabulary of this size and its special tokens. The heads are those of
+    /// pre-training.
     pub fn config(self, style: TextStyle, vocabulary: usize, [start, end, padding]: [u32; 3]) -> ModelConfig {
         let s = self.sizes();
         let eps = match style {
@@ -330,16 +331,16 @@ impl Preset {
 }
 
 impl ModelConfig {
-    /// Checks that the sizes fit each other and that no table is absurdly large.
+    /// Checks that the sizes are consistent and that no table is unreasonably large.
     ///
     /// # Errors
-    /// [`ModelError::Config`] names the key, its value and what it must be.
+    /// [`ModelError::Config`] with the key, its value and the rule for it.
     pub fn check(&self) -> Result<(), ModelError> {
         self.check_ranges()?;
         self.check_fits()
     }
 
-    /// Each number by itself.
+    /// Checks the range of each number.
     fn check_ranges(&self) -> Result<(), ModelError> {
         let (image, text, fusion) = (&self.image, &self.text, &self.fusion);
         for (key, value, most) in [
@@ -356,13 +357,13 @@ impl ModelConfig {
             ("fusion.layers", fusion.layers, 256),
             ("fusion.heads", fusion.heads, 1024),
         ] {
-            ensure((1..=most).contains(&value), key, format!("is {value}; it must lie between 1 and {most}"))?;
+            ensure((1..=most).contains(&value), key, format!("is {value}; it must be between 1 and {most}"))?;
         }
         for (key, prompts) in [("image_prompts", &self.image_prompts), ("text_prompts", &self.text_prompts)] {
             let rows = prompts.rows();
             ensure(rows <= 4_000_000, key, format!("has {rows} rows; at most 4000000 are allowed"))?;
             let takes_none = matches!(prompts, PromptsConfig::Pool { size: 1.., take: 0, .. });
-            ensure(!takes_none, key, "takes 0 prompts of a pool; set its size to 0 for no prompts".into())?;
+            ensure(!takes_none, key, "takes 0 prompts; to use no prompts, set the size of the pool to 0".into())?;
         }
         for (key, value, least, below) in [
             ("dropout", self.dropout, 0.0, 1.0),
@@ -378,12 +379,12 @@ impl ModelConfig {
         Ok(())
     }
 
-    /// The numbers beside each other.
+    /// Checks that the numbers are consistent with each other.
     fn check_fits(&self) -> Result<(), ModelError> {
         let (image, text, fusion) = (&self.image, &self.text, &self.fusion);
         let rule = format!("is {}; it must be a multiple of image.patch, {}", image.size, image.patch);
         ensure(image.size.is_multiple_of(image.patch), "image.size", rule)?;
-        let rule = format!("is {}; it must be a multiple of 64 (one head each)", image.width);
+        let rule = format!("is {}; it must be a multiple of 64 (the width of one attention head)", image.width);
         ensure(image.width.is_multiple_of(64), "image.width", rule)?;
         let rule = format!("is {}; it must be less than image.layers, {}", image.drop_last, image.layers);
         ensure(image.drop_last < image.layers, "image.drop_last", rule)?;
@@ -392,7 +393,7 @@ impl ModelConfig {
             ensure(width.is_multiple_of(heads), &format!("{part}.heads"), rule)?;
         }
         let (positions, first) = (text.positions, text.first_position());
-        let rule = format!("is {positions}; a text of two tokens must fit after position {first}");
+        let rule = format!("is {positions}; a text of two tokens that starts at position {first} must fit");
         ensure(text.longest() >= 2, "text.positions", rule)?;
         for (key, id) in [("text.start", text.start), ("text.end", text.end), ("text.padding", text.padding)] {
             let rule = format!("is {id}; it must be below text.vocabulary, {}", text.vocabulary);
@@ -415,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn presets_are_sound() {
+    fn presets_are_valid() {
         for preset in [Preset::Tiny, Preset::Small, Preset::Base] {
             preset.config(TextStyle::Roberta, 50_265, [0, 2, 1]).check().unwrap();
             preset.config(TextStyle::Bert, 30_522, [101, 102, 0]).check().unwrap();
@@ -423,9 +424,9 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
-        type Spoil = fn(&mut ModelConfig);
-        let cases: [(&str, Spoil); 6] = [
+    fn errors_name_the_key() {
+        type Change = fn(&mut ModelConfig);
+        let cases: [(&str, Change); 6] = [
             ("image.size", |c| c.image.size = 65),
             ("text.heads", |c| c.text.heads = 5),
             ("image.drop_last", |c| c.image.drop_last = 5),
@@ -433,9 +434,9 @@ mod tests {
             ("text.vocabulary", |c| c.text.vocabulary = 0),
             ("image_prompts", |c| c.image_prompts = PromptsConfig::Fixed { take: usize::MAX }),
         ];
-        for (key, spoil) in cases {
+        for (key, change) in cases {
             let mut config = tiny();
-            spoil(&mut config);
+            change(&mut config);
             let message = config.check().unwrap_err().to_string();
             assert!(message.contains(key), "{message}");
         }

@@ -1,96 +1,98 @@
-//! Why a model could not be made, read or written.
+//! Errors of creating, reading and writing a model.
 
 use std::path::PathBuf;
 
-/// What went wrong, where, and what cures it.
+/// An error of this crate. Its message says what went wrong, where, and how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// A size or choice that makes no network.
-    #[error("model key `{key}` {rule}")]
+    /// A size or option in the configuration that is not valid.
+    #[error("model configuration: `{key}` {rule}")]
     Config {
-        /// The key, with dots.
+        /// The key; levels are separated by dots.
         key: String,
-        /// Its value and what it must be.
+        /// Its value and the rule for it.
         rule: String,
     },
     /// A file that cannot be read or written.
     #[error("cannot {action} `{path}`: {source}")]
     File {
-        /// Read, write, sync or rename.
+        /// What failed: read, write, sync, rename and so on.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A file that is not what its name says.
+    /// A file whose content is not what its name says.
     #[error("`{path}` is not {expected}: {cause}")]
     Format {
         /// The file.
         path: PathBuf,
         /// What it should be.
         expected: &'static str,
-        /// The reader's complaint.
+        /// The error of the reader.
         cause: String,
     },
-    /// Weights that the model needs and the file lacks.
-    #[error("`{path}` lacks {} weights that the model needs, among them `{}`; is it of another configuration?", names.len(), names.first().map_or("", String::as_str))]
+    /// Weights that the model needs but the file does not contain.
+    #[error(
+        "`{path}` lacks {} weights that the model needs, for example `{}`; the file may be of another model configuration",
+        names.len(),
+        names.first().map_or("", String::as_str)
+    )]
     MissingWeights {
         /// The file.
         path: PathBuf,
-        /// Published names.
+        /// Their published names.
         names: Vec<String>,
     },
-    /// A weight of another size.
-    #[error("weight `{name}` of `{path}` has shape {found:?}; the configuration asks for {expected:?}")]
+    /// A weight whose shape is not the one that the model needs.
+    #[error("weight `{name}` of `{path}` has shape {found:?}, but the model configuration requires {expected:?}")]
     Shape {
         /// The file.
         path: PathBuf,
-        /// Published name.
+        /// Its published name.
         name: String,
         /// Shape in the file.
         found: Vec<usize>,
-        /// Shape that the model has.
+        /// Shape that the model needs.
         expected: Vec<usize>,
     },
-    /// A weight that no row of the table knows.
-    #[error(
-        "weight `{name}` of `{path}` is unknown; leave it out, or give it a name of `docs/specification.md`, section 8"
-    )]
+    /// A weight in the file that is not in the model's table of names.
+    #[error("weight `{name}` of `{path}` is unknown; remove or rename it (names: `docs/specification.md`, section 8)")]
     UnknownWeight {
         /// The file.
         path: PathBuf,
-        /// The name found.
+        /// The unknown name.
         name: String,
     },
-    /// A text longer than the position table.
-    #[error("a text of {tokens} tokens does not fit the {longest} positions of the model; truncate it to that length")]
+    /// A text with more tokens than the model has position embeddings.
+    #[error("a text has {tokens} tokens, but the model takes at most {longest}; truncate the text to {longest} tokens")]
     TextTooLong {
-        /// Tokens, the special ones included.
+        /// Number of tokens, including special tokens.
         tokens: usize,
-        /// The most the model can take.
+        /// The largest number of tokens that the model takes.
         longest: usize,
     },
-    /// A token that the vocabulary does not have.
-    #[error("token id {id} lies outside the vocabulary of {vocabulary}; the tokenizer is of another model")]
+    /// A token id that is not in the vocabulary.
+    #[error("token id {id} is outside the vocabulary of {vocabulary} entries; the tokenizer belongs to another model")]
     UnknownToken {
         /// The id.
         id: u32,
-        /// Entries of the vocabulary.
+        /// Number of entries of the vocabulary.
         vocabulary: usize,
     },
-    /// An image of another size.
-    #[error("images are {found} px on a side; the model takes {expected} px")]
+    /// Images that do not have the model's input size.
+    #[error("images are {found} x {found} pixels, but the model takes {expected} x {expected} pixels")]
     ImageSize {
-        /// Pixels found.
+        /// Height and width of the images in pixels.
         found: usize,
-        /// Pixels the model takes.
+        /// Height and width that the model takes in pixels.
         expected: usize,
     },
-    /// A head that this bundle does not have.
-    #[error("the model has no {head} head; train or load one that has")]
+    /// A head that this model does not have.
+    #[error("the model has no {head} head; train or load a model that has one")]
     NoHead {
-        /// Its name.
+        /// Name of the head.
         head: &'static str,
     },
 }

@@ -1,10 +1,9 @@
-//! A forward pass: what it computes is described as data ([`ForwardPlan`]), and one function computes it ([`Model::encode`],
-//! [`Model::fuse`]).
+//! A forward pass: a plan lists everything to compute ([`ForwardPlan`]); [`Model::encode`] and [`Model::fuse`] compute it.
 //!
-//! Whoever wants something of the model (an objective, a task, a search) declares pairs: an image sequence and a text
-//! sequence that meet in the fusion, and what is read of them there. The plan joins all declarations of a step, so that each
-//! sequence goes through its encoder once, in how many pairs it may be, and all that goes through the same layers goes
-//! through them together.
+//! Each user of the model (an objective, a task, a search) declares the pairs that it needs: an image sequence and a text
+//! sequence for the fusion, and which hidden states to read after the fusion. The plan combines all declarations of a step.
+//! So each sequence goes through its encoder only once, even if it is in several pairs, and all sequences for the same layers
+//! are processed together.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -16,35 +15,35 @@ use ptu_kernels::{ComputePrecision, Packed, Pass, in_pool, starts};
 
 use crate::{Fused, Model, ModelError, Pairs, Read, StandIn};
 
-/// An image or a text that goes in: a row of one of the groups of [`Inputs`].
+/// An input image or text: a row of one of the groups in [`Inputs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Row {
-    /// Which of the groups.
+    /// Number of the group.
     pub group: usize,
-    /// Row in that group.
+    /// Number of the row in that group.
     pub row: usize,
 }
 
-/// What goes through the image encoder. The order is that in which sequences are packed.
+/// A sequence for the image encoder. Sequences are packed in the order of this type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ImageSequence {
     /// An image.
     Image(Row),
-    /// Prompts in place of the image that this text lacks.
+    /// Soft prompts in place of the missing image of this text.
     StandIn(Row),
 }
 
-/// What goes through the text encoder. The order is that in which sequences are packed.
+/// A sequence for the text encoder. Sequences are packed in the order of this type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TextSequence {
     /// A text.
     Text(Row),
-    /// Prompts in place of the text that this image lacks.
+    /// Soft prompts in place of the missing text of this image.
     StandIn(Row),
 }
 
 impl ImageSequence {
-    /// The image that it is made of.
+    /// The image, if this is an image.
     fn image(&self) -> Option<Row> {
         match *self {
             Self::Image(row) => Some(row),
@@ -52,8 +51,8 @@ impl ImageSequence {
         }
     }
 
-    /// The text that asks for prompts.
-    fn asking(&self) -> Option<Row> {
+    /// The text whose missing image is replaced by prompts; it selects the prompts.
+    fn query_text(&self) -> Option<Row> {
         match *self {
             Self::StandIn(text) => Some(text),
             Self::Image(_) => None,
@@ -62,7 +61,7 @@ impl ImageSequence {
 }
 
 impl TextSequence {
-    /// The text that it is made of.
+    /// The text, if this is a text.
     fn text(&self) -> Option<Row> {
         match *self {
             Self::Text(row) => Some(row),
@@ -70,8 +69,8 @@ impl TextSequence {
         }
     }
 
-    /// The image that asks for prompts.
-    fn asking(&self) -> Option<Row> {
+    /// The image whose missing text is replaced by prompts; it selects the prompts.
+    fn query_image(&self) -> Option<Row> {
         match *self {
             Self::StandIn(image) => Some(image),
             Self::Text(_) => None,
@@ -79,55 +78,55 @@ impl TextSequence {
     }
 }
 
-/// An image sequence and a text sequence that meet in the fusion.
+/// An image sequence and a text sequence that go through the fusion together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FusedPair {
     /// The image sequence.
     pub image: ImageSequence,
     /// The text sequence.
     pub text: TextSequence,
-    /// What is read of the fused states.
+    /// Which hidden states are read after the fusion.
     pub read: Read,
 }
 
-/// The arrays of a forward pass, in groups that sequences name by number.
+/// The input arrays of a forward pass, in groups; [`Row`] refers to a group by its number.
 #[derive(Clone, Debug)]
 pub struct Inputs<'a> {
-    /// Images.
+    /// Groups of images.
     pub images: Vec<&'a Images>,
-    /// Texts.
+    /// Groups of texts.
     pub texts: Vec<&'a Texts>,
 }
 
-/// All that a forward pass computes, as declared by whoever wants something of it.
+/// All pairs that a forward pass computes.
 #[derive(Clone, Debug, Default)]
 pub struct ForwardPlan {
     pairs: Vec<FusedPair>,
-    /// Of each pair its place among all.
-    places: HashMap<FusedPair, usize>,
+    /// The index of each pair in `pairs`.
+    indices: HashMap<FusedPair, usize>,
 }
 
-/// Rows of the prompt tables that stand in, one list an input.
+/// The selected rows of the prompt tables, one list for each input with a missing modality.
 #[derive(Clone, Debug, Default)]
 pub struct ChosenRows {
-    /// Stand-ins for images.
+    /// Rows selected in place of each missing image.
     pub image: Vec<Vec<usize>>,
-    /// Stand-ins for texts.
+    /// Rows selected in place of each missing text.
     pub text: Vec<Vec<usize>>,
 }
 
-/// The sequences of a plan after their encoders, in the fusion's space.
+/// The encoded sequences of a plan, projected to the width of the fusion.
 #[derive(Debug)]
 pub struct Encoded {
     images: Packed,
     texts: Packed,
     image_sequences: Vec<ImageSequence>,
     text_sequences: Vec<TextSequence>,
-    /// Prompts that stand in.
+    /// The prompts selected in place of missing inputs.
     pub chosen: ChosenRows,
 }
 
-/// A row of the first group.
+/// A row of group 0.
 impl From<usize> for Row {
     fn from(row: usize) -> Self {
         Self { group: 0, row }
@@ -135,18 +134,18 @@ impl From<usize> for Row {
 }
 
 impl FusedPair {
-    /// An image and a text.
+    /// An image with a text.
     pub fn both(image: impl Into<Row>, text: impl Into<Row>, read: Read) -> Self {
         Self { image: ImageSequence::Image(image.into()), text: TextSequence::Text(text.into()), read }
     }
 
-    /// An image whose text is missing.
+    /// An image without text; prompts take the place of the text.
     pub fn image_alone(image: impl Into<Row>, read: Read) -> Self {
         let image = image.into();
         Self { image: ImageSequence::Image(image), text: TextSequence::StandIn(image), read }
     }
 
-    /// A text whose image is missing.
+    /// A text without image; prompts take the place of the image.
     pub fn text_alone(text: impl Into<Row>, read: Read) -> Self {
         let text = text.into();
         Self { image: ImageSequence::StandIn(text), text: TextSequence::Text(text), read }
@@ -154,65 +153,66 @@ impl FusedPair {
 }
 
 impl ForwardPlan {
-    /// Of declared pairs: see [`Self::add`].
+    /// A plan of these pairs: see [`Self::add`].
     pub fn of(declared: impl IntoIterator<Item = FusedPair>) -> Self {
         let mut plan = Self::default();
         plan.add(declared);
         plan
     }
 
-    /// Adds declared pairs, of those that were declared before none: each is computed once, at the place of its first
-    /// declaration. Returns the places of the new ones.
+    /// Adds pairs. A pair that is already in the plan is not added again, so each pair is computed once. Returns the indices
+    /// of the new pairs.
     pub fn add(&mut self, declared: impl IntoIterator<Item = FusedPair>) -> Range<usize> {
         let start = self.pairs.len();
         for pair in declared {
-            if let Entry::Vacant(place) = self.places.entry(pair) {
-                self.pairs.push(place.key().clone());
-                place.insert(self.pairs.len() - 1);
+            if let Entry::Vacant(entry) = self.indices.entry(pair) {
+                self.pairs.push(entry.key().clone());
+                entry.insert(self.pairs.len() - 1);
             }
         }
         start..self.pairs.len()
     }
 
-    /// The place of a pair among all; `None` where it was not declared.
+    /// The index of a pair in the plan; `None` if it is not in the plan.
     pub fn place(&self, pair: &FusedPair) -> Option<usize> {
-        self.places.get(pair).copied()
+        self.indices.get(pair).copied()
     }
 
-    /// All pairs, each once, in the order of their declaration.
+    /// All pairs, each once, in the order in which they were added.
     pub fn pairs(&self) -> &[FusedPair] {
         &self.pairs
     }
 
-    /// Each image sequence once.
+    /// All image sequences of the pairs, each once.
     pub fn image_sequences(&self) -> Vec<ImageSequence> {
         self.pairs.iter().map(|pair| pair.image).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Each text sequence once.
+    /// All text sequences of the pairs, each once.
     pub fn text_sequences(&self) -> Vec<TextSequence> {
         self.pairs.iter().map(|pair| pair.text).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
-/// Groups one after another as one packed batch, and where each begins.
+/// Embedded groups as one packed batch, with the index of the first sequence of each group.
 struct Embedded {
     tokens: Packed,
     starts: Vec<usize>,
 }
 
 impl Embedded {
-    fn place(&self, row: Row) -> usize {
+    fn index(&self, row: Row) -> usize {
         self.starts[row.group] + row.row
     }
 
     fn select(&self, rows: impl IntoIterator<Item = Row>) -> Packed {
-        self.tokens.select(rows.into_iter().map(|row| self.place(row)))
+        self.tokens.select(rows.into_iter().map(|row| self.index(row)))
     }
 }
 
 impl Model {
-    /// Pooled features `[records, 2d]` of a mixed batch, in the records' order; prompts stand in for what is missing.
+    /// Pooled features `[records, 2d]` of a mixed batch, in the order of the records; prompts take the place of missing
+    /// modalities.
     ///
     /// # Errors
     /// When the batch does not fit the model: see [`Self::check_batch`].
@@ -220,10 +220,10 @@ impl Model {
         self.features_with(StandIn::Prompts, batch, products)
     }
 
-    /// As [`Self::features`], with anything in place of what is missing.
+    /// Like [`Self::features`]; `stand_in` says what takes the place of a missing modality.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::features`].
     pub fn features_with(
         &self,
         stand_in: StandIn,
@@ -238,14 +238,15 @@ impl Model {
         Ok(in_pool(|| self.pool(&self.forward(batch, &read, stand_in, products), 0..batch.len())))
     }
 
-    /// Both streams after the fusion for a mixed batch that fits, in the records' order, without dropout.
+    /// Hidden states of both streams after the fusion for a mixed batch, in the order of the records, without dropout. The
+    /// batch must fit the model: see [`Self::check_batch`].
     pub fn forward(&self, batch: &Batch, read: &[Read], stand_in: StandIn, products: ComputePrecision) -> Fused {
         let off = Pass::off().with(products);
-        let alone = |row| Row { group: 1, row };
+        let unpaired = |row| Row { group: 1, row };
         let pair = |(slot, read): (&Slot, &Read)| match *slot {
             Slot::Pair(row) => FusedPair::both(row, row, read.clone()),
-            Slot::Image(row) => FusedPair::image_alone(alone(row), read.clone()),
-            Slot::Text(row) => FusedPair::text_alone(alone(row), read.clone()),
+            Slot::Image(row) => FusedPair::image_alone(unpaired(row), read.clone()),
+            Slot::Text(row) => FusedPair::text_alone(unpaired(row), read.clone()),
         };
         let plan = ForwardPlan::of(batch.order.iter().zip(read).map(pair));
         let inputs =
@@ -254,15 +255,16 @@ impl Model {
         self.fuse(&encoded, plan.pairs(), &off)
     }
 
-    /// Embeds the inputs, chooses prompts for what is missing, and runs each sequence of the plan through its encoder.
+    /// Embeds the inputs, selects prompts for missing modalities, and runs each sequence of the plan through its encoder.
     /// `stand_in` says what takes the place of a missing modality.
     ///
     /// # Panics
-    /// If the plan names a row that is not there, or if the inputs do not fit the model ([`Self::check_batch`] tells before).
+    /// If the plan has a row that is not in `inputs`, or if the inputs do not fit the model; [`Self::check_batch`] checks the
+    /// latter.
     pub fn encode(&self, inputs: &Inputs<'_>, plan: &ForwardPlan, stand_in: StandIn, pass: &Pass) -> Encoded {
         let (image_sequences, text_sequences) = (plan.image_sequences(), plan.text_sequences());
-        let lacking_text: Vec<Row> = text_sequences.iter().filter_map(TextSequence::asking).collect();
-        // One pass through the tables for all words of the step, and for what stands around prompts.
+        let lacking_text: Vec<Row> = text_sequences.iter().filter_map(TextSequence::query_image).collect();
+        // All words of the step, and the special tokens around prompts, are embedded together.
         let none = Texts::default();
         let used = used_texts(&image_sequences, &text_sequences);
         let groups = inputs.texts.iter().enumerate();
@@ -281,7 +283,8 @@ impl Model {
         chosen.text = rows.rows;
         let mut parts = vec![images.select(image_sequences.iter().filter_map(ImageSequence::image))];
         for group in 0..inputs.texts.len() {
-            let lacking = image_sequences.iter().filter_map(ImageSequence::asking).filter(|text| text.group == group);
+            let lacking =
+                image_sequences.iter().filter_map(ImageSequence::query_text).filter(|text| text.group == group);
             let (stand_ins, rows) = self.image_stand_ins(&texts.select(lacking), stand_in);
             chosen.image.extend(rows.rows);
             parts.push(stand_ins);
@@ -297,7 +300,7 @@ impl Model {
         }
     }
 
-    /// Images of the groups that are used.
+    /// Embeds the images of the groups that are used.
     fn embed_images(&self, groups: &[&Images], used: &BTreeSet<usize>, pass: &Pass) -> Embedded {
         let is_used = |group: &usize| used.contains(group);
         let count = |(group, images): (usize, &&Images)| if is_used(&group) { images.count } else { 0 };
@@ -309,45 +312,45 @@ impl Model {
         Embedded { tokens: Packed::cat(&embedded), starts }
     }
 
-    /// Fuses pairs of encoded sequences; of each pair what it says is read.
+    /// Runs pairs of encoded sequences through the fusion and reads the hidden states that each pair declares.
     ///
     /// # Panics
-    /// If a sequence was not encoded.
+    /// If a sequence of a pair was not encoded.
     pub fn fuse(&self, encoded: &Encoded, pairs: &[FusedPair], pass: &Pass) -> Fused {
         let queue = Pairs {
-            images: pairs.iter().map(|pair| encoded.image_place(pair.image)).collect(),
-            texts: pairs.iter().map(|pair| encoded.text_place(pair.text)).collect(),
+            images: pairs.iter().map(|pair| encoded.image_index(pair.image)).collect(),
+            texts: pairs.iter().map(|pair| encoded.text_index(pair.text)).collect(),
             read: pairs.iter().map(|pair| pair.read.clone()).collect(),
         };
         self.fusion.forward(&encoded.images, &encoded.texts, &queue, pass)
     }
 
-    /// Pooled features of some of the pairs that were fused, `[pairs.len(), 2d]`; what is read of them is [`Read::Pooled`].
+    /// Pooled features of some of the fused pairs, `[pairs.len(), 2d]`. These pairs must have been read with [`Read::Pooled`].
     pub fn pool(&self, fused: &Fused, pairs: impl IntoIterator<Item = usize> + Clone) -> Tensor<2> {
         self.fusion.pool(fused, pairs)
     }
 
-    /// How much each token of a text attends to each token of its image in the last layer of the fusion, the mean over
-    /// heads: a pair `[tokens of the text, tokens of the image]`, rows that sum to 1.
+    /// Cross-attention weights of each token of a text over the tokens of its image, in the last layer of the fusion,
+    /// averaged over heads. For each pair `[tokens of the text, tokens of the image]`; each row sums to 1.
     pub fn text_attention(&self, encoded: Encoded) -> Vec<Vec<f32>> {
         self.fusion.text_attention(encoded.images, encoded.texts)
     }
 }
 
-/// Groups of texts that some sequence is made of.
+/// Numbers of the groups of texts that are used by some sequence.
 fn used_texts(images: &[ImageSequence], texts: &[TextSequence]) -> BTreeSet<usize> {
-    let rows = texts.iter().filter_map(TextSequence::text).chain(images.iter().filter_map(ImageSequence::asking));
+    let rows = texts.iter().filter_map(TextSequence::text).chain(images.iter().filter_map(ImageSequence::query_text));
     rows.map(|row| row.group).collect()
 }
 
-/// Groups of images that some sequence is made of.
+/// Numbers of the groups of images that are used by some sequence.
 fn used_images(images: &[ImageSequence], texts: &[TextSequence]) -> BTreeSet<usize> {
-    let rows = images.iter().filter_map(ImageSequence::image).chain(texts.iter().filter_map(TextSequence::asking));
+    let rows = images.iter().filter_map(ImageSequence::image).chain(texts.iter().filter_map(TextSequence::query_image));
     rows.map(|row| row.group).collect()
 }
 
 impl Encoded {
-    /// Images and texts that were encoded by themselves, as the rows of their first groups.
+    /// From images and texts that were encoded separately; they become the rows of group 0.
     pub fn of(images: Packed, texts: Packed) -> Self {
         let rows = |count: usize| (0..count).map(|row| Row { group: 0, row });
         Self {
@@ -359,31 +362,31 @@ impl Encoded {
         }
     }
 
-    /// Only the sequences that these pairs need.
+    /// Selects only the sequences that these pairs need.
     pub fn part(&self, pairs: &[FusedPair]) -> Self {
-        let images: BTreeSet<usize> = pairs.iter().map(|pair| self.image_place(pair.image)).collect();
-        let texts: BTreeSet<usize> = pairs.iter().map(|pair| self.text_place(pair.text)).collect();
+        let images: BTreeSet<usize> = pairs.iter().map(|pair| self.image_index(pair.image)).collect();
+        let texts: BTreeSet<usize> = pairs.iter().map(|pair| self.text_index(pair.text)).collect();
         Self {
             images: self.images.select(images.iter().copied()),
             texts: self.texts.select(texts.iter().copied()),
-            image_sequences: images.iter().map(|place| self.image_sequences[*place]).collect(),
-            text_sequences: texts.iter().map(|place| self.text_sequences[*place]).collect(),
+            image_sequences: images.iter().map(|index| self.image_sequences[*index]).collect(),
+            text_sequences: texts.iter().map(|index| self.text_sequences[*index]).collect(),
             chosen: ChosenRows::default(),
         }
     }
 
-    fn image_place(&self, sequence: ImageSequence) -> usize {
+    fn image_index(&self, sequence: ImageSequence) -> usize {
         self.image_sequences.binary_search(&sequence).expect("the plan names every sequence that is fused")
     }
 
-    fn text_place(&self, sequence: TextSequence) -> usize {
+    fn text_index(&self, sequence: TextSequence) -> usize {
         self.text_sequences.binary_search(&sequence).expect("the plan names every sequence that is fused")
     }
 
-    /// Tokens that pairs bring into the fusion, both streams together.
+    /// Number of tokens that these pairs have in the fusion, in both streams together.
     pub fn tokens(&self, pairs: &[FusedPair]) -> usize {
         let of = |pair: &FusedPair| {
-            self.images.lengths[self.image_place(pair.image)] + self.texts.lengths[self.text_place(pair.text)]
+            self.images.lengths[self.image_index(pair.image)] + self.texts.lengths[self.text_index(pair.text)]
         };
         pairs.iter().map(of).sum()
     }

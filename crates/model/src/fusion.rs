@@ -1,5 +1,5 @@
-//! Where images and texts meet (specification, section 1). Everything else knows this enum and what is read of it, not how
-//! they meet.
+//! Fusion of images and texts (specification, section 1). The rest of the crate uses only this enum and does not depend on
+//! the kind of fusion.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -12,35 +12,36 @@ use crate::{Fused, Pairs};
 /// The kinds of fusion.
 #[derive(Module, Debug)]
 pub enum Fusion {
-    /// A stream of images and a stream of texts, which attend to each other.
+    /// An image stream and a text stream with cross-attention to each other.
     TwoStream(TwoStream),
 }
 
 impl Fusion {
-    /// Fusion of the configured sizes.
+    /// A fusion with the configured sizes.
     pub fn new(config: &FusionConfig, device: &Device) -> Self {
         Self::TwoStream(TwoStream::new(config, device))
     }
 
-    /// Pairs among `images` and `texts` by number, through all layers. A sequence may be in several pairs.
+    /// Runs pairs through all layers; `pairs` gives the numbers of their sequences in `images` and `texts`. A sequence may be in
+    /// several pairs.
     ///
     /// # Panics
-    /// If a number or a place to be read is not there.
+    /// If the number of a sequence, or the position of a token to read, is out of range.
     pub(crate) fn forward(&self, images: &Packed, texts: &Packed, pairs: &Pairs, pass: &Pass) -> Fused {
         match self {
             Self::TwoStream(streams) => streams.forward_pairs(images, texts, pairs, pass),
         }
     }
 
-    /// First tokens of some pairs through the poolers, text first: `[pairs, 2d]`.
+    /// Applies the poolers to the first tokens of some pairs and concatenates the results, text first: `[pairs, 2d]`.
     pub(crate) fn pool(&self, fused: &Fused, pairs: impl IntoIterator<Item = usize> + Clone) -> Tensor<2> {
         match self {
             Self::TwoStream(streams) => streams.pool(fused, pairs),
         }
     }
 
-    /// How much each token of a text attends to each token of its image in the last layer, the mean over heads: a pair
-    /// `[tokens of the text, tokens of the image]`, rows that sum to 1.
+    /// Cross-attention weights of each token of a text over the tokens of its image, in the last layer, averaged over heads.
+    /// For each pair `[tokens of the text, tokens of the image]`; each row sums to 1.
     pub(crate) fn text_attention(&self, image: Packed, text: Packed) -> Vec<Vec<f32>> {
         match self {
             Self::TwoStream(streams) => streams.text_attention(image, text),

@@ -1,4 +1,4 @@
-//! Heads on the fused streams (specification, section 1).
+//! Heads on the output of the fusion (specification, section 1).
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -7,42 +7,44 @@ use ptu_kernels::{Pass, gelu};
 use crate::config::{HeadKind, ModelConfig};
 use crate::layer::{LayerNorm, Linear};
 
-/// The heads that a configuration asks for.
+/// The heads in the configuration.
 #[derive(Module, Debug)]
 pub struct Heads {
-    /// Masked language modelling.
+    /// Masked language modelling (MLM).
     pub mlm: Option<MlmHead>,
-    /// Image-text matching: `[2d, 2]`, index 1 = match.
+    /// Image-text matching (ITM): `[2d, 2]`; index 1 means match.
     pub itm: Option<Linear>,
-    /// Image-text contrast.
+    /// Image-text contrast (ITC).
     pub itc: Option<ItcHead>,
-    /// Ranking: `[2d, 1]`.
+    /// Image-text retrieval: one score, `[2d, 1]`.
     pub retrieval: Option<Linear>,
 }
 
-/// Text states to vocabulary: linear, GELU, norm, linear without bias, plus a bias vector.
+/// MLM head, from hidden states of the text to logits over the vocabulary: linear layer, GELU, layer norm, linear layer without
+/// bias, plus a bias vector.
 #[derive(Module, Debug)]
 pub struct MlmHead {
-    /// `[d, d]`.
+    /// First linear layer, `[d, d]`.
     pub dense: Linear,
-    /// Norm.
+    /// Layer norm.
     pub norm: LayerNorm,
-    /// `[d, v]`, not tied to the embeddings.
+    /// Linear layer to the vocabulary, `[d, v]`; not tied to the word embeddings.
     pub decoder: Linear,
 }
 
-/// Pooled features of one modality to a vector that can be compared with the other's.
+/// ITC head: projects the pooled features of an image or a text to a vector that can be compared with vectors of the other
+/// modality.
 #[derive(Module, Debug)]
 pub struct ItcHead {
-    /// Norm of the image-only features.
+    /// Layer norm of the features of images.
     pub image_norm: LayerNorm,
-    /// `[2d, d]`.
+    /// Projection of images, `[2d, d]`.
     pub image: Linear,
-    /// Norm of the text-only features.
+    /// Layer norm of the features of texts.
     pub text_norm: LayerNorm,
-    /// `[2d, d]`.
+    /// Projection of texts, `[2d, d]`.
     pub text: Linear,
-    /// Natural logarithm of 1 / temperature, one element, where it is learned.
+    /// The learned logit scale: natural logarithm of 1 / temperature, one element; `None` if the temperature is fixed.
     pub log_scale: Option<Param<Tensor<1>>>,
     scale: f64,
 }
@@ -51,7 +53,7 @@ pub struct ItcHead {
 const ITC_EPS: f64 = 1e-5;
 
 impl Heads {
-    /// The heads of a configuration.
+    /// Creates the heads of a configuration.
     pub fn new(config: &ModelConfig, device: &Device) -> Self {
         let d = config.fusion.width;
         let has = |kind| config.heads.contains(&kind);
@@ -79,26 +81,26 @@ impl Heads {
 }
 
 impl MlmHead {
-    /// `[m, d] -> [m, v]`.
+    /// Logits over the vocabulary: `[m, d] -> [m, v]`.
     pub fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
         self.decoder.forward(self.norm.forward(gelu(self.dense.forward(x, pass))), pass)
     }
 }
 
 impl ItcHead {
-    /// Pooled features of an image alone, `[b, 2d]`, to unit vectors `[b, d]`.
+    /// Projects the pooled features of images without text, `[b, 2d]`, to unit vectors `[b, d]`.
     pub fn image(&self, features: Tensor<2>) -> Tensor<2> {
         unit(self.image.forward(self.image_norm.forward(features), &Pass::off()))
     }
 
-    /// Pooled features of a text alone, `[b, 2d]`, to unit vectors `[b, d]`.
+    /// Projects the pooled features of texts without image, `[b, 2d]`, to unit vectors `[b, d]`.
     pub fn text(&self, features: Tensor<2>) -> Tensor<2> {
         unit(self.text.forward(self.text_norm.forward(features), &Pass::off()))
     }
 }
 
 impl ItcHead {
-    /// Every image with every text, over temperature: `[b, d]` and `[c, d]` -> `[b, c]`.
+    /// Similarity of every image to every text, divided by the temperature: `[b, d]` and `[c, d]` -> `[b, c]`.
     pub fn similarity(&self, images: Tensor<2>, texts: Tensor<2>) -> Tensor<2> {
         let products = images.matmul(texts.transpose());
         match &self.log_scale {
@@ -108,7 +110,7 @@ impl ItcHead {
     }
 }
 
-/// Divides each row by its length.
+/// Divides each row by its L2 norm.
 fn unit(x: Tensor<2>) -> Tensor<2> {
     let length = x.clone().powf_scalar(2.0).sum_dim(1).sqrt().clamp_min(1e-12);
     x / length

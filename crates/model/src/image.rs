@@ -1,6 +1,6 @@
-//! Image encoder: the visual half of CLIP without its last block (specification, section 1).
+//! Image encoder: the vision transformer of CLIP without its last block (specification, section 1).
 //!
-//! Shapes: b images, p patches, n = 1 + p image tokens, d width.
+//! Shapes: b images, p patches, n = 1 + p image tokens, d is the width.
 
 use std::sync::Arc;
 
@@ -13,26 +13,26 @@ use rayon::prelude::*;
 use crate::config::ImageConfig;
 use crate::layer::{ClipBlock, LayerNorm, Linear, constant};
 
-/// Patches to tokens, blocks, and a norm on every token.
+/// The image encoder: patch embedding, transformer blocks, and a layer norm on every token.
 #[derive(Module, Debug)]
 pub struct ImageEncoder {
-    /// Patch convolution as a product: `[3 * patch * patch, d]`.
+    /// Patch embedding, a convolution computed as a matrix product: `[3 * patch * patch, d]`.
     pub patch: Linear,
     /// Class embedding, `[d]`.
     pub class: Param<Tensor<1>>,
-    /// Positions, `[1 + p, d]`; row 0 is the class token's.
+    /// Position embeddings, `[1 + p, d]`; row 0 is for the class token.
     pub positions: Param<Tensor<2>>,
-    /// Norm before the blocks.
+    /// Layer norm before the blocks (`ln_pre`).
     pub norm_before: LayerNorm,
-    /// Blocks that take part.
+    /// The blocks that are used.
     pub blocks: Vec<ClipBlock>,
-    /// Norm behind the blocks.
+    /// Layer norm after the blocks (`ln_post`).
     pub norm_after: LayerNorm,
     side: usize,
 }
 
 impl ImageEncoder {
-    /// An encoder of the configured sizes.
+    /// An encoder with the configured sizes.
     pub fn new(config: &ImageConfig, device: &Device) -> Self {
         let &ImageConfig { patch, width: d, eps, .. } = config;
         let tokens = 1 + config.grid() * config.grid();
@@ -47,13 +47,14 @@ impl ImageEncoder {
         }
     }
 
-    /// Patches (those that the pass keeps) and positions, before any block: `b` sequences of `1 + patches` tokens.
+    /// Class token, patch embeddings and position embeddings: `b` sequences of `1 + p` tokens. Only the patches that `pass`
+    /// selects are embedded.
     pub fn embed(&self, images: &Images, pass: &Pass) -> Packed {
         let (b, grid) = (images.count, images.side / self.side);
         let (p, device) = (grid * grid, self.class.val().device());
         let kept = pass.patches(b, p).unwrap_or_else(|| vec![(0..p).collect(); b]);
-        let p = kept.first().map_or(0, Vec::len); // as many of each image
-        // A convolution whose stride is its kernel is one product over cut-out patches.
+        let p = kept.first().map_or(0, Vec::len); // the same number for each image
+        // A convolution whose stride equals its kernel size is one matrix product over the patches.
         let patches = TensorData::new(cut(images, self.side, &kept), [b * p, 3 * self.side * self.side]);
         let positions = kept.iter().flatten().map(|patch| 1 + patch).collect();
         let positions = rows(vec![self.positions.val()], Arc::new(positions));
@@ -63,12 +64,12 @@ impl ImageEncoder {
         Packed::new(tokens, vec![1 + p; b])
     }
 
-    /// Class embedding and its position, `[1, d]`: what stands in front of patches and of prompts alike.
+    /// The class token with its position embedding, `[1, d]`: the first token of images and of prompts in place of an image.
     pub fn class_token(&self) -> Tensor<2> {
         self.class.val().unsqueeze::<2>() + self.positions.val().narrow(0, 0, 1)
     }
 
-    /// All blocks, `ln_post` on every token: `[rows, d] -> [rows, d]`.
+    /// Runs `ln_pre`, all blocks, and `ln_post` on every token: `[rows, d] -> [rows, d]`.
     pub fn encode(&self, x: &Packed, pass: &Pass) -> Packed {
         let mut x = x.with(self.norm_before.forward(x.tokens.clone()));
         for block in &self.blocks {
@@ -78,8 +79,8 @@ impl ImageEncoder {
     }
 }
 
-/// Kept patches of all images (as many of each), row by row: `[b * p, 3 * s * s]`, channel by channel as the convolution's
-/// weight has them.
+/// Cuts the selected patches (the same number for each image) out of all images: `[b * p, 3 * s * s]`. The values of a patch
+/// are in the order of the convolution's weight: channel, row, column.
 fn cut(images: &Images, s: usize, kept: &[Vec<usize>]) -> Vec<f32> {
     let (side, grid) = (images.side, images.side / s);
     let (size, p) = (3 * s * s, kept.first().map_or(0, Vec::len));
@@ -107,8 +108,8 @@ mod tests {
 
     #[test]
     fn patches_are_cut_channel_by_channel() {
-        // Two images of 4 x 4 pixels, patches of 2 x 2: the value of a pixel is its place in the array.
-        let images = Images { count: 2, side: 4, planes: (0..96).map(|place| place as f32).collect() };
+        // Two images of 4 x 4 pixels, patches of 2 x 2: the value of a pixel is its index in the array.
+        let images = Images { count: 2, side: 4, planes: (0..96).map(|index| index as f32).collect() };
         let all: Vec<Vec<usize>> = vec![(0..4).collect(); 2];
         let patches = cut(&images, 2, &all);
         assert_eq!(patches.len(), 96);

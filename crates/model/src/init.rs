@@ -1,8 +1,8 @@
-//! How new weights start: the one place that says so (specification, section 1).
+//! Initialisation of all new weights (specification, section 1).
 //!
-//! | kind | start |
+//! | kind | initial value |
 //! |---|---|
-//! | matrix, patch, table | N(0, deviation), 0.02 unless the configuration says otherwise |
+//! | matrix, patch, table | N(0, s), where the standard deviation s is 0.02 unless the configuration sets another value |
 //! | bias | 0 |
 //! | norm | 1 |
 //! | projection of a prompt query | N(0, 1 / sqrt(in)), fixed |
@@ -15,22 +15,22 @@ use rayon::prelude::*;
 use crate::names::{Kind, Name};
 use crate::{Model, ModelConfig, ModelError, WeightMapper, WeightVisitor};
 
-/// Values that one thread draws at a time.
+/// Number of values that one task generates.
 const CHUNK: usize = 1 << 14;
 
 impl Model {
-    /// A network with random weights; each is a pure function of the key's seed and the weight's name.
+    /// A network with random weights. Each weight is a pure function of the key's seed and the name of the weight.
     ///
     /// # Errors
-    /// [`ModelError::Config`] when the sizes do not fit each other.
+    /// [`ModelError::Config`] when the configuration is not valid.
     pub fn new(config: &ModelConfig, key: Key, device: &Device) -> Result<Self, ModelError> {
         Ok(fill(Self::empty(config, device)?, key, config.deviation))
     }
 
-    /// Number of weights of the given sizes; none is made.
+    /// Number of weights of a model with this configuration. No weights are created.
     ///
     /// # Errors
-    /// Sizes that do not fit each other.
+    /// [`ModelError::Config`] when the configuration is not valid.
     pub fn weights(config: &ModelConfig) -> Result<usize, ModelError> {
         let mut count = Count(0);
         Self::empty(config, &Device::flex())?.visit_weights(&mut count);
@@ -38,8 +38,8 @@ impl Model {
     }
 }
 
-/// Fills a network of zeros. A weight depends on the seed and its published name alone, so that adding a head or a layer
-/// leaves all others as they were.
+/// Initialises a network of zeros. A weight depends only on the seed and its published name, so adding a head or a layer does not
+/// change the other weights.
 fn fill(model: Model, key: Key, deviation: f64) -> Model {
     model.map_weights(&mut Fill { key, deviation })
 }
@@ -55,7 +55,7 @@ impl WeightMapper for Fill {
         let (place, deviation) = match name.kind {
             Kind::Matrix | Kind::Patch | Kind::Table => (Place::Weights, self.deviation),
             Kind::Projection => (Place::Projection, (param.lazy_shape()[0] as f64).powf(-0.5)),
-            Kind::Bias | Kind::Norm { .. } => return param, // as they were made
+            Kind::Bias | Kind::Norm { .. } => return param, // already have their initial values
         };
         let (shape, id) = (param.lazy_shape(), param.id);
         let values = normal(&self.key.stream(place, index), shape.num_elements(), deviation);
@@ -64,7 +64,7 @@ impl WeightMapper for Fill {
     }
 }
 
-/// Normal values by Box-Muller, four from each block of the generator, so that chunks can be filled in parallel.
+/// Normal values by the Box-Muller transform, four from each block of the generator, so that chunks can be filled in parallel.
 fn normal(stream: &Stream, count: usize, deviation: f64) -> Vec<f32> {
     let mut values = vec![0f32; count];
     values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_normal() {
+    fn values_are_normally_distributed() {
         let values = normal(&Key::new(5).stream(Place::Weights, 1), 300_001, 0.02);
         let mean = values.iter().map(|x| f64::from(*x)).sum::<f64>() / values.len() as f64;
         let deviation =

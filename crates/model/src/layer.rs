@@ -1,6 +1,6 @@
-//! The parts that every stream is made of.
+//! Layers of the encoders and of the fusion.
 //!
-//! Shapes here and in the files below: rows are the tokens of all packed sequences, d is the width.
+//! Shapes here and in the submodules: `rows` is the number of tokens of all packed sequences, d is the width.
 
 mod attention;
 mod bert;

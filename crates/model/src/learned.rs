@@ -1,4 +1,5 @@
-//! What a model has learned from, as hashes: enough to tell that it knows a record, too little to read one.
+//! Hashes of the images and texts that a model was trained on. With them one can check whether a given record was in the training
+//! data, but one cannot read a record from them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -9,29 +10,29 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::ModelError;
-use crate::files::{read, written};
+use crate::files::{read, write_error};
 
-/// File of a bundle that holds hashes of what was learned from.
+/// The file of a bundle with the hashes of the training data.
 pub const LEARNED: &str = "learned.safetensors";
 const IMAGES: &str = "images";
 const TEXTS: &str = "texts";
-/// The largest file that is read, in bytes: 64 million images and as many texts.
+/// The largest file that is read, in bytes: enough for 64 million images and as many texts.
 const LARGEST: u64 = 1 << 30;
 
-/// Hashes of 64 bits of the images and texts that a model has learned from.
+/// 64-bit hashes of the images and texts that a model was trained on.
 ///
-/// Two different images, or texts, have one hash by chance in one of 2^64 comparisons: of a thousand that are looked up among
-/// a million, one in 2 * 10^10 times is any taken for known that is not.
+/// Two different images or texts have the same hash with a probability of 1 in 2^64. If a thousand new records are looked up
+/// among a million hashes, the probability that any of them is wrongly found is about 1 in 2 * 10^10.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Learned {
-    /// Of the pixels of each image (`Picture::content_hash`).
+    /// Hashes of the pixels of each image (`Picture::content_hash`).
     pub images: BTreeSet<u64>,
-    /// Of each text, whole (`ptu_input::text::text_hash`).
+    /// Hashes of each whole text (`ptu_input::text::text_hash`).
     pub texts: BTreeSet<u64>,
 }
 
 impl Learned {
-    /// Writes both lists in rising order, as safetensors of 64-bit whole numbers; equal sets give equal bytes.
+    /// Writes both lists in ascending order, as a safetensors file of 64-bit integers. Equal sets give equal bytes.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -41,20 +42,20 @@ impl Learned {
         let view =
             |bytes| TensorView::new(Dtype::U64, vec![<[u8]>::len(bytes) / 8], bytes).map_err(std::io::Error::other);
         write_atomically(path, |temporary| {
-            // One entry only: the header's order must not vary.
+            // Only one entry, because the order of several entries in the header would not be fixed.
             let about = "hashes of what the model has learned from, no weights".to_string();
             let metadata = HashMap::from([("about".to_string(), about)]);
             let views = [(IMAGES, view(&images)?), (TEXTS, view(&texts)?)];
             let file = safetensors::serialize(views, Some(metadata)).map_err(std::io::Error::other)?;
             fs::write(temporary, file)
         })
-        .map_err(written(path))
+        .map_err(write_error(path))
     }
 
-    /// Reads what [`Self::write`] wrote; `None` where there is no such file, as in bundles of earlier versions.
+    /// Reads a file that [`Self::write`] wrote; `None` if there is no such file, as in bundles of earlier versions.
     ///
     /// # Errors
-    /// A file that cannot be read, is too large or holds something else.
+    /// When the file cannot be read, is too large or has other contents.
     pub fn read(path: &Path) -> Result<Option<Self>, ModelError> {
         if !path.exists() {
             return Ok(None);
@@ -65,13 +66,13 @@ impl Learned {
         let hashes = |name: &str| {
             let view = file.tensor(name).map_err(|error| wrong(error.to_string()))?;
             if view.dtype() != Dtype::U64 || view.shape().len() != 1 {
-                return Err(wrong(format!("`{name}` is no list of 64-bit whole numbers")));
+                return Err(wrong(format!("`{name}` is not a list of 64-bit integers")));
             }
             let numbers = view.data().chunks_exact(8);
             let numbers = numbers.map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")));
             let numbers: Vec<u64> = numbers.collect();
             if !numbers.is_sorted_by(|one, next| one < next) {
-                return Err(wrong(format!("`{name}` is not in rising order")));
+                return Err(wrong(format!("`{name}` is not in ascending order")));
             }
             Ok(numbers.into_iter().collect())
         };
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_are_read_as_they_were_written() {
+    fn hashes_are_the_same_after_writing_and_reading() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(LEARNED);
         assert_eq!(Learned::read(&path).unwrap(), None);
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_list_is_named() {
+    fn a_damaged_file_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(LEARNED);
         let learned = Learned { images: [1, 2, 3].into(), texts: [4].into() };
@@ -120,12 +121,12 @@ mod tests {
         let mut swapped = good.clone();
         let end = good.len();
         swapped[end - 32..].copy_from_slice(&[2u64, 1, 3, 4].map(u64::to_le_bytes).concat());
-        assert!(message(&swapped).contains("not in rising order"));
+        assert!(message(&swapped).contains("not in ascending order"));
         let floats = good.to_vec();
         let floats = String::from_utf8_lossy(&floats[8..]).replace("U64", "F64");
-        assert!(message(&[&good[..8], floats.as_bytes()].concat()).contains("64-bit whole numbers"));
+        assert!(message(&[&good[..8], floats.as_bytes()].concat()).contains("64-bit integers"));
         fs::write(&path, "").unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_len(LARGEST + 1).unwrap();
-        assert!(Learned::read(&path).unwrap_err().to_string().contains("more than"));
+        assert!(Learned::read(&path).unwrap_err().to_string().contains("at most"));
     }
 }

@@ -1,16 +1,16 @@
-//! The network of PTUnifier: one model for image, text and pairs, where soft prompts stand in for what is missing.
+//! The network of PTUnifier: one model for images, texts and image-text pairs. Soft prompts take the place of a missing modality.
 //!
-//! | file | holds |
+//! | file | content |
 //! |---|---|
-//! | `config.rs` | every size and choice |
-//! | `model.rs` | the network as a whole; `image.rs`, `text.rs`, `fusion.rs`, `two_stream.rs`, `pairs.rs`, `prompt.rs`, `head.rs` its parts |
-//! | `forward.rs` | a forward pass: described as data, computed by one function |
-//! | `layer/` | what the parts are made of, of the operations of `ptu-kernels` |
-//! | `names.rs`, `walk.rs` | what each weight is called, how fast it learns, whether it decays; the one way through all of them |
-//! | `init.rs`, `array.rs`, `weights.rs`, `bundle.rs` | how weights start, and how they are stored |
+//! | `config.rs` | all sizes and options of a model |
+//! | `model.rs` | the whole network; its parts are in `image.rs`, `text.rs`, `fusion.rs`, `two_stream.rs`, `pairs.rs`, `prompt.rs`, `head.rs` |
+//! | `forward.rs` | a forward pass: a plan of all pairs to compute, and the functions that compute it |
+//! | `layer/` | the layers of these parts, built from the operations of `ptu-kernels` |
+//! | `names.rs`, `walk.rs` | name, learning rate group and weight decay of each weight; iteration over all weights |
+//! | `init.rs`, `array.rs`, `weights.rs`, `bundle.rs` | initialisation and storage of weights |
 //!
-//! What it computes stands in `docs/specification.md`, sections 1, 2 and 8 ("specification" in comments); the parity tests
-//! compare it with an independent implementation.
+//! The file `docs/specification.md`, sections 1, 2 and 8, defines what the network computes (comments call it
+//! "specification"). The parity tests compare the network with an independent implementation.
 
 mod array;
 mod bundle;

@@ -1,4 +1,4 @@
-//! Files as memory: nothing is read before it is looked at, and nothing is copied.
+//! Memory-mapped files: bytes are read when they are first accessed, and they are not copied.
 #![expect(unsafe_code, reason = "mapping a file is unsafe, because another program might change it")]
 
 use std::fs::File;
@@ -9,7 +9,7 @@ use memmap2::Mmap;
 
 use crate::ModelError;
 
-/// The bytes of a file. Slices of them keep the mapping alive.
+/// Maps a file into memory and returns its bytes. Slices of these bytes keep the mapping alive.
 ///
 /// # Errors
 /// When the file cannot be opened or mapped.
@@ -19,9 +19,9 @@ pub fn map(path: &Path) -> Result<Bytes, ModelError> {
     if file.metadata().map_err(error)?.len() == 0 {
         return Ok(Bytes::new()); // nothing to map
     }
-    // SAFETY: the bytes must not change while they are mapped. Files of ours never do: they are written under another name and
-    // renamed, so whoever has the old file mapped keeps it. Whatever another program writes into a file of weights in
-    // the meantime changes numbers only; every bit pattern is an f32.
+    // SAFETY: the bytes must not change while they are mapped. This program never changes them: it writes a new file under
+    // another name and renames it, so a process that mapped the old file keeps the old bytes. If another program writes into
+    // a weight file in the meantime, only numbers change, because every bit pattern is a valid f32.
     let map = unsafe { Mmap::map(&file) }.map_err(error)?;
     Ok(Bytes::from_owner(map))
 }

@@ -1,6 +1,6 @@
-//! The network: two encoders, prompts for what is missing, fusion, heads (specification, sections 1 and 2).
+//! The network: two encoders, soft prompts in place of a missing modality, fusion, heads (specification, sections 1 and 2).
 //!
-//! Shapes: d width of the fusion; sequences are packed, see [`Packed`].
+//! Shapes: d is the width of the fusion; sequences are packed, see [`Packed`].
 
 use std::sync::Arc;
 
@@ -13,24 +13,24 @@ use crate::config::ModelConfig;
 use crate::layer::{Embedding, Linear};
 use crate::{Chosen, Fusion, Heads, ImageEncoder, ModelError, Prompts, StandIn, TextEncoder};
 
-/// One network for pairs, images alone and texts alone.
+/// One network for image-text pairs, images without text and texts without image.
 #[derive(Module, Debug)]
 pub struct Model {
     /// Image encoder.
     pub image: ImageEncoder,
     /// Text encoder.
     pub text: TextEncoder,
-    /// Image encoder's width to the fusion's.
+    /// Projection from the width of the image encoder to the width of the fusion.
     pub image_projection: Linear,
-    /// Text encoder's width to the fusion's.
+    /// Projection from the width of the text encoder to the width of the fusion.
     pub text_projection: Linear,
-    /// Row 0 is added to texts, row 1 to images.
+    /// Modality embeddings: row 0 is added to text tokens, row 1 to image tokens.
     pub modality: Embedding,
-    /// Stand in for a missing image.
+    /// Soft prompts in place of a missing image.
     pub image_prompts: Prompts,
-    /// Stand in for a missing text.
+    /// Soft prompts in place of a missing text.
     pub text_prompts: Prompts,
-    /// Fusion of both streams.
+    /// Fusion of the image stream and the text stream.
     pub fusion: Fusion,
     /// Heads.
     pub heads: Heads,
@@ -39,7 +39,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// A network of zeros, to be loaded into.
+    /// A network of zeros, before weights are loaded or initialised.
     pub(crate) fn empty(config: &ModelConfig, device: &Device) -> Result<Self, ModelError> {
         config.check()?;
         let (image, text, d) = (config.image.width, config.text.width, config.fusion.width);
@@ -57,31 +57,31 @@ impl Model {
         })
     }
 
-    /// Sizes and settings.
+    /// Sizes and options of the network.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
-    /// The device that holds the weights.
+    /// The device of the weights.
     pub fn device(&self) -> Device {
         self.modality.weight.val().device()
     }
 
-    /// Patches and positions, before the encoder.
+    /// Embeds images: patch and position embeddings, the input of the image encoder.
     ///
     /// # Panics
-    /// If the images have another side than the configuration says ([`Self::check_batch`] tells before).
+    /// If the size of the images is not the configured size; [`Self::check_batch`] checks this.
     pub fn embed_image(&self, images: &Images, pass: &Pass) -> Packed {
         self.image.embed(images, pass)
     }
 
-    /// Words, positions and types, before the encoder.
+    /// Embeds texts: word, position and token type embeddings, the input of the text encoder.
     pub fn embed_text(&self, texts: &Texts, pass: &Pass) -> Packed {
         self.text.embed(texts, pass)
     }
 
-    /// What stands in front of and behind the prompts that stand in for `count` texts, to be embedded with other texts:
-    /// start and end are each a text of one token. Without prompts there is no end.
+    /// The start and end tokens around the prompts in place of `count` missing texts, each as a text of one token, to be embedded
+    /// together with other texts: first all start tokens, then all end tokens. Without prompts there are no end tokens.
     pub fn edges(&self, count: usize) -> Texts {
         let one = |id: u32| std::iter::repeat_n(id, count);
         let ends = if self.text_prompts.table.is_some() { count } else { 0 };
@@ -89,11 +89,12 @@ impl Model {
         Texts { lengths: vec![1; ids.len()], ids }
     }
 
-    /// Prompts, chosen by the texts that are there, stand in for the images that are not; before the encoder.
+    /// The input of the image encoder in place of missing images: the class token and the prompts selected by the texts that are
+    /// present.
     pub fn image_stand_ins(&self, texts: &Packed, stand_in: StandIn) -> (Packed, Chosen) {
         let chosen = self.image_prompts.choose(texts);
         let lengths = chosen.rows.iter().map(|rows| 1 + rows.len()).collect();
-        // Row 0 is the class token, the table lies behind it.
+        // Row 0 is the class token; the prompt table follows.
         let index = chosen.rows.iter().flat_map(|rows| std::iter::once(0).chain(rows.iter().map(|row| 1 + row)));
         let table = self.image_prompts.table.iter().map(|table| table.val());
         let tables = std::iter::once(self.image.class_token()).chain(table).collect();
@@ -101,9 +102,9 @@ impl Model {
         (without_prompts(prompts, 0, stand_in), chosen)
     }
 
-    /// Prompts, chosen by the images that are there, stand in for the texts that are not; before the encoder. They get
-    /// neither positions nor the embedding's norm, but start and end around them do: `edges` is what
-    /// [`Self::edges`] became.
+    /// The input of the text encoder in place of missing texts: start token, prompts selected by the images that are present,
+    /// end token. The prompts get neither position embeddings nor the layer norm of the embeddings; the start and end tokens
+    /// get both: `edges` are the tokens of [`Self::edges`] after embedding.
     pub fn text_stand_ins(&self, images: &Packed, edges: &Packed, stand_in: StandIn) -> (Packed, Chosen) {
         let (chosen, b) = (self.text_prompts.choose(images), images.count());
         let Some(table) = &self.text_prompts.table else { return (edges.clone(), chosen) };
@@ -113,28 +114,28 @@ impl Model {
         let index: Vec<Vec<usize>> = chosen.rows.iter().enumerate().map(sequence).collect();
         let lengths = index.iter().map(Vec::len).collect();
         let tokens = rows(vec![edges.tokens.clone(), table.val()], Arc::new(index.concat()));
-        // A text's stand-in begins and ends with a word.
+        // The sequence has one special token at each end, so one token at the end is kept.
         (without_prompts(Packed::new(tokens, lengths), 1, stand_in), chosen)
     }
 
-    /// Through the image encoder and into the fusion's space.
+    /// Runs the image encoder and projects its output to the width of the fusion.
     pub fn encode_image(&self, images: &Packed, pass: &Pass) -> Packed {
         self.project(self.image.encode(images, pass), &self.image_projection, 1, pass)
     }
 
-    /// Through the text encoder and into the fusion's space.
+    /// Runs the text encoder and projects its output to the width of the fusion.
     pub fn encode_text(&self, texts: Packed, pass: &Pass) -> Packed {
         self.project(self.text.encode(texts, pass), &self.text_projection, 0, pass)
     }
 
-    /// Projection, and the modality's row added to every token.
+    /// Projects every token and adds the modality embedding.
     fn project(&self, x: Packed, projection: &Linear, modality: usize, pass: &Pass) -> Packed {
         let (weight, bias) = projection.parts();
         let bias = bias + self.modality.row(modality).squeeze_dim::<1>(0);
         x.with(linear(x.tokens.clone(), weight, Some(bias), pass.products))
     }
 
-    /// Checks that a batch fits, before anything is computed: image size, text length, token ids.
+    /// Checks that the model can process a batch: image size, text length, token ids.
     ///
     /// # Errors
     /// [`ModelError::ImageSize`], [`ModelError::TextTooLong`], [`ModelError::UnknownToken`].
@@ -158,7 +159,8 @@ impl Model {
     }
 }
 
-/// Stand-ins whose prompts, between the first token and `ends` tokens at the end, give way to something else.
+/// Replaces the prompts in these sequences as `stand_in` says. The prompts are all tokens except the first one and the last
+/// `ends` ones.
 fn without_prompts(stand_ins: Packed, ends: usize, stand_in: StandIn) -> Packed {
     let (d, device) = (stand_ins.tokens.dims()[1], stand_ins.tokens.device());
     let starts = stand_ins.starts().into_iter().zip(stand_ins.lengths.iter());
@@ -171,8 +173,8 @@ fn without_prompts(stand_ins: Packed, ends: usize, stand_in: StandIn) -> Packed 
         StandIn::Zeros => {
             let zeros = stand_ins.tokens.dims()[0];
             let kept = starts.flat_map(|(start, length)| {
-                let is_kept = move |place: usize| place == 0 || place >= length - ends;
-                (0..*length).map(move |place| if is_kept(place) { start + place } else { zeros })
+                let is_kept = move |position: usize| position == 0 || position >= length - ends;
+                (0..*length).map(move |position| if is_kept(position) { start + position } else { zeros })
             });
             let index = Arc::new(kept.collect());
             let tokens = rows(vec![stand_ins.tokens.clone(), Tensor::zeros([1, d], &device)], index);
@@ -186,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prompts_give_way_between_the_first_token_and_the_last() {
+    fn prompts_are_replaced_between_the_first_and_the_last_token() {
         let tokens = Tensor::<2>::from_floats([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0], [7.0]], &Device::flex());
         let of = |ends, stand_in| {
             let left = without_prompts(Packed::new(tokens.clone(), vec![4, 3]), ends, stand_in);

@@ -1,37 +1,38 @@
-//! What every weight is: its place in our tree, its published name (specification, section 8), its role for the optimizer,
-//! its layout.
+//! A table of all weights: path in our module tree, published name (specification, section 8), learning rate group, and kind.
 //!
-//! One row a weight, so that a reviewer can read it. Nothing else decides a weight's name, learning rate or decay.
+//! There is one row for each weight, so that a reviewer can check it. Only this file decides the name, the learning rate
+//! group and the weight decay of a weight.
 
-/// Which learning rate a weight takes (specification, section 4).
+/// The learning rate group of a weight (specification, section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Encoders.
+    /// The encoders.
     Backbone,
-    /// Fusion and prompts.
+    /// The fusion and the prompts.
     Fusion,
-    /// Heads.
+    /// The heads.
     Head,
 }
 
-/// What a weight is: how it starts, how it lies in a published file, whether it decays.
+/// The kind of a weight: it decides initialisation, layout in a published file, and weight decay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Weight of a linear map, `[out, in]`.
+    /// Weight of a linear layer, `[out, in]`.
     Matrix,
-    /// Patch convolution: ours `[d, 3 s s]`, published `[d, 3, s, s]`.
+    /// Weight of the patch convolution: `[d, 3 s s]` in our model, `[d, 3, s, s]` in published files.
     Patch,
-    /// Rows of vectors, or one vector.
+    /// An embedding table, or one embedding vector.
     Table,
-    /// Added; starts at 0.
+    /// A bias; its initial value is 0.
     Bias,
-    /// Weight of a norm; starts at 1. The published rule goes by name, so the norms of some parts decay there.
+    /// Weight of a layer norm; its initial value is 1. The published rule for weight decay depends on the name, so under that
+    /// rule some norm weights decay.
     Norm {
-        /// Whether the published rule decays it.
+        /// Whether it decays under the published rule.
         published_decay: bool,
     },
-    /// A fixed random map, never trained: `[in, out]`.
+    /// A fixed random projection that is never trained: `[in, out]`.
     Projection,
 }
 
@@ -39,10 +40,10 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DecayGroups {
-    /// No norm weight and no bias decays.
+    /// All weights except norm weights and biases.
     #[default]
     Default,
-    /// As the published names fall.
+    /// The weights that decay under the published rule, which depends on names.
     Published,
 }
 
@@ -60,13 +61,13 @@ impl Kind {
 /// One weight of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
-    /// Its place in our tree, for example `text.layers.3.attention.query.weight`.
+    /// Its path in our module tree, for example `text.layers.3.attention.query.weight`.
     pub path: String,
-    /// Its published name, which our files use too.
+    /// Its published name; our files use the same name.
     pub published: String,
     /// Its learning rate group.
     pub role: Role,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
 }
 
@@ -128,7 +129,7 @@ const TABLE: &[(&str, &str, Role, Kind)] = &[
     ("text_projection.bias", "multi_modal_language_proj.bias", Fusion, Bias),
     ("image_prompts.table", "pseudo_vision_token_pool", Fusion, Table),
     ("text_prompts.table", "pseudo_language_token_pool", Fusion, Table),
-    // Not published: only where the widths of the encoders differ (specification, section 2).
+    // Not in the published model: these exist only if the widths of the encoders differ (specification, section 2).
     ("image_prompts.projection", "image_prompt_query_projection", Fusion, Projection),
     ("text_prompts.projection", "text_prompt_query_projection", Fusion, Projection),
 
@@ -151,13 +152,14 @@ const TABLE: &[(&str, &str, Role, Kind)] = &[
     ("heads.itc.text_norm.weight", "itc_head.language_ln.weight", Head, DECAYING_NORM),
     ("heads.itc.text_norm.bias", "itc_head.language_ln.bias", Head, Bias),
     ("heads.itc.text.weight", "itc_head.language_proj.weight", Head, Matrix),
-    // Not published: a learned temperature.
+    // Not in the published model: a learned temperature.
     ("heads.itc.log_scale", "itc_head.logit_scale", Head, Bias),
     ("heads.retrieval.weight", "irtr_head.weight", Head, Matrix),
     ("heads.retrieval.bias", "irtr_head.bias", Head, Bias),
 ];
 
-/// Weights of a fusion layer of either stream: (behind `fusion.image.{}.`, behind `multi_modal_vision_layers.{}.`, kind).
+/// Weights of a fusion layer in either stream: (our path after `fusion.image.{}.`, published name after
+/// `multi_modal_vision_layers.{}.`, kind).
 #[rustfmt::skip]
 const CROSS_LAYER: &[(&str, &str, Kind)] = &[
     ("attention.query.weight", "attention.self.query.weight", Matrix),
@@ -188,7 +190,7 @@ const CROSS_LAYER: &[(&str, &str, Kind)] = &[
     ("feed_forward.norm.bias", "output.LayerNorm.bias", Bias),
 ];
 
-/// Published weights that take no part (specification, section 8): any shape is accepted, they are reported as unused.
+/// Published weights that the model does not use (specification, section 8). They may have any shape and are reported as unused.
 const UNUSED: &[&str] = &[
     "vision_encoder.positional_embedding",
     "vision_encoder.token_embedding.weight",
@@ -198,7 +200,8 @@ const UNUSED: &[&str] = &[
     "language_encoder.pooler.dense.bias",
 ];
 
-/// What the weight at `path` of our tree is; `None` for a path that no row knows (a bug of ours: a test visits all).
+/// The table row of the weight at `path` in our module tree. `None` if the path is not in the table, which is a bug; a test
+/// visits all weights.
 pub fn name_of(path: &str) -> Option<Name> {
     let (template, number) = template(path);
     let row = |published: &str, role, kind| {
@@ -216,8 +219,9 @@ pub fn name_of(path: &str) -> Option<Name> {
     TABLE.iter().find(|(ours, ..)| *ours == template).map(|(_, published, role, kind)| row(published, *role, *kind))
 }
 
-/// Whether a published weight may take no part in a model: unused by design, a block of the image encoder at or beyond
-/// `used_blocks`, or a head that the configuration does not ask for.
+/// Whether a model may leave a published weight unused: it is in the list of unused weights, it belongs to an image encoder block
+/// with number `used_blocks` or higher, or it belongs to a head. (The weights of heads in the configuration are loaded, so only the
+/// weights of other heads are left.)
 pub fn is_unused(published: &str, used_blocks: usize) -> bool {
     let dropped = published
         .strip_prefix("vision_encoder.visual.transformer.resblocks.")
@@ -249,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn layers_keep_their_number() {
+    fn names_contain_the_layer_number() {
         let name = name_of("fusion.text.5.cross.norm.weight").unwrap();
         assert_eq!(name.published, "multi_modal_language_layers.5.crossattention.output.LayerNorm.weight");
         assert_eq!((name.role, name.kind), (Fusion, NORM));
@@ -261,8 +265,8 @@ mod tests {
     }
 
     #[test]
-    fn the_published_decay_rule_goes_by_name() {
-        // Specification, section 4: no decay where the name holds `bias`, `LayerNorm.weight`, `norm.weight`, `norm1.weight` or
+    fn the_published_decay_rule_depends_on_the_name() {
+        // Specification, section 4: no decay if the name contains `bias`, `LayerNorm.weight`, `norm.weight`, `norm1.weight` or
         // `norm2.weight`.
         let by_name = |name: &str| {
             !["bias", "LayerNorm.weight", "norm.weight", "norm1.weight", "norm2.weight"]
@@ -271,7 +275,7 @@ mod tests {
         };
         let fusion = CROSS_LAYER.iter().map(|(_, published, kind)| (*published, *kind));
         for (published, kind) in TABLE.iter().map(|(_, published, _, kind)| (*published, *kind)).chain(fusion) {
-            // What is not published has no published rule.
+            // Weights that are not in the published model have no published rule.
             if kind != Projection && published != "itc_head.logit_scale" {
                 assert_eq!(kind.decays(DecayGroups::Published), by_name(published), "{published}");
             }

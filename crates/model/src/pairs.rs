@@ -1,40 +1,40 @@
-//! What goes into a fusion and what is read of it, whatever the fusion.
+//! Input and output of the fusion, independent of the kind of fusion.
 
 use ptu_kernels::Packed;
 
-/// Which states of an image and its text are read behind the fusion; the last layer computes no others.
+/// Which hidden states of an image-text pair are read after the fusion. The last layer computes only these.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Read {
     /// The first token of each stream, for the poolers.
     Pooled,
-    /// Tokens of the text, by their ascending places in it.
+    /// Tokens of the text at these positions, in ascending order.
     Text(Vec<usize>),
-    /// Every token of both.
+    /// Every token of the image and of the text.
     All,
 }
 
-/// Pairs on their way into the fusion, by the numbers of their sequences, and what is read of each.
+/// The pairs that go into the fusion, by the numbers of their sequences, and what is read of each pair.
 #[derive(Clone, Debug, Default)]
 pub struct Pairs {
-    /// Of each pair its image.
+    /// The number of the image sequence of each pair.
     pub images: Vec<usize>,
-    /// Of each pair its text.
+    /// The number of the text sequence of each pair.
     pub texts: Vec<usize>,
-    /// What is read of it.
+    /// What is read of each pair.
     pub read: Vec<Read>,
 }
 
-/// What was read of both streams, one sequence a pair of sequences that went in.
+/// Hidden states after the fusion, one sequence in each stream for each pair.
 #[derive(Clone, Debug)]
 pub struct Fused {
-    /// Of the image stream; sequences may be empty.
+    /// States of the image stream; a sequence may be empty.
     pub image: Packed,
-    /// Of the text stream.
+    /// States of the text stream.
     pub text: Packed,
 }
 
 impl Read {
-    /// Places in an image's tokens, and in a text's.
+    /// The positions to read in an image of `image` tokens and in a text of `text` tokens.
     pub(crate) fn places(&self, image: usize, text: usize) -> [Vec<usize>; 2] {
         match self {
             Self::Pooled => [vec![0], vec![0]],

@@ -1,12 +1,13 @@
-//! Positions of one resolution made to fit another (specification, section 1).
+//! Resizes the position embeddings of one image resolution for another (specification, section 1).
 
 use crate::array::Array;
 
-/// Cubic convolution's free parameter as PyTorch's `interpolate` has it.
+/// The free parameter of cubic convolution, with the value that PyTorch's `interpolate` uses.
 const A: f64 = -0.75;
 
-/// Resizes the grid part of `positions [1 + s s, d]` to `[1 + grid grid, d]`, bicubic as PyTorch does it (align_corners
-/// false, no antialias); the class row is kept. An array that is no square grid is left for the loader to refuse.
+/// Resizes `positions [1 + s s, d]` to `[1 + grid grid, d]` by bicubic interpolation, as PyTorch does (`align_corners=False`,
+/// no antialiasing). The row of the class token stays the same. An array that is not a square grid is not changed; the loader
+/// rejects it later.
 pub fn fit(positions: &mut Array, grid: usize) {
     let &[rows, d] = positions.shape.as_slice() else { return };
     let side = (rows.saturating_sub(1) as f64).sqrt().round() as usize;
@@ -35,13 +36,13 @@ pub fn fit(positions: &mut Array, grid: usize) {
     *positions = Array { shape: vec![1 + grid * grid, d], values };
 }
 
-/// For each of `to` places the four places of `from` that it is made of, with their weights.
+/// For each of `to` output positions: the four input positions (of `from`) that it is interpolated from, with their weights.
 fn taps(from: usize, to: usize) -> Vec<[(usize, f64); 4]> {
     let near = |t: f64| ((A + 2.0) * t - (A + 3.0)) * t * t + 1.0;
     let far = |t: f64| ((A * t - 5.0 * A) * t + 8.0 * A) * t - 4.0 * A;
     (0..to)
-        .map(|place| {
-            let source = (place as f64 + 0.5) * from as f64 / to as f64 - 0.5;
+        .map(|position| {
+            let source = (position as f64 + 0.5) * from as f64 / to as f64 - 0.5;
             let (base, t) = (source.floor(), source - source.floor());
             let clamp = |offset: f64| (base + offset).clamp(0.0, (from - 1) as f64) as usize;
             [
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_constant_stays_and_the_class_row_is_kept() {
+    fn a_constant_grid_stays_constant_and_the_class_row_is_kept() {
         let mut array =
             Array { shape: vec![17, 2], values: [[9.0, -9.0]].into_iter().chain([[0.5, 2.0]; 16]).flatten().collect() };
         fit(&mut array, 7);
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_grid_is_left_alone() {
+    fn the_same_grid_is_not_changed() {
         let array = Array { shape: vec![5, 1], values: vec![0.0, 1.0, 2.0, 3.0, 4.0] };
         let mut same = array.clone();
         fit(&mut same, 2);
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn no_square_is_left_alone() {
+    fn an_array_that_is_not_a_square_grid_is_not_changed() {
         let mut array = Array { shape: vec![4, 1], values: vec![0.0; 4] };
         fit(&mut array, 3);
         assert_eq!(array.shape, [4, 1]);

@@ -1,9 +1,10 @@
-//! Soft prompts: what stands in for a missing modality (specification, section 2).
+//! Soft prompts in place of a missing modality (specification, section 2).
 //!
-//! The half that is there becomes a query; the rows most similar to it go, through the missing half's own encoder, to the
-//! same backbone. The choice carries no gradient, the chosen rows get theirs.
+//! The modality that is present becomes a query. The rows of the pool that are most similar to the query (top-k selection) go
+//! through the encoder of the missing modality and then to the same fusion. No gradient flows through the selection; the selected
+//! rows get gradients.
 //!
-//! Shapes: d width.
+//! Shapes: d is the width.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -13,23 +14,23 @@ use crate::config::{Pooling, PromptsConfig, Similarity};
 use crate::layer::constant;
 use ptu_kernels::Packed;
 
-/// What stands in for a missing half. All but prompts are for comparison.
+/// What takes the place of a missing modality. Only `Prompts` is the method itself; the others are baselines for comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StandIn {
-    /// The prompts chosen by the half that is there.
+    /// The prompts that the modality that is present selects.
     #[default]
     Prompts,
-    /// As many tokens of zeros.
+    /// The same number of tokens, all zeros.
     Zeros,
-    /// Nothing: the first token of the stream is alone.
+    /// Nothing: the sequence has only its first token.
     Nothing,
 }
 
 impl StandIn {
-    /// All of them.
+    /// All values.
     pub const ALL: [Self; 3] = [Self::Prompts, Self::Zeros, Self::Nothing];
 
-    /// The word for tables and charts.
+    /// The name in tables and charts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Prompts => "prompts",
@@ -39,28 +40,29 @@ impl StandIn {
     }
 }
 
-/// A table of prompts and how rows are taken from it.
+/// A table of soft prompts (a pool, or fixed prompts) and the selection of its rows.
 #[derive(Module, Debug)]
 pub struct Prompts {
     /// `[size, d]`; `None` for a pool of size 0.
     pub table: Option<Param<Tensor<2>>>,
-    /// `[d of the query, d]`: takes the query to the pool's width where the two differ. Random, fixed, never trained.
+    /// `[width of the query, d]`: projects the query to the width of the pool if the two widths differ. Random, fixed, never
+    /// trained.
     pub projection: Option<Param<Tensor<2>>>,
     #[module(skip)]
     config: PromptsConfig,
 }
 
-/// The prompts that stand in for the missing halves of a batch.
+/// The prompts selected in place of the missing images or texts of a batch.
 #[derive(Clone, Debug)]
 pub struct Chosen {
-    /// For each input its rows of the table, most similar first.
+    /// The selected rows of the table for each input, most similar first.
     pub rows: Vec<Vec<usize>>,
-    /// What the rows were compared with, one vector an input; empty for fixed prompts.
+    /// The query vector of each input; empty for fixed prompts.
     pub queries: Vec<Vec<f64>>,
 }
 
 impl Prompts {
-    /// Prompts of width `d`, chosen by queries of width `query`.
+    /// Prompts of width `d`, selected by queries of width `query`.
     pub fn new(config: PromptsConfig, d: usize, query: usize, device: &Device) -> Self {
         let table = (config.rows() > 0).then(|| constant(0.0, [config.rows(), d], device));
         let by_query = matches!(config, PromptsConfig::Pool { size: 1.., .. });
@@ -68,26 +70,28 @@ impl Prompts {
         Self { table, projection, config }
     }
 
-    /// Rows of the table for each sequence of the embedded half that is there. Its first token (class token or `<s>`) takes
-    /// no part in the query.
-    pub fn choose(&self, there: &Packed) -> Chosen {
-        let b = there.count();
+    /// Selects rows of the table for each sequence of the modality that is present (after embedding). The first token (class
+    /// token or `<s>`) is not used in the query.
+    pub fn choose(&self, present: &Packed) -> Chosen {
+        let b = present.count();
         let Some(table) = &self.table else { return Chosen { rows: vec![vec![]; b], queries: vec![] } };
         match self.config {
             PromptsConfig::Fixed { take } => Chosen { rows: vec![(0..take).collect(); b], queries: vec![] },
             PromptsConfig::Pool { pooling, similarity, .. } => {
-                let d = there.tokens.dims()[1];
-                let tokens = host(there.tokens.clone());
-                let sequences = there.starts().into_iter().zip(there.lengths.iter());
+                let d = present.tokens.dims()[1];
+                let tokens = host(present.tokens.clone());
+                let sequences = present.starts().into_iter().zip(present.lengths.iter());
                 let queries: Vec<Vec<f64>> = sequences
-                    .map(|(start, length)| self.project(pool(&tokens[start * d..(start + length) * d], d, pooling)))
+                    .map(|(start, length)| {
+                        self.project(pool_tokens(&tokens[start * d..(start + length) * d], d, pooling))
+                    })
                     .collect();
-                Chosen { rows: nearest(&queries, &host(table.val()), similarity, self.config.count()), queries }
+                Chosen { rows: top_k(&queries, &host(table.val()), similarity, self.config.count()), queries }
             }
         }
     }
 
-    /// Takes a query to the width of the table.
+    /// Projects a query to the width of the table.
     fn project(&self, query: Vec<f64>) -> Vec<f64> {
         let Some(projection) = &self.projection else { return query };
         let d = projection.val().dims()[1];
@@ -100,14 +104,14 @@ impl Prompts {
     }
 }
 
-/// Values of a tensor on the host, row by row; no gradient flows through them.
+/// The values of a tensor on the host, in row-major order; no gradient flows through them.
 fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.inner().into_data().try_into_vec().expect("the model computes in f32")
 }
 
-/// One query from tokens `[n, d]`. In f64 and in one order, so that it does not depend on the batch around it: a choice is
-/// hard, and rounding that differs would let it jump.
-fn pool(tokens: &[f32], d: usize, pooling: Pooling) -> Vec<f64> {
+/// Pools tokens `[n, d]` into one query. Computed in f64 and in a fixed order, so that the query does not depend on the rest
+/// of the batch: the selection is discrete, and different rounding could select other rows.
+fn pool_tokens(tokens: &[f32], d: usize, pooling: Pooling) -> Vec<f64> {
     let start = match pooling {
         Pooling::Mean => 0.0,
         Pooling::Max => f64::NEG_INFINITY,
@@ -122,15 +126,15 @@ fn pool(tokens: &[f32], d: usize, pooling: Pooling) -> Vec<f64> {
     }
     match pooling {
         Pooling::Mean => query.iter_mut().for_each(|value| *value /= count as f64 + 1e-8),
-        // Nothing to take the largest of: a text of the start token alone.
+        // A text that consists only of the start token has no other tokens.
         Pooling::Max if count == 0 => query.fill(0.0),
         Pooling::Max => {}
     }
     query
 }
 
-/// For each query the `take` most similar rows of `table`, best first; ties go to the lowest row.
-fn nearest(queries: &[Vec<f64>], table: &[f32], similarity: Similarity, take: usize) -> Vec<Vec<usize>> {
+/// Top-k selection: the `take` most similar rows of `table` for each query, best first; of equal rows the lowest one comes first.
+fn top_k(queries: &[Vec<f64>], table: &[f32], similarity: Similarity, take: usize) -> Vec<Vec<usize>> {
     let d = queries.first().map_or(1, Vec::len);
     let norms: Vec<f64> = match similarity {
         Similarity::Dot => vec![],
@@ -147,7 +151,7 @@ fn nearest(queries: &[Vec<f64>], table: &[f32], similarity: Similarity, take: us
                     (product / norms.get(index).copied().unwrap_or(1.0), index)
                 })
                 .collect();
-            // A total order, so that even a NaN (a diverged model) cannot make the choice depend on the sort.
+            // A total order: even with NaN (a diverged model), the selection does not depend on the sorting algorithm.
             scored.sort_unstable_by(|(x, i), (y, j)| y.total_cmp(x).then(i.cmp(j)));
             scored.into_iter().take(take).map(|(_, index)| index).collect()
         })
@@ -167,29 +171,30 @@ mod tests {
     #[test]
     fn most_similar_first_and_ties_to_the_lowest_row() {
         let queries = vec![vec![1.0, 2.0]];
-        assert_eq!(nearest(&queries, &TABLE, Similarity::Dot, 4), [[2, 1, 3, 0]]);
-        // Cosine forgets the length of (10, 10): 3/sqrt(2) = 2.12 still wins against 2, but not for (0, 1).
-        assert_eq!(nearest(&[vec![0.0, 1.0]], &TABLE, Similarity::Cosine, 3), [[1, 3, 2]]);
-        assert_eq!(nearest(&[vec![0.0, 1.0]], &TABLE, Similarity::Dot, 3), [[2, 1, 3]]);
+        assert_eq!(top_k(&queries, &TABLE, Similarity::Dot, 4), [[2, 1, 3, 0]]);
+        // Cosine similarity ignores the length of (10, 10). For the query (1, 2) this row would still be the best one
+        // (3 / sqrt(2) = 2.12 against 2), but for (0, 1) it is not.
+        assert_eq!(top_k(&[vec![0.0, 1.0]], &TABLE, Similarity::Cosine, 3), [[1, 3, 2]]);
+        assert_eq!(top_k(&[vec![0.0, 1.0]], &TABLE, Similarity::Dot, 3), [[2, 1, 3]]);
     }
 
     #[test]
-    fn queries_leave_out_the_first_token() {
+    fn queries_do_not_use_the_first_token() {
         let tokens = [9.0, 9.0, 1.0, 2.0, 3.0, 6.0];
-        let mean = pool(&tokens, 2, Pooling::Mean);
+        let mean = pool_tokens(&tokens, 2, Pooling::Mean);
         assert!((mean[0] - 2.0).abs() < 1e-7 && (mean[1] - 4.0).abs() < 1e-7, "{mean:?}");
-        assert_eq!(pool(&tokens, 2, Pooling::Max), [3.0, 6.0]);
-        assert_eq!(pool(&tokens[..2], 2, Pooling::Max), [0.0, 0.0]);
+        assert_eq!(pool_tokens(&tokens, 2, Pooling::Max), [3.0, 6.0]);
+        assert_eq!(pool_tokens(&tokens[..2], 2, Pooling::Max), [0.0, 0.0]);
     }
 
-    fn there(lengths: Vec<usize>) -> Packed {
+    fn packed(lengths: Vec<usize>) -> Packed {
         Packed::new(Tensor::ones([lengths.iter().sum(), 4], &Device::flex()), lengths)
     }
 
     #[test]
     fn fixed_prompts_are_the_same_for_every_input() {
         let prompts = Prompts::new(PromptsConfig::Fixed { take: 3 }, 4, 4, &Device::flex());
-        assert_eq!(prompts.choose(&there(vec![5, 2])).rows, [[0, 1, 2], [0, 1, 2]]);
+        assert_eq!(prompts.choose(&packed(vec![5, 2])).rows, [[0, 1, 2], [0, 1, 2]]);
     }
 
     #[test]
@@ -197,6 +202,6 @@ mod tests {
         let pool = PromptsConfig::Pool { size: 0, take: 8, pooling: Pooling::Mean, similarity: Similarity::Dot };
         let prompts = Prompts::new(pool, 4, 4, &Device::flex());
         assert!(prompts.table.is_none());
-        assert_eq!(prompts.choose(&there(vec![5])).rows, [[0usize; 0]]);
+        assert_eq!(prompts.choose(&packed(vec![5])).rows, [[0usize; 0]]);
     }
 }

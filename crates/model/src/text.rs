@@ -1,6 +1,6 @@
 //! Text encoder: RoBERTa or BERT without its pooler (specification, section 1).
 //!
-//! Shapes: rows are the tokens of all texts, d is the width.
+//! Shapes: `rows` is the number of tokens of all texts, d is the width.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use ptu_kernels::{Packed, Pass, rows, sum};
 use crate::config::TextConfig;
 use crate::layer::{BertLayer, Embedding, LayerNorm};
 
-/// Embeddings and layers.
+/// The text encoder: embeddings and transformer layers.
 #[derive(Module, Debug)]
 pub struct TextEncoder {
-    /// Vocabulary, `[v, d]`.
+    /// Word embeddings, `[v, d]`.
     pub words: Embedding,
-    /// Positions, `[positions, d]`.
+    /// Position embeddings, `[positions, d]`.
     pub positions: Embedding,
-    /// Token types, `[1 or 2, d]`.
+    /// Token type embeddings, `[1 or 2, d]`.
     pub types: Embedding,
-    /// Norm of the sum.
+    /// Layer norm of the sum of the embeddings.
     pub norm: LayerNorm,
     /// Post-norm layers.
     pub layers: Vec<BertLayer>,
@@ -29,7 +29,7 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    /// An encoder of the configured sizes.
+    /// An encoder with the configured sizes.
     pub fn new(config: &TextConfig, device: &Device) -> Self {
         let d = config.width;
         Self {
@@ -42,17 +42,17 @@ impl TextEncoder {
         }
     }
 
-    /// Words, positions and type, normed.
+    /// Sum of word, position and token type embeddings, with layer norm and dropout.
     pub fn embed(&self, texts: &Texts, pass: &Pass) -> Packed {
         let words = rows(vec![self.words.weight.val()], Arc::new(texts.ids.iter().map(|&id| id as usize).collect()));
-        let places = texts.lengths.iter().flat_map(|&length| self.first_position..self.first_position + length);
+        let position_ids = texts.lengths.iter().flat_map(|&length| self.first_position..self.first_position + length);
         let positions = self.positions.weight.val() + self.types.row(0); //    every token has type 0
-        let positions = rows(vec![positions], Arc::new(places.collect()));
+        let positions = rows(vec![positions], Arc::new(position_ids.collect()));
         let tokens = pass.apply(self.norm.forward(sum(words, positions))); //        [rows, d]
         Packed::new(tokens, texts.lengths.clone())
     }
 
-    /// All layers: `[rows, d] -> [rows, d]`.
+    /// Runs all layers: `[rows, d] -> [rows, d]`.
     pub fn encode(&self, x: Packed, pass: &Pass) -> Packed {
         self.layers.iter().fold(x, |x, layer| pass.block(layer, &[&x], |layer, x, pass| layer.forward(x[0], pass)))
     }

@@ -1,6 +1,6 @@
-//! Fusion by two streams that attend to each other (specification, section 1).
+//! Fusion with an image stream and a text stream that attend to each other (specification, section 1).
 //!
-//! Shapes: rows are the tokens of all packed sequences of a stream, d is the width.
+//! Shapes: `rows` is the number of tokens of all packed sequences of a stream, d is the width.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -24,7 +24,7 @@ pub struct TwoStream {
 }
 
 impl TwoStream {
-    /// Of the configured sizes.
+    /// A fusion with the configured sizes.
     pub fn new(config: &FusionConfig, device: &Device) -> Self {
         let &FusionConfig { width: d, layers, heads, eps } = config;
         let stream = || (0..layers).map(|_| CrossLayer::new(d, heads, eps, device)).collect();
@@ -36,20 +36,20 @@ impl TwoStream {
         }
     }
 
-    /// Images and the texts with the same numbers, through all layers; of each pair what `read` says.
+    /// Runs image `i` with text `i` through all layers; `read` says which states of each pair are returned.
     ///
     /// # Panics
-    /// If there are not as many images as texts and reads, or a place is not there.
+    /// If the numbers of images, texts and elements of `read` differ, or if a position is out of range.
     pub fn forward(&self, image: Packed, text: Packed, read: &[Read], pass: &Pass) -> Fused {
-        let (image, text) = self.to_last(0, image, text, pass);
+        let (image, text) = self.before_last_layer(0, image, text, pass);
         self.read(&image, &text, read, pass)
     }
 
-    /// As [`Self::forward`], of pairs among `images` and `texts` by number. A sequence may be in several pairs: what the first
-    /// layer makes of it before it looks at the other stream is computed once.
+    /// Like [`Self::forward`], for pairs given by the numbers of their sequences in `images` and `texts`. A sequence may be
+    /// in several pairs; its self-attention in the first layer is then computed only once.
     ///
     /// # Panics
-    /// As there, or if a number is not there.
+    /// As [`Self::forward`], or if the number of a sequence is out of range.
     pub fn forward_pairs(&self, images: &Packed, texts: &Packed, pairs: &Pairs, pass: &Pass) -> Fused {
         let select = |streams: [&Packed; 2]| {
             [streams[0].select(pairs.images.iter().copied()), streams[1].select(pairs.texts.iter().copied())]
@@ -67,15 +67,15 @@ impl TwoStream {
         };
         let next_text = next(&self.text[0], &own_text, &image);
         let next_image = next(&self.image[0], &own_image, &text);
-        let (image, text) = self.to_last(1, next_image, next_text, pass);
+        let (image, text) = self.before_last_layer(1, next_image, next_text, pass);
         self.read(&image, &text, &pairs.read, pass)
     }
 
-    /// The last layer, for what is read.
+    /// Runs the last layer, only for the states that are read.
     fn read(&self, image: &Packed, text: &Packed, read: &[Read], pass: &Pass) -> Fused {
         assert!(
             image.count() == text.count() && text.count() == read.len(),
-            "{} images, {} texts, {} reads",
+            "the numbers of images, texts and elements of `read` differ: {}, {}, {}",
             image.count(),
             text.count(),
             read.len()
@@ -88,57 +88,57 @@ impl TwoStream {
                 all
             });
         Fused {
-            text: read_last(&self.text[last], text, image, &text_places, pass),
-            image: read_last(&self.image[last], image, text, &image_places, pass),
+            text: run_last_layer(&self.text[last], text, image, &text_places, pass),
+            image: run_last_layer(&self.image[last], image, text, &image_places, pass),
         }
     }
 
-    /// Through the layers from one on, but the last.
-    fn to_last(&self, first: usize, mut image: Packed, mut text: Packed, pass: &Pass) -> (Packed, Packed) {
+    /// Runs the layers from `first` on, except the last one.
+    fn before_last_layer(&self, first: usize, mut image: Packed, mut text: Packed, pass: &Pass) -> (Packed, Packed) {
         for index in first..self.image.len() - 1 {
-            // Each stream reads the other's state from before the layer.
-            let next = whole(&self.text[index], &text, &image, pass);
-            image = whole(&self.image[index], &image, &text, pass);
+            // In each layer, a stream attends to the other stream's state from before this layer.
+            let next = run_layer(&self.text[index], &text, &image, pass);
+            image = run_layer(&self.image[index], &image, &text, pass);
             text = next;
         }
         (image, text)
     }
 
-    /// How much each token of a text attends to each token of its image in the last layer, the mean over heads: a pair
-    /// `[tokens of the text, tokens of the image]`, rows that sum to 1.
+    /// Cross-attention weights of each token of a text over the tokens of its image, in the last layer, averaged over heads.
+    /// For each pair `[tokens of the text, tokens of the image]`; each row sums to 1.
     pub fn text_attention(&self, image: Packed, text: Packed) -> Vec<Vec<f32>> {
-        let (image, text) = self.to_last(0, image, text, &Pass::off());
+        let (image, text) = self.before_last_layer(0, image, text, &Pass::off());
         self.text[self.text.len() - 1].cross_weights(&text, &image)
     }
 
-    /// First tokens of some pairs through the poolers, text first: `[pairs.len(), 2d]`.
+    /// Applies the poolers to the first tokens of some pairs and concatenates the results, text first: `[pairs.len(), 2d]`.
     pub fn pool(&self, fused: &Fused, pairs: impl IntoIterator<Item = usize> + Clone) -> Tensor<2> {
         let pool = |x: &Packed, pooler: &Linear| pooler.forward(x.first_tokens(pairs.clone()), &Pass::off()).tanh();
         Tensor::cat(vec![pool(&fused.text, &self.text_pooler), pool(&fused.image, &self.image_pooler)], 1)
     }
 }
 
-/// What a layer of one stream makes of it before it looks at the other.
+/// The self-attention of a layer of one stream; it does not depend on the other stream.
 fn self_attention(layer: &CrossLayer, own: &Packed, pass: &Pass) -> Packed {
     pass.block(&layer.attention, &[own], |attention, x, pass| attention.self_attention(x[0], pass))
 }
 
-/// One layer of one stream.
-fn whole(layer: &CrossLayer, own: &Packed, other: &Packed, pass: &Pass) -> Packed {
+/// Runs one layer of one stream.
+fn run_layer(layer: &CrossLayer, own: &Packed, other: &Packed, pass: &Pass) -> Packed {
     pass.block(layer, &[own, other], |layer, x, pass| layer.forward(x[0], x[1], pass))
 }
 
-/// One layer of one stream, for the tokens at `places` of each sequence only.
-fn read_last(layer: &CrossLayer, own: &Packed, other: &Packed, places: &[Vec<usize>], pass: &Pass) -> Packed {
+/// Runs the last layer of one stream, only for the tokens at `places` of each sequence.
+fn run_last_layer(layer: &CrossLayer, own: &Packed, other: &Packed, places: &[Vec<usize>], pass: &Pass) -> Packed {
     let lengths: Vec<usize> = places.iter().map(Vec::len).collect();
     if lengths == *own.lengths {
-        return whole(layer, own, other, pass);
+        return run_layer(layer, own, other, pass);
     }
-    // Sequences of which nothing is read need no keys and values either.
-    let asked: Vec<usize> = (0..own.count()).filter(|&which| lengths[which] > 0).collect();
+    // If nothing is read of a sequence, its keys and values are not needed either.
+    let used: Vec<usize> = (0..own.count()).filter(|&which| lengths[which] > 0).collect();
     let rows = own.starts().into_iter().zip(places).flat_map(|(start, places)| places.iter().map(move |p| start + p));
-    let some = own.pick(rows.collect(), asked.iter().map(|&which| lengths[which]).collect());
-    let [own, other] = [own, other].map(|stream| stream.select(asked.iter().copied()));
+    let some = own.pick(rows.collect(), used.iter().map(|&which| lengths[which]).collect());
+    let [own, other] = [own, other].map(|stream| stream.select(used.iter().copied()));
     let run = |layer: &CrossLayer, x: &[&Packed], pass: &Pass| layer.forward_some(x[0], x[1], x[2], pass);
     let read = pass.block(layer, &[&some, &own, &other], run);
     Packed::new(read.tokens, lengths)
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
     use crate::{Fusion, Model, Preset, TextStyle};
 
-    /// Sequences that are in several pairs give what each pair gives by itself, forwards and backwards.
+    /// If sequences are shared by several pairs, values and gradients are the same as with one copy of a sequence for each pair.
     #[test]
     fn shared_sequences_equal_repeated_ones() {
         for layers in [1, 2, 3] {

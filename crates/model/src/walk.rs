@@ -1,4 +1,4 @@
-//! The one way through all weights of a model: each comes with its name.
+//! Iterates over all weights of a model; each weight comes with its name.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -6,38 +6,39 @@ use burn::tensor::Tensor;
 use crate::Model;
 use crate::names::{Name, name_of};
 
-/// Sees every weight of a model.
+/// Visits every weight of a model.
 pub trait WeightVisitor {
-    /// One weight, in the order of the tree.
+    /// Visits one weight; the order is that of the module tree.
     fn visit<const D: usize>(&mut self, name: Name, weight: &Param<Tensor<D>>);
 }
 
-/// Gives every weight of a model back, changed or not.
+/// Returns a new value for every weight of a model.
 pub trait WeightMapper {
-    /// One weight, in the order of the tree.
+    /// Returns the new value of one weight; the order is that of the module tree.
     fn map<const D: usize>(&mut self, name: Name, weight: Param<Tensor<D>>) -> Param<Tensor<D>>;
 }
 
 impl Model {
-    /// Shows every weight to a visitor.
+    /// Calls a visitor with every weight.
     pub fn visit_weights(&self, visitor: &mut impl WeightVisitor) {
-        self.visit(&mut Walk { path: vec![], user: visitor });
+        self.visit(&mut NamedWalk { path: vec![], user: visitor });
     }
 
-    /// The model with every weight as a mapper gives it back.
+    /// Replaces every weight with the one that a mapper returns for it.
     pub fn map_weights(self, mapper: &mut impl WeightMapper) -> Self {
-        self.map(&mut Walk { path: vec![], user: mapper })
+        self.map(&mut NamedWalk { path: vec![], user: mapper })
     }
 }
 
-/// Keeps the path through the tree for somebody who wants names.
-struct Walk<'a, U> {
-    /// Names of the modules entered, outermost first; that of an enum's variant is empty, since published names have none.
+/// Tracks the path in the module tree and passes each weight on with its name.
+struct NamedWalk<'a, U> {
+    /// Names of the modules entered, outermost first. The name of an enum variant is empty, because published names do not
+    /// have it.
     path: Vec<String>,
     user: &'a mut U,
 }
 
-impl<U> Walk<'_, U> {
+impl<U> NamedWalk<'_, U> {
     fn enter(&mut self, name: &str, container: &str) {
         let is_variant = container.starts_with("Enum:");
         self.path.push(if is_variant { String::new() } else { name.into() });
@@ -49,7 +50,7 @@ impl<U> Walk<'_, U> {
     }
 }
 
-impl<U: WeightVisitor> ModuleVisitor for Walk<'_, U> {
+impl<U: WeightVisitor> ModuleVisitor for NamedWalk<'_, U> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.enter(name, container);
     }
@@ -63,7 +64,7 @@ impl<U: WeightVisitor> ModuleVisitor for Walk<'_, U> {
     }
 }
 
-impl<U: WeightMapper> ModuleMapper for Walk<'_, U> {
+impl<U: WeightMapper> ModuleMapper for NamedWalk<'_, U> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.enter(name, container);
     }

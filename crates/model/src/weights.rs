@@ -1,4 +1,4 @@
-//! Weights in files: safetensors under published names and in published layout, so that other programs read them.
+//! Weight files: safetensors with published names and in published layout, so that other programs can read them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path as File;
@@ -9,7 +9,7 @@ use ptu_input::files::write_atomically;
 use safetensors::{Dtype, SafeTensors};
 
 pub use crate::array::{Array, Arrays};
-use crate::files::written;
+use crate::files::write_error;
 use crate::mapped::map;
 use crate::names::{Kind, Name, is_unused};
 use crate::{Model, ModelConfig, ModelError, WeightMapper, WeightVisitor, positions};
@@ -17,30 +17,30 @@ use crate::{Model, ModelConfig, ModelError, WeightMapper, WeightVisitor, positio
 const POSITIONS: &str = "vision_encoder.visual.positional_embedding";
 
 impl Model {
-    /// Every weight under its published name, in published layout.
+    /// Every weight, with its published name and in published layout.
     pub fn to_arrays(&self) -> Arrays {
         let mut save = Save { arrays: Arrays::new(), patch: self.config().image.patch };
         self.visit_weights(&mut save);
         save.arrays
     }
 
-    /// A model of the given sizes with the weights of a safetensors file; see [`Self::from_arrays`]. On a CPU the file's bytes
-    /// serve as they lie: a weight is read when it is first used, and copied when it is first changed.
+    /// Loads the weights of a safetensors file into a model of this configuration; see [`Self::from_arrays`]. On a CPU the
+    /// file is mapped into memory: a weight is read when it is first used, and copied when it is first changed.
     ///
     /// # Errors
-    /// As there; a file that cannot be read or is no safetensors file of f32 arrays.
+    /// Those of [`Self::from_arrays`], and when the file cannot be read or is not a safetensors file of f32 arrays.
     pub fn load(config: &ModelConfig, file: &File, device: &Device) -> Result<(Self, Vec<String>), ModelError> {
         Self::from_stored(config, read_stored(file)?, device, file)
     }
 
-    /// A model of the given sizes with these weights. Positions of another resolution are resized (specification,
-    /// section 1). Returns also the names that took no part. `file` is for messages.
+    /// Creates a model of this configuration with these weights. Position embeddings of another resolution are resized
+    /// (specification, section 1). Also returns the names of the arrays that were not used. `file` appears in error messages.
     ///
     /// # Errors
-    /// A weight that is missing, unknown, or of another shape.
+    /// When a weight is missing, is unknown, or has another shape.
     ///
     /// # Panics
-    /// If an array does not have as many values as its shape says.
+    /// If the number of values of an array does not match its shape.
     pub fn from_arrays(
         config: &ModelConfig,
         arrays: Arrays,
@@ -63,9 +63,9 @@ impl Model {
             *found = TensorData::new(array.values, array.shape);
         }
         let model = Self::empty(config, device)?;
-        let mut load = Load { stored, missing: vec![], misfit: None };
+        let mut load = Load { stored, missing: vec![], wrong_shape: None };
         let model = model.map_weights(&mut load);
-        if let Some((name, found, expected)) = load.misfit {
+        if let Some((name, found, expected)) = load.wrong_shape {
             return Err(ModelError::Shape { path: file.into(), name, found, expected });
         }
         if !load.missing.is_empty() {
@@ -90,7 +90,7 @@ impl WeightVisitor for Save {
     }
 }
 
-/// A weight in published shape; `patch` is the side of a patch.
+/// A weight in published shape; `patch` is the height and width of a patch.
 fn published<const D: usize>(tensor: Tensor<D>, kind: Kind, patch: usize) -> Array {
     let mut shape = tensor.dims().to_vec();
     if kind == Kind::Patch {
@@ -99,13 +99,14 @@ fn published<const D: usize>(tensor: Tensor<D>, kind: Kind, patch: usize) -> Arr
     Array { shape, values: tensor.into_data().try_into_vec().expect("the model computes in f32") }
 }
 
-/// Values by name as a file holds them.
+/// Arrays by name, as stored in a file.
 type Stored = BTreeMap<String, TensorData>;
 
 struct Load {
     stored: Stored,
     missing: Vec<String>,
-    misfit: Option<(String, Vec<usize>, Vec<usize>)>,
+    /// The first weight with a wrong shape: name, shape in the file, shape in the model.
+    wrong_shape: Option<(String, Vec<usize>, Vec<usize>)>,
 }
 
 impl WeightMapper for Load {
@@ -120,7 +121,7 @@ impl WeightMapper for Load {
             Kind::Matrix | Kind::Table | Kind::Bias | Kind::Norm { .. } | Kind::Projection => shape == ours,
         };
         if !fits {
-            self.misfit.get_or_insert((name.published, shape, ours));
+            self.wrong_shape.get_or_insert((name.published, shape, ours));
             return param;
         }
         let found = TensorData::from_bytes(found.into_bytes(), ours, DType::F32);
@@ -132,16 +133,17 @@ impl WeightMapper for Load {
 /// Reads a safetensors file of f32 arrays into memory.
 ///
 /// # Errors
-/// A file that cannot be read, is no safetensors file, or holds another type than f32.
+/// When the file cannot be read, is not a safetensors file, or contains a type other than f32.
 pub fn read_arrays(path: &File) -> Result<Arrays, ModelError> {
     Ok(read_stored(path)?.iter().map(|(name, data)| (name.clone(), array(data))).collect())
 }
 
 fn array(data: &TensorData) -> Array {
-    Array { shape: data.shape().to_vec(), values: data.try_to_vec().expect("arrays of other types are refused") }
+    Array { shape: data.shape().to_vec(), values: data.try_to_vec().expect("arrays of other types are rejected") }
 }
 
-/// Maps a safetensors file. The format holds no code; sizes are checked against the file before anything is looked at.
+/// Maps a safetensors file into memory. The format cannot contain code. All sizes are checked against the file before any
+/// value is accessed.
 fn read_stored(path: &File) -> Result<Stored, ModelError> {
     let format = |cause: String| ModelError::Format {
         path: path.into(),
@@ -153,14 +155,14 @@ fn read_stored(path: &File) -> Result<Stored, ModelError> {
     let mut stored = Stored::new();
     for (name, view) in tensors.iter() {
         if view.dtype() != Dtype::F32 {
-            return Err(format(format!("`{name}` holds {:?}", view.dtype())));
+            return Err(format(format!("the type of `{name}` is {:?}", view.dtype())));
         }
         let data = match bytemuck::try_cast_slice::<u8, f32>(view.data()) {
             Ok(_) if cfg!(target_endian = "little") => {
                 let bytes = Bytes::from_shared(file.slice_ref(view.data()), AllocationProperty::File);
                 TensorData::from_bytes(bytes, view.shape().to_vec(), DType::F32)
             }
-            // Not where an f32 may lie, or in the other order of bytes.
+            // The data is not aligned for f32, or this machine is big-endian: copy it.
             _ => {
                 let floats = view.data().chunks_exact(4);
                 let floats = floats.map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")));
@@ -172,15 +174,16 @@ fn read_stored(path: &File) -> Result<Stored, ModelError> {
     Ok(stored)
 }
 
-/// Writes a safetensors file: to a temporary name, synced, renamed.
+/// Writes a safetensors file: it is written under a temporary name, synced to disk, and renamed.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn write_arrays(path: &File, arrays: &Arrays) -> Result<(), ModelError> {
     write_atomically(path, |temporary| {
-        // What `transformers` asks of a file before it loads it. One entry only: the header's order must not vary.
+        // `transformers` requires this entry to load the file. Only one entry, because the order of several entries would not
+        // be fixed.
         let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
         safetensors::serialize_to_file(arrays, Some(metadata), temporary).map_err(std::io::Error::other)
     })
-    .map_err(written(path))
+    .map_err(write_error(path))
 }

@@ -1,4 +1,4 @@
-//! A row of raw data on its way to a record: cheap to make one after another, finished on any thread.
+//! A row of raw data that is to become a record. Drafts are cheap to create one after another; any thread can finish one.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,16 +16,16 @@ use serde::{Deserialize, Serialize};
 use crate::paths;
 use crate::raw::Entry;
 
-/// Where a row stands in the raw data.
+/// The position of a row in the raw data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// A line of the one table that there is, from 1.
+pub(crate) enum RowPosition {
+    /// A line, counted from 1, where the raw data is a single table.
     Line(u64),
-    /// A file, and where in it.
+    /// The name of a file and a position in it, as text.
     Named(String),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for RowPosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(line) => write!(formatter, "line {line}"),
@@ -34,174 +34,190 @@ impl fmt::Display for Place {
     }
 }
 
-/// What becomes of a record whose image cannot be had.
+/// What happens to a record whose image is missing or unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WithoutImage {
-    /// Somebody made a mistake in a table.
-    Mistake,
-    /// It is left out.
-    LeftOut,
-    /// Its texts are kept where it has any.
-    TextsKept,
+pub(crate) enum MissingImagePolicy {
+    /// It is an error in the table of the user.
+    Error,
+    /// The record is skipped.
+    Skip,
+    /// The record keeps its texts, without the image. A record that has no texts is skipped.
+    KeepTexts,
 }
 
-/// A row whose image is still to be read.
+/// A row whose image has not been read yet.
 pub(crate) struct Draft {
-    pub(crate) place: Place,
-    pub(crate) work: Work,
-    pub(crate) without_image: WithoutImage,
+    pub(crate) position: RowPosition,
+    pub(crate) work: RemainingWork,
+    pub(crate) missing_image: MissingImagePolicy,
 }
 
-/// What is left to do for a record.
-pub(crate) enum Work {
-    /// Nothing: it cannot become one, for this cause.
+/// The work that remains until a row is a record.
+pub(crate) enum RemainingWork {
+    /// None: the row cannot become a record, for this reason.
     Bad(String),
-    /// Its image is read, where it has one.
+    /// The image must be read, if the record has one.
     Read(Box<Record>, Option<Entry>),
-    /// Its image is looked for relative to a folder, by the path that a table has.
+    /// The image must be found: its path in the table is relative to this folder.
     Find(Box<Record>, PathBuf),
-    /// It is made whole.
+    /// This function creates the whole record.
     Make(Box<dyn FnOnce() -> Result<Record, DataError> + Send>),
 }
 
-/// A record with its image.
+/// A record whose image, if it has one, was read and checked.
 #[derive(Debug)]
-pub(crate) struct Finished {
+pub(crate) struct FinishedRecord {
     pub(crate) record: Record,
-    /// By what it is compared with others.
-    pub(crate) mark: RecordMark,
-    /// What is worth to be counted and told.
-    pub(crate) note: Option<Noted>,
+    /// Used to compare the record with others.
+    pub(crate) fingerprint: RecordFingerprint,
+    /// Something about the record that is counted and listed in the manifest.
+    pub(crate) note: Option<RecordNote>,
 }
 
-/// Something that was done to a record, under the word by which it is counted.
+/// Something that was done to a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Noted {
-    pub(crate) what: &'static str,
-    /// Where the record stands, and why.
-    pub(crate) told: Skipped,
+pub(crate) struct RecordNote {
+    /// The key under which the manifest counts it.
+    pub(crate) kind: &'static str,
+    /// The position of the record, and the reason.
+    pub(crate) entry: Skipped,
 }
 
-/// By what a record is compared with others.
+/// Hashes of a record, used to find records that are equal or similar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RecordMark {
+pub(crate) struct RecordFingerprint {
     pub(crate) id: u128,
     pub(crate) patient: u128,
-    /// The image's bytes.
+    /// Hash of the bytes of the image.
     pub(crate) image: Option<u128>,
-    pub(crate) looks: Option<Looks>,
-    /// All texts, without regard to case and white space.
+    /// Images that look alike have similar hashes.
+    #[serde(rename = "looks")]
+    pub(crate) perceptual_hash: Option<Looks>,
+    /// Hash of all texts, without regard to case and white space.
     pub(crate) text: Option<u128>,
 }
 
-impl RecordMark {
-    fn of(record: &Record, looks: Option<Looks>) -> Self {
+impl RecordFingerprint {
+    fn of(record: &Record, perceptual_hash: Option<Looks>) -> Self {
         let words: Vec<String> = record.texts.iter().map(|text| ptu_input::text::normalised(text)).collect();
         Self {
             id: name_digest(&record.id),
             patient: name_digest(&record.patient),
             image: record.image.as_ref().map(|image| digest(&image.bytes)),
-            looks,
+            perceptual_hash,
             text: (!words.is_empty()).then(|| digest(words.join("\n"))),
         }
     }
 }
 
-/// Records whose image is not there, kept with their texts.
+/// Key of records whose image is missing; they keep their texts.
 pub(crate) const IMAGE_MISSING: &str = "image-missing";
 
-/// Records whose image cannot be decoded, kept with their texts.
+/// Key of records whose image cannot be decoded; they keep their texts.
 pub(crate) const IMAGE_UNREADABLE: &str = "image-unreadable";
 
 impl Draft {
-    /// A record and its image's file.
-    pub(crate) fn read(place: Place, record: Record, image: Option<Entry>) -> Self {
-        Self { place, work: Work::Read(Box::new(record), image), without_image: WithoutImage::LeftOut }
+    /// A record and the file of its image.
+    pub(crate) fn read(position: RowPosition, record: Record, image: Option<Entry>) -> Self {
+        Self { position, work: RemainingWork::Read(Box::new(record), image), missing_image: MissingImagePolicy::Skip }
     }
 
-    /// A record that is made whole.
-    pub(crate) fn make(place: Place, make: impl FnOnce() -> Result<Record, DataError> + Send + 'static) -> Self {
-        Self { place, work: Work::Make(Box::new(make)), without_image: WithoutImage::LeftOut }
+    /// A record that the function `make` creates as a whole.
+    pub(crate) fn make(
+        position: RowPosition,
+        make: impl FnOnce() -> Result<Record, DataError> + Send + 'static,
+    ) -> Self {
+        Self { position, work: RemainingWork::Make(Box::new(make)), missing_image: MissingImagePolicy::Skip }
     }
 
     /// A row that cannot become a record.
-    pub(crate) fn bad(place: Place, cause: impl Into<String>) -> Self {
-        Self { place, work: Work::Bad(cause.into()), without_image: WithoutImage::LeftOut }
+    pub(crate) fn bad(position: RowPosition, cause: impl Into<String>) -> Self {
+        Self { position, work: RemainingWork::Bad(cause.into()), missing_image: MissingImagePolicy::Skip }
     }
 
-    /// Reads and checks the image; a larger one is stored with a shorter side of `side` pixels.
-    pub(crate) fn finish(self, side: Option<usize>) -> Result<Finished, String> {
-        let place = self.place.to_string();
-        let noted = |what, cause| Noted { what, told: Skipped { place: place.clone(), cause } };
-        let whole = |record, looks| Finished { mark: RecordMark::of(&record, looks), record, note: None };
+    /// Reads and checks the image. An image whose shorter side is longer than `side` pixels is resized to that size.
+    ///
+    /// # Errors
+    /// The reason why the row cannot become a record.
+    pub(crate) fn finish(self, side: Option<usize>) -> Result<FinishedRecord, String> {
+        let position = self.position.to_string();
+        let note = |kind, cause| RecordNote { kind, entry: Skipped { place: position.clone(), cause } };
+        let finished = |record, perceptual_hash| FinishedRecord {
+            fingerprint: RecordFingerprint::of(&record, perceptual_hash),
+            record,
+            note: None,
+        };
         match self.work {
-            Work::Bad(cause) => Err(cause),
-            Work::Make(make) => {
+            RemainingWork::Bad(cause) => Err(cause),
+            RemainingWork::Make(make) => {
                 let record = make().map_err(|error| error.to_string())?;
-                let looks = record.image.as_ref().and_then(|image| {
+                let perceptual_hash = record.image.as_ref().and_then(|image| {
                     Picture::decode(&image.bytes, &record.id).ok().map(|picture| Looks::of(&picture))
                 });
-                Ok(whole(record, looks))
+                Ok(finished(record, perceptual_hash))
             }
-            Work::Read(mut record, None) => match &mut record.image {
-                None => Ok(whole(*record, None)),
+            RemainingWork::Read(mut record, None) => match &mut record.image {
+                None => Ok(finished(*record, None)),
                 Some(image) => {
                     let name = image.path.clone().unwrap_or_else(|| record.id.clone());
-                    let (bytes, looks) = checked(std::mem::take(&mut image.bytes), &name, side)?;
+                    let (bytes, perceptual_hash) = check_image(std::mem::take(&mut image.bytes), &name, side)?;
                     image.bytes = bytes;
-                    Ok(whole(*record, Some(looks)))
+                    Ok(finished(*record, Some(perceptual_hash)))
                 }
             },
-            Work::Read(mut record, Some(entry)) => match read_image(&entry, side) {
-                Ok((bytes, looks)) => {
+            RemainingWork::Read(mut record, Some(entry)) => match read_image(&entry, side) {
+                Ok((bytes, perceptual_hash)) => {
                     record.image.get_or_insert_default().bytes = bytes;
-                    Ok(whole(*record, Some(looks)))
+                    Ok(finished(*record, Some(perceptual_hash)))
                 }
-                Err(unusable) if self.without_image == WithoutImage::TextsKept && !record.texts.is_empty() => {
+                Err(unusable) if self.missing_image == MissingImagePolicy::KeepTexts && !record.texts.is_empty() => {
                     record.image = None;
-                    let note = Some(noted(unusable.note, unusable.cause));
-                    Ok(Finished { note, ..whole(*record, None) })
+                    let note = Some(note(unusable.kind, unusable.cause));
+                    Ok(FinishedRecord { note, ..finished(*record, None) })
                 }
                 Err(unusable) => Err(unusable.cause),
             },
-            Work::Find(mut record, folder) => {
+            RemainingWork::Find(mut record, folder) => {
                 let image = record.image.get_or_insert_default();
                 let found = paths::read(&folder, image.path.as_deref().unwrap_or_default())?;
-                let (bytes, looks) = checked(found.bytes, &found.path.display().to_string(), side)?;
+                let (bytes, perceptual_hash) = check_image(found.bytes, &found.path.display().to_string(), side)?;
                 image.bytes = bytes;
-                let note = found.how.map(|(what, cause)| noted(what, cause));
-                Ok(Finished { note, ..whole(*record, Some(looks)) })
+                let note = found.note.map(|(kind, cause)| note(kind, cause));
+                Ok(FinishedRecord { note, ..finished(*record, Some(perceptual_hash)) })
             }
         }
     }
 }
 
-struct Unusable {
-    note: &'static str,
+/// Why an image cannot be used.
+struct UnusableImage {
+    /// The key under which the manifest counts it.
+    kind: &'static str,
     cause: String,
 }
 
-/// The bytes of an image that can be decoded; of a smaller picture where its shorter side is above `side`.
-fn read_image(entry: &Entry, side: Option<usize>) -> Result<(Vec<u8>, Looks), Unusable> {
+/// Reads an image and checks that it can be decoded. Returns its bytes, or those of a resized PNG where its shorter side is
+/// longer than `side`, and its perceptual hash.
+fn read_image(entry: &Entry, side: Option<usize>) -> Result<(Vec<u8>, Looks), UnusableImage> {
     let path = entry.path();
     let name = path.display();
     let bytes = entry.bytes(IMAGE_LIMIT).map_err(|unread| match unread {
-        Unread::Absent => Unusable { note: IMAGE_MISSING, cause: format!("image `{name}` is not there") },
-        Unread::Because(cause) => Unusable { note: IMAGE_UNREADABLE, cause: format!("image `{name}` {cause}") },
+        Unread::Absent => UnusableImage { kind: IMAGE_MISSING, cause: format!("image `{name}` is not there") },
+        Unread::Because(cause) => UnusableImage { kind: IMAGE_UNREADABLE, cause: format!("image `{name}` {cause}") },
     })?;
-    checked(bytes, &name.to_string(), side).map_err(|cause| Unusable { note: IMAGE_UNREADABLE, cause })
+    check_image(bytes, &name.to_string(), side).map_err(|cause| UnusableImage { kind: IMAGE_UNREADABLE, cause })
 }
 
-/// The bytes of an image that was read, where they can be decoded.
-fn checked(bytes: Vec<u8>, name: &str, side: Option<usize>) -> Result<(Vec<u8>, Looks), String> {
+/// As [`read_image`], for bytes that were already read.
+fn check_image(bytes: Vec<u8>, name: &str, side: Option<usize>) -> Result<(Vec<u8>, Looks), String> {
     let picture = Picture::decode(&bytes, name).map_err(|error| error.to_string())?;
-    let looks = Looks::of(&picture);
+    let perceptual_hash = Looks::of(&picture);
     match side {
         Some(side) if picture.width().min(picture.height()) > side => {
             let smaller = resize_short(&picture, side);
-            Ok((smaller.map_err(|error| format!("image `{name}`: {error}"))?.png(), looks))
+            Ok((smaller.map_err(|error| format!("image `{name}`: {error}"))?.png(), perceptual_hash))
         }
-        _ => Ok((bytes, looks)),
+        _ => Ok((bytes, perceptual_hash)),
     }
 }

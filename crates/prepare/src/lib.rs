@@ -1,12 +1,14 @@
-//! Files of others become records: raw data into folders of shards, and whatever a person names as inputs of a model.
+//! Turns raw data into records: public data sets and tables into folders of shards, and the inputs named by the user into
+//! records for a model.
 //!
-//! - [`phantom`]: a synthetic corpus; [`table`]: anybody's own pairs; [`named`]: public data sets.
-//! - All of them hand on rows one after another, which are made into records on all cores, in blocks that survive a kill
-//!   ([`PrepareOptions`]), on one machine or on many ([`join_parts`]).
-//! - [`InputFiles`]: files, folders, patterns, tables and shards as one stream of records; [`PictureReader`]: their pictures, read again.
-//! - [`raw`]: downloads as they came, packed or not.
+//! - [`phantom`]: a synthetic corpus; [`table`]: the user's own pairs; [`named`]: public data sets.
+//! - All three read rows one after another. All cores turn the rows into records, in blocks that are kept if the process is
+//!   killed ([`PrepareOptions`]), on one machine or on many ([`join_parts`]).
+//! - [`InputFiles`]: files, folders, patterns, tables and shards as one stream of records; [`PictureReader`]: reads their
+//!   pictures again.
+//! - [`raw`]: downloads in the form in which they were published, packed or unpacked.
 //!
-//! The layouts of public data sets stand in `docs/layouts.md`, the rules in `docs/specification.md`, section 6.
+//! `docs/layouts.md` describes the layouts of the public data sets; `docs/specification.md`, section 6, the rules.
 //!
 //! ```
 //! use ptu_data::{ShardFolder, Source, Split};

@@ -1,7 +1,7 @@
-//! Public data sets: each a description and a few rules over shared parts.
+//! Public data sets. Each has a description and a few rules of its own; the rest is common code.
 //!
-//! Folders, columns and rules are those that the downloads have (docs/layouts.md); where nobody published a split,
-//! ours is drawn by a hash of the patient, and said to be ours.
+//! Folders, columns and rules are those of the downloads (docs/layouts.md). If a data set has no published splits, our own are
+//! drawn by a hash of the patient, and the manifest says that they are our own.
 
 mod about;
 mod chemprot;
@@ -31,11 +31,11 @@ use ptu_data::DataError;
 use ptu_data::manifest::{Overlap, Skipped};
 use ptu_data::shard::WriterOptions;
 
-use crate::blocks::Workplace;
+use crate::blocks::WorkFolder;
 use crate::draft::Draft;
-use crate::prepared::{Prepared, Progress, stored};
+use crate::prepared::{Prepared, Progress, image_storage};
 use crate::raw::{Entry, Raw};
-use crate::run::{Drafts, Job, PrepareOptions, run};
+use crate::run::{DraftSource, Job, PrepareOptions, run};
 
 /// A public data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub enum Dataset {
 }
 
 impl Dataset {
-    /// All of them, in the order in which they are listed.
+    /// All data sets, in the order in which they are listed.
     pub const ALL: [Self; 14] = [
         Self::Roco,
         Self::Medicat,
@@ -89,7 +89,7 @@ impl Dataset {
         Self::Chemprot,
     ];
 
-    /// What it is and how to get it.
+    /// The description of the data set: its content, and how to get it.
     pub fn description(self) -> &'static Description {
         match self {
             Self::Roco => &roco::ABOUT,
@@ -109,12 +109,12 @@ impl Dataset {
         }
     }
 
-    /// The name that commands use.
+    /// The name of the data set in commands.
     pub fn name(self) -> &'static str {
         self.description().name
     }
 
-    fn open(self, raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError> {
+    fn open(self, raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataError> {
         match self {
             Self::Roco => roco::open(raw),
             Self::Medicat => medicat::open(raw, options),
@@ -133,7 +133,7 @@ impl Dataset {
         }
     }
 
-    /// Options that this data set has beside those that all have.
+    /// The options that only this data set has.
     fn options(self) -> &'static [Choice] {
         match self {
             Self::Medicat => &[Choice::SplitByPaper],
@@ -145,23 +145,23 @@ impl Dataset {
     }
 }
 
-/// Something that can be done in another way than by default.
+/// An option of a single data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// All figures of a paper go into one split (medicat).
     SplitByPaper,
     /// All questions about an image go into one split (vqa-rad).
     SplitByImage,
-    /// A tenth of the training images are for validation (vqa-rad).
+    /// A tenth of the training images is used for validation (vqa-rad).
     CarveValidation,
     /// Questions in every language (slake).
     AllLanguages,
-    /// The split of the published code in the place of ours (rsna).
+    /// The split of the published code instead of our own (rsna).
     PublishedSplit,
 }
 
 impl Choice {
-    /// The option of the command line.
+    /// The option on the command line.
     pub fn option(self) -> &'static str {
         match self {
             Self::SplitByPaper => "--split-by paper",
@@ -176,9 +176,9 @@ impl Choice {
 /// How a public data set is prepared.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NamedOptions {
-    /// What is done in another way than by default.
+    /// The options that only this data set has.
     pub choices: Vec<Choice>,
-    /// How it is made.
+    /// The options that all data sets have in common.
     pub making: PrepareOptions,
 }
 
@@ -188,43 +188,43 @@ impl NamedOptions {
     }
 }
 
-/// A download whose tables were read.
-struct Opened {
-    /// One row after another.
+/// The rows of a download, and what its tables say about the data set as a whole.
+struct DatasetRows {
+    /// The rows, one after another.
     rows: Box<dyn Iterator<Item = Result<Draft, DataError>>>,
-    /// How many rows there will be, for the progress.
+    /// The number of rows, for the progress.
     total: u64,
-    /// Files that decide about the records besides images.
+    /// Files on which the records depend, other than images.
     tables: Vec<Entry>,
-    /// What is done to images and texts, one sentence each.
+    /// What is done to images and texts, as sentences for the manifest.
     preprocessing: Vec<String>,
-    /// Whether somebody published the splits.
+    /// Whether the splits are published, not our own.
     published: bool,
-    /// What is worth to be counted.
+    /// Counts for the manifest.
     noted: BTreeMap<String, u64>,
-    /// What is counted there one by one, as far as somebody can do something about it.
+    /// The items of these counts one by one, if the user can correct them.
     details: Details,
     /// What splits have in common besides images, texts and patients.
     overlaps: Vec<Overlap>,
 }
 
-/// What was not taken as it stands, by a word for each kind: where it stands, and why.
+/// What was skipped or changed: by the key under which the manifest counts it, the position of each item and the reason.
 #[derive(Debug, Default)]
 struct Details(BTreeMap<String, Vec<Skipped>>);
 
-/// Rows of tables besides the one of records that cannot be read.
-const ROWS_PASSED_OVER: &str = "rows-passed-over";
+/// Key of unreadable rows in tables other than the table of the records.
+const ROWS_SKIPPED: &str = "rows-passed-over";
 
 impl Details {
-    fn add(&mut self, what: &str, place: impl fmt::Display, cause: impl Into<String>) {
-        let told = Skipped { place: place.to_string(), cause: cause.into() };
-        self.0.entry(what.to_string()).or_default().push(told);
+    fn add(&mut self, key: &str, position: impl fmt::Display, cause: impl Into<String>) {
+        let entry = Skipped { place: position.to_string(), cause: cause.into() };
+        self.0.entry(key.to_string()).or_default().push(entry);
     }
 }
 
-impl Opened {
-    /// Rows of splits that somebody published.
-    fn published(rows: Vec<Draft>, tables: Vec<Entry>, preprocessing: &[&str]) -> Self {
+impl DatasetRows {
+    /// Rows with published splits.
+    fn published_splits(rows: Vec<Draft>, tables: Vec<Entry>, preprocessing: &[&str]) -> Self {
         Self {
             total: rows.len() as u64,
             rows: Box::new(rows.into_iter().map(Ok)),
@@ -237,20 +237,20 @@ impl Opened {
         }
     }
 
-    /// Rows of splits that are ours.
-    fn ours(rows: Vec<Draft>, tables: Vec<Entry>, preprocessing: &[&str]) -> Self {
-        Self { published: false, ..Self::published(rows, tables, preprocessing) }
+    /// Rows with splits of our own.
+    fn own_splits(rows: Vec<Draft>, tables: Vec<Entry>, preprocessing: &[&str]) -> Self {
+        Self { published: false, ..Self::published_splits(rows, tables, preprocessing) }
     }
 }
 
-/// Writes the records of a public data set to `out`, a folder that is absent or empty. `raw` is its download: a folder or an
-/// archive, packed or unpacked.
+/// Writes the records of a public data set to the folder `out`, which must be absent or empty. `raw` is the download: a folder or
+/// an archive, packed or unpacked.
 ///
-/// Rows that cannot be used are left out and listed in the manifest with the reason.
+/// Rows that cannot be used are skipped and listed in the manifest with the reason.
 ///
 /// # Errors
-/// When files are missing (all of them are named), when a table cannot be read, when no row is usable, or when the system
-/// refuses. Nothing stands under `out` then.
+/// When files are missing (the message names all of them), when a table cannot be read, when no row can be used, or when the
+/// system reports an error. `out` is not written then.
 pub fn prepare_named(
     dataset: Dataset,
     (raw, out): (&Path, &Path),
@@ -259,32 +259,32 @@ pub fn prepare_named(
 ) -> Result<Prepared, DataError> {
     let about = dataset.description();
     options.making.check()?;
-    if let Some(foreign) = options.choices.iter().find(|choice| !dataset.options().contains(choice)) {
+    if let Some(unknown) = options.choices.iter().find(|choice| !dataset.options().contains(choice)) {
         let own: Vec<&str> = dataset.options().iter().map(|choice| choice.option()).collect();
-        let own = if own.is_empty() { "none of its own".to_string() } else { format!("`{}`", own.join("`, `")) };
-        let cause = format!("{} has no option `{}`; it has {own}", about.name, foreign.option());
+        let own = if own.is_empty() { "no options of its own".to_string() } else { format!("`{}`", own.join("`, `")) };
+        let cause = format!("{} has no option `{}`; it has {own}", about.name, unknown.option());
         return Err(DataError::Setting { name: "options", cause });
     }
-    let place = Workplace::take(out)?;
-    let opened = Raw::open(raw, about.tars, &place.scratch())
+    let work_folder = WorkFolder::acquire(out)?;
+    let opened = Raw::open(raw, about.tars, &work_folder.scratch())
         .and_then(|raw| dataset.open(&Arc::new(raw), options))
         .and_then(|opened| {
             let choices: Vec<&str> = options.choices.iter().map(|choice| choice.option()).collect();
-            let told = BTreeMap::from([("choices".to_string(), choices.join(" "))]);
-            let tables = Job::hashed(opened.tables.clone())?;
-            Ok((opened, told, tables))
+            let decided_by = BTreeMap::from([("choices".to_string(), choices.join(" "))]);
+            let tables = Job::hash_tables(opened.tables.clone())?;
+            Ok((opened, decided_by, tables))
         });
     let (opened, decided_by, tables) = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            place.clear()?;
+            work_folder.clear()?;
             return Err(error);
         }
     };
-    let Opened { rows, total, published, mut noted, details, overlaps, .. } = opened;
-    noted.extend(details.0.iter().map(|(what, told)| (what.clone(), told.len() as u64)));
+    let DatasetRows { rows, total, published, mut noted, details, overlaps, .. } = opened;
+    noted.extend(details.0.iter().map(|(key, entries)| (key.clone(), entries.len() as u64)));
     let mut preprocessing = opened.preprocessing;
-    preprocessing.push(stored(options.making.side));
+    preprocessing.push(image_storage(options.making.side));
     let job = Job {
         decided_by,
         tables,
@@ -303,15 +303,16 @@ pub fn prepare_named(
         details: details.0,
         overlaps,
     };
-    run((place, out), job, &options.making, &mut Listed { rows, total }, progress)
+    run(work_folder, job, &options.making, &mut DatasetDrafts { rows, total }, progress)
 }
 
-struct Listed {
+/// The rows of a data set as a [`DraftSource`].
+struct DatasetDrafts {
     rows: Box<dyn Iterator<Item = Result<Draft, DataError>>>,
     total: u64,
 }
 
-impl Drafts for Listed {
+impl DraftSource for DatasetDrafts {
     fn next(&mut self) -> Result<Option<Draft>, DataError> {
         self.rows.next().transpose()
     }

@@ -1,4 +1,5 @@
-//! The path of an image as a table has it: written on another system, in another form of Unicode, or no path at all.
+//! Finds the image file that a table names. The path may be written for another system or in another form of Unicode, or the
+//! value may not be a path at all.
 
 use std::path::{Path, PathBuf};
 
@@ -7,51 +8,53 @@ use ptu_data::shortened;
 use ptu_input::text::name_key;
 use unicode_normalization::UnicodeNormalization;
 
-/// Paths with the separator of another system, read with the one of this.
+/// Key under which paths with backslashes are counted whose file was found with `/` instead.
 pub(crate) const BACKSLASHES: &str = "paths-with-backslashes";
 
-/// Paths whose file has the same name in another form of Unicode, or without blanks and invisible marks around it.
+/// Key under which paths are counted whose file was found in another form of Unicode, or without the blanks and invisible
+/// characters around the path.
 pub(crate) const OTHER_FORM: &str = "paths-in-another-form";
 
-/// A longer value is no path on any system.
+/// Longest path in bytes; a longer value is not a path on any system.
 const PATH_LIMIT: usize = 4096;
 
-/// An image's file that was found.
+/// The file of an image.
 pub(crate) struct FoundImage {
     /// Its bytes.
     pub(crate) bytes: Vec<u8>,
-    /// Where it lies.
+    /// Its path.
     pub(crate) path: PathBuf,
-    /// How it was found, where that is not by the path as it is written.
-    pub(crate) how: Option<(&'static str, String)>,
+    /// The key and the sentence for the manifest, if the file was not found by the path exactly as the table has it.
+    pub(crate) note: Option<(&'static str, String)>,
 }
 
-/// Reads the file that a table names relative to a folder: as it is written, else as another system would write it.
+/// Reads the file whose path a table has, relative to `folder`. The path is first tried exactly as it is written, then in the
+/// spellings of other systems.
 ///
 /// # Errors
-/// Cause and cure, in words that stand by themselves.
+/// A complete sentence: what is wrong, and how to correct it.
 pub(crate) fn read(folder: &Path, written: &str) -> Result<FoundImage, String> {
-    let short = || shortened(written, 200);
-    if let Some(cause) = no_path(written) {
-        return Err(format!("image `{}` {cause}", short()));
+    let shown = || shortened(written, 200);
+    if let Some(cause) = not_a_path(written) {
+        return Err(format!("image `{}` {cause}", shown()));
     }
     match read_bounded(&folder.join(written), IMAGE_LIMIT) {
-        Ok(bytes) => return Ok(FoundImage { bytes, path: folder.join(written), how: None }),
+        Ok(bytes) => return Ok(FoundImage { bytes, path: folder.join(written), note: None }),
         Err(Unread::Because(cause)) => return Err(format!("image `{}` {cause}", folder.join(written).display())),
         Err(Unread::Absent) => {}
     }
-    for (how, other) in others(folder, written) {
+    for (kind, other) in other_spellings(folder, written) {
         let path = folder.join(&other);
         if let Ok(bytes) = read_bounded(&path, IMAGE_LIMIT) {
             return Ok(FoundImage {
                 bytes,
                 path,
-                how: Some((how, format!("image `{}` is read from `{other}`", short()))),
+                note: Some((kind, format!("image `{}` is read from `{other}`", shown()))),
             });
         }
     }
     Err(match other_system(written) {
-        Some(cause) => format!("image `{}` {cause}", short()),
+        Some(cause) => format!("image `{}` {cause}", shown()),
         None => {
             let path = folder.join(written);
             format!("image `{}` is not there; paths are relative to the table's folder", path.display())
@@ -59,8 +62,8 @@ pub(crate) fn read(folder: &Path, written: &str) -> Result<FoundImage, String> {
     })
 }
 
-/// Why a value is no path of a file here: an address, or the picture itself.
-fn no_path(written: &str) -> Option<String> {
+/// The reason why a value cannot be the path of a local file: it is a web address, or the encoded image itself.
+fn not_a_path(written: &str) -> Option<String> {
     let start: String = written.chars().take(12).collect::<String>().to_ascii_lowercase();
     let scheme = start.split_once("://").map(|(scheme, _)| scheme);
     let is_scheme = |scheme: &&str| {
@@ -90,7 +93,7 @@ fn no_path(written: &str) -> Option<String> {
     })
 }
 
-/// What a path that is not there has of another system.
+/// What shows that a path, whose file does not exist, was written for another system.
 fn other_system(written: &str) -> Option<&'static str> {
     let mut letters = written.chars();
     let (first, second, third) = (letters.next(), letters.next(), letters.next());
@@ -113,8 +116,8 @@ fn other_system(written: &str) -> Option<&'static str> {
     )
 }
 
-/// Other ways to write a path.
-fn others(folder: &Path, written: &str) -> Vec<(&'static str, String)> {
+/// Other spellings of a path, each with the key under which it is counted.
+fn other_spellings(folder: &Path, written: &str) -> Vec<(&'static str, String)> {
     let mut all = vec![];
     let slashed = written.replace('\\', "/");
     if slashed != written {
@@ -122,19 +125,20 @@ fn others(folder: &Path, written: &str) -> Vec<(&'static str, String)> {
     }
     let bare = name_key(&slashed).into_owned();
     if bare != slashed || !bare.is_ascii() {
-        all.push((OTHER_FORM, matching(folder, &bare)));
+        all.push((OTHER_FORM, existing_form(folder, &bare)));
     }
     all
 }
 
-/// The path whose folders and file are there in some form of Unicode, each in its own: composed, else decomposed.
-fn matching(folder: &Path, written: &str) -> String {
+/// The path in the form of Unicode that exists on disk. Each folder and the file are tried in the composed form (NFC) and, if
+/// that does not exist, in the decomposed form (NFD).
+fn existing_form(folder: &Path, written: &str) -> String {
     let mut found = String::new();
     for part in written.split_inclusive('/') {
         let composed = format!("{found}{}", part.nfc());
         let decomposed = format!("{found}{}", part.nfd());
-        let there = |path: &str| folder.join(path).symlink_metadata().is_ok();
-        found = if !there(&composed) && there(&decomposed) { decomposed } else { composed };
+        let exists = |path: &str| folder.join(path).symlink_metadata().is_ok();
+        found = if !exists(&composed) && exists(&decomposed) { decomposed } else { composed };
     }
     found
 }
@@ -146,17 +150,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_of_other_systems_are_found_or_told() {
+    fn paths_of_other_systems_are_found_or_reported() {
         let here = tempfile::tempdir().unwrap();
         let folder = here.path();
         fs::create_dir(folder.join("bilder u\u{308}")).unwrap();
         fs::write(folder.join("bilder u\u{308}/\u{f6}.png"), "1").unwrap();
         fs::write(folder.join("a b.png"), "2").unwrap();
         fs::write(folder.join("c\\d.png"), "3").unwrap();
-        let found = |written: &str| read(folder, written).map(|found| (found.bytes[0], found.how.map(|how| how.0)));
+        let found = |written: &str| read(folder, written).map(|found| (found.bytes[0], found.note.map(|note| note.0)));
         assert_eq!(found("a b.png"), Ok((b'2', None)));
-        assert_eq!(found("c\\d.png"), Ok((b'3', None)), "a name as it is written comes first");
-        // Composed where the folder is decomposed, decomposed where the file is composed, and both with backslashes.
+        assert_eq!(found("c\\d.png"), Ok((b'3', None)), "the path exactly as it is written comes first");
+        // A composed path of a decomposed folder, a decomposed path of a composed file, and both together with a backslash.
         for written in [
             "bilder \u{fc}/\u{f6}.png",
             "bilder u\u{308}/o\u{308}.png",

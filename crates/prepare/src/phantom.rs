@@ -1,7 +1,7 @@
-//! A synthetic radiograph corpus: pictures whose causes are known, with reports that say what they show.
+//! A synthetic corpus of radiographs: pictures whose causes are known, with reports that describe the pictures.
 //!
-//! Everything about a record is a pure function of a [`Key`] and the record's index, so a corpus of any size needs no
-//! state and any record can be made alone. Causes are typed ([`Causes`]), drawn first; picture and report follow from them.
+//! A record is a pure function of a [`Key`] and its index. So a corpus of any size needs no state, and any record can be generated
+//! by itself. First, the causes ([`Causes`]) are sampled; then the picture and the report are generated from them.
 //!
 //! ```
 //! use ptu_prepare::phantom;
@@ -31,22 +31,23 @@ use canvas::{Canvas, Point, Pose, Shape};
 pub struct Picture {
     /// Height and width in pixels.
     pub side: usize,
-    /// `side * side` levels, row by row; 0 is black (air), 255 white (metal).
+    /// `side * side` grey levels, row by row; 0 is black (air), 255 is white (metal).
     pub grey: Vec<u8>,
 }
 
 /// One record of the corpus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phantom {
-    /// What is shown and said.
+    /// What the picture shows and the report states.
     pub causes: Causes,
     /// The radiograph.
     pub picture: Picture,
-    /// Its report.
+    /// The report.
     pub report: Report,
 }
 
-/// The uses of randomness within one record, kept apart so that a change of one leaves the others alone.
+/// The uses of randomness within one record. Each has a random stream of its own, so that a change of one does not change the
+/// others.
 #[derive(Clone, Copy)]
 #[repr(u32)]
 enum Draw {
@@ -58,18 +59,18 @@ enum Draw {
     Film,
 }
 
-/// Streams for the drawing of one picture.
+/// The random streams for drawing one picture.
 struct Draws {
-    /// Proportions and densities, the same for all pictures of a patient.
+    /// Proportions and densities of the body, the same for all pictures of a patient.
     body: Stream,
-    /// Where exactly a finding lies and its outline.
+    /// The exact position and the outline of a finding.
     lesion: Stream,
 }
 
-/// Records per block of patients, and how many of them each patient has (in drawn order).
+/// The numbers of records of the three patients of a block of six records; their order is random.
 const PATIENTS: [u64; 3] = [1, 2, 3];
 
-/// Makes the record of an index; `side` is the picture's in pixels. The rank of `key` is not used.
+/// Generates the record with an index; `side` is the height and width of the picture in pixels. The rank of `key` is not used.
 pub fn make(key: Key, index: u64, side: usize) -> Phantom {
     let causes = causes_of(key, index);
     let picture = draw(key, index, &causes, side);
@@ -77,13 +78,13 @@ pub fn make(key: Key, index: u64, side: usize) -> Phantom {
     Phantom { causes, picture, report }
 }
 
-/// The causes of an index, without drawing it.
+/// The causes of the record with an index, without drawing the picture.
 pub fn causes_of(key: Key, index: u64) -> Causes {
     Causes::draw(&mut stream(key, Draw::Causes, index))
 }
 
-/// Draws the picture that an index has with the given causes: body, pose and film are those of the index, so two calls
-/// that differ in causes give twins.
+/// Draws the picture of an index with the given causes. Body, pose and film depend only on the index, so the pictures of two calls
+/// that differ only in `causes` differ only where the causes are visible.
 pub fn draw(key: Key, index: u64, causes: &Causes, side: usize) -> Picture {
     let mut draws =
         Draws { body: stream(key, Draw::Body, patient(key, index)), lesion: stream(key, Draw::Lesion, index) };
@@ -105,7 +106,8 @@ pub fn draw(key: Key, index: u64, causes: &Causes, side: usize) -> Picture {
     Picture { side, grey: canvas.develop(&mut stream(key, Draw::Film, index)) }
 }
 
-/// The patient of a record: neighbours belong together, one to three a patient, three patients in six records.
+/// The patient of a record. Consecutive records belong to the same patient: one to three for each patient, three patients for six
+/// records.
 pub fn patient(key: Key, index: u64) -> u64 {
     let (block, mut place) = (index / 6, index % 6);
     let mut sizes = PATIENTS;
@@ -120,7 +122,7 @@ pub fn patient(key: Key, index: u64) -> u64 {
     patient
 }
 
-/// The film marker: a letter for the side that is shown, where the view has one.
+/// Draws the film marker: a letter for the side that is shown, if the view has a side.
 fn mark(canvas: &mut Canvas, causes: &Causes) {
     let (letter, [x, y]) = match (causes.organ, causes.view, causes.side) {
         (Organ::Hand, _, Some(Side::Left)) => (Side::Left, [0.06, 0.84]),
@@ -143,7 +145,7 @@ fn mark(canvas: &mut Canvas, causes: &Causes) {
     }
 }
 
-/// The zones in which the lesions of a count lie, at most one a zone.
+/// The zones of the lesions, at most one lesion in each zone.
 fn spots(causes: &Causes, stream: &mut Stream) -> Vec<Zone> {
     let mut zones = Zone::ALL.to_vec();
     match causes.count {
@@ -169,13 +171,13 @@ mod tests {
     const KEY: u64 = 5;
     const SIDE: usize = 32;
 
-    /// Where and how much two pictures differ.
+    /// Where, and by how much, two pictures differ.
     struct Difference {
-        /// Mean place, weighted by the difference, in parts of the side.
+        /// The mean position, weighted by the difference, as a fraction of the side.
         centre: [f64; 2],
-        /// Pixels that changed clearly.
+        /// The number of pixels that changed clearly.
         changed: usize,
-        /// Of these, those that are darker in the first picture.
+        /// The number of these pixels that are darker in the first picture.
         darker: usize,
     }
 
@@ -192,7 +194,7 @@ mod tests {
         Difference { centre, changed, darker }
     }
 
-    /// The picture of an index beside its healthy twin.
+    /// The difference between the picture of an index and the same picture without its finding.
     fn twins(index: u64) -> (Causes, Difference) {
         let key = Key::new(KEY);
         let causes = causes_of(key, index);
@@ -280,7 +282,7 @@ mod tests {
     fn more_is_larger() {
         let mut areas: std::collections::BTreeMap<(Organ, View, Finding, Size), Vec<f64>> = Default::default();
         for (causes, difference) in (0..1_200).map(twins) {
-            // A collapsed lung is denser all over; what grows is the black air around it.
+            // A collapsed lung is denser everywhere; only the black air around it grows with the size.
             let air = causes.finding == Finding::Pneumothorax;
             let changed = if air { difference.darker } else { difference.changed } as f64;
             if let Some(size) = causes.size.filter(|_| causes.count.is_none_or(|count| count == Count::One)) {
@@ -310,7 +312,7 @@ mod tests {
         }
     }
 
-    /// The plainest of classifiers, the nearest of mean pictures, already tells the facts from unseen pixels.
+    /// Even the simplest classifier, the nearest mean picture, finds the facts in pictures that were not used for the means.
     #[test]
     fn facts_can_be_told_from_pixels() {
         let name = |causes: &Causes| {
@@ -336,7 +338,7 @@ mod tests {
             right += usize::from(*nearest == name(&causes));
             organs += usize::from(nearest.0.starts_with(causes.organ.name()));
         }
-        // Chance is about 1 in 30 and 1 in 3.
+        // The chance levels are about 1 in 30 and 1 in 3.
         assert!(right > 125 && organs > 480, "{right} and {organs} of 500 right");
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures of records, read again from where they lie.
+//! Reads the pictures of records again from their files, shards or tables.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use ptu_data::{DataError, ShardFolder, Source};
 
 use crate::table::TableImages;
 
-/// Pictures of rows, read from where they lie; folders of shards and tables are opened once.
+/// Reads pictures from files, shards and tables. Each folder of shards and each table is opened only once.
 #[derive(Default)]
 pub struct PictureReader {
-    open: Vec<((PathBuf, Split), Arc<ShardFolder>)>,
+    shards: Vec<((PathBuf, Split), Arc<ShardFolder>)>,
     tables: Vec<(PathBuf, TableImages)>,
 }
 
 impl PictureReader {
-    /// The encoded picture.
+    /// The encoded picture at a location; `None` if the record has no image.
     ///
     /// # Errors
     /// When the file, the folder of shards or the table cannot be read any more.
@@ -42,11 +42,11 @@ impl PictureReader {
     }
 
     fn shards(&mut self, folder: &Path, split: Split) -> Result<Arc<ShardFolder>, DataError> {
-        if let Some((_, shards)) = self.open.iter().find(|((path, of), _)| path == folder && *of == split) {
+        if let Some((_, shards)) = self.shards.iter().find(|((path, of), _)| path == folder && *of == split) {
             return Ok(Arc::clone(shards));
         }
         let shards = Arc::new(ShardFolder::open(folder, split)?);
-        self.open.push(((folder.to_path_buf(), split), Arc::clone(&shards)));
+        self.shards.push(((folder.to_path_buf(), split), Arc::clone(&shards)));
         Ok(shards)
     }
 }

@@ -1,19 +1,19 @@
-//! What a preparation does and makes, for whoever watches it.
+//! The result of a preparation, and its progress for the program that shows it.
 
 use ptu_data::Manifest;
 use serde::{Deserialize, Serialize};
 
-/// What a preparation made.
+/// The result of a preparation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prepared {
-    /// Shards.
+    /// All shards; this is their manifest.
     Shards(Box<Manifest>),
-    /// A part of the blocks, to be joined with the others; the raw data has so many rows.
+    /// Only a part of the blocks, which must be joined with the other parts; the number of rows of all raw data.
     Part(u64),
 }
 
-/// What was done to images, for people.
-pub(crate) fn stored(side: Option<usize>) -> String {
+/// A sentence for the manifest: how images are stored.
+pub(crate) fn image_storage(side: Option<usize>) -> String {
     match side {
         Some(side) => format!("images with a shorter side above {side} are resized to it and stored as 8-bit PNG"),
         None => "images are stored as their files were".into(),
@@ -21,7 +21,7 @@ pub(crate) fn stored(side: Option<usize>) -> String {
 }
 
 impl Prepared {
-    /// The table of contents of the shards; `None` of a part.
+    /// The manifest of the shards; `None` for a part.
     pub fn manifest(&self) -> Option<&Manifest> {
         match self {
             Self::Shards(manifest) => Some(manifest),
@@ -30,21 +30,22 @@ impl Prepared {
     }
 }
 
-/// What to do with records that another split has too.
+/// What to do with images that are in two splits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Duplicates {
-    /// They are told.
+    /// They are reported in the manifest.
     #[default]
     Reported,
-    /// Those of `train` are left out, and those of `validate` that `test` has.
+    /// They are skipped in the earlier split: in `train` those that `validate` or `test` has too, in `validate` those that
+    /// `test` has too.
     Removed,
 }
 
-/// What a preparation is doing.
+/// What a preparation does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Raw data are made into records.
+    /// Raw data is turned into records.
     Make,
     /// Records are compared with each other.
     Compare,
@@ -53,25 +54,25 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// One word for people.
+    /// The word that the progress line shows after the number of records.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Make => "made",
+            Self::Make => "prepared",
             Self::Compare => "compared",
             Self::Write => "written",
         }
     }
 }
 
-/// How far a preparation has come.
+/// The progress of a preparation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// What it is doing.
+    /// The current stage.
     pub stage: Stage,
-    /// Records that this stage has done.
+    /// Records that this stage has processed so far.
     pub records: u64,
-    /// Records left out so far.
+    /// Records skipped so far.
     pub skipped: u64,
-    /// Share of all the work, 0 to 1.
+    /// Share of all work that is done, 0 to 1.
     pub share: f64,
 }

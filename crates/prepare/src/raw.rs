@@ -1,8 +1,9 @@
-//! A download as it came: a folder, an archive, or a folder with archives and gzipped files in it.
+//! A download in the form in which it was published: a folder, an archive, or a folder with archives and gzipped files in it.
 //!
-//! Names are looked up as written, then without regard to case, also within one folder more than the layout has, and inside of
-//! `.zip`, `.tgz`, `.tar.gz` and `.tar` files, whether their contents begin with a folder or not. Nothing outside of the
-//! download is ever reached: members that climb, and links, are passed over.
+//! A name is first searched exactly as it is written, then without regard to upper and lower case. It is also found one folder
+//! deeper than the layout says, and inside `.zip`, `.tgz`, `.tar.gz` and `.tar` files, whether or not their contents are in a
+//! folder of their own. No file outside the download is ever read: links, and members of archives whose paths lead outside
+//! (`..`), are skipped.
 
 mod archive;
 pub(crate) mod encoded;
@@ -34,33 +35,34 @@ use serde_json::Value;
 use walkdir::WalkDir;
 
 use archive::Zip;
-use text::Counted;
+use text::CountingReader;
 
-/// Levels of folders that are searched for archives.
-const DEPTH: usize = 3;
+/// The number of folder levels that are searched for archives.
+const ARCHIVE_SEARCH_DEPTH: usize = 3;
 
-/// Folders within the named one that may stand for it.
-const FOLDERS: usize = 50;
+/// The largest number of subfolders in which the files of the layout are searched, too.
+const MAX_FOLDERS: usize = 50;
 
-/// How many times larger than its packed form a file may be. Tables of blanks reach 30; a bomb reaches 1,000.
-const EXPANSION: u64 = 200;
+/// How many times larger than its packed form a file may be. Tables of blanks reach 30; a zip bomb reaches 1,000.
+const MAX_EXPANSION: u64 = 200;
 
-/// The largest JSON file that is read at once, in bytes.
+/// The largest JSON file that is read as a whole, in bytes.
 const JSON_LIMIT: u64 = 512 << 20;
 
-/// What a small packed file may unpack to in any case.
-const EXPANSION_FLOOR: u64 = 16 << 20;
+/// The unpacked size that is always allowed, in bytes, even if the packed file is small.
+const MIN_UNPACKED_LIMIT: u64 = 16 << 20;
 
-/// A download.
+/// A download, in which files are found by their names in the layout.
 #[derive(Debug)]
 pub struct Raw {
     root: PathBuf,
     mounts: Vec<Mount>,
-    /// Names in lower case of the folders that were looked into, with the names as they are.
+    /// The listings of folders: for each folder, the names in lower case with the names as they are.
     folders: Mutex<HashMap<PathBuf, Arc<HashMap<String, String>>>>,
 }
 
-/// Where a part of the layout lies: names that begin with `prefix` are `inner` and the rest of the name there.
+/// Maps a part of the layout to a folder or an archive: a name that begins with `prefix` is found in `tree`, with `inner` in
+/// place of the prefix.
 #[derive(Debug)]
 struct Mount {
     prefix: String,
@@ -68,6 +70,7 @@ struct Mount {
     inner: String,
 }
 
+/// A folder or a zip file, in which files are found by their relative paths.
 #[derive(Clone, Debug)]
 enum Tree {
     Folder(PathBuf),
@@ -77,26 +80,29 @@ enum Tree {
 /// A file of a download.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    place: Place,
+    location: FileLocation,
     gzipped: bool,
 }
 
+/// Where the bytes of a file are.
 #[derive(Clone, Debug)]
-enum Place {
+enum FileLocation {
+    /// In a file on the disk.
     File(PathBuf),
+    /// In a zip file, as the member with this index.
     Member(Arc<Zip>, usize),
 }
 
 impl Raw {
-    /// Opens a folder or an archive. Archives that must be read from front to end (`.tgz`, `.tar.gz`, `.tar`) are unpacked to
-    /// `scratch`, but only those whose name begins with one of `tars`.
+    /// Opens a folder or an archive. Tar archives (`.tgz`, `.tar.gz`, `.tar`) can only be read from the beginning to the end, so
+    /// they are unpacked to `scratch`. Of those in a folder, only archives whose name begins with one of `tars` are unpacked.
     ///
     /// # Errors
-    /// When it is not there, when an archive cannot be read, or when `scratch` cannot be written.
+    /// When `path` does not exist, when an archive cannot be read, or when `scratch` cannot be written.
     pub fn open(path: &Path, tars: &[&str], scratch: &Path) -> Result<Self, DataError> {
-        let about = fs::metadata(path).map_err(DataError::io("open", path))?;
+        let metadata = fs::metadata(path).map_err(DataError::io("open", path))?;
         let mut raw = Self { root: path.to_path_buf(), mounts: vec![], folders: Mutex::default() };
-        if about.is_file() {
+        if metadata.is_file() {
             let tree = Tree::archive(path, scratch)?.ok_or_else(|| DataError::Input {
                 path: path.to_path_buf(),
                 cause: "is neither a folder nor a `.zip`, `.tgz`, `.tar.gz` or `.tar` file".into(),
@@ -107,9 +113,9 @@ impl Raw {
         let mut bases = vec![path.to_path_buf()];
         let inner = subfolders(path)?;
         if let [only] = inner.as_slice() {
-            bases.extend(subfolders(only)?.into_iter().take(FOLDERS));
+            bases.extend(subfolders(only)?.into_iter().take(MAX_FOLDERS));
         }
-        bases.extend(inner.into_iter().take(FOLDERS));
+        bases.extend(inner.into_iter().take(MAX_FOLDERS));
         raw.mounts.extend(bases.iter().map(|base| Mount::new("", Tree::Folder(base.clone()), "")));
         for found in archives(path) {
             let name = found.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -120,16 +126,17 @@ impl Raw {
             let Some(tree) = Tree::archive(&found, scratch)? else { continue };
             let folder = found.parent().unwrap_or(path);
             for base in bases.iter().filter_map(|base| folder.strip_prefix(base).ok()) {
-                raw.mount(&slashed(base), tree.clone(), scratch)?;
+                raw.mount(&folder_prefix(base), tree.clone(), scratch)?;
             }
         }
         Ok(raw)
     }
 
-    /// Mounts an archive where it lies, and as the folder that its name names; its own top folder counts for it too.
+    /// Makes the contents of an archive available in the folder of the archive, and in a folder with the name of the archive. If
+    /// the archive has top folders, their contents are available in the same way.
     fn mount(&mut self, prefix: &str, tree: Tree, scratch: &Path) -> Result<(), DataError> {
         let mut inner = vec![String::new()];
-        inner.extend(tree.top_folders()?.into_iter().take(FOLDERS));
+        inner.extend(tree.top_folders()?.into_iter().take(MAX_FOLDERS));
         let stem = tree.stem();
         for inner in &inner {
             self.mounts.push(Mount::new(prefix, tree.clone(), inner));
@@ -147,65 +154,65 @@ impl Raw {
         Ok(())
     }
 
-    /// Where the download lies.
+    /// The path with which the download was opened.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The first of these names that is there, as it is or gzipped.
+    /// The first of these names for which there is a file, either unpacked or gzipped.
     pub fn find(&self, names: &[&str]) -> Option<Entry> {
-        // Folders are only listed where no name is there as it is written.
-        [true, false].into_iter().find_map(|exact| names.iter().find_map(|name| self.one(name, exact)))
+        // Folders are only listed if no file has exactly one of these names.
+        [true, false].into_iter().find_map(|exact| names.iter().find_map(|name| self.find_one(name, exact)))
     }
 
-    /// As [`Raw::find`], when it must be there.
+    /// Like [`Raw::find`], for a file that must exist.
     ///
     /// # Errors
-    /// When none of the names is.
+    /// When there is no file with one of these names.
     pub fn need(&self, names: &[&str]) -> Result<Entry, DataError> {
-        self.find(names).ok_or_else(|| self.lacks(&[names]))
+        self.find(names).ok_or_else(|| self.missing_files(&[names]))
     }
 
-    /// Refuses a download in which files are missing; each must be there under one of its names.
+    /// Checks that all files exist, each with one of its names.
     ///
     /// # Errors
-    /// Names all that are missing.
+    /// When files are missing; the error names all of them.
     pub fn require(&self, files: &[&[&str]]) -> Result<(), DataError> {
         let missing: Vec<_> = files.iter().copied().filter(|names| self.find(names).is_none()).collect();
-        if missing.is_empty() { Ok(()) } else { Err(self.lacks(&missing)) }
+        if missing.is_empty() { Ok(()) } else { Err(self.missing_files(&missing)) }
     }
 
-    fn lacks(&self, files: &[&[&str]]) -> DataError {
+    fn missing_files(&self, files: &[&[&str]]) -> DataError {
         self.without(files.iter().map(|names| format!("`{}`", names.join("` or `"))).collect())
     }
 
-    /// What to say of a download that is not laid out so.
+    /// The error for a download in which these parts of the layout are missing.
     pub fn without(&self, missing: Vec<String>) -> DataError {
         let parquet = ["data", ""].iter().any(|folder| !self.list(folder, ".parquet").is_empty());
         DataError::Layout { path: self.root.clone(), missing, parquet }
     }
 
-    fn one(&self, name: &str, exact: bool) -> Option<Entry> {
-        if !is_plain(name) {
+    fn find_one(&self, name: &str, exact: bool) -> Option<Entry> {
+        if !is_safe_name(name) {
             return None;
         }
         let gzipped = format!("{name}.gz");
         let within = |name: &str| {
             self.mounts.iter().find_map(|mount| {
                 let rest = name.strip_prefix(mount.prefix.as_str())?;
-                self.place(&mount.tree, &format!("{}{rest}", mount.inner), exact)
+                self.locate(&mount.tree, &format!("{}{rest}", mount.inner), exact)
             })
         };
-        let plain = within(name).map(|place| Entry { place, gzipped: false });
-        plain.or_else(|| within(&gzipped).map(|place| Entry { place, gzipped: true }))
+        let plain = within(name).map(|location| Entry { location, gzipped: false });
+        plain.or_else(|| within(&gzipped).map(|location| Entry { location, gzipped: true }))
     }
 
-    fn place(&self, tree: &Tree, name: &str, exact: bool) -> Option<Place> {
+    fn locate(&self, tree: &Tree, name: &str, exact: bool) -> Option<FileLocation> {
         match tree {
-            Tree::Zip(zip) => zip.find(name, exact).map(|index| Place::Member(Arc::clone(zip), index)),
+            Tree::Zip(zip) => zip.find(name, exact).map(|index| FileLocation::Member(Arc::clone(zip), index)),
             Tree::Folder(folder) if exact => {
                 let path = folder.join(name);
-                path.is_file().then_some(Place::File(path))
+                path.is_file().then_some(FileLocation::File(path))
             }
             Tree::Folder(folder) => {
                 let mut path = folder.clone();
@@ -213,12 +220,12 @@ impl Raw {
                     let names = self.names(&path);
                     path.push(names.get(&part.to_lowercase())?);
                 }
-                path.is_file().then_some(Place::File(path))
+                path.is_file().then_some(FileLocation::File(path))
             }
         }
     }
 
-    /// Names of a folder by their lower case; empty where it cannot be listed.
+    /// The names in a folder, with the names in lower case as keys; empty if the folder cannot be listed.
     fn names(&self, folder: &Path) -> Arc<HashMap<String, String>> {
         let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         let list = || {
@@ -229,7 +236,8 @@ impl Raw {
         Arc::clone(folders.entry(folder.to_path_buf()).or_insert_with(list))
     }
 
-    /// Files right in a folder of the layout whose names end so, by name; the first place that has any counts.
+    /// The files directly in a folder of the layout whose names end with `ending`, sorted by name. If the folder exists in several
+    /// places, the first place with such files is used.
     pub fn list(&self, folder: &str, ending: &str) -> BTreeMap<String, Entry> {
         let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         for mount in &self.mounts {
@@ -237,13 +245,14 @@ impl Raw {
             let inner = format!("{}{rest}", mount.inner);
             let found: BTreeMap<String, Entry> = match &mount.tree {
                 Tree::Zip(zip) => {
-                    let member = |(name, index)| (name, Place::Member(Arc::clone(zip), index));
-                    entries(zip.within(&inner).map(member), ending)
+                    let member = |(name, index)| (name, FileLocation::Member(Arc::clone(zip), index));
+                    entries(zip.files_in(&inner).map(member), ending)
                 }
                 Tree::Folder(base) => {
                     let files = fs::read_dir(base.join(&inner)).into_iter().flatten().flatten();
-                    let file =
-                        |file: fs::DirEntry| Some((file.file_name().into_string().ok()?, Place::File(file.path())));
+                    let file = |file: fs::DirEntry| {
+                        Some((file.file_name().into_string().ok()?, FileLocation::File(file.path())))
+                    };
                     entries(files.filter_map(file), ending)
                 }
             };
@@ -255,9 +264,10 @@ impl Raw {
     }
 }
 
-fn entries(found: impl Iterator<Item = (String, Place)>, ending: &str) -> BTreeMap<String, Entry> {
+/// Those files whose names end with `ending`.
+fn entries(found: impl Iterator<Item = (String, FileLocation)>, ending: &str) -> BTreeMap<String, Entry> {
     let wanted = found.filter(|(name, _)| name.ends_with(ending));
-    wanted.map(|(name, place)| (name, Entry { place, gzipped: false })).collect()
+    wanted.map(|(name, location)| (name, Entry { location, gzipped: false })).collect()
 }
 
 impl Mount {
@@ -267,7 +277,7 @@ impl Mount {
 }
 
 impl Tree {
-    /// `None` for a file that is no archive.
+    /// Opens an archive; `None` for a file that is not an archive.
     fn archive(path: &Path, scratch: &Path) -> Result<Option<Self>, DataError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         if name.ends_with(".zip") {
@@ -288,7 +298,7 @@ impl Tree {
         name.strip_suffix(".zip").unwrap_or(&name).to_string()
     }
 
-    /// Names of the outermost folders, each with a slash at its end.
+    /// The names of the top folders, each with a slash at its end.
     fn top_folders(&self) -> Result<Vec<String>, DataError> {
         Ok(match self {
             Self::Folder(path) => subfolders(path)?
@@ -301,21 +311,21 @@ impl Tree {
 }
 
 impl Entry {
-    /// A file that was named by itself.
+    /// A file that is given by its path.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { place: Place::File(path.into()), gzipped: false }
+        Self { location: FileLocation::File(path.into()), gzipped: false }
     }
 
-    /// A file that was named by itself, packed with gzip.
+    /// A file that is given by its path and compressed with gzip.
     pub fn gzipped(path: impl Into<PathBuf>) -> Self {
         Self { gzipped: true, ..Self::file(path) }
     }
 
-    /// Where it lies, for messages.
+    /// Its path, for messages; for a member of an archive, the path of the archive and the name in it.
     pub fn path(&self) -> PathBuf {
-        match &self.place {
-            Place::File(path) => path.clone(),
-            Place::Member(zip, index) => zip.path().join(zip.name(*index)),
+        match &self.location {
+            FileLocation::File(path) => path.clone(),
+            FileLocation::Member(zip, index) => zip.path().join(zip.name(*index)),
         }
     }
 
@@ -324,12 +334,12 @@ impl Entry {
         self.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// Its bytes, unpacked.
+    /// All its bytes, unpacked.
     ///
     /// # Errors
-    /// When it is not there, larger than `limit`, or damaged.
+    /// When it does not exist, is larger than `limit` bytes, or is damaged.
     pub fn bytes(&self, limit: u64) -> Result<Vec<u8>, Unread> {
-        if let (Place::File(path), false) = (&self.place, self.gzipped) {
+        if let (FileLocation::File(path), false) = (&self.location, self.gzipped) {
             return files::read_bounded(path, limit);
         }
         let mut bytes = vec![];
@@ -338,7 +348,7 @@ impl Entry {
         if bytes.len() as u64 > limit { Err(files::too_large(limit)) } else { Ok(bytes) }
     }
 
-    /// Its text, from front to end, unpacked.
+    /// A reader of its bytes, unpacked.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -346,7 +356,7 @@ impl Entry {
         self.counted(Arc::default())
     }
 
-    /// As [`Entry::open`]; adds to `read` how many bytes were read of it as it lies there.
+    /// Like [`Entry::open`]; also adds the number of bytes that were read to `read`, counted before they are unpacked.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -354,87 +364,96 @@ impl Entry {
         self.reader(read).map_err(|source| DataError::Io { action: "open", path: self.path(), source })
     }
 
-    /// Size in bytes as it lies there.
+    /// Its size in bytes; for a gzipped file, the size before unpacking.
     pub fn size(&self) -> u64 {
-        match &self.place {
-            Place::File(path) => fs::metadata(path).map_or(0, |about| about.len()),
-            Place::Member(zip, index) => zip.size(*index),
+        match &self.location {
+            FileLocation::File(path) => fs::metadata(path).map_or(0, |metadata| metadata.len()),
+            FileLocation::Member(zip, index) => zip.size(*index),
         }
     }
 
     fn reader(&self, read: Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
-        let packed: Box<dyn Read + Send> = match &self.place {
-            Place::File(path) if !fs::metadata(path)?.is_file() => return Err(io::Error::other("it is no file")),
-            Place::File(path) => Box::new(File::open(path)?),
-            Place::Member(zip, index) => Box::new(zip.reader(*index)?),
+        let packed: Box<dyn Read + Send> = match &self.location {
+            FileLocation::File(path) if !fs::metadata(path)?.is_file() => {
+                return Err(io::Error::other("it is not a file"));
+            }
+            FileLocation::File(path) => Box::new(File::open(path)?),
+            FileLocation::Member(zip, index) => Box::new(zip.reader(*index)?),
         };
-        let packed = Counted { reader: packed, read };
+        let packed = CountingReader { reader: packed, read };
         Ok(match self.gzipped {
-            true => Box::new(Guarded { reader: MultiGzDecoder::new(packed), left: most_unpacked(self.size()) }),
+            true => {
+                Box::new(SizeLimited { reader: MultiGzDecoder::new(packed), remaining: max_unpacked_size(self.size()) })
+            }
             false => Box::new(packed),
         })
     }
 }
 
-/// A whole JSON file.
+/// Reads a whole JSON file.
 ///
 /// # Errors
-/// When it cannot be read, or is no JSON.
+/// When it cannot be read, or when it is not JSON.
 pub(crate) fn json(entry: &Entry) -> Result<Value, DataError> {
     let wrong = |cause: String| DataError::Input { path: entry.path(), cause };
     let bytes = entry.bytes(JSON_LIMIT).map_err(|unread| wrong(unread.cause()))?;
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     serde_json::from_slice(text).map_err(|error| match FileForm::of(text) {
-        FileForm::Text | FileForm::Unknown => wrong(format!("is no JSON ({error}); was the download cut off?")),
-        form => wrong(format!("is {form}, no JSON; {}", form.cure())),
+        FileForm::Text | FileForm::Unknown => {
+            wrong(format!("is not valid JSON ({error}); was the download interrupted?"))
+        }
+        form => wrong(format!("is {form}, not JSON; {}", form.cure())),
     })
 }
 
-/// A JSON file that holds a list.
+/// Reads a JSON file that contains a list.
 ///
 /// # Errors
-/// As [`json`], and when it is none.
+/// As [`json`], and when it does not contain a list.
 pub(crate) fn json_list(entry: &Entry) -> Result<Vec<Value>, DataError> {
     match json(entry)? {
         Value::Array(items) => Ok(items),
         _ => Err(DataError::Input {
             path: entry.path(),
-            cause: "is no list; is it of another version of the data set?".into(),
+            cause: "is not a list; does it belong to another version of the data set?".into(),
         }),
     }
 }
 
-fn most_unpacked(packed: u64) -> u64 {
-    packed.saturating_mul(EXPANSION).max(EXPANSION_FLOOR)
+/// The largest size to which a file of this packed size may unpack, in bytes.
+fn max_unpacked_size(packed: u64) -> u64 {
+    packed.saturating_mul(MAX_EXPANSION).max(MIN_UNPACKED_LIMIT)
 }
 
-/// Stops a file that unpacks to far more than it is.
-struct Guarded<R> {
+/// A reader that fails when a packed file unpacks to far more bytes than it has: such a file could be a zip bomb.
+struct SizeLimited<R> {
     reader: R,
-    left: u64,
+    remaining: u64,
 }
 
-impl<R: Read> Read for Guarded<R> {
+impl<R: Read> Read for SizeLimited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
-        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
-            io::Error::other(format!("it unpacks to more than {EXPANSION} times its size; is it a zip bomb?"))
+        self.remaining = self.remaining.checked_sub(read as u64).ok_or_else(|| {
+            io::Error::other(format!("it unpacks to more than {MAX_EXPANSION} times its size; is it a zip bomb?"))
         })?;
         Ok(read)
     }
 }
 
-/// Whether a name only goes down.
-fn is_plain(name: &str) -> bool {
+/// Whether a name is a relative path that cannot lead out of its folder.
+fn is_safe_name(name: &str) -> bool {
     !name.is_empty()
         && !name.contains(['\\', '\0'])
         && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-fn slashed(path: &Path) -> String {
+/// A path as the beginning of names, with a slash after each folder.
+fn folder_prefix(path: &Path) -> String {
     path.components().map(|part| format!("{}/", part.as_os_str().to_string_lossy())).collect()
 }
 
+/// The folders directly in a folder, sorted.
 fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut found = vec![];
     for entry in fs::read_dir(folder).map_err(DataError::io("list", folder))? {
@@ -447,8 +466,9 @@ fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(found)
 }
 
+/// The archives in a folder and its subfolders, at most [`ARCHIVE_SEARCH_DEPTH`] levels deep.
 fn archives(folder: &Path) -> Vec<PathBuf> {
-    let files = WalkDir::new(folder).max_depth(DEPTH).sort_by_file_name().into_iter().flatten();
+    let files = WalkDir::new(folder).max_depth(ARCHIVE_SEARCH_DEPTH).sort_by_file_name().into_iter().flatten();
     let is_archive = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         name.ends_with(".zip") || archive::is_tar(&name)

@@ -1,15 +1,15 @@
-//! Which split a patient belongs to, where the raw data does not say.
+//! Assigns patients to splits where the raw data has no splits.
 
 use ptu_data::{DataError, Split};
 
-/// Which part of the patients goes to which split, where the raw data does not say.
+/// The shares of the patients in each split, where the raw data has no splits. The rest is for training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shares {
     /// Share of the patients for validation.
     pub validate: f64,
     /// Share of the patients for testing.
     pub test: f64,
-    /// Which patients these are.
+    /// Decides which patients these are.
     pub seed: u64,
 }
 
@@ -20,7 +20,7 @@ impl Default for Shares {
 }
 
 impl Shares {
-    /// Refuses shares that are no shares.
+    /// Checks that the shares are possible.
     ///
     /// # Errors
     /// When one is below 0 or both together are above 1.
@@ -29,20 +29,23 @@ impl Shares {
         if validate >= 0.0 && test >= 0.0 && validate + test <= 1.0 {
             return Ok(());
         }
-        let cause =
-            format!("validate {validate} and test {test} are no shares; write numbers from 0 to 1, together at most 1");
+        let cause = format!(
+            "validate {validate} and test {test} are not valid shares; write numbers from 0 to 1 with a sum of at most 1"
+        );
         Err(DataError::Setting { name: "shares", cause })
     }
 
-    /// The split of a patient, a pure function of the seed, the data set's name and the patient's: adding patients moves none.
+    /// The split of a patient. It depends only on the seed, the name of the data set and the name of the patient: new patients do
+    /// not move others to another split.
     ///
-    /// SHA-256 of `<set>:<seed>:<patient>` (the patient as names are compared, [`ptu_input::text::name_key`]), its first 8
-    /// bytes modulo 10,000: the lowest buckets are train, then validate.
+    /// The bucket is the first 8 bytes, modulo 10,000, of the SHA-256 of `<set>:<seed>:<patient>` (the name of the patient in the
+    /// form in which names are compared, [`ptu_input::text::name_key`]). The lowest buckets are train, the next are validate, the
+    /// highest are test.
     pub fn split_of(self, set: &str, patient: &str) -> Split {
-        let place = bucket(set, self.seed, &ptu_input::text::name_key(patient)) as f64 / 10_000.0;
-        if place >= 1.0 - self.test {
+        let fraction = bucket(set, self.seed, &ptu_input::text::name_key(patient)) as f64 / 10_000.0;
+        if fraction >= 1.0 - self.test {
             Split::Test
-        } else if place >= 1.0 - self.test - self.validate {
+        } else if fraction >= 1.0 - self.test - self.validate {
             Split::Validate
         } else {
             Split::Train
@@ -50,13 +53,13 @@ impl Shares {
     }
 }
 
-/// 0 to 9,999 by the hash of `<set>:<seed>:<name>` (docs/layouts.md, section 0).
+/// The bucket of a name, 0 to 9,999, from the hash of `<set>:<seed>:<name>` (docs/layouts.md, section 0).
 pub(crate) fn bucket(set: &str, seed: u64, name: &str) -> u64 {
     let hash = sort_key(set, seed, name);
     hash.iter().take(8).fold(0u64, |all, byte| all << 8 | u64::from(*byte)) % 10_000
 }
 
-/// The hash by which names are put into an order that does not depend on that of files.
+/// The hash by which names are sorted, so that their order does not depend on the order of files.
 pub(crate) fn sort_key(set: &str, seed: u64, name: &str) -> [u8; 32] {
     sha2::Digest::finalize(sha2::Digest::chain_update(sha2::Sha256::default(), format!("{set}:{seed}:{name}"))).into()
 }
@@ -66,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_are_those_of_the_layouts() {
+    fn buckets_match_the_documented_values() {
         let vectors = [("chexpert", "patient00001", 2496), ("openi", "CXR1", 1536)];
         for (set, name, wanted) in vectors {
             assert_eq!(bucket(set, 42, name), wanted, "{set}");
@@ -76,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn patients_are_split_in_proportion_and_for_good() {
+    fn patients_are_split_in_proportion_and_reproducibly() {
         let shares = Shares { validate: 0.2, test: 0.1, seed: 3 };
         let mut counts = [0; 3];
         for patient in 0..10_000 {
@@ -89,7 +92,7 @@ mod tests {
         assert_eq!(all_test.split_of("table", "x"), Split::Test);
         for (validate, test) in [(-0.1, 0.0), (0.6, 0.5), (f64::NAN, 0.0)] {
             let error = Shares { validate, test, seed: 0 }.check().unwrap_err().to_string();
-            assert!(error.contains("are no shares"), "{error}");
+            assert!(error.contains("are not valid shares"), "{error}");
         }
         shares.check().unwrap();
     }

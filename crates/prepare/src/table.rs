@@ -1,6 +1,6 @@
-//! `prepare table`: a CSV, JSON or parquet file of images, texts and labels becomes shards.
+//! `prepare table`: turns a CSV, JSON or parquet file of images, texts and labels into shards.
 //!
-//! [`Table::open`] says what its columns are taken for, before anything is done; [`Table::prepare`] makes the shards.
+//! [`Table::open`] finds the purpose of each column before any row is read; [`Table::prepare`] writes the shards.
 
 mod absent;
 mod columns;
@@ -21,10 +21,10 @@ pub use command::TableCommand;
 pub use files::FILES_LEFT;
 pub use held::PairsBySplit;
 
-use crate::blocks::Workplace;
-use crate::prepared::{Prepared, Progress, stored};
+use crate::blocks::WorkFolder;
+use crate::prepared::{Prepared, Progress, image_storage};
 use crate::raw::Entry;
-pub(crate) use crate::run::Drafts;
+pub(crate) use crate::run::DraftSource;
 use ptu_data::DataError;
 use ptu_data::columns::TableColumn;
 use ptu_data::shard::WriterOptions;
@@ -39,23 +39,23 @@ pub(crate) use rows::{TableImages, TableRows};
 /// How a table becomes records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableOptions {
-    /// Name of the data set; the table's file name without extension where empty.
+    /// Name of the data set; if empty, the table's file name without extension.
     pub source: String,
-    /// Which columns mean what.
+    /// The names of the columns for each purpose.
     pub columns: ColumnNames,
-    /// How patients are split where the table has no split column.
+    /// The shares of the splits, if the table has no split column.
     pub shares: Shares,
-    /// Leaves bad rows out and lists them in the manifest, instead of stopping at the first.
+    /// If true, bad rows are skipped and listed in the manifest. Otherwise they are an error.
     pub skip_bad: bool,
-    /// Takes an empty image or text cell for a record without that half, instead of for a mistake.
+    /// If true, a row with an empty image or text cell is a record without that modality. Otherwise it is an error.
     pub allow_missing: bool,
-    /// The command that reads the table, so that messages name options that it has.
+    /// The command that reads the table; messages name the options of this command.
     pub command: TableCommand,
-    /// How it is made.
+    /// Options that all data sets have in common.
     pub making: PrepareOptions,
 }
 
-/// A table that was opened: what its columns are taken for is known, its rows are not read yet.
+/// An opened table: the purpose of each column is known, but no row has been read yet.
 pub struct Table {
     path: PathBuf,
     files: TableFiles,
@@ -64,10 +64,11 @@ pub struct Table {
     options: TableOptions,
 }
 
-/// Writes the records of a table to `out`, a folder that is absent or empty: [`Table::open`] and [`Table::prepare`] in one.
+/// Writes the records of a table to `out`, a folder that does not exist or is empty: calls [`Table::open`] and then
+/// [`Table::prepare`].
 ///
 /// # Errors
-/// As both.
+/// As these two functions.
 pub fn prepare(
     table: &Path,
     out: &Path,
@@ -78,11 +79,10 @@ pub fn prepare(
 }
 
 impl Table {
-    /// Opens a table, or the table that a folder holds: `metadata.*`, `labels.*`, or files whose names or folders tell their
-    /// split.
+    /// Opens a table, or the table in a folder: `metadata.*`, `labels.*`, or files whose names or folders give their split.
     ///
     /// # Errors
-    /// When the table cannot be read or lacks columns, or when options cannot work.
+    /// When the table cannot be read or lacks columns, or when an option is not valid.
     pub fn open(table: &Path, options: &TableOptions) -> Result<Self, DataError> {
         options.shares.check()?;
         options.making.check()?;
@@ -95,51 +95,51 @@ impl Table {
         Ok(Self { path, files, rows, columns, options: options.clone() })
     }
 
-    /// What each column is taken for, in the order of the table.
+    /// Each column with its purpose, in the order of the table.
     pub fn columns(&self) -> Vec<TableColumn> {
         self.columns.uses()
     }
 
-    /// What is read and what is left, in lines for people: files by split, columns by what they are taken for.
+    /// Lines for the user: the files of each split, and the columns for each purpose.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = self.files.lines();
-        lines.extend(self.columns.lines(&self.path, self.files.published()));
+        lines.extend(self.columns.lines(&self.path, self.files.have_splits()));
         lines
     }
 
-    /// Writes the records to `out`, a folder that is absent or empty.
+    /// Writes the records to `out`, a folder that does not exist or is empty.
     ///
-    /// Images are read relative to their table's folder and decoded once, so that only usable ones reach a shard; their files'
-    /// bytes are stored, or a smaller PNG ([`PrepareOptions::side`]). A table without an image or without a text column is fine; in
-    /// one that has both, a half may be missing by a `null` (JSONL) or, with [`TableOptions::allow_missing`], by an empty
-    /// cell.
+    /// The paths of images are relative to the folder of their table. Each image is decoded once, so that only usable images reach
+    /// a shard. The shard stores the bytes of the image file, or a smaller PNG ([`PrepareOptions::side`]). A table may have no image
+    /// column or no text column. In a table that has both, a row may lack its image or its text: by a `null` (JSONL) or, with
+    /// [`TableOptions::allow_missing`], by an empty cell.
     ///
     /// # Errors
-    /// At the first bad row unless [`TableOptions::skip_bad`], when no record has an image though a column looks like it, when
-    /// `out` is in the way, or when the system refuses. Nothing stands under `out` then.
+    /// When a row is bad, unless [`TableOptions::skip_bad`] is set; when no record has an image although a column contains paths
+    /// of images; when `out` is not an empty folder; or when reading or writing a file fails. Then nothing is written to `out`.
     pub fn prepare(mut self, out: &Path, progress: &dyn Fn(Progress)) -> Result<Prepared, DataError> {
-        let tables = Job::hashed(self.files.files.iter().map(|file| Entry::file(&file.path)).collect())?;
-        let place = Workplace::take(out)?;
+        let tables = Job::hash_tables(self.files.files.iter().map(|file| Entry::file(&file.path)).collect())?;
+        let work_folder = WorkFolder::acquire(out)?;
         let job = self.job(tables);
-        run((place, out), job, &self.options.making, &mut self.rows, progress)
+        run(work_folder, job, &self.options.making, &mut self.rows, progress)
     }
 
     fn job(&self, tables: Vec<(Entry, String)>) -> Job {
         let TableOptions { columns: names, shares, skip_bad, allow_missing, .. } = &self.options;
-        let told = format!("{names:?} {shares:?} skip_bad {skip_bad} allow_missing {allow_missing}");
-        let (published, own) = (self.files.published(), self.columns.split.is_some());
-        let left = Some(&self.files.left).filter(|left| !left.is_empty());
-        let noted = left.map(|files| (FILES_LEFT.to_string(), files.len() as u64));
-        let details = left.map(|files| (FILES_LEFT.to_string(), files.clone()));
+        let settings = format!("{names:?} {shares:?} skip_bad {skip_bad} allow_missing {allow_missing}");
+        let (has_file_splits, has_split_column) = (self.files.have_splits(), self.columns.split.is_some());
+        let skipped = Some(&self.files.skipped).filter(|skipped| !skipped.is_empty());
+        let noted = skipped.map(|files| (FILES_LEFT.to_string(), files.len() as u64));
+        let details = skipped.map(|files| (FILES_LEFT.to_string(), files.clone()));
         Job {
-            decided_by: BTreeMap::from([("options".into(), told)]),
+            decided_by: BTreeMap::from([("options".into(), settings)]),
             tables,
             writer: self.writer_options(),
-            duplicates: self.options.making.duplicates_of(published || own),
+            duplicates: self.options.making.duplicates_of(has_file_splits || has_split_column),
             table: Some(JobTable {
                 path: self.path.clone(),
                 columns: self.columns(),
-                skip_bad: self.options.command.skip_bad(),
+                skip_bad: self.options.command.skip_bad_option(),
             }),
             skip_bad: *skip_bad,
             noted: noted.into_iter().collect(),
@@ -149,16 +149,16 @@ impl Table {
     }
 
     fn writer_options(&self) -> WriterOptions {
-        let published = self.files.published();
+        let has_file_splits = self.files.have_splits();
         let mut writer = WriterOptions::new(source_name(&self.path, &self.options));
         writer.dataset = "table".into();
         writer.arguments.clone_from(&self.options.making.arguments);
-        writer.shared_patients = published;
+        writer.shared_patients = has_file_splits;
         let Shares { validate, test, seed } = self.options.shares;
         writer.preprocessing = vec![
-            stored(self.options.making.side),
+            image_storage(self.options.making.side),
             "texts are trimmed".into(),
-            match (self.columns.split.is_some(), published) {
+            match (self.columns.split.is_some(), has_file_splits) {
                 (true, _) => "splits are those of the table".into(),
                 (false, true) => "splits are those of the files".into(),
                 _ => {
@@ -170,12 +170,13 @@ impl Table {
     }
 }
 
-/// The name of the data set of a table: a file's without its ending, also that of its packing, a folder's as it is.
+/// The name of the data set: the option of that name, or the name of the table without extension and without `.gz` or `.gzip`.
 fn source_name(table: &Path, options: &TableOptions) -> String {
     match options.source.as_str() {
         "" => {
-            let packed = |ending: &OsStr| ["gz", "gzip"].iter().any(|packed| ending.eq_ignore_ascii_case(packed));
-            let name = match table.extension().is_some_and(packed) {
+            let packed = ["gz", "gzip"];
+            let is_packed = |found: &OsStr| packed.iter().any(|extension| found.eq_ignore_ascii_case(extension));
+            let name = match table.extension().is_some_and(is_packed) {
                 true => Path::new(table.file_stem().unwrap_or_default()),
                 false => table,
             };

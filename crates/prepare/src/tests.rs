@@ -1,4 +1,4 @@
-//! What the tests of several modules share.
+//! Helper functions for the tests of several modules.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use ptu_data::{Record, RecordImage, ShardWriter, WriterOptions};
 use ptu_input::Picture;
 use ptu_input::image::resample::Size;
 
-/// A PNG whose pixels the number tells.
+/// A PNG whose pixels depend only on `number`.
 pub fn png(number: u8) -> Vec<u8> {
-    let samples = (0..20 * 24u16).map(|place| (place as u8).wrapping_mul(number | 1).wrapping_add(number));
+    let samples = (0..20 * 24u16).map(|position| (position as u8).wrapping_mul(number | 1).wrapping_add(number));
     Picture::new(Size { width: 20, height: 24 }, 1, samples.collect()).thumbnail_png(64)
 }
 
-/// Shards of pairs of these names, each with a picture of its own.
+/// Writes shards with one pair for each name; every pair has a different picture.
 pub fn write_folder(folder: &Path, names: &[&str]) {
     let mut writer = ShardWriter::create(folder, WriterOptions::new("test")).unwrap();
     for (number, name) in names.iter().enumerate() {

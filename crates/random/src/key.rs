@@ -1,46 +1,46 @@
-//! The name of a draw: a moment of a run ([`Key`]) and what the numbers are for ([`Place`]).
+//! What identifies a stream of random numbers: a step of a run ([`Key`]) and the purpose of the numbers ([`Place`]).
 
 use crate::{Stream, philox};
 
-/// What a stream of numbers is used for. Two places never share numbers.
+/// The purpose of a stream of random numbers. Streams for different purposes are independent.
 ///
-/// The discriminants are part of every run's identity: never renumber them, only add.
+/// The numeric values determine the random numbers of every run: never change them, only add new ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Place {
     /// Initial weights; the index is a hash of the parameter's name.
     Weights = 1,
-    /// Order of the records in an epoch; the index is the epoch.
+    /// Order of the records in an epoch; the index is the number of the epoch.
     Order = 2,
-    /// Which source a place in a batch draws from.
+    /// The data source that a position in a batch is sampled from.
     Source = 3,
-    /// Which text and which sentence of a record is taken.
+    /// The text and the sentence that is sampled from a record.
     Sentence = 4,
     /// Random resized crop.
     Crop = 5,
-    /// Masked words.
+    /// Words to mask.
     Mask = 6,
-    /// False images of image-text matching.
+    /// Negatives of image-text matching: images that do not belong to the text.
     Partners = 7,
-    /// Dropout masks; the index counts the calls within a step.
+    /// Dropout masks; the index is the number of the call within a step.
     Dropout = 8,
     /// Resampling for confidence intervals.
     Bootstrap = 9,
-    /// The phantom corpus; the index is the record.
+    /// The phantom corpus; the index is the number of the record.
     Phantom = 10,
     /// Assignment of patients to splits.
     Split = 11,
     /// Fixed random projections of prompt queries.
     Projection = 12,
-    /// Which records an evaluation or a page shows or scores.
+    /// Records that are sampled for an evaluation or for display on a page.
     Sample = 13,
-    /// Patches that are kept of an image in training; the index is the image's row.
+    /// Patches of an image that are used in a training step; the index is the row of the image.
     Patches = 14,
-    /// Words that are left out of a text in training.
+    /// Words that are removed from a text in training.
     Words = 15,
 }
 
-/// A moment of a run: seed, step and rank.
+/// A step of a run on one rank: seed, step and rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     seed: u64,
@@ -49,32 +49,34 @@ pub struct Key {
 }
 
 impl Key {
-    /// The start of a run (step 0, rank 0).
+    /// The key of step 0 on rank 0 of a run with this seed.
     pub fn new(seed: u64) -> Self {
         Self { seed, step: 0, rank: 0 }
     }
 
-    /// The same run at another step.
+    /// The key of another step of the same run.
     pub fn at(self, step: u64) -> Self {
         Self { step, ..self }
     }
 
-    /// The same step on another rank.
+    /// The key of the same step on another rank.
     pub fn rank(self, rank: u32) -> Self {
         Self { rank, ..self }
     }
 
-    /// The numbers for one use; `index` tells apart the users of one place (a record, a layer, an epoch).
+    /// The stream of random numbers for one purpose; `index` distinguishes several streams for the same purpose (for example by
+    /// record, layer or epoch).
     pub fn stream(self, place: Place, index: u64) -> Stream {
-        let halves = |x: u64| [x as u32, (x >> 32) as u32];
-        let ([step_low, step_high], [low, high]) = (halves(self.step), halves(index));
-        let [a, b, c, d] = philox::block([step_low, step_high, self.rank, place as u32], halves(self.seed));
+        let low_and_high = |x: u64| [x as u32, (x >> 32) as u32];
+        let ([step_low, step_high], [low, high]) = (low_and_high(self.step), low_and_high(index));
+        let [a, b, c, d] = philox::block([step_low, step_high, self.rank, place as u32], low_and_high(self.seed));
         let [k0, k1, h0, h1] = philox::block([low, high, c, d], [a, b]);
         Stream::new([k0, k1], [h0, h1])
     }
 }
 
-/// A 64-bit hash of a name (FNV-1a), for the `index` of [`Key::stream`]; stable over versions and platforms.
+/// A 64-bit hash of a name (FNV-1a), for use as the `index` of [`Key::stream`]; it is the same in all versions and on all
+/// platforms.
 pub fn index_of(name: impl AsRef<[u8]>) -> u64 {
     let bytes = name.as_ref().iter();
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_part_of_the_name_changes_the_numbers() {
+    fn each_part_of_the_key_changes_the_numbers() {
         let base = Key::new(1).at(2).rank(3).stream(Place::Mask, 4).next_u64();
         let others = [
             Key::new(9).at(2).rank(3).stream(Place::Mask, 4),
@@ -102,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn names_hash_as_fnv() {
+    fn hashes_equal_the_fnv_reference() {
         // Test vectors of the FNV reference: the empty string and "foobar".
         assert_eq!(index_of(""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(index_of("foobar"), 0x8594_4171_f739_67e8);

@@ -1,8 +1,9 @@
-//! Randomness as a pure function: every draw is named by (seed, step, rank, place, index).
+//! Random numbers as a pure function of (seed, step, rank, place, index).
 //!
-//! A run must be repeatable bit for bit from any step, on any number of loader threads. So nothing here keeps hidden
-//! state: a [`Key`] names a moment of a run, a [`Place`] names what the numbers are for, and the [`Stream`] of the two is
-//! the same numbers whenever and wherever it is asked for.
+//! A run must be repeatable bit for bit from any step and with any number of loader threads. Therefore nothing here has
+//! hidden state. A [`Key`] identifies a step of a run, and a [`Place`] identifies the purpose of the numbers. The [`Stream`]
+//! of a key, a place and an index always gives the same numbers, on any thread and in any order of calls. `jax.random` works
+//! in a similar way.
 //!
 //! ```
 //! use ptu_random::{Key, Place};

@@ -1,6 +1,6 @@
 //! Philox 4x32-10, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 //!
-//! Chosen because a block is a pure function of counter and key: no state to save, none to share between threads.
+//! It is used because a block is a pure function of a counter and a key: there is no state to save or to share between threads.
 
 const MULTIPLY: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
@@ -11,7 +11,7 @@ pub fn block(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     blocks(counter.map(|word| [word]), key).map(|[word]| word)
 }
 
-/// [`block`] of `N` counters side by side: `result[word][counter]`, in a form that compilers turn into vector instructions.
+/// [`block`] for `N` counters at once: `result[word][counter]`, in a form that compilers turn into vector instructions.
 #[inline(always)]
 pub fn blocks<const N: usize>([mut x0, mut x1, mut x2, mut x3]: [[u32; N]; 4], key: [u32; 2]) -> [[u32; N]; 4] {
     let [mut k0, mut k1] = key;
@@ -33,9 +33,9 @@ pub fn blocks<const N: usize>([mut x0, mut x1, mut x2, mut x3]: [[u32; N]; 4], k
 mod tests {
     use super::block;
 
-    /// The known answers published with Random123 (`kat_vectors`, philox4x32 10 rounds).
+    /// The test vectors published with Random123 (`kat_vectors`, philox4x32 10 rounds).
     #[test]
-    fn known_answers() {
+    fn blocks_equal_published_test_vectors() {
         assert_eq!(block([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
         assert_eq!(block([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
         assert_eq!(

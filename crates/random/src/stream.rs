@@ -1,8 +1,9 @@
-//! Numbers drawn one after another from one named place.
+//! A stream of random numbers, and the distributions that are drawn from it.
 
 use crate::philox;
 
-/// An endless sequence of random numbers, the same for the same name. Cheap to make; not for cryptography.
+/// An endless sequence of random numbers, always the same for the same key, place and index. Cheap to create; not for
+/// cryptography.
 #[derive(Clone, Debug)]
 pub struct Stream {
     key: [u32; 2],
@@ -29,14 +30,15 @@ impl Stream {
         self.block[self.used - 1]
     }
 
-    /// The `index`-th block of four words, without moving on: lets threads fill parts of one large array.
+    /// Block number `index` of four random words, without advancing the stream. With it, threads can fill parts of one large
+    /// array.
     #[inline]
     pub fn block_at(&self, index: u64) -> [u32; 4] {
         philox::block([index as u32, (index >> 32) as u32, self.high[0], self.high[1]], self.key)
     }
 
-    /// [`Self::block_at`] of `N` indices from `first` on: word `w` of block `first + i` is `result[w][i]`. For loops over large
-    /// arrays: compiled for a processor with wide registers it makes several blocks at once.
+    /// [`Self::block_at`] for `N` indices from `first` on: word `w` of block `first + i` is `result[w][i]`. For loops over large
+    /// arrays: with vector instructions, several blocks are computed at once.
     #[inline(always)]
     pub fn blocks_at<const N: usize>(&self, first: u64) -> [[u32; N]; 4] {
         let index = |lane| first.wrapping_add(lane as u64);
@@ -50,12 +52,12 @@ impl Stream {
         u64::from(self.next_u32()) | u64::from(self.next_u32()) << 32
     }
 
-    /// Uniform in [0, 1), 53 bits.
+    /// A uniform number in [0, 1) with 53 random bits.
     pub fn unit(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Uniform in [low, high).
+    /// A uniform number in [low, high).
     pub fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
@@ -65,10 +67,10 @@ impl Stream {
         self.unit() < probability
     }
 
-    /// Uniform in 0..count, without bias (Lemire's multiply and reject).
+    /// A uniform integer in 0..count, without bias (Lemire's method of multiplication and rejection).
     ///
     /// # Panics
-    /// If `count` is 0: there is nothing to choose from.
+    /// If `count` is 0.
     pub fn below(&mut self, count: usize) -> usize {
         assert!(count > 0, "cannot draw from an empty range");
         let count = count as u64;
@@ -81,18 +83,18 @@ impl Stream {
         }
     }
 
-    /// Normal with mean 0 and deviation 1 (Box-Muller).
+    /// A normal number with mean 0 and standard deviation 1 (Box-Muller transform).
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.unit()).cos()
     }
 
-    /// One of the items, uniformly; `None` of none.
+    /// One of the items, each with equal probability; `None` if there are no items.
     pub fn choose<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         (!items.is_empty()).then(|| &items[self.below(items.len())])
     }
 
-    /// An index with probability proportional to its weight; `None` when no weight is positive.
+    /// A random index, with probability proportional to its weight; `None` if no weight is positive.
     pub fn weighted(&mut self, weights: &[f64]) -> Option<usize> {
         let total: f64 = weights.iter().filter(|weight| **weight > 0.0).sum();
         let mut left = self.unit() * total;
@@ -107,7 +109,7 @@ impl Stream {
         last
     }
 
-    /// Puts the items into a uniformly random order (Fisher-Yates).
+    /// Puts the items into a random order; all orders are equally likely (Fisher-Yates shuffle).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.below(last + 1);
@@ -125,18 +127,18 @@ mod tests {
     }
 
     #[test]
-    fn normal_has_mean_zero_and_deviation_one() {
+    fn normal_has_mean_zero_and_standard_deviation_one() {
         let mut stream = stream(1);
         let draws: Vec<f64> = (0..200_000).map(|_| stream.normal()).collect();
         let mean = draws.iter().sum::<f64>() / draws.len() as f64;
         let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / draws.len() as f64;
         let beyond_two = draws.iter().filter(|x| x.abs() > 2.0).count() as f64 / draws.len() as f64;
         assert!(mean.abs() < 0.01 && (variance - 1.0).abs() < 0.02, "mean {mean}, variance {variance}");
-        assert!((beyond_two - 0.0455).abs() < 0.003, "{beyond_two} beyond two deviations");
+        assert!((beyond_two - 0.0455).abs() < 0.003, "{beyond_two} beyond two standard deviations");
     }
 
     #[test]
-    fn below_is_even() {
+    fn below_is_uniform() {
         let (mut stream, mut counts) = (stream(2), [0usize; 7]);
         (0..70_000).for_each(|_| counts[stream.below(7)] += 1);
         assert!(counts.iter().all(|count| (9_500..10_500).contains(count)), "{counts:?}");
@@ -155,13 +157,13 @@ mod tests {
     fn shuffle_keeps_every_item() {
         let mut items: Vec<usize> = (0..100).collect();
         stream(4).shuffle(&mut items);
-        assert!(items.iter().enumerate().any(|(place, item)| place != *item));
+        assert!(items.iter().enumerate().any(|(index, item)| index != *item));
         items.sort_unstable();
         assert_eq!(items, (0..100).collect::<Vec<_>>());
     }
 
     #[test]
-    fn blocks_can_be_asked_for_in_any_order() {
+    fn blocks_can_be_requested_in_any_order() {
         let mut forward = stream(5);
         let words: Vec<u32> = (0..12).map(|_| forward.next_u32()).collect();
         assert_eq!(stream(5).block_at(2), words[8..12]);

@@ -1,8 +1,8 @@
-//! Line charts: axes with round ticks, smoothed lines over faint raw values, bands, tips and a legend.
+//! Line charts: axes with ticks at round numbers, smoothed lines over raw values, confidence bands, tooltips and a legend.
 
 use crate::format::number;
 use crate::html::{element, escape};
-use crate::palette::{Look, Palette};
+use crate::palette::{LineStyle, Palette};
 use crate::reduce::{Piece, pieces, smooth, thin};
 use crate::scale::{Scale, drawable, extent};
 use crate::svg::{Anchor, Drawing, LETTER};
@@ -13,23 +13,23 @@ const HEIGHT: f64 = 250.0;
 const TOP: f64 = 22.0;
 const BOTTOM: f64 = 36.0;
 const RIGHT: f64 = 12.0;
-/// Points drawn of one line at most.
+/// The largest number of points that are drawn for one line.
 const POINTS: usize = 400;
-/// Hovering reads values at this many places.
-const PROBES: usize = 32;
-/// Lines with fewer points than this get a dot at each.
-const FEW: usize = 16;
+/// The number of places along the horizontal axis that have a tooltip.
+const TOOLTIPS: usize = 32;
+/// Lines with fewer points than this get a dot at each point.
+const MIN_POINTS_WITHOUT_DOTS: usize = 16;
 
-/// One line, ready to draw.
+/// One line with the values that are drawn.
 struct Line<'a> {
     series: &'a Series,
-    look: Look,
+    style: LineStyle,
     raw: Vec<Piece>,
     smoothed: Vec<Piece>,
 }
 
 impl Line<'_> {
-    /// The line that is drawn strong.
+    /// The points of the main line: smoothed if the chart smooths, else raw.
     fn points(&self) -> impl DoubleEndedIterator<Item = (f64, f64)> {
         self.smoothed.iter().flatten().copied()
     }
@@ -45,7 +45,7 @@ pub fn chart(chart: &Chart, palette: &Palette) -> String {
     format!(
         "<figure class=\"chart\">\n<figcaption><h3>{}</h3>{}</figcaption>\n{}{drawing}{}</figure>\n",
         escape(&chart.title),
-        course(&lines),
+        first_and_last(&lines),
         element("p", "explanation", &chart.explanation),
         legend(&lines),
     )
@@ -73,20 +73,20 @@ pub fn losses(losses: &[Series], palette: &Palette) -> String {
 fn prepare<'a>(chart: &Chart, series: &'a Series, palette: &Palette) -> Line<'a> {
     let raw = pieces(&series.points, |x, y| drawable(x, chart.log_x) && drawable(y, chart.log_y));
     let smoothed = if chart.smooth { raw.iter().map(|piece| smooth(piece)).collect() } else { raw.clone() };
-    Line { series, look: palette.look(series, &chart.series), raw, smoothed }
+    Line { series, style: palette.style(series, &chart.series), raw, smoothed }
 }
 
-/// Both scales, or nothing where there is nothing to draw.
+/// Both scales, or `None` if there is nothing to draw.
 fn axes(chart: &Chart, lines: &[Line]) -> Option<(Scale, Scale)> {
     let points = || lines.iter().flat_map(Line::points);
     let banded = || chart.bands.iter().flat_map(|band| &band.points);
     let (first, last) = extent(points().map(|(x, _)| x).chain(banded().map(|&(x, ..)| x)), chart.log_x)?;
-    // Steps count from 1; the axis begins at 0.
+    // Steps are counted from 1, but the axis begins at 0.
     let xs = if !chart.log_x && first > 0.0 && first < 0.05 * last { (0.0, last) } else { (first, last) };
-    let spread = lines.iter().filter(|_| chart.smooth).flat_map(|line| usual(&line.raw));
+    let spread = lines.iter().filter(|_| chart.smooth).flat_map(|line| middle_range(&line.raw));
     let ys = points().map(|(_, y)| y).chain(banded().flat_map(|&(_, low, high)| [low, high])).chain(spread);
     let (low, high) = extent(ys, chart.log_y)?;
-    // A line far above zero is read better without the empty room below it.
+    // If all values are far above zero, the axis does not begin at zero, to avoid empty space below the line.
     let low = if !chart.log_y && low > 0.0 && (chart.from_zero || low < 0.4 * high) { 0.0 } else { low };
     let y = Scale::rounded((low, high), (HEIGHT - BOTTOM, TOP), 4, chart.log_y);
     let longest = y.ticks.iter().map(|tick| tick.label.chars().count()).max().unwrap_or(1);
@@ -94,8 +94,8 @@ fn axes(chart: &Chart, lines: &[Line]) -> Option<(Scale, Scale)> {
     Some((Scale::new(xs, (left, WIDTH - RIGHT), 5, chart.log_x), y))
 }
 
-/// The ends of the middle 98 % of the raw values: single spikes do not flatten the chart.
-fn usual(raw: &[Piece]) -> Vec<f64> {
+/// The limits of the middle 98 % of the raw values, so that single spikes do not flatten the chart.
+fn middle_range(raw: &[Piece]) -> Vec<f64> {
     let mut values: Vec<f64> = raw.iter().flatten().map(|&(_, y)| y).collect();
     values.sort_by(f64::total_cmp);
     let cut = values.len() / 100;
@@ -109,37 +109,37 @@ fn draw(chart: &Chart, lines: &[Line], x: &Scale, y: &Scale, palette: &Palette) 
         draw_band(&mut drawing, chart, band, (x, y), palette);
     }
     let place = |piece: &Piece| -> Piece {
-        thin(piece, POINTS).into_iter().map(|(at, value)| (x.place(at), y.place(value))).collect()
+        thin(piece, POINTS).into_iter().map(|(at, value)| (x.position(at), y.position(value))).collect()
     };
     for line in lines.iter().filter(|_| chart.smooth) {
         for piece in line.raw.iter().filter(|piece| piece.len() >= 25) {
-            drawing.path(&format!("raw {}", line.look.class), &place(piece), "");
+            drawing.path(&format!("raw {}", line.style.class), &place(piece), "");
         }
     }
     for line in lines {
-        let dots = line.points().count() < FEW;
+        let dots = line.points().count() < MIN_POINTS_WITHOUT_DOTS;
         for piece in &line.smoothed {
-            drawing.path(&format!("curve {}", line.look.class), &place(piece), line.look.dash);
+            drawing.path(&format!("curve {}", line.style.class), &place(piece), line.style.dash);
             for (at, value) in place(piece).into_iter().filter(|_| dots || piece.len() == 1) {
-                drawing.dot(&format!("dot {}", line.look.class), (at, value), 3.0, "");
+                drawing.dot(&format!("dot {}", line.style.class), (at, value), 3.0, "");
             }
         }
     }
-    draw_probes(&mut drawing, chart, lines, x);
+    draw_tooltips(&mut drawing, chart, lines, x);
     drawing.finish(&description(chart, lines))
 }
 
 fn draw_axes(drawing: &mut Drawing, chart: &Chart, x: &Scale, y: &Scale) {
     let (left, right) = x.pixels();
     for tick in &y.ticks {
-        let at = y.place(tick.value);
+        let at = y.position(tick.value);
         drawing.line("grid", (left, at), (right, at));
         drawing.text("tick", Anchor::End, (left - 6.0, at + 4.0), &tick.label);
     }
     let floor = HEIGHT - BOTTOM;
     drawing.line("axis", (left, floor), (right, floor));
     for tick in &x.ticks {
-        let at = x.place(tick.value);
+        let at = x.position(tick.value);
         drawing.line("axis", (at, floor), (at, floor + 4.0));
         let half = LETTER * tick.label.chars().count() as f64 / 2.0;
         drawing.text("tick", Anchor::Middle, (at.min(WIDTH - half - 1.0), floor + 17.0), &tick.label);
@@ -151,37 +151,37 @@ fn draw_axes(drawing: &mut Drawing, chart: &Chart, x: &Scale, y: &Scale) {
 
 fn draw_band(drawing: &mut Drawing, chart: &Chart, band: &Band, (x, y): (&Scale, &Scale), palette: &Palette) {
     let owner = chart.series.iter().find(|series| series.name == band.name && series.run == band.run);
-    let class = owner.map_or_else(|| palette.run_class(&band.run), |series| palette.look(series, &chart.series).class);
-    let seen = |&&(at, low, high): &&(f64, f64, f64)| {
+    let class = owner.map_or_else(|| palette.run_class(&band.run), |series| palette.style(series, &chart.series).class);
+    let is_drawable = |&&(at, low, high): &&(f64, f64, f64)| {
         drawable(at, chart.log_x) && drawable(low, chart.log_y) && drawable(high, chart.log_y)
     };
-    let points: Vec<_> = band.points.iter().filter(seen).collect();
-    let upper = points.iter().map(|&&(at, _, high)| (x.place(at), y.place(high)));
-    let lower = points.iter().rev().map(|&&(at, low, _)| (x.place(at), y.place(low)));
+    let points: Vec<_> = band.points.iter().filter(is_drawable).collect();
+    let upper = points.iter().map(|&&(at, _, high)| (x.position(at), y.position(high)));
+    let lower = points.iter().rev().map(|&&(at, low, _)| (x.position(at), y.position(low)));
     let outline: Vec<_> = upper.chain(lower).collect();
     if !outline.is_empty() {
         drawing.area(&format!("band {class}"), &outline);
     }
 }
 
-/// Unseen strips over the chart that show the values below the pointer.
-fn draw_probes(drawing: &mut Drawing, chart: &Chart, lines: &[Line], x: &Scale) {
+/// Invisible strips over the chart, whose tooltips show the values at that place.
+fn draw_tooltips(drawing: &mut Drawing, chart: &Chart, lines: &[Line], x: &Scale) {
     let (left, right) = x.pixels();
     let mut xs: Vec<f64> = lines.iter().flat_map(Line::points).map(|(at, _)| at).collect();
     xs.sort_by(f64::total_cmp);
     xs.dedup();
-    let count = xs.len().min(PROBES);
+    let count = xs.len().min(TOOLTIPS);
     let chosen: Vec<f64> = (0..count).map(|index| xs[(index * 2 + 1) * xs.len() / (2 * count)]).collect();
     for (index, &at) in chosen.iter().enumerate() {
-        let middle = |other: f64| (x.place(at) + x.place(other)) / 2.0;
+        let middle = |other: f64| (x.position(at) + x.position(other)) / 2.0;
         let from = if index == 0 { left } else { middle(chosen[index - 1]) };
         let to = chosen.get(index + 1).map_or(right, |&next| middle(next));
-        drawing.block("probe", (from, TOP), (to - from, HEIGHT - BOTTOM - TOP), &reading(chart, lines, at));
+        drawing.block("probe", (from, TOP), (to - from, HEIGHT - BOTTOM - TOP), &tooltip(chart, lines, at));
     }
 }
 
-/// What hovering at `at` says: the value of each line there.
-fn reading(chart: &Chart, lines: &[Line], at: f64) -> String {
+/// The text of the tooltip at `at`: the value of each line there.
+fn tooltip(chart: &Chart, lines: &[Line], at: f64) -> String {
     let mut text = format!("{} {}", chart.x_label, number(at));
     for line in lines {
         if let Some((_, value)) = line.points().min_by(|a, b| (a.0 - at).abs().total_cmp(&(b.0 - at).abs())) {
@@ -191,7 +191,7 @@ fn reading(chart: &Chart, lines: &[Line], at: f64) -> String {
     text
 }
 
-/// `name`, or `name · run` where the series has a run.
+/// `name`, or `name · run` if the series has a run.
 fn name(series: &Series) -> String {
     match (series.name.as_str(), series.run.as_str()) {
         (name, "") => name.into(),
@@ -200,12 +200,12 @@ fn name(series: &Series) -> String {
     }
 }
 
-/// First and last value, beside the title of a chart with a single line.
-fn course(lines: &[Line]) -> String {
+/// The first and the last value, beside the title of a chart with a single line.
+fn first_and_last(lines: &[Line]) -> String {
     let [line] = lines else { return String::new() };
     match (line.points().next(), line.points().next_back()) {
         (Some((_, first)), Some((_, last))) => format!(
-            "<span class=\"course\" title=\"first and last value drawn\">{} → <strong>{}</strong></span>",
+            "<span class=\"course\" title=\"first and last value of the line\">{} → <strong>{}</strong></span>",
             number(first),
             number(last)
         ),
@@ -213,7 +213,7 @@ fn course(lines: &[Line]) -> String {
     }
 }
 
-/// What a screen reader says for the chart.
+/// The description of the chart for screen readers.
 fn description(chart: &Chart, lines: &[Line]) -> String {
     let mut text = format!("{}, {} over {}", chart.title, chart.y_label, chart.x_label);
     for line in lines {
@@ -224,7 +224,7 @@ fn description(chart: &Chart, lines: &[Line]) -> String {
     text
 }
 
-/// Which line is which; nothing for a single line.
+/// The legend; empty for a single line.
 fn legend(lines: &[Line]) -> String {
     if lines.len() < 2 {
         return String::new();
@@ -232,14 +232,14 @@ fn legend(lines: &[Line]) -> String {
     let same_name = lines.iter().all(|line| line.series.name == lines[0].series.name && !line.series.run.is_empty());
     let entries: String = lines
         .iter()
-        .map(|Line { series, look, smoothed, .. }| {
+        .map(|Line { series, style, smoothed, .. }| {
             let text = if same_name { series.run.clone() } else { name(series) };
-            let none = if smoothed.is_empty() { " (no value)" } else { "" };
+            let no_value = if smoothed.is_empty() { " (no value)" } else { "" };
             format!(
                 "<li><svg class=\"key\" viewBox=\"0 0 24 8\" aria-hidden=\"true\"><path class=\"curve {}\" d=\"M1 4L23 4\" \
-                 stroke-dasharray=\"{}\"/></svg>{}{none}</li>\n",
-                look.class,
-                if look.dash.is_empty() { "none" } else { look.dash },
+                 stroke-dasharray=\"{}\"/></svg>{}{no_value}</li>\n",
+                style.class,
+                if style.dash.is_empty() { "none" } else { style.dash },
                 escape(&text),
             )
         })
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_recorded_is_said() {
+    fn a_chart_without_values_says_so() {
         for points in [vec![], vec![(0.0, f64::NAN)], vec![(f64::INFINITY, 1.0)]] {
             assert!(html(&Chart { series: vec![series(points)], ..Chart::default() }).contains("nothing to draw"));
         }
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_axis_can_begin_at_zero() {
+    fn an_axis_begins_at_zero_if_requested() {
         let far =
             |from_zero| Chart { series: vec![series(vec![(5.0, 90.0), (6.0, 91.0)])], from_zero, ..Chart::default() };
         assert!(html(&far(true)).contains(">0</text>"));

@@ -1,4 +1,4 @@
-//! Scores as dots with their intervals beside a tick for chance, one drawing for each unit.
+//! Forest plots: scores as dots with their intervals and a tick at the chance level, one drawing for each unit.
 
 use crate::format::{fraction, number, rank};
 use crate::palette::Palette;
@@ -13,12 +13,12 @@ const RIGHT: f64 = 14.0;
 const NAME: f64 = 18.0;
 /// Height of one dot with its interval.
 const LANE: f64 = 16.0;
-/// Room between two scores.
+/// Space between two scores.
 const GAP: f64 = 9.0;
-/// Room below for the axis.
+/// Space for the axis below the scores.
 const FOOT: f64 = 24.0;
 
-/// A score as text, in the way of its unit.
+/// Formats a score according to its unit.
 pub fn written(value: f64, unit: &Unit) -> String {
     match unit {
         Unit::Fraction => fraction(value),
@@ -29,15 +29,15 @@ pub fn written(value: f64, unit: &Unit) -> String {
 
 /// The rows of each unit, in order of appearance.
 pub fn by_unit(rows: &[ScoreRow]) -> Vec<Vec<&ScoreRow>> {
-    gather(rows, |a, b| a.unit == b.unit)
+    grouped(rows, |a, b| a.unit == b.unit)
 }
 
 /// The rows of each name, in order of appearance.
 pub fn by_name<'a>(rows: &[&'a ScoreRow]) -> Vec<Vec<&'a ScoreRow>> {
-    gather(rows.iter().copied(), |a, b| a.name == b.name)
+    grouped(rows.iter().copied(), |a, b| a.name == b.name)
 }
 
-fn gather<'a>(
+fn grouped<'a>(
     rows: impl IntoIterator<Item = &'a ScoreRow>,
     same: impl Fn(&ScoreRow, &ScoreRow) -> bool,
 ) -> Vec<Vec<&'a ScoreRow>> {
@@ -51,7 +51,7 @@ fn gather<'a>(
     groups
 }
 
-/// The drawing of rows of one unit.
+/// The drawing of the rows of one unit.
 pub fn forest(rows: &[&ScoreRow], palette: &Palette) -> String {
     let groups = by_name(rows);
     let height: f64 = groups.iter().map(|group| NAME + LANE * group.len() as f64 + GAP).sum::<f64>() + FOOT;
@@ -61,10 +61,10 @@ pub fn forest(rows: &[&ScoreRow], palette: &Palette) -> String {
     let mut drawing = Drawing::new(WIDTH, height);
     let floor = height - FOOT;
     for tick in &axis.ticks {
-        let at = axis.place(tick.value);
+        let at = axis.position(tick.value);
         drawing.line("grid", (at, 2.0), (at, floor));
-        let half = LETTER * tick.label.chars().count() as f64 / 2.0;
-        drawing.text("tick", Anchor::Middle, (at.clamp(half, WIDTH - half), floor + 16.0), &tick.label);
+        let half_width = LETTER * tick.label.chars().count() as f64 / 2.0;
+        drawing.text("tick", Anchor::Middle, (at.clamp(half_width, WIDTH - half_width), floor + 16.0), &tick.label);
     }
     drawing.line("axis", (LEFT, floor), (WIDTH - RIGHT, floor));
     let mut top = 0.0;
@@ -72,11 +72,12 @@ pub fn forest(rows: &[&ScoreRow], palette: &Palette) -> String {
         draw_group(&mut drawing, &group, &axis, top, palette);
         top += NAME + LANE * group.len() as f64 + GAP;
     }
-    let spoken: Vec<String> = rows.iter().map(|row| spoken(row)).collect();
-    drawing.finish(&format!("scores with 95 % intervals: {}", spoken.join("; ")))
+    let descriptions: Vec<String> = rows.iter().map(|row| described(row)).collect();
+    drawing.finish(&format!("scores with 95 % intervals: {}", descriptions.join("; ")))
 }
 
-/// An axis for everything that is defined; from 0 for shares, logarithmic where the values differ a hundredfold.
+/// An axis that covers all defined values. It includes 0, or is logarithmic if the values are not fractions and differ by
+/// more than a factor of 100.
 fn axis(rows: &[&ScoreRow]) -> Option<Scale> {
     let values = || rows.iter().flat_map(|row| [row.value, row.low, row.high, row.chance]).flatten();
     let (low, high) = extent(values(), false)?;
@@ -103,7 +104,7 @@ fn draw_group(drawing: &mut Drawing, group: &[&ScoreRow], axis: &Scale, top: f64
     }
 }
 
-/// A name cut to the room it has; the table has it whole.
+/// A name, shortened to the available space; the table shows the full name.
 fn short(name: &str, letters: usize) -> String {
     match name.char_indices().nth(letters) {
         Some((end, _)) => format!("{}…", name[..end].trim_end()),
@@ -112,18 +113,18 @@ fn short(name: &str, letters: usize) -> String {
 }
 
 fn draw_row(drawing: &mut Drawing, row: &ScoreRow, axis: &Scale, y: f64, class: &str) {
-    let seen = |value: Option<f64>| value.filter(|&value| drawable(value, false));
+    let finite = |value: Option<f64>| value.filter(|&value| drawable(value, false));
     drawing.line("lane", (LEFT, y), (WIDTH - RIGHT, y));
-    if let Some(chance) = seen(row.chance) {
-        let at = axis.place(chance);
+    if let Some(chance) = finite(row.chance) {
+        let at = axis.position(chance);
         drawing.line("chance", (at, y - LANE / 2.0), (at, y + LANE / 2.0));
     }
-    if let (Some(low), Some(high)) = (seen(row.low), seen(row.high)) {
-        let (from, to) = (axis.place(low), axis.place(high));
+    if let (Some(low), Some(high)) = (finite(row.low), finite(row.high)) {
+        let (from, to) = (axis.position(low), axis.position(high));
         drawing.block(&format!("interval {class}"), (from, y - 2.5), ((to - from).max(1.0), 5.0), "");
     }
-    match seen(row.value) {
-        Some(value) => drawing.dot(&format!("score {class}"), (axis.place(value), y), 5.0, &spoken(row)),
+    match finite(row.value) {
+        Some(value) => drawing.dot(&format!("score {class}"), (axis.position(value), y), 5.0, &described(row)),
         None => drawing.text("tick", Anchor::Start, (LEFT, y + 4.0), "– not defined"),
     }
 }
@@ -138,11 +139,11 @@ fn figures(row: &ScoreRow) -> String {
     }
 }
 
-/// The row in words, for hovering and screen readers.
-fn spoken(row: &ScoreRow) -> String {
+/// The row as text, for the tooltip and for screen readers.
+fn described(row: &ScoreRow) -> String {
     let run = if row.run.is_empty() { String::new() } else { format!(" ({})", row.run) };
     let figures = if row.value.is_none() { "not defined".into() } else { figures(row) };
-    let chance = row.chance.map_or_else(String::new, |chance| format!(", chance {}", written(chance, &row.unit)));
+    let chance = row.chance.map_or_else(String::new, |chance| format!(", chance level {}", written(chance, &row.unit)));
     format!("{}{run}: {figures}{chance}", row.name)
 }
 
@@ -177,11 +178,11 @@ mod tests {
         let rows = [row("a", Some(0.5)), row("b", None)];
         let svg = forest(&rows.iter().collect::<Vec<_>>(), &Palette::default());
         assert_eq!(svg.matches("<circle").count(), 1);
-        assert!(svg.contains("– not defined") && svg.contains("b: not defined, chance 0.050"), "{svg}");
+        assert!(svg.contains("– not defined") && svg.contains("b: not defined, chance level 0.050"), "{svg}");
     }
 
     #[test]
-    fn values_that_cannot_be_drawn_do_not_reach_the_drawing() {
+    fn values_that_are_not_finite_are_not_drawn() {
         let odd = ScoreRow {
             value: Some(f64::NAN),
             low: Some(f64::NEG_INFINITY),
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn units_have_drawings_of_their_own() {
+    fn each_unit_has_a_drawing_of_its_own() {
         let rows =
             [row("a", Some(0.5)), ScoreRow { unit: Unit::Named("rank".into()), ..row("b", Some(7.0)) }, row("c", None)];
         let sizes: Vec<usize> = by_unit(&rows).iter().map(Vec::len).collect();

@@ -1,16 +1,17 @@
-//! Numbers as people read them.
+//! Formats numbers for readers.
 
-/// A share of 0..=1 with three digits: `0.620`.
+/// A fraction from 0 to 1 with three digits: `0.620`.
 pub fn fraction(value: f64) -> String {
     signed(value, |size| format!("{size:.3}"))
 }
 
-/// A rank with one digit for halves: `6.0`, `100.5`.
+/// A rank with one digit after the point, because a median rank can be a half: `6.0`, `100.5`.
 pub fn rank(value: f64) -> String {
     signed(value, |size| if size < 1e9 { format!("{size:.1}") } else { scientific(size) })
 }
 
-/// A number with about three telling digits: `12,340`, `12.3`, `0.0123`, `1.2 × 10⁻⁷`. Not finite: an en dash.
+/// A number with about three significant digits: `12,340`, `12.3`, `0.0123`, `1.2 × 10⁻⁷`. A number that is not finite
+/// becomes an en dash.
 pub fn number(value: f64) -> String {
     signed(value, |size| match size {
         0.0 => "0".into(),
@@ -23,12 +24,12 @@ pub fn number(value: f64) -> String {
     })
 }
 
-/// A whole number with commas: `1,234,567`.
+/// An integer with commas: `1,234,567`.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -36,7 +37,8 @@ pub fn count(value: u64) -> String {
     text
 }
 
-/// The label of a tick on an axis whose ticks lie `step` apart; all labels of an axis get the same number of digits.
+/// The label of a tick, on an axis with a distance of `step` between ticks. All labels of an axis have the same number of
+/// digits.
 pub fn tick(value: f64, step: f64) -> String {
     let value = if value.abs() < step / 1e6 { 0.0 } else { value };
     signed(value, |size| {
@@ -56,7 +58,7 @@ pub fn tick(value: f64, step: f64) -> String {
     })
 }
 
-/// Digits after the point that tell multiples of `step` apart.
+/// The number of digits after the point that are needed to distinguish multiples of `step`.
 fn decimals(step: f64) -> usize {
     (0..9)
         .find(|&digits| {
@@ -87,7 +89,8 @@ fn superscript(digit: char) -> char {
     }
 }
 
-/// Writes the size of a value by `write` with a true minus sign before it; what is not finite is an en dash.
+/// Formats the absolute value with `write` and puts a minus sign (U+2212) before it if the value is negative. A value that
+/// is not finite becomes an en dash.
 fn signed(value: f64, write: impl Fn(f64) -> String) -> String {
     if !value.is_finite() {
         return "–".into();
@@ -135,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn ranks_keep_their_halves() {
+    fn ranks_have_one_digit_after_the_point() {
         assert_eq!([1.0, 100.5, f64::NAN].map(rank), ["1.0", "100.5", "–"]);
     }
 

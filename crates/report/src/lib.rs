@@ -1,12 +1,12 @@
-//! Pages one wants to look at: what a run learned, as one HTML file.
+//! HTML pages about training runs: each page is one self-contained file.
 //!
-//! [`render`] turns a [`Page`], plain data, into the text of a page. It is a pure function: equal pages give equal
-//! bytes, nothing is read, written or fetched. The page holds everything it shows (pictures as data URIs, charts as
-//! inline SVG, one style sheet) and no script at all; its content security policy forbids the rest, so a report text
-//! that carries markup is shown as text and could not act even if it were not.
+//! [`render`] converts a [`Page`], which is plain data, to HTML. It is a pure function: equal pages give equal bytes, and
+//! nothing is read, written or downloaded. The HTML contains everything it shows (images as data URIs, charts as inline SVG,
+//! one style sheet) and no script. Text that contains markup is escaped and shown as text. In addition, the content security
+//! policy of the page forbids scripts and connections.
 //!
-//! Several runs side by side need no other page: give [`Series`] and [`ScoreRow`]s with different [`Series::run`]s, and
-//! each run keeps its colour through the whole page.
+//! To compare several runs on one page, give [`Series`] and [`ScoreRow`]s with different [`Series::run`]s. Each run has the
+//! same colour on the whole page.
 //!
 //! ```
 //! use ptu_report::{Page, ScoreRow, Unit, render};

@@ -1,4 +1,4 @@
-//! The page as a whole.
+//! The whole page as an HTML document.
 
 use crate::html::{element, escape};
 use crate::palette::Palette;
@@ -7,39 +7,43 @@ use crate::{bars, chart, examples, pool, scores};
 
 const STYLE: &str = include_str!("style.css");
 
-/// Nothing but what the page holds: no script, no connection, pictures only from data URIs.
+/// Content security policy: no script, no connection, images only from data URIs.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
-/// Which program wrote the page: an element of its head, by which it is known again.
+/// An element of the head that names the program. [`is_page`] recognises a page by it.
 const GENERATOR: &str = "<meta name=\"generator\" content=\"ptunifier\"/>";
 
-/// Bytes at the beginning of a page among which [`is_page`] finds what it looks for.
+/// The number of bytes from the beginning of a file that [`is_page`] needs.
 pub const HEAD_BYTES: usize = 1024;
 
-/// Whether a file that begins so was written by [`render`].
+/// Whether a file that begins with these bytes was written by [`render`].
 pub fn is_page(head: &[u8]) -> bool {
     let head = &head[..head.len().min(HEAD_BYTES)];
-    head.starts_with(b"<!DOCTYPE html>") && head.windows(GENERATOR.len()).any(|part| part == GENERATOR.as_bytes())
+    head.starts_with(b"<!DOCTYPE html>") && head.windows(GENERATOR.len()).any(|window| window == GENERATOR.as_bytes())
 }
 
-/// A heading with its anchor and what stands below it.
-struct Part {
+/// A section of the page: its anchor, its heading and its HTML.
+struct PageSection {
     anchor: &'static str,
     title: &'static str,
     body: String,
 }
 
-/// The page as one HTML document, which needs nothing beside itself. Equal pages give equal documents.
+/// Returns the page as one self-contained HTML document. Equal pages give equal documents.
 pub fn render(page: &Page) -> String {
     let title = if page.title.trim().is_empty() { "Report" } else { &page.title };
-    let parts: Vec<Part> = parts(page).into_iter().filter(|part| !part.body.is_empty()).collect();
-    let links: String = parts.iter().map(|part| format!("<a href=\"#{}\">{}</a>\n", part.anchor, part.title)).collect();
-    let bodies: String = parts
+    let sections: Vec<PageSection> =
+        page_sections(page).into_iter().filter(|section| !section.body.is_empty()).collect();
+    let links: String =
+        sections.iter().map(|section| format!("<a href=\"#{}\">{}</a>\n", section.anchor, section.title)).collect();
+    let bodies: String = sections
         .iter()
-        .map(|Part { anchor, title, body }| format!("<section id=\"{anchor}\">\n<h2>{title}</h2>\n{body}</section>\n"))
+        .map(|PageSection { anchor, title, body }| {
+            format!("<section id=\"{anchor}\">\n<h2>{title}</h2>\n{body}</section>\n")
+        })
         .collect();
-    let links = if parts.len() > 1 {
-        format!("<nav aria-label=\"Parts of this page\">\n{links}</nav>\n")
+    let links = if sections.len() > 1 {
+        format!("<nav aria-label=\"Sections of this page\">\n{links}</nav>\n")
     } else {
         String::new()
     };
@@ -57,22 +61,22 @@ pub fn render(page: &Page) -> String {
     )
 }
 
-/// All parts in reading order: the result, what it looks like, how it came about, how to go on.
-fn parts(page: &Page) -> [Part; 10] {
+/// All sections in reading order: scores, samples and examples, training curves, next steps, recipe and data.
+fn page_sections(page: &Page) -> [PageSection; 10] {
     let palette = Palette::of(page);
     let grid = |html: String| if html.is_empty() { html } else { format!("<div class=\"charts\">\n{html}</div>\n") };
-    let part = |anchor, title, body| Part { anchor, title, body };
+    let titled = |anchor, title, body| PageSection { anchor, title, body };
     [
-        part("scores", "Scores", scores::scores(&page.scores, &palette)),
-        part("samples", "Samples", page.samples.iter().map(examples::samples).collect()),
-        part("counts", "Counts", grid(page.bars.iter().map(bars::bars).collect())),
-        part("examples", "Examples", page.examples.iter().map(examples::group).collect()),
-        part("losses", "Losses", grid(chart::losses(&page.losses, &palette))),
-        part("charts", "Curves", grid(page.charts.iter().map(|each| chart::chart(each, &palette)).collect())),
-        part("pools", "Prompt pools", grid(page.pools.iter().map(pool::pool).collect())),
-        part("tables", "Tables", page.tables.iter().map(table).collect()),
-        part("next", "What to run next", next(&page.next)),
-        part("sources", "How it was made", page.sections.iter().map(section).collect()),
+        titled("scores", "Scores", scores::scores(&page.scores, &palette)),
+        titled("samples", "Samples", page.samples.iter().map(examples::samples).collect()),
+        titled("counts", "Counts", grid(page.bars.iter().map(bars::bars).collect())),
+        titled("examples", "Examples", page.examples.iter().map(examples::group).collect()),
+        titled("losses", "Losses", grid(chart::losses(&page.losses, &palette))),
+        titled("charts", "Curves", grid(page.charts.iter().map(|each| chart::chart(each, &palette)).collect())),
+        titled("pools", "Prompt pools", grid(page.pools.iter().map(pool::pool).collect())),
+        titled("tables", "Tables", page.tables.iter().map(table).collect()),
+        titled("next", "What to run next", next(&page.next)),
+        titled("sources", "How it was made", page.sections.iter().map(section).collect()),
     ]
 }
 
@@ -81,7 +85,7 @@ fn warnings(warnings: &[String]) -> String {
         return String::new();
     }
     let items: String = warnings.iter().map(|text| format!("<li>{}</li>\n", escape(text))).collect();
-    let head = if warnings.len() == 1 { "Note before reading on" } else { "Notes before reading on" };
+    let head = if warnings.len() == 1 { "Please read this note first" } else { "Please read these notes first" };
     format!("<aside class=\"warnings\">\n<p><strong>⚠ {head}</strong></p>\n<ul>\n{items}</ul>\n</aside>\n")
 }
 
@@ -121,7 +125,7 @@ fn table(table: &Table) -> String {
     )
 }
 
-/// Whether a cell reads like a number, a dash or nothing.
+/// Whether a cell looks like a number or a dash, or is empty.
 fn numeric(cell: &str) -> bool {
     let cell = cell.trim();
     cell.is_empty()
@@ -136,7 +140,9 @@ fn next(steps: &[Step]) -> String {
     let one = |step: &Step| {
         let command = match step.command.trim() {
             "" => String::new(),
-            command => format!("<pre class=\"command\" title=\"one click selects it\">{}</pre>\n", escape(command)),
+            command => {
+                format!("<pre class=\"command\" title=\"click to select the command\">{}</pre>\n", escape(command))
+            }
         };
         format!("<li>{}{}{command}</li>\n", element("h3", "step", &step.title), element("p", "explanation", &step.why))
     };
@@ -152,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_of_numbers_are_aligned() {
+    fn columns_of_numbers_are_aligned_right() {
         let rows = vec![vec!["a".into(), "1.5".into(), "one".into()], vec!["b".into(), "–".into()]];
         let html = table(&Table { columns: vec!["x".into(), "y".into()], rows, ..Table::default() });
         assert_eq!(html.matches("<th scope=\"col\" class=\"number\">").count(), 1);
@@ -165,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_known_again_by_its_beginning() {
+    fn a_page_is_recognised_by_its_first_bytes() {
         let page = render(&Page { title: "Letters".repeat(1000), ..Page::default() });
         assert!(is_page(page.as_bytes()) && is_page(&page.as_bytes()[..HEAD_BYTES]));
         let other = "<!DOCTYPE html>\n<html><head><title>ptunifier</title></head></html>";

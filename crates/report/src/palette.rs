@@ -1,11 +1,12 @@
-//! Which run or series has which colour and dash, the same through the whole page.
+//! The colour and dash pattern of each run or series, the same on the whole page.
 
 use crate::types::{Page, Series};
 
-/// Colours in the style sheet: classes `c0` to `c6`, told apart by colour-blind eyes, each with contrast 3 or more.
+/// Number of colours in the style sheet, classes `c0` to `c6`. Colour-blind people can distinguish them; each has a contrast
+/// of at least 3 to the background.
 const COLOURS: usize = 7;
 
-/// Patterns that tell lines apart where colour does not.
+/// Dash patterns that distinguish lines of the same colour.
 const DASHES: [&str; 4] = ["", "7 3", "2 3", "9 3 2 3"];
 
 /// The runs of a page, in order of appearance.
@@ -14,17 +15,17 @@ pub struct Palette {
     runs: Vec<String>,
 }
 
-/// How one line is drawn.
+/// The style of one line.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Look {
+pub struct LineStyle {
     /// The class that sets the colour.
     pub class: String,
-    /// The dash pattern; empty for a full line.
+    /// The dash pattern; empty for a solid line.
     pub dash: &'static str,
 }
 
 impl Palette {
-    /// Gathers the runs that a page names.
+    /// Collects the runs that a page names.
     pub fn of(page: &Page) -> Self {
         let series = page.losses.iter().chain(page.charts.iter().flat_map(|chart| &chart.series));
         let names = page.scores.iter().map(|row| &row.run).chain(series.map(|series| &series.run));
@@ -47,31 +48,32 @@ impl Palette {
         &self.runs
     }
 
-    /// The class of a run's colour; the first colour where the page has one run.
+    /// The class of a run's colour; the first colour if the page has only one run.
     pub fn run_class(&self, run: &str) -> String {
         colour(self.runs.iter().position(|name| name == run).unwrap_or(0))
     }
 
-    /// The look of `series` within its chart: by run where runs are compared (then names differ by dash), else by name.
-    pub fn look(&self, series: &Series, all: &[Series]) -> Look {
+    /// The style of `series` in its chart. If the page compares runs, the colour shows the run and the dash pattern shows
+    /// the name; else both show the name.
+    pub fn style(&self, series: &Series, all: &[Series]) -> LineStyle {
         let mut names: Vec<&str> = Vec::new();
         for other in all {
             if !names.contains(&other.name.as_str()) {
                 names.push(&other.name);
             }
         }
-        let place = names.iter().position(|&name| name == series.name).unwrap_or(0);
+        let index = names.iter().position(|&name| name == series.name).unwrap_or(0);
         if self.compares() && !series.run.is_empty() {
             let run = self.runs.iter().position(|name| *name == series.run).unwrap_or(0);
-            Look { class: colour(run), dash: DASHES[(place + run / COLOURS) % DASHES.len()] }
+            LineStyle { class: colour(run), dash: DASHES[(index + run / COLOURS) % DASHES.len()] }
         } else {
-            Look { class: colour(place), dash: DASHES[place % DASHES.len()] }
+            LineStyle { class: colour(index), dash: DASHES[index % DASHES.len()] }
         }
     }
 }
 
-fn colour(place: usize) -> String {
-    format!("c{}", place % COLOURS)
+fn colour(index: usize) -> String {
+    format!("c{}", index % COLOURS)
 }
 
 #[cfg(test)]
@@ -88,15 +90,15 @@ mod tests {
         let palette = Palette::of(&page);
         assert_eq!(palette.runs(), ["a", "b"]);
         let chart = [series("lr", "b"), series("norm", "b")];
-        assert_eq!(palette.look(&chart[0], &chart).class, "c1");
-        assert_eq!(palette.look(&chart[1], &chart).class, "c1");
-        assert_ne!(palette.look(&chart[0], &chart).dash, palette.look(&chart[1], &chart).dash);
+        assert_eq!(palette.style(&chart[0], &chart).class, "c1");
+        assert_eq!(palette.style(&chart[1], &chart).class, "c1");
+        assert_ne!(palette.style(&chart[0], &chart).dash, palette.style(&chart[1], &chart).dash);
     }
 
     #[test]
     fn without_runs_names_have_the_colours() {
         let chart = [series("lr", ""), series("norm", "")];
         let palette = Palette::of(&Page::default());
-        assert_eq!([0, 1].map(|index| palette.look(&chart[index], &chart).class), ["c0", "c1"]);
+        assert_eq!([0, 1].map(|index| palette.style(&chart[index], &chart).class), ["c0", "c1"]);
     }
 }

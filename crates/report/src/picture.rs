@@ -1,10 +1,10 @@
-//! Pictures inside the page.
+//! Images inside the page.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::html::escape;
 
-/// An `img` that holds its bytes, or a note in its place where they are no PNG.
+/// An `img` element that contains the image as a data URI, or a note if the bytes are not a PNG file.
 pub fn picture(png: &[u8], description: &str) -> String {
     let alternative = escape(description);
     match size(png) {
@@ -12,18 +12,18 @@ pub fn picture(png: &[u8], description: &str) -> String {
             "<img src=\"data:image/png;base64,{}\" width=\"{width}\" height=\"{height}\" alt=\"{alternative}\"/>",
             STANDARD.encode(png)
         ),
-        None => format!("<p class=\"unreadable\">not a PNG picture: {alternative}</p>"),
+        None => format!("<p class=\"unreadable\">not a PNG image: {alternative}</p>"),
     }
 }
 
-/// Bytes of a picture as text, where examples are kept in JSON.
+/// Serialises the bytes of an image as base64 text, for examples in JSON files.
 pub mod in_base64 {
     use base64::Engine;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     use super::STANDARD;
 
-    #[expect(clippy::ref_option, reason = "serde hands the field over as it is")]
+    #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
     pub fn serialize<S: Serializer>(png: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
         match png {
             Some(png) => serializer.serialize_some(&STANDARD.encode(png)),
@@ -37,7 +37,7 @@ pub mod in_base64 {
     }
 }
 
-/// Width and height as the PNG's header says; `None` for other bytes and for a picture without area.
+/// Width and height from the header of a PNG file; `None` for other bytes, and if a side is 0.
 fn size(png: &[u8]) -> Option<(u32, u32)> {
     let header = png.strip_prefix(b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR")?;
     let number = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_are_said_and_not_embedded() {
+    fn other_bytes_give_a_note_and_are_not_embedded() {
         for bytes in [&b""[..], b"<svg onload=\"x\"/>", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0"] {
             let html = picture(bytes, "hand");
             assert!(html.contains("not a PNG") && !html.contains("data:"), "{html}");

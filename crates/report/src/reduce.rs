@@ -1,52 +1,53 @@
-//! Long series made short enough to draw, and noisy ones readable.
+//! Reduces long series to few points, and smooths noisy series.
 
-/// A run of values without a gap, as (x, y).
+/// Consecutive points (x, y) without a gap.
 pub type Piece = Vec<(f64, f64)>;
 
-/// The stretches of `points` between those that `keep` refuses.
+/// Splits `points` at the points that `keep` rejects.
 pub fn pieces(points: &[(f64, f64)], keep: impl Fn(f64, f64) -> bool) -> Vec<Piece> {
-    let stretches = points.split(|&(x, y)| !keep(x, y));
-    stretches.filter(|piece| !piece.is_empty()).map(<[_]>::to_vec).collect()
+    let parts = points.split(|&(x, y)| !keep(x, y));
+    parts.filter(|piece| !piece.is_empty()).map(<[_]>::to_vec).collect()
 }
 
-/// Points that a smoothed piece has at most.
-const SMOOTHED: usize = 2000;
+/// The largest number of points of a smoothed piece.
+const MAX_SMOOTHED: usize = 2000;
 
-/// A straight line fitted to a window of a 25th of the piece around each point, read at that point: noise goes, a steep
-/// start and both ends keep their slope. Pieces under 25 points are left as they are.
+/// Smooths by local linear regression: fits a straight line to a window of 1/25 of the piece around each point and takes its
+/// value at that point. This removes noise; a steep start and both ends keep their slope. Pieces of fewer than 25 points are
+/// not changed.
 pub fn smooth(piece: &[(f64, f64)]) -> Piece {
     if piece.len() < 25 {
         return piece.to_vec();
     }
-    let piece: Piece = piece.chunks(piece.len().div_ceil(SMOOTHED)).map(mean).collect();
-    let reach = (piece.len() / 50).max(2);
+    let piece: Piece = piece.chunks(piece.len().div_ceil(MAX_SMOOTHED)).map(mean).collect();
+    let half_window = (piece.len() / 50).max(2);
     let fitted = |index: usize| {
-        let window = &piece[index.saturating_sub(reach)..(index + reach + 1).min(piece.len())];
+        let window = &piece[index.saturating_sub(half_window)..(index + half_window + 1).min(piece.len())];
         let centre = mean(window);
         let product: f64 = window.iter().map(|&(x, y)| (x - centre.0) * (y - centre.1)).sum();
         let square: f64 = window.iter().map(|&(x, _)| (x - centre.0).powi(2)).sum();
         let slope = if square > 0.0 { product / square } else { 0.0 };
         let at = centre.1 + slope * (piece[index].0 - centre.0);
-        // No line leaves what it was fitted to: a share that begins at zero has nothing below it.
+        // The value stays within the range of the window; otherwise a share that begins at zero could become negative.
         let (low, high) = window.iter().fold((f64::MAX, f64::MIN), |(low, high), &(_, y)| (low.min(y), high.max(y)));
         (piece[index].0, at.max(low).min(high))
     };
     (0..piece.len()).map(fitted).collect()
 }
 
-/// The middle of some points.
+/// The mean of some points.
 fn mean(points: &[(f64, f64)]) -> (f64, f64) {
     let count = points.len() as f64;
     let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0, y + point.1));
     (x / count, y / count)
 }
 
-/// At most about `most` points that look the same when drawn: the lowest and highest of each stretch.
-pub fn thin(piece: &[(f64, f64)], most: usize) -> Piece {
-    if piece.len() <= most {
+/// Reduces a piece to about `max_points` points that look the same when drawn: the lowest and the highest point of each chunk.
+pub fn thin(piece: &[(f64, f64)], max_points: usize) -> Piece {
+    if piece.len() <= max_points {
         return piece.to_vec();
     }
-    let width = piece.len().div_ceil((most / 2).max(1));
+    let width = piece.len().div_ceil((max_points / 2).max(1));
     piece
         .chunks(width)
         .flat_map(|chunk| {
@@ -76,7 +77,7 @@ mod tests {
         assert!(smooth(&noisy)[500].1.abs() < 0.05);
         assert!(smooth(&noisy)[0].1.abs() < 0.3, "the ends are smoothed too");
         let rising: Piece = (0..500).map(|index| (f64::from(index), f64::from(index).powi(2))).collect();
-        assert!(smooth(&rising).iter().all(|&(_, y)| y >= 0.0), "a parabola's fit at its foot lies below it");
+        assert!(smooth(&rising).iter().all(|&(_, y)| y >= 0.0), "a fitted line would be negative at the start");
     }
 
     #[test]
@@ -84,7 +85,7 @@ mod tests {
         let mut long: Piece = (0..1_000_000).map(|index| (f64::from(index), 1.0)).collect();
         long[10].1 = 1e30;
         let smoothed = smooth(&long);
-        assert!(smoothed.len() <= SMOOTHED);
+        assert!(smoothed.len() <= MAX_SMOOTHED);
         assert!(smoothed[100..].iter().all(|&(_, y)| (y - 1.0).abs() < 1e-9));
     }
 

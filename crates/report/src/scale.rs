@@ -1,11 +1,11 @@
-//! From values to places on a drawing, with ticks at round numbers.
+//! Maps values to positions in a drawing, with ticks at round numbers.
 
 use crate::format;
 
-/// Values beyond this size are not drawn: their differences would leave the range of f64.
+/// Values with a larger absolute value are not drawn, because their differences could exceed the range of f64.
 const LARGEST: f64 = 1e100;
 
-/// Whether a value can be placed on an axis of this kind.
+/// Whether a value can be drawn on a linear or logarithmic axis.
 pub fn drawable(value: f64, log: bool) -> bool {
     value.abs() < LARGEST && (!log || value > 1e-100)
 }
@@ -25,7 +25,7 @@ pub struct Tick {
     pub label: String,
 }
 
-/// A straight or logarithmic map of `low..=high` to `from..=to`.
+/// A linear or logarithmic map of `low..=high` to `from..=to`.
 #[derive(Clone, Debug)]
 pub struct Scale {
     low: f64,
@@ -37,14 +37,14 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Covers `range` (widened where it is a single value), with about `wanted` ticks, mapped to `pixels`.
+    /// Maps `range` (widened if it is a single value) to `pixels`, with about `wanted` ticks.
     pub fn new(range: (f64, f64), pixels: (f64, f64), wanted: usize, log: bool) -> Self {
         let (low, high) = widen(range, log);
         let ticks = if log { log_ticks(low, high, wanted) } else { ticks(low, high, wanted) };
         Self { low, high, from: pixels.0, to: pixels.1, log, ticks }
     }
 
-    /// As [`Scale::new`], with both ends moved outwards to the next round number.
+    /// As [`Scale::new`], with both ends of the range moved outwards to the next round number.
     pub fn rounded(range: (f64, f64), pixels: (f64, f64), wanted: usize, log: bool) -> Self {
         let (low, high) = widen(range, log);
         if log {
@@ -54,13 +54,13 @@ impl Scale {
         Self::new(((low / step + 1e-9).floor() * step, (high / step - 1e-9).ceil() * step), pixels, wanted, false)
     }
 
-    /// Where the drawing begins and ends.
+    /// The first and the last position of the scale in the drawing.
     pub fn pixels(&self) -> (f64, f64) {
         (self.from, self.to)
     }
 
-    /// The place of a drawable value, kept within the drawing.
-    pub fn place(&self, value: f64) -> f64 {
+    /// The position of a drawable value, limited to the drawing.
+    pub fn position(&self, value: f64) -> f64 {
         let share = if self.log {
             (value / self.low).ln() / (self.high / self.low).ln()
         } else {
@@ -70,7 +70,7 @@ impl Scale {
     }
 }
 
-/// A range with some width.
+/// Returns the range, or a wider one if it is a single value.
 fn widen((low, high): (f64, f64), log: bool) -> (f64, f64) {
     let tiny = low.abs().max(high.abs()) * 1e-9;
     if high - low > tiny {
@@ -84,7 +84,7 @@ fn widen((low, high): (f64, f64), log: bool) -> (f64, f64) {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, nearest to `span / wanted` from above.
+/// The smallest 1, 2 or 5 times a power of ten that is at least `span / wanted`.
 fn step(span: f64, wanted: usize) -> f64 {
     let rough = span / wanted.max(1) as f64;
     let power = 10f64.powf(rough.log10().floor());
@@ -101,7 +101,7 @@ fn ticks(low: f64, high: f64, wanted: usize) -> Vec<Tick> {
     values.map(|value| Tick { value, label: format::tick(value, step) }).collect()
 }
 
-/// Ticks at powers of ten; at 1, 2 and 5 times them where few powers are in sight.
+/// Ticks at powers of ten; also at 2 and 5 times powers of ten if the range covers only a few.
 fn log_ticks(low: f64, high: f64, wanted: usize) -> Vec<Tick> {
     let decades = (high / low).log10();
     if decades < 0.7 {
@@ -112,8 +112,8 @@ fn log_ticks(low: f64, high: f64, wanted: usize) -> Vec<Tick> {
     let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
     let powers = (first..=last).filter(|power| power % skip == 0).map(|power| 10f64.powi(power));
     let values = powers.flat_map(|power| times.iter().map(move |times| times * power));
-    let seen = values.filter(|&value| value >= low * (1.0 - 1e-9) && value <= high * (1.0 + 1e-9));
-    seen.map(|value| Tick { value, label: format::tick(value, value) }).collect()
+    let in_range = values.filter(|&value| value >= low * (1.0 - 1e-9) && value <= high * (1.0 + 1e-9));
+    in_range.map(|value| Tick { value, label: format::tick(value, value) }).collect()
 }
 
 #[cfg(test)]
@@ -146,30 +146,30 @@ mod tests {
     }
 
     #[test]
-    fn odd_ranges_still_have_ticks_and_finite_places() {
+    fn unusual_ranges_have_ticks_and_finite_positions() {
         for range in
             [(0.0, 0.0), (5.0, 5.0), (-3.0, -3.0), (1e-80, 1e-80), (-9e99, 9e99), (1e9, 1e9 + 1e-3), (0.0, 1e-90)]
         {
             for scale in [Scale::new(range, (0.0, 100.0), 5, false), Scale::rounded(range, (0.0, 100.0), 5, false)] {
                 assert!(!scale.ticks.is_empty() && scale.ticks.len() < 20, "{range:?} {:?}", scale.ticks);
                 for value in [range.0, range.1, 0.0] {
-                    assert!((-3.0..=103.0).contains(&scale.place(value)), "{range:?}");
+                    assert!((-3.0..=103.0).contains(&scale.position(value)), "{range:?}");
                 }
             }
         }
     }
 
     #[test]
-    fn extent_leaves_out_what_cannot_be_drawn() {
+    fn extent_ignores_values_that_cannot_be_drawn() {
         assert_eq!(extent([f64::NAN, 2.0, f64::INFINITY, -1.0, 1e300], false), Some((-1.0, 2.0)));
         assert_eq!(extent([0.0, -1.0, 3.0], true), Some((3.0, 3.0)));
         assert_eq!(extent([f64::NAN], false), None);
     }
 
     #[test]
-    fn places_run_from_end_to_end() {
+    fn positions_cover_the_whole_drawing() {
         let scale = Scale::new((1.0, 100.0), (10.0, 30.0), 5, true);
-        assert_eq!([1.0, 10.0, 100.0].map(|value| scale.place(value).round()), [10.0, 20.0, 30.0]);
-        assert!(scale.place(1e6) < 31.0);
+        assert_eq!([1.0, 10.0, 100.0].map(|value| scale.position(value).round()), [10.0, 20.0, 30.0]);
+        assert!(scale.position(1e6) < 31.0);
     }
 }

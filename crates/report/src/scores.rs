@@ -1,20 +1,20 @@
-//! The scores: drawn, as a table, and as source for a paper.
+//! The scores as a drawing, as a table, and as Markdown and LaTeX source.
 
 use crate::forest::{by_name, by_unit, forest, written};
 use crate::html::{element, escape, undefined};
 use crate::palette::Palette;
 use crate::types::{ScoreRow, Unit};
 
-/// Where a score's interval lies relative to chance.
+/// How the interval of a score compares with the chance level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum ChanceComparison {
     Better,
-    Level,
+    NoClearDifference,
     Worse,
     Unknown,
 }
 
-impl Standing {
+impl ChanceComparison {
     fn of(row: &ScoreRow) -> Self {
         let (Some(_), Some(low), Some(high), Some(chance)) = (row.value, row.low, row.high, row.chance) else {
             return Self::Unknown;
@@ -24,7 +24,7 @@ impl Standing {
             _ if !(low <= high && chance.is_finite()) => Self::Unknown,
             (true, _, true) | (_, true, false) => Self::Better,
             (true, _, false) | (_, true, true) => Self::Worse,
-            _ => Self::Level,
+            _ => Self::NoClearDifference,
         }
     }
 
@@ -36,27 +36,27 @@ impl Standing {
         };
         match self {
             Self::Better => cell("better", "✓", "better"),
-            Self::Level => cell("level", "≈", "no clear difference"),
+            Self::NoClearDifference => cell("level", "≈", "no clear difference"),
             Self::Worse => cell("worse", "✗", "worse"),
             Self::Unknown => "<td class=\"standing\"></td>".into(),
         }
     }
 }
 
-/// Drawings and tables of all scores, each set by itself; empty where there are none.
+/// Drawings and tables of all scores, separately for each set; empty if there are no scores.
 pub fn scores(rows: &[ScoreRow], palette: &Palette) -> String {
     let sets = by_set(rows);
     sets.iter().map(|rows| set(rows, palette)).collect()
 }
 
-/// Drawings and table of scores of one set, under its name.
+/// The drawings and the table of the scores of one set, with the name of the set as heading.
 fn set(rows: &[ScoreRow], palette: &Palette) -> String {
     let drawings: String = by_unit(rows).iter().map(|rows| panel(rows, palette)).collect();
     format!(
         "<section class=\"group\">\n{}<div class=\"scores\">\n<div class=\"forests\">\n{drawings}{}</div>\n<div>\n{}{}</div>\n\
          </div>\n</section>\n",
         element("h3", "set", &rows[0].set),
-        key(rows, palette),
+        legend(rows, palette),
         table(rows, palette),
         sources(rows, palette)
     )
@@ -88,8 +88,8 @@ fn panel(rows: &[&ScoreRow], palette: &Palette) -> String {
     format!("<figure>\n<figcaption>{}{better}</figcaption>\n{}</figure>\n", escape(unit), forest(rows, palette))
 }
 
-/// What the marks of the drawings mean, and the colours of the runs that are drawn.
-fn key(rows: &[ScoreRow], palette: &Palette) -> String {
+/// The legend of the drawings: the marks, and the colours of the runs.
+fn legend(rows: &[ScoreRow], palette: &Palette) -> String {
     let dot = |class: &str| {
         format!(
             "<svg class=\"key\" viewBox=\"0 0 24 10\" aria-hidden=\"true\"><rect class=\"interval {class}\" x=\"1\" y=\"2.5\" \
@@ -104,7 +104,7 @@ fn key(rows: &[ScoreRow], palette: &Palette) -> String {
     } else {
         format!("<li>{}score with 95 % interval</li>\n", dot("c0"))
     };
-    format!("<ul class=\"legend\">\n{runs}<li>{chance}chance</li>\n</ul>\n")
+    format!("<ul class=\"legend\">\n{runs}<li>{chance}chance level</li>\n</ul>\n")
 }
 
 fn table(rows: &[ScoreRow], palette: &Palette) -> String {
@@ -112,19 +112,19 @@ fn table(rows: &[ScoreRow], palette: &Palette) -> String {
     let units = by_unit(rows);
     let body: String = units.iter().flat_map(|rows| by_name(rows)).map(|group| table_rows(&group, palette)).collect();
     let note = if rows.iter().any(|row| row.value.is_none()) {
-        "<p class=\"note\">– is a score that is not defined (for example of an empty group), not zero.</p>\n"
+        "<p class=\"note\">– means that the score is not defined (for example for an empty group); it does not mean zero.</p>\n"
     } else {
         ""
     };
     format!(
         "<div class=\"wide\"><table class=\"numbers\">\n<thead><tr><th scope=\"col\">Score</th>{run_head}\
          <th scope=\"col\" class=\"number\">Value</th><th scope=\"col\" class=\"number\">95 % interval</th>\
-         <th scope=\"col\" class=\"number\">Chance</th><th scope=\"col\">Against chance</th></tr></thead>\n\
+         <th scope=\"col\" class=\"number\">Chance level</th><th scope=\"col\">Compared with chance</th></tr></thead>\n\
          <tbody>\n{body}</tbody>\n</table></div>\n{note}"
     )
 }
 
-/// The rows of one score, its name beside all of them.
+/// The rows of one score; its name spans all of them.
 fn table_rows(group: &[&ScoreRow], palette: &Palette) -> String {
     let first = group[0];
     let (arrow, meaning) =
@@ -141,7 +141,7 @@ fn table_rows(group: &[&ScoreRow], palette: &Palette) -> String {
     group.iter().enumerate().map(row).collect()
 }
 
-/// A row's cells beside its name.
+/// The cells of a row after its name.
 fn row_cells(row: &ScoreRow, palette: &Palette) -> String {
     let show = |value: Option<f64>| match value.filter(|value| value.is_finite()) {
         Some(value) => written(value, &row.unit),
@@ -163,35 +163,35 @@ fn row_cells(row: &ScoreRow, palette: &Palette) -> String {
         "{run}<td class=\"number\"><strong>{}</strong></td><td class=\"number\">{interval}</td><td class=\"number\">{}</td>{}",
         show(row.value),
         show(row.chance),
-        Standing::of(row).cell(),
+        ChanceComparison::of(row).cell(),
     )
 }
 
-/// The table as Markdown and as LaTeX, folded away.
+/// The table as Markdown and as LaTeX, in collapsed elements.
 fn sources(rows: &[ScoreRow], palette: &Palette) -> String {
     let units = by_unit(rows);
     let lines: Vec<[String; 5]> = units.iter().flatten().map(|row| cells(row)).collect();
-    let kept: &[usize] = if palette.compares() { &[0, 1, 2, 3, 4] } else { &[0, 2, 3, 4] };
-    let heads = ["Score", "Run", "Value", "95 % interval", "Chance"];
+    let columns: &[usize] = if palette.compares() { &[0, 1, 2, 3, 4] } else { &[0, 2, 3, 4] };
+    let heads = ["Score", "Run", "Value", "95 % interval", "Chance level"];
     let markdown = {
         let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-        let head = row(kept.iter().map(|&at| heads[at].to_owned()).collect());
-        let rule = row(kept.iter().map(|&at| if at < 2 { "---".into() } else { "---:".into() }).collect());
+        let head = row(columns.iter().map(|&at| heads[at].to_owned()).collect());
+        let rule = row(columns.iter().map(|&at| if at < 2 { "---".into() } else { "---:".into() }).collect());
         let plain = |text: &String| text.replace('\\', "\\\\").replace('|', "\\|");
-        let body: String = lines.iter().map(|line| row(kept.iter().map(|&at| plain(&line[at])).collect())).collect();
+        let body: String = lines.iter().map(|line| row(columns.iter().map(|&at| plain(&line[at])).collect())).collect();
         let set = rows[0].set.replace(['\n', '\r'], " ");
         let title = if set.is_empty() { set } else { format!("{set}\n\n") };
         title + &head + &rule + &body
     };
     let latex = {
         let row = |cells: Vec<String>| format!("{} \\\\\n", cells.join(" & "));
-        let columns: String = kept.iter().map(|&at| if at < 2 { 'l' } else { 'r' }).collect();
-        let head = row(kept.iter().map(|&at| latex(heads[at])).collect());
-        let body: String = lines.iter().map(|line| row(kept.iter().map(|&at| latex(&line[at])).collect())).collect();
+        let alignment: String = columns.iter().map(|&at| if at < 2 { 'l' } else { 'r' }).collect();
+        let head = row(columns.iter().map(|&at| latex(heads[at])).collect());
+        let body: String = lines.iter().map(|line| row(columns.iter().map(|&at| latex(&line[at])).collect())).collect();
         let set = rows[0].set.replace(['\n', '\r'], " ");
         let title = if set.is_empty() { set } else { format!("% {set}\n") };
         format!(
-            "{title}\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
+            "{title}\\begin{{tabular}}{{{alignment}}}\n\\toprule\n{head}\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
         )
     };
     [("Markdown", markdown), ("LaTeX", latex)]
@@ -215,7 +215,7 @@ fn cells(row: &ScoreRow) -> [String; 5] {
         .map(|text| text.replace(['\n', '\r'], " "))
 }
 
-/// `text` with LaTeX's own letters spelt out.
+/// `text` with the special characters of LaTeX escaped.
 fn latex(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -249,21 +249,25 @@ mod tests {
     }
 
     #[test]
-    fn standing_respects_the_good_direction() {
+    fn the_comparison_with_chance_respects_which_direction_is_better() {
         let lower = ScoreRow { higher_is_better: false, ..row() };
         let level = ScoreRow { chance: Some(0.6), ..row() };
-        assert_eq!([&row(), &lower, &level].map(Standing::of), [Standing::Better, Standing::Worse, Standing::Level]);
+        let comparisons = [&row(), &lower, &level].map(ChanceComparison::of);
+        assert_eq!(
+            comparisons,
+            [ChanceComparison::Better, ChanceComparison::Worse, ChanceComparison::NoClearDifference]
+        );
         for unknown in [
             ScoreRow { chance: None, ..row() },
             ScoreRow { value: None, ..row() },
             ScoreRow { low: Some(f64::NAN), ..row() },
         ] {
-            assert_eq!(Standing::of(&unknown), Standing::Unknown);
+            assert_eq!(ChanceComparison::of(&unknown), ChanceComparison::Unknown);
         }
     }
 
     #[test]
-    fn scores_of_other_sets_stand_in_tables_of_their_own() {
+    fn each_set_of_scores_has_a_table_of_its_own() {
         let of = |set: &str, run: &str| ScoreRow { set: set.into(), run: run.into(), ..row() };
         let rows = [of("a, 20 pairs", "x"), of("a, 20 pairs", "y"), of("b, 9 <pairs>", "y")];
         let html = scores(&rows, &Palette::default());
@@ -274,11 +278,11 @@ mod tests {
     }
 
     #[test]
-    fn undefined_is_a_dash_with_a_reason() {
+    fn an_undefined_score_is_a_dash_with_a_note() {
         let html =
             table(&[ScoreRow { value: None, low: None, high: None, chance: None, ..row() }], &Palette::default());
         assert_eq!(html.matches(undefined()).count(), 3);
-        assert!(html.contains("not zero.") && !html.contains("0.000"), "{html}");
+        assert!(html.contains("does not mean zero.") && !html.contains("0.000"), "{html}");
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! The few shapes that charts need, as SVG text. Colours come from the style sheet by class.
+//! The shapes that charts need, as SVG text. The style sheet sets the colours by class.
 
 use std::fmt::Write;
 
 use crate::html::escape;
 
-/// Width of one letter of a 12 unit label, roughly: to leave room for labels.
+/// Approximate width of one character of a label of size 12, to reserve space for labels.
 pub const LETTER: f64 = 6.4;
 
-/// Where a text stands relative to its place.
+/// Which point of a text is at its position (`text-anchor`).
 #[derive(Clone, Copy, Debug)]
 pub enum Anchor {
     Start,
@@ -15,7 +15,7 @@ pub enum Anchor {
     End,
 }
 
-/// A drawing that grows shape by shape; it scales with the room it gets.
+/// A drawing to which shapes are added one by one. It scales with the available width.
 pub struct Drawing {
     width: f64,
     height: f64,
@@ -27,14 +27,14 @@ impl Drawing {
         Self { width, height, body: String::new() }
     }
 
-    /// A straight line between two places.
+    /// Adds a straight line between two points.
     pub fn line(&mut self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
         self.push(format_args!(
             "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>\n"
         ));
     }
 
-    /// A line of text; escaped here.
+    /// Adds a line of text and escapes it.
     pub fn text(&mut self, class: &str, anchor: Anchor, (x, y): (f64, f64), text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
@@ -47,18 +47,18 @@ impl Drawing {
         ));
     }
 
-    /// A line through `points`, dashed by `dash` where it is not empty.
+    /// Adds a line through `points`; it is dashed if `dash` is not empty.
     pub fn path(&mut self, class: &str, points: &[(f64, f64)], dash: &str) {
         let dash = if dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{dash}\"") };
-        self.push(format_args!("<path class=\"{class}\"{dash} d=\"{}\"/>\n", through(points)));
+        self.push(format_args!("<path class=\"{class}\"{dash} d=\"{}\"/>\n", path_commands(points)));
     }
 
-    /// The area that `points` enclose.
+    /// Adds the area that `points` enclose.
     pub fn area(&mut self, class: &str, points: &[(f64, f64)]) {
-        self.push(format_args!("<path class=\"{class}\" d=\"{}Z\"/>\n", through(points)));
+        self.push(format_args!("<path class=\"{class}\" d=\"{}Z\"/>\n", path_commands(points)));
     }
 
-    /// A dot; `tip` shows on hovering, where it is not empty.
+    /// Adds a dot, with the tooltip `tip` if it is not empty.
     pub fn dot(&mut self, class: &str, (x, y): (f64, f64), radius: f64, tip: &str) {
         self.push(format_args!(
             "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\">{}</circle>\n",
@@ -66,7 +66,7 @@ impl Drawing {
         ));
     }
 
-    /// A rectangle from its top left corner; `tip` shows on hovering, where it is not empty.
+    /// Adds a rectangle, given by its top left corner and its size, with the tooltip `tip` if it is not empty.
     pub fn block(&mut self, class: &str, (x, y): (f64, f64), (width, height): (f64, f64), tip: &str) {
         let (width, height) = (width.max(0.0), height.max(0.0));
         self.push(format_args!(
@@ -75,7 +75,7 @@ impl Drawing {
         ));
     }
 
-    /// The finished `svg`; `description` is read out in its place.
+    /// Returns the `svg` element; screen readers read `description`.
     pub fn finish(self, description: &str) -> String {
         let Self { width, height, body } = self;
         let description = escape(description);
@@ -93,8 +93,8 @@ fn titled(tip: &str) -> String {
     if tip.is_empty() { String::new() } else { format!("<title>{}</title>", escape(tip)) }
 }
 
-/// The commands of a path; the first point moves, the others draw.
-fn through(points: &[(f64, f64)]) -> String {
+/// The path commands of a line through points: the first point moves, the others draw.
+fn path_commands(points: &[(f64, f64)]) -> String {
     let mut commands = String::with_capacity(points.len() * 12);
     for (index, (x, y)) in points.iter().enumerate() {
         let command = if index == 0 { 'M' } else { 'L' };
@@ -121,6 +121,6 @@ mod tests {
 
     #[test]
     fn a_path_moves_then_draws() {
-        assert_eq!(through(&[(0.0, 1.0), (2.0, 3.55)]), "M0.0 1.0L2.0 3.5");
+        assert_eq!(path_commands(&[(0.0, 1.0), (2.0, 3.55)]), "M0.0 1.0L2.0 3.5");
     }
 }

@@ -1,43 +1,43 @@
-//! What a page shows, as plain data. Every field may be left empty; what is empty is left out of the page.
+//! The content of a page, as plain data. Every field may be empty; empty fields do not appear on the page.
 
 use serde::{Deserialize, Serialize};
 
-/// One page about one run, or about several side by side.
+/// One page about one run, or a comparison of several runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
-    /// The heading and the name of the browser's tab.
+    /// The heading and the title of the browser tab.
     pub title: String,
-    /// One line above the heading: what kind of page this is, of when.
+    /// One line above the heading, for example the kind of the page.
     pub subtitle: String,
-    /// The main result in one plain sentence.
+    /// The main result in one sentence.
     pub verdict: String,
-    /// What a reader must know before believing the page, one sentence each.
+    /// Warnings that the reader must see first, one sentence each.
     pub warnings: Vec<String>,
-    /// Records, weights, time, commit, machine: name and value.
+    /// Names and values, such as records, weights, time, commit, machine.
     pub facts: Vec<Fact>,
-    /// Scores with their intervals, drawn against chance and tabled.
+    /// Scores with their intervals, drawn beside the chance level and listed in a table.
     pub scores: Vec<ScoreRow>,
-    /// Records as they are.
+    /// Samples of the records.
     pub samples: Vec<SampleGroup>,
-    /// How often what occurs.
+    /// Bar charts of counts.
     pub bars: Vec<Bars>,
-    /// What was found for what, right and wrong.
+    /// Queries with their results, correct and wrong.
     pub examples: Vec<ExampleGroup>,
-    /// Losses over steps: one chart a name, one line a run, smoothed over the faint raw values.
+    /// Losses over steps: one chart for each name and one line for each run, smoothed, with the raw values behind it.
     pub losses: Vec<Series>,
     /// Further charts: learning rates, gradient norms, throughput, curves.
     pub charts: Vec<Chart>,
-    /// How the prompts of each pool were used.
+    /// Usage of the prompts of each pool.
     pub pools: Vec<PoolUsage>,
-    /// Further tables: nearest training items of a prompt, runs side by side.
+    /// Further tables, for example the compared runs.
     pub tables: Vec<Table>,
-    /// What to run next.
+    /// Suggested next commands.
     pub next: Vec<Step>,
-    /// Preformatted text at the end: recipe, manifest.
+    /// Preformatted text at the end, such as recipe and manifest.
     pub sections: Vec<Section>,
 }
 
-/// A name and its value, in two strings.
+/// A name and its value.
 pub type Fact = (String, String);
 
 /// One line of a chart.
@@ -45,56 +45,56 @@ pub type Fact = (String, String);
 pub struct Series {
     /// What is measured.
     pub name: String,
-    /// Which run it is of; empty where the page has one run.
+    /// The name of the run; empty if the page shows only one run.
     pub run: String,
-    /// (x, y) in rising x. A y that is not finite is a gap.
+    /// Points (x, y), sorted by x. A y that is not finite gives a gap in the line.
     pub points: Vec<(f64, f64)>,
 }
 
-/// An interval around the [`Series`] of the same name and run.
+/// A confidence band around the [`Series`] of the same name and run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Band {
-    /// The series' name.
+    /// The name of the series.
     pub name: String,
-    /// The series' run.
+    /// The run of the series.
     pub run: String,
-    /// (x, low, high) in rising x.
+    /// Points (x, low, high), sorted by x.
     pub points: Vec<(f64, f64, f64)>,
 }
 
-/// A chart of lines over one pair of axes.
+/// A line chart.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chart {
-    /// What the chart shows.
+    /// The title.
     pub title: String,
     /// How to read it, in a sentence; may be empty.
     pub explanation: String,
-    /// The horizontal axis, with its unit.
+    /// Label of the horizontal axis, with its unit.
     pub x_label: String,
-    /// The vertical axis, with its unit.
+    /// Label of the vertical axis, with its unit.
     pub y_label: String,
     /// The lines.
     pub series: Vec<Series>,
-    /// Intervals around lines.
+    /// Confidence bands around lines.
     pub bands: Vec<Band>,
-    /// A logarithmic horizontal axis; points that are not positive are gaps then.
+    /// Whether the horizontal axis is logarithmic; points that are not positive are then gaps.
     pub log_x: bool,
-    /// A logarithmic vertical axis; values that are not positive are gaps then.
+    /// Whether the vertical axis is logarithmic; values that are not positive are then gaps.
     pub log_y: bool,
-    /// A vertical axis that begins at zero however far above it the lines lie: for sizes and times, whose growth a cut axis
-    /// would exaggerate.
+    /// Whether the vertical axis always begins at zero. Use it for sizes and times: an axis that begins higher would exaggerate
+    /// their growth.
     pub from_zero: bool,
-    /// Draw each line smoothed, with its raw values faint behind it (noisy values, one a step).
+    /// Whether each line is drawn smoothed, with its raw values behind it. Use it for noisy values, one for each step.
     pub smooth: bool,
 }
 
-/// How a score's values are written, and which scores share an axis.
+/// The unit of a score: how its values are written. Scores with the same unit share an axis.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Unit {
-    /// A share in 0..=1.
+    /// A fraction from 0 to 1.
     #[default]
     Fraction,
-    /// A place in an order, 1 for the best; halves happen.
+    /// A rank, 1 is the best; a median can be a half, such as 1.5.
     Rank,
     /// A number in the named unit, such as `nats` or `perplexity`.
     Named(String),
@@ -103,45 +103,45 @@ pub enum Unit {
 /// One score of one run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScoreRow {
-    /// What is measured: `R@10 image to text`.
+    /// The name of the score, such as `R@10 image to text`.
     pub name: String,
-    /// Which run it is of; empty where the page has one run.
+    /// The name of the run; empty if the page shows only one run.
     pub run: String,
-    /// On what it was scored: set, split, number. Only scores of one set stand in one table; those of others have their own.
+    /// The data that was scored: data set, split, number of pairs. Each set has a table of its own.
     pub set: String,
-    /// The score; `None` where it is undefined.
+    /// The score; `None` if it is not defined.
     pub value: Option<f64>,
     /// Lower end of the 95 % interval.
     pub low: Option<f64>,
     /// Upper end of the 95 % interval.
     pub high: Option<f64>,
-    /// What guessing would give.
+    /// The chance level: the score of a guess.
     pub chance: Option<f64>,
-    /// Whether more is better.
+    /// Whether a higher value is better.
     pub higher_is_better: bool,
     /// The unit of all four numbers.
     pub unit: Unit,
 }
 
-/// Examples that answer one question.
+/// A group of examples.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExampleGroup {
-    /// The question: `Which text belongs to this picture?`
+    /// The title, such as `image-to-text retrieval`.
     pub title: String,
-    /// How the examples were chosen and what counts as right.
+    /// How the examples were selected, and which results count as correct.
     pub explanation: String,
     /// The examples.
     pub examples: Vec<Example>,
 }
 
-/// One query and what was found for it.
+/// One query and its results.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Example {
-    /// What was asked with: only this was given to the model.
+    /// The query: the model got only this.
     pub query: Item,
-    /// The query's own other half, shown for comparison.
+    /// The other modality of the query's record (the ground truth), shown for comparison.
     pub partner: Option<Item>,
-    /// What was found, best first.
+    /// The results, best first.
     pub found: Vec<Retrieved>,
 }
 
@@ -150,94 +150,94 @@ pub struct Example {
 pub struct Retrieved {
     /// The item.
     pub item: Item,
-    /// The model's score for it, higher is nearer.
+    /// The model's score of the item; a higher score means more similar.
     pub score: f64,
-    /// Whether it is right; `None` where nobody knows.
+    /// Whether the item is correct; `None` if this is not known.
     pub hit: Option<bool>,
 }
 
-/// A picture, a text, or both.
+/// An image, a text, or both.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Item {
-    /// The record's name.
+    /// The id of the record.
     pub id: String,
     /// The bytes of a PNG file.
     #[serde(with = "crate::picture::in_base64")]
     pub image_png: Option<Vec<u8>>,
-    /// The text; shown up to a length, always as text.
+    /// The text. Long texts are cut; markup is shown as text.
     pub text: Option<String>,
 }
 
-/// Records side by side.
+/// A group of sample records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SampleGroup {
-    /// What they are of: `train`.
+    /// The title, such as the name of the split.
     pub title: String,
-    /// How they were chosen.
+    /// How the records were selected.
     pub explanation: String,
     /// The records.
     pub items: Vec<Item>,
 }
 
-/// Counts as bars, one below the other.
+/// Counts, drawn as horizontal bars.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bars {
     /// What is counted.
     pub title: String,
     /// How to read it; may be empty.
     pub explanation: String,
-    /// (name, count), in the order in which they are drawn.
+    /// (name, count), in the order of the bars.
     pub counts: Vec<(String, u64)>,
 }
 
-/// How often the prompts of one pool were chosen.
+/// How often the prompts of one pool were selected.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PoolUsage {
-    /// Which pool, and of which run where there are several.
+    /// The name of the pool, and of the run if there are several.
     pub name: String,
-    /// Prompts in the pool.
+    /// Number of prompts in the pool.
     pub size: usize,
-    /// Share of the prompts that were ever chosen, 0..=1.
+    /// Share of the prompts that were selected at least once, 0 to 1.
     pub coverage: Option<f64>,
-    /// Entropy of the choices in bits.
+    /// Entropy of the selection, in bits.
     pub entropy_bits: Option<f64>,
-    /// The entropy if all prompts were chosen equally often, in bits.
+    /// The largest possible entropy, in bits: all prompts selected equally often.
     pub max_entropy_bits: Option<f64>,
-    /// Different sets of prompts per 1,000 inputs.
+    /// Number of different sets of selected prompts per 1,000 inputs.
     pub distinct_per_1000: Option<f64>,
-    /// (prompt, times chosen) of the most used prompts, most used first.
+    /// (prompt, number of selections) of the most used prompts, most used first.
     pub counts: Vec<(usize, u64)>,
 }
 
-/// A table of text.
+/// A table of texts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    /// What it lists.
+    /// The title.
     pub title: String,
     /// How to read it; may be empty.
     pub explanation: String,
-    /// Heads of the columns.
+    /// Headings of the columns.
     pub columns: Vec<String>,
-    /// Rows of cells; the first cell names the row. Cells that look like numbers are aligned right.
+    /// Rows of cells; the first cell names the row. Columns of numbers are aligned right.
     pub rows: Vec<Vec<String>>,
 }
 
-/// Something to run next.
+/// A suggested next command.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Step {
-    /// What it does.
+    /// What the command does.
     pub title: String,
     /// The command, to be copied.
     pub command: String,
-    /// Why one would.
+    /// Why the user might run it.
     pub why: String,
 }
 
-/// Text shown as it is.
+/// Preformatted text.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Section {
-    /// What it is: `Recipe as run`.
+    /// The title.
     pub title: String,
-    /// Its text; line breaks and spaces are kept.
+    /// The text; line breaks and spaces are kept.
     pub body: String,
 }

@@ -1,5 +1,5 @@
-//! Whole pages: well-formed, without anything that acts, equal for equal input, fine when empty.
-//! `roxmltree` is the independent judge of form: the pages are written so that they are XML as well.
+//! Whole pages are well-formed, contain no script, are equal for equal input, and may be empty.
+//! `roxmltree` checks the form independently: the pages are written so that they are also valid XML.
 
 use ptu_report::{
     Band, Bars, Chart, Example, ExampleGroup, Item, Page, PoolUsage, Retrieved, SampleGroup, ScoreRow, Section, Series,
@@ -25,7 +25,7 @@ fn hostile_chart(series: Vec<Series>) -> Chart {
     }
 }
 
-/// A page on which every text is hostile and every number odd.
+/// A page on which every text is hostile and every number is unusual.
 fn hostile() -> Page {
     let evil = || EVIL.to_owned();
     let item = |png: &[u8]| Item { id: evil(), image_png: Some(png.to_vec()), text: Some(evil()) };
@@ -85,7 +85,7 @@ fn hostile() -> Page {
     }
 }
 
-/// The page's elements, if it is well-formed: balanced, quoted, no unknown entity.
+/// Parses the page; panics if it is not well-formed (balanced tags, quoted attributes, no unknown entities).
 fn parse(html: &str) -> roxmltree::Document<'_> {
     let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
     roxmltree::Document::parse_with_options(html, options).unwrap_or_else(|error| panic!("{error}\n{html}"))
@@ -109,11 +109,11 @@ fn hostile_texts_stay_texts() {
         .descendants()
         .filter(|node| node.is_text())
         .filter(|node| node.text().is_some_and(|text| text.contains("<script>alert('x')")));
-    assert!(shown.count() > 20, "the texts are shown, not dropped");
+    assert!(shown.count() > 20, "the texts are shown");
 }
 
 #[test]
-fn odd_numbers_never_reach_the_drawings() {
+fn numbers_that_are_not_finite_are_not_drawn() {
     let html = render(&hostile());
     for svg in parse(&html).descendants().filter(|node| node.ancestors().any(|above| above.has_tag_name("svg"))) {
         for attribute in svg.attributes().filter(|attribute| attribute.name() != "aria-label") {
@@ -137,17 +137,17 @@ fn undefined_scores_are_dashes_and_not_zero() {
 }
 
 #[test]
-fn an_empty_page_is_a_page() {
+fn an_empty_page_is_valid() {
     let html = render(&Page::default());
     let document = parse(&html);
     let heads: Vec<_> =
         document.descendants().filter(|node| node.has_tag_name("h1")).filter_map(|node| node.text()).collect();
     assert_eq!(heads, ["Report"]);
-    assert_eq!(document.descendants().filter(|node| node.has_tag_name("h2")).count(), 0, "no part without content");
+    assert_eq!(document.descendants().filter(|node| node.has_tag_name("h2")).count(), 0, "no section without content");
 }
 
 #[test]
-fn a_part_with_content_stands_under_its_heading() {
+fn a_section_with_content_has_its_heading() {
     let page = Page {
         next: vec![Step { title: "Go on".into(), command: "run --fast".into(), why: String::new() }],
         ..Page::default()
@@ -157,8 +157,8 @@ fn a_part_with_content_stands_under_its_heading() {
     let command =
         document.descendants().find(|node| node.attribute("class") == Some("command")).and_then(|node| node.text());
     assert_eq!(command, Some("run --fast"));
-    let part = document.descendants().find(|node| node.attribute("id") == Some("next"));
-    assert!(part.is_some_and(|part| part.descendants().any(|node| node.text() == Some("What to run next"))));
+    let section = document.descendants().find(|node| node.attribute("id") == Some("next"));
+    assert!(section.is_some_and(|section| section.descendants().any(|node| node.text() == Some("What to run next"))));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn equal_pages_give_equal_bytes() {
 }
 
 #[test]
-fn every_picture_and_drawing_is_described() {
+fn every_image_and_drawing_has_a_description() {
     let html = render(&hostile());
     for node in parse(&html).descendants() {
         match node.tag_name().name() {
@@ -179,7 +179,7 @@ fn every_picture_and_drawing_is_described() {
 }
 
 #[test]
-fn runs_side_by_side_keep_their_colours() {
+fn compared_runs_keep_their_colours() {
     let series = |run: &str| Series { name: "total".into(), run: run.into(), points: vec![(0.0, 2.0), (1.0, 1.0)] };
     let score = |run: &str| ScoreRow { name: "R@10".into(), run: run.into(), value: Some(0.5), ..ScoreRow::default() };
     let html = render(&Page {
@@ -190,7 +190,7 @@ fn runs_side_by_side_keep_their_colours() {
     let document = parse(&html);
     let with = |class: &str| document.descendants().any(|node| node.attribute("class") == Some(class));
     assert!(with("score c0") && with("score c1") && with("curve c0") && with("curve c1"));
-    // The scores name run a first, so its curve, second in the chart, has the first colour.
+    // The scores name run `a` first, so its curve has the first colour, although it is the second in the chart.
     let last = document.descendants().rfind(|node| {
         node.has_tag_name("path")
             && node.attribute("class").is_some_and(|class| {

@@ -1,7 +1,7 @@
-//! What a run trains a model for: the tasks that there are by name. So far pre-training (specification, sections 3 and 4).
+//! The built-in training tasks. There is one so far: pre-training (specification, sections 3 and 4).
 //!
-//! A task implements [`ptu_train::task::Task`]; the loop knows no more of it. One that is not here goes to
-//! [`ptu_train::trainer::train`] as it is.
+//! A task implements [`ptu_train::task::Task`], and the training loop uses it only through this trait. A task of the user's own
+//! is passed to [`ptu_train::trainer::train`] directly.
 
 mod kind;
 pub mod pretraining;

@@ -1,5 +1,5 @@
-//! Pre-training as a task: masked language modelling, image-text matching and image-text contrast at once (specification,
-//! section 3), judged by retrieval on the validation split.
+//! The pre-training task: masked language modelling, image-text matching and image-text contrast together (specification,
+//! section 3). Models are validated by retrieval on the validation split.
 
 pub mod cached;
 mod learnable;
@@ -19,21 +19,21 @@ use ptu_evaluate::{ALL_FOUND, EvaluateError, Gallery, GalleryOptions, Validation
 use ptu_train::gradients::Gradients;
 use ptu_train::log::Fields;
 use ptu_train::objective::{ObjectiveKind, Weighted};
-use ptu_train::step::{Outcome, Parts, StepConfig, mean_gradients};
+use ptu_train::step::{MicroBatches, Outcome, StepConfig, mean_gradients};
 use ptu_train::task::{Task, TrainingData, Validated, Validator};
 use ptu_train::{Recipe, TrainError, folder};
 
-/// The task of a recipe's `objectives`.
+/// The pre-training task with the `objectives` of a recipe.
 pub struct Pretraining {
     plan: StepPlan,
-    /// The contrast is over the whole batch although it is computed in parts.
+    /// Whether the contrast is over the whole batch although it is computed in micro-batches.
     is_cached: bool,
     usage: PromptUsage,
     gallery: Option<Gallery>,
 }
 
 impl Pretraining {
-    /// As a recipe says.
+    /// The task with the settings of a recipe.
     pub fn of(recipe: &Recipe) -> Self {
         Self {
             plan: StepPlan::of(recipe),
@@ -53,7 +53,7 @@ impl Task for Pretraining {
         self.plan.heads()
     }
 
-    /// No objective learns from an image without a text yet.
+    /// Images without a text are not used: no objective can learn from them yet.
     fn learns_from(&self, slot: Slot) -> bool {
         !matches!(slot, Slot::Image(_))
     }
@@ -72,14 +72,14 @@ impl Task for Pretraining {
     fn step(
         &mut self,
         model: &Model,
-        parts: &mut Parts<'_>,
+        batches: &mut MicroBatches<'_>,
         config: &StepConfig,
     ) -> Result<(Outcome, Gradients), TrainError> {
         let (outcome, gradients) = if self.is_cached {
-            let (batches, keys): (Vec<_>, Vec<_>) = parts.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
-            cached::gradients(model, &batches, &self.plan, config, |part| keys[part])
+            let (batches, keys): (Vec<_>, Vec<_>) = batches.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+            cached::gradients(model, &batches, &self.plan, config, |index| keys[index])
         } else {
-            mean_gradients(model, parts, &self.plan.objectives(), config)?
+            mean_gradients(model, batches, &self.plan.objectives(), config)?
         };
         self.usage.add(&outcome.chosen);
         Ok((outcome, gradients))
@@ -106,7 +106,7 @@ impl Task for Pretraining {
     }
 }
 
-/// Refuses a validation without pairs, and says where its score cannot tell models apart.
+/// Refuses a validation without pairs. Notes when there are so few pairs that the score cannot compare models.
 fn check_validation(recipe: &Recipe, data: &[TrainingData], note: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
     let every = recipe.train.validate_every;
     if every == 0 {
@@ -119,8 +119,8 @@ fn check_validation(recipe: &Recipe, data: &[TrainingData], note: &mut dyn FnMut
         }
         pairs if pairs <= ALL_FOUND as u64 && recipe.objectives.contains(&ObjectiveKind::Itc) => {
             note(&format!(
-                "split `validate` has {pairs} pairs: its R@10 is 1 whatever the model does, so it says nothing and {}/ is the first \
-                 model; more than {ALL_FOUND} pairs would",
+                "split `validate` has only {pairs} pairs: with at most {ALL_FOUND} pairs R@10 is always 1, so it cannot compare \
+                 models, and {}/ keeps the first model; prepare more than {ALL_FOUND} pairs for validation",
                 folder::BEST
             ));
             Ok(())
@@ -129,7 +129,7 @@ fn check_validation(recipe: &Recipe, data: &[TrainingData], note: &mut dyn FnMut
     }
 }
 
-/// Pairs of the validation splits; `None` where there are none or no validation is asked for.
+/// Reads the pairs of the validation splits; `None` if there are none, or the recipe requests no validation.
 fn validation(recipe: &Recipe, preparation: &Preparation) -> Result<Option<Gallery>, TrainError> {
     if recipe.train.validate_every == 0 {
         return Ok(None);

@@ -1,22 +1,22 @@
-//! Runs of tasks that a recipe names.
+//! Runs the task that a recipe describes.
 
 use ptu_train::trainer::{Observer, Outcome, Plan, RunOptions, train, train_planned};
 use ptu_train::{Recipe, TrainError};
 
 use crate::kind::TaskKind;
 
-/// Pre-trains as the recipe says; everything goes into one folder ([`train`]).
+/// Pre-trains a model as the recipe describes. All files are written into one folder (see [`train`]).
 ///
 /// # Errors
-/// As there.
+/// The same as those of [`train`].
 pub fn pretrain(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     train(TaskKind::of(recipe).get_mut(), recipe, options, observer)
 }
 
-/// [`pretrain`] by a recipe that `plan` finishes once it is known how fast the machine is ([`train_planned`]).
+/// The same as [`pretrain`], but `plan` completes the recipe once the speed of the machine is known (see [`train_planned`]).
 ///
 /// # Errors
-/// As there.
+/// The same as those of [`train_planned`].
 pub fn pretrain_planned(
     recipe: &Recipe,
     options: &RunOptions,

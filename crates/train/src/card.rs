@@ -4,7 +4,7 @@ use ptu_model::{Bundle, LEARNED};
 
 use crate::Recipe;
 
-/// Markdown that says what a bundle is, what it was trained on, and what it is not for.
+/// Returns the model card as Markdown: what the bundle is, what it was trained on, and what it must not be used for.
 pub fn card(recipe: &Recipe, objectives: &[String], bundle: &Bundle, step: u64) -> String {
     let config = bundle.model.config();
     let sources: Vec<&str> = bundle.trained_on.iter().map(|one| one.source.as_str()).collect();

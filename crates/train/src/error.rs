@@ -1,4 +1,4 @@
-//! Why a run could not start or go on.
+//! Errors of recipes and of training runs.
 
 use std::path::PathBuf;
 
@@ -8,21 +8,21 @@ use ptu_model::ModelError;
 
 use crate::objective::ObjectiveKind;
 
-/// What is wrong with a recipe: file, key, cause, cure.
+/// An error in a recipe. The messages name the file, the key, the cause and what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
     /// The file cannot be read.
     #[error("{cause}")]
     File {
-        /// What the reader says, the path included.
+        /// The message of the reader, which includes the path.
         cause: String,
     },
-    /// No TOML.
-    #[error("recipe `{path}` cannot be understood: {cause}")]
+    /// The file is not valid TOML, or does not have the form of a recipe.
+    #[error("recipe `{path}` cannot be parsed: {cause}")]
     Syntax {
         /// The recipe.
         path: PathBuf,
-        /// The parser's complaint, with line and column.
+        /// The message of the parser, with line and column.
         cause: String,
     },
     /// A key that does not exist.
@@ -45,15 +45,15 @@ pub enum RecipeError {
         /// What is wrong with it.
         cause: String,
     },
-    /// An override that is none.
+    /// A `--set` argument that is not a valid `key=value`.
     #[error("cannot apply `--set {assignment}`: {cause}")]
     Override {
-        /// What the user wrote.
+        /// The argument as the user wrote it.
         assignment: String,
         /// What is wrong with it.
         cause: String,
     },
-    /// A key that sections of the model do not have.
+    /// A key that the section of the model does not have.
     #[error("the recipe has an unknown key `{key}`{}", suggestion(nearest.as_ref()))]
     UnknownModelKey {
         /// The key, with dots.
@@ -61,24 +61,24 @@ pub enum RecipeError {
         /// The key that was probably meant.
         nearest: Option<String>,
     },
-    /// A section of the model with a wrong value.
-    #[error("section `{section}` of the recipe is wrong: {cause}")]
+    /// A wrong value in a section of the model.
+    #[error("the recipe's `{key}` is wrong: {cause}")]
     ModelValue {
-        /// The section.
-        section: String,
+        /// The key, with dots.
+        key: String,
         /// What is wrong with it.
         cause: String,
     },
-    /// A path that a recipe cannot hold.
-    #[error("path `{}` is not Unicode, which a recipe cannot hold; rename it", path.display())]
+    /// A path that cannot be written in a recipe.
+    #[error("path `{}` is not valid Unicode, so it cannot be written in a recipe; rename it", path.display())]
     NotUnicode {
         /// The path.
         path: PathBuf,
     },
     /// Sizes that do not fit each other.
-    #[error("the recipe makes no model: {cause}")]
+    #[error("the recipe does not describe a valid model: {cause}")]
     Model {
-        /// What the model says.
+        /// The message of the model's check.
         cause: String,
     },
 }
@@ -87,58 +87,60 @@ fn suggestion(nearest: Option<&String>) -> String {
     nearest.map_or(String::new(), |nearest| format!("; did you mean `{nearest}`?"))
 }
 
-/// What stops a run.
+/// An error that prevents a run from starting, or ends it.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// The recipe.
+    /// An error in the recipe.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
-    /// The data.
+    /// An error in the data.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Model files.
+    /// An error in the files or the sizes of a model.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A text or an image.
+    /// An error in a text, an image or a tokenizer.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// A file of the run.
+    /// A file of the run that cannot be read or written.
     #[error("cannot {action} `{path}`: {source}")]
     File {
-        /// Read, write, lock.
+        /// The action that failed, as a verb: read, write, lock.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// Another process works in the folder.
-    #[error("folder `{path}` is in use by another process; wait for it, or choose another --out")]
+    /// Another process uses the folder.
+    #[error("folder `{path}` is in use by another process; wait until it ends, or choose another --out")]
     InUse {
         /// The folder.
         path: PathBuf,
     },
-    /// A folder that holds a run already.
-    #[error("run folder `{path}` holds a run already; add --resume to go on with it, or choose another --out")]
+    /// A folder that already contains a run.
+    #[error("run folder `{path}` already contains a run; add --resume to continue it, or choose another --out")]
     Exists {
         /// The folder.
         path: PathBuf,
     },
     /// A folder without a run.
-    #[error("`{path}` holds no run: it has no `recipe.toml`; start one with `ptunifier pretrain RECIPE --out {path}`")]
+    #[error(
+        "`{path}` contains no run: it has no `recipe.toml`; start a run with `ptunifier pretrain RECIPE --out {path}`"
+    )]
     NoRun {
         /// The folder.
         path: PathBuf,
     },
-    /// A folder that holds something else.
-    #[error("folder `{path}` is not empty and holds no run; choose a new or empty folder")]
+    /// A folder that contains other files, but no run.
+    #[error("folder `{path}` is not empty and contains no run; choose a new or empty folder")]
     NotARun {
         /// The folder.
         path: PathBuf,
     },
-    /// A run that was started differently.
+    /// A run that was started with another recipe or other data.
     #[error(
-        "run folder `{path}` cannot be resumed: {cause}; resume it with what it was started with, or choose another --out"
+        "run folder `{path}` cannot be resumed: {cause}; resume it with the same recipe and data, or choose another --out"
     )]
     Differs {
         /// The folder.
@@ -146,7 +148,7 @@ pub enum TrainError {
         /// What differs.
         cause: String,
     },
-    /// A state that is damaged.
+    /// A saved state, or a file that belongs to it, that is damaged.
     #[error("saved state `{path}` is damaged: {cause}; delete it to start from step 0")]
     State {
         /// The file.
@@ -159,82 +161,84 @@ pub enum TrainError {
     Nothing {
         /// The split.
         split: String,
-        /// Why.
+        /// The reason.
         cause: String,
     },
-    /// An objective that finds nothing to learn from in a whole run.
-    #[error("objective `{objective}` can learn nothing: {cause}; {cure}")]
+    /// An objective that would find nothing to learn from in the whole run.
+    #[error("objective `{objective}` has nothing to learn from: {cause}; {cure}")]
     LearnsNothing {
         /// The objective.
         objective: ObjectiveKind,
-        /// Why.
+        /// The reason.
         cause: String,
         /// What to change.
         cure: String,
     },
-    /// A source of which a whole run draws no record.
+    /// A source from which the whole run would draw no record.
     #[error(
-        "nothing can be learned from `{path}`: {cause}; raise its weight in `data`, take more steps, or leave it out"
+        "no record of `{path}` would be used in training: {cause}; raise its weight in `data`, train for more steps, or \
+         remove it from `data`"
     )]
     NeverDrawn {
         /// The folder of shards.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         cause: String,
     },
-    /// A validation that can say nothing.
+    /// A validation without data.
     #[error(
-        "`train.validate_every` is {every}, but split `validate` of {data} has no pair to judge by; set it to 0, or prepare the \
-             data with a share of pairs for this split"
+        "`train.validate_every` is {every}, but split `validate` of {data} contains no image-text pair to validate on; set it \
+         to 0, or prepare the data with a share of pairs for this split"
     )]
     NoValidation {
         /// Steps between two validations.
         every: u64,
-        /// Folders of shards.
+        /// The folders of shards.
         data: String,
     },
-    /// A tokenizer that knows no word of the data.
+    /// A tokenizer whose vocabulary contains no word of the data.
     #[error(
-        "tokenizer `{path}` knows no word of the texts, so nothing can be learned from them (`{example}`); name another with \
-             `text.tokenizer`, or leave it out for one that is trained on them"
+        "tokenizer `{path}` does not know any word of the texts (for example of `{example}`), so the model cannot learn from \
+         them; name another tokenizer with `text.tokenizer`, or remove this key to train a tokenizer on the texts"
     )]
     Unknown {
-        /// Its folder.
+        /// The folder of the tokenizer.
         path: PathBuf,
-        /// A text.
+        /// The beginning of a text whose words are all unknown.
         example: String,
     },
     /// A step that does not fit into memory.
-    #[error("a step of {batch} records at a time needs about {needed} of memory and {free} are free; {cure}")]
+    #[error("a step of {batch} records at a time needs about {needed} of memory, but only {free} are free; {cure}")]
     Memory {
-        /// Records that are computed at a time.
+        /// Records that are computed at a time: `train.batch` divided by `train.accumulate`.
         batch: usize,
-        /// What it needs.
+        /// The memory that the step needs.
         needed: String,
-        /// What there is.
+        /// The memory that is free.
         free: String,
         /// Which keys to change.
         cure: String,
     },
-    /// The loss or gradient was not finite too often in a row.
+    /// The loss or a gradient was not finite in too many steps in a row.
     #[error(
-        "loss or gradient was not finite in {steps} steps in a row, up to step {step}; the state of the last good step is saved in `{path}`: lower optimizer.learning_rate or set optimizer.clip"
+        "the loss or a gradient was not finite in {steps} steps in a row, up to step {step}; the state of the last good step is \
+         saved in `{path}`: lower optimizer.learning_rate or set optimizer.clip"
     )]
     NotFinite {
-        /// Bad steps in a row.
+        /// Number of steps in a row.
         steps: u64,
-        /// The last of them.
+        /// The last of these steps.
         step: u64,
         /// The run folder.
         path: PathBuf,
     },
-    /// What a task says.
+    /// An error of the task, for example of its validation.
     #[error(transparent)]
     Task(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl TrainError {
-    /// Whether what was asked is wrong in itself; commands end with the exit code of wrong arguments then.
+    /// Whether the arguments of the command are wrong. Commands then end with the exit code of wrong arguments.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Recipe(RecipeError::Override { .. }) => true,

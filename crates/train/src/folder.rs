@@ -1,4 +1,4 @@
-//! One folder a run: what lies in it, and who may work in it.
+//! The folder of a run: the names of its files, and the lock that lets only one process use it.
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
@@ -12,41 +12,41 @@ use crate::log::Event;
 use crate::state::saved_step;
 use crate::{Recipe, TrainError};
 
-/// Files of a run folder.
+/// The recipe of the run, with every default written out.
 pub const RECIPE: &str = "recipe.toml";
-/// A line a logged step; no clock in it, so a resumed run writes the same bytes.
+/// The log, with one line per logged step. It contains no times, so that a resumed run writes the same bytes.
 pub const LOG: &str = "log.jsonl";
-/// What the log leaves out: seconds.
+/// The times of the logged steps, in seconds.
 pub const TIMING: &str = "timing.jsonl";
-/// TensorBoard events.
+/// The folder of TensorBoard events.
 pub const TENSORBOARD: &str = "tensorboard";
-/// Saved states.
+/// The folder of saved states.
 pub const STATE: &str = "state";
-/// The model as it is now.
+/// The bundle of the current model.
 pub const BUNDLE: &str = "bundle";
-/// The model of the best validation.
+/// The bundle of the model with the best validation score.
 pub const BEST: &str = "best";
-/// What the last evaluation said.
+/// The scores of the last evaluation.
 pub const SCORES: &str = "scores.json";
-/// What it found for what.
+/// The retrieval results of the last evaluation, as examples.
 pub const EXAMPLES: &str = "examples.json";
-/// Tokenizer of the run, written before the first step.
+/// The tokenizer of the run. It is written before the first step.
 pub const TOKENIZER: &str = "tokenizer.json";
 const LOCK: &str = "lock";
 
-/// The recipe of a run. Folders that it names are found from any working directory; where a run was moved together with its
-/// data, beside it.
+/// Reads the recipe of a run. Its paths are made absolute. If a path does not exist, because the run was moved together with
+/// its data, the file or folder of the same name next to the run folder is used.
 ///
 /// # Errors
-/// A recipe that cannot be read.
+/// When the recipe cannot be read.
 pub fn recipe(run: &Path) -> Result<Recipe, TrainError> {
     recipe_with(run, &[])
 }
 
-/// [`recipe`] with keys changed, `key=value`.
+/// Reads the recipe of a run like [`recipe`], with overrides of the form `key=value`.
 ///
 /// # Errors
-/// As there; a folder without a recipe; a change that does not fit.
+/// When there is no recipe, it cannot be read, or an override is not valid.
 pub fn recipe_with(run: &Path, overrides: &[String]) -> Result<Recipe, TrainError> {
     let file = run.join(RECIPE);
     if !file.exists() {
@@ -64,18 +64,18 @@ pub fn recipe_with(run: &Path, overrides: &[String]) -> Result<Recipe, TrainErro
     Ok(recipe.from_anywhere()?)
 }
 
-/// Whether a folder holds files or folders that are not ours.
+/// Whether a folder contains files or folders for whose names `ours` returns `false`.
 ///
 /// # Errors
-/// When it cannot be listed.
+/// When the folder cannot be listed.
 pub fn holds_others(folder: &Path, ours: impl Fn(&str) -> bool) -> io::Result<bool> {
     Ok(fs::read_dir(folder)?.flatten().any(|entry| !ours(&entry.file_name().to_string_lossy())))
 }
 
-/// Locks a file that stands for a folder, for as long as it is held.
+/// Locks a folder by means of a lock file. The lock lasts until the returned file is dropped.
 ///
 /// # Errors
-/// A folder in which another process works.
+/// When another process uses the folder.
 pub fn lock(file: &Path, folder: &Path) -> Result<File, TrainError> {
     let error = |source| TrainError::File { action: "lock", path: folder.to_path_buf(), source };
     let lock = File::options().create(true).truncate(false).write(true).open(file).map_err(error)?;
@@ -86,30 +86,30 @@ pub fn lock(file: &Path, folder: &Path) -> Result<File, TrainError> {
     }
 }
 
-/// A run folder that only this process works in.
+/// A run folder that this process has locked.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// Held as long as the folder is; the system lets go of it when a process ends, however it ends.
+    /// The lock. The operating system releases it when the process ends, even if the process is killed.
     _lock: File,
 }
 
 impl RunFolder {
-    /// Opens a folder for a run: new or empty, or, with `resume`, one that holds a run.
+    /// Opens a folder for a run. The folder must be new or empty; with `resume`, it may contain a run.
     ///
     /// # Errors
-    /// A folder in use, one that holds a run although `resume` is not given, one that holds something else.
+    /// When another process uses the folder, when it contains a run and `resume` is false, or when it contains other files.
     pub fn open(path: &Path, resume: bool) -> Result<Self, TrainError> {
         let error = |action| move |source| TrainError::File { action, path: path.to_path_buf(), source };
-        fs::create_dir_all(path).map_err(error("make"))?;
-        let holds = |name: &str| path.join(name).exists();
-        // What a run leaves that ended before its first step is no stranger.
+        fs::create_dir_all(path).map_err(error("create"))?;
+        let contains = |name: &str| path.join(name).exists();
+        // Files that a run has left which ended before its first step.
         let ours = |name: &str| name == LOCK || name == TOKENIZER || name.starts_with(TEMPORARY);
-        if holds_others(path, ours).map_err(error("read"))? && !holds(RECIPE) {
+        if holds_others(path, ours).map_err(error("read"))? && !contains(RECIPE) {
             return Err(TrainError::NotARun { path: path.into() });
         }
         let lock = lock(&path.join(LOCK), path)?;
-        if holds(RECIPE) && !resume {
+        if contains(RECIPE) && !resume {
             return Err(TrainError::Exists { path: path.into() });
         }
         for bundle in [BUNDLE, BEST] {
@@ -119,39 +119,39 @@ impl RunFolder {
         Ok(Self { path: path.into(), _lock: lock })
     }
 
-    /// The folder, or something in it.
+    /// The path of a file in the folder.
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// The folder.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// Steps of a run, for people: `28 of 2,000, stopped`.
+/// The progress of a run, displayed as `28 of 2,000, stopped`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Steps {
-    /// Done.
+    /// Steps that are done.
     pub done: u64,
-    /// Of the recipe.
+    /// Steps of the recipe.
     pub of: u64,
-    /// Whether a process works on them.
+    /// Whether a process is working on the run.
     pub going_on: bool,
 }
 
 impl Steps {
-    /// Those of the run in a folder, by its recipe, its log and its last saved state.
+    /// The progress of the run in a folder, from its recipe, its log and its last saved state.
     pub fn of(run: &Path, recipe: &Recipe, events: &[Event]) -> Self {
         let logged = events.iter().map(Event::steps_done).max().unwrap_or(0);
-        // A run that logs every tenth step may have stopped between two lines.
+        // A run that logs only every tenth step may have stopped between two lines of the log.
         let saved = saved_step(&run.join(STATE)).ok().flatten().unwrap_or(0);
         let (done, of) = (logged.max(saved), recipe.train.steps);
         Self { done, of, going_on: done < of && is_in_use(run) }
     }
 
-    /// Whether none is left to do.
+    /// Whether all steps are done.
     pub fn are_all(self) -> bool {
         self.done >= self.of
     }
@@ -168,7 +168,7 @@ impl fmt::Display for Steps {
     }
 }
 
-/// Whether a process works in a run folder.
+/// Whether a process is using a run folder.
 fn is_in_use(run: &Path) -> bool {
     let lock = File::options().read(true).open(run.join(LOCK));
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
@@ -179,23 +179,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_are_said_with_what_became_of_them() {
+    fn progress_is_displayed_with_its_status() {
         let folder = tempfile::tempdir().unwrap();
         let mut recipe = Recipe::default();
         recipe.train.steps = 2000;
         let log = [Event::Skipped { step: 27, ids: vec![] }];
-        let said = |events: &[Event]| Steps::of(folder.path(), &recipe, events).to_string();
-        assert_eq!(said(&log), "28 of 2,000, stopped");
-        assert_eq!(said(&[]), "0 of 2,000, stopped");
-        assert_eq!(said(&[Event::Skipped { step: 1999, ids: vec![] }]), "2,000 of 2,000");
+        let progress = |events: &[Event]| Steps::of(folder.path(), &recipe, events).to_string();
+        assert_eq!(progress(&log), "28 of 2,000, stopped");
+        assert_eq!(progress(&[]), "0 of 2,000, stopped");
+        assert_eq!(progress(&[Event::Skipped { step: 1999, ids: vec![] }]), "2,000 of 2,000");
         let run = RunFolder::open(folder.path(), false).unwrap();
-        assert_eq!(said(&log), "28 of 2,000 so far");
+        assert_eq!(progress(&log), "28 of 2,000 so far");
         drop(run);
-        assert_eq!(said(&log), "28 of 2,000, stopped");
+        assert_eq!(progress(&log), "28 of 2,000, stopped");
     }
 
     #[test]
-    fn a_folder_serves_one_process_at_a_time() {
+    fn only_one_process_at_a_time_can_use_a_folder() {
         let folder = tempfile::tempdir().unwrap();
         let first = RunFolder::open(folder.path(), false).unwrap();
         let message = RunFolder::open(folder.path(), false).unwrap_err().to_string();
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_that_a_kill_left_half_written_are_removed() {
+    fn incomplete_files_of_a_killed_run_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         drop(RunFolder::open(folder.path(), false).unwrap());
         let left = folder.path().join(BUNDLE).join(".writing-a");
@@ -217,21 +217,21 @@ mod tests {
     }
 
     #[test]
-    fn data_that_moved_with_their_run_are_found() {
+    fn data_that_were_moved_with_their_run_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
         fs::create_dir_all(&run).unwrap();
-        assert!(recipe(&run).unwrap_err().to_string().contains("holds no run"));
+        assert!(recipe(&run).unwrap_err().to_string().contains("contains no run"));
         let text = "data = [\"/nowhere/data\", \"/nowhere/other\"]\n[train]\nsteps = 1\nbatch = 2\n";
         fs::write(run.join(RECIPE), text).unwrap();
         fs::create_dir(folder.path().join("data")).unwrap();
         let data = recipe(&run).unwrap().data;
         assert_eq!(data[0].path, folder.path().join("data"));
-        assert_eq!(data[1].path, Path::new("/nowhere/other"), "a message will name it");
+        assert_eq!(data[1].path, Path::new("/nowhere/other"), "the path stays, so that an error message can name it");
     }
 
     #[test]
-    fn a_run_is_not_overwritten_and_strangers_are_left_alone() {
+    fn runs_and_other_files_are_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("letter.txt"), "dear").unwrap();
         assert!(matches!(RunFolder::open(folder.path(), true), Err(TrainError::NotARun { .. })));

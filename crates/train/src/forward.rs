@@ -1,5 +1,5 @@
-//! The forward pass of a step: all that its objectives declare goes into one plan, is encoded once, and goes through the
-//! fusion together, so that each weight is used, and gets its gradient, once.
+//! The forward pass of a step. The pairs of all objectives are combined in one plan. Each image and text is encoded once, and all
+//! pairs go through the fusion encoder together, so that each weight is used once and gets its gradient once.
 
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -13,24 +13,25 @@ use ptu_random::Key;
 
 use crate::batch::inputs;
 
-/// What the objectives of a step see: the model, the batch, and what is computed of both on demand.
+/// What the objectives of a step read: the model, the batch, and the forward pass, which is computed on demand.
 pub struct StepForward<'a> {
-    /// The network.
+    /// The model.
     pub model: &'a Model,
-    /// The arrays.
+    /// The batch.
     pub batch: &'a TrainBatch,
-    /// Names the step; what an objective draws is drawn from it.
+    /// The key of the step, from which the objectives draw their random numbers.
     pub key: Key,
     pass: &'a Pass,
     plan: ForwardPlan,
-    /// Of each objective the places of the pairs that it was the first to declare.
+    /// For each objective, the indices in the plan of the pairs that it was the first to declare.
     declared: Vec<Range<usize>>,
     encoded: OnceCell<Encoded>,
     fused: OnceCell<Fused>,
 }
 
 impl<'a> StepForward<'a> {
-    /// Plans what objectives declare, one list each; nothing is computed yet. A pair that several declare is computed once.
+    /// Plans the pairs that the objectives declare, one list per objective. Nothing is computed yet. A pair that several
+    /// objectives declare is computed once.
     pub fn new(
         model: &'a Model,
         batch: &'a TrainBatch,
@@ -43,12 +44,12 @@ impl<'a> StepForward<'a> {
         Self { model, batch, key, pass, plan, declared, encoded: OnceCell::new(), fused: OnceCell::new() }
     }
 
-    /// What goes through the layers with the step's data.
+    /// The settings that every layer receives in this step.
     pub fn pass(&self) -> &Pass {
         self.pass
     }
 
-    /// Computes what the objectives declared, now.
+    /// Computes the declared pairs now, not on demand.
     pub fn compute(&self) {
         self.fused();
     }
@@ -61,40 +62,40 @@ impl<'a> StepForward<'a> {
         self.fused.get_or_init(|| self.model.fuse(self.encoded(), self.plan.pairs(), self.pass))
     }
 
-    /// Places of pairs in the plan; `None` where one was not declared.
-    fn places(&self, pairs: &[FusedPair]) -> Option<Vec<usize>> {
+    /// Indices of these pairs in the plan; `None` if one of them was not declared.
+    fn indices(&self, pairs: &[FusedPair]) -> Option<Vec<usize>> {
         pairs.iter().map(|pair| self.plan.place(pair)).collect()
     }
 
-    /// Tokens that each objective brings into the fusion: what of the shared cost is whose. A pair counts for the first that
-    /// declared it.
+    /// The number of tokens that each objective adds to the fusion, to divide the time that all objectives share. A pair counts
+    /// for the first objective that declared it.
     pub fn tokens(&self) -> Vec<usize> {
-        let of = |places: &Range<usize>| self.encoded().tokens(&self.plan.pairs()[places.clone()]);
-        self.declared.iter().map(of).collect()
+        let tokens = |indices: &Range<usize>| self.encoded().tokens(&self.plan.pairs()[indices.clone()]);
+        self.declared.iter().map(tokens).collect()
     }
 
-    /// Pooled features of pairs of which the first tokens are read, `[pairs.len(), 2d]`. Pairs that nobody declared, since they
-    /// depend on what others gave, are fused now; their images and texts must be part of a declared pair.
+    /// Pooled features of pairs, from their first tokens: `[pairs.len(), 2d]`. Pairs may depend on results of other objectives,
+    /// so that they could not be declared; they are fused now. Their images and texts must be part of declared pairs.
     ///
     /// # Panics
-    /// If an image or a text is in no declared pair.
+    /// If an image or a text is not part of any declared pair.
     pub fn pooled(&self, pairs: &[FusedPair]) -> Tensor<2> {
-        match self.places(pairs) {
-            Some(places) => self.model.pool(self.fused(), places),
+        match self.indices(pairs) {
+            Some(indices) => self.model.pool(self.fused(), indices),
             None => self.model.pool(&self.model.fuse(self.encoded(), pairs, self.pass), 0..pairs.len()),
         }
     }
 
-    /// States of the text tokens that are read of declared pairs, pair by pair: `[tokens, d]`.
+    /// Output states of the text tokens that the declared pairs read, pair by pair: `[tokens, d]`.
     ///
     /// # Panics
     /// If a pair was not declared.
     pub fn text_states(&self, pairs: &[FusedPair]) -> Tensor<2> {
-        let places = self.places(pairs).expect("an objective reads what it has declared");
-        self.fused().text.select(places).tokens
+        let indices = self.indices(pairs).expect("an objective reads only pairs that it has declared");
+        self.fused().text.select(indices).tokens
     }
 
-    /// Every choice of prompts in this step.
+    /// The prompts that were chosen in this step.
     pub fn into_chosen(self) -> ChosenRows {
         self.encoded.into_inner().map_or_else(ChosenRows::default, |encoded| encoded.chosen)
     }

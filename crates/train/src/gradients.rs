@@ -1,4 +1,4 @@
-//! Gradients of a step, by weight: summed over micro-batches, checked, clipped.
+//! The gradients of a step: summed over micro-batches, measured and scaled.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,23 @@ use ptu_model::names::{Name, Role, name_of};
 use ptu_model::{Model, WeightVisitor};
 use rayon::prelude::*;
 
-/// Values summed by one task; fixed, so that sums do not depend on the number of threads.
+/// Number of values that one thread sums at a time. It is fixed, so that sums do not depend on the number of threads.
 const CHUNK: usize = 1 << 14;
 
-/// One gradient a weight, under its path in our tree and in our layout. A weight that no loss reached is not in it.
+/// The gradient of each weight, by its path in our model and in our memory layout. Weights that no loss depends on are not
+/// included.
 #[derive(Clone, Debug, Default)]
 pub struct Gradients(BTreeMap<String, Vec<f32>>);
 
 impl Gradients {
-    /// Takes the gradients of a backward pass: out of its graph, and those that checkpointed blocks put aside.
-    pub fn take(model: &Model, graph: &mut Graph, of_blocks: &BlockGradients) -> Self {
-        let mut take = Take { graph, of_blocks, found: BTreeMap::new() };
-        model.visit_weights(&mut take);
-        Self(take.found)
+    /// Takes the gradients of a backward pass: from the graph, and from `block_gradients` those of checkpointed blocks.
+    pub fn take(model: &Model, graph: &mut Graph, block_gradients: &BlockGradients) -> Self {
+        let mut collector = GradientCollector { graph, block_gradients, gradients: BTreeMap::new() };
+        model.visit_weights(&mut collector);
+        Self(collector.gradients)
     }
 
-    /// Adds those of another micro-batch.
+    /// Adds the gradients of another micro-batch.
     pub fn add(&mut self, other: Self) {
         for (path, values) in other.0 {
             match self.0.get_mut(&path) {
@@ -36,55 +37,58 @@ impl Gradients {
         }
     }
 
-    /// Multiplies all.
-    pub fn scale(&mut self, by: f32) {
+    /// Multiplies all gradients by a factor.
+    pub fn scale(&mut self, factor: f32) {
         for values in self.0.values_mut() {
-            values.par_iter_mut().for_each(|value| *value *= by);
+            values.par_iter_mut().for_each(|value| *value *= factor);
         }
     }
 
-    /// Lengths by the part of the network: encoders, fusion with prompts, heads; infinite or NaN if any value is.
+    /// L2 norms for each part of the network: encoders, fusion with prompts, heads. A norm is infinite or NaN if any of its
+    /// values is.
     pub fn norms(&self) -> BTreeMap<Role, f64> {
         let mut sums: BTreeMap<Role, f64> = BTreeMap::new();
         for (path, values) in &self.0 {
             if let Some(name) = name_of(path) {
-                *sums.entry(name.role).or_default() += squares(values);
+                *sums.entry(name.role).or_default() += squared_norm(values);
             }
         }
         sums.into_iter().map(|(role, sum)| (role, sum.sqrt())).collect()
     }
 
-    /// The gradient of a weight, in our layout.
+    /// The gradient of a weight, in our memory layout; `None` if it has none.
     pub fn get(&self, path: &str) -> Option<&[f32]> {
         self.0.get(path).map(Vec::as_slice)
     }
 
-    /// Every weight that has one.
+    /// All gradients, with the paths of their weights.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[f32])> {
         self.0.iter().map(|(path, values)| (path.as_str(), values.as_slice()))
     }
 }
 
-fn squares(values: &[f32]) -> f64 {
+/// The sum of squares, in f64.
+fn squared_norm(values: &[f32]) -> f64 {
     let sums: Vec<f64> =
         values.par_chunks(CHUNK).map(|chunk| chunk.iter().map(|x| f64::from(*x).powi(2)).sum()).collect();
     sums.iter().sum()
 }
 
-struct Take<'a> {
+/// Collects the gradients of all weights of a model.
+struct GradientCollector<'a> {
     graph: &'a mut Graph,
-    of_blocks: &'a BlockGradients,
-    found: BTreeMap<String, Vec<f32>>,
+    block_gradients: &'a BlockGradients,
+    gradients: BTreeMap<String, Vec<f32>>,
 }
 
-impl WeightVisitor for Take<'_> {
+impl WeightVisitor for GradientCollector<'_> {
     fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
         let values = match param.val().grad_remove(self.graph) {
             Some(gradient) => Some(gradient.into_data().try_into_vec().expect("the model computes in f32")),
-            None => self.of_blocks.take(param.id),
+            None => self.block_gradients.take(param.id),
         };
         if let Some(values) = values {
-            self.found.insert(name.path, values);
+            self.gradients.insert(name.path, values);
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Training: the loop, and the contracts of what is trained (tasks, objectives, validators).
+//! Training: the training loop, and the traits of tasks, objectives and validators.
 //!
-//! | file | holds |
+//! | file | contents |
 //! |---|---|
-//! | `recipe.rs`, `memory.rs` | what a run is: every key, checked; what it needs of memory |
-//! | `objective.rs`, `loss/`, `forward.rs`, `batch.rs` | losses, on encodings that are computed once a step |
-//! | `task.rs` | what a model is trained for, and what judges it: the contract (those that there are: `ptu-tasks`) |
+//! | `recipe.rs`, `memory.rs` | the recipe: every setting of a run, with its checks; the memory that a run needs |
+//! | `objective.rs`, `loss/`, `forward.rs`, `batch.rs` | losses, on encodings that are computed once per step |
+//! | `task.rs` | the traits of a task and of its validation (the tasks themselves are in `ptu-tasks`) |
 //! | `step.rs`, `gradients.rs`, `optimizer.rs`, `schedule.rs` | one step |
-//! | `trainer.rs`, `state.rs`, `folder.rs`, `log.rs` | the loop and what it leaves behind |
+//! | `trainer.rs`, `state.rs`, `folder.rs`, `log.rs` | the training loop and the files that it writes |
 //!
-//! What is computed stands in `docs/specification.md`, sections 3, 4 and 7 ("specification" in comments).
+//! `docs/specification.md`, sections 3, 4 and 7, defines what is computed (comments call it "specification").
 
 pub mod batch;
 mod card;

@@ -1,4 +1,4 @@
-//! The log of a run: one JSON object a line, and scalars for TensorBoard.
+//! The log of a run: a file with one JSON object per line. The scalars for TensorBoard are in `tensorboard.rs`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,39 +12,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 
-/// A line of `log.jsonl`. Nothing in it depends on the clock or the machine's load.
+/// A line of `log.jsonl`. Its content does not depend on the clock or on the load of the machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum Event {
-    /// A step.
+    /// A training step.
     Step {
         /// Counted from 0.
         step: u64,
         /// Weighted sum of the losses.
         loss: f64,
-        /// Length of the gradient before clipping.
+        /// L2 norm of the gradient before clipping.
         gradient_norm: f64,
-        /// The same by part of the network.
+        /// The same for each part of the network.
         #[serde(default)]
         gradient_norms: BTreeMap<Role, f64>,
         /// Learning rate of the backbone.
         learning_rate: f64,
-        /// Each objective that found something to do, by name.
+        /// The result of each objective that could use the batch, by name.
         objectives: IndexMap<String, ObjectiveLine>,
-        /// Records drawn, by source.
+        /// Number of records in the batch, by source.
         sources: BTreeMap<String, u64>,
-        /// Records that no objective could use, by source; left out when there are none.
+        /// Number of records that no objective could use, by their kind or source; omitted when there are none.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         unused: BTreeMap<String, u64>,
-        /// What objectives counted besides, by name, where it is not 0.
+        /// Other counts of the objectives, by name; counts of 0 are omitted.
         #[serde(flatten)]
         counts: BTreeMap<String, u64>,
     },
-    /// A step whose loss or gradient was not finite: no weight moved.
+    /// A step whose loss or gradient was not finite: no weight was changed.
     Skipped {
         /// Counted from 0.
         step: u64,
-        /// Records of the batch.
+        /// Ids of the records in the batch.
         ids: Vec<String>,
     },
     /// Scores on the validation split.
@@ -52,39 +52,39 @@ pub enum Event {
     Validation {
         /// Steps done.
         step: u64,
-        /// What was found, as the task reads it ([`Task::validated`](crate::task::Task::validated)).
+        /// The scores, in the form that the task reads ([`Task::validated`](crate::task::Task::validated)).
         fields: Fields,
-        /// Whether it is the best so far.
+        /// Whether the model is the best so far.
         best: bool,
     },
-    /// What a task counted of its own.
+    /// An event of the task's own: what it has counted.
     #[serde(skip)]
     Task {
-        /// Its name.
+        /// Name of the event.
         event: String,
         /// Steps done.
         step: u64,
-        /// What it says.
+        /// Its values.
         fields: Fields,
     },
 }
 
-/// Named values of a task's own, in a line of the log beside its event and step: a JSON object.
+/// Named values of a task, as a JSON object. In a line of the log they stand after event and step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fields(String);
 
 impl Fields {
-    /// Of a struct or an enum whose variants hold values.
+    /// Serializes a struct, a map or an enum whose variants contain values.
     pub fn of(values: &impl Serialize) -> Self {
         Self(json(values))
     }
 
-    /// Read as what they were made of; `None` where they are something else.
+    /// Deserializes the values; `None` when they do not have the form of `T`.
     pub fn get<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_str(&self.0).ok()
     }
 
-    /// Without the braces, and with a comma before; nothing where there are none.
+    /// The values without braces and with a comma before them; empty when there are no values.
     fn inner(&self) -> String {
         match self.0.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
             None | Some("") => String::new(),
@@ -94,7 +94,7 @@ impl Fields {
 }
 
 impl Event {
-    /// The step that it belongs to, or the steps that were done then.
+    /// The number of the step, from 0; for validations and events of tasks, the number of steps done before.
     pub fn step(&self) -> u64 {
         match self {
             Self::Step { step, .. }
@@ -104,7 +104,7 @@ impl Event {
         }
     }
 
-    /// Steps that are done with it.
+    /// The number of steps that are done after this event.
     pub fn steps_done(&self) -> u64 {
         match self {
             Self::Step { .. } | Self::Skipped { .. } => self.step() + 1,
@@ -112,7 +112,7 @@ impl Event {
         }
     }
 
-    /// Its line of the log, without the end.
+    /// The event as a line of the log, without the line break.
     pub fn line(&self) -> String {
         match self {
             Self::Validation { step, fields, best } => {
@@ -125,6 +125,7 @@ impl Event {
         }
     }
 
+    /// Parses a line of the log.
     fn read(line: &str) -> Result<Self, serde_json::Error> {
         let Head { event, step } = serde_json::from_str(line)?;
         if let "step" | "skipped" = event.as_str() {
@@ -140,7 +141,7 @@ impl Event {
     }
 }
 
-/// What every line has.
+/// The fields that every line has.
 #[derive(Deserialize)]
 struct Head {
     event: String,
@@ -151,7 +152,7 @@ fn json(values: &impl Serialize) -> String {
     serde_json::to_string(values).expect("log lines are plain data with string keys")
 }
 
-/// Names of all objectives that events tell of, in their order.
+/// The names of all objectives in these events, in the order of their first appearance.
 pub fn objectives(events: &[Event]) -> IndexSet<&String> {
     let mut names = IndexSet::new();
     for event in events {
@@ -162,15 +163,15 @@ pub fn objectives(events: &[Event]) -> IndexSet<&String> {
     names
 }
 
-/// One objective in one step.
+/// The result of one objective in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObjectiveLine {
-    /// Mean, unweighted.
+    /// Mean loss, without the objective's weight.
     pub loss: f64,
-    /// Share of right answers; left out where an answer is not right or wrong.
+    /// Share of right answers; omitted for objectives whose answers are not right or wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
-    /// Answers scored.
+    /// Number of scored answers.
     pub scored: usize,
 }
 
@@ -181,12 +182,12 @@ pub struct Timing {
     pub step: u64,
     /// Seconds of the whole step.
     pub seconds: f64,
-    /// Records a second.
+    /// Records per second.
     pub records_per_second: f64,
-    /// Seconds spent waiting for the loader.
+    /// Seconds spent waiting for the data loader.
     pub waiting: f64,
-    /// Seconds of each objective's forward pass: its head, and of what the objectives compute together the share of its tokens
-    /// in the fusion.
+    /// Seconds of each objective's forward pass: the time of its head, plus its part of the time that all objectives share, in
+    /// proportion to its number of tokens in the fusion.
     pub forward: IndexMap<String, f64>,
     /// Seconds of the backward pass.
     pub backward: f64,
@@ -195,13 +196,13 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Its line, without the end.
+    /// The timing as a line of the file, without the line break.
     pub fn line(&self) -> String {
         json(self)
     }
 }
 
-/// A file that grows by whole lines and can be cut back to what a saved state knows.
+/// A file that grows by whole lines and can be cut back to the length that a saved state has recorded.
 #[derive(Debug)]
 pub struct Lines {
     path: PathBuf,
@@ -210,10 +211,11 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Opens a file and cuts it to `length` bytes; what a killed run wrote beyond its last state is written again.
+    /// Opens a file and cuts it to `length` bytes. What a killed run wrote after its last saved state is removed, because the
+    /// resumed run writes it again.
     ///
     /// # Errors
-    /// When it cannot be opened or is shorter.
+    /// When the file cannot be opened, or is shorter than `length`.
     pub fn open(path: &Path, length: u64) -> Result<Self, TrainError> {
         let error = |source| TrainError::File { action: "open", path: path.into(), source };
         let mut file = File::options().create(true).truncate(false).write(true).open(path).map_err(error)?;
@@ -221,7 +223,7 @@ impl Lines {
         if found < length {
             return Err(TrainError::State {
                 path: path.into(),
-                cause: format!("it has {found} bytes, the saved state knows {length}"),
+                cause: format!("it has {found} bytes, but the saved state expects {length}"),
             });
         }
         file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0))).map_err(error)?;
@@ -231,7 +233,7 @@ impl Lines {
     /// Adds a line.
     ///
     /// # Errors
-    /// When it cannot be written (a full disk).
+    /// When it cannot be written (for example because the disk is full).
     pub fn write(&mut self, line: &str) -> Result<(), TrainError> {
         self.append(format!("{line}\n").as_bytes())
     }
@@ -247,7 +249,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Makes sure that all lines are on disk; returns the length.
+    /// Makes sure that all lines are on the disk, and returns the length of the file in bytes.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -257,18 +259,18 @@ impl Lines {
     }
 }
 
-/// Reads the events of a run; a last line without its end (a killed run) is left out.
+/// Reads the events of a run. An incomplete last line (of a killed run) is ignored.
 ///
 /// # Errors
-/// A file that cannot be read or holds something else.
+/// When the file cannot be read, or a line is not an event.
 pub fn read_events(path: &Path) -> Result<Vec<Event>, TrainError> {
     read_lines(path, Event::read)
 }
 
-/// Reads the timings of a run, as [`read_events`].
+/// Reads the timings of a run, in the same way as [`read_events`].
 ///
 /// # Errors
-/// As there.
+/// When the file cannot be read, or a line is not a timing.
 pub fn read_timings(path: &Path) -> Result<Vec<Timing>, TrainError> {
     read_lines(path, |line| serde_json::from_str(line))
 }
@@ -292,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_beyond_a_saved_state_are_written_again() {
+    fn lines_after_the_saved_state_are_removed_and_written_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.jsonl");
         let line = |step| Event::Skipped { step, ids: vec!["a".into()] };
@@ -304,11 +306,11 @@ mod tests {
         let mut lines = Lines::open(&path, saved).unwrap();
         lines.write(&line(1).line()).unwrap();
         assert_eq!(read_events(&path).unwrap(), [line(0), line(1)]);
-        assert!(Lines::open(&path, 10_000).unwrap_err().to_string().contains("saved state knows 10000"));
+        assert!(Lines::open(&path, 10_000).unwrap_err().to_string().contains("saved state expects 10000"));
     }
 
     #[test]
-    fn a_torn_last_line_is_left_out() {
+    fn an_incomplete_last_line_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.jsonl");
         fs::write(&path, "{\"event\":\"skipped\",\"step\":3,\"ids\":[]}\n{\"event\":\"sk").unwrap();
@@ -318,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_read_as_they_were_written() {
+    fn events_survive_writing_and_reading() {
         let step = Event::Step {
             step: 7,
             loss: 0.5,

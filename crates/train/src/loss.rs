@@ -1,17 +1,17 @@
-//! Losses of the objectives (specification, section 3), each in a file of its own.
+//! The losses of the objectives (specification, section 3), each in its own file.
 
 mod itc;
 mod itm;
 mod mlm;
 
 use burn::tensor::Tensor;
-pub use itc::{CachedItc, Itc, Vectors, contrast, same};
+pub use itc::{CachedItc, Itc, Vectors, contrastive_loss, duplicate_mask};
 pub use itm::{Itm, matched};
 pub use mlm::Mlm;
 
 pub use crate::objective::Loss;
 
-/// For each row of `logits [m, c]` whether the wanted class is the largest.
+/// For each row of `logits [m, c]`, whether the logit of the right class is the largest.
 fn answers(logits: &Tensor<2>, classes: &[usize]) -> Vec<bool> {
     let c = logits.dims()[1];
     let values: Vec<f32> = logits.clone().inner().into_data().try_into_vec().expect("the model computes in f32");

@@ -1,4 +1,4 @@
-//! What a step needs of memory, so that a run that cannot fit is told before it starts.
+//! Estimates the memory that a step needs, so that a run that does not fit into memory is refused before it starts.
 
 use ptu_data::{MaskedTexts, Partners, TrainBatch};
 use ptu_input::{Batch, Texts};
@@ -11,33 +11,34 @@ use crate::recipe::Checkpointing;
 use crate::step::StepConfig;
 use crate::{Recipe, TrainError};
 
-/// Bytes of a weight with its gradient and both moments.
-const WEIGHT: usize = 16;
-/// Bytes of an activation.
-const VALUE: f64 = 4.0;
-/// Bytes of a process that does nothing yet.
-const PROCESS: f64 = 60.0 * 1024.0 * 1024.0;
+/// Bytes of a weight together with its gradient and its two moments.
+const BYTES_PER_WEIGHT: usize = 16;
+/// Bytes of a value of an activation.
+const BYTES_PER_VALUE: f64 = 4.0;
+/// Bytes of the process before any model is loaded.
+const PROCESS_BYTES: f64 = 60.0 * 1024.0 * 1024.0;
 /// Share of the words of a text that are masked.
-const MASKED: f64 = 0.15;
+const MASKED_SHARE: f64 = 0.15;
 
-// Vectors of its width that a token keeps for the backward pass. Attention keeps no probabilities: they are computed again. The
-// numbers are those that fit what was measured (crates/tasks/tests/learning/memory.rs) within a few per cent.
-/// In a layer of an encoder.
-const ENCODER: f64 = 20.0;
-/// In a layer of the fusion.
-const CROSS: f64 = 28.0;
-/// In the last layer of the fusion, of whose tokens only some are read.
-const LAST: f64 = 8.0;
-/// Of each block, where its inside is computed again.
-const BLOCK: f64 = 2.2;
-/// Of the block whose inside is computed again at the moment.
-const INSIDE: f64 = 21.0;
+// The next constants say how many vectors, each as wide as the layer, are stored per token for the backward pass. The
+// probabilities of the attention are not stored but computed again. The numbers were fitted to measurements
+// (crates/tasks/tests/learning/memory.rs) and agree with them within a few per cent.
+/// Stored vectors per token of an encoder layer.
+const ENCODER_LAYER: f64 = 20.0;
+/// Stored vectors per token of a fusion layer (except the last one).
+const FUSION_LAYER: f64 = 28.0;
+/// Stored vectors per token of the last fusion layer, where only some tokens are read.
+const LAST_FUSION_LAYER: f64 = 8.0;
+/// With checkpointing: stored vectors per token of each block.
+const CHECKPOINTED_BLOCK: f64 = 2.2;
+/// With checkpointing: stored vectors per token of the one block that is being computed again in the backward pass.
+const RECOMPUTED_BLOCK: f64 = 21.0;
 
-/// Bytes that a step of `b` pairs takes at its peak, as its plan of the forward pass says, within 15 % of what was measured
-/// (`crates/tasks/tests/learning/memory.rs`); texts are taken to have `length` tokens.
+/// Estimates the peak memory of a step of `b` pairs in bytes, from the plan of its forward pass. All texts are assumed to have
+/// `length` tokens. The estimate is within 15 % of the measurements (`crates/tasks/tests/learning/memory.rs`).
 ///
 /// # Errors
-/// Sizes that do not fit each other.
+/// When the sizes of the model do not fit each other.
 pub fn step_bytes(
     config: &ModelConfig,
     objectives: &[Weighted<'_>],
@@ -47,15 +48,16 @@ pub fn step_bytes(
 ) -> Result<u64, ModelError> {
     let batch = batch(b, length);
     let declared = objectives.iter().flat_map(|weighted| weighted.objective.pairs(&batch, Key::new(0)));
-    let values = Step { config, step, length }.values(&ForwardPlan::of(declared));
-    Ok(((Model::weights(config)? * WEIGHT) as f64 + values * VALUE + PROCESS) as u64)
+    let values = StepShape { config, step, length }.values(&ForwardPlan::of(declared));
+    Ok(((Model::weights(config)? * BYTES_PER_WEIGHT) as f64 + values * BYTES_PER_VALUE + PROCESS_BYTES) as u64)
 }
 
-/// A batch of pairs as it is expected: of each text [`MASKED`] of its words are masked, half of the texts have another image.
+/// A typical batch of `b` pairs: [`MASKED_SHARE`] of the words of each text are masked, and for image-text matching half of the
+/// texts have another image.
 fn batch(b: usize, length: usize) -> TrainBatch {
     let texts = Texts { ids: vec![0; b * length], lengths: vec![length; b] };
-    let every = (1.0 / MASKED).round() as usize;
-    let labels = (0..b * length).map(|place| (place % length % every == 1).then_some(0)).collect();
+    let every = (1.0 / MASKED_SHARE).round() as usize;
+    let labels = (0..b * length).map(|position| (position % length % every == 1).then_some(0)).collect();
     TrainBatch {
         masked_pairs: MaskedTexts { texts: texts.clone(), labels },
         batch: Batch { pair_texts: texts, ..Batch::default() },
@@ -64,15 +66,16 @@ fn batch(b: usize, length: usize) -> TrainBatch {
     }
 }
 
-/// A step whose values are counted.
-struct Step<'a> {
+/// The sizes that determine how many values a step stores.
+struct StepShape<'a> {
     config: &'a ModelConfig,
     step: &'a StepConfig,
     /// Tokens of a text.
     length: usize,
 }
 
-impl Step<'_> {
+impl StepShape<'_> {
+    /// Number of tokens of an image, or of the prompts in place of it.
     fn image_tokens(&self, sequence: ImageSequence) -> usize {
         let patches = (self.config.image.grid() * self.config.image.grid()) as f64;
         match sequence {
@@ -81,6 +84,7 @@ impl Step<'_> {
         }
     }
 
+    /// Number of tokens of a text, or of the prompts in place of it.
     fn text_tokens(&self, sequence: TextSequence) -> usize {
         match sequence {
             TextSequence::Text(_) => self.length,
@@ -88,7 +92,7 @@ impl Step<'_> {
         }
     }
 
-    /// Values that a step holds at its peak.
+    /// Number of values that a step stores at its peak.
     fn values(&self, forward: &ForwardPlan) -> f64 {
         let (image, text, fusion) = (&self.config.image, &self.config.text, &self.config.fusion);
         let images: usize = forward.image_sequences().into_iter().map(|sequence| self.image_tokens(sequence)).sum();
@@ -96,41 +100,46 @@ impl Step<'_> {
         let (mut fused, mut masked) = (0, 0);
         for pair in forward.pairs() {
             fused += self.image_tokens(pair.image) + self.text_tokens(pair.text);
-            if let Read::Text(places) = &pair.read {
-                masked += places.len();
+            if let Read::Text(positions) = &pair.read {
+                masked += positions.len();
             }
         }
         let [images, texts, fused] =
             [images * image.width, texts * text.width, fused * fusion.width].map(|values| values as f64);
         let encoders = images * image.used_layers() as f64 + texts * text.layers as f64;
-        let crossing = fused * (fusion.layers - 1) as f64;
-        // Logits of masked words, and their gradient.
+        let fusion_layers = fused * (fusion.layers - 1) as f64;
+        // The logits of the masked words and their gradients.
         let logits = (masked * text.vocabulary * 2) as f64;
         logits
             + match self.step.checkpointing {
-                Checkpointing::None => ENCODER * encoders + CROSS * crossing + LAST * fused,
-                // A block of the fusion keeps what went in of both streams.
-                Checkpointing::Blocks => BLOCK * (encoders + 2.0 * crossing) + INSIDE * fused.max(images).max(texts),
+                Checkpointing::None => {
+                    ENCODER_LAYER * encoders + FUSION_LAYER * fusion_layers + LAST_FUSION_LAYER * fused
+                }
+                // A fusion block stores the inputs of both streams, image and text.
+                Checkpointing::Blocks => {
+                    let recomputed = RECOMPUTED_BLOCK * fused.max(images).max(texts);
+                    CHECKPOINTED_BLOCK * (encoders + 2.0 * fusion_layers) + recomputed
+                }
             }
     }
 }
 
-/// Memory that this process may still take, in bytes, where the system tells.
+/// The memory that this process may still use, in bytes; `None` if the system does not report it.
 pub fn free() -> Option<u64> {
     let system = sysinfo::System::new_with_specifics(
         sysinfo::RefreshKind::nothing().with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram()),
     );
     let free = system.available_memory();
-    // A container may have less than its machine. What of its limit is free is not asked: files kept in memory count as used
-    // there, though they would make room.
+    // A container may have a lower limit than its machine. The limit itself is used, not the free part of it: in a container,
+    // cached files count as used memory, although the system removes them when memory is needed.
     let limit = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
     Some(free.min(limit)).filter(|free| *free > 0)
 }
 
-/// Refuses a recipe whose step does not fit into the memory that is free.
+/// Refuses a recipe whose step does not fit into the free memory.
 ///
 /// # Errors
-/// What it needs, what there is, and which key lowers it.
+/// When it does not fit; the message gives the needed and the free memory, and the keys that reduce the need.
 pub fn check(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig) -> Result<(), TrainError> {
     match free() {
         Some(free) => fits(objectives, recipe, config, free),
@@ -138,10 +147,10 @@ pub fn check(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig)
     }
 }
 
-/// [`check`] on a machine with `free` bytes.
+/// The same as [`check`], for a machine with `free` bytes of free memory.
 ///
 /// # Errors
-/// As there.
+/// The same as those of [`check`].
 pub fn fits(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig, free: u64) -> Result<(), TrainError> {
     let (batch, accumulate) = (recipe.train.batch, recipe.train.accumulate);
     let needed = |accumulate: usize, checkpointing: Checkpointing| {
@@ -163,7 +172,7 @@ pub fn fits(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig, 
     Err(TrainError::Memory { batch: batch / accumulate, needed, free, cure })
 }
 
-/// `8.9 GB`.
+/// Formats a number of bytes like `8.9 GB`.
 pub fn gigabytes(bytes: u64) -> String {
     format!("{:.1} GB", bytes as f64 / 1e9)
 }

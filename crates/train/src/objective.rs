@@ -1,4 +1,4 @@
-//! The pre-training objectives (specification, section 3): what one is, and those that there are by name.
+//! The trait of training objectives, and the names of the pre-training objectives (specification, section 3).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,64 +13,64 @@ use serde::{Deserialize, Serialize};
 
 use crate::forward::StepForward;
 
-/// Something that a model learns from a batch. It declares which images and texts it needs to meet in the fusion; what all
-/// objectives of a step declare is computed together, and each reads its part.
+/// A training objective. It declares which image-text pairs it needs in the fusion encoder. The pairs of all objectives of a
+/// step are computed together, and each objective reads the results of its own pairs.
 pub trait Objective {
-    /// The pairs that it needs, by the batch's rows. `key` names the step, for what is drawn.
+    /// The pairs that the objective needs, as rows of the batch. Random numbers come from `key`, the key of the step.
     fn pairs(&self, batch: &TrainBatch, key: Key) -> Vec<FusedPair>;
 
-    /// The loss on a batch; `None` when the batch holds nothing that this objective can use.
+    /// The loss on a batch; `None` when the batch contains nothing that this objective can use.
     fn loss(&self, step: &StepForward<'_>) -> Option<Loss>;
 
-    /// Whether its loss is one that people read. One that only carries a gradient which was computed elsewhere is not: it is
-    /// neither part of the total nor of the log.
+    /// Whether the loss is reported, that is, added to the total and written to the log. It is not when it only passes on a
+    /// gradient that was computed elsewhere (see [`CachedItc`](crate::loss::CachedItc)).
     fn is_measured(&self) -> bool {
         true
     }
 }
 
-/// One objective's result on one batch.
+/// The loss of one objective on one batch.
 #[derive(Debug)]
 pub struct Loss {
-    /// Mean over what was scored, one element.
+    /// Mean over the scored answers, a tensor with one element.
     pub value: Tensor<1>,
-    /// For each answer that was scored whether it was right: MLM one a masked place (pairs, then texts alone), ITC one an
-    /// image, then one a text, ITM one a pair. Empty where an answer is not right or wrong.
+    /// Whether each scored answer is right. MLM has one answer per masked token (first those of pairs, then those of texts
+    /// without an image), ITC one per image and then one per text, ITM one per pair. Empty when answers are not right or wrong.
     pub answers: Vec<bool>,
-    /// What else is counted, by the name in the log; what is 0 is left out there.
+    /// Other counts, by their names in the log. The log omits counts of 0.
     pub counts: BTreeMap<&'static str, u64>,
 }
 
 impl Loss {
-    /// With nothing else counted.
+    /// A loss without other counts.
     pub fn new(value: Tensor<1>, answers: Vec<bool>) -> Self {
         Self { value, answers, counts: BTreeMap::new() }
     }
 }
 
-/// An objective of a step.
+/// An objective of a step, with its name and weight.
 pub struct Weighted<'a> {
-    /// By name, as in the log.
+    /// The name in the log.
     pub name: String,
-    /// What it is multiplied with in the total.
+    /// Factor of the loss in the total.
     pub weight: f64,
-    /// What it computes.
+    /// The objective.
     pub objective: Box<dyn Objective + 'a>,
 }
 
-/// The closed set of objectives.
+/// The pre-training objectives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ObjectiveKind {
     /// Masked language modelling.
     Mlm,
-    /// Image-text contrast.
+    /// Image-text contrast (contrastive learning).
     Itc,
-    /// Image-text matching; after the contrast, whose similarities choose hard partners.
+    /// Image-text matching. It comes after the contrast, because hard negatives are drawn by the similarities of the contrast.
     Itm,
 }
 
-/// What an objective is multiplied with in the total, unless a recipe says otherwise (specification, section 3).
+/// Default factor of an objective's loss in the total (specification, section 3).
 pub fn default_weight(kind: ObjectiveKind) -> f64 {
     match kind {
         ObjectiveKind::Mlm => 1.0,
@@ -92,7 +92,7 @@ impl ObjectiveKind {
         }
     }
 
-    /// The head that it trains.
+    /// The head that the objective trains.
     pub fn head(self) -> HeadKind {
         match self {
             Self::Mlm => HeadKind::Mlm,
@@ -106,7 +106,7 @@ impl FromStr for ObjectiveKind {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|kind| kind.name() == word).ok_or(format!("`{word}` is none of mlm, itm, itc"))
+        Self::ALL.into_iter().find(|kind| kind.name() == word).ok_or(format!("`{word}` is not one of mlm, itm, itc"))
     }
 }
 

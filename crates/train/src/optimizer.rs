@@ -1,4 +1,4 @@
-//! AdamW in the form that was published, and its groups (specification, section 4).
+//! AdamW in the form of the published code, and its parameter groups (specification, section 4).
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gradients::Gradients;
 
-/// Values updated by one task.
+/// Number of values that one thread updates at a time.
 const CHUNK: usize = 1 << 14;
 
 /// Settings of AdamW.
@@ -22,19 +22,20 @@ const CHUNK: usize = 1 << 14;
 pub struct OptimizerConfig {
     /// Learning rate of the backbone after warm-up.
     pub learning_rate: f64,
-    /// Fusion and prompts learn this many times faster.
+    /// Factor of the learning rate for fusion and prompts.
     pub fusion: f64,
-    /// Heads learn this many times faster.
+    /// Factor of the learning rate for the heads.
     pub head: f64,
-    /// Decay rates of the moments.
+    /// Decay rates of the first and second moment.
     pub betas: [f64; 2],
-    /// Added to the root of the second moment.
+    /// Epsilon, added to the square root of the second moment.
     pub eps: f64,
     /// Weight decay.
     pub weight_decay: f64,
-    /// Which weights decay.
+    /// Which weights are subject to weight decay.
     pub decay_groups: DecayGroups,
-    /// Gradients longer than this are shortened to it; nothing is when it is left out (published).
+    /// Maximal L2 norm of the gradient: a larger gradient is scaled to this norm. Without this key there is no clipping, as
+    /// published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<f64>,
 }
@@ -55,7 +56,7 @@ impl Default for OptimizerConfig {
 }
 
 impl OptimizerConfig {
-    /// What the learning rate of a role is multiplied with.
+    /// Factor of the learning rate for the weights of this role.
     pub fn times(&self, role: Role) -> f64 {
         match role {
             Role::Backbone => 1.0,
@@ -65,44 +66,45 @@ impl OptimizerConfig {
     }
 }
 
-/// AdamW with a state for each weight that ever had a gradient.
+/// AdamW, with a state for each weight that had a gradient at least once.
 #[derive(Clone, Debug)]
 pub struct Optimizer {
-    /// Settings.
+    /// The settings.
     pub config: OptimizerConfig,
     moments: BTreeMap<String, Moments>,
 }
 
-/// State of one weight, in our layout.
+/// The state of one weight, in our memory layout.
 #[derive(Clone, Debug)]
 struct Moments {
     first: Vec<f32>,
     second: Vec<f32>,
-    /// Updates so far.
+    /// Number of updates so far.
     updates: u64,
 }
 
 impl Optimizer {
-    /// An optimizer that has not stepped yet.
+    /// An optimizer without any state yet.
     pub fn new(config: OptimizerConfig) -> Self {
         Self { config, moments: BTreeMap::new() }
     }
 
-    /// Moves every weight that has a gradient; `factor` is the schedule's. A weight without gradient stays as it is.
+    /// Updates every weight that has a gradient; `factor` is the factor of the learning-rate schedule. A weight without a
+    /// gradient is not changed.
     ///
-    /// Adam's step with epsilon before the bias correction, then decay of the moved weight:
+    /// This is Adam's update, with epsilon added before the bias correction, and then weight decay of the updated weight:
     /// `p -= r sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)`, `p -= r w p`.
     pub fn step(&mut self, model: Model, gradients: &Gradients, factor: f64) -> Model {
-        model.map_weights(&mut Update { optimizer: self, gradients, factor })
+        model.map_weights(&mut WeightUpdater { optimizer: self, gradients, factor })
     }
 
-    /// Its state as arrays, for saving: `first.PATH`, `second.PATH`, `updates.PATH` (two halves of the count).
+    /// The state as arrays, for saving: `first.PATH`, `second.PATH` and `updates.PATH` (the count as two numbers).
     pub fn to_arrays(&self) -> Arrays {
         let array = |values: &[f32]| Array { shape: vec![values.len()], values: values.to_vec() };
         self.moments
             .iter()
             .flat_map(|(path, moments)| {
-                // An f32 holds whole numbers to 2^24 only; the count goes as two halves of 24 bits.
+                // An f32 is exact for whole numbers up to 2^24 only, so the count is stored as two numbers of 24 bits each.
                 let updates = [(moments.updates >> 24) as f32, (moments.updates & 0xff_ffff) as f32];
                 [
                     (format!("first.{path}"), array(&moments.first)),
@@ -113,7 +115,7 @@ impl Optimizer {
             .collect()
     }
 
-    /// An optimizer with the state that [`Self::to_arrays`] gave; `None` if an array is missing or of another length.
+    /// An optimizer with a state from [`Self::to_arrays`]; `None` if an array is missing or has another length.
     pub fn from_arrays(config: OptimizerConfig, mut arrays: Arrays) -> Option<Self> {
         let paths: Vec<String> =
             arrays.keys().filter_map(|name| name.strip_prefix("first.").map(String::from)).collect();
@@ -131,13 +133,14 @@ impl Optimizer {
     }
 }
 
-struct Update<'a> {
+/// Updates the weights of a model, one after another.
+struct WeightUpdater<'a> {
     optimizer: &'a mut Optimizer,
     gradients: &'a Gradients,
     factor: f64,
 }
 
-impl WeightMapper for Update<'_> {
+impl WeightMapper for WeightUpdater<'_> {
     fn map<const D: usize>(&mut self, name: Name, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(gradient) = self.gradients.get(&name.path) else { return param };
         let config = &self.optimizer.config;
@@ -149,26 +152,26 @@ impl WeightMapper for Update<'_> {
             updates: 0,
         });
         moments.updates += 1;
-        let rule = Rule::new(config, moments.updates, rate, decay);
+        let update = AdamWUpdate::new(config, moments.updates, rate, decay);
         let (id, weight, mapper) = param.consume();
         let (device, shape) = (weight.device(), weight.shape());
-        // On a CPU both conversions hand the buffer over, so the update is in place.
+        // On a CPU, both conversions pass the buffer on without a copy, so the update is in place.
         let mut values: Vec<f32> = weight.inner().into_data().try_into_vec().expect("the model computes in f32");
-        rule.apply(&mut values, gradient, moments);
-        let moved = Tensor::from_data(TensorData::new(values, shape), &device).require_grad();
-        Param::from_mapped_value(id, moved, mapper)
+        update.apply(&mut values, gradient, moments);
+        let updated = Tensor::from_data(TensorData::new(values, shape), &device).require_grad();
+        Param::from_mapped_value(id, updated, mapper)
     }
 }
 
-/// The numbers of one update.
-struct Rule {
+/// The constants of one update of one weight.
+struct AdamWUpdate {
     betas: [f32; 2],
     eps: f32,
     rate: f32,
     decay: f32,
 }
 
-impl Rule {
+impl AdamWUpdate {
     fn new(config: &OptimizerConfig, updates: u64, rate: f64, decay: f64) -> Self {
         let [first, second] = config.betas;
         let power = |beta: f64| beta.powf(updates as f64);
@@ -210,7 +213,7 @@ impl Rule {
 mod tests {
     use super::*;
 
-    /// Three steps of one weight, by hand in f64 from the formula of the specification, section 4.
+    /// Three steps of one weight, computed here in f64 from the formula of the specification, section 4.
     #[test]
     fn the_update_is_the_published_one() {
         let config = OptimizerConfig { weight_decay: 0.1, ..OptimizerConfig::default() };
@@ -221,13 +224,13 @@ mod tests {
             (m, v) = (0.9 * m + 0.1 * g, 0.98 * v + 0.02 * g * g);
             p -= 0.01 * (1.0 - 0.98f64.powi(t)).sqrt() / (1.0 - 0.9f64.powi(t)) * m / (v.sqrt() + 1e-8);
             p -= 0.01 * 0.1 * p;
-            Rule::new(&config, t as u64, 0.01, 0.01 * 0.1).apply(&mut weight, &[g as f32], &mut moments);
+            AdamWUpdate::new(&config, t as u64, 0.01, 0.01 * 0.1).apply(&mut weight, &[g as f32], &mut moments);
         }
         assert!((f64::from(weight[0]) - p).abs() < 1e-7, "{} {p}", weight[0]);
     }
 
     #[test]
-    fn its_state_survives_saving() {
+    fn the_state_survives_saving() {
         let mut optimizer = Optimizer::new(OptimizerConfig::default());
         let moments = Moments { first: vec![1.0, 2.0], second: vec![3.0, 4.0], updates: (5 << 24) + 7 };
         optimizer.moments.insert("text.norm.bias".into(), moments);
@@ -237,8 +240,8 @@ mod tests {
             (moments.first.as_slice(), moments.second[1], moments.updates),
             (&[1.0, 2.0][..], 4.0, (5 << 24) + 7)
         );
-        let mut torn = optimizer.to_arrays();
-        torn.remove("second.text.norm.bias");
-        assert!(Optimizer::from_arrays(optimizer.config, torn).is_none());
+        let mut incomplete = optimizer.to_arrays();
+        incomplete.remove("second.text.norm.bias");
+        assert!(Optimizer::from_arrays(optimizer.config, incomplete).is_none());
     }
 }

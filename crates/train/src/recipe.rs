@@ -1,4 +1,4 @@
-//! A recipe describes a run completely: a TOML file, typed, with every key checked.
+//! Recipes. A recipe is a TOML file that describes a run completely; all its keys and types are checked.
 
 mod check;
 mod evaluate;
@@ -22,36 +22,36 @@ use crate::optimizer::OptimizerConfig;
 use crate::schedule::Schedule;
 use crate::{RecipeError, files};
 
-/// The largest recipe that is read, in bytes.
+/// Maximal size of a recipe file, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// What the user wrote, defaults filled in.
+/// A recipe as the user wrote it, with defaults for all other keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Recipe {
-    /// Shard folders, each with a weight.
+    /// The folders of shards, each with a weight.
     pub data: Vec<DataEntry>,
-    /// Everything random follows from it.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// Which losses are computed.
+    /// The objectives, that is, the losses that are computed.
     pub objectives: Vec<ObjectiveKind>,
-    /// How images become squares outside training.
+    /// How images are made square in validation and evaluation.
     pub fit: Fit,
-    /// What each loss is multiplied with in the total.
+    /// Factor of each loss in the total.
     pub weights: BTreeMap<ObjectiveKind, f64>,
-    /// Image-text matching.
+    /// Settings of image-text matching.
     pub itm: ItmConfig,
-    /// Tokens.
+    /// Settings of texts and their tokens.
     pub text: TextRecipe,
-    /// How images are changed in training.
+    /// Augmentation of images in training.
     pub augment: Augment,
-    /// Steps, batches, files.
+    /// Steps, batches and saved files.
     pub train: TrainConfig,
-    /// AdamW.
+    /// Settings of AdamW.
     pub optimizer: OptimizerConfig,
-    /// What validation and `evaluate` do.
+    /// Settings of validation and `evaluate`.
     pub evaluate: EvaluateConfig,
-    /// Sizes.
+    /// Settings of the model.
     pub model: ModelRecipe,
 }
 
@@ -59,9 +59,9 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "DataEntryForm")]
 pub struct DataEntry {
-    /// The folder.
+    /// The path of the folder.
     pub path: PathBuf,
-    /// How often a record is drawn compared with one of a source of weight 1.
+    /// How often a record is drawn, relative to a record of a source with weight 1.
     pub weight: f64,
 }
 
@@ -93,18 +93,18 @@ impl From<DataEntryForm> for DataEntry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ItmConfig {
-    /// How false images are chosen.
+    /// How negatives, that is, images of other pairs, are drawn.
     pub partners: PartnerChoice,
 }
 
-/// How the false image of a text is chosen from its batch.
+/// How the negative image of a text is drawn from its batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PartnerChoice {
-    /// Any other image, equally likely.
+    /// All other images with the same probability.
     #[default]
     Random,
-    /// The more similar by contrast, the likelier; needs the objective `itc`.
+    /// Hard negatives: images that the contrast finds more similar are more likely. This needs the objective `itc`.
     Hard,
 }
 
@@ -112,30 +112,32 @@ pub enum PartnerChoice {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TextRecipe {
-    /// Folder with a tokenizer as it was published, whose own configuration counts; left out, a small one is trained on the texts.
+    /// Folder of a published tokenizer, which is used with its own configuration. Without this key, a small tokenizer is
+    /// trained on the texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<PathBuf>,
-    /// Entries of a trained tokenizer, at most.
+    /// Maximal vocabulary size of a tokenizer that is trained.
     pub vocabulary: usize,
-    /// Tokens a text is cut to, the special ones included.
+    /// Maximal number of tokens of a text, including special tokens. Longer texts are truncated.
     pub max_tokens: usize,
-    /// How much of a record's texts is taken each time in training.
+    /// Which part of a record's texts is used each time in training.
     pub unit: TextUnit,
-    /// Share of a text's words, drawn each time in training, that goes in; 1 for all. Against learning few texts by heart.
+    /// Share of a text's words that is used, drawn again each time in training; 1 for all. A smaller share prevents the model
+    /// from memorising the texts of a small data set.
     pub word_keep: f64,
 }
 
-/// A preset, and what differs from it.
+/// A preset of the model, and the keys whose values differ from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ModelRecipe {
-    /// Where the sizes start from.
+    /// The preset from which the sizes are taken.
     pub preset: Preset,
-    /// How positions and types of texts are laid out.
+    /// The style of position and type embeddings of the text encoder.
     pub style: TextStyle,
-    /// Share of activations dropped in training.
+    /// Dropout probability in training.
     pub dropout: f64,
-    /// Deviation of new weights.
+    /// Standard deviation of newly initialised weights.
     pub deviation: f64,
     /// Keys of [`ImageConfig`] that differ.
     pub image: toml::Table,
@@ -143,9 +145,9 @@ pub struct ModelRecipe {
     pub text: toml::Table,
     /// Keys of [`FusionConfig`] that differ.
     pub fusion: toml::Table,
-    /// Keys of the stand-ins for images that differ, `kind` among them.
+    /// Keys of the prompts in place of images that differ, including `kind`.
     pub image_prompts: toml::Table,
-    /// Keys of the stand-ins for texts that differ.
+    /// Keys of the prompts in place of texts that differ, including `kind`.
     pub text_prompts: toml::Table,
     /// Keys of [`ContrastConfig`] that differ.
     pub contrast: toml::Table,
@@ -195,10 +197,11 @@ impl Default for ModelRecipe {
 }
 
 impl Recipe {
-    /// Reads a recipe, applies `--set key=value` overrides, and checks every key and range.
+    /// Reads a recipe, applies `--set key=value` overrides, and checks all keys and values.
     ///
     /// # Errors
-    /// A file that cannot be read, a key that does not exist (the nearest one is named), a value out of range.
+    /// When the file cannot be read, a key does not exist (the message suggests the most similar key), or a value is out of
+    /// range.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
         let bytes = files::read(path, LARGEST).map_err(|error| RecipeError::File { cause: error.to_string() })?;
         let text = String::from_utf8(bytes)
@@ -206,23 +209,23 @@ impl Recipe {
         Self::parse(&text, path, overrides)
     }
 
-    /// [`Self::load`] of a text at hand; `path` is for messages.
+    /// The same as [`Self::load`], for the text of a recipe; `path` is used in messages only.
     ///
     /// # Errors
-    /// As there.
+    /// The same as those of [`Self::load`].
     pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
         let recipe = merge::parse(text, path, overrides)?;
         recipe.check(path)?;
         Ok(recipe)
     }
 
-    /// The recipe as a file, every default written out.
+    /// The recipe as the text of a TOML file, with every default written out.
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("a recipe holds nothing that TOML cannot")
+        toml::to_string(self).expect("every value of a recipe can be written as TOML")
     }
 
-    /// The schedule of the learning rate that a step belongs to, and its first step. There is one, and one more each time
-    /// that the run was extended: the rate starts again then, and falls to 0 at the new end.
+    /// The learning-rate schedule that is used at a step, and the first step of this schedule. A run has one schedule, and one
+    /// more for each time that it was extended: then the rate starts again and falls to 0 at the new end.
     pub fn schedule_at(&self, step: u64) -> (Schedule, u64) {
         let ends = || self.train.extended_from.iter().copied();
         let start = ends().take_while(|end| *end <= step).last().unwrap_or(0);
@@ -230,18 +233,18 @@ impl Recipe {
         (Schedule::new(end.saturating_sub(start), self.train.warmup, self.train.decay), start)
     }
 
-    /// What the learning rate is multiplied with at a step, counted from 0.
+    /// The factor of the learning rate at a step, counted from 0.
     pub fn rate_factor(&self, step: u64) -> f64 {
         let (schedule, start) = self.schedule_at(step);
         schedule.factor(step - start)
     }
 
-    /// Whether the run is over after so many steps, or was before it was extended.
+    /// Whether the run ends after this number of steps, or ended there before it was extended.
     pub fn ends_at(&self, step: u64) -> bool {
         step == self.train.steps || self.train.extended_from.contains(&step)
     }
 
-    /// Draws in a row that fall into one source.
+    /// The number of consecutive draws that come from the same source.
     pub fn draws_in_a_row(&self) -> NonZeroU64 {
         match self.train.mixing {
             Mixing::Records => NonZeroU64::MIN,
@@ -249,10 +252,10 @@ impl Recipe {
         }
     }
 
-    /// With paths that are found from any working directory.
+    /// The recipe with absolute paths, which are valid in any working directory.
     ///
     /// # Errors
-    /// A path that is no Unicode, which a recipe cannot hold.
+    /// When a path is not valid Unicode, so that it cannot be written in a recipe.
     pub fn from_anywhere(mut self) -> Result<Self, RecipeError> {
         for path in self.data.iter_mut().map(|entry| &mut entry.path).chain(&mut self.text.tokenizer) {
             *path = std::path::absolute(&*path).unwrap_or_else(|_| path.clone());
@@ -263,11 +266,11 @@ impl Recipe {
         Ok(self)
     }
 
-    /// Sizes of the model for a vocabulary and the ids of start, end and padding, with these heads: those that a task trains,
-    /// since what never learns is not there to be asked.
+    /// The configuration of the model, for a vocabulary size and the ids of the start, end and padding tokens. `heads` are the
+    /// heads that the task trains; the model gets no other heads, so that a head without training cannot be used.
     ///
     /// # Errors
-    /// A key of `[model.*]` that does not exist, or sizes that do not fit each other.
+    /// When a key of `[model.*]` does not exist, or sizes do not fit each other.
     pub fn model_config(
         &self,
         vocabulary: usize,
@@ -277,12 +280,12 @@ impl Recipe {
         let preset = self.model.preset.config(self.model.style, vocabulary, special);
         let model = &self.model;
         let config = ModelConfig {
-            image: merge::over::<ImageConfig>("model.image", &preset.image, &model.image)?,
-            text: merge::over::<TextConfig>("model.text", &preset.text, &model.text)?,
-            fusion: merge::over::<FusionConfig>("model.fusion", &preset.fusion, &model.fusion)?,
+            image: merge::merge_section::<ImageConfig>("model.image", &preset.image, &model.image)?,
+            text: merge::merge_section::<TextConfig>("model.text", &preset.text, &model.text)?,
+            fusion: merge::merge_section::<FusionConfig>("model.fusion", &preset.fusion, &model.fusion)?,
             image_prompts: merge::prompts("model.image_prompts", preset.image_prompts, &model.image_prompts)?,
             text_prompts: merge::prompts("model.text_prompts", preset.text_prompts, &model.text_prompts)?,
-            contrast: merge::over::<ContrastConfig>("model.contrast", &preset.contrast, &model.contrast)?,
+            contrast: merge::merge_section::<ContrastConfig>("model.contrast", &preset.contrast, &model.contrast)?,
             heads: heads.to_vec(),
             dropout: model.dropout,
             deviation: model.deviation,
@@ -330,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_key_is_refused_with_the_nearest_one() {
+    fn for_a_misspelt_key_the_most_similar_key_is_suggested() {
         for (text, overrides, key, nearest) in [
             ("data = [\"a\"]\n[train]\nstep = 3", &[][..], "train.step", "train.steps"),
             (MINIMAL, &["train.bach=3"][..], "train.bach", "train.batch"),
@@ -413,14 +416,14 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_found_from_anywhere() {
+    fn paths_become_absolute() {
         let recipe = parse(MINIMAL, &["text.tokenizer=\"words\""]).unwrap().from_anywhere().unwrap();
         assert!(recipe.data[0].path.is_absolute() && recipe.data[0].path.ends_with("shards"));
         assert!(recipe.text.tokenizer.unwrap().is_absolute());
     }
 
     #[test]
-    fn hard_partners_need_the_contrast() {
+    fn hard_negatives_need_the_contrast() {
         let message =
             parse(MINIMAL, &["itm.partners=\"hard\"", "objectives=[\"mlm\", \"itm\"]"]).unwrap_err().to_string();
         assert!(message.contains("itc"), "{message}");

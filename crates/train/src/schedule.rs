@@ -1,4 +1,4 @@
-//! Learning rate over steps (specification, section 4).
+//! The schedule of the learning rate (specification, section 4).
 
 use serde::{Deserialize, Serialize};
 
@@ -6,31 +6,31 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decay {
-    /// Straight to 0 (published).
+    /// Linearly to 0, as published.
     #[default]
     Linear,
-    /// Half a cosine to 0.
+    /// Along half a cosine wave to 0.
     Cosine,
 }
 
 /// Linear warm-up, then decay to 0 at the last step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
-    /// Steps of the run.
+    /// Number of steps of the schedule.
     pub steps: u64,
-    /// Steps of the warm-up.
+    /// Number of warm-up steps.
     pub warmup: u64,
-    /// What follows it.
+    /// How the rate falls after the warm-up.
     pub decay: Decay,
 }
 
 impl Schedule {
-    /// A schedule whose warm-up is a share of the steps, rounded down.
+    /// A schedule whose number of warm-up steps is a share of all steps, rounded down.
     pub fn new(steps: u64, warmup_share: f64, decay: Decay) -> Self {
         Self { steps, warmup: (warmup_share * steps as f64).floor() as u64, decay }
     }
 
-    /// What the learning rate is multiplied with at a step, counted from 0.
+    /// The factor of the learning rate at a step, counted from 0.
     pub fn factor(&self, step: u64) -> f64 {
         if step < self.warmup {
             return step as f64 / self.warmup as f64;

@@ -1,4 +1,4 @@
-//! What a run needs to go on exactly where it was.
+//! Saved states: everything that a run needs to continue exactly where it stopped.
 
 use std::fs;
 use std::io;
@@ -18,50 +18,51 @@ const WEIGHTS: &str = "model.safetensors";
 const MOMENTS: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 const PREFIX: &str = "step-";
-/// Where a state is written before it gets its name.
+/// The folder in which a state is written before it is renamed.
 const WRITING: &str = ".writing-state";
 /// The largest `state.json` that is read, in bytes.
 const LARGEST: u64 = 1 << 28;
 
-/// A state as it is read.
-pub struct Saved {
+/// A state that was read from its folder.
+pub struct SavedState {
     /// The weights.
     pub model: Model,
-    /// Moments of the optimizer.
+    /// The optimizer with its moments.
     pub optimizer: Optimizer,
-    /// Everything else of a state but hashes.
+    /// Everything else, except the hashes.
     pub progress: Progress,
-    /// What was learned from so far; `None` in states of earlier versions.
+    /// Hashes of the images and texts used in training so far; `None` in states of earlier versions.
     pub learned: Option<Learned>,
 }
 
-/// Everything of a state but arrays and hashes.
+/// Everything in a state except arrays and hashes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps done.
     pub step: u64,
-    /// Length of the log then, in bytes.
+    /// Length of the log when the state was saved, in bytes.
     pub log: u64,
-    /// Length of the timings.
+    /// Length of the file of timings, in bytes.
     pub timing: u64,
-    /// Length of the TensorBoard file.
+    /// Length of the TensorBoard file, in bytes.
     pub tensorboard: u64,
     /// Best validation score so far.
     pub best: Option<f64>,
-    /// Steps in a row whose loss or gradient was not finite.
+    /// Number of the last steps in a row whose loss or gradient was not finite.
     pub bad_steps: u64,
-    /// Identity of each data folder, in the recipe's order.
+    /// Hash of the manifest of each data folder, in the order of the recipe.
     pub data: Vec<String>,
-    /// What the task counted and has not told yet, as it wrote it. Earlier versions called it `usage`.
+    /// What the task has counted but not yet logged, in the task's own form. Earlier versions called this field `usage`.
     #[serde(default, alias = "usage", skip_serializing_if = "Value::is_null")]
     pub task: Value,
 }
 
-/// Saves a state under `folder` (the run's `state/`): written aside, synced, renamed; then older ones are removed. Killed
-/// at any moment, the folder holds the old state or the new one, whole.
+/// Saves a state in `folder` (the run's `state/`). The state is written into a temporary folder, synced and renamed; then older
+/// states are removed. If the process is killed at any moment, the folder contains the complete old state or the complete new
+/// one.
 ///
 /// # Errors
-/// When it cannot be written; the older state is still there then.
+/// When it cannot be written. The older state is then still complete.
 pub fn save(
     folder: &Path,
     model: &Model,
@@ -77,7 +78,7 @@ pub fn save(
     if writing.exists() {
         fs::remove_dir_all(&writing).map_err(error("remove", &writing))?;
     }
-    fs::create_dir_all(&writing).map_err(error("make", &writing))?;
+    fs::create_dir_all(&writing).map_err(error("create", &writing))?;
     write_arrays(&writing.join(WEIGHTS), &model.to_arrays())?;
     write_arrays(&writing.join(MOMENTS), &optimizer.to_arrays())?;
     if let Some(learned) = learned {
@@ -99,16 +100,16 @@ pub fn save(
     Ok(())
 }
 
-/// The last saved state; `None` where nothing was saved yet.
+/// Loads the last saved state; `None` when nothing was saved yet.
 ///
 /// # Errors
-/// A state that is damaged or of another model.
+/// When the state is damaged, or belongs to another model.
 pub fn load(
     folder: &Path,
     config: &ModelConfig,
     optimizer: OptimizerConfig,
     device: &Device,
-) -> Result<Option<Saved>, TrainError> {
+) -> Result<Option<SavedState>, TrainError> {
     let Some((_, path)) = states(folder)?.pop() else { return Ok(None) };
     let damaged = |name: &str, cause: String| TrainError::State { path: path.join(name), cause };
     let json = files::read(&path.join(STATE), LARGEST)?;
@@ -117,18 +118,18 @@ pub fn load(
     let optimizer = Optimizer::from_arrays(optimizer, read_arrays(&path.join(MOMENTS))?)
         .ok_or_else(|| damaged(MOMENTS, "its arrays do not fit each other".into()))?;
     let learned = Learned::read(&path.join(LEARNED))?;
-    Ok(Some(Saved { model, optimizer, progress, learned }))
+    Ok(Some(SavedState { model, optimizer, progress, learned }))
 }
 
-/// Steps done of the last saved state; `None` where nothing was saved yet.
+/// The number of steps done in the last saved state; `None` when nothing was saved yet.
 ///
 /// # Errors
-/// A folder that cannot be read.
+/// When the folder cannot be read.
 pub fn saved_step(folder: &Path) -> Result<Option<u64>, TrainError> {
     Ok(states(folder)?.pop().map(|(step, _)| step))
 }
 
-/// Whole states by step, the last one last.
+/// The saved states as (steps done, folder), sorted by steps.
 fn states(folder: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
     if !folder.exists() {
         return Ok(vec![]);

@@ -1,4 +1,4 @@
-//! One step: losses of its objectives, and the gradients of their weighted sum.
+//! One training step: the losses of its objectives, and the gradients of their weighted sum.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,21 +17,21 @@ use crate::gradients::Gradients;
 use crate::objective::{Loss, Weighted};
 use crate::recipe::{Checkpointing, Recipe};
 
-/// How a step is computed, whatever is learned.
+/// Settings of a step that do not depend on its objectives.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StepConfig {
-    /// Share of activations dropped.
+    /// Dropout probability.
     pub dropout: f64,
-    /// What is kept for the backward pass.
+    /// What is stored for the backward pass.
     pub checkpointing: Checkpointing,
-    /// Share of an image's patches that goes in; `None` for all.
+    /// Share of an image's patches that the encoder receives; `None` for all.
     pub patch_keep: Option<f64>,
-    /// In what linear maps and attention multiply.
+    /// The number format in which linear layers and attention multiply.
     pub products: ComputePrecision,
 }
 
 impl StepConfig {
-    /// What a recipe asks for.
+    /// The settings of a recipe.
     pub fn of(recipe: &Recipe) -> Self {
         Self {
             dropout: recipe.model.dropout,
@@ -41,72 +41,74 @@ impl StepConfig {
         }
     }
 
-    /// What goes through the layers with the data of the step that `key` names.
+    /// The settings that every layer receives in the step of `key`.
     pub fn pass(&self, key: Key) -> Pass {
         Pass::new(self.dropout, key).keeping(self.patch_keep).with(self.products)
     }
 }
 
-/// The parts of a step's batch, one after another, each with the key of its draws.
-pub struct Parts<'a> {
+/// Iterator over the micro-batches of a step (`train.accumulate`). Each item is a micro-batch and the key of its random numbers.
+pub struct MicroBatches<'a> {
     number: u64,
     next: &'a mut dyn FnMut() -> Result<(TrainBatch, Key), TrainError>,
-    given: u64,
+    /// Number of micro-batches that were returned so far.
+    returned: u64,
 }
 
-impl<'a> Parts<'a> {
-    /// So many parts, which `next` gives.
+impl<'a> MicroBatches<'a> {
+    /// An iterator over `number` micro-batches, which `next` loads.
     pub fn new(number: u64, next: &'a mut dyn FnMut() -> Result<(TrainBatch, Key), TrainError>) -> Self {
-        Self { number, next, given: 0 }
+        Self { number, next, returned: 0 }
     }
 
-    /// How many there are in all.
+    /// The number of micro-batches of the step.
     pub fn number(&self) -> u64 {
         self.number
     }
 }
 
-impl Iterator for Parts<'_> {
+impl Iterator for MicroBatches<'_> {
     type Item = Result<(TrainBatch, Key), TrainError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        (self.given < self.number).then(|| {
-            self.given += 1;
+        (self.returned < self.number).then(|| {
+            self.returned += 1;
             (self.next)()
         })
     }
 }
 
-/// What one batch gave.
+/// The losses and counts of one batch, or of all micro-batches of a step.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Weighted sum of the losses.
     pub total: f64,
-    /// Each objective that found something to do, by name.
-    pub objectives: IndexMap<String, Measured>,
-    /// Prompts that stood in.
+    /// The result of each objective that could use the batch, by name.
+    pub objectives: IndexMap<String, ObjectiveResult>,
+    /// The prompts that were used in place of missing modalities.
     pub chosen: ChosenRows,
-    /// What objectives counted besides, by name.
+    /// Other counts of the objectives, by name.
     pub counts: BTreeMap<String, u64>,
     /// Time of the backward pass.
     pub backward: Duration,
 }
 
-/// One objective in one batch.
+/// The result of one objective on one batch.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Measured {
-    /// Its loss, unweighted.
+pub struct ObjectiveResult {
+    /// The loss, without the objective's weight.
     pub loss: f64,
-    /// Answers that were right.
+    /// Number of right answers.
     pub right: usize,
-    /// Answers that were scored.
+    /// Number of scored answers.
     pub scored: usize,
-    /// Time of its forward pass: its heads, and of what all share the share of its tokens in the fusion.
+    /// Time of the forward pass: the time of the objective's head, plus its part of the time that all objectives share, in
+    /// proportion to its number of tokens in the fusion.
     pub forward: Duration,
 }
 
-impl Measured {
-    /// What a loss says; the time is still to be told.
+impl ObjectiveResult {
+    /// The result of a loss, with a time of 0.
     pub fn of(loss: &Loss) -> Self {
         Self {
             loss: f64::from(loss.value.clone().inner().into_scalar::<f32>()),
@@ -118,15 +120,15 @@ impl Measured {
 }
 
 impl Outcome {
-    /// Adds what another part of the same step gave.
+    /// Adds the outcome of another micro-batch of the same step.
     pub fn add(&mut self, other: Self) {
         self.total += other.total;
-        for (name, measured) in other.objectives {
+        for (name, result) in other.objectives {
             let sum = self.objectives.entry(name).or_default();
-            sum.loss += measured.loss;
-            sum.right += measured.right;
-            sum.scored += measured.scored;
-            sum.forward += measured.forward;
+            sum.loss += result.loss;
+            sum.right += result.right;
+            sum.scored += result.scored;
+            sum.forward += result.forward;
         }
         self.chosen.image.extend(other.chosen.image);
         self.chosen.text.extend(other.chosen.text);
@@ -134,14 +136,15 @@ impl Outcome {
         self.backward += other.backward;
     }
 
-    /// From sums over parts to means.
-    pub fn divide(&mut self, parts: u64) {
-        self.total /= parts as f64;
-        self.objectives.values_mut().for_each(|measured| measured.loss /= parts as f64);
+    /// Turns sums of losses over `count` micro-batches into means.
+    pub fn divide(&mut self, count: u64) {
+        self.total /= count as f64;
+        self.objectives.values_mut().for_each(|result| result.loss /= count as f64);
     }
 }
 
-/// Losses of a batch and the gradients of their weighted sum. A batch that no objective can use gives no gradients.
+/// Computes the losses of a batch and the gradients of their weighted sum. For a batch that no objective can use there are no
+/// gradients.
 pub fn gradients(
     model: &Model,
     batch: &TrainBatch,
@@ -149,10 +152,10 @@ pub fn gradients(
     config: &StepConfig,
     key: Key,
 ) -> (Outcome, Gradients) {
-    let (pass, of_blocks) = (config.pass(key), BlockGradients::default());
+    let (pass, block_gradients) = (config.pass(key), BlockGradients::default());
     let pass = match config.checkpointing {
         Checkpointing::None => pass,
-        Checkpointing::Blocks => pass.checkpointed(of_blocks.clone()),
+        Checkpointing::Blocks => pass.checkpointed(block_gradients.clone()),
     };
     let declared = objectives.iter().map(|weighted| weighted.objective.pairs(batch, key));
     let step = StepForward::new(model, batch, declared, &pass, key);
@@ -164,10 +167,10 @@ pub fn gradients(
         let start = Instant::now();
         let Some(loss) = objective.loss(&step) else { continue };
         if objective.is_measured() {
-            let mut measured = Measured::of(&loss);
-            measured.forward = shared.mul_f64(tokens as f64 / all as f64) + start.elapsed();
-            outcome.total += weight * measured.loss;
-            outcome.objectives.insert(name.clone(), measured);
+            let mut result = ObjectiveResult::of(&loss);
+            result.forward = shared.mul_f64(tokens as f64 / all as f64) + start.elapsed();
+            outcome.total += weight * result.loss;
+            outcome.objectives.insert(name.clone(), result);
             loss.counts.into_iter().for_each(|(name, count)| *outcome.counts.entry(name.into()).or_default() += count);
         }
         total = sum(total, loss.value.mul_scalar(*weight));
@@ -175,27 +178,27 @@ pub fn gradients(
     let start = Instant::now();
     outcome.chosen = step.into_chosen();
     let gradients =
-        total.map_or_else(Gradients::default, |total| Gradients::take(model, &mut total.backward(), &of_blocks));
+        total.map_or_else(Gradients::default, |total| Gradients::take(model, &mut total.backward(), &block_gradients));
     outcome.backward = start.elapsed();
     (outcome, gradients)
 }
 
-/// [`gradients`] of the parts of a step, one after another: means over them.
+/// Computes [`gradients`] of each micro-batch of a step, and returns the means of losses and gradients.
 ///
 /// # Errors
-/// A part that cannot be loaded.
+/// When a micro-batch cannot be loaded.
 pub fn mean_gradients(
     model: &Model,
-    parts: &mut Parts<'_>,
+    batches: &mut MicroBatches<'_>,
     objectives: &[Weighted<'_>],
     config: &StepConfig,
 ) -> Result<(Outcome, Gradients), TrainError> {
-    let (count, mut outcome, mut sum) = (parts.number(), Outcome::default(), Gradients::default());
-    for part in parts {
-        let (batch, key) = part?;
-        let (of_part, of_weights) = gradients(model, &batch, objectives, config, key);
-        outcome.add(of_part);
-        sum.add(of_weights);
+    let (count, mut outcome, mut sum) = (batches.number(), Outcome::default(), Gradients::default());
+    for batch in batches {
+        let (batch, key) = batch?;
+        let (batch_outcome, batch_gradients) = gradients(model, &batch, objectives, config, key);
+        outcome.add(batch_outcome);
+        sum.add(batch_gradients);
     }
     if count > 1 {
         outcome.divide(count);

@@ -1,4 +1,4 @@
-//! What a run trains a model for: the loop knows nothing of it but this.
+//! The trait [`Task`]: what a model is trained for. The training loop uses a task only through this trait.
 
 use std::time::Duration;
 
@@ -13,133 +13,135 @@ use crate::gradients::Gradients;
 use crate::log::Fields;
 use crate::objective::Weighted;
 use crate::recipe::Recipe;
-use crate::step::{Outcome, Parts, StepConfig, mean_gradients};
+use crate::step::{MicroBatches, Outcome, StepConfig, mean_gradients};
 
-/// What a model is trained for. Only [`Self::objectives`] and [`Self::heads`] must be said; what a task leaves out is done the
-/// usual way. Whatever it draws at a step, it draws from the keys that it is given, so that a run that is resumed draws the same.
+/// What a model is trained for. A task must implement [`Self::objectives`] and [`Self::heads`]; the other methods have
+/// defaults. All random numbers of a step must come from the keys that the task receives, so that a resumed run draws the same
+/// numbers.
 pub trait Task {
-    /// What it learns by, in the order in which a step computes it and the log tells it.
+    /// The objectives, in the order in which a step computes them and the log lists them.
     fn objectives(&self) -> Vec<Weighted<'_>>;
 
-    /// The heads that it trains: the model gets no others.
+    /// The heads that the task trains. The model has no other heads.
     fn heads(&self) -> Vec<HeadKind>;
 
-    /// Whether something is learned from pairs, images alone, texts alone; the row does not matter. Records of which nothing is
-    /// learned are counted as unused, and the bundle does not list them among what the model knows.
+    /// Whether the task learns from records of this kind: pairs, images without a text, or texts without an image. The row in
+    /// the slot does not matter. Records from which it does not learn are counted as unused, and their hashes are not stored in
+    /// the bundle.
     fn learns_from(&self, _slot: Slot) -> bool {
         true
     }
 
-    /// Looks at recipe and data before anything is written; `note` tells people what they should know.
+    /// Checks recipe and data before any file is written. Messages for the user go to `note`.
     ///
     /// # Errors
-    /// What makes it impossible to learn from them, with its cause and cure.
+    /// When the model could not learn from them; the message names the cause and what to change.
     fn check(&self, _recipe: &Recipe, _data: &[TrainingData], _note: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
         Ok(())
     }
 
-    /// Gets ready once model and preparation stand: reads what it validates on.
+    /// Prepares the task when the model and the preparation of the data exist, for example by reading the validation data.
     ///
     /// # Errors
-    /// Records that cannot be read.
+    /// When records cannot be read.
     fn prepare(&mut self, _recipe: &Recipe, _model: &Model, _preparation: &Preparation) -> Result<(), TrainError> {
         Ok(())
     }
 
-    /// Losses and gradients of a step, whose batch comes in parts (`train.accumulate`): by default the means of
-    /// [`Self::objectives`] over the parts.
+    /// Computes losses and gradients of a step, whose batch comes in micro-batches (`train.accumulate`). The default computes the
+    /// means of [`Self::objectives`] over the micro-batches.
     ///
     /// # Errors
-    /// A part that cannot be loaded.
+    /// When a micro-batch cannot be loaded.
     fn step(
         &mut self,
         model: &Model,
-        parts: &mut Parts<'_>,
+        batches: &mut MicroBatches<'_>,
         config: &StepConfig,
     ) -> Result<(Outcome, Gradients), TrainError> {
-        mean_gradients(model, parts, &self.objectives(), config)
+        mean_gradients(model, batches, &self.objectives(), config)
     }
 
-    /// What judges the model while it learns.
+    /// The validator that scores the model during training, if there is one.
     fn validator(&self) -> Option<&dyn Validator> {
         None
     }
 
-    /// What a validation found, read back from the log; the usual form is that of [`Validated::new`].
+    /// Reads the result of a validation from the log. The default reads the form that [`Validated::new`] writes.
     fn validated(&self, fields: &Fields) -> Option<Validated> {
-        let Scored { score, value, chance } = fields.get()?;
+        let ScoreFields { score, value, chance } = fields.get()?;
         Some(Validated::new(&score, value, chance))
     }
 
-    /// What it counted since this was last asked, for the log: the name of the event and what it says. Asked every `save_every`
-    /// steps.
+    /// What the task has counted since the last call, for the log: the name of the event and its values. Called every
+    /// `save_every` steps.
     fn event(&mut self) -> Option<(&'static str, Fields)> {
         None
     }
 
-    /// What it counted and has not told yet, for a saved state; null where there is nothing.
+    /// What the task has counted since the last [`Self::event`], for a saved state; null when there is nothing.
     fn state(&self) -> serde_json::Value {
         serde_json::Value::Null
     }
 
-    /// Goes on with what [`Self::state`] gave.
+    /// Restores what [`Self::state`] returned.
     fn restore(&mut self, _state: &serde_json::Value) {}
 }
 
-/// A folder of shards that is learned from.
+/// A folder of shards with training data.
 pub struct TrainingData {
-    /// Its training records.
+    /// The training records.
     pub source: WeightedSource,
-    /// What it holds in all.
+    /// The manifest of the folder, with the counts of all splits.
     pub manifest: Manifest,
 }
 
-/// Judges a model while it learns; the best model of a run is chosen by it.
+/// Scores a model during training. The best model of a run is chosen by this score.
 pub trait Validator {
-    /// Scores a model; what is drawn is drawn by `key`.
+    /// Scores a model. Random numbers come from `key`.
     ///
     /// # Errors
-    /// Inputs that do not fit the model.
+    /// When inputs do not fit the model.
     fn validate(&self, model: &Model, key: Key) -> Result<Validated, TrainError>;
 
-    /// About how long it takes, from a small part of the work; 0 where that is not known.
+    /// Estimates how long a validation takes, by doing a small part of it; 0 when this is not known.
     ///
     /// # Errors
-    /// As [`Self::validate`].
+    /// The same as those of [`Self::validate`].
     fn forecast(&self, _model: &Model, _key: Key) -> Result<Duration, TrainError> {
         Ok(Duration::ZERO)
     }
 }
 
-/// What a validation found.
+/// The result of a validation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Validated {
-    /// What the number is.
+    /// Name of the score.
     pub name: String,
-    /// The number, larger for a better model; `None` where it is undefined.
+    /// The score; larger for a better model. `None` when it is undefined.
     pub value: Option<f64>,
-    /// What a guess would score, where that is known.
+    /// The chance level: the score of random guessing, if it is known.
     pub chance: Option<f64>,
-    /// All of it in a line for people.
+    /// The whole result as a line for people.
     pub line: String,
-    /// All of it for the log.
+    /// The whole result for the log.
     pub fields: Fields,
 }
 
-/// The usual form of a validation in the log.
+/// The default form of a validation in the log.
 #[derive(Serialize, Deserialize)]
-struct Scored {
+struct ScoreFields {
     score: String,
     value: Option<f64>,
     chance: Option<f64>,
 }
 
 impl Validated {
-    /// A single number, and what a guess would score.
+    /// The result of a validation that consists of a single score, and its chance level if it is known.
     pub fn new(name: &str, value: Option<f64>, chance: Option<f64>) -> Self {
         let shown = |value: Option<f64>| value.map_or("undefined".into(), |value| format!("{value:.3}"));
-        let fields = Fields::of(&Scored { score: name.into(), value, chance });
-        let line = format!("{name} {} (chance {})", shown(value), shown(chance));
+        let fields = Fields::of(&ScoreFields { score: name.into(), value, chance });
+        let line = format!("{name} {} (chance level {})", shown(value), shown(chance));
         Self { name: name.into(), value, chance, line, fields }
     }
 }

@@ -1,11 +1,12 @@
-//! TensorBoard event files: framing, checksum and the three messages that a scalar needs.
+//! Writes TensorBoard event files: record framing, checksums, and the three protobuf messages that a scalar needs.
 //!
-//! Written here because the crate for it, `tensorboard-rs` 0.5.9, would bring `image` 0.23 and `protobuf` 2 into the
-//! build. The format is a length, two masked CRC-32C and a protobuf (`tensorflow/core/util/event.proto`, `summary.proto`).
+//! This is written here because the existing crate, `tensorboard-rs` 0.5.9, depends on `image` 0.23 and `protobuf` 2. A record
+//! of the format consists of a length, two masked CRC-32C checksums and a protobuf message (`tensorflow/core/util/event.proto`,
+//! `summary.proto`).
 
 use prost::Message;
 
-/// A scalar, or the version that stands first in a file.
+/// An event: scalars, or the version of the format, which is the first event of a file.
 #[derive(Clone, PartialEq, Message)]
 struct EventMessage {
     #[prost(double, tag = "1")]
@@ -32,18 +33,19 @@ struct Value {
     simple_value: Option<f32>,
 }
 
-/// The record that every file starts with.
+/// The first record of every file; `wall_time` is in seconds since 1970.
 pub fn header(wall_time: f64) -> Vec<u8> {
     frame(&EventMessage { wall_time, file_version: Some("brain.Event:2".into()), ..EventMessage::default() })
 }
 
-/// Scalars of one step; `wall_time` is in seconds since 1970.
+/// The record with the scalars of one step; `wall_time` is in seconds since 1970.
 pub fn scalars(wall_time: f64, step: u64, values: &[(String, f64)]) -> Vec<u8> {
     let value =
         values.iter().map(|(tag, value)| Value { tag: tag.clone(), simple_value: Some(*value as f32) }).collect();
     frame(&EventMessage { wall_time, step: step as i64, summary: Some(Summary { value }), ..EventMessage::default() })
 }
 
+/// Encodes a message as a record: length, checksum of the length, message, checksum of the message.
 fn frame(message: &EventMessage) -> Vec<u8> {
     let body = message.encode_to_vec();
     let length = (body.len() as u64).to_le_bytes();
@@ -54,7 +56,7 @@ fn frame(message: &EventMessage) -> Vec<u8> {
     out
 }
 
-/// CRC-32C, rotated and shifted as TFRecord wants it.
+/// The masked CRC-32C of the TFRecord format: rotated, and a constant added.
 fn masked(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -75,9 +77,9 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_is_tensorflows() {
-        // crc32c("123456789") = e3069283 is the check value of the polynomial. Its lower 15 bits go to the top (2507c60d), and
-        // TFRecord adds a282ead8: by hand.
+    fn the_checksum_is_that_of_tensorflow() {
+        // crc32c("123456789") = e3069283 is the check value of the polynomial. Rotation moves its lower 15 bits to the top
+        // (2507c60d), and TFRecord adds a282ead8. The expected value was computed by hand.
         assert_eq!(masked(b"123456789"), 0xc78a_b0e5);
     }
 }

@@ -1,7 +1,8 @@
-//! The loop: data in, steps, states, a bundle out. What it does at a step is a pure function of (state, step, data).
+//! The training loop: it reads data, computes steps, saves states and writes a bundle. What it computes in a step depends only on
+//! the state, the number of the step and the data.
 
-mod agree;
 mod pace;
+mod resume;
 mod session;
 mod setup;
 mod timed;
@@ -18,55 +19,57 @@ use crate::log::{Event, Timing};
 use crate::task::{Task, Validated};
 use crate::{Recipe, TrainError};
 
-/// Where a run is kept and how it starts.
+/// Where a run is stored and how it starts.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
     /// The run folder.
     pub out: PathBuf,
-    /// Go on with the run in the folder, if there is one.
+    /// Whether to continue the run in the folder, if there is one.
     pub resume: bool,
-    /// What computes.
+    /// The device that computes.
     pub device: Device,
-    /// Seconds since 1970, for TensorBoard only.
+    /// Returns the time in seconds since 1970. It is used for TensorBoard only.
     pub wall_time: fn() -> f64,
 }
 
-/// What a run tells while it goes on, and whether it should stop.
+/// Receives reports about a run while it goes on, and can stop it. Every method has a default that does nothing.
 pub trait Observer {
-    /// Something worth a line.
+    /// Receives a message for the user, one line of text.
     fn note(&mut self, _text: &str) {}
-    /// What was timed before the first step.
+    /// Receives the times that were measured before the first step.
     fn paced(&mut self, _pace: &Pace) {}
-    /// A step is done.
+    /// Called after each step; `_steps` is the number of steps of the recipe.
     fn step(&mut self, _event: &Event, _timing: &Timing, _steps: u64) {}
-    /// The model was validated.
+    /// Called after each validation.
     fn validated(&mut self, _step: u64, _found: &Validated) {}
-    /// Whether a wish to stop is heard from now on; else the work may be ended at any moment, and nothing is lost.
+    /// Called when a new phase of work begins. With `true`, the work must be stopped by [`Self::stop`], so that its state is
+    /// saved. With `false`, the process may be ended at any moment, and nothing is lost.
     fn saves(&mut self, _saves: bool) {}
-    /// Asked after each step: true saves the state and ends the run.
+    /// Called after each step. When it returns `true`, the state is saved and the run ends.
     fn stop(&self) -> bool {
         false
     }
 }
 
-/// What is known of a run before its first step.
+/// What is known about a run before its first step.
 pub struct Opened<'a> {
-    /// How fast the machine is.
+    /// How long a step and a validation take on this machine.
     pub pace: Pace,
-    /// As it is so far.
+    /// The recipe, before the plan changes it.
     pub recipe: &'a Recipe,
-    /// The model before it learns.
+    /// The model before training.
     pub model: &'a Model,
     /// How records become inputs.
     pub preparation: &'a Preparation,
-    /// What is learned from.
+    /// The training data.
     pub sources: &'a [WeightedSource],
 }
 
-/// Changes what is left open of a recipe, knowing how fast the machine is, and says how long the run will take.
+/// Completes a recipe when the speed of the machine is known. Returns the recipe and a note for the user, which says how long the
+/// run will take.
 pub type Plan<'a> = &'a mut dyn FnMut(&Opened<'_>) -> Result<(Recipe, String), TrainError>;
 
-/// An observer that says nothing.
+/// An observer that ignores all reports.
 pub struct Silent;
 
 impl Observer for Silent {}
@@ -74,22 +77,24 @@ impl Observer for Silent {}
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// Steps done, earlier sittings included.
+    /// Steps done, including those before the run was resumed.
     pub steps: u64,
-    /// Whether these are all steps of the recipe.
+    /// Whether all steps of the recipe are done.
     pub finished: bool,
-    /// Where the model is.
+    /// The folder of the trained model.
     pub bundle: PathBuf,
 }
 
-/// Trains a model for a task, whose objectives take the place of the recipe's; everything goes into one folder.
+/// Trains a model for a task. The objectives of the task are used, not those of the recipe. All files are written into one
+/// folder.
 ///
-/// With `resume`, goes on after the last saved state, to the same bits as if it had never stopped (same number of
-/// threads); a finished run is left as it is, unless the recipe differs from its own in `train.steps` alone, which are more:
-/// then it is extended (see [`Recipe::schedule_at`]).
+/// With `resume`, the run continues after the last saved state. The result is equal to the bit to that of a run that was never
+/// stopped, with the same number of threads. A finished run is not changed, with one exception: when the recipe differs from
+/// that of the run only in a larger `train.steps`, the run is extended (see [`Recipe::schedule_at`]).
 ///
 /// # Errors
-/// What the recipe, the data or the folder make impossible, and what the task says; each names its cause and cure, and loses nothing.
+/// When the recipe, the data or the folder make the run impossible, or the task returns an error. Each message names the cause
+/// and what to change. Saved files are kept.
 pub fn train(
     task: &mut dyn Task,
     recipe: &Recipe,
@@ -101,11 +106,11 @@ pub fn train(
     session.run(observer)
 }
 
-/// [`train`] by a recipe that `plan` finishes for a new run, once it is known how fast the machine is; one that is resumed has
-/// been planned.
+/// Like [`train`], but `plan` completes the recipe of a new run once the speed of the machine is known. For a run that is
+/// resumed, `plan` is not called, because its recipe is already complete.
 ///
 /// # Errors
-/// As there, and whatever `plan` says.
+/// The errors of [`train`], and those of `plan`.
 pub fn train_planned(
     task: &mut dyn Task,
     recipe: &Recipe,

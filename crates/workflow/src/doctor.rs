@@ -1,4 +1,5 @@
-//! Whether this machine can do it: processor, memory and disk against what a recipe needs, and a test of itself.
+//! Checks whether this machine can train and use models: processor, memory and disk are compared with the needs of a recipe,
+//! and a self-test runs.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,26 +14,26 @@ use sysinfo::{CpuRefreshKind, RefreshKind, System};
 use crate::WorkflowError;
 use crate::parity;
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As it should be.
+    /// No problem.
     Good,
-    /// It will work, but could be better.
+    /// It works, but it could be better.
     Note,
-    /// It will not work.
+    /// It does not work.
     Bad,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
-    /// What.
+    /// What was checked.
     pub name: &'static str,
-    /// What was found, and what would be better.
+    /// What was found, and what to do if it is not good.
     pub found: String,
-    /// How it ended.
+    /// The result.
     pub verdict: Verdict,
 }
 
@@ -40,10 +41,11 @@ fn check(name: &'static str, verdict: Verdict, found: String) -> Check {
     Check { name, found, verdict }
 }
 
-/// Looks at the machine, and at what a recipe needs of it where one is given; `out` is where files would be written.
+/// Checks the machine and, if a recipe is given, whether the machine is sufficient for it. `out` is the folder in which
+/// files would be written.
 ///
 /// # Errors
-/// A recipe whose sizes do not fit each other.
+/// If sizes of the recipe do not fit each other.
 pub fn examine(recipe: Option<&Recipe>, out: &Path) -> Result<Vec<Check>, WorkflowError> {
     let mut checks = vec![processor(), vectors()];
     checks.extend(memory(recipe)?);
@@ -62,24 +64,24 @@ fn processor() -> Check {
 fn vectors() -> Check {
     let units = ptu_kernels::vector_units();
     match units.as_slice() {
-        [] => check("vector units", Verdict::Note, "none that is used: it will be slow".into()),
+        [] => check("vector units", Verdict::Note, "none that this program can use: computing will be slow".into()),
         units => check("vector units", Verdict::Good, units.join(", ")),
     }
 }
 
-/// The largest number of tokens of a vocabulary that is not known yet.
+/// The assumed size of the vocabulary if the recipe names a tokenizer file, which is not read here.
 const VOCABULARY: usize = 50_265;
 
 fn memory(recipe: Option<&Recipe>) -> Result<Vec<Check>, WorkflowError> {
     let Some(free) = free() else {
-        return Ok(vec![check("memory", Verdict::Note, "this system does not tell how much is free".into())]);
+        return Ok(vec![check("memory", Verdict::Note, "this system does not report how much memory is free".into())]);
     };
     let mut checks = vec![check("memory", Verdict::Good, format!("{} free", gigabytes(free)))];
     if let Some(recipe) = recipe {
         let needed = needed(recipe)?;
         let (verdict, cure) = match needed {
             needed if needed <= free / 10 * 9 => (Verdict::Good, ""),
-            needed if needed <= free => (Verdict::Note, ", which is close to all"),
+            needed if needed <= free => (Verdict::Note, ", which is nearly all of it"),
             _ => (Verdict::Bad, ": raise train.accumulate, or set train.checkpointing = \"blocks\""),
         };
         let found = format!("a step needs about {} of {} free{cure}", gigabytes(needed), gigabytes(free));
@@ -99,29 +101,31 @@ fn vocabulary(recipe: &Recipe) -> usize {
     if recipe.text.tokenizer.is_some() { VOCABULARY } else { recipe.text.vocabulary }
 }
 
-/// Copies of the weights that a run keeps: last and best bundle, and two states of weights with both moments.
+/// The number of copies of the weights on disk: the last and the best bundle, and two states, each of which holds the
+/// weights and the two moments of the optimizer.
 const COPIES: u64 = 2 + 2 * 3;
 
-/// Bytes that are written to see whether a folder takes them.
-const TRIED: usize = 1 << 20;
+/// The number of bytes that are written to test whether a folder is writable.
+const TEST_BYTES: usize = 1 << 20;
 
 fn disk(recipe: Option<&Recipe>, out: &Path) -> Result<Vec<Check>, WorkflowError> {
-    let Some(folder) = standing(out) else {
+    let Some(folder) = nearest_folder(out) else {
         let found = format!("`{}` is a file; choose a folder with --out", out.display());
         return Ok(vec![check("disk", Verdict::Bad, found)]);
     };
-    // What the system lists as disks has other names for some of them, and none for others; the folder's own file system knows.
+    // The file system of the folder is asked, because the system's list of disks is incomplete and uses other names for some
+    // of them.
     let space = match fs4::available_space(&folder) {
         Ok(free) => space(recipe, out, free)?,
         Err(error) => {
-            check("disk", Verdict::Note, format!("`{}` does not tell what is free: {error}", folder.display()))
+            check("disk", Verdict::Note, format!("cannot read the free space of `{}`: {error}", folder.display()))
         }
     };
     Ok(vec![space, writing(&folder)])
 }
 
-/// The folder, or the nearest one above it that is there; `None` where a file is in the way.
-fn standing(out: &Path) -> Option<PathBuf> {
+/// The folder, or its nearest parent that exists; `None` if a file is in its place.
+fn nearest_folder(out: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(out).unwrap_or_else(|_| out.to_path_buf());
     let found = path.ancestors().find(|path| path.exists())?;
     found.is_dir().then(|| found.to_path_buf())
@@ -135,19 +139,19 @@ fn space(recipe: Option<&Recipe>, out: &Path, free: u64) -> Result<Check, Workfl
     let config = recipe.model_config(vocabulary(recipe), [0, 2, 1], &task.get().heads())?;
     let needed = ptu_model::Model::weights(&config)? as u64 * 4 * COPIES;
     let verdict = if needed <= free { Verdict::Good } else { Verdict::Bad };
-    let cure = if needed <= free { "" } else { ": write to another disk with --out, or make room" };
+    let cure = if needed <= free { "" } else { ": write to another disk with --out, or free some space" };
     let found =
         format!("a run writes about {} of {} free in `{}`{cure}", gigabytes(needed), gigabytes(free), out.display());
     Ok(check("disk", verdict, found))
 }
 
-/// Writes a file, and takes it away again.
+/// Writes a file and removes it again.
 fn writing(folder: &Path) -> Check {
-    let tried = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-        file.write_all(&vec![0; TRIED])?;
+    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        file.write_all(&vec![0; TEST_BYTES])?;
         file.as_file().sync_all()
     });
-    match tried {
+    match written {
         Ok(()) => check("writing", Verdict::Good, format!("a file of 1 MiB was written in `{}`", folder.display())),
         Err(error) => {
             let found = format!("cannot write in `{}`: {error}; choose another folder with --out", folder.display());
@@ -159,13 +163,14 @@ fn writing(folder: &Path) -> Check {
 fn self_test() -> Check {
     match parity::self_test() {
         Ok(found) if found.failures.is_empty() => {
-            let found = format!("{} quantities agree with PyTorch's, worst {:.1e} of 1e-4", found.count, found.worst);
+            let (count, worst) = (found.count, found.worst);
+            let found = format!("{count} quantities agree with PyTorch, largest error {worst:.1e} (limit 1e-4)");
             check("self-test", Verdict::Good, found)
         }
         Ok(found) => {
             let first = found.failures.first().cloned().unwrap_or_default();
             let text = format!(
-                "{} of {} quantities do not agree with PyTorch's: {first}; please report this machine",
+                "{} of {} quantities do not agree with PyTorch: {first}; please report this with the type of your machine",
                 found.failures.len(),
                 found.count
             );
@@ -197,11 +202,11 @@ mod tests {
     }
 
     #[test]
-    fn the_folders_own_file_system_is_asked_and_written_to() {
+    fn the_file_system_of_the_folder_is_asked_and_written_to() {
         let here = tempfile::tempdir().unwrap();
         let verdicts = |out: &Path| disk(None, out).unwrap().into_iter().map(|check| check.verdict).collect::<Vec<_>>();
         assert_eq!(verdicts(&here.path().join("not/there/yet")), [Verdict::Good, Verdict::Good]);
-        assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0, "nothing is left behind");
+        assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0, "the test file is removed");
         let file = here.path().join("file");
         std::fs::write(&file, "").unwrap();
         for out in [file.clone(), file.join("run")] {

@@ -1,4 +1,4 @@
-//! Why several steps in one could not be done.
+//! Errors of workflows.
 
 use std::path::PathBuf;
 
@@ -8,38 +8,38 @@ use ptu_infer::InferError;
 use ptu_model::ModelError;
 use ptu_train::{RecipeError, TrainError};
 
-/// What stops a quickstart, a page, a look at the machine or a comparison with the reference.
+/// An error of a quickstart, a page, a check of the machine or a comparison with the reference.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkflowError {
-    /// The run.
+    /// An error of training.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// The evaluation.
+    /// An error of the evaluation.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
-    /// The recipe.
+    /// An error in a recipe.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
-    /// The data.
+    /// An error in the data.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Model files.
+    /// An error of a model or its files.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Embedding.
+    /// An error of embedding.
     #[error(transparent)]
     Infer(#[from] InferError),
-    /// A file of the run.
+    /// A file that could not be used.
     #[error("cannot {action} `{path}`: {source}")]
     File {
-        /// Read, write, lock.
+        /// The action: read, write, lock.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A case of the reference.
+    /// A test case of the reference that cannot be used.
     #[error("case `{path}` cannot be used: {cause}")]
     Case {
         /// The folder or file.
@@ -47,31 +47,35 @@ pub enum WorkflowError {
         /// What is wrong with it.
         cause: String,
     },
-    /// A folder that must be empty.
-    #[error("folder `{path}` is not empty and holds no quickstart that could go on; choose a new or empty one")]
+    /// An output folder that is not empty.
+    #[error(
+        "folder `{path}` is not empty and has no quickstart that can be continued; choose a new or an empty folder"
+    )]
     NotEmpty {
         /// The folder.
         path: PathBuf,
     },
-    /// A quickstart that was begun by another command.
+    /// An output folder with a quickstart that was started by a different command.
     #[error(
-        "the quickstart in `{path}` cannot go on: {cause}; give the command that it was begun with, or choose another --out"
+        "the quickstart in `{path}` cannot be continued: {cause}; use the command that it was started with, or choose another --out"
     )]
     Quickstarted {
         /// The folder.
         path: PathBuf,
-        /// What differs.
+        /// The differences.
         cause: String,
     },
-    /// Two options that decide the same.
-    #[error("`--minutes` chooses the steps, and `--set train.steps` does too; leave one of them out")]
+    /// Two options that both set the number of steps.
+    #[error("`--minutes` and `--set train.steps` both set the number of steps; use only one of them")]
     StepsTwice,
-    /// A quickstart without pairs to be asked about.
-    #[error("{table} cannot be learned from and asked about: it has {cause}; {cure}")]
+    /// A table without enough training pairs or test pairs.
+    #[error(
+        "{table} cannot be used: a quickstart needs at least 2 training pairs and 1 test pair, and the table has {cause}; {cure}"
+    )]
     NothingAsked {
         /// The table.
         table: String,
-        /// Why.
+        /// The pairs that it has.
         cause: String,
         /// What to change.
         cure: String,
@@ -79,7 +83,7 @@ pub enum WorkflowError {
 }
 
 impl WorkflowError {
-    /// Whether what was asked is wrong in itself; commands end with the exit code of wrong arguments then.
+    /// Whether the arguments are wrong. Commands then end with the exit code for wrong arguments.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::StepsTwice => true,
@@ -92,7 +96,7 @@ impl WorkflowError {
     }
 }
 
-/// What plans a run may say why there is no plan.
+/// The function that plans a run returns a [`TrainError`].
 impl From<WorkflowError> for TrainError {
     fn from(error: WorkflowError) -> Self {
         match error {

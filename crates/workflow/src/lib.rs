@@ -1,9 +1,10 @@
-//! Several steps in one, and what people look at: what the command does, without a terminal.
+//! Workflows that combine several crates: the quickstart, HTML pages, and checks. The command `ptunifier` calls them; they
+//! need no terminal.
 //!
-//! - [`quickstart`](quickstart::quickstart): data, training, evaluation, page, in minutes.
-//! - [`page`]: a run and its scores as one HTML file.
-//! - [`doctor`]: whether a machine can do it.
-//! - [`parity`] and [`mod@reference`]: cases of the PyTorch reference, and the comparison with them.
+//! - [`quickstart`](quickstart::quickstart): prepares data, trains, evaluates and writes a page, in minutes.
+//! - [`page`]: one HTML file about a run and its scores.
+//! - [`doctor`]: checks whether a machine can train and use models.
+//! - [`parity`] and [`mod@reference`]: test cases of the PyTorch reference, and the comparison with them.
 
 pub mod doctor;
 mod error;

@@ -1,10 +1,11 @@
-//! The page of a run, or of several side by side: what they learned, how it went, what was found.
+//! HTML pages about one run or several runs: scores, training curves, retrieval examples, prompt usage. Also the page of a
+//! folder of shards.
 
 mod attention;
 mod curves;
-mod found;
 mod inside;
 mod prompts;
+mod retrieval;
 mod sets;
 mod shards;
 
@@ -23,45 +24,47 @@ use crate::WorkflowError;
 pub use inside::inside;
 pub use shards::of_shards;
 
-/// Side of a picture on a page, in pixels.
+/// Longest side of an image on a page, in pixels.
 const THUMBNAIL: usize = 160;
-/// The largest recipe that is shown, in bytes.
-const LARGEST: u64 = 1 << 20;
+/// The largest recipe that is read for the page, in bytes.
+const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
-/// What a page knows of a run.
+/// The contents of a run folder that a page shows.
 struct Run {
     path: PathBuf,
-    /// Empty where the page has one run.
+    /// Empty if the page shows only one run.
     name: String,
     recipe: Recipe,
+    /// The recipe file as text.
     text: String,
     events: Vec<Event>,
     timings: Vec<Timing>,
     saved: Saved,
 }
 
-/// What an evaluation found, to be kept in the run's folder ([`Saved::write`]) and shown on its page.
+/// Collects the results of an evaluation: the scores and the retrieval examples. They are saved in the run folder
+/// ([`Saved::write`]) and shown on its page.
 pub fn to_save(evaluated: &[Evaluated], seed: u64) -> Saved {
     Saved {
         scores: evaluated.iter().map(|evaluated| (evaluated.name.clone(), evaluated.scores.clone())).collect(),
-        examples: evaluated.iter().flat_map(|evaluated| found::examples(evaluated, seed)).collect(),
+        examples: evaluated.iter().flat_map(|evaluated| retrieval::examples(evaluated, seed)).collect(),
     }
 }
 
-/// Everything a page says about one run that has just been scored; titles and what to do next are the caller's.
+/// The page of one run that was just evaluated. The caller sets the title, the subtitle, the verdict and the next steps.
 ///
 /// # Errors
-/// A run folder whose log or recipe cannot be read.
+/// If the log or the recipe of the run folder cannot be read.
 pub fn of_run(run: &Path, evaluated: &[Evaluated]) -> Result<Page, WorkflowError> {
     let mut one = Run::open(run, String::new())?;
     one.saved = to_save(evaluated, one.recipe.seed);
     Ok(page(&[one]))
 }
 
-/// Everything a page says about runs, with the scores that `evaluate` left in them.
+/// The page of one or several runs, with the scores that `evaluate` saved in their folders.
 ///
 /// # Errors
-/// As [`of_run`].
+/// As for [`of_run`].
 pub fn of_runs(runs: &[PathBuf]) -> Result<Page, WorkflowError> {
     let several = runs.len() > 1;
     let name = |path: &PathBuf| if several { path.display().to_string() } else { String::new() };
@@ -78,15 +81,15 @@ pub fn of_runs(runs: &[PathBuf]) -> Result<Page, WorkflowError> {
 impl Run {
     fn open(run: &Path, name: String) -> Result<Self, WorkflowError> {
         let path = run.join(folder::RECIPE);
-        let read = |name: &str| run.join(name).exists();
+        let exists = |name: &str| run.join(name).exists();
         Ok(Self {
             path: run.into(),
             name,
             recipe: folder::recipe(run)?,
-            text: String::from_utf8_lossy(&files::read(&path, LARGEST)?).into_owned(),
-            // A run that has only begun has no log yet.
-            events: if read(folder::LOG) { read_events(&run.join(folder::LOG))? } else { vec![] },
-            timings: if read(folder::TIMING) { read_timings(&run.join(folder::TIMING))? } else { vec![] },
+            text: String::from_utf8_lossy(&files::read(&path, MAX_RECIPE_BYTES)?).into_owned(),
+            // A run that has just started has no log yet.
+            events: if exists(folder::LOG) { read_events(&run.join(folder::LOG))? } else { vec![] },
+            timings: if exists(folder::TIMING) { read_timings(&run.join(folder::TIMING))? } else { vec![] },
             saved: Saved::read(run)?,
         })
     }
@@ -112,7 +115,7 @@ fn page(runs: &[Run]) -> Page {
     }
 }
 
-/// What of a run must be known before its scores are believed.
+/// Warnings that a reader must see before the scores: an unfinished run, and the notes of the evaluation.
 fn warnings(run: &Run) -> Vec<String> {
     let of = |text: String| if run.name.is_empty() { text } else { format!("{}: {text}", run.name) };
     let steps = run.steps();
@@ -126,13 +129,13 @@ fn warnings(run: &Run) -> Vec<String> {
     unfinished.into_iter().chain(notes).map(of).collect()
 }
 
-/// The recipe, and what its data holds where it is still there.
+/// The recipe, and the manifests of its data folders that still exist.
 fn sections(run: &Run) -> Vec<Section> {
     let of = |what: &str| if run.name.is_empty() { what.to_string() } else { format!("{what}: {}", run.name) };
-    let mut sections = vec![Section { title: of("Recipe, as run"), body: run.text.clone() }];
+    let mut sections = vec![Section { title: of("Recipe of this run"), body: run.text.clone() }];
     for entry in &run.recipe.data {
         if let Ok(manifest) = Manifest::read(&entry.path) {
-            // Of a list of files and of skipped records the start says what it is.
+            // The first 20 shards and the first 20 skipped records are enough for the page.
             let shown = Manifest {
                 shards: manifest.shards.into_iter().take(20).collect(),
                 skipped: manifest.skipped.into_iter().take(20).collect(),
@@ -156,21 +159,21 @@ fn facts(run: &Run) -> Vec<Fact> {
         fact("data", data.join(", ")),
         fact("objectives", objectives.join(", ")),
         fact("steps", run.steps().to_string()),
-        fact("batch", recipe.train.batch.to_string()),
+        fact("batch size", recipe.train.batch.to_string()),
         fact("seed", recipe.seed.to_string()),
-        fact("time in steps", format!("{seconds:.0} s")),
-        fact("records a second", format!("{rate:.1}")),
+        fact("time in training steps", format!("{seconds:.0} s")),
+        fact("records per second", format!("{rate:.1}")),
     ]
 }
 
-/// The facts of runs, a column each.
+/// The facts of several runs in one table, one column for each run.
 fn side_by_side(runs: &[Run]) -> Table {
     let facts: Vec<Vec<Fact>> = runs.iter().map(facts).collect();
-    let rows = facts[0].iter().enumerate().map(|(place, (name, _))| {
-        std::iter::once(name.clone()).chain(facts.iter().map(|facts| facts[place].1.clone())).collect()
+    let rows = facts[0].iter().enumerate().map(|(index, (name, _))| {
+        std::iter::once(name.clone()).chain(facts.iter().map(|facts| facts[index].1.clone())).collect()
     });
     Table {
-        title: "Runs side by side".into(),
+        title: "Comparison of the runs".into(),
         columns: std::iter::once(String::new()).chain(runs.iter().map(|run| run.name.clone())).collect(),
         rows: rows.collect(),
         ..Table::default()
@@ -203,7 +206,7 @@ fn score_rows(run: &Run) -> Vec<ScoreRow> {
     rows.map(|(set, name, score)| row(set, name, score)).collect()
 }
 
-/// The last word of the log about each pool.
+/// The newest usage counts of each prompt pool in the log.
 fn pools(run: &Run) -> Vec<PoolUsage> {
     let Some(Prompts { image, text }) = run.events.iter().rev().find_map(Prompts::read) else { return vec![] };
     let usage = |name: &str, line: &PoolLine| PoolUsage {
@@ -215,14 +218,14 @@ fn pools(run: &Run) -> Vec<PoolUsage> {
         distinct_per_1000: line.sets_per_thousand,
         counts: line.most_used.clone(),
     };
-    [("Prompts standing in for images", image), ("Prompts standing in for texts", text)]
+    [("Prompts in place of missing images", image), ("Prompts in place of missing texts", text)]
         .into_iter()
         .filter(|(_, line)| line.size > 0)
         .map(|(name, line)| usage(name, &line))
         .collect()
 }
 
-/// What someone who has just seen a run might do next.
+/// Builds the list of next steps for a page. Each entry holds a title, a command and a reason.
 pub fn next_steps(steps: &[(&str, &str, &str)]) -> Vec<Step> {
     let own = |text: &str| text.to_string();
     steps.iter().map(|(title, command, why)| Step { title: own(title), command: own(command), why: own(why) }).collect()

@@ -1,4 +1,5 @@
-//! Whether we compute what the PyTorch reference computes: the parity tests, and the self-test of `doctor`.
+//! Compares the results of this implementation with those of the PyTorch reference, for the parity tests and for the
+//! self-test of `doctor`.
 
 mod pretrain;
 mod quantities;
@@ -10,7 +11,7 @@ pub use quantities::Quantities;
 
 use crate::reference::Case;
 
-/// Files of one small case, so that a machine without the repository can test itself.
+/// The files of one small case, so that the self-test also runs without the repository.
 const EMBEDDED: [(&str, &[u8]); 5] = [
     ("config.json", include_bytes!("../tests/fixtures/parity/pretrain-decay-default/config.json")),
     (
@@ -22,12 +23,13 @@ const EMBEDDED: [(&str, &[u8]); 5] = [
     ("gradients.safetensors", include_bytes!("../tests/fixtures/parity/pretrain-decay-default/gradients.safetensors")),
 ];
 
-/// Compares this machine's results with those of PyTorch on the embedded case: features, losses, gradients, a short training.
+/// Compares the results on this machine with those of PyTorch for the embedded case: features, losses, gradients and a short
+/// training.
 ///
 /// # Errors
-/// When the case cannot be unpacked into a temporary folder.
+/// If the case cannot be written to a temporary folder.
 pub fn self_test() -> Result<Quantities, String> {
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder ({error})"))?;
+    let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder ({error})"))?;
     for (name, bytes) in EMBEDDED {
         let path = folder.path().join(name);
         fs::write(&path, bytes).map_err(|error| format!("cannot write `{}` ({error})", path.display()))?;

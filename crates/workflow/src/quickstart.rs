@@ -1,10 +1,11 @@
-//! The whole story by one call, on the phantom corpus or on a table of one's own: prepare, pre-train, evaluate, a page.
+//! Prepares data, pre-trains a model, evaluates it and writes a page, in one call, on the phantom corpus or on a table of
+//! the user.
 //!
-//! Each stage leaves its result in the folder, whole or not at all, and goes on where it was: so the same call after a kill, in
-//! whatever stage, comes to the same end.
+//! Each stage writes its result to the output folder completely or not at all, and continues from what is there. After the
+//! process was killed in any stage, the same call therefore gives the same result.
 
 mod next;
-mod place;
+mod output;
 mod time;
 
 use std::ops::ControlFlow;
@@ -27,55 +28,56 @@ use ptu_train::{Recipe, folder, state};
 
 use crate::WorkflowError;
 use crate::page;
-use place::Place;
-use time::{Budget, Cost, MINUTES, Work};
+use output::OutputFolder;
+use time::{Budget, Cost, DEFAULT_MINUTES, RemainingWork};
 
-/// Held-out pairs that are scored.
+/// Number of held-out pairs of the phantom corpus, on which the model is scored.
 pub const HELD_OUT: u64 = 200;
-/// Pairs for choosing the best model.
-const VALIDATED: u64 = 100;
+/// Number of validation pairs of the phantom corpus, which select the best model.
+const VALIDATION_PAIRS: u64 = 100;
 
-/// What a quickstart may be asked to do otherwise.
+/// The options of a quickstart.
 #[derive(Clone, Debug)]
 pub struct QuickstartOptions {
-    /// A new or empty folder, or one that a quickstart was begun in.
+    /// The output folder: new, empty, or of a quickstart that was started with the same options.
     pub out: PathBuf,
-    /// What is learned from.
+    /// The data to train on.
     pub corpus: Corpus,
-    /// Everything random follows from it.
+    /// The random seed.
     pub seed: u64,
-    /// Minutes in all, for which steps are chosen; `None` for the recipe's steps, and 15 minutes at most.
+    /// Total minutes, which set the number of steps; `None` for the recipe's steps, but at most 15 minutes.
     pub minutes: Option<u32>,
-    /// Changes to the recipe, `key=value`.
+    /// Overrides of recipe keys, as `key=value`.
     pub overrides: Vec<String>,
 }
 
-/// What a quickstart learns from.
+/// The data that a quickstart trains on.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Corpus {
-    /// So many drawn pairs.
+    /// The synthetic phantom corpus, with this number of training pairs.
     Phantom(u64),
     /// A table of image paths and texts.
     Table(Box<OwnTable>),
 }
 
-/// A table of one's own.
+/// A table of the user.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwnTable {
     /// The file or folder.
     pub path: PathBuf,
-    /// Which columns mean what.
+    /// The names of the columns.
     pub columns: ColumnNames,
-    /// Share of the patients for validation, where the table has no splits.
+    /// Share of the patients in the validation split, if the table has no splits.
     pub validate: f64,
-    /// Share of the patients in the test split.
+    /// Share of the patients in the test split, if the table has no splits.
     pub test: f64,
-    /// Leaves rows out that cannot be used, instead of stopping at the first.
+    /// Skip rows that cannot be used, instead of stopping at the first one.
     pub skip_bad: bool,
 }
 
 impl OwnTable {
-    /// A table whose columns have usual names; of few pairs a fifth is needed to say anything.
+    /// A table whose columns have the usual names. A fifth of the patients is for testing, because a small table needs that
+    /// many for useful scores.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), columns: ColumnNames::default(), validate: 0.1, test: 0.2, skip_bad: false }
     }
@@ -92,26 +94,26 @@ impl OwnTable {
         }
     }
 
-    /// Refuses a table that cannot be read, or whose pairs are not held out so that something can be learned and asked.
+    /// Returns an error if the table cannot be read, or if it has too few training pairs or no test pair.
     fn check(&self, seed: u64) -> Result<(), WorkflowError> {
         let table = Table::open(&self.path, &self.options(seed))?;
-        let enough = |held: &PairsBySplit| held.of(Split::Train) >= 2 && held.of(Split::Test) >= 1;
-        let held = table.pairs_by_split(&enough)?;
-        // A table without any pair is told of by its columns, or by its rows.
-        if enough(&held) || held.pairs.is_empty() {
+        let enough = |found: &PairsBySplit| found.of(Split::Train) >= 2 && found.of(Split::Test) >= 1;
+        let found = table.pairs_by_split(&enough)?;
+        // For a table without any pair, the later check of its columns or its rows gives a better message.
+        if enough(&found) || found.pairs.is_empty() {
             return Ok(());
         }
-        let each = Split::ALL.map(|split| match held.of(split) {
+        let each = Split::ALL.map(|split| match found.of(split) {
             0 => format!("none in `{split}`"),
             1 => format!("1 pair in `{split}`"),
             pairs => format!("{pairs} pairs in `{split}`"),
         });
-        let cure = match (&held.column, held.by_files) {
+        let cure = match (&found.column, found.by_files) {
             (Some(column), _) => format!(
-                "write `train` and `test` into column `{column}` of some rows each, or take the column out: patients are split then"
+                "write `train` into column `{column}` of some rows and `test` into others, or remove the column: then patients are split"
             ),
             (None, true) => {
-                "give files names of `train` and of `test`, or name one of them alone with `--table`".into()
+                "give the files names for `train` and for `test`, or name only one file with `--table`".into()
             }
             (None, false) => "add pairs, or give the test split a larger share with `--test`".into(),
         };
@@ -119,36 +121,35 @@ impl OwnTable {
     }
 }
 
-/// What came of it.
+/// The results of a quickstart.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// Scores on the held-out pairs.
     pub scores: Scores,
-    /// The page.
+    /// The HTML page.
     pub page: PathBuf,
-    /// Vectors of all images and texts, where the corpus is one's own.
+    /// The file with the vectors of all images and texts, for a table of the user.
     pub vectors: Option<PathBuf>,
-    /// Rows that could not be used, and files that were passed over.
+    /// Number of skipped rows and files.
     pub left_out: u64,
 }
 
-/// Rows that were left out which are told.
-const SHOWN: usize = 5;
+/// Number of skipped rows that are listed in the messages.
+const ROWS_LISTED: usize = 5;
 
-/// Steps of a table of any size.
-const STEPS: std::ops::RangeInclusive<u64> = 100..=2000;
-/// Steps of the phantom corpus.
+/// The smallest and the largest number of steps for a table.
+const TABLE_STEPS: std::ops::RangeInclusive<u64> = 100..=2000;
+/// Number of steps for the phantom corpus.
 const PHANTOM_STEPS: u64 = 1000;
-const PHANTOM: &str = include_str!("quickstart.toml");
-const TABLE: &str = include_str!("quickstart-table.toml");
+const PHANTOM_RECIPE: &str = include_str!("quickstart.toml");
+const TABLE_RECIPE: &str = include_str!("quickstart-table.toml");
 
-/// Makes or reads a corpus, learns from it, scores what was learned on held-out pairs, and writes `report.html`; of a table of
-/// one's own also `vectors.parquet`, to be searched. Called again in the same folder, it goes on where it was. `None` where the
-/// observer wanted to stop. Of `run`, device and clock are used.
+/// Prepares the data, trains a model on it, scores the model on held-out pairs, and writes `report.html`. For a table of the
+/// user it also writes `vectors.parquet`, for `search`. Called again in the same folder, it continues where it stopped.
+/// Returns `None` if the observer asked to stop. Of `run`, only the device and the clock are used.
 ///
 /// # Errors
-/// What is wrong with the arguments, before any work; a folder that is not empty; whatever preparing, training or evaluating
-/// says.
+/// If the arguments are wrong (before any work), if the folder is not empty, or if preparing, training or evaluating fails.
 pub fn quickstart(
     options: &QuickstartOptions,
     run: &RunOptions,
@@ -156,36 +157,37 @@ pub fn quickstart(
 ) -> Result<Option<Summary>, WorkflowError> {
     let start = Instant::now();
     options.check()?;
-    let place = Place::take(options)?;
-    let run = RunOptions { out: place.run.clone(), resume: true, ..run.clone() };
-    let quickstart = Quickstart { options, place, run, start };
+    let output = OutputFolder::open(options)?;
+    let run = RunOptions { out: output.run.clone(), resume: true, ..run.clone() };
+    let quickstart = Quickstart { options, output, run, start };
     if let Some(summary) = quickstart.finished()? {
-        observer.note("it is finished already; this is what came of it");
+        observer.note("this quickstart has finished already; these are its results");
         return Ok(Some(summary));
     }
-    quickstart.say_how_long(observer)?;
+    quickstart.announce_duration(observer)?;
     let manifest = quickstart.prepare(observer)?;
     if observer.stop() || !quickstart.train(&manifest, observer)? {
         return Ok(None);
     }
-    quickstart.end(observer).map(Some)
+    quickstart.finish(observer).map(Some)
 }
 
-/// One that is going on.
+/// A quickstart in progress.
 struct Quickstart<'a> {
     options: &'a QuickstartOptions,
-    place: Place,
+    output: OutputFolder,
     run: RunOptions,
     start: Instant,
 }
 
 impl QuickstartOptions {
-    /// The recipe for so many training pairs: that of `recipes/pretrain/phantom.toml`, or of `table.toml` there with a batch
-    /// for the number of pairs; saved and validated four times. `changes` are ours.
+    /// The recipe for a number of training pairs: the recipe `recipes/pretrain/phantom.toml`, or `table.toml` in the same
+    /// folder with a batch size that suits the number of pairs. The run is saved and validated four times. `changes` are
+    /// overrides by the quickstart; the user's overrides come after them.
     fn recipe(&self, data: &Path, pairs: u64, steps: u64, changes: &[String]) -> Result<Recipe, WorkflowError> {
         let (text, batch) = match self.corpus {
-            Corpus::Phantom(_) => (PHANTOM, 32),
-            Corpus::Table(_) => (TABLE, (pairs / 2).next_power_of_two().clamp(2, 32)),
+            Corpus::Phantom(_) => (PHANTOM_RECIPE, 32),
+            Corpus::Table(_) => (TABLE_RECIPE, (pairs / 2).next_power_of_two().clamp(2, 32)),
         };
         let quarter = (steps / 4).max(1);
         let sized = [
@@ -198,31 +200,31 @@ impl QuickstartOptions {
         Ok(Recipe { data: vec![DataEntry { path: data.into(), weight: 1.0 }], seed: self.seed, ..recipe })
     }
 
-    /// Steps of its recipe, for so many training pairs.
+    /// The default number of steps for a number of training pairs.
     fn usual_steps(&self, pairs: u64) -> u64 {
         match self.corpus {
             Corpus::Phantom(_) => PHANTOM_STEPS,
-            Corpus::Table(_) => (4 * pairs).clamp(*STEPS.start(), *STEPS.end()),
+            Corpus::Table(_) => (4 * pairs).clamp(*TABLE_STEPS.start(), *TABLE_STEPS.end()),
         }
     }
 
-    /// Whether the steps are ours to choose: no override sets them.
-    fn steps_are_open(&self) -> Result<bool, WorkflowError> {
+    /// Whether the quickstart sets the number of steps, because no override of the user sets it.
+    fn steps_are_adjustable(&self) -> Result<bool, WorkflowError> {
         let steps = |steps| Ok::<_, WorkflowError>(self.recipe(Path::new("data"), 100, steps, &[])?.train.steps);
         Ok(steps(100)? != steps(101)?)
     }
 
-    /// Makes sure that a recipe comes of the overrides.
+    /// Checks that the overrides give a valid recipe.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// If they do not.
     pub fn check_recipe(&self) -> Result<(), WorkflowError> {
-        self.steps_are_open().map(drop)
+        self.steps_are_adjustable().map(drop)
     }
 
-    /// Refuses what cannot work before anything is made.
+    /// Checks the options before any file is written.
     fn check(&self) -> Result<(), WorkflowError> {
-        if !self.steps_are_open()? && self.minutes.is_some() {
+        if !self.steps_are_adjustable()? && self.minutes.is_some() {
             return Err(WorkflowError::StepsTwice);
         }
         match &self.corpus {
@@ -233,57 +235,59 @@ impl QuickstartOptions {
 }
 
 impl Quickstart<'_> {
-    /// What came of one that has ended.
+    /// The results, if the quickstart in this folder has finished.
     fn finished(&self) -> Result<Option<Summary>, WorkflowError> {
-        let Place { run, page, .. } = &self.place;
+        let OutputFolder { run, page, .. } = &self.output;
         if !page.exists() || !run.join(folder::RECIPE).exists() {
             return Ok(None);
         }
         let steps = folder::recipe(run)?.train.steps;
-        let done = state::saved_step(&run.join(folder::STATE))? == Some(steps);
-        let scores = Saved::read(run)?.scores.into_values().next().filter(|_| done);
+        let finished = state::saved_step(&run.join(folder::STATE))? == Some(steps);
+        let scores = Saved::read(run)?.scores.into_values().next().filter(|_| finished);
         scores.map(|scores| self.summary(scores)).transpose()
     }
 
     fn summary(&self, scores: Scores) -> Result<Summary, WorkflowError> {
-        let vectors = matches!(self.options.corpus, Corpus::Table(_)).then(|| self.place.vectors.clone());
-        let data = &self.place.data;
-        // What has ended is still told where its shards were taken away.
+        let vectors = matches!(self.options.corpus, Corpus::Table(_)).then(|| self.output.vectors.clone());
+        let data = &self.output.data;
+        // A finished quickstart still reports its results if the user has removed the shards.
         let manifest = data.join(MANIFEST_FILE).exists().then(|| Manifest::read(data)).transpose()?;
-        let left_out = manifest.map_or(0, |manifest| {
+        let skipped = manifest.map_or(0, |manifest| {
             manifest.unusable() as u64 + manifest.noted.get(FILES_LEFT).copied().unwrap_or_default()
         });
-        Ok(Summary { scores, page: self.place.page.clone(), vectors, left_out })
+        Ok(Summary { scores, page: self.output.page.clone(), vectors, left_out: skipped })
     }
 
-    fn say_how_long(&self, observer: &mut dyn Observer) -> Result<(), WorkflowError> {
-        if self.place.run.join(folder::RECIPE).exists() {
-            observer.note("going on with what was begun in this folder");
-        } else if self.options.steps_are_open()? {
-            let minutes = self.options.minutes.unwrap_or(MINUTES);
+    fn announce_duration(&self, observer: &mut dyn Observer) -> Result<(), WorkflowError> {
+        if self.output.run.join(folder::RECIPE).exists() {
+            observer.note("continuing the quickstart in this folder");
+        } else if self.options.steps_are_adjustable()? {
+            let minutes = self.options.minutes.unwrap_or(DEFAULT_MINUTES);
             let plural = if minutes == 1 { "" } else { "s" };
             observer.note(&format!(
-                "this takes {minutes} minute{plural} at most (--minutes); how long it takes is known once a few steps are timed"
+                "this takes {minutes} minute{plural} at most (set with --minutes); a better estimate follows after a few timed steps"
             ));
         } else {
-            observer.note("steps are as set; how long they take is known once a few are timed");
+            observer.note(
+                "the number of steps is set by the user; an estimate of the time follows after a few timed steps",
+            );
         }
         Ok(())
     }
 
-    /// Shards, made now or before.
+    /// Prepares the shards, or reads the manifest of shards that exist.
     fn prepare(&self, observer: &mut dyn Observer) -> Result<Manifest, WorkflowError> {
-        let (data, seed) = (&self.place.data, self.options.seed);
+        let (data, seed) = (&self.output.data, self.options.seed);
         if data.join(MANIFEST_FILE).exists() {
             return Ok(Manifest::read(data)?);
         }
         match &self.options.corpus {
             Corpus::Phantom(pairs) => {
-                observer.note(&format!("drawing {pairs} phantom pairs for training and {HELD_OUT} for testing"));
+                observer.note(&format!("generating {pairs} phantom pairs for training and {HELD_OUT} for testing"));
                 let phantom = PhantomOptions {
-                    validate: VALIDATED,
+                    validate: VALIDATION_PAIRS,
                     test: HELD_OUT,
-                    ..PhantomOptions::new(pairs + VALIDATED + HELD_OUT, seed)
+                    ..PhantomOptions::new(pairs + VALIDATION_PAIRS + HELD_OUT, seed)
                 };
                 prepare_phantom(data, &phantom, &|_| {})?;
             }
@@ -296,35 +300,37 @@ impl Quickstart<'_> {
         }
         let manifest = Manifest::read(data)?;
         manifest.told.iter().for_each(|line| observer.note(line));
-        left_out(&manifest).iter().for_each(|line| observer.note(line));
+        skipped_rows(&manifest).iter().for_each(|line| observer.note(line));
         observer.note(&split_sizes(&manifest));
-        let checked = check_asked(&self.options.corpus, &manifest);
+        let checked = check_splits(&self.options.corpus, &manifest);
         if checked.is_err() {
-            // So that the same command begins anew once the table is mended.
+            // The same command can then start again after the user has corrected the table.
             let error = |source| WorkflowError::File { action: "remove", path: data.clone(), source };
             std::fs::remove_dir_all(data).map_err(error)?;
         }
         checked.map(|()| manifest)
     }
 
-    /// Learns from the pairs; whether it came to the end.
+    /// Trains on the pairs. Returns whether training has finished.
     fn train(&self, manifest: &Manifest, observer: &mut dyn Observer) -> Result<bool, WorkflowError> {
         let (options, pairs) = (self.options, manifest.counts(Split::Train).pairs);
-        check_asked(&options.corpus, manifest)?;
+        check_splits(&options.corpus, manifest)?;
         let usual = options.usual_steps(pairs);
         let mut changes = vec![];
         if manifest.counts(Split::Validate).pairs == 0 {
-            let why = because(manifest);
-            observer.note(&format!("no pair is there to choose a model by, so the last one is taken{why}"));
+            let reason = skipped_reason(manifest);
+            observer.note(&format!(
+                "there is no validation pair to select the best model, so the last model is used{reason}"
+            ));
             changes.push("train.validate_every=0".to_string());
         }
-        let data = self.place.data.clone();
+        let data = self.output.data.clone();
         let sized = |steps| options.recipe(&data, pairs, steps, &changes);
-        let begun = self.run.out.join(folder::RECIPE).exists();
-        let recipe = if begun { folder::recipe(&self.run.out)? } else { sized(usual)? };
-        let work = Work::of(manifest, recipe.evaluate.gallery, matches!(options.corpus, Corpus::Table(_)));
+        let started = self.run.out.join(folder::RECIPE).exists();
+        let recipe = if started { folder::recipe(&self.run.out)? } else { sized(usual)? };
+        let work = RemainingWork::of(manifest, recipe.evaluate.gallery, matches!(options.corpus, Corpus::Table(_)));
         let mut plan = |run: &Opened<'_>| {
-            let after = work.after(&Cost::of(run)?);
+            let after = work.seconds(&Cost::measure(run)?);
             let budget = Budget { minutes: options.minutes, spent: self.start.elapsed().as_secs_f64(), pairs };
             Ok(budget.plan(&run.pace, after, usual, &sized)?)
         };
@@ -334,14 +340,14 @@ impl Quickstart<'_> {
         Ok(trained.finished)
     }
 
-    /// Scores, vectors and the page.
-    fn end(&self, observer: &mut dyn Observer) -> Result<Summary, WorkflowError> {
-        let (Place { data, run, .. }, options) = (&self.place, self.options);
+    /// Scores the model, writes the vectors and the page.
+    fn finish(&self, observer: &mut dyn Observer) -> Result<Summary, WorkflowError> {
+        let (OutputFolder { data, run, .. }, options) = (&self.output, self.options);
         observer.note("scoring on the held-out pairs");
         let device = self.run.device.clone().inner();
-        // As the recipe says, so that `evaluate RUN` gives the same numbers.
-        let asked = EvaluateOptions::of(run, vec![], Split::Test, device.clone())?;
-        let evaluated = evaluate(&asked, &mut |_, _, _| {})?;
+        // With the options of the recipe, so that `evaluate RUN` gives the same scores.
+        let evaluate_options = EvaluateOptions::of(run, vec![], Split::Test, device.clone())?;
+        let evaluated = evaluate(&evaluate_options, &mut |_, _, _| {})?;
         let summary = self.summary(evaluated[0].scores.clone())?;
         if let Some(vectors) = &summary.vectors {
             observer.note("embedding all images and texts");
@@ -354,9 +360,11 @@ impl Quickstart<'_> {
             Corpus::Phantom(_) => "PTUnifier quickstart".into(),
             Corpus::Table(own) => format!("PTUnifier on {}", own.path.display()),
         };
-        page.subtitle = "One model for images, texts and pairs; soft prompts stand in for what is missing".into();
+        page.subtitle =
+            "One model for images, texts and image-text pairs, with soft prompts in place of a missing image or text"
+                .into();
         page.verdict = verdict(&summary.scores);
-        page.next = next::next(&self.place, summary.vectors.is_some(), &evaluated[0])?;
+        page.next = next::next(&self.output, summary.vectors.is_some(), &evaluated[0])?;
         files::write_bytes(&summary.page, ptu_report::render(&page).as_bytes())?;
         Ok(summary)
     }
@@ -367,13 +375,12 @@ fn split_sizes(manifest: &Manifest) -> String {
     format!("{train} records for training, {validate} for validation, {test} for testing")
 }
 
-/// Rows that were left out, in lines for people.
-fn left_out(manifest: &Manifest) -> Vec<String> {
+/// Messages about the skipped rows.
+fn skipped_rows(manifest: &Manifest) -> Vec<String> {
     let skipped = &manifest.skipped;
-    let head =
-        (!skipped.is_empty()).then(|| format!("{} left out, listed in data/manifest.json:", rows(skipped.len())));
-    let each = skipped.iter().take(SHOWN).map(|one| format!("  {}: {}", one.place, one.cause));
-    let more = (skipped.len() > SHOWN).then(|| format!("  and {} more", skipped.len() - SHOWN));
+    let head = (!skipped.is_empty()).then(|| format!("{} skipped, listed in data/manifest.json:", rows(skipped.len())));
+    let each = skipped.iter().take(ROWS_LISTED).map(|one| format!("  {}: {}", one.place, one.cause));
+    let more = (skipped.len() > ROWS_LISTED).then(|| format!("  and {} more", skipped.len() - ROWS_LISTED));
     head.into_iter().chain(each).chain(more).collect()
 }
 
@@ -382,16 +389,16 @@ fn rows(count: usize) -> String {
     if count == 1 { "1 row was".into() } else { format!("{count} rows were") }
 }
 
-/// That rows were left out and why, as a cause of there being too few; nothing where none was.
-fn because(manifest: &Manifest) -> String {
+/// The number of skipped rows and the first cause, to explain why there are too few pairs; empty if no row was skipped.
+fn skipped_reason(manifest: &Manifest) -> String {
     manifest.skipped.first().map_or(String::new(), |first| {
         let rows = rows(manifest.skipped.len());
-        format!("; {rows} left out, the first {}: {}", first.place, first.cause)
+        format!("; {rows} skipped, the first {}: {}", first.place, first.cause)
     })
 }
 
-/// Refuses a table whose usable pairs are not held out so that something can be learned and asked.
-fn check_asked(corpus: &Corpus, manifest: &Manifest) -> Result<(), WorkflowError> {
+/// Returns an error if the usable rows of a table give too few training pairs or no test pair.
+fn check_splits(corpus: &Corpus, manifest: &Manifest) -> Result<(), WorkflowError> {
     let Corpus::Table(own) = corpus else { return Ok(()) };
     let [train, validate, test] = Split::ALL.map(|split| manifest.counts(split).pairs);
     if train >= 2 && test >= 1 {
@@ -401,11 +408,11 @@ fn check_asked(corpus: &Corpus, manifest: &Manifest) -> Result<(), WorkflowError
         table: format!("`{}`", own.path.display()),
         cause: format!(
             "{train} usable pairs in `train`, {validate} in `validate`, {test} in `test`{}",
-            because(manifest)
+            skipped_reason(manifest)
         ),
         cure: match manifest.skipped.is_empty() {
-            true => "add pairs, or hold out more of them with `--test`".into(),
-            false => "mend these rows, or add pairs".into(),
+            true => "add pairs, or give the test split a larger share with `--test`".into(),
+            false => "correct these rows, or add pairs".into(),
         },
     })
 }
@@ -420,7 +427,7 @@ fn embed(bundle: &Path, data: &Path, vectors: &Path, device: &Device) -> Result<
 }
 
 impl Summary {
-    /// The line that scripts read: fractions, and 0.050 style chance.
+    /// The last line of the output, which scripts read: R@10 as fractions with two digits, the chance level with three.
     pub fn line(&self) -> String {
         let retrieval = self.scores.retrieval.unwrap_or_default();
         let show =
@@ -437,17 +444,18 @@ impl Summary {
 
 fn verdict(scores: &Scores) -> String {
     let Some(retrieval) = scores.retrieval else {
-        return "It has not learned to compare images with texts: the objective itc was left out.".into();
+        return "The model was not trained to compare images with texts: the objective `itc` was not used.".into();
     };
     match (retrieval.image_to_text.r10.value, retrieval.text_to_image.r10.value, retrieval.image_to_text.r10.chance) {
         (Some(image), Some(text), Some(chance)) => format!(
-            "Of {} held-out images, {:.0} % find a right text among the first ten, and {:.0} % of the texts a right image; a guess would find {:.0} %.",
+            "Retrieval on {} held-out pairs: for {:.0} % of the images, one of the first 10 retrieved texts is correct; for {:.0} % of the \
+             texts, one of the first 10 retrieved images is correct. The chance level is {:.0} %.",
             scores.pairs,
             100.0 * image,
             100.0 * text,
             100.0 * chance
         ),
-        _ => "Nothing could be scored.".into(),
+        _ => "No score could be computed.".into(),
     }
 }
 
@@ -455,7 +463,7 @@ fn verdict(scores: &Scores) -> String {
 mod tests {
     use super::*;
 
-    fn written(name: &str) -> Recipe {
+    fn recipe_file(name: &str) -> Recipe {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/pretrain").join(name);
         Recipe::load(&file, &[]).unwrap()
     }
@@ -466,14 +474,14 @@ mod tests {
     }
 
     #[test]
-    fn the_recipe_file_is_the_quickstarts() {
-        let (written, options) = (written("phantom.toml"), options(Corpus::Phantom(8000), &[]));
+    fn the_recipe_file_equals_the_recipe_of_the_quickstart() {
+        let (written, options) = (recipe_file("phantom.toml"), options(Corpus::Phantom(8000), &[]));
         assert_eq!(options.recipe(&written.data[0].path, 8000, options.usual_steps(8000), &[]).unwrap(), written);
     }
 
     #[test]
-    fn the_table_recipe_file_is_the_quickstarts_but_for_its_size() {
-        let written = written("table.toml");
+    fn the_table_recipe_file_equals_the_recipe_of_the_quickstart_except_for_its_size() {
+        let written = recipe_file("table.toml");
         let of = |pairs, sets: &[&str]| {
             let options = options(Corpus::Table(Box::new(OwnTable::new("pairs.csv"))), sets);
             options.recipe(&written.data[0].path, pairs, options.usual_steps(pairs), &[]).unwrap()
@@ -487,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_found_before_any_work() {
+    fn wrong_options_are_found_before_any_work() {
         let here = tempfile::tempdir().unwrap();
         let run = RunOptions {
             out: here.path().join("out/run"),
@@ -498,7 +506,7 @@ mod tests {
         let refused = |options: QuickstartOptions| {
             let options = QuickstartOptions { out: here.path().join("out"), ..options };
             let error = quickstart(&options, &run, &mut ptu_train::Silent).unwrap_err().to_string();
-            assert!(!options.out.exists(), "a folder is left behind");
+            assert!(!options.out.exists(), "a folder was created");
             error
         };
         let error = refused(options(Corpus::Phantom(100), &["train.stepz=3"]));
@@ -510,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_says_undefined_and_not_zero() {
+    fn the_line_for_scripts_shows_undefined_scores_as_undefined() {
         let summary = Summary { scores: Scores::default(), page: PathBuf::new(), vectors: None, left_out: 0 };
         assert_eq!(
             summary.line(),

@@ -1,5 +1,5 @@
-//! Cases of the PyTorch reference (`tools/reference/`): a folder with `config.json`, `checkpoint.safetensors`,
-//! `inputs.safetensors`, and for parity `expected.safetensors`. Parity tests and benchmarks read them.
+//! Test cases of the PyTorch reference (`tools/reference/`). A case is a folder with `config.json`, `checkpoint.safetensors`,
+//! `inputs.safetensors` and, for parity tests, `expected.safetensors`. Parity tests and benchmarks read them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,25 +21,25 @@ use crate::WorkflowError;
 /// Heads of a pre-training case.
 pub const PRETRAINING_HEADS: [HeadKind; 3] = [HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc];
 
-/// What a case is about.
+/// The kind of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Features, losses, gradients, training.
     Pretrain,
-    /// Scores of an image with its text and with false ones.
+    /// Scores of an image with its text and with negative texts.
     Retrieve,
-    /// Positions of another resolution.
+    /// Position embeddings resized to another resolution.
     Resize,
-    /// A task that is not built yet.
-    NotBuilt,
+    /// A task that is not implemented yet.
+    NotImplemented,
 }
 
-/// Floats and whole numbers by name, each with its shape.
+/// Float and integer tensors by name, each with its shape and its values in row-major order.
 #[derive(Clone, Debug, Default)]
 pub struct Tensors {
-    /// Of every floating type.
+    /// Tensors of all floating point types, as f32.
     pub floats: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
-    /// Of every other type.
+    /// Tensors of all other types, as i64.
     pub integers: BTreeMap<String, (Vec<usize>, Vec<i64>)>,
 }
 
@@ -52,15 +52,15 @@ pub struct Case {
     pub config: Value,
     /// Inputs.
     pub inputs: Tensors,
-    /// What the reference found; empty where the folder has none.
+    /// The results of the reference; empty if the folder has none.
     pub expected: Tensors,
 }
 
 impl Case {
-    /// Reads a folder, weights excepted.
+    /// Reads a folder, without the weights.
     ///
     /// # Errors
-    /// [`WorkflowError::Case`] for a file that is missing or cannot be understood.
+    /// [`WorkflowError::Case`] if a file is missing or cannot be parsed.
     pub fn open(folder: &Path) -> Result<Self, WorkflowError> {
         let (config, expected) = (folder.join("config.json"), folder.join("expected.safetensors"));
         let wrong = |cause: String| WorkflowError::Case { path: config.clone(), cause };
@@ -73,62 +73,62 @@ impl Case {
         })
     }
 
-    fn wrong(&self, cause: impl Into<String>) -> WorkflowError {
+    fn error(&self, cause: impl Into<String>) -> WorkflowError {
         WorkflowError::Case { path: self.folder.clone(), cause: cause.into() }
     }
 
-    /// What it is about.
+    /// The kind of the case.
     ///
     /// # Errors
-    /// A kind that nobody knows.
+    /// If the kind is unknown.
     pub fn kind(&self) -> Result<Kind, WorkflowError> {
         match self.text("case") {
             Some("pretrain") => Ok(Kind::Pretrain),
             Some("irtr") => Ok(Kind::Retrieve),
             Some("resize") => Ok(Kind::Resize),
-            Some("vqa" | "cls" | "mlc" | "clm") => Ok(Kind::NotBuilt),
-            other => Err(self.wrong(format!("unknown case {other:?}"))),
+            Some("vqa" | "cls" | "mlc" | "clm") => Ok(Kind::NotImplemented),
+            other => Err(self.error(format!("unknown case {other:?}"))),
         }
     }
 
-    /// A text of the configuration.
+    /// A string of the configuration.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.config[key].as_str()
     }
 
-    /// A size of the configuration; 0, which no model accepts, where it is missing.
+    /// A size of the configuration; 0, which no model accepts, if it is missing.
     fn number(&self, key: &str) -> usize {
         self.config[key].as_u64().unwrap_or(0) as usize
     }
 
-    /// A number of the configuration, by the keys on the way to it.
+    /// A number of the configuration; `path` holds the keys of the nested objects.
     pub fn float(&self, path: &[&str], default: f64) -> f64 {
         path.iter().fold(&self.config, |value, key| &value[*key]).as_f64().unwrap_or(default)
     }
 
-    /// Its weights, under their published names.
+    /// The weights of the case, under their published names.
     ///
     /// # Errors
-    /// A file that cannot be read.
+    /// If the file cannot be read.
     pub fn checkpoint(&self) -> Result<Arrays, WorkflowError> {
         Ok(read_arrays(&self.folder.join("checkpoint.safetensors"))?)
     }
 
-    /// The model with its weights.
+    /// The model with the weights of the case.
     ///
     /// # Errors
-    /// Weights that are not those of the configuration.
+    /// If the weights do not fit the configuration.
     pub fn model(&self, heads: &[HeadKind], device: &Device) -> Result<Model, WorkflowError> {
         let file = self.folder.join("checkpoint.safetensors");
         Ok(Model::from_arrays(&self.model_config(heads), self.checkpoint()?, device, &file)?.0)
     }
 
-    /// Inputs of a pre-training case as a step's batch.
+    /// The inputs of a pre-training case, as the batch of a training step.
     ///
     /// # Errors
-    /// Inputs that are missing.
+    /// If inputs are missing.
     pub fn batch(&self) -> Result<TrainBatch, WorkflowError> {
-        let need = |name: &str| self.wrong(format!("there is no `{name}`"));
+        let need = |name: &str| self.error(format!("there is no `{name}`"));
         let texts = self.texts("text_ids_mlm", "text_mask").ok_or_else(|| need("text_ids_mlm"))?;
         let (shape, labels) = self.inputs.integers.get("text_labels_mlm").ok_or_else(|| need("text_labels_mlm"))?;
         let labels = unpadded(labels, shape[1], &texts.lengths);
@@ -141,16 +141,16 @@ impl Case {
         let texts = self.texts("text_ids", "text_mask").ok_or_else(|| need("text_ids"))?;
         let b = images.count;
         let mut partners = Partners { image: (0..b).collect(), matched: vec![true; b], without_partner: 0 };
-        let false_rows: Vec<usize> = self.false_rows(b).ok_or_else(|| need("itm_labels"))?;
-        if let Some(false_images) = self.images("false_image") {
-            images.planes.extend(&false_images.planes);
-            images.count += false_images.count;
-            for row in false_rows {
+        let negative_rows: Vec<usize> = self.negative_rows(b).ok_or_else(|| need("itm_labels"))?;
+        if let Some(negatives) = self.images("false_image") {
+            images.planes.extend(&negatives.planes);
+            images.count += negatives.count;
+            for row in negative_rows {
                 (partners.image[row], partners.matched[row]) = (b + row, false);
             }
         } else {
             let (_, index) = self.inputs.integers.get("false_index").ok_or_else(|| need("false_index"))?;
-            for row in false_rows {
+            for row in negative_rows {
                 (partners.image[row], partners.matched[row]) = (index[row] as usize, false);
             }
         }
@@ -165,17 +165,17 @@ impl Case {
         })
     }
 
-    /// Rows that are shown with a false image.
-    fn false_rows(&self, b: usize) -> Option<Vec<usize>> {
-        let of = |zero: &dyn Fn(usize) -> bool| (0..b).filter(|row| zero(*row)).collect();
+    /// The rows that get a negative image in ITM.
+    fn negative_rows(&self, b: usize) -> Option<Vec<usize>> {
+        let rows_where = |is_negative: &dyn Fn(usize) -> bool| (0..b).filter(|row| is_negative(*row)).collect();
         match (self.expected.floats.get("itm_labels"), self.inputs.integers.get("itm_labels")) {
-            (Some((_, labels)), _) => Some(of(&|row| labels[row] == 0.0)),
-            (None, Some((_, labels))) => Some(of(&|row| labels[row] == 0)),
+            (Some((_, labels)), _) => Some(rows_where(&|row| labels[row] == 0.0)),
+            (None, Some((_, labels))) => Some(rows_where(&|row| labels[row] == 0)),
             (None, None) => None,
         }
     }
 
-    /// The sizes in our words.
+    /// The configuration of the case as a [`ModelConfig`].
     pub fn model_config(&self, heads: &[HeadKind]) -> ModelConfig {
         let special = |key: &str, default: u32| self.config[key].as_u64().map_or(default, |id| id as u32);
         let eps = |part: &str| self.float(&["layer_norm_eps", part], 1e-5);
@@ -229,13 +229,13 @@ impl Case {
         }
     }
 
-    /// Images by name.
+    /// The images with a name.
     pub fn images(&self, name: &str) -> Option<Images> {
         let (shape, planes) = self.inputs.floats.get(name)?;
         Some(Images { count: shape[0], side: shape[2], planes: planes.clone() })
     }
 
-    /// Texts by the names of their ids and of what is real among them.
+    /// Texts, by the name of their ids and the name of their attention mask.
     pub fn texts(&self, ids: &str, mask: &str) -> Option<Texts> {
         let ((shape, ids), (_, valid)) = (self.inputs.integers.get(ids)?, self.inputs.integers.get(mask)?);
         let lengths: Vec<usize> =
@@ -245,18 +245,19 @@ impl Case {
     }
 }
 
-/// Values of real tokens only: `values` holds rows of `length` tokens of equal width, of which the first few are real.
+/// Removes padding: `values` holds rows of `length` tokens of equal width, and the first `lengths[row]` tokens of a row are
+/// not padding.
 pub fn unpadded<T: Clone>(values: &[T], length: usize, lengths: &[usize]) -> Vec<T> {
     let width = values.len() / (length * lengths.len());
     let rows = values.chunks_exact(length * width).zip(lengths);
-    rows.flat_map(|(row, real)| row[..real * width].to_vec()).collect()
+    rows.flat_map(|(row, tokens)| row[..tokens * width].to_vec()).collect()
 }
 
 impl Tensors {
     /// Reads a safetensors file.
     ///
     /// # Errors
-    /// A file that is missing, damaged, or holds other types.
+    /// If the file is missing or damaged, or holds other types.
     pub fn read(path: &Path) -> Result<Self, WorkflowError> {
         let wrong = |cause: String| WorkflowError::Case { path: path.into(), cause };
         let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
@@ -265,25 +266,25 @@ impl Tensors {
         for (name, view) in file.tensors() {
             let (shape, data) = (view.shape().to_vec(), view.data());
             match view.dtype() {
-                Dtype::F32 => drop(all.floats.insert(name, (shape, words(data, f32::from_le_bytes)))),
+                Dtype::F32 => drop(all.floats.insert(name, (shape, decoded(data, f32::from_le_bytes)))),
                 Dtype::F64 => {
-                    drop(all.floats.insert(name, (shape, words(data, |word| f64::from_le_bytes(word) as f32))));
+                    drop(all.floats.insert(name, (shape, decoded(data, |word| f64::from_le_bytes(word) as f32))));
                 }
-                Dtype::I64 => drop(all.integers.insert(name, (shape, words(data, i64::from_le_bytes)))),
+                Dtype::I64 => drop(all.integers.insert(name, (shape, decoded(data, i64::from_le_bytes)))),
                 Dtype::I32 => {
-                    drop(all.integers.insert(name, (shape, words(data, |word| i32::from_le_bytes(word).into()))));
+                    drop(all.integers.insert(name, (shape, decoded(data, |word| i32::from_le_bytes(word).into()))));
                 }
                 Dtype::BOOL | Dtype::U8 => {
                     drop(all.integers.insert(name, (shape, data.iter().map(|x| i64::from(*x)).collect())));
                 }
-                other => return Err(wrong(format!("`{name}` holds {other:?}"))),
+                other => return Err(wrong(format!("`{name}` has the unsupported type {other:?}"))),
             }
         }
         Ok(all)
     }
 }
 
-/// Values of `N` bytes each.
-fn words<const N: usize, T>(data: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
+/// Decodes values of `N` bytes each.
+fn decoded<const N: usize, T>(data: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
     data.as_chunks::<N>().0.iter().map(|word| value(*word)).collect()
 }

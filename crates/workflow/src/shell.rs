@@ -1,8 +1,8 @@
-//! Words of a command that is printed to be copied.
+//! Quoting of arguments in commands that are printed for the user to copy.
 
 use std::path::Path;
 
-/// A word as a POSIX shell reads it: as it is where it holds nothing special, else in single quotation marks.
+/// Quotes a word for a POSIX shell: unchanged if it has no special characters, else in single quotation marks.
 pub fn word(text: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=,@%+".contains(letter);
     match !text.is_empty() && text.chars().all(plain) {
@@ -11,7 +11,7 @@ pub fn word(text: &str) -> String {
     }
 }
 
-/// A path as a word; one that begins with `-` could be taken for an option, so it begins with `./`.
+/// Quotes a path. A path that begins with `-` gets `./` in front, so that it is not read as an option.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     word(&if text.starts_with('-') { format!("./{text}") } else { text })
@@ -22,8 +22,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_stays_one_word() {
-        for (text, due) in [
+    fn a_quoted_word_stays_one_word() {
+        for (text, expected) in [
             ("runs/own", "runs/own"),
             ("my runs", "'my runs'"),
             ("it's", "'it'\\''s'"),
@@ -31,7 +31,7 @@ mod tests {
             ("$HOME;rm", "'$HOME;rm'"),
             ("gr\u{f6}\u{df}e", "'gr\u{f6}\u{df}e'"),
         ] {
-            assert_eq!(word(text), due);
+            assert_eq!(word(text), expected);
         }
         assert_eq!(quoted(Path::new("-x")), "./-x");
     }

@@ -1,8 +1,8 @@
-//! Parity with an independent PyTorch implementation: own fixtures, the shared cases where they lie beside the
-//! repository, and those named in `PTUNIFIER_PARITY`.
+//! Parity with an independent PyTorch implementation. The cases are the fixtures of this crate, the shared cases if they are
+//! beside the repository, and the folders named in `PTUNIFIER_PARITY`.
 //!
-//! `cargo test --release parity -- --nocapture`; the last line says how many cases and quantities held.
-#![expect(clippy::print_stdout, reason = "the runner's own harness is off: this one speaks for itself")]
+//! Run with `cargo test --release parity -- --nocapture`; the last line gives the number of cases and quantities that agree.
+#![expect(clippy::print_stdout, reason = "the test harness is off, so this program prints the results itself")]
 
 #[path = "parity/resize.rs"]
 mod resize;
@@ -16,7 +16,8 @@ use ptu_workflow::parity::{Quantities, pretrain};
 use ptu_workflow::reference::{Case, Kind};
 
 fn main() -> ExitCode {
-    // The runner passes the filter of `cargo test FILTER`; a filter that is not ours means: not this test.
+    // `cargo test FILTER` passes its filter to every test program; a filter that does not match means that this test is not
+    // wanted.
     let filters: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     if std::env::args().any(|argument| argument == "--list") {
         println!("parity: test");
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let (mut cases, mut quantities, mut failures) = (0, Quantities::default(), vec![]);
-    for folder in folders() {
+    for folder in case_folders() {
         let name =
             folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into());
         let found = match Case::open(&folder) {
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
                 cases += usize::from(found.failures.is_empty());
                 quantities.add(found);
             }
-            Ok(None) => println!("parity case {name}: skipped, its kind is not built yet"),
+            Ok(None) => println!("parity case {name}: skipped, its kind is not implemented yet"),
             Err(error) => failures.push(format!("{name}: {error}")),
         }
     }
@@ -59,31 +60,31 @@ fn run(case: &Case) -> Result<Option<Quantities>, String> {
         Kind::Pretrain => pretrain(case).map(Some),
         Kind::Retrieve => retrieve::run(case).map(Some),
         Kind::Resize => resize::run(case).map(Some),
-        Kind::NotBuilt => Ok(None),
+        Kind::NotImplemented => Ok(None),
     }
 }
 
-/// Case folders: own, shared, named; a folder of cases stands for the cases in it.
-fn folders() -> Vec<PathBuf> {
+/// The case folders: fixtures, shared cases, and named folders. A folder that contains cases stands for all its cases.
+fn case_folders() -> Vec<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut roots = vec![here.join("tests/fixtures/parity"), here.join("../../../shared/parity")];
     if !roots[1].exists() {
-        println!("parity: the shared cases are not here; own fixtures only");
+        println!("parity: the shared cases do not exist here; only the fixtures are compared");
     }
     roots.extend(std::env::var_os("PTUNIFIER_PARITY").iter().flat_map(std::env::split_paths));
-    let mut found = vec![];
+    let mut cases = vec![];
     for root in roots {
         if root.join("config.json").exists() {
-            found.push(root);
+            cases.push(root);
         } else if let Ok(entries) = std::fs::read_dir(&root) {
             let mut inner: Vec<PathBuf> =
                 entries.flatten().map(|entry| entry.path()).filter(|path| path.join("config.json").exists()).collect();
             inner.sort();
-            found.extend(inner);
+            cases.extend(inner);
         } else if root != here.join("../../../shared/parity") {
-            // A named folder that is not there must not pass in silence.
-            found.push(root);
+            // A named folder that does not exist must give an error.
+            cases.push(root);
         }
     }
-    found
+    cases
 }

@@ -1,46 +1,47 @@
-//! Embedding beside PyTorch: at batch 1, and each side at the batch that suits it best.
+//! Comparison of embedding with PyTorch: at batch size 1, and for each side at its fastest batch size.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{AUTOCAST, Against, OURS_BF16, Side, bf16_products, least, number, ours, parsed, side};
+use super::{AUTOCAST, Against, OURS_BF16, Side, bf16_products, number, our_precisions, parsed, shortest, side};
 use crate::BenchError;
 use crate::embed::EmbedResult;
 use crate::python::last_line;
 
-/// One kind of record (`images`, `texts`, `pairs`) embedded by both.
+/// The comparison for one kind of record (`images`, `texts`, `pairs`).
 #[derive(Clone, Debug, Serialize)]
 pub struct EmbedComparison {
-    /// One record a call.
+    /// One record per call.
     pub one: Batches,
-    /// As many a call as suits each side best.
+    /// Each side at its fastest batch size.
     pub best: Batches,
 }
 
-/// Both sides, each at a batch.
+/// The results of all sides, each at a batch size.
 #[derive(Clone, Debug, Serialize)]
 pub struct Batches {
-    /// Time a record, ours over PyTorch's without tuning.
+    /// Our time per record divided by the time of PyTorch without tuning.
     pub ratio_to_eager: f64,
-    /// Time a record, ours over tuned PyTorch's.
+    /// Our time per record divided by the time of tuned PyTorch.
     pub ratio_to_tuned: f64,
-    /// Time a record, our fastest precision over the fastest of PyTorch's (with autocast where that pays).
+    /// The time per record of our fastest precision, divided by that of the fastest PyTorch variant (with autocast if the
+    /// processor has bf16 products).
     pub ratio_best: f64,
-    /// Records a call of each side.
+    /// The batch size of each side.
     pub batch: BTreeMap<&'static str, usize>,
-    /// Each side; seconds are those of a call.
+    /// The results of each side; seconds are per call.
     pub sides: BTreeMap<&'static str, Side>,
 }
 
-/// Seconds and MiB of each round, by kind, side and batch.
+/// Seconds and MiB of each round, by kind of record, side and batch size.
 type Rounds = BTreeMap<(String, &'static str, usize), Vec<[f64; 2]>>;
 
 impl Against<'_> {
-    /// Compares embedding, kind by kind. `batches` are tried by each side, 1 besides.
+    /// Compares embedding for each kind of record. Each side is timed with all batch sizes of `batches`, and with 1.
     ///
     /// # Errors
-    /// A side that fails.
+    /// If a side fails.
     pub fn embeddings(&mut self, batches: &[usize]) -> Result<BTreeMap<String, EmbedComparison>, BenchError> {
         let mut batches: Vec<usize> = batches.iter().copied().chain([1]).collect();
         batches.sort_unstable();
@@ -71,20 +72,20 @@ impl Against<'_> {
     }
 
     fn embed_round(&mut self, batch: usize, rounds: &mut Rounds) -> Result<(), BenchError> {
-        for (name, precision) in ours() {
-            let arguments = self.common_of(batch, &["--rounds", "5", "--json", "--precision", precision.name()]);
+        for (name, precision) in our_precisions() {
+            let arguments = self.common_for(batch, &["--rounds", "5", "--json", "--precision", precision.name()]);
             let arguments: Vec<&str> = ["embed"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
             let ours: EmbedResult = parsed(last_line(&mut (self.ours)(&arguments), "our side")?)?;
             for (kind, timing) in &ours.timings {
-                let seen = [timing.median().unwrap_or(f64::NAN), ours.peak_mib.unwrap_or(f64::NAN)];
-                rounds.entry((kind.clone(), name, batch)).or_default().push(seen);
+                let measured = [timing.median().unwrap_or(f64::NAN), ours.peak_mib.unwrap_or(f64::NAN)];
+                rounds.entry((kind.clone(), name, batch)).or_default().push(measured);
             }
         }
         let kinds: BTreeSet<String> = rounds.keys().map(|(kind, ..)| kind.clone()).collect();
         let autocast = bf16_products().then_some((AUTOCAST, "tuned-embed", true));
         let plain = [("eager", "eager-embed", false), ("tuned", "tuned-embed", false)];
         for (name, variant, autocast) in plain.into_iter().chain(autocast) {
-            let mut arguments = self.common_of(batch, &["--variant", variant, "--rounds", "5"]);
+            let mut arguments = self.common_for(batch, &["--variant", variant, "--rounds", "5"]);
             arguments.extend(autocast.then(|| "--autocast".to_string()));
             let value = self.python.bench(&arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
             let peak = number(&value, "peak_rss_mib") - number(&value, "import_rss_mib");
@@ -102,7 +103,7 @@ impl Batches {
         let batch = sides.iter().map(|(name, batch, _)| (*name, *batch)).collect();
         let sides: BTreeMap<&'static str, Side> = sides.into_iter().map(|(name, _, side)| (name, side)).collect();
         let each = |name: &str| sides.get(name).map(|side| 1.0 / side.pairs_per_second);
-        let ratio = |ours: &[&str], theirs: &[&str]| least(ours, each) / least(theirs, each);
+        let ratio = |ours: &[&str], theirs: &[&str]| shortest(ours, each) / shortest(theirs, each);
         Self {
             ratio_to_eager: ratio(&["ours"], &["eager"]),
             ratio_to_tuned: ratio(&["ours"], &["tuned"]),
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_compared_not_calls() {
+    fn times_per_record_are_compared() {
         let sides = [("ours", 1.0, 4), ("eager", 1.0, 1), ("tuned", 4.0, 8)];
         let sides = sides.map(|(name, seconds, batch)| (name, batch, side(&[[seconds, 0.0]], batch)));
         let compared = Batches::of(sides.to_vec());

@@ -1,4 +1,4 @@
-//! Benchmarks, one file each; here what they share.
+//! Benchmarks, one file each; this file holds what they share.
 
 mod data;
 mod embed;
@@ -20,7 +20,7 @@ use serde::Serialize;
 use super::Compute;
 use crate::output::{print, say};
 
-/// Measure how fast this machine is, alone or beside PyTorch
+/// Measure the speed of this machine, alone or in comparison with PyTorch
 #[derive(clap::Subcommand)]
 pub enum Benchmark {
     Step(step::Arguments),
@@ -33,16 +33,16 @@ pub enum Benchmark {
 
 #[derive(clap::Args)]
 struct Common {
-    /// Sizes of the model: tiny, small or base
+    /// Model size: tiny, small or base
     #[arg(long, default_value = "base")]
     preset: Preset,
-    /// Records a step or call
+    /// Records per step or call
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=4096))]
     batch: u16,
-    /// Timed steps or calls; beside PyTorch: rounds in which each side starts, warms, times and ends
+    /// Number of timed steps or calls; in a comparison: rounds, in each of which both programs start, warm up, are timed and end
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
-    /// In what linear maps and attention multiply: f32, bf16 (where the processor has AMX) or auto
+    /// Number format of matrix products: f32, bf16 (on processors with AMX) or auto
     #[arg(long, default_value = "f32")]
     precision: Precision,
     /// Compare with PyTorch: a Python interpreter that has torch 2.11
@@ -52,13 +52,13 @@ struct Common {
     general: General,
 }
 
-/// What every benchmark of a model takes.
+/// Options of every benchmark of a model.
 #[derive(clap::Args)]
 struct General {
     /// One JSON object as the last line on stdout
     #[arg(long)]
     json: bool,
-    /// Draws weights and data
+    /// Seed of weights and data
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
@@ -76,7 +76,7 @@ pub fn run(benchmark: &Benchmark) -> anyhow::Result<()> {
     }
 }
 
-/// This program, with `bench` and more arguments to come: a side of a comparison in a process of its own.
+/// This program with the argument `bench`, to which more are added: one side of a comparison, in its own process.
 fn this_program() -> anyhow::Result<impl Fn() -> Command> {
     let program = std::env::current_exe().context("cannot tell which program this is")?;
     Ok(move || {
@@ -87,7 +87,7 @@ fn this_program() -> anyhow::Result<impl Fn() -> Command> {
 }
 
 impl Common {
-    /// Threads that both sides are given.
+    /// Number of threads of both sides.
     fn threads(&self) -> usize {
         self.general
             .compute
@@ -99,7 +99,7 @@ impl Common {
         report(self.general.json, result, lines)
     }
 
-    /// Runs `compare` beside PyTorch.
+    /// Runs the comparison `compare` with PyTorch.
     fn against<T>(
         &self,
         python: &Path,

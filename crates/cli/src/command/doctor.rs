@@ -8,21 +8,21 @@ use super::Compute;
 use crate::output::print;
 use crate::usage::check_sets;
 
-/// Say whether this machine can do it
+/// Check whether this machine can train and use models
 ///
-/// Processor, vector units, memory and disk (against a recipe's need, if one is named), support for GPUs, and a test of itself:
-/// features, losses, gradients and a short training compared with PyTorch's.
+/// Checks processor, vector units, memory and disk (against the needs of a recipe, if one is named) and GPU support, and runs a self-test:
+/// features, losses, gradients and a short training are compared with the results of PyTorch.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier doctor
   ptunifier doctor recipes/pretrain/paper.toml --out /data/runs --set train.batch=64")]
 pub struct Arguments {
-    /// A recipe that is to run here
+    /// A recipe to check the machine against
     recipe: Option<PathBuf>,
-    /// Where its files would be written
+    /// Folder where its files would be written
     #[arg(long, default_value = ".")]
     out: PathBuf,
-    /// Change a key of the recipe
+    /// Override a key of the recipe; the value is TOML
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// One JSON object on stdout
@@ -48,7 +48,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let built_in = [("cuda", cfg!(feature = "cuda")), ("wgpu", cfg!(feature = "wgpu"))];
     let built_in: Vec<&str> = built_in.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect();
     let found = match built_in.as_slice() {
-        [] => "none is built in: everything is computed by the processor".to_string(),
+        [] => "no GPU support in this build: the processor computes everything".to_string(),
         names => format!("{} built in, computing on {:?}", names.join(" and "), arguments.compute.device),
     };
     checks.insert(checks.len() - 1, Check { name: "GPU", found, verdict: Verdict::Good });

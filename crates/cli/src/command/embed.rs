@@ -16,34 +16,34 @@ use ptu_model::files::check_writable;
 use ptu_prepare::InputFiles;
 use serde::Serialize;
 
-use super::{AtWork, SOME_LEFT_OUT};
+use super::{AtWork, SOME_SKIPPED};
 use crate::interrupt::{Interrupted, stop_flag};
 use crate::output::{print, say};
 use crate::progress::Bar;
 
-/// Inputs that could not be used are listed up to this number; `--json` has all.
+/// At most so many skipped inputs are listed; `--json` has all.
 const LISTED: usize = 50;
 
 /// Turn images, texts or pairs into vectors, in one file
 ///
-/// Inputs are image files, .txt files, folders, patterns, tables (CSV, JSON, JSONL, parquet) and folders of shards, any number of
-/// them; either half of a record may be missing. Memory stays constant whatever the number. Inputs that cannot be used are left out,
-/// listed once at the end, and the exit code is then 3.
+/// Inputs are image files, .txt files, folders, patterns, tables (CSV, JSON, JSONL, parquet) and folders of shards, in any number.
+/// The image or the text of a record may be missing. Memory use does not grow with the number of inputs. Inputs that cannot be used
+/// are skipped and listed at the end; the exit code is then 3.
 ///
-/// A folder is searched with those below it. Taken are images, known by their content whatever their name (PNG, JPEG, TIFF, WebP),
-/// and .txt files. Told in a line, without exit code 3, are what it holds that is no input: tables and folders of shards (name them to
-/// take their records), notes (.json, .md, .xml and the like that hold text) and hidden files. All else is left out and named with
-/// its cause: other pictures (GIF, BMP, HEIC), medical formats (DICOM, NIfTI), documents, archives, links to nowhere.
+/// A folder is searched together with its subfolders for images (PNG, JPEG, TIFF, WebP; recognised by content, not by name) and .txt
+/// files. Tables and folders of shards inside it are not read (name them to embed their records), nor are notes (.json, .md, .xml and
+/// similar text files) and hidden files: one line reports them, and the exit code stays 0. Every other file is skipped with its
+/// cause: other pictures (GIF, BMP, HEIC), medical formats (DICOM, NIfTI), documents, archives, broken links.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier embed runs/own scans/ --out scans.parquet
   ptunifier embed runs/own 'archive/**/*.png' --out archive.npy
   ptunifier embed runs/own data/own --split test --only images --out test.parquet
   ptunifier embed runs/own pairs.csv --space features --out features.jsonl
-  ptunifier embed runs/own scans/ --out scans.parquet --resume     go on after an interruption
+  ptunifier embed runs/own scans/ --out scans.parquet --resume     continue after an interruption
 
 Exit codes: 0 done, 1 failed (also where no input gave a vector: then no file is written), 2 wrong arguments, 3 done but some
-inputs were left out, 130 interrupted (`--resume` goes on)")]
+inputs were skipped, 130 interrupted (`--resume` continues)")]
 pub struct Arguments {
     /// A run folder, or a bundle
     model: PathBuf,
@@ -53,13 +53,13 @@ pub struct Arguments {
     /// A new file: .parquet (what `search` reads), .npy (with .npy.jsonl beside it) or .jsonl
     #[arg(long)]
     out: PathBuf,
-    /// Which vectors: contrast (images and texts compared with each other) or features (of whole records, for classifiers)
+    /// Kind of vectors: contrast (to compare images and texts with each other) or features (of whole records, for classifiers)
     #[arg(long, default_value = "contrast")]
     space: SpaceName,
-    /// Only this half of each record
+    /// Embed only this modality of each record
     #[arg(long)]
     only: Option<ModalityName>,
-    /// Which text of a record with several: first, last or all
+    /// Which text of a record that has several: first, last or all
     #[arg(long, default_value = "all")]
     text: TextName,
     /// Only these splits of shards: train, validate or test (default: all)
@@ -67,10 +67,10 @@ pub struct Arguments {
     split: Vec<Split>,
     #[command(flatten)]
     fields: super::Fields,
-    /// Inputs that go through the model at once
+    /// Batch size
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
     batch: u16,
-    /// Go on with work that was interrupted
+    /// Continue interrupted work
     #[arg(long)]
     resume: bool,
     /// Save every N seconds
@@ -124,16 +124,16 @@ enum TextName {
 
 #[derive(Serialize)]
 struct Report<'a> {
-    /// The file; none where it would hold no vector.
+    /// The file; absent if it would hold no vector.
     vectors: Option<&'a Path>,
     model: &'a str,
     rows: u64,
     left_out: &'a [LeftOut],
     /// Texts that are longer than the model's limit.
     cut: u64,
-    /// Inputs that have nothing of the modality that `--only` asks for.
+    /// Inputs without the modality that `--only` selects.
     passed: u64,
-    /// What a person is told of tables and folders.
+    /// Notes to the user about tables and folders.
     notes: &'a [String],
     finished: bool,
 }
@@ -148,15 +148,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     inputs.told().iter().for_each(|line| say(line));
     if let Some(modality) = arguments.only {
         let asked = modality.words();
-        let cure = "leave out `--only`, or name inputs that have one";
-        ensure!(!inputs.lack(modality.modality()), "none of the inputs has {asked}, which `--only` asks for: {cure}");
+        let cure = "remove `--only`, or name inputs that have one";
+        ensure!(!inputs.lack(modality.modality()), "none of the inputs has {asked}, which `--only` selects: {cure}");
     }
     let job = EmbedJob::new(&bundle, model.clone(), options(arguments, products));
-    let (stop, mut bar) = (stop_flag("what is done is saved"), Bar::new("embed", inputs.count()));
+    let (stop, mut bar) = (stop_flag("finished work is being saved"), Bar::new("embed", inputs.count()));
     let embedded = job.run(&inputs, &arguments.out, &mut |progress| {
         bar.set(progress.inputs, || match progress.left_out {
             0 => String::new(),
-            left_out => format!("{left_out} left out"),
+            left_out => format!("{left_out} skipped"),
         });
         if stop.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
@@ -169,7 +169,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         print(&serde_json::to_string(&report)?)?;
     }
     if !finished {
-        return Err(Interrupted("the same command goes on with `--resume`".into()).into());
+        return Err(Interrupted("continue with the same command and `--resume`".into()).into());
     }
     if rows == 0 {
         bail!("{}", nothing(&embedded, inputs.count()));
@@ -177,36 +177,38 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if !arguments.json {
         print(&format!("{rows} vectors in {}", arguments.out.display()))?;
     }
-    Ok(if left_out.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_LEFT_OUT) })
+    Ok(if left_out.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_SKIPPED) })
 }
 
-/// Says what was left out, cut or not asked for.
+/// Reports which inputs were skipped, truncated or not selected.
 fn tell(embedded: &Embedded, arguments: &Arguments, max_tokens: usize) {
     for LeftOut { name, cause } in embedded.left_out.iter().take(LISTED) {
-        say(&format!("left out: {name}: {cause}"));
+        say(&format!("skipped: {name}: {cause}"));
     }
     if embedded.left_out.len() > LISTED {
-        say(&format!("left out: {} more; `--json` lists all", embedded.left_out.len() - LISTED));
+        say(&format!("skipped: {} more; `--json` lists all", embedded.left_out.len() - LISTED));
     }
     if embedded.cut > 0 {
         let count = embedded.cut;
-        say(&format!("texts longer than the model's {max_tokens} tokens: {count}; it saw only the beginning of each"));
+        say(&format!(
+            "texts longer than the model's {max_tokens} tokens: {count}; only the beginning of each was used"
+        ));
     }
     if let (Some(modality), 1..) = (arguments.only, embedded.passed) {
-        say(&format!("inputs without {}, which `--only` asks for: {}", modality.words(), embedded.passed));
+        say(&format!("inputs without {}, which `--only` selects: {}", modality.words(), embedded.passed));
     }
 }
 
-/// Why no input gave a vector.
+/// The message for the case that no input gave a vector.
 fn nothing(embedded: &Embedded, inputs: u64) -> String {
     let left_out = embedded.left_out.len();
     let cause = match embedded.passed {
-        0 => format!("all {inputs} inputs were left out, for the causes above"),
+        0 => format!("all {inputs} inputs were skipped, for the causes above"),
         passed => {
-            format!("of {inputs} inputs {left_out} were left out, and {passed} have nothing of what `--only` asks for")
+            format!("of {inputs} inputs {left_out} were skipped, and {passed} do not have what `--only` selects")
         }
     };
-    format!("no input gave a vector, so no file was written: {cause}; name other inputs, or mend these")
+    format!("no input gave a vector, so no file was written: {cause}; name other inputs, or repair these")
 }
 
 fn options(arguments: &Arguments, products: ComputePrecision) -> EmbedOptions {

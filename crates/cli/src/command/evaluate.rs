@@ -18,29 +18,30 @@ use crate::output::{print, say};
 use crate::progress::Bar;
 use crate::usage::{WrongArguments, at_least_one};
 
-/// Score a model on pairs that it has not seen
+/// Score a model on pairs that it has not been trained on
 ///
-/// Zero-shot retrieval in both directions (an image alone looks for its text, a text alone for its image), image-text
-/// matching and masked words (with the image, with a wrong one, with none); on request retrieval ranked anew by matching, probes
-/// and sentences about labels, and scores while halves are taken away. Each with a 95 % interval by patient and with what chance
-/// would give; above them stand the set, its split and the number of pairs.
+/// Scores: zero-shot retrieval in both directions (image to text and text to image), image-text matching, and masked language
+/// modelling (with the image, with a wrong image, without an image). On request: retrieval re-ranked by matching, probes and zero-shot
+/// classification of labels, and scores with missing images or texts. Each score has a 95 % confidence interval (resampled by
+/// patient) and its chance level; the data set, its split and the number of pairs stand above.
 ///
-/// What a model has learned from is refused (--force scores it): images are compared by their pixels, whatever file or table they
-/// come from. Texts that it knows word for word are told with their number, since short reports are often alike.
+/// Records that the model was trained on are refused (--force scores them): images are compared by their pixels, whatever file or
+/// table they come from. Texts that occur word for word in the training data are only counted and reported, since short reports are
+/// often alike.
 ///
-/// Scores as the run's recipe asks for them, on its own data, are kept in the run's folder (scores.json) for its page; others are
-/// only printed, or written to --page.
+/// Scores with the settings and data of the run's recipe are saved in the run's folder (scores.json) and shown on its page. Scores
+/// with other settings are only printed, or written to --page.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier evaluate runs/phantom
   ptunifier evaluate runs/phantom --label finding --missing --page report.html
   ptunifier evaluate runs/phantom --label finding --sentence \"The image shows {}.\" --sentence \"A picture of {}.\"
   ptunifier evaluate runs/phantom --data data/other --split validate --json
-  ptunifier evaluate runs/a --compare runs/b        paired differences: which is better on the same records
-  ptunifier evaluate runs/seed0 runs/seed1 runs/seed2        mean and deviation")]
+  ptunifier evaluate runs/a --compare runs/b        paired differences on the same records
+  ptunifier evaluate runs/seed0 runs/seed1 runs/seed2        mean and standard deviation")]
 pub struct Arguments {
-    /// Run folders, or bundles; several are scored as the first one's recipe says (how many pairs, drawn by which seed), and mean
-    /// and deviation are told
+    /// Run folders, or bundles; several are scored with the settings of the first one's recipe (number of pairs, seed), and their
+    /// mean and standard deviation are printed
     #[arg(required = true)]
     models: Vec<PathBuf>,
     /// Shard folders (default: those of the run's recipe)
@@ -49,38 +50,38 @@ pub struct Arguments {
     /// Which split: train, validate or test
     #[arg(long, default_value = "test")]
     split: Split,
-    /// Pairs at most (default: the recipe's, or 200)
+    /// Number of pairs at most (default: the recipe's, or 200)
     #[arg(long, value_parser = at_least_one)]
     gallery: Option<usize>,
-    /// Label whose equality (of all its values, as texts) makes a hit besides equal texts and images (default: the recipe's)
+    /// Pairs with equal values of this label also count as hits, besides those with equal texts or images (default: the recipe's)
     #[arg(long)]
     hits: Option<String>,
-    /// Label whose values are galleries of their own; a pair of several values is in each (default: the recipe's)
+    /// Score one gallery per value of this label; a pair with several values is in each (default: the recipe's)
     #[arg(long)]
     by: Option<String>,
-    /// Label that probes of frozen vectors are asked about; may be given several times (default: the recipe's)
+    /// Label for probes on frozen features; may be given several times (default: the recipe's)
     #[arg(long)]
     label: Vec<String>,
-    /// Sentence with {} for a value of the label: classes by the nearest sentence, without probes; given several times, a class has
-    /// the mean of its sentences' vectors (default: the recipe's)
+    /// Zero-shot classification of the labels by this sentence, with {} for the class name; given several times, the sentence vectors
+    /// of a class are averaged (default: the recipe's)
     #[arg(long)]
     sentence: Vec<String>,
-    /// Rank so many of the nearest anew by matching, besides
+    /// In addition, re-rank so many of the nearest candidates by matching
     #[arg(long, value_name = "MANY", value_parser = at_least_one)]
     rerank: Option<usize>,
-    /// Score again with 25, 50, 75 and 100 % of the images, or of the texts, taken away
+    /// In addition, score with 25, 50, 75 and 100 % of the images, or of the texts, removed
     #[arg(long)]
     missing: bool,
-    /// Another run folder or bundle: paired differences to it
+    /// Another run folder or bundle; prints paired differences to it
     #[arg(long, value_name = "MODEL")]
     compare: Option<PathBuf>,
-    /// Score even records that the model has learned from
+    /// Score records even if the model was trained on them
     #[arg(long)]
     force: bool,
-    /// Draws records, masks, partners, resamples (default: the recipe's)
+    /// Seed of the sampled records, masks, negatives and bootstrap resamples (default: the recipe's)
     #[arg(long)]
     seed: Option<u64>,
-    /// Write the page of the run with these scores, one self-contained HTML file
+    /// Write a page of the run with these scores: one self-contained HTML file
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
     /// One JSON object on stdout
@@ -119,12 +120,12 @@ struct Model<'a> {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let products = arguments.work.start()?;
-    check_asked(arguments)?;
+    check_request(arguments)?;
     let mut models = vec![];
     let mut first: Option<EvaluateOptions> = None;
     for path in &arguments.models {
         let own = options(arguments, path, products)?;
-        // Scored alike, whatever seed each was trained with.
+        // All models are scored with the same settings, whatever seed each was trained with.
         let options = match &first {
             Some(first) => EvaluateOptions { config: first.config.clone(), seed: first.seed, ..own },
             None => first.insert(own).clone(),
@@ -155,22 +156,22 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if models.len() > 1 { together(models) } else { Ok(()) }
 }
 
-/// Refuses what cannot be done, before anything is scored.
-fn check_asked(arguments: &Arguments) -> anyhow::Result<()> {
+/// Refuses impossible requests before anything is scored.
+fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
     check_page(arguments.page.as_deref())?;
     arguments.models.iter().chain(&arguments.compare).try_for_each(|model| check_run(model))?;
     if arguments.page.is_some() && arguments.models.len() > 1 {
-        return Err(WrongArguments("a page shows one model; name one, or leave `--page` out".into()).into());
+        return Err(WrongArguments("a page shows one model; name one model, or remove `--page`".into()).into());
     }
     if let (Some(_), [model]) = (&arguments.page, arguments.models.as_slice())
         && !model.join(folder::RECIPE).exists()
     {
-        bail!("`{}` is no run folder, and a page shows a run; name the run, or leave --page out", model.display());
+        bail!("`{}` is not a run folder, and a page shows a run; name the run, or remove --page", model.display());
     }
     Ok(())
 }
 
-/// Keeps scores as the recipe asks for them in the run's folder; of others it says that they are not kept.
+/// Saves scores with the recipe's settings in the run's folder; reports that scores with other settings are not saved.
 fn keep(path: &Path, options: &EvaluateOptions, evaluated: &[Evaluated]) -> anyhow::Result<()> {
     if !path.join(folder::RECIPE).exists() {
         return Ok(());
@@ -179,16 +180,13 @@ fn keep(path: &Path, options: &EvaluateOptions, evaluated: &[Evaluated]) -> anyh
     let scores = path.join(folder::SCORES);
     if !options.chooses_as(&own) {
         if scores.exists() {
-            say(&format!(
-                "`{}` stays as it is: these scores were asked for otherwise than by the recipe",
-                scores.display()
-            ));
+            say(&format!("`{}` was not changed: these scores have other settings than the recipe", scores.display()));
         }
         return Ok(());
     }
     if page::to_save(evaluated, options.seed).keep(path)? == Kept::NotOtherwise {
         say(&format!(
-            "`{}` keeps what it has of the same kind (another number ranked anew, other sentences); delete it to replace that",
+            "`{}` already has scores of this kind with other settings (--rerank, --sentence) and was not changed; delete it to replace them",
             scores.display()
         ));
     }
@@ -209,7 +207,7 @@ fn options(arguments: &Arguments, model: &Path, products: ComputePrecision) -> a
         config.labels.clone_from(&arguments.label);
     }
     if !arguments.sentence.is_empty() && config.labels.is_empty() {
-        let told = "`--sentence` names the classes of a label, and none is asked about; name one with `--label`";
+        let told = "`--sentence` classifies a label, and none is named; name one with `--label`";
         return Err(WrongArguments(told.into()).into());
     }
     options.named = [&arguments.hits, &arguments.by].into_iter().flatten().cloned().collect();
@@ -269,7 +267,7 @@ fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
                 .iter()
                 .map(|(share, score)| format!("{:.0} % {}", share * 100.0, show(score.value).trim()))
                 .collect();
-            let name = format!("{}, {} away, {}", curve.score, curve.away.name(), curve.stand_in);
+            let name = format!("{}, {} removed, {}", curve.score, curve.away.name(), curve.stand_in);
             print(&format!("  {name:52} {}", points.join("  ")))?;
         }
     }
@@ -287,10 +285,10 @@ fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// From this chance on, a share of hits tells next to nothing.
+/// From this chance level on, a share of hits says almost nothing.
 const NEARLY_ALL: f64 = 0.8;
 
-/// Why R@10 says little about the model, where it does.
+/// A warning where R@10 says little about the model.
 pub fn says_little(scores: &Scores) -> Option<String> {
     let retrieval = scores.retrieval?;
     let cure = "judge by R@1, or score more pairs";
@@ -300,7 +298,7 @@ pub fn says_little(scores: &Scores) -> Option<String> {
         (pairs @ ..=ALL_FOUND, _) => {
             let noun = if pairs == 1 { "pair was" } else { "pairs were" };
             Some(format!(
-                "R@10 says nothing here: only {pairs} {noun} scored, so any model finds all among ten; {cure}"
+                "R@10 says nothing here: only {pairs} {noun} scored, so every candidate is among the first ten; {cure}"
             ))
         }
         (_, Some(chance @ NEARLY_ALL..)) => {
@@ -310,15 +308,15 @@ pub fn says_little(scores: &Scores) -> Option<String> {
     }
 }
 
-/// Mean and deviation of several models.
+/// Mean and standard deviation of several models.
 fn together(models: Vec<Model<'_>>) -> anyhow::Result<()> {
-    print(&format!("mean and deviation of {} models", models.len()))?;
+    print(&format!("mean and standard deviation of {} models", models.len()))?;
     let evaluated: Vec<Vec<Evaluated>> = models.into_iter().map(|model| model.evaluated).collect();
     let spreads = spread(&evaluated);
     for gallery in spreads.iter().filter(|one| !one.same_pairs).map(|one| &one.gallery).collect::<BTreeSet<_>>() {
         say(&format!(
             "the models were not scored on the same pairs of `{gallery}`, so they have no mean; give --data, --gallery, --hits and \
-             --seed, and each is scored alike"
+             --seed to score all of them alike"
         ));
     }
     for Spread { gallery, score, mean, deviation, .. } in spreads {

@@ -1,7 +1,7 @@
 /// Which columns of a table are kept beside its records
 #[derive(clap::Args, Clone, Debug)]
 pub struct Fields {
-    /// Column that is kept as a field; may be given several times (default: all columns without another use)
+    /// Keep this column as a field; may be given several times (default: all columns without another use)
     #[arg(long, value_name = "COLUMN")]
     field: Vec<String>,
     /// Keep no column as a field
@@ -10,7 +10,7 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// The columns; `None` for all that have no other use.
+    /// The chosen columns; `None` for all that have no other use.
     pub fn chosen(&self) -> Option<Vec<String>> {
         (self.no_fields || !self.field.is_empty()).then(|| self.field.clone())
     }

@@ -1,4 +1,4 @@
-mod held;
+mod contents;
 mod vectors;
 
 use std::path::PathBuf;
@@ -13,12 +13,13 @@ use serde::Serialize;
 
 use super::Compute;
 use crate::output::{print, say};
-use held::Held;
+use contents::Contents;
 
-/// Say what runs, bundles, folders of shards or files of vectors hold
+/// Show the contents of runs, bundles, folders of shards or files of vectors
 ///
-/// The page of a folder of shards shows samples, labels, lengths, duplicates and leaks. That of a run shows how it went, the scores that `evaluate` left in it, what its words look at and what its prompts stand
-/// for; that of several runs shows them side by side.
+/// The page of a folder of shards shows samples, labels, text lengths, duplicates and leakage between splits. The page of a run shows
+/// its training curves, the scores that `evaluate` saved, attention maps and which records select which prompts. The page of several
+/// runs compares them.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier inspect data/phantom --page data.html
@@ -33,7 +34,7 @@ pub struct Arguments {
     /// Write the page of the runs, or of a folder of shards: one self-contained HTML file
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
-    /// One JSON object on stdout; of several paths a list of them under `inspected`
+    /// One JSON object on stdout; for several paths a list under `inspected`
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -41,23 +42,23 @@ pub struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Several {
-    inspected: Vec<Held>,
+struct Inspected {
+    inspected: Vec<Contents>,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.compute.start()?;
     super::check_page(arguments.page.as_deref())?;
     arguments.paths.iter().try_for_each(|path| super::check_run(path))?;
-    let mut held = arguments.paths.iter().map(|path| Held::of(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut contents = arguments.paths.iter().map(|path| Contents::of(path)).collect::<anyhow::Result<Vec<_>>>()?;
     if arguments.json {
-        let json = match held.len() {
-            1 => serde_json::to_string(&held.remove(0))?,
-            _ => serde_json::to_string(&Several { inspected: held })?,
+        let json = match contents.len() {
+            1 => serde_json::to_string(&contents.remove(0))?,
+            _ => serde_json::to_string(&Inspected { inspected: contents })?,
         };
         print(&json)?;
     } else {
-        held.iter().flat_map(Held::lines).try_for_each(|line| print(&line))?;
+        contents.iter().flat_map(Contents::lines).try_for_each(|line| print(&line))?;
     }
     let Some(file) = &arguments.page else { return Ok(()) };
     let page = match arguments.paths.as_slice() {
@@ -75,7 +76,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn of_runs(runs: &[PathBuf], arguments: &Arguments) -> anyhow::Result<Page> {
     if let Some(other) = runs.iter().find(|path| !path.join(folder::RECIPE).exists()) {
-        bail!("`{}` is no run folder; runs have a page together, a folder of shards has one alone", other.display());
+        bail!("`{}` is not a run folder; a page shows runs, or one folder of shards", other.display());
     }
     let mut page = page::of_runs(runs)?;
     page.title = match runs {

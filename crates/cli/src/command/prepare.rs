@@ -17,19 +17,19 @@ use crate::progress::Bar;
 use crate::usage::{WrongArguments, at_least_one, check_shares, share};
 use named::Public;
 
-/// Turn raw data into shards that training reads
+/// Convert raw data into shards for training
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 #[command(after_help = "Examples:
-  ptunifier prepare --describe                       the data sets that are known
-  ptunifier prepare --describe vqa-rad               licence, access, the layout that is expected, what becomes of it
+  ptunifier prepare --describe                       list the known data sets
+  ptunifier prepare --describe vqa-rad               licence, access, expected layout, resulting records
   ptunifier prepare vqa-rad downloads/vqa-rad data/vqa-rad
   ptunifier prepare table pairs.csv data/own         your own images and texts
-  ptunifier prepare roco roco.zip part-2 --part 2/8  one of eight parts, which `prepare join` makes shards of")]
+  ptunifier prepare roco roco.zip part-2 --part 2/8  one of eight parts; `prepare join` makes shards of all of them")]
 pub struct Arguments {
     #[command(subcommand)]
     what: Option<Dataset>,
-    /// Say what a data set is and how its download must look; without a name, list all
+    /// Describe a data set and the expected layout of its download; without a name, list all data sets
     #[arg(long, value_name = "DATASET")]
     describe: Option<Option<String>>,
     /// Print the description as JSON
@@ -46,7 +46,7 @@ enum Dataset {
     Public(Public),
 }
 
-/// Join parts that `--part` made, on any machines, into the shards that one machine makes
+/// Join the parts that `--part` made, on any machines, into the same shards that one machine would make
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier prepare join data/own part-1 part-2 part-3")]
@@ -58,27 +58,27 @@ pub struct Join {
     parts: Vec<PathBuf>,
 }
 
-/// Draw a synthetic corpus: radiograph-like pictures whose causes are known, and report prose about them
+/// Generate a synthetic corpus: radiograph-like pictures of known findings, with report texts
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier prepare phantom data/phantom --pairs 5000 --seed 1
-  ptunifier prepare phantom data/half --pairs 5000 --image-missing 0.3 --text-missing 0.3")]
+  ptunifier prepare phantom data/incomplete --pairs 5000 --image-missing 0.3 --text-missing 0.3")]
 pub struct Phantom {
     /// A new or empty folder
     out: PathBuf,
     /// Records in all splits together
     #[arg(long, default_value_t = 5000)]
     pairs: u64,
-    /// Everything random follows from it
+    /// Random seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Height and width of the pictures in pixels
     #[arg(long, default_value_t = 64)]
     side: usize,
-    /// Records held out for validation (default: a tenth)
+    /// Number of validation records (default: a tenth)
     #[arg(long)]
     validate: Option<u64>,
-    /// Records held out for the test (default: a tenth)
+    /// Number of test records (default: a tenth)
     #[arg(long)]
     test: Option<u64>,
     /// Share of the training records that have no image
@@ -91,25 +91,25 @@ pub struct Phantom {
     machine: Machine,
 }
 
-/// How a preparation is carried out, whatever it prepares
+/// Options of every preparation
 #[derive(clap::Args)]
 struct Machine {
-    /// Threads (default: one a core); the result does not depend on it
+    /// Number of threads (default: one per core); the result does not depend on it
     #[arg(long, value_parser = at_least_one)]
     threads: Option<usize>,
-    /// Make only this part, for example 2/8; `prepare join` makes shards of all parts
+    /// Make only this part, for example 2/8; `prepare join` joins all parts into shards
     #[arg(long, value_name = "I/N")]
     part: Option<Part>,
-    /// Leave images out of `train` that are in `validate` or `test` too (default where the splits are our own)
+    /// Remove images from `train` that are also in `validate` or `test` (default if ptunifier makes the splits)
     #[arg(long, conflicts_with = "keep_duplicates")]
     dedup: bool,
-    /// Only tell which images two splits have in common (default where the splits were published)
+    /// Only report which images two splits have in common (default if the splits are published ones)
     #[arg(long)]
     keep_duplicates: bool,
 }
 
 impl Machine {
-    fn making(&self, side: Option<usize>, out: &Path) -> PrepareOptions {
+    fn options(&self, side: Option<usize>, out: &Path) -> PrepareOptions {
         let duplicates = match (self.dedup, self.keep_duplicates) {
             (true, _) => Some(Duplicates::Removed),
             (_, true) => Some(Duplicates::Reported),
@@ -119,7 +119,7 @@ impl Machine {
     }
 }
 
-/// The command as it was typed, without what the result does not depend on.
+/// The command line without the options that the result does not depend on.
 fn arguments(out: &Path) -> Vec<String> {
     let (mut kept, mut skip) = (vec![], false);
     for argument in std::env::args().skip(1) {
@@ -136,9 +136,9 @@ fn arguments(out: &Path) -> Vec<String> {
 
 /// A CSV, JSON or parquet file of images, texts and labels
 ///
-/// Columns with usual names are found by themselves: image, text (or report, caption, findings and impression), id,
-/// patient, split, label; all others are kept as fields. What each column is taken for is told first, and stands in
-/// manifest.json. Without a split column, patients are split by a hash of their name.
+/// Columns with usual names are recognised: image, text (or report, caption, findings and impression), id, patient, split, label;
+/// all others are kept as fields. The command first prints how each column is used, and writes this to manifest.json. Without a
+/// split column, patients are split by a hash of their name.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier prepare table pairs.csv data/own
@@ -169,25 +169,25 @@ pub struct Table {
     label: Vec<String>,
     #[command(flatten)]
     fields: super::Fields,
-    /// Share of the patients held out for validation
+    /// Share of the patients in the validation split
     #[arg(long, default_value_t = Shares::default().validate, value_parser = share)]
     validate: f64,
-    /// Share of the patients held out for the test
+    /// Share of the patients in the test split
     #[arg(long, default_value_t = Shares::default().test, value_parser = share)]
     test: f64,
-    /// Draws the splits
+    /// Seed of the splits
     #[arg(long, default_value_t = Shares::default().seed)]
     seed: u64,
     /// Name of the data set (default: the table's file name)
     #[arg(long)]
     source: Option<String>,
-    /// Leave bad rows out and list them in the manifest, instead of stopping at the first
+    /// Skip rows that cannot be used and list them in the manifest, instead of stopping at the first
     #[arg(long)]
     skip_bad: bool,
-    /// Take an empty image or text cell for a record without that half
+    /// Treat an empty image or text cell as a missing modality instead of a mistake
     #[arg(long)]
     allow_missing: bool,
-    /// Store images with a shorter side of so many pixels, if theirs is longer (default: as their files are)
+    /// Shrink images whose shorter side is longer than so many pixels (default: keep the files as they are)
     #[arg(long, value_name = "PIXELS")]
     side: Option<usize>,
     #[command(flatten)]
@@ -218,7 +218,7 @@ fn describe(name: Option<&str>, json: bool) -> anyhow::Result<()> {
 }
 
 fn prepare_one(dataset: &Dataset) -> anyhow::Result<ExitCode> {
-    go_on("what is done is kept; the same command goes on");
+    go_on("finished work is kept; continue with the same command");
     // A share, since a table's number of rows is not known before its end.
     let bar = RefCell::new(Bar::of_percent("prepare"));
     let progress = |progress: Progress| {
@@ -249,9 +249,9 @@ fn prepare_one(dataset: &Dataset) -> anyhow::Result<ExitCode> {
             print(&format!("shards in {}", out.display()))?;
             Ok(super::done(manifest.unusable() > 0 || manifest.noted.contains_key(FILES_LEFT)))
         }
-        // What was left out is told, by exit code too, once the parts are joined.
+        // Skipped rows are reported, also by the exit code, when the parts are joined.
         Prepared::Part(rows) => {
-            print(&format!("a part of {rows} rows in {}; `prepare join` makes shards of all", out.display()))?;
+            print(&format!("a part of {rows} rows in {}; `prepare join` joins all parts into shards", out.display()))?;
             Ok(super::done(false))
         }
     }
@@ -265,7 +265,7 @@ fn phantom(arguments: &Phantom) -> PhantomOptions {
         test: arguments.test.unwrap_or(defaults.test),
         image_missing: arguments.image_missing,
         text_missing: arguments.text_missing,
-        making: arguments.machine.making(None, &arguments.out),
+        making: arguments.machine.options(None, &arguments.out),
         ..defaults
     }
 }
@@ -286,11 +286,11 @@ fn table(arguments: &Table) -> TableOptions {
         skip_bad: arguments.skip_bad,
         allow_missing: arguments.allow_missing,
         command: TableCommand::Prepare,
-        making: arguments.machine.making(arguments.side, &arguments.out),
+        making: arguments.machine.options(arguments.side, &arguments.out),
     }
 }
 
-/// Skipped records that are shown.
+/// At most so many skipped records are shown.
 const SHOWN: usize = 5;
 
 /// Counts a split, and what was skipped.
@@ -300,7 +300,7 @@ fn summary(manifest: &Manifest) -> String {
         let counts = manifest.counts(split);
         if counts.records > 0 {
             lines.push(format!(
-                "{split:9} {:>8} pairs {:>8} images alone {:>8} texts alone",
+                "{split:9} {:>8} pairs {:>8} images without text {:>8} texts without image",
                 counts.pairs, counts.images_only, counts.texts_only
             ));
         }

@@ -10,13 +10,13 @@ use crate::output::print;
 use crate::progress::RunProgress;
 use crate::usage::check_sets;
 
-/// Pre-train a model as a recipe says
+/// Pre-train a model with the settings of a recipe
 ///
-/// Everything goes into one folder: the recipe as run, log.jsonl, TensorBoard events, state/ to go on from, bundle/ to use.
-/// How long it will take is said before it starts. Ctrl-C ends the step, saves, and exits with 130; so that a crash costs little,
-/// the state is saved every five minutes too (train.save_every_seconds). --resume goes on to the same bits as if nothing had
-/// happened. A finished run may be given more steps (--set train.steps=N): its learning rate starts again, warm-up included, and
-/// falls to 0 at the new end.
+/// Everything goes into one folder: the recipe, log.jsonl, TensorBoard events, state/ (the checkpoint to resume from) and bundle/ (the
+/// model to use). The expected duration is printed before the first step. Ctrl-C finishes the current step, saves, and exits with
+/// 130; the state is also saved every five minutes (train.save_every_seconds). --resume continues to bit-for-bit the same result as
+/// without an interruption. A finished run can be extended (--set train.steps=N): its learning rate schedule starts again, warm-up
+/// included, and falls to 0 at the new end.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier prepare phantom data/phantom --pairs 5000
@@ -25,32 +25,32 @@ use crate::usage::check_sets;
   ptunifier pretrain --resume runs/phantom
   ptunifier pretrain --resume runs/phantom --set train.steps=2000        a finished run of 1000 steps, extended")]
 pub struct Arguments {
-    /// The recipe, a TOML file; a run that is resumed has its own
+    /// The recipe, a TOML file; not needed with --resume
     recipe: Option<PathBuf>,
-    /// Folder of the run
+    /// Folder of the run, new or empty
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Go on with a run from its last saved state; its folder stands here or in --out
+    /// Continue a run from its last saved state; name its folder here or in --out
     #[arg(long, value_name = "RUN", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
-    /// Override a key of the recipe; the value in TOML
+    /// Override a key of the recipe; the value is TOML
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     #[command(flatten)]
     compute: Compute,
 }
 
-/// What is to be run, and where.
-struct Asked {
-    /// `None`: that of the run.
+/// Which run to start or resume.
+struct Request {
+    /// `None`: the run's own recipe.
     recipe: Option<PathBuf>,
     out: PathBuf,
     resume: bool,
 }
 
 impl Arguments {
-    /// What the arguments mean in whichever order they were written.
-    fn asked(&self) -> Result<Asked, clap::Error> {
+    /// The meaning of the arguments, whatever their order.
+    fn request(&self) -> Result<Request, clap::Error> {
         let wrong = |kind, message: &str| Err(super::Arguments::command().error(kind, message));
         let (recipe, resume) = match (&self.recipe, &self.resume) {
             // `--out RUN --resume recipe.toml`: the flag before the recipe.
@@ -65,20 +65,20 @@ impl Arguments {
         };
         match (recipe, out) {
             (_, None) if resume.is_some() => {
-                wrong(ErrorKind::MissingRequiredArgument, "name the run to go on with: --resume RUN")
+                wrong(ErrorKind::MissingRequiredArgument, "name the run to continue: --resume RUN")
             }
             (_, None) => wrong(ErrorKind::MissingRequiredArgument, "name the folder of the run: --out RUN"),
             (None, Some(_)) if resume.is_none() => wrong(
                 ErrorKind::MissingRequiredArgument,
-                "name a recipe, for example recipes/pretrain/table.toml, or go on with a run: --resume RUN",
+                "name a recipe, for example recipes/pretrain/table.toml, or continue a run: --resume RUN",
             ),
-            (recipe, Some(out)) => Ok(Asked { recipe: recipe.cloned(), out: out.clone(), resume: resume.is_some() }),
+            (recipe, Some(out)) => Ok(Request { recipe: recipe.cloned(), out: out.clone(), resume: resume.is_some() }),
         }
     }
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let Asked { recipe, out, resume } = arguments.asked().unwrap_or_else(|error| error.exit());
+    let Request { recipe, out, resume } = arguments.request().unwrap_or_else(|error| error.exit());
     arguments.compute.start()?;
     if resume {
         super::check_run(&out)?;
@@ -91,12 +91,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let recipe = load(&arguments.overrides)?;
     let run = out.display().to_string();
     let options = RunOptions { out, resume, device: arguments.compute.device.training(), wall_time };
-    let mut progress = RunProgress::new(stop_flag("the step at hand is ended and saved"));
+    let mut progress = RunProgress::new(stop_flag("the current step is finished and saved"));
     let outcome = ptu_tasks::pretrain(&recipe, &options, &mut progress)?;
     progress.finish();
     let (steps, bundle) = (outcome.steps, outcome.bundle.display());
     if !outcome.finished {
-        return Err(Interrupted(format!("{steps} steps are saved, `ptunifier pretrain --resume {run}` goes on")).into());
+        return Err(
+            Interrupted(format!("{steps} steps are saved; continue with `ptunifier pretrain --resume {run}`")).into()
+        );
     }
     print(&format!("finished: {steps} steps, model in {bundle}"))
 }

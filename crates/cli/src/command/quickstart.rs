@@ -13,50 +13,51 @@ use crate::output::print;
 use crate::progress::RunProgress;
 use crate::usage::{check_sets, check_shares, share};
 
-/// The whole story in minutes: a corpus, learning from it, scores of what was learned, a page to look at
+/// Train, evaluate and view a small model in minutes
 ///
-/// Without a table the corpus is synthetic (radiograph-like pictures with report prose), so nothing has to be downloaded. With one
-/// it is your own pairs, and their vectors are written too, to be searched.
+/// Prepares data, pre-trains a model, evaluates it and writes an HTML page. Without a table the data is synthetic (radiograph-like
+/// pictures with report texts), so nothing has to be downloaded. With a table it is your own pairs, and a file of their vectors is
+/// written too, for `search`.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier quickstart --out quickstart && xdg-open quickstart/report.html
   ptunifier quickstart --table pairs.csv --out own")]
 pub struct Arguments {
-    /// A new or empty folder, or one that the same command has begun in
+    /// A new or empty folder, or the folder of an interrupted quickstart
     #[arg(long)]
     out: PathBuf,
-    /// Pairs to draw and learn from
+    /// Number of synthetic pairs
     #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
     pairs: u64,
     /// Your own pairs: a table (.csv, .tsv, .json, .jsonl or .parquet; all but .parquet also packed, as .csv.gz) with a column of
     /// image paths, or in parquet of images, and a column of texts; or a folder with such a table, or with files by split
     #[arg(long, value_name = "FILE", conflicts_with = "pairs")]
     table: Option<PathBuf>,
-    /// Column of the image paths, where it has no usual name
+    /// Column of the image paths, if it has no usual name
     #[arg(long, value_name = "COLUMN", requires = "table")]
     image: Option<String>,
     /// Column of texts; may be repeated
     #[arg(long, value_name = "COLUMN", requires = "table")]
     text: Vec<String>,
-    /// Column that says what belongs together (a patient, a study, an article): it stays in one split
+    /// Column of the patient (or study, article): all its records go into one split
     #[arg(long, value_name = "COLUMN", requires = "table")]
     patient: Option<String>,
-    /// Share of the patients to choose a model by, where the table has no splits
+    /// Share of the patients in the validation split, if the table has no splits
     #[arg(long, default_value_t = 0.1, value_parser = share, requires = "table")]
     validate: f64,
-    /// Share of the patients in the test split, where the table has no splits
+    /// Share of the patients in the test split, if the table has no splits
     #[arg(long, default_value_t = 0.2, value_parser = share, requires = "table")]
     test: f64,
-    /// Leave rows out that cannot be used, such as those of broken images, instead of stopping at the first
+    /// Skip rows that cannot be used, such as rows with broken images, instead of stopping at the first
     #[arg(long, requires = "table")]
     skip_bad: bool,
-    /// Minutes in all, which steps are chosen for (default: the recipe's steps, in 15 minutes at most)
+    /// Total minutes; sets the number of training steps (default: the recipe's steps, but at most 15 minutes)
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     minutes: Option<u32>,
-    /// Everything random follows from it
+    /// Random seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Override a key of the recipe; the value in TOML
+    /// Override a key of the recipe; the value is TOML
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     #[command(flatten)]
@@ -100,19 +101,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         device: arguments.compute.device.training(),
         wall_time,
     };
-    go_on("the same command goes on");
+    go_on("continue with the same command");
     saving(false);
-    let mut progress = RunProgress::new(stop_flag("the step at hand is ended and saved"));
+    let mut progress = RunProgress::new(stop_flag("the current step is finished and saved"));
     let summary = quickstart(&options, &run, &mut progress)?;
     progress.finish();
-    let Some(summary) = summary else { return Err(Interrupted("the same command goes on".into()).into()) };
+    let Some(summary) = summary else { return Err(Interrupted("continue with the same command".into()).into()) };
     if summary.left_out > 0 {
         let list = options.out.join("data/manifest.json");
-        print(&format!("rows or files left out: {}, listed in {}", summary.left_out, list.display()))?;
+        print(&format!("skipped rows or files: {}, listed in {}", summary.left_out, list.display()))?;
     }
-    print(&format!("the page to look at: {}", summary.page.display()))?;
+    print(&format!("page: {}", summary.page.display()))?;
     if let Some(vectors) = &summary.vectors {
-        print(&format!("vectors to search: {}", vectors.display()))?;
+        print(&format!("vectors for `search`: {}", vectors.display()))?;
     }
     if let Some(warning) = says_little(&summary.scores) {
         print(&format!("note: {warning}"))?;

@@ -19,21 +19,21 @@ use serde::Serialize;
 use super::AtWork;
 use crate::output::{print, say};
 
-/// Letters of a text that a line shows.
+/// At most so many letters of a text are shown in a line.
 const SHOWN: usize = 60;
 
 /// Side of the pictures on a page, in pixels.
 const THUMBNAIL: usize = 160;
 
-/// Find the nearest images or texts to an image, a sentence or both
+/// Find the images or texts that are nearest to an image, a sentence or both
 ///
-/// Searches the vectors that `embed` wrote, all of them, with the model that made them. Images are looked for where there are
-/// any, else texts. Each hit is shown with its similarity, id, the file it came from, labels and fields, and its text.
+/// Compares the query with every vector in a file of `embed` (exact search), with the model that computed them. Searches images if
+/// the file has any, else texts. Each hit is printed with its similarity, id, file, labels, fields and text.
 ///
-/// A filter is read as SQL: in quotation marks stands a text, whatever it looks like (patient = "0012"), without them a number
-/// (age >= 60). Values that are no numbers equal no number and are neither more nor less than one; they are counted aloud. A
-/// name may have several values: a comparison holds if it holds for one of them, and not for a row that has none; `!=` is `not =`.
-/// A name that is no plain word stands in backticks.
+/// A filter is written as in SQL: a value in quotation marks is a text (patient = "0012"), one without is a number (age >= 60).
+/// A value that is not a number never matches a comparison with a number; such values are counted and reported. If a row has several
+/// values of a name, a comparison holds if it holds for one of them; it does not hold for a row without a value; `!=` means `not =`.
+/// Write a name that is not a plain word in backticks.
 #[derive(clap::Args)]
 #[command(group(ArgGroup::new("asked").required(true).multiple(true).args(["image", "text"])))]
 #[command(after_help = "Examples:
@@ -43,40 +43,40 @@ const THUMBNAIL: usize = 160;
   ptunifier search scans.parquet --model runs/own --text \"fracture\" --page found.html
   ptunifier search scans.parquet --model runs/own --text \"fracture\" --paths | xargs -d '\\n' cp -t found
 
-Exit codes: 0 also where nothing was found (stderr and --json say what kept everything out), 1 failed, 2 wrong arguments,
-also a filter that cannot be used, 130 interrupted")]
+Exit codes: 0 done, even if nothing was found (stderr and --json say why), 1 failed, 2 wrong arguments or a filter that cannot be
+used, 130 interrupted")]
 pub struct Arguments {
     /// A .parquet file of `embed`
     vectors: PathBuf,
     /// The run folder or bundle that made the vectors
     #[arg(long)]
     model: PathBuf,
-    /// Ask with an image
+    /// Query image
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// Ask with a sentence
+    /// Query sentence
     #[arg(long, value_parser = sentence)]
     text: Option<String>,
-    /// What to look for (default: images if there are any)
+    /// What to search (default: images if there are any)
     #[arg(long)]
     find: Option<Find>,
-    /// Only rows for which this holds, in the words of SQL; names are id, modality, patient, source, split, text, path, labels and
+    /// Only rows that this SQL condition keeps; names are id, modality, patient, source, split, text, path, labels and
     /// fields
     #[arg(long = "where", value_name = "FILTER")]
     filter: Option<String>,
-    /// How many
+    /// Number of hits
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     top: u16,
-    /// Rank so many of the nearest again by matching: the fusion sees both modalities
+    /// Re-rank so many of the nearest by image-text matching, which sees query and candidate together
     #[arg(long, value_name = "MANY", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     rerank: Option<u16>,
-    /// Write a sheet with pictures, one self-contained HTML file
+    /// Write a page with pictures: one self-contained HTML file
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
-    /// Only the files that hits came from, one a line: of records of shards as the table or data set named them
+    /// Print only the files of the hits, one per line; for records of shards, as the original table or data set named them
     #[arg(long, conflicts_with = "json")]
     paths: bool,
     #[command(flatten)]
@@ -103,13 +103,13 @@ impl Find {
 #[derive(Serialize)]
 struct Report<'a> {
     found: Vec<Line<'a>>,
-    /// Vectors in the file, those of the modality that was looked for, those of them that the filter keeps.
+    /// Number of vectors in the file, of the searched modality, and of those that the filter keeps.
     vectors: usize,
     of_modality: usize,
     kept: usize,
-    /// For each name that the filter compares with a number, how many of its values are none.
+    /// For each name that the filter compares with a number, how many of its values are not numbers.
     no_numbers: &'a BTreeMap<String, u64>,
-    /// What a person is told besides.
+    /// Notes to the user.
     notes: &'a [String],
     /// Milliseconds that the search itself took, without loading and the model.
     search_ms: f64,
@@ -134,7 +134,7 @@ struct Line<'a> {
     fields: Vec<(&'a str, &'a str)>,
 }
 
-/// What was found, and what is to be told about it.
+/// Hits, and notes to the user.
 struct Answer<'a> {
     hits: Vec<Hit<'a>>,
     looked: SearchCounts,
@@ -154,7 +154,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let name = arguments.image.as_ref().map_or(String::new(), |path| path.display().to_string());
     let file = image.as_deref().map(|bytes| ImageFile { bytes, name: &name });
     let asked = bundle.processor().input(file, arguments.text.as_deref())?;
-    let Processed { input, cut, .. } = asked.context("nothing was asked; give an image, a text or both")?;
+    let Processed { input, cut, .. } = asked.context("there is no query; give an image, a text or both")?;
     let query = Query { input, products };
     let most = usize::from(arguments.rerank.unwrap_or(0).max(arguments.top));
     let options = SearchOptions { modality: modality(arguments, &index), filter, most };
@@ -186,7 +186,7 @@ fn answer<'a>(
     let mut notes = looked.told.lines();
     if cut {
         let tokens = bundle.max_tokens;
-        notes.push(format!("the sentence is longer than the model's {tokens} tokens: only its beginning is asked"));
+        notes.push(format!("the sentence is longer than the model's {tokens} tokens: only its beginning is used"));
     }
     if hits.is_empty() {
         notes.push(nothing(options.modality, &looked));
@@ -194,7 +194,7 @@ fn answer<'a>(
     Ok(Answer { hits, looked, notes, search_ms })
 }
 
-/// Why nothing was found.
+/// The message for the case that nothing was found.
 fn nothing(modality: Option<Modality>, looked: &SearchCounts) -> String {
     let what = match modality {
         Some(Modality::Image) => "an image",
@@ -204,7 +204,7 @@ fn nothing(modality: Option<Modality>, looked: &SearchCounts) -> String {
     };
     match looked.of_modality {
         0 => format!(
-            "nothing was found: none of the {} vectors is of {what}; --find says what to look for",
+            "nothing was found: none of the {} vectors is of {what}; choose what to search with --find",
             looked.vectors
         ),
         of_modality => {
@@ -240,7 +240,7 @@ fn show(arguments: &Arguments, answer: &Answer<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A sentence to ask with.
+/// Reads a query sentence.
 fn sentence(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("it is empty; write what the image shows".into()),
@@ -248,7 +248,7 @@ fn sentence(text: &str) -> Result<String, String> {
     }
 }
 
-/// What is looked for: what was asked, else images where there are any, else whatever there is.
+/// The searched modality: the requested one, else images if there are any, else all.
 fn modality(arguments: &Arguments, index: &VectorIndex) -> Option<Modality> {
     let images = || index.rows().iter().any(|row| row.modality == Modality::Image);
     arguments.find.map(Find::modality).or_else(|| images().then_some(Modality::Image))
@@ -316,7 +316,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// A sheet of what was found.
+/// A page of the hits.
 fn page(arguments: &Arguments, image: Option<&[u8]>, answer: &Answer<'_>) -> Page {
     let hits = &answer.hits;
     let mut pictures = PictureReader::default();
@@ -346,7 +346,7 @@ fn page(arguments: &Arguments, image: Option<&[u8]>, answer: &Answer<'_>) -> Pag
     facts.extend(arguments.filter.clone().map(|filter| ("filter".to_string(), filter)));
     let mut warnings = answer.notes.clone();
     if lost > 0 {
-        warnings.push(format!("{lost} pictures are not where they lay when they were embedded"));
+        warnings.push(format!("{lost} pictures are no longer where they were when they were embedded"));
     }
     Page {
         title: "Search".into(),

@@ -1,4 +1,4 @@
-//! What a shell and a manual want to know about the command, made from the same definitions as its help.
+//! Shell completions and manual pages, generated from the same definitions as the help.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ pub struct Completions {
 #[command(after_help = "Examples:
   ptunifier man ~/.local/share/man/man1")]
 pub struct Man {
-    /// A folder; made if it is not there
+    /// A folder; created if it does not exist
     out: PathBuf,
 }
 

@@ -10,34 +10,34 @@ use ptu_workflow::page;
 
 use crate::output::{print, say};
 
-/// Steps whose times tell how long the rest will take.
+/// The time left is estimated from so many recent steps.
 const RECENT: usize = 50;
 
-/// Follow a run while it goes on: losses as sparklines, speed, time left
+/// Follow a run in the terminal: losses as sparklines, speed, time left
 ///
-/// Reads what the run writes, so it can be started and stopped at any time, from any terminal. Without a terminal it prints a
-/// line each time. It ends when the run does.
+/// Reads the files of the run, so it can be started and stopped at any time, from any terminal. If the output is not a terminal, it
+/// prints one line per update. It ends when the run ends.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier watch runs/own
-  ptunifier watch runs/own --page report.html        writes the page again each time
+  ptunifier watch runs/own --page report.html        rewrites the page at each update
   ptunifier watch runs/own --once")]
 pub struct Arguments {
     /// A run folder
     run: PathBuf,
-    /// Seconds between two looks
+    /// Seconds between two updates
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     every: u32,
-    /// Write the page of the run at each look, one self-contained HTML file
+    /// Write the page of the run at each update: one self-contained HTML file
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
-    /// Look once
+    /// Print once and exit
     #[arg(long)]
     once: bool,
 }
 
-/// What is seen at one look.
-struct Look {
+/// What one update shows.
+struct Update {
     lines: Vec<String>,
     summary: String,
     finished: bool,
@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     super::check_run(&arguments.run)?;
     let recipe_file = arguments.run.join(folder::RECIPE);
     if !recipe_file.exists() {
-        anyhow::bail!("`{}` is no run folder: it has no `{}`", arguments.run.display(), folder::RECIPE);
+        anyhow::bail!("`{}` is not a run folder: it has no `{}`", arguments.run.display(), folder::RECIPE);
     }
     super::check_page(arguments.page.as_deref())?;
     let recipe = folder::recipe(&arguments.run)?;
@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut shown = 0;
     loop {
         let width = usize::from(term.size().1);
-        let look = look(&arguments.run, &recipe, width)?;
+        let update = update(&arguments.run, &recipe, width)?;
         if let Some(file) = &arguments.page {
             let mut page = page::of_runs(std::slice::from_ref(&arguments.run))?;
             page.title = format!("Run {}", arguments.run.display());
@@ -63,25 +63,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         if term.is_term() && !arguments.once {
             term.clear_last_lines(shown)?;
-            look.lines.iter().try_for_each(|line| term.write_line(line))?;
-            shown = look.lines.len();
+            update.lines.iter().try_for_each(|line| term.write_line(line))?;
+            shown = update.lines.len();
         } else if arguments.once {
-            look.lines.iter().try_for_each(|line| print(line))?;
+            update.lines.iter().try_for_each(|line| print(line))?;
         } else {
-            print(&look.summary)?;
+            print(&update.summary)?;
         }
-        if arguments.once || look.finished {
+        if arguments.once || update.finished {
             return Ok(());
         }
         std::thread::sleep(Duration::from_secs(arguments.every.into()));
         if !arguments.run.join(folder::RECIPE).exists() {
-            say("the run folder is gone");
+            say("the run folder does not exist any more");
             return Ok(());
         }
     }
 }
 
-fn look(run: &Path, recipe: &Recipe, width: usize) -> anyhow::Result<Look> {
+fn update(run: &Path, recipe: &Recipe, width: usize) -> anyhow::Result<Update> {
     // A run that has only begun has no log yet.
     let read = |name: &str| run.join(name).exists();
     let events = if read(folder::LOG) { read_events(&run.join(folder::LOG))? } else { vec![] };
@@ -127,11 +127,11 @@ fn look(run: &Path, recipe: &Recipe, width: usize) -> anyhow::Result<Look> {
     row("records a second", timings.iter().map(|timing| timing.records_per_second).collect(), 1);
     let skipped = events.iter().filter(|event| matches!(event, Event::Skipped { .. })).count();
     if skipped > 0 {
-        lines.push(format!("  {skipped} steps were not taken: their loss or gradient was not finite"));
+        lines.push(format!("  {skipped} steps were skipped: their loss or gradient was not finite"));
     }
     let last = events.iter().rev().find_map(loss).map_or("-".into(), |loss| format!("{loss:.3}"));
     let summary = format!("step {done} of {steps} loss {last} {}", speed(&timings, steps.saturating_sub(done)));
-    Ok(Look { lines, summary, finished: done >= steps })
+    Ok(Update { lines, summary, finished: done >= steps })
 }
 
 fn loss(event: &Event) -> Option<f64> {
@@ -157,7 +157,7 @@ fn speed(timings: &[Timing], left: u64) -> String {
     format!("{records:.1} records/s, {left}")
 }
 
-/// Values as eight heights, each column the mean of its share; what is not finite is a gap.
+/// A line of characters of eight heights, each the mean of its share of the values; a mean that is not finite is a gap.
 fn sparkline(values: &[f64], columns: usize) -> String {
     const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let columns = columns.min(values.len()).max(1);

@@ -18,7 +18,7 @@ fn recipes() {
         ("model.image.size=33", &["image.size", "multiple"]),
         ("model.image.width=63", &["image.width", "64"]),
         ("text.tokenizer=\"data\"", &["data"]),
-        ("text.max_tokens=5000", &["text.max_tokens", "positions"]),
+        ("text.max_tokens=5000", &["text.max_tokens", "position embeddings"]),
     ] {
         place.bad(&["pretrain", "r.toml", "--out", "run", "--set", set], words);
     }

@@ -62,7 +62,7 @@ fn any_subset_of_objectives_trains() {
     assert!(!place.good(&["evaluate", "b"]).stdout.contains("MLM"));
     place.bad(&["evaluate", "b", "--rerank", "5"], &["matching", "`itm`"]);
     place.bad(&["evaluate", "c", "--rerank", "5"], &["`itc`"]);
-    place.bad(&["evaluate", "b", "--missing"], &["halves", "`mlm`", "label"]);
+    place.bad(&["evaluate", "b", "--missing"], &["missing", "`mlm`", "label"]);
     place.bad(&["evaluate", "a", "--label", "finding", "--sentence", "{}"], &["sentences", "`itc`"]);
     place.good(&["evaluate", "b", "--missing", "--label", "finding"]);
     for command in [&["inspect", "a"][..], &["watch", "a", "--once"]] {
@@ -89,7 +89,7 @@ fn a_run_on_halves_counts_what_it_cannot_use() {
         "0.3",
     ]);
     let ran = place.good(&["pretrain", "r.toml", "--out", "run"]);
-    assert!(ran.stderr.contains("images alone"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("images without a text"), "{}", ran.stderr);
     let log = String::from_utf8(bytes(&place.path("run/log.jsonl"))).unwrap();
     assert!(log.contains("\"unused\":{\"images alone\""), "{log}");
 }
@@ -149,7 +149,7 @@ fn evaluate_on_request() {
     let start = |place: usize| curves[place]["points"][0].clone();
     assert!(start(0) == start(1) && start(1) == start(2), "nothing is away yet");
     let page = String::from_utf8(bytes(&place.path("page.html"))).unwrap();
-    assert!(page.contains("while images are taken away"));
+    assert!(page.contains("with missing images"));
 
     let compared = &json(&["a", "--compare", "b", "--json"])["compared"];
     assert!(compared[0]["difference"]["low"].is_number(), "{compared}");
@@ -184,7 +184,7 @@ fn a_run_is_watched() {
     assert!(seen.contains("step 6 of 6") && seen.contains("mlm loss") && seen.contains('▁'), "{seen}");
     assert!(place.path("page.html").exists());
     assert!(place.good(&["watch", "run"]).stdout.contains("done"), "a finished run ends the watch");
-    place.bad(&["watch", "data"], &["data", "no run folder"]);
+    place.bad(&["watch", "data"], &["data", "not a run folder"]);
 }
 
 #[test]

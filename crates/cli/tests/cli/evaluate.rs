@@ -150,7 +150,7 @@ fn what_cannot_be_asked_is_said_before_anything_is_scored() {
     refused(&["--sentence", "a {}"], &["--label"]);
     refused(&["--page", "absent/page.html"], &["absent/page.html"]);
     refused(&["--precision", "f17"], &["f17"]);
-    place.bad(&["evaluate", "run/bundle", "--data", "data", "--page", "p.html"], &["run/bundle", "no run folder"]);
+    place.bad(&["evaluate", "run/bundle", "--data", "data", "--page", "p.html"], &["run/bundle", "not a run folder"]);
     assert!(!place.path("run/scores.json").exists());
     // A label that the recipe names may be missing from other data: it is told.
     let rows: Vec<_> = (0..12).map(|number| (picture(number), format!("shape {number}"), "test")).collect();
@@ -183,7 +183,7 @@ fn a_runs_own_scores_are_not_overwritten() {
     ] {
         let ran = place.good(&[&["evaluate", "run"], other].concat());
         assert_eq!(saved(), own, "{other:?}");
-        assert!(ran.stderr.contains("scores.json` stays as it is"), "{other:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("scores.json` was not changed"), "{other:?}: {}", ran.stderr);
     }
     // The same data by name is the same.
     place.good(&["evaluate", "run", "--data", "./data", "--rerank", "3"]);
@@ -191,7 +191,7 @@ fn a_runs_own_scores_are_not_overwritten() {
     assert_eq!(more["phantom"]["retrieval"], own["phantom"]["retrieval"]);
     assert_eq!(more["phantom"]["rerank"], 3);
     let ran = place.good(&["evaluate", "run", "--rerank", "4"]);
-    assert!(ran.stderr.contains("keeps what it has"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("already has scores of this kind"), "{}", ran.stderr);
     assert_eq!(saved(), more);
 }
 
@@ -201,7 +201,7 @@ fn the_scored_set_is_named_and_other_sets_are_kept_apart() {
     trained(&place);
     let table = place.good(&["evaluate", "run", "--gallery", "4"]).stdout;
     assert!(table.lines().next().unwrap().contains("split test, 4 of "), "{table}");
-    assert!(table.contains("drawn by seed 0"), "{table}");
+    assert!(table.contains("drawn with seed 0"), "{table}");
     place.good(&["evaluate", "run", "--page", "run.html"]);
     let page = text(&place.path("run.html"));
     assert!(

@@ -80,14 +80,14 @@ fn values_that_are_no_numbers_are_counted_aloud() {
     let (ids, json) = kept(&place, "age >= 60");
     assert_eq!(ids, ["1000", "1e3", "7", "x1"]);
     assert_eq!((&json["no_numbers"]["age"], json["no_numbers"].as_object().unwrap().len()), (&Value::from(2), 1));
-    assert_eq!(json["notes"][0], "2 values of `age` are no numbers");
+    assert_eq!(json["notes"][0], "2 values of `age` are not numbers");
     for filter in ["age != 60", "not age between 1 and 2", "age in (1, 'x')", "id = 'x1' and age < -1"] {
         assert_eq!(kept(&place, filter).1["no_numbers"]["age"], 2, "{filter}");
     }
     let (_, json) = kept(&place, "age = '60'");
     assert_eq!((json["notes"].as_array().unwrap().len(), &json["found"][0]["id"]), (0, &Value::from("x1")));
     let told = search(&place, &["--where", "patient < 100"]).stderr;
-    assert!(told.contains("3 values of `patient` are no numbers"), "images alone are looked for: {told}");
+    assert!(told.contains("3 values of `patient` are not numbers"), "images alone are looked for: {told}");
     let told = search(&place, &["--where", "age >= \"60\""]).stderr;
     assert!(told.contains("letter by letter") && told.contains("quotation marks"), "{told}");
     let told = search(&place, &["--where", "dose != 1"]).stderr;
@@ -156,7 +156,7 @@ fn exit_codes_are_as_documented() {
     let place = people();
     let help = place.good(&["search", "--help"]).stdout;
     assert!(
-        help.contains("Exit codes: 0 also where nothing was found") && help.contains("2 wrong arguments"),
+        help.contains("Exit codes: 0 done, even if nothing was found") && help.contains("2 wrong arguments"),
         "{help}"
     );
     let asked = ["search", "v.parquet", "--model", "run"];
@@ -249,13 +249,13 @@ fn pages_that_cannot_be_written_are_found_first() {
         &["bench", "prepare", "--pairs", "10000000"],
     ] {
         for (page, cause) in
-            [("img", "is a folder"), ("absent/p.html", "folder is not there"), ("r.toml/p.html", "folder")]
+            [("img", "is a folder"), ("absent/p.html", "folder does not exist"), ("r.toml/p.html", "folder")]
         {
             place.bad(&[command, &["--page", page]].concat(), &[page, cause]);
         }
     }
     place.bad(
         &["embed", "nowhere", "nothing", "--out", "absent/v.parquet"],
-        &["absent/v.parquet", "folder is not there"],
+        &["absent/v.parquet", "folder does not exist"],
     );
 }

@@ -125,7 +125,7 @@ fn nothing_in_a_folder_vanishes() {
         "in/c.bmp: is BMP",
         "in/d.docx: is a Word",
     ] {
-        has(&said, &["left out: ", name, "save its picture as PNG"]);
+        has(&said, &["skipped: ", name, "save its picture as PNG"]);
     }
     has(&said, &["`ptunifier embed MODEL in/table.csv --out FILE`", "which are not read: 1 .md, 1 hidden"]);
     // What is no input alone does not change the exit code, and programs are told of it too.
@@ -138,7 +138,7 @@ fn nothing_in_a_folder_vanishes() {
     place.write("tables/t.csv", "text\nClear.\n");
     place.bad(
         &["embed", "run", "tables", "--out", "x.parquet"],
-        &["`tables` holds no image", "`ptunifier embed MODEL tables/t.csv"],
+        &["`tables` contains no image", "`ptunifier embed MODEL tables/t.csv"],
     );
 }
 
@@ -152,7 +152,7 @@ fn a_link_to_nowhere_costs_itself_alone() {
     std::os::unix::fs::symlink("..", place.path("in/sub/round")).unwrap();
     let (code, printed, said) = embed(&place, &["in"], &["--out", "v.parquet"]);
     assert_eq!((code, printed.trim()), (Some(3), "2 vectors in v.parquet"));
-    has(&said, &["in/gone.png: is a link to something that is not there", "in/sub/round: is a link to `in`"]);
+    has(&said, &["in/gone.png: is a link to a file that does not exist", "in/sub/round: is a link to `in`"]);
 }
 
 #[test]
@@ -164,16 +164,12 @@ fn work_that_gives_no_vector_fails_and_leaves_no_file() {
     place.write("bad.png", "no picture");
     place.write("in/a.gif", b"GIF89a\x01\0\x01\0\x80\0\0");
     for (inputs, only, words) in [
-        (
-            &["0.png"][..],
-            "texts",
-            &["none of the inputs has a text, which `--only` asks for", "leave out `--only`"][..],
-        ),
+        (&["0.png"][..], "texts", &["none of the inputs has a text, which `--only` selects", "remove `--only`"][..]),
         (&["0.txt"], "images", &["none of the inputs has an image"]),
         (&["0.png", "0.txt"], "pairs", &["none of the inputs has an image with a text"]),
-        (&["t.csv"], "pairs", &["no input gave a vector", "of 2 inputs 0 were left out, and 2 have nothing"]),
-        (&["bad.png"], "images", &["left out: bad.png", "all 1 inputs were left out"]),
-        (&["in"], "images", &["left out: in/a.gif: is GIF", "all 1 inputs were left out"]),
+        (&["t.csv"], "pairs", &["no input gave a vector", "of 2 inputs 0 were skipped, and 2 do not have"]),
+        (&["bad.png"], "images", &["skipped: bad.png", "all 1 inputs were skipped"]),
+        (&["in"], "images", &["skipped: in/a.gif: is GIF", "all 1 inputs were skipped"]),
     ] {
         let (code, printed, said) = embed(&place, inputs, &["--only", only, "--out", "v.parquet"]);
         assert_eq!((code, printed.as_str()), (Some(1), ""), "{inputs:?}: {said}");

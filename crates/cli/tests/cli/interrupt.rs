@@ -47,7 +47,7 @@ fn embedding_saves_and_goes_on() {
     let child = start(&place, &[&embed[..], &["--save-every", "3600"]].concat());
     let (said, code) = interrupted(child, "-INT", || parts.join("writing").exists());
     assert_eq!(code, Some(130), "{said}");
-    assert!(said.contains("what is done is saved") && said.contains("`--resume`"), "{said}");
+    assert!(said.contains("finished work is being saved") && said.contains("`--resume`"), "{said}");
     assert!(std::fs::read_dir(&parts).unwrap().flatten().any(|entry| entry.path().extension().is_some()));
     place.good(&[&embed[..], &["--resume"]].concat());
 }
@@ -59,7 +59,7 @@ fn what_saves_nothing_ends_at_once() {
     let blocks = place.path(".many.prepare");
     let (said, code) = interrupted(start(&place, &prepare), "-TERM", || blocks.exists());
     assert_eq!(code, Some(130), "{said}");
-    assert!(said.contains("the same command goes on"), "{said}");
+    assert!(said.contains("continue with the same command"), "{said}");
     assert!(!place.path("many").exists());
 
     place.good(&["prepare", "phantom", "large", "--pairs", "3000", "--test", "2600", "--seed", "7", "--side", "32"]);
@@ -78,7 +78,7 @@ fn a_run_is_saved_and_says_how_to_go_on() {
     let stepped = || std::fs::metadata(&log).is_ok_and(|file| file.len() > 0);
     let (said, code) = interrupted(start(&place, &long), "-INT", stepped);
     assert_eq!(code, Some(130), "{said}");
-    assert!(said.contains("the step at hand is ended and saved") && said.contains("--resume"), "{said}");
+    assert!(said.contains("the current step is finished and saved") && said.contains("--resume"), "{said}");
     assert!(place.path("long/bundle/model.safetensors").exists());
     let begun = Instant::now();
     let watched = || begun.elapsed() > Duration::from_millis(300);

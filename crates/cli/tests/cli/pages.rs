@@ -22,13 +22,13 @@ fn a_page_replaces_nothing_but_a_page() {
     ] {
         for file in ["mine.csv", "v.parquet", "a.jpg", "letter.html", "empty.html"] {
             let before = bytes(&place.path(file));
-            let words = [file, "no page that ptunifier wrote", "a new file that ends in `.html`"];
+            let words = [file, "not a page of ptunifier", "a new file that ends in `.html`"];
             let ran = place.exits(&[command, &["--page", file]].concat(), 1, &words);
             assert!(ran.stdout.is_empty(), "{command:?} works first: {}", ran.stdout);
             assert_eq!(bytes(&place.path(file)), before, "{command:?} {file}");
         }
         place.exits(&[command, &["--page", "new.pdf"]].concat(), 2, &["--page new.pdf", "`.html`"]);
-        place.exits(&[command, &["--page", "nowhere/p.html"]].concat(), 1, &["nowhere/p.html", "folder is not there"]);
+        place.exits(&[command, &["--page", "nowhere/p.html"]].concat(), 1, &["nowhere/p.html", "does not exist"]);
         place.exits(&[command, &["--page", "data"]].concat(), 1, &["`data`", "it is a folder"]);
     }
     assert!(!place.path("new.pdf").exists());
@@ -55,7 +55,7 @@ fn a_link_or_a_pipe_is_no_page() {
     std::os::unix::fs::symlink("nothing", place.path("loose.html")).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(place.path("pipe.html")).status().unwrap().success());
     for file in ["link.html", "loose.html", "pipe.html", "/dev/null"] {
-        place.exits(&["inspect", "data", "--page", file], 1, &[file, "no page that ptunifier wrote"]);
+        place.exits(&["inspect", "data", "--page", file], 1, &[file, "not a page of ptunifier"]);
     }
 }
 

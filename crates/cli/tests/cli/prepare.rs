@@ -73,7 +73,7 @@ fn threads_and_joined_parts_give_equal_bytes() {
     place.good(&["prepare", "join", "joined", "part-3", "part-1", "part-4", "part-2"]);
     assert!(folder(&place.path("one")) == folder(&place.path("joined")));
     place.bad(&["prepare", "join", "again", "part-1", "part-2", "part-4"], &["part 3/4 is missing"]);
-    place.bad(&["prepare", "table", "t.csv", "x", "--part", "5/4"], &["`5/4` is no part", "2/8"]);
+    place.bad(&["prepare", "table", "t.csv", "x", "--part", "5/4"], &["`5/4` is not a part", "2/8"]);
 }
 
 /// Fifty rows as a ward might write them, five of them wrong.
@@ -91,11 +91,11 @@ fn five_faults_are_told_at_once() {
     place.write("notes.txt", "no picture");
     place.write("ward.csv", rows.join("\r\n"));
     let faults = [
-        "5 rows cannot be used (`--skip-bad` leaves such records out)",
+        "5 rows cannot be used (`--skip-bad` skips such rows)",
         "line 8: image `images/7.jpg` is not there; paths are relative to the table's folder",
-        "line 13: id `11` is that of line 12 too; give each record its own",
-        "line 21: `text` is empty; fill it, or pass `--allow-missing` if records without a text are meant",
-        "line 34: the row has 4 fields, the header 3; quote fields that hold the separator",
+        "line 13: id `11` is also the id of line 12; give each record its own id",
+        "line 21: `text` is empty; fill it, or pass `--allow-missing` to allow records without a text",
+        "line 34: the row has 4 fields, the header 3; quote fields that contain the separator",
         "line 46: ",
         "notes.txt",
     ];

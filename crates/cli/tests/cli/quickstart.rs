@@ -89,7 +89,7 @@ fn another_command_does_not_go_on_in_its_folder() {
     table(&place);
     place.good(&asked("q", &[]));
     for (extra, words) in [
-        (&["--seed", "1"][..], &["cannot go on", "`--seed` (0, now 1)", "another --out"][..]),
+        (&["--seed", "1"][..], &["cannot be continued", "`--seed` (0, now 1)", "another --out"][..]),
         (&["--set", "train.warmup=0.5"], &["--set"]),
         (&["--minutes", "3"], &["`--minutes`", "`--set train.steps`"]),
         (&["--test", "0.3"], &["`--test` (0.2, now 0.3)"]),
@@ -97,7 +97,10 @@ fn another_command_does_not_go_on_in_its_folder() {
     ] {
         place.bad(&asked("q", extra), words);
     }
-    place.bad(&["quickstart", "--out", "q"], &["cannot go on", "the corpus (table `", "pairs.csv`, now drawn pairs)"]);
+    place.bad(
+        &["quickstart", "--out", "q"],
+        &["cannot be continued", "the corpus (table `", "pairs.csv`, now phantom pairs)"],
+    );
     place.write(
         "pairs.csv",
         std::fs::read_to_string(place.path("pairs.csv")).unwrap().replace("number 3 ", "number three "),
@@ -114,7 +117,7 @@ fn what_is_wrong_is_found_before_any_work_and_leaves_no_folder() {
     for (arguments, words) in [
         (asked("q", &["--set", "train.stepz=3"]), &["train.stepz", "train.steps"][..]),
         (asked("q", &["--set", "train.batch=\"many\""]), &["train.batch"]),
-        (asked("q", &["--minutes", "3"]), &["`--minutes` chooses the steps", "leave one of them out"]),
+        (asked("q", &["--minutes", "3"]), &["`--minutes` and `--set train.steps`", "use only one of them"]),
         (vec!["quickstart", "--table", "pairs.csv", "--out", "q"], &["pairs.csv", "`--image", "`--text"]),
         (vec!["quickstart", "--table", "nowhere.csv", "--out", "q"], &["nowhere.csv"]),
         (vec!["quickstart", "--image", "where", "--out", "q"], &["--table"]),
@@ -140,7 +143,7 @@ fn a_table_without_anything_to_ask_about_is_refused_first() {
         assert!(!place.path("q").exists());
     };
     place.write("five.csv", rows(["train"; 5]));
-    refused(&["five.csv", "`split`", "5 pairs in `train`", "none in `test`", "take the column out"]);
+    refused(&["five.csv", "`split`", "5 pairs in `train`", "none in `test`", "remove the column"]);
     place.write("five.csv", rows(["train", "train", "validate", "validate", "validate"]));
     refused(&["none in `test`"]);
     place.write("five.csv", rows(["test"; 5]));

@@ -70,18 +70,18 @@ fn a_table_that_was_refused_is_taken_once_it_is_mended() {
 fn broken_images_are_left_out_told_and_counted() {
     let place = Place::new();
     table(&place, &SPLITS, &[1, 10, 11, 12]);
-    let words = ["4 rows were left out", "line 3: ", "no pair is there to choose a model by", "line 12"];
+    let words = ["4 rows were skipped", "line 3: ", "there is no validation pair", "line 12"];
     let ran = place.exits(&asked("pairs.csv", &["--skip-bad"]), 3, &words);
-    assert!(ran.stdout.contains("rows or files left out: 4") && ran.stdout.contains("N 3"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("skipped rows or files: 4") && ran.stdout.contains("N 3"), "{}", ran.stdout);
     let again = place.exits(&asked("pairs.csv", &["--skip-bad"]), 3, &["finished already"]);
-    assert!(again.stdout.contains("left out: 4"), "{}", again.stdout);
+    assert!(again.stdout.contains("skipped rows or files: 4"), "{}", again.stdout);
 }
 
 #[test]
 fn too_few_pairs_for_broken_images_say_so_and_may_be_mended() {
     let place = Place::new();
     table(&place, &SPLITS, &[12, 13, 14, 15]);
-    let words = ["10 usable pairs in `train`", "0 in `test`", "4 rows were left out", "line 14: ", "mend these rows"];
+    let words = ["10 usable pairs in `train`", "0 in `test`", "4 rows were skipped", "line 14: ", "correct these rows"];
     place.exits(&asked("pairs.csv", &["--skip-bad"]), 1, &words);
     table(&place, &SPLITS, &[12]);
     place.exits(&asked("pairs.csv", &["--skip-bad"]), 3, &[]);

@@ -85,7 +85,7 @@ fn a_finished_run_is_left_as_it_is() {
     place.good(&["pretrain", "r.toml", "--out", "run", "--resume"]);
     assert_eq!(bytes(&place.path("run/log.jsonl")), before);
     assert_eq!(modified("run/bundle/model.safetensors"), weights);
-    place.bad(&["pretrain", "r.toml", "--out", "run"], &["holds a run already", "--resume"]);
+    place.bad(&["pretrain", "r.toml", "--out", "run"], &["already contains a run", "--resume"]);
 }
 
 #[test]
@@ -140,5 +140,5 @@ fn resuming_with_another_recipe_or_other_data_is_refused() {
     resume(&["--set", "train.steps=2", "--set", "model.fusion.width=64"], &["model.fusion.width"]);
     std::fs::remove_dir_all(place.path("data")).unwrap();
     place.good(&["prepare", "phantom", "data", "--pairs", "60", "--seed", "6", "--side", "32"]);
-    resume(&["--set", "train.steps=2"], &["data", "not what it was started with"]);
+    resume(&["--set", "train.steps=2"], &["data", "not the data that the run was started with"]);
 }

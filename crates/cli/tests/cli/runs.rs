@@ -40,7 +40,7 @@ fn a_run_goes_on_without_its_recipe_in_whichever_words() {
     place.bad(&["pretrain", "--out", "new"], &["recipe"]);
     place.bad(&["pretrain", "r.toml"], &["--out RUN"]);
     place.bad(&["pretrain", "r.toml", "--out", "new", "--resume", "whole"], &["two folders"]);
-    place.bad(&["pretrain", "--resume", "nowhere"], &["nowhere", "holds no run", "pretrain RECIPE --out nowhere"]);
+    place.bad(&["pretrain", "--resume", "nowhere"], &["nowhere", "contains no run", "pretrain RECIPE --out nowhere"]);
     assert!(!place.path("new").exists() && !place.path("nowhere").exists());
 }
 

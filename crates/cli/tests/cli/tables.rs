@@ -51,13 +51,13 @@ fn an_image_column_that_nobody_recognised_is_refused_by_each_command() {
     pictures(&place);
     let rows: String = (0..6).map(|row| format!("images/{row}.png,Words of {row}.\n")).collect();
     place.write("t.csv", format!("picture,text\n{rows}"));
-    let words = ["`picture` look like paths of pictures (`images/0.png` on line 2)", "pass `--image picture`"];
+    let words = ["`picture` look like paths of images (`images/0.png` on line 2)", "pass `--image picture`"];
     place.bad(&["prepare", "table", "t.csv", "out"], &words);
     assert!(!place.path("out").exists());
     let ran = place.good(&["prepare", "table", "t.csv", "out", "--image", "picture"]);
     assert!(ran.stdout.contains("pairs"), "{}", ran.stdout);
     place.write("two.csv", "Image,image,text\nimages/0.png,images/1.png,Words.\n");
-    place.bad(&["prepare", "table", "two.csv", "x"], &["`Image` and `image` may each be the image", "--image"]);
+    place.bad(&["prepare", "table", "two.csv", "x"], &["`Image` and `image` can each be the image", "--image"]);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn embed_tells_columns_and_keeps_fields() {
     assert!(!search("w.parquet", "age >= 42").success, "it was not kept");
     // JSON lists and parquet are tables here too; a table whose image's column is not known is refused before any work.
     place.write("t.json", "[{\"text\": \"One.\", \"picture\": \"images/0.png\"}]");
-    place.bad(&["embed", "run", "t.json", "--out", "x.parquet"], &["rename it `image`", "`--no-fields`"]);
+    place.bad(&["embed", "run", "t.json", "--out", "x.parquet"], &["rename it to `image`", "`--no-fields`"]);
     place.good(&["embed", "run", "t.json", "--out", "x.parquet", "--no-fields"]);
     place.write("gone.csv", "image,text\nimages/0.png,One.\nimages/99.png,Two.\nhttps://host/1.png,Three.\n");
     let ran = place.run(&["embed", "run", "gone.csv", "--out", "y.parquet"]);

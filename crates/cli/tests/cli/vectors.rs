@@ -171,7 +171,8 @@ fn wrong_requests_say_what_would_be_right() {
     place.bad(&search(&["--image", "words.png"]), &["words.png", "text"]);
     place.bad(&["search", "run/log.jsonl", "--model", "run", "--text", "x"], &["log.jsonl", "parquet"]);
     place.good(&["pretrain", "r.toml", "--out", "other", "--set", "train.steps=1", "--set", "seed=3"]);
-    place.bad(&["search", "v.parquet", "--model", "other", "--text", "x"], &["another model", "embed again"]);
+    place
+        .bad(&["search", "v.parquet", "--model", "other", "--text", "x"], &["another model", "embed the inputs again"]);
 }
 
 /// Interrupted work is not mixed with other work, nor thrown away.

@@ -1,4 +1,4 @@
-//! One parquet file of records, written from front to end.
+//! Writing of one parquet file of records.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -17,73 +17,74 @@ use crate::error::DataError;
 use crate::manifest::Shard;
 use crate::record::{Record, Split};
 
-/// A row group ends after so many records or bytes: what a writer holds in memory, and what a reader of columns reads.
+/// A row group ends after this many records or bytes. The writer keeps one row group in memory, and a reader of a column
+/// reads one row group at a time.
 const GROUP_RECORDS: usize = 256;
 const GROUP_BYTES: usize = 32 << 20;
 
-/// Records a page. A page is the least that a read at one position fetches, so pages are small.
+/// The number of records per page. Reading one record reads a whole page, so pages are small.
 const PAGE_RECORDS: usize = 8;
 
-/// One parquet file being written.
+/// A parquet file that is being written.
 pub struct OpenShard {
     path: PathBuf,
     split: Split,
-    writer: ArrowWriter<Hashed>,
-    waiting: Vec<Record>,
-    waiting_bytes: usize,
+    writer: ArrowWriter<HashingWriter>,
+    buffered: Vec<Record>,
+    buffered_bytes: usize,
     records: u64,
 }
 
 impl OpenShard {
-    /// Starts a file of a split in a folder.
+    /// Starts the file with this number for a split in a folder.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the file cannot be created.
     pub fn create(folder: &Path, split: Split, number: usize) -> Result<Self, DataError> {
         let path = folder.join(format!("{split}-{number:05}.parquet"));
         let file = File::create(&path).map_err(DataError::io("create", &path))?;
-        let hashed = Hashed { file: BufWriter::new(file), hash: Sha256::new(), bytes: 0 };
+        let hashed = HashingWriter { file: BufWriter::new(file), hash: Sha256::new(), bytes: 0 };
         let options = ArrowWriterOptions::new().with_properties(properties());
         let writer = ArrowWriter::try_new_with_options(hashed, Arc::new(schema::schema()), options)
             .map_err(|error| cannot_write(&path, error))?;
-        Ok(Self { path, split, writer, waiting: vec![], waiting_bytes: 0, records: 0 })
+        Ok(Self { path, split, writer, buffered: vec![], buffered_bytes: 0, records: 0 })
     }
 
     /// Adds a record.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the file cannot be written.
     pub fn write(&mut self, record: Record) -> Result<(), DataError> {
-        self.waiting_bytes += record.image.as_ref().map_or(0, |image| image.bytes.len());
-        self.waiting_bytes += record.texts.iter().map(String::len).sum::<usize>();
-        self.waiting.push(record);
+        self.buffered_bytes += record.image.as_ref().map_or(0, |image| image.bytes.len());
+        self.buffered_bytes += record.texts.iter().map(String::len).sum::<usize>();
+        self.buffered.push(record);
         self.records += 1;
-        if self.waiting.len() >= GROUP_RECORDS || self.waiting_bytes >= GROUP_BYTES { self.flush() } else { Ok(()) }
+        if self.buffered.len() >= GROUP_RECORDS || self.buffered_bytes >= GROUP_BYTES { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), DataError> {
-        if self.waiting.is_empty() {
+        if self.buffered.is_empty() {
             return Ok(());
         }
-        let batch = schema::to_batch(&self.waiting).map_err(|error| cannot_write(&self.path, error.into()))?;
-        self.waiting.clear();
-        self.waiting_bytes = 0;
+        let batch = schema::to_batch(&self.buffered).map_err(|error| cannot_write(&self.path, error.into()))?;
+        self.buffered.clear();
+        self.buffered_bytes = 0;
         self.writer.write(&batch).and_then(|()| self.writer.flush()).map_err(|error| cannot_write(&self.path, error))
     }
 
-    /// Bytes so far.
+    /// The number of bytes so far, including records in memory.
     pub fn size(&self) -> usize {
-        self.writer.bytes_written() + self.waiting_bytes
+        self.writer.bytes_written() + self.buffered_bytes
     }
 
-    /// Ends the file; what it holds is on the disk then.
+    /// Finishes the file and syncs it to the disk.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the file cannot be written.
     pub fn close(mut self) -> Result<Shard, DataError> {
         self.flush()?;
         let Self { path, split, writer, records, .. } = self;
-        let Hashed { file, hash, bytes } = writer.into_inner().map_err(|error| cannot_write(&path, error))?;
+        let HashingWriter { file, hash, bytes } = writer.into_inner().map_err(|error| cannot_write(&path, error))?;
         let synced = file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
         synced.map_err(DataError::io("write", &path))?;
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -96,7 +97,7 @@ fn properties() -> WriterProperties {
     WriterProperties::builder()
         .set_created_by(concat!("ptu-data ", env!("CARGO_PKG_VERSION")).to_string())
         .set_compression(Compression::SNAPPY)
-        // Images are compressed already: a second time costs time and gains nothing.
+        // Image files are already compressed: compressing them again would need time and save no space.
         .set_column_compression(image, Compression::UNCOMPRESSED)
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
@@ -110,14 +111,14 @@ fn cannot_write(path: &Path, error: parquet::errors::ParquetError) -> DataError 
     DataError::Io { action: "write", path: path.to_path_buf(), source: io::Error::other(error) }
 }
 
-/// Hashes and counts what goes to the file.
-struct Hashed {
+/// Writes to a file, and hashes and counts the written bytes.
+struct HashingWriter {
     file: BufWriter<File>,
     hash: Sha256,
     bytes: u64,
 }
 
-impl Write for Hashed {
+impl Write for HashingWriter {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let written = self.file.write(buffer)?;
         self.hash.update(&buffer[..written]);

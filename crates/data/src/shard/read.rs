@@ -1,4 +1,4 @@
-//! Records out of shards, at any position and from any thread.
+//! Reading of records from shards, at any position and from any thread.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,33 +18,33 @@ use crate::manifest::{Manifest, Shard};
 use crate::record::{Record, Split};
 use crate::source::Source;
 
-/// Of a shard on which the decoder gave up.
-const CRAFTED: &str = "its contents contradict each other";
+/// The cause of the error for a shard on which the parquet decoder panicked.
+const CONTRADICTORY: &str = "its contents contradict each other";
 
-/// Records that are held at once where all are read.
+/// The number of records that are in memory at a time when all records are read.
 const READ_RECORDS: usize = 16;
 
 /// One split of a folder of shards.
 ///
-/// Opening reads every shard once to compare its hash with the manifest's; after that a record costs the read of a page.
-/// So a damaged shard is never decoded; of one that was crafted together with its manifest, the decoder's assertions become
-/// errors.
+/// Opening reads every shard once and compares its hash with the manifest, so the records of a damaged shard are never decoded.
+/// After that, reading a record reads one page. If a shard and its manifest were both manipulated, assertions of the decoder can
+/// fail; they become errors.
 #[derive(Debug)]
 pub struct ShardFolder {
     manifest: Manifest,
     split: Split,
-    shards: Vec<OpenShard>,
+    shards: Vec<ShardReader>,
     len: usize,
 }
 
-/// A shard whose table of contents is in memory. The file is opened for each read: threads share no position.
+/// A shard whose parquet metadata is in memory. The file is opened for each read, so that threads do not share a file position.
 #[derive(Debug)]
-struct OpenShard {
+struct ShardReader {
     path: PathBuf,
     metadata: ArrowReaderMetadata,
     /// Position in the split of the shard's first record.
     start: usize,
-    /// For each row group, the place in the shard of its first record; one more at the end.
+    /// For each row group, the position in the shard of its first record; the last entry is the number of records.
     groups: Vec<usize>,
 }
 
@@ -52,14 +52,14 @@ impl ShardFolder {
     /// Opens one split of a folder and verifies its shards.
     ///
     /// # Errors
-    /// When the folder has no manifest or no record of the split, or when a shard is missing, foreign or damaged.
+    /// When the folder has no manifest or no record of the split, or when a shard is missing, is damaged or has other columns.
     pub fn open(folder: &Path, split: Split) -> Result<Self, DataError> {
         let manifest = Manifest::read(folder)?;
         let (mut shards, mut len) = (vec![], 0);
         for shard in manifest.shards.iter().filter(|shard| shard.split == split) {
-            let open = OpenShard::open(folder.join(&shard.file), shard, len)?;
-            len += open.len();
-            shards.push(open);
+            let reader = ShardReader::open(folder.join(&shard.file), shard, len)?;
+            len += reader.len();
+            shards.push(reader);
         }
         if len == 0 {
             let others: Vec<&str> = manifest.splits.keys().map(|split| split.name()).collect();
@@ -69,12 +69,12 @@ impl ShardFolder {
         Ok(Self { manifest, split, shards, len })
     }
 
-    /// The folder's table of contents.
+    /// The manifest of the folder.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Ids of all records, in order; nothing else is read.
+    /// The ids of all records, in order; other columns are not read.
     ///
     /// # Errors
     /// When a shard cannot be read.
@@ -86,7 +86,7 @@ impl ShardFolder {
         Ok(ids)
     }
 
-    /// All records in order, without their images, which are not read.
+    /// Calls `each` with all records in order, without their images; the image column is not read.
     ///
     /// # Errors
     /// When a shard cannot be read.
@@ -124,14 +124,14 @@ impl Source for ShardFolder {
     }
 }
 
-impl OpenShard {
+impl ShardReader {
     fn open(path: PathBuf, listed: &Shard, start: usize) -> Result<Self, DataError> {
         let wrong = |cause: String| DataError::Shard { path: path.clone(), cause };
         let file = File::open(&path).map_err(DataError::io("open", &path))?;
         let found = files::sha256(&file).map_err(DataError::io("read", &path))?;
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
-        let metadata = held(|| ArrowReaderMetadata::load(&file, options)).ok_or_else(|| wrong(CRAFTED.into()))?;
-        // The schema first: of a foreign file, its columns say more than that its bytes are others.
+        let metadata = held(|| ArrowReaderMetadata::load(&file, options)).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
+        // The schema is checked first: for a file that is not a shard, its columns say more than a wrong hash.
         if let Ok(metadata) = &metadata {
             schema::check(metadata.schema(), &path)?;
         }
@@ -139,7 +139,7 @@ impl OpenShard {
             return Err(DataError::Hash { path, found, wanted: listed.sha256.clone() });
         }
         let metadata = metadata.map_err(|error| wrong(format!("it is no parquet file ({error})")))?;
-        let pages = held(|| check_pages(&file, metadata.metadata())).ok_or_else(|| wrong(CRAFTED.into()))?;
+        let pages = held(|| check_pages(&file, metadata.metadata())).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
         pages.map_err(|error| wrong(format!("its pages cannot be read ({error})")))?;
         let mut groups = vec![0usize];
         for group in metadata.metadata().row_groups() {
@@ -148,11 +148,11 @@ impl OpenShard {
             let end = groups[groups.len() - 1].checked_add(rows);
             groups.push(end.ok_or_else(|| wrong("its row groups are longer than memory".into()))?);
         }
-        let open = Self { path: path.clone(), metadata, start, groups };
-        if open.len() as u64 != listed.records {
-            return Err(wrong(format!("it holds {} records, the manifest says {}", open.len(), listed.records)));
+        let reader = Self { path: path.clone(), metadata, start, groups };
+        if reader.len() as u64 != listed.records {
+            return Err(wrong(format!("it has {} records, but the manifest says {}", reader.len(), listed.records)));
         }
-        Ok(open)
+        Ok(reader)
     }
 
     fn len(&self) -> usize {
@@ -160,11 +160,11 @@ impl OpenShard {
     }
 
     fn ids(&self, into: &mut Vec<String>) -> Result<(), DataError> {
-        held(|| self.read_ids(into)).unwrap_or_else(|| Err(self.crafted()))
+        held(|| self.read_ids(into)).unwrap_or_else(|| Err(self.contradictory()))
     }
 
-    fn crafted(&self) -> DataError {
-        DataError::Shard { path: self.path.clone(), cause: CRAFTED.into() }
+    fn contradictory(&self) -> DataError {
+        DataError::Shard { path: self.path.clone(), cause: CONTRADICTORY.into() }
     }
 
     fn read_ids(&self, into: &mut Vec<String>) -> Result<(), DataError> {
@@ -181,7 +181,7 @@ impl OpenShard {
         Ok(())
     }
 
-    /// Reads all records in order.
+    /// Calls `each` with all records in order, with or without their images.
     fn each(
         &self,
         split: Split,
@@ -195,8 +195,8 @@ impl OpenShard {
         let wanted = names.fields().iter().map(|field| field.name().as_str()).filter(|name| images || *name != "image");
         let columns = ProjectionMask::columns(builder.parquet_schema(), wanted);
         let batches = held(|| builder.with_projection(columns).with_batch_size(READ_RECORDS).build());
-        let mut batches = batches.ok_or_else(|| self.crafted())?.map_err(|error| wrong(error.to_string()))?;
-        while let Some(batch) = held(|| batches.next()).ok_or_else(|| self.crafted())? {
+        let mut batches = batches.ok_or_else(|| self.contradictory())?.map_err(|error| wrong(error.to_string()))?;
+        while let Some(batch) = held(|| batches.next()).ok_or_else(|| self.contradictory())? {
             let batch = batch.map_err(|error| wrong(error.to_string()))?;
             for row in 0..batch.num_rows() {
                 let record = held(|| schema::to_record(&batch, row, split)).flatten();
@@ -206,12 +206,12 @@ impl OpenShard {
         Ok(())
     }
 
-    /// Reads the record at `row` of this shard, fetching only its pages.
+    /// Reads the record at `row` of this shard, and only its pages.
     fn read(&self, row: usize, split: Split) -> Result<Record, DataError> {
-        held(|| self.read_one(row, split)).unwrap_or_else(|| Err(self.crafted()))
+        held(|| self.read_record(row, split)).unwrap_or_else(|| Err(self.contradictory()))
     }
 
-    fn read_one(&self, row: usize, split: Split) -> Result<Record, DataError> {
+    fn read_record(&self, row: usize, split: Split) -> Result<Record, DataError> {
         let wrong = |cause: String| DataError::Shard { path: self.path.clone(), cause };
         let group = self.groups.partition_point(|first| *first <= row) - 1;
         let before = row - self.groups[group];
@@ -232,16 +232,16 @@ impl OpenShard {
     }
 }
 
-/// Reads all records of one shard in order, after its hash was compared.
+/// Checks the hash of one shard and calls `each` with all its records in order.
 ///
 /// # Errors
-/// When the shard is missing or damaged, or what `each` returns.
+/// When the shard is missing or damaged, or when `each` returns an error.
 pub fn read_shard(
     folder: &Path,
     listed: &Shard,
     each: &mut dyn FnMut(Record) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    OpenShard::open(folder.join(&listed.file), listed, 0)?.each(listed.split, true, each)
+    ShardReader::open(folder.join(&listed.file), listed, 0)?.each(listed.split, true, each)
 }
 
 #[cfg(test)]
@@ -252,7 +252,7 @@ mod tests {
     use crate::tests::{record, write_folder};
 
     #[test]
-    fn every_record_is_found_from_several_threads() {
+    fn every_record_can_be_read_from_several_threads() {
         let here = tempfile::tempdir().unwrap();
         let out = here.path().join("out");
         let mut records: Vec<Record> = (0..700).map(|place| record(&format!("r{place}"))).collect();
@@ -265,8 +265,8 @@ mod tests {
         assert!(writer.finish().unwrap().shards.len() > 1);
         let folder = ShardFolder::open(&out, Split::Train).unwrap();
         assert_eq!((folder.len(), folder.name(), folder.split()), (700, "test", Split::Train));
-        let told = folder.shards[0].metadata.schema().metadata().get("huggingface").cloned();
-        assert_eq!(told.unwrap(), r#"{"info":{"features":{"image":{"_type":"Image"}}}}"#);
+        let features = folder.shards[0].metadata.schema().metadata().get("huggingface").cloned();
+        assert_eq!(features.unwrap(), r#"{"info":{"features":{"image":{"_type":"Image"}}}}"#);
         std::thread::scope(|scope| {
             for part in 0..3 {
                 let (folder, records) = (&folder, &records);
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_and_foreign_files_are_named() {
+    fn damaged_and_other_files_are_errors() {
         let here = tempfile::tempdir().unwrap();
         let out = here.path().join("out");
         let manifest = write_folder(&out, (0..20).map(|place| record(&format!("r{place}"))).collect());
@@ -303,17 +303,17 @@ mod tests {
         open().unwrap();
         let path = out.join(MANIFEST_FILE);
         let text = std::fs::read_to_string(&path).unwrap();
-        let lie = serde_json::from_str::<Manifest>(&text).map(|mut manifest| {
+        let changed = serde_json::from_str::<Manifest>(&text).map(|mut manifest| {
             manifest.shards[0].records = 21;
             serde_json::to_string(&manifest).unwrap()
         });
-        std::fs::write(&path, lie.unwrap()).unwrap();
-        assert!(open().unwrap_err().contains("it holds 20 records, the manifest says 21"));
+        std::fs::write(&path, changed.unwrap()).unwrap();
+        assert!(open().unwrap_err().contains("it has 20 records, but the manifest says 21"));
     }
 
-    /// Found by the fuzz target `shard`: a column that starts before the file.
+    /// Found by the fuzz target `shard`: a column that starts before the start of the file.
     #[test]
-    fn a_crafted_shard_is_an_error() {
+    fn a_manipulated_shard_is_an_error() {
         let here = tempfile::tempdir().unwrap();
         let out = here.path().join("out");
         let mut manifest = write_folder(&out, vec![record("a")]);
@@ -326,9 +326,10 @@ mod tests {
         assert!(error.contains("its contents contradict each other; run `prepare` again"), "{error}");
     }
 
-    /// Whatever is changed in a shard, its hash tells, and what is parsed for the message neither panics nor takes memory.
+    /// Any change in a shard is found by its hash. What is parsed before that for the message neither panics nor allocates
+    /// much memory.
     #[test]
-    fn no_changed_byte_goes_unseen() {
+    fn every_changed_byte_is_detected() {
         let here = tempfile::tempdir().unwrap();
         let out = here.path().join("out");
         let manifest = write_folder(&out, (0..20).map(|place| record(&format!("r{place}"))).collect());
@@ -337,7 +338,7 @@ mod tests {
         let mut stream = ptu_random::Key::new(1).stream(ptu_random::Place::Sample, 0);
         for round in 0..1_000 {
             let mut bad = good.clone();
-            // Every other time within the table of contents at the end, which is parsed.
+            // Every second time, the change is in the metadata at the end of the file, which is parsed.
             let from = if round % 2 == 0 { 0 } else { bad.len() - 2_000 };
             for _ in 0..1 + stream.below(3) {
                 let place = from + stream.below(bad.len() - from);

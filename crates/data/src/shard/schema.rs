@@ -1,16 +1,16 @@
-//! The columns of a shard, to and from records.
+//! The columns of a shard, and the conversion between records and columns.
 //!
 //! | column | type | note |
 //! |---|---|---|
 //! | `id`, `patient`, `source` | Utf8 | |
-//! | `image` | `struct<bytes: Binary, path: Utf8>`, nullable | what `datasets` calls `Image`; other layouts load as a dict there |
+//! | `image` | `struct<bytes: Binary, path: Utf8>`, nullable | the feature `Image` of `datasets`, which loads other layouts as a dict |
 //! | `texts`, `sections` | `list<Utf8>` | of equal length |
 //! | `labels`, `fields` | `list<struct<name: Utf8, value: Utf8>>` | |
 //! | `questions` | `list<struct<id, question, answer, category: Utf8, closed: Boolean>>` | |
 //! | `sentences` | `struct<premise: Utf8, hypothesis: Utf8>`, nullable | |
 //! | `marks` | `list<struct<kind: Utf8, start: UInt32, end: UInt32>>` | of the first text |
 //!
-//! The split is the file's, as `datasets` has it.
+//! The split is given by the file, as in `datasets`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,10 +25,10 @@ use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use crate::error::DataError;
 use crate::record::{Label, Mark, Question, Record, RecordImage, Section, SentencePair, Split};
 
-/// The metadata entry by which `datasets` knows that `image` holds images.
+/// The metadata entry that tells `datasets` that the column `image` contains images.
 const HUGGINGFACE: (&str, &str) = ("huggingface", r#"{"info":{"features":{"image":{"_type":"Image"}}}}"#);
 
-fn words(names: &[&str]) -> Fields {
+fn string_fields(names: &[&str]) -> Fields {
     names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect()
 }
 
@@ -37,28 +37,28 @@ fn image_fields() -> Fields {
 }
 
 fn label_fields() -> Fields {
-    words(&["name", "value"])
+    string_fields(&["name", "value"])
 }
 
 fn question_fields() -> Fields {
     let closed = Arc::new(Field::new("closed", DataType::Boolean, true));
-    words(&["id", "question", "answer", "category"]).iter().cloned().chain([closed]).collect()
+    string_fields(&["id", "question", "answer", "category"]).iter().cloned().chain([closed]).collect()
 }
 
 fn sentence_fields() -> Fields {
-    words(&["premise", "hypothesis"])
+    string_fields(&["premise", "hypothesis"])
 }
 
 fn mark_fields() -> Fields {
     let number = |name: &str| Arc::new(Field::new(name, DataType::UInt32, true));
-    words(&["kind"]).iter().cloned().chain([number("start"), number("end")]).collect()
+    string_fields(&["kind"]).iter().cloned().chain([number("start"), number("end")]).collect()
 }
 
 fn list(item: DataType) -> DataType {
     DataType::List(Arc::new(Field::new("item", item, true)))
 }
 
-/// Type of a column of labels.
+/// The type of a column of labels.
 pub fn label_list() -> DataType {
     list(DataType::Struct(label_fields()))
 }
@@ -78,12 +78,13 @@ pub fn schema() -> Schema {
         Field::new("fields", label_list(), false),
         Field::new("source", DataType::Utf8, false),
     ];
-    // Not in parquet's own metadata: pyarrow takes that of the arrow schema alone, where there is one.
+    // The entry is in the arrow schema and not in parquet's own metadata: if there is an arrow schema, pyarrow uses only its
+    // metadata.
     let (key, value) = HUGGINGFACE;
     Schema::new_with_metadata(fields, HashMap::from([(key.to_string(), value.to_string())]))
 }
 
-/// Refuses a file whose columns are not ours, naming the first that differs.
+/// Refuses a file whose columns differ from [`schema`]; the error names the first column that differs.
 pub fn check(found: &Schema, path: &Path) -> Result<(), DataError> {
     let differs = |column: &str, found: String, wanted: String| DataError::Schema {
         path: path.to_path_buf(),
@@ -106,12 +107,12 @@ pub fn check(found: &Schema, path: &Path) -> Result<(), DataError> {
     }
 }
 
-/// Records as one batch of columns.
+/// Converts records to one batch of columns.
 pub fn to_batch(records: &[Record]) -> Result<RecordBatch, ArrowError> {
     let column = |of: fn(&Record) -> &str| strings(records.iter().map(of));
     let sections = |record: &Record| {
-        let told = record.sections.iter().copied().chain(std::iter::repeat(Section::Text));
-        told.take(record.texts.len()).map(Section::name).collect::<Vec<_>>()
+        let padded = record.sections.iter().copied().chain(std::iter::repeat(Section::Text));
+        padded.take(record.texts.len()).map(Section::name).collect::<Vec<_>>()
     };
     RecordBatch::try_new(
         Arc::new(schema()),
@@ -139,7 +140,7 @@ fn strings<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(values))
 }
 
-/// A list column: the items of all rows one after another as `column` makes them, cut where the rows end.
+/// A list column: `column` converts the items of all rows, one after another, and offsets mark where each row ends.
 fn lists<'a, T: 'a>(rows: impl Iterator<Item = &'a [T]>, column: impl FnOnce(&[&'a T]) -> ArrayRef) -> ArrayRef {
     let (mut items, mut lengths) = (vec![], vec![]);
     for row in rows {
@@ -160,7 +161,7 @@ fn images(records: &[Record]) -> ArrayRef {
     Arc::new(StructArray::new(image_fields(), columns, Some(records.iter().map(of).collect::<NullBuffer>())))
 }
 
-/// A column of labels, a list a row.
+/// A column of labels, one list per row.
 pub fn labels<'a>(rows: impl Iterator<Item = &'a [Label]>) -> ArrayRef {
     lists(rows, |all| {
         let columns = vec![
@@ -207,18 +208,18 @@ fn marks(records: &[Record]) -> ArrayRef {
     })
 }
 
-/// One row of a batch as a record. `None` when a column is not of [`schema`]'s type.
+/// Converts one row of a batch to a record. `None` when a column does not have the type of [`schema`].
 pub fn to_record(batch: &RecordBatch, row: usize, split: Split) -> Option<Record> {
-    let word = |name: &str| Some(words_of(batch.column_by_name(name)?)?.value(row).to_string());
-    let list = |name: &str| list_of(batch, name, row);
-    let sections = texts_of(&list("sections")?)?.iter().map(|word| Section::of(word)).collect::<Option<Vec<_>>>()?;
-    let told = sections.iter().rposition(|section| *section != Section::Text).map_or(0, |last| last + 1);
-    let sections = sections.into_iter().take(told).collect();
+    let word = |name: &str| Some(as_strings(batch.column_by_name(name)?)?.value(row).to_string());
+    let list = |name: &str| list_at(batch, name, row);
+    let sections = to_strings(&list("sections")?)?.iter().map(|word| Section::of(word)).collect::<Option<Vec<_>>>()?;
+    let known = sections.iter().rposition(|section| *section != Section::Text).map_or(0, |last| last + 1);
+    let sections = sections.into_iter().take(known).collect();
     Some(Record {
         id: word("id")?,
         patient: word("patient")?,
         image: image_of(batch, row)?,
-        texts: texts_of(&list("texts")?)?,
+        texts: to_strings(&list("texts")?)?,
         sections,
         labels: to_labels(&list("labels")?)?,
         questions: questions_of(&list("questions")?)?,
@@ -230,12 +231,13 @@ pub fn to_record(batch: &RecordBatch, row: usize, split: Split) -> Option<Record
     })
 }
 
-/// No image where its column was not read.
+/// The image of a row. The inner `None`: there is no image, or its column was not read. The outer `None`: the column has a
+/// wrong type.
 fn image_of(batch: &RecordBatch, row: usize) -> Option<Option<RecordImage>> {
     let Some(image) = batch.column_by_name("image") else { return Some(None) };
-    let image = struct_of(image)?;
+    let image = as_struct(image)?;
     let bytes = image.column_by_name("bytes")?.as_any().downcast_ref::<BinaryArray>()?;
-    let path = words_of(image.column_by_name("path")?)?;
+    let path = as_strings(image.column_by_name("path")?)?;
     let present = image.is_valid(row) && bytes.is_valid(row);
     Some(present.then(|| RecordImage {
         bytes: bytes.value(row).to_vec(),
@@ -243,17 +245,17 @@ fn image_of(batch: &RecordBatch, row: usize) -> Option<Option<RecordImage>> {
     }))
 }
 
-/// The labels of one row. `None` when they are not of [`label_list`]'s type.
+/// The labels of one row. `None` when the column does not have the type of [`label_list`].
 pub fn to_labels(row: &ArrayRef) -> Option<Vec<Label>> {
-    let [names, values] = word_columns(row, ["name", "value"])?;
+    let [names, values] = string_columns(row, ["name", "value"])?;
     Some(names.into_iter().zip(values).map(|(name, value)| Label { name, value }).collect())
 }
 
 fn questions_of(row: &ArrayRef) -> Option<Vec<Question>> {
-    let [ids, questions, answers, categories] = word_columns(row, ["id", "question", "answer", "category"])?;
-    let closed = struct_of(row)?.column_by_name("closed")?.as_any().downcast_ref::<BooleanArray>()?;
-    let words = ids.into_iter().zip(questions).zip(answers.into_iter().zip(categories));
-    let all = words.zip(closed).map(|(((id, question), (answer, category)), closed)| Question {
+    let [ids, questions, answers, categories] = string_columns(row, ["id", "question", "answer", "category"])?;
+    let closed = as_struct(row)?.column_by_name("closed")?.as_any().downcast_ref::<BooleanArray>()?;
+    let strings = ids.into_iter().zip(questions).zip(answers.into_iter().zip(categories));
+    let all = strings.zip(closed).map(|(((id, question), (answer, category)), closed)| Question {
         id,
         question,
         answer,
@@ -264,8 +266,8 @@ fn questions_of(row: &ArrayRef) -> Option<Vec<Question>> {
 }
 
 fn sentences_of(batch: &RecordBatch, row: usize) -> Option<Option<SentencePair>> {
-    let pairs = struct_of(batch.column_by_name("sentences")?)?;
-    let word = |name: &str| Some(words_of(pairs.column_by_name(name)?)?.value(row).to_string());
+    let pairs = as_struct(batch.column_by_name("sentences")?)?;
+    let word = |name: &str| Some(as_strings(pairs.column_by_name(name)?)?.value(row).to_string());
     match pairs.is_valid(row) {
         true => Some(Some(SentencePair { premise: word("premise")?, hypothesis: word("hypothesis")? })),
         false => Some(None),
@@ -273,35 +275,35 @@ fn sentences_of(batch: &RecordBatch, row: usize) -> Option<Option<SentencePair>>
 }
 
 fn marks_of(row: &ArrayRef) -> Option<Vec<Mark>> {
-    let [kinds] = word_columns(row, ["kind"])?;
-    let marks = struct_of(row)?;
+    let [kinds] = string_columns(row, ["kind"])?;
+    let marks = as_struct(row)?;
     let numbers = |name: &str| marks.column_by_name(name)?.as_any().downcast_ref::<UInt32Array>();
     let (starts, ends) = (numbers("start")?, numbers("end")?);
     let places = starts.values().iter().zip(ends.values());
     Some(kinds.into_iter().zip(places).map(|(kind, (&start, &end))| Mark { kind, start, end }).collect())
 }
 
-/// Columns of words of a list of structs.
-fn word_columns<const N: usize>(row: &ArrayRef, names: [&str; N]) -> Option<[Vec<String>; N]> {
-    let columns = struct_of(row)?;
-    let column = |name: &str| texts_of(columns.column_by_name(name)?);
+/// The string columns with these names, from a list of structs.
+fn string_columns<const N: usize>(row: &ArrayRef, names: [&str; N]) -> Option<[Vec<String>; N]> {
+    let columns = as_struct(row)?;
+    let column = |name: &str| to_strings(columns.column_by_name(name)?);
     let all: Option<Vec<_>> = names.into_iter().map(column).collect();
     all?.try_into().ok()
 }
 
-fn struct_of(array: &ArrayRef) -> Option<&StructArray> {
+fn as_struct(array: &ArrayRef) -> Option<&StructArray> {
     array.as_any().downcast_ref()
 }
 
-fn words_of(array: &ArrayRef) -> Option<&StringArray> {
+fn as_strings(array: &ArrayRef) -> Option<&StringArray> {
     array.as_any().downcast_ref()
 }
 
-fn texts_of(array: &ArrayRef) -> Option<Vec<String>> {
-    Some(words_of(array)?.iter().map(|word| word.unwrap_or_default().to_string()).collect())
+fn to_strings(array: &ArrayRef) -> Option<Vec<String>> {
+    Some(as_strings(array)?.iter().map(|word| word.unwrap_or_default().to_string()).collect())
 }
 
-fn list_of(batch: &RecordBatch, column: &str, row: usize) -> Option<ArrayRef> {
+fn list_at(batch: &RecordBatch, column: &str, row: usize) -> Option<ArrayRef> {
     Some(batch.column_by_name(column)?.as_any().downcast_ref::<ListArray>()?.value(row))
 }
 
@@ -311,7 +313,7 @@ mod tests {
     use crate::tests::record;
 
     #[test]
-    fn records_survive_the_columns() {
+    fn records_are_the_same_after_conversion_to_columns_and_back() {
         let mut records = vec![record("a"), record("b"), record("c")];
         records[0].image = None;
         records[1].texts.clear();
@@ -341,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_column_is_named() {
+    fn a_column_that_differs_is_named() {
         let path = Path::new("x.parquet");
         check(&schema(), path).unwrap();
         let mut fields: Vec<_> = schema().fields().iter().cloned().collect();

@@ -1,4 +1,4 @@
-//! Records into shards: one stream in, several files of bounded size out, and the folder appears whole or not at all.
+//! Writing of shards: one stream of records becomes several files of limited size, and the folder appears complete or not at all.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
@@ -16,37 +16,38 @@ use crate::files::{is_absent_or_empty, name_digest};
 use crate::manifest::{Common, Counts, FORMAT, MANIFEST_FILE, MadeBy, Manifest, Overlap, Shard, Skipped};
 use crate::record::{Record, Split};
 
-/// Examples of what splits have in common.
+/// The largest number of examples that an overlap of two splits lists.
 pub const EXAMPLES: usize = 20;
 
-/// The card of a folder, as Hugging Face and GitHub show it.
+/// The data set card of a folder, which Hugging Face and GitHub display.
 const CARD_FILE: &str = "README.md";
 
-/// The lock within a folder being written.
+/// The lock file within a folder that is being written.
 const LOCK_FILE: &str = "writing.lock";
 
-/// What a [`ShardWriter`] must know besides the records.
+/// The options of a [`ShardWriter`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriterOptions {
     /// Name of the data set, for the manifest.
     pub source: String,
-    /// Kind of the data set, for the manifest and the card: what `prepare` calls it; empty where a program made it.
+    /// The kind of the data set, for the manifest and the card, by its name in `prepare`; empty if another program creates the
+    /// folder.
     pub dataset: String,
-    /// What is known of the data set besides, in Markdown, for the card.
+    /// Further information about the data set, in Markdown, for the card.
     #[serde(default)]
     pub about: String,
     /// The command's arguments, for the manifest.
     pub arguments: Vec<String>,
-    /// What was done to images and texts, one sentence each, for the manifest.
+    /// How images and texts were preprocessed, one sentence for each change, for the manifest.
     pub preprocessing: Vec<String>,
     /// A shard is closed once it is larger than this, in bytes.
     pub shard_bytes: usize,
-    /// Whether a patient may be in two splits: where splits were published so, they are kept so.
+    /// Whether a patient may be in two splits. It is true for data sets whose published splits share patients.
     pub shared_patients: bool,
 }
 
 impl WriterOptions {
-    /// Options for a data set of this name: shards of 256 MiB, nothing to tell.
+    /// Options for a data set of this name: shards of 256 MiB, no further information, no patient in two splits.
     pub fn new(source: impl Into<String>) -> Self {
         Self {
             source: source.into(),
@@ -62,34 +63,34 @@ impl WriterOptions {
 
 /// Writes a folder of shards.
 ///
-/// Everything goes to a hidden folder beside the one asked for; [`ShardWriter::finish`] syncs and renames it. Dropped
-/// before that, it removes what it wrote. Equal records in equal order give equal bytes.
+/// All files are written to a hidden folder beside the requested one; [`ShardWriter::finish`] syncs it and renames it. If the
+/// writer is dropped before that, it removes its files. Equal records in equal order give equal bytes.
 pub struct ShardWriter {
     folder: PathBuf,
     partial: PathBuf,
     lock: Option<File>,
     options: WriterOptions,
     open: BTreeMap<Split, OpenShard>,
-    done: BTreeMap<Split, Vec<Shard>>,
+    finished: BTreeMap<Split, Vec<Shard>>,
     counts: BTreeMap<Split, Counts>,
-    /// For each patient, the splits that have it, as bits.
+    /// For each patient, the splits with its records, as bits.
     patients: HashMap<u128, u8>,
     ids: HashSet<u128>,
     skipped: Vec<Skipped>,
     noted: BTreeMap<String, u64>,
     details: BTreeMap<String, Vec<Skipped>>,
     columns: Vec<TableColumn>,
-    told: Vec<String>,
+    remarks: Vec<String>,
     overlaps: Vec<Overlap>,
-    /// Patients that are in two splits, by these.
-    shared: BTreeMap<[Split; 2], (u64, Vec<String>)>,
+    /// For each two splits, the number of patients with records in both, and examples.
+    shared_patients: BTreeMap<[Split; 2], (u64, Vec<String>)>,
 }
 
 impl ShardWriter {
-    /// Starts writing what will be `folder`, which must be absent or empty.
+    /// Starts writing a folder of shards at `folder`, which must not exist or must be empty.
     ///
     /// # Errors
-    /// When `folder` holds something, when another process is writing it, or when the system refuses.
+    /// When `folder` is not empty, when another process is writing it, or when the hidden folder cannot be created.
     pub fn create(folder: &Path, options: WriterOptions) -> Result<Self, DataError> {
         if !is_absent_or_empty(folder)? {
             return Err(DataError::NotEmpty(folder.to_path_buf()));
@@ -103,7 +104,7 @@ impl ShardWriter {
             Err(TryLockError::WouldBlock) => return Err(DataError::Busy(folder.to_path_buf())),
             Err(TryLockError::Error(source)) => return Err(DataError::Io { action: "lock", path, source }),
         }
-        // What a killed process left; nobody else holds the lock.
+        // Removes the files of a killed process. No other process holds the lock.
         for entry in fs::read_dir(&partial).map_err(DataError::io("list", &partial))? {
             let path = entry.map_err(DataError::io("list", &partial))?.path();
             if path.file_name().is_some_and(|name| name != LOCK_FILE) {
@@ -117,7 +118,7 @@ impl ShardWriter {
             lock: Some(lock),
             options,
             open: BTreeMap::new(),
-            done: BTreeMap::new(),
+            finished: BTreeMap::new(),
             counts: BTreeMap::new(),
             patients: HashMap::new(),
             ids: HashSet::new(),
@@ -125,16 +126,16 @@ impl ShardWriter {
             noted: BTreeMap::new(),
             details: BTreeMap::new(),
             columns: vec![],
-            told: vec![],
+            remarks: vec![],
             overlaps: vec![],
-            shared: BTreeMap::new(),
+            shared_patients: BTreeMap::new(),
         })
     }
 
     /// Adds a record to its split.
     ///
     /// # Errors
-    /// When the id was there before, when the patient is in another split, or when the file cannot be written.
+    /// When an earlier record has the same id, when the patient is in another split, or when the file cannot be written.
     pub fn write(&mut self, record: Record) -> Result<(), DataError> {
         let bit = |split: Split| 1u8 << split as u8;
         let patient = name_digest(&record.patient);
@@ -153,7 +154,7 @@ impl ShardWriter {
             self.counts.entry(record.split).or_default().patients += 1;
             for other in others {
                 let splits = [other.min(record.split), other.max(record.split)];
-                let (count, examples) = self.shared.entry(splits).or_default();
+                let (count, examples) = self.shared_patients.entry(splits).or_default();
                 *count += 1;
                 if examples.len() < EXAMPLES {
                     examples.push(record.patient.clone());
@@ -163,7 +164,8 @@ impl ShardWriter {
         self.put(record)
     }
 
-    /// Adds a record that is known to be the only one of its id, and whose patient is counted elsewhere: nothing is kept of it.
+    /// Adds a record without checking its id and its patient. The caller guarantees that its id is unique, and counts the
+    /// patients with [`Self::count_patients`]. So the writer needs no memory for ids and patients.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -173,7 +175,7 @@ impl ShardWriter {
         let shard = match self.open.remove(&split) {
             Some(shard) => shard,
             None => {
-                let number = self.done.get(&split).map_or(0, Vec::len);
+                let number = self.finished.get(&split).map_or(0, Vec::len);
                 OpenShard::create(&self.partial, split, number)?
             }
         };
@@ -185,12 +187,12 @@ impl ShardWriter {
         Ok(())
     }
 
-    /// Counts the patients of records that were [`Self::put`].
+    /// Adds to the number of patients of a split, for records that were added with [`Self::put`].
     pub fn count_patients(&mut self, split: Split, count: u64) {
         self.counts.entry(split).or_default().patients += count;
     }
 
-    /// A folder for what is needed only while this one is written.
+    /// A folder for temporary files that are needed only while this folder is written.
     pub fn scratch(&self) -> &Path {
         &self.partial
     }
@@ -200,48 +202,48 @@ impl ShardWriter {
         self.options.shared_patients
     }
 
-    /// Notes a record that was left out.
+    /// Adds a skipped record to the manifest.
     pub fn skip(&mut self, place: impl Into<String>, cause: impl Into<String>) {
         self.skipped.push(Skipped { place: place.into(), cause: cause.into() });
     }
 
-    /// Counts what was done to records that were kept.
+    /// Counts a change or a problem of records that were not skipped.
     pub fn note(&mut self, what: &str, count: u64) {
         *self.noted.entry(what.to_string()).or_default() += count;
     }
 
-    /// Tells one by one what [`Self::note`] counts.
-    pub fn details(&mut self, what: &str, told: Vec<Skipped>) {
-        self.details.entry(what.to_string()).or_default().extend(told);
+    /// Adds the single cases that [`Self::note`] counts.
+    pub fn details(&mut self, what: &str, cases: Vec<Skipped>) {
+        self.details.entry(what.to_string()).or_default().extend(cases);
     }
 
-    /// Says what the columns of a table were taken for, and what else is worth to be known of it.
-    pub fn table(&mut self, columns: Vec<TableColumn>, told: Vec<String>) {
-        (self.columns, self.told) = (columns, told);
+    /// Sets the purposes of the columns of the table, and further remarks about it, one sentence each.
+    pub fn table(&mut self, columns: Vec<TableColumn>, remarks: Vec<String>) {
+        (self.columns, self.remarks) = (columns, remarks);
     }
 
-    /// Says what splits have in common.
+    /// Adds content that splits have in common to the manifest.
     pub fn overlap(&mut self, overlap: Overlap) {
         self.overlaps.push(overlap);
     }
 
-    /// Number of records left out so far.
+    /// The number of records skipped so far.
     pub fn skipped(&self) -> usize {
         self.skipped.len()
     }
 
-    /// Closes all files, writes the manifest and gives the folder its name.
+    /// Closes all files, writes the manifest and the card, and renames the hidden folder to its final name.
     ///
     /// # Errors
-    /// When no record was written, or when the system refuses; nothing stands under the folder's name then.
+    /// When no record was written, or when a file cannot be written. Then there is no folder with the final name.
     pub fn finish(mut self) -> Result<Manifest, DataError> {
         for split in Split::ALL {
             self.close(split)?;
         }
-        if self.done.is_empty() {
+        if self.finished.is_empty() {
             return Err(DataError::NothingUsable { skipped: self.skipped.len() });
         }
-        for (splits, (count, examples)) in std::mem::take(&mut self.shared) {
+        for (splits, (count, examples)) in std::mem::take(&mut self.shared_patients) {
             self.overlaps.push(Overlap { of: Common::Patient, splits, count, removed: 0, examples });
         }
         let manifest = Manifest {
@@ -254,12 +256,12 @@ impl ShardWriter {
             },
             preprocessing: self.options.preprocessing.clone(),
             splits: std::mem::take(&mut self.counts),
-            shards: std::mem::take(&mut self.done).into_values().flatten().collect(),
+            shards: std::mem::take(&mut self.finished).into_values().flatten().collect(),
             skipped: std::mem::take(&mut self.skipped),
             noted: std::mem::take(&mut self.noted),
             details: std::mem::take(&mut self.details),
             columns: std::mem::take(&mut self.columns),
-            told: std::mem::take(&mut self.told),
+            told: std::mem::take(&mut self.remarks),
             overlaps: std::mem::take(&mut self.overlaps),
         };
         self.publish(&manifest)?;
@@ -268,7 +270,7 @@ impl ShardWriter {
 
     fn close(&mut self, split: Split) -> Result<(), DataError> {
         if let Some(shard) = self.open.remove(&split) {
-            self.done.entry(split).or_default().push(shard.close()?);
+            self.finished.entry(split).or_default().push(shard.close()?);
         }
         Ok(())
     }
@@ -293,7 +295,7 @@ impl ShardWriter {
         fs::remove_file(&lock).map_err(DataError::io("remove", &lock))?;
         sync_folder(&self.partial).map_err(DataError::io("sync", &self.partial))?;
         if self.folder.exists() {
-            // Only an empty folder can be removed this way: what somebody put there meanwhile stays.
+            // This removes only an empty folder: files that were put there in the meantime stay, and it is an error.
             fs::remove_dir(&self.folder).map_err(DataError::io("replace", &self.folder))?;
         }
         fs::rename(&self.partial, &self.folder).map_err(DataError::io("rename to", &self.folder))?;
@@ -306,7 +308,7 @@ impl Drop for ShardWriter {
     fn drop(&mut self) {
         self.open.clear();
         if self.lock.is_some() {
-            // Nothing can be told from here; what stays is hidden and is cleared by the next writer of this folder.
+            // An error cannot be reported from here. Remaining files are hidden, and the next writer of this folder removes them.
             let _ = fs::remove_dir_all(&self.partial);
         }
     }
@@ -361,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_leaves_nothing() {
+    fn a_failed_writer_leaves_no_files() {
         let here = tempfile::tempdir().unwrap();
         let out = here.path().join("out");
         let mut writer = ShardWriter::create(&out, WriterOptions::new("test")).unwrap();
@@ -373,12 +375,12 @@ mod tests {
         drop(writer);
         assert!(names(here.path()).is_empty());
         let error = ShardWriter::create(&out, WriterOptions::new("test")).unwrap().finish().unwrap_err().to_string();
-        assert!(error.contains("no record was left"), "{error}");
+        assert!(error.contains("no usable record was found"), "{error}");
         assert!(names(here.path()).is_empty());
     }
 
     #[test]
-    fn a_folder_in_use_or_filled_is_refused_and_an_old_rest_is_cleared() {
+    fn a_folder_in_use_or_not_empty_is_refused_and_old_partial_files_are_removed() {
         let here = tempfile::tempdir().unwrap();
         let out = here.path().join("out");
         let writer = ShardWriter::create(&out, WriterOptions::new("test")).unwrap();

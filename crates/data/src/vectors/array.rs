@@ -1,4 +1,5 @@
-//! Vectors for programs that read no parquet: a NumPy array with its rows' names beside it, or lines of JSON.
+//! Vectors for programs that cannot read parquet: a NumPy array with a JSON lines file that describes its rows, or JSON lines
+//! only.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -11,7 +12,7 @@ use crate::error::DataError;
 use crate::picture::PictureLocation;
 use crate::record::Label;
 
-/// Lines of JSON: the header, then a row a line.
+/// A writer of JSON lines: the first line is the header, each further line is a row.
 pub struct JsonLines {
     path: PathBuf,
     file: BufWriter<File>,
@@ -19,81 +20,82 @@ pub struct JsonLines {
 }
 
 impl JsonLines {
-    /// Starts a file; `notes` stand beside the header.
+    /// Starts a file; `notes` are written to the first line together with the header.
     ///
     /// # Errors
-    /// When it cannot be made or written.
+    /// When it cannot be created or written.
     pub fn create(path: &Path, header: &VectorsHeader, notes: &Value) -> Result<Self, DataError> {
-        Self::start(path, (header, notes), true)
+        Self::start(path, header, notes, true)
     }
 
-    fn start(path: &Path, (header, notes): (&VectorsHeader, &Value), with_vectors: bool) -> Result<Self, DataError> {
+    fn start(path: &Path, header: &VectorsHeader, notes: &Value, with_vectors: bool) -> Result<Self, DataError> {
         let file = File::create(path).map_err(DataError::io("create", path))?;
         let mut lines = Self { path: path.into(), file: BufWriter::new(file), with_vectors };
-        lines.line(&json!({ "header": header, "notes": notes }))?;
+        lines.write_line(&json!({ "header": header, "notes": notes }))?;
         Ok(lines)
     }
 
-    fn line(&mut self, value: &Value) -> Result<(), DataError> {
+    fn write_line(&mut self, value: &Value) -> Result<(), DataError> {
         writeln!(self.file, "{value}").map_err(DataError::io("write", &self.path))
     }
 
     /// Adds a row.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the file cannot be written.
     pub fn write(&mut self, row: &VectorRow) -> Result<(), DataError> {
-        let (file, record, in_table) = match &row.picture {
+        let (file, record, table_row) = match &row.picture {
             Some(PictureLocation::File(path)) => (Some(path), None, None),
             Some(PictureLocation::Shards { folder, record, .. }) => (Some(folder), Some(record), None),
             Some(PictureLocation::Table { table, row }) => (Some(table), None, Some(row)),
             None => (None, None, None),
         };
-        let named = |labels: &[Label]| -> Vec<Value> {
+        let to_json = |labels: &[Label]| -> Vec<Value> {
             labels.iter().map(|label| json!({ "name": label.name, "value": label.value })).collect()
         };
         let mut line = json!({
             "id": row.id, "modality": row.modality, "patient": row.patient, "source": row.source, "split": row.split,
-            "labels": named(&row.labels), "fields": named(&row.fields), "text": row.text, "file": file, "record": record,
-            "row": in_table, "path": row.path,
+            "labels": to_json(&row.labels), "fields": to_json(&row.fields), "text": row.text, "file": file,
+            "record": record, "row": table_row, "path": row.path,
         });
         if self.with_vectors {
             line["vector"] = json!(row.vector);
         }
-        self.line(&line)
+        self.write_line(&line)
     }
 
-    /// Ends the file and syncs it.
+    /// Finishes the file and syncs it to the disk.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the file cannot be written.
     pub fn finish(mut self) -> Result<(), DataError> {
         let done = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
         done.map_err(DataError::io("write", &self.path))
     }
 }
 
-/// A NumPy array `[rows, width]`, and beside it what each row is, as lines of JSON without vectors.
+/// A writer of a NumPy array `[rows, width]`, and of a second file that describes each row: JSON lines without vectors.
 pub struct NumpyArray {
     path: PathBuf,
     file: BufWriter<File>,
-    names: JsonLines,
+    descriptions: JsonLines,
 }
 
 impl NumpyArray {
-    /// Starts both files, its path and that of the names; `rows` are as many as will be written, `notes` stand beside the header.
+    /// Starts the array at the first path and the row descriptions at the second one. `rows` is the number of rows that will be
+    /// written; `notes` are written to the first line of the descriptions together with the header.
     ///
     /// # Errors
-    /// When they cannot be made.
+    /// When a file cannot be created or written.
     pub fn create(
-        (path, names): (&Path, &Path),
+        (path, descriptions): (&Path, &Path),
         header: &VectorsHeader,
         notes: &Value,
         rows: u64,
     ) -> Result<Self, DataError> {
         let file = File::create(path).map_err(DataError::io("create", path))?;
-        let names = JsonLines::start(names, (header, notes), false)?;
-        let mut array = Self { path: path.into(), file: BufWriter::new(file), names };
+        let descriptions = JsonLines::start(descriptions, header, notes, false)?;
+        let mut array = Self { path: path.into(), file: BufWriter::new(file), descriptions };
         array.file.write_all(&numpy_header(rows, header.width)).map_err(DataError::io("write", path))?;
         Ok(array)
     }
@@ -101,27 +103,27 @@ impl NumpyArray {
     /// Adds a row.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the file cannot be written.
     pub fn write(&mut self, row: &VectorRow) -> Result<(), DataError> {
         let write =
             || -> io::Result<()> { row.vector.iter().try_for_each(|value| self.file.write_all(&value.to_le_bytes())) };
         let mut write = write;
         write().map_err(DataError::io("write", &self.path))?;
-        self.names.write(row)
+        self.descriptions.write(row)
     }
 
-    /// Ends both files and syncs them.
+    /// Finishes both files and syncs them to the disk.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When a file cannot be written.
     pub fn finish(mut self) -> Result<(), DataError> {
         let done = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
         done.map_err(DataError::io("write", &self.path))?;
-        self.names.finish()
+        self.descriptions.finish()
     }
 }
 
-/// Version 1.0 of NumPy's format: magic, length, a Python dictionary padded to 64 bytes.
+/// The header of NumPy's format 1.0: magic bytes, length, and a Python dictionary, padded to a multiple of 64 bytes.
 fn numpy_header(rows: u64, width: usize) -> Vec<u8> {
     let mut words = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
     while !(10 + words.len() + 1).is_multiple_of(64) {
@@ -140,7 +142,7 @@ mod tests {
     use crate::vectors::{Modality, Space};
 
     #[test]
-    fn an_array_and_its_names_hold_what_was_written() {
+    fn an_array_and_its_descriptions_contain_the_written_rows() {
         let folder = tempfile::tempdir().unwrap();
         let (path, names) = (folder.path().join("v.npy"), folder.path().join("v.jsonl"));
         let header = VectorsHeader {

@@ -1,4 +1,4 @@
-//! Vectors in parquet: groups of a fixed number of rows, so equal rows give equal bytes however they came.
+//! Vectors in parquet files. Row groups have a fixed number of rows, so equal rows give equal bytes, however they were added.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -24,18 +24,18 @@ use crate::picture::PictureLocation;
 use crate::record::Split;
 use crate::shard::schema as shard;
 
-/// Rows of a group: what a writer holds in memory.
+/// The number of rows of a row group. The writer keeps one group in memory.
 const GROUP_ROWS: usize = 4096;
 
-/// Key of the header in the schema's metadata.
+/// The key of the header in the metadata of the schema.
 const HEADER: &str = "ptunifier";
 
-/// Columns that files of older versions lack.
+/// Columns that are missing in files of older versions.
 const FIELDS: &str = "fields";
 const PATH: &str = "path";
 const ROW: &str = "row";
 
-/// The column that says what a vector was made of.
+/// The column that says what a vector was computed from.
 const MODALITY: &str = "modality";
 
 /// The name of this column in files of earlier versions.
@@ -44,7 +44,7 @@ const EARLIER_MODALITY: &str = "half";
 /// The longest vector that is read.
 const WIDTH_LIMIT: usize = 1 << 20;
 
-/// What is said of a file whose bytes make no sense.
+/// The cause of the error for a file on which the parquet decoder panicked.
 const DAMAGED: &str = "it is damaged; copy it again, or embed again";
 
 fn schema(header: &VectorsHeader) -> Result<Schema, serde_json::Error> {
@@ -71,21 +71,21 @@ fn vector_type(width: usize) -> DataType {
     DataType::FixedSizeList(Arc::new(Field::new("item", DataType::Float32, true)), width as i32)
 }
 
-/// Writes rows of vectors, in constant memory.
+/// A writer of rows of vectors, which needs constant memory.
 pub struct VectorWriter {
     path: PathBuf,
     schema: Arc<Schema>,
     width: usize,
     writer: ArrowWriter<BufWriter<File>>,
-    waiting: Vec<VectorRow>,
+    buffered: Vec<VectorRow>,
     rows: u64,
 }
 
 impl VectorWriter {
-    /// Starts a file, in place of one that is there.
+    /// Starts a file; an existing file is replaced.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub fn create(path: &Path, header: &VectorsHeader) -> Result<Self, DataError> {
         let file = File::create(path).map_err(DataError::io("create", path))?;
         let other = |error: String| DataError::io("write", path)(io::Error::other(error));
@@ -97,34 +97,34 @@ impl VectorWriter {
             .build();
         let writer = ArrowWriter::try_new(BufWriter::new(file), Arc::clone(&schema), Some(properties))
             .map_err(|error| other(error.to_string()))?;
-        Ok(Self { path: path.into(), schema, width: header.width, writer, waiting: vec![], rows: 0 })
+        Ok(Self { path: path.into(), schema, width: header.width, writer, buffered: vec![], rows: 0 })
     }
 
     /// Adds a row.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the file cannot be written.
     ///
     /// # Panics
-    /// If its vector has another width than the header says.
+    /// If the width of its vector differs from the header.
     pub fn write(&mut self, row: VectorRow) -> Result<(), DataError> {
-        assert_eq!(row.vector.len(), self.width, "the width of a vector is that of its file");
-        self.waiting.push(row);
+        assert_eq!(row.vector.len(), self.width, "a vector has the width of its file");
+        self.buffered.push(row);
         self.rows += 1;
-        if self.waiting.len() == GROUP_ROWS { self.flush() } else { Ok(()) }
+        if self.buffered.len() == GROUP_ROWS { self.flush() } else { Ok(()) }
     }
 
-    /// Rows so far.
+    /// The number of rows so far.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Ends the file and syncs it; `notes` are kept with it ([`VectorReader::note`]).
+    /// Finishes the file and syncs it to the disk; `notes` are stored in its metadata (see [`VectorReader::note`]).
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the file cannot be written.
     pub fn finish(mut self, notes: &[(&str, String)]) -> Result<(), DataError> {
-        if !self.waiting.is_empty() {
+        if !self.buffered.is_empty() {
             self.flush()?;
         }
         for (key, value) in notes {
@@ -137,7 +137,7 @@ impl VectorWriter {
     }
 
     fn flush(&mut self) -> Result<(), DataError> {
-        let rows = std::mem::take(&mut self.waiting);
+        let rows = std::mem::take(&mut self.buffered);
         let batch = to_batch(&self.schema, &rows, self.width);
         let written = batch.map_err(parquet::errors::ParquetError::from).and_then(|batch| {
             self.writer.write(&batch)?;
@@ -158,7 +158,7 @@ fn to_batch(schema: &Arc<Schema>, rows: &[VectorRow], width: usize) -> Result<Re
             PictureLocation::Table { table, .. } => table.to_string_lossy().into_owned(),
         })
     };
-    let in_table = |row: &VectorRow| match row.picture {
+    let table_row = |row: &VectorRow| match row.picture {
         Some(PictureLocation::Table { row, .. }) => Some(row),
         _ => None,
     };
@@ -184,13 +184,13 @@ fn to_batch(schema: &Arc<Schema>, rows: &[VectorRow], width: usize) -> Result<Re
             words(&file),
             Arc::new(UInt64Array::from_iter(rows.iter().map(record))),
             words(&|row| row.path.clone()),
-            Arc::new(UInt64Array::from_iter(rows.iter().map(in_table))),
+            Arc::new(UInt64Array::from_iter(rows.iter().map(table_row))),
             Arc::new(vectors),
         ],
     )
 }
 
-/// Reads rows of vectors, group by group.
+/// A reader of rows of vectors, group by group.
 pub struct VectorReader {
     path: PathBuf,
     header: VectorsHeader,
@@ -203,7 +203,7 @@ impl VectorReader {
     /// Opens a file of vectors.
     ///
     /// # Errors
-    /// When it cannot be read, is no parquet, or was not made by embedding.
+    /// When it cannot be read, is not a parquet file, or was not written by `embed`.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let wrong = |cause: String| DataError::Vectors { path: path.into(), cause };
         let file = File::open(path).map_err(DataError::io("open", path))?;
@@ -214,15 +214,15 @@ impl VectorReader {
         let pages = held(|| check_pages(&pages, builder.metadata())).ok_or_else(|| wrong(DAMAGED.into()))?;
         pages.map_err(|error| wrong(format!("its pages cannot be read ({error}); copy it again, or embed again")))?;
         let header = builder.schema().metadata().get(HEADER);
-        let header = header.ok_or_else(|| wrong("it holds no vectors of `ptunifier embed`".into()))?;
+        let header = header.ok_or_else(|| wrong("it has no vectors written by `ptunifier embed`".into()))?;
         let header: VectorsHeader =
             serde_json::from_str(header).map_err(|error| wrong(format!("its header cannot be read ({error})")))?;
         if header.width == 0 || header.width > WIDTH_LIMIT {
-            return Err(wrong(format!("its vectors have {} elements", header.width)));
+            return Err(wrong(format!("its vectors have {} elements; 1 to {WIDTH_LIMIT} are allowed", header.width)));
         }
-        let wanted = schema(&header).map_err(|error| wrong(error.to_string()))?;
+        let expected = schema(&header).map_err(|error| wrong(error.to_string()))?;
         let may_lack = |name: &str| [FIELDS, PATH, ROW].contains(&name) && builder.schema().index_of(name).is_err();
-        for field in wanted.fields().iter().filter(|field| !may_lack(field.name())) {
+        for field in expected.fields().iter().filter(|field| !may_lack(field.name())) {
             let named = |name: &str| builder.schema().field_with_name(name).map(|found| found.data_type().clone());
             let found = match named(field.name()) {
                 Err(_) if field.name() == MODALITY => named(EARLIER_MODALITY),
@@ -240,17 +240,17 @@ impl VectorReader {
         Ok(Self { path: path.into(), header, notes, rows, reader })
     }
 
-    /// What made it.
+    /// The header of the file.
     pub fn header(&self) -> &VectorsHeader {
         &self.header
     }
 
-    /// Rows in all.
+    /// The number of rows in the file.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// What was noted under a key when it was written.
+    /// The note that was stored under this key when the file was written.
     pub fn note(&self, key: &str) -> Option<&str> {
         self.notes.iter().find(|note| note.key == key)?.value.as_deref()
     }
@@ -259,7 +259,7 @@ impl VectorReader {
 impl Iterator for VectorReader {
     type Item = Result<Vec<VectorRow>, DataError>;
 
-    /// The next rows, some thousands at once.
+    /// The next rows, some thousands at a time.
     fn next(&mut self) -> Option<Self::Item> {
         let wrong = |cause: String| DataError::Vectors { path: self.path.clone(), cause };
         let batch = match held(|| self.reader.next()) {
@@ -270,11 +270,11 @@ impl Iterator for VectorReader {
             }
             None => return Some(Err(wrong(DAMAGED.into()))),
         };
-        Some(to_rows(&batch).ok_or_else(|| wrong("a row lacks what it must have; embed again".into())))
+        Some(to_rows(&batch).ok_or_else(|| wrong("a row has missing or invalid values; embed again".into())))
     }
 }
 
-/// `None` where a column is not of the schema's type or a value is missing that must be there.
+/// Converts a batch to rows. `None` if a column does not have the type of the schema, or if a required value is missing.
 fn to_rows(batch: &RecordBatch) -> Option<Vec<VectorRow>> {
     let column = |name: &str| batch.column_by_name(name);
     let words = |name: &str| column(name)?.as_any().downcast_ref::<StringArray>();
@@ -285,7 +285,7 @@ fn to_rows(batch: &RecordBatch) -> Option<Vec<VectorRow>> {
     let fields = column(FIELDS).map(|fields| fields.as_any().downcast_ref::<ListArray>());
     let paths = words(PATH);
     let numbers = |name: &str| column(name)?.as_any().downcast_ref::<UInt64Array>();
-    let (records, in_table) = (numbers("record")?, numbers(ROW));
+    let (records, table_rows) = (numbers("record")?, numbers(ROW));
     let vectors = column("vector")?.as_any().downcast_ref::<FixedSizeListArray>()?;
     let word = |array: &StringArray, row: usize| array.is_valid(row).then(|| array.value(row).to_string());
     let rows = (0..batch.num_rows()).map(|row| {
@@ -297,7 +297,7 @@ fn to_rows(batch: &RecordBatch) -> Option<Vec<VectorRow>> {
             (Some(folder), true, Some(split)) => {
                 Some(PictureLocation::Shards { folder: folder.into(), split, record: records.value(row) })
             }
-            (Some(path), false, _) => match in_table.filter(|rows| rows.is_valid(row)) {
+            (Some(path), false, _) => match table_rows.filter(|rows| rows.is_valid(row)) {
                 Some(rows) => Some(PictureLocation::Table { table: path.into(), row: rows.value(row) }),
                 None => Some(PictureLocation::File(path.into())),
             },
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_and_notes_survive_the_file() {
+    fn rows_and_notes_are_read_as_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("v.parquet");
         let mut writer = VectorWriter::create(&path, &header()).unwrap();
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_refused_by_name() {
+    fn other_files_are_refused_with_their_name() {
         let folder = tempfile::tempdir().unwrap();
         let fails = |path: &Path, with: &str| {
             let error = VectorReader::open(path).err().unwrap().to_string();
@@ -412,6 +412,6 @@ mod tests {
         fails(&path, "no parquet file");
         let shards = folder.path().join("shards");
         crate::tests::write_folder(&shards, vec![crate::tests::record("a")]);
-        fails(&shards.join("train-00000.parquet"), "no vectors of `ptunifier embed`");
+        fails(&shards.join("train-00000.parquet"), "no vectors written by `ptunifier embed`");
     }
 }

@@ -1,4 +1,4 @@
-//! Finished rows on disk, part by part, until all are there.
+//! Part files: finished rows on disk until all inputs are embedded.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -15,50 +15,57 @@ use crate::InferError;
 
 const LOCK: &str = "lock";
 const WRITING: &str = "writing";
-/// Under what a part's [`Span`] is noted.
+/// Key of a part's [`Span`] in the metadata of its file.
 const SPAN: &str = "span";
 
-/// Which inputs a part holds.
+/// The inputs whose rows a part holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Span {
     from: u64,
     to: u64,
+    /// Inputs that were skipped because they cannot be used.
     left_out: Vec<LeftOut>,
-    /// Texts longer than the model's limit.
+    /// Number of texts that are longer than the model's limit.
     #[serde(default)]
     cut: u64,
-    /// Inputs without the modality that is asked for.
-    #[serde(default)]
-    passed: u64,
+    /// Number of inputs without the requested modality.
+    #[serde(default, rename = "passed")]
+    without_modality: u64,
 }
 
-/// The parts of one file, in a hidden folder beside it.
+/// The parts of one output file, in a hidden folder next to it.
 pub struct Parts {
     folder: PathBuf,
     header: VectorsHeader,
+    /// Files of the finished parts, in order.
     closed: Vec<PathBuf>,
     rows: u64,
     left_out: Vec<LeftOut>,
     cut: u64,
-    passed: u64,
+    without_modality: u64,
+    /// The first input that no part holds.
     next: u64,
-    open: Option<Open>,
-    /// Held as long as the parts are.
+    /// The part that is being written.
+    open: Option<OpenPart>,
+    /// Lock file; it is locked until the parts are dropped or removed.
     lock: File,
 }
 
-struct Open {
+/// A part that is being written. The counts are those of all parts before it.
+struct OpenPart {
     writer: VectorWriter,
+    /// The first input of the part.
     from: u64,
-    /// Length of the list of what was left out, and numbers of texts that were cut and of inputs that were passed over, when the
-    /// part was begun.
+    /// Number of skipped inputs.
     left_out: usize,
+    /// Number of texts that are longer than the model's limit.
     cut: u64,
-    passed: u64,
+    /// Number of inputs without the requested modality.
+    without_modality: u64,
 }
 
 impl Parts {
-    /// The parts of `out`: none yet, or, with `resume`, those of interrupted work.
+    /// Opens the folder of parts of `out`. It is empty, or with `resume` it may hold the parts of interrupted work.
     pub fn open(out: &Path, header: &VectorsHeader, resume: bool) -> Result<Self, InferError> {
         let folder = folder_of(out);
         let failed = |action| file_error(action, &folder);
@@ -82,14 +89,24 @@ impl Parts {
             return Err(InferError::Interrupted(folder));
         }
         let header = header.clone();
-        let (rows, cut, passed, next, left_out, open) = (0, 0, 0, 0, vec![], None);
-        let mut parts = Self { folder, header, closed: vec![], rows, left_out, cut, passed, next, open, lock };
-        closed.into_iter().try_for_each(|path| parts.take(path))?;
+        let mut parts = Self {
+            folder,
+            header,
+            closed: vec![],
+            rows: 0,
+            left_out: vec![],
+            cut: 0,
+            without_modality: 0,
+            next: 0,
+            open: None,
+            lock,
+        };
+        closed.into_iter().try_for_each(|path| parts.add_finished(path))?;
         Ok(parts)
     }
 
-    /// Takes a finished part that is there.
-    fn take(&mut self, path: PathBuf) -> Result<(), InferError> {
+    /// Adds a finished part of interrupted work.
+    fn add_finished(&mut self, path: PathBuf) -> Result<(), InferError> {
         let reader = VectorReader::open(&path)?;
         let span = reader.note(SPAN).and_then(|span| serde_json::from_str::<Span>(span).ok());
         match span {
@@ -97,7 +114,7 @@ impl Parts {
                 (self.next, self.rows) = (span.to, self.rows + reader.rows());
                 self.left_out.extend(span.left_out);
                 self.cut += span.cut;
-                self.passed += span.passed;
+                self.without_modality += span.without_modality;
                 self.closed.push(path);
                 Ok(())
             }
@@ -105,34 +122,36 @@ impl Parts {
         }
     }
 
-    /// Adds what came of the next `count` inputs.
+    /// Adds the results of the next `count` inputs.
     pub fn add(&mut self, chunk: Chunk, count: u64) -> Result<(), InferError> {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => {
                 let writer = VectorWriter::create(&self.folder.join(WRITING), &self.header)?;
-                Open { writer, from: self.next, left_out: self.left_out.len(), cut: self.cut, passed: self.passed }
+                let (from, left_out) = (self.next, self.left_out.len());
+                OpenPart { writer, from, left_out, cut: self.cut, without_modality: self.without_modality }
             }
         };
         self.rows += chunk.rows.len() as u64;
         chunk.rows.into_iter().try_for_each(|row| open.writer.write(row))?;
         self.left_out.extend(chunk.left_out);
         self.cut += chunk.cut;
-        self.passed += chunk.passed;
+        self.without_modality += chunk.without_modality;
         self.next += count;
         self.open = Some(open);
         Ok(())
     }
 
-    /// Ends the part at hand: what it holds is safe.
+    /// Finishes the open part. After that its rows are saved on disk.
     pub fn close(&mut self) -> Result<(), InferError> {
-        let Some(Open { writer, from, left_out, cut, passed }) = self.open.take() else { return Ok(()) };
+        let Some(OpenPart { writer, from, left_out, cut, without_modality }) = self.open.take() else { return Ok(()) };
         let left_out = self.left_out[left_out..].to_vec();
-        let span = Span { from, to: self.next, left_out, cut: self.cut - cut, passed: self.passed - passed };
+        let (cut, without_modality) = (self.cut - cut, self.without_modality - without_modality);
+        let span = Span { from, to: self.next, left_out, cut, without_modality };
         let failed = |action| file_error(action, &self.folder);
         let span = serde_json::to_string(&span).map_err(|error| failed("write")(io::Error::other(error)))?;
         writer.finish(&[(SPAN, span)])?;
-        // Named by its first input, so that parts sort as they follow each other.
+        // The file is named by its first input, so that the names of the parts sort in their order.
         let path = self.folder.join(format!("{from:015}.parquet"));
         fs::rename(self.folder.join(WRITING), &path).map_err(failed("rename in"))?;
         sync_folder(&self.folder).map_err(failed("sync"))?;
@@ -145,23 +164,23 @@ impl Parts {
         self.next
     }
 
-    /// Rows of all parts.
+    /// Number of rows in all parts.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Inputs that could not be used.
+    /// Inputs that were skipped because they cannot be used.
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
     }
 
-    /// What came of all inputs so far.
-    pub fn so_far(&self) -> Embedded {
-        let (rows, left_out, cut, passed) = (self.rows, self.left_out.clone(), self.cut, self.passed);
-        Embedded { rows, left_out, cut, passed, finished: false }
+    /// The result for all inputs so far.
+    pub fn result(&self) -> Embedded {
+        let (rows, left_out, cut) = (self.rows, self.left_out.clone(), self.cut);
+        Embedded { rows, left_out, cut, passed: self.without_modality, finished: false }
     }
 
-    /// A place for a file that becomes the result.
+    /// Path of a temporary file that becomes the output file.
     pub fn scratch(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.result"))
     }
@@ -176,8 +195,8 @@ impl Parts {
         })
     }
 
-    /// Removes parts that are left of a finished file.
-    pub fn forget(out: &Path) -> Result<(), InferError> {
+    /// Removes parts that were left over although the output file is finished.
+    pub fn remove_leftover(out: &Path) -> Result<(), InferError> {
         let folder = folder_of(out);
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file_error("remove", &folder)(error)),
@@ -185,7 +204,7 @@ impl Parts {
         }
     }
 
-    /// Removes all parts: the result is in place.
+    /// Removes all parts, after the output file was written.
     pub fn remove(self) -> Result<(), InferError> {
         let Self { folder, lock, .. } = self;
         fs::remove_dir_all(&folder).map_err(file_error("remove", &folder))?;

@@ -1,4 +1,4 @@
-//! Parts into the file that was asked for.
+//! Joins the parts into the output file.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
@@ -14,19 +14,19 @@ use super::Embedded;
 use super::parts::{Parts, file_error};
 use crate::InferError;
 
-/// Under what a finished file notes the inputs that were left out.
+/// Key, in the metadata of a finished file, of the list of skipped inputs.
 const LEFT_OUT: &str = "left_out";
 
-/// Under what it notes how many texts the model saw the beginning of only.
+/// Key of the number of texts that are longer than the model's limit.
 const CUT: &str = "cut";
 
-/// Under what it notes how many inputs had nothing of the modality that was asked for.
-const PASSED: &str = "passed";
+/// Key of the number of inputs without the requested modality.
+const WITHOUT_MODALITY: &str = "passed";
 
-/// The longest first line of a file of lines: it lists what was left out.
+/// Limit for the length of the first line of a JSON Lines file, in bytes. The line contains the list of skipped inputs.
 const HEADER_LIMIT: u64 = 1 << 28;
 
-/// How vectors are written.
+/// Format of the output file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Parquet,
@@ -35,7 +35,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// By the ending of the file's name.
+    /// The format that belongs to the file's extension.
     pub fn of(path: &Path) -> Result<Self, InferError> {
         match path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase().as_str() {
             "parquet" => Ok(Self::Parquet),
@@ -46,12 +46,13 @@ impl Format {
     }
 }
 
-/// What the rows of a NumPy array are.
+/// Path of the file that describes the rows of a NumPy array.
 fn names_of(array: &Path) -> PathBuf {
     array.with_extension("npy.jsonl")
 }
 
-/// Whether the file is there; then, resuming, nothing is to be done if it was made of the same.
+/// The result of a finished output file. `None` if the file does not exist and the work is still to be done. A file that exists
+/// is an error, unless `resume` is set and the file was made from the same inputs, with the same model and options.
 pub fn finished(
     out: &Path,
     format: Format,
@@ -59,9 +60,10 @@ pub fn finished(
     resume: bool,
 ) -> Result<Option<Embedded>, InferError> {
     if !out.exists() {
-        // The names of an array are written before it: work that was killed in between may have left its own.
+        // The description of an array is written before the array. Work that was killed in between may have left its own
+        // description, which has our header and may be overwritten. A file without this header belongs to the user.
         let names = names_of(out);
-        return match format == Format::Numpy && names.exists() && in_lines(&names)?.0.is_none() {
+        return match format == Format::Numpy && names.exists() && read_header(&names)?.0.is_none() {
             true => Err(InferError::Exists(names)),
             false => Ok(None),
         };
@@ -69,38 +71,39 @@ pub fn finished(
     if !resume {
         return Err(InferError::Exists(out.to_path_buf()));
     }
-    let (found, done) = match format {
+    let (found, result) = match format {
         Format::Parquet => {
             let reader = VectorReader::open(out)?;
             (Some(reader.header().clone()), noted(&reader))
         }
-        Format::Numpy => in_lines(&names_of(out))?,
-        Format::JsonLines => in_lines(out)?,
+        Format::Numpy => read_header(&names_of(out))?,
+        Format::JsonLines => read_header(out)?,
     };
     match found {
-        Some(found) if found == *header => Ok(Some(done)),
+        Some(found) if found == *header => Ok(Some(result)),
         _ => Err(InferError::OtherWork(out.to_path_buf())),
     }
 }
 
-/// What a finished file says of how it was made.
+/// The result of embedding, as it is noted in a finished parquet file.
 pub fn noted(reader: &VectorReader) -> Embedded {
     let left_out = reader.note(LEFT_OUT).and_then(|list| serde_json::from_str::<Vec<LeftOut>>(list).ok());
     let count = |key: &str| reader.note(key).and_then(|count| count.parse().ok()).unwrap_or_default();
-    let (left_out, cut, passed) = (left_out.unwrap_or_default(), count(CUT), count(PASSED));
+    let (left_out, cut, passed) = (left_out.unwrap_or_default(), count(CUT), count(WITHOUT_MODALITY));
     Embedded { rows: reader.rows(), left_out, cut, passed, finished: true }
 }
 
-/// What a file of lines notes beside its header; older ones lack it.
+/// Notes next to the header of a JSON Lines file. Older files do not have them.
 #[derive(Default, Serialize, Deserialize)]
 struct Notes {
     left_out: Vec<LeftOut>,
     cut: u64,
-    passed: u64,
+    #[serde(rename = "passed")]
+    without_modality: u64,
 }
 
-/// What made a file of lines, and what it says of how it was made; without a header it is none of ours.
-fn in_lines(path: &Path) -> Result<(Option<VectorsHeader>, Embedded), InferError> {
+/// Reads the header and the notes of a JSON Lines file. A file without a header was not written by this program.
+fn read_header(path: &Path) -> Result<(Option<VectorsHeader>, Embedded), InferError> {
     #[derive(Deserialize)]
     struct First {
         header: VectorsHeader,
@@ -115,27 +118,29 @@ fn in_lines(path: &Path) -> Result<(Option<VectorsHeader>, Embedded), InferError
     let mut line = vec![];
     file.by_ref().take(HEADER_LIMIT).read_until(b'\n', &mut line).map_err(failed())?;
     let Ok(First { header, notes }) = serde_json::from_slice(&line) else { return Ok((None, Embedded::default())) };
-    let Notes { left_out, cut, passed } = notes.unwrap_or_default();
-    let rows = ends_of_lines(&mut file).map_err(failed())?;
-    Ok((Some(header), Embedded { rows, left_out, cut, passed, finished: true }))
+    let Notes { left_out, cut, without_modality } = notes.unwrap_or_default();
+    let rows = count_lines(&mut file).map_err(failed())?;
+    let result = Embedded { rows, left_out, cut, passed: without_modality, finished: true };
+    Ok((Some(header), result))
 }
 
-fn ends_of_lines(file: &mut impl BufRead) -> io::Result<u64> {
-    let mut ends = 0;
+/// Counts the remaining lines of a file.
+fn count_lines(file: &mut impl BufRead) -> io::Result<u64> {
+    let mut lines = 0;
     loop {
         let bytes = file.fill_buf()?;
         if bytes.is_empty() {
-            return Ok(ends);
+            return Ok(lines);
         }
-        ends += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
         let length = bytes.len();
         file.consume(length);
     }
 }
 
 fn notes(parts: &Parts) -> serde_json::Value {
-    let Embedded { left_out, cut, passed, .. } = parts.so_far();
-    serde_json::json!(Notes { left_out, cut, passed })
+    let Embedded { left_out, cut, passed, .. } = parts.result();
+    serde_json::json!(Notes { left_out, cut, without_modality: passed })
 }
 
 /// Writes all rows to `out` and removes the parts.
@@ -149,8 +154,8 @@ pub fn assemble(parts: Parts, out: &Path, format: Format, header: &VectorsHeader
             let mut writer = VectorWriter::create(&scratch, header)?;
             each(&mut |row| writer.write(row))?;
             let left_out = serde_json::to_string(parts.left_out()).unwrap_or_default();
-            let Embedded { cut, passed, .. } = parts.so_far();
-            writer.finish(&[(LEFT_OUT, left_out), (CUT, cut.to_string()), (PASSED, passed.to_string())])?;
+            let Embedded { cut, passed, .. } = parts.result();
+            writer.finish(&[(LEFT_OUT, left_out), (CUT, cut.to_string()), (WITHOUT_MODALITY, passed.to_string())])?;
         }
         Format::Numpy => {
             let names = parts.scratch("names");
@@ -167,7 +172,7 @@ pub fn assemble(parts: Parts, out: &Path, format: Format, header: &VectorsHeader
     }
     fs::rename(&scratch, out).map_err(file_error("rename to", out))?;
     sync_folder(parent(out)).map_err(file_error("sync", out))?;
-    let embedded = Embedded { finished: true, ..parts.so_far() };
+    let embedded = Embedded { finished: true, ..parts.result() };
     parts.remove()?;
     Ok(embedded)
 }

@@ -1,16 +1,16 @@
-//! What a person can do about a filter that cannot be read.
+//! Advice to the user about a filter that cannot be parsed.
 
 use std::collections::BTreeSet;
 
-use super::test::Own;
+use super::predicate::BuiltInColumn;
 
-/// Names that are listed where one is not known.
+/// Largest number of names that a message lists after an unknown name.
 const LISTED: usize = 40;
 
-/// Letters of a name that are compared with those of another.
+/// Number of letters of a name that are compared with another name.
 const COMPARED: usize = 64;
 
-/// Characters that word processors, mail programs and web pages put in the place of those of a filter.
+/// Typographic characters that word processors, mail programs and web pages use, and the plain characters to write instead.
 const TYPOGRAPHIC: [(&str, &str); 6] = [
     ("\u{201c}\u{201d}\u{201e}\u{201f}\u{ab}\u{bb}\u{2033}\u{ff02}", "\""),
     ("\u{2018}\u{2019}\u{201a}\u{201b}\u{b4}\u{2039}\u{203a}\u{2032}\u{ff07}", "'"),
@@ -20,23 +20,25 @@ const TYPOGRAPHIC: [(&str, &str); 6] = [
     ("\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2212}", "-"),
 ];
 
-/// Refuses typographic marks where they are not part of a text or name in quotation marks.
+/// Refuses typographic characters, unless they are part of a text or name in quotation marks.
 ///
 /// # Errors
-/// The first one, with its place and what to write instead.
+/// A message about the first such character, with its place and what to write instead.
 pub fn check_marks(filter: &str) -> Result<(), String> {
     let mut quoted = None;
     let mut letters = filter.chars().zip(1..);
     while let Some((letter, column)) = letters.next() {
         match quoted {
-            // The next letter is part of the text, whatever it is.
+            // The character after a backslash is part of the text, whatever it is.
             Some('"' | '\'') if letter == '\\' => drop(letters.next()),
             Some(mark) if letter == mark => quoted = None,
             Some(_) => {}
             None if ['"', '\'', '`'].contains(&letter) => quoted = Some(letter),
             None => {
                 if let Some((_, plain)) = TYPOGRAPHIC.iter().find(|(marks, _)| marks.contains(letter)) {
-                    return Err(format!("`{letter}` at column {column} is a typographic mark; write {plain} instead"));
+                    return Err(format!(
+                        "`{letter}` at column {column} is a typographic character; write {plain} instead"
+                    ));
                 }
             }
         }
@@ -44,10 +46,11 @@ pub fn check_marks(filter: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The parser's words, with the place and a cure: `at Line: 1, Column: 9` is `at column 9`, none is the end.
+/// The parser's message with its place and advice. `at Line: 1, Column: 9` becomes `at column 9`; without a place it is the end
+/// of the filter.
 pub fn unreadable(error: &str, filter: &str) -> String {
     let error = error.trim_start_matches("sql parser error: ").replace("Line: 1, Column: ", "column ");
-    let cure = if error.contains("nterminated") {
+    let advice = if error.contains("nterminated") {
         "end the text with the quotation mark that begins it"
     } else if error.contains("recursion") {
         "use fewer parentheses"
@@ -55,16 +58,16 @@ pub fn unreadable(error: &str, filter: &str) -> String {
         "write comparisons such as finding = \"mass\" or age >= 60, joined by and, or, not"
     };
     match error.contains("column ") {
-        true => format!("{error}; {cure}"),
-        false => format!("{error}, at column {}; {cure}", filter.chars().count() + 1),
+        true => format!("{error}; {advice}"),
+        false => format!("{error}, at column {}; {advice}", filter.chars().count() + 1),
     }
 }
 
-/// What to write in the place of a name that no row has: the nearest, and which there are.
+/// Advice about a name that no row has: the most similar name, and a list of the existing names.
 pub fn other_names(wanted: &str, names: &BTreeSet<String>) -> String {
-    let own = Own::ALL.map(Own::name);
+    let built_in = BuiltInColumn::ALL.map(BuiltInColumn::name);
     let mut known: Vec<(usize, &str)> =
-        names.iter().map(String::as_str).chain(own).map(|name| (distance(wanted, name), name)).collect();
+        names.iter().map(String::as_str).chain(built_in).map(|name| (distance(wanted, name), name)).collect();
     known.sort_by_key(|(distance, _)| *distance);
     let near = |(distance, name): &&(usize, &str)| *distance <= wanted.chars().count().max(name.chars().count()) / 3;
     let meant = known.first().filter(near).map_or(String::new(), |(_, name)| format!("did you mean {}? ", shown(name)));
@@ -80,7 +83,7 @@ pub fn other_names(wanted: &str, names: &BTreeSet<String>) -> String {
     format!("{meant}there are {}{more}{none}", listed.join(", "))
 }
 
-/// In backticks, as a name stands in a filter that is no plain word; of a long one the beginning.
+/// A name in backticks, as a filter writes a name that is not a plain word. A long name is shortened.
 fn shown(name: &str) -> String {
     match name.char_indices().nth(COMPARED) {
         Some((end, _)) => format!("`{}...`", &name[..end]),
@@ -88,7 +91,7 @@ fn shown(name: &str) -> String {
     }
 }
 
-/// How many letters are to be added, left out or changed so that a name becomes the other, whatever their case.
+/// Edit distance (Levenshtein) of two names, without regard to upper and lower case.
 fn distance(one: &str, other: &str) -> usize {
     let letters = |name: &str| name.chars().take(COMPARED).flat_map(char::to_lowercase).collect::<String>();
     strsim::levenshtein(&letters(one), &letters(other))
@@ -99,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_as_near_as_their_letters() {
+    fn the_distance_counts_changed_letters() {
         for (one, other, letters) in
             [("age", "AGE", 0), ("kitten", "sitting", 3), ("", "id", 2), ("flaw", "lawn", 2), ("age", "ages", 1)]
         {
@@ -108,10 +111,10 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_name_comes_first_and_a_far_one_is_not_meant() {
+    fn the_nearest_name_comes_first_and_a_far_name_is_not_suggested() {
         let names: BTreeSet<String> = ["finding", "age"].map(String::from).into();
         assert!(other_names("AGE", &names).starts_with("did you mean `age`? there are `age`, "));
-        assert!(other_names("modality", &names).starts_with("there are "), "{}", other_names("modality", &names));
+        assert!(other_names("thickness", &names).starts_with("there are "), "{}", other_names("thickness", &names));
         let none = other_names("age", &BTreeSet::new());
         assert!(none.contains("`patient`") && none.contains("these vectors have none"), "{none}");
         let many: BTreeSet<String> = (0..100).map(|number| format!("column {number}")).collect();
@@ -119,11 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn typographic_marks_are_refused_outside_of_texts_alone() {
+    fn typographic_characters_are_refused_only_outside_of_texts() {
         for (filter, part) in [
-            ("finding = \u{201c}mass\u{201d}", "`\u{201c}` at column 11 is a typographic mark; write \" instead"),
+            ("finding = \u{201c}mass\u{201d}", "`\u{201c}` at column 11 is a typographic character; write \" instead"),
             ("finding = \u{2018}mass\u{2019}", "write ' instead"),
-            ("age \u{2265} 60", "`\u{2265}` at column 5 is a typographic mark; write >= instead"),
+            ("age \u{2265} 60", "`\u{2265}` at column 5 is a typographic character; write >= instead"),
             ("dose > \u{2212}3", "write - instead"),
             ("finding = 'it\\'s' or age \u{2260} 3", "write != instead"),
         ] {

@@ -1,8 +1,9 @@
-//! Numbers as they are written, compared digit by digit: none is rounded, however long it is.
+//! Decimal numbers that are compared digit by digit. No number is rounded, however long it is.
 
 use std::cmp::Ordering;
 
-/// A decimal number: `0.digits` times ten to the power of `exponent`. Digits neither begin nor end with 0; zero has none.
+/// A decimal number: `0.digits` times ten to the power of `exponent`. The digits neither begin nor end with 0; zero has no
+/// digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decimal {
     negative: bool,
@@ -11,7 +12,8 @@ pub struct Decimal {
 }
 
 impl Decimal {
-    /// Reads `-12`, `0.50`, `.5` or `1e-3`, with blanks around it. `None` for anything else: words, dates, `inf`, `NaN`, commas.
+    /// Parses a number such as `-12`, `0.50`, `.5` or `1e-3`; spaces around it are allowed. `None` for anything else: words,
+    /// dates, `inf`, `NaN`, numbers with commas.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (negative, rest) = match text.strip_prefix('-') {
@@ -19,7 +21,7 @@ impl Decimal {
             None => (false, text.strip_prefix('+').unwrap_or(text)),
         };
         let (mantissa, power) = match rest.split_once(['e', 'E']) {
-            Some((mantissa, power)) => (mantissa, whole(power)?),
+            Some((mantissa, power)) => (mantissa, parse_exponent(power)?),
             None => (rest, 0),
         };
         let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -37,12 +39,12 @@ impl Decimal {
         }
     }
 
-    /// The same with the other sign.
+    /// The number with the opposite sign.
     pub fn negated(self) -> Self {
         Self { negative: !self.negative && !self.digits.is_empty(), ..self }
     }
 
-    /// -1, 0 or 1.
+    /// The sign: -1, 0 or 1.
     fn sign(&self) -> i8 {
         match (self.digits.is_empty(), self.negative) {
             (true, _) => 0,
@@ -52,8 +54,8 @@ impl Decimal {
     }
 }
 
-/// A power of ten; one beyond 64 bits is the largest there is.
-fn whole(text: &str) -> Option<i64> {
+/// Parses the exponent of a power of ten. An exponent beyond 64 bits becomes the smallest or largest 64-bit number.
+fn parse_exponent(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !is_digits(digits) {
         return None;
@@ -73,7 +75,7 @@ impl PartialOrd for Decimal {
 
 impl Ord for Decimal {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Without zeros at the end, digits sort as the words of a dictionary do.
+        // The digits have no zeros at the end, so they can be compared like words in a dictionary.
         let size = || (self.exponent, &self.digits).cmp(&(other.exponent, &other.digits));
         self.sign().cmp(&other.sign()).then_with(|| if self.negative { size().reverse() } else { size() })
     }
@@ -85,7 +87,7 @@ mod tests {
 
     #[test]
     fn numbers_compare_exactly() {
-        // In order; those of a row are equal.
+        // The rows are in ascending order. The numbers of a row are equal.
         let rows: [&[&str]; 11] = [
             &["-1e400", "-10e399"],
             &["-2", "-2.0", "-0.2e1"],
@@ -102,7 +104,7 @@ mod tests {
         let read = |text: &str| Decimal::parse(text).unwrap_or_else(|| panic!("{text}"));
         for (place, row) in rows.iter().enumerate() {
             for one in *row {
-                // What lies beyond any power of ten is only known to be large.
+                // Numbers of the last row are beyond any exponent and are not equal to each other.
                 let equal = row.iter().filter(|_| place < rows.len() - 1);
                 equal.for_each(|other| assert_eq!(read(one).cmp(&read(other)), Ordering::Equal, "{one} {other}"));
                 let later = rows[place + 1..].iter().flat_map(|row| row.iter());
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn other_texts_are_not_parsed() {
         for text in [
             "", " ", "-", ".", "e5", "1e", "1e+", "1e1.5", "0x1F", "1_000", "1,5", "072Y", "--1", "inf", "NaN",
             "\u{664}", "1 2",

@@ -31,13 +31,13 @@ fn keeps(filter: &str) -> bool {
     parse(filter).keeps(&row(&[("finding", "mass"), ("finding", "effusion"), ("dose", "1"), ("dose", "100")]))
 }
 
-/// Whether a row whose `finding` is this passes.
+/// True if the filter keeps a row with this value of `finding`.
 fn passes(finding: &str, filter: &str) -> bool {
     parse(filter).keeps(&row(&[("finding", finding)]))
 }
 
 #[test]
-fn comparisons_hold_as_one_reads_them() {
+fn comparisons_are_true_as_expected() {
     for filter in [
         "finding = \"mass\"",
         "finding = 'effusion' and age > 7",
@@ -68,7 +68,7 @@ fn comparisons_hold_as_one_reads_them() {
 }
 
 #[test]
-fn the_literal_says_what_is_meant() {
+fn the_literal_decides_the_type_of_the_comparison() {
     let equal = |finding: &str, literal: &str| passes(finding, &format!("finding = {literal}"));
     for (finding, as_text, as_number) in [
         ("007", "\"007\"", "7"),
@@ -85,14 +85,14 @@ fn the_literal_says_what_is_meant() {
             assert!(!equal(finding, other), "{finding} = {other}");
         }
     }
-    // Texts in order as texts, numbers as numbers.
+    // Texts are ordered as texts, numbers as numbers.
     assert!(passes("1000", "finding < \"7\"") && !passes("1000", "finding < 7"));
     assert!(passes("0.1", "finding < 0.10000000000000000001") && !passes("0.1", "finding < 0.1"));
     assert!(passes("True", "finding = true") && !passes("1", "finding = true") && passes("no", "finding != false"));
 }
 
 #[test]
-fn what_is_no_number_is_neither_equal_nor_more_nor_less() {
+fn values_that_are_not_numbers_are_neither_equal_nor_less_nor_greater() {
     for odd in ["072Y", "9Y", "", "inf", "nan", "1,5", "2020-01-02"] {
         for holds in ["=", "<", "<=", ">", ">="] {
             assert!(!passes(odd, &format!("finding {holds} 9")), "{odd} {holds} 9");
@@ -105,14 +105,14 @@ fn what_is_no_number_is_neither_equal_nor_more_nor_less() {
 }
 
 #[test]
-fn a_range_is_one_value_s_and_not_two() {
+fn a_single_value_must_be_in_the_range() {
     assert!(!keeps("dose between 40 and 60"), "1 and 100 are not between");
     assert!(keeps("dose between 90 and 110") && keeps("dose > 40 and dose < 60"));
     assert!(keeps("dose not between 40 and 60") && !keeps("dose != 1") && keeps("dose != 50"));
 }
 
 #[test]
-fn names_are_the_same_in_both_forms_of_unicode() {
+fn names_are_equal_in_both_forms_of_unicode() {
     let row = |name: &str, value: &str| VectorRow { patient: value.into(), ..row(&[(name, value)]) };
     let holds = |filter: &str, row: &VectorRow| Filter::parse(filter, &names()).unwrap().keeps(row);
     let (composed, decomposed) = ("M\u{fc}ller", "Mu\u{308}ller");
@@ -129,7 +129,7 @@ fn names_are_the_same_in_both_forms_of_unicode() {
 }
 
 #[test]
-fn a_name_of_every_row_may_be_a_label_too() {
+fn a_label_may_have_the_name_of_a_built_in_column() {
     let names = ["source".to_string()].into();
     let row = row(&[("source", "PACS")]);
     let holds = |filter: &str| Filter::parse(filter, &names).unwrap().keeps(&row);
@@ -137,27 +137,27 @@ fn a_name_of_every_row_may_be_a_label_too() {
 }
 
 #[test]
-fn what_does_not_fit_is_counted() {
+fn values_that_do_not_fit_are_counted() {
     let rows = [("72", "1"), ("072Y", "2"), ("9Y", "2a"), ("x", "")]
         .map(|(age, dose)| VectorRow { fields: vec![Label::new("age", age)], ..row(&[("dose", dose)]) });
-    let told = |filter: &str| parse(filter).told(rows.iter());
+    let notes = |filter: &str| parse(filter).told(rows.iter());
     let counts = |counts: &[(&str, u64)]| counts.iter().map(|(name, count)| (name.to_string(), *count)).collect();
-    assert_eq!(told("age >= 60").no_numbers, counts(&[("age", 3)]));
-    assert_eq!(told("age >= 60").lines(), ["3 values of `age` are no numbers"]);
-    let both = told("not (age in (1, 2) or dose between 1 and 2) and age < 5");
+    assert_eq!(notes("age >= 60").no_numbers, counts(&[("age", 3)]));
+    assert_eq!(notes("age >= 60").lines(), ["3 values of `age` are not numbers"]);
+    let both = notes("not (age in (1, 2) or dose between 1 and 2) and age < 5");
     assert_eq!(both.no_numbers, counts(&[("age", 3), ("dose", 2)]));
     assert_eq!(both.lines().len(), 2);
-    assert_eq!(told("age = \"072Y\" and finding = 'x' and age like '7%'"), FilterNotes::default());
-    let texts = told("age >= \"60\"");
+    assert_eq!(notes("age = \"072Y\" and finding = 'x' and age like '7%'"), FilterNotes::default());
+    let texts = notes("age >= \"60\"");
     assert_eq!((texts.as_texts.clone(), texts.no_numbers), (counts(&[("age", 1)]), counts(&[])));
-    assert_eq!(told("age = \"60\"").as_texts, counts(&[]), "equal is equal");
-    let lines = told("finding != 'x'").lines();
+    assert_eq!(notes("age = \"60\"").as_texts, counts(&[]), "equal is equal");
+    let lines = notes("finding != 'x'").lines();
     assert!(lines[0].contains("4 rows have no `finding`") && lines[0].contains("is not null"), "{lines:?}");
-    assert_eq!(told("not finding is null"), FilterNotes::default());
+    assert_eq!(notes("not finding is null"), FilterNotes::default());
 }
 
 #[test]
-fn what_cannot_be_read_is_pointed_at() {
+fn errors_name_the_place_in_the_filter() {
     let fails = |filter: &str, parts: &[&str]| {
         let error = Filter::parse(filter, &names()).unwrap_err().to_string();
         parts.iter().for_each(|part| assert!(error.contains(part), "`{part}` is not in: {error}"));
@@ -174,16 +174,16 @@ fn what_cannot_be_read_is_pointed_at() {
     fails("age \u{2265} 60", &["`\u{2265}` at column 5", "write >= instead"]);
     fails("age >", &["column 6", "write comparisons such as"]);
     fails("age > 3 age", &["`age` was not expected, at column 9", "join comparisons"]);
-    fails("'mass' = finding", &["is no name"]);
-    fails("age + 1", &["`+` is no comparison"]);
+    fails("'mass' = finding", &["is not a name"]);
+    fails("age + 1", &["`+` is not a comparison"]);
     fails("lower(finding) = 'x'", &["`lower(finding)`"]);
-    fails("age", &["`age` at column 1 is no test"]);
+    fails("age", &["`age` at column 1 is not a condition"]);
     fails("age = null", &["is null"]);
-    fails("age > true", &["neither more nor less"]);
-    fails("age = -\"3\"", &["only a number has a sign"]);
-    fails("age = 0x1F", &["is no value"]);
+    fails("age > true", &["cannot be compared by order"]);
+    fails("age = -\"3\"", &["only a number can have a sign"]);
+    fails("age = 0x1F", &["is not a value"]);
     fails("age like 6", &["`6`", "quotation marks"]);
-    fails("finding like 'a!%' escape '!'", &["escape", "is no test"]);
+    fails("finding like 'a!%' escape '!'", &["escape", "is not a condition"]);
     fails("modality = 'images'", &["`image`, `text` or `pair`", "images"]);
     fails("split in ('train', 'holdout')", &["`train`, `validate` or `test`", "holdout"]);
     fails("", &["column 1"]);
@@ -191,9 +191,9 @@ fn what_cannot_be_read_is_pointed_at() {
     fails(&"a".repeat(20_000), &["longer than", "shorter"]);
 }
 
-/// A command ends with the exit code of wrong arguments.
+/// A command then ends with the exit code for wrong arguments.
 #[test]
-fn a_filter_that_cannot_be_used_is_a_fault_of_usage() {
+fn a_filter_that_cannot_be_used_is_a_wrong_argument() {
     for filter in ["", "age >", "ages = 3", "age between 1 and 'x'", &"a".repeat(20_000)] {
         assert!(Filter::parse(filter, &names()).unwrap_err().is_usage(), "{filter:.40}");
     }

@@ -1,8 +1,8 @@
-//! RandAugment (specification, section 5): a picture brighter, turned, shifted; each change with Pillow's arithmetic, to the
-//! bit.
+//! RandAugment (specification, section 5): random changes of brightness, colour, position and so on. Each operation gives the
+//! same pixels as Pillow, bit for bit.
 //!
-//! Values grow with the magnitude from 0 to 30 as in the list that the published code took from others, oddities
-//! included: a greater magnitude takes *fewer* colours away and inverts *less*.
+//! The parameters depend on the magnitude, from 0 to 30, as in the list that the published code copied from other code, with its
+//! peculiarities: with a greater magnitude, `Posterize` removes *fewer* levels and `Solarize` inverts *fewer* levels.
 
 use std::f64::consts::PI;
 
@@ -11,56 +11,56 @@ use ptu_random::Stream;
 use super::raster::Picture;
 use super::resample::Size;
 
-/// The greatest magnitude.
+/// The largest magnitude.
 pub const MAX_MAGNITUDE: f64 = 30.0;
 
-/// The most operations of one picture.
+/// The largest number of operations applied to one picture.
 pub const MAX_OPERATIONS: usize = 16;
 
-/// One operation and how strong it is. Where a picture moves out of its frame, black comes in.
+/// One operation with its strength. Pixels from outside the picture are black.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Operation {
-    /// Darkest to black, brightest to white, for each channel.
+    /// Stretches each channel so that its darkest level becomes black and its brightest white.
     AutoContrast,
-    /// Each channel's levels equally frequent.
+    /// Equalises the histogram of each channel.
     Equalize,
-    /// Turned counter-clockwise, in degrees.
+    /// Rotates counter-clockwise, in degrees.
     Rotate(f64),
-    /// Only so many bits of each level, at least 1.
+    /// Keeps only this number of bits of each level, at least 1.
     Posterize(u32),
-    /// Levels from here on inverted.
+    /// Inverts all levels from this one on.
     Solarize(f64),
-    /// Brighter by this; then levels from 128 on inverted.
+    /// Adds this to each level, then inverts all levels from 128 on.
     SolarizeAdd(f64),
-    /// Colours paler (below 1) or stronger.
+    /// Makes colours paler (below 1) or stronger (above 1).
     Color(f64),
-    /// Nearer to the mean (below 1) or further.
+    /// Reduces (below 1) or increases (above 1) the contrast around the mean brightness.
     Contrast(f64),
-    /// Darker (below 1) or brighter.
+    /// Makes the picture darker (below 1) or brighter (above 1).
     Brightness(f64),
-    /// Smoother (below 1) or sharper.
+    /// Makes the picture smoother (below 1) or sharper (above 1).
     Sharpness(f64),
-    /// Rows shifted by this share of their height in the picture.
+    /// Shifts each row sideways by this multiple of its y coordinate.
     ShearX(f64),
-    /// Columns shifted by this share of their place in the picture.
+    /// Shifts each column up or down by this multiple of its x coordinate.
     ShearY(f64),
-    /// Shifted to the left, in pixels.
+    /// Shifts the picture to the left, in pixels.
     TranslateX(f64),
-    /// Shifted upwards, in pixels.
+    /// Shifts the picture upwards, in pixels.
     TranslateY(f64),
 }
 
 impl Operation {
-    /// Draws one of all, equally likely; its direction, where it has one, by a coin.
+    /// Samples one of the 14 operations with equal probability, and its direction, if it has one.
     pub fn draw(magnitude: f64, stream: &mut Stream) -> Self {
         let share = magnitude / MAX_MAGNITUDE;
         let factor = 0.1 + share * 1.8;
         let kind = stream.below(14);
-        let mut either = |most: f64| if stream.below(2) == 0 { share * most } else { -share * most };
+        let mut signed = |most: f64| if stream.below(2) == 0 { share * most } else { -share * most };
         match kind {
             0 => Self::AutoContrast,
             1 => Self::Equalize,
-            2 => Self::Rotate(either(30.0)),
+            2 => Self::Rotate(signed(30.0)),
             3 => Self::Posterize(((share * 4.0) as u32).max(1)),
             4 => Self::Solarize(share * 256.0),
             5 => Self::SolarizeAdd((share * 110.0).trunc()),
@@ -68,24 +68,24 @@ impl Operation {
             7 => Self::Contrast(factor),
             8 => Self::Brightness(factor),
             9 => Self::Sharpness(factor),
-            10 => Self::ShearX(either(0.3)),
-            11 => Self::ShearY(either(0.3)),
-            12 => Self::TranslateX(either(100.0)),
-            _ => Self::TranslateY(either(100.0)),
+            10 => Self::ShearX(signed(0.3)),
+            11 => Self::ShearY(signed(0.3)),
+            12 => Self::TranslateX(signed(100.0)),
+            _ => Self::TranslateY(signed(100.0)),
         }
     }
 
-    /// The changed picture, of the same size. Samples of more than 8 bits are rounded to 8 first.
+    /// Returns the changed picture, of the same size. Samples of more than 8 bits are rounded to 8 bits first.
     pub fn apply(self, picture: &Picture) -> Picture {
         let samples = picture.bytes();
         let frame = Frame { size: picture.size(), channels: picture.channels(), samples: &samples };
         let samples = match self {
-            Self::AutoContrast => frame.by_channel(auto_contrast),
-            Self::Equalize => frame.by_channel(equalize),
-            Self::Posterize(bits) => frame.levels(|level| level & !(0xff >> bits.min(8)) as u8),
-            Self::Solarize(threshold) => frame.levels(|level| solarize(level, threshold)),
-            Self::SolarizeAdd(more) => frame.levels(|level| solarize((f64::from(level) + more) as u8, 128.0)),
-            Self::Color(factor) => frame.blend(&frame.colourless(), factor),
+            Self::AutoContrast => frame.map_channels(auto_contrast),
+            Self::Equalize => frame.map_channels(equalize),
+            Self::Posterize(bits) => frame.map_levels(|level| level & !(0xff >> bits.min(8)) as u8),
+            Self::Solarize(threshold) => frame.map_levels(|level| solarize(level, threshold)),
+            Self::SolarizeAdd(more) => frame.map_levels(|level| solarize((f64::from(level) + more) as u8, 128.0)),
+            Self::Color(factor) => frame.blend(&frame.greyscale(), factor),
             Self::Contrast(factor) => frame.blend(&vec![frame.mean(); samples.len()], factor),
             Self::Brightness(factor) => frame.blend(&vec![0; samples.len()], factor),
             Self::Sharpness(factor) => frame.blend(&frame.smooth(), factor),
@@ -103,7 +103,7 @@ fn solarize(level: u8, threshold: f64) -> u8 {
     if f64::from(level) < threshold { level } else { 255 - level }
 }
 
-/// `ImageOps.autocontrast` of one channel: what each level becomes.
+/// `ImageOps.autocontrast` of one channel: the new value of each level.
 fn auto_contrast(counts: &[u64; 256]) -> [u8; 256] {
     let used = |level: &usize| counts[*level] > 0;
     let (low, high) = ((0..256).find(used).unwrap_or(0), (0..256).rev().find(used).unwrap_or(0));
@@ -115,7 +115,7 @@ fn auto_contrast(counts: &[u64; 256]) -> [u8; 256] {
     std::array::from_fn(|level| (level as f64 * scale + offset) as u8)
 }
 
-/// `ImageOps.equalize` of one channel: what each level becomes.
+/// `ImageOps.equalize` of one channel: the new value of each level.
 fn equalize(counts: &[u64; 256]) -> [u8; 256] {
     let last = counts.iter().rev().find(|count| **count > 0).copied().unwrap_or(0);
     let step = (counts.iter().sum::<u64>() - last) / 255;
@@ -130,7 +130,7 @@ fn equalize(counts: &[u64; 256]) -> [u8; 256] {
     })
 }
 
-/// `Image.rotate`: where each pixel comes from, turned about the middle.
+/// `Image.rotate`: the affine matrix of a rotation about the centre, from output pixels to input pixels.
 fn rotation(degrees: f64, size: Size) -> [f64; 6] {
     let angle = -degrees * PI / 180.0;
     let (sin, cos) = angle.sin_cos();
@@ -138,7 +138,7 @@ fn rotation(degrees: f64, size: Size) -> [f64; 6] {
     [cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y]
 }
 
-/// 8-bit samples on their way through an operation.
+/// The 8-bit samples that an operation is applied to.
 struct Frame<'a> {
     size: Size,
     channels: usize,
@@ -146,14 +146,14 @@ struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// Each level by itself.
-    fn levels(&self, new: impl Fn(u8) -> u8) -> Vec<u8> {
+    /// Replaces each level by `new` of it.
+    fn map_levels(&self, new: impl Fn(u8) -> u8) -> Vec<u8> {
         let table: Vec<u8> = (0..=255).map(new).collect();
         self.samples.iter().map(|&level| table[usize::from(level)]).collect()
     }
 
-    /// Each level by a table that is made from how often each occurs in its channel.
-    fn by_channel(&self, table: fn(&[u64; 256]) -> [u8; 256]) -> Vec<u8> {
+    /// Replaces the levels of each channel by a table, which `table` computes from the channel's histogram.
+    fn map_channels(&self, table: fn(&[u64; 256]) -> [u8; 256]) -> Vec<u8> {
         let mut counts = vec![[0; 256]; self.channels];
         for pixel in self.samples.chunks_exact(self.channels) {
             pixel.iter().zip(&mut counts).for_each(|(&level, counts)| counts[usize::from(level)] += 1);
@@ -163,14 +163,14 @@ impl Frame<'_> {
         pixels.flat_map(|pixel| pixel.iter().zip(&tables).map(|(&level, table)| table[usize::from(level)])).collect()
     }
 
-    /// `Image.blend`: `other` at 0, the picture at 1, beyond it further away.
+    /// `Image.blend`: factor 0 gives `other`, 1 the picture; above 1 the picture is extrapolated away from `other`.
     fn blend(&self, other: &[u8], factor: f64) -> Vec<u8> {
         let factor = factor as f32;
         let mix = |(&from, &to): (&u8, &u8)| (f32::from(from) + factor * (f32::from(to) - f32::from(from))) as u8;
         other.iter().zip(self.samples).map(mix).collect()
     }
 
-    /// `convert("L")`: brightness of each pixel.
+    /// `convert("L")`: the brightness of each pixel.
     fn brightness(&self) -> impl Iterator<Item = u8> {
         self.samples.chunks_exact(self.channels).map(|pixel| match *pixel {
             [red, green, blue] => {
@@ -180,7 +180,8 @@ impl Frame<'_> {
         })
     }
 
-    fn colourless(&self) -> Vec<u8> {
+    /// The picture in grey, with the same number of channels.
+    fn greyscale(&self) -> Vec<u8> {
         self.brightness().flat_map(|level| std::iter::repeat_n(level, self.channels)).collect()
     }
 
@@ -190,7 +191,7 @@ impl Frame<'_> {
         (self.brightness().map(u64::from).sum::<u64>() as f64 / pixels as f64 + 0.5) as u8
     }
 
-    /// `ImageFilter.SMOOTH`: each pixel five times, its eight neighbours once; the edge stays.
+    /// `ImageFilter.SMOOTH`: a mean with weight 5 for the pixel and 1 for its eight neighbours; pixels at the edge are unchanged.
     fn smooth(&self) -> Vec<u8> {
         let (Size { width, height }, mut smooth) = (self.size, self.samples.to_vec());
         let at =
@@ -200,7 +201,7 @@ impl Frame<'_> {
                 for channel in 0..self.channels {
                     let around = (y - 1..=y + 1).flat_map(|y| (x - 1..=x + 1).map(move |x| (x, y)));
                     let sum: u32 = around.map(|(x, y)| at(x, y, channel)).sum::<u32>() + 4 * at(x, y, channel);
-                    // Rounded; 13 is odd, so no sum lies half-way.
+                    // Rounds sum / 13. As 13 is odd, no value lies exactly between two integers.
                     smooth[(y * width + x) * self.channels + channel] = ((2 * sum + 13) / 26) as u8;
                 }
             }
@@ -208,7 +209,8 @@ impl Frame<'_> {
         smooth
     }
 
-    /// `Image.transform` by nearest neighbour: pixel (x, y) comes from (ax + by + c, dx + ey + f), in 16.16 fixed point.
+    /// `Image.transform` with nearest neighbour: output pixel (x, y) is input pixel (ax + by + c, dx + ey + f), computed in 16.16
+    /// fixed point.
     fn affine(&self, [a, b, c, d, e, f]: [f64; 6]) -> Vec<u8> {
         let fixed = |value: f64| (value * 65_536.0 + 0.5).floor() as i64;
         let (right, down) = ((fixed(a), fixed(d)), (fixed(b), fixed(e)));
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_is_drawn_at_its_strength() {
+    fn every_operation_is_sampled_with_its_strength() {
         let mut seen = std::collections::BTreeSet::new();
         for index in 0..600 {
             let drawn = Operation::draw(9.0, &mut Key::new(3).stream(Place::Crop, index));
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn factors_of_one_and_ways_of_nought_change_nothing() {
+    fn neutral_strengths_change_nothing() {
         let same = [
             Operation::Color(1.0),
             Operation::Contrast(1.0),
@@ -271,14 +273,14 @@ mod tests {
     }
 
     #[test]
-    fn one_level_survives_what_stretches_levels() {
+    fn a_picture_of_one_level_is_not_stretched() {
         let flat = Picture::new(Size { width: 3, height: 3 }, 1, vec![7; 9]);
         assert_eq!(Operation::AutoContrast.apply(&flat), flat);
         assert_eq!(Operation::Equalize.apply(&flat), flat);
     }
 
     #[test]
-    fn a_picture_that_leaves_its_frame_is_black() {
+    fn a_picture_shifted_out_of_its_frame_is_black() {
         let gone = Operation::TranslateX(100.0).apply(&picture());
         assert_eq!(gone.samples(), &Samples::Bytes(vec![0; 20]));
         let Samples::Bytes(left) = Operation::TranslateX(1.0).apply(&picture()).samples().clone() else { panic!() };

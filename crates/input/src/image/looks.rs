@@ -1,4 +1,4 @@
-//! What a picture looks like in 256 bits: equal pictures that were scaled or compressed anew differ in few of them.
+//! A perceptual hash of 256 bits (gradient hash). If a picture is scaled or compressed again, only few bits of its hash change.
 
 use image::GrayImage;
 use image_hasher::{HashAlg, HasherConfig};
@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 use super::raster::{Picture, Samples};
 use super::resample::Size;
 
-/// Rows and columns of the comparison.
+/// The number of rows and of columns that are compared.
 const SIDE: u32 = 16;
 
-/// Height and width to which a picture is brought first, so that a large one costs no more than a small one.
+/// The height and width that a picture is resized to first, so that a large picture needs no more time than a small one.
 const FIRST: usize = 64;
 
-/// Whether each of 16 x 16 places is darker than the next to its right.
+/// The perceptual hash of a picture: for each of 16 x 16 positions, one bit says whether it is darker than its right neighbour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Looks(pub [u128; 2]);
 
 impl Looks {
-    /// Of a picture of any size, squeezed to a square.
+    /// The hash of a picture of any size, which is first resized to a square.
     pub fn of(picture: &Picture) -> Self {
         let small = picture.resize(Size { width: FIRST, height: FIRST });
         let channels = small.channels();
@@ -33,12 +33,12 @@ impl Looks {
         let Some(image) = GrayImage::from_raw(FIRST as u32, FIRST as u32, grey) else { return Self::default() };
         let hasher = HasherConfig::new().hash_size(SIDE, SIDE).hash_alg(HashAlg::Gradient).to_hasher();
         let hash = hasher.hash_image(&image);
-        let half = |bytes: &[u8]| bytes.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+        let to_bits = |bytes: &[u8]| bytes.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte));
         let (first, second) = hash.as_bytes().split_at(16);
-        Self([half(first), half(second)])
+        Self([to_bits(first), to_bits(second)])
     }
 
-    /// How many of the 256 places differ.
+    /// The number of different bits, 0 to 256 (Hamming distance).
     pub fn distance(&self, other: &Self) -> u32 {
         self.0.iter().zip(other.0).map(|(one, other)| (one ^ other).count_ones()).sum()
     }
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn scaled_pictures_look_alike_and_others_do_not() {
+    fn scaled_pictures_have_similar_hashes_and_others_do_not() {
         let waves = |x: f64, y: f64| 0.5 + 0.25 * (9.0 * x + 2.0 * y).sin() + 0.25 * (7.0 * y - 3.0 * x).cos();
         let spots = |x: f64, y: f64| 0.5 + 0.5 * (20.0 * x).sin() * (15.0 * y).cos();
         let (one, small, bright) = (

@@ -1,4 +1,4 @@
-//! [`Picture`]: samples in memory, and what is done with them before the transforms.
+//! [`Picture`]: a decoded picture in memory, with resizing, cropping, hashing and PNG encoding.
 
 use std::borrow::Cow;
 
@@ -12,14 +12,14 @@ use super::resample::{self, Size};
 pub enum Samples {
     /// 8-bit samples.
     Bytes(Vec<u8>),
-    /// Samples in [0, 1], of files with more than 8 bits.
+    /// Samples in [0, 1], from files with more than 8 bits.
     Unit(Vec<f32>),
 }
 
 /// A decoded picture of 1 (grey) or 3 (red, green, blue) channels.
 ///
-/// Equal content is equal: colour whose three channels agree everywhere is held as grey, which also makes it three
-/// times cheaper to resize. Radiographs are often stored so.
+/// A colour picture whose three channels are equal everywhere is stored as grey, so that pictures of equal content are equal.
+/// Radiographs are often saved in this way. Grey pictures are also three times faster to resize.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     size: Size,
@@ -28,16 +28,16 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture of 8-bit samples, `width * height * channels` of them.
+    /// Creates a picture from 8-bit samples, `width * height * channels` of them.
     ///
     /// # Panics
     /// If the number of samples does not fit the size, a side is 0, or `channels` is neither 1 nor 3.
     pub fn new(size: Size, channels: usize, samples: Vec<u8>) -> Self {
-        Self::of(size, channels, Samples::Bytes(samples))
+        Self::from_samples(size, channels, Samples::Bytes(samples))
     }
 
-    /// As [`Picture::new`], of any kind of samples.
-    pub(super) fn of(size: Size, channels: usize, samples: Samples) -> Self {
+    /// The same as [`Picture::new`], for any kind of samples.
+    pub(super) fn from_samples(size: Size, channels: usize, samples: Samples) -> Self {
         let count = match &samples {
             Samples::Bytes(samples) => samples.len(),
             Samples::Unit(samples) => samples.len(),
@@ -66,7 +66,7 @@ impl Picture {
         self.size.height
     }
 
-    /// 1 (grey) or 3 (colour that is not grey everywhere).
+    /// 1 for grey, 3 for colour.
     pub fn channels(&self) -> usize {
         self.channels
     }
@@ -76,18 +76,18 @@ impl Picture {
         &self.samples
     }
 
-    /// The size, to hand on.
+    /// Width and height in pixels.
     pub(super) fn size(&self) -> Size {
         self.size
     }
 
-    /// Resized with Pillow's antialiased bicubic filter; samples stay within their range.
+    /// Resizes the picture with Pillow's antialiased bicubic filter; samples stay within their range.
     pub fn resize(&self, to: Size) -> Self {
         let samples = match &self.samples {
             Samples::Bytes(samples) => Samples::Bytes(resample::bicubic(samples, self.size, self.channels, to)),
             Samples::Unit(samples) => {
                 let mut samples = resample::bicubic(samples, self.size, self.channels, to);
-                // The filter overshoots at edges; 8-bit samples are clipped by their type.
+                // The filter overshoots at edges. 8-bit samples are already clipped.
                 samples.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
                 Samples::Unit(samples)
             }
@@ -95,22 +95,22 @@ impl Picture {
         Self { size: to, channels: self.channels, samples }
     }
 
-    /// The part of `size` whose upper left corner is at (`left`, `top`).
+    /// Crops the region of `size` whose upper left corner is at (`left`, `top`).
     ///
     /// # Panics
-    /// If the part reaches over the picture's edge or is empty.
+    /// If the region is not inside the picture, or if it is empty.
     pub fn crop(&self, left: usize, top: usize, size: Size) -> Self {
-        assert!(left + size.width <= self.size.width && top + size.height <= self.size.height, "crop is within");
+        assert!(left + size.width <= self.size.width && top + size.height <= self.size.height, "a crop is inside");
         assert!(size.width > 0 && size.height > 0, "a crop has pixels");
-        let cut = Cut { left, top, size, stride: self.size.width, channels: self.channels };
+        let window = CropWindow { left, top, size, stride: self.size.width, channels: self.channels };
         let samples = match &self.samples {
-            Samples::Bytes(samples) => Samples::Bytes(cut.of(samples)),
-            Samples::Unit(samples) => Samples::Unit(cut.of(samples)),
+            Samples::Bytes(samples) => Samples::Bytes(window.copy(samples)),
+            Samples::Unit(samples) => Samples::Unit(window.copy(samples)),
         };
         Self { size, channels: self.channels, samples }
     }
 
-    /// The samples in 8 bits each.
+    /// The samples, rounded to 8 bits.
     pub(super) fn bytes(&self) -> Cow<'_, [u8]> {
         match &self.samples {
             Samples::Bytes(samples) => samples.into(),
@@ -118,8 +118,8 @@ impl Picture {
         }
     }
 
-    /// A 64-bit hash of size, channels and samples: pictures of equal content have equal hashes, whatever file format
-    /// they came from.
+    /// A 64-bit hash of size, channels and samples. Pictures of equal content have equal hashes, whatever their file formats
+    /// were.
     pub fn content_hash(&self) -> u64 {
         let mut hasher = blake3::Hasher::new();
         for number in [self.size.width, self.size.height, self.channels] {
@@ -151,7 +151,7 @@ impl Picture {
         png
     }
 
-    /// A small PNG for pages: the longer side is at most `max_side` pixels, never enlarged.
+    /// A small PNG for pages: its longer side has at most `max_side` pixels. Small pictures are not enlarged.
     ///
     /// # Panics
     /// If `max_side` is 0.
@@ -166,8 +166,8 @@ impl Picture {
     }
 }
 
-/// A rectangle to be copied out of rows of `stride` pixels.
-struct Cut {
+/// A rectangle that is copied from a picture with rows of `stride` pixels.
+struct CropWindow {
     left: usize,
     top: usize,
     size: Size,
@@ -175,8 +175,8 @@ struct Cut {
     channels: usize,
 }
 
-impl Cut {
-    fn of<T: Copy>(&self, samples: &[T]) -> Vec<T> {
+impl CropWindow {
+    fn copy<T: Copy>(&self, samples: &[T]) -> Vec<T> {
         let row = self.stride * self.channels;
         let (from, length) = (self.left * self.channels, self.size.width * self.channels);
         let rows = samples.chunks_exact(row).skip(self.top).take(self.size.height);
@@ -184,7 +184,7 @@ impl Cut {
     }
 }
 
-/// One channel of colour samples, when all three agree everywhere.
+/// One channel of colour samples, if all three channels are equal everywhere.
 pub(super) fn grey_of<T: Copy + PartialEq>(samples: &[T]) -> Option<Vec<T>> {
     let grey = samples.chunks_exact(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]);
     grey.then(|| samples.iter().copied().step_by(3).collect())
@@ -207,11 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_sees_samples_and_size() {
+    fn the_hash_depends_on_samples_and_size() {
         let one = Picture::new(size(2, 2), 1, vec![1, 2, 3, 4]);
         assert_ne!(one.content_hash(), Picture::new(size(2, 2), 1, vec![1, 2, 3, 5]).content_hash());
         assert_ne!(one.content_hash(), Picture::new(size(4, 1), 1, vec![1, 2, 3, 4]).content_hash());
-        assert_ne!(one.content_hash(), Picture::of(size(2, 2), 1, Samples::Unit(vec![0.0; 4])).content_hash());
+        let unit = Picture::from_samples(size(2, 2), 1, Samples::Unit(vec![0.0; 4]));
+        assert_ne!(one.content_hash(), unit.content_hash());
     }
 
     #[test]
@@ -224,7 +225,8 @@ mod tests {
 
     #[test]
     fn a_thumbnail_is_small_and_readable() {
-        let picture = Picture::of(size(40, 20), 1, Samples::Unit((0..800).map(|i| i as f32 / 799.0).collect()));
+        let samples = Samples::Unit((0..800).map(|i| i as f32 / 799.0).collect());
+        let picture = Picture::from_samples(size(40, 20), 1, samples);
         let thumbnail = Picture::decode(&picture.thumbnail_png(10), "thumbnail").unwrap();
         assert_eq!((thumbnail.width(), thumbnail.height()), (10, 5));
         let tiny = Picture::new(size(3, 1), 3, vec![1, 2, 3, 4, 5, 6, 7, 8, 9]);

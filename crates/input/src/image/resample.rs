@@ -1,9 +1,10 @@
-//! Pillow's antialiased bicubic resize, to the bit.
+//! Pillow's antialiased bicubic resize; the results are equal bit for bit.
 //!
-//! A port of `src/libImaging/Resample.c`: two passes, across first; the filter (a = -0.5) is widened when shrinking; the
-//! coefficients of 8-bit samples are fixed-point numbers of 22 bits, rounded once a pass. So do Pillow 5 to 12, with which
-//! published weights were trained; Pillow 13 goes down first where the height shrinks much more than the width (never when
-//! the shape is kept), which gives other levels there. Of crates, `fast_image_resize` was tried: off by up to 19 levels.
+//! A port of `src/libImaging/Resample.c`: two passes, horizontal first. The filter (a = -0.5) is widened when a picture is
+//! made smaller. The coefficients for 8-bit samples are fixed-point numbers of 22 bits, and samples are rounded once per
+//! pass. Pillow 5 to 12 do the same, and published weights were trained with them. Pillow 13 does the vertical pass first if
+//! the height shrinks much more than the width (never if the aspect ratio is kept), and gives other levels then. The crate
+//! `fast_image_resize` was tried and differs by up to 19 levels.
 
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,25 +15,25 @@ pub struct Size {
     pub height: usize,
 }
 
-/// Bits after the point of the coefficients for 8-bit samples: 32, less 8 for the sample, less 2 for overshoot.
+/// Fractional bits of the coefficients for 8-bit samples: 32 bits, minus 8 for the sample, minus 2 for overshoot.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
 
-/// Reach of the filter to either side, in pixels of the larger picture.
+/// The radius of the filter, in pixels of the larger picture.
 const SUPPORT: f64 = 2.0;
 
-/// A kind of sample, and the arithmetic that Pillow uses for it.
+/// A type of sample with the arithmetic that Pillow uses for it.
 pub trait Sample: Copy {
     /// A coefficient.
     type Weight: Copy;
     /// A running sum.
     type Sum: Copy;
-    /// What a sum begins with.
+    /// The initial value of a sum.
     const START: Self::Sum;
-    /// The coefficient in the arithmetic's own form.
+    /// Converts a coefficient to the type of this arithmetic.
     fn weight(weight: f64) -> Self::Weight;
     /// Adds one weighted sample.
     fn add(self, sum: Self::Sum, weight: Self::Weight) -> Self::Sum;
-    /// The sample that a sum stands for.
+    /// Converts a sum to a sample.
     fn finish(sum: Self::Sum) -> Self;
 }
 
@@ -77,7 +78,7 @@ impl Sample for f32 {
     }
 }
 
-/// For each output pixel of one axis the first input pixel and the coefficients from there on.
+/// For each output pixel of one axis: the first input pixel, and the coefficients from that pixel on.
 struct Taps<W> {
     first: Vec<usize>,
     weights: Vec<Vec<W>>,
@@ -92,10 +93,10 @@ impl<W: Copy> Taps<W> {
         let (mut first, mut weights) = (Vec::with_capacity(to), Vec::with_capacity(to));
         for place in 0..to {
             let center = (place as f64 + 0.5) * scale;
-            // Casts truncate towards zero and negative numbers become 0, as Pillow's do.
+            // As in Pillow, the casts truncate towards zero, and negative numbers become 0.
             let start = (center - support + 0.5) as usize;
             let end = ((center + support + 0.5) as usize).min(from);
-            // Multiplied, not divided: Pillow does so, and the last bit depends on it.
+            // Pillow multiplies by the reciprocal instead of dividing, and the last bit depends on it.
             let narrowing = 1.0 / widened;
             let mut row: Vec<f64> =
                 (start..end).map(|x| bicubic_filter((x as f64 - center + 0.5) * narrowing)).collect();
@@ -109,7 +110,7 @@ impl<W: Copy> Taps<W> {
         Self { first, weights }
     }
 
-    /// Output pixels.
+    /// The number of output pixels.
     fn len(&self) -> usize {
         self.first.len()
     }
@@ -128,16 +129,16 @@ fn bicubic_filter(x: f64) -> f64 {
     }
 }
 
-/// Resizes interleaved samples of `channels` (1 or 3) channels; an axis that keeps its length is left as it is.
+/// Resizes interleaved samples of `channels` (1 or 3) channels; an axis that keeps its length is not changed.
 ///
-/// 8-bit samples are clipped to 0..=255 after each pass; floating-point ones may overshoot.
+/// 8-bit samples are clipped to 0..=255 after each pass; floating-point samples may overshoot.
 ///
 /// # Panics
 /// If the number of samples does not fit, a size is 0, or `channels` is neither 1 nor 3.
 pub fn bicubic<T: Sample>(samples: &[T], from: Size, channels: usize, to: Size) -> Vec<T> {
     assert_eq!(samples.len(), from.width * from.height * channels, "samples fit the size");
     assert!(to.width > 0 && to.height > 0, "a picture has pixels");
-    let across = (from.width != to.width).then(|| {
+    let resized_rows = (from.width != to.width).then(|| {
         let taps = Taps::new(from.width, to.width, T::weight);
         match channels {
             1 => horizontal::<T, 1>(samples, from.width, &taps),
@@ -146,13 +147,13 @@ pub fn bicubic<T: Sample>(samples: &[T], from: Size, channels: usize, to: Size) 
         }
     });
     if from.height == to.height {
-        return across.unwrap_or_else(|| samples.to_vec());
+        return resized_rows.unwrap_or_else(|| samples.to_vec());
     }
     let taps = Taps::new(from.height, to.height, T::weight);
-    vertical(across.as_deref().unwrap_or(samples), to.width * channels, &taps)
+    vertical(resized_rows.as_deref().unwrap_or(samples), to.width * channels, &taps)
 }
 
-/// Each row of `width` pixels becomes one of `taps.len()`.
+/// Resizes each row of `width` pixels to `taps.len()` pixels.
 fn horizontal<T: Sample, const C: usize>(samples: &[T], width: usize, taps: &Taps<T::Weight>) -> Vec<T> {
     let mut out = Vec::with_capacity(samples.len() / width * taps.len());
     for row in samples.chunks_exact(width * C) {
@@ -169,7 +170,7 @@ fn horizontal<T: Sample, const C: usize>(samples: &[T], width: usize, taps: &Tap
     out
 }
 
-/// Rows of `length` samples become `taps.len()` rows.
+/// Resizes a picture with rows of `length` samples to `taps.len()` rows.
 fn vertical<T: Sample>(samples: &[T], length: usize, taps: &Taps<T::Weight>) -> Vec<T> {
     let mut out = Vec::with_capacity(length * taps.len());
     let mut sums = vec![T::START; length];

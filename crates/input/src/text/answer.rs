@@ -1,14 +1,14 @@
-//! Answers to questions in the form in which they are compared, as the evaluation of the VQA challenge has it
-//! (specification, section 6).
+//! The normal form in which answers to questions are compared, as in the evaluation of the VQA challenge (specification,
+//! section 6).
 
-/// Marks that go, or become a blank.
-const MARKS: [char; 21] =
+/// Punctuation characters that are removed or replaced by a blank.
+const PUNCTUATION: [char; 21] =
     [';', '/', '[', ']', '"', '{', '}', '(', ')', '=', '+', '\\', '_', '-', '>', '<', '@', '`', ',', '?', '!'];
 
-/// Words of numbers; each stands for its place but `none`, which is 0 as well.
+/// Number words; each is replaced by its index. The word `none` is also replaced by 0.
 const NUMBERS: [&str; 11] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 
-/// Words that lack an apostrophe, and as they are written: the challenge's list, in lower case.
+/// Words without their apostrophe, and their correct spelling: the list of the challenge, in lower case.
 #[rustfmt::skip]
 const CONTRACTIONS: [(&str, &str); 116] = [
     ("aint", "ain't"), ("arent", "aren't"), ("cant", "can't"), ("couldve", "could've"), ("couldnt", "couldn't"),
@@ -41,7 +41,7 @@ const CONTRACTIONS: [(&str, &str); 116] = [
     ("youve", "you've"),
 ];
 
-/// An answer in the form in which it is compared and counted.
+/// The normal form of an answer, in which answers are compared and counted.
 ///
 /// ```
 /// assert_eq!(ptu_input::text::normal_answer("Right-sided"), "right sided");
@@ -49,44 +49,47 @@ const CONTRACTIONS: [(&str, &str); 116] = [
 /// ```
 pub fn normal_answer(answer: &str) -> String {
     let answer = answer.to_lowercase();
-    let marked = without_marks(&answer);
-    let plain = without_stops(&marked);
+    let unpunctuated = without_punctuation(&answer);
+    let plain = without_full_stops(&unpunctuated);
     let words = plain.split_whitespace().filter_map(|word| match word {
         "a" | "an" | "the" => None,
         "none" => Some("0".to_string()),
         word => Some(match NUMBERS.iter().position(|number| *number == word) {
             Some(number) => number.to_string(),
-            None => contracted(word).to_string(),
+            None => with_apostrophe(word).to_string(),
         }),
     });
     words.collect::<Vec<_>>().join(" ").replace(',', "")
 }
 
-fn without_marks(answer: &str) -> String {
+/// Removes each character of [`PUNCTUATION`] or replaces it by a blank, by the rule of the challenge: it is removed if it stands
+/// beside a blank somewhere in the answer, or if the answer has a comma between digits.
+fn without_punctuation(answer: &str) -> String {
     let characters: Vec<char> = answer.chars().collect();
     let between_digits =
         characters.windows(3).any(|three| three[1] == ',' && three[0].is_ascii_digit() && three[2].is_ascii_digit());
     let beside_blank = |mark: char| characters.windows(2).any(|two| two == [mark, ' '] || two == [' ', mark]);
-    let gone = MARKS.map(|mark| between_digits || beside_blank(mark));
-    let kept = characters.iter().filter_map(|one| match MARKS.iter().position(|mark| mark == one) {
-        Some(place) if gone[place] => None,
+    let removed = PUNCTUATION.map(|mark| between_digits || beside_blank(mark));
+    let kept = characters.iter().filter_map(|character| match PUNCTUATION.iter().position(|mark| mark == character) {
+        Some(index) if removed[index] => None,
         Some(_) => Some(' '),
-        None => Some(*one),
+        None => Some(*character),
     });
     kept.collect()
 }
 
-/// Without full stops that no digit follows.
-fn without_stops(answer: &str) -> String {
+/// Removes all full stops except those before a digit.
+fn without_full_stops(answer: &str) -> String {
     let mut after = answer.chars().skip(1).map(Some).chain([None]);
-    let kept = answer.chars().filter(|one| {
+    let kept = answer.chars().filter(|character| {
         let next = after.next().flatten();
-        *one != '.' || next.is_some_and(|next| next.is_ascii_digit())
+        *character != '.' || next.is_some_and(|next| next.is_ascii_digit())
     });
     kept.collect()
 }
 
-fn contracted(word: &str) -> &str {
+/// The spelling of a word with its apostrophe.
+fn with_apostrophe(word: &str) -> &str {
     CONTRACTIONS.iter().find(|(without, _)| *without == word).map_or(word, |(_, with)| with)
 }
 

@@ -1,13 +1,13 @@
-//! Names that people take for the same.
+//! The normal form in which names are compared, so that names that look the same are equal.
 
 use std::borrow::Cow;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-/// A name in the form in which names (ids, patients, labels, columns, paths) are compared: NFC, so that a letter with its accent in
-/// one or in two characters is the same (Unicode, UAX 15), and without the blanks and invisible marks around it.
+/// The form in which names (ids, patients, labels, columns, paths) are compared. It is in NFC, so that an accented letter is
+/// the same as one or as two characters (Unicode, UAX 15), and it has no blanks and invisible characters at its ends.
 ///
-/// Names are kept as they are written; only whether two are the same is asked of this form.
+/// Names are stored as they were written. This form is only used to compare them.
 ///
 /// ```
 /// use ptu_input::text::name_key;
@@ -16,14 +16,14 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 /// assert_ne!(name_key("muller"), name_key("Muller"));
 /// ```
 pub fn name_key(name: &str) -> Cow<'_, str> {
-    let name = name.trim_matches(unseen);
+    let name = name.trim_matches(is_invisible);
     if is_nfc(name) { Cow::Borrowed(name) } else { Cow::Owned(name.nfc().collect()) }
 }
 
-/// Whether nothing of a character is seen at the edge of a word: blanks, controls, marks of order and of direction, fillers.
-fn unseen(mark: char) -> bool {
+/// Whether a character is invisible at the end of a word: blanks, control characters, byte order and direction marks, fillers.
+fn is_invisible(character: char) -> bool {
     let invisible = matches!(
-        mark,
+        character,
         '\u{ad}'
             | '\u{34f}'
             | '\u{61c}'
@@ -39,7 +39,7 @@ fn unseen(mark: char) -> bool {
             | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}'
     );
-    invisible || mark.is_whitespace() || mark.is_control()
+    invisible || character.is_whitespace() || character.is_control()
 }
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_equal_as_people_see_them() {
+    fn names_that_look_the_same_are_equal() {
         // Composed and decomposed forms of UAX 15, table 1 and figures 3 to 5.
         for (one, other) in [
             ("\u{c5}", "A\u{30a}"),
@@ -60,7 +60,7 @@ mod tests {
             assert_eq!(name_key(one), name_key(other), "{one:?}");
             assert_eq!(name_key(&name_key(other)), name_key(other), "{other:?}");
         }
-        // A ligature, case, and marks within a word tell names apart.
+        // Names differ by a ligature, by case, and by invisible characters within a word.
         for (one, other) in [("\u{fb01}", "fi"), ("A", "a"), ("a\u{200d}b", "ab"), ("p 1", "p1")] {
             assert_ne!(name_key(one), name_key(other), "{one:?}");
         }

@@ -1,7 +1,7 @@
-//! Tokenizers as models are published with them: one folder, several files, of which each says a part.
+//! Reading of published tokenizers: a folder with several files that together define the tokenizer of a model.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
@@ -15,36 +15,38 @@ use tokenizers::{AddedToken, NormalizedString, Normalizer};
 
 use super::roles::Roles;
 use super::settings::{Class, Settings};
-use super::shown::Shown;
-use super::special::{guarded, unusable};
+use super::special::{catch_panic, unusable};
 use super::tokenizer::{Tokenizer, named, read};
+use super::vocabulary::VocabularyStatistics;
 use crate::InputError;
 
-/// A tokenizer read from a folder, and what is to be told about it.
+/// A tokenizer that was read from a folder, with notes for the user.
 #[derive(Clone, Debug)]
 pub struct Published {
     /// The tokenizer.
     pub tokenizer: Tokenizer,
-    /// Where files of the folder contradict each other, leave something open, or ask for what is not done: what was taken.
+    /// Notes on files of the folder that contradict each other, that leave a setting open, or that request an unsupported
+    /// feature: each says what was used instead.
     pub notes: Vec<String>,
-    /// The most tokens of a text that its model was made for, where it says so.
+    /// The largest number of tokens of a text that its model supports, if a file gives it.
     pub max_tokens: Option<usize>,
 }
 
 impl Tokenizer {
-    /// Reads whichever tokenizer a folder holds: `tokenizer.json`, else `vocab.json` with `merges.txt`, else `vocab.txt`,
-    /// as `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json` and `config.json` beside it say.
+    /// Reads the tokenizer of a folder: `tokenizer.json`, else `vocab.json` with `merges.txt`, else `vocab.txt`, with the
+    /// settings in `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json` and `config.json` of the same
+    /// folder.
     ///
-    /// Where `tokenizer.json` and `tokenizer_config.json` contradict each other, the latter counts if it names a class that
-    /// is known here, as in `transformers`. What nothing says is seen from the vocabulary: with words in upper case it is one
-    /// of texts in upper and lower case.
+    /// If `tokenizer.json` and `tokenizer_config.json` contradict each other, `tokenizer_config.json` is used if it names a
+    /// class that this crate knows, as in `transformers`. Settings that no file gives are derived from the vocabulary: if it
+    /// has words in upper case, texts keep their case.
     ///
     /// # Errors
-    /// If no tokenizer is there, a file is damaged, or they ask for what is not done here.
+    /// If the folder has no tokenizer, if a file is damaged, or if a file needs an unsupported feature.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Published, InputError> {
         let folder = folder.as_ref();
         if folder.is_file() {
-            return Err(unusable(&named(folder), "it is a file; give the folder that it lies in"));
+            return Err(unusable(&named(folder), "it is a file; give the folder that contains it"));
         }
         let mut notes = vec![];
         let settings = Settings::read(folder, &mut notes)?;
@@ -52,25 +54,25 @@ impl Tokenizer {
         let (json, list) = (file("tokenizer.json"), file("vocab.txt"));
         let pair = file("vocab.json").zip(file("merges.txt"));
         let tokenizer = if let Some(json) = json {
-            let lists = (file("vocab.json"), list);
-            from_json_beside(&json, lists, &settings, &mut notes)?
+            let vocabularies = VocabularyFiles { json: file("vocab.json"), list };
+            from_json_with_settings(&json, vocabularies, &settings, &mut notes)?
         } else {
             match (&settings.class, pair, list) {
-                (Some(Class::Other(name)), ..) => return Err(foreign(folder, name)),
+                (Some(Class::Other(name)), ..) => return Err(unsupported_class(folder, name)),
                 (Some(Class::WordPiece { .. }), _, Some(list)) | (Some(Class::Any) | None, None, Some(list)) => {
                     word_piece(&list, &settings, &mut notes)?
                 }
                 (Some(Class::ByteLevel { .. } | Class::Any) | None, Some((vocabulary, merges)), list) => {
                     if list.is_some() {
-                        notes.push("`vocab.json` and `merges.txt` were taken, not `vocab.txt`".into());
+                        notes.push("`vocab.json` and `merges.txt` were used, not `vocab.txt`".into());
                     }
                     byte_level(&vocabulary, &merges, &settings, &mut notes)?
                 }
-                (_, pair, list) => return Err(nothing(folder, pair.is_some() || list.is_some())),
+                (_, pair, list) => return Err(no_tokenizer(folder, pair.is_some() || list.is_some())),
             }
         };
-        agrees_with_model(&tokenizer, &settings, &mut notes);
-        Ok(Published { tokenizer, notes, max_tokens: settings.longest })
+        compare_with_model_config(&tokenizer, &settings, &mut notes);
+        Ok(Published { tokenizer, notes, max_tokens: settings.max_tokens })
     }
 
     /// Reads RoBERTa's byte-level BPE from its two published files.
@@ -81,54 +83,56 @@ impl Tokenizer {
         byte_level(vocabulary.as_ref(), merges.as_ref(), &Settings::default(), &mut vec![])
     }
 
-    /// RoBERTa's form around a vocabulary of byte-level tokens.
+    /// A tokenizer in RoBERTa's format from a vocabulary of byte-level tokens.
     pub(super) fn byte_level(tokens: Vocab, merges: Merges, origin: &str) -> Result<Self, InputError> {
         build_byte_level(tokens, merges, &Settings::default(), origin)
     }
 }
 
-fn foreign(folder: &Path, name: &str) -> InputError {
+fn unsupported_class(folder: &Path, name: &str) -> InputError {
     let cause = format!(
-        "its class `{name}` splits texts in its own way, which is read from a `tokenizer.json` only; write one with `transformers` \
-         (`AutoTokenizer.from_pretrained(..).save_pretrained(..)`), or take a BERT or RoBERTa"
+        "its class `{name}` is supported only as a `tokenizer.json`; write one with `transformers` \
+         (`AutoTokenizer.from_pretrained(..).save_pretrained(..)`), or use a BERT or RoBERTa tokenizer"
     );
     unusable(&named(folder), cause)
 }
 
-/// Why there is no tokenizer to read; `other`: whether there are files of another class.
-fn nothing(folder: &Path, other: bool) -> InputError {
-    let there = |names: &[&'static str]| names.iter().copied().find(|name| folder.join(name).is_file());
+/// The error for a folder without a usable tokenizer. `other`: whether it has the files of another class.
+fn no_tokenizer(folder: &Path, other: bool) -> InputError {
+    let present = |names: &[&'static str]| names.iter().copied().find(|name| folder.join(name).is_file());
     let cause = if other {
-        "its class reads a `vocab.txt` (BERT) or `vocab.json` with `merges.txt` (RoBERTa), and only the other's are there".into()
-    } else if let Some(name) = there(&["sentencepiece.bpe.model", "spiece.model", "tokenizer.model"]) {
-        format!("SentencePiece's `{name}` is read as a `tokenizer.json` only; write one with `transformers`")
-    } else if let Some(name) = there(&["vocab.json", "merges.txt"]) {
-        format!("`{name}` is there alone; a BPE is `vocab.json` with `merges.txt`")
+        "its class needs `vocab.txt` (BERT) or `vocab.json` with `merges.txt` (RoBERTa), but only the files of the \
+         other class were found"
+            .into()
+    } else if let Some(name) = present(&["sentencepiece.bpe.model", "spiece.model", "tokenizer.model"]) {
+        format!("SentencePiece's `{name}` is supported only as a `tokenizer.json`; write one with `transformers`")
+    } else if let Some(name) = present(&["vocab.json", "merges.txt"]) {
+        format!("only `{name}` was found; a BPE tokenizer needs both `vocab.json` and `merges.txt`")
     } else {
         return InputError::NoTokenizer { folder: folder.into() };
     };
     unusable(&named(folder), cause)
 }
 
-/// A `vocab.txt`, one token a line.
+/// Reads a `vocab.txt`, with one token per line.
 fn token_list(path: &Path) -> Result<Vocab, InputError> {
     let lines = String::from_utf8(read(path)?).map_err(|error| unusable(&named(path), error))?;
     let lines = lines.strip_prefix('\u{feff}').unwrap_or(&lines);
     Ok(lines.lines().zip(0..).map(|(token, id)| (token.trim_end().to_string(), id)).collect())
 }
 
-/// A `vocab.json`: tokens to ids.
+/// Reads a `vocab.json`, a map from tokens to ids.
 fn token_map(path: &Path) -> Result<Vocab, InputError> {
     let tokens = serde_json::from_slice::<HashMap<String, u32>>(&read(path)?)
         .map_err(|error| unusable(&named(path), format!("{error}; it must map tokens to ids")))?;
     Ok(tokens.into_iter().collect())
 }
 
-/// BERT's WordPiece from a list of tokens.
+/// Builds BERT's WordPiece tokenizer from a list of tokens.
 fn word_piece(path: &Path, settings: &Settings, notes: &mut Vec<String>) -> Result<Tokenizer, InputError> {
     let (origin, tokens) = (named(path), token_list(path)?);
     let normalizer = normalizer(&tokens, settings, notes);
-    // Without a word about it, BERT's names stand, unless the list lacks its start and has RoBERTa's.
+    // By default, the special tokens have BERT's names, unless the list has RoBERTa's start token and not BERT's.
     let family =
         if tokens.contains_key("[CLS]") || !tokens.contains_key("<s>") { Roles::bert() } else { Roles::roberta() };
     let roles = settings.roles.clone().or(family);
@@ -142,50 +146,52 @@ fn word_piece(path: &Path, settings: &Settings, notes: &mut Vec<String>) -> Resu
     inner.with_pre_tokenizer(Some(BertPreTokenizer));
     let prefix = settings.prefix.clone().unwrap_or_else(|| "##".into());
     inner.with_decoder(Some(WordPieceDecoder::new(prefix, true)));
-    with_added(inner, roles, settings, &origin)
+    with_special_and_added(inner, roles, settings, &origin)
 }
 
-/// How texts are normalised: as it is said, else as the vocabulary shows, else as BERT does.
+/// The normalisation of texts: by the settings, else by the statistics of the vocabulary, else as in BERT.
 fn normalizer(tokens: &Vocab, settings: &Settings, notes: &mut Vec<String>) -> BertNormalizer {
-    let shown = Shown::of(tokens);
-    let cased = shown.many(shown.upper);
+    let statistics = VocabularyStatistics::of(tokens);
+    let cased = statistics.is_significant(statistics.upper);
     match settings.lowercase {
         None if cased => notes.push(format!(
-            "no `tokenizer_config.json` says `do_lower_case`; {} tokens of `vocab.txt` have letters in upper case, so texts \
-             keep their case",
-            shown.upper
+            "no file sets `do_lower_case`; {} tokens of `vocab.txt` have letters in upper case, so texts keep their \
+             case",
+            statistics.upper
         )),
         Some(true) if cased => notes.push(format!(
-            "texts become lower case, as `do_lower_case` says; {} tokens of `vocab.txt` have letters in upper case and are \
-             never found",
-            shown.upper
+            "texts become lower case, as `do_lower_case` says; {} tokens of `vocab.txt` have letters in upper case and \
+             can never occur",
+            statistics.upper
         )),
-        Some(false) if shown.upper == 0 => notes.push(
+        Some(false) if statistics.upper == 0 => notes.push(
             "texts keep their case, as `do_lower_case` says; no token of `vocab.txt` has a letter in upper case".into(),
         ),
         _ => {}
     }
     let lowercase = settings.lowercase.unwrap_or(!cased);
-    // What a configuration leaves open while it speaks of case has `transformers`' default; without one the vocabulary decides.
-    let open = settings.lowercase.is_none();
+    // If a configuration sets the case, its missing settings have the defaults of `transformers`; without it the vocabulary
+    // decides.
+    let vocabulary_decides = settings.lowercase.is_none();
     let (mut strip_accents, mut split_han) = (settings.strip_accents, settings.split_han);
-    let mut unsaid = |place: &mut Option<bool>, key: &str, (count, what): (usize, &str)| {
-        let done = if open { "so texts keep them" } else { "which are never found" };
-        notes.push(format!("nothing says `{key}`; {count} tokens of `vocab.txt` have {what}, {done}"));
-        if open {
-            *place = Some(false);
+    let mut note_missing = |setting: &mut Option<bool>, key: &str, count: usize, what: &str| {
+        let effect = if vocabulary_decides { "so texts keep them" } else { "and these tokens can never occur" };
+        notes.push(format!("no file sets `{key}`; {count} tokens of `vocab.txt` have {what}, {effect}"));
+        if vocabulary_decides {
+            *setting = Some(false);
         }
     };
-    if strip_accents.is_none() && lowercase && shown.many(shown.accented) {
-        unsaid(&mut strip_accents, "strip_accents", (shown.accented, "accents"));
+    if strip_accents.is_none() && lowercase && statistics.is_significant(statistics.accented) {
+        note_missing(&mut strip_accents, "strip_accents", statistics.accented, "accents");
     }
-    if split_han.is_none() && shown.many(shown.han) {
-        unsaid(&mut split_han, "tokenize_chinese_chars", (shown.han, "several Chinese characters in a row"));
+    if split_han.is_none() && statistics.is_significant(statistics.han) {
+        let what = "several Chinese characters in a row";
+        note_missing(&mut split_han, "tokenize_chinese_chars", statistics.han, what);
     }
     BertNormalizer::new(settings.clean_text.unwrap_or(true), split_han.unwrap_or(true), strip_accents, lowercase)
 }
 
-/// RoBERTa's byte-level BPE from its two files.
+/// Builds RoBERTa's byte-level BPE from its two files.
 fn byte_level(
     vocabulary: &Path,
     merges: &Path,
@@ -202,16 +208,16 @@ fn byte_level(
         }
         let pair = line.split_once(' ').filter(|(_, second)| !second.contains(' '));
         let (first, second) = pair.ok_or_else(|| {
-            unusable(&named(merges), format!("line {} is not two tokens with a space between", number + 1))
+            unusable(&named(merges), format!("line {} is not two tokens separated by a space", number + 1))
         })?;
         if second.ends_with("</w>") {
-            let cause = "its tokens end with `</w>`: it is no byte-level BPE; write it as a `tokenizer.json`";
+            let cause = "its tokens end with `</w>`, so it is not a byte-level BPE; write it as a `tokenizer.json`";
             return Err(unusable(&named(merges), cause));
         }
         pairs.push((first.into(), second.into()));
     }
     if settings.lowercase == Some(true) {
-        notes.push("`do_lower_case` is true, which a byte-level BPE does not do: texts keep their case".into());
+        notes.push("`do_lower_case` is true, but a byte-level BPE does not support it: texts keep their case".into());
     }
     build_byte_level(tokens, pairs, settings, &format!("{} and {}", named(vocabulary), named(merges)))
 }
@@ -222,7 +228,7 @@ fn build_byte_level(tokens: Vocab, merges: Merges, settings: &Settings, origin: 
     let roles = settings.roles.clone().or(family.clone());
     let mut model = BPE::builder().vocab_and_merges(tokens, merges);
     if roles.unknown != family.unknown {
-        // A name that no reader would guess is kept in the model.
+        // An unusual name must be stored in the model, because a reader could not derive it.
         model = model.unk_token(roles.unknown.clone().unwrap_or_default());
     }
     let mut inner = tokenizers::Tokenizer::new(
@@ -230,54 +236,59 @@ fn build_byte_level(tokens: Vocab, merges: Merges, settings: &Settings, origin: 
             .build()
             .map_err(|error| unusable(origin, format!("{error}; do vocabulary and merges belong together?")))?,
     );
-    // As `transformers` sets RoBERTa up: no space is put before the first word unless it is said.
+    // As in `transformers`, no space is added before the first word, unless the settings say so.
     let bytes = ByteLevel::new(settings.prefix_space.unwrap_or(false), true, true);
     inner.with_pre_tokenizer(Some(bytes));
     inner.with_decoder(Some(bytes));
-    with_added(inner, roles, settings, origin)
+    with_special_and_added(inner, roles, settings, origin)
 }
 
-/// Marks tokens of the vocabulary as special (one that is missing is an error, not a new row) and adds further ones.
-fn with_added(
+/// Adds the additional tokens, and marks the special tokens of the vocabulary as special. A missing special token is an error and
+/// does not become a new row.
+fn with_special_and_added(
     mut inner: tokenizers::Tokenizer,
     roles: Roles,
     settings: &Settings,
     origin: &str,
 ) -> Result<Tokenizer, InputError> {
     let failed = |error| unusable(origin, error);
-    let brought = |name: &str| settings.added.iter().any(|(_, token)| token.content == name);
-    let missing = roles.names().filter(|name| inner.token_to_id(name).is_none() && !brought(name));
+    let is_added = |name: &str| settings.added.iter().any(|(_, token)| token.content == name);
+    let missing = roles.names().filter(|name| inner.token_to_id(name).is_none() && !is_added(name));
     let missing = missing.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if !missing.is_empty() {
         return Err(unusable(origin, format!("its vocabulary lacks {missing}; is it the right file?")));
     }
-    add(&mut inner, &settings.added, origin)?;
+    add_tokens(&mut inner, &settings.added, origin)?;
     let Roles { start, end, pad, mask, unknown } = &roles;
     let names = [start, pad, end, unknown, mask].into_iter().flatten();
     let special = names.map(|name| AddedToken::from(name.clone(), true).lstrip(name == "<mask>"));
     inner.add_special_tokens(special).map_err(failed)?;
-    Tokenizer::checked(inner, origin, roles, settings.class.as_ref().and_then(Class::doubled))
+    Tokenizer::checked(inner, origin, roles, settings.class.as_ref().and_then(Class::double_separator))
         .map(|(tokenizer, _)| tokenizer)
 }
 
-/// Adds tokens at their ids.
-fn add(inner: &mut tokenizers::Tokenizer, added: &[(Option<u32>, AddedToken)], origin: &str) -> Result<(), InputError> {
-    guarded(|| inner.add_tokens(added.iter().map(|(_, token)| token.clone())))
+/// Adds tokens; each must get the id that its file gives it.
+fn add_tokens(
+    inner: &mut tokenizers::Tokenizer,
+    added: &[(Option<u32>, AddedToken)],
+    origin: &str,
+) -> Result<(), InputError> {
+    catch_panic(|| inner.add_tokens(added.iter().map(|(_, token)| token.clone())))
         .map_err(|error| unusable(origin, error))?;
     for (id, token) in added {
         let found = inner.token_to_id(&token.content);
         if id.is_some() && *id != found {
-            return Err(unusable(origin, misplaced(&token.content, *id, found)));
+            return Err(unusable(origin, wrong_id(&token.content, *id, found)));
         }
     }
     Ok(())
 }
 
-fn misplaced(token: &str, said: Option<u32>, found: Option<u32>) -> String {
+fn wrong_id(token: &str, given: Option<u32>, found: Option<u32>) -> String {
     let number = |id: Option<u32>| id.map_or("none".into(), |id| id.to_string());
     format!(
-        "its added token `{token}` has the id {}, where {} comes next; do its files belong together?",
-        number(said),
+        "its added token `{token}` has the id {}, but it gets the id {}; do the files belong together?",
+        number(given),
         number(found)
     )
 }
@@ -295,26 +306,34 @@ struct JsonToken {
     content: String,
 }
 
-/// A `tokenizer.json` with the settings and vocabularies (`vocab.json`, `vocab.txt`) beside it.
-fn from_json_beside(
+/// The vocabularies beside a `tokenizer.json`, where they exist.
+struct VocabularyFiles {
+    /// `vocab.json`.
+    json: Option<PathBuf>,
+    /// `vocab.txt`.
+    list: Option<PathBuf>,
+}
+
+/// Reads a `tokenizer.json` with the settings and vocabularies beside it.
+fn from_json_with_settings(
     path: &Path,
-    lists: (Option<std::path::PathBuf>, Option<std::path::PathBuf>),
+    vocabularies: VocabularyFiles,
     settings: &Settings,
     notes: &mut Vec<String>,
 ) -> Result<Tokenizer, InputError> {
     let (bytes, origin) = (read(path)?, named(path));
     let mut inner = Tokenizer::parse(&bytes, &origin)?;
-    // The parser gives an added token another id than the file says when ids between are free.
+    // If some ids before an added token are not used, the parser gives the token another id than the file says.
     if let Ok(JsonTokens { added_tokens }) = serde_json::from_slice(&bytes) {
         let wrong = added_tokens.iter().find(|token| inner.token_to_id(&token.content) != Some(token.id));
         if let Some(JsonToken { id, content }) = wrong {
-            return Err(unusable(&origin, misplaced(content, Some(*id), inner.token_to_id(content))));
+            return Err(unusable(&origin, wrong_id(content, Some(*id), inner.token_to_id(content))));
         }
     }
-    lists_agree(&inner, lists, notes);
-    guarded(|| settings_over(&mut inner, settings, notes)).map_err(|error| unusable(&origin, error))?;
-    add(&mut inner, &settings.added, &origin)?;
-    let roles = settings.roles.clone().or(Roles::inside(&inner));
+    compare_with_vocabularies(&inner, vocabularies, notes);
+    catch_panic(|| apply_settings(&mut inner, settings, notes)).map_err(|error| unusable(&origin, error))?;
+    add_tokens(&mut inner, &settings.added, &origin)?;
+    let roles = settings.roles.clone().or(Roles::from_tokenizer_json(&inner));
     let roles = roles.clone().or(Roles::family(&inner, roles.start.as_deref()));
     let names: Vec<String> = settings.roles.names().map(str::to_string).collect();
     let flags = inner.get_added_tokens_decoder();
@@ -323,23 +342,21 @@ fn from_json_beside(
     });
     let unmarked: Vec<_> = unmarked.map(|name| AddedToken::from(name, true)).collect();
     inner.add_special_tokens(unmarked).map_err(|error| unusable(&origin, error))?;
-    let doubled = settings.class.as_ref().and_then(Class::doubled);
-    let (tokenizer, enclosed) = Tokenizer::checked(inner, &origin, roles, doubled)?;
+    let double_separator = settings.class.as_ref().and_then(Class::double_separator);
+    let (tokenizer, enclosed) = Tokenizer::checked(inner, &origin, roles, double_separator)?;
     if !enclosed {
-        notes.push(
-            "`tokenizer.json` does not enclose a text in its start and end tokens; it is done all the same".into(),
-        );
+        notes.push("`tokenizer.json` does not add start and end tokens to a text; they are added all the same".into());
     }
     Ok(tokenizer)
 }
 
-/// Whether vocabularies beside a `tokenizer.json` have its ids, told where they do not.
-fn lists_agree(
+/// Compares the vocabularies beside a `tokenizer.json` with its ids, and adds a note if they differ.
+fn compare_with_vocabularies(
     inner: &tokenizers::Tokenizer,
-    (map, list): (Option<std::path::PathBuf>, Option<std::path::PathBuf>),
+    VocabularyFiles { json, list }: VocabularyFiles,
     notes: &mut Vec<String>,
 ) {
-    let map = map.map(|path| ("vocab.json", token_map(&path)));
+    let map = json.map(|path| ("vocab.json", token_map(&path)));
     let list = list.map(|path| ("vocab.txt", token_list(&path)));
     for (name, tokens) in [map, list].into_iter().flatten() {
         match tokens {
@@ -347,29 +364,30 @@ fn lists_agree(
                 let differing = tokens.iter().filter(|(token, id)| inner.token_to_id(token) != Some(**id));
                 if let Some((token, id)) = differing.min_by_key(|(_, id)| **id) {
                     notes.push(format!(
-                        "`{name}` has `{token}` as {id}, where `tokenizer.json` has another token; `tokenizer.json` was taken"
+                        "`{name}` gives `{token}` the id {id}, but `tokenizer.json` does not; `tokenizer.json` was used"
                     ));
                 }
             }
-            Err(error) => notes.push(format!("{error}; `tokenizer.json` was taken")),
+            Err(error) => notes.push(format!("{error}; `tokenizer.json` was used")),
         }
     }
 }
 
-/// What a configuration says over a `tokenizer.json`: for classes that are known it counts, for others it is told.
-fn settings_over(
+/// Applies the settings of a configuration to a `tokenizer.json`. For known classes the settings have priority; for other
+/// classes a contradiction is only noted.
+fn apply_settings(
     inner: &mut tokenizers::Tokenizer,
     settings: &Settings,
     notes: &mut Vec<String>,
 ) -> tokenizers::Result<()> {
-    let counts = |key: &str, said: bool| {
-        format!("`tokenizer_config.json` says `{key}` {said}, `tokenizer.json` otherwise; the former counts")
+    let config_used = |key: &str, value: bool| {
+        format!("`tokenizer_config.json` sets `{key}` to {value}, but `tokenizer.json` does not; the former was used")
     };
     match (&settings.class, inner.get_normalizer(), inner.get_pre_tokenizer()) {
         (Some(Class::WordPiece { .. }), Some(NormalizerWrapper::BertNormalizer(found)), _) => {
             let mut wanted = *found;
             let strips = found.strip_accents.unwrap_or(found.lowercase);
-            for (key, said, now, place) in [
+            for (key, configured, current, field) in [
                 ("do_lower_case", settings.lowercase, found.lowercase, &mut wanted.lowercase),
                 ("clean_text", settings.clean_text, found.clean_text, &mut wanted.clean_text),
                 (
@@ -379,23 +397,23 @@ fn settings_over(
                     &mut wanted.handle_chinese_chars,
                 ),
             ] {
-                if let Some(said) = said.filter(|said| *said != now) {
-                    notes.push(counts(key, said));
-                    *place = said;
+                if let Some(value) = configured.filter(|value| *value != current) {
+                    notes.push(config_used(key, value));
+                    *field = value;
                 }
             }
-            if let Some(said) = settings.strip_accents {
-                if said != strips {
-                    notes.push(counts("strip_accents", said));
+            if let Some(value) = settings.strip_accents {
+                if value != strips {
+                    notes.push(config_used("strip_accents", value));
                 }
-                wanted.strip_accents = Some(said);
+                wanted.strip_accents = Some(value);
             }
             inner.with_normalizer(Some(wanted))?;
         }
         (Some(Class::ByteLevel { .. }), _, Some(PreTokenizerWrapper::ByteLevel(found))) => {
-            if let Some(said) = settings.prefix_space.filter(|said| *said != found.add_prefix_space) {
-                notes.push(counts("add_prefix_space", said));
-                let wanted = ByteLevel::new(said, found.trim_offsets, found.use_regex);
+            if let Some(value) = settings.prefix_space.filter(|value| *value != found.add_prefix_space) {
+                notes.push(config_used("add_prefix_space", value));
+                let wanted = ByteLevel::new(value, found.trim_offsets, found.use_regex);
                 inner.with_pre_tokenizer(Some(wanted));
             }
         }
@@ -405,9 +423,10 @@ fn settings_over(
                 normalizer.normalize(&mut letter)?;
             }
             let lowers = letter.get().contains('a');
-            if let Some(said) = settings.lowercase.filter(|said| *said != lowers) {
+            if let Some(value) = settings.lowercase.filter(|value| *value != lowers) {
                 notes.push(format!(
-                    "`tokenizer_config.json` says `do_lower_case` {said}, `tokenizer.json` otherwise; the latter counts"
+                    "`tokenizer_config.json` sets `do_lower_case` to {value}, but `tokenizer.json` does not; the \
+                     latter was used"
                 ));
             }
         }
@@ -415,16 +434,15 @@ fn settings_over(
     Ok(())
 }
 
-/// Whether the model's configuration speaks of this vocabulary, told where it does not.
-fn agrees_with_model(tokenizer: &Tokenizer, settings: &Settings, notes: &mut Vec<String>) {
+/// Compares the model's configuration with the tokenizer, and adds notes if they differ.
+fn compare_with_model_config(tokenizer: &Tokenizer, settings: &Settings, notes: &mut Vec<String>) {
     let (size, special) = (tokenizer.vocabulary_size() as u64, tokenizer.special());
-    // Rows are often more than tokens, filled up to a multiple of 64 or 128.
-    if let Some(rows) = settings.rows.filter(|rows| *rows + (settings.added.len() as u64) < size || size + 128 < *rows)
-    {
-        notes
-            .push(format!("`config.json` speaks of {rows} tokens, the tokenizer has {size}; do they belong together?"));
+    // There are often more rows than tokens: their number is rounded up to a multiple of 64 or 128.
+    let differs = |rows: &u64| *rows + (settings.added.len() as u64) < size || size + 128 < *rows;
+    if let Some(rows) = settings.embedding_rows.filter(differs) {
+        notes.push(format!("`config.json` has {rows} tokens, but the tokenizer has {size}; do they belong together?"));
     }
-    if let Some(said) = settings.pad_id.filter(|said| *said != u64::from(special.pad)) {
-        notes.push(format!("`config.json` says `pad_token_id` {said}; the tokenizer's, {}, counts", special.pad));
+    if let Some(id) = settings.pad_id.filter(|id| *id != u64::from(special.pad)) {
+        notes.push(format!("`config.json` sets `pad_token_id` to {id}; the tokenizer's id, {}, was used", special.pad));
     }
 }

@@ -1,12 +1,12 @@
-//! Which tokens of a vocabulary begin, end, pad, mask and stand for the unknown.
+//! [`Roles`]: which tokens of a vocabulary are the start, end, pad, mask and unknown tokens.
 
 use tokenizers::models::ModelWrapper;
 use tokenizers::utils::padding::PaddingParams;
 
-use super::special::{Special, guarded, unusable};
+use super::special::{Special, catch_panic, unusable};
 use crate::InputError;
 
-/// The names of the five special tokens, as far as they are known.
+/// The names of the five special tokens; `None` where a name is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Roles {
     pub start: Option<String>,
@@ -16,7 +16,7 @@ pub(super) struct Roles {
     pub unknown: Option<String>,
 }
 
-/// What a family calls them: start, end, pad, mask, unknown.
+/// The names in the families RoBERTa and BERT: start, end, pad, mask, unknown.
 const FAMILIES: [[&str; 5]; 2] =
     [["<s>", "</s>", "<pad>", "<mask>", "<unk>"], ["[CLS]", "[SEP]", "[PAD]", "[MASK]", "[UNK]"]];
 
@@ -36,7 +36,7 @@ impl Roles {
         Self { start, end, pad, mask, unknown }
     }
 
-    /// These names, and where one is not known the other's.
+    /// These names; where a name is not known, the name of `other`.
     pub fn or(self, other: Self) -> Self {
         Self {
             start: self.start.or(other.start),
@@ -47,28 +47,30 @@ impl Roles {
         }
     }
 
-    /// The names that are known.
+    /// All known names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         [&self.start, &self.end, &self.pad, &self.mask, &self.unknown].into_iter().flatten().map(String::as_str)
     }
 
-    /// Whether halves of a pair are parted by two end tokens, as RoBERTa does.
-    pub fn doubled(&self) -> bool {
+    /// Whether two end tokens separate the two texts of a pair, as in RoBERTa.
+    pub fn double_separator(&self) -> bool {
         self.start.as_deref() == Some("<s>")
     }
 
-    /// The names of the family whose start token a tokenizer has; nothing where it has none.
+    /// The names of the family whose start token is `start` or, if there is none, is in the vocabulary. No names if no family
+    /// fits.
     pub fn family(inner: &tokenizers::Tokenizer, start: Option<&str>) -> Self {
         let found = FAMILIES.iter().find(|names| start == Some(names[0]));
         let found = found.or_else(|| FAMILIES.iter().find(|names| inner.token_to_id(names[0]).is_some()));
         found.map_or_else(Self::default, |names| Self::of(*names))
     }
 
-    /// What a `tokenizer.json` with settings for padding says itself: pad there, start and end where it encloses a text,
-    /// the model's unknown token, and as mask the only special token that takes the blank before it, as RoBERTa's does.
-    pub fn inside(inner: &tokenizers::Tokenizer) -> Self {
+    /// The names that a `tokenizer.json` with padding settings gives itself: the pad token of these settings, the start and
+    /// end tokens that it adds to a text, the unknown token of its model, and as mask token the only special token that
+    /// includes the blank before it (`lstrip`), as RoBERTa's does.
+    pub fn from_tokenizer_json(inner: &tokenizers::Tokenizer) -> Self {
         let Some(padding) = inner.get_padding() else { return Self::default() };
-        let enclosed = guarded(|| inner.encode_fast("", true)).ok();
+        let enclosed = catch_panic(|| inner.encode_fast("", true)).ok();
         let (start, end) = match enclosed.as_ref().map(tokenizers::Encoding::get_ids) {
             Some(&[start, end]) => (inner.id_to_token(start), inner.id_to_token(end)),
             _ => (None, None),
@@ -76,29 +78,29 @@ impl Roles {
         let added = inner.get_added_tokens_decoder();
         let special = || added.values().filter(|token| token.special);
         let known = special().any(|token| FAMILIES.iter().any(|names| token.content == names[3]));
-        let mut taking = special().filter(|token| token.lstrip);
-        let mask = match (known, taking.next(), taking.next()) {
+        let mut stripping = special().filter(|token| token.lstrip);
+        let mask = match (known, stripping.next(), stripping.next()) {
             (false, Some(mask), None) => Some(mask.content.clone()),
             _ => None,
         };
         Self { start, end, pad: Some(padding.pad_token.clone()), mask, unknown: unknown_of(inner.get_model()) }
     }
 
-    /// Whether a reader of the `tokenizer.json` alone finds these names by the family's.
-    pub fn plain(&self, inner: &tokenizers::Tokenizer) -> bool {
+    /// Whether these are the names of a family, so that a reader of the `tokenizer.json` alone finds them.
+    pub fn is_family(&self, inner: &tokenizers::Tokenizer) -> bool {
         *self == Self::family(inner, None)
     }
 
-    /// The ids.
+    /// The ids of the special tokens.
     ///
     /// # Errors
-    /// If a name is not known, is no token, or stands for two things that must differ.
+    /// If a name is not known or is not a token, or if one token has two roles that must differ.
     pub fn special(&self, inner: &tokenizers::Tokenizer, origin: &str) -> Result<Special, InputError> {
         let id = |name: &Option<String>, key: &str| {
             let name = name.as_ref().ok_or_else(|| {
                 let cause = format!(
-                    "it has neither `<s>` nor `[CLS]`, RoBERTa's and BERT's names, and nothing names its `{key}`; say it in \
-                     `tokenizer_config.json`, or take a tokenizer of a model that was trained by masking"
+                    "it has neither `<s>` (RoBERTa) nor `[CLS]` (BERT), and no file names its `{key}`; name it in \
+                     `tokenizer_config.json`, or use a tokenizer of a model that was trained with masked tokens"
                 );
                 unusable(origin, cause)
             })?;
@@ -116,14 +118,14 @@ impl Roles {
             let names = self.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             return Err(unusable(
                 origin,
-                format!("its start, end, pad, mask and unknown tokens are {names}; mask and pad must have their own"),
+                format!("its start, end, pad, mask and unknown tokens are {names}; mask and pad need their own tokens"),
             ));
         }
         Ok(special)
     }
 }
 
-/// How the name of a pad token is kept in a `tokenizer.json`; no text is padded by it.
+/// The padding settings that store the name of the pad token in a `tokenizer.json`. No text is padded with them.
 pub(super) fn padding(roles: &Roles, special: Special) -> PaddingParams {
     PaddingParams { pad_id: special.pad, pad_token: roles.pad.clone().unwrap_or_default(), ..PaddingParams::default() }
 }

@@ -1,25 +1,25 @@
-//! Report prose into sentences, and when two texts count as equal.
+//! Splitting of report texts into sentences, and the normal form in which texts are compared.
 
-/// Never the end of a sentence when a full stop follows.
+/// Abbreviations: a full stop after them is not the end of a sentence.
 const ABBREVIATIONS: [&str; 23] = [
     "dr", "drs", "mr", "mrs", "ms", "prof", "st", "vs", "approx", "fig", "figs", "ref", "refs", "cf", "resp", "incl",
     "ca", "e.g", "i.e", "eg", "ie", "viz", "al",
 ];
 
-/// Not the end of a sentence when a number follows ("no. 3", "vol. 2").
+/// Abbreviations before numbers ("no. 3", "vol. 2"): a full stop after them is not the end of a sentence if a number follows.
 const BEFORE_NUMBERS: [&str; 7] = ["no", "nos", "vol", "p", "pp", "ser", "im"];
 
-/// A line at least this long, in characters, was probably broken by its writer's margin.
+/// A line of at least this many characters was probably broken at a page margin, and its sentence continues.
 const WRAPPED: usize = 50;
 
 /// The sentences of a text, trimmed, in order; none is empty or without a letter or digit.
 ///
-/// `.`, `!` and `?` end a sentence when white space follows, unless the stop belongs to an abbreviation ("Dr. Smith",
-/// "e.g.", "approx."), an initial, or the number of a list item ("1. No effusion."). Blank lines end one; so does a line
-/// break, unless the line reads on (it continues in lower case, or was as long as a margin allows), in which case the
-/// sentence holds the break.
+/// `.`, `!` and `?` end a sentence when white space follows, unless the stop belongs to an abbreviation ("Dr. Smith", "e.g.",
+/// "approx."), an initial, or the number of a list item ("1. No effusion."). Blank lines end one; so does a line break,
+/// unless the sentence continues on the next line (it starts in lower case, or the line was as long as a page margin allows).
+/// In that case the sentence contains the line break.
 pub fn sentences(text: &str) -> Vec<&str> {
-    let (mut found, mut start) = (vec![], 0);
+    let (mut parts, mut start) = (vec![], 0);
     for (at, letter) in text.char_indices() {
         let end = at + letter.len_utf8();
         let ends = match letter {
@@ -30,12 +30,12 @@ pub fn sentences(text: &str) -> Vec<&str> {
         if ends {
             // Closing quotes and brackets belong to the sentence before.
             let closed = end + text[end..].len() - text[end..].trim_start_matches(CLOSING).len();
-            found.push(&text[start.min(closed)..closed]);
+            parts.push(&text[start.min(closed)..closed]);
             start = closed;
         }
     }
-    found.push(&text[start.min(text.len())..]);
-    found.into_iter().map(str::trim).filter(|sentence| sentence.contains(char::is_alphanumeric)).collect()
+    parts.push(&text[start.min(text.len())..]);
+    parts.into_iter().map(str::trim).filter(|sentence| sentence.contains(char::is_alphanumeric)).collect()
 }
 
 const CLOSING: [char; 7] = ['"', '\'', ')', ']', '}', '\u{201d}', '\u{2019}'];
@@ -53,7 +53,7 @@ fn stop_ends(text: &str, start: usize, at: usize, end: usize) -> bool {
         return true;
     }
     let next = after.trim_start().chars().next();
-    // "(approx. 1 in.) is seen": what is in brackets or quotes ended, not the sentence around it.
+    // "(approx. 1 in.) is seen": the stop ends the text in brackets or quotes, but not the sentence around it.
     if after.len() < text.len() - end && next.is_some_and(char::is_lowercase) {
         return false;
     }
@@ -61,7 +61,7 @@ fn stop_ends(text: &str, start: usize, at: usize, end: usize) -> bool {
     let word = before.rsplit(|letter: char| letter.is_whitespace() || "([\"'/".contains(letter)).next().unwrap_or("");
     let lower = word.to_lowercase();
     let starts = before.trim_start().len() == word.len();
-    // "2." where a sentence begins is the number of a list item, whose text follows.
+    // "2." at the start of a sentence is the number of a list item, and its text follows.
     if starts && !word.is_empty() && word.len() <= 3 && word.chars().all(|letter| letter.is_ascii_digit()) {
         return next.is_none();
     }
@@ -75,7 +75,7 @@ fn stop_ends(text: &str, start: usize, at: usize, end: usize) -> bool {
         let previous = before[..before.len() - word.len()].trim_end().rsplit(char::is_whitespace).next().unwrap_or("");
         return !(next.is_some_and(char::is_uppercase) && may_precede_name(previous));
     }
-    // "U.S.", "p.m.", "b.i.d.": single letters with stops between end a sentence only before a capital.
+    // "U.S.", "p.m.", "b.i.d.": single letters with stops between them end a sentence only before a capital letter.
     if word.contains('.')
         && word.split('.').all(|part| part.chars().count() == 1 && !part.starts_with(char::is_numeric))
     {
@@ -103,10 +103,10 @@ fn line_ends(text: &str, start: usize, at: usize, end: usize) -> bool {
         return true;
     }
     let line = sentence.rsplit('\n').next().unwrap_or("");
-    // A full stop here is an abbreviation's, or the sentence would have ended at it.
-    let reads_on =
+    // A full stop at the end of the line belongs to an abbreviation; otherwise the sentence would have ended there.
+    let continues =
         sentence.ends_with('.') || next_line.starts_with(char::is_lowercase) || line.chars().count() >= WRAPPED;
-    !reads_on
+    !continues
 }
 
 /// Whether a line is an item of a list: "1. ", "2) ", "- ", "* ", "\u{2022} ".
@@ -117,7 +117,7 @@ fn is_item(line: &str) -> bool {
     (numbered && rest[1..].starts_with(char::is_whitespace)) || (marked && line.chars().nth(1) == Some(' '))
 }
 
-/// The text in lower case, white space collapsed to single spaces, trimmed.
+/// The text in lower case, trimmed, with each run of white space replaced by one space.
 pub fn normalised(text: &str) -> String {
     let mut all = String::with_capacity(text.len());
     for word in text.split_whitespace() {
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn report_prose_is_split_at_its_stops() {
+    fn reports_are_split_at_full_stops() {
         let text = "The heart is enlarged. No pneumothorax! Is there an effusion? no acute disease. See above.";
         let expected =
             ["The heart is enlarged.", "No pneumothorax!", "Is there an effusion?", "no acute disease.", "See above."];
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_that_look_alike_do_split() {
+    fn similar_stops_do_split() {
         assert_eq!(
             sentences("The nodule measures 5. The heart is normal."),
             ["The nodule measures 5.", "The heart is normal."]
@@ -200,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_gives_nothing() {
+    fn a_text_without_letters_has_no_sentences() {
         for text in ["", " \n\t ", "...", "- \n . ! ?", "\u{2026}"] {
             assert!(sentences(text).is_empty(), "{text:?}");
         }
     }
 
     #[test]
-    fn any_text_is_covered_once_and_quickly() {
+    fn all_letters_of_any_text_are_in_its_sentences() {
         let alphabet: Vec<char> = "ab C1.!?\n )\"\u{e9}\u{201d}-:e.g.".chars().collect();
         let mut random = ptu_random::Key::new(3).stream(ptu_random::Place::Sample, 0);
         for _ in 0..2000 {

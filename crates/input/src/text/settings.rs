@@ -1,4 +1,4 @@
-//! [`Settings`]: what the files beside a vocabulary say about how it is used.
+//! [`Settings`]: the settings in the configuration files beside a vocabulary.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,39 +12,40 @@ use super::tokenizer::{named, read};
 use crate::InputError;
 
 const CONFIG: &str = "tokenizer_config.json";
-const SPECIAL: &str = "special_tokens_map.json";
-const ADDED: &str = "added_tokens.json";
-const MODEL: &str = "config.json";
+const SPECIAL_TOKENS: &str = "special_tokens_map.json";
+const ADDED_TOKENS: &str = "added_tokens.json";
+const MODEL_CONFIG: &str = "config.json";
 
-/// A limit of a model beyond this many tokens is none: Hugging Face writes 1e30 where there is no limit.
+/// A limit of at least this many tokens means no limit: Hugging Face writes 1e30 if there is none.
 const NO_LIMIT: f64 = 1e9;
 
-/// How a tokenizer's class splits and joins texts. A pair's halves are parted by one end token or, `doubled`, by two.
+/// The class of a tokenizer: how it splits texts and joins two texts. The two texts of a pair are separated by one end token
+/// or, with `double_separator`, by two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     WordPiece {
-        doubled: bool,
+        double_separator: bool,
     },
     ByteLevel {
-        doubled: bool,
+        double_separator: bool,
     },
-    /// Whatever its `tokenizer.json` says.
+    /// Any class that its `tokenizer.json` defines.
     Any,
-    /// One that is read from a `tokenizer.json` only.
+    /// Another class, which is only supported as a `tokenizer.json`.
     Other(String),
 }
 
 impl Class {
-    /// Whether a pair's halves are parted by two end tokens, where the class says it.
-    pub fn doubled(&self) -> Option<bool> {
+    /// Whether two end tokens separate the two texts of a pair, if it is known for the class.
+    pub fn double_separator(&self) -> Option<bool> {
         match self {
-            Self::WordPiece { doubled } | Self::ByteLevel { doubled } => Some(*doubled),
+            Self::WordPiece { double_separator } | Self::ByteLevel { double_separator } => Some(*double_separator),
             Self::Any | Self::Other(_) => None,
         }
     }
 }
 
-/// What the files beside a vocabulary say; what they leave unsaid is `None`.
+/// The settings in the files beside a vocabulary; `None` for settings that no file gives.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     pub class: Option<Class>,
@@ -55,17 +56,17 @@ pub(super) struct Settings {
     pub prefix: Option<String>,
     pub prefix_space: Option<bool>,
     pub roles: Roles,
-    /// Tokens besides the vocabulary's, by id; one without an id comes behind the others.
+    /// Tokens in addition to the vocabulary, by id. A token without an id comes after the others.
     pub added: Vec<(Option<u32>, AddedToken)>,
-    /// The most tokens of a text.
-    pub longest: Option<usize>,
-    /// Rows of the model's embeddings.
-    pub rows: Option<u64>,
-    /// The id of the pad token as the model's configuration has it.
+    /// The largest number of tokens of a text.
+    pub max_tokens: Option<usize>,
+    /// The number of rows of the model's word embeddings.
+    pub embedding_rows: Option<u64>,
+    /// The id of the pad token in the model's configuration.
     pub pad_id: Option<u64>,
 }
 
-/// A token by its name, or with how it is found in a text.
+/// A token in a configuration file: only its name, or its name with flags.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(untagged)]
 enum Token {
@@ -87,18 +88,18 @@ struct Flags {
     special: bool,
 }
 
-/// Further special tokens: a list or, in newer files, by names of their roles.
+/// Additional special tokens: a list or, in newer files, a map from names of roles to tokens.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Further {
+enum ExtraTokens {
     List(Vec<Token>),
     Named(BTreeMap<String, Token>),
 }
 
-/// The keys of `tokenizer_config.json` and `special_tokens_map.json` that decide tokens.
+/// The keys of `tokenizer_config.json` and `special_tokens_map.json` that have an influence on the tokens of a text.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Raw {
+struct ConfigFile {
     tokenizer_class: Option<String>,
     do_lower_case: Option<bool>,
     strip_accents: Option<bool>,
@@ -115,26 +116,26 @@ struct Raw {
     pad_token: Option<Token>,
     mask_token: Option<Token>,
     unk_token: Option<Token>,
-    additional_special_tokens: Option<Further>,
-    extra_special_tokens: Option<Further>,
+    additional_special_tokens: Option<ExtraTokens>,
+    extra_special_tokens: Option<ExtraTokens>,
     added_tokens_decoder: BTreeMap<String, Flags>,
     model_max_length: Option<f64>,
     truncation_side: Option<String>,
 }
 
 impl Settings {
-    /// Reads what a folder says; `notes` gets what is told about it.
+    /// Reads the settings of a folder, and adds notes for the user to `notes`.
     ///
     /// # Errors
-    /// If a file that decides tokens cannot be read or asks for what is not done here.
+    /// If a file that has an influence on the tokens cannot be read or needs an unsupported feature.
     pub fn read(folder: &Path, notes: &mut Vec<String>) -> Result<Self, InputError> {
-        let config: Raw = parsed(folder, CONFIG)?.unwrap_or_default();
-        let special: Raw = parsed(folder, SPECIAL)?.unwrap_or_default();
-        refuse_unknown_ways(folder, &config)?;
-        let model = model_says(folder, notes);
+        let config: ConfigFile = read_json(folder, CONFIG)?.unwrap_or_default();
+        let special: ConfigFile = read_json(folder, SPECIAL_TOKENS)?.unwrap_or_default();
+        refuse_unsupported_splitting(folder, &config)?;
+        let model = read_model_config(folder, notes);
         let class = config.tokenizer_class.as_deref().map(class_of).or_else(|| model.class());
         if config.truncation_side.as_deref() == Some("left") {
-            notes.push(format!("`{CONFIG}`: `truncation_side` is left, but long texts are cut at their end"));
+            notes.push(format!("`{CONFIG}`: `truncation_side` is left, but long texts are truncated at their end"));
         }
         let mut settings = Self {
             class,
@@ -145,8 +146,11 @@ impl Settings {
             prefix: config.wordpieces_prefix.clone(),
             prefix_space: config.add_prefix_space,
             roles: roles(&config, &special, notes),
-            longest: config.model_max_length.filter(|&most| (1.0..NO_LIMIT).contains(&most)).map(|most| most as usize),
-            rows: model.number("vocab_size"),
+            max_tokens: config
+                .model_max_length
+                .filter(|&most| (1.0..NO_LIMIT).contains(&most))
+                .map(|most| most as usize),
+            embedding_rows: model.number("vocab_size"),
             pad_id: model.number("pad_token_id"),
             ..Self::default()
         };
@@ -155,14 +159,14 @@ impl Settings {
     }
 }
 
-/// A file of settings; `None` where it is not there.
-fn parsed<T: for<'a> Deserialize<'a>>(folder: &Path, name: &str) -> Result<Option<T>, InputError> {
+/// Reads a JSON file of settings; `None` if it does not exist.
+fn read_json<T: for<'a> Deserialize<'a>>(folder: &Path, name: &str) -> Result<Option<T>, InputError> {
     let path = folder.join(name);
     if !path.is_file() {
         return Ok(None);
     }
     let value = serde_json::from_slice(&read(&path)?);
-    value.map(Some).map_err(|error| unusable(&named(&path), format!("{error}; correct it, or take the file away")))
+    value.map(Some).map_err(|error| unusable(&named(&path), format!("{error}; correct it, or remove the file")))
 }
 
 /// The model's own `config.json`.
@@ -173,7 +177,7 @@ impl ModelConfig {
         self.0.get(key)?.as_u64()
     }
 
-    /// By the tokenizer's class where one is named, else by the model's type where its tokenizer is known.
+    /// The class by the tokenizer's class, if one is named; else by the model's type, if its tokenizer is known.
     fn class(&self) -> Option<Class> {
         let text = |key: &str| self.0.get(key).and_then(serde_json::Value::as_str);
         let by_type = || text("model_type").map(class_of).filter(|class| !matches!(class, Class::Other(_)));
@@ -181,96 +185,98 @@ impl ModelConfig {
     }
 }
 
-/// What the model's configuration says. It only helps, so one that cannot be read is told and does not stop the work.
-fn model_says(folder: &Path, notes: &mut Vec<String>) -> ModelConfig {
-    match parsed(folder, MODEL) {
+/// Reads the model's configuration. It is not required: if it cannot be read, this is only noted.
+fn read_model_config(folder: &Path, notes: &mut Vec<String>) -> ModelConfig {
+    match read_json(folder, MODEL_CONFIG) {
         Ok(value) => ModelConfig(value.unwrap_or_default()),
         Err(error) => {
-            notes.push(format!("{error}; it was passed over"));
+            notes.push(format!("{error}; the file was ignored"));
             ModelConfig(serde_json::Value::Null)
         }
     }
 }
 
-/// The class by a name as of `transformers` (`BertTokenizerFast`) or by a model's type (`distilbert`).
+/// The class with this name in `transformers` (`BertTokenizerFast`), or of this type of model (`distilbert`).
 fn class_of(name: &str) -> Class {
     let bare = name.strip_suffix("Fast").unwrap_or(name);
     let bare = bare.strip_suffix("Tokenizer").unwrap_or(bare).replace(['-', '_'], "").to_lowercase();
     match bare.as_str() {
         "bert" | "distilbert" | "electra" | "mobilebert" | "layoutlm" | "convbert" | "squeezebert" | "lxmert"
         | "retribert" | "realm" | "dprreader" | "dprquestionencoder" | "dprcontextencoder" => {
-            Class::WordPiece { doubled: false }
+            Class::WordPiece { double_separator: false }
         }
-        "mpnet" => Class::WordPiece { doubled: true },
-        "roberta" | "longformer" | "bart" | "led" | "mvp" => Class::ByteLevel { doubled: true },
-        "gpt2" | "deberta" => Class::ByteLevel { doubled: false },
+        "mpnet" => Class::WordPiece { double_separator: true },
+        "roberta" | "longformer" | "bart" | "led" | "mvp" => Class::ByteLevel { double_separator: true },
+        "gpt2" | "deberta" => Class::ByteLevel { double_separator: false },
         "pretrained" | "tokenizersbackend" => Class::Any,
         _ => Class::Other(name.into()),
     }
 }
 
-/// Refuses ways to split words that are not done here, rather than giving other tokens without a word.
-fn refuse_unknown_ways(folder: &Path, config: &Raw) -> Result<(), InputError> {
+/// Refuses settings for the splitting of words that are not supported. Otherwise texts would silently become other tokens
+/// than the model was trained with.
+fn refuse_unsupported_splitting(folder: &Path, config: &ConfigFile) -> Result<(), InputError> {
     let cause = if config.do_basic_tokenize == Some(false) {
-        "`do_basic_tokenize` is false: texts whose words were split beforehand are not read; set it to true"
+        "`do_basic_tokenize` is false, which is not supported (it needs texts that are already split); set it to true"
     } else if config.never_split.as_ref().is_some_and(|words| !words.is_empty()) {
-        "`never_split` names words; put them under `added_tokens_decoder` instead"
+        "`never_split` names words, which is not supported; put them under `added_tokens_decoder` instead"
     } else {
         return Ok(());
     };
     Err(unusable(&named(&folder.join(CONFIG)), cause))
 }
 
-/// The names of the special tokens. As in `transformers`, the map counts more than a configuration without
-/// `added_tokens_decoder`.
-fn roles(config: &Raw, special: &Raw, notes: &mut Vec<String>) -> Roles {
+/// The names of the special tokens. As in `transformers`, `special_tokens_map.json` has priority over a
+/// `tokenizer_config.json` without `added_tokens_decoder`.
+fn roles(config: &ConfigFile, special: &ConfigFile, notes: &mut Vec<String>) -> Roles {
     let newer = !config.added_tokens_decoder.is_empty();
     let mut pick = |key: &str, in_config: &Option<Token>, in_map: &Option<Token>| {
-        let (said, mapped) = (in_config.as_ref().map(Token::name), in_map.as_ref().map(Token::name));
-        let (first, second) = if newer { (said, mapped) } else { (mapped, said) };
+        let (configured, mapped) = (in_config.as_ref().map(Token::name), in_map.as_ref().map(Token::name));
+        let (first, second) = if newer { (configured, mapped) } else { (mapped, configured) };
         if let (Some(first), Some(second)) = (first, second)
             && first != second
         {
-            notes.push(format!("`{CONFIG}` and `{SPECIAL}` differ in `{key}`: `{first}` was taken, not `{second}`"));
+            let files = format!("`{CONFIG}` and `{SPECIAL_TOKENS}`");
+            notes.push(format!("{files} differ in `{key}`: `{first}` was used, not `{second}`"));
         }
         first.or(second).map(str::to_string)
     };
-    let (start, begin) = (
+    let (cls, bos) = (
         pick("cls_token", &config.cls_token, &special.cls_token),
         pick("bos_token", &config.bos_token, &special.bos_token),
     );
-    let (end, stop) = (
+    let (sep, eos) = (
         pick("sep_token", &config.sep_token, &special.sep_token),
         pick("eos_token", &config.eos_token, &special.eos_token),
     );
     Roles {
-        start: start.or(begin),
-        end: end.or(stop),
+        start: cls.or(bos),
+        end: sep.or(eos),
         pad: pick("pad_token", &config.pad_token, &special.pad_token),
         mask: pick("mask_token", &config.mask_token, &special.mask_token),
         unknown: pick("unk_token", &config.unk_token, &special.unk_token),
     }
 }
 
-/// Tokens besides the vocabulary's, in the order of their ids.
-fn added(folder: &Path, config: Raw, special: Raw) -> Result<Vec<(Option<u32>, AddedToken)>, InputError> {
+/// The tokens in addition to the vocabulary, in the order of their ids.
+fn added(folder: &Path, config: ConfigFile, special: ConfigFile) -> Result<Vec<(Option<u32>, AddedToken)>, InputError> {
     let mut tokens: BTreeMap<u32, AddedToken> = BTreeMap::new();
-    for (token, id) in parsed::<BTreeMap<String, u32>>(folder, ADDED)?.unwrap_or_default() {
+    for (token, id) in read_json::<BTreeMap<String, u32>>(folder, ADDED_TOKENS)?.unwrap_or_default() {
         tokens.insert(id, AddedToken::from(token, false));
     }
     for (id, flags) in config.added_tokens_decoder {
         let id = id.parse().map_err(|_| {
-            unusable(&named(&folder.join(CONFIG)), format!("`added_tokens_decoder` has `{id}` where a number belongs"))
+            unusable(&named(&folder.join(CONFIG)), format!("`added_tokens_decoder` has the key `{id}`, not a number"))
         })?;
         tokens.insert(id, flags.token());
     }
     let mut all: Vec<_> = tokens.into_iter().map(|(id, token)| (Some(id), token)).collect();
-    let further = [config.additional_special_tokens, config.extra_special_tokens, special.additional_special_tokens];
-    let further = further.into_iter().flatten().flat_map(|further| match further {
-        Further::List(tokens) => tokens,
-        Further::Named(tokens) => tokens.into_values().collect(),
+    let extra = [config.additional_special_tokens, config.extra_special_tokens, special.additional_special_tokens];
+    let extra = extra.into_iter().flatten().flat_map(|tokens| match tokens {
+        ExtraTokens::List(tokens) => tokens,
+        ExtraTokens::Named(tokens) => tokens.into_values().collect(),
     });
-    for token in further {
+    for token in extra {
         if let Some((_, known)) = all.iter_mut().find(|(_, known)| known.content == token.name()) {
             known.special = true;
         } else {

@@ -1,4 +1,4 @@
-//! What a tokenizer needs besides its words, and what is said where it cannot be used.
+//! The special tokens of a tokenizer, and errors for tokenizers that cannot be used.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,17 +13,19 @@ pub struct Special {
     pub end: u32,
     /// Padding: `<pad>` or `[PAD]`.
     pub pad: u32,
-    /// Stands for a masked token: `<mask>` or `[MASK]`.
+    /// Replaces a masked token: `<mask>` or `[MASK]`.
     pub mask: u32,
-    /// Stands for what the vocabulary lacks: `<unk>` or `[UNK]`.
+    /// Replaces text that is not in the vocabulary: `<unk>` or `[UNK]`.
     pub unknown: u32,
 }
 
-/// Work of the tokenizers' crate, which is other people's and meets any file: a panic there is a bad file, not the end of a run.
-pub(super) fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("its parts do not fit each other".into()))
+/// Calls a function of the crate `tokenizers` and turns a panic into an error. The crate may panic on an invalid file, which
+/// must not end the whole run.
+pub(super) fn catch_panic<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("its parts do not fit together".into()))
 }
 
+/// The error for a tokenizer that cannot be used; `origin` is its file in backticks, or words for another origin.
 pub(super) fn unusable(origin: &str, cause: impl ToString) -> InputError {
     InputError::Tokenizer { origin: origin.into(), cause: cause.to_string() }
 }

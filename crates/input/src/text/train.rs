@@ -1,7 +1,7 @@
-//! A small byte-level BPE in RoBERTa's form, learned from texts.
+//! Training of a small byte-level BPE in RoBERTa's format.
 //!
-//! The trainer of `tokenizers` is not used: its tables are hashed with random keys, and which of two entries for one pair
-//! it takes first depends on them, so equal texts need not give equal files.
+//! The trainer of `tokenizers` is not used, because its result is not reproducible: its hash tables have random keys, and the
+//! order of equal candidates depends on them, so equal texts can give different files.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
@@ -12,26 +12,26 @@ use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer
 use super::tokenizer::Tokenizer;
 use crate::InputError;
 
-/// RoBERTa's names of special tokens; the last comes behind all others.
+/// RoBERTa's names of the special tokens. The last one gets the last id of the vocabulary.
 const ROBERTA: [&str; 5] = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"];
 
-/// Where a trained tokenizer comes from, for messages.
+/// The origin of a trained tokenizer, for messages.
 const ORIGIN: &str = "the given texts";
 
-/// The longest piece of text without white space that is learned from, in characters: no word is longer.
+/// The longest word that is used for training, in characters. Longer runs without white space are not words.
 const MAX_WORD: usize = 64;
 
-/// A pair must occur this often to become a token.
+/// A pair must occur at least this often to become a token.
 const LEAST_COUNT: u64 = 2;
 
 type Pair = (u32, u32);
 
 impl Tokenizer {
-    /// Learns a tokenizer of at most `vocabulary` tokens: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, the 256 bytes, the
+    /// Trains a tokenizer of at most `vocabulary` tokens: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, the 256 bytes, the
     /// most frequent merges, and `<mask>` last. Fewer texts give fewer tokens. Equal texts in any order give equal files.
     ///
     /// # Errors
-    /// If `vocabulary` is below 261, which no tokenizer of bytes can be.
+    /// If `vocabulary` is below 261: the special tokens and the 256 bytes alone need as many.
     pub fn train<'a>(texts: impl IntoIterator<Item = &'a str>, vocabulary: usize) -> Result<Self, InputError> {
         let mut alphabet: Vec<char> = ByteLevel::alphabet().into_iter().collect();
         alphabet.sort_unstable();
@@ -43,9 +43,9 @@ impl Tokenizer {
             failed(format!("a vocabulary of {vocabulary} is too small; allow at least {}", tokens.len() + 1))
         })?;
         let words = count_words(texts).map_err(|error| failed(error.to_string()))?;
-        let mut learner = Learner::new(tokens, &words);
-        learner.learn(room);
-        let (mut tokens, merges) = (learner.tokens, learner.merges);
+        let mut trainer = BpeTrainer::new(tokens, &words);
+        trainer.learn_merges(room);
+        let (mut tokens, merges) = (trainer.tokens, trainer.merges);
         tokens.push(mask.into());
         let merges =
             merges.into_iter().map(|(a, b)| (tokens[a as usize].clone(), tokens[b as usize].clone())).collect();
@@ -53,8 +53,8 @@ impl Tokenizer {
     }
 }
 
-/// How often each word occurs (letters, digits or signs with the space before them, never a mixture: so no word can
-/// become `<s>`), in the letters of byte-level BPE, sorted.
+/// Counts each word, in the alphabet of byte-level BPE, sorted. A word is a run of letters, of digits or of other characters,
+/// with the space before it. These are never mixed, so no word can become `<s>`.
 fn count_words<'a>(texts: impl IntoIterator<Item = &'a str>) -> tokenizers::Result<BTreeMap<String, u64>> {
     let splitter = ByteLevel::new(false, true, true);
     let mut counts: HashMap<String, u64> = HashMap::new();
@@ -73,48 +73,48 @@ fn count_words<'a>(texts: impl IntoIterator<Item = &'a str>) -> tokenizers::Resu
     Ok(counts.into_iter().filter(|(word, _)| word.chars().count() <= MAX_WORD).collect())
 }
 
-/// The state of learning merges.
-struct Learner {
+/// The state of the training.
+struct BpeTrainer {
     tokens: Vec<String>,
     ids: HashMap<String, u32>,
-    /// Each word as tokens so far, and how often it occurs.
+    /// Each word as its current tokens, and its count.
     words: Vec<(Vec<u32>, u64)>,
-    /// How often each pair of neighbours occurs now.
+    /// The current count of each pair of neighbouring tokens.
     counts: HashMap<Pair, u64>,
-    /// Words in which a pair occurs, or once did.
-    places: HashMap<Pair, BTreeSet<usize>>,
-    /// Pairs by the count that they had when pushed; ties go to the smallest pair.
+    /// For each pair, the words in which it occurs or did occur earlier.
+    words_with_pair: HashMap<Pair, BTreeSet<usize>>,
+    /// Pairs with their counts at the time when they were pushed. Among equal counts, the smallest pair comes first.
     queue: BinaryHeap<(u64, Reverse<Pair>)>,
     merges: Vec<Pair>,
 }
 
-impl Learner {
+impl BpeTrainer {
     fn new(tokens: Vec<String>, words: &BTreeMap<String, u64>) -> Self {
         let ids: HashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
         let split =
             |word: &str| word.chars().filter_map(|letter| ids.get(letter.to_string().as_str()).copied()).collect();
         let words = words.iter().map(|(word, &count)| (split(word), count)).collect();
-        let (counts, places, queue, merges) = (HashMap::new(), HashMap::new(), BinaryHeap::new(), vec![]);
-        let mut learner = Self { tokens, ids, words, counts, places, queue, merges };
-        for place in 0..learner.words.len() {
-            learner.count(place);
+        let (counts, words_with_pair, queue, merges) = (HashMap::new(), HashMap::new(), BinaryHeap::new(), vec![]);
+        let mut trainer = Self { tokens, ids, words, counts, words_with_pair, queue, merges };
+        for word in 0..trainer.words.len() {
+            trainer.count_pairs(word);
         }
-        learner.queue.extend(learner.counts.iter().map(|(&pair, &count)| (count, Reverse(pair))));
-        learner
+        trainer.queue.extend(trainer.counts.iter().map(|(&pair, &count)| (count, Reverse(pair))));
+        trainer
     }
 
-    /// Adds a word's pairs to the counts.
-    fn count(&mut self, place: usize) {
-        let (word, times) = &self.words[place];
+    /// Adds the pairs of the word with this index to the counts.
+    fn count_pairs(&mut self, index: usize) {
+        let (word, times) = &self.words[index];
         for pair in word.windows(2) {
             let pair = (pair[0], pair[1]);
             *self.counts.entry(pair).or_default() += times;
-            self.places.entry(pair).or_default().insert(place);
+            self.words_with_pair.entry(pair).or_default().insert(index);
         }
     }
 
-    /// Makes up to `room` new tokens, the most frequent pair first.
-    fn learn(&mut self, room: usize) {
+    /// Adds up to `room` new tokens, the most frequent pair first.
+    fn learn_merges(&mut self, room: usize) {
         let (most, mut merged) = (self.tokens.len() + room, HashSet::new());
         while self.tokens.len() < most {
             let Some((count, Reverse(pair))) = self.queue.pop() else { break };
@@ -123,7 +123,7 @@ impl Learner {
                 continue;
             }
             if now != count {
-                // The count fell since; a rise is pushed when it happens.
+                // The count has decreased since the pair was pushed. Increases are pushed when they happen.
                 self.queue.push((now, Reverse(pair)));
                 continue;
             }
@@ -140,11 +140,11 @@ impl Learner {
         }
     }
 
-    /// Replaces a pair by one token wherever it occurs, and keeps the counts true.
+    /// Replaces a pair by one token wherever it occurs, and updates the counts.
     fn merge(&mut self, pair: Pair, id: u32) {
         let mut touched = BTreeSet::new();
-        for place in self.places.remove(&pair).unwrap_or_default() {
-            let (word, times) = &mut self.words[place];
+        for index in self.words_with_pair.remove(&pair).unwrap_or_default() {
+            let (word, times) = &mut self.words[index];
             for old in word.windows(2) {
                 if let Some(count) = self.counts.get_mut(&(old[0], old[1])) {
                     *count -= *times;
@@ -159,7 +159,7 @@ impl Learner {
                 at += 1;
             }
             touched.extend(word.windows(2).map(|pair| (pair[0], pair[1])));
-            self.count(place);
+            self.count_pairs(index);
         }
         for pair in touched {
             if let Some(&count) = self.counts.get(&pair) {
@@ -182,7 +182,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_ids_are_in_robertas_order() {
+    fn the_ids_have_the_order_of_roberta() {
         let tokenizer = Tokenizer::train(REPORTS, 300).unwrap();
         let special = tokenizer.special();
         assert_eq!((special.start, special.pad, special.end, special.unknown), (0, 1, 2, 3));
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_most_frequent_pair_comes_first() {
-        // By hand: "\u{120}a" + "b" of " ab ab ab ab", then "cd" of two; ties go to the smaller pair.
+        // Computed by hand: "\u{120}a" + "b" from " ab ab ab ab", then "cd", which occurs twice; the smaller pair comes first.
         let tokenizer = Tokenizer::train([" ab ab ab ab", "cd cd"], 400).unwrap();
         let json: serde_json::Value = serde_json::from_str(&tokenizer.to_json().unwrap()).unwrap();
         let merges = serde_json::to_string(&json["model"]["merges"]).unwrap();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learned_is_short_and_comes_back() {
+    fn trained_tokens_are_few_and_decode_to_the_text() {
         let tokenizer = Tokenizer::train(REPORTS, 400).unwrap();
         let text = "The heart is normal. No effusion.";
         let encoded = tokenizer.encode(text, 64).unwrap();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn little_text_gives_few_tokens_and_too_few_are_refused() {
+    fn little_text_gives_few_tokens_and_a_too_small_vocabulary_is_refused() {
         assert_eq!(Tokenizer::train([], 1000).unwrap().vocabulary_size(), 261);
         assert_eq!(Tokenizer::train([""], 261).unwrap().vocabulary_size(), 261);
         assert!(Tokenizer::train(REPORTS, 260).unwrap_err().to_string().contains("at least 261"));

@@ -1,6 +1,7 @@
-//! Attention and its gradients over slices: no copy of a head is made.
+//! Attention and its gradients over slices, without copying heads.
 //!
-//! Letters: d width, h heads, e = d / h, q and k tokens of one sequence of queries and of keys.
+//! Letters: d is the width, h the number of heads, e = d / h the width of a head, q and k the numbers of queries and keys of
+//! one sequence.
 
 use std::ops::Range;
 
@@ -9,53 +10,53 @@ use rayon::prelude::*;
 use crate::drop::DropMask;
 use crate::loops::{self, dot, largest, sum, vectorised};
 use crate::math::exp;
-use crate::matrix::{ComputePrecision, Put, Shape};
+use crate::matrix::{ComputePrecision, ProductOptions, Shape};
 use crate::product::product;
 
 use super::AttentionPlan;
 
-/// Queries that one task takes: their probabilities stay near the core.
-const BLOCK: usize = 64;
+/// Queries in one block, so that its probabilities stay in the cache of a core.
+const QUERIES_PER_BLOCK: usize = 64;
 
-/// Queries, keys and values in one tensor or two.
+/// Queries, keys and values, in one tensor (self-attention) or two (cross-attention).
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     /// Width.
     pub d: usize,
-    parts: [Part<'a>; 3],
+    parts: [ColumnView<'a>; 3],
     joined: bool,
 }
 
-/// One of queries, keys, values: columns of a tensor's rows.
+/// The columns of a tensor that are the queries, the keys or the values.
 #[derive(Clone, Copy, Debug)]
-struct Part<'a> {
+struct ColumnView<'a> {
     values: &'a [f32],
     column: usize,
     stride: usize,
 }
 
 impl<'a> Inputs<'a> {
-    /// All three side by side, `[rows, 3d]`.
+    /// All three next to each other in each row, `[rows, 3d]`.
     pub fn joined(values: &'a [f32], d: usize) -> Self {
-        Self { d, parts: [0, d, 2 * d].map(|column| Part { values, column, stride: 3 * d }), joined: true }
+        Self { d, parts: [0, d, 2 * d].map(|column| ColumnView { values, column, stride: 3 * d }), joined: true }
     }
 
-    /// Queries `[rows, d]`; keys and values side by side `[rows, 2d]`.
-    pub fn apart(queries: &'a [f32], joined: &'a [f32], d: usize) -> Self {
-        let of = |column| Part { values: joined, column, stride: 2 * d };
-        Self { d, parts: [Part { values: queries, column: 0, stride: d }, of(0), of(d)], joined: false }
+    /// Queries `[rows, d]`; keys and values next to each other, `[rows, 2d]`.
+    pub fn separate(queries: &'a [f32], joined: &'a [f32], d: usize) -> Self {
+        let of = |column| ColumnView { values: joined, column, stride: 2 * d };
+        Self { d, parts: [ColumnView { values: queries, column: 0, stride: d }, of(0), of(d)], joined: false }
     }
 }
 
-impl<'a> Part<'a> {
-    /// One head of some rows as a matrix `[rows, e]`.
+impl<'a> ColumnView<'a> {
+    /// One head of the rows from `first` on, as a matrix `[rows, e]`.
     fn head(&self, first: usize, rows: usize, head: usize, e: usize) -> (&'a [f32], Shape) {
         let offset = first * self.stride + self.column + head * e;
         (self.values, Shape { offset, row_stride: self.stride, ..Shape::rows(rows, e) })
     }
 }
 
-/// Where each sequence stands.
+/// Offsets of all packed sequences.
 #[derive(Clone, Debug)]
 pub struct Sequences {
     h: usize,
@@ -64,74 +65,77 @@ pub struct Sequences {
 
 #[derive(Clone, Copy, Debug)]
 struct Sequence {
-    /// First row of its queries, and how many.
+    /// Row of its first query.
     query: usize,
+    /// Number of queries.
     q: usize,
-    /// First row of its keys, and how many.
+    /// Row of its first key.
     key: usize,
+    /// Number of keys.
     k: usize,
-    /// First of its probabilities: block by block of queries, then head by head, then query by query.
-    cell: usize,
+    /// Offset of its first probability. Probabilities are ordered by block of queries, then by head, then by query.
+    first_probability: usize,
 }
 
-/// Some queries of a sequence.
+/// A block of consecutive queries of one sequence.
 #[derive(Clone, Copy, Debug)]
-struct Block {
+struct QueryBlock {
     sequence: Sequence,
-    /// First query, counted in the sequence, and how many.
+    /// Number of its first query within the sequence.
     start: usize,
+    /// Number of queries.
     rows: usize,
 }
 
 impl Sequences {
-    /// From the lengths of the sequences.
+    /// Computes the offsets from the lengths of the sequences.
     pub fn new(h: usize, queries: &[usize], keys: &[usize]) -> Self {
-        let (mut query, mut key, mut cell) = (0, 0, 0);
-        let place = |(&q, &k)| {
-            let sequence = Sequence { query, q, key, k, cell };
-            (query, key, cell) = (query + q, key + k, cell + h * q * k);
+        let (mut query, mut key, mut first_probability) = (0, 0, 0);
+        let next_sequence = |(&q, &k)| {
+            let sequence = Sequence { query, q, key, k, first_probability };
+            (query, key, first_probability) = (query + q, key + k, first_probability + h * q * k);
             sequence
         };
-        Self { h, each: queries.iter().zip(keys).map(place).collect() }
+        Self { h, each: queries.iter().zip(keys).map(next_sequence).collect() }
     }
 
     fn queries(&self) -> usize {
         self.each.last().map_or(0, |last| last.query + last.q)
     }
 
-    fn cells(&self) -> usize {
-        self.each.last().map_or(0, |last| last.cell + self.h * last.q * last.k)
+    fn probability_count(&self) -> usize {
+        self.each.last().map_or(0, |last| last.first_probability + self.h * last.q * last.k)
     }
 
-    fn blocks(&self) -> Vec<Block> {
+    fn blocks(&self) -> Vec<QueryBlock> {
         self.each.iter().flat_map(Sequence::blocks).collect()
     }
 }
 
 impl Sequence {
-    fn blocks(&self) -> impl Iterator<Item = Block> {
+    fn blocks(&self) -> impl Iterator<Item = QueryBlock> {
         let sequence = *self;
-        let block = move |start| Block { sequence, start, rows: BLOCK.min(sequence.q - start) };
-        (0..self.q).step_by(BLOCK).map(block)
+        let block = move |start| QueryBlock { sequence, start, rows: QUERIES_PER_BLOCK.min(sequence.q - start) };
+        (0..self.q).step_by(QUERIES_PER_BLOCK).map(block)
     }
 }
 
-impl Block {
-    /// Where the probabilities of a head stand among all of the sequence's block-by-block ones.
-    fn cells(&self, h: usize, head: usize) -> Range<usize> {
-        let start = self.sequence.cell + (h * self.start + head * self.rows) * self.sequence.k;
+impl QueryBlock {
+    /// The range of the probabilities of a head and this block in the array of all probabilities.
+    fn probability_range(&self, h: usize, head: usize) -> Range<usize> {
+        let start = self.sequence.first_probability + (h * self.start + head * self.rows) * self.sequence.k;
         start..start + self.rows * self.sequence.k
     }
 
-    /// What the probabilities of a head are multiplied with; masks count query by query within a head.
+    /// Dropout factors of the probabilities of a head. Unlike the probabilities, the mask is indexed by head, then by query.
     fn factors<'a>(&self, mask: &DropMask, head: usize, scratch: &'a mut Vec<f32>) -> &'a [f32] {
-        let Sequence { q, k, cell, .. } = self.sequence;
+        let Sequence { q, k, first_probability, .. } = self.sequence;
         scratch.resize(self.rows * k, 0.0);
-        mask.factors(cell + (head * q + self.start) * k, scratch);
+        mask.factors(first_probability + (head * q + self.start) * k, scratch);
         scratch
     }
 
-    /// Probabilities of a head times their factors.
+    /// Probabilities of a head after dropout.
     fn dropped<'a>(&self, mask: &DropMask, head: usize, scores: &[f32], scratch: &'a mut Vec<f32>) -> &'a [f32] {
         self.factors(mask, head, scratch);
         loops::scale(scratch, scores);
@@ -139,7 +143,7 @@ impl Block {
     }
 }
 
-/// Cuts a slice into pieces of these sizes.
+/// Cuts a slice into consecutive pieces of these sizes.
 fn split(mut rest: &mut [f32], sizes: impl Iterator<Item = usize>) -> Vec<&mut [f32]> {
     let mut pieces = vec![];
     for size in sizes {
@@ -150,15 +154,15 @@ fn split(mut rest: &mut [f32], sizes: impl Iterator<Item = usize>) -> Vec<&mut [
     pieces
 }
 
-fn alone(products: ComputePrecision) -> Put {
-    Put { scale: 1.0, add: false, parallel: false, products }
+fn alone(products: ComputePrecision) -> ProductOptions {
+    ProductOptions { scale: 1.0, add: false, parallel: false, products }
 }
 
 fn scale(e: usize) -> f32 {
     (e as f32).powf(-0.5)
 }
 
-/// `[queries, d]`, and all probabilities where they are to be kept.
+/// Returns the attention output `[queries, d]`, and all probabilities if `keep` is set.
 pub fn forward(
     sequences: &Sequences,
     inputs: &Inputs<'_>,
@@ -169,29 +173,29 @@ pub fn forward(
     let (h, d, blocks) = (sequences.h, inputs.d, sequences.blocks());
     let e = d / h;
     let mut out = vec![0.0; sequences.queries() * d];
-    let mut kept = keep.then(|| vec![0.0; sequences.cells()]);
+    let mut saved = keep.then(|| vec![0.0; sequences.probability_count()]);
     let outs = split(&mut out, blocks.iter().map(|block| block.rows * d));
-    let cells: Vec<Option<&mut [f32]>> = match &mut kept {
-        Some(kept) => {
+    let probabilities: Vec<Option<&mut [f32]>> = match &mut saved {
+        Some(saved) => {
             let sizes = blocks.iter().map(|block| h * block.rows * block.sequence.k);
-            split(kept, sizes).into_iter().map(Some).collect()
+            split(saved, sizes).into_iter().map(Some).collect()
         }
         None => blocks.iter().map(|_| None).collect(),
     };
-    let tasks = blocks.into_par_iter().zip(outs).zip(cells);
-    tasks.for_each_init(<(Vec<f32>, Vec<f32>)>::default, |(scratch, factors), ((block, out), mut cells)| {
+    let tasks = blocks.into_par_iter().zip(outs).zip(probabilities);
+    tasks.for_each_init(<(Vec<f32>, Vec<f32>)>::default, |(scratch, factors), ((block, out), mut probabilities)| {
         let Sequence { query, key, k, .. } = block.sequence;
         let size = block.rows * k;
         scratch.resize(size, 0.0);
         for head in 0..h {
-            let scores = match &mut cells {
-                Some(cells) => &mut cells[head * size..(head + 1) * size],
+            let scores = match &mut probabilities {
+                Some(probabilities) => &mut probabilities[head * size..(head + 1) * size],
                 None => scratch.as_mut_slice(),
             };
             let (keys, shape) = inputs.parts[1].head(key, k, head, e);
             let queries = inputs.parts[0].head(query + block.start, block.rows, head, e);
-            let put = Put { scale: scale(e), ..alone(products) };
-            product((scores, Shape::rows(block.rows, k)), queries, (keys, shape.transposed()), put);
+            let options = ProductOptions { scale: scale(e), ..alone(products) };
+            product((scores, Shape::rows(block.rows, k)), queries, (keys, shape.transposed()), options);
             scores.chunks_exact_mut(k).for_each(softmax);
             let weights = match mask {
                 Some(mask) => block.dropped(mask, head, scores, factors),
@@ -202,39 +206,39 @@ pub fn forward(
             product((out, to), weights, inputs.parts[2].head(key, k, head, e), alone(products));
         }
     });
-    (out, kept)
+    (out, saved)
 }
 
-/// Gradients of the inputs, laid out as they are.
+/// Gradients of the inputs, in the layout of the inputs.
 pub enum Gradients {
-    /// Of queries, keys and values side by side.
+    /// Of queries, keys and values next to each other.
     Joined(Vec<f32>),
-    /// Of queries; of keys and values side by side.
-    Apart(Vec<f32>, Vec<f32>),
+    /// Of queries; of keys and values next to each other.
+    Separate(Vec<f32>, Vec<f32>),
 }
 
-/// The gradients of one sequence.
-enum Chunk<'a> {
+/// The part of the gradients that belongs to one sequence.
+enum SequenceGradients<'a> {
     Joined(&'a mut [f32]),
-    Apart(&'a mut [f32], &'a mut [f32]),
+    Separate(&'a mut [f32], &'a mut [f32]),
 }
 
-impl Chunk<'_> {
-    /// One head of some rows of queries (0), keys (1) or values (2).
-    fn head(&mut self, part: usize, rows: Range<usize>, Head { d, e, number }: Head) -> (&mut [f32], Shape) {
+impl SequenceGradients<'_> {
+    /// One head of some rows of the gradient of the queries (0), keys (1) or values (2).
+    fn head(&mut self, part: usize, rows: Range<usize>, HeadIndex { d, e, number }: HeadIndex) -> (&mut [f32], Shape) {
         let (values, column, stride): (&mut [f32], _, _) = match (self, part) {
             (Self::Joined(all), _) => (all, part * d, 3 * d),
-            (Self::Apart(queries, _), 0) => (queries, 0, d),
-            (Self::Apart(_, joined), _) => (joined, (part - 1) * d, 2 * d),
+            (Self::Separate(queries, _), 0) => (queries, 0, d),
+            (Self::Separate(_, joined), _) => (joined, (part - 1) * d, 2 * d),
         };
         let offset = rows.start * stride + column + number * e;
         (values, Shape { offset, row_stride: stride, ..Shape::rows(rows.len(), e) })
     }
 }
 
-/// A head by its number, with the widths of all and of one.
+/// The number of a head, with the width `d` of all heads together and `e` of one.
 #[derive(Clone, Copy)]
-struct Head {
+struct HeadIndex {
     d: usize,
     e: usize,
     number: usize,
@@ -251,26 +255,33 @@ pub fn backward(
     let d = inputs.d;
     let rows = |of: fn(&Sequence) -> usize| sequences.each.iter().map(of);
     let keys: usize = rows(|sequence| sequence.k).sum();
-    let run = |chunks: Vec<Chunk<'_>>| {
+    let run = |chunks: Vec<SequenceGradients<'_>>| {
         let tasks = sequences.each.par_iter().zip(chunks);
         tasks.for_each_init(Default::default, |scratch, (sequence, chunk)| {
-            Pass { h: sequences.h, gradient, inputs, probabilities, plan }.sequence(sequence, chunk, scratch);
+            BackwardPass { h: sequences.h, gradient, inputs, probabilities, plan }.sequence(sequence, chunk, scratch);
         });
     };
     if inputs.joined {
         let mut all = vec![0.0; keys * 3 * d];
-        run(split(&mut all, rows(|sequence| sequence.k).map(|k| k * 3 * d)).into_iter().map(Chunk::Joined).collect());
+        run(split(&mut all, rows(|sequence| sequence.k).map(|k| k * 3 * d))
+            .into_iter()
+            .map(SequenceGradients::Joined)
+            .collect());
         return Gradients::Joined(all);
     }
     let (mut queries, mut joined) = (vec![0.0; sequences.queries() * d], vec![0.0; keys * 2 * d]);
     let of_queries = split(&mut queries, rows(|sequence| sequence.q).map(|q| q * d));
     let of_keys = split(&mut joined, rows(|sequence| sequence.k).map(|k| k * 2 * d));
-    run(of_queries.into_iter().zip(of_keys).map(|(queries, joined)| Chunk::Apart(queries, joined)).collect());
-    Gradients::Apart(queries, joined)
+    run(of_queries
+        .into_iter()
+        .zip(of_keys)
+        .map(|(queries, joined)| SequenceGradients::Separate(queries, joined))
+        .collect());
+    Gradients::Separate(queries, joined)
 }
 
-/// What every sequence of a backward pass needs.
-struct Pass<'a> {
+/// What the backward pass of every sequence needs.
+struct BackwardPass<'a> {
     h: usize,
     gradient: &'a [f32],
     inputs: &'a Inputs<'a>,
@@ -278,15 +289,20 @@ struct Pass<'a> {
     plan: &'a AttentionPlan,
 }
 
-impl Pass<'_> {
-    fn sequence(&self, sequence: &Sequence, mut chunk: Chunk<'_>, [dscores, mixed, factors]: &mut [Vec<f32>; 3]) {
+impl BackwardPass<'_> {
+    fn sequence(
+        &self,
+        sequence: &Sequence,
+        mut chunk: SequenceGradients<'_>,
+        [dscores, mixed, factors]: &mut [Vec<f32>; 3],
+    ) {
         let (h, d, alone) = (self.h, self.inputs.d, alone(self.plan.products));
         let (e, &Sequence { query, key, k, .. }) = (d / h, sequence);
         let [queries, keys, values] = &self.inputs.parts;
         for (head, block) in (0..h).flat_map(|head| sequence.blocks().map(move |block| (head, block))) {
             let (rows, first) = (block.rows, query + block.start);
-            let (add, of) = (block.start > 0, Head { d, e, number: head });
-            let weights = &self.probabilities[block.cells(h, head)];
+            let (add, of) = (block.start > 0, HeadIndex { d, e, number: head });
+            let weights = &self.probabilities[block.probability_range(h, head)];
             let factors = self.plan.mask.as_ref().map(|mask| block.factors(mask, head, factors));
             let shape = Shape::rows(rows, k);
             let offset = first * d + head * e;
@@ -301,7 +317,7 @@ impl Pass<'_> {
                 None => weights,
             };
             let to = chunk.head(2, 0..k, of);
-            product(to, (used, shape.transposed()), gradient, Put { add, ..alone });
+            product(to, (used, shape.transposed()), gradient, ProductOptions { add, ..alone });
             dscores.resize(rows * k, 0.0);
             let (values, of_values) = values.head(key, k, head, e);
             product((dscores, shape), gradient, (values, of_values.transposed()), alone);
@@ -309,16 +325,21 @@ impl Pass<'_> {
                 loops::scale(dscores, factors);
             }
             dscores.chunks_exact_mut(k).zip(weights.chunks_exact(k)).for_each(|(d, p)| softmax_gradient(d, p));
-            let put = Put { scale: scale(e), ..alone };
+            let options = ProductOptions { scale: scale(e), ..alone };
             let to = chunk.head(0, block.start..block.start + rows, of);
-            product(to, (dscores, shape), keys.head(key, k, head, e), put);
+            product(to, (dscores, shape), keys.head(key, k, head, e), options);
             let to = chunk.head(1, 0..k, of);
-            product(to, (dscores, shape.transposed()), queries.head(first, rows, head, e), Put { add, ..put });
+            product(
+                to,
+                (dscores, shape.transposed()),
+                queries.head(first, rows, head, e),
+                ProductOptions { add, ..options },
+            );
         }
     }
 }
 
-/// Softmax of one row in place.
+/// Computes the softmax of one row in next_sequence.
 fn softmax(row: &mut [f32]) {
     vectorised(
         row,
@@ -336,7 +357,7 @@ fn softmax(row: &mut [f32]) {
     );
 }
 
-/// Gradient of softmax in place: `gradient` of the result `y` becomes that of what went in.
+/// Backward pass of softmax in next_sequence: turns the gradient of the result `y` into the gradient of the input.
 fn softmax_gradient(gradient: &mut [f32], y: &[f32]) {
     vectorised(
         gradient,

@@ -1,6 +1,6 @@
-//! Intel's matrix extensions: tiles of 16 x 32 bf16 multiplied in one instruction, by inline assembly (the intrinsics are not
-//! stable).
-#![expect(unsafe_code, reason = "matrix instructions are reached by inline assembly; lengths are checked first")]
+//! Intel's Advanced Matrix Extensions (AMX): one instruction multiplies tiles of 16 x 32 bf16 values. Inline assembly is used,
+//! because the intrinsics are not stable.
+#![expect(unsafe_code, reason = "matrix instructions need inline assembly; lengths are checked first")]
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};
@@ -8,30 +8,30 @@ use std::marker::PhantomData;
 
 use super::tiles::{PANEL, Tile};
 
-/// Whether the processor has tiles of bf16 and the system lets this process use them (Linux grants it for the process, once it
-/// is asked).
+/// Whether the processor has tiles of bf16 and the system lets this process use them. Linux grants the permission to a process
+/// that requests it.
 pub fn available() -> bool {
-    processor() && system()
+    processor_has_tiles() && request_permission()
 }
 
-fn processor() -> bool {
+fn processor_has_tiles() -> bool {
     let (features, base) = (__cpuid_count(7, 0), __cpuid(1));
     let (bf16, tile, saved) = (features.edx >> 22 & 1, features.edx >> 24 & 1, base.ecx >> 27 & 1);
     if __cpuid(0).eax < 0x1d || bf16 & tile & saved == 0 {
         return false;
     }
     let (low, _high): (u32, u32);
-    // SAFETY: reads which register states the system saves; the bit `saved` says that the instruction is there.
+    // SAFETY: reads which register states the system saves; the bit `saved` says that the instruction exists.
     unsafe { asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") _high, options(nomem, nostack)) };
     // Palette 1: 8 tiles of 16 rows of 64 bytes.
     let palette = __cpuid_count(0x1d, 1);
     low >> 17 & 3 == 3 && palette.ebx & 0xffff == 64 && palette.ebx >> 16 >= 8 && palette.ecx & 0xffff >= 16
 }
 
-/// `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`.
-fn system() -> bool {
+/// Requests the permission: `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`.
+fn request_permission() -> bool {
     let answer: isize;
-    // SAFETY: the call takes two numbers and touches no memory of this process; the registers that it changes are named.
+    // SAFETY: the call takes two numbers and accesses no memory of this process; all registers that it changes are listed.
     unsafe {
         asm!("syscall", inlateout("rax") 158isize => answer, in("rdi") 0x1023, in("rsi") 18, out("rcx") _, out("r11") _,
             options(nostack));
@@ -57,11 +57,11 @@ static WHOLE: Configuration = Configuration {
     rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
 };
 
-/// The tiles of this thread, configured for as long as it lives.
+/// The tile registers of this thread, configured for as long as the session exists.
 pub struct Session(PhantomData<*const ()>);
 
 impl Session {
-    /// `None` where there are no tiles.
+    /// Configures the tile registers of this thread; `None` if the processor has none.
     pub fn new() -> Option<Self> {
         super::tiles()?;
         // SAFETY: the instruction exists where `available` held, and reads 64 bytes of a table.
@@ -69,18 +69,19 @@ impl Session {
         Some(Self(PhantomData))
     }
 
-    /// `sums = left right` (or added to them), 32 x 32, of a panel of rows and a panel of columns.
+    /// Computes `sums = left right`, 32 x 32, of a row panel and a column panel; with `add`, adds the product to `sums`.
     ///
     /// # Panics
-    /// If the panels are not of equal length, or empty.
+    /// If the panels differ in length or are empty.
     pub fn multiply(&self, left: &[Tile], right: &[Tile], sums: &mut [f32; PANEL * PANEL], add: bool) {
         assert!(
             left.len() == right.len() && !left.is_empty() && left.len().is_multiple_of(2),
-            "panels of pairs of tiles"
+            "panels must have equal lengths and consist of pairs of tiles"
         );
         let rows = sums.as_mut_ptr();
-        // SAFETY: the loop runs once a pair of tiles (2 KiB) of each side, whose lengths were checked. Four tiles of 16 rows of 16
-        // sums, 128 bytes apart, are the 32 x 32 sums. This session configured the tiles of this thread, which it cannot leave.
+        // SAFETY: the loop runs once for each pair of tiles (2 KiB) of each operand, whose lengths were checked. The 32 x 32
+        // sums are four tiles of 16 rows of 16 sums; rows are 128 bytes apart. This session configured the tiles of this
+        // thread, and it cannot be sent to another thread.
         unsafe {
             asm!(
                 "test {add:e}, {add:e}",

@@ -1,4 +1,4 @@
-//! Tiles of bf16: the layout that the processor's matrix instructions read.
+//! Tiles of bf16 values, in the layout that the processor's matrix instructions read.
 
 use std::ops::Range;
 
@@ -7,55 +7,58 @@ use rayon::prelude::*;
 use crate::loops::vectorised;
 use crate::matrix::Shape;
 
-/// Rows of the left side, or columns of the right one, that stand side by side in a panel: two tiles of 16.
+/// Number of rows of the left operand, or of columns of the right one, in a panel: two tiles of 16.
 pub const PANEL: usize = 32;
-/// Values along the inner dimension in a tile.
+/// Number of values along the inner dimension in a tile.
 const DEPTH: usize = 32;
 
-/// 16 rows of 16 pairs of bf16, the earlier value of a pair in the lower half. Of the left side a row is 32 values along the
-/// inner dimension; of the right side a row is two such values of each of 16 columns.
+/// 16 rows of 16 pairs of bf16 values; the first value of a pair is in the lower 16 bits. In the left operand, a row of a
+/// tile has 32 values along the inner dimension. In the right operand, a row has two values along the inner dimension for
+/// each of 16 columns.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub struct Tile(pub [[u32; 16]; 16]);
 
 const EMPTY: Tile = Tile([[0; 16]; 16]);
 
-/// One side of a product: panels, each a pair of tiles for every 32 values of the inner dimension; zeros fill the edges.
+/// One operand of a product, as panels. A panel has one pair of tiles for every 32 values of the inner dimension; the edges are
+/// filled with zeros.
 pub struct Panels {
     tiles: Vec<Tile>,
     steps: usize,
 }
 
-/// A side of a product as it lies in memory, seen from the axis that the other side does not have.
+/// One operand of a product in memory. The outer axis is the one that the other operand does not have.
 #[derive(Clone, Copy)]
-struct Side<'a> {
+struct Operand<'a> {
     values: &'a [f32],
     offset: usize,
-    /// Rows of the left side, columns of the right one.
+    /// Number of rows of the left operand, or of columns of the right one.
     outer: usize,
     outer_stride: usize,
     inner: usize,
     inner_stride: usize,
-    /// A row of a tile holds one pair of inner values of 16 outer ones (right) instead of 16 pairs of one outer (left).
+    /// Whether a row of a tile has one pair of inner values for each of 16 outer indices (right operand); otherwise it has 16
+    /// pairs of inner values for one outer index (left operand).
     by_pair: bool,
 }
 
-impl Side<'_> {
-    /// Fills a tile from an outer place and an inner one on; what lies outside stays zero.
+impl Operand<'_> {
+    /// Fills a tile with the values from outer index `first` and inner index `depth` on; values outside the matrix stay zero.
     #[inline(always)]
     fn pack(&self, tile: &mut Tile, first: usize, depth: usize) {
         let start = self.offset + first * self.outer_stride + depth * self.inner_stride;
         let (outer, inner) = (self.outer.saturating_sub(first).min(16), (self.inner - depth).min(DEPTH));
-        let mut put = |outer: usize, pair: usize, value: u32| match self.by_pair {
+        let mut store = |outer: usize, pair: usize, value: u32| match self.by_pair {
             true => tile.0[pair][outer] = value,
             false => tile.0[outer][pair] = value,
         };
         if self.inner_stride == 1 {
-            for place in 0..outer {
-                let line = &self.values[start + place * self.outer_stride..][..inner];
+            for index in 0..outer {
+                let line = &self.values[start + index * self.outer_stride..][..inner];
                 let (pairs, rest) = line.as_chunks::<2>();
-                pairs.iter().enumerate().for_each(|(pair, [x, y])| put(place, pair, both(*x, *y)));
-                rest.iter().for_each(|x| put(place, inner / 2, both(*x, 0.0)));
+                pairs.iter().enumerate().for_each(|(pair, [x, y])| store(index, pair, pack_pair(*x, *y)));
+                rest.iter().for_each(|x| store(index, inner / 2, pack_pair(*x, 0.0)));
             }
             return;
         }
@@ -63,40 +66,40 @@ impl Side<'_> {
             let at =
                 |inner: usize, outer: usize| self.values[start + inner * self.inner_stride + outer * self.outer_stride];
             let last = 2 * pair + 1 == inner;
-            for place in 0..outer {
-                let second = if last { 0.0 } else { at(2 * pair + 1, place) };
-                put(place, pair, both(at(2 * pair, place), second));
+            for index in 0..outer {
+                let second = if last { 0.0 } else { at(2 * pair + 1, index) };
+                store(index, pair, pack_pair(at(2 * pair, index), second));
             }
         }
     }
 }
 
 impl Panels {
-    /// The left side, `[rows, inner]`.
+    /// Packs the left operand, `[rows, inner]`.
     pub fn of_rows(values: &[f32], shape: Shape, parallel: bool) -> Self {
         let Shape { offset, rows: outer, columns: inner, row_stride, column_stride } = shape;
         let (outer_stride, inner_stride) = (row_stride, column_stride);
-        Self::new(Side { values, offset, outer, outer_stride, inner, inner_stride, by_pair: false }, parallel)
+        Self::new(Operand { values, offset, outer, outer_stride, inner, inner_stride, by_pair: false }, parallel)
     }
 
-    /// The right side, `[inner, columns]`.
+    /// Packs the right operand, `[inner, columns]`.
     pub fn of_columns(values: &[f32], shape: Shape, parallel: bool) -> Self {
         let Shape { offset, rows: inner, columns: outer, row_stride, column_stride } = shape;
         let (outer_stride, inner_stride) = (column_stride, row_stride);
-        Self::new(Side { values, offset, outer, outer_stride, inner, inner_stride, by_pair: true }, parallel)
+        Self::new(Operand { values, offset, outer, outer_stride, inner, inner_stride, by_pair: true }, parallel)
     }
 
-    fn new(side: Side<'_>, parallel: bool) -> Self {
-        let steps = side.inner.div_ceil(DEPTH);
-        let mut tiles = vec![EMPTY; side.outer.div_ceil(PANEL) * steps * 2];
+    fn new(operand: Operand<'_>, parallel: bool) -> Self {
+        let steps = operand.inner.div_ceil(DEPTH);
+        let mut tiles = vec![EMPTY; operand.outer.div_ceil(PANEL) * steps * 2];
         let panel = |(panel, tiles): (usize, &mut [Tile])| {
             vectorised(
                 tiles,
                 #[inline(always)]
                 |tiles| {
                     for (step, pair) in tiles.chunks_exact_mut(2).enumerate() {
-                        for (half, tile) in pair.iter_mut().enumerate() {
-                            side.pack(tile, panel * PANEL + half * 16, step * DEPTH);
+                        for (number, tile) in pair.iter_mut().enumerate() {
+                            operand.pack(tile, panel * PANEL + number * 16, step * DEPTH);
                         }
                     }
                 },
@@ -114,23 +117,24 @@ impl Panels {
         self.tiles.len() / (2 * self.steps).max(1)
     }
 
-    /// Pairs of tiles of a panel.
+    /// Number of pairs of tiles in a panel.
     pub fn steps(&self) -> usize {
         self.steps
     }
 
-    /// Some of a panel's pairs of tiles.
+    /// Some of the pairs of tiles of a panel.
     pub fn panel(&self, panel: usize, steps: Range<usize>) -> &[Tile] {
         &self.tiles[2 * (panel * self.steps + steps.start)..2 * (panel * self.steps + steps.end)]
     }
 }
 
+/// Two values rounded to bf16, as one pair.
 #[inline(always)]
-fn both(first: f32, second: f32) -> u32 {
+fn pack_pair(first: f32, second: f32) -> u32 {
     u32::from(round(first)) | u32::from(round(second)) << 16
 }
 
-/// The nearest bf16, ties to even; NaN stays NaN.
+/// Rounds to the nearest bf16, ties to even; NaN stays NaN.
 #[inline(always)]
 pub fn round(x: f32) -> u16 {
     let bits = x.to_bits();
@@ -138,15 +142,16 @@ pub fn round(x: f32) -> u16 {
     if x.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded as u16 }
 }
 
-/// `sums = left right` (or added to them), 32 x 32, of a panel of rows and a panel of columns, by plain loops.
+/// Reference implementation with plain loops: computes `sums = left right`, 32 x 32, of a row panel and a column panel; with
+/// `add`, adds the product to `sums`.
 pub fn multiply(left: &[Tile], right: &[Tile], sums: &mut [f32; PANEL * PANEL], add: bool) {
-    let value = |half: u32| f32::from_bits(half << 16);
+    let value = |bits: u32| f32::from_bits(bits << 16);
     if !add {
         sums.fill(0.0);
     }
     for (left, right) in left.chunks_exact(2).zip(right.chunks_exact(2)) {
-        for (place, sum) in sums.iter_mut().enumerate() {
-            let (row, column) = (place / PANEL, place % PANEL);
+        for (index, sum) in sums.iter_mut().enumerate() {
+            let (row, column) = (index / PANEL, index % PANEL);
             for pair in 0..16 {
                 let (a, b) = (left[row / 16].0[row % 16][pair], right[column / 16].0[pair][column % 16]);
                 *sum += value(a & 0xffff) * value(b & 0xffff);

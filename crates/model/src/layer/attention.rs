@@ -1,4 +1,4 @@
-//! Post-norm attention of BERT.
+//! Multi-head attention of BERT, with post-norm.
 
 use std::sync::Arc;
 
@@ -8,24 +8,24 @@ use ptu_kernels::{AttentionPlan, Packed, Pass, linears};
 
 use super::{LayerNorm, Linear};
 
-/// Post-norm attention of BERT: `LN(x + dropout(Wo attention(x, y)))`.
+/// Multi-head attention of BERT with residual connection and post-norm: `LN(x + dropout(Wo attention(x, y)))`.
 #[derive(Module, Debug)]
 pub struct Attention {
-    /// Query map.
+    /// Query projection.
     pub query: Linear,
-    /// Key map.
+    /// Key projection.
     pub key: Linear,
-    /// Value map.
+    /// Value projection.
     pub value: Linear,
-    /// Output map.
+    /// Output projection.
     pub output: Linear,
-    /// Norm of the sum.
+    /// Layer norm after the residual connection.
     pub norm: LayerNorm,
     heads: usize,
 }
 
 impl Attention {
-    /// Attention of width `d`.
+    /// Attention of width `d` with this number of heads.
     pub fn new(d: usize, heads: usize, eps: f64, device: &Device) -> Self {
         let linear = || Linear::new(d, d, device);
         Self {
@@ -38,7 +38,7 @@ impl Attention {
         }
     }
 
-    /// Sequences attend to themselves.
+    /// Self-attention: each sequence attends to itself.
     pub fn self_attention(&self, x: &Packed, pass: &Pass) -> Packed {
         let joined =
             linears(x.tokens.clone(), [self.query.parts(), self.key.parts(), self.value.parts()], pass.products); // [rows, 3d]
@@ -46,7 +46,7 @@ impl Attention {
         self.finish(x, ptu_kernels::self_attention(joined, plan), pass)
     }
 
-    /// Sequences attend to those of `y` with the same number.
+    /// Cross-attention: sequence `i` of `x` attends to sequence `i` of `y`.
     pub fn cross_attention(&self, x: &Packed, y: &Packed, pass: &Pass) -> Packed {
         let queries = self.query.forward(x.tokens.clone(), pass); //                              [rows of x, d]
         let joined = linears(y.tokens.clone(), [self.key.parts(), self.value.parts()], pass.products); // [rows of y, 2d]
@@ -54,8 +54,8 @@ impl Attention {
         self.finish(x, ptu_kernels::cross_attention(queries, joined, plan), pass)
     }
 
-    /// How much each token of `x` attends to each of the sequence of `y` with the same number, the mean over heads: for each
-    /// sequence `[tokens of x, tokens of y]`, rows that sum to 1. In plain loops, for people to look at.
+    /// Attention weights of each token of sequence `i` of `x` over the tokens of sequence `i` of `y`, averaged over heads.
+    /// For each sequence `[tokens of x, tokens of y]`; each row sums to 1. Computed with simple loops; used for display only.
     pub fn weights(&self, x: &Packed, y: &Packed) -> Vec<Vec<f32>> {
         let off = Pass::off();
         let host = |tokens: Tensor<2>| -> Vec<f32> {
@@ -73,6 +73,7 @@ impl Attention {
             .collect()
     }
 
+    /// Attention weights of one sequence of m queries over n keys, averaged over heads: `[m, n]`.
     fn mean_weights(&self, (queries, m): (&[f32], usize), (keys, n): (&[f32], usize), d: usize) -> Vec<f32> {
         let (mut mean, size) = (vec![0.0; m * n], d / self.heads);
         for head in 0..self.heads {
@@ -97,6 +98,7 @@ impl Attention {
         AttentionPlan { heads: self.heads, queries, keys, mask: pass.mask(), products: pass.products }
     }
 
+    /// Output projection, dropout, residual connection and layer norm.
     fn finish(&self, x: &Packed, mixed: Tensor<2>, pass: &Pass) -> Packed {
         x.with(self.norm.forward_sum(x.tokens.clone(), self.output.forward(mixed, pass), pass))
     }
@@ -108,9 +110,9 @@ mod tests {
 
     use super::*;
 
-    /// With the identity for values and output, what attention adds is the weighted mean of the other sequence.
+    /// The attention weights of `weights` sum to 1 and equal weights computed directly.
     #[test]
-    fn weights_are_those_that_attention_mixes_with() {
+    fn attention_weights_equal_those_computed_directly() {
         let (d, device) = (4, Device::flex());
         let mut stream = Key::new(2).stream(Place::Sample, 0);
         let mut tensor = |rows: usize| {
@@ -133,12 +135,12 @@ mod tests {
         let host = |x: Tensor<2>| -> Vec<f32> { x.into_data().try_into_vec().unwrap() };
         let queries = host(attention.query.forward(x.tokens.clone(), &Pass::off()));
         let keys = host(attention.key.forward(y.tokens.clone(), &Pass::off()));
-        // The second query of the second sequence, by hand: rows 4 of x, 2 to 5 of y, in two heads of two.
-        let by_hand: Vec<f32> = (0..4)
+        // The second query of the second sequence, computed directly: row 4 of x, rows 2 to 5 of y, two heads of width two.
+        let expected: Vec<f32> = (0..4)
             .map(|key| {
                 let of_head = |head: usize| {
                     let score = |key: usize| {
-                        let at = |row: usize, place: usize| row * d + 2 * head + place;
+                        let at = |row: usize, column: usize| row * d + 2 * head + column;
                         let dot = queries[at(4, 0)] * keys[at(2 + key, 0)] + queries[at(4, 1)] * keys[at(2 + key, 1)];
                         (dot / 2.0f32.sqrt()).exp()
                     };
@@ -148,8 +150,8 @@ mod tests {
             })
             .collect();
         assert!(
-            weights[1][4..].iter().zip(&by_hand).all(|(ours, hand)| (ours - hand).abs() < 1e-5),
-            "{:?} {by_hand:?}",
+            weights[1][4..].iter().zip(&expected).all(|(ours, expected)| (ours - expected).abs() < 1e-5),
+            "{:?} {expected:?}",
             &weights[1][4..]
         );
     }

@@ -6,14 +6,14 @@ use ptu_kernels::{Packed, Pass, gelu};
 
 use super::{Attention, LayerNorm, Linear};
 
-/// `LN(x + dropout(W2 gelu(W1 x)))`, four times as wide inside.
+/// Feed-forward network with residual connection: `LN(x + dropout(W2 gelu(W1 x)))`. The inner width is 4d.
 #[derive(Module, Debug)]
 pub struct FeedForward {
-    /// `[d, 4d]`.
+    /// First linear layer, `[d, 4d]`.
     pub inner: Linear,
-    /// `[4d, d]`.
+    /// Second linear layer, `[4d, d]`.
     pub outer: Linear,
-    /// Norm of the sum.
+    /// Layer norm after the residual connection.
     pub norm: LayerNorm,
 }
 
@@ -32,12 +32,12 @@ impl FeedForward {
     }
 }
 
-/// A layer of the text encoder.
+/// A transformer layer of the text encoder.
 #[derive(Module, Debug)]
 pub struct BertLayer {
-    /// Attention of the text to itself.
+    /// Self-attention.
     pub attention: Attention,
-    /// The rest.
+    /// Feed-forward network.
     pub feed_forward: FeedForward,
 }
 
@@ -47,20 +47,20 @@ impl BertLayer {
         Self { attention: Attention::new(d, heads, eps, device), feed_forward: FeedForward::new(d, eps, device) }
     }
 
-    /// `[rows, d] -> [rows, d]`.
+    /// Runs the layer: `[rows, d] -> [rows, d]`.
     pub fn forward(&self, x: &Packed, pass: &Pass) -> Packed {
         self.feed_forward.forward(&self.attention.self_attention(x, pass), pass)
     }
 }
 
-/// A fusion layer of one stream: it attends to itself, then to the other stream.
+/// A fusion layer of one stream: self-attention, cross-attention to the other stream, feed-forward network.
 #[derive(Module, Debug)]
 pub struct CrossLayer {
-    /// Attention of the stream to itself.
+    /// Self-attention of the stream.
     pub attention: Attention,
-    /// Attention of the stream to the other one.
+    /// Cross-attention to the other stream.
     pub cross: Attention,
-    /// The rest.
+    /// Feed-forward network.
     pub feed_forward: FeedForward,
 }
 
@@ -74,22 +74,22 @@ impl CrossLayer {
         }
     }
 
-    /// New states of a stream; `other` is the other stream as it was before the layer.
+    /// Runs the layer on a stream; `other` is the other stream as it was before this layer.
     pub fn forward(&self, own: &Packed, other: &Packed, pass: &Pass) -> Packed {
         self.cross_attention_and_feed_forward(self.attention.self_attention(own, pass), other, pass)
     }
 
-    /// New states of some tokens of a stream only: those that a head reads.
+    /// Runs the layer only for some tokens of a stream: those that a head reads.
     pub fn forward_some(&self, some: &Packed, own: &Packed, other: &Packed, pass: &Pass) -> Packed {
         self.cross_attention_and_feed_forward(self.attention.cross_attention(some, own, pass), other, pass)
     }
 
-    /// How much each token of a stream attends to each of the other stream: [`Attention::weights`].
+    /// Cross-attention weights of each token of a stream over the tokens of the other stream: see [`Attention::weights`].
     pub fn cross_weights(&self, own: &Packed, other: &Packed) -> Vec<Vec<f32>> {
         self.cross.weights(&self.attention.self_attention(own, &Pass::off()), other)
     }
 
-    /// The rest of the layer, once the stream has attended to itself.
+    /// The part of the layer after self-attention.
     pub fn cross_attention_and_feed_forward(&self, x: Packed, other: &Packed, pass: &Pass) -> Packed {
         self.feed_forward.forward(&self.cross.cross_attention(&x, other, pass), pass)
     }

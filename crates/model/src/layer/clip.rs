@@ -1,4 +1,4 @@
-//! The block of CLIP's image encoder: pre-norm, QuickGELU, no dropout (specification, section 1).
+//! The transformer block of CLIP's image encoder: pre-norm, QuickGELU, no dropout (specification, section 1).
 
 use std::sync::Arc;
 
@@ -8,23 +8,23 @@ use ptu_kernels::{AttentionPlan, Packed, Pass, quick_gelu, self_attention};
 
 use super::{LayerNorm, Linear};
 
-/// Width of an attention head in CLIP.
+/// Width of one attention head in CLIP.
 const HEAD: usize = 64;
 
-/// `x + attention(ln_1(x))`, then `x + mlp(ln_2(x))`.
+/// A pre-norm transformer block: `x + attention(ln_1(x))`, then `x + mlp(ln_2(x))`.
 #[derive(Module, Debug)]
 pub struct ClipBlock {
-    /// Norm before attention.
+    /// Layer norm before self-attention.
     pub norm_1: LayerNorm,
-    /// Query, key and value maps as one, `[d, 3d]`.
+    /// Query, key and value projections as one linear layer, `[d, 3d]`.
     pub attention_input: Linear,
-    /// Output map of attention.
+    /// Output projection of self-attention.
     pub attention_output: Linear,
-    /// Norm before the MLP.
+    /// Layer norm before the MLP.
     pub norm_2: LayerNorm,
-    /// `[d, 4d]`.
+    /// First linear layer of the MLP, `[d, 4d]`.
     pub inner: Linear,
-    /// `[4d, d]`.
+    /// Second linear layer of the MLP, `[4d, d]`.
     pub outer: Linear,
 }
 
@@ -41,7 +41,7 @@ impl ClipBlock {
         }
     }
 
-    /// `[rows, d] -> [rows, d]`.
+    /// Runs the block: `[rows, d] -> [rows, d]`.
     pub fn forward(&self, x: &Packed, pass: &Pass) -> Packed {
         let d = x.tokens.dims()[1];
         let joined = self.attention_input.forward(self.norm_1.forward(x.tokens.clone()), pass); //   [rows, 3d]

@@ -1,69 +1,69 @@
-//! What a pattern such as `scans/*.png` matches.
+//! Finds the files that match a pattern such as `scans/*.png`.
 
 use std::path::{Path, PathBuf};
 
 use ptu_data::DataError;
 
-use super::Part;
-use super::folder::{Why, no_file};
+use super::InputSource;
+use super::folder::{SkipReason, read_error_reason};
 
-/// What a pattern matches.
+/// The paths that a pattern matches.
 #[derive(Default)]
-pub(super) struct Matched {
-    /// Files, by path.
+pub(super) struct PatternMatches {
+    /// Files, sorted by path.
     pub(super) files: Vec<PathBuf>,
-    /// What it matches besides that cannot be read.
-    pub(super) left: Vec<Part>,
-    /// What is told of the rest.
-    pub(super) told: Option<String>,
+    /// Paths that cannot be read; they are inputs that are skipped.
+    pub(super) skipped: Vec<InputSource>,
+    /// A sentence for the user about folders that the pattern matches.
+    pub(super) note: Option<String>,
 }
 
-/// What a pattern matches; names that begin with a dot only where it says so.
+/// Finds the files that match a pattern. Names that begin with a dot match only if the pattern has the dot too.
 ///
 /// # Errors
-/// When it is no pattern, or matches nothing.
-pub(super) fn matching(pattern: &Path) -> Result<Matched, DataError> {
-    let nothing = |cause: String| DataError::Input { path: pattern.to_path_buf(), cause };
-    let words = pattern.to_string_lossy();
-    if !words.contains(['*', '?', '[']) {
-        return Err(nothing(match pattern.is_symlink() {
-            true => "is a link to something that is not there: mend the link or name a file".into(),
+/// When the pattern is not valid or matches nothing, or when a name without wildcards does not exist.
+pub(super) fn match_pattern(pattern: &Path) -> Result<PatternMatches, DataError> {
+    let error = |cause: String| DataError::Input { path: pattern.to_path_buf(), cause };
+    let text = pattern.to_string_lossy();
+    if !text.contains(['*', '?', '[']) {
+        return Err(error(match pattern.is_symlink() {
+            true => "is a link to a file that does not exist: correct the link or name a file".into(),
             false => "is not there".into(),
         }));
     }
     let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
-    let paths =
-        glob::glob_with(&words, options).map_err(|error| nothing(format!("is no pattern ({error}); correct it")))?;
-    let (mut matched, mut folders) = (Matched::default(), 0);
+    let invalid = |cause: glob::PatternError| error(format!("is not a valid pattern ({cause}); correct it"));
+    let paths = glob::glob_with(&text, options).map_err(invalid)?;
+    let (mut matched, mut folders) = (PatternMatches::default(), 0);
     for found in paths {
-        let (path, why) = match found {
+        let (path, reason) = match found {
             Ok(path) => match std::fs::metadata(&path) {
-                Ok(about) if about.is_file() => {
+                Ok(metadata) if metadata.is_file() => {
                     matched.files.push(path);
                     continue;
                 }
-                Ok(about) if about.is_dir() => {
+                Ok(metadata) if metadata.is_dir() => {
                     folders += 1;
                     continue;
                 }
-                Ok(_) => (path, "is no file".into()),
+                Ok(_) => (path, "is not a file".into()),
                 Err(error) => {
-                    let why = no_file(&path, &error);
-                    (path, why)
+                    let reason = read_error_reason(&path, &error);
+                    (path, reason)
                 }
             },
-            Err(error) => (error.path().to_path_buf(), no_file(error.path(), error.error())),
+            Err(error) => (error.path().to_path_buf(), read_error_reason(error.path(), error.error())),
         };
-        matched.left.push(Part::Left { path, why: Why::Words(why) });
+        matched.skipped.push(InputSource::Skipped { path, reason: SkipReason::Other(reason) });
     }
-    // What lies within the folders matches `**` itself.
-    if folders > 0 && !words.contains("**") {
-        let cure = "name them, or write `**/`, to take what they hold";
-        matched.told = Some(format!("`{words}` matches folders too ({folders}), which are not searched: {cure}"));
+    // A pattern with `**` matches the files within the folders too.
+    if folders > 0 && !text.contains("**") {
+        let cure = "to use the files in them, name the folders, or write `**/`";
+        matched.note = Some(format!("`{text}` matches folders too ({folders}), which are not searched: {cure}"));
     }
-    match (matched.files.is_empty() && matched.left.is_empty(), folders) {
-        (true, 0) => Err(nothing("matches no file".into())),
-        (true, _) => Err(nothing(format!("matches no file, only folders ({folders}); name them to search them"))),
+    match (matched.files.is_empty() && matched.skipped.is_empty(), folders) {
+        (true, 0) => Err(error("matches no file".into())),
+        (true, _) => Err(error(format!("matches no file, only folders ({folders}); name them to search them"))),
         _ => Ok(matched),
     }
 }

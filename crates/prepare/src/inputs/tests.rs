@@ -10,19 +10,19 @@ use super::*;
 use crate::PictureReader;
 use crate::tests::{png, write_folder};
 
-/// Ids of the inputs that load, names of those that do not.
+/// The ids of the inputs that can be read, and the inputs that are skipped.
 fn read(names: &[&Path], from: u64) -> (Vec<String>, Vec<LeftOut>) {
     let names: Vec<PathBuf> = names.iter().map(|name| name.to_path_buf()).collect();
     let inputs = InputFiles::find(&names, &[]).unwrap();
     assert_eq!(inputs.stream(0).count() as u64, inputs.count());
-    let (mut ids, mut left) = (vec![], vec![]);
+    let (mut ids, mut skipped) = (vec![], vec![]);
     for pending in inputs.stream(from) {
         match pending.unwrap().load() {
             Ok(loaded) => ids.push(loaded.record.id.rsplit('/').next().unwrap().to_string()),
-            Err(one) => left.push(one),
+            Err(input) => skipped.push(input),
         }
     }
-    (ids, left)
+    (ids, skipped)
 }
 
 fn folder() -> tempfile::TempDir {
@@ -48,16 +48,16 @@ fn files_tables_and_shards_come_in_order_from_any_place() {
     let here = folder();
     let names = ["in", "t.csv", "shards"].map(|name| here.path().join(name));
     let names: Vec<&Path> = names.iter().map(PathBuf::as_path).collect();
-    let (ids, left) = read(&names, 0);
+    let (ids, skipped) = read(&names, 0);
     assert_eq!(ids, ["note.TXT", "b0.png", "b1.png", "b2.png", "r1", "r3", "s1", "s2", "s3"]);
-    assert!(left[0].name.ends_with("empty.txt") && left[0].cause == "is empty", "{left:?}");
-    assert!(left[1].name.ends_with("t.csv, line 3") && left[1].cause.contains("absent.png"), "{left:?}");
+    assert!(skipped[0].name.ends_with("empty.txt") && skipped[0].cause == "is empty", "{skipped:?}");
+    assert!(skipped[1].name.ends_with("t.csv, line 3") && skipped[1].cause.contains("absent.png"), "{skipped:?}");
     assert_eq!((read(&names, 3).0, read(&names, 6).0.len()), (ids[2..].to_vec(), 4));
     assert_eq!((read(&names, 8).0, read(&names, 11).0), (ids[6..].to_vec(), vec![]));
 }
 
 #[test]
-fn labels_splits_and_pictures_come_along() {
+fn fields_splits_and_image_locations_are_loaded() {
     let here = folder();
     let load = |name: &str| {
         let inputs = InputFiles::find(&[here.path().join(name)], &[Split::Train]).unwrap();
@@ -66,25 +66,26 @@ fn labels_splits_and_pictures_come_along() {
     let row = load("t.csv");
     assert_eq!((row.record.fields[0].name.as_str(), row.split), ("age", None));
     assert_eq!(row.picture, Some(PictureLocation::File(here.path().join("in/b0.png"))));
-    let said = load("s.csv");
-    assert_eq!((said.split, said.path), (Some(Split::Validate), Some(here.path().join("s.csv").display().to_string())));
+    let with_split = load("s.csv");
+    let table = here.path().join("s.csv").display().to_string();
+    assert_eq!((with_split.split, with_split.path), (Some(Split::Validate), Some(table)));
     assert_eq!(row.path, Some(here.path().join("in/b0.png").display().to_string()));
     let shard = load("shards");
-    assert_eq!(shard.path, None, "these records name no file");
+    assert_eq!(shard.path, None, "these records have no path");
     let at = PictureLocation::Shards { folder: here.path().join("shards"), split: Split::Train, record: 0 };
     assert_eq!((shard.picture, shard.split), (Some(at), Some(Split::Train)));
 }
 
 #[test]
-fn a_pattern_takes_whatever_it_matches() {
+fn a_pattern_uses_every_file_that_it_matches() {
     let here = folder();
     fs::write(here.path().join("in/text.png"), "words").unwrap();
-    let (ids, left) = read(&[&here.path().join("in/*.png")], 0);
-    assert_eq!((ids.len(), left.len()), (4, 0), "it is the decoder that knows an image from a text");
+    let (ids, skipped) = read(&[&here.path().join("in/*.png")], 0);
+    assert_eq!((ids.len(), skipped.len()), (4, 0), "the files of a pattern are checked later, by the decoder");
 }
 
 #[test]
-fn what_is_not_there_is_named() {
+fn errors_name_the_missing_input() {
     let here = folder();
     let fails = |name: &str, with: &str| {
         let path = here.path().join(name);
@@ -94,13 +95,13 @@ fn what_is_not_there_is_named() {
     fails("nowhere", "is not there");
     fails("in/*.jpg", "matches no file");
     fs::create_dir(here.path().join("void")).unwrap();
-    fails("void", "holds no image");
+    fails("void", "contains no image");
     assert!(InputFiles::find(&[here.path().join("shards")], &[Split::Test]).is_err());
-    assert!(InputFiles::find(&[], &[]).err().unwrap().to_string().contains("there is none"));
+    assert!(InputFiles::find(&[], &[]).err().unwrap().to_string().contains("none is given"));
 }
 
 #[test]
-fn other_files_have_another_hash() {
+fn changed_files_change_the_hash() {
     let here = folder();
     let hash = || InputFiles::find(&[here.path().join("in")], &[]).unwrap().hash().unwrap();
     let first = hash();
@@ -109,9 +110,9 @@ fn other_files_have_another_hash() {
     assert_ne!(first, hash());
 }
 
-/// Lets everything below a folder be read again, so that it can be removed.
+/// Makes all folders below a folder readable again, so that they can be deleted.
 #[cfg(unix)]
-fn allow(folder: &Path) {
+fn make_readable(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
 
     for entry in fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.file_type().unwrap().is_dir()) {
@@ -120,10 +121,13 @@ fn allow(folder: &Path) {
 }
 
 #[cfg(not(unix))]
-fn allow(_: &Path) {}
+fn make_readable(_: &Path) {}
 
-/// A folder with these files, and what [`Inputs`] makes of it: names that load, causes of those that are left out, what is told.
-fn searched(files: &[(&str, &[u8])], prepare: &dyn Fn(&Path)) -> (Vec<String>, BTreeMap<String, String>, Vec<String>) {
+/// The names of the inputs that can be read, the reasons of the skipped inputs by name, and the notes.
+type SearchResult = (Vec<String>, BTreeMap<String, String>, Vec<String>);
+
+/// Creates a folder with these files and reads it as inputs.
+fn search_folder(files: &[(&str, &[u8])], prepare: &dyn Fn(&Path)) -> SearchResult {
     let here = tempfile::tempdir().unwrap();
     let folder = here.path().join("in");
     fs::create_dir(&folder).unwrap();
@@ -133,26 +137,26 @@ fn searched(files: &[(&str, &[u8])], prepare: &dyn Fn(&Path)) -> (Vec<String>, B
         fs::write(path, bytes).unwrap();
     }
     prepare(&folder);
-    let (ids, left) = read(&[&folder], 0);
-    let name = |left: &LeftOut| left.name.strip_prefix(&format!("{}/", folder.display())).unwrap().to_string();
-    let told = InputFiles::find(std::slice::from_ref(&folder), &[]).unwrap().told().to_vec();
-    allow(&folder);
-    (ids, left.iter().map(|left| (name(left), left.cause.clone())).collect(), told)
+    let (ids, skipped) = read(&[&folder], 0);
+    let name = |skipped: &LeftOut| skipped.name.strip_prefix(&format!("{}/", folder.display())).unwrap().to_string();
+    let notes = InputFiles::find(std::slice::from_ref(&folder), &[]).unwrap().told().to_vec();
+    make_readable(&folder);
+    (ids, skipped.iter().map(|skipped| (name(skipped), skipped.cause.clone())).collect(), notes)
 }
 
 #[test]
-fn an_image_is_one_by_its_content_whatever_its_name() {
+fn an_image_is_recognised_by_its_content_whatever_its_name() {
     let jpeg = [b"\xFF\xD8\xFF\xE0\0\x10JFIF\0".as_slice(), &[0; 9]].concat();
-    let (ids, left, told) = searched(
+    let (ids, skipped, notes) = search_folder(
         &[("a", &png(1)), ("b.jfif", &jpeg), ("c.PNG", &png(2)), ("d.dat", &png(3)), ("sub/1.2.840", &png(4))],
         &|_| {},
     );
     assert_eq!(ids, ["a", "b.jfif", "c.PNG", "d.dat", "1.2.840"]);
-    assert!(left.is_empty() && told.is_empty(), "{left:?} {told:?}");
+    assert!(skipped.is_empty() && notes.is_empty(), "{skipped:?} {notes:?}");
 }
 
 #[test]
-fn what_is_not_read_of_a_folder_is_left_out_with_its_cause() {
+fn unreadable_files_of_a_folder_are_skipped_with_a_reason() {
     let dicom = [&[0; 128], b"DICM".as_slice(), &[2, 0]].concat();
     let cases: [(&str, &[u8], &str); 13] = [
         ("a.dcm", &dicom, "is DICOM, which is not read (PNG, JPEG, TIFF and WebP are): save its picture as PNG"),
@@ -174,20 +178,21 @@ fn what_is_not_read_of_a_folder_is_left_out_with_its_cause() {
         ),
         ("j.zip", b"PK\x03\x04\x14\0\0\0\0\0a.png", "is a ZIP archive"),
         ("k.report", b"The lungs are clear.", "is text without the ending `.txt`"),
-        ("l", b"\0\x01\x02\x03", "is of a kind that is not known"),
+        ("l", b"\0\x01\x02\x03", "is in an unknown format"),
         ("m", b"", "is empty (0 bytes)"),
     ];
     let files: Vec<(&str, &[u8])> = cases.iter().map(|(name, bytes, _)| (*name, *bytes)).collect();
-    let (ids, left, told) = searched(&files, &|_| {});
-    assert!(ids.is_empty() && told.is_empty() && left.len() == cases.len(), "{ids:?} {told:?}");
+    let (ids, skipped, notes) = search_folder(&files, &|_| {});
+    assert!(ids.is_empty() && notes.is_empty() && skipped.len() == cases.len(), "{ids:?} {notes:?}");
     for (name, _, cause) in cases {
-        assert!(left[name].starts_with(cause) && left[name].contains(':') | (name == "m"), "{name}: {}", left[name]);
+        let found = &skipped[name];
+        assert!(found.starts_with(cause) && found.contains(':') | (name == "m"), "{name}: {found}");
     }
 }
 
 #[test]
-fn what_stands_beside_images_is_told_and_no_input() {
-    let (ids, left, told) = searched(
+fn other_files_of_a_folder_are_reported_and_are_not_inputs() {
+    let (ids, skipped, notes) = search_folder(
         &[
             ("0.png", &png(1)),
             ("t.csv", b"image,text\n0.png,One.\n"),
@@ -205,27 +210,27 @@ fn what_stands_beside_images_is_told_and_no_input() {
             write_folder(&folder.join("shards"), &["s"]);
         },
     );
-    assert_eq!((ids, left.len(), told.len()), (vec!["0.png".to_string()], 0, 3), "{left:?} {told:?}");
+    assert_eq!((ids, skipped.len(), notes.len()), (vec!["0.png".to_string()], 0, 3), "{skipped:?} {notes:?}");
     for name in
         ["in/rows.json`, ", "in/t.csv`, ", "in/u.tsv.gz`", "name it: `ptunifier embed MODEL ", "in/rows.json --out"]
     {
-        assert!(told[0].contains(name), "{name}: {}", told[0]);
+        assert!(notes[0].contains(name), "{name}: {}", notes[0]);
     }
-    assert!(told[1].contains("folders of shards") && told[1].contains("in/shards`"), "{}", told[1]);
-    assert!(told[2].ends_with("which are not read: 2 .json, 1 .md, 1 LICENSE, 3 hidden"), "{}", told[2]);
-    // An image is one even under the ending of a note.
-    assert_eq!(searched(&[("a.json", &png(1)), ("b.md", &png(2))], &|_| {}).0, ["a.json", "b.md"]);
+    assert!(notes[1].contains("folders of shards") && notes[1].contains("in/shards`"), "{}", notes[1]);
+    assert!(notes[2].ends_with("which are not read: 2 .json, 1 .md, 1 LICENSE, 3 hidden"), "{}", notes[2]);
+    // An image is recognised even if it has the extension of an accompanying file.
+    assert_eq!(search_folder(&[("a.json", &png(1)), ("b.md", &png(2))], &|_| {}).0, ["a.json", "b.md"]);
 }
 
 #[test]
-fn a_folder_without_images_says_what_would_be_taken() {
+fn the_error_for_a_folder_without_images_names_its_tables() {
     let here = folder();
     fs::create_dir(here.path().join("tables")).unwrap();
     fs::copy(here.path().join("t.csv"), here.path().join("tables/t.csv")).unwrap();
     let fails = |name: &str| InputFiles::find(&[here.path().join(name)], &[]).err().unwrap().to_string();
     let error = fails("tables");
     assert!(
-        error.contains("holds no image") && error.contains("where they are named: `ptunifier embed MODEL "),
+        error.contains("contains no image") && error.contains("only if you name them: `ptunifier embed MODEL "),
         "{error}"
     );
     assert!(error.contains("tables/t.csv"), "{error}");
@@ -233,7 +238,7 @@ fn a_folder_without_images_says_what_would_be_taken() {
 
 #[cfg(unix)]
 #[test]
-fn what_cannot_be_reached_of_a_folder_costs_nothing_else() {
+fn unreadable_entries_of_a_folder_do_not_affect_the_others() {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     let prepare = |folder: &Path| {
@@ -244,49 +249,50 @@ fn what_cannot_be_reached_of_a_folder_costs_nothing_else() {
         symlink(folder.join("sub"), folder.join("linked")).unwrap();
         fs::set_permissions(folder.join("locked"), fs::Permissions::from_mode(0o0)).unwrap();
     };
-    let (ids, mut left, told) = searched(
+    let (ids, mut skipped, notes) = search_folder(
         &[("0.png", &png(1)), ("sub/1.png", &png(2)), ("locked/2.png", &png(3)), ("z.png", &png(4))],
         &prepare,
     );
-    // A user who may read all finds it.
+    // The root user can read the locked folder.
     let is_root = ids.contains(&"2.png".to_string());
     if !is_root {
-        let cause = left.remove("locked").unwrap();
+        let cause = skipped.remove("locked").unwrap();
         assert!(cause.contains("cannot be read") && cause.contains("allow this user"), "{cause}");
     }
     let wanted: &[&str] =
         if is_root { &["0.png", "1.png", "2.png", "1.png", "z.png"] } else { &["0.png", "1.png", "1.png", "z.png"] };
     assert_eq!(ids, wanted);
-    let names: Vec<&str> = left.keys().map(String::as_str).collect();
+    let names: Vec<&str> = skipped.keys().map(String::as_str).collect();
     assert_eq!(names, ["dangling.png", "linked/round", "self.png", "sub/round"]);
-    assert!(left["dangling.png"].contains("a link to something that is not there: mend the link"), "{left:?}");
-    assert!(left["self.png"].contains("a link that cannot be followed"), "{left:?}");
-    assert!(left["sub/round"].contains("the folder that it lies in: remove the link"), "{left:?}");
-    assert!(told[0].ends_with("1 hidden"), "{told:?}");
+    let dangling = "a link to a file that does not exist: correct or remove the link";
+    assert!(skipped["dangling.png"].contains(dangling), "{skipped:?}");
+    assert!(skipped["self.png"].contains("a link that cannot be followed"), "{skipped:?}");
+    assert!(skipped["sub/round"].contains("a folder that contains the link: remove the link"), "{skipped:?}");
+    assert!(notes[0].ends_with("1 hidden"), "{notes:?}");
 }
 
 #[cfg(unix)]
 #[test]
-fn what_a_pattern_matches_besides_files_is_told() {
+fn folders_and_broken_links_that_a_pattern_matches_are_reported() {
     let here = folder();
     std::os::unix::fs::symlink("nowhere", here.path().join("in/x.png")).unwrap();
     let name = here.path().join("in/*");
-    let (ids, left) = read(&[&name], 0);
-    assert_eq!(ids, ["b0.png", "b1.png", "b2.png", "readme.md"], "it is the decoder that refuses the last");
-    assert!(left.len() == 1 && left[0].name.ends_with("x.png"), "{left:?}");
-    assert!(left[0].cause.contains("not there: mend the link"), "{left:?}");
-    let told = InputFiles::find(&[name], &[]).unwrap().told().to_vec();
-    assert!(told[0].contains("matches folders too (1), which are not searched"), "{told:?}");
-    let told = InputFiles::find(&[here.path().join("in/**/*.*")], &[]).unwrap().told().to_vec();
-    assert!(told.is_empty(), "{told:?}");
+    let (ids, skipped) = read(&[&name], 0);
+    assert_eq!(ids, ["b0.png", "b1.png", "b2.png", "readme.md"], "the decoder refuses the last file later");
+    assert!(skipped.len() == 1 && skipped[0].name.ends_with("x.png"), "{skipped:?}");
+    assert!(skipped[0].cause.contains("does not exist: correct or remove the link"), "{skipped:?}");
+    let notes = InputFiles::find(&[name], &[]).unwrap().told().to_vec();
+    assert!(notes[0].contains("matches folders too (1), which are not searched"), "{notes:?}");
+    let notes = InputFiles::find(&[here.path().join("in/**/*.*")], &[]).unwrap().told().to_vec();
+    assert!(notes.is_empty(), "{notes:?}");
     let error = InputFiles::find(&[here.path().join("*n")], &[]).err().unwrap().to_string();
     assert!(error.contains("only folders (1)"), "{error}");
     let error = InputFiles::find(&[here.path().join("in/x.png")], &[]).err().unwrap().to_string();
-    assert!(error.contains("is a link to something that is not there"), "{error}");
+    assert!(error.contains("is a link to a file that does not exist"), "{error}");
 }
 
 #[test]
-fn inputs_know_what_they_lack() {
+fn a_missing_modality_is_known_before_reading() {
     let here = folder();
     let lack = |name: &str, modality| InputFiles::find(&[here.path().join(name)], &[]).unwrap().lack(modality);
     assert!(
@@ -298,8 +304,8 @@ fn inputs_know_what_they_lack() {
     assert!(!lack("in", Modality::Text) && !lack("t.csv", Modality::Pair) && !lack("shards", Modality::Text));
 }
 
-/// A parquet file with pictures in it, two rows a group.
-fn table_of_pictures(path: &Path, pictures: &[Option<Vec<u8>>]) {
+/// Writes a parquet file that contains images, with two rows in each row group.
+fn write_image_table(path: &Path, pictures: &[Option<Vec<u8>>]) {
     let images = BinaryArray::from_iter(pictures);
     let texts = StringArray::from_iter_values((0..pictures.len()).map(|row| format!("Report {row}.")));
     let splits = StringArray::from_iter_values(pictures.iter().map(|_| "test"));
@@ -313,11 +319,11 @@ fn table_of_pictures(path: &Path, pictures: &[Option<Vec<u8>>]) {
 }
 
 #[test]
-fn pictures_within_a_table_are_found_again_by_their_row() {
+fn images_within_a_table_are_read_again_by_their_row() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path().join("t.parquet");
     let pictures = [Some(png(0)), Some(png(1)), None, Some(png(3)), Some(png(4))];
-    table_of_pictures(&path, &pictures);
+    write_image_table(&path, &pictures);
     let inputs = InputFiles::find(std::slice::from_ref(&path), &[]).unwrap();
     let found: Vec<Option<PictureLocation>> =
         inputs.stream(0).map(|pending| pending.unwrap().load().unwrap().picture).collect();
@@ -327,7 +333,7 @@ fn pictures_within_a_table_are_found_again_by_their_row() {
     for (at, picture) in found.iter().zip(&pictures) {
         assert_eq!(at.as_ref().map(|at| bytes(at).unwrap()), *picture);
     }
-    // Rows that are not there any more, or hold no picture.
+    // Rows that do not exist, or have no image.
     for row in [0, 3, 6, u64::MAX] {
         assert_eq!(bytes(&PictureLocation::Table { table: path.clone(), row }), None, "{row}");
     }

@@ -7,9 +7,9 @@ use ptu_data::record::{Label, Mark, Record, Section, Split};
 use ptu_data::{DataError, shortened};
 use ptu_input::text::sentences;
 
-use super::parts::{at, record};
-use super::{Description, Details, Opened};
-use crate::draft::{Draft, Place};
+use super::parts::{line_position, new_record};
+use super::{DatasetRows, Description, Details};
+use crate::draft::{Draft, RowPosition};
 use crate::raw::json_lines::Jsonl;
 use crate::raw::lines::Lines;
 use crate::raw::{Entry, Raw};
@@ -21,8 +21,8 @@ pub const ABOUT: Description = Description {
     licence: "public domain mark, as BigBio says; registration is asked for",
     access: "after registration: BioCreative VI track 5, ChemProt_Corpus.zip; or BLUE's or SciBERT's copies",
     layout: "\
-train.tsv  dev.tsv  test.tsv         BLUE's form: index, sentence, label
-or train.txt  dev.txt  test.txt      SciBERT's form (JSON lines; it has no `false`)
+train.tsv  dev.tsv  test.tsv         the form of BLUE: index, sentence, label
+or train.txt  dev.txt  test.txt      the form of SciBERT (JSON lines; without `false`)
 or ChemProt_Corpus/
   chemprot_training/chemprot_training_{abstracts,entities,gold_standard}.tsv
   chemprot_development/..  chemprot_test_gs/chemprot_test_{abstracts_gs,entities_gs,gold_standard}.tsv",
@@ -36,53 +36,53 @@ or ChemProt_Corpus/
 
 const SPLITS: [(&str, Split); 3] = [("train", Split::Train), ("dev", Split::Validate), ("test", Split::Test)];
 
-/// Relations that are told apart.
+/// The classes of relations.
 const GROUPS: [&str; 6] = ["CPR:3", "CPR:4", "CPR:5", "CPR:6", "CPR:9", "false"];
 
 const CHEMICAL: &str = "@CHEMICAL$";
 const GENE: &str = "@GENE$";
 const BOTH: &str = "@CHEMICAL-GENE$";
 
-pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
+pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
     if raw.find(&["train.tsv"]).is_some() {
-        return blue(raw);
+        return blue_rows(raw);
     }
     if raw.find(&["train.txt"]).is_some() {
-        return scibert(raw);
+        return scibert_rows(raw);
     }
     if raw.find(&["chemprot_training_abstracts.tsv", "chemprot_training/chemprot_training_abstracts.tsv"]).is_some() {
-        return corpus(raw);
+        return corpus_rows(raw);
     }
     let forms = "`train.tsv` (BLUE), `train.txt` (SciBERT) or `chemprot_training_abstracts.tsv` (ChemProt_Corpus)";
     Err(raw.without(vec![forms.into()]))
 }
 
-fn blue(raw: &Raw) -> Result<Opened, DataError> {
+fn blue_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
     let names = SPLITS.map(|(name, _)| format!("{name}.tsv"));
     raw.require(&names.each_ref().map(|name| [name.as_str()]).each_ref().map(|one| one.as_slice()))?;
     let (mut rows, mut tables) = (vec![], vec![]);
     for (name, (_, split)) in names.iter().zip(SPLITS) {
         let file = raw.need(&[name])?;
         Lines::open(&file)?.each(|line| {
-            let place = at(&file, line.number);
+            let position = line_position(&file, line.number);
             match line.fields('\t')[..] {
                 ["index", ..] | [""] => {}
                 [index, sentence, label] if GROUPS.contains(&label.trim()) => {
                     let sentence = sentence.replace("@CHEM-GENE$", BOTH);
-                    rows.push(Draft::read(place, pair(index, split, &sentence, label.trim()), None));
+                    rows.push(Draft::read(position, pair_record(index, split, &sentence, label.trim()), None));
                 }
-                [_, _, label] => rows.push(Draft::bad(place, format!("`{}` is no relation", shortened(label, 40)))),
-                _ => rows.push(Draft::bad(place, "the line has not three fields")),
+                [_, _, label] => rows.push(Draft::bad(position, format!("`{}` is no relation", shortened(label, 40)))),
+                _ => rows.push(Draft::bad(position, "the line has not three fields")),
             }
         })?;
         tables.push(file);
     }
-    Ok(Opened::published(rows, tables, &["splits are those published (BLUE's form)"]))
+    Ok(DatasetRows::published_splits(rows, tables, &["splits are those published (BLUE's form)"]))
 }
 
-/// A record whose marks are found in its sentence.
-fn pair(index: &str, split: Split, sentence: &str, label: &str) -> Record {
-    let mut record = record(ABOUT.name, format!("{split}/{index}"), split);
+/// The record of a chemical and a gene in a sentence. Their marks are found in the sentence.
+fn pair_record(index: &str, split: Split, sentence: &str, label: &str) -> Record {
+    let mut record = new_record(ABOUT.name, format!("{split}/{index}"), split);
     record.patient = index.split('.').next().unwrap_or(index).to_string();
     record.labels.push(Label::new("relation", label));
     for (kind, mark) in [("CHEMICAL", CHEMICAL), ("GENE", GENE), ("CHEMICAL-GENE", BOTH)] {
@@ -97,7 +97,7 @@ fn pair(index: &str, split: Split, sentence: &str, label: &str) -> Record {
     record
 }
 
-fn scibert(raw: &Raw) -> Result<Opened, DataError> {
+fn scibert_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
     let names = SPLITS.map(|(name, _)| format!("{name}.txt"));
     raw.require(&names.each_ref().map(|name| [name.as_str()]).each_ref().map(|one| one.as_slice()))?;
     let (mut rows, mut tables) = (vec![], vec![]);
@@ -105,31 +105,32 @@ fn scibert(raw: &Raw) -> Result<Opened, DataError> {
         let file = raw.need(&[name])?;
         let mut lines = Jsonl::open(&file)?;
         while let Some(object) = lines.object()? {
-            let place = at(&file, lines.line());
-            let made = object.map_err(|bad| bad.cause).and_then(|object| {
+            let position = line_position(&file, lines.line());
+            let record = object.map_err(|bad| bad.cause).and_then(|object| {
                 let object = serde_json::Value::Object(object);
-                let (text, label) = (super::parts::word(&object, "text"), super::parts::word(&object, "label"));
-                let group = group(&label).ok_or(format!("`{}` is no relation", shortened(&label, 40)))?;
-                let mut record = pair(&lines.line().to_string(), split, "", group);
+                let (text, label) =
+                    (super::parts::string_value(&object, "text"), super::parts::string_value(&object, "label"));
+                let group = relation_group(&label).ok_or(format!("`{}` is no relation", shortened(&label, 40)))?;
+                let mut record = pair_record(&lines.line().to_string(), split, "", group);
                 (record.texts[0], record.marks) =
-                    entities(&text).ok_or("an entity is not marked by `<< >>` and `[[ ]]`")?;
+                    parse_marked_text(&text).ok_or("an entity is not marked by `<< >>` and `[[ ]]`")?;
                 record.fields.push(Label::new("relation-name", label));
                 Ok(record)
             });
-            rows.push(match made {
-                Ok(record) => Draft::read(place, record, None),
-                Err(cause) => Draft::bad(place, cause),
+            rows.push(match record {
+                Ok(record) => Draft::read(position, record, None),
+                Err(cause) => Draft::bad(position, cause),
             });
         }
         tables.push(file);
     }
-    let told =
+    let preprocessing =
         ["splits are those published (SciBERT's form)", "this form has no pairs without a relation: `false` is empty"];
-    Ok(Opened::published(rows, tables, &told))
+    Ok(DatasetRows::published_splits(rows, tables, &preprocessing))
 }
 
-/// The group of a relation's name.
-fn group(name: &str) -> Option<&'static str> {
+/// The class of a relation, from its name in the corpus.
+fn relation_group(name: &str) -> Option<&'static str> {
     Some(match name {
         "UPREGULATOR" | "ACTIVATOR" | "INDIRECT-UPREGULATOR" => "CPR:3",
         "DOWNREGULATOR" | "INHIBITOR" | "INDIRECT-DOWNREGULATOR" => "CPR:4",
@@ -140,8 +141,9 @@ fn group(name: &str) -> Option<&'static str> {
     })
 }
 
-/// The text without `<< >>` and `[[ ]]`, and where the first and second entity are in it.
-fn entities(text: &str) -> Option<(String, Vec<Mark>)> {
+/// The text without `<< >>` and `[[ ]]`, and the positions of the two marked entities in it. `None` if not exactly two entities
+/// are marked.
+fn parse_marked_text(text: &str) -> Option<(String, Vec<Mark>)> {
     let (mut plain, mut marks, mut rest) = (String::new(), vec![], text);
     while let Some(start) = ["<< ", "[[ "].iter().filter_map(|open| rest.find(open)).min() {
         let (kind, close) = if rest[start..].starts_with('<') { ("first", " >>") } else { ("second", " ]]") };
@@ -157,49 +159,57 @@ fn entities(text: &str) -> Option<(String, Vec<Mark>)> {
     (marks.len() == 2).then_some((plain, marks))
 }
 
-/// A named part of an abstract, in characters.
+/// A chemical or a gene in an abstract; positions are in characters.
 #[derive(Clone)]
-struct Named {
+struct Entity {
     id: String,
     chemical: bool,
     start: usize,
     end: usize,
 }
 
-fn corpus(raw: &Raw) -> Result<Opened, DataError> {
-    let parts = [("training", "", Split::Train), ("development", "", Split::Validate), ("test", "_gs", Split::Test)];
-    let names = |part: &str, gs: &str, kind: &str| {
+/// An abstract of the corpus.
+struct AbstractText<'a> {
+    pmid: &'a str,
+    split: Split,
+    /// Title and text.
+    whole: &'a str,
+}
+
+fn corpus_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
+    let folders = [("training", "", Split::Train), ("development", "", Split::Validate), ("test", "_gs", Split::Test)];
+    let names = |folder: &str, gs: &str, kind: &str| {
         let gs_of = if kind == "gold_standard" { "" } else { gs };
-        let name = format!("chemprot_{part}_{kind}{gs_of}.tsv");
-        [format!("chemprot_{part}{gs}/{name}"), name]
+        let name = format!("chemprot_{folder}_{kind}{gs_of}.tsv");
+        [format!("chemprot_{folder}{gs}/{name}"), name]
     };
     let kinds = ["abstracts", "entities", "gold_standard"];
     let wanted: Vec<[String; 2]> =
-        parts.iter().flat_map(|(part, gs, _)| kinds.map(|kind| names(part, gs, kind))).collect();
+        folders.iter().flat_map(|(folder, gs, _)| kinds.map(|kind| names(folder, gs, kind))).collect();
     let wanted: Vec<[&str; 2]> = wanted.iter().map(|two| [two[0].as_str(), two[1].as_str()]).collect();
     raw.require(&wanted.iter().map(|names| names.as_slice()).collect::<Vec<_>>())?;
-    let (mut rows, mut tables, mut over) = (vec![], vec![], Details::default());
-    for (part, gs, split) in parts {
+    let (mut rows, mut tables, mut details) = (vec![], vec![], Details::default());
+    for (folder, gs, split) in folders {
         let mut file = |kind: &str| {
-            let names = names(part, gs, kind);
+            let names = names(folder, gs, kind);
             let file = raw.need(&[&names[0], &names[1]])?;
             tables.push(file.clone());
             Ok::<Entry, DataError>(file)
         };
-        let [abstracts, entities, gold] = [file(kinds[0])?, file(kinds[1])?, file(kinds[2])?];
-        let mut named: HashMap<String, Vec<Named>> = HashMap::new();
-        Lines::open(&entities)?.each(|line| match line.fields('\t')[..] {
+        let [abstracts, entities_file, gold] = [file(kinds[0])?, file(kinds[1])?, file(kinds[2])?];
+        let mut entities: HashMap<String, Vec<Entity>> = HashMap::new();
+        Lines::open(&entities_file)?.each(|line| match line.fields('\t')[..] {
             [pmid, id, kind, start, end, _] => match (start.trim().parse(), end.trim().parse()) {
                 (Ok(start), Ok(end)) if start <= end => {
-                    let one = Named { id: id.into(), chemical: kind == "CHEMICAL", start, end };
-                    named.entry(pmid.to_string()).or_default().push(one);
+                    let one = Entity { id: id.into(), chemical: kind == "CHEMICAL", start, end };
+                    entities.entry(pmid.to_string()).or_default().push(one);
                 }
                 _ => rows.push(Draft::bad(
-                    at(&entities, line.number),
+                    line_position(&entities_file, line.number),
                     format!("`{start}` to `{end}` is no place in a text"),
                 )),
             },
-            _ => rows.push(Draft::bad(at(&entities, line.number), "the line has not six fields")),
+            _ => rows.push(Draft::bad(line_position(&entities_file, line.number), "the line has not six fields")),
         })?;
         let mut relations: BTreeMap<[String; 3], Vec<String>> = BTreeMap::new();
         Lines::open(&gold)?.each(|line| match line.fields('\t')[..] {
@@ -210,52 +220,58 @@ fn corpus(raw: &Raw) -> Result<Opened, DataError> {
                     groups.push(group.to_string());
                 }
             }
-            _ => rows.push(Draft::bad(at(&gold, line.number), "the line has not four fields")),
+            _ => rows.push(Draft::bad(line_position(&gold, line.number), "the line has not four fields")),
         })?;
         Lines::open(&abstracts)?.each(|line| match line.fields('\t')[..] {
             [pmid, title, text] => {
                 let whole = format!("{title} {text}");
-                let named = named.remove(pmid).unwrap_or_default();
-                pairs_of((pmid, split), &whole, &named, &relations, (&mut rows, &mut over));
+                let entities = entities.remove(pmid).unwrap_or_default();
+                let text = AbstractText { pmid, split, whole: &whole };
+                add_pairs(&text, &entities, &relations, &mut rows, &mut details);
             }
-            _ => rows.push(Draft::bad(at(&abstracts, line.number), "the line has not three fields")),
+            _ => rows.push(Draft::bad(line_position(&abstracts, line.number), "the line has not three fields")),
         })?;
     }
-    let told = [
+    let preprocessing = [
         "splits are those published",
         "sentences are our own, so counts differ a little from BLUE's; every chemical and gene of one sentence is a pair",
     ];
-    Ok(Opened { details: over, ..Opened::published(rows, tables, &told) })
+    Ok(DatasetRows { details, ..DatasetRows::published_splits(rows, tables, &preprocessing) })
 }
 
-/// Adds the pairs of an abstract, and relations that go over two sentences to those that are told.
-fn pairs_of(
-    (pmid, split): (&str, Split),
-    whole: &str,
-    named: &[Named],
+/// Adds the pairs of an abstract to `rows`, and its relations between two sentences, which are not used, to `details`.
+fn add_pairs(
+    text: &AbstractText<'_>,
+    entities: &[Entity],
     relations: &BTreeMap<[String; 3], Vec<String>>,
-    (rows, over): (&mut Vec<Draft>, &mut Details),
+    rows: &mut Vec<Draft>,
+    details: &mut Details,
 ) {
+    let AbstractText { pmid, split, whole } = *text;
     let mut within = HashSet::new();
     let mut from = 0;
     for sentence in sentences(whole) {
-        // Sentences are parts of the whole, in order.
+        // The sentences are substrings of the whole text, in order.
         let Some(at) = whole[from..].find(sentence).map(|at| at + from) else { continue };
         from = at + sentence.len();
         let start = whole[..at].chars().count();
         let end = start + sentence.chars().count();
-        let inside: Vec<&Named> = named.iter().filter(|one| one.start >= start && one.end <= end).collect();
+        let inside: Vec<&Entity> = entities.iter().filter(|one| one.start >= start && one.end <= end).collect();
         for chemical in inside.iter().filter(|one| one.chemical) {
             for gene in inside.iter().filter(|one| !one.chemical) {
                 let key = [pmid.to_string(), chemical.id.clone(), gene.id.clone()];
                 let known = relations.get(&key);
                 within.insert(key.clone());
                 let groups = known.cloned().filter(|groups| !groups.is_empty()).unwrap_or(vec!["false".into()]);
-                let marked = masked(sentence, start, chemical, gene);
+                let masked = mask_entities(sentence, start, chemical, gene);
                 for (number, group) in groups.iter().enumerate() {
                     let more = if number == 0 { String::new() } else { format!(".{number}") };
                     let index = format!("{pmid}.{}.{}{more}", chemical.id, gene.id);
-                    rows.push(Draft::read(Place::Named(index.clone()), pair(&index, split, &marked, group), None));
+                    rows.push(Draft::read(
+                        RowPosition::Named(index.clone()),
+                        pair_record(&index, split, &masked, group),
+                        None,
+                    ));
                 }
             }
         }
@@ -264,15 +280,16 @@ fn pairs_of(
         for group in groups {
             let cause =
                 format!("{group} of {} and {} is of no one sentence", shortened(&key[1], 40), shortened(&key[2], 40));
-            over.add("relations-over-two-sentences-left-out", format!("abstract {pmid}"), cause);
+            details.add("relations-over-two-sentences-left-out", format!("abstract {pmid}"), cause);
         }
     }
 }
 
-/// The sentence, which starts at character `start`, with both entities replaced; by one mark where they overlap.
-fn masked(sentence: &str, start: usize, chemical: &Named, gene: &Named) -> String {
+/// The sentence, which starts at character `start` of the abstract, with both entities replaced by their marks, or by one common
+/// mark if they overlap.
+fn mask_entities(sentence: &str, start: usize, chemical: &Entity, gene: &Entity) -> String {
     let characters: Vec<char> = sentence.chars().collect();
-    let cut = |one: &Named| (one.start - start, one.end - start);
+    let cut = |one: &Entity| (one.start - start, one.end - start);
     let (c, g) = (cut(chemical), cut(gene));
     let mut places = match c.0 < g.1 && g.0 < c.1 {
         true => vec![(c.0.min(g.0), c.1.max(g.1), BOTH)],

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Label, Split};
 
-use super::parts::{at, findings, image, record, strs, with_image};
-use super::{Description, Opened};
-use crate::draft::{Draft, Place};
+use super::parts::{as_strs, find_image, finding_labels, line_position, new_record, with_image};
+use super::{DatasetRows, Description};
+use crate::draft::{Draft, RowPosition};
 use crate::raw::row::Row;
 use crate::raw::separated::Csv;
 use crate::raw::{Entry, Raw};
@@ -52,37 +52,39 @@ const FINDINGS: [&str; 14] = [
     "Support Devices",
 ];
 
-/// Findings of the zero-shot set.
+/// The findings of the zero-shot set.
 const TARGETS: [&str; 5] = ["Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion"];
 
-/// Images of each in it, and of the validation.
-const EACH: usize = 200;
-const VALIDATED: usize = 5_000;
+/// Number of images of each finding in the zero-shot set.
+const ZERO_SHOT_IMAGES: usize = 200;
+/// Number of images for validation.
+const VALIDATION_IMAGES: usize = 5_000;
 
 /// A frontal image of `train.csv`.
 struct Frontal {
     path: String,
     patient: String,
-    /// The one finding that is positive while all others but `No Finding` are negative, where it is a target.
+    /// Index in [`TARGETS`] of the only positive finding. `None` if any other finding except `No Finding` is positive or
+    /// uncertain, or if the positive finding is not a target.
     target: Option<usize>,
 }
 
-pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
+pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
     let batch = "CheXpert-v1.0 batch 1 (validate & csv)";
     let [train, valid] = ["train.csv", "valid.csv"].map(|name| [name.to_string(), format!("{batch}/{name}")]);
-    let wanted = [&train, &valid].map(|two| [two[0].as_str(), two[1].as_str()]);
+    let wanted = [&train, &valid].map(|names| [names[0].as_str(), names[1].as_str()]);
     raw.require(&wanted.each_ref().map(|names| names.as_slice()))?;
     let [train, valid] = [raw.need(&wanted[0])?, raw.need(&wanted[1])?];
-    let plan = Arc::new(Plan::of(&train)?);
+    let plan = Arc::new(SplitPlan::of(&train)?);
     let total = plan.total;
     let files = [(train.clone(), false), (valid.clone(), true)];
     let rows = {
-        let (raw, mut files, mut open) = (Arc::clone(raw), files.into_iter(), None::<Reader>);
+        let (raw, mut files, mut open) = (Arc::clone(raw), files.into_iter(), None::<TableReader>);
         std::iter::from_fn(move || {
             loop {
                 if open.is_none() {
                     let (file, test) = files.next()?;
-                    match Reader::open(file, test) {
+                    match TableReader::open(file, test) {
                         Ok(reader) => open = Some(reader),
                         Err(error) => return Some(Err(error)),
                     }
@@ -94,34 +96,36 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
             }
         })
     };
-    let told = [
+    let preprocessing = [
         "lateral images are left out",
         "test is `valid.csv`; 5 x 200 exclusive positives of `train.csv` are put aside as a zero-shot set; validate is ours, by a hash of \
          the patient",
     ];
-    let opened = Opened::ours(vec![], vec![train, valid], &told);
-    Ok(Opened { rows: Box::new(rows), total, ..opened })
+    let opened = DatasetRows::own_splits(vec![], vec![train, valid], &preprocessing);
+    Ok(DatasetRows { rows: Box::new(rows), total, ..opened })
 }
 
-/// What becomes of the images of `train.csv`.
-struct Plan {
+/// The splits of the images of `train.csv`.
+struct SplitPlan {
+    /// Paths of the images of the zero-shot set.
     zero_shot: HashSet<String>,
+    /// Patients for validation.
     validate: HashSet<String>,
-    /// Patients whose other images leave train and validate.
+    /// Patients of the zero-shot set. Their other images are not used.
     put_aside: HashSet<String>,
     /// Patients in the first 1 % and 10 % of train.
     shares: HashMap<String, &'static str>,
     total: u64,
 }
 
-impl Plan {
+impl SplitPlan {
     fn of(file: &Entry) -> Result<Self, DataError> {
         let mut csv = Csv::open(file)?;
         let columns = Columns::find(&csv)?;
         let (mut frontals, mut total) = (vec![], 0);
         while let Some(row) = csv.next()? {
             total += 1;
-            if let (Some(path), true) = (below_split(row.get(columns.path)), row.get(columns.side) == "Frontal") {
+            if let (Some(path), true) = (path_from_split(row.get(columns.path)), row.get(columns.side) == "Frontal") {
                 frontals.push(Frontal { patient: patient(path), target: columns.target(&row), path: path.to_string() });
             }
         }
@@ -131,33 +135,33 @@ impl Plan {
                 frontals.iter().filter(|frontal| frontal.target == Some(target)).map(|frontal| frontal.path.as_str());
             let mut candidates: Vec<&str> = of.collect();
             candidates.sort_by_cached_key(|path| sort_key("chexpert5x200", 42, path));
-            let most = EACH.min(candidates.len() / 2);
+            let most = ZERO_SHOT_IMAGES.min(candidates.len() / 2);
             zero_shot.extend(candidates.into_iter().take(most).map(str::to_string));
         }
-        let chosen = frontals.iter().filter(|frontal| zero_shot.contains(&frontal.path));
-        let put_aside: HashSet<String> = chosen.map(|frontal| frontal.patient.clone()).collect();
+        let zero_shot_frontals = frontals.iter().filter(|frontal| zero_shot.contains(&frontal.path));
+        let put_aside: HashSet<String> = zero_shot_frontals.map(|frontal| frontal.patient.clone()).collect();
         let mut patients: BTreeMap<([u8; 32], &str), usize> = BTreeMap::new();
         for frontal in frontals.iter().filter(|frontal| !put_aside.contains(&frontal.patient)) {
             *patients.entry((sort_key("chexpert", 42, &frontal.patient), &frontal.patient)).or_default() += 1;
         }
         let all: usize = patients.values().sum();
-        let wanted = VALIDATED.min(all / 10);
-        let (mut validate, mut train, mut held) = (HashSet::new(), vec![], 0);
+        let validation_images = VALIDATION_IMAGES.min(all / 10);
+        let (mut validate, mut train, mut taken) = (HashSet::new(), vec![], 0);
         for (&(_, patient), &images) in &patients {
-            if held < wanted {
-                held += images;
+            if taken < validation_images {
+                taken += images;
                 validate.insert(patient.to_string());
             } else {
                 train.push((patient, images));
             }
         }
-        let left: usize = train.iter().map(|(_, images)| images).sum();
+        let train_images: usize = train.iter().map(|(_, images)| images).sum();
         let (mut shares, mut seen) = (HashMap::new(), 0);
         for (patient, images) in train {
-            if seen * 10 >= left {
+            if seen * 10 >= train_images {
                 break;
             }
-            shares.insert(patient.to_string(), if seen * 100 < left { "0.01" } else { "0.1" });
+            shares.insert(patient.to_string(), if seen * 100 < train_images { "0.01" } else { "0.1" });
             seen += images;
         }
         Ok(Self { zero_shot, validate, put_aside, shares, total })
@@ -180,7 +184,7 @@ impl Columns {
         Ok(Self { path, side, findings, fields })
     }
 
-    /// The target that is the only positive finding of a row; an uncertain one excludes it.
+    /// The target that is the only positive finding of a row; `None` if another finding is positive or uncertain.
     fn target(&self, row: &Row) -> Option<usize> {
         let positive: BTreeSet<&str> = self
             .findings
@@ -193,8 +197,8 @@ impl Columns {
     }
 }
 
-/// From `train/` or `valid/` on.
-fn below_split(path: &str) -> Option<&str> {
+/// The path from `train/` or `valid/` on.
+fn path_from_split(path: &str) -> Option<&str> {
     let start = ["train/patient", "valid/patient"].iter().find_map(|start| path.find(start));
     start.map(|start| &path[start..]).or_else(|| path.find("patient").map(|start| &path[start..]))
 }
@@ -203,33 +207,35 @@ fn patient(path: &str) -> String {
     path.split('/').find(|part| part.starts_with("patient")).unwrap_or(path).to_string()
 }
 
-struct Reader {
+/// Reads the rows of `train.csv` or `valid.csv`.
+struct TableReader {
     file: Entry,
     csv: Csv,
     columns: Columns,
+    /// Whether it is `valid.csv`, whose images are for testing.
     test: bool,
 }
 
-impl Reader {
+impl TableReader {
     fn open(file: Entry, test: bool) -> Result<Self, DataError> {
         let csv = Csv::open(&file)?;
         let columns = Columns::find(&csv)?;
         Ok(Self { file, csv, columns, test })
     }
 
-    fn next(&mut self, raw: &Raw, plan: &Plan) -> Result<Option<Draft>, DataError> {
+    fn next(&mut self, raw: &Raw, plan: &SplitPlan) -> Result<Option<Draft>, DataError> {
         let Some(row) = self.csv.next()? else { return Ok(None) };
-        let place = at(&self.file, row.line);
-        Ok(Some(match self.draft(&row, place.clone(), raw, plan) {
+        let position = line_position(&self.file, row.line);
+        Ok(Some(match self.draft(&row, position.clone(), raw, plan) {
             Ok(draft) => draft,
-            Err(cause) => Draft::bad(place, cause),
+            Err(cause) => Draft::bad(position, cause),
         }))
     }
 
-    fn draft(&self, row: &Row, place: Place, raw: &Raw, plan: &Plan) -> Result<Draft, String> {
+    fn draft(&self, row: &Row, position: RowPosition, raw: &Raw, plan: &SplitPlan) -> Result<Draft, String> {
         row.cells.as_ref().map_err(|bad| bad.cause.clone())?;
         let columns = &self.columns;
-        let path = below_split(row.get(columns.path)).ok_or("its path names no patient")?;
+        let path = path_from_split(row.get(columns.path)).ok_or("its path names no patient")?;
         if row.get(columns.side) != "Frontal" {
             return Err("it is no frontal image".into());
         }
@@ -243,8 +249,8 @@ impl Reader {
             _ if plan.validate.contains(&patient) => (Split::Validate, None),
             _ => (Split::Train, None),
         };
-        let mut record = record(ABOUT.name, path, split);
-        record.labels = findings(row, &columns.findings)?;
+        let mut record = new_record(ABOUT.name, path, split);
+        record.labels = finding_labels(row, &columns.findings)?;
         let fields = columns.fields.iter().map(|(name, column)| Label::new(*name, row.get(*column)));
         record.fields = fields.filter(|field| !field.value.is_empty()).collect();
         record.fields.extend(subset.map(|subset| Label::new("subset", subset)));
@@ -257,6 +263,6 @@ impl Reader {
         let names: Vec<String> = std::iter::once(path.to_string())
             .chain(batches.map(|one| format!("CheXpert-v1.0 batch {one}/{below}")))
             .collect();
-        Ok(with_image(place, record, image(raw, &strs(&names))))
+        Ok(with_image(position, record, find_image(raw, &as_strs(&names))))
     }
 }

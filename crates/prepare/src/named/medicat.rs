@@ -6,9 +6,9 @@ use ptu_data::DataError;
 use ptu_data::record::{Section, Split};
 use serde_json::Value;
 
-use super::parts::{PythonRandom, at, image, push, record, with_image, word};
-use super::{Choice, Description, NamedOptions, Opened};
-use crate::draft::{Draft, Place, WithoutImage};
+use super::parts::{PythonRandom, find_image, line_position, new_record, push_text, string_value, with_image};
+use super::{Choice, DatasetRows, Description, NamedOptions};
+use crate::draft::{Draft, MissingImagePolicy, RowPosition};
 use crate::raw::json_lines::Jsonl;
 use crate::raw::{Entry, Raw};
 use crate::shares::bucket;
@@ -34,7 +34,7 @@ release/
 
 const FILE: &str = "s2_full_figures_oa_nonroco_combined_medical_top4_public.jsonl";
 
-pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError> {
+pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataError> {
     let names = [FILE, &format!("release/{FILE}")];
     raw.require(&[&names])?;
     let file = raw.need(&names)?;
@@ -46,7 +46,7 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError>
         count += usize::from(object.is_ok_and(|object| object.get("radiology") == Some(&Value::Bool(true))));
     }
     let by_paper = options.has(Choice::SplitByPaper);
-    let splits = if by_paper { vec![] } else { drawn(count) };
+    let splits = if by_paper { vec![] } else { draw_splits(count) };
     let rows = {
         let (raw, file, mut lines, mut number) = (Arc::clone(raw), file.clone(), Jsonl::open(&file)?, 0);
         std::iter::from_fn(move || {
@@ -54,44 +54,46 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError>
                 Ok(object) => object?,
                 Err(error) => return Some(Err(error)),
             };
-            let place = at(&file, lines.line());
+            let position = line_position(&file, lines.line());
             Some(Ok(match object {
-                Err(bad) => Draft::bad(place, bad.cause),
+                Err(bad) => Draft::bad(position, bad.cause),
                 Ok(object) if object.get("radiology") != Some(&Value::Bool(true)) => {
-                    Draft::bad(place, "it is no radiology figure")
+                    Draft::bad(position, "it is no radiology figure")
                 }
                 Ok(object) => {
                     let split = splits.get(number).copied();
                     number += 1;
-                    figure(&raw, place, &Value::Object(object), split)
+                    figure(&raw, position, &Value::Object(object), split)
                 }
             }))
         })
     };
-    let told = match by_paper {
+    let split_sentence = match by_paper {
         true => "splits are ours, by a hash of the paper: 98 % train, 1 % validate, 1 % test",
         false => "splits are those of published code, by figure (shuffled with seed 42)",
     };
-    let opened = Opened::published(vec![], vec![file], &[told, "texts of fewer than 3 words are dropped"]);
-    Ok(Opened { rows: Box::new(rows), total, published: !by_paper, ..opened })
+    let opened =
+        DatasetRows::published_splits(vec![], vec![file], &[split_sentence, "texts of fewer than 3 words are dropped"]);
+    Ok(DatasetRows { rows: Box::new(rows), total, published: !by_paper, ..opened })
 }
 
-/// Splits of the radiology figures in the order of the file.
-fn drawn(count: usize) -> Vec<Split> {
+/// The splits of `count` radiology figures, in the order of the file.
+fn draw_splits(count: usize) -> Vec<Split> {
     let mut order: Vec<usize> = (0..count).collect();
     PythonRandom::new(42).shuffle(&mut order);
-    let held = if count < 2_000 { count / 10 } else { 1_000 };
+    let held_out = if count < 2_000 { count / 10 } else { 1_000 };
     let mut splits = vec![Split::Train; count];
-    for (place, figure) in order.into_iter().rev().enumerate().take(2 * held) {
-        splits[figure] = if place < held { Split::Test } else { Split::Validate };
+    for (position, figure) in order.into_iter().rev().enumerate().take(2 * held_out) {
+        splits[figure] = if position < held_out { Split::Test } else { Split::Validate };
     }
     splits
 }
 
-fn figure(raw: &Raw, place: Place, object: &Value, split: Option<Split>) -> Draft {
-    let (paper, uri) = (word(object, "pdf_hash"), word(object, "fig_uri"));
+/// The draft of a figure; without a `split`, it is chosen by a hash of the paper.
+fn figure(raw: &Raw, position: RowPosition, object: &Value, split: Option<Split>) -> Draft {
+    let (paper, uri) = (string_value(object, "pdf_hash"), string_value(object, "fig_uri"));
     if paper.is_empty() || uri.is_empty() {
-        return Draft::bad(place, "it has no `pdf_hash` or `fig_uri`");
+        return Draft::bad(position, "it has no `pdf_hash` or `fig_uri`");
     }
     let split = split.unwrap_or_else(|| match bucket("medicat", 42, &paper) {
         0..9_800 => Split::Train,
@@ -99,25 +101,26 @@ fn figure(raw: &Raw, place: Place, object: &Value, split: Option<Split>) -> Draf
         _ => Split::Test,
     });
     let name = format!("{paper}_{uri}");
-    let mut record = record(ABOUT.name, &name, split);
+    let mut record = new_record(ABOUT.name, &name, split);
     record.patient = paper;
-    push(&mut record, Section::Caption, &word(object, "s2_caption"));
+    push_text(&mut record, Section::Caption, &string_value(object, "s2_caption"));
     for reference in object.get("s2orc_references").and_then(Value::as_array).into_iter().flatten() {
-        push(&mut record, Section::Reference, reference.as_str().unwrap_or_default());
+        push_text(&mut record, Section::Reference, reference.as_str().unwrap_or_default());
     }
     if record.texts.is_empty() {
-        return Draft::bad(place, "it has no text of 3 words");
+        return Draft::bad(position, "it has no text of 3 words");
     }
     let names = [format!("release/figures/{name}"), format!("figures/{name}")];
-    let mut draft = with_image(place, record, image(raw, &[&names[0], &names[1]]));
-    draft.without_image = WithoutImage::TextsKept;
+    let mut draft = with_image(position, record, find_image(raw, &[&names[0], &names[1]]));
+    draft.missing_image = MissingImagePolicy::KeepTexts;
     draft
 }
 
-/// Sentences that refer to figures of ROCO, with the image's name (`roco_references.zip`), or why a line cannot be read.
+/// Reads the sentences that refer to figures of ROCO (`roco_references.zip`). Calls `take` for each line with the name of the
+/// image and the sentences, or with the reason why the line cannot be read. Returns the files.
 pub fn roco_references(
     raw: &Raw,
-    mut take: impl FnMut(Place, Result<(String, Vec<String>), String>),
+    mut take: impl FnMut(RowPosition, Result<(String, Vec<String>), String>),
 ) -> Result<Vec<Entry>, DataError> {
     let mut found = vec![];
     for split in ["train", "val", "test"] {
@@ -126,17 +129,17 @@ pub fn roco_references(
         let Some(file) = raw.find(&[&name, &deep, &format!("roco_files/{name}")]) else { continue };
         let mut lines = Jsonl::open(&file)?;
         while let Some(object) = lines.object()? {
-            let place = at(&file, lines.line());
+            let position = line_position(&file, lines.line());
             let object = match object {
                 Ok(object) => object,
                 Err(bad) => {
-                    take(place, Err(bad.cause));
+                    take(position, Err(bad.cause));
                     continue;
                 }
             };
             let texts = object.get("gorc_references").and_then(Value::as_array).into_iter().flatten();
-            let texts = texts.filter_map(Value::as_str).filter_map(super::parts::text).collect();
-            take(place, Ok((word(&Value::Object(object.clone()), "roco_image_id"), texts)));
+            let texts = texts.filter_map(Value::as_str).filter_map(super::parts::usable_text).collect();
+            take(position, Ok((string_value(&Value::Object(object.clone()), "roco_image_id"), texts)));
         }
         found.push(file);
     }

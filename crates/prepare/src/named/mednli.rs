@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Label, SentencePair, Split};
 
-use super::parts::{at, record};
-use super::{Description, Opened};
+use super::parts::{line_position, new_record};
+use super::{DatasetRows, Description};
 use crate::draft::Draft;
 use crate::raw::json_lines::Jsonl;
 use crate::raw::{Entry, Raw};
@@ -29,7 +29,7 @@ mli_train_v1.jsonl  mli_dev_v1.jsonl  mli_test_v1.jsonl",
 const FILES: [(&str, Split); 3] =
     [("mli_train_v1.jsonl", Split::Train), ("mli_dev_v1.jsonl", Split::Validate), ("mli_test_v1.jsonl", Split::Test)];
 
-pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
+pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
     raw.require(&FILES.map(|(name, _)| [name]).each_ref().map(|names| names.as_slice()))?;
     let (mut rows, mut tables) = (vec![], vec![]);
     for (name, split) in FILES {
@@ -37,43 +37,46 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
         read(&file, ABOUT.name, split, &mut rows)?;
         tables.push(file);
     }
-    let told = ["splits are those published", "sentences are trimmed and end with a full stop"];
-    Ok(Opened::published(rows, tables, &told))
+    let preprocessing = ["splits are those published", "sentences are trimmed and end with a full stop"];
+    Ok(DatasetRows::published_splits(rows, tables, &preprocessing))
 }
 
-/// Reads the pairs of a file of this form.
+/// Adds the pairs of a file in the form of MedNLI to `rows`.
 pub fn read(file: &Entry, source: &str, split: Split, rows: &mut Vec<Draft>) -> Result<(), DataError> {
     let mut lines = Jsonl::open(file)?;
     while let Some(object) = lines.object()? {
-        let place = at(file, lines.line());
+        let position = line_position(file, lines.line());
         let object = match object {
             Ok(object) => serde_json::Value::Object(object),
             Err(bad) => {
-                rows.push(Draft::bad(place, bad.cause));
+                rows.push(Draft::bad(position, bad.cause));
                 continue;
             }
         };
-        let word = |key: &str| super::parts::word(&object, key);
-        let pair = SentencePair { premise: stopped(&word("sentence1")), hypothesis: stopped(&word("sentence2")) };
-        let (id, label) = (word("pairID") + &word("pair_id"), word("gold_label"));
+        let value = |key: &str| super::parts::string_value(&object, key);
+        let pair = SentencePair {
+            premise: with_full_stop(&value("sentence1")),
+            hypothesis: with_full_stop(&value("sentence2")),
+        };
+        let (id, label) = (value("pairID") + &value("pair_id"), value("gold_label"));
         rows.push(match label.as_str() {
-            _ if pair.premise.is_empty() || pair.hypothesis.is_empty() => Draft::bad(place, "a sentence is missing"),
+            _ if pair.premise.is_empty() || pair.hypothesis.is_empty() => Draft::bad(position, "a sentence is missing"),
             "entailment" | "contradiction" | "neutral" => {
                 let id = if id.is_empty() { lines.line().to_string() } else { id };
-                let mut record = record(source, format!("{split}/{id}"), split);
+                let mut record = new_record(source, format!("{split}/{id}"), split);
                 record.sentences = Some(pair);
                 record.labels = vec![Label::new("relation", label)];
-                Draft::read(place, record, None)
+                Draft::read(position, record, None)
             }
-            "-" => Draft::bad(place, "readers did not agree on the relation"),
-            other => Draft::bad(place, format!("`{}` is no relation", ptu_data::shortened(other, 40))),
+            "-" => Draft::bad(position, "readers did not agree on the relation"),
+            other => Draft::bad(position, format!("`{}` is no relation", ptu_data::shortened(other, 40))),
         });
     }
     Ok(())
 }
 
-/// Trimmed, with a full stop at its end; an empty one stays so.
-fn stopped(sentence: &str) -> String {
+/// The sentence, trimmed, with a full stop at its end. An empty sentence stays empty.
+fn with_full_stop(sentence: &str) -> String {
     match sentence.trim() {
         "" => String::new(),
         sentence if sentence.ends_with('.') => sentence.to_string(),

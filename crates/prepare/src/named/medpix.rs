@@ -7,9 +7,9 @@ use ptu_data::DataError;
 use ptu_data::record::{Label, Section, Split};
 use serde_json::Value;
 
-use super::parts::{self, image, push, record, with_image, word};
-use super::{Description, Opened};
-use crate::draft::{Draft, Place, WithoutImage};
+use super::parts::{self, find_image, new_record, push_text, string_value, with_image};
+use super::{DatasetRows, Description};
+use crate::draft::{Draft, MissingImagePolicy, RowPosition};
 use crate::raw::Raw;
 
 pub const ABOUT: Description = Description {
@@ -31,7 +31,7 @@ MedPix-2-0/
     tars: &[],
 };
 
-pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
+pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
     let names = ["Descriptions.json", "Case_topic.json"];
     let lists = ["splitted_dataset/uid_list.json", "uid_list.json"];
     raw.require(&[&names[..1], &names[1..], &lists])?;
@@ -43,51 +43,54 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
             splits.insert(case.to_string(), split);
         }
     }
-    let mut told: HashMap<String, (String, String)> = HashMap::new();
+    // Findings and title of each case.
+    let mut cases_by_id: HashMap<String, (String, String)> = HashMap::new();
     for case in parts::list(&cases)? {
-        let about = case.get("Case").unwrap_or(&Value::Null);
-        told.insert(word(&case, "U_id"), (said(about, "Findings"), said(about, "Title")));
+        let texts = case.get("Case").unwrap_or(&Value::Null);
+        cases_by_id
+            .insert(string_value(&case, "U_id"), (stated_value(texts, "Findings"), stated_value(texts, "Title")));
     }
     let mut rows = vec![];
     for (number, item) in parts::list(&descriptions)?.iter().enumerate() {
-        let (case, name) = (word(item, "U_id"), word(item, "image"));
-        let place =
-            Place::Named(if name.is_empty() { format!("Descriptions.json item {number}") } else { name.clone() });
+        let (case, name) = (string_value(item, "U_id"), string_value(item, "image"));
+        let position =
+            RowPosition::Named(if name.is_empty() { format!("Descriptions.json item {number}") } else { name.clone() });
         let Some(&split) = splits.get(&case).filter(|_| !name.is_empty()) else {
-            rows.push(Draft::bad(place, format!("`uid_list.json` has no split for case `{case}`")));
+            rows.push(Draft::bad(position, format!("`uid_list.json` has no split for case `{case}`")));
             continue;
         };
-        let about = item.get("Description").unwrap_or(&Value::Null);
-        let mut record = record(ABOUT.name, name.clone(), split);
+        let description = item.get("Description").unwrap_or(&Value::Null);
+        let mut record = new_record(ABOUT.name, name.clone(), split);
         record.patient.clone_from(&case);
-        push(&mut record, Section::Caption, &said(about, "Caption"));
-        let (findings, diagnosis) = told.get(&case).cloned().unwrap_or_default();
-        push(&mut record, Section::Findings, &findings);
-        let labels = [("type", "Type"), ("category", "Location Category"), ("location", "Location")];
-        record.labels = filled(labels.map(|(name, key)| (name, said(item, key))));
-        record.fields = filled([
+        push_text(&mut record, Section::Caption, &stated_value(description, "Caption"));
+        let (findings, diagnosis) = cases_by_id.get(&case).cloned().unwrap_or_default();
+        push_text(&mut record, Section::Findings, &findings);
+        let names = [("type", "Type"), ("category", "Location Category"), ("location", "Location")];
+        record.labels = labels(names.map(|(name, key)| (name, stated_value(item, key))));
+        record.fields = labels([
             ("diagnosis", diagnosis),
-            ("age", said(about, "Age")),
-            ("sex", said(about, "Sex")),
-            ("plane", said(about, "Plane")),
-            ("modality", said(about, "Modality")),
+            ("age", stated_value(description, "Age")),
+            ("sex", stated_value(description, "Sex")),
+            ("plane", stated_value(description, "Plane")),
+            ("modality", stated_value(description, "Modality")),
         ]);
         let file = format!("images/{name}.png");
-        let mut draft = with_image(place, record, image(raw, &[&file, &format!("images/{name}")]));
-        draft.without_image = WithoutImage::TextsKept;
+        let mut draft = with_image(position, record, find_image(raw, &[&file, &format!("images/{name}")]));
+        draft.missing_image = MissingImagePolicy::KeepTexts;
         rows.push(draft);
     }
-    let told = ["splits are those published, by case", "texts of fewer than 3 words are dropped"];
-    Ok(Opened::published(rows, vec![descriptions, cases, list], &told))
+    let preprocessing = ["splits are those published, by case", "texts of fewer than 3 words are dropped"];
+    Ok(DatasetRows::published_splits(rows, vec![descriptions, cases, list], &preprocessing))
 }
 
-/// A value, where it says anything.
-fn said(object: &Value, key: &str) -> String {
-    let word = word(object, key);
-    if word == "N/A" { String::new() } else { word }
+/// A value; empty if it is missing or `N/A`.
+fn stated_value(object: &Value, key: &str) -> String {
+    let value = string_value(object, key);
+    if value == "N/A" { String::new() } else { value }
 }
 
-fn filled<const N: usize>(named: [(&str, String); N]) -> Vec<Label> {
+/// Labels from names and values, without the empty values.
+fn labels<const N: usize>(named: [(&str, String); N]) -> Vec<Label> {
     let filled = named.into_iter().filter(|(_, value)| !value.is_empty());
     filled.map(|(name, value)| Label::new(name, value)).collect()
 }

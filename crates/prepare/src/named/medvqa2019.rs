@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Question, Split};
 
-use super::parts::{Asked, at};
-use super::{Description, Details, Opened};
+use super::parts::{QuestionRecords, line_position};
+use super::{DatasetRows, Description, Details};
 use crate::raw::lines::{Line, Lines};
 use crate::raw::{Entry, Raw};
 
@@ -35,21 +35,22 @@ or, repackaged: {train,val,test}/QA/{Modality,Organ,Plane}.csv  {train,val,test}
     tars: &[],
 };
 
-/// Categories in the order in which they are read, with the beginnings of their files' names.
+/// Categories in the order in which they are read, with the beginnings of the names of their files.
 const CATEGORIES: [(&str, &str); 3] = [("modality", "C1_Modality"), ("organ", "C3_Organ"), ("plane", "C2_Plane")];
 
 const SPLITS: [(&str, &str, Split); 2] = [("Training", "train", Split::Train), ("Validation", "val", Split::Validate)];
 
-const TEST: &str = "VQAMed2019_Test_Questions_w_Ref_Answers.txt";
+const TEST_FILE: &str = "VQAMed2019_Test_Questions_w_Ref_Answers.txt";
 
-pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
-    let mut read = Read { asked: Asked::new(ABOUT.name), tables: vec![], details: Details::default() };
+pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
+    let mut reader =
+        QuestionReader { questions: QuestionRecords::new(ABOUT.name), tables: vec![], details: Details::default() };
     let repackaged = raw.find(&["train/QA/Modality.csv"]).is_some();
     if repackaged {
         for (folder, split) in [("train", Split::Train), ("val", Split::Validate), ("test", Split::Test)] {
             for (category, name) in [("modality", "Modality"), ("organ", "Organ"), ("plane", "Plane")] {
                 let file = raw.need(&[&format!("{folder}/QA/{name}.csv")])?;
-                read.file(&file, split, |line| three(line, category))?;
+                reader.file(&file, split, |line| three_fields(line, category))?;
             }
         }
     } else {
@@ -60,24 +61,25 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
             })
         };
         let wanted: Vec<[String; 2]> = SPLITS.iter().flat_map(|(long, short, _)| names(long, short)).collect();
-        let test = [format!("VQAMed2019Test/{TEST}"), TEST.to_string()];
-        let all: Vec<[&str; 2]> = wanted.iter().chain([&test]).map(|two| [two[0].as_str(), two[1].as_str()]).collect();
+        let test = [format!("VQAMed2019Test/{TEST_FILE}"), TEST_FILE.to_string()];
+        let all: Vec<[&str; 2]> =
+            wanted.iter().chain([&test]).map(|names| [names[0].as_str(), names[1].as_str()]).collect();
         raw.require(&all.iter().map(|names| names.as_slice()).collect::<Vec<_>>())?;
         for (long, short, split) in SPLITS {
             for ((category, _), names) in CATEGORIES.into_iter().zip(names(long, short)) {
                 let file = raw.need(&[&names[0], &names[1]])?;
-                read.file(&file, split, |line| three(line, category))?;
+                reader.file(&file, split, |line| three_fields(line, category))?;
             }
         }
         let file = raw.need(&[&test[0], &test[1]])?;
-        read.file(&file, Split::Test, |line| match line.text.splitn(4, '|').collect::<Vec<_>>()[..] {
+        reader.file(&file, Split::Test, |line| match line.text.splitn(4, '|').collect::<Vec<_>>()[..] {
             [image, category, question, answer] => Some([image, category, question, answer].map(str::to_string)),
             _ => None,
         })?;
     }
-    let Read { asked, tables, details } = read;
-    let (noted, overlaps) = (asked.answers(), asked.overlaps());
-    let rows = asked.rows(raw, |split, name| {
+    let QuestionReader { questions, tables, details } = reader;
+    let (noted, overlaps) = (questions.counts(), questions.overlaps());
+    let rows = questions.rows(raw, |split, name| {
         let (folder, short) = match split {
             Split::Train => ("ImageClef-2019-VQA-Med-Training/Train_images", "train"),
             Split::Validate => ("ImageClef-2019-VQA-Med-Validation/Val_images", "val"),
@@ -86,25 +88,28 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
         let last = folder.rsplit('/').next().unwrap_or_default();
         vec![format!("{folder}/{name}"), format!("{last}/{name}"), format!("{short}/images/{name}")]
     });
-    let told = ["splits are those published", "questions about abnormalities are left out"];
-    Ok(Opened { noted, details, overlaps, ..Opened::published(rows, tables, &told) })
+    let preprocessing = ["splits are those published", "questions about abnormalities are left out"];
+    Ok(DatasetRows { noted, details, overlaps, ..DatasetRows::published_splits(rows, tables, &preprocessing) })
 }
 
-/// Image, category, question and answer of a line of three fields; a further `|` belongs to the answer.
-fn three(line: &Line, category: &str) -> Option<[String; 4]> {
+/// Image, category, question and answer of a line of three fields (image, question, answer). Any further `|` belongs to the
+/// answer.
+fn three_fields(line: &Line, category: &str) -> Option<[String; 4]> {
     match line.text.splitn(3, '|').collect::<Vec<_>>()[..] {
         [image, question, answer] => Some([image, category, question, answer].map(str::to_string)),
         _ => None,
     }
 }
 
-struct Read {
-    asked: Asked,
+/// Reads files of questions.
+struct QuestionReader {
+    questions: QuestionRecords,
     tables: Vec<Entry>,
     details: Details,
 }
 
-impl Read {
+impl QuestionReader {
+    /// Reads a file of questions. `fields` divides a line into image, category, question and answer.
     fn file(
         &mut self,
         file: &Entry,
@@ -112,22 +117,22 @@ impl Read {
         fields: impl Fn(&Line) -> Option<[String; 4]>,
     ) -> Result<(), DataError> {
         let mut lines = Lines::open(file)?;
-        let (asked, details) = (&mut self.asked, &mut self.details);
+        let (questions, details) = (&mut self.questions, &mut self.details);
         lines.each(|line| {
             if line.text.trim().is_empty() {
                 return;
             }
             if line.latin {
-                details.add("lines-read-as-latin-1", at(file, line.number), "it is no UTF-8");
+                details.add("lines-read-as-latin-1", line_position(file, line.number), "it is no UTF-8");
             }
             match fields(&line).map(|fields| fields.map(|field| field.trim().to_string())) {
                 Some([_, category, _, _]) if category == "abnormality" => {}
                 Some([image, category, question, answer]) if !image.is_empty() && !answer.is_empty() => {
                     let id = format!("{split}-{category}-{}", line.number);
                     let image = if image.ends_with(".jpg") { image } else { image + ".jpg" };
-                    asked.add(split, &image, Question { id, question, answer, closed: false, category }, Vec::new);
+                    questions.add(split, &image, Question { id, question, answer, closed: false, category }, Vec::new);
                 }
-                _ => asked.skip(at(file, line.number), "the line lacks its image, question or answer"),
+                _ => questions.skip(line_position(file, line.number), "the line lacks its image, question or answer"),
             }
         })?;
         self.tables.push(file.clone());

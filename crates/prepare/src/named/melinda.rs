@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Label, Section, Split};
 
-use super::parts::{at, image, push, record, with_image};
-use super::{Description, Opened};
+use super::parts::{find_image, line_position, new_record, push_text, with_image};
+use super::{DatasetRows, Description};
 use crate::draft::Draft;
 use crate::raw::Raw;
 use crate::raw::separated::Csv;
@@ -30,7 +30,7 @@ melinda/
 
 const LABELS: [&str; 4] = ["i_meth", "i_meth_label", "p_meth", "p_meth_label"];
 
-pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
+pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
     let files = [("train.csv", Split::Train), ("dev.csv", Split::Validate), ("test.csv", Split::Test)];
     raw.require(&files.map(|(name, _)| [name]).each_ref().map(|names| names.as_slice()))?;
     let (mut rows, mut tables) = (vec![], vec![]);
@@ -40,21 +40,25 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
         let [figure, caption] = csv.need(["figure_file", "caption"])?;
         let labels = csv.need(LABELS)?;
         while let Some(row) = csv.next()? {
-            let place = at(&file, row.line);
+            let position = line_position(&file, row.line);
             if let Err(bad) = row.cells {
-                rows.push(Draft::bad(place, bad.cause));
+                rows.push(Draft::bad(position, bad.cause));
                 continue;
             }
             let name = row.get(figure).to_string();
-            let mut record = record(ABOUT.name, format!("{split}/{}", row.line), split);
+            let mut record = new_record(ABOUT.name, format!("{split}/{}", row.line), split);
             record.patient.clone_from(&name);
-            push(&mut record, Section::Caption, row.get(caption));
-            let named = LABELS.iter().zip(labels).map(|(label, column)| Label::new(*label, row.get(column)));
-            record.labels = named.filter(|label| !label.value.is_empty()).collect();
+            push_text(&mut record, Section::Caption, row.get(caption));
+            let labels_of_row = LABELS.iter().zip(labels).map(|(label, column)| Label::new(*label, row.get(column)));
+            record.labels = labels_of_row.filter(|label| !label.value.is_empty()).collect();
             let paths = [format!("melinda_images/{name}"), format!("images/{name}")];
-            rows.push(with_image(place, record, image(raw, &[&paths[0], &paths[1]])));
+            rows.push(with_image(position, record, find_image(raw, &[&paths[0], &paths[1]])));
         }
         tables.push(file);
     }
-    Ok(Opened::published(rows, tables, &["splits are those published", "captions of fewer than 3 words are dropped"]))
+    Ok(DatasetRows::published_splits(
+        rows,
+        tables,
+        &["splits are those published", "captions of fewer than 3 words are dropped"],
+    ))
 }

@@ -9,9 +9,9 @@ use ptu_data::DataError;
 use ptu_data::record::{Finding, Label, Section, Split};
 use serde_json::Value;
 
-use super::parts::{self, at, findings, image, push, record, with_image};
-use super::{Description, Opened};
-use crate::draft::{Draft, Place, WithoutImage};
+use super::parts::{self, find_image, finding_labels, line_position, new_record, push_text, with_image};
+use super::{DatasetRows, Description};
+use crate::draft::{Draft, MissingImagePolicy, RowPosition};
 use crate::raw::row::Row;
 use crate::raw::separated::Csv;
 use crate::raw::{Entry, Raw};
@@ -27,7 +27,7 @@ pub const ABOUT: Description = Description {
 mimic-cxr-2.0.0-metadata.csv.gz  mimic-cxr-2.0.0-split.csv.gz  mimic-cxr-2.0.0-chexpert.csv.gz     (also unpacked)
 mimic-cxr-reports.zip                          or files/p10/p10000001/s50000001.txt
 files/p10/p10000001/s50000001/<dicom_id>.jpg   (also .png)
-mimic_cxr_sectioned.csv.gz                     optional: reports in sections, in the place of the reports
+mimic_cxr_sectioned.csv.gz                     optional: reports in sections, used instead of the reports
 annotation.json                                optional: the split of R2Gen",
     records: "one a frontal image (AP or PA); impression and findings (3 words or more) as texts, 14 labels (positive, negative, \
               uncertain, unmentioned); study, view and `images-of-study` as fields; an image that is not there leaves its texts",
@@ -37,7 +37,7 @@ annotation.json                                optional: the split of R2Gen",
     tars: &[],
 };
 
-/// The findings of `chexpert.csv`, in its order.
+/// The findings of `chexpert.csv`, in the order of its columns.
 const FINDINGS: [&str; 14] = [
     "Atelectasis",
     "Cardiomegaly",
@@ -55,29 +55,30 @@ const FINDINGS: [&str; 14] = [
     "Support Devices",
 ];
 
-/// The largest report, in bytes; real ones have 10,000.
+/// Largest size of a report in bytes; real reports have 10,000.
 const REPORT_LIMIT: u64 = 1 << 20;
 
-/// A table under the names that its versions have.
-fn names(table: &str) -> [String; 4] {
+/// The names that a table may have, depending on the version of the data set.
+fn table_names(table: &str) -> [String; 4] {
     let version = |version: &str| format!("mimic-cxr-{version}-{table}.csv");
     let deep = |version: &str, folder: &str| format!("mimic-cxr-jpg/{folder}/mimic-cxr-{version}-{table}.csv");
     [version("2.0.0"), version("2.1.0"), deep("2.0.0", "2.0.0"), deep("2.0.0", "2.1.0")]
 }
 
-/// What the tables say besides the one row an image.
+/// The content of the tables, except the table with one row for each image.
 struct Tables {
     splits: HashMap<String, Split>,
     labels: HashMap<u64, [Finding; 14]>,
-    /// Images of each study.
+    /// Number of images of each study.
     images: HashMap<u64, u32>,
-    /// Impression and findings of each study, where a table has them.
+    /// Impression and findings of each study, if there is a table of sections.
     sections: Option<HashMap<u64, [String; 2]>>,
-    bad_labels: Vec<Draft>,
+    /// Rows of these tables that cannot be used.
+    unusable_rows: Vec<Draft>,
 }
 
-pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
-    let wanted = ["metadata", "split", "chexpert"].map(names);
+pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
+    let wanted = ["metadata", "split", "chexpert"].map(table_names);
     let wanted = wanted.each_ref().map(|names| names.each_ref().map(String::as_str));
     raw.require(&wanted.each_ref().map(|names| names.as_slice()))?;
     let [metadata, split, chexpert] = [raw.need(&wanted[0])?, raw.need(&wanted[1])?, raw.need(&wanted[2])?];
@@ -85,10 +86,10 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
     let r2gen = raw.find(&["annotation.json"]);
     let mut tables = Tables::read(&metadata, &split, &chexpert, sectioned.as_ref())?;
     if let Some(file) = &r2gen {
-        tables.splits = annotated(file)?;
+        tables.splits = annotated_splits(file)?;
     }
     let total = tables.images.values().map(|count| u64::from(*count)).sum();
-    let bad = std::mem::take(&mut tables.bad_labels);
+    let bad = std::mem::take(&mut tables.unusable_rows);
     let mut csv = Csv::open(&metadata)?;
     let columns = csv.need(["dicom_id", "subject_id", "study_id", "ViewPosition"])?;
     let rows = {
@@ -96,12 +97,13 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
         std::iter::from_fn(move || match csv.next() {
             Err(error) => Some(Err(error)),
             Ok(row) => row.map(|row| {
-                let place = at(&metadata, row.line);
-                Ok(draft(&raw, &tables, place.clone(), &row, columns).unwrap_or_else(|cause| Draft::bad(place, cause)))
+                let position = line_position(&metadata, row.line);
+                Ok(draft(&raw, &tables, position.clone(), &row, columns)
+                    .unwrap_or_else(|cause| Draft::bad(position, cause)))
             }),
         })
     };
-    let told = [
+    let preprocessing = [
         if r2gen.is_some() {
             "splits are those of R2Gen's `annotation.json`"
         } else {
@@ -114,8 +116,8 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
         },
     ];
     let files = [Some(metadata), Some(split), Some(chexpert), sectioned, r2gen].into_iter().flatten().collect();
-    let opened = Opened::published(vec![], files, &told);
-    Ok(Opened { rows: Box::new(bad.into_iter().map(Ok).chain(rows)), total, ..opened })
+    let opened = DatasetRows::published_splits(vec![], files, &preprocessing);
+    Ok(DatasetRows { rows: Box::new(bad.into_iter().map(Ok).chain(rows)), total, ..opened })
 }
 
 impl Tables {
@@ -130,14 +132,14 @@ impl Tables {
             labels: HashMap::new(),
             images: HashMap::new(),
             sections: None,
-            bad_labels: vec![],
+            unusable_rows: vec![],
         };
         let mut csv = Csv::open(split)?;
         let [id, word] = csv.need(["dicom_id", "split"])?;
         while let Some(row) = csv.next()? {
             match row.get(word).parse::<Split>() {
                 Ok(split) => drop(all.splits.insert(row.get(id).to_string(), split)),
-                Err(error) => all.bad_labels.push(Draft::bad(at(split, row.line), error.to_string())),
+                Err(error) => all.unusable_rows.push(Draft::bad(line_position(split, row.line), error.to_string())),
             }
         }
         let mut csv = Csv::open(metadata)?;
@@ -152,18 +154,20 @@ impl Tables {
         let columns = csv.need(FINDINGS)?;
         while let Some(row) = csv.next()? {
             let named: Vec<(String, usize)> = FINDINGS.iter().map(|name| name.to_string()).zip(columns).collect();
-            match (row.get(study).parse(), findings(&row, &named)) {
+            match (row.get(study).parse(), finding_labels(&row, &named)) {
                 (Ok(study), Ok(_)) => {
                     let found = columns.map(|column| Finding::of(row.get(column)).unwrap_or(Finding::Unmentioned));
                     all.labels.insert(study, found);
                 }
-                (_, Err(cause)) => all.bad_labels.push(Draft::bad(at(chexpert, row.line), cause)),
-                (Err(_), _) => all.bad_labels.push(Draft::bad(at(chexpert, row.line), "`study_id` is no number")),
+                (_, Err(cause)) => all.unusable_rows.push(Draft::bad(line_position(chexpert, row.line), cause)),
+                (Err(_), _) => {
+                    all.unusable_rows.push(Draft::bad(line_position(chexpert, row.line), "`study_id` is no number"))
+                }
             }
         }
         if let Some(file) = sectioned_file {
             let mut sections = HashMap::new();
-            all.bad_labels.extend(sectioned(file, |study, impression, findings| {
+            all.unusable_rows.extend(read_sectioned(file, |study, impression, findings| {
                 if let Ok(study) = study.trim_start_matches('s').parse() {
                     sections.insert(study, [impression.to_string(), findings.to_string()]);
                 }
@@ -174,8 +178,8 @@ impl Tables {
     }
 }
 
-/// The row of an image as a record; `columns` are its id, subject, study and view.
-fn draft(raw: &Raw, tables: &Tables, place: Place, row: &Row, columns: [usize; 4]) -> Result<Draft, String> {
+/// The draft of an image from its row; `columns` are the columns of id, subject, study and view.
+fn draft(raw: &Raw, tables: &Tables, position: RowPosition, row: &Row, columns: [usize; 4]) -> Result<Draft, String> {
     row.cells.as_ref().map_err(|bad| bad.cause.clone())?;
     let [id, subject, study, view] = columns.map(|column| row.get(column));
     if view != "PA" && view != "AP" {
@@ -202,10 +206,10 @@ fn draft(raw: &Raw, tables: &Tables, place: Place, row: &Row, columns: [usize; 4
             report::sections(&String::from_utf8_lossy(&bytes))
         }
     };
-    let mut record = record(ABOUT.name, id, split);
+    let mut record = new_record(ABOUT.name, id, split);
     record.patient = subject.to_string();
-    push(&mut record, Section::Impression, &impression);
-    push(&mut record, Section::Findings, &findings);
+    push_text(&mut record, Section::Impression, &impression);
+    push_text(&mut record, Section::Findings, &findings);
     if record.texts.is_empty() {
         return Err("its report has no impression or findings of 3 words".into());
     }
@@ -216,21 +220,22 @@ fn draft(raw: &Raw, tables: &Tables, place: Place, row: &Row, columns: [usize; 4
     let files = ["jpg", "png", "dcm"].map(|ending| format!("{folder}/{id}.{ending}"));
     let deep = files.each_ref().map(|name| format!("mimic-cxr-jpg/2.0.0/{name}"));
     let names: Vec<&str> = files.iter().chain(&deep).map(String::as_str).collect();
-    let mut draft = with_image(place, record, image(raw, &names));
-    draft.without_image = WithoutImage::TextsKept;
+    let mut draft = with_image(position, record, find_image(raw, &names));
+    draft.missing_image = MissingImagePolicy::KeepTexts;
     Ok(draft)
 }
 
-/// Rows of `mimic_cxr_sectioned.csv`: study (with its `s`), impression, findings. Returns those that cannot be read.
+/// Reads `mimic_cxr_sectioned.csv` and calls `take` for each row with the study (with its `s`), the impression and the findings.
+/// Returns the rows that cannot be read.
 ///
 /// # Errors
-/// When it cannot be read, or lacks a column.
-pub fn sectioned(file: &Entry, mut take: impl FnMut(&str, &str, &str)) -> Result<Vec<Draft>, DataError> {
+/// When the file cannot be read, or a column is missing.
+pub fn read_sectioned(file: &Entry, mut take: impl FnMut(&str, &str, &str)) -> Result<Vec<Draft>, DataError> {
     let (mut csv, mut bad) = (Csv::open(file)?, vec![]);
     let [study, impression, findings] = csv.need(["study", "impression", "findings"])?;
     while let Some(row) = csv.next()? {
-        if let Err(wrong) = &row.cells {
-            bad.push(Draft::bad(at(file, row.line), wrong.cause.clone()));
+        if let Err(error) = &row.cells {
+            bad.push(Draft::bad(line_position(file, row.line), error.cause.clone()));
             continue;
         }
         let whole = |column: usize| {
@@ -243,7 +248,7 @@ pub fn sectioned(file: &Entry, mut take: impl FnMut(&str, &str, &str)) -> Result
 }
 
 /// The split of each image in an `annotation.json` of R2Gen.
-fn annotated(file: &Entry) -> Result<HashMap<String, Split>, DataError> {
+fn annotated_splits(file: &Entry) -> Result<HashMap<String, Split>, DataError> {
     let all: BTreeMap<String, Value> = match parts::json(file)? {
         Value::Object(all) => all.into_iter().collect(),
         _ => BTreeMap::new(),
@@ -251,7 +256,7 @@ fn annotated(file: &Entry) -> Result<HashMap<String, Split>, DataError> {
     let mut splits = HashMap::new();
     for (key, split) in [("train", Split::Train), ("val", Split::Validate), ("test", Split::Test)] {
         let items = all.get(key).and_then(Value::as_array).into_iter().flatten();
-        splits.extend(items.map(|item| (parts::word(item, "id"), split)));
+        splits.extend(items.map(|item| (parts::string_value(item, "id"), split)));
     }
     Ok(splits)
 }

@@ -9,9 +9,9 @@ use ptu_data::{DataError, shortened};
 use roxmltree::{Document, Node};
 use serde_json::Value;
 
-use super::parts::{image, push, record, strs, with_image};
-use super::{Description, Details, Opened, ROWS_PASSED_OVER, parts};
-use crate::draft::{Draft, Place, WithoutImage};
+use super::parts::{as_strs, find_image, new_record, push_text, with_image};
+use super::{DatasetRows, Description, Details, ROWS_SKIPPED, parts};
+use crate::draft::{Draft, MissingImagePolicy, RowPosition};
 use crate::raw::separated::Csv;
 use crate::raw::{Entry, Raw};
 use crate::shares::bucket;
@@ -24,9 +24,9 @@ pub const ABOUT: Description = Description {
     access: "open: https://openi.nlm.nih.gov/faq (NLMCXR_reports.tgz, NLMCXR_png.tgz), or raddar's copy on Kaggle",
     layout: "\
 ecgen-radiology/1.xml ..               (NLMCXR_reports.tgz)
-NLMCXR_png/CXR1_1_IM-0001-3001.png ..  (NLMCXR_png.tgz; also images/); may be absent: reports alone are taken
+NLMCXR_png/CXR1_1_IM-0001-3001.png ..  (NLMCXR_png.tgz; also images/); may be missing: reports are then used without images
 annotation.json                        optional: the split of R2Gen
-or, as Kaggle has it:
+or the copy on Kaggle:
 indiana_reports.csv  indiana_projections.csv
 images/images_normalized/1_IM-0001-4001.dcm.png",
     records: "one an image, with impression and findings of its report (3 words or more) as texts and headings as labels; a \
@@ -37,10 +37,10 @@ images/images_normalized/1_IM-0001-4001.dcm.png",
     tars: &["NLMCXR_reports", "NLMCXR_png"],
 };
 
-/// The largest report, in bytes; real ones have 10,000.
+/// Largest size of a report in bytes; real reports have 10,000.
 const REPORT_LIMIT: u64 = 4 << 20;
 
-/// A report with its images' names.
+/// A report with the names of its images.
 #[derive(Default)]
 struct Report {
     /// `CXR` and the number.
@@ -51,18 +51,20 @@ struct Report {
     images: Vec<Picture>,
 }
 
+/// An image of a report.
 struct Picture {
     id: String,
+    /// The paths that its file may have.
     files: Vec<String>,
     view: Option<String>,
 }
 
-pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
+pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
     let (mut rows, mut tables, mut details) = (vec![], vec![], Details::default());
     let mut reports: Vec<Report> = vec![];
     if let Some(file) = raw.find(&["indiana_reports.csv"]) {
         let projections = raw.need(&["indiana_projections.csv"])?;
-        reports = kaggle(&file, &projections, (&mut rows, &mut details))?;
+        reports = kaggle_reports(&file, &projections, &mut rows, &mut details)?;
         tables.extend([file, projections]);
     } else {
         let files =
@@ -72,15 +74,15 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
         let mut files: Vec<(String, Entry)> = files.into_iter().collect();
         files.sort_by_key(|(name, _)| (name.trim_end_matches(".xml").parse::<u64>().unwrap_or(u64::MAX), name.clone()));
         for (name, file) in files {
-            match read(&file) {
+            match read_report(&file) {
                 Ok(report) => reports.push(report),
-                Err(cause) => rows.push(Draft::bad(Place::Named(name), cause)),
+                Err(cause) => rows.push(Draft::bad(RowPosition::Named(name), cause)),
             }
         }
     }
     let published = match raw.find(&["annotation.json"]) {
         Some(file) => {
-            let splits = annotated(&file)?;
+            let splits = annotated_splits(&file)?;
             tables.push(file);
             Some(splits)
         }
@@ -99,23 +101,24 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
         *noted.entry("reports-with-both-sections".to_string()).or_default() += u64::from(both);
         match split(report) {
             Some(split) => rows.extend(records(raw, report, split)),
-            None => rows.push(Draft::bad(Place::Named(report.id.clone()), "`annotation.json` does not have it")),
+            None => rows.push(Draft::bad(RowPosition::Named(report.id.clone()), "`annotation.json` does not have it")),
         }
     }
-    let told = match published.is_some() {
+    let split_sentence = match published.is_some() {
         true => "splits are those of R2Gen's `annotation.json`",
         false => "splits are ours, by a hash of the report's number: 70 % train, 10 % validate, 20 % test",
     };
-    let opened = Opened::ours(rows, tables, &[told, "texts of fewer than 3 words are dropped"]);
-    Ok(Opened { noted, details, published: published.is_some(), ..opened })
+    let opened = DatasetRows::own_splits(rows, tables, &[split_sentence, "texts of fewer than 3 words are dropped"]);
+    Ok(DatasetRows { noted, details, published: published.is_some(), ..opened })
 }
 
+/// The records of a report: one for each image, or one without an image.
 fn records(raw: &Arc<Raw>, report: &Report, split: Split) -> Vec<Draft> {
-    let filled = |id: &str| {
-        let mut record = record(ABOUT.name, id, split);
+    let filled_record = |id: &str| {
+        let mut record = new_record(ABOUT.name, id, split);
         record.patient.clone_from(&report.id);
-        push(&mut record, Section::Impression, &report.impression);
-        push(&mut record, Section::Findings, &report.findings);
+        push_text(&mut record, Section::Impression, &report.impression);
+        push_text(&mut record, Section::Findings, &report.findings);
         let headings = report.headings.iter().map(|heading| heading.split('/').next().unwrap_or_default().trim());
         let headings: BTreeSet<&str> = headings.filter(|heading| !heading.is_empty()).collect();
         if headings.contains("No Indexing") || headings.is_empty() {
@@ -125,36 +128,37 @@ fn records(raw: &Arc<Raw>, report: &Report, split: Split) -> Vec<Draft> {
         record.labels = findings.map(|heading| Label::new("finding", heading)).collect();
         record
     };
-    let place = Place::Named(report.id.clone());
+    let position = RowPosition::Named(report.id.clone());
     if report.images.is_empty() {
-        let record: Record = filled(&report.id);
+        let record: Record = filled_record(&report.id);
         return vec![match record.texts.is_empty() {
-            true => Draft::bad(place, "the report has neither an image nor a text of 3 words"),
-            false => Draft::read(place, record, None),
+            true => Draft::bad(position, "the report has neither an image nor a text of 3 words"),
+            false => Draft::read(position, record, None),
         }];
     }
     let with_picture = |(number, picture): (usize, &Picture)| {
-        let mut record = filled(&picture.id);
+        let mut record = filled_record(&picture.id);
         record.fields.extend(picture.view.iter().map(|view| Label::new("view", view)));
-        let mut draft = with_image(Place::Named(picture.id.clone()), record, image(raw, &strs(&picture.files)));
-        // Texts alone make sense once a report, not once an image.
-        draft.without_image = if number == 0 { WithoutImage::TextsKept } else { WithoutImage::LeftOut };
+        let mut draft =
+            with_image(RowPosition::Named(picture.id.clone()), record, find_image(raw, &as_strs(&picture.files)));
+        // If the images are missing, the texts are kept only once for each report.
+        draft.missing_image = if number == 0 { MissingImagePolicy::KeepTexts } else { MissingImagePolicy::Skip };
         draft
     };
     report.images.iter().enumerate().map(with_picture).collect()
 }
 
-/// A report of Open-i.
-fn read(file: &Entry) -> Result<Report, String> {
+/// Reads a report of Open-i.
+fn read_report(file: &Entry) -> Result<Report, String> {
     let bytes = file.bytes(REPORT_LIMIT).map_err(Unread::cause)?;
     let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_string())?;
     let document =
         Document::parse(text.trim_start_matches('\u{feff}')).map_err(|error| format!("is no XML ({error})"))?;
     let named = |name: &'static str| document.descendants().filter(move |node| node.has_tag_name(name));
-    let words = |node: Node| node.text().unwrap_or_default().trim().to_string();
+    let trimmed_text = |node: Node| node.text().unwrap_or_default().trim().to_string();
     let section = |label: &str| {
         let found = named("AbstractText").find(|node| node.attribute("Label") == Some(label));
-        found.map(words).unwrap_or_default()
+        found.map(trimmed_text).unwrap_or_default()
     };
     let id = named("uId").find_map(|node| node.attribute("id")).unwrap_or_default().trim().to_string();
     if id.is_empty() {
@@ -168,24 +172,25 @@ fn read(file: &Entry) -> Result<Report, String> {
     Ok(Report {
         findings: section("FINDINGS"),
         impression: section("IMPRESSION"),
-        headings: named("major").map(words).collect(),
+        headings: named("major").map(trimmed_text).collect(),
         images: ids.into_iter().map(picture).collect(),
         id,
     })
 }
 
-/// Reports as Kaggle has them.
-fn kaggle(
+/// Reads the reports of the copy on Kaggle.
+fn kaggle_reports(
     file: &Entry,
     projections: &Entry,
-    (rows, details): (&mut Vec<Draft>, &mut Details),
+    rows: &mut Vec<Draft>,
+    details: &mut Details,
 ) -> Result<Vec<Report>, DataError> {
     let mut images: HashMap<String, Vec<Picture>> = HashMap::new();
     let mut csv = Csv::open(projections)?;
     let [uid, filename, projection] = csv.need(["uid", "filename", "projection"])?;
     while let Some(row) = csv.next()? {
         if let Err(bad) = &row.cells {
-            details.add(ROWS_PASSED_OVER, parts::at(projections, row.line), bad.cause.clone());
+            details.add(ROWS_SKIPPED, parts::line_position(projections, row.line), bad.cause.clone());
             continue;
         }
         let (uid, name) = (row.get(uid).to_string(), row.get(filename).to_string());
@@ -203,7 +208,7 @@ fn kaggle(
     let mut reports = vec![];
     while let Some(row) = csv.next()? {
         if let Err(bad) = row.cells {
-            rows.push(Draft::bad(parts::at(file, row.line), bad.cause));
+            rows.push(Draft::bad(parts::line_position(file, row.line), bad.cause));
             continue;
         }
         let number = row.get(uid).to_string();
@@ -215,8 +220,10 @@ fn kaggle(
             images: images.remove(&number).unwrap_or_default(),
         });
     }
-    let left: BTreeMap<String, Vec<Picture>> = images.into_iter().collect();
-    for (number, picture) in left.iter().flat_map(|(number, pictures)| pictures.iter().map(move |one| (number, one))) {
+    let unmatched: BTreeMap<String, Vec<Picture>> = images.into_iter().collect();
+    for (number, picture) in
+        unmatched.iter().flat_map(|(number, pictures)| pictures.iter().map(move |one| (number, one)))
+    {
         let cause = format!("there is no report `{}`", shortened(number, 40));
         details.add("images-without-a-report", shortened(&picture.id, 80), cause);
     }
@@ -224,12 +231,12 @@ fn kaggle(
 }
 
 /// The split of each report in an `annotation.json` of R2Gen, whose ids are `CXR2384_IM-0942`.
-fn annotated(file: &Entry) -> Result<HashMap<String, Split>, DataError> {
+fn annotated_splits(file: &Entry) -> Result<HashMap<String, Split>, DataError> {
     let all = parts::json(file)?;
     let mut splits = HashMap::new();
     for (key, split) in [("train", Split::Train), ("val", Split::Validate), ("test", Split::Test)] {
         for item in all.get(key).and_then(Value::as_array).into_iter().flatten() {
-            let id = parts::word(item, "id");
+            let id = parts::string_value(item, "id");
             splits.insert(id.split('_').next().unwrap_or_default().to_string(), split);
         }
     }

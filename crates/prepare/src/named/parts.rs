@@ -1,4 +1,4 @@
-//! What several data sets share.
+//! Functions that several data sets use.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use ptu_input::text::normal_answer;
 use rand_mt::Mt;
 use serde_json::Value;
 
-use crate::draft::{Draft, Place};
+use crate::draft::{Draft, RowPosition};
 use crate::raw::row::Row;
 use crate::raw::{Entry, Raw};
 pub(crate) use crate::raw::{json, json_list as list};
@@ -15,59 +15,61 @@ use ptu_data::manifest::{Common, Overlap};
 use ptu_data::record::{Finding, Label, Question, Record, RecordImage, Section, Split};
 use ptu_data::shard::EXAMPLES;
 
-/// Fewer words than this are no text.
-const WORDS: usize = 3;
+/// Smallest number of words of a text; shorter texts are not used.
+const MIN_WORDS: usize = 3;
 
-/// White space (also non-breaking) as single blanks, trimmed.
+/// The text, trimmed, with each run of white space (also non-breaking) replaced by one blank.
 pub fn collapsed(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The collapsed text, where it has three words or more.
-pub fn text(text: &str) -> Option<String> {
+/// The text with collapsed white space; `None` if it has fewer than three words.
+pub fn usable_text(text: &str) -> Option<String> {
     let text = collapsed(text);
-    (text.split(' ').count() >= WORDS).then_some(text)
+    (text.split(' ').count() >= MIN_WORDS).then_some(text)
 }
 
-/// Adds a text of three words or more to a record.
-pub fn push(record: &mut Record, section: Section, words: &str) {
-    if let Some(words) = text(words) {
+/// Adds a text to a record, if it has three words or more.
+pub fn push_text(record: &mut Record, section: Section, words: &str) {
+    if let Some(words) = usable_text(words) {
         record.texts.push(words);
         record.sections.push(section);
     }
 }
 
-/// A record of this data set whose patient is its id.
-pub fn record(source: &str, id: impl Into<String>, split: Split) -> Record {
+/// A new record of the data set `source`. Its patient is its id, until the caller sets another one.
+pub fn new_record(source: &str, id: impl Into<String>, split: Split) -> Record {
     let id = id.into();
     Record { patient: id.clone(), id, split, source: source.into(), ..Record::default() }
 }
 
-/// An image of a download, whether it is there or not, and its place for the record.
-pub fn image(raw: &Raw, names: &[&str]) -> (RecordImage, Entry) {
+/// The image of a record, without its bytes, and its file in the download. `names` are the paths that the file may have; the
+/// file may be missing.
+pub fn find_image(raw: &Raw, names: &[&str]) -> (RecordImage, Entry) {
     let name = names.first().copied().unwrap_or_default();
     let entry = raw.find(names).unwrap_or_else(|| Entry::file(raw.root().join(name)));
     (RecordImage { bytes: vec![], path: Some(name.to_string()) }, entry)
 }
 
-/// Names as a download is asked for them.
-pub fn strs(names: &[String]) -> Vec<&str> {
+/// Names in the form that [`Raw::find`] takes.
+pub fn as_strs(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
 }
 
-/// A record with its image as a row.
-pub fn with_image(place: Place, mut record: Record, (image, entry): (RecordImage, Entry)) -> Draft {
+/// The draft of a record with its image.
+pub fn with_image(position: RowPosition, mut record: Record, (image, entry): (RecordImage, Entry)) -> Draft {
     record.image = Some(image);
-    Draft::read(place, record, Some(entry))
+    Draft::read(position, record, Some(entry))
 }
 
-/// Where a line of a file stands.
-pub fn at(entry: &Entry, line: u64) -> Place {
-    Place::Named(format!("{} line {line}", entry.name()))
+/// The position of a line of a file.
+pub fn line_position(entry: &Entry, line: u64) -> RowPosition {
+    RowPosition::Named(format!("{} line {line}", entry.name()))
 }
 
-/// A value of an object as text: numbers as they are written, anything else that is no text as nothing.
-pub fn word(object: &Value, key: &str) -> String {
+/// A value of a JSON object as text: numbers as they are written. Empty if the value is missing, or is neither a text nor a
+/// number.
+pub fn string_value(object: &Value, key: &str) -> String {
     match object.get(key) {
         Some(Value::String(text)) => text.trim().to_string(),
         Some(Value::Number(number)) => number.to_string(),
@@ -75,7 +77,7 @@ pub fn word(object: &Value, key: &str) -> String {
     }
 }
 
-/// CPython's `random.Random(seed)`, as far as `shuffle` needs it.
+/// CPython's `random.Random(seed)`, but only what `shuffle` needs of it.
 pub struct PythonRandom(Mt);
 
 impl PythonRandom {
@@ -83,7 +85,7 @@ impl PythonRandom {
         Self(Mt::new_with_key([seed]))
     }
 
-    /// As `random.shuffle`.
+    /// Shuffles as `random.shuffle` does.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.below(last as u32 + 1);
@@ -102,7 +104,7 @@ impl PythonRandom {
     }
 }
 
-/// NumPy's legacy `RandomState(seed).permutation(count)`.
+/// The same permutation as NumPy's legacy `RandomState(seed).permutation(count)`.
 pub fn numpy_permutation(seed: u32, count: usize) -> Vec<usize> {
     let mut random = Mt::new(seed);
     let mut order: Vec<usize> = (0..count).collect();
@@ -119,11 +121,11 @@ pub fn numpy_permutation(seed: u32, count: usize) -> Vec<usize> {
     order
 }
 
-/// Labels of findings from cells that hold 1.0, 0.0, -1.0 or nothing; an unknown cell is told.
+/// Labels of findings from cells that contain 1.0, 0.0, -1.0 or nothing.
 ///
 /// # Errors
-/// Which cell it is.
-pub fn findings(row: &Row, columns: &[(String, usize)]) -> Result<Vec<Label>, String> {
+/// When a cell contains another value; the message names it.
+pub fn finding_labels(row: &Row, columns: &[(String, usize)]) -> Result<Vec<Label>, String> {
     let label = |(name, column): &(String, usize)| match Finding::of(row.get(*column)) {
         Some(finding) => Ok(Label::new(name, finding.name())),
         None => Err(format!("`{name}` is `{}`, not 1.0, 0.0, -1.0 or blank", row.get(*column))),
@@ -131,31 +133,31 @@ pub fn findings(row: &Row, columns: &[(String, usize)]) -> Result<Vec<Label>, St
     columns.iter().map(label).collect()
 }
 
-/// Questions about images on their way to records: one record an image and split.
-pub struct Asked {
+/// Collects questions about images into records: one record for each image and split.
+pub struct QuestionRecords {
     source: &'static str,
     images: BTreeMap<(Split, String), Record>,
     order: Vec<(Split, String)>,
     /// Questions that cannot be used.
-    bad: Vec<Draft>,
+    unusable: Vec<Draft>,
 }
 
-impl Asked {
+impl QuestionRecords {
     pub fn new(source: &'static str) -> Self {
-        Self { source, images: BTreeMap::new(), order: vec![], bad: vec![] }
+        Self { source, images: BTreeMap::new(), order: vec![], unusable: vec![] }
     }
 
-    /// Leaves a question out.
-    pub fn skip(&mut self, place: Place, cause: impl Into<String>) {
-        self.bad.push(Draft::bad(place, cause));
+    /// Skips a question that cannot be used.
+    pub fn skip(&mut self, position: RowPosition, cause: impl Into<String>) {
+        self.unusable.push(Draft::bad(position, cause));
     }
 
-    /// Adds a question; `labels` count when the image is new.
+    /// Adds a question. `labels` is called only for the first question about an image in a split.
     pub fn add(&mut self, split: Split, image: &str, question: Question, labels: impl FnOnce() -> Vec<Label>) {
         let key = (split, image.to_string());
         let new = || {
             self.order.push(key.clone());
-            let mut record = record(self.source, format!("{split}/{image}"), split);
+            let mut record = new_record(self.source, format!("{split}/{image}"), split);
             record.patient = image.to_string();
             record.labels = labels();
             record
@@ -163,14 +165,15 @@ impl Asked {
         self.images.entry(key.clone()).or_insert_with(new).questions.push(question);
     }
 
-    /// Whether anything is asked about an image.
-    pub fn has(&self, image: &str) -> bool {
+    /// Whether there is a question about an image.
+    pub fn contains(&self, image: &str) -> bool {
         Split::ALL.into_iter().any(|split| self.images.contains_key(&(split, image.to_string())))
     }
 
-    /// How many different answers there are, in what is learned from and in all splits, as published code counts them.
-    pub fn answers(&self) -> BTreeMap<String, u64> {
-        let of = |train: bool| {
+    /// Counts for the manifest: questions in each split, and different answers in all splits but test and in all splits, counted as
+    /// published code counts them.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        let different_answers = |train: bool| {
             let records = self.images.values().filter(|record| !train || record.split != Split::Test);
             let answers = records.flat_map(|record| &record.questions).map(|question| normal_answer(&question.answer));
             answers.collect::<BTreeSet<_>>().len() as u64
@@ -180,11 +183,12 @@ impl Asked {
             records.map(|record| record.questions.len() as u64).sum::<u64>()
         };
         let counts = Split::ALL.map(|split| (format!("questions-in-{split}"), questions(split)));
-        let told = [("answers-to-learn-from".to_string(), of(true)), ("answers-in-all-splits".to_string(), of(false))];
-        counts.into_iter().chain(told).filter(|(_, count)| *count > 0).collect()
+        let answer_counts = [("answers-to-learn-from", true), ("answers-in-all-splits", false)]
+            .map(|(key, train)| (key.to_string(), different_answers(train)));
+        counts.into_iter().chain(answer_counts).filter(|(_, count)| *count > 0).collect()
     }
 
-    /// Questions with their answers that two splits ask about one image.
+    /// Questions that two splits have in common: same image, same question, same answer.
     pub fn overlaps(&self) -> Vec<Overlap> {
         let mut seen: HashMap<(&str, String, String), Vec<Split>> = HashMap::new();
         for ((split, image), record) in &self.images {
@@ -199,8 +203,8 @@ impl Asked {
         }
         let mut found: BTreeMap<[Split; 2], Vec<String>> = BTreeMap::new();
         for ((image, question, _), splits) in seen {
-            for (place, &first) in splits.iter().enumerate() {
-                for &second in &splits[place + 1..] {
+            for (position, &first) in splits.iter().enumerate() {
+                for &second in &splits[position + 1..] {
                     found
                         .entry([first.min(second), first.max(second)])
                         .or_default()
@@ -217,13 +221,14 @@ impl Asked {
         found.into_iter().map(overlap).collect()
     }
 
-    /// The rows, in the order in which images were first asked about; `names` gives the places of an image.
+    /// The rows, in the order of the first question about each image. `names` gives the paths that the file of an image may
+    /// have.
     pub fn rows(mut self, raw: &Arc<Raw>, names: impl Fn(Split, &str) -> Vec<String>) -> Vec<Draft> {
-        let mut rows = self.bad;
+        let mut rows = self.unusable;
         for key in self.order {
             if let Some(record) = self.images.remove(&key) {
                 let names = names(key.0, &key.1);
-                rows.push(with_image(Place::Named(record.id.clone()), record, image(raw, &strs(&names))));
+                rows.push(with_image(RowPosition::Named(record.id.clone()), record, find_image(raw, &as_strs(&names))));
             }
         }
         rows
@@ -237,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shuffles_are_those_of_python() {
+    fn shuffles_match_python() {
         let shuffled = |count: usize| {
             let mut items: Vec<usize> = (0..count).collect();
             PythonRandom::new(42).shuffle(&mut items);
@@ -257,14 +262,14 @@ mod tests {
     }
 
     #[test]
-    fn permutations_are_those_of_numpy() {
+    fn permutations_match_numpy() {
         assert_eq!(numpy_permutation(0, 10), [2, 8, 4, 9, 1, 6, 7, 3, 0, 5]);
     }
 
     #[test]
-    fn texts_have_three_words() {
-        assert_eq!(text(" Axial\u{a0}view \n (arrow). ").as_deref(), Some("Axial view (arrow)."));
-        assert_eq!(text("two words"), None);
-        assert_eq!(text(" \u{a0}"), None);
+    fn texts_have_at_least_three_words() {
+        assert_eq!(usable_text(" Axial\u{a0}view \n (arrow). ").as_deref(), Some("Axial view (arrow)."));
+        assert_eq!(usable_text("two words"), None);
+        assert_eq!(usable_text(" \u{a0}"), None);
     }
 }

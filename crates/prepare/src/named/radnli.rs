@@ -7,8 +7,8 @@ use ptu_data::DataError;
 use ptu_data::record::Split;
 
 use super::parts::collapsed;
-use super::{Description, Opened, mednli, mimic_cxr};
-use crate::draft::{Draft, Work};
+use super::{DatasetRows, Description, mednli, mimic_cxr};
+use crate::draft::{Draft, RemainingWork};
 use crate::raw::{Entry, Raw};
 
 pub const ABOUT: Description = Description {
@@ -21,8 +21,8 @@ pub const ABOUT: Description = Description {
     layout: "\
 radnli_dev_v1.jsonl  radnli_test_v1.jsonl
 radnli_pseudo-train.jsonl           optional: made with ysmiura/ifcc; or radnli_pseudo-train_indexes.jsonl
-mimic_cxr_sectioned.csv             needed for the indexes
-mednli/mli_train_v1.jsonl           optional: MedNLI's pairs to learn from",
+mimic_cxr_sectioned.csv             needed for the file of indexes
+mednli/mli_train_v1.jsonl           optional: pairs of MedNLI for training",
     records: "one a pair; entailment, contradiction or neutral as the label `relation`",
     splits: "as published; train is what lies beside it",
     counts: "480 / 480 pairs for validation and test; 6,000 pseudo-labelled pairs",
@@ -30,22 +30,22 @@ mednli/mli_train_v1.jsonl           optional: MedNLI's pairs to learn from",
     tars: &[],
 };
 
-pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
+pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
     let held_out = [("radnli_dev_v1.jsonl", Split::Validate), ("radnli_test_v1.jsonl", Split::Test)];
     raw.require(&held_out.map(|(name, _)| [name]).each_ref().map(|names| names.as_slice()))?;
-    let (mut rows, mut tables, mut told) = (vec![], vec![], vec!["validate and test are those published"]);
-    let plain = raw.find(&["radnli_pseudo-train.jsonl"]);
+    let (mut rows, mut tables, mut preprocessing) = (vec![], vec![], vec!["validate and test are those published"]);
+    let pseudo_labelled = raw.find(&["radnli_pseudo-train.jsonl"]);
     let indexes = raw.find(&["radnli_pseudo-train_indexes.jsonl", "resources/radnli_pseudo-train_indexes.jsonl"]);
-    match (plain, indexes) {
+    match (pseudo_labelled, indexes) {
         (Some(file), _) => {
             mednli::read(&file, "radnli", Split::Train, &mut rows)?;
             tables.push(file);
         }
         (None, Some(file)) => {
-            let before = rows.len();
+            let first = rows.len();
             mednli::read(&file, "radnli", Split::Train, &mut rows)?;
             let sections = raw.need(&["mimic_cxr_sectioned.csv"])?;
-            let bad = resolve(&mut rows[before..], &sections)?;
+            let bad = resolve(&mut rows[first..], &sections)?;
             rows.extend(bad);
             tables.extend([file, sections]);
         }
@@ -56,46 +56,47 @@ pub fn open(raw: &Arc<Raw>) -> Result<Opened, DataError> {
         tables.push(file);
     }
     if tables.is_empty() {
-        told.push("there is nothing to learn from: neither pseudo-labelled pairs nor MedNLI lay beside it");
+        preprocessing.push("there is nothing to learn from: neither pseudo-labelled pairs nor MedNLI lay beside it");
     } else {
-        told.push("train is pseudo-labelled pairs and MedNLI's, as they lay beside it");
+        preprocessing.push("train is pseudo-labelled pairs and MedNLI's, as they lay beside it");
     }
     for (name, split) in held_out {
         let file = raw.need(&[name])?;
         mednli::read(&file, "radnli", split, &mut rows)?;
         tables.push(file);
     }
-    told.push("sentences are trimmed and end with a full stop");
-    Ok(Opened::published(rows, tables, &told))
+    preprocessing.push("sentences are trimmed and end with a full stop");
+    Ok(DatasetRows::published_splits(rows, tables, &preprocessing))
 }
 
-/// Puts sentences in the place of `s50000001,549:594`: a study, and characters of its findings. Returns rows of the sections that
-/// cannot be read.
+/// Replaces references such as `s50000001,549:594` (a study, and a range of characters in its findings) by the sentences. Returns
+/// the rows of the table of sections that cannot be read.
 fn resolve(rows: &mut [Draft], sections: &Entry) -> Result<Vec<Draft>, DataError> {
-    let mut wanted: HashMap<String, String> = HashMap::new();
-    let place = |sentence: &str| {
+    let mut findings_by_study: HashMap<String, String> = HashMap::new();
+    let parse_reference = |sentence: &str| {
         let (study, range) = sentence.trim_end_matches('.').split_once(',')?;
         let (start, end) = range.split_once(':')?;
         Some((study.to_string(), start.parse::<usize>().ok()?, end.parse::<usize>().ok()?))
     };
     for row in rows.iter() {
-        if let Work::Read(record, _) = &row.work {
+        if let RemainingWork::Read(record, _) = &row.work {
             let pair = record.sentences.iter().flat_map(|pair| [&pair.premise, &pair.hypothesis]);
-            wanted.extend(pair.filter_map(|sentence| Some((place(sentence)?.0, String::new()))));
+            findings_by_study.extend(pair.filter_map(|sentence| Some((parse_reference(sentence)?.0, String::new()))));
         }
     }
-    let bad = mimic_cxr::sectioned(sections, |study, _, findings| {
-        if let Some(text) = wanted.get_mut(study) {
+    let bad = mimic_cxr::read_sectioned(sections, |study, _, findings| {
+        if let Some(text) = findings_by_study.get_mut(study) {
             *text = collapsed_untrimmed(findings);
         }
     })?;
     for row in rows.iter_mut() {
-        let Work::Read(record, _) = &mut row.work else { continue };
+        let RemainingWork::Read(record, _) = &mut row.work else { continue };
         let Some(pair) = &mut record.sentences else { continue };
         let mut bad = None;
         for sentence in [&mut pair.premise, &mut pair.hypothesis] {
-            let found = place(sentence).and_then(|(study, start, end)| {
-                let text: String = wanted.get(&study)?.chars().skip(start).take(end.saturating_sub(start)).collect();
+            let found = parse_reference(sentence).and_then(|(study, start, end)| {
+                let text: String =
+                    findings_by_study.get(&study)?.chars().skip(start).take(end.saturating_sub(start)).collect();
                 (!text.trim().is_empty()).then_some(text)
             });
             match found {
@@ -104,13 +105,13 @@ fn resolve(rows: &mut [Draft], sections: &Entry) -> Result<Vec<Draft>, DataError
             }
         }
         if let Some(cause) = bad {
-            row.work = Work::Bad(cause);
+            row.work = RemainingWork::Bad(cause);
         }
     }
     Ok(bad)
 }
 
-/// Runs of white space as single blanks, not trimmed: the ranges were counted so.
+/// The text with each run of white space replaced by one blank, not trimmed: the ranges count characters of this form.
 fn collapsed_untrimmed(text: &str) -> String {
     let (mut all, mut blank) = (String::with_capacity(text.len()), false);
     for one in text.chars() {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Label, Question, Split};
 
-use super::parts::{self, Asked, at, word};
-use super::{Choice, Description, NamedOptions, Opened};
+use super::parts::{self, QuestionRecords, line_position, string_value};
+use super::{Choice, DatasetRows, Description, NamedOptions};
 use crate::raw::Raw;
 
 pub const ABOUT: Description = Description {
@@ -26,7 +26,7 @@ Slake1.0/
     tars: &[],
 };
 
-pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError> {
+pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataError> {
     let names: [(&[&str], Split); 3] = [
         (&["train.json"], Split::Train),
         (&["validate.json", "validation.json"], Split::Validate),
@@ -34,34 +34,39 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError>
     ];
     raw.require(&names.map(|(names, _)| names))?;
     let all = options.has(Choice::AllLanguages);
-    let (mut asked, mut tables) = (Asked::new(ABOUT.name), vec![]);
+    let (mut questions, mut tables) = (QuestionRecords::new(ABOUT.name), vec![]);
     for (names, split) in names {
         let file = raw.need(names)?;
         for (number, item) in parts::list(&file)?.iter().enumerate() {
-            let language = word(item, "q_lang");
+            let language = string_value(item, "q_lang");
             if !all && language != "en" {
                 continue;
             }
-            let (image, question, answer) = (word(item, "img_name"), word(item, "question"), word(item, "answer"));
+            let (image, question, answer) =
+                (string_value(item, "img_name"), string_value(item, "question"), string_value(item, "answer"));
             if image.is_empty() || question.is_empty() || answer.is_empty() {
-                let cause = format!("question {} lacks its image, question or answer", word(item, "qid"));
-                asked.skip(at(&file, number as u64 + 1), cause);
+                let cause = format!("question {} lacks its image, question or answer", string_value(item, "qid"));
+                questions.skip(line_position(&file, number as u64 + 1), cause);
                 continue;
             }
             let question = Question {
-                id: word(item, "qid"),
+                id: string_value(item, "qid"),
                 question,
                 answer,
-                closed: word(item, "answer_type").eq_ignore_ascii_case("closed"),
-                category: word(item, "content_type"),
+                closed: string_value(item, "answer_type").eq_ignore_ascii_case("closed"),
+                category: string_value(item, "content_type"),
             };
-            let labels = || ["modality", "location"].map(|name| Label::new(name, word(item, name))).to_vec();
-            asked.add(split, &image, question, labels);
+            let labels = || ["modality", "location"].map(|name| Label::new(name, string_value(item, name))).to_vec();
+            questions.add(split, &image, question, labels);
         }
         tables.push(file);
     }
-    let (noted, overlaps) = (asked.answers(), asked.overlaps());
-    let rows = asked.rows(raw, |_, name| vec![format!("imgs/{name}"), name.to_string()]);
+    let (noted, overlaps) = (questions.counts(), questions.overlaps());
+    let rows = questions.rows(raw, |_, name| vec![format!("imgs/{name}"), name.to_string()]);
     let languages = if all { "questions in all languages" } else { "questions in English only" };
-    Ok(Opened { noted, overlaps, ..Opened::published(rows, tables, &["splits are those published", languages]) })
+    Ok(DatasetRows {
+        noted,
+        overlaps,
+        ..DatasetRows::published_splits(rows, tables, &["splits are those published", languages])
+    })
 }

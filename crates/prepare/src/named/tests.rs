@@ -1,10 +1,10 @@
-//! Small imitations of the real downloads, with their odd cases, made here.
+//! Tests with small imitations of the real downloads, which also imitate the special cases in them.
 
 mod captions;
+mod details;
 mod labels;
 mod questions;
 mod sentences;
-mod told;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,18 +18,18 @@ use super::*;
 use crate::tests::png;
 use crate::{Duplicates, Part, join_parts};
 
-/// A download that is being imitated.
-struct Fake {
+/// An imitation of a download.
+struct FakeDownload {
     here: tempfile::TempDir,
 }
 
-/// Shards and their records, all splits one after another.
-struct Made {
+/// The result of a preparation: the manifest, and the records of all splits one after another.
+struct PreparedDataset {
     manifest: Manifest,
     records: Vec<Record>,
 }
 
-impl Fake {
+impl FakeDownload {
     fn new() -> Self {
         Self { here: tempfile::tempdir().unwrap() }
     }
@@ -52,23 +52,23 @@ impl Fake {
         self.here.path().join("out")
     }
 
-    fn prepare(&self, dataset: Dataset) -> Made {
-        self.with(dataset, &NamedOptions::default()).unwrap()
+    fn prepare(&self, dataset: Dataset) -> PreparedDataset {
+        self.prepare_with(dataset, &NamedOptions::default()).unwrap()
     }
 
-    fn chosen(&self, dataset: Dataset, choice: Choice) -> Made {
-        self.with(dataset, &NamedOptions { choices: vec![choice], ..NamedOptions::default() }).unwrap()
+    fn prepare_with_choice(&self, dataset: Dataset, choice: Choice) -> PreparedDataset {
+        self.prepare_with(dataset, &NamedOptions { choices: vec![choice], ..NamedOptions::default() }).unwrap()
     }
 
-    fn with(&self, dataset: Dataset, options: &NamedOptions) -> Result<Made, String> {
+    fn prepare_with(&self, dataset: Dataset, options: &NamedOptions) -> Result<PreparedDataset, String> {
         let _ = fs::remove_dir_all(self.out());
         let prepared = prepare_named(dataset, (&self.raw(), &self.out()), options, &|_| {});
         let manifest = prepared.map_err(|error| error.to_string())?.manifest().unwrap().clone();
-        Ok(Made { records: records(&self.out()), manifest })
+        Ok(PreparedDataset { records: records(&self.out()), manifest })
     }
 
-    fn fails(&self, dataset: Dataset) -> String {
-        let error = self.with(dataset, &NamedOptions::default()).err().unwrap();
+    fn preparation_error(&self, dataset: Dataset) -> String {
+        let error = self.prepare_with(dataset, &NamedOptions::default()).err().unwrap();
         let left: Vec<_> = fs::read_dir(self.here.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert!(left.iter().all(|name| !name.to_string_lossy().contains("out")), "{left:?}");
         error
@@ -84,7 +84,7 @@ fn records(folder: &Path) -> Vec<Record> {
     all
 }
 
-impl Made {
+impl PreparedDataset {
     fn record(&self, id: &str) -> &Record {
         let found = self.records.iter().find(|record| record.id == id);
         found.unwrap_or_else(|| panic!("no `{id}` in {:?}", self.ids()))
@@ -98,26 +98,27 @@ impl Made {
         self.manifest.counts(split).records
     }
 
-    /// Causes of the records that were left out.
+    /// The reasons why records were skipped.
     fn causes(&self) -> Vec<&str> {
         self.manifest.skipped.iter().map(|skipped| skipped.cause.as_str()).collect()
     }
 
-    fn lacks(&self, place: &str, cause: &str) {
+    /// Checks that a row at `place` was skipped for the reason `cause`.
+    fn assert_skipped(&self, place: &str, cause: &str) {
         let found = self.manifest.skipped.iter().any(|one| one.place.contains(place) && one.cause.contains(cause));
         assert!(found, "`{place}`: `{cause}` is not in {:?}", self.manifest.skipped);
     }
 
-    /// What is counted under a word is listed too, each with its place and cause; one of them is this one.
-    fn tells(&self, what: &str, place: &str, cause: &str) {
-        let told = self.manifest.details.get(what).map_or(&[][..], Vec::as_slice);
-        assert_eq!(told.len() as u64, self.noted(what), "{what}");
-        let found = told.iter().any(|one| one.place.contains(place) && one.cause.contains(cause));
-        assert!(found, "`{place}`: `{cause}` is not in {told:?}");
+    /// Checks that everything counted under `key` is also listed, and that the list contains `place` with the reason `cause`.
+    fn assert_detail(&self, key: &str, place: &str, cause: &str) {
+        let entries = self.manifest.details.get(key).map_or(&[][..], Vec::as_slice);
+        assert_eq!(entries.len() as u64, self.noted(key), "{key}");
+        let found = entries.iter().any(|one| one.place.contains(place) && one.cause.contains(cause));
+        assert!(found, "`{place}`: `{cause}` is not in {entries:?}");
     }
 
-    fn noted(&self, what: &str) -> u64 {
-        self.manifest.noted.get(what).copied().unwrap_or_default()
+    fn noted(&self, key: &str) -> u64 {
+        self.manifest.noted.get(key).copied().unwrap_or_default()
     }
 }
 
@@ -149,7 +150,7 @@ fn every_name_is_described() {
 }
 
 #[test]
-fn an_empty_download_is_told_what_it_lacks() {
+fn the_error_for_an_empty_download_names_the_missing_files() {
     let wanted = [
         "captions.txt",
         "top4_public.jsonl",
@@ -167,18 +168,18 @@ fn an_empty_download_is_told_what_it_lacks() {
         "train.tsv",
     ];
     for (dataset, wanted) in Dataset::ALL.into_iter().zip(wanted) {
-        let fake = Fake::new();
+        let fake = FakeDownload::new();
         fake.write("something.txt", "else");
-        let error = fake.fails(dataset);
+        let error = fake.preparation_error(dataset);
         assert!(error.contains("lacks") && error.contains(wanted) && error.contains("--describe"), "{error}");
     }
 }
 
 #[test]
 fn options_of_other_sets_are_refused() {
-    let fake = Fake::new();
+    let fake = FakeDownload::new();
     let options = NamedOptions { choices: vec![Choice::SplitByPaper], ..NamedOptions::default() };
-    let error = fake.with(Dataset::VqaRad, &options).err().unwrap();
+    let error = fake.prepare_with(Dataset::VqaRad, &options).err().unwrap();
     assert!(error.contains("vqa-rad has no option `--split-by paper`; it has `--split-by image`"), "{error}");
 }
 
@@ -189,8 +190,8 @@ fn bytes(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn threads_and_parts_make_equal_bytes() {
-    let fake = Fake::new();
+fn threads_and_parts_give_equal_bytes() {
+    let fake = FakeDownload::new();
     let rows: String = (0..1_000).map(|row| format!("{{\"gold_label\": \"neutral\", \"sentence1\": \"Premise {row}\", \"sentence2\": \"x\", \"pairID\": \"{row}\"}}\n")).collect();
     fake.write("mli_train_v1.jsonl", rows);
     fake.write(
@@ -225,11 +226,11 @@ fn threads_and_parts_make_equal_bytes() {
     let error = join_parts(&[&parts[0], &parts[0]], &again, &|_| {}).unwrap_err().to_string();
     assert!(error.contains("is the same part as"), "{error}");
     let error = join_parts(&[&one], &again, &|_| {}).unwrap_err().to_string();
-    assert!(error.contains("is no part of a data set"), "{error}");
+    assert!(error.contains("is not a part of a data set"), "{error}");
     for (file, from, to, wanted) in [
-        ("work.json", "\"of\":3", "\"of\":0", "part 2/0, which is none"),
-        ("block-0000001.json", "train-00001.parquet", "../train-00001.parquet", "no plain file name"),
-        ("block-0000001.json", "\"records\":", "\"records\":1", "its records are not those of its shards"),
+        ("work.json", "\"of\":3", "\"of\":0", "part 2/0, which does not exist"),
+        ("block-0000001.json", "train-00001.parquet", "../train-00001.parquet", "not a plain file name"),
+        ("block-0000001.json", "\"records\":", "\"records\":1", "its records do not match its shards"),
     ] {
         let path = parts[0].join(file);
         let whole = fs::read_to_string(&path).unwrap();
@@ -241,58 +242,58 @@ fn threads_and_parts_make_equal_bytes() {
     fake.write("mli_test_v1.jsonl", "");
     let other = prepare("other", PrepareOptions { part: Some(Part { number: 1, of: 3 }), ..PrepareOptions::default() });
     let error = join_parts(&[&other, &parts[0], &parts[1]], &again, &|_| {}).unwrap_err().to_string();
-    assert!(error.contains("was made from other data"), "{error}");
+    assert!(error.contains("was prepared from other data"), "{error}");
     assert!(!again.exists());
 }
 
 #[test]
-fn files_that_are_no_such_files_end_with_a_message() {
-    let slake = Fake::new();
+fn files_in_a_wrong_format_give_an_error_message() {
+    let slake = FakeDownload::new();
     for name in ["train.json", "validate.json", "test.json"] {
         slake.write(name, "[".repeat(100_000));
     }
-    let error = slake.fails(Dataset::Slake);
-    assert!(error.contains("train.json` is no JSON (recursion limit"), "{error}");
+    let error = slake.preparation_error(Dataset::Slake);
+    assert!(error.contains("train.json` is not valid JSON (recursion limit"), "{error}");
     slake.write("train.json", "{\"a\": 1}");
-    assert!(slake.fails(Dataset::Slake).contains("is no list; is it of another version"));
+    assert!(slake.preparation_error(Dataset::Slake).contains("is not a list; does it belong to another version"));
 
-    let copy = Fake::new();
+    let copy = FakeDownload::new();
     copy.write("data/train-00000-of-00001.parquet", "questions");
-    let error = copy.fails(Dataset::VqaRad);
+    let error = copy.preparation_error(Dataset::VqaRad);
     assert!(error.contains("lacks `trainset.json`") && error.contains("read by `prepare table`"), "{error}");
 
-    let rsna = Fake::new();
+    let rsna = FakeDownload::new();
     rsna.write("stage_2_train_labels.csv", "patientId,x,y,width,height\n1,,,,\n");
-    let error = rsna.fails(Dataset::Rsna);
+    let error = rsna.preparation_error(Dataset::Rsna);
     assert!(
         error.contains("no column `Target`; it has `patientId`, `x`") && error.contains("another version"),
         "{error}"
     );
     let long = format!("patientId,x,y,width,height,Target\n\"{}", "x".repeat(9 << 20));
     rsna.write("stage_2_train_labels.csv", long);
-    let error = rsna.fails(Dataset::Rsna);
+    let error = rsna.preparation_error(Dataset::Rsna);
     assert!(error.contains("line 2: the row is longer than 8 MiB; is a quotation mark not closed?"), "{error}");
 
-    let mednli = Fake::new();
+    let mednli = FakeDownload::new();
     for name in ["train", "dev", "test"] {
         mednli.write(&format!("mli_{name}_v1.jsonl"), b"{\"sentence1\": \"caf\xe9\"}\n".as_slice());
     }
-    let error = mednli.fails(Dataset::Mednli);
+    let error = mednli.preparation_error(Dataset::Mednli);
     assert!(
-        error.contains("not one row is usable, the first at mli_train_v1.jsonl line 1") && error.contains("not UTF-8"),
+        error.contains("no row can be used; the first is at mli_train_v1.jsonl line 1") && error.contains("not UTF-8"),
         "{error}"
     );
 
-    // Ids that come twice, and images of which none can be decoded.
-    let chemprot = Fake::new();
+    // Ids that occur twice, and a data set whose images cannot be decoded.
+    let chemprot = FakeDownload::new();
     let row = "1.T1.T2\t@CHEMICAL$ and @GENE$.\tfalse\n";
     chemprot.write("train.tsv", format!("index\tsentence\tlabel\n{row}{row}"));
     chemprot.write("dev.tsv", "");
     chemprot.write("test.tsv", "");
-    let made = chemprot.prepare(Dataset::Chemprot);
-    assert_eq!(made.records.len(), 1);
-    made.lacks("train/1.T1.T2", "its id was there before");
-    let melinda = Fake::new();
+    let prepared = chemprot.prepare(Dataset::Chemprot);
+    assert_eq!(prepared.records.len(), 1);
+    prepared.assert_skipped("train/1.T1.T2", "its id was there before");
+    let melinda = FakeDownload::new();
     for name in ["train", "dev", "test"] {
         melinda.write(
             &format!("{name}.csv"),
@@ -300,6 +301,6 @@ fn files_that_are_no_such_files_end_with_a_message() {
         );
     }
     melinda.write("images/x.jpg", "no picture");
-    let error = melinda.fails(Dataset::Melinda);
-    assert!(error.contains("not one row is usable") && error.contains("x.jpg"), "{error}");
+    let error = melinda.preparation_error(Dataset::Melinda);
+    assert!(error.contains("no row can be used") && error.contains("x.jpg"), "{error}");
 }

@@ -6,9 +6,10 @@ use ptu_data::DataError;
 use ptu_data::record::{Label, Question, Split};
 use serde_json::Value;
 
-use super::parts::{self, Asked, at, word};
-use super::{Choice, Description, Details, NamedOptions, Opened};
-use crate::raw::{Entry, Raw};
+use super::parts::{self, QuestionRecords, line_position, string_value};
+use super::{Choice, DatasetRows, Description, Details, NamedOptions};
+use crate::draft::RowPosition;
+use crate::raw::Raw;
 use crate::shares::bucket;
 
 pub const ABOUT: Description = Description {
@@ -18,12 +19,12 @@ pub const ABOUT: Description = Description {
     licence: "CC0 1.0",
     access: "open: https://osf.io/89kps",
     layout: "\
-trainset.json  testset.json             the copy that code for medical VQA reads (also valset.json, where there is one)
+trainset.json  testset.json             the copy that published code for medical VQA uses (also valset.json, if it exists)
 images/synpic12345.jpg
-or, as OSF has it:
+or the copy on OSF:
 VQA_RAD Dataset Public.json
 VQA_RAD Image Folder/synpic12345.jpg
-(the copy on Hugging Face, parquet by split, is read by `prepare table`)",
+(for the copy on Hugging Face, parquet files by split, use `prepare table`)",
     records: "one an image and split, with all its questions (type, closed or open) and the organ as a label",
     splits: "as published: questions, not images, are split, so nearly all test images are images of train too (reported). \
              `--split-by image` draws splits that share none; `--carve-validation` takes a tenth of train's images",
@@ -32,21 +33,24 @@ VQA_RAD Image Folder/synpic12345.jpg
     tars: &[],
 };
 
-pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError> {
-    let mut asked = Asked::new(ABOUT.name);
+pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataError> {
+    let mut questions = QuestionRecords::new(ABOUT.name);
     let mut tables = vec![];
-    let choices = Splits { by_image: options.has(Choice::SplitByImage), carve: options.has(Choice::CarveValidation) };
-    if let Some(whole) = raw.find(&["VQA_RAD Dataset Public.json"]) {
-        for (number, item) in parts::list(&whole)?.iter().enumerate() {
-            let split = match word(item, "phrase_type").starts_with("test") {
+    let split_choices =
+        SplitChoices { by_image: options.has(Choice::SplitByImage), carve: options.has(Choice::CarveValidation) };
+    if let Some(single_file) = raw.find(&["VQA_RAD Dataset Public.json"]) {
+        for (number, item) in parts::list(&single_file)?.iter().enumerate() {
+            let split = match string_value(item, "phrase_type").starts_with("test") {
                 true => Split::Test,
                 false => Split::Train,
             };
             for key in ["question", "question_rephrase", "question_frame"] {
-                ask(&mut asked, &whole, (number, item, key), choices.of(split, &word(item, "image_name")));
+                let position = line_position(&single_file, number as u64 + 1);
+                let split = split_choices.of(split, &string_value(item, "image_name"));
+                add_question(&mut questions, position, item, key, split);
             }
         }
-        tables.push(whole);
+        tables.push(single_file);
     } else {
         raw.require(&[
             &["trainset.json", "VQA_RAD Dataset Public.json"],
@@ -56,35 +60,46 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<Opened, DataError>
         for (name, split) in files {
             let Some(file) = raw.find(&[name]) else { continue };
             for (number, item) in parts::list(&file)?.iter().enumerate() {
-                ask(&mut asked, &file, (number, item, "question"), choices.of(split, &word(item, "image_name")));
+                let position = line_position(&file, number as u64 + 1);
+                let split = split_choices.of(split, &string_value(item, "image_name"));
+                add_question(&mut questions, position, item, "question", split);
             }
             tables.push(file);
         }
     }
-    let (noted, overlaps, mut details) = (asked.answers(), asked.overlaps(), Details::default());
+    let (noted, overlaps, mut details) = (questions.counts(), questions.overlaps(), Details::default());
     for folder in ["images", "VQA_RAD Image Folder"] {
-        for name in raw.list(folder, ".jpg").into_keys().filter(|name| !asked.has(name)) {
+        for name in raw.list(folder, ".jpg").into_keys().filter(|name| !questions.contains(name)) {
             details.add("images-that-nobody-asks-about", format!("{folder}/{name}"), "no question names it");
         }
     }
-    let rows = asked.rows(raw, |_, name| vec![format!("images/{name}"), format!("VQA_RAD Image Folder/{name}")]);
-    let splits = match (choices.by_image, choices.carve) {
+    let rows = questions.rows(raw, |_, name| vec![format!("images/{name}"), format!("VQA_RAD Image Folder/{name}")]);
+    let splits = match (split_choices.by_image, split_choices.carve) {
         (true, _) => "splits are ours, by a hash of the image: 80 % train, 10 % validate, 10 % test",
         (_, true) => {
             "splits are those published; a tenth of the images of train, by a hash of their name, is for validation"
         }
         _ => "splits are those published",
     };
-    Ok(Opened { noted, details, overlaps, published: !choices.by_image, ..Opened::published(rows, tables, &[splits]) })
+    Ok(DatasetRows {
+        noted,
+        details,
+        overlaps,
+        published: !split_choices.by_image,
+        ..DatasetRows::published_splits(rows, tables, &[splits])
+    })
 }
 
+/// How questions are assigned to splits.
 #[derive(Clone, Copy)]
-struct Splits {
+struct SplitChoices {
+    /// By image, instead of the published splits.
     by_image: bool,
+    /// Whether a tenth of the training images is used for validation.
     carve: bool,
 }
 
-impl Splits {
+impl SplitChoices {
     fn of(self, published: Split, image: &str) -> Split {
         let bucket = bucket("vqarad", 42, image);
         match published {
@@ -97,24 +112,25 @@ impl Splits {
     }
 }
 
-fn ask(asked: &mut Asked, file: &Entry, (number, item, key): (usize, &Value, &str), split: Split) {
-    let question = word(item, key);
-    let extra = key != "question";
-    if extra && (question.is_empty() || question.eq_ignore_ascii_case("null")) {
+/// Adds the question under `key` of an item. A rephrased question (another key than `question`) may be missing.
+fn add_question(questions: &mut QuestionRecords, position: RowPosition, item: &Value, key: &str, split: Split) {
+    let question = string_value(item, key);
+    let rephrased = key != "question";
+    if rephrased && (question.is_empty() || question.eq_ignore_ascii_case("null")) {
         return;
     }
-    let (image, answer) = (word(item, "image_name"), word(item, "answer"));
+    let (image, answer) = (string_value(item, "image_name"), string_value(item, "answer"));
     if image.is_empty() || question.is_empty() || answer.is_empty() {
-        let place = at(file, number as u64 + 1);
-        return asked.skip(place, format!("question {} lacks its image, question or answer", word(item, "qid")));
+        return questions
+            .skip(position, format!("question {} lacks its image, question or answer", string_value(item, "qid")));
     }
     let question = Question {
-        id: word(item, "qid") + if extra { &key["question".len()..] } else { "" },
+        id: string_value(item, "qid") + if rephrased { &key["question".len()..] } else { "" },
         question,
         answer,
-        closed: word(item, "answer_type").eq_ignore_ascii_case("closed"),
-        category: word(item, "question_type"),
+        closed: string_value(item, "answer_type").eq_ignore_ascii_case("closed"),
+        category: string_value(item, "question_type"),
     };
-    let organ = word(item, "image_organ");
-    asked.add(split, &image, question, || vec![Label::new("organ", organ)]);
+    let organ = string_value(item, "image_organ");
+    questions.add(split, &image, question, || vec![Label::new("organ", organ)]);
 }

@@ -1,11 +1,11 @@
-//! A small drawing board for radiographs: soft shapes that add to the shadow or pull it to a value.
+//! Draws radiographs: shapes with soft borders add a value to the shadow, or replace it by a value.
 //!
-//! Shapes live in anatomical coordinates: the unit square, x to the picture's right, y down. A [`Pose`] puts them on the
-//! pixels, so that one drawing serves every size, rotation and shift.
+//! Shapes have anatomical coordinates: the unit square, with x to the right of the picture and y down. A [`Pose`] maps them to
+//! pixels, so that the same shapes can be drawn with every size, rotation and shift.
 
 use ptu_random::Stream;
 
-/// A place in anatomical coordinates.
+/// A point in anatomical coordinates.
 pub type Point = [f32; 2];
 
 /// A filled area. Distances and radii are in anatomical units.
@@ -13,11 +13,11 @@ pub type Point = [f32; 2];
 pub enum Shape {
     /// An ellipse turned by `angle` radians (clockwise on the picture).
     Ellipse { centre: Point, radii: [f32; 2], angle: f32 },
-    /// A rod with round ends whose radius goes from the first to the second.
+    /// A rod with round ends; its radius changes from the first radius to the second one.
     Rod { from: Point, to: Point, radii: [f32; 2] },
     /// A rectangle of the given half sides, turned by `angle`.
     Plate { centre: Point, half: [f32; 2], angle: f32 },
-    /// The inside of a closed line.
+    /// The area inside a closed line.
     Polygon(Vec<Point>),
     /// A line of the given half width.
     Line { points: Vec<Point>, radius: f32 },
@@ -26,29 +26,29 @@ pub enum Shape {
 /// What a shape does to the shadow under it.
 #[derive(Clone, Copy, Debug)]
 pub enum Ink {
-    /// Adds (as layers of tissue do).
+    /// Adds a value (as layers of tissue do).
     Add(f32),
-    /// Pulls to a value (air and metal hide what is behind them).
+    /// Replaces the shadow by a value (air and metal hide what is behind them).
     Set(f32),
 }
 
-/// Where the anatomy lies on the picture.
+/// How the anatomy is placed on the picture.
 #[derive(Clone, Copy, Debug)]
 pub struct Pose {
     /// Rotation about the centre in radians.
     pub angle: f32,
-    /// Enlargement.
+    /// Scale factor.
     pub scale: f32,
-    /// Shift in parts of the picture's side.
+    /// Shift as a fraction of the side of the picture.
     pub shift: Point,
-    /// Left and right exchanged before all else.
+    /// Whether left and right are exchanged; this is done before rotation, scale and shift.
     pub mirror: bool,
 }
 
 /// A rectangle of pixels: columns and rows.
 type Area = [std::ops::Range<usize>; 2];
 
-/// The shadow as it is built up: 0 is air (black), 1 is metal (white).
+/// The shadow to which shapes are added: 0 is air (black), 1 is metal (white).
 #[derive(Clone, Debug)]
 pub struct Canvas {
     side: usize,
@@ -67,7 +67,7 @@ impl Shape {
         Self::Ellipse { centre, radii, angle: 0.0 }
     }
 
-    /// A rod of one radius.
+    /// A rod with the same radius at both ends.
     pub fn rod(from: Point, to: Point, radius: f32) -> Self {
         Self::Rod { from, to, radii: [radius; 2] }
     }
@@ -82,7 +82,7 @@ impl Shape {
         Self::Line { points: smooth(points, false), radius }
     }
 
-    /// The same shape, every point moved by a function (radii stay).
+    /// The same shape with a function applied to every point; the radii do not change.
     pub fn moved(self, place: impl Fn(Point) -> Point) -> Self {
         match self {
             Self::Polygon(points) => Self::Polygon(points.into_iter().map(place).collect()),
@@ -93,8 +93,8 @@ impl Shape {
         }
     }
 
-    /// Signed distance to the border of a shape that is no path (approximate for ellipses), negative inside.
-    /// `spin` is the turn from the picture's axes to the shape's own.
+    /// The signed distance of a point to the border of the shape, negative inside; infinite for polygons and lines. For ellipses,
+    /// it is approximate. `spin` is the rotation from the axes of the picture to the axes of the shape.
     fn distance(&self, at: Point, spin: Spin) -> f32 {
         match self {
             Self::Ellipse { centre, radii, .. } => {
@@ -116,7 +116,7 @@ impl Shape {
         }
     }
 
-    /// Corners of a box around the shape: least and greatest x and y.
+    /// Two corners of a box around the shape: the smallest and the largest x and y.
     fn bounds(&self) -> [Point; 2] {
         let (points, margin): (&[Point], f32) = match self {
             Self::Ellipse { centre, radii, .. } => (std::slice::from_ref(centre), radii[0].max(radii[1])),
@@ -137,17 +137,17 @@ impl Shape {
 }
 
 impl Pose {
-    /// Straight and centred.
+    /// Neither rotated, scaled, shifted nor mirrored.
     pub const STRAIGHT: Self = Self { angle: 0.0, scale: 1.0, shift: [0.0; 2], mirror: false };
 
-    /// From anatomy to picture (both unit squares).
+    /// Maps a point of the anatomy to the picture (both are unit squares).
     fn to_picture(self, [x, y]: Point) -> Point {
         let x = if self.mirror { 1.0 - x } else { x };
         let [x, y] = turn([(x - 0.5) * self.scale, (y - 0.5) * self.scale], self.angle);
         [x + 0.5 + self.shift[0], y + 0.5 + self.shift[1]]
     }
 
-    /// From picture to anatomy; `back` is the turn by minus the pose's angle.
+    /// Maps a point of the picture to the anatomy; `back` is the rotation by minus the angle of the pose.
     fn to_anatomy(self, [x, y]: Point, back: Spin) -> Point {
         let [x, y] = back.turn([x - 0.5 - self.shift[0], y - 0.5 - self.shift[1]]);
         let (x, y) = (x / self.scale + 0.5, y / self.scale + 0.5);
@@ -156,27 +156,27 @@ impl Pose {
 }
 
 impl Canvas {
-    /// An empty canvas of `side x side` pixels filled with `value`.
+    /// A canvas of `side x side` pixels filled with `value`.
     pub fn new(side: usize, pose: Pose, value: f32) -> Self {
         Self { side, pose, values: vec![value; side * side] }
     }
 
-    /// From here on shapes are placed by another pose.
+    /// Sets the pose of the shapes that are drawn from now on.
     pub fn set_pose(&mut self, pose: Pose) {
         self.pose = pose;
     }
 
-    /// Adds a layer of tissue whose border fades over `edge` units (at least a pixel).
+    /// Adds a layer of tissue; its border is soft over `edge` units, at least one pixel.
     pub fn add(&mut self, shape: &Shape, amount: f32, edge: f32) {
         self.paint(shape, Ink::Add(amount), edge, None);
     }
 
-    /// Pulls the shadow under a shape to a value.
+    /// Replaces the shadow under a shape by a value.
     pub fn set(&mut self, shape: &Shape, value: f32, edge: f32) {
         self.paint(shape, Ink::Set(value), edge, None);
     }
 
-    /// Paints a shape, or the part of it that lies within another.
+    /// Draws a shape, or only the part of it that is within another shape.
     pub fn paint(&mut self, shape: &Shape, ink: Ink, edge: f32, within: Option<&Shape>) {
         let pixel = 1.0 / (self.side as f32 * self.pose.scale);
         let edge = edge.max(pixel);
@@ -228,7 +228,7 @@ impl Canvas {
         distances
     }
 
-    /// Lowers the squared distances of an area to those from a segment, as far as its reach.
+    /// Replaces the squared distances of an area by those from a segment where these are smaller, for all pixels within `reach`.
     fn near(&self, [from, to]: [Point; 2], reach: f32, area: &Area, squared: &mut [f32]) {
         let bounds = [[from[0].min(to[0]), from[1].min(to[1])], [from[0].max(to[0]), from[1].max(to[1])]];
         let reached = self.covered(bounds, reach);
@@ -236,14 +236,14 @@ impl Canvas {
         self.each(area, &part, squared, |at, squared| *squared = squared.min(segment(at, from, to).1));
     }
 
-    /// Calls a function with the place and the value of each pixel of a part of an area.
+    /// Calls a function with the position and the value of each pixel in a part of an area.
     fn each(&self, area: &Area, part: &Area, values: &mut [f32], mut change: impl FnMut(Point, &mut f32)) {
         let unit = 1.0 / self.side as f32;
         let back = Spin::new(-self.pose.angle);
         let place = |column: usize, row: usize| {
             self.pose.to_anatomy([(column as f32 + 0.5) * unit, (row as f32 + 0.5) * unit], back)
         };
-        // The pose is affine: one step to the right is the same vector everywhere.
+        // The pose is an affine map, so a step of one pixel to the right is the same vector everywhere.
         let step = minus(place(1, 0), place(0, 0));
         for row in part[1].clone() {
             let (first, start) = (place(0, row), (row - area[1].start) * area[0].len());
@@ -254,7 +254,7 @@ impl Canvas {
         }
     }
 
-    /// Which pixels of an area have their centre within a closed line, row by row.
+    /// For each pixel of an area, row by row, whether its centre is inside a closed line.
     fn inside(&self, points: &[Point], area: &Area) -> Vec<bool> {
         let pixels: Vec<Point> =
             points.iter().map(|point| self.pose.to_picture(*point).map(|part| part * self.side as f32)).collect();
@@ -275,7 +275,7 @@ impl Canvas {
         inside
     }
 
-    /// Pixels that a box in anatomy can touch.
+    /// The pixels that a box in anatomical coordinates can touch.
     fn covered(&self, [least, most]: [Point; 2], edge: f32) -> Area {
         let corners =
             [least, most, [least[0], most[1]], [most[0], least[1]]].map(|corner| self.pose.to_picture(corner));
@@ -283,13 +283,13 @@ impl Canvas {
         [0, 1].map(|axis| {
             let low = corners.iter().fold(f32::INFINITY, |low, corner| low.min(corner[axis])) - margin;
             let high = corners.iter().fold(f32::NEG_INFINITY, |high, corner| high.max(corner[axis])) + margin;
-            // Casting saturates, so what lies off the picture is cut to its border.
+            // The conversion to an integer saturates, so positions outside the picture become positions on its border.
             let pixel = |value: f32| ((value * self.side as f32) as usize).min(self.side);
             pixel(low)..(pixel(high) + 1).min(self.side)
         })
     }
 
-    /// Develops the film: exposure, uneven field and grain, to grey levels.
+    /// Converts the shadow to grey levels, with a random exposure, uneven light and film grain.
     pub fn develop(self, stream: &mut Stream) -> Vec<u8> {
         let (gamma, gain) = (stream.between(0.85, 1.2) as f32, stream.between(0.88, 1.06) as f32);
         let (fog, grain) = (stream.between(0.0, 0.05) as f32, stream.between(0.012, 0.03) as f32);
@@ -298,7 +298,8 @@ impl Canvas {
         let grey = self.values.iter().enumerate().map(|(place, value)| {
             let (x, y) = ((place % self.side) as f32 * unit, (place / self.side) as f32 * unit);
             let light = fog + gain * value.clamp(0.0, 1.0).powf(gamma) + field.at(x, y);
-            // The sum of four bytes is near enough to normal (deviation 147.8) and costs one word.
+            // The sum of four random bytes is nearly normally distributed (standard deviation 147.8) and needs only one
+            // random word.
             let bytes: i32 = stream.next_u32().to_le_bytes().into_iter().map(i32::from).sum();
             ((light + grain * (bytes - 510) as f32 / 147.8) * 255.0).round().clamp(0.0, 255.0) as u8
         });
@@ -306,20 +307,20 @@ impl Canvas {
     }
 }
 
-/// Smooth unevenness: values on a coarse lattice, blended between.
+/// Smooth uneven light: random values on a coarse grid, interpolated between the grid points.
 struct Field {
     values: [[f32; 6]; 6],
 }
 
 impl Field {
-    /// A field of values within `amount` of zero.
+    /// Samples the values from `-amount` to `amount`.
     fn draw(stream: &mut Stream, amount: f64) -> Self {
         let mut values = [[0.0; 6]; 6];
         values.iter_mut().flatten().for_each(|value| *value = stream.between(-amount, amount) as f32);
         Self { values }
     }
 
-    /// The value at a place of the unit square.
+    /// The value at a point of the unit square.
     fn at(&self, x: f32, y: f32) -> f32 {
         let cell = |value: f32| (((value * 5.0) as usize).min(4), value * 5.0 - ((value * 5.0) as usize).min(4) as f32);
         let ((column, right), (row, down)) = (cell(x), cell(y));
@@ -328,7 +329,7 @@ impl Field {
     }
 }
 
-/// A rotation, ready to be used many times.
+/// A rotation with its sine and cosine, which are computed once.
 #[derive(Clone, Copy, Debug)]
 struct Spin {
     sin: f32,
@@ -351,7 +352,7 @@ pub fn turn(vector: Point, angle: f32) -> Point {
     Spin::new(angle).turn(vector)
 }
 
-/// Length of a vector (far quicker than `hypot`, whose care for huge numbers is not needed here).
+/// The length of a vector. This is much faster than `hypot`, which also avoids overflow; that is not needed here.
 pub fn length([x, y]: Point) -> f32 {
     (x * x + y * y).sqrt()
 }
@@ -360,17 +361,17 @@ fn minus(a: Point, b: Point) -> Point {
     [a[0] - b[0], a[1] - b[1]]
 }
 
-/// How far along the segment the nearest point lies (0 to 1), and the square of its distance.
+/// The position of the nearest point on a segment (0 to 1), and its squared distance.
 fn segment(at: Point, from: Point, to: Point) -> (f32, f32) {
     let (along, offset) = (minus(to, from), minus(at, from));
     let dot = |a: Point, b: Point| a[0] * b[0] + a[1] * b[1];
-    // A segment of no length has share 0 (not a number would spoil the picture).
+    // A segment of length zero has share 0; a NaN would make the picture unusable.
     let share = (dot(offset, along) / dot(along, along).max(f32::MIN_POSITIVE)).clamp(0.0, 1.0);
     let rest = [offset[0] - along[0] * share, offset[1] - along[1] * share];
     (share, dot(rest, rest))
 }
 
-/// A Catmull-Rom curve through the points, four pieces between neighbours.
+/// A Catmull-Rom curve through the points, with four segments between neighbouring points.
 fn smooth(points: &[Point], closed: bool) -> Vec<Point> {
     let count = points.len();
     let point = |index: isize| {

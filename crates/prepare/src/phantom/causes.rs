@@ -1,11 +1,11 @@
-//! What a phantom picture shows: closed sets of causes, and how they are drawn together.
+//! What a phantom picture shows: the possible causes, and how a combination of causes is sampled.
 //!
-//! Only what a picture can show is a cause: a lateral view has no left and right, a lesion count above one has no single
-//! zone. The fields that do not apply are `None`.
+//! Only what is visible in a picture is a cause. A lateral view has no left and right; several lesions are not in a single zone.
+//! The fields that do not apply are `None`.
 
 use ptu_random::Stream;
 
-/// Declares a closed set whose values have a canonical name, for keys and labels.
+/// Declares an enum whose values have a canonical name, which is used in keys and labels.
 macro_rules! named {
     ($(#[$about:meta])* $set:ident { $($(#[$doc:meta])* $value:ident = $name:literal,)+ }) => {
         $(#[$about])*
@@ -47,11 +47,11 @@ named! {
 }
 
 named! {
-    /// Where a finding lies across the picture. Left is the patient's left, the picture's right, as in radiology.
+    /// The horizontal position of a finding. As in radiology, left is the patient's left, which is the right of the picture.
     Side {
-        /// The patient's left; of a hand, which hand it is.
+        /// The patient's left; for a hand, the left hand.
         Left = "left",
-        /// The patient's right.
+        /// The patient's right; for a hand, the right hand.
         Right = "right",
         /// Front half of a lateral view.
         Anterior = "anterior",
@@ -61,7 +61,7 @@ named! {
 }
 
 named! {
-    /// Where a finding lies from top to bottom; prose has its own words for each organ.
+    /// The vertical position of a finding; reports use different words for it in each organ.
     Zone {
         /// Upper lung, fingers, skull vault, frontal sinus.
         Upper = "upper",
@@ -133,7 +133,7 @@ named! {
 }
 
 named! {
-    /// A thing in or on the body that is not of the body.
+    /// An artificial object in or on the body.
     Device {
         /// Box on the upper chest with a lead to the heart.
         Pacemaker = "pacemaker",
@@ -150,7 +150,7 @@ named! {
     }
 }
 
-/// All that a picture shows, and all that its report may say.
+/// Everything that a picture shows, and everything that its report may state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Causes {
     /// The part of the body.
@@ -159,7 +159,7 @@ pub struct Causes {
     pub view: View,
     /// The main finding.
     pub finding: Finding,
-    /// Side of the finding; of a hand, which hand it is.
+    /// Side of the finding; for a hand, which hand it is.
     pub side: Option<Side>,
     /// Zone of the finding.
     pub zone: Option<Zone>,
@@ -171,17 +171,18 @@ pub struct Causes {
     pub count: Option<Count>,
     /// The device, if there is one.
     pub device: Option<Device>,
-    /// Side of the device, where the view shows it and the device has one. Only the findings tell it.
+    /// Side of the device, if the view shows it and the device has one. Only the findings of the report state it, not the
+    /// impression.
     pub device_side: Option<Side>,
 }
 
 impl Causes {
-    /// Draws causes that go together, each value of a cause about as often as the others.
+    /// Samples causes that fit together; all values of a cause are about equally frequent.
     pub fn draw(stream: &mut Stream) -> Self {
         let organ = [Organ::Chest, Organ::Hand, Organ::Skull][stream.weighted(&[0.4, 0.3, 0.3]).unwrap_or(0)];
         let view = one(stream, View::ALL);
         let possible = findings(organ, view);
-        // Normal pictures have few facts to tell them apart, so fewer are drawn.
+        // Normal pictures differ in only few facts, so they are sampled less often.
         let weights: Vec<f64> = possible.iter().map(|kind| if *kind == Finding::Normal { 0.6 } else { 1.0 }).collect();
         let finding = possible[stream.weighted(&weights).unwrap_or(0)];
         let mut causes = Self {
@@ -202,26 +203,27 @@ impl Causes {
         causes
     }
 
-    /// The same picture without its finding: what a healthy twin shows.
+    /// The causes of the same picture without its finding.
     pub fn healthy(self) -> Self {
         let side = self.side.filter(|_| self.organ == Organ::Hand);
         Self { finding: Finding::Normal, side, zone: None, size: None, severity: None, count: None, ..self }
     }
 
-    /// Canonical text of all causes that the impression states; pictures of one key are hits of each other.
+    /// Canonical text of all causes that the impression states. In retrieval, pictures with the same key are correct results for
+    /// each other.
     pub fn key(&self) -> String {
         let stated = self.named().into_iter().filter(|(name, _)| *name != "device_side");
         stated.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
-    /// Each cause that applies, as (name, value), with the key as `cause` at the end.
+    /// Each cause that applies, as (name, value); the last one is the key, named `cause`.
     pub fn labels(&self) -> Vec<(&'static str, String)> {
         let mut labels: Vec<_> = self.named().into_iter().map(|(name, value)| (name, value.to_string())).collect();
         labels.push(("cause", self.key()));
         labels
     }
 
-    /// Causes that apply, in a fixed order; a picture without a device says so.
+    /// The causes that apply, in a fixed order; without a device, `device` is `none`.
     fn named(&self) -> Vec<(&'static str, &'static str)> {
         let device = self.device.map_or("none", Device::name);
         let always = [("organ", self.organ.name()), ("view", self.view.name()), ("finding", self.finding.name())];
@@ -237,7 +239,7 @@ impl Causes {
         always.into_iter().chain(sometimes.into_iter().filter_map(|(name, value)| Some((name, value?)))).collect()
     }
 
-    /// Count, zone and side, as far as the view shows them.
+    /// Samples count, zone and side, if the view shows them.
     fn draw_places(&mut self, stream: &mut Stream) {
         use Finding::*;
         let (organ, view) = (self.organ, self.view);
@@ -265,7 +267,7 @@ impl Causes {
         };
     }
 
-    /// Size and severity.
+    /// Samples size and severity.
     fn draw_degrees(&mut self, stream: &mut Stream) {
         use Finding::*;
         self.size = match (self.organ, self.finding) {
@@ -281,7 +283,7 @@ impl Causes {
         };
     }
 
-    /// The device and its side.
+    /// Samples the device and its side.
     fn draw_device(&mut self, stream: &mut Stream) {
         let devices: &[Device] = match self.organ {
             Organ::Chest => &[Device::Pacemaker, Device::ChestTube, Device::CentralLine],
@@ -305,7 +307,7 @@ pub fn findings(organ: Organ, view: View) -> &'static [Finding] {
     }
 }
 
-/// One of a list that is never empty.
+/// A random item of a list, which must not be empty.
 fn one<T: Copy>(stream: &mut Stream, items: &[T]) -> T {
     items[stream.below(items.len())]
 }

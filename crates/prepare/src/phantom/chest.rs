@@ -4,7 +4,7 @@ use super::canvas::{Canvas, Ink, Point, Shape};
 use super::causes::{Causes, Device, Finding, Severity, Side, Size, View, Zone};
 use super::{Draws, spots, vary};
 
-/// Depth of black in an aerated lung.
+/// The shadow of a lung that is filled with air.
 const LUNG: f32 = 0.15;
 
 /// Draws a chest with its finding and device.
@@ -15,20 +15,20 @@ pub fn draw(canvas: &mut Canvas, causes: &Causes, draws: &mut Draws) {
     }
 }
 
-/// The frontal proportions of one body.
+/// The proportions of one body in the frontal view.
 struct Frontal {
     width: f32,
     dome: f32,
 }
 
 impl Frontal {
-    /// A place at a distance from the midline; the patient's left is the picture's right.
+    /// The point at a distance from the midline; the patient's left is the right of the picture.
     fn at(&self, side: Side, away: f32, down: f32) -> Point {
         let sign = if side == Side::Left { 1.0 } else { -1.0 };
         [0.5 + sign * away * self.width, down]
     }
 
-    /// The outline of a lung, shrunk towards its root by a factor (1 is full).
+    /// The outline of a lung, scaled towards its root by a factor (1: full size).
     fn lung(&self, side: Side, full: f32) -> Shape {
         let dome = self.dome - if side == Side::Right { 0.03 } else { 0.0 };
         let outline = [
@@ -68,7 +68,7 @@ fn frontal(canvas: &mut Canvas, causes: &Causes, draws: &mut Draws) {
     devices(canvas, causes, &frame);
 }
 
-/// Blood vessels fanning out of the lung's root.
+/// Blood vessels that spread from the root of the lung.
 fn vessels(canvas: &mut Canvas, frame: &Frontal, side: Side, draws: &mut Draws) {
     canvas.add(&Shape::ellipse(frame.at(side, 0.10, 0.47), [0.035, 0.06]), 0.22, 0.04);
     for index in 0..5 {
@@ -79,7 +79,7 @@ fn vessels(canvas: &mut Canvas, frame: &Frontal, side: Side, draws: &mut Draws) 
     }
 }
 
-/// Effusion and pneumothorax, which fill a lung's space behind the heart.
+/// Effusion and pneumothorax, which fill the space of a lung behind the heart.
 fn fluid_or_air(canvas: &mut Canvas, causes: &Causes, frame: &Frontal) {
     let (Some(side), Some(size)) = (causes.side, causes.size) else { return };
     match causes.finding {
@@ -140,7 +140,7 @@ fn patches(canvas: &mut Canvas, causes: &Causes, frame: &Frontal, draws: &mut Dr
     }
 }
 
-/// A ragged white patch of one zone's size, hazy or dense.
+/// An irregular white patch of the size of one zone, hazy or dense.
 fn cloud(canvas: &mut Canvas, [x, y]: Point, severity: Option<Severity>, within: Option<&Shape>, draws: &mut Draws) {
     let dense = severity == Some(Severity::Severe);
     let lesion = &mut draws.lesion;
@@ -186,7 +186,7 @@ fn devices(canvas: &mut Canvas, causes: &Causes, frame: &Frontal) {
             canvas.set(&Shape::curve(&lead, 0.009), 1.0, 0.006);
         }
         Some(Device::ChestTube) => {
-            // Along the ribs, so that it hides no small nodule.
+            // The tube runs along the ribs, so that it does not hide a small nodule.
             let tube = [at(0.52, 0.66), at(0.40, 0.60), at(0.36, 0.45), at(0.335, 0.31), at(0.26, 0.175)];
             canvas.set(&Shape::curve(&tube, 0.019), 0.95, 0.006);
             canvas.set(&Shape::curve(&tube, 0.006), 0.55, 0.004);

@@ -1,4 +1,4 @@
-//! The phantom corpus as shards: any number of records from a seed, in constant memory, on all cores.
+//! Writes the phantom corpus as shards: any number of records from a seed, in constant memory, on all cores.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,44 +9,44 @@ use ptu_data::shard::WriterOptions;
 use ptu_random::{Key, Place as Draws};
 
 use super as phantom;
-use crate::blocks::Workplace;
-use crate::draft::{Draft, Place};
+use crate::blocks::WorkFolder;
+use crate::draft::{Draft, RowPosition};
 use crate::prepared::{Prepared, Progress};
 use crate::run::PrepareOptions;
-use crate::run::{Drafts, Job, run};
+use crate::run::{DraftSource, Job, run};
 
-/// Records at most, so that the table of patients stays small.
+/// The largest number of records; with more, the table of patients would be large.
 const MOST_RECORDS: u64 = 100_000_000;
 
-/// Orders of patients that are tried until the splits' counts are exact.
+/// The number of random orders of the patients that are tried until the counts of the splits are exact.
 const ORDERS: u64 = 32;
 
-/// Rank of the draws made here, beside those of [`phantom::make`].
+/// The rank of the random streams that are used here; it differs from those of [`phantom::make`].
 const RANK: u32 = 1_000;
 
-/// What [`prepare_phantom`] makes.
+/// Options of [`prepare_phantom`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhantomOptions {
-    /// Records in all splits together.
+    /// The number of records in all splits together.
     pub pairs: u64,
-    /// Names the corpus: equal seeds give equal bytes.
+    /// The seed of the corpus: equal seeds and options give equal bytes.
     pub seed: u64,
     /// Height and width of the pictures in pixels, 32 to 1,024.
     pub side: usize,
-    /// Records in split `validate`, exactly.
+    /// The exact number of records in split `validate`.
     pub validate: u64,
-    /// Records in split `test`, exactly.
+    /// The exact number of records in split `test`.
     pub test: u64,
     /// Share of the train records without an image, 0 to 1.
     pub image_missing: f64,
     /// Share of the train records without a text, 0 to 1; no record lacks both.
     pub text_missing: f64,
-    /// How it is made; pictures are drawn at their `side`, so `making.side` is not looked at.
+    /// Options for the preparation. `making.side` is ignored, because the pictures are drawn with `side`.
     pub making: PrepareOptions,
 }
 
 impl PhantomOptions {
-    /// `pairs` whole pairs of 64 x 64 pixels, a tenth of them each for `validate` and `test`.
+    /// `pairs` complete pairs with pictures of 64 x 64 pixels; one tenth of them is for `validate` and one tenth for `test`.
     pub fn new(pairs: u64, seed: u64) -> Self {
         let tenth = pairs / 10;
         Self {
@@ -85,7 +85,7 @@ impl PhantomOptions {
     }
 }
 
-/// Writes the corpus to `out`, which must be absent or empty. `progress` is told now and then.
+/// Writes the corpus to the folder `out`, which must not exist or must be empty. `progress` is called from time to time.
 ///
 /// Each record has the texts [findings, impression], the labels of [`phantom::Causes::labels`] and a picture as PNG. All
 /// records of a patient are in one split.
@@ -100,7 +100,7 @@ pub fn prepare_phantom(
 ) -> Result<Prepared, DataError> {
     options.check()?;
     let splits = splits(Key::new(options.seed), options)?;
-    let place = Workplace::take(out)?;
+    let work_folder = WorkFolder::acquire(out)?;
     let writer = WriterOptions {
         dataset: "phantom".into(),
         arguments: options.making.arguments.clone(),
@@ -124,18 +124,18 @@ pub fn prepare_phantom(
         overlaps: vec![],
     };
     let mut drawn = Drawn { options: options.clone(), splits, next: 0 };
-    run((place, out), job, &options.making, &mut drawn, progress)
+    run(work_folder, job, &options.making, &mut drawn, progress)
 }
 
-/// Records that are drawn one after another.
+/// Creates the drafts of the records one after another.
 struct Drawn {
     options: PhantomOptions,
-    /// Of each patient.
+    /// The split of each patient.
     splits: Vec<Split>,
     next: u64,
 }
 
-impl Drafts for Drawn {
+impl DraftSource for Drawn {
     fn next(&mut self) -> Result<Option<Draft>, DataError> {
         if self.next == self.options.pairs {
             return Ok(None);
@@ -143,7 +143,7 @@ impl Drafts for Drawn {
         let (index, options) = (self.next, self.options.clone());
         let split = self.splits[phantom::patient(Key::new(options.seed), index) as usize];
         self.next += 1;
-        Ok(Some(Draft::make(Place::Line(index), move || record(&options, index, split))))
+        Ok(Some(Draft::make(RowPosition::Line(index), move || record(&options, index, split))))
     }
 
     fn share(&self, rows: u64) -> f64 {
@@ -151,13 +151,14 @@ impl Drafts for Drawn {
     }
 }
 
-/// The split of every patient: patients in a drawn order fill `test`, then `validate`; the rest is `train`.
+/// The split of every patient. Patients in a random order fill `test`, then `validate`; the rest is `train`.
 fn splits(key: Key, options: &PhantomOptions) -> Result<Vec<Split>, DataError> {
     let patients = phantom::patient(key, options.pairs - 1) as usize + 1;
     let mut sizes = vec![0u64; patients];
     (0..options.pairs).for_each(|index| sizes[phantom::patient(key, index) as usize] += 1);
     let mut order: Vec<u32> = (0..patients as u32).collect();
-    // Where nearly all is held out, an order may leave only patients that are too large; another will not.
+    // If nearly all records are for `validate` and `test`, the patients that remain can have too many records to reach the exact
+    // counts. Another order may reach them.
     for attempt in 0..ORDERS {
         key.rank(RANK).stream(Draws::Split, attempt).shuffle(&mut order);
         if let Some(splits) = filled(&order, &sizes, options) {
@@ -170,7 +171,7 @@ fn splits(key: Key, options: &PhantomOptions) -> Result<Vec<Split>, DataError> {
     Err(DataError::Setting { name: "test", cause: format!("{cause} records; ask for more pairs") })
 }
 
-/// Fills the splits by an order of patients; `None` where the counts cannot be met exactly.
+/// Fills the splits with the patients in this order; `None` if the counts cannot be reached exactly.
 fn filled(order: &[u32], sizes: &[u64], options: &PhantomOptions) -> Option<Vec<Split>> {
     let mut splits = vec![Split::Train; sizes.len()];
     for (split, mut left) in [(Split::Test, options.test), (Split::Validate, options.validate)] {
@@ -187,7 +188,7 @@ fn filled(order: &[u32], sizes: &[u64], options: &PhantomOptions) -> Option<Vec<
     Some(splits)
 }
 
-/// One record; in `train` a half may be missing.
+/// One record; in `train`, the image or the text may be missing.
 fn record(options: &PhantomOptions, index: u64, split: Split) -> Result<Record, DataError> {
     let key = Key::new(options.seed);
     let phantom = phantom::make(key, index, options.side);
@@ -261,7 +262,7 @@ mod tests {
         assert_eq!((validate.pairs, test.pairs), (50, 200));
         assert!((70..=140).contains(&train.texts_only) && (40..=100).contains(&train.images_only), "{train:?}");
         assert_eq!(train.pairs + train.texts_only + train.images_only, 351);
-        // The writer refuses a patient in two splits, so the sum proves that none is.
+        // The writer refuses a patient in two splits. The sum also shows that no patient is counted twice.
         assert_eq!(train.patients + validate.patients + test.patients, phantom::patient(Key::new(9), 600) + 1);
     }
 

@@ -1,10 +1,11 @@
-//! Hand radiographs, drawn as a right hand seen from its back (thumb at the picture's left); the pose mirrors the left.
+//! Hand radiographs. Every hand is drawn as a right hand seen from its back, with the thumb at the left of the picture; for a left
+//! hand, the pose mirrors the drawing.
 
 use super::canvas::{Canvas, Point, Shape, length, turn};
 use super::causes::{Causes, Count, Device, Finding, Severity, View, Zone};
 use super::{Draws, vary};
 
-/// Grey of bone and of the flesh around it.
+/// The shadow of bone, and of the soft tissue around it.
 const BONE: f32 = 0.66;
 const FLESH: f32 = 0.24;
 
@@ -27,19 +28,19 @@ impl Bone {
     }
 }
 
-/// Where each ray of the hand starts, and how it goes on: thumb, index, middle, ring, little finger.
+/// The position and shape of a ray of the hand (the metacarpal and the finger): thumb, index, middle, ring or little finger.
 struct Ray {
     base: Point,
     /// Angle of the metacarpal and of the finger from straight up, clockwise.
     angles: [f32; 2],
-    /// Further turn at each joint of the finger.
+    /// Additional rotation at each joint of the finger.
     bend: f32,
-    /// Metacarpal and phalanges.
+    /// Lengths of the metacarpal and the phalanges.
     lengths: [f32; 4],
     radius: f32,
 }
 
-/// All rays for a view; `spread` is the body's own.
+/// All rays for a view; `spread` is a factor for the angles, which differs between bodies.
 fn rays(view: View, spread: f32) -> [Ray; 5] {
     let fingers = [
         [0.235, 0.155, 0.095, 0.07],
@@ -84,7 +85,7 @@ fn rays(view: View, spread: f32) -> [Ray; 5] {
     }
 }
 
-/// The bones of a ray; the bone at `broken` (place in the ray, bend there) turns at its middle.
+/// The bones of a ray. `broken` is the position in the ray and the angle of a broken bone, which is bent at its middle.
 fn bones_of(ray: &Ray, broken: Option<(usize, f32)>) -> Vec<Bone> {
     let (mut from, mut turned, mut bones) = (ray.base, 0.0, Vec::with_capacity(6));
     for (place, &length) in ray.lengths.iter().enumerate().filter(|(_, length)| **length > 0.0) {
@@ -117,7 +118,7 @@ fn bones_of(ray: &Ray, broken: Option<(usize, f32)>) -> Vec<Bone> {
 pub fn draw(canvas: &mut Canvas, causes: &Causes, draws: &mut Draws) {
     let spread = vary(&mut draws.body, 0.9, 1.12);
     let rays = rays(causes.view, spread);
-    // Which ray is hurt: ring and little finger carry the devices.
+    // The injured ray is the index or middle finger, because the devices are on the ring and little fingers.
     let hurt = 1 + draws.lesion.below(2);
     let bend = match (causes.severity, draws.lesion.chance(0.5)) {
         (Some(Severity::Severe), true) => 0.75,
@@ -170,7 +171,7 @@ fn flesh(canvas: &mut Canvas, view: View, hands: &[Vec<Bone>], draws: &mut Draws
     canvas.set(&Shape::Rod { from: [middle, 0.68], to: [middle, 1.4], radii: [half, half * 0.9] }, grey, 0.015);
 }
 
-/// Carpals and forearm, broken across the radius if the finding says so.
+/// Carpals and forearm; the radius is broken if this is the finding.
 fn wrist(canvas: &mut Canvas, causes: &Causes, forearm: &[Bone; 2], bend: f32, draws: &mut Draws) {
     let squeeze = if causes.view == View::Frontal { 1.0 } else { 0.45 };
     for (row, y) in [0.715, 0.77].into_iter().enumerate() {
@@ -183,7 +184,7 @@ fn wrist(canvas: &mut Canvas, causes: &Causes, forearm: &[Bone; 2], bend: f32, d
     }
     paint_bone(canvas, forearm[1]);
     if (causes.finding, causes.zone) == (Finding::Fracture, Some(Zone::Lower)) && bend != 0.0 {
-        // The near end of the radius has slipped sideways.
+        // The end of the radius at the wrist is displaced sideways.
         let Bone { from, to, radius } = forearm[0];
         let middle = [from[0], 0.885];
         let slip = bend.signum() * 0.05;
@@ -197,7 +198,7 @@ fn wrist(canvas: &mut Canvas, causes: &Causes, forearm: &[Bone; 2], bend: f32, d
     }
 }
 
-/// A bone: bright rind, darker marrow, thick ends.
+/// Draws a bone with a bright cortex, darker marrow and thick ends.
 fn paint_bone(canvas: &mut Canvas, bone: Bone) {
     let Bone { from, to, radius } = bone;
     canvas.set(&Shape::rod(from, to, radius * 0.85), BONE, 0.006);
@@ -207,7 +208,7 @@ fn paint_bone(canvas: &mut Canvas, bone: Bone) {
     canvas.add(&Shape::rod(from, to, radius * 0.4), -0.12, 0.01);
 }
 
-/// Gap, hole or pellets at a bone.
+/// Draws the finding at a bone: a gap, a hole or pellets.
 fn finding(canvas: &mut Canvas, causes: &Causes, bone: Bone, draws: &mut Draws) {
     let lesion = &mut draws.lesion;
     let along = bone.along();
@@ -232,7 +233,7 @@ fn finding(canvas: &mut Canvas, causes: &Causes, bone: Bone, draws: &mut Draws) 
             let [x, y] = match causes.zone {
                 Some(Zone::Lower) => [0.51, 0.86],
                 Some(Zone::Upper) => [middle[0], middle[1] - 0.03],
-                // Beside the plate that may be there.
+                // Beside the plate, if there is one.
                 _ if lateral => [0.465, 0.56],
                 _ => [0.49, 0.56],
             };
@@ -252,7 +253,7 @@ fn finding(canvas: &mut Canvas, causes: &Causes, bone: Bone, draws: &mut Draws) 
     }
 }
 
-/// Ring on the ring finger; plate on the little finger's metacarpal.
+/// Draws the device: a ring on the ring finger, or a plate on the metacarpal of the little finger.
 fn devices(canvas: &mut Canvas, causes: &Causes, hands: &[Vec<Bone>]) {
     match causes.device {
         Some(Device::Ring) => {

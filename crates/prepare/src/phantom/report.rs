@@ -1,4 +1,4 @@
-//! Report prose from causes: varied wording, but never a word that the picture does not show.
+//! Writes reports from causes. The wording varies, but a report never states anything that the picture does not show.
 
 use ptu_random::Stream;
 
@@ -7,7 +7,8 @@ use super::causes::{Causes, Count, Device, Finding, Organ, Severity, Side, Size,
 /// The two parts of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Three to five sentences: view, finding, device, what is absent. Each can be understood alone.
+    /// Two to four sentences about the view, the finding, the device and something that is absent. Each can be understood by
+    /// itself.
     pub findings: String,
     /// One or two sentences with every cause of [`Causes::key`].
     pub impression: String,
@@ -20,14 +21,14 @@ pub fn write(causes: &Causes, stream: &mut Stream) -> Report {
     Report { findings, impression: prose.impression() }
 }
 
-/// A writer with its choices.
+/// Writes the text of one report.
 struct Prose<'a> {
     causes: &'a Causes,
     stream: &'a mut Stream,
 }
 
 impl Prose<'_> {
-    /// One of several words for the same.
+    /// A random one of several expressions with the same meaning.
     fn pick(&mut self, words: &[&'static str]) -> &'static str {
         words[self.stream.below(words.len())]
     }
@@ -60,13 +61,13 @@ impl Prose<'_> {
         sentences.extend(self.absence());
         self.stream.shuffle(&mut sentences);
         let technique = self.technique();
-        // Most reports begin with the technique, some end with it.
+        // Most reports begin with the technique; some end with it.
         let place = if self.stream.chance(0.8) { 0 } else { sentences.len() };
         sentences.insert(place, technique);
         sentences.join(" ")
     }
 
-    /// View and organ.
+    /// A sentence about the view and the organ.
     fn technique(&mut self) -> String {
         let (view, part, film) = (self.view(), self.part(), self.film());
         match self.stream.below(3) {
@@ -88,7 +89,7 @@ impl Prose<'_> {
         }
     }
 
-    /// The device with its side, where that can be seen.
+    /// A sentence about the device, with its side if it is visible; `None` without a device.
     fn device_sentence(&mut self) -> Option<String> {
         let device = self.causes.device?;
         let (name, part) = (with_article(self.device(device)), self.part());
@@ -100,7 +101,7 @@ impl Prose<'_> {
         Some(capital(&format!("{name} {verb} {place}.")))
     }
 
-    /// Something that is not there; a report without a device may say so.
+    /// A sentence about something that is absent: a finding, or the device if there is none.
     fn absence(&mut self) -> Option<String> {
         let Causes { organ, view, finding, device, .. } = *self.causes;
         if device.is_none() && self.stream.chance(0.5) {
@@ -119,17 +120,17 @@ impl Prose<'_> {
         Some(format!("{opening}{name}{verb} on the {part} {}.", self.film()))
     }
 
-    /// The view's name.
+    /// The name of the view.
     fn view(&mut self) -> &'static str {
         match (self.causes.view, self.causes.organ) {
             (View::Lateral, _) => "lateral",
-            // A frontal view and a frontal sinus would be confused.
+            // The word "frontal" could mean the view or the frontal sinus.
             (View::Frontal, Organ::Skull) => "AP",
             (View::Frontal, _) => self.pick(&["frontal", "PA"]),
         }
     }
 
-    /// The organ; of a hand with its side.
+    /// The organ; for a hand, with its side.
     fn part(&mut self) -> &'static str {
         match (self.causes.organ, self.causes.side) {
             (Organ::Chest, _) => "chest",
@@ -155,7 +156,7 @@ impl Prose<'_> {
         .to_string()
     }
 
-    /// What kind of finding it is, in the singular.
+    /// The kind of the finding, in the singular.
     fn kind(&mut self, finding: Finding) -> &'static str {
         self.pick(match finding {
             Finding::Normal => &["abnormality"],
@@ -171,7 +172,7 @@ impl Prose<'_> {
         })
     }
 
-    /// The finding with every fact but organ, view and device; without an article.
+    /// The finding with all facts except organ, view and device; without an article.
     fn finding(&mut self) -> String {
         let (organ, finding) = (self.causes.organ, self.causes.finding);
         let side = self.causes.side.filter(|_| organ != Organ::Hand).map_or("", Side::name);
@@ -201,7 +202,7 @@ impl Prose<'_> {
         }
     }
 
-    /// Number, size and name of lesions.
+    /// The number, size and name of the lesions.
     fn counted(&mut self, kind: &'static str) -> String {
         let degree = self.degree();
         match self.causes.count {
@@ -211,7 +212,7 @@ impl Prose<'_> {
         }
     }
 
-    /// Size or severity in the words of the finding.
+    /// The size or severity, in words that fit the finding.
     fn degree(&mut self) -> &'static str {
         use Size::{Large, Moderate, Small};
         let Causes { organ, finding, size, severity, .. } = *self.causes;
@@ -234,7 +235,7 @@ impl Prose<'_> {
         self.pick(words)
     }
 
-    /// The zone in the words of the organ.
+    /// The zone, in words that fit the organ.
     fn zone(&mut self) -> &'static str {
         let Causes { organ, finding, zone, .. } = *self.causes;
         let words: &[&'static str] = match (organ, finding, zone) {
@@ -255,7 +256,7 @@ impl Prose<'_> {
     }
 }
 
-/// Words with single spaces between, empty ones left out.
+/// Joins words with single spaces; empty words are skipped.
 fn spaced(words: &[&str]) -> String {
     words.iter().copied().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -264,7 +265,7 @@ fn plural(kind: &str) -> String {
     kind.strip_suffix("body").map_or_else(|| format!("{kind}s"), |stem| format!("{stem}bodies"))
 }
 
-/// `a` or `an` before what can be counted and is one.
+/// Adds `a` or `an` if the phrase is countable and singular.
 fn with_article(phrase: String) -> String {
     const MANY: [&str; 4] = ["no ", "normal ", "two ", "three "];
     const UNCOUNTED: [&str; 5] = ["consolidation", "pneumonia", "cardiomegaly", "enlargement", "opacification"];
@@ -287,7 +288,7 @@ mod tests {
     use crate::phantom::causes_of;
     use ptu_random::{Key, Place};
 
-    /// Words and the value they stand for, written down anew so that a slip in the prose shows.
+    /// Words and the values that they mean. This list does not use the lists above, so that an error in them is found.
     const WORDS: [(&str, &str, &[&str]); 36] = [
         ("finding", "normal", &["normal", "abnormality"]),
         ("finding", "consolidation", &["consolidation", "pneumonia"]),
@@ -327,7 +328,7 @@ mod tests {
         ("view", "lateral", &["lateral"]),
     ];
 
-    /// Facts (name, value) that a text states.
+    /// The facts (name, value) that a text states.
     fn facts(text: &str) -> Vec<(&'static str, &'static str)> {
         let mut text = text.to_lowercase().replace(['.', ',', ':'], "");
         for (phrase, word) in [

@@ -16,13 +16,13 @@ pub fn draw(canvas: &mut Canvas, causes: &Causes, draws: &mut Draws) {
     devices(canvas, causes);
 }
 
-/// A place at a distance from the midline; the patient's left is the picture's right.
+/// The point at a distance from the midline; the patient's left is the right of the picture.
 fn at(side: Side, away: f32, down: f32) -> Point {
     let sign = if side == Side::Left { 1.0 } else { -1.0 };
     [0.5 + sign * away, down]
 }
 
-/// A smooth outline given by its right half from top to bottom.
+/// A smooth symmetric outline, given by the points of its right half from top to bottom.
 fn symmetric(half: &[(f32, f32)]) -> Shape {
     let right = half.iter().map(|&(away, down)| at(Side::Right, away, down));
     let left = half.iter().rev().map(|&(away, down)| at(Side::Left, away, down));
@@ -65,7 +65,7 @@ fn frontal(canvas: &mut Canvas, causes: &Causes, draws: &mut Draws) {
     canvas.add(&Shape::curve(&suture, 0.004), -0.12, 0.006);
 }
 
-/// Two rows of teeth about a centre.
+/// Two rows of teeth around a centre.
 fn teeth(canvas: &mut Canvas, [x, y]: Point, width: f32, half: i32) {
     for index in -half..half {
         for row in [-0.022, 0.022] {
@@ -75,7 +75,7 @@ fn teeth(canvas: &mut Canvas, [x, y]: Point, width: f32, half: i32) {
     }
 }
 
-/// An air cell: black, or white as far as the finding fills it.
+/// A sinus: black, or white in the part that the finding fills.
 fn sinus(canvas: &mut Canvas, causes: &Causes, centre: Point, radii: [f32; 2], place: (Option<Side>, Zone)) {
     let shape = Shape::ellipse(centre, radii);
     canvas.set(&shape, 0.1, 0.012);
@@ -133,7 +133,7 @@ fn lateral(canvas: &mut Canvas, causes: &Causes, draws: &mut Draws) {
     canvas.add(&Shape::curve(&[[0.80, 0.16], [0.76, 0.27], [0.80, 0.38], [0.77, 0.48]], 0.004), -0.12, 0.006);
 }
 
-/// Where lesions of the vault lie: the middle of its side.
+/// The position of lesions of the vault: the middle of their side.
 fn vault(causes: &Causes) -> Point {
     match (causes.view, causes.side) {
         (View::Frontal, side) => at(side.unwrap_or(Side::Right), 0.175, 0.195),
@@ -142,7 +142,7 @@ fn vault(causes: &Causes) -> Point {
     }
 }
 
-/// Fracture lines and holes.
+/// Draws fracture lines and holes.
 fn lesions(canvas: &mut Canvas, causes: &Causes, lesion: &mut Stream) {
     let [x, y] = vault(causes);
     match (causes.finding, causes.zone) {
@@ -187,7 +187,7 @@ fn lesions(canvas: &mut Canvas, causes: &Causes, lesion: &mut Stream) {
     }
 }
 
-/// A plate on the outer rim of the vault, or a shunt down the neck.
+/// Draws the device: a plate on the outer rim of the vault, or a shunt that leads down the neck.
 fn devices(canvas: &mut Canvas, causes: &Causes) {
     let side = causes.device_side.unwrap_or(Side::Right);
     match (causes.device, causes.view) {

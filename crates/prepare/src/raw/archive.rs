@@ -1,4 +1,4 @@
-//! Archives: members of a zip file where they lie, tar files unpacked once.
+//! Archives: the members of a zip file are read directly in the archive; a tar file is unpacked once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
@@ -12,23 +12,23 @@ use ptu_data::DataError;
 use ptu_data::files::digest;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::{Guarded, is_plain, most_unpacked};
+use super::{SizeLimited, is_safe_name, max_unpacked_size};
 
-/// Zip files within a zip file that are looked into.
-const NESTED: usize = 16;
+/// The largest number of zip files inside a zip file that are opened, too.
+const MAX_NESTED_ZIPS: usize = 16;
 
-/// The largest of them, in bytes.
-const NESTED_LIMIT: u64 = 8 << 30;
+/// The largest unpacked size of such a zip file, in bytes.
+const MAX_NESTED_SIZE: u64 = 8 << 30;
 
-/// An open zip file. Each read has its own view of it, so threads do not wait for each other's unpacking.
+/// An open zip file. Each reader has a file position of its own, so that threads do not wait for each other while they unpack.
 #[derive(Debug)]
 pub struct Zip {
     path: PathBuf,
     archive: ZipArchive<Handle>,
-    /// Members by name; only those that are files and go down.
+    /// The indices of the members by name; only files whose path stays inside the archive.
     names: BTreeMap<String, usize>,
-    lower: OnceLock<HashMap<String, usize>>,
-    about: Vec<Member>,
+    lowercase: OnceLock<HashMap<String, usize>>,
+    members: Vec<Member>,
 }
 
 #[derive(Debug, Default)]
@@ -45,21 +45,21 @@ impl Zip {
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let wrong = |error: &dyn std::fmt::Display| DataError::Input {
             path: path.to_path_buf(),
-            cause: format!("is no whole zip file ({error}); was the download cut off?"),
+            cause: format!("is not a complete zip file ({error}); was the download interrupted?"),
         };
         let file = File::open(path).map_err(DataError::io("open", path))?;
         let archive =
             ZipArchive::new(Handle { file: Arc::new(Mutex::new(file)), at: 0 }).map_err(|error| wrong(&error))?;
-        let (mut names, mut about) = (BTreeMap::new(), vec![]);
+        let (mut names, mut members) = (BTreeMap::new(), vec![]);
         for index in 0..archive.len() {
             let member = archive.by_index_data(index).map_err(|error| wrong(&error))?;
             let name = member.enclosed_name().and_then(|name| name.to_str().map(str::to_string)).unwrap_or_default();
-            if member.is_file() && !member.is_symlink() && !member.encrypted() && is_plain(&name) {
+            if member.is_file() && !member.is_symlink() && !member.encrypted() && is_safe_name(&name) {
                 names.insert(name.clone(), index);
             }
-            about.push(Member { name, size: member.size() });
+            members.push(Member { name, size: member.size() });
         }
-        Ok(Self { path: path.to_path_buf(), archive, names, lower: OnceLock::new(), about })
+        Ok(Self { path: path.to_path_buf(), archive, names, lowercase: OnceLock::new(), members })
     }
 
     pub fn path(&self) -> &Path {
@@ -67,24 +67,24 @@ impl Zip {
     }
 
     pub fn name(&self, index: usize) -> &str {
-        &self.about[index].name
+        &self.members[index].name
     }
 
     pub fn size(&self, index: usize) -> u64 {
-        self.about[index].size
+        self.members[index].size
     }
 
-    /// The member of a name, `exact` or without regard to case.
+    /// The index of the member with this name; without `exact`, upper and lower case are not distinguished.
     pub fn find(&self, name: &str, exact: bool) -> Option<usize> {
         if exact {
             return self.names.get(name).copied();
         }
-        let lower = || self.names.iter().map(|(name, index)| (name.to_lowercase(), *index)).collect();
-        self.lower.get_or_init(lower).get(&name.to_lowercase()).copied()
+        let lowercase = || self.names.iter().map(|(name, index)| (name.to_lowercase(), *index)).collect();
+        self.lowercase.get_or_init(lowercase).get(&name.to_lowercase()).copied()
     }
 
-    /// Members right in a folder (with a slash at its end, or empty), without the folder's name.
-    pub fn within(&self, folder: &str) -> impl Iterator<Item = (String, usize)> {
+    /// The members directly in a folder, by their names in the folder. `folder` ends with a slash, or is empty.
+    pub fn files_in(&self, folder: &str) -> impl Iterator<Item = (String, usize)> {
         let below = self
             .names
             .range(folder.to_string()..)
@@ -98,15 +98,15 @@ impl Zip {
         folders.into_iter().map(|folder| format!("{folder}/")).collect()
     }
 
-    /// A member's bytes, unpacked as they are read; a wrong checksum is an error at the end.
+    /// A reader of a member's bytes, which are unpacked while they are read. A wrong checksum is an error at the end.
     ///
     /// # Errors
-    /// When the archive is damaged there, or packed in a way that is not read.
+    /// When the archive is damaged there, or when the compression of the member is not supported.
     pub fn reader(&self, index: usize) -> io::Result<impl Read + Send + use<>> {
         let mut archive = self.archive.clone();
         let (start, packed, method, checksum) = {
             let member = archive.by_index_raw(index).map_err(io::Error::other)?;
-            let start = member.data_start().ok_or_else(|| io::Error::other("its start is not known"))?;
+            let start = member.data_start().ok_or_else(|| io::Error::other("its start is unknown"))?;
             (start, member.compressed_size(), member.compression(), member.crc32())
         };
         let mut handle = archive.into_inner();
@@ -115,28 +115,36 @@ impl Zip {
         let reader: Box<dyn Read + Send> = match method {
             CompressionMethod::Stored => Box::new(bytes),
             CompressionMethod::Deflated => Box::new(DeflateDecoder::new(bytes)),
-            other => return Err(io::Error::other(format!("it is packed by {other}; unpack it by hand"))),
+            other => {
+                return Err(io::Error::other(format!(
+                    "it is compressed with {other}, which is not supported; unpack it yourself"
+                )));
+            }
         };
-        Ok(Guarded { reader: Checked { reader, seen: Crc::new(), checksum }, left: most_unpacked(packed) })
+        Ok(SizeLimited {
+            reader: ChecksumReader { reader, crc: Crc::new(), checksum },
+            remaining: max_unpacked_size(packed),
+        })
     }
 
-    /// Zip files among the members, unpacked to `scratch`.
+    /// Unpacks the zip files among the members to `scratch`; returns their names in the archive and their paths.
     ///
     /// # Errors
     /// When they cannot be read or written.
     pub fn nested(&self, scratch: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
-        let inner = self.names.iter().filter(|(name, _)| name.to_ascii_lowercase().ends_with(".zip")).take(NESTED);
+        let inner =
+            self.names.iter().filter(|(name, _)| name.to_ascii_lowercase().ends_with(".zip")).take(MAX_NESTED_ZIPS);
         inner
             .map(|(name, &index)| {
                 let folder = scratch.join(self.path.file_name().unwrap_or_default());
                 let file = folder.join(name.replace('/', "_").as_str());
                 let unpacked = || -> io::Result<()> {
                     fs::create_dir_all(&folder)?;
-                    let mut from = Guarded { reader: self.reader(index)?, left: NESTED_LIMIT };
+                    let mut from = SizeLimited { reader: self.reader(index)?, remaining: MAX_NESTED_SIZE };
                     io::copy(&mut from, &mut File::create(&file)?).map(|_| ())
                 };
                 unpacked().map_err(DataError::io("unpack", &self.path.join(name)))?;
-                // Its own name, which may stand for a folder.
+                // The file keeps its own name, because the name can stand for a folder of the layout.
                 let named = folder.join(format!("{index}"));
                 let base = Path::new(name).file_name().unwrap_or_default();
                 fs::create_dir_all(&named)
@@ -148,7 +156,7 @@ impl Zip {
     }
 }
 
-/// A position of its own in a file that several readers share.
+/// A position in a file that several readers share; each reader has a position of its own.
 #[derive(Clone, Debug)]
 struct Handle {
     file: Arc<Mutex<File>>,
@@ -180,45 +188,46 @@ impl Seek for Handle {
     }
 }
 
-/// Compares what was read with a checksum.
-struct Checked<R> {
+/// A reader that compares what was read with a checksum.
+struct ChecksumReader<R> {
     reader: R,
-    seen: Crc,
+    crc: Crc,
     checksum: u32,
 }
 
-impl<R: Read> Read for Checked<R> {
+impl<R: Read> Read for ChecksumReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
-        self.seen.update(&buffer[..read]);
-        if read == 0 && !buffer.is_empty() && self.seen.sum() != self.checksum {
-            return Err(io::Error::other("its checksum is wrong; was the download cut off?"));
+        self.crc.update(&buffer[..read]);
+        if read == 0 && !buffer.is_empty() && self.crc.sum() != self.checksum {
+            return Err(io::Error::other("its checksum is wrong; was the download interrupted?"));
         }
         Ok(read)
     }
 }
 
-/// Whether a file's name, in lower case, is that of a tar archive.
+/// Whether a file name, in lower case, has the ending of a tar archive.
 pub fn is_tar(name: &str) -> bool {
     [".tgz", ".tar.gz", ".tar"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// Unpacks a tar file to a folder of `scratch` and returns that; where it was unpacked before, nothing is done.
+/// Unpacks a tar file to a folder in `scratch` and returns the path of this folder. If it was unpacked before, it is not unpacked
+/// again.
 ///
-/// Links, devices and members whose names climb are passed over.
+/// Links, devices and members whose paths lead out of the folder are skipped.
 ///
 /// # Errors
-/// When it is damaged, unpacks to far more than it is, or when the system refuses.
+/// When it is damaged, when it unpacks to far more bytes than it has, or when a file cannot be read or written.
 pub fn unpack(path: &Path, scratch: &Path) -> Result<PathBuf, DataError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let stem = [".tgz", ".tar.gz", ".tar"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
     let wrong = |error: io::Error| DataError::Input {
         path: path.to_path_buf(),
-        cause: format!("cannot be unpacked ({error}); was the download cut off? Is the disk full?"),
+        cause: format!("cannot be unpacked ({error}); was the download interrupted, or is the disk full?"),
     };
     let file = File::open(path).map_err(DataError::io("open", path))?;
     let size = file.metadata().map_err(DataError::io("open", path))?.len();
-    // Another archive of the same name gets another folder.
+    // The size and the path are part of the folder name, so that another archive with the same name gets another folder.
     let scratch = scratch.join(format!("{:x}", digest(format!("{size} {}", path.display()))));
     let (folder, partial) = (scratch.join(stem), scratch.join(format!("{stem}.unpacking")));
     if folder.is_dir() {
@@ -226,7 +235,7 @@ pub fn unpack(path: &Path, scratch: &Path) -> Result<PathBuf, DataError> {
     }
     let packed = BufReader::with_capacity(1 << 20, file);
     let reader: Box<dyn Read> = match name.to_ascii_lowercase().ends_with("gz") {
-        true => Box::new(Guarded { reader: MultiGzDecoder::new(packed), left: most_unpacked(size) }),
+        true => Box::new(SizeLimited { reader: MultiGzDecoder::new(packed), remaining: max_unpacked_size(size) }),
         false => Box::new(packed),
     };
     if partial.is_dir() {
@@ -236,7 +245,7 @@ pub fn unpack(path: &Path, scratch: &Path) -> Result<PathBuf, DataError> {
     for member in archive.entries().map_err(wrong)? {
         let mut member = member.map_err(wrong)?;
         let name = member.path().map_err(wrong)?.to_str().unwrap_or_default().trim_start_matches("./").to_string();
-        if !member.header().entry_type().is_file() || !is_plain(&name) {
+        if !member.header().entry_type().is_file() || !is_safe_name(&name) {
             continue;
         }
         let to = partial.join(name);

@@ -1,19 +1,19 @@
-//! Tables with one JSON object a line.
+//! Tables with one JSON object per line (JSONL).
 
 use ptu_data::DataError;
 use serde_json::Value;
 
 use super::Entry;
 use super::ends::{LineRead, read_line};
-use super::json_text::{Numbered, object};
-use super::row::{Bad, ROW_LIMIT, Row};
+use super::json_text::{NumberedFields, object};
+use super::row::{ROW_LIMIT, Row, RowError};
 use super::survey::{Keys, row};
 use super::text::Text;
 
-/// A line of JSONL, or why it is none.
-pub type Object = Result<serde_json::Map<String, Value>, Bad>;
+/// An object of a JSONL file, or the reason why the line is not an object.
+pub type Object = Result<serde_json::Map<String, Value>, RowError>;
 
-/// A file with one JSON object a line.
+/// A reader of a file with one JSON object per line.
 pub struct Jsonl {
     text: Text,
     line: u64,
@@ -34,15 +34,15 @@ impl Jsonl {
         self.line
     }
 
-    /// Share of the file that was read.
+    /// The share of the file that was read, from 0 to 1.
     pub fn share(&self) -> f64 {
         self.text.share()
     }
 
-    /// What all rows have.
+    /// The keys of all rows.
     ///
     /// # Errors
-    /// When the file cannot be read, not one of its rows can, or when it has too many different keys.
+    /// When the file cannot be read, when none of its rows can be read, or when it has too many different keys.
     pub fn keys(entry: &Entry) -> Result<Keys, DataError> {
         let (mut rows, mut keys) = (Self::open(entry)?, Keys::default());
         let (path, mut first_bad) = (entry.path(), None);
@@ -55,28 +55,28 @@ impl Jsonl {
             }
         }
         match first_bad {
-            // Not one row can be read: leaving them all out would only hide why.
-            Some(Bad { line, cause }) if keys.is_empty() => Err(DataError::Row { path, line, cause }),
+            // No row can be read. If all rows were skipped, the reason would stay hidden.
+            Some(RowError { line, cause }) if keys.is_empty() => Err(DataError::Row { path, line, cause }),
             _ => Ok(keys),
         }
     }
 
-    /// The next line that is not blank, as an object; `self.line` is its number then.
+    /// The next line that is not blank, as an object; [`Jsonl::line`] is then its number.
     ///
     /// # Errors
-    /// When the file cannot be read on.
+    /// When the file cannot be read further.
     pub fn object(&mut self) -> Result<Option<Object>, DataError> {
         let Some(read) = self.next_line()? else { return Ok(None) };
         let line = self.line;
-        let bad = |cause: String| Bad { line, cause };
-        Ok(Some(self.written(read).and_then(|text| match serde_json::from_str(text) {
+        let bad = |cause: String| RowError { line, cause };
+        Ok(Some(self.line_text(read).and_then(|text| match serde_json::from_str(text) {
             Ok(Value::Object(object)) => Ok(object),
-            Ok(_) => Err(bad(format!("it is no JSON object; {CURE}"))),
-            Err(error) => Err(bad(format!("it is no JSON ({error}); {CURE}"))),
+            Ok(_) => Err(bad(format!("it is not a JSON object; {CURE}"))),
+            Err(error) => Err(bad(format!("it is not valid JSON ({error}); {CURE}"))),
         })))
     }
 
-    /// The next row, its cells in the order of `header`; `None` after the last.
+    /// The next row, with its cells in the order of `header`; `None` after the last row.
     ///
     /// # Errors
     /// As [`Jsonl::object`].
@@ -85,15 +85,16 @@ impl Jsonl {
         Ok(Some(Row::read(line, fields.map(|fields| row(line, header, fields)))))
     }
 
-    /// The next line that is not blank, and its fields.
-    fn fields(&mut self) -> Result<Option<Numbered<'_>>, DataError> {
+    /// The number and the fields of the next line that is not blank.
+    fn fields(&mut self) -> Result<Option<NumberedFields<'_>>, DataError> {
         let Some(read) = self.next_line()? else { return Ok(None) };
         let line = self.line;
-        let object = |text| object(text).map_err(|fault| Bad { line, cause: format!("it {}", fault.told(CURE)) });
-        Ok(Some((line, self.written(read).and_then(object))))
+        let object =
+            |text| object(text).map_err(|error| RowError { line, cause: format!("it {}", error.message(CURE)) });
+        Ok(Some((line, self.line_text(read).and_then(object))))
     }
 
-    /// Reads the next line that is not blank into `self.bytes`; whether it is whole.
+    /// Reads the next line that is not blank into `self.bytes`; returns whether it is complete or too long, or `None` at the end.
     fn next_line(&mut self) -> Result<Option<LineRead>, DataError> {
         loop {
             let read = read_line(&mut self.text.reader, ROW_LIMIT, &mut self.bytes);
@@ -108,18 +109,18 @@ impl Jsonl {
         }
     }
 
-    /// The line that was read, as text.
-    fn written(&self, read: LineRead) -> Result<&str, Bad> {
-        let bad = |cause: String| Bad { line: self.line, cause };
+    /// The line that was read last, as text.
+    fn line_text(&self, read: LineRead) -> Result<&str, RowError> {
+        let bad = |cause: String| RowError { line: self.line, cause };
         if read == LineRead::TooLong {
-            return Err(bad(format!("the row is longer than {} MiB; leave it out", ROW_LIMIT >> 20)));
+            return Err(bad(format!("the row is longer than {} MiB; remove it", ROW_LIMIT >> 20)));
         }
-        // A mark in the midst of a file that was put together of several.
+        // If several files were joined, there can be a byte order mark in the middle of the file.
         let bytes = self.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.bytes);
         std::str::from_utf8(bytes)
             .map_err(|error| bad(format!("byte {} is not UTF-8; save the table as UTF-8", error.valid_up_to() + 1)))
     }
 }
 
-/// What a line has to be.
-pub const CURE: &str = "write one object a line, `{\"image\": .., \"text\": ..}`";
+/// What to do if a line is not an object.
+pub const CURE: &str = "write one object per line, `{\"image\": .., \"text\": ..}`";

@@ -1,79 +1,81 @@
-//! One JSON object with its values as they are written.
+//! Reads one JSON object and keeps its values as they are written.
 //!
-//! `serde_json` gives numbers by way of a float, so that long ones and `1.10` change, unless a feature is on that changes them for
-//! every crate that uses it; and it refuses `NaN`, which Python's `json` writes. Strings are read by it.
+//! `serde_json` converts numbers to floats, which changes long numbers and numbers such as `1.10`. It has a feature that avoids
+//! this, but the feature would apply to every crate that uses `serde_json`. It also refuses `NaN`, which Python's `json` writes.
+//! So only strings are read with `serde_json`.
 
 use std::borrow::Cow;
 
-use super::row::Bad;
+use super::row::RowError;
 
-/// A value of a field.
+/// The value of a field, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written<'t> {
+pub enum JsonValue<'t> {
     /// `null`.
     Missing,
-    /// `NaN`: a number that is missing.
+    /// `NaN`, which is how a missing number is written.
     NaN,
     /// A string.
     Text(Cow<'t, str>),
-    /// A number, `true`, `false` or `Infinity`, letter by letter.
+    /// A number, `true`, `false` or `Infinity`, exactly as it is written.
     Plain(&'t str),
-    /// A list.
-    List(Vec<Written<'t>>),
-    /// An object, or a list with objects or lists in it, letter by letter.
+    /// A list of values that are not nested.
+    List(Vec<JsonValue<'t>>),
+    /// An object, or a list that contains objects or lists, exactly as it is written.
     Nested(&'t str),
 }
 
-/// Names and values of an object, in their order.
-pub type Fields<'t> = Vec<(Cow<'t, str>, Written<'t>)>;
+/// The names and values of an object, in their order.
+pub type Fields<'t> = Vec<(Cow<'t, str>, JsonValue<'t>)>;
 
-/// A row of a file and where it stands, or why it is none.
-pub type Numbered<'t> = (u64, Result<Fields<'t>, Bad>);
+/// The number of a row, and its fields or the reason why it cannot be read.
+pub type NumberedFields<'t> = (u64, Result<Fields<'t>, RowError>);
 
-/// Why a text is no object.
+/// Why a text is not a JSON object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Words that go on from "it".
+pub struct JsonError {
+    /// The cause, as words that follow "it".
     cause: String,
-    /// What to do about it, where it is known.
+    /// What to do, if this is known.
     cure: Option<&'static str>,
 }
 
-impl Fault {
+impl JsonError {
     fn new(cause: impl Into<String>) -> Self {
         Self { cause: cause.into(), cure: None }
     }
 
-    fn cure(self, cure: &'static str) -> Self {
+    fn with_cure(self, cure: &'static str) -> Self {
         Self { cure: Some(cure), ..self }
     }
 
-    /// Cause and cure, which is `otherwise` where no better is known, as words that go on from "it".
-    pub fn told(&self, otherwise: &str) -> String {
+    /// The cause and what to do, as words that follow "it". If nothing better is known, `otherwise` says what to do.
+    pub fn message(&self, otherwise: &str) -> String {
         format!("{}; {}", self.cause, self.cure.unwrap_or(otherwise))
     }
 }
 
-/// Reads an object; nothing but white space may stand around it.
+/// Reads an object; only white space may be around it.
 ///
 /// # Errors
-/// When it is none, or has a name twice.
-pub fn object(text: &str) -> Result<Fields<'_>, Fault> {
-    let mut reader = Reader { text, at: 0 };
+/// When the text is not an object, or when a name occurs twice.
+pub fn object(text: &str) -> Result<Fields<'_>, JsonError> {
+    let mut reader = JsonReader { text, at: 0 };
     if reader.peek() != Some(b'{') {
-        return Err(Fault::new("is no JSON object"));
+        return Err(JsonError::new("is not a JSON object"));
     }
     let fields = reader.object()?;
     match reader.peek() {
         None => Ok(fields),
-        Some(b',') => Err(reader.wrong("nothing may follow the object").cure("remove the comma")),
+        Some(b',') => Err(reader.wrong("nothing may follow the object").with_cure("remove the comma")),
         Some(_) => Err(reader.wrong("nothing may follow the object")),
     }
 }
 
-/// Names of an object and how its values begin, as far as the text goes; for a message about what is no row.
+/// The names of an object and the first two characters of each value, up to the end or the first error of the text; for messages
+/// about objects that are not rows.
 pub fn outline(text: &str) -> Vec<(String, Vec<u8>)> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = JsonReader { text, at: 0 };
     let mut found = vec![];
     if reader.peek() != Some(b'{') {
         return found;
@@ -93,44 +95,45 @@ pub fn outline(text: &str) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-struct Reader<'t> {
+/// Reads JSON from a text at a position.
+struct JsonReader<'t> {
     text: &'t str,
     at: usize,
 }
 
-impl<'t> Reader<'t> {
-    /// The next character that is no white space; it is read next.
+impl<'t> JsonReader<'t> {
+    /// Skips white space and returns the next byte without reading it.
     fn peek(&mut self) -> Option<u8> {
         let rest = &self.text.as_bytes()[self.at..];
         self.at += rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn take(&mut self, wanted: u8) -> Result<(), Fault> {
+    fn take(&mut self, expected: u8) -> Result<(), JsonError> {
         match self.peek() {
-            Some(found) if found == wanted => {
+            Some(found) if found == expected => {
                 self.at += 1;
                 Ok(())
             }
-            _ => Err(self.wrong(&format!("`{}` is wanted", char::from(wanted)))),
+            _ => Err(self.wrong(&format!("`{}` is expected", char::from(expected)))),
         }
     }
 
-    /// What is wrong at the place that is read next.
-    fn wrong(&self, cause: &str) -> Fault {
+    /// The error that `cause` is wrong at the current position.
+    fn wrong(&self, cause: &str) -> JsonError {
         match self.text[self.at..].trim_end().is_empty() {
-            true => Fault::new("is no JSON: it ends too early"),
+            true => JsonError::new("is not valid JSON: it ends too early"),
             false => {
                 let place = self.text[..self.at].chars().count() + 1;
-                Fault::new(format!("is no JSON: {cause} at character {place}"))
+                JsonError::new(format!("is not valid JSON: {cause} at character {place}"))
             }
         }
     }
 
-    /// [`Reader::wrong`] where something is lacking: what stands there often tells what to do.
-    fn lacking(&self, wanted: &str) -> Fault {
+    /// Like [`JsonReader::wrong`], for something that is missing here. The text at this position often shows what to do.
+    fn missing(&self, cause: &str) -> JsonError {
         let rest = &self.text[self.at..];
-        let fault = self.wrong(wanted);
+        let error = self.wrong(cause);
         let words = [
             (&["'", "\u{201c}", "\u{201d}"][..], "write names and strings between plain `\"`"),
             (&["True"], "write `true`"),
@@ -140,13 +143,13 @@ impl<'t> Reader<'t> {
         let cure = words.into_iter().find(|(words, _)| words.iter().any(|word| rest.starts_with(word)));
         let comma = self.text[..self.at].trim_end().ends_with(',') && rest.starts_with(['}', ']']);
         match cure {
-            _ if comma => fault.cure("remove the comma before it"),
-            Some((_, cure)) => fault.cure(cure),
-            None => fault,
+            _ if comma => error.with_cure("remove the comma before it"),
+            Some((_, cure)) => error.with_cure(cure),
+            None => error,
         }
     }
 
-    fn object(&mut self) -> Result<Fields<'t>, Fault> {
+    fn object(&mut self) -> Result<Fields<'t>, JsonError> {
         let mut fields: Fields<'t> = vec![];
         self.take(b'{')?;
         if self.peek() == Some(b'}') {
@@ -161,7 +164,7 @@ impl<'t> Reader<'t> {
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => break,
-                _ => return Err(self.wrong("`,` or `}` is wanted")),
+                _ => return Err(self.wrong("`,` or `}` is expected")),
             }
         }
         self.at += 1;
@@ -170,53 +173,53 @@ impl<'t> Reader<'t> {
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(pair) => {
                 let cause = format!("has `{}` twice", ptu_data::shortened(pair[0], 40));
-                Err(Fault::new(cause).cure("rename one"))
+                Err(JsonError::new(cause).with_cure("rename one"))
             }
             None => Ok(fields),
         }
     }
 
-    /// A value; of a list its items where it is `outer`.
-    fn value(&mut self, outer: bool) -> Result<Written<'t>, Fault> {
+    /// A value. If `outer` is true, a list is read with its items; a list inside another value is kept as text.
+    fn value(&mut self, outer: bool) -> Result<JsonValue<'t>, JsonError> {
         match self.peek() {
-            Some(b'"') => self.string().map(Written::Text),
+            Some(b'"') => self.string().map(JsonValue::Text),
             Some(b'[') if outer => self.list(),
             Some(b'[' | b'{') => {
                 let begin = self.at;
                 self.nested()?;
-                Ok(Written::Nested(&self.text[begin..self.at]))
+                Ok(JsonValue::Nested(&self.text[begin..self.at]))
             }
             _ => self.word(),
         }
     }
 
-    fn list(&mut self) -> Result<Written<'t>, Fault> {
+    fn list(&mut self) -> Result<JsonValue<'t>, JsonError> {
         let (mut items, begin) = (vec![], self.at);
         self.take(b'[')?;
         if self.peek() == Some(b']') {
             self.at += 1;
-            return Ok(Written::List(items));
+            return Ok(JsonValue::List(items));
         }
         loop {
             items.push(self.value(false)?);
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => break,
-                _ => return Err(self.wrong("`,` or `]` is wanted")),
+                _ => return Err(self.wrong("`,` or `]` is expected")),
             }
         }
         self.at += 1;
-        match items.iter().any(|item| matches!(item, Written::Nested(_))) {
-            true => Ok(Written::Nested(&self.text[begin..self.at])),
-            false => Ok(Written::List(items)),
+        match items.iter().any(|item| matches!(item, JsonValue::Nested(_))) {
+            true => Ok(JsonValue::Nested(&self.text[begin..self.at])),
+            false => Ok(JsonValue::List(items)),
         }
     }
 
-    /// Passes over an object or a list, however deep.
-    fn nested(&mut self) -> Result<(), Fault> {
-        let (begin, mut extent) = (self.at, Extent::default());
+    /// Skips an object or a list, without a limit for its depth.
+    fn nested(&mut self) -> Result<(), JsonError> {
+        let (begin, mut scanner) = (self.at, NestingScanner::default());
         for (count, byte) in self.text.as_bytes()[begin..].iter().enumerate() {
-            if extent.pass(*byte) {
+            if scanner.advance(*byte) {
                 self.at = begin + count + 1;
                 return Ok(());
             }
@@ -225,9 +228,9 @@ impl<'t> Reader<'t> {
         Err(self.wrong(""))
     }
 
-    fn string(&mut self) -> Result<Cow<'t, str>, Fault> {
+    fn string(&mut self) -> Result<Cow<'t, str>, JsonError> {
         if self.peek() != Some(b'"') {
-            return Err(self.lacking("a string is wanted"));
+            return Err(self.missing("a string is expected"));
         }
         let (begin, mut escaped) = (self.at, false);
         for (count, byte) in self.text.as_bytes()[begin..].iter().enumerate().skip(1) {
@@ -236,7 +239,7 @@ impl<'t> Reader<'t> {
                 b'\\' => escaped = true,
                 b'"' => {
                     let written = &self.text[begin..=begin + count];
-                    let read = serde_json::from_str::<Borrowed<'t>>(written);
+                    let read = serde_json::from_str::<BorrowedString<'t>>(written);
                     let read = read.map_err(|error| self.wrong(&format!("the string is wrong ({error})")))?;
                     self.at = begin + count + 1;
                     return Ok(read.0);
@@ -248,27 +251,27 @@ impl<'t> Reader<'t> {
         Err(self.wrong(""))
     }
 
-    fn word(&mut self) -> Result<Written<'t>, Fault> {
+    fn word(&mut self) -> Result<JsonValue<'t>, JsonError> {
         let rest = &self.text[self.at..];
         let end = rest.find(|one: char| !(one.is_ascii_alphanumeric() || matches!(one, '+' | '-' | '.')));
         let word = &rest[..end.unwrap_or(rest.len())];
         let value = match word {
-            "null" => Written::Missing,
-            "NaN" => Written::NaN,
-            "true" | "false" | "Infinity" | "-Infinity" => Written::Plain(word),
-            number if is_number(number) => Written::Plain(number),
-            _ => return Err(self.lacking("a value is wanted")),
+            "null" => JsonValue::Missing,
+            "NaN" => JsonValue::NaN,
+            "true" | "false" | "Infinity" | "-Infinity" => JsonValue::Plain(word),
+            number if is_number(number) => JsonValue::Plain(number),
+            _ => return Err(self.missing("a value is expected")),
         };
         self.at += word.len();
         Ok(value)
     }
 }
 
-/// A string, which is only copied where it has escapes.
+/// A string that is only copied if it has escape sequences.
 #[derive(serde::Deserialize)]
-struct Borrowed<'t>(#[serde(borrow)] Cow<'t, str>);
+struct BorrowedString<'t>(#[serde(borrow)] Cow<'t, str>);
 
-/// Whether a word is a number by the grammar of JSON.
+/// Whether a word is a number according to the grammar of JSON.
 fn is_number(word: &str) -> bool {
     let word = word.strip_prefix('-').unwrap_or(word);
     let digits = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
@@ -286,17 +289,17 @@ fn is_number(word: &str) -> bool {
         && exponent.is_none_or(digits)
 }
 
-/// Finds the end of an object or list without reading it.
+/// Finds the end of an object or a list without reading its values.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Extent {
+pub struct NestingScanner {
     depth: u64,
     in_string: bool,
     escaped: bool,
 }
 
-impl Extent {
-    /// Passes over its next byte; whether that was its last.
-    pub fn pass(&mut self, byte: u8) -> bool {
+impl NestingScanner {
+    /// Processes the next byte; returns true if it is the last byte of the object or list.
+    pub fn advance(&mut self, byte: u8) -> bool {
         match byte {
             _ if self.escaped => self.escaped = false,
             b'\\' if self.in_string => self.escaped = true,
@@ -312,7 +315,7 @@ impl Extent {
         false
     }
 
-    /// Whether a string is open.
+    /// Whether the current position is inside a string.
     pub fn in_string(&self) -> bool {
         self.in_string
     }
@@ -322,8 +325,8 @@ impl Extent {
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> Written<'_> {
-        Written::Text(text.into())
+    fn text(text: &str) -> JsonValue<'_> {
+        JsonValue::Text(text.into())
     }
 
     #[test]
@@ -333,56 +336,56 @@ mod tests {
         for number in numbers {
             let line = format!("{{\"a\":{number}, \"b\" : [ {number} ,true]}}\r");
             let wanted = vec![
-                ("a".into(), Written::Plain(number)),
-                ("b".into(), Written::List(vec![Written::Plain(number), Written::Plain("true")])),
+                ("a".into(), JsonValue::Plain(number)),
+                ("b".into(), JsonValue::List(vec![JsonValue::Plain(number), JsonValue::Plain("true")])),
             ];
             assert_eq!(object(&line).unwrap(), wanted);
         }
         let line =
             r#" {"x":NaN,"y":null,"z":-Infinity,"s":"a\u00e4\n\"{[","e":"","t":"NaN","l":["a",NaN,null],"n":[]} "#;
         let wanted = [
-            ("x", Written::NaN),
-            ("y", Written::Missing),
-            ("z", Written::Plain("-Infinity")),
+            ("x", JsonValue::NaN),
+            ("y", JsonValue::Missing),
+            ("z", JsonValue::Plain("-Infinity")),
             ("s", text("aä\n\"{[")),
             ("e", text("")),
             ("t", text("NaN")),
-            ("l", Written::List(vec![text("a"), Written::NaN, Written::Missing])),
-            ("n", Written::List(vec![])),
+            ("l", JsonValue::List(vec![text("a"), JsonValue::NaN, JsonValue::Missing])),
+            ("n", JsonValue::List(vec![])),
         ];
         assert_eq!(object(line).unwrap(), wanted.map(|(name, value)| (Cow::from(name), value)));
         assert_eq!(object("{}").unwrap(), []);
     }
 
     #[test]
-    fn nested_values_are_passed_over_however_deep() {
+    fn nested_values_of_any_depth_are_kept_as_text() {
         let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
         for nested in ["{\"x\": \"}\\\"]\"}", "[[1], 2]", "[\"]\", {}]", "{\"v\": [NaN, {\"w\": []}]}", &deep] {
             let line = format!("{{\"a\": {nested}, \"b\": 1}}");
-            let wanted = [("a".into(), Written::Nested(nested)), ("b".into(), Written::Plain("1"))];
+            let wanted = [("a".into(), JsonValue::Nested(nested)), ("b".into(), JsonValue::Plain("1"))];
             assert_eq!(object(&line).unwrap(), wanted);
         }
     }
 
     #[test]
-    fn what_is_no_object_is_told() {
+    fn errors_say_what_is_wrong_and_what_to_do() {
         for (line, part) in [
-            ("image,text", "is no JSON object; write a row"),
-            ("[1, 2]", "is no JSON object; write a row"),
+            ("image,text", "is not a JSON object; write a row"),
+            ("[1, 2]", "is not a JSON object; write a row"),
             ("{\"a\": ", "ends too early"),
             ("{\"a\": \"open", "ends too early"),
             ("{\"a\": {\"b\": [1}", "ends too early"),
             ("{\"a\": 1", "ends too early"),
-            ("{\"a\" 1}", "`:` is wanted at character 6"),
-            ("{\"ä\": 1 2}", "`,` or `}` is wanted at character 9"),
-            ("{\"a\": [1 2]}", "`,` or `]` is wanted"),
+            ("{\"a\" 1}", "`:` is expected at character 6"),
+            ("{\"ä\": 1 2}", "`,` or `}` is expected at character 9"),
+            ("{\"a\": [1 2]}", "`,` or `]` is expected"),
             ("{\"a\": 1},", "nothing may follow the object at character 9; remove the comma"),
             ("{\"a\": 1}}", "nothing may follow the object at character 9"),
-            ("{\"a\": 1, }", "a string is wanted at character 10; remove the comma before it"),
-            ("{\"a\": [1,]}", "a value is wanted at character 10; remove the comma before it"),
-            ("{a: 1}", "a string is wanted at character 2; write a row"),
-            ("{'a': 1}", "a string is wanted at character 2; write names and strings between plain `\"`"),
-            ("{\"a\": 'b'}", "a value is wanted at character 7; write names and strings between plain `\"`"),
+            ("{\"a\": 1, }", "a string is expected at character 10; remove the comma before it"),
+            ("{\"a\": [1,]}", "a value is expected at character 10; remove the comma before it"),
+            ("{a: 1}", "a string is expected at character 2; write a row"),
+            ("{'a': 1}", "a string is expected at character 2; write names and strings between plain `\"`"),
+            ("{\"a\": 'b'}", "a value is expected at character 7; write names and strings between plain `\"`"),
             ("{\"a\": True}", "; write `true`"),
             ("{\"a\": [1, False]}", "; write `false`"),
             ("{\"a\": None}", "; write `null`"),
@@ -390,19 +393,19 @@ mod tests {
             ("{\"a\": \"b\tc\"}", "the string is wrong"),
             ("{\"a\": 1, \"b\": 2, \"a\": 3}", "has `a` twice; rename one"),
         ] {
-            let fault = object(line).unwrap_err().told("write a row");
-            assert!(fault.contains(part), "{line}: {fault}");
+            let error = object(line).unwrap_err().message("write a row");
+            assert!(error.contains(part), "{line}: {error}");
         }
         for number in ["01", "1.", ".5", "+1", "1e", "--1", "1e5.0", "0x10", "nan", "NULL", "1_000", ""] {
             assert!(
-                object(&format!("{{\"a\": {number}}}")).unwrap_err().told("write a row").contains("is wanted"),
+                object(&format!("{{\"a\": {number}}}")).unwrap_err().message("write a row").contains("is expected"),
                 "{number}"
             );
         }
     }
 
     #[test]
-    fn an_outline_shows_what_an_object_holds() {
+    fn an_outline_has_the_names_and_the_beginnings_of_values() {
         let names = |text: &str| -> Vec<String> {
             let begin = |(name, begin): (String, Vec<u8>)| format!("{name} {}", String::from_utf8(begin).unwrap());
             outline(text).into_iter().map(begin).collect()

@@ -1,4 +1,4 @@
-//! Lines of a text file without quotation, each read within a bound.
+//! Reads the lines of a text file without quoted fields. The length of a line is limited.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use super::Entry;
 /// The longest line, in bytes.
 const LINE_LIMIT: u64 = 8 << 20;
 
-/// Lines of a file; `\n` and `\r\n` end them, nothing else does.
+/// A reader of lines. A line ends only with `\n` or `\r\n`.
 pub struct Lines {
     path: PathBuf,
     reader: BufReader<Box<dyn Read + Send>>,
@@ -19,11 +19,11 @@ pub struct Lines {
 
 /// One line.
 pub struct Line {
-    /// From 1.
+    /// Its number, from 1.
     pub number: u64,
-    /// Without its end.
+    /// The line without its line end.
     pub text: String,
-    /// Whether it has bytes that are no UTF-8, so that it was read as Latin-1.
+    /// Whether it was read as Latin-1, because it is not UTF-8.
     pub latin: bool,
 }
 
@@ -46,7 +46,7 @@ impl Lines {
     /// The next line; `None` after the last.
     ///
     /// # Errors
-    /// When the file cannot be read on, or when a line has no end.
+    /// When the file cannot be read further, or when a line is longer than 8 MiB.
     pub fn next(&mut self) -> Result<Option<Line>, DataError> {
         let mut bytes = vec![];
         let read = (&mut self.reader).take(LINE_LIMIT + 1).read_until(b'\n', &mut bytes);
@@ -69,7 +69,7 @@ impl Lines {
         Ok(Some(Line { number: self.number, text, latin }))
     }
 
-    /// All lines, handed on one after another.
+    /// Calls a function with each of the remaining lines.
     ///
     /// # Errors
     /// As [`Lines::next`].

@@ -1,4 +1,4 @@
-//! The rows of a table of any kind.
+//! Reads the rows of a table of any kind, one after another.
 
 use std::fs;
 use std::io::Read;
@@ -13,19 +13,20 @@ use super::json_lines::Jsonl;
 use super::json_text::outline;
 use super::parquet::Parquet;
 use super::row::{Column, ROW_LIMIT, Row, listed};
-use super::separated::{Csv, Surveyed};
+use super::separated::{Csv, ScannedCsv};
 use super::text::{Text, form, not_text};
 
-/// The rows of a table.
+/// A reader of the rows of a table.
 pub struct Rows {
     header: Vec<String>,
     columns: Vec<Column>,
     notices: Vec<String>,
     hint: Option<String>,
-    kind: Kind,
+    reader: TableReader,
 }
 
-enum Kind {
+/// The reader for the format of the file.
+enum TableReader {
     Csv(Box<Csv>),
     Jsonl(Jsonl),
     List(Items),
@@ -33,48 +34,50 @@ enum Kind {
 }
 
 impl Rows {
-    /// Opens a table: `.jsonl`, `.ndjson` and `.json` hold one JSON object a line, or a list of them; `.parquet` columns; anything
-    /// else is separated by the comma, tab, semicolon or bar that its first line uses. Texts may be packed with gzip.
+    /// Opens a table. Files `.jsonl`, `.ndjson` and `.json` contain one JSON object per line, or a list of objects; `.parquet`
+    /// files contain columns. In all other files, the fields are separated by the comma, tab, semicolon or vertical bar that the
+    /// first line uses. Text files may be compressed with gzip.
     ///
-    /// All of a text is read once to find what it has: neither its columns nor what is told of it is concluded from its beginning.
+    /// A text file is read once as a whole when it is opened, because its first rows need not have all columns, and because the
+    /// notices are about all rows.
     ///
     /// # Errors
-    /// When the file cannot be read, is empty, is not UTF-8, or has a header that is none.
+    /// When the file cannot be read, is empty, is not UTF-8, or has a header that cannot be used.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let wrong = |cause: &str| DataError::Table { path: path.to_path_buf(), cause: cause.to_string() };
         let about = fs::metadata(path).map_err(DataError::io("open", path))?;
         if !about.is_file() {
-            return Err(wrong("it is no file; name the CSV or JSONL file itself"));
+            return Err(wrong("it is not a file; name the CSV or JSONL file itself"));
         }
         let form = first_bytes(path)?;
         let gzipped = form == FileForm::Packed(Packing::Gzip);
         let ending = ending(path, gzipped);
         if form == FileForm::Columns("Parquet") || ending == "parquet" {
             if gzipped {
-                return Err(wrong("it is packed with gzip; unpack it"));
+                return Err(wrong("it is compressed with gzip, which is not supported for Parquet; unpack it"));
             }
             if let Some(cause) = not_text(form).filter(|_| form != FileForm::Columns("Parquet")) {
                 return Err(wrong(&cause));
             }
             let (parquet, columns, notices) = Parquet::open(path)?;
-            return Ok(Self::new(columns, notices, Kind::Parquet(Box::new(parquet))));
+            return Ok(Self::new(columns, notices, TableReader::Parquet(Box::new(parquet))));
         }
         let entry = if gzipped { Entry::gzipped(path) } else { Entry::file(path) };
         match ending.as_str() {
             "json" | "jsonl" | "ndjson" => Self::json(&entry, &ending),
             _ => {
-                let Surveyed { csv, columns, notices, hint } = Csv::surveyed(&entry)?;
-                Ok(Self { hint, ..Self::new(columns, notices, Kind::Csv(Box::new(csv))) })
+                let ScannedCsv { csv, columns, notices, hint } = Csv::open_scanned(&entry)?;
+                Ok(Self { hint, ..Self::new(columns, notices, TableReader::Csv(Box::new(csv))) })
             }
         }
     }
 
-    fn new(columns: Vec<Column>, notices: Vec<String>, kind: Kind) -> Self {
+    fn new(columns: Vec<Column>, notices: Vec<String>, reader: TableReader) -> Self {
         let header = columns.iter().map(|column| column.name.clone()).collect();
-        Self { header, columns, notices, hint: None, kind }
+        Self { header, columns, notices, hint: None, reader }
     }
 
-    /// A list or objects a line, whichever it is by its first character.
+    /// Opens a JSON file. Its first character decides whether it is a list of objects or has one object per line.
     fn json(entry: &Entry, ending: &str) -> Result<Self, DataError> {
         let text = Text::open(entry)?;
         if text.start.trim_ascii().is_empty() {
@@ -83,30 +86,30 @@ impl Rows {
         let is_list = match (text.first(), ending) {
             (b'[', _) => true,
             (b'{', "json") => {
-                one_object(text)?;
+                refuse_single_object(text)?;
                 false
             }
             (_, ending) => ending == "json",
         };
         if is_list {
             let keys = Items::keys(entry)?;
-            return Ok(Self::new(keys.columns(), keys.notices("item"), Kind::List(Items::open(entry)?)));
+            return Ok(Self::new(keys.columns(), keys.notices("item"), TableReader::List(Items::open(entry)?)));
         }
         let keys = Jsonl::keys(entry)?;
-        Ok(Self::new(keys.columns(), keys.notices("line"), Kind::Jsonl(Jsonl::open(entry)?)))
+        Ok(Self::new(keys.columns(), keys.notices("line"), TableReader::Jsonl(Jsonl::open(entry)?)))
     }
 
-    /// The columns, in the order of the cells, with what they hold as far as the file says.
+    /// The columns, in the order of the cells, with what the file says about their content.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
-    /// What was passed over or concluded when the file was opened, each a sentence for the user.
+    /// What was skipped, and how values were interpreted, when the file was opened; one sentence each, for the user.
     pub fn notices(&self) -> &[String] {
         &self.notices
     }
 
-    /// What may be wrong with the file where its columns are of no use, as words that follow the cause.
+    /// What may be wrong with the file if its columns cannot be used, as words that follow the cause in a message.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
@@ -114,45 +117,45 @@ impl Rows {
     /// The next row; `None` after the last.
     ///
     /// # Errors
-    /// When the file cannot be read on; what is wrong with one row is told in the row.
+    /// When the file cannot be read further. A problem in a single row is reported in the row instead.
     pub fn next(&mut self) -> Result<Option<Row>, DataError> {
-        match &mut self.kind {
-            Kind::Csv(csv) => csv.next(),
-            Kind::Jsonl(jsonl) => jsonl.next(&self.header),
-            Kind::List(items) => items.next(&self.header),
-            Kind::Parquet(parquet) => parquet.next(),
+        match &mut self.reader {
+            TableReader::Csv(csv) => csv.next(),
+            TableReader::Jsonl(jsonl) => jsonl.next(&self.header),
+            TableReader::List(items) => items.next(&self.header),
+            TableReader::Parquet(parquet) => parquet.next(),
         }
     }
 
-    /// The row of this number of a parquet file, from 1, without those before it; `None` of other kinds of tables, and where there
-    /// are fewer rows.
+    /// Reads only the row with this number, from 1, of a parquet file. `None` for other kinds of tables, and if the file has fewer
+    /// rows.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn row(&self, line: u64) -> Result<Option<Row>, DataError> {
-        match &self.kind {
-            Kind::Parquet(parquet) => parquet.row(line),
-            Kind::Csv(_) | Kind::Jsonl(_) | Kind::List(_) => Ok(None),
+        match &self.reader {
+            TableReader::Parquet(parquet) => parquet.row(line),
+            TableReader::Csv(_) | TableReader::Jsonl(_) | TableReader::List(_) => Ok(None),
         }
     }
 
-    /// Whether [`Rows::row`] finds rows.
+    /// Whether [`Rows::row`] can read a row by its number.
     pub fn has_numbers(&self) -> bool {
-        matches!(self.kind, Kind::Parquet(_))
+        matches!(self.reader, TableReader::Parquet(_))
     }
 
-    /// Share of the file that has been read.
+    /// The share of the file that has been read, from 0 to 1.
     pub fn share(&self) -> f64 {
-        match &self.kind {
-            Kind::Csv(csv) => csv.share(),
-            Kind::Jsonl(jsonl) => jsonl.share(),
-            Kind::List(items) => items.share(),
-            Kind::Parquet(parquet) => parquet.share(),
+        match &self.reader {
+            TableReader::Csv(csv) => csv.share(),
+            TableReader::Jsonl(jsonl) => jsonl.share(),
+            TableReader::List(items) => items.share(),
+            TableReader::Parquet(parquet) => parquet.share(),
         }
     }
 }
 
-/// What a file is by its first bytes.
+/// The form of a file, found from its first bytes.
 fn first_bytes(path: &Path) -> Result<FileForm, DataError> {
     let mut first = vec![];
     let file = Entry::file(path).open()?;
@@ -160,7 +163,7 @@ fn first_bytes(path: &Path) -> Result<FileForm, DataError> {
     Ok(form(&first))
 }
 
-/// How a name ends, in small letters; of `a.csv.gz` it is `csv`.
+/// The ending of a file name in lower case; for `a.csv.gz`, it is `csv`.
 fn ending(path: &Path, gzipped: bool) -> String {
     let ending = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match ending(path).as_str() {
@@ -169,9 +172,9 @@ fn ending(path: &Path, gzipped: bool) -> String {
     }
 }
 
-/// Refuses a file that is one object which holds a table in another form, or holds it in a field; a record, or the first of several,
-/// is no such object.
-fn one_object(mut text: Text) -> Result<(), DataError> {
+/// Refuses a file that is a single object with a table in another form, or with a table in one of its fields. A file whose first
+/// object is a record is not refused.
+fn refuse_single_object(mut text: Text) -> Result<(), DataError> {
     let mut bytes = vec![];
     let read = text.reader.by_ref().take(ROW_LIMIT as u64).read_to_end(&mut bytes);
     read.map_err(DataError::io("read", &text.path))?;
@@ -182,19 +185,19 @@ fn one_object(mut text: Text) -> Result<(), DataError> {
     let holds_rows = |(_, begin): &&(String, Vec<u8>)| begin == b"[{";
     let cause = if all(b'{') {
         format!(
-            "it is an object of objects ({}), columns or records by their names; a list of objects is wanted, as pandas \
-             writes it with `to_json(orient=\"records\")`",
+            "it is an object of objects ({}), with columns or records by their names; write a list of objects, as \
+             pandas writes it with `to_json(orient=\"records\")`",
             listed(&names)
         )
     } else if all(b'[') {
-        let what = if begins.iter().any(|begin| holds_rows(&begin)) { "splits, as it seems" } else { "columns" };
+        let what = if begins.iter().any(|begin| holds_rows(&begin)) { "probably splits" } else { "columns" };
         format!(
-            "it is an object of lists ({}), {what}; a list of objects is wanted, each with the name of its split where \
-             there are splits",
+            "it is an object of lists ({}), {what}; write a list of objects, each with the name of its split if there \
+             are splits",
             listed(&names)
         )
     } else if let Some((name, _)) = begins.iter().find(holds_rows) {
-        format!("it is an object with a list under `{name}`; write that list of objects alone")
+        format!("it is an object with a list under `{name}`; write only this list of objects to the file")
     } else {
         return Ok(());
     };

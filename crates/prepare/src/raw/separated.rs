@@ -1,4 +1,4 @@
-//! Tables with a separator, in UTF-8 or UTF-16.
+//! Tables with a separator (CSV and similar), in UTF-8 or UTF-16.
 
 mod quotes;
 mod separator;
@@ -10,51 +10,51 @@ use csv_core::ReadRecordResult;
 use ptu_data::{DataError, shortened};
 
 use super::Entry;
-use super::ends::{LineCounter, filled};
-use super::row::{Bad, COLUMN_LIMIT, Cell, Content, ROW_LIMIT, Row, listed};
-use super::survey::Places;
+use super::ends::{LineCounter, next_buffer};
+use super::row::{COLUMN_LIMIT, Cell, ROW_LIMIT, Row, RowContent, RowError, listed};
+use super::survey::Occurrences;
 use super::text::Text;
-pub use survey::Surveyed;
+pub use survey::ScannedCsv;
 
 use quotes::Quotes;
 
-/// The byte order mark, with which programs begin a file.
-const MARK: &str = "\u{feff}";
+/// The byte order mark, which many programs write at the beginning of a file.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// A line put after the end of a CSV: where it is not a record of its own, a quotation mark swallowed it.
-const END: &[u8] = b"\n\0end of table";
+/// A line that is parsed after the end of the file. If it does not become a record of its own, a quotation mark was not closed.
+const END_MARKER: &[u8] = b"\n\0end of table";
 
-/// What a column without a name is called, with its number.
-const UNNAMED: &str = "column ";
+/// The beginning of the name of a column without a name; the number of the column follows.
+const UNNAMED_PREFIX: &str = "column ";
 
-/// Of a field in which quotation marks are lost, as words that go on from its name.
-const FOLLOWED: &str =
-    "has text after its closing quotation mark; double each mark within a value (`\"a \"\"b\"\" c\"`)";
+/// The message for a field with text after its closing quotation mark, as words that follow the name of the field.
+const TEXT_AFTER_QUOTE: &str =
+    "has text after its closing quotation mark; double each quotation mark within a value (`\"a \"\"b\"\" c\"`)";
 
 /// A CSV file whose first line names the columns.
 pub struct Csv {
     text: Text,
     parser: csv_core::Reader,
-    /// Of the bytes that were parsed.
+    /// Counts the lines of the bytes that were parsed.
     lines: LineCounter,
     record: Record,
-    /// What comes after the file.
+    /// What is still to be parsed after the end of the file, see [`END_MARKER`].
     tail: &'static [u8],
     separator: u8,
     header: Vec<String>,
-    /// Columns up to the last that has a name of its own.
-    named: usize,
-    /// Rows without anything in them.
-    blank: Places,
+    /// The number of columns up to the last one that has a name in the file.
+    named_columns: usize,
+    /// Rows in which all fields are empty.
+    blank_rows: Occurrences,
 }
 
-/// One record of fields.
+/// One record: the fields of a row or of the header.
 struct Record {
     /// The line on which it starts.
     line: u64,
     quotes: Quotes,
     bytes: Vec<u8>,
-    /// Where each field ends.
+    /// Where each field ends in `bytes`.
     ends: Vec<usize>,
     fields: usize,
 }
@@ -71,62 +71,63 @@ impl Record {
         })
     }
 
-    /// Whether no field holds anything.
+    /// Whether all fields are empty.
     fn is_blank(&self) -> bool {
         self.fields().all(|field| field.trim_ascii().is_empty())
     }
 }
 
 impl Csv {
-    /// Opens a CSV; its first line names the columns.
+    /// Opens a CSV file; its first line names the columns.
     ///
-    /// The separator is the comma, tab, semicolon or bar that the first line has. Where it has several of them, it is the one that
-    /// parts most rows of the whole file into as many fields as the first line. A line `sep=;` before all others names it.
+    /// The separator is the comma, tab, semicolon or vertical bar that the first line contains. If the line contains several of
+    /// them, the separator is the one with which most rows of the file have as many fields as the first line. A line such as
+    /// `sep=;` at the start of the file names the separator.
     ///
     /// # Errors
-    /// When it cannot be read, is empty, is not UTF-8, or has a header that is none.
+    /// When it cannot be read, is empty, is not UTF-8, or has a header that cannot be used.
     pub fn open(entry: &Entry) -> Result<Self, DataError> {
         let text = Text::open(entry)?;
-        let separator = match separator::named(&text.start) {
-            Some(named) => named.separator,
-            None => separator::find(&text.start, entry)?,
+        let separator = match separator::separator_line(&text.start) {
+            Some(line) => line.separator,
+            None => separator::detect(&text.start, entry)?,
         };
-        Self::begin(text, separator)
+        Self::with_separator(text, separator)
     }
 
-    /// Reads the header of a text with this separator.
-    fn begin(text: Text, separator: u8) -> Result<Self, DataError> {
-        let named = separator::named(&text.start);
+    /// Opens a text with this separator and reads its header.
+    fn with_separator(text: Text, separator: u8) -> Result<Self, DataError> {
+        let line = separator::separator_line(&text.start);
         let mut csv = Self {
             text,
             parser: csv_core::ReaderBuilder::new().delimiter(separator).build(),
             lines: LineCounter::default(),
             record: Record::new(separator),
-            tail: END,
+            tail: END_MARKER,
             separator,
             header: vec![],
-            named: 0,
-            blank: Places::default(),
+            named_columns: 0,
+            blank_rows: Occurrences::default(),
         };
-        csv.pass_over(named.map_or(0, |named| named.length))?;
+        csv.skip_bytes(line.map_or(0, |line| line.length))?;
         csv.header = csv.read_header()?;
         Ok(csv)
     }
 
-    /// Share of the file that was read.
+    /// The share of the file that was read, from 0 to 1.
     pub fn share(&self) -> f64 {
         self.text.share()
     }
 
-    /// Positions of columns, found by name without regard to case or surrounding blanks.
+    /// The positions of columns by name. Upper and lower case, and surrounding spaces, are not distinguished.
     ///
     /// # Errors
-    /// When one is not there.
+    /// When a column does not exist.
     pub fn need<const N: usize>(&self, names: [&str; N]) -> Result<[usize; N], DataError> {
         let missing: Vec<&str> = names.into_iter().filter(|name| self.column(name).is_none()).collect();
         if !missing.is_empty() {
             return Err(self.wrong(format!(
-                "there is no column `{}`; it has {}; is it of another version?",
+                "there is no column `{}`; it has {}; does it belong to another version of the data set?",
                 missing.join("`, `"),
                 listed(&self.header)
             )));
@@ -134,7 +135,7 @@ impl Csv {
         Ok(names.map(|name| self.column(name).unwrap_or_default()))
     }
 
-    /// Position of a column that may be there.
+    /// The position of a column, if it exists.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.header.iter().position(|column| column.eq_ignore_ascii_case(name))
     }
@@ -143,29 +144,30 @@ impl Csv {
         DataError::Table { path: self.text.path.clone(), cause }
     }
 
-    /// Passes over bytes that are no record.
-    fn pass_over(&mut self, mut count: usize) -> Result<(), DataError> {
+    /// Skips bytes that do not belong to a record.
+    fn skip_bytes(&mut self, mut count: usize) -> Result<(), DataError> {
         while count > 0 {
             let path = &self.text.path;
-            let buffer = filled(&mut self.text.reader).map_err(DataError::io("read", path))?;
+            let buffer = next_buffer(&mut self.text.reader).map_err(DataError::io("read", path))?;
             let passed = buffer.len().min(count);
             if passed == 0 {
                 break;
             }
-            self.lines.pass(&buffer[..passed]);
+            self.lines.advance(&buffer[..passed]);
             self.text.reader.consume(passed);
             count -= passed;
         }
         Ok(())
     }
 
-    /// Goes to the next record and keeps its line: before it are blank lines, and the `\n` of the `\r\n` that ended the last one.
-    fn find(&mut self) -> Result<(), DataError> {
+    /// Moves to the next record and stores its line. Blank lines, and the `\n` of the `\r\n` that ended the last record, are
+    /// skipped.
+    fn find_record(&mut self) -> Result<(), DataError> {
         loop {
-            let buffer = filled(&mut self.text.reader).map_err(DataError::io("read", &self.text.path))?;
+            let buffer = next_buffer(&mut self.text.reader).map_err(DataError::io("read", &self.text.path))?;
             let blank = buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             let more = blank > 0 && blank == buffer.len();
-            self.pass_over(blank)?;
+            self.skip_bytes(blank)?;
             if !more {
                 self.record.line = self.lines.line();
                 return Ok(());
@@ -173,14 +175,14 @@ impl Csv {
         }
     }
 
-    /// Reads the next record; false at the end.
-    fn advance(&mut self) -> Result<bool, DataError> {
-        self.find()?;
+    /// Reads the next record; returns false at the end.
+    fn read_record(&mut self) -> Result<bool, DataError> {
+        self.find_record()?;
         let (line, mut taken, mut kept) = (self.record.line, 0, 0);
         self.record.fields = 0;
         self.record.quotes = Quotes::new(self.separator);
         loop {
-            let buffer = filled(&mut self.text.reader).map_err(DataError::io("read", &self.text.path))?;
+            let buffer = next_buffer(&mut self.text.reader).map_err(DataError::io("read", &self.text.path))?;
             let last = buffer.is_empty();
             let input = if last { self.tail } else { buffer };
             let Record { bytes, ends, fields, quotes, .. } = &mut self.record;
@@ -192,8 +194,8 @@ impl Csv {
             if last {
                 self.tail = &self.tail[read..];
             } else {
-                self.lines.pass(&buffer[..read]);
-                quotes.pass(&buffer[..read]);
+                self.lines.advance(&buffer[..read]);
+                quotes.advance(&buffer[..read]);
                 self.text.reader.consume(read);
             }
             match result {
@@ -207,31 +209,32 @@ impl Csv {
                 return Err(DataError::Row { path: self.text.path.clone(), line, cause });
             }
         }
-        let is_end = |field: &[u8]| self.tail.is_empty() && field.ends_with(&END[1..]);
+        let is_end = |field: &[u8]| self.tail.is_empty() && field.ends_with(&END_MARKER[1..]);
         match self.record.fields().next_back() {
             None => Ok(false),
-            Some(last) if is_end(last) && self.record.fields == 1 && last.len() == END.len() - 1 => Ok(false),
+            Some(last) if is_end(last) && self.record.fields == 1 && last.len() == END_MARKER.len() - 1 => Ok(false),
             Some(last) if is_end(last) => {
-                let cause = "a quotation mark is not closed, so that the row takes all that follows; close it".into();
+                let cause =
+                    "a quotation mark is not closed, so the rest of the file belongs to this row; close it".into();
                 Err(DataError::Row { path: self.text.path.clone(), line, cause })
             }
             Some(_) => Ok(true),
         }
     }
 
-    /// Reads the next record that holds something; false at the end.
-    fn advance_filled(&mut self) -> Result<bool, DataError> {
-        while self.advance()? {
+    /// Reads the next record that is not empty; returns false at the end.
+    fn read_filled_record(&mut self) -> Result<bool, DataError> {
+        while self.read_record()? {
             if !self.record.is_blank() {
                 return Ok(true);
             }
-            self.blank.see(self.record.line);
+            self.blank_rows.add(self.record.line);
         }
         Ok(false)
     }
 
     fn read_header(&mut self) -> Result<Vec<String>, DataError> {
-        if !self.advance_filled()? {
+        if !self.read_filled_record()? {
             return Err(self.wrong("it is empty; its first line must name the columns".into()));
         }
         if self.record.fields > COLUMN_LIMIT {
@@ -239,58 +242,60 @@ impl Csv {
         }
         let name = |(place, field): (usize, &[u8])| match std::str::from_utf8(field) {
             Ok(name) => Ok(match name.trim_start_matches('\u{feff}').trim() {
-                "" => format!("{UNNAMED}{}", place + 1),
+                "" => format!("{UNNAMED_PREFIX}{}", place + 1),
                 name => name.to_string(),
             }),
             Err(_) => Err(self.wrong("its first line is not UTF-8; it must be a CSV or JSONL in UTF-8".into())),
         };
-        if let Some(place) = self.record.quotes.follows {
-            return Err(self.wrong(format!("the name of its column {} {FOLLOWED}", place + 1)));
+        if let Some(place) = self.record.quotes.text_after_quote {
+            return Err(self.wrong(format!("the name of its column {} {TEXT_AFTER_QUOTE}", place + 1)));
         }
         let header: Vec<String> = self.record.fields().enumerate().map(name).collect::<Result<_, _>>()?;
         let named = self.record.fields().rposition(|field| !field.trim_ascii().is_empty());
-        self.named = named.map_or(0, |last| last + 1);
+        self.named_columns = named.map_or(0, |last| last + 1);
         Ok(header)
     }
 
-    /// The next row; `None` after the last. Rows without anything in them are passed over.
+    /// The next row; `None` after the last. Rows in which all fields are empty are skipped.
     ///
     /// # Errors
-    /// When the file cannot be read on; what is wrong with one row is told in the row.
+    /// When the file cannot be read further. A problem in a single row is reported in the row instead.
     pub fn next(&mut self) -> Result<Option<Row>, DataError> {
-        if !self.advance_filled()? {
+        if !self.read_filled_record()? {
             return Ok(None);
         }
         let line = self.record.line;
-        Ok(Some(Row::read(line, self.cells().map(Content::of).map_err(|cause| Bad { line, cause }))))
+        Ok(Some(Row::read(line, self.cells().map(RowContent::of).map_err(|cause| RowError { line, cause }))))
     }
 
-    /// Cells of the record: as many as the header has, where none is lost and none that has a name is made up.
+    /// The cells of the record, as many as the header has. Only empty fields may be removed or added to reach this number, and only
+    /// columns without a name may get an added field.
     fn cells(&self) -> Result<Vec<Cell>, String> {
-        if let Some(place) = self.record.quotes.follows {
+        if let Some(place) = self.record.quotes.text_after_quote {
             return Err(match self.header.get(place) {
-                Some(name) => format!("column `{}` {FOLLOWED}", shortened(name, 40)),
-                None => format!("field {} {FOLLOWED}", place + 1),
+                Some(name) => format!("column `{}` {TEXT_AFTER_QUOTE}", shortened(name, 40)),
+                None => format!("field {} {TEXT_AFTER_QUOTE}", place + 1),
             });
         }
         let (found, wanted) = (self.record.fields, self.header.len());
         let beyond = self.record.fields().skip(wanted).any(|field| !field.trim_ascii().is_empty());
-        if found < self.named || beyond {
-            let cure = match self.record.quotes.spaced {
-                Some(_) => "remove the blank before the quotation mark",
-                None if found < self.named => {
-                    "write the separators of empty fields too, and quote fields that hold the separator or a line end"
+        if found < self.named_columns || beyond {
+            let cure = match self.record.quotes.blank_before_quote {
+                Some(_) => "remove the space before the quotation mark",
+                None if found < self.named_columns => {
+                    "write the separators of empty fields too, and quote fields that contain the separator or a line end"
                 }
-                None => "quote fields that hold the separator",
+                None => "quote fields that contain the separator",
             };
             return Err(format!("the row has {found} fields, the header {wanted}; {cure}"));
         }
-        // Where files were put together, the mark of the second one's beginning stands before its first name.
-        let bare = |field: &'_ [u8]| field.strip_prefix(MARK.as_bytes()).unwrap_or(field).trim_ascii().to_vec();
+        // If several files were joined, the byte order mark of a later file is before its first name.
+        let without_mark =
+            |field: &'_ [u8]| field.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(field).trim_ascii().to_vec();
         let mut names = self.record.fields().zip(&self.header);
-        if wanted > 1 && names.all(|(field, name)| bare(field) == name.as_bytes()) {
+        if wanted > 1 && names.all(|(field, name)| without_mark(field) == name.as_bytes()) {
             return Err(
-                "the row repeats the names of the columns, as files that were put together do; remove it".into()
+                "the row repeats the names of the columns, probably because files were joined; remove it".into()
             );
         }
         let cell = |(field, name): (&[u8], &String)| match std::str::from_utf8(field) {

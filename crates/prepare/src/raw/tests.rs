@@ -28,7 +28,7 @@ fn read(raw: &Raw, name: &str) -> Option<String> {
 }
 
 #[test]
-fn a_layout_is_found_packed_and_unpacked() {
+fn the_files_of_a_layout_are_found_in_folders_and_archives() {
     let here = tempfile::tempdir().unwrap();
     let files: [(&str, &[u8]); 3] =
         [("Set1.0/train.json", b"[1]"), ("Set1.0/images/A.JPG", b"picture"), ("Set1.0/more/deep.txt", b"text")];
@@ -77,7 +77,7 @@ fn zips_within_zips_and_gzipped_tables_are_read() {
 }
 
 #[test]
-fn nothing_outside_is_reached() {
+fn files_outside_the_download_are_never_read() {
     let here = tempfile::tempdir().unwrap();
     fs::write(here.path().join("secret"), "secret").unwrap();
     let root = here.path().join("root");
@@ -104,7 +104,7 @@ fn nothing_outside_is_reached() {
 }
 
 #[test]
-fn bombs_and_cut_archives_end_with_a_cause() {
+fn zip_bombs_and_incomplete_archives_are_errors() {
     let here = tempfile::tempdir().unwrap();
     let root = here.path().join("root");
     fs::create_dir_all(&root).unwrap();
@@ -122,7 +122,7 @@ fn bombs_and_cut_archives_end_with_a_cause() {
     let whole = fs::read(root.join("a.zip")).unwrap();
     fs::write(root.join("a.zip"), &whole[..whole.len() / 2]).unwrap();
     let error = Raw::open(&root, &[], &here.path().join("scratch")).unwrap_err().to_string();
-    assert!(error.contains("a.zip` is no whole zip file") && error.contains("cut off?"), "{error}");
+    assert!(error.contains("a.zip` is not a complete zip file") && error.contains("interrupted?"), "{error}");
     fs::remove_file(root.join("a.zip")).unwrap();
     let packed = gzip(&[7; 10_000]);
     fs::write(root.join("set.tgz"), &packed[..packed.len() / 2]).unwrap();
@@ -131,7 +131,7 @@ fn bombs_and_cut_archives_end_with_a_cause() {
 }
 
 #[test]
-fn a_damaged_member_is_told_by_its_checksum() {
+fn a_damaged_member_is_an_error_because_of_its_checksum() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path().join("a.zip");
     let mut archive = zip::ZipWriter::new(File::create(&path).unwrap());
@@ -149,7 +149,7 @@ fn a_damaged_member_is_told_by_its_checksum() {
 }
 
 #[test]
-fn lines_end_as_lines_do_and_other_bytes_are_counted() {
+fn only_line_ends_end_lines_and_other_bytes_are_read_as_latin_1() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path().join("t.txt");
     fs::write(&path, b"\xef\xbb\xbfone\tx\r\ntwo \"q\xe2\x80\xa8\n\ncaf\xe9").unwrap();

@@ -1,8 +1,8 @@
-//! The command that reads a table, for messages.
+//! The command that reads a table. Messages name the options of this command.
 
 use ptu_data::columns::Purpose;
 
-/// The command that reads a table: a message names only options that it has.
+/// The command that reads a table. A message names only options that this command has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TableCommand {
     /// `prepare table`.
@@ -15,7 +15,7 @@ pub enum TableCommand {
 }
 
 impl TableCommand {
-    /// The option that names the column of a purpose.
+    /// The option of the command that selects the column for a purpose, if there is one.
     pub fn option(self, purpose: Purpose) -> Option<&'static str> {
         match (self, purpose) {
             (Self::Prepare | Self::Quickstart, Purpose::Image) => Some("--image"),
@@ -29,22 +29,22 @@ impl TableCommand {
         }
     }
 
-    /// What to do so that a column is taken for a purpose.
-    pub(crate) fn take(self, purpose: Purpose, column: &str) -> String {
+    /// Tells the user how to select a column for a purpose.
+    pub(crate) fn how_to_select(self, purpose: Purpose, column: &str) -> String {
         match self.option(purpose) {
-            Some(option) => format!("pass `{option} {}`", quoted(column)),
-            None => format!("rename it `{}`", usual(purpose)),
+            Some(option) => format!("pass `{option} {}`", shell_quoted(column)),
+            None => format!("rename it to `{}`", usual_name(purpose)),
         }
     }
 
-    /// The option that leaves bad rows out.
-    pub(crate) fn skip_bad(self) -> Option<&'static str> {
+    /// The option that skips bad rows, if the command has one.
+    pub(crate) fn skip_bad_option(self) -> Option<&'static str> {
         (self != Self::Embed).then_some("--skip-bad")
     }
 }
 
-/// The name by which a column of a purpose is found.
-fn usual(purpose: Purpose) -> &'static str {
+/// A column name that is recognised for this purpose.
+fn usual_name(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Label => "label",
         Purpose::AnswerType => "answer_type",
@@ -52,8 +52,8 @@ fn usual(purpose: Purpose) -> &'static str {
     }
 }
 
-/// As a shell takes it.
-fn quoted(column: &str) -> String {
+/// The name of a column, quoted for a shell where necessary.
+fn shell_quoted(column: &str) -> String {
     let plain = |letter: char| letter.is_alphanumeric() || "_-./:".contains(letter);
     match column.chars().all(plain) && !column.is_empty() {
         true => column.into(),

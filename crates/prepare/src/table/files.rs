@@ -1,8 +1,9 @@
-//! The files of a table: one that was named, or those of a folder by the splits that their names tell.
+//! The files of a table: the file that the user named, or the files of a folder. In a folder, the names of files and folders give
+//! the splits.
 //!
-//! Words and separators are those of `datasets` (Hugging Face), in any case of letters: `train`, `training`; `validation`, `valid`,
-//! `val`, `dev`; `test`, `testing`, `eval`, `evaluation`, and `validate`, parted from the rest of the name of a file or folder by
-//! `-`, `.`, `_`, a blank or a digit.
+//! The words for the splits and their separators are those of `datasets` (Hugging Face), in upper or lower case: `train`,
+//! `training`; `validation`, `valid`, `val`, `dev`; `test`, `testing`, `eval`, `evaluation`; and, in addition, `validate`. A word
+//! is separated from the rest of the name of a file or folder by `-`, `.`, `_`, a blank or a digit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,100 +13,101 @@ use ptu_data::manifest::Skipped;
 use ptu_data::record::Split;
 use walkdir::WalkDir;
 
-/// Endings of tables that are read.
-const TABLES: [&str; 6] = ["parquet", "csv", "tsv", "jsonl", "ndjson", "json"];
+/// Extensions of the tables that can be read.
+const TABLE_EXTENSIONS: [&str; 6] = ["parquet", "csv", "tsv", "jsonl", "ndjson", "json"];
 
-/// Endings of other files that hold records, or may hold tables.
-const OTHERS: [&str; 16] = [
+/// Extensions of other files that contain records or may contain tables. They cannot be read and are reported.
+const OTHER_DATA_EXTENSIONS: [&str; 16] = [
     "arrow", "feather", "orc", "avro", "xlsx", "xls", "ods", "gz", "zip", "tar", "tgz", "xz", "zst", "bz2", "7z", "db",
 ];
 
-/// Files that describe a data set, as `datasets` writes them.
-const ABOUT: [&str; 4] = ["dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"];
+/// Files in which `datasets` describes a data set; they are not tables.
+const DATASET_INFO_FILES: [&str; 4] = ["dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"];
 
-/// Levels of folders that are looked into.
-const DEPTH: usize = 5;
+/// Maximum depth of folders that are searched.
+const MAX_DEPTH: usize = 5;
 
-/// Names of files and tables in a message.
-const NAMED: usize = 6;
+/// At most this many names of files or tables are listed in a message.
+const MAX_NAMES: usize = 6;
 
 /// One file of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableFile {
-    /// Where it lies.
+    /// The path of the file.
     pub path: PathBuf,
-    /// The split that its name or its folder tells.
+    /// The split that the name of the file or of its folder gives, if any.
     pub split: Option<Split>,
 }
 
 /// The files of a table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TableFiles {
-    /// Those that are read, by split and name.
+    /// The files that are read, sorted by split and path.
     pub files: Vec<TableFile>,
-    /// Files of the folder that are passed over, and why.
-    pub left: Vec<Skipped>,
+    /// Files of the folder that are skipped, with the reason.
+    pub skipped: Vec<Skipped>,
 }
 
-/// What is counted of files that are passed over.
+/// The key under which the manifest counts and lists skipped files.
 pub const FILES_LEFT: &str = "files-passed-over";
 
 impl TableFiles {
-    /// The table itself, or what a folder holds: one table, or files by split, as on Hugging Face.
+    /// The file itself; or, for a folder, its only table or its files by split, as on Hugging Face.
     ///
     /// # Errors
-    /// When the folder holds no table, several tables, or files of which two splits or kinds can be meant; it names them.
+    /// When the folder contains no table, several tables, tables of several formats, or a file whose name gives two splits. The
+    /// error names the files.
     pub fn find(table: &Path) -> Result<Self, DataError> {
         if !table.is_dir() {
-            return Ok(Self { files: vec![TableFile { path: table.to_path_buf(), split: None }], left: vec![] });
+            return Ok(Self { files: vec![TableFile { path: table.to_path_buf(), split: None }], skipped: vec![] });
         }
-        let found = Found::within(table)?;
-        if let Some(only) = found.usual() {
+        let folder = FolderTables::search(table)?;
+        if let Some(only) = folder.metadata_table() {
             let cause = |_: &Path| format!("`{}` is taken; name this file itself if it is the table", name_of(&only));
-            let others = found.tables.iter().filter(|path| path.parent() == Some(table) && **path != only);
-            let left = found.told(others, cause);
-            return Ok(Self { files: vec![TableFile { path: only, split: None }], left });
+            let others = folder.tables.iter().filter(|path| path.parent() == Some(table) && **path != only);
+            let skipped = folder.skipped(others, cause);
+            return Ok(Self { files: vec![TableFile { path: only, split: None }], skipped });
         }
-        let mut named = vec![];
-        for path in &found.tables {
-            if let Some(split) = found.split(path)? {
-                named.push(TableFile { path: path.clone(), split: Some(split) });
+        let mut with_split = vec![];
+        for path in &folder.tables {
+            if let Some(split) = folder.split_of(path)? {
+                with_split.push(TableFile { path: path.clone(), split: Some(split) });
             }
         }
-        let files = match named.is_empty() {
-            true => found.tables.iter().map(|path| TableFile { path: path.clone(), split: None }).collect(),
-            false => named,
+        let files = match with_split.is_empty() {
+            true => folder.tables.iter().map(|path| TableFile { path: path.clone(), split: None }).collect(),
+            false => with_split,
         };
         if files.is_empty() {
-            return Err(found.wrong(
+            return Err(folder.error(
                 "the folder has no `metadata.csv` (or .tsv, .jsonl, .json, .parquet), no `labels.csv` and no \
                  `train-*.parquet`; name the table itself"
                     .into(),
             ));
         }
-        found.of_one_kind(&files)?;
-        found.of_one_folder(&files)?;
-        let taken: BTreeSet<&Path> = files.iter().map(|file| file.path.as_path()).collect();
-        let others = found.tables.iter().chain(&found.others).filter(|path| !taken.contains(path.as_path()));
-        let cause = |path: &Path| match found.tables.iter().any(|table| table == path) {
+        folder.check_one_format(&files)?;
+        folder.check_one_table(&files)?;
+        let used: BTreeSet<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+        let others = folder.tables.iter().chain(&folder.others).filter(|path| !used.contains(path.as_path()));
+        let cause = |path: &Path| match folder.tables.iter().any(|table| table == path) {
             true => "its name tells no split; begin it with `train`, `validation` or `test`, or name the file itself",
             false => "it is no table that is read",
         };
-        let left = found.told(others, |path| cause(path).into());
+        let skipped = folder.skipped(others, |path| cause(path).into());
         let mut files = files;
         files.sort_by(|one, other| (one.split, &one.path).cmp(&(other.split, &other.path)));
-        Ok(Self { files, left })
+        Ok(Self { files, skipped })
     }
 
-    /// Whether names tell splits.
-    pub fn published(&self) -> bool {
+    /// True if the names of the files give the splits.
+    pub fn have_splits(&self) -> bool {
         self.files.iter().any(|file| file.split.is_some())
     }
 
-    /// Which files are of which split, and which are passed over, in lines for people.
+    /// Lines for the user: the files of each split. Empty for a single file without a split.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![];
-        if self.files.len() > 1 || self.published() {
+        if self.files.len() > 1 || self.have_splits() {
             let mut splits: BTreeMap<Option<Split>, Vec<String>> = BTreeMap::new();
             self.files.iter().for_each(|file| splits.entry(file.split).or_default().push(name_of(&file.path)));
             lines.push("files:".to_string());
@@ -118,18 +120,19 @@ impl TableFiles {
     }
 }
 
-/// What a folder holds, by path.
-struct Found<'a> {
+/// The tables of a folder and of the folders below it, sorted by path.
+struct FolderTables<'a> {
     folder: &'a Path,
     tables: Vec<PathBuf>,
+    /// Files that may contain records but cannot be read.
     others: Vec<PathBuf>,
 }
 
-impl<'a> Found<'a> {
-    /// Looks for tables in a folder and those below; hidden ones are left alone.
-    fn within(folder: &'a Path) -> Result<Self, DataError> {
+impl<'a> FolderTables<'a> {
+    /// Searches a folder and the folders below it for tables. Hidden files and folders are ignored.
+    fn search(folder: &'a Path) -> Result<Self, DataError> {
         let hidden = |name: &str| name.starts_with('.') || name.starts_with("__");
-        let walk = WalkDir::new(folder).max_depth(DEPTH).sort_by_file_name().into_iter();
+        let walk = WalkDir::new(folder).max_depth(MAX_DEPTH).sort_by_file_name().into_iter();
         let walk = walk.filter_entry(|entry| entry.depth() == 0 || !hidden(&entry.file_name().to_string_lossy()));
         let mut found = Self { folder, tables: vec![], others: vec![] };
         for entry in walk {
@@ -137,88 +140,90 @@ impl<'a> Found<'a> {
                 let path = error.path().unwrap_or(folder).to_path_buf();
                 DataError::io("list", &path)(error.into())
             })?;
-            let (path, ending) = (entry.path(), ending_of(entry.path()));
-            let about = ABOUT.contains(&name_of(path).as_str());
-            // Downloads of Hugging Face are links to files.
-            if about || entry.file_type().is_dir() || !path.is_file() {
+            let (path, extension) = (entry.path(), extension_of(entry.path()));
+            let is_info = DATASET_INFO_FILES.contains(&name_of(path).as_str());
+            // Files that Hugging Face downloads are links; `is_file` follows them.
+            if is_info || entry.file_type().is_dir() || !path.is_file() {
                 continue;
             }
-            if TABLES.contains(&ending.as_str()) {
+            if TABLE_EXTENSIONS.contains(&extension.as_str()) {
                 found.tables.push(path.to_path_buf());
-            } else if OTHERS.contains(&ending.as_str()) {
+            } else if OTHER_DATA_EXTENSIONS.contains(&extension.as_str()) {
                 found.others.push(path.to_path_buf());
             }
         }
         Ok(found)
     }
 
-    /// The table that describes a folder of images.
-    fn usual(&self) -> Option<PathBuf> {
+    /// The table that describes a folder of images: `metadata.*` or `labels.*`.
+    fn metadata_table(&self) -> Option<PathBuf> {
         let names = ["metadata", "labels"].into_iter();
-        let mut names =
-            names.flat_map(|name| ["csv", "tsv", "jsonl", "json", "parquet"].map(|ending| format!("{name}.{ending}")));
+        let extensions = ["csv", "tsv", "jsonl", "json", "parquet"];
+        let mut names = names.flat_map(|name| extensions.map(|extension| format!("{name}.{extension}")));
         names.find_map(|name| self.tables.iter().find(|path| **path == self.folder.join(&name)).cloned())
     }
 
-    fn wrong(&self, cause: String) -> DataError {
+    fn error(&self, cause: String) -> DataError {
         DataError::Table { path: self.folder.to_path_buf(), cause }
     }
 
-    /// The path below the folder.
-    fn below(&self, path: &Path) -> String {
+    /// The path relative to the folder.
+    fn relative(&self, path: &Path) -> String {
         path.strip_prefix(self.folder).unwrap_or(path).display().to_string()
     }
 
-    fn told<'p>(&self, paths: impl Iterator<Item = &'p PathBuf>, cause: impl Fn(&Path) -> String) -> Vec<Skipped> {
-        paths.map(|path| Skipped { place: self.below(path), cause: cause(path) }).collect()
+    /// These files as skipped files, each with its reason.
+    fn skipped<'p>(&self, paths: impl Iterator<Item = &'p PathBuf>, cause: impl Fn(&Path) -> String) -> Vec<Skipped> {
+        paths.map(|path| Skipped { place: self.relative(path), cause: cause(path) }).collect()
     }
 
-    /// The split that the name of a file and those of its folders tell.
-    fn split(&self, path: &Path) -> Result<Option<Split>, DataError> {
-        let below = path.strip_prefix(self.folder).unwrap_or(path);
+    /// The split that the names of a file and of its folders give.
+    fn split_of(&self, path: &Path) -> Result<Option<Split>, DataError> {
+        let relative = path.strip_prefix(self.folder).unwrap_or(path);
         let splits: BTreeSet<Split> =
-            below.components().flat_map(|part| splits_of(&part.as_os_str().to_string_lossy())).collect();
+            relative.components().flat_map(|part| splits_in_name(&part.as_os_str().to_string_lossy())).collect();
         let splits: Vec<Split> = splits.into_iter().collect();
         match splits.as_slice() {
             [] => Ok(None),
             [split] => Ok(Some(*split)),
-            [first, second, ..] => Err(self.wrong(format!(
-                "the name of `{}` tells `{first}` and `{second}`; rename it, or name the table itself",
-                self.below(path)
+            [first, second, ..] => Err(self.error(format!(
+                "the name of `{}` means both `{first}` and `{second}`; rename it, or name the table itself",
+                self.relative(path)
             ))),
         }
     }
 
-    /// Refuses tables of which one may be a copy of the other.
-    fn of_one_kind(&self, files: &[TableFile]) -> Result<(), DataError> {
-        let kinds: BTreeSet<String> = files.iter().map(|file| ending_of(&file.path)).collect();
-        if kinds.len() < 2 {
+    /// Checks that all files have the same format. Of two formats, one file may be a copy of the other.
+    fn check_one_format(&self, files: &[TableFile]) -> Result<(), DataError> {
+        let formats: BTreeSet<String> = files.iter().map(|file| extension_of(&file.path)).collect();
+        if formats.len() < 2 {
             return Ok(());
         }
-        let one =
-            |kind: &String| files.iter().find(|file| ending_of(&file.path) == *kind).map(|file| self.below(&file.path));
-        let names: Vec<String> = kinds.iter().filter_map(one).collect();
-        Err(self.wrong(format!("the folder has tables of several kinds, {}; name one of them itself", listed(&names))))
+        let example = |format: &String| files.iter().find(|file| extension_of(&file.path) == *format);
+        let names = formats.iter().filter_map(example).map(|file| self.relative(&file.path));
+        let names = listed(&names.collect::<Vec<_>>());
+        Err(self.error(format!("the folder has tables in several formats, {names}; name one of them itself")))
     }
 
-    /// Refuses the tables of several configurations: folders that are no splits.
-    fn of_one_folder(&self, files: &[TableFile]) -> Result<(), DataError> {
-        let home = |file: &TableFile| -> PathBuf {
+    /// Checks that all files belong to one table. Files in different folders are different tables (configurations of a data set),
+    /// unless the names of the folders give splits.
+    fn check_one_table(&self, files: &[TableFile]) -> Result<(), DataError> {
+        let table_folder = |file: &TableFile| -> PathBuf {
             let folder = file.path.parent().and_then(|folder| folder.strip_prefix(self.folder).ok());
             let parts = folder.unwrap_or(Path::new("")).components();
-            parts.filter(|part| splits_of(&part.as_os_str().to_string_lossy()).is_empty()).collect()
+            parts.filter(|part| splits_in_name(&part.as_os_str().to_string_lossy()).is_empty()).collect()
         };
-        let homes: BTreeSet<PathBuf> = files.iter().map(home).collect();
-        if homes.len() < 2 {
+        let folders: BTreeSet<PathBuf> = files.iter().map(table_folder).collect();
+        if folders.len() < 2 {
             return Ok(());
         }
-        let names: Vec<String> = homes.iter().map(|home| self.folder.join(home).display().to_string()).collect();
-        Err(self.wrong(format!("the folder has several tables, in {}; name one of these folders", listed(&names))))
+        let names: Vec<String> = folders.iter().map(|folder| self.folder.join(folder).display().to_string()).collect();
+        Err(self.error(format!("the folder has several tables, in {}; name one of these folders", listed(&names))))
     }
 }
 
-/// The splits that a name tells.
-fn splits_of(name: &str) -> BTreeSet<Split> {
+/// The splits that a name contains as words.
+fn splits_in_name(name: &str) -> BTreeSet<Split> {
     let name = name.to_lowercase();
     let words = name.split(|letter: char| "-._ ".contains(letter) || letter.is_ascii_digit());
     let split = |word: &str| match word {
@@ -228,22 +233,22 @@ fn splits_of(name: &str) -> BTreeSet<Split> {
     words.filter_map(split).collect()
 }
 
-/// The ending of a file's name; of a packed table that of the table.
-fn ending_of(path: &Path) -> String {
-    let ending = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let within = path.file_stem().map(|stem| ending(Path::new(stem))).unwrap_or_default();
-    let packed = ending(path) == "gz" && within != "parquet" && TABLES.contains(&within.as_str());
-    if packed { within } else { ending(path) }
+/// The extension of a file's name, in lower case. For a compressed table (`.csv.gz`) it is the extension of the table.
+fn extension_of(path: &Path) -> String {
+    let extension = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let inner = path.file_stem().map(|stem| extension(Path::new(stem))).unwrap_or_default();
+    let is_packed = extension(path) == "gz" && inner != "parquet" && TABLE_EXTENSIONS.contains(&inner.as_str());
+    if is_packed { inner } else { extension(path) }
 }
 
 fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Names for a message.
+/// The first names, and the number of the others, for a message.
 fn listed(names: &[String]) -> String {
-    let rest = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
-    let names: Vec<String> = names.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
+    let rest = if names.len() > MAX_NAMES { format!(" and {} more", names.len() - MAX_NAMES) } else { String::new() };
+    let names: Vec<String> = names.iter().take(MAX_NAMES).map(|name| format!("`{name}`")).collect();
     format!("{}{rest}", names.join(", "))
 }
 
@@ -253,7 +258,7 @@ mod tests {
 
     use super::*;
 
-    /// Files of a folder as they are found: their names and splits, and those passed over.
+    /// Creates a folder with these files and searches it. Returns the files with their splits, and the skipped files.
     fn find(names: &[&str]) -> Result<(Vec<String>, Vec<String>), String> {
         let here = tempfile::tempdir().unwrap();
         for name in names {
@@ -262,15 +267,16 @@ mod tests {
             fs::write(path, "x").unwrap();
         }
         let found = TableFiles::find(here.path()).map_err(|error| error.to_string())?;
-        let below = |file: &TableFile| file.path.strip_prefix(here.path()).unwrap().display().to_string();
-        let told = |file: &TableFile| format!("{}={}", below(file), file.split.map_or("-", Split::name));
-        Ok((found.files.iter().map(told).collect(), found.left.into_iter().map(|left| left.place).collect()))
+        let relative = |file: &TableFile| file.path.strip_prefix(here.path()).unwrap().display().to_string();
+        let with_split = |file: &TableFile| format!("{}={}", relative(file), file.split.map_or("-", Split::name));
+        let skipped = found.skipped.into_iter().map(|skipped| skipped.place).collect();
+        Ok((found.files.iter().map(with_split).collect(), skipped))
     }
 
     #[test]
-    fn words_are_those_of_datasets() {
+    fn words_for_splits_are_those_of_datasets() {
         use Split::{Test, Train, Validate};
-        let told = |name: &str| splits_of(name).into_iter().collect::<Vec<_>>();
+        let splits = |name: &str| splits_in_name(name).into_iter().collect::<Vec<_>>();
         for (name, split) in [
             ("train-00000-of-00001", Train),
             ("TRAINING", Train),
@@ -285,18 +291,18 @@ mod tests {
             ("evaluation", Test),
             ("x.testing", Test),
         ] {
-            assert_eq!(told(name), [split], "{name}");
+            assert_eq!(splits(name), [split], "{name}");
         }
-        // `datasets` 4.0 passes over these as well.
+        // `datasets` 4.0 ignores these names too.
         for name in ["testA-00000-of-00001", "holdout-0", "trainval", "devel", "restval", "contest", "retrain"] {
-            assert_eq!(told(name), [], "{name}");
+            assert_eq!(splits(name), [], "{name}");
         }
-        assert_eq!(told("train_test"), [Train, Test]);
+        assert_eq!(splits("train_test"), [Train, Test]);
     }
 
     #[test]
-    fn files_are_of_splits_or_told() {
-        let (files, left) = find(&[
+    fn files_without_a_split_are_reported_as_skipped() {
+        let (files, skipped) = find(&[
             "train-00000-of-00001.parquet",
             "eval-00000-of-00001.parquet",
             "holdout-0.parquet",
@@ -312,11 +318,11 @@ mod tests {
         let wanted =
             ["train-00000-of-00001.parquet=train", "valid2-0.parquet=validate", "eval-00000-of-00001.parquet=test"];
         assert_eq!(files, wanted);
-        assert_eq!(left, ["holdout-0.parquet", "more.csv", "testA-00000-of-00001.parquet", "old.zip"]);
+        assert_eq!(skipped, ["holdout-0.parquet", "more.csv", "testA-00000-of-00001.parquet", "old.zip"]);
     }
 
     #[test]
-    fn folders_tell_splits_too() {
+    fn names_of_folders_give_splits_too() {
         let of = |names: &[&str]| find(names).unwrap().0;
         assert_eq!(
             of(&["train/0000.parquet", "Test/0000.parquet"]),
@@ -327,20 +333,21 @@ mod tests {
         assert_eq!(of(&["train/metadata.csv", "test/metadata.csv"]).len(), 2);
         assert_eq!(of(&["train.csv", "val.csv", "images/0.png"]), ["train.csv=train", "val.csv=validate"]);
         assert_eq!(of(&["train.csv.gz", "test.csv"]).len(), 2);
-        // No name tells a split: all of it is one table, whose splits are drawn.
+        // No name gives a split: all files are one table, and its splits are drawn.
         assert_eq!(of(&["part-1.parquet", "part-0.parquet"]), ["part-0.parquet=-", "part-1.parquet=-"]);
         assert_eq!(of(&["pairs.csv", "images/0.png"]), ["pairs.csv=-"]);
-        let (files, left) = find(&["metadata.csv", "labels.csv", "train.csv", "deep/er/x.csv"]).unwrap();
-        assert_eq!((files, left), (vec!["metadata.csv=-".to_string()], vec!["labels.csv".into(), "train.csv".into()]));
+        let (files, skipped) = find(&["metadata.csv", "labels.csv", "train.csv", "deep/er/x.csv"]).unwrap();
+        assert_eq!(files, ["metadata.csv=-"]);
+        assert_eq!(skipped, ["labels.csv", "train.csv"]);
     }
 
     #[test]
-    fn what_can_be_meant_twice_is_refused() {
+    fn ambiguous_folders_are_errors() {
         for (names, parts) in [
             (&["en/train-0.parquet", "de/train-0.parquet"][..], &["several tables", "/en`", "/de`"][..]),
             (&["train-0.parquet", "data/test-0.parquet"], &["several tables", "/data`"]),
-            (&["train.csv", "train.parquet"], &["several kinds", "`train.csv`, `train.parquet`"]),
-            (&["test/train-0.parquet"], &["`test/train-0.parquet` tells `train` and `test`"]),
+            (&["train.csv", "train.parquet"], &["several formats", "`train.csv`, `train.parquet`"]),
+            (&["test/train-0.parquet"], &["`test/train-0.parquet` means both `train` and `test`"]),
             (&["images/0.png"], &["has no `metadata.csv`"]),
         ] {
             let error = find(names).unwrap_err();

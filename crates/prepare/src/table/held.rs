@@ -1,4 +1,4 @@
-//! Which splits the pairs of a table are in, before anything is made of it.
+//! Counts the image-text pairs of a table by split, before the table is prepared.
 
 use std::collections::BTreeMap;
 
@@ -6,47 +6,48 @@ use ptu_data::DataError;
 use ptu_data::columns::Purpose;
 use ptu_data::record::Split;
 
-use super::{Drafts, Table};
-use crate::draft::Work;
+use super::{DraftSource, Table};
+use crate::draft::RemainingWork;
 
-/// Pairs of a table by split, as its rows say; whether their images can be read is not looked at.
+/// The number of image-text pairs of a table in each split, according to its rows. It is not checked whether the images can be
+/// read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PairsBySplit {
-    /// Pairs of each split that has any.
+    /// Number of pairs of each split that has any.
     pub pairs: BTreeMap<Split, u64>,
-    /// The column that says the split, where there is one.
+    /// The column that gives the split, if there is one.
     pub column: Option<String>,
-    /// Whether the names of files say it.
+    /// True if the names of files give the split.
     pub by_files: bool,
 }
 
 impl PairsBySplit {
-    /// Pairs of a split.
+    /// Number of pairs of a split.
     pub fn of(&self, split: Split) -> u64 {
         self.pairs.get(&split).copied().unwrap_or_default()
     }
 }
 
 impl Table {
-    /// Reads rows until `enough` has been seen, or all.
+    /// Reads rows and counts pairs until `enough` returns true, or until the end of the table.
     ///
     /// # Errors
-    /// When the table cannot be read on.
+    /// When the rest of the table cannot be read.
     pub fn pairs_by_split(mut self, enough: &dyn Fn(&PairsBySplit) -> bool) -> Result<PairsBySplit, DataError> {
         let column = self.columns().into_iter().find(|column| column.taken_for == Purpose::Split);
-        let by_files = self.files.published();
-        let mut held = PairsBySplit { pairs: BTreeMap::new(), column: column.map(|column| column.name), by_files };
+        let by_files = self.files.have_splits();
+        let mut counts = PairsBySplit { pairs: BTreeMap::new(), column: column.map(|column| column.name), by_files };
         while let Some(draft) = self.rows.next()? {
-            if let Work::Read(record, _) | Work::Find(record, _) = draft.work
+            if let RemainingWork::Read(record, _) | RemainingWork::Find(record, _) = draft.work
                 && record.image.is_some()
                 && !record.texts.is_empty()
             {
-                *held.pairs.entry(record.split).or_default() += 1;
-                if enough(&held) {
+                *counts.pairs.entry(record.split).or_default() += 1;
+                if enough(&counts) {
                     break;
                 }
             }
         }
-        Ok(held)
+        Ok(counts)
     }
 }

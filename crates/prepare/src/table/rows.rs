@@ -1,4 +1,4 @@
-//! The rows of a table, file by file, as records whose images are still to be read.
+//! Reads the rows of a table, file by file, as records whose images are read later.
 
 use std::path::{Path, PathBuf};
 
@@ -9,30 +9,31 @@ use ptu_data::record::RecordImage;
 use super::columns::{ColumnNames, Columns};
 use super::command::TableCommand;
 use super::files::{TableFile, TableFiles};
-use super::record::{Assembler, Within};
+use super::record::{FileContext, RecordBuilder};
 use super::{TableOptions, source_name};
-use crate::draft::{Draft, Place};
+use crate::draft::{Draft, RowPosition};
 use crate::raw::row::{Numbers, Row};
 use crate::raw::rows::Rows;
-use crate::run::Drafts;
+use crate::run::DraftSource;
 
 /// The rows of a table.
 pub(crate) struct TableRows {
     table: PathBuf,
     rows: Rows,
-    assembler: Assembler,
+    builder: RecordBuilder,
     files: Vec<TableFile>,
-    /// Which of them is read.
+    /// The index of the file that is being read.
     file: usize,
-    /// Lines of those before it, and the last line of this one.
-    before: u64,
+    /// Number of lines in the files before it.
+    lines_before: u64,
+    /// The last line of this file that was read.
     line: u64,
-    /// What was worth to be told of each file.
+    /// Sentences for the user about the files.
     notices: Vec<String>,
 }
 
 impl TableRows {
-    /// Opens the first file; also returns its columns.
+    /// Opens the first file of a table. Also returns its columns.
     ///
     /// # Errors
     /// When it cannot be read, or lacks columns.
@@ -43,19 +44,20 @@ impl TableRows {
     ) -> Result<(Self, Columns), DataError> {
         let first = files.first().map_or(table, |file| &file.path);
         let rows = Rows::open(first)?;
-        let columns = Columns::find(rows.columns(), &options.columns, (first, options.command));
-        let columns = columns.map_err(|error| hinted(error, rows.hint()))?;
+        let columns = Columns::find(rows.columns(), &options.columns, first, options.command);
+        let columns = columns.map_err(|error| with_hint(error, rows.hint()))?;
         let notices = rows.notices().to_vec();
-        let assembler = Assembler::new(&source_name(table, options), options, columns.clone());
+        let builder = RecordBuilder::new(&source_name(table, options), options, columns.clone());
         let table = table.to_path_buf();
-        Ok((Self { table, rows, assembler, files, file: 0, before: 0, line: 0, notices }, columns))
+        Ok((Self { table, rows, builder, files, file: 0, lines_before: 0, line: 0, notices }, columns))
     }
 
-    /// A table that is embedded: columns have usual names, and a half may be missing. Also returns what is told of it.
+    /// Opens a table whose rows will be embedded. Its columns are found by their usual names, and a row may lack its image or its
+    /// text. Also returns lines for the user about the columns.
     ///
     /// # Errors
     /// As [`TableRows::open`].
-    pub(crate) fn embedded(table: &Path, fields: Option<&[String]>) -> Result<(Self, Vec<String>), DataError> {
+    pub(crate) fn open_to_embed(table: &Path, fields: Option<&[String]>) -> Result<(Self, Vec<String>), DataError> {
         let columns = ColumnNames { fields: fields.map(<[String]>::to_vec), ..ColumnNames::default() };
         let options =
             TableOptions { columns, command: TableCommand::Embed, allow_missing: true, ..TableOptions::default() };
@@ -65,26 +67,26 @@ impl TableRows {
         Ok((rows, lines))
     }
 
-    /// Whether a column says the split of each record.
+    /// True if a column gives the split of each record.
     pub(crate) fn has_split(&self) -> bool {
-        self.assembler.has_split()
+        self.builder.has_split()
     }
 
-    /// Whether an image that stands in a row is found again ([`TableImages`]).
-    pub(crate) fn images_are_found(&self) -> bool {
+    /// True if an image that is stored in a row can be read again by the number of the row ([`TableImages`]).
+    pub(crate) fn images_can_be_reread(&self) -> bool {
         self.rows.has_numbers()
     }
 
-    /// Refuses a file whose numbers would be read as they are while those of the file before are read as names of classes, or
-    /// the other way round: one class would have two values.
+    /// Compares the columns of the next file with those of the current one. In one file the numbers of a column may be read as
+    /// names of classes, and in the other as plain numbers; then one class would have two values, which is an error.
     fn check_classes(&mut self, rows: &Rows, path: &Path) -> Result<(), DataError> {
         let columns = self.rows.columns().iter().zip(rows.columns()).enumerate();
         let both = [Numbers::Whole, Numbers::Classes];
-        for (place, (before, now)) in columns {
+        for (column, (before, now)) in columns {
             let differ = both.contains(&before.numbers) && both.contains(&now.numbers) && before.numbers != now.numbers;
-            let purpose = self.assembler.taken_for(place);
+            let purpose = self.builder.purpose_of(column);
             if differ && purpose != Purpose::Left {
-                let (named, other) = match now.numbers {
+                let (with_names, without) = match now.numbers {
                     Numbers::Classes => (path, self.files[self.file].path.as_path()),
                     _ => (self.files[self.file].path.as_path(), path),
                 };
@@ -92,10 +94,10 @@ impl TableRows {
                     "`{}` has names of classes in the metadata of `{}` and numbers without names in `{}`, so that one class would \
                      have two values; write the names into both, or name one table by itself",
                     now.name,
-                    named.display(),
-                    other.display()
+                    with_names.display(),
+                    without.display()
                 );
-                // A field is kept as it is read; nothing is learned from it.
+                // Models do not learn from fields, so a field is kept as it is read, with a notice.
                 match purpose {
                     Purpose::Field => self.notices.push(cause),
                     _ => return Err(DataError::Table { path: path.to_path_buf(), cause }),
@@ -105,53 +107,53 @@ impl TableRows {
         Ok(())
     }
 
-    /// Where a row stands.
-    fn place(&self, row: &Row) -> Place {
+    /// The position of a row, for messages.
+    fn position(&self, row: &Row) -> RowPosition {
         match self.files.as_slice() {
-            [TableFile { split: None, .. }] => Place::Line(row.line),
+            [TableFile { split: None, .. }] => RowPosition::Line(row.line),
             files => {
                 let path = &files[self.file].path;
-                // Of files of one name in several folders, the folder tells which it is.
+                // Several folders may have files of the same name, so the path below the folder is given.
                 let folder = if self.table.is_dir() { self.table.as_path() } else { Path::new("") };
                 let name = path.strip_prefix(folder).unwrap_or(path).display();
-                Place::Named(format!("{name} row {}", row.line))
+                RowPosition::Named(format!("{name} row {}", row.line))
             }
         }
     }
 }
 
-/// A refusal of the columns with what may be wrong with the file.
-fn hinted(mut error: DataError, hint: Option<&str>) -> DataError {
-    if let (DataError::Table { cause: told, .. } | DataError::NoColumn { there: told, .. }, Some(hint)) =
+/// Adds to an error about the columns what may be wrong with the file.
+fn with_hint(mut error: DataError, hint: Option<&str>) -> DataError {
+    if let (DataError::Table { cause: message, .. } | DataError::NoColumn { there: message, .. }, Some(hint)) =
         (&mut error, hint)
     {
-        told.push_str("; ");
-        told.push_str(hint);
+        message.push_str("; ");
+        message.push_str(hint);
     }
     error
 }
 
-/// A parquet file whose images stand in it, to read one of them again.
+/// A parquet file that contains images, opened to read single images again.
 pub(crate) struct TableImages {
     rows: Rows,
     column: Option<usize>,
 }
 
 impl TableImages {
-    /// Opens a table that was embedded.
+    /// Opens a table whose rows were embedded.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the table cannot be read.
     pub(crate) fn open(table: &Path) -> Result<Self, DataError> {
         let rows = Rows::open(table)?;
-        let column = Columns::find(rows.columns(), &ColumnNames::default(), (table, TableCommand::Embed))?.image;
+        let column = Columns::find(rows.columns(), &ColumnNames::default(), table, TableCommand::Embed)?.image;
         Ok(Self { rows, column })
     }
 
-    /// The image in the row of this number, from 1.
+    /// The image in this row, counted from 1; `None` if there is no such row or no image in it.
     ///
     /// # Errors
-    /// When the table cannot be read any more.
+    /// When the table can no longer be read.
     pub(crate) fn read(&self, row: u64) -> Result<Option<RecordImage>, DataError> {
         let image = |mut row: Row| row.take_image(self.column?);
         let found = self.rows.row(row)?.and_then(image);
@@ -159,24 +161,24 @@ impl TableImages {
     }
 }
 
-impl Drafts for TableRows {
+impl DraftSource for TableRows {
     fn next(&mut self) -> Result<Option<Draft>, DataError> {
         loop {
             if let Some(row) = self.rows.next()? {
                 self.line = self.line.max(row.line);
-                let place = self.place(&row);
+                let position = self.position(&row);
                 let TableFile { path, split } = &self.files[self.file];
                 let folder = path.parent().unwrap_or(Path::new(""));
-                let within = Within { folder, before: self.before, split: *split };
-                return Ok(Some(self.assembler.draft(row, place, &within)));
+                let file = FileContext { folder, lines_before: self.lines_before, split: *split };
+                return Ok(Some(self.builder.draft(row, position, &file)));
             }
             let Some(next) = self.files.get(self.file + 1) else { return Ok(None) };
             let rows = Rows::open(&next.path)?;
-            // What a column holds may differ from file to file; each row says what it has.
+            // The types of a column may differ from file to file, but the names may not.
             let names = |rows: &Rows| rows.columns().iter().map(|column| column.name.clone()).collect::<Vec<_>>();
             if names(&rows) != names(&self.rows) {
                 let path = self.files[self.file].path.display();
-                let cause = format!("its columns are not those of `{path}`; name one table by itself");
+                let cause = format!("its columns differ from those of `{path}`; name only one of the tables");
                 return Err(DataError::Table { path: next.path.clone(), cause });
             }
             let path = next.path.clone();
@@ -184,7 +186,7 @@ impl Drafts for TableRows {
             self.notices.extend(
                 rows.notices().iter().filter(|notice| !self.notices.contains(notice)).cloned().collect::<Vec<_>>(),
             );
-            self.before += self.line;
+            self.lines_before += self.line;
             (self.rows, self.line) = (rows, 0);
             self.file += 1;
         }
@@ -194,8 +196,8 @@ impl Drafts for TableRows {
         (self.file as f64 + self.rows.share()) / self.files.len() as f64
     }
 
-    fn told(&self) -> Result<Vec<String>, DataError> {
-        let seen = self.assembler.told().map_err(|cause| DataError::Table { path: self.table.clone(), cause })?;
-        Ok(self.notices.iter().cloned().chain(seen).collect())
+    fn remarks(&self) -> Result<Vec<String>, DataError> {
+        let remarks = self.builder.remarks().map_err(|cause| DataError::Table { path: self.table.clone(), cause })?;
+        Ok(self.notices.iter().cloned().chain(remarks).collect())
     }
 }

@@ -1,5 +1,5 @@
-//! What all rows of a table show together, in little memory: values that belong together though nobody said so, and paths of
-//! pictures in a column that is not taken for the image.
+//! Statistics over all rows of a table, in little memory. They show columns that may group records although the user named no
+//! patient column, and columns that contain paths of images but are not used as the image.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,153 +10,178 @@ use ptu_data::shortened;
 
 use super::columns::Columns;
 use super::command::TableCommand;
-use crate::draft::Place;
+use crate::draft::RowPosition;
 use crate::raw::row::{Cell, Unread};
 
-/// Columns that are watched.
-const COLUMNS: usize = 64;
+/// At most this many columns are observed.
+const MAX_COLUMNS: usize = 64;
 
-/// Different values of a column that are remembered; of more, a fair sample is.
-const VALUES: usize = 4096;
+/// At most this many different values of a column are stored. If a column has more, a sample of them is stored, chosen by hash.
+const MAX_VALUES: usize = 4096;
 
-/// A column whose values stand for more rows than this on average names a kind of record, not what belongs together.
-const ROWS_A_VALUE: u64 = 10;
+/// If a value occurs in more rows than this on average, the column gives a category of records and not a group such as a patient.
+const MAX_ROWS_PER_VALUE: u64 = 10;
 
-/// Columns that are told at most.
-const TOLD: usize = 3;
+/// At most this many columns are reported.
+const MAX_COLUMNS_REPORTED: usize = 3;
 
-/// Endings of the names of pictures.
-const PICTURES: [&str; 14] =
+/// Extensions of image files.
+const IMAGE_EXTENSIONS: [&str; 14] =
     ["png", "jpg", "jpeg", "jpe", "jfif", "tif", "tiff", "webp", "bmp", "gif", "dcm", "jp2", "avif", "heic"];
 
-/// What the rows showed so far.
-pub struct Seen {
+/// Statistics over the rows that were read so far.
+pub struct TableStatistics {
+    /// Number of records with an image.
     with_image: u64,
-    /// Columns, those first whose names say that their values belong together.
-    columns: Vec<(usize, Watched)>,
-    /// How many of them are such.
-    groups: usize,
-    /// Columns of fields with values that are not read, or are kept though something is wrong with them (then true): how many, and
-    /// the first with its place.
+    /// The observed columns. The columns whose names show that they may group records come first.
+    columns: Vec<(usize, ColumnStatistics)>,
+    /// The number of such columns.
+    group_columns: usize,
+    /// For each column of fields: the number of values that could not be read (key `false`) or that are doubtful but kept (key
+    /// `true`), and a description of the first such value with its position.
     unread: BTreeMap<(usize, bool), (u64, String)>,
 }
 
-/// One column.
+/// Statistics over the values of one column.
 #[derive(Default)]
-struct Watched {
+struct ColumnStatistics {
+    /// Number of values that are not empty.
     filled: u64,
-    pictures: u64,
-    /// Values that name no group: prose, ages, measures.
-    others: u64,
-    /// The first value that looks like the path of a picture, and its row.
-    first_picture: Option<(String, u64)>,
-    /// Values are remembered whose hash ends in so many zeros.
-    level: u32,
-    values: HashMap<u64, Value>,
+    /// Number of values that look like paths of images.
+    image_paths: u64,
+    /// Number of values that cannot name a group: long texts, ages, measurements.
+    not_groups: u64,
+    /// The first value that looks like the path of an image, and its row.
+    first_image_path: Option<(String, u64)>,
+    /// Only values whose hash ends in at least this many zero bits are stored.
+    zero_bits: u32,
+    /// The stored values by their hash.
+    values: HashMap<u64, ValueStatistics>,
 }
 
-/// One value of a column.
-struct Value {
+/// Statistics over the records with one value in a column.
+struct ValueStatistics {
+    /// The patient and the split of the first record.
     patient: u128,
     split: Split,
-    /// Whether records of it have several patients.
-    patients: bool,
-    /// Whether they are in several splits.
-    splits: bool,
+    /// True if the records belong to several patients.
+    several_patients: bool,
+    /// True if the records are in several splits.
+    several_splits: bool,
 }
 
-impl Seen {
-    /// Of a table with these columns.
+/// The numbers of different values of a column; they are estimates if only a sample of the values is stored.
+struct ValueCounts {
+    values: u64,
+    /// Values whose records belong to several patients.
+    several_patients: u64,
+    /// Values whose records are in several splits.
+    several_splits: u64,
+}
+
+/// What the statistics need to know of the record that a row became.
+pub struct RecordSummary {
+    /// The line of the row.
+    pub line: u64,
+    /// True if the record has an image.
+    pub has_image: bool,
+    /// Hash of the patient.
+    pub patient: u128,
+    /// The split of the record.
+    pub split: Split,
+}
+
+impl TableStatistics {
+    /// Empty statistics for a table with these columns.
     pub fn new(columns: &Columns) -> Self {
-        let groups = columns.groups();
-        let others = columns.fields.iter().copied().filter(|place| !groups.contains(place));
-        let watched = groups.iter().copied().chain(others).take(COLUMNS);
+        let groups = columns.group_columns();
+        let others = columns.fields.iter().copied().filter(|column| !groups.contains(column));
+        let observed = groups.iter().copied().chain(others).take(MAX_COLUMNS);
         Self {
             with_image: 0,
-            columns: watched.map(|place| (place, Watched::default())).collect(),
-            groups: groups.len(),
+            columns: observed.map(|column| (column, ColumnStatistics::default())).collect(),
+            group_columns: groups.len(),
             unread: BTreeMap::new(),
         }
     }
 
-    /// Takes note of a row that became a record.
-    pub fn row(
-        &mut self,
-        columns: &Columns,
-        cells: &[Cell],
-        (line, with_image, patient, split): (u64, bool, u128, Split),
-    ) {
-        self.with_image += u64::from(with_image);
+    /// Adds a row that became a record.
+    pub fn add_row(&mut self, columns: &Columns, cells: &[Cell], record: &RecordSummary) {
+        self.with_image += u64::from(record.has_image);
         if columns.patient.is_some() && self.with_image > 0 {
             return;
         }
-        for (place, watched) in &mut self.columns {
-            let [value] = cells[*place].as_slice() else { continue };
+        for (column, statistics) in &mut self.columns {
+            let [value] = cells[*column].as_slice() else { continue };
             let value = value.trim();
             if !value.is_empty() {
-                watched.add(value, line, patient, split);
+                statistics.add(value, record);
             }
         }
     }
 
-    /// Takes note of a value that is not read as it should be and that the record does not need.
-    pub fn unread(&mut self, columns: &Columns, unread: &Unread, cells: &[Cell], place: &Place) {
+    /// Adds a value of a field that could not be read, or could be read only with doubt. Values of other columns are ignored.
+    pub fn add_unread(&mut self, columns: &Columns, unread: &Unread, cells: &[Cell], position: &RowPosition) {
         if columns.fields.contains(&unread.column) {
-            let first = || (0, format!("{place}: it {}", unread.cause));
+            let first = || (0, format!("{position}: it {}", unread.cause));
             let kept = cells.get(unread.column).is_some_and(|cell| cell.iter().any(|value| !value.is_empty()));
             self.unread.entry((unread.column, kept)).or_insert_with(first).0 += 1;
         }
     }
 
-    /// Why there is no pair, where a column was meant for the image.
-    pub fn overlooked(&self, columns: &Columns) -> Option<String> {
+    /// An error if no record has an image although a column contains paths of images.
+    pub fn missed_image_column(&self, columns: &Columns) -> Option<String> {
         if self.with_image > 0 {
             return None;
         }
-        let looks = |one: &Watched| one.pictures > 0 && 2 * one.pictures >= one.filled;
-        let kept = self.columns.iter().filter(|(place, _)| columns.fields.contains(place));
-        let (place, found) = kept.filter(|(_, one)| looks(one)).min_by_key(|(place, _)| *place)?;
-        let (name, (value, line)) = (&columns.names[*place], found.first_picture.as_ref()?);
-        let instead = match columns.image {
-            None => "no column is taken for the image".to_string(),
+        let has_image_paths = |one: &ColumnStatistics| one.image_paths > 0 && 2 * one.image_paths >= one.filled;
+        let fields = self.columns.iter().filter(|(column, _)| columns.fields.contains(column));
+        let (column, found) = fields.filter(|(_, one)| has_image_paths(one)).min_by_key(|(column, _)| *column)?;
+        let (name, (value, line)) = (&columns.names[*column], found.first_image_path.as_ref()?);
+        let problem = match columns.image {
+            None => "no column is used as the image".to_string(),
             Some(image) => format!("no record has an image in `{}`", shortened(&columns.names[image], 40)),
         };
-        let alone = match columns.command {
+        let texts_only = match columns.command {
             TableCommand::Quickstart => "",
-            TableCommand::Prepare | TableCommand::Embed => "; or pass `--no-fields` if texts alone are meant",
+            TableCommand::Prepare | TableCommand::Embed => "; or pass `--no-fields` if you only want the texts",
         };
         Some(format!(
-            "{instead}, though the values of `{}` look like paths of pictures (`{}` on line {line}): {}{alone}",
+            "{problem}, although the values of `{}` look like paths of images (`{}` on line {line}): {}{texts_only}",
             shortened(name, 40),
             shortened(value, 80),
-            columns.command.take(Purpose::Image, name)
+            columns.command.how_to_select(Purpose::Image, name)
         ))
     }
 
-    /// What is worth to be told: values that are not kept, and columns whose values stand for several patients, where nobody named the patient.
-    pub fn told(&self, columns: &Columns) -> Vec<String> {
+    /// Sentences for the user and the manifest about values that are not kept or doubtful. If no column gives the patient, also
+    /// sentences about columns whose values occur with several patients.
+    pub fn remarks(&self, columns: &Columns) -> Vec<String> {
         let unread = self.unread.iter().map(|((column, kept), (count, first))| {
             let name = shortened(&columns.names[*column], 40);
             let (values, are) = if *count == 1 { ("value", "is") } else { ("values", "are") };
             let fate = if *kept { "kept, though doubtful" } else { "not kept" };
             format!("{count} {values} of `{name}` {are} {fate}, the first on {first}")
         });
-        unread.chain(self.groups_told(columns)).collect()
+        unread.chain(self.group_remarks(columns)).collect()
     }
 
-    fn groups_told(&self, columns: &Columns) -> Vec<String> {
+    /// Sentences about columns that may group records although no column gives the patient.
+    fn group_remarks(&self, columns: &Columns) -> Vec<String> {
         if columns.patient.is_some() {
             return vec![];
         }
-        let told = |(rank, (place, one)): (usize, &(usize, Watched))| {
-            let (values, shared, split) = one.counts();
-            // What all records have in common parts nothing.
-            let fits = values > 1
-                && (rank < self.groups || (values * ROWS_A_VALUE >= one.filled && 2 * one.others < one.filled));
-            // A path of a picture names the picture.
-            (shared > 0 && fits && one.pictures == 0).then(|| {
-                let name = shortened(&columns.names[*place], 40);
-                let about = if one.level > 0 { "about " } else { "" };
+        let remark = |(rank, (column, one)): (usize, &(usize, ColumnStatistics))| {
+            let counts = one.counts();
+            // A value that all records share does not group them.
+            let has_few_rows_per_value = counts.values * MAX_ROWS_PER_VALUE >= one.filled;
+            let looks_like_group = has_few_rows_per_value && 2 * one.not_groups < one.filled;
+            let may_group = counts.values > 1 && (rank < self.group_columns || looks_like_group);
+            // A column of image paths names images, not groups.
+            (counts.several_patients > 0 && may_group && one.image_paths == 0).then(|| {
+                let name = shortened(&columns.names[*column], 40);
+                let ValueCounts { values, several_patients: shared, several_splits: split } = counts;
+                let about = if one.zero_bits > 0 { "about " } else { "" };
                 let splits = match columns.command {
                     TableCommand::Embed => String::new(),
                     _ if split == 0 => String::new(),
@@ -165,53 +190,63 @@ impl Seen {
                 format!(
                     "no column names the patient, and {about}{shared} of the {values} values of `{name}` stand for several \
                      records{splits}; if `{name}` says what belongs together, {}",
-                    columns.command.take(Purpose::Patient, &columns.names[*place])
+                    columns.command.how_to_select(Purpose::Patient, &columns.names[*column])
                 )
             })
         };
-        self.columns.iter().enumerate().filter_map(told).take(TOLD).collect()
+        self.columns.iter().enumerate().filter_map(remark).take(MAX_COLUMNS_REPORTED).collect()
     }
 }
 
-impl Watched {
-    fn add(&mut self, value: &str, line: u64, patient: u128, split: Split) {
+impl ColumnStatistics {
+    fn add(&mut self, value: &str, record: &RecordSummary) {
         self.filled += 1;
-        if is_picture(value) {
-            self.pictures += 1;
-            self.first_picture.get_or_insert_with(|| (value.to_string(), line));
+        if is_image_path(value) {
+            self.image_paths += 1;
+            self.first_image_path.get_or_insert_with(|| (value.to_string(), record.line));
         }
-        self.others += u64::from(is_no_group(value));
+        self.not_groups += u64::from(cannot_be_group(value));
         let key = name_digest(value) as u64;
-        if key.trailing_zeros() < self.level {
+        if key.trailing_zeros() < self.zero_bits {
             return;
         }
-        let known = self.values.entry(key).or_insert(Value { patient, split, patients: false, splits: false });
-        known.patients |= known.patient != patient;
-        known.splits |= known.split != split;
-        if self.values.len() > VALUES {
-            self.level += 1;
-            let level = self.level;
-            self.values.retain(|key, _| key.trailing_zeros() >= level);
+        let first = ValueStatistics {
+            patient: record.patient,
+            split: record.split,
+            several_patients: false,
+            several_splits: false,
+        };
+        let known = self.values.entry(key).or_insert(first);
+        known.several_patients |= known.patient != record.patient;
+        known.several_splits |= known.split != record.split;
+        if self.values.len() > MAX_VALUES {
+            self.zero_bits += 1;
+            let zero_bits = self.zero_bits;
+            self.values.retain(|key, _| key.trailing_zeros() >= zero_bits);
         }
     }
 
-    /// How many different values there are, how many of them stand for several patients, and how many are in several splits.
-    fn counts(&self) -> (u64, u64, u64) {
-        let of = |wanted: fn(&Value) -> bool| {
-            (self.values.values().filter(|value| wanted(value)).count() as u64) << self.level
+    /// Counts the different values of the column.
+    fn counts(&self) -> ValueCounts {
+        let count = |wanted: fn(&ValueStatistics) -> bool| {
+            (self.values.values().filter(|value| wanted(value)).count() as u64) << self.zero_bits
         };
-        (of(|_| true), of(|value| value.patients), of(|value| value.splits))
+        ValueCounts {
+            values: count(|_| true),
+            several_patients: count(|value| value.several_patients),
+            several_splits: count(|value| value.several_splits),
+        }
     }
 }
 
-/// Whether a value is longer than names are, or a small number as ages and measures are.
-fn is_no_group(value: &str) -> bool {
+/// True if a value is too long for a name, or is a small number such as an age or a measurement.
+fn cannot_be_group(value: &str) -> bool {
     let number = value.parse().is_ok_and(|number: f64| number.abs() < 1000.0 || number.fract() != 0.0);
     number || value.len() > 64 || value.split_whitespace().count() > 4
 }
 
-/// Whether a value has the ending of a picture's file.
-fn is_picture(value: &str) -> bool {
-    let ending = value.rsplit_once('.').map_or("", |(_, ending)| ending);
-    value.len() <= 1_000 && PICTURES.iter().any(|picture| ending.eq_ignore_ascii_case(picture))
+/// True if a value has the extension of an image file.
+fn is_image_path(value: &str) -> bool {
+    let extension = value.rsplit_once('.').map_or("", |(_, extension)| extension);
+    value.len() <= 1_000 && IMAGE_EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }

@@ -1,4 +1,4 @@
-//! What each column of a table is taken for, in words.
+//! Describes the purpose of each column of a table to the user.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use ptu_data::shortened;
 use super::columns::Columns;
 use super::command::TableCommand;
 
-/// Names that a column often has whose values belong together, in one split.
-const GROUPS: [&str; 33] = [
+/// Usual names of columns that group records. Records with the same value in such a column should be in one split.
+const GROUP_COLUMN_NAMES: [&str; 33] = [
     "group",
     "group_id",
     "groups",
@@ -45,79 +45,82 @@ const GROUPS: [&str; 33] = [
     "encounter_id",
 ];
 
-/// Names of one line.
-const NAMES: usize = 30;
+/// At most this many column names are listed in one line.
+const MAX_NAMES: usize = 30;
 
 impl Columns {
-    /// Each column with what it is taken for, in the order of the table.
+    /// Each column with its purpose, in the order of the table.
     pub fn uses(&self) -> Vec<TableColumn> {
-        (0..self.names.len()).map(|place| self.of(place)).collect()
+        (0..self.names.len()).map(|index| self.column_use(index)).collect()
     }
 
-    /// One of them, by its place.
-    pub fn of(&self, place: usize) -> TableColumn {
-        let name = self.names[place].clone();
-        let is = |one: Option<usize>| one == Some(place);
-        let within = |pair: Option<[usize; 2]>, which: usize| pair.is_some_and(|pair| pair[which] == place);
-        let taken = [
+    /// The column at this position, with its purpose.
+    pub fn column_use(&self, index: usize) -> TableColumn {
+        let name = self.names[index].clone();
+        let is = |column: Option<usize>| column == Some(index);
+        let is_in_pair = |pair: Option<[usize; 2]>, which: usize| pair.is_some_and(|pair| pair[which] == index);
+        let purposes = [
             (Purpose::Image, is(self.image)),
-            (Purpose::Text, self.texts.contains(&place)),
+            (Purpose::Text, self.texts.contains(&index)),
             (Purpose::Id, is(self.id)),
             (Purpose::Patient, is(self.patient)),
             (Purpose::Split, is(self.split)),
-            (Purpose::Label, self.labels.contains(&place)),
-            (Purpose::Question, within(self.question, 0)),
-            (Purpose::Answer, within(self.question, 1)),
+            (Purpose::Label, self.labels.contains(&index)),
+            (Purpose::Question, is_in_pair(self.question, 0)),
+            (Purpose::Answer, is_in_pair(self.question, 1)),
             (Purpose::AnswerType, is(self.answer_type)),
-            (Purpose::Premise, within(self.sentences, 0)),
-            (Purpose::Hypothesis, within(self.sentences, 1)),
-            (Purpose::Field, self.fields.contains(&place)),
+            (Purpose::Premise, is_in_pair(self.sentences, 0)),
+            (Purpose::Hypothesis, is_in_pair(self.sentences, 1)),
+            (Purpose::Field, self.fields.contains(&index)),
         ];
-        let taken_for = taken.into_iter().find(|(_, taken)| *taken).map_or(Purpose::Left, |(purpose, _)| purpose);
-        let why = self.left.get(&place).filter(|_| taken_for == Purpose::Left).cloned();
+        let found = purposes.into_iter().find(|(_, is_used)| *is_used);
+        let taken_for = found.map_or(Purpose::Left, |(purpose, _)| purpose);
+        let why = self.unused.get(&index).filter(|_| taken_for == Purpose::Left).cloned();
         TableColumn { name, taken_for, why }
     }
 
-    /// Columns that may say what belongs together in one split, where no column is taken for the patient.
-    pub fn groups(&self) -> Vec<usize> {
-        let is_group = |place: &usize| {
-            let key = ptu_input::text::name_key(&self.names[*place]);
-            GROUPS.iter().any(|group| key.eq_ignore_ascii_case(group))
+    /// Columns whose names show that they may group records that should be in one split. Empty if a column gives the patient.
+    pub fn group_columns(&self) -> Vec<usize> {
+        let is_group = |index: &usize| {
+            let key = ptu_input::text::name_key(&self.names[*index]);
+            GROUP_COLUMN_NAMES.iter().any(|group| key.eq_ignore_ascii_case(group))
         };
         match self.patient {
             Some(_) => vec![],
-            None => self.fields.iter().chain(self.left.keys()).copied().filter(is_group).collect(),
+            None => self.fields.iter().chain(self.unused.keys()).copied().filter(is_group).collect(),
         }
     }
 
-    /// What is taken for what and what is left, in lines for people.
-    pub fn lines(&self, table: &Path, published: bool) -> Vec<String> {
+    /// Lines for the user: the purpose of each column, and the unused columns. `has_file_splits` says whether the names of the
+    /// table's files give the splits.
+    pub fn lines(&self, table: &Path, has_file_splits: bool) -> Vec<String> {
         let uses = self.uses();
-        let of = |purpose: Purpose| {
-            let found = uses.iter().filter(move |column| column.taken_for == purpose);
-            let told = |column: &TableColumn| match &column.why {
-                Some(why) => format!("`{}` ({why})", shortened(&column.name, 40)),
+        let columns_of = |purpose: Purpose| {
+            let columns = uses.iter().filter(move |column| column.taken_for == purpose);
+            let text = |column: &TableColumn| match &column.why {
+                Some(reason) => format!("`{}` ({reason})", shortened(&column.name, 40)),
                 None => format!("`{}`", shortened(&column.name, 40)),
             };
-            let all: Vec<String> = found.map(told).collect();
-            let rest = if all.len() > NAMES { format!(" and {} more", all.len() - NAMES) } else { String::new() };
-            (!all.is_empty()).then(|| format!("{}{rest}", all[..all.len().min(NAMES)].join(", ")))
+            let all: Vec<String> = columns.map(text).collect();
+            let listed = all.len().min(MAX_NAMES);
+            let rest = if all.len() > listed { format!(" and {} more", all.len() - listed) } else { String::new() };
+            (!all.is_empty()).then(|| format!("{}{rest}", all[..listed].join(", ")))
         };
         let mut lines = vec![format!("columns of {}:", table.display())];
         let mut line = |purpose: Purpose, otherwise: Option<String>| {
-            let told = of(purpose).or(otherwise);
-            lines.extend(told.map(|told| format!("  {:12} {told}", purpose.name())));
+            let text = columns_of(purpose).or(otherwise);
+            lines.extend(text.map(|text| format!("  {:12} {text}", purpose.name())));
         };
         let none = || Some("none".to_string());
         line(Purpose::Image, none());
         line(Purpose::Text, none().filter(|_| self.sentences.is_none()));
-        line(Purpose::Id, Some("none; a record is named by the table and its line".into()));
+        line(Purpose::Id, Some("none; an id is the name of the table and the line of the record".into()));
         line(Purpose::Patient, Some(self.without_patient()));
         line(
             Purpose::Split,
-            match (self.command, published) {
+            match (self.command, has_file_splits) {
                 (TableCommand::Embed, _) => None,
-                (_, true) => Some("none; those that the names of files and folders tell".into()),
+                (_, true) => Some("none; given by the names of files and folders".into()),
                 (_, false) => Some("none; drawn by a hash of the patient".into()),
             },
         );
@@ -129,16 +132,17 @@ impl Columns {
         lines
     }
 
+    /// What counts as the patient if no column gives it.
     fn without_patient(&self) -> String {
-        let own = match (self.image, self.command) {
-            (Some(_), _) => "none; an image is its own patient, a record without image too",
-            (None, _) => "none; each record is its own patient",
+        let patient = match (self.image, self.command) {
+            (Some(_), _) => "none; each image counts as one patient, and so does each record without an image",
+            (None, _) => "none; each record counts as one patient",
         };
-        let groups = self.groups();
-        let Some(first) = groups.first() else { return own.into() };
+        let groups = self.group_columns();
+        let Some(first) = groups.first() else { return patient.into() };
         let names: Vec<String> =
-            groups.iter().map(|place| format!("`{}`", shortened(&self.names[*place], 40))).collect();
-        let cure = self.command.take(Purpose::Patient, &self.names[*first]);
-        format!("{own}. If {} says what belongs together in one split, {cure}", names.join(" or "))
+            groups.iter().map(|index| format!("`{}`", shortened(&self.names[*index], 40))).collect();
+        let cure = self.command.how_to_select(Purpose::Patient, &self.names[*first]);
+        format!("{patient}. If records with the same {} must be in one split, {cure}", names.join(" or "))
     }
 }

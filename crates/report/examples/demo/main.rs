@@ -1,4 +1,4 @@
-//! Writes a demonstration page with made-up numbers: `cargo run -p ptu-report --example demo -- demo.html [compare]`.
+//! Writes a demonstration page with invented numbers: `cargo run -p ptu-report --example demo -- demo.html [compare]`.
 
 mod pages;
 mod picture;

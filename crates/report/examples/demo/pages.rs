@@ -1,4 +1,4 @@
-//! Pages with made-up numbers, of the kind that real runs have.
+//! Pages with invented numbers that are similar to those of real runs.
 
 use ptu_random::{Key, Place, Stream};
 use ptu_report::{
@@ -12,16 +12,16 @@ fn stream(index: u64) -> Stream {
     Key::new(7).stream(Place::Sample, index)
 }
 
-/// One run, as `quickstart` ends.
+/// One run, similar to the page of `quickstart`.
 pub fn single() -> Page {
     Page {
-        title: "What the quickstart model learned".into(),
-        subtitle: "ptunifier quickstart · made-up numbers of the demonstration".into(),
+        title: "PTUnifier quickstart".into(),
+        subtitle: "ptunifier quickstart · invented numbers for demonstration".into(),
         verdict:
-            "Given only a picture, the model finds a matching report among the first 10 of 200 in 62 % of cases, and \
-                  given only a report a matching picture in 58 %; guessing would give 5 %."
+            "Retrieval on 200 held-out pairs: for 62 % of the images, one of the first 10 retrieved reports is correct; for 58 % \
+                  of the reports, one of the first 10 retrieved images is correct. The chance level is 5 %."
                 .into(),
-        warnings: vec!["VQA-RAD, abdomen: the interval holds chance, so this gallery shows nothing learned.".into()],
+        warnings: vec!["VQA-RAD, abdomen: no clear difference from chance, whose level lies in the interval.".into()],
         facts: facts(),
         scores: scores("", 0.0),
         samples: vec![],
@@ -34,7 +34,7 @@ pub fn single() -> Page {
             .map(|(index, (name, (from, to)))| loss(name, "", (from, to), index as u64))
             .collect(),
         charts: vec![rates(), norms(), throughput(), curves()],
-        pools: vec![usage("Prompts that stand in for images", 5), usage("Prompts that stand in for texts", 6)],
+        pools: vec![usage("Prompts in place of missing images", 5), usage("Prompts in place of missing texts", 6)],
         tables: vec![],
         next: next(),
         sections: sections(),
@@ -45,12 +45,12 @@ fn bars() -> Bars {
     let counts = [("none", 2_310), ("effusion", 811), ("fracture", 402), ("mass", 377)];
     Bars {
         title: "finding".into(),
-        explanation: "Records to learn from.".into(),
+        explanation: "Training records.".into(),
         counts: counts.map(|(name, count)| (name.into(), count)).to_vec(),
     }
 }
 
-/// Two runs side by side.
+/// A comparison of two runs.
 pub fn comparison() -> Page {
     let runs = ["pool of 1,024", "no prompts"];
     let losses = ["total", "masked words (MLM)"].into_iter().zip([(10.2, 2.9), (6.9, 1.9)]).enumerate().flat_map(
@@ -60,10 +60,10 @@ pub fn comparison() -> Page {
     );
     let rows = [["records", "4,000", "4,000"], ["weights", "11.8 M", "10.9 M"], ["time", "7 min 48 s", "7 min 02 s"]];
     Page {
-        title: "Two runs side by side".into(),
+        title: "Comparison of two runs".into(),
         subtitle: "ptunifier inspect runs/pool runs/none".into(),
         verdict:
-            "With the pool of prompts more is found in both directions: R@10 0.62 against 0.53, and 0.58 against 0.49."
+            "With the prompt pool, retrieval is better in both directions: R@10 is 0.62 instead of 0.53, and 0.58 instead of 0.49."
                 .into(),
         scores: scores(runs[0], 0.0).into_iter().zip(scores(runs[1], -0.09)).flat_map(|(a, b)| [a, b]).collect(),
         losses: losses.collect(),
@@ -106,7 +106,7 @@ fn facts() -> Vec<(String, String)> {
     facts.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
 
-/// The set whose scores the demonstration shows.
+/// The name of the data set that was scored.
 const SCORED_ON: &str = "demonstration, split test, all 200 pairs";
 
 fn scores(run: &str, shift: f64) -> Vec<ScoreRow> {
@@ -186,7 +186,7 @@ fn norms() -> Chart {
     let ends = [(4.0, 0.6), (9.0, 1.1), (2.0, 0.3), (0.08, 0.004)];
     Chart {
         title: "Gradient norms".into(),
-        explanation: "One line a parameter group, before clipping.".into(),
+        explanation: "One line for each parameter group, before clipping.".into(),
         x_label: "step".into(),
         y_label: "norm".into(),
         series: names
@@ -218,15 +218,15 @@ fn throughput() -> Chart {
 }
 
 fn curves() -> Chart {
-    let ways = [("prompts", 0.62, 0.36), ("zeros", 0.62, 0.17), ("stream dropped", 0.62, 0.25)];
+    let replacements = [("prompts", 0.62, 0.36), ("zeros", 0.62, 0.17), ("nothing", 0.62, 0.25)];
     let at = |(from, to): (f64, f64), share: f64| from + (to - from) * share * share;
     let shares = [0.0, 25.0, 50.0, 75.0, 100.0];
     Chart {
-        title: "Score when images are missing".into(),
-        explanation: "What stands in for a missing image, and what it costs. Bands are 95 % intervals.".into(),
+        title: "Score with missing images".into(),
+        explanation: "One line for each replacement of a missing image. Bands are 95 % intervals.".into(),
         x_label: "% of images missing".into(),
         y_label: "R@10".into(),
-        series: ways
+        series: replacements
             .iter()
             .map(|&(name, from, to)| Series {
                 name: name.into(),
@@ -234,7 +234,7 @@ fn curves() -> Chart {
                 points: shares.map(|share| (share, at((from, to), share / 100.0))).to_vec(),
             })
             .collect(),
-        bands: ways
+        bands: replacements
             .iter()
             .map(|&(name, from, to)| Band {
                 name: name.into(),
@@ -329,7 +329,7 @@ fn examples() -> Vec<ExampleGroup> {
         (8, [(7, 0.701, false), (9, 0.688, false), (2, 0.305, false), (5, 0.198, false), (6, 0.101, false)]),
     ]
     .map(|(index, hits)| (index, hits.map(found).into()));
-    let half = |query: fn(Item) -> Item, other: fn(Item) -> Item| {
+    let direction = |query: fn(Item) -> Item, other: fn(Item) -> Item| {
         let one = |(index, found): &(usize, Vec<Retrieved>)| Example {
             query: query(of(*index)),
             partner: Some(other(of(*index))),
@@ -337,18 +337,18 @@ fn examples() -> Vec<ExampleGroup> {
         };
         queries.iter().map(one).collect()
     };
-    let explanation = "Drawn by seed from the held-out pairs: one found at once, one later, one missed. Right means \
-                       the same causes (organ, side, finding, size), whichever record it is.";
+    let explanation = "Drawn at random from the held-out pairs: one with a correct first result, one with a later one, one without. A \
+                       result is correct if organ, side, finding and size are the same, in whatever record.";
     vec![
         ExampleGroup {
-            title: "Which report belongs to this picture?".into(),
+            title: "image-to-text retrieval".into(),
             explanation: explanation.into(),
-            examples: half(picture, text),
+            examples: direction(picture, text),
         },
         ExampleGroup {
-            title: "Which picture belongs to this report?".into(),
+            title: "text-to-image retrieval".into(),
             explanation: explanation.into(),
-            examples: half(text, picture),
+            examples: direction(text, picture),
         },
     ]
 }
@@ -361,12 +361,12 @@ fn next() -> Vec<Step> {
             "Train on your own pairs",
             "ptunifier prepare table pairs.csv --out data/mine\nptunifier pretrain recipes/pretrain/table.toml \
             --set data='[\"data/mine\"]' --out runs/mine",
-            "A CSV with image paths and texts is enough; halves may be missing.",
+            "A CSV with image paths and texts is enough; images or texts may be missing.",
         ),
         step(
-            "Score it again on other records",
+            "Evaluate the model on other records",
             "ptunifier evaluate runs/quickstart/bundle --data data/other",
-            "The numbers above are of one held-out set; another tells how far they carry.",
+            "The scores above are for one held-out set; another set shows whether they generalise.",
         ),
         step(
             "Train longer",
@@ -383,7 +383,7 @@ fn sections() -> Vec<Section> {
     let manifest = "{\n  \"records\": 4000,\n  \"splits\": { \"train\": 3600, \"valid\": 200, \"test\": 200 },\n  \
     \"hash\": \"b3:5d1e…\"\n}\n";
     vec![
-        Section { title: "Recipe as run".into(), body: recipe.into() },
+        Section { title: "Recipe of this run".into(), body: recipe.into() },
         Section { title: "Manifest of the data".into(), body: manifest.into() },
     ]
 }

@@ -1,10 +1,10 @@
-//! Radiograph-like pictures drawn from a few soft shapes.
+//! Images that look like radiographs, drawn from a few soft shapes.
 
 use ptu_random::Stream;
 
 const SIDE: usize = 176;
 
-/// What a picture shows.
+/// The organ that an image shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Organ {
     Chest,
@@ -12,17 +12,17 @@ pub enum Organ {
     Skull,
 }
 
-/// A picture's causes.
+/// The content of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scene {
     pub organ: Organ,
-    /// -1 left of the picture, 1 right of it.
+    /// The side of the finding: -1 for the left of the image, 1 for the right.
     pub side: f64,
-    /// Radius of the finding as a share of the picture; 0 for none.
+    /// Radius of the finding as a share of the image; 0 for no finding.
     pub finding: f64,
 }
 
-/// The scene as the bytes of a grey PNG file.
+/// Draws the scene; returns the bytes of a grey PNG file.
 pub fn png(scene: Scene, noise: &mut Stream) -> Vec<u8> {
     let mut pixels = Vec::with_capacity(SIDE * SIDE);
     for row in 0..SIDE {
@@ -42,9 +42,9 @@ pub fn png(scene: Scene, noise: &mut Stream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, SIDE as u32, SIDE as u32);
     encoder.set_color(png::ColorType::Grayscale);
-    let mut writer = encoder.write_header().expect("the header of a grey picture is valid");
-    writer.write_image_data(&pixels).expect("as many pixels as the header says");
-    writer.finish().expect("a Vec takes all bytes");
+    let mut writer = encoder.write_header().expect("the header of a grey image is valid");
+    writer.write_image_data(&pixels).expect("the number of pixels fits the header");
+    writer.finish().expect("writing to a Vec cannot fail");
     bytes
 }
 

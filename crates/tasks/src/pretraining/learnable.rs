@@ -1,7 +1,8 @@
-//! Whether every objective of a run finds something to learn from, told before the first step.
+//! Checks before the first step whether every objective of a run will find something to learn from.
 //!
-//! Which records stand in which batch follows from seed, sizes and weights ([`ptu_data::order`]), so the batches are gone
-//! through as the run will go through them, until each objective has found one that it can learn from. Usually that is the first.
+//! The records of each batch depend only on the seed, the sizes of the sources and their weights ([`ptu_data::order`]). So the
+//! batches are checked in the order in which the run will use them, until there is one for each objective that it can learn
+//! from. Usually this is the first batch.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -14,22 +15,25 @@ use ptu_train::objective::ObjectiveKind;
 use ptu_train::recipe::{Mixing, Recipe};
 use ptu_train::task::TrainingData;
 
-/// Records that are read for it, at most.
-const READ: usize = 20_000;
-/// Draws that are gone through, at most.
-const DRAWS: u64 = 2_000_000;
+/// Maximal number of records that are read for the check.
+const MAX_RECORDS: usize = 20_000;
+/// Maximal number of draws that are checked.
+const MAX_DRAWS: u64 = 2_000_000;
 
-/// What of a record decides who can learn from it. Pairs with the same image or the same text are no negatives of each other.
+/// The properties of a record that decide which objectives can learn from it. Two pairs with the same image or the same text
+/// cannot be negatives of each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Hash of the image's bytes, and of the text where it is always the same.
+enum RecordKind {
+    /// An image with a text: the hash of the image's bytes, and the hash of the text. The latter is `None` if the
+    /// training text is drawn anew each time from several possible texts.
     Pair(u64, Option<u64>),
+    /// A text without an image.
     Text,
-    /// An image alone, or nothing.
+    /// An image without a text, or an empty record.
     Other,
 }
 
-impl Kind {
+impl RecordKind {
     fn of(record: &Record, unit: TextUnit) -> Self {
         let text = record.texts.iter().any(|text| !text.trim().is_empty());
         match (&record.image, text) {
@@ -44,23 +48,23 @@ impl Kind {
     }
 }
 
-/// Refuses a run of which an objective, or a source, would be no part.
+/// Refuses a run in which an objective would have nothing to learn from, or a source would not be used.
 ///
 /// # Errors
-/// The objective or source, the cause, and what to change; a record that cannot be read.
+/// When there is such an objective or source; the message names it, the cause, and what to change. When a record cannot be read.
 pub(super) fn check(recipe: &Recipe, data: &[TrainingData], note: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
-    let run = Run::new(recipe, data)?;
-    run.every_source_is_drawn()?;
+    let run = PlannedRun::new(recipe, data)?;
+    run.check_sources()?;
     for kind in &recipe.objectives {
-        run.certainly_nothing(*kind)?;
+        run.check_counts(*kind)?;
     }
-    match run.look()? {
-        Looked::All => Ok(()),
-        Looked::Nothing(kind, cause) => Err(run.nothing(kind, cause, run.cure(kind))),
-        Looked::Rare(kind, steps) => {
+    match run.check_batches()? {
+        BatchCheck::AllLearn => Ok(()),
+        BatchCheck::Never(kind, cause) => Err(run.learns_nothing(kind, cause, run.cure(kind))),
+        BatchCheck::NotYet(kind, steps) => {
             note(&format!(
                 "objective `{kind}` finds nothing to learn from in the first {steps} steps: {}; {}",
-                run.rare(kind),
+                run.cause(kind),
                 run.cure(kind)
             ));
             Ok(())
@@ -68,40 +72,41 @@ pub(super) fn check(recipe: &Recipe, data: &[TrainingData], note: &mut dyn FnMut
     }
 }
 
-/// What was seen of a run's batches.
-enum Looked {
-    /// Every objective finds something.
-    All,
-    /// One finds nothing in the whole run, for this cause.
-    Nothing(ObjectiveKind, String),
-    /// One finds nothing in so many steps.
-    Rare(ObjectiveKind, u64),
+/// The result of checking the batches of a run.
+enum BatchCheck {
+    /// Every objective can learn from at least one batch.
+    AllLearn,
+    /// This objective can learn from no batch of the whole run; the text is the cause.
+    Never(ObjectiveKind, String),
+    /// This objective can learn from none of the first batches; the number is that of the steps that were checked.
+    NotYet(ObjectiveKind, u64),
 }
 
-struct Run<'a> {
+/// A run before its first step: its recipe, its data, and the order in which records are drawn.
+struct PlannedRun<'a> {
     recipe: &'a Recipe,
     data: &'a [TrainingData],
     mixture: Mixture,
 }
 
-impl<'a> Run<'a> {
+impl<'a> PlannedRun<'a> {
     fn new(recipe: &'a Recipe, data: &'a [TrainingData]) -> Result<Self, TrainError> {
         let shares: Vec<Share> = data.iter().map(|one| one.source.share()).collect();
         let mixture = Mixture::new(recipe.seed, &shares, recipe.draws_in_a_row())?;
         Ok(Self { recipe, data, mixture })
     }
 
-    /// A source whose share of all draws rounds to none.
-    fn every_source_is_drawn(&self) -> Result<(), TrainError> {
+    /// Refuses a source from which the run would draw no record, because its share of all draws rounds to 0.
+    fn check_sources(&self) -> Result<(), TrainError> {
         let train = &self.recipe.train;
         let drawn = self.mixture.counts(train.steps.saturating_mul(train.batch as u64));
-        let Some(place) = drawn.iter().position(|count| *count == 0) else { return Ok(()) };
-        let entry = &self.recipe.data[place];
+        let Some(index) = drawn.iter().position(|count| *count == 0) else { return Ok(()) };
+        let entry = &self.recipe.data[index];
         Err(TrainError::NeverDrawn {
             path: entry.path.clone(),
             cause: format!(
-                "with {} records and weight {} its share of {} steps of {} records rounds to none",
-                self.data[place].source.source.len(),
+                "with {} records and weight {}, its share of {} steps of {} records rounds to 0",
+                self.data[index].source.source.len(),
                 entry.weight,
                 train.steps,
                 train.batch
@@ -109,41 +114,40 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Sum of a count over the training records of all sources.
     fn sum(&self, of: fn(&Counts) -> u64) -> u64 {
         self.data.iter().map(|one| of(&one.manifest.counts(Split::Train))).sum()
     }
 
-    /// What the recipe and the counts of the data tell without a look at records.
-    fn certainly_nothing(&self, kind: ObjectiveKind) -> Result<(), TrainError> {
+    /// Refuses an objective that cannot learn anything according to the recipe and the counts of the data. No record is read.
+    fn check_counts(&self, kind: ObjectiveKind) -> Result<(), TrainError> {
         let train = &self.recipe.train;
         let [pairs, images, texts] =
             [|of: &Counts| of.pairs, |of: &Counts| of.images_only, |of: &Counts| of.texts_only].map(|of| self.sum(of));
-        let nothing = |cause: String, cure: String| Err(self.nothing(kind, cause, cure));
-        let held =
-            format!("the data hold {pairs} pairs, {images} images alone and {texts} texts alone in split `train`");
+        let nothing = |cause: String, cure: String| Err(self.learns_nothing(kind, cause, cure));
+        let contents = format!(
+            "split `train` contains {pairs} pairs, {images} images without a text and {texts} texts without an image"
+        );
         let needs = match kind {
             ObjectiveKind::Mlm if pairs + texts == 0 => {
                 return nothing(
-                    format!("it guesses words of texts, and {held}"),
+                    format!("it predicts masked words of texts, but {contents}"),
                     "prepare the data with a column of texts".into(),
                 );
             }
             ObjectiveKind::Mlm => return Ok(()),
             ObjectiveKind::Itc => "it compares an image with the texts of other pairs",
-            ObjectiveKind::Itm => "it shows a text with the image of another pair",
+            ObjectiveKind::Itm => "it combines a text with the image of another pair",
         };
         if pairs < 2 {
-            return nothing(
-                format!("{needs}, and {held}"),
-                "add data that have both an image and a text to `data`".into(),
-            );
+            return nothing(format!("{needs}, but {contents}"), "add data with image-text pairs to `data`".into());
         }
         let cached = kind == ObjectiveKind::Itc && train.cached_contrast;
         match (train.batch / train.accumulate, train.accumulate) {
-            (1, 1) => nothing(format!("{needs}, and `train.batch` is 1"), "raise `train.batch` to 2 or more".into()),
+            (1, 1) => nothing(format!("{needs}, but `train.batch` is 1"), "raise `train.batch` to 2 or more".into()),
             (1, parts) if !cached => nothing(
                 format!(
-                    "{needs}, and `train.batch` {} in `train.accumulate` {parts} parts is one record at a time",
+                    "{needs}, but `train.batch` ({}) divided by `train.accumulate` ({parts}) is one record at a time",
                     train.batch
                 ),
                 match kind {
@@ -155,51 +159,52 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Goes through the batches of the run until every objective has found one that it can learn from.
-    fn look(&self) -> Result<Looked, TrainError> {
+    /// Checks the batches of the run one after another, until each objective has found a batch that it can learn from.
+    fn check_batches(&self) -> Result<BatchCheck, TrainError> {
         let batch = self.recipe.train.batch as u64;
         let mut lacking = self.recipe.objectives.clone();
         let all: usize = self.data.iter().map(|one| one.source.source.len()).sum();
-        let mut known: HashMap<(usize, usize), Kind> = HashMap::new();
+        let mut known: HashMap<(usize, usize), RecordKind> = HashMap::new();
         for step in 0..self.recipe.train.steps {
             let before = known.len();
-            let kinds: Vec<Kind> =
+            let kinds: Vec<RecordKind> =
                 (step * batch..(step + 1) * batch).map(|draw| self.kind(draw, &mut known)).collect::<Result<_, _>>()?;
             lacking.retain(|objective| !self.learns(*objective, &kinds));
-            let Some(first) = lacking.first().copied() else { return Ok(Looked::All) };
-            if before < all && known.len() == all && !differing(known.values()) {
+            let Some(first) = lacking.first().copied() else { return Ok(BatchCheck::AllLearn) };
+            if before < all && known.len() == all && !any_negatives(known.values()) {
                 let of_pairs = lacking.iter().find(|kind| **kind != ObjectiveKind::Mlm);
                 if let Some(kind) = of_pairs {
-                    return Ok(Looked::Nothing(*kind, "all pairs share one image or one text".into()));
+                    return Ok(BatchCheck::Never(*kind, "all pairs have the same image or the same text".into()));
                 }
             }
-            if known.len() < all && known.len() >= READ || (step + 1) * batch >= DRAWS {
-                return Ok(Looked::Rare(first, step + 1));
+            if known.len() < all && known.len() >= MAX_RECORDS || (step + 1) * batch >= MAX_DRAWS {
+                return Ok(BatchCheck::NotYet(first, step + 1));
             }
         }
-        Ok(Looked::Nothing(lacking[0], self.rare(lacking[0])))
+        Ok(BatchCheck::Never(lacking[0], self.cause(lacking[0])))
     }
 
-    fn kind(&self, draw: u64, known: &mut HashMap<(usize, usize), Kind>) -> Result<Kind, TrainError> {
+    /// The kind of the record of a draw; `known` contains the kinds of the records that were already read.
+    fn kind(&self, draw: u64, known: &mut HashMap<(usize, usize), RecordKind>) -> Result<RecordKind, TrainError> {
         let Draw { source, record, .. } = self.mixture.draw(draw);
         if let Some(kind) = known.get(&(source, record)) {
             return Ok(*kind);
         }
-        let kind = Kind::of(&self.data[source].source.source.get(record)?, self.recipe.text.unit);
+        let kind = RecordKind::of(&self.data[source].source.source.get(record)?, self.recipe.text.unit);
         known.insert((source, record), kind);
         Ok(kind)
     }
 
-    /// Whether an objective finds something in a batch.
-    fn learns(&self, kind: ObjectiveKind, batch: &[Kind]) -> bool {
+    /// Whether an objective can learn from a batch.
+    fn learns(&self, kind: ObjectiveKind, batch: &[RecordKind]) -> bool {
         match kind {
-            ObjectiveKind::Mlm => batch.iter().any(|kind| *kind != Kind::Other),
-            ObjectiveKind::Itc | ObjectiveKind::Itm => batch.chunks(self.at_a_time(kind)).any(differing),
+            ObjectiveKind::Mlm => batch.iter().any(|kind| *kind != RecordKind::Other),
+            ObjectiveKind::Itc | ObjectiveKind::Itm => batch.chunks(self.records_at_a_time(kind)).any(any_negatives),
         }
     }
 
-    /// Records that an objective sees at a time.
-    fn at_a_time(&self, kind: ObjectiveKind) -> usize {
+    /// Number of records that an objective compares with each other: those of the batch or of the micro-batch.
+    fn records_at_a_time(&self, kind: ObjectiveKind) -> usize {
         let train = &self.recipe.train;
         match kind == ObjectiveKind::Itc && train.cached_contrast {
             true => train.batch,
@@ -207,31 +212,33 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn nothing(&self, kind: ObjectiveKind, cause: String, cure: String) -> TrainError {
+    /// The error for an objective that has nothing to learn from.
+    fn learns_nothing(&self, kind: ObjectiveKind, cause: String, cure: String) -> TrainError {
         let others = self.recipe.objectives.len() > 1;
-        let leave = if others { format!(", or leave `{kind}` out of `objectives`") } else { String::new() };
-        TrainError::LearnsNothing { objective: kind, cause, cure: cure + &leave }
+        let remove = if others { format!(", or remove `{kind}` from `objectives`") } else { String::new() };
+        TrainError::LearnsNothing { objective: kind, cause, cure: cure + &remove }
     }
 
-    /// Why nothing is found although the counts of the data allow it.
-    fn rare(&self, kind: ObjectiveKind) -> String {
+    /// The reason why no batch was found that the objective can learn from, although the counts of the data allow it.
+    fn cause(&self, kind: ObjectiveKind) -> String {
         let records = self.sum(|counts| counts.records);
         let [pairs, texts] = [|of: &Counts| of.pairs, |of: &Counts| of.texts_only].map(|of| self.sum(of));
         match kind {
-            ObjectiveKind::Mlm => format!("no batch holds a text ({} of {records} records have one)", pairs + texts),
+            ObjectiveKind::Mlm => format!("no batch contains a text ({} of {records} records have one)", pairs + texts),
             ObjectiveKind::Itc | ObjectiveKind::Itm => format!(
-                "no batch holds, among the {} records that it sees at a time, two pairs that differ in image and text ({pairs} of \
-                 {records} records are pairs)",
-                self.at_a_time(kind)
+                "no batch contains, among the {} records that are compared at a time, two pairs with different images and \
+                 different texts ({pairs} of {records} records are pairs)",
+                self.records_at_a_time(kind)
             ),
         }
     }
 
+    /// What the user can change so that the objective finds something to learn from.
     fn cure(&self, kind: ObjectiveKind) -> String {
         if kind == ObjectiveKind::Mlm {
-            return "raise `train.batch`, or add data that have texts to `data`".into();
+            return "raise `train.batch`, or add data with texts to `data`".into();
         }
-        let mut cures = vec!["add pairs of other images with other texts", "raise `train.batch`"];
+        let mut cures = vec!["add pairs with other images and other texts", "raise `train.batch`"];
         if self.data.len() > 1 {
             cures.push("raise the weight of a source that has pairs");
             if self.recipe.train.mixing == Mixing::Records {
@@ -245,14 +252,15 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Whether two of these are pairs that are false for each other.
+/// Whether there are two pairs among these records that differ in image and in text, so that they can be negatives of each other.
 ///
-/// If any two of several share their image or their text, then all share one image or all share one text: of a and b with
-/// another image (so the same text) and c with another text, c would have to share its image with both.
-fn differing<'a>(kinds: impl IntoIterator<Item = &'a Kind>) -> bool {
+/// It is enough to check whether not all images are equal and not all texts are equal. For if every two of the pairs had the
+/// same image or the same text, then all would have the same image or all the same text: when a and b have different images (so
+/// the same text), a pair c with another text would need the same image as both a and b, which is not possible.
+fn any_negatives<'a>(kinds: impl IntoIterator<Item = &'a RecordKind>) -> bool {
     let (mut first, mut images, mut texts) = (None, false, false);
     for kind in kinds {
-        if let Kind::Pair(image, text) = *kind {
+        if let RecordKind::Pair(image, text) = *kind {
             let (first_image, first_text) = *first.get_or_insert((image, text));
             images |= image != first_image;
             texts |= text.is_none() || text != first_text;
@@ -266,22 +274,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pairs_of_one_image_or_of_one_text_do_not_differ() {
-        let pair = |image, text| Kind::Pair(image, Some(text));
-        for (kinds, differ) in [
+    fn pairs_with_the_same_image_or_text_are_not_negatives() {
+        let pair = |image, text| RecordKind::Pair(image, Some(text));
+        for (kinds, expected) in [
             (vec![], false),
             (vec![pair(1, 1)], false),
             (vec![pair(1, 1), pair(1, 1)], false),
-            (vec![pair(1, 1), Kind::Text, Kind::Other, pair(2, 1)], false),
+            (vec![pair(1, 1), RecordKind::Text, RecordKind::Other, pair(2, 1)], false),
             (vec![pair(1, 1), pair(1, 2), pair(1, 3)], false),
             (vec![pair(1, 1), pair(2, 2)], true),
-            // Neither differs from the first, but they do from each other.
+            // The second and the third pair can be negatives of each other, although neither can be a negative of the first.
             (vec![pair(1, 1), pair(1, 2), pair(2, 1)], true),
-            // A text that is drawn anew each time.
-            (vec![Kind::Pair(1, None), Kind::Pair(2, None)], true),
-            (vec![Kind::Pair(1, None), Kind::Pair(1, None)], false),
+            // The text is drawn anew each time.
+            (vec![RecordKind::Pair(1, None), RecordKind::Pair(2, None)], true),
+            (vec![RecordKind::Pair(1, None), RecordKind::Pair(1, None)], false),
         ] {
-            assert_eq!(differing(&kinds), differ, "{kinds:?}");
+            assert_eq!(any_negatives(&kinds), expected, "{kinds:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The objectives of a step of pre-training.
+//! The objectives of a pre-training step.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ use ptu_train::objective::{Objective, ObjectiveKind, Weighted, default_weight};
 use ptu_train::recipe::PartnerChoice;
 use ptu_train::step::{self, Outcome, StepConfig};
 
-/// Which objectives a step has.
+/// The objectives of a step, with their weights and settings.
 #[derive(Clone, Debug, Default)]
 pub struct StepPlan {
-    /// Objectives with their weights in the total.
+    /// The objectives, with the factors of their losses in the total.
     pub objectives: BTreeMap<ObjectiveKind, f64>,
-    /// How false images are chosen.
+    /// How the negatives of image-text matching are drawn.
     pub partners: PartnerChoice,
 }
 
 impl StepPlan {
-    /// What a recipe asks for.
+    /// The objectives of a recipe.
     pub fn of(recipe: &Recipe) -> Self {
         let weight = |kind: &ObjectiveKind| recipe.weights.get(kind).copied().unwrap_or(default_weight(*kind));
         Self {
@@ -44,8 +44,8 @@ impl StepPlan {
         self.objectives.iter().map(one).collect()
     }
 
-    /// [`Self::objectives`] of a part of a batch over all parts of which the contrast was computed before: the part's vectors
-    /// get their gradient of it.
+    /// The objectives of a micro-batch when the contrast over all micro-batches was already computed: the vectors of the
+    /// micro-batch receive their `gradient` from it.
     pub(super) fn with_contrast(&self, gradient: Option<Vectors>) -> Vec<Weighted<'static>> {
         let mut objectives = self.objectives();
         if let Some(contrast) = objectives.iter_mut().find(|one| one.name == ObjectiveKind::Itc.name()) {
@@ -54,12 +54,12 @@ impl StepPlan {
         objectives
     }
 
-    /// The heads that they train.
+    /// The heads that the objectives train.
     pub fn heads(&self) -> Vec<HeadKind> {
         self.objectives.keys().map(|kind| kind.head()).collect()
     }
 
-    /// [`step::gradients`] of these objectives.
+    /// Computes [`step::gradients`] for these objectives.
     pub fn gradients(&self, model: &Model, batch: &TrainBatch, config: &StepConfig, key: Key) -> (Outcome, Gradients) {
         step::gradients(model, batch, &self.objectives(), config, key)
     }

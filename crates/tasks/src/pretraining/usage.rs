@@ -1,4 +1,4 @@
-//! How often which prompts stood in, between two lines of the log.
+//! Counts how often each prompt was used in place of a missing modality, between two lines of the log.
 
 use ptu_metrics::Usage;
 use ptu_model::ModelConfig;
@@ -7,23 +7,23 @@ use ptu_train::log::Event;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Name of the event in the log.
+/// The name of the event in the log.
 pub(super) const PROMPTS: &str = "prompts";
 
-/// Most used rows that are told.
+/// Number of most used rows that are logged.
 const MOST_USED: usize = 20;
 
-/// What the log says of both pools.
+/// The usage of both prompt pools, as in the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prompts {
-    /// Stand-ins for images.
+    /// Prompts in place of images.
     pub image: PoolLine,
-    /// Stand-ins for texts.
+    /// Prompts in place of texts.
     pub text: PoolLine,
 }
 
 impl Prompts {
-    /// Read back from the log; `None` of other events.
+    /// Reads the usage from an event of the log; `None` for other events.
     pub fn read(event: &Event) -> Option<Self> {
         match event {
             Event::Task { event, fields, .. } if event == PROMPTS => fields.get(),
@@ -32,49 +32,49 @@ impl Prompts {
     }
 }
 
-/// How one pool was used.
+/// The usage of one prompt pool.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PoolLine {
-    /// Rows.
+    /// Number of rows of the pool.
     pub size: usize,
-    /// Inputs that prompts stood in for.
+    /// Number of inputs with a missing modality for which prompts were chosen.
     pub inputs: u64,
     /// Share of rows that were chosen at least once.
     pub share_chosen: Option<f64>,
-    /// Of the distribution over rows; at most log2(size).
+    /// Entropy of the distribution of choices over rows, in bits; at most log2(size).
     pub entropy_bits: Option<f64>,
-    /// Different sets of rows per 1,000 inputs.
+    /// Number of different sets of rows per 1,000 inputs.
     pub sets_per_thousand: Option<f64>,
-    /// (row, how often), most used first.
+    /// (row, number of times that it was chosen), the most used rows first.
     pub most_used: Vec<(usize, u64)>,
 }
 
-/// Counts of both pools.
+/// The counts of both pools.
 pub(super) struct PromptUsage {
     image: Usage,
     text: Usage,
 }
 
-/// Counts of one pool, in a saved state.
+/// The counts of one pool, as they are stored in a saved state.
 #[derive(Serialize, Deserialize)]
-struct Used {
+struct PoolState {
     /// How often each row was chosen.
     counts: Vec<u64>,
-    /// Inputs that chose.
+    /// Number of inputs for which rows were chosen.
     inputs: u64,
-    /// Digests of the distinct sets.
+    /// Hashes of the different sets of rows.
     sets: Vec<u64>,
 }
 
 impl Default for PromptUsage {
-    /// Of a model without prompts.
+    /// The counts of a model without prompts.
     fn default() -> Self {
         Self::of([0, 0])
     }
 }
 
 impl PromptUsage {
-    /// Of a model's pools, of which nothing was used yet.
+    /// Counts of 0 for the pools of a model.
     pub fn new(config: &ModelConfig) -> Self {
         Self::of([config.image_prompts.rows(), config.text_prompts.rows()])
     }
@@ -83,13 +83,13 @@ impl PromptUsage {
         Self { image: Usage::new(image), text: Usage::new(text) }
     }
 
-    /// Counts what stood in.
+    /// Counts the prompts that were chosen in a step.
     pub fn add(&mut self, chosen: &ChosenRows) {
         chosen.image.iter().for_each(|rows| self.image.add(rows));
         chosen.text.iter().for_each(|rows| self.text.add(rows));
     }
 
-    /// What is to be told, and begins anew; nothing where nothing was used.
+    /// Returns the usage for the log and resets the counts; `None` if no prompt was used.
     pub fn take(&mut self) -> Option<Prompts> {
         let rows = self.rows();
         let used = std::mem::replace(self, Self::of(rows));
@@ -97,11 +97,11 @@ impl PromptUsage {
         (prompts.image.inputs + prompts.text.inputs > 0).then_some(prompts)
     }
 
-    /// For a state: stand-ins for images, for texts; null where nothing was used.
+    /// The counts for a saved state: first of prompts in place of images, then of texts; null if no prompt was used.
     pub fn to_save(&self) -> Value {
         let used = |usage: &Usage| {
             let (counts, inputs, sets) = usage.parts();
-            Used { counts: counts.to_vec(), inputs, sets }
+            PoolState { counts: counts.to_vec(), inputs, sets }
         };
         match self.image.inputs() + self.text.inputs() {
             0 => Value::Null,
@@ -109,13 +109,13 @@ impl PromptUsage {
         }
     }
 
-    /// Goes on from a state. One of pools of other sizes says nothing of these.
+    /// Restores the counts from a saved state. Counts of a pool of another size are ignored.
     pub fn restore(&mut self, state: &Value) {
         let rows = self.rows();
-        let saved: Vec<Used> = serde_json::from_value(state.clone()).unwrap_or_default();
+        let saved: Vec<PoolState> = serde_json::from_value(state.clone()).unwrap_or_default();
         let mut saved = saved.into_iter();
         let mut one = |rows: usize| match saved.next() {
-            Some(Used { counts, inputs, sets }) if counts.len() == rows => Usage::from_parts(counts, inputs, sets),
+            Some(PoolState { counts, inputs, sets }) if counts.len() == rows => Usage::from_parts(counts, inputs, sets),
             _ => Usage::new(rows),
         };
         *self = Self { image: one(rows[0]), text: one(rows[1]) };
@@ -142,17 +142,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_goes_on_where_it_was() {
+    fn counts_survive_saving_and_restoring() {
         let mut usage = PromptUsage::of([3, 2]);
         assert_eq!((usage.to_save(), usage.take()), (Value::Null, None));
         usage.add(&ChosenRows { image: vec![vec![0, 2], vec![2]], text: vec![] });
         let mut again = PromptUsage::of([3, 2]);
         again.restore(&usage.to_save());
-        let told = usage.take().unwrap();
-        assert_eq!((told.image.inputs, told.image.most_used[0], told.text.size), (2, (2, 2), 2));
-        assert_eq!(again.take(), Some(told));
+        let logged = usage.take().unwrap();
+        assert_eq!((logged.image.inputs, logged.image.most_used[0], logged.text.size), (2, (2, 2), 2));
+        assert_eq!(again.take(), Some(logged));
         let mut other = PromptUsage::of([4, 2]);
         other.restore(&serde_json::json!([{"counts": [1, 0, 0], "inputs": 1, "sets": [5]}]));
-        assert_eq!(other.take(), None, "of a pool of another size");
+        assert_eq!(other.take(), None, "counts of a pool of another size are ignored");
     }
 }

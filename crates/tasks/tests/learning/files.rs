@@ -1,10 +1,10 @@
-//! Weights in files.
+//! Saving and loading of weights.
 
 use burn::tensor::Device;
 use ptu_model::Model;
 use ptu_model::weights::{Array, Arrays};
 
-use crate::given::{config, model};
+use crate::fixtures::{config, model};
 
 #[test]
 fn weights_survive_saving_and_loading_to_the_bit() {
@@ -21,7 +21,7 @@ fn weights_survive_saving_and_loading_to_the_bit() {
 }
 
 #[test]
-fn a_file_of_another_model_is_refused_by_name() {
+fn a_file_of_another_model_is_refused_with_the_name_of_the_weight() {
     let (config, device) = (config(), Device::flex());
     let refused = |change: &dyn Fn(&mut Arrays)| {
         let mut arrays = model(&config).to_arrays();

@@ -1,4 +1,4 @@
-//! Which weight gets a gradient from which objective, and how it is then updated.
+//! Which weights get a gradient from which objective, and in which parameter group each weight is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,46 +9,46 @@ use ptu_model::names::{DecayGroups, Kind, Name, name_of};
 use ptu_model::{Model, ModelConfig, WeightVisitor};
 use ptu_train::ObjectiveKind;
 
-use crate::given::{batch, config, largest, lively_model, model, step};
+use crate::fixtures::{batch, config, largest, lively_model, model, step};
 
 #[derive(Default)]
-struct Paths {
-    found: Vec<(String, Vec<usize>)>,
+struct PathCollector {
+    paths: Vec<(String, Vec<usize>)>,
 }
 
-impl WeightVisitor for Paths {
+impl WeightVisitor for PathCollector {
     fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
-        self.found.push((name.path, param.val().dims().to_vec()));
+        self.paths.push((name.path, param.val().dims().to_vec()));
     }
 }
 
 fn paths(model: &Model) -> Vec<(String, Vec<usize>)> {
-    let mut paths = Paths::default();
-    model.visit_weights(&mut paths);
-    paths.found
+    let mut collector = PathCollector::default();
+    model.visit_weights(&mut collector);
+    collector.paths
 }
 
-/// Parts of the tree that an objective can never reach.
-fn out_of_reach(kind: ObjectiveKind, path: &str) -> bool {
-    let other_heads: &[&str] = match kind {
-        // The last layer of the image stream and both poolers are read by nobody.
+/// Whether the loss of an objective does not depend on this weight.
+fn is_unreachable(kind: ObjectiveKind, path: &str) -> bool {
+    let unreachable: &[&str] = match kind {
+        // Masked language modelling uses neither the last layer of the image stream nor the poolers.
         ObjectiveKind::Mlm => {
             &["heads.itm", "heads.itc", "fusion.image.1.", "fusion.image_pooler", "fusion.text_pooler", "text_prompts"]
         }
         ObjectiveKind::Itm => &["heads.mlm", "heads.itc", "image_prompts", "text_prompts"],
         ObjectiveKind::Itc => &["heads.mlm", "heads.itm"],
     };
-    path.ends_with(".projection") || other_heads.iter().any(|part| path.starts_with(part))
+    path.ends_with(".projection") || unreachable.iter().any(|prefix| path.starts_with(prefix))
 }
 
 #[test]
-fn every_weight_on_the_path_of_a_loss_gets_a_gradient() {
+fn every_weight_that_a_loss_depends_on_gets_a_gradient() {
     let (model, batch) = (lively_model(&config()), batch());
     let mut reached = BTreeSet::new();
     for kind in ObjectiveKind::ALL {
         let (_, gradients) = step(&model, &batch, &[kind]);
         for (path, _) in paths(&model) {
-            match (largest(&gradients, &path), out_of_reach(kind, &path)) {
+            match (largest(&gradients, &path), is_unreachable(kind, &path)) {
                 (None, expected) => assert!(expected, "{kind} gives {path} no gradient"),
                 (Some(value), expected) if path.ends_with("key.bias") => {
                     assert!(
@@ -63,16 +63,16 @@ fn every_weight_on_the_path_of_a_loss_gets_a_gradient() {
             }
         }
     }
-    let silent: Vec<String> = paths(&model)
+    let never_reached: Vec<String> = paths(&model)
         .into_iter()
         .map(|(path, _)| path)
         .filter(|path| !reached.contains(path) && !path.ends_with("key.bias") && !path.ends_with(".projection"))
         .collect();
-    assert!(silent.is_empty(), "never trained: {silent:?}");
+    assert!(never_reached.is_empty(), "no objective trains {never_reached:?}");
 }
 
 #[test]
-fn of_a_pool_exactly_the_chosen_rows_get_a_gradient() {
+fn only_the_chosen_rows_of_a_prompt_pool_get_a_gradient() {
     let (model, batch) = (model(&config()), batch());
     let (outcome, gradients) = step(&model, &batch, &[ObjectiveKind::Itc]);
     for (path, width, chosen) in
@@ -102,8 +102,8 @@ fn every_weight_is_in_exactly_one_group() {
     let mut groups: BTreeMap<_, usize> = BTreeMap::new();
     let mut names = BTreeSet::new();
     for (path, _) in paths(&model(&config)) {
-        let name = name_of(&path).unwrap_or_else(|| panic!("{path} has no row in names.rs"));
-        assert!(names.insert(name.published.clone()), "{} is named twice", name.published);
+        let name = name_of(&path).unwrap_or_else(|| panic!("{path} is missing in names.rs"));
+        assert!(names.insert(name.published.clone()), "{} is the name of two weights", name.published);
         if name.kind != Kind::Projection {
             *groups.entry((name.role, name.kind.decays(DecayGroups::Published))).or_default() += 1;
         }
@@ -112,7 +112,7 @@ fn every_weight_is_in_exactly_one_group() {
 }
 
 #[test]
-fn a_learned_temperature_is_learned() {
+fn a_learned_temperature_gets_a_gradient() {
     let config = ModelConfig { contrast: ContrastConfig { temperature: 0.1, learned: true }, ..config() };
     let model = model(&config);
     let (_, gradients) = step(&model, &batch(), &[ObjectiveKind::Itc]);

@@ -1,10 +1,11 @@
-//! Proof that the model learns: gradients reach every weight, each objective can be driven down, batches change nothing.
-#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens, and says so")]
+//! Tests that the model learns: every weight gets a gradient, each objective can overfit a batch, and the result of a record
+//! does not depend on the other records of its batch.
+#![expect(clippy::unwrap_used, reason = "a test should fail when something unexpected happens")]
 
 mod files;
-mod given;
+mod fixtures;
 mod gradients;
-mod levers;
 mod memory;
 mod mixed;
 mod overfit;
+mod step_options;

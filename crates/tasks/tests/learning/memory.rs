@@ -1,4 +1,4 @@
-//! What a step is forecast to need of memory, against what was measured.
+//! The estimated memory of a step, compared with measurements.
 
 use std::path::Path;
 
@@ -17,6 +17,7 @@ fn recipe(sets: &[&str]) -> (Recipe, ModelConfig) {
     (recipe, config)
 }
 
+/// The estimated memory in MiB, with these overrides of the recipe.
 fn needed(sets: &[&str]) -> f64 {
     let (recipe, config) = recipe(sets);
     let (objectives, step) = (StepPlan::of(&recipe).objectives(), StepConfig::of(&recipe));
@@ -24,9 +25,9 @@ fn needed(sets: &[&str]) -> f64 {
     bytes.unwrap() as f64 / (1 << 20) as f64
 }
 
-/// MiB seen by `ptunifier bench step --preset P --batch B`, with and without `--checkpointing blocks`.
+/// The measurements are in MiB, from `ptunifier bench step --preset P --batch B`, with and without `--checkpointing blocks`.
 #[test]
-fn what_was_measured_is_forecast_within_fifteen_per_cent() {
+fn estimates_agree_with_measurements_within_fifteen_per_cent() {
     let (none, blocks) = (Checkpointing::None, Checkpointing::Blocks);
     for (preset, vocabulary, batch, checkpointing, measured) in [
         (Preset::Tiny, 4096, 4, none, 174.0),
@@ -49,7 +50,7 @@ fn what_was_measured_is_forecast_within_fifteen_per_cent() {
 }
 
 #[test]
-fn every_lever_lowers_it() {
+fn every_memory_option_reduces_the_need() {
     let whole = needed(&["train.batch=64"]);
     for set in ["train.accumulate=4", "train.checkpointing=\"blocks\"", "train.patch_keep=0.5", "objectives=[\"itc\"]"]
     {
@@ -58,14 +59,14 @@ fn every_lever_lowers_it() {
 }
 
 #[test]
-fn the_message_names_the_key_that_helps() {
+fn the_message_names_the_keys_that_help() {
     let (recipe, config) = recipe(&["train.batch=256"]);
-    let told = |free: u64| {
+    let message = |free: u64| {
         fits(&StepPlan::of(&recipe).objectives(), &recipe, &config, free << 30).map_err(|error| error.to_string())
     };
-    assert_eq!(told(1000), Ok(()));
-    let blocks = told(60).unwrap_err();
+    assert_eq!(message(1000), Ok(()));
+    let blocks = message(60).unwrap_err();
     assert!(blocks.contains("256 records") && blocks.contains("set train.checkpointing = \"blocks\""), "{blocks}");
-    assert!(told(9).unwrap_err().contains("train.accumulate = "), "{:?}", told(9));
-    assert!(told(2).unwrap_err().contains("model.preset"), "{:?}", told(2));
+    assert!(message(9).unwrap_err().contains("train.accumulate = "), "{:?}", message(9));
+    assert!(message(2).unwrap_err().contains("model.preset"), "{:?}", message(2));
 }

@@ -1,4 +1,4 @@
-//! What is in a batch with a record changes nothing of its vector.
+//! The vector of a record does not depend on the other records of its batch.
 
 use burn::tensor::{Device, Tensor};
 use ptu_input::{Batch, Image, Input, Text};
@@ -6,7 +6,7 @@ use ptu_kernels::ComputePrecision;
 use ptu_model::Model;
 use ptu_random::Key;
 
-use crate::given::{config, image, text};
+use crate::fixtures::{config, image, text};
 
 fn rows(features: Tensor<2>) -> Vec<Vec<f32>> {
     let d = features.dims()[1];
@@ -15,7 +15,7 @@ fn rows(features: Tensor<2>) -> Vec<Vec<f32>> {
 }
 
 #[test]
-fn in_a_mixed_batch_each_record_has_the_vector_that_it_has_alone() {
+fn each_record_of_a_mixed_batch_has_the_same_vector_as_alone() {
     let config = config();
     let model = Model::new(&config, Key::new(7), &Device::flex()).unwrap();
     let inputs = [
@@ -29,8 +29,8 @@ fn in_a_mixed_batch_each_record_has_the_vector_that_it_has_alone() {
     let together = rows(model.features(&Batch::collect(&inputs), ComputePrecision::F32).unwrap());
     for (input, together) in inputs.iter().zip(&together) {
         let alone = rows(model.features(&Batch::collect(std::slice::from_ref(input)), ComputePrecision::F32).unwrap());
-        let off = alone[0].iter().zip(together).fold(0.0f32, |off, (x, y)| off.max((x - y).abs()));
-        assert!(off < 1e-5, "{off}");
+        let difference = alone[0].iter().zip(together).fold(0.0f32, |largest, (x, y)| largest.max((x - y).abs()));
+        assert!(difference < 1e-5, "{difference}");
     }
     assert_ne!(together[0], together[4]);
 }
@@ -43,12 +43,12 @@ fn an_empty_batch_has_no_features() {
 }
 
 #[test]
-fn what_does_not_fit_the_model_is_an_error() {
+fn inputs_that_do_not_fit_the_model_are_an_error() {
     let config = config();
     let model = Model::new(&config, Key::new(7), &Device::flex()).unwrap();
     let message =
         |input: Input| model.features(&Batch::collect(&[input]), ComputePrecision::F32).unwrap_err().to_string();
-    assert!(message(Input::Image(Image { side: 8, planes: vec![0.0; 192] })).contains("8 px"));
+    assert!(message(Input::Image(Image { side: 8, planes: vec![0.0; 192] })).contains("8 x 8 pixels"));
     assert!(message(Input::Text(Text { ids: vec![0, 99, 2], words: vec![None; 3] })).contains("99"));
     assert!(message(Input::Text(Text { ids: vec![5; 100], words: vec![None; 100] })).contains("100 tokens"));
 }

@@ -1,10 +1,10 @@
-//! Each objective overfits one batch.
+//! Each objective can overfit one batch.
 
 use ptu_data::TrainBatch;
 use ptu_train::ObjectiveKind;
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
 
-use crate::given::{batch, config, lively_model, step};
+use crate::fixtures::{batch, config, lively_model, step};
 
 fn overfit(kind: ObjectiveKind, batch: &TrainBatch) {
     let mut model = lively_model(&config());
@@ -45,7 +45,7 @@ fn contrast_overfits_one_batch() {
 }
 
 #[test]
-fn masked_words_of_texts_alone_overfit() {
+fn masked_words_of_texts_without_an_image_overfit_one_batch() {
     let all = batch();
     overfit(ObjectiveKind::Mlm, &TrainBatch { masked_texts: all.masked_texts, ..TrainBatch::default() });
 }

@@ -1,5 +1,5 @@
-//! Image-text matching: does this image belong to this text? Half of the batch keeps its image, half gets another one
-//! (specification, section 3).
+//! Image-text matching: the model predicts whether an image and a text belong together. Half of the texts of a batch keep their
+//! image, the other half get the image of another pair (specification, section 3).
 
 use ptu_data::{Partners, TrainBatch};
 use ptu_kernels::cross_entropy;
@@ -14,7 +14,7 @@ use crate::recipe::PartnerChoice;
 
 /// Image-text matching.
 pub struct Itm {
-    /// How false images are chosen.
+    /// How negatives, that is, images of other pairs, are drawn.
     pub partners: PartnerChoice,
 }
 
@@ -22,7 +22,7 @@ impl Objective for Itm {
     fn pairs(&self, batch: &TrainBatch, key: Key) -> Vec<FusedPair> {
         match self.drawn(batch, key) {
             Some(partners) => matched(&partners),
-            // Partners depend on what the contrast says of the batch.
+            // Hard negatives depend on the similarities of the contrast, so its pairs are needed first.
             None => Itc.pairs(batch, key),
         }
     }
@@ -41,13 +41,13 @@ impl Objective for Itm {
 }
 
 impl Itm {
-    /// Who is matched with whom: as given, or drawn from the step's key.
+    /// The image for each text: as given in the batch, or drawn with the key of the step.
     pub fn partners(&self, step: &StepForward<'_>) -> Partners {
         let drawn = self.drawn(step.batch, step.key);
         drawn.unwrap_or_else(|| step.batch.draw_partners(step.key, hardness(step).as_deref()))
     }
 
-    /// The same where nothing has to be computed for it.
+    /// The same if the model is not needed for it; `None` for hard negatives, which need the model's similarities.
     fn drawn(&self, batch: &TrainBatch, key: Key) -> Option<Partners> {
         match (&batch.partners, self.partners) {
             (Some(given), _) => Some(given.clone()),
@@ -57,19 +57,19 @@ impl Itm {
     }
 }
 
-/// Each text with its partner's image.
+/// Each text paired with the image that was drawn for it.
 pub fn matched(partners: &Partners) -> Vec<FusedPair> {
     partners.image.iter().enumerate().map(|(text, image)| FusedPair::both(*image, text, Read::Pooled)).collect()
 }
 
-/// For text i and image j how hard they are to tell apart, exp(similarity / temperature), without gradient. `None` where the
-/// model has not learned to compare.
+/// Weights for drawing hard negatives: exp(similarity / temperature) for text i and image j, without gradient. `None` if the
+/// model has no contrast head.
 fn hardness(step: &StepForward<'_>) -> Option<Vec<f64>> {
     let similarity = Itc::similarity(step)?.transpose(); // [b, b], texts in rows
     let b = similarity.dims()[0];
     let values: Vec<f32> = similarity.inner().into_data().try_into_vec().expect("the model computes in f32");
     let weights = values.chunks_exact(b).flat_map(|row| {
-        // Over the row's largest, so that no exponential overflows; a common factor does not change a draw.
+        // The largest value of the row is subtracted so that no exponential overflows. A common factor does not change the draw.
         let largest = row.iter().copied().fold(f32::MIN, f32::max);
         row.iter().map(move |value| f64::from(value - largest).exp()).collect::<Vec<_>>()
     });

@@ -1,5 +1,5 @@
-//! Masked language modelling: masked words are guessed from the rest of the text and the image, or, where there is no
-//! image, from the prompts that stand in for it (specification, section 3).
+//! Masked language modelling: masked words are predicted from the rest of the text and from the image. If there is no image,
+//! prompts are used in place of it (specification, section 3).
 
 use ptu_data::{MaskedTexts, TrainBatch};
 use ptu_kernels::cross_entropy;
@@ -17,11 +17,13 @@ pub struct Mlm;
 
 impl Objective for Mlm {
     fn pairs(&self, batch: &TrainBatch, _key: Key) -> Vec<FusedPair> {
-        let with_image = places(&batch.masked_pairs).enumerate();
-        let with_image = with_image.map(|(row, places)| FusedPair::both(row, masked_pair(row), Read::Text(places)));
-        let alone = places(&batch.masked_texts).enumerate();
-        let alone = alone.map(|(row, places)| FusedPair::text_alone(masked_text(row), Read::Text(places)));
-        with_image.chain(alone).collect()
+        let with_image = masked_positions(&batch.masked_pairs).enumerate();
+        let with_image =
+            with_image.map(|(row, positions)| FusedPair::both(row, masked_pair(row), Read::Text(positions)));
+        let without_image = masked_positions(&batch.masked_texts).enumerate();
+        let without_image =
+            without_image.map(|(row, positions)| FusedPair::text_alone(masked_text(row), Read::Text(positions)));
+        with_image.chain(without_image).collect()
     }
 
     fn loss(&self, step: &StepForward<'_>) -> Option<Loss> {
@@ -31,13 +33,13 @@ impl Objective for Mlm {
             return None;
         }
         let states = step.text_states(&self.pairs(step.batch, step.key));
-        let logits = head.forward(states, step.pass()); // [m, v]: only the masked positions are decoded
+        let logits = head.forward(states, step.pass()); // [m, v]: logits for the masked positions only
         let answers = answers(&logits, &labels);
         Some(Loss::new(cross_entropy(logits, &labels), answers))
     }
 }
 
-/// Masked places of each text; of none where nothing is masked.
-fn places(texts: &MaskedTexts) -> impl Iterator<Item = Vec<usize>> {
+/// The masked positions of each text; an empty iterator if no text has any.
+fn masked_positions(texts: &MaskedTexts) -> impl Iterator<Item = Vec<usize>> {
     (if texts.any() { texts.places() } else { vec![] }).into_iter()
 }

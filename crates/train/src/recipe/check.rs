@@ -1,4 +1,4 @@
-//! Ranges of a recipe's values.
+//! Checks the values of a recipe against their valid ranges.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::RecipeError;
 use crate::objective::ObjectiveKind;
 
 impl Recipe {
-    /// Checks every range; nothing of the data or the machine is looked at.
+    /// Checks every value that can be checked without the data and without the machine.
     pub(super) fn check(&self, path: &Path) -> Result<(), RecipeError> {
         let ensure = |holds: bool, key: &str, cause: String| {
             if holds { Ok(()) } else { Err(RecipeError::Value { path: path.into(), key: key.into(), cause }) }
@@ -29,7 +29,7 @@ impl Recipe {
         ensure(
             !train.cached_contrast || (train.accumulate > 1 && self.objectives.contains(&ObjectiveKind::Itc)),
             "train.cached_contrast",
-            "needs the objective `itc` and a `train.accumulate` above 1; else leave it out".into(),
+            "needs the objective `itc` and a `train.accumulate` above 1; otherwise remove this key".into(),
         )?;
         for (key, share) in [("train.patch_keep", train.patch_keep), ("text.word_keep", self.text.word_keep)] {
             ensure(share > 0.0 && share <= 1.0, key, format!("is {share}; it must be above 0 and at most 1"))?;
@@ -46,19 +46,20 @@ impl Recipe {
         }
         self.check_rates(path)?;
         self.check_optimizer(path)?;
-        // Nor does what makes a list of transforms valid depend on the size of the image.
+        // Whether a list of transforms is valid does not depend on the size of the image, so any size can be used here.
         let transforms = Preprocess::new(1, self.fit, self.augment).side();
         ensure(
             transforms.is_ok(),
             "augment",
-            transforms.err().map_or(String::new(), |error| format!("is refused: {error}")),
+            transforms.err().map_or(String::new(), |error| format!("is not valid: {error}")),
         )?;
-        // The sizes do not depend on the vocabulary; a stand-in shows now what would else come up behind the data.
+        // The sizes do not depend on the vocabulary and the special tokens. Placeholders are used for these, so that wrong sizes
+        // are found now and not only after the data was read.
         self.model_config(self.text.vocabulary, [0, 2, 1], &[])?;
         Ok(())
     }
 
-    /// Whole numbers.
+    /// Checks the values that are whole numbers.
     fn check_counts(&self, path: &Path) -> Result<(), RecipeError> {
         let ensure = |holds: bool, key: &str, cause: String| {
             if holds { Ok(()) } else { Err(RecipeError::Value { path: path.into(), key: key.into(), cause }) }
@@ -90,6 +91,7 @@ impl Recipe {
         )
     }
 
+    /// Checks the values of the optimizer.
     fn check_optimizer(&self, path: &Path) -> Result<(), RecipeError> {
         let ensure = |holds: bool, key: &str, cause: String| {
             if holds { Ok(()) } else { Err(RecipeError::Value { path: path.into(), key: key.into(), cause }) }
@@ -109,43 +111,50 @@ impl Recipe {
         ensure(
             clip > 0.0 && clip.is_finite(),
             "optimizer.clip",
-            format!("is {clip}; it must be above 0 (leave it out for none)"),
+            format!("is {clip}; it must be above 0 (to train without clipping, remove this key)"),
         )
     }
 
-    /// Refuses rates at which no weight would move.
+    /// Refuses learning rates with which no weight would change.
     fn check_rates(&self, path: &Path) -> Result<(), RecipeError> {
         let ensure = |holds: bool, key: &str, cause: String| {
             if holds { Ok(()) } else { Err(RecipeError::Value { path: path.into(), key: key.into(), cause }) }
         };
         let (train, optimizer) = (&self.train, &self.optimizer);
         let ends: Vec<u64> = [0].into_iter().chain(train.extended_from.iter().copied()).chain([train.steps]).collect();
-        let legs: Vec<[u64; 2]> = ends.windows(2).map(|ends| [ends[0], ends[1]]).collect();
+        let phases: Vec<[u64; 2]> = ends.windows(2).map(|ends| [ends[0], ends[1]]).collect();
         ensure(
-            legs.iter().all(|[start, end]| start < end),
+            phases.iter().all(|[start, end]| start < end),
             "train.extended_from",
-            format!("is {:?}; it must rise, from above 0 to below train.steps, {}", train.extended_from, train.steps),
+            format!(
+                "is {:?}; its numbers must increase, and lie above 0 and below train.steps, {}",
+                train.extended_from, train.steps
+            ),
         )?;
-        // What is 0 in the arithmetic of the weights moves none of them.
+        // The weights are f32. A rate that is 0 as an f32 changes no weight.
         ensure(
             optimizer.learning_rate as f32 > 0.0,
             "optimizer.learning_rate",
-            format!("is {}; at that no weight would move: write a number above 0", optimizer.learning_rate),
+            format!("is {}; with this rate no weight would change: write a number above 0", optimizer.learning_rate),
         )?;
         ensure(
-            legs.iter().all(|[start, end]| (*start..*end).take(3).any(|step| self.rate_factor(step) > 0.0)),
+            phases.iter().all(|[start, end]| (*start..*end).take(3).any(|step| self.rate_factor(step) > 0.0)),
             "train.warmup",
-            format!("is {}; the learning rate of every step would be 0: lower it, or raise train.steps", train.warmup),
+            format!(
+                "is {}; with it the learning rate would be 0 in every step: lower it, or raise train.steps",
+                train.warmup
+            ),
         )
     }
 
+    /// Checks the objectives, their weights and the settings that depend on them.
     fn check_objectives(&self, path: &Path) -> Result<(), RecipeError> {
         let wrong = |key: &str, cause: String| Err(RecipeError::Value { path: path.into(), key: key.into(), cause });
         if self.objectives.is_empty() {
             return wrong("objectives", "is empty; name at least one of mlm, itm, itc".into());
         }
-        for (place, kind) in self.objectives.iter().enumerate() {
-            if self.objectives[..place].contains(kind) {
+        for (index, kind) in self.objectives.iter().enumerate() {
+            if self.objectives[..index].contains(kind) {
                 return wrong("objectives", format!("names {kind} twice"));
             }
         }
@@ -153,14 +162,14 @@ impl Recipe {
             if !(*weight as f32 > 0.0 && weight.is_finite()) {
                 return wrong(
                     &format!("weights.{kind}"),
-                    format!("is {weight}; it must be above 0 (leave {kind} out of `objectives` for none)"),
+                    format!("is {weight}; it must be above 0 (to train without {kind}, remove it from `objectives`)"),
                 );
             }
         }
         if self.itm.partners == PartnerChoice::Hard && !self.objectives.contains(&ObjectiveKind::Itc) {
             return wrong(
                 "itm.partners",
-                "is \"hard\", which needs the similarities of the objective itc; add it to `objectives`".into(),
+                "is \"hard\", which needs the similarities of the objective itc; add itc to `objectives`".into(),
             );
         }
         Ok(())

@@ -1,31 +1,32 @@
-//! `[evaluate]`: what validation and `evaluate` do.
+//! `[evaluate]`: settings of validation and of the command `evaluate`.
 
 use ptu_data::TextChoice;
 use serde::{Deserialize, Serialize};
 
-/// Validation and evaluation.
+/// Settings of validation and evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EvaluateConfig {
-    /// Records of the validation split that are scored, at most.
+    /// Maximal number of records of the validation split that are scored.
     pub gallery: usize,
-    /// Which text of a record is scored.
+    /// Which text of a record is used.
     pub text: TextPick,
-    /// Label whose equality makes a found record a hit besides equal texts and equal images.
+    /// A label: a retrieved record with the same value of this label is a hit, in addition to records with the same text or
+    /// image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hits: Option<String>,
-    /// Label whose values are galleries of their own.
+    /// A label: the records with the same value of this label form their own gallery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// Labels that `evaluate` asks probes about.
+    /// Labels for which `evaluate` scores probes on frozen features, and zero-shot classification if `sentence` is set.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
-    /// Sentences that name a class of a label where they have `{}`, for classes without probes; one, or a list.
+    /// Sentences for zero-shot classification, in which `{}` is replaced with the name of a class; one sentence or a list.
     #[serde(skip_serializing_if = "Vec::is_empty", with = "one_or_many")]
     pub sentence: Vec<String>,
 }
 
-/// A list that may be written as its only element, and then is.
+/// Reads and writes a list. A list with a single element is written as this element, and may be read in this form.
 mod one_or_many {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -51,23 +52,23 @@ mod one_or_many {
     }
 }
 
-/// Which text of a record is scored.
+/// Which text of a record is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TextPick {
-    /// The first.
+    /// The first text.
     First,
-    /// The last: a report's impression, where texts are findings and impression.
+    /// The last text. If the texts are the findings and the impression of a report, this is the impression.
     #[default]
     Last,
-    /// All, joined.
+    /// All texts, joined.
     All,
-    /// One drawn by the seed.
+    /// A random text, drawn with the seed.
     Drawn,
 }
 
 impl TextPick {
-    /// The choice as the data crate knows it.
+    /// The same choice as a type of the data crate.
     pub fn choice(self, seed: u64) -> TextChoice {
         match self {
             Self::First => TextChoice::First,
@@ -94,7 +95,7 @@ mod tests {
         assert_eq!(of("sentence = \"a {}\"").unwrap(), ["a {}"]);
         assert_eq!(of("sentence = [\"a {}\", \"{} b\"]").unwrap(), ["a {}", "{} b"]);
         assert!(of("sentence = 3").unwrap_err().to_string().contains("a list of sentences"));
-        // What earlier versions wrote is written alike.
+        // A single sentence is written in the same form as earlier versions wrote it.
         let one = EvaluateConfig { sentence: vec!["a {}".into()], ..EvaluateConfig::default() };
         assert!(toml::to_string(&one).unwrap().contains("sentence = \"a {}\""));
     }

@@ -1,4 +1,4 @@
-//! From TOML to a typed recipe: keys compared with those that exist, overrides applied.
+//! Parses a recipe: applies overrides to the TOML table, checks that all keys exist, and converts it to [`Recipe`].
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::Recipe;
 use crate::RecipeError;
 
-/// Parses a recipe and its overrides; ranges are not checked yet.
+/// Parses a recipe and applies its overrides. The ranges of values are not checked here.
 pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
     let mut table: Table = text
         .parse()
@@ -17,17 +17,21 @@ pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, Re
     for assignment in overrides {
         set(&mut table, assignment)?;
     }
-    let known = known();
-    compare(&table, &known, "", path)?;
-    // Deserialized table by table, so that a wrong value is told by its key.
-    for (key, value) in &table {
-        check_type(key, value, path)?;
-    }
-    Value::Table(table).try_into().map_err(|error| RecipeError::Syntax { path: path.into(), cause: error.to_string() })
+    check_keys(&table, &all_keys(), "", path)?;
+    typed(table).map_err(|(key, cause)| RecipeError::Value { path: path.into(), key, cause })
 }
 
-/// Every key that a recipe can have: the default one, with what is left out by default put in.
-fn known() -> Table {
+/// Converts a table to a typed value.
+///
+/// # Errors
+/// The key of the first wrong value, with dots, and what is wrong with it.
+fn typed<T: DeserializeOwned>(table: Table) -> Result<T, (String, String)> {
+    serde_path_to_error::deserialize(Value::Table(table))
+        .map_err(|error| (error.path().to_string(), error.inner().message().trim().to_string()))
+}
+
+/// A recipe with every key that a recipe can have: the default recipe, with values for its optional keys.
+fn all_keys() -> Table {
     let mut recipe = Recipe::default();
     recipe.text.tokenizer = Some("folder".into());
     recipe.train.extended_from = vec![1];
@@ -39,7 +43,7 @@ fn known() -> Table {
     Table::try_from(recipe).expect("a recipe is a table")
 }
 
-/// Tables whose keys depend on the preset or are checked when they are merged into it.
+/// Whether this table is not checked here: its keys depend on the preset, and are checked when they are merged into it.
 fn is_open(key: &str) -> bool {
     matches!(
         key,
@@ -47,16 +51,17 @@ fn is_open(key: &str) -> bool {
     )
 }
 
-fn compare(table: &Table, known: &Table, prefix: &str, path: &Path) -> Result<(), RecipeError> {
+/// Checks that each key of a table exists in `known`, including the keys of inner tables.
+fn check_keys(table: &Table, known: &Table, prefix: &str, path: &Path) -> Result<(), RecipeError> {
     for (key, value) in table {
         let full = format!("{prefix}{key}");
         let Some(reference) = known.get(key) else {
-            let nearest = nearest(key, known.keys()).map(|nearest| format!("{prefix}{nearest}"));
+            let nearest = most_similar(key, known.keys()).map(|nearest| format!("{prefix}{nearest}"));
             return Err(RecipeError::UnknownKey { path: path.into(), key: full, nearest });
         };
         match (value, reference) {
             (Value::Table(value), Value::Table(reference)) if !is_open(&full) => {
-                compare(value, reference, &format!("{full}."), path)?;
+                check_keys(value, reference, &format!("{full}."), path)?;
             }
             _ => {}
         }
@@ -64,33 +69,15 @@ fn compare(table: &Table, known: &Table, prefix: &str, path: &Path) -> Result<()
     Ok(())
 }
 
-/// Tries each value alone, so that the message can name its key.
-fn check_type(key: &str, value: &Value, path: &Path) -> Result<(), RecipeError> {
-    let leaves: Vec<(String, Table)> = match value {
-        Value::Table(inner) => inner
-            .iter()
-            .map(|(inner_key, leaf)| {
-                let inner = Table::from_iter([(inner_key.clone(), leaf.clone())]);
-                (format!("{key}.{inner_key}"), Table::from_iter([(key.to_string(), Value::Table(inner))]))
-            })
-            .collect(),
-        leaf => vec![(key.to_string(), Table::from_iter([(key.to_string(), leaf.clone())]))],
-    };
-    for (key, table) in leaves {
-        if let Err(error) = Value::Table(table).try_into::<Recipe>() {
-            return Err(RecipeError::Value { path: path.into(), key, cause: error.message().trim().to_string() });
-        }
-    }
-    Ok(())
-}
-
-/// Applies one `key=value`, the value in TOML.
+/// Applies one override `key=value`, with the value in TOML.
 fn set(table: &mut Table, assignment: &str) -> Result<(), RecipeError> {
     let wrong = |cause: &str| RecipeError::Override { assignment: assignment.into(), cause: cause.into() };
-    let (key, value) = assignment.split_once('=').ok_or_else(|| wrong("write key=value"))?;
+    let (key, value) = assignment.split_once('=').ok_or_else(|| wrong("write it as key=value"))?;
     let value = format!("value = {value}")
         .parse::<Table>()
-        .map_err(|error| wrong(&format!("the value is not TOML ({}); strings need quotes", error.message().trim())))?
+        .map_err(|error| {
+            wrong(&format!("the value is not valid TOML ({}); strings need quotes", error.message().trim()))
+        })?
         .remove("value")
         .ok_or_else(|| wrong("there is no value"))?;
     let mut keys: Vec<&str> = key.trim().split('.').collect();
@@ -98,14 +85,14 @@ fn set(table: &mut Table, assignment: &str) -> Result<(), RecipeError> {
     let mut inner = table;
     for key in keys {
         let entry = inner.entry(key).or_insert_with(|| Value::Table(Table::new()));
-        inner = entry.as_table_mut().ok_or_else(|| wrong(&format!("`{key}` is no table")))?;
+        inner = entry.as_table_mut().ok_or_else(|| wrong(&format!("`{key}` is not a table")))?;
     }
     inner.insert(last.into(), value);
     Ok(())
 }
 
-/// The key that was probably meant.
-fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> Option<&'a str> {
+/// The existing key that the user probably meant; `None` if no key is similar.
+fn most_similar<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> Option<&'a str> {
     known
         .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate.as_str()))
         .min()
@@ -113,29 +100,28 @@ fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> Option<&'a
         .map(|(_, candidate)| candidate)
 }
 
-/// A section of the model: the preset's, with the keys that differ laid over it.
-pub fn over<T: Serialize + DeserializeOwned>(section: &str, preset: &T, differs: &Table) -> Result<T, RecipeError> {
+/// A section of the model: the section of the preset, with the recipe's values for the keys that differ.
+pub fn merge_section<T: Serialize + DeserializeOwned>(
+    section: &str,
+    preset: &T,
+    differs: &Table,
+) -> Result<T, RecipeError> {
     let mut table = Table::try_from(preset).expect("a section of a model is a table");
     for (key, value) in differs {
         if !table.contains_key(key) {
-            let nearest = nearest(key, table.keys()).map(String::from);
+            let nearest = most_similar(key, table.keys()).map(String::from);
             return Err(RecipeError::UnknownModelKey { key: format!("{section}.{key}"), nearest });
         }
         table.insert(key.clone(), value.clone());
     }
-    Value::Table(table).try_into().map_err(|error: toml::de::Error| RecipeError::ModelValue {
-        section: section.into(),
-        cause: error.message().trim().into(),
-    })
+    typed(table).map_err(|(key, cause)| RecipeError::ModelValue { key: format!("{section}.{key}"), cause })
 }
 
-/// As [`over`], for prompts: another `kind` starts from nothing.
+/// The same as [`merge_section`], for prompts. If `kind` is not `pool`, as in the presets, no values of the preset are used.
 pub fn prompts(section: &str, preset: PromptsConfig, differs: &Table) -> Result<PromptsConfig, RecipeError> {
     match differs.get("kind").and_then(Value::as_str) {
-        None | Some("pool") => over(section, &preset, differs),
-        Some(_) => Value::Table(differs.clone()).try_into().map_err(|error: toml::de::Error| RecipeError::ModelValue {
-            section: section.into(),
-            cause: error.message().trim().into(),
-        }),
+        None | Some("pool") => merge_section(section, &preset, differs),
+        Some(_) => typed(differs.clone())
+            .map_err(|(key, cause)| RecipeError::ModelValue { key: format!("{section}.{key}"), cause }),
     }
 }

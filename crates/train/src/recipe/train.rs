@@ -1,4 +1,4 @@
-//! `[train]`: steps, batches, precision, files.
+//! `[train]`: steps, batches, precision and saved files.
 
 use std::str::FromStr;
 
@@ -8,74 +8,76 @@ use serde::{Deserialize, Serialize};
 
 use crate::schedule::Decay;
 
-/// Steps, batches and what is written when.
+/// Settings of steps and batches, and when files are written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TrainConfig {
-    /// Updates of the weights.
+    /// Number of updates of the weights.
     pub steps: u64,
-    /// Steps after which the run was finished and then extended; from each of them the learning rate starts again.
+    /// The numbers of steps after which the run was finished and then extended. The learning rate starts again at each of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extended_from: Vec<u64>,
-    /// Records a step.
+    /// Number of records per step.
     pub batch: usize,
-    /// Parts that a batch is computed in, one after another, to save memory; each part is a contrast of its own, unless
-    /// `cached_contrast` says otherwise.
+    /// Number of micro-batches into which a batch is divided to save memory (gradient accumulation). The contrast compares only
+    /// the records of the same micro-batch, unless `cached_contrast` is set.
     pub accumulate: usize,
-    /// The contrast is over the whole batch although it is computed in parts; each part is embedded once more for it.
+    /// Whether the contrast compares all records of the batch although it is computed in micro-batches. Each micro-batch is then
+    /// encoded once more.
     pub cached_contrast: bool,
-    /// What a batch holds of several sources.
+    /// How records of several sources are combined in batches.
     pub mixing: Mixing,
-    /// What is kept for the backward pass.
+    /// What is stored for the backward pass.
     pub checkpointing: Checkpointing,
-    /// In what linear maps and attention multiply.
+    /// The number format in which linear layers and attention multiply.
     pub precision: Precision,
-    /// Share of an image's patches, drawn for each step, that goes in; 1 for all. Less time and memory, and a harder task.
+    /// Share of an image's patches that the encoder receives, drawn again in each step; 1 for all. A smaller share needs less
+    /// time and memory and makes the task harder.
     pub patch_keep: f64,
-    /// Steps between two saved states.
+    /// Number of steps between two saved states.
     pub save_every: u64,
-    /// Seconds between two saved states, whichever comes first: what a crash costs. Results do not depend on it.
+    /// Save the state also every N seconds, so that a crash loses at most this time. Results do not depend on it.
     pub save_every_seconds: u64,
-    /// Steps between two validations; 0 for none.
+    /// Number of steps between two validations; 0 for no validation.
     pub validate_every: u64,
-    /// Steps between two lines of the log.
+    /// Number of steps between two lines of the log.
     pub log_every: u64,
     /// Share of the steps in which the learning rate rises.
     pub warmup: f64,
-    /// How it falls then.
+    /// How the learning rate falls afterwards.
     pub decay: Decay,
-    /// Threads that prepare batches ahead of the model.
+    /// Number of threads that prepare batches while the model computes.
     pub workers: usize,
-    /// The run stops, its state saved, after this many steps in a row whose loss or gradient was not finite.
+    /// After this number of steps in a row whose loss or gradient was not finite, the state is saved and the run stops.
     pub bad_steps: u64,
 }
 
-/// What is drawn from several sources in turn.
+/// How records of several sources are combined in batches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mixing {
-    /// Records: a batch holds some of each source.
+    /// By records: a batch contains records of all sources.
     #[default]
     Records,
-    /// Batches: each is of one source, so the contrast has to tell records of a source apart, not sources.
+    /// By batches: all records of a batch come from one source, so that the contrast has to distinguish records, not sources.
     Batches,
 }
 
-/// In what linear maps and attention multiply. Weights, norms, softmax, losses and sums stay f32.
+/// The number format in which linear layers and attention multiply. Weights, norms, softmax, losses and sums are always f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// bf16 where the processor has tiles for it (Intel's AMX); elsewhere f32, and the log says so.
+    /// bf16 if the processor has a matrix unit for it (Intel's AMX). Otherwise f32, and a note says so.
     Bf16,
-    /// The same, without a word.
+    /// The same as `bf16`, but without a note when f32 is used.
     Auto,
 }
 
 impl Precision {
-    /// What it comes to on this machine.
+    /// The number format that is used on this machine.
     pub fn products(self) -> ComputePrecision {
         match self {
             Self::F32 => ComputePrecision::F32,
@@ -101,14 +103,14 @@ impl FromStr for Precision {
     }
 }
 
-/// What is kept of a step's forward pass for its backward pass.
+/// What a step stores in the forward pass for the backward pass (gradient checkpointing).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Checkpointing {
-    /// All that it needs.
+    /// All activations that the backward pass needs.
     #[default]
     None,
-    /// What goes into each block; its inside is computed again. Less memory, more time.
+    /// Only the inputs of each block. The other activations are computed again in the backward pass: less memory, more time.
     Blocks,
 }
 
@@ -154,7 +156,7 @@ impl Default for TrainConfig {
     }
 }
 
-/// What a recipe would make of a word, for arguments of commands.
+/// Parses an argument of a command in the same way as a value of a recipe.
 fn from_word<T: DeserializeOwned>(word: &str) -> Result<T, String> {
     T::deserialize(word.into_deserializer()).map_err(|error: value::Error| error.to_string())
 }
@@ -164,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_those_of_recipes() {
+    fn arguments_are_parsed_like_values_of_recipes() {
         for precision in [Precision::F32, Precision::Bf16, Precision::Auto] {
             assert_eq!(precision.name().parse(), Ok(precision));
         }

@@ -1,18 +1,18 @@
-//! How long a run will take.
+//! Estimates how long a run will take.
 
 use crate::Recipe;
 
-/// Seconds that parts of a run take on this machine.
+/// The time that a step and a validation take on this machine, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pace {
-    /// A step.
+    /// Seconds of a step.
     pub step: f64,
-    /// A validation.
+    /// Seconds of a validation.
     pub validation: f64,
 }
 
 impl Pace {
-    /// Seconds of a run from a step to its end, validations included.
+    /// Seconds of a run from step `from` to its end, including validations.
     pub fn training(&self, recipe: &Recipe, from: u64) -> f64 {
         let steps = recipe.train.steps.saturating_sub(from) as f64;
         let validations = match recipe.train.validate_every {
@@ -23,7 +23,7 @@ impl Pace {
     }
 }
 
-/// A time as people say it: `12 s`, `4 min 10 s`, `3 h 2 min`.
+/// Formats a duration for people: `12 s`, `4 min 10 s`, `3 h 2 min`.
 pub fn spoken(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match (whole / 86_400, whole / 3_600 % 24, whole / 60 % 60, whole % 60) {
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_said_in_two_units() {
+    fn durations_are_written_in_at_most_two_units() {
         assert_eq!(spoken(12.4), "12 s");
         assert_eq!(spoken(59.7), "1 min 0 s");
         assert_eq!(spoken(3_725.0), "1 h 2 min");
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_takes_its_steps_and_validations() {
+    fn the_time_of_a_run_includes_its_validations() {
         let text = "data = [\"a\"]\n[train]\nsteps = 100\nbatch = 4\nvalidate_every = 30\n";
         let recipe = Recipe::parse(text, Path::new("r.toml"), &[]).unwrap();
         let pace = Pace { step: 2.0, validation: 5.0 };

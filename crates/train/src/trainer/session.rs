@@ -20,35 +20,38 @@ use crate::gradients::Gradients;
 use crate::log::{Event, Lines, ObjectiveLine, Timing};
 use crate::optimizer::Optimizer;
 use crate::state::{self, Progress};
-use crate::step::{self, Parts, StepConfig};
+use crate::step::{self, MicroBatches, StepConfig};
 use crate::task::{Task, Validated};
 use crate::{Recipe, TrainError, files, tensorboard};
 
-/// Steps that are timed, at most; the first is slower than those behind it, and counts only where it is alone.
+/// Maximal number of steps that are timed. The first one is slower than the others, and counts only when it is the only one.
 const TIMED: u64 = 3;
-/// Everything that a run holds.
+
+/// A run in progress: its model, optimizer, data and files.
 pub(super) struct Session<'t> {
     pub task: &'t mut dyn Task,
-    /// Absent only while the optimizer moves it.
+    /// `None` only while the optimizer updates it.
     pub model: Option<Model>,
     pub recipe: Recipe,
     pub options: RunOptions,
     pub loader: LoaderOptions,
+    /// Names of the sources.
     pub names: Vec<String>,
     pub sources: Vec<WeightedSource>,
     pub preparation: Preparation,
     pub optimizer: Optimizer,
     pub progress: Progress,
-    /// Opened once the recipe is written.
+    /// Opened after the recipe is written.
     pub files: Option<Files>,
-    /// Hashes of what was learned from so far; `None` where the run began under a version that kept none.
+    /// Hashes of the images and texts used in training so far; `None` when the run was started by a version that did not store
+    /// them.
     pub learned: Option<Learned>,
     pub folder: RunFolder,
-    /// Texts that were drawn, and those of them of which only the beginning was taken.
-    pub drawn: [u64; 2],
+    /// Texts that were used so far.
+    pub texts: TextCounts,
 }
 
-/// Files that grow by a line a step.
+/// Files that get a new line with each step.
 pub(super) struct Files {
     pub log: Lines,
     pub timing: Lines,
@@ -56,10 +59,10 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// As long as a saved state knows them.
+    /// Opens the files and cuts them to the lengths of the saved state.
     fn open(folder: &RunFolder, progress: &Progress, options: &RunOptions) -> Result<Self, TrainError> {
         let events = folder.join(folder::TENSORBOARD);
-        let error = |source| TrainError::File { action: "make", path: events.clone(), source };
+        let error = |source| TrainError::File { action: "create", path: events.clone(), source };
         std::fs::create_dir_all(&events).map_err(error)?;
         let mut tensorboard = Lines::open(&events.join("events.out.tfevents.0.ptunifier"), progress.tensorboard)?;
         if progress.tensorboard == 0 {
@@ -73,45 +76,56 @@ impl Files {
     }
 }
 
-/// What the batches of one step held.
+/// Number of texts that were used in training.
+#[derive(Clone, Copy, Default)]
+pub(super) struct TextCounts {
+    all: u64,
+    /// Texts longer than `text.max_tokens`: only the beginning of each was used.
+    truncated: u64,
+}
+
+/// What is counted about the batches of one step.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct StepRecords {
+    /// Records by source.
     sources: BTreeMap<String, u64>,
+    /// Records that no objective used, by kind; records that the loader could not use, by source.
     unused: BTreeMap<String, u64>,
     ids: Vec<String>,
     records: usize,
-    /// Texts, and those of them of which only the beginning was taken.
-    drawn: [u64; 2],
-    /// Hashes of images and of texts.
-    learned: [Vec<u64>; 2],
+    texts: TextCounts,
+    /// Hashes of the images that were used.
+    image_hashes: Vec<u64>,
+    /// Hashes of the texts that were used.
+    text_hashes: Vec<u64>,
     /// Time spent waiting for the loader.
     waiting: Duration,
 }
 
-impl Held {
-    /// Counts a batch. Nothing is learned from records whose slot is not in `learns`.
-    fn add(&mut self, batch: &TrainBatch, names: &[String], learns: &dyn Fn(Slot) -> bool) {
+impl StepRecords {
+    /// Counts a batch. `is_used` says for a slot whether the task learns from its records.
+    fn add(&mut self, batch: &TrainBatch, names: &[String], is_used: &dyn Fn(Slot) -> bool) {
         for (one, slot) in batch.records.iter().zip(&batch.batch.order) {
             *self.sources.entry(names[one.source].clone()).or_default() += 1;
             self.ids.push(one.record.id.clone());
-            if learns(*slot) {
-                self.learned[0].extend(one.image_hash);
-                self.learned[1].extend(&one.own_texts);
+            if is_used(*slot) {
+                self.image_hashes.extend(one.image_hash);
+                self.text_hashes.extend(&one.own_texts);
             } else {
-                *self.unused.entry(kind_of(*slot).into()).or_default() += 1;
+                *self.unused.entry(kind_name(*slot).into()).or_default() += 1;
             }
         }
         for (&source, &count) in &batch.unusable {
             *self.unused.entry(names[source].clone()).or_default() += count as u64;
         }
         self.records += batch.len();
-        self.drawn[0] += batch.texts() as u64;
-        self.drawn[1] += batch.cut as u64;
+        self.texts.all += batch.texts() as u64;
+        self.texts.truncated += batch.cut as u64;
     }
 }
 
-/// What records are called in the log of which nothing is learned.
-fn kind_of(slot: Slot) -> &'static str {
+/// The name in the log for records of this kind that are not used.
+fn kind_name(slot: Slot) -> &'static str {
     match slot {
         Slot::Pair(_) => "pairs",
         Slot::Image(_) => "images alone",
@@ -120,23 +134,23 @@ fn kind_of(slot: Slot) -> &'static str {
 }
 
 impl Session<'_> {
-    /// Tells how long the run will take; with a plan, what is left open of a new run's recipe is decided by that. From then on
-    /// the folder is a run that can be resumed.
+    /// Measures and reports how long the run will take. For a new run, `plan` completes the recipe first. After this call, the
+    /// folder contains a run that can be resumed.
     pub fn begin(&mut self, plan: Option<Plan<'_>>, observer: &mut dyn Observer) -> Result<(), TrainError> {
         let path = self.folder.join(folder::RECIPE);
         let (from, plan) = (self.progress.step, plan.filter(|_| !path.exists()));
-        // Of few steps the first ones tell as soon.
+        // Short runs are not timed before they start: their first steps show the speed just as soon.
         let timed = (self.recipe.train.steps.saturating_sub(from) / 10).min(TIMED);
         if plan.is_some() || timed > 0 {
             let pace = self.pace(timed.max(1), observer)?;
             match plan {
                 Some(plan) => {
-                    let (recipe, told) = plan(&self.opened(pace))?;
+                    let (recipe, note) = plan(&self.opened(pace))?;
                     self.recipe = recipe.from_anywhere()?;
-                    observer.note(&told);
+                    observer.note(&note);
                 }
                 None => observer.note(&format!(
-                    "{} steps of about {:.2} s: {}",
+                    "{} steps of about {:.2} s each: {} in total",
                     self.recipe.train.steps - from,
                     pace.step,
                     spoken(pace.training(&self.recipe, from))
@@ -144,7 +158,7 @@ impl Session<'_> {
             }
             observer.paced(&pace);
         }
-        // Written last of what a run starts with: a folder that has it can be resumed.
+        // The recipe is written last: a folder with a recipe can be resumed.
         files::write_bytes(&path, self.recipe.to_toml().as_bytes())?;
         self.files = Some(Files::open(&self.folder, &self.progress, &self.options)?);
         Ok(())
@@ -155,7 +169,7 @@ impl Session<'_> {
         Opened { pace, recipe, model: self.model(), preparation, sources }
     }
 
-    /// Steps until the recipe's last one, or until the observer wants to stop.
+    /// Trains up to the last step of the recipe, or until the observer stops the run.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         let steps = self.recipe.train.steps;
         let parts = self.recipe.train.accumulate as u64;
@@ -163,7 +177,7 @@ impl Session<'_> {
             let range = self.progress.step * parts..steps * parts;
             let mut loader = Loader::start(&self.sources, self.preparation.clone(), self.loader.clone(), range)?;
             let config = StepConfig::of(&self.recipe);
-            let (mut saved, most) = (Instant::now(), Duration::from_secs(self.recipe.train.save_every_seconds));
+            let (mut saved, interval) = (Instant::now(), Duration::from_secs(self.recipe.train.save_every_seconds));
             while self.progress.step < steps {
                 self.step(&mut loader, &config, observer)?;
                 let stop = observer.stop();
@@ -173,7 +187,7 @@ impl Session<'_> {
                     self.log_task()?;
                 }
                 self.validate_if_due(last, observer)?;
-                if due || stop || saved.elapsed() >= most {
+                if due || stop || saved.elapsed() >= interval {
                     self.save()?;
                     saved = Instant::now();
                 }
@@ -182,12 +196,12 @@ impl Session<'_> {
                 }
             }
         }
-        let [drawn, cut] = self.drawn;
-        if cut > 0 {
+        let TextCounts { all, truncated } = self.texts;
+        if truncated > 0 {
             let limit = self.recipe.text.max_tokens;
             observer.note(&format!(
-                "{cut} of {drawn} texts that were drawn have more than `text.max_tokens` ({limit}) tokens: only the beginning \
-                 of each was learned from"
+                "{truncated} of {all} texts used in training have more than `text.max_tokens` ({limit}) tokens: only the \
+                 beginning of each was used"
             ));
         }
         let finished = self.progress.step == steps;
@@ -199,10 +213,11 @@ impl Session<'_> {
     }
 
     pub(super) fn model(&self) -> &Model {
-        self.model.as_ref().expect("absent only while the optimizer moves it")
+        self.model.as_ref().expect("the model is absent only while the optimizer updates it")
     }
 
-    /// Whether a bundle holds the weights of the state; a run may have been killed between the two.
+    /// Whether the bundle contains the weights of the state. It may not, because a run can be killed after the state was saved
+    /// and before the bundle was.
     fn is_saved(&self, bundle: &Path) -> bool {
         let weights = bundle.join(ptu_model::WEIGHTS);
         read_arrays(&weights).is_ok_and(|arrays| arrays == self.model().to_arrays())
@@ -233,19 +248,19 @@ impl Session<'_> {
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         let (start, step) = (Instant::now(), self.progress.step);
-        let (outcome, mut gradients, held) = self.compute(loader, config)?;
+        let (outcome, mut gradients, used) = self.compute(loader, config)?;
         let update = Instant::now();
-        self.learn(&held);
+        self.count(&used);
         let (norms, total) = (gradients.norms(), outcome.total);
         let norm = norms.values().map(|norm| norm * norm).sum::<f64>().sqrt();
         let factor = self.recipe.rate_factor(step);
         if !(norm.is_finite() && total.is_finite()) {
-            return self.skip(step, held.ids, observer);
+            return self.skip(step, used.ids, observer);
         }
         if let Some(clip) = self.recipe.optimizer.clip.filter(|clip| norm > *clip) {
             gradients.scale((clip / norm) as f32);
         }
-        let model = self.model.take().expect("absent only while the optimizer moves it");
+        let model = self.model.take().expect("the model is absent only while the optimizer updates it");
         self.model = Some(self.optimizer.step(model, &gradients, factor));
         self.progress.step += 1;
         self.progress.bad_steps = 0;
@@ -257,16 +272,16 @@ impl Session<'_> {
             gradient_norm: norm,
             gradient_norms: norms,
             learning_rate: self.recipe.optimizer.learning_rate * factor,
-            objectives: outcome.objectives.iter().map(|(name, measured)| (name.clone(), line(measured))).collect(),
-            sources: held.sources,
-            unused: held.unused,
+            objectives: outcome.objectives.iter().map(|(name, result)| (name.clone(), line(result))).collect(),
+            sources: used.sources,
+            unused: used.unused,
             counts: outcome.counts.into_iter().filter(|(_, count)| *count > 0).collect(),
         };
         let timing = Timing {
             step,
             seconds,
-            records_per_second: held.records as f64 / seconds,
-            waiting: seconds_of(held.waiting),
+            records_per_second: used.records as f64 / seconds,
+            waiting: seconds_of(used.waiting),
             forward: outcome.objectives.into_iter().map(|(name, one)| (name, seconds_of(one.forward))).collect(),
             backward: seconds_of(outcome.backward),
             update: seconds_of(update.elapsed()),
@@ -282,58 +297,58 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Keeps what the batches of a step held: what the model knows, and how many texts were cut.
-    fn learn(&mut self, held: &Held) {
+    /// Adds the records of a step to those of the run: the hashes of images and texts, and how many texts were truncated.
+    fn count(&mut self, used: &StepRecords) {
         if let Some(learned) = &mut self.learned {
-            let [images, texts] = &held.learned;
-            learned.images.extend(images);
-            learned.texts.extend(texts);
+            learned.images.extend(&used.image_hashes);
+            learned.texts.extend(&used.text_hashes);
         }
-        self.drawn = [self.drawn[0] + held.drawn[0], self.drawn[1] + held.drawn[1]];
+        self.texts.all += used.texts.all;
+        self.texts.truncated += used.texts.truncated;
     }
 
     fn files(&mut self) -> &mut Files {
-        self.files.as_mut().expect("opened before the first step")
+        self.files.as_mut().expect("the files are opened before the first step")
     }
 
-    /// Losses and gradients of the next step, and what its batches held.
+    /// Computes losses and gradients of the next step, and counts the records of its batches.
     pub(super) fn compute(
         &mut self,
         loader: &mut Loader,
         config: &StepConfig,
-    ) -> Result<(step::Outcome, Gradients, Held), TrainError> {
+    ) -> Result<(step::Outcome, Gradients, StepRecords), TrainError> {
         let (parts, seed) = (self.recipe.train.accumulate as u64, Key::new(self.recipe.seed));
         let mut at = self.progress.step * parts;
-        // Asked before: the task is at work while its parts are counted.
+        // These values are computed first, because the task is borrowed while its micro-batches are counted.
         let [pairs, images, texts] =
             [Slot::Pair(0), Slot::Image(0), Slot::Text(0)].map(|slot| self.task.learns_from(slot));
-        let learns = |slot| match slot {
+        let is_used = |slot| match slot {
             Slot::Pair(_) => pairs,
             Slot::Image(_) => images,
             Slot::Text(_) => texts,
         };
-        let (mut held, names) = (Held::default(), &self.names);
+        let (mut used, names) = (StepRecords::default(), &self.names);
         let mut next = || {
             let start = Instant::now();
             let batch = loader.next().transpose()?.ok_or_else(|| TrainError::Nothing {
                 split: "train".into(),
-                cause: "the loader ended before the run".into(),
+                cause: "the data loader ended before the run did".into(),
             })?;
-            held.waiting += start.elapsed();
-            held.add(&batch, names, &learns);
+            used.waiting += start.elapsed();
+            used.add(&batch, names, &is_used);
             at += 1;
             Ok((batch, seed.at(at - 1)))
         };
-        let model = self.model.as_ref().expect("absent only while the optimizer moves it");
-        let (outcome, gradients) = self.task.step(model, &mut Parts::new(parts, &mut next), config)?;
-        Ok((outcome, gradients, held))
+        let model = self.model.as_ref().expect("the model is absent only while the optimizer updates it");
+        let (outcome, gradients) = self.task.step(model, &mut MicroBatches::new(parts, &mut next), config)?;
+        Ok((outcome, gradients, used))
     }
 
-    /// A step that would have spoilt the weights: it is not taken, its records are written down.
+    /// Skips a step whose loss or gradient is not finite: the weights are not changed, and the ids of its records are logged.
     fn skip(&mut self, step: u64, ids: Vec<String>, observer: &mut dyn Observer) -> Result<(), TrainError> {
         self.progress.step += 1;
         self.progress.bad_steps += 1;
-        observer.note(&format!("step {step} was not taken: its loss or gradient is not finite"));
+        observer.note(&format!("step {step} was skipped: its loss or gradient is not finite"));
         self.write(&Event::Skipped { step, ids })?;
         if self.progress.bad_steps >= self.recipe.train.bad_steps {
             self.save()?;
@@ -343,7 +358,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Lets the task tell what it counted.
+    /// Writes what the task has counted to the log.
     fn log_task(&mut self) -> Result<(), TrainError> {
         if let Some((event, fields)) = self.task.event() {
             let step = self.progress.step;
@@ -356,7 +371,7 @@ impl Session<'_> {
         self.files().log.write(&event.line())
     }
 
-    /// Judges the model where it is due, and keeps the best one.
+    /// Validates the model if a validation is due, and saves it if it is the best so far.
     fn validate_if_due(&mut self, last: bool, observer: &mut dyn Observer) -> Result<(), TrainError> {
         let every = self.recipe.train.validate_every;
         let Some(validator) = self.task.validator() else { return Ok(()) };
@@ -364,10 +379,10 @@ impl Session<'_> {
         if every == 0 || !(last || step.is_multiple_of(every)) {
             return Ok(());
         }
-        let found = validator.validate(&self.model().valid(), Key::new(self.recipe.seed))?;
-        let best = found.value > self.progress.best;
-        observer.validated(step, &found);
-        let Validated { value, fields, .. } = found;
+        let validated = validator.validate(&self.model().valid(), Key::new(self.recipe.seed))?;
+        let best = validated.value > self.progress.best;
+        observer.validated(step, &validated);
+        let Validated { value, fields, .. } = validated;
         self.write(&Event::Validation { step, fields, best })?;
         if best {
             self.progress.best = value;
@@ -386,12 +401,13 @@ impl Session<'_> {
     }
 }
 
-fn line(measured: &step::Measured) -> ObjectiveLine {
-    let accuracy = (measured.scored > 0).then(|| measured.right as f64 / measured.scored as f64);
-    ObjectiveLine { loss: measured.loss, accuracy, scored: measured.scored }
+/// The log's form of an objective's result.
+fn line(result: &step::ObjectiveResult) -> ObjectiveLine {
+    let accuracy = (result.scored > 0).then(|| result.right as f64 / result.scored as f64);
+    ObjectiveLine { loss: result.loss, accuracy, scored: result.scored }
 }
 
-/// What TensorBoard shows of a step.
+/// The values of a step that are written for TensorBoard.
 fn scalars(event: &Event, timing: &Timing) -> Vec<(String, f64)> {
     let Event::Step { loss, gradient_norm, learning_rate, objectives, .. } = event else { return vec![] };
     let each = |name: &'static str, of: fn(&ObjectiveLine) -> Option<f64>| {

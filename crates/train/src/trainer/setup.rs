@@ -1,4 +1,4 @@
-//! From a recipe to a session: folder, data, tokenizer, model, state.
+//! Opens a training session for a recipe: run folder, data, tokenizer, model and saved state.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -12,23 +12,25 @@ use ptu_kernels::ComputePrecision;
 use ptu_model::{Learned, Model};
 use ptu_random::Key;
 
-use super::session::Session;
-use super::{Observer, RunOptions, agree};
+use super::session::{Session, TextCounts};
+use super::{Observer, RunOptions, resume};
 use crate::folder::{self, RunFolder};
 use crate::optimizer::Optimizer;
 use crate::recipe::Precision;
-use crate::state::{self, Progress, Saved};
+use crate::state::{self, Progress, SavedState};
 use crate::task::{Task, TrainingData};
 use crate::{Recipe, TrainError, files, memory};
 
-/// Records of each source that a tokenizer is trained on, at most: a vocabulary of thousands does not change beyond.
+/// Maximal number of records of each source that a tokenizer is trained on. More records would not change a vocabulary of a few
+/// thousand entries.
 const TOKENIZER_RECORDS: usize = 100_000;
 
-/// Records of each source, and tokens of a text, in which a word is looked for that a tokenizer knows.
-const WORDS_RECORDS: usize = 1000;
-const WORDS_TOKENS: usize = 512;
+/// Maximal number of records of each source in which the check of a tokenizer searches a word that the tokenizer knows.
+const CHECKED_RECORDS: usize = 1000;
+/// Maximal number of tokens of each text that this check reads.
+const CHECKED_TOKENS: usize = 512;
 
-/// Opens or reopens a run.
+/// Opens a new run, or one that is resumed.
 pub(super) fn open<'a>(
     task: &'a mut dyn Task,
     recipe: &Recipe,
@@ -39,12 +41,16 @@ pub(super) fn open<'a>(
     let sources = sources(recipe)?;
     task.check(recipe, &sources, &mut |text| observer.note(text))?;
     let folder = RunFolder::open(&options.out, options.resume)?;
-    let recipe = &agree::with_folder(recipe, &folder, observer)?;
+    let recipe = &resume::recipe_to_continue(recipe, &folder, observer)?;
     let tokenizer = Arc::new(tokenizer(recipe, &folder, &sources, observer)?);
     let (special, vocabulary) = (tokenizer.special(), tokenizer.vocabulary_size());
     let config = recipe.model_config(vocabulary, [special.start, special.end, special.pad], &task.heads())?;
     if recipe.text.max_tokens > config.text.longest() {
-        let cause = format!("is {}; the model has positions for {}", recipe.text.max_tokens, config.text.longest());
+        let cause = format!(
+            "is {}; the model has position embeddings for at most {} tokens",
+            recipe.text.max_tokens,
+            config.text.longest()
+        );
         let (path, key) = (options.out.join(folder::RECIPE), "text.max_tokens".to_string());
         return Err(crate::RecipeError::Value { path, key, cause }.into());
     }
@@ -59,22 +65,22 @@ pub(super) fn open<'a>(
     };
     let data: Vec<String> = sources.iter().map(|source| source.manifest.hash()).collect();
     let saved = state::load(&folder.join(folder::STATE), &config, recipe.optimizer, &options.device)?;
-    let Saved { model, optimizer, progress, learned } = match saved {
+    let SavedState { model, optimizer, progress, learned } = match saved {
         Some(saved) => {
-            agree::on_data(recipe, &saved.progress.data, &data, &options.out)?;
-            observer.note(&format!("going on after step {}", saved.progress.step));
+            resume::check_data(recipe, &saved.progress.data, &data, &options.out)?;
+            observer.note(&format!("resuming after step {}", saved.progress.step));
             saved
         }
         None => {
             let progress = Progress { data, ..Progress::default() };
             let model = Model::new(&config, Key::new(recipe.seed), &options.device)?;
             let learned = Some(Learned::default());
-            Saved { model, optimizer: Optimizer::new(recipe.optimizer), progress, learned }
+            SavedState { model, optimizer: Optimizer::new(recipe.optimizer), progress, learned }
         }
     };
     let learns_from_images = task.learns_from(Slot::Image(0));
-    describe(recipe, &sources, learns_from_images, observer);
-    observer.note(&format!("{} weights, {vocabulary} tokens", model.num_params()));
+    report_data(recipe, &sources, learns_from_images, observer);
+    observer.note(&format!("the model has {} weights, the tokenizer {vocabulary} tokens", model.num_params()));
     task.prepare(recipe, &model, &preparation)?;
     task.restore(&progress.task);
     Ok(Session {
@@ -91,29 +97,30 @@ pub(super) fn open<'a>(
         learned,
         files: None,
         folder,
-        drawn: [0, 0],
+        texts: TextCounts::default(),
     })
 }
 
-/// How batches are drawn and made.
+/// The options of the data loader.
 fn loader(recipe: &Recipe) -> LoaderOptions {
-    let some = |count: usize| NonZeroUsize::new(count).expect("the recipe's check asks for at least 1");
+    let non_zero = |count: usize| NonZeroUsize::new(count).expect("the recipe's check requires at least 1");
     LoaderOptions {
         seed: recipe.seed,
-        batch: some(recipe.train.batch / recipe.train.accumulate),
+        batch: non_zero(recipe.train.batch / recipe.train.accumulate),
         rank: Rank::ALONE,
         run: recipe.draws_in_a_row(),
-        workers: some(recipe.train.workers),
-        ahead: some(2 * recipe.train.workers),
+        workers: non_zero(recipe.train.workers),
+        ahead: non_zero(2 * recipe.train.workers),
     }
 }
 
+/// Opens the folders of shards that the recipe names.
 fn sources(recipe: &Recipe) -> Result<Vec<TrainingData>, TrainError> {
     let mut opened = vec![];
     for entry in &recipe.data {
         let shards = ShardFolder::open(&entry.path, Split::Train)?;
         if shards.len() == 0 {
-            let cause = format!("`{}` has no record there", entry.path.display());
+            let cause = format!("`{}` has no record in this split", entry.path.display());
             return Err(TrainError::Nothing { split: Split::Train.to_string(), cause });
         }
         let manifest = shards.manifest().clone();
@@ -123,13 +130,13 @@ fn sources(recipe: &Recipe) -> Result<Vec<TrainingData>, TrainError> {
     Ok(opened)
 }
 
-/// Refuses a tokenizer to which every word of the data is unknown.
+/// Refuses a tokenizer that does not know any word of the data.
 fn check_words(tokenizer: &Tokenizer, path: &Path, sources: &[TrainingData]) -> Result<(), TrainError> {
     let (special, mut example) = (tokenizer.special(), None);
     for source in sources.iter().map(|source| &source.source.source) {
-        for index in 0..source.len().min(WORDS_RECORDS) {
+        for index in 0..source.len().min(CHECKED_RECORDS) {
             for text in source.get(index)?.texts {
-                let tokens = tokenizer.encode(&text, WORDS_TOKENS)?;
+                let tokens = tokenizer.encode(&text, CHECKED_TOKENS)?;
                 let mut words = tokens.ids.iter().zip(&tokens.words).filter(|(_, word)| word.is_some());
                 if words.any(|(id, _)| *id != special.unknown) {
                     return Ok(());
@@ -144,21 +151,21 @@ fn check_words(tokenizer: &Tokenizer, path: &Path, sources: &[TrainingData]) -> 
     }
 }
 
-/// The run's tokenizer: what it started with, or the recipe's, or one trained on the texts.
+/// The run's tokenizer: the one in the folder of a resumed run, or the recipe's, or a new one that is trained on the texts.
 fn tokenizer(
     recipe: &Recipe,
     folder: &RunFolder,
     sources: &[TrainingData],
     observer: &mut dyn Observer,
 ) -> Result<Tokenizer, TrainError> {
-    let kept = folder.join(folder::TOKENIZER);
-    // Only with the recipe, which is written behind it, does it belong to this run.
-    if kept.exists() && folder.join(folder::RECIPE).exists() {
-        return Ok(Tokenizer::from_file(&kept)?);
+    let saved = folder.join(folder::TOKENIZER);
+    // The recipe is written after the tokenizer. Without a recipe, the tokenizer comes from a start that failed: it is not used.
+    if saved.exists() && folder.join(folder::RECIPE).exists() {
+        return Ok(Tokenizer::from_file(&saved)?);
     }
     let tokenizer = match &recipe.text.tokenizer {
         Some(path) => {
-            let tokenizer = published(path, recipe.text.max_tokens, observer)?;
+            let tokenizer = load_tokenizer(path, recipe.text.max_tokens, observer)?;
             check_words(&tokenizer, path, sources)?;
             tokenizer
         }
@@ -174,12 +181,12 @@ fn tokenizer(
             Tokenizer::train(texts.iter().map(String::as_str), recipe.text.vocabulary)?
         }
     };
-    files::write_bytes(&kept, tokenizer.to_json()?.as_bytes())?;
+    files::write_bytes(&saved, tokenizer.to_json()?.as_bytes())?;
     Ok(tokenizer)
 }
 
-/// The tokenizer of a folder, with what is to be told about it.
-fn published(folder: &Path, max_tokens: usize, observer: &mut dyn Observer) -> Result<Tokenizer, TrainError> {
+/// Loads a published tokenizer from its folder, and notes what the user should know about it.
+fn load_tokenizer(folder: &Path, max_tokens: usize, observer: &mut dyn Observer) -> Result<Tokenizer, TrainError> {
     let Published { tokenizer, notes, max_tokens: longest } = Tokenizer::from_folder(folder)?;
     for note in notes {
         observer.note(&format!("tokenizer `{}`: {note}", folder.display()));
@@ -193,11 +200,12 @@ fn published(folder: &Path, max_tokens: usize, observer: &mut dyn Observer) -> R
     Ok(tokenizer)
 }
 
-fn describe(recipe: &Recipe, sources: &[TrainingData], learns_from_images: bool, observer: &mut dyn Observer) {
+/// Notes what each source contains and in which number format the model computes.
+fn report_data(recipe: &Recipe, sources: &[TrainingData], learns_from_images: bool, observer: &mut dyn Observer) {
     for (entry, source) in recipe.data.iter().zip(sources) {
         let counts = source.manifest.counts(Split::Train);
         observer.note(&format!(
-            "{}: {} pairs, {} images alone, {} texts alone, weight {}",
+            "{}: {} pairs, {} images without a text, {} texts without an image, weight {}",
             source.source.source.name(),
             counts.pairs,
             counts.images_only,
@@ -206,15 +214,15 @@ fn describe(recipe: &Recipe, sources: &[TrainingData], learns_from_images: bool,
         ));
         if counts.images_only > 0 && !learns_from_images {
             observer.note(&format!(
-                "{} images without a text are not used in training: no objective learns from them yet",
+                "{} images without a text are not used in training: no objective can learn from them yet",
                 counts.images_only
             ));
         }
     }
     match (recipe.train.precision, recipe.train.precision.products()) {
-        (_, ComputePrecision::Bf16(_)) => observer.note("products in bf16 by AMX"),
+        (_, ComputePrecision::Bf16(_)) => observer.note("matrix products are computed in bf16 (AMX)"),
         (Precision::Bf16, ComputePrecision::F32) => {
-            observer.note("products in f32: this processor has no tiles of bf16 (AMX)")
+            observer.note("matrix products are computed in f32: this processor has no bf16 matrix unit (AMX)")
         }
         (Precision::F32 | Precision::Auto, ComputePrecision::F32) => {}
     }

@@ -1,5 +1,5 @@
-//! A few steps, and a part of a validation, are timed before a run starts. They change nothing: the weights that they lead to
-//! are thrown away, and every random number of a step is named by the step, so that the run draws the same again.
+//! Times a few steps and a part of a validation before a run starts. This does not change the run: the weights are not updated,
+//! and the random numbers of a step depend only on the seed and the number of the step, so the run draws the same ones again.
 
 use std::time::Instant;
 
@@ -13,11 +13,11 @@ use super::session::Session;
 use crate::TrainError;
 use crate::step::StepConfig;
 
-/// A step of so many seconds is timed once.
+/// A step that takes more seconds than this is timed only once.
 const SLOW: f64 = 10.0;
 
 impl Session<'_> {
-    /// Times the next steps and a validation.
+    /// Measures how long a step and a validation take; `timed` is the number of steps to time.
     pub(super) fn pace(&mut self, timed: u64, observer: &dyn Observer) -> Result<Pace, TrainError> {
         let step = self.step_seconds(timed, observer)?;
         let validator = self.task.validator().filter(|_| self.recipe.train.validate_every > 0);
@@ -28,17 +28,19 @@ impl Session<'_> {
         Ok(Pace { step, validation })
     }
 
+    /// Mean time of a step in seconds. The first step is ignored if there are several.
     fn step_seconds(&mut self, timed: u64, observer: &dyn Observer) -> Result<f64, TrainError> {
         let parts = self.recipe.train.accumulate as u64;
         let from = self.progress.step;
         let range = from * parts..(from + timed) * parts;
         let mut loader = Loader::start(&self.sources, self.preparation.clone(), self.loader.clone(), range)?;
         let (config, mut seconds) = (StepConfig::of(&self.recipe), vec![]);
-        // What is only timed is not counted.
+        // The counts of the timed steps must not stay in the task, so its state is restored afterwards.
         let state = self.task.state();
         for _ in 0..timed {
             let start = Instant::now();
-            // Without the update, which would need room for a second copy of its moments; it takes about a fiftieth of a step.
+            // The update of the weights is not timed: it would need memory for a second copy of the optimizer's moments, and
+            // takes only about a fiftieth of a step.
             self.compute(&mut loader, &config)?;
             seconds.push(start.elapsed().as_secs_f64());
             if seconds[0] > SLOW || observer.stop() {

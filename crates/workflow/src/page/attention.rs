@@ -1,4 +1,4 @@
-//! Where on its image each word of a text looks, in the last layer of the fusion.
+//! Attention of each word of a text over the patches of its image, in the last layer of the fusion.
 
 use ptu_evaluate::{Gallery, Pair};
 use ptu_input::image::resample::Size;
@@ -10,24 +10,25 @@ use ptu_report::{Example, ExampleGroup, Item, Retrieved};
 
 use super::THUMBNAIL;
 
-/// Words shown of a text: those whose attention is furthest from even.
+/// Number of words shown for each text: those with the least uniform attention.
 const WORDS: usize = 5;
 
 /// A word and its attention over the patches.
 struct Word {
     text: String,
     patches: Vec<f32>,
-    /// Share of all its attention that goes to the image's patches, and not to the class token.
+    /// Share of the word's attention that goes to the image patches; the rest goes to the class token.
     share: f32,
 }
 
-/// Pairs with a picture for each of some words; `picked` says how the pairs were.
+/// An example for each pair, with an attention map for some of its words. `picked` is a sentence that says how the pairs
+/// were selected.
 pub fn group(bundle: &Bundle, gallery: &Gallery, picked: &str) -> ExampleGroup {
     let example = |pair: &Pair| {
         let mut words = words(bundle, pair);
         words.sort_by(|one, other| unevenness(other).total_cmp(&unevenness(one)));
         words.truncate(WORDS);
-        let found = words.iter().map(|word| Retrieved {
+        let maps = words.iter().map(|word| Retrieved {
             item: Item {
                 id: String::new(),
                 image_png: Some(overlay(&pair.image, word)),
@@ -41,25 +42,27 @@ pub fn group(bundle: &Bundle, gallery: &Gallery, picked: &str) -> ExampleGroup {
             image_png: Some(grey(&pair.image).thumbnail_png(THUMBNAIL)),
             text: Some(pair.words.clone()),
         };
-        Example { query: own, partner: None, found: found.collect() }
+        Example { query: own, partner: None, found: maps.collect() }
     };
     ExampleGroup {
-        title: "What words look at".into(),
+        title: "Attention of words to image patches".into(),
         explanation: format!(
-            "Attention of a word over the patches of its image in the last layer of the fusion, mean over heads; red is where it \
-             looks. The number is the share of its attention that goes to patches. {picked} Of each text the words whose attention is \
-             furthest from even. Attention is not an explanation."
+            "Attention of a word over the patches of its image in the last layer of the fusion, averaged over the heads; red marks \
+             high attention. The number is the share of the word's attention that goes to the patches; the rest goes to the class \
+             token. {picked} For each text, the {WORDS} words with the least uniform attention are shown. Attention is not an \
+             explanation of a result."
         ),
         examples: gallery.records.iter().map(example).collect(),
     }
 }
 
+/// The largest attention to a patch, divided by the mean over the patches; 1 if the attention is uniform.
 fn unevenness(word: &Word) -> f32 {
     let mean = word.patches.iter().sum::<f32>() / word.patches.len().max(1) as f32;
     word.patches.iter().copied().fold(0.0, f32::max) / mean.max(f32::MIN_POSITIVE)
 }
 
-/// The mean over the tokens of each word.
+/// The words of a pair's text. The attention of a word is the mean over its tokens.
 fn words(bundle: &Bundle, pair: &Pair) -> Vec<Word> {
     let (model, off) = (&bundle.model, Pass::off());
     let image = model.encode_image(&model.embed_image(&Images::collect([&pair.image]), &off), &off);
@@ -68,17 +71,17 @@ fn words(bundle: &Bundle, pair: &Pair) -> Vec<Word> {
     let weights = model.text_attention(Encoded::of(image, text)).pop().unwrap_or_default();
     let count = pair.text.words.iter().flatten().max().map_or(0, |last| last + 1);
     let word = |number: u32| {
-        let places: Vec<usize> =
-            (0..pair.text.words.len()).filter(|place| pair.text.words[*place] == Some(number)).collect();
-        let ids: Vec<u32> = places.iter().map(|place| pair.text.ids[*place]).collect();
+        let positions: Vec<usize> =
+            (0..pair.text.words.len()).filter(|position| pair.text.words[*position] == Some(number)).collect();
+        let ids: Vec<u32> = positions.iter().map(|position| pair.text.ids[*position]).collect();
         let text = bundle.tokenizer.decode(&ids).ok()?.trim().to_string();
         if text.chars().filter(|letter| letter.is_alphanumeric()).count() < 3 {
             return None;
         }
         let mut patches = vec![0.0; tokens - 1];
-        for place in &places {
-            let row = &weights[place * tokens + 1..(place + 1) * tokens];
-            patches.iter_mut().zip(row).for_each(|(sum, weight)| *sum += weight / places.len() as f32);
+        for position in &positions {
+            let row = &weights[position * tokens + 1..(position + 1) * tokens];
+            patches.iter_mut().zip(row).for_each(|(sum, weight)| *sum += weight / positions.len() as f32);
         }
         let share = patches.iter().sum();
         Some(Word { text, patches, share })
@@ -86,11 +89,12 @@ fn words(bundle: &Bundle, pair: &Pair) -> Vec<Word> {
     (0..count).filter_map(word).collect()
 }
 
-/// The image as the model sees it, its first plane as grey.
+/// The preprocessed image as the model gets it: its first channel as a grey image.
 fn grey(image: &Image) -> Picture {
     Picture::new(Size { width: image.side, height: image.side }, 1, levels(image))
 }
 
+/// Grey levels 0 to 255 of the first channel, from its lowest to its highest value.
 fn levels(image: &Image) -> Vec<u8> {
     let plane = &image.planes[..image.side * image.side];
     let (low, high) =
@@ -99,7 +103,7 @@ fn levels(image: &Image) -> Vec<u8> {
     plane.iter().map(level).collect()
 }
 
-/// Red over the grey image, between patches from one's strength to the next one's.
+/// The grey image with the attention drawn over it in red, interpolated bilinearly between the patches.
 fn overlay(image: &Image, word: &Word) -> Vec<u8> {
     let side = image.side;
     let grid = (word.patches.len() as f64).sqrt().round() as usize;

@@ -1,4 +1,4 @@
-//! Lines over steps, and over shares of halves taken away; one run a colour.
+//! Charts of values over training steps, and of scores over the share of missing images or texts. Each run has one colour.
 
 use ptu_evaluate::{Score, Scores};
 use ptu_model::names::Role;
@@ -10,7 +10,7 @@ use ptu_train::log::{Event, ObjectiveLine, objectives};
 use super::sets::validated_on;
 use super::{Run, sets};
 
-/// Losses of each objective and the total, each a chart of its own.
+/// The loss of each objective and the total loss; each gets a chart.
 pub fn losses(run: &Run) -> Vec<Series> {
     let line = |name: String, of: &dyn Fn(&Event) -> Option<f64>| of_steps(run, name, of);
     let total = line("total".into(), &|event| match event {
@@ -21,7 +21,7 @@ pub fn losses(run: &Run) -> Vec<Series> {
     each.into_iter().chain([total]).filter(|series| !series.points.is_empty()).collect()
 }
 
-/// A value of each objective of the log over steps.
+/// A logged value of each objective over the steps.
 fn of_objectives(run: &Run, value: fn(&ObjectiveLine) -> Option<f64>) -> Vec<Series> {
     let of = |name: &String| {
         of_steps(run, name.to_uppercase(), &|event| match event {
@@ -32,13 +32,14 @@ fn of_objectives(run: &Run, value: fn(&ObjectiveLine) -> Option<f64>) -> Vec<Ser
     objectives(&run.events).into_iter().map(of).collect()
 }
 
-/// A value of the log over steps.
+/// A logged value over the steps.
 fn of_steps(run: &Run, name: String, value: &dyn Fn(&Event) -> Option<f64>) -> Series {
     let points = run.events.iter().filter_map(|event| Some((event.step() as f64, value(event)?))).collect();
     Series { name, run: run.name.clone(), points }
 }
 
-/// The score on the validation split: a chart for each set of pairs, since a gallery of another size gives other numbers.
+/// The score on the validation split. Each set of validation pairs gets a chart, because scores on galleries of different
+/// sizes cannot be compared.
 pub fn validation(runs: &[Run]) -> Vec<Chart> {
     let mut charts: Vec<Chart> = vec![];
     for run in runs {
@@ -53,7 +54,7 @@ pub fn validation(runs: &[Run]) -> Vec<Chart> {
             continue;
         }
         let explanation = format!(
-            "On {}. Among more pairs a right one is harder to find: it cannot be compared with scores of another set.",
+            "Computed on {}. Retrieval is harder among more pairs, so this score cannot be compared with a score on another set.",
             validated_on(run)
         );
         match charts.iter_mut().find(|chart| chart.explanation == explanation) {
@@ -62,7 +63,7 @@ pub fn validation(runs: &[Run]) -> Vec<Chart> {
                 title: "Score on the validation split".into(),
                 explanation,
                 x_label: "step".into(),
-                y_label: "share".into(),
+                y_label: "score".into(),
                 series: vec![series],
                 ..Chart::default()
             }),
@@ -71,7 +72,7 @@ pub fn validation(runs: &[Run]) -> Vec<Chart> {
     charts
 }
 
-/// Everything else that goes over steps, of all runs together.
+/// All other values over the steps; a chart shows all runs together.
 pub fn charts(runs: &[Run]) -> Vec<Chart> {
     let accuracy = |run: &Run| of_objectives(run, |line| line.accuracy);
     let rate = |run: &Run| {
@@ -89,28 +90,28 @@ pub fn charts(runs: &[Run]) -> Vec<Chart> {
         ..Chart::default()
     };
     let charts = [
-        Chart { smooth: true, ..chart("Accuracy in training", "share right", &accuracy) },
+        Chart { smooth: true, ..chart("Training accuracy", "share of correct answers", &accuracy) },
         chart("Learning rate", "rate", &rate),
         Chart { smooth: true, log_y: true, ..chart("Gradient norm", "norm", &norms) },
-        chart("Rows of the prompt pools that were ever chosen", "share", &|run| {
+        chart("Prompts that were selected at least once", "share of the pool", &|run| {
             pool_lines(run, &|line| line.share_chosen)
         }),
-        chart("How evenly prompts are chosen", "entropy, bits", &|run| pool_lines(run, &|line| line.entropy_bits)),
-        Chart { smooth: true, ..chart("Throughput", "records a second", &throughput) },
+        chart("Entropy of prompt selection", "bits", &|run| pool_lines(run, &|line| line.entropy_bits)),
+        Chart { smooth: true, ..chart("Throughput", "records per second", &throughput) },
     ];
     charts.into_iter().filter(|chart| !chart.series.is_empty()).collect()
 }
 
-/// By part of the network where the log says so, else of all.
+/// Gradient norms of each part of the network if the log holds them, else of all weights.
 fn norms(run: &Run) -> Vec<Series> {
     let roles = [(Role::Backbone, "encoders"), (Role::Fusion, "fusion and prompts"), (Role::Head, "heads")];
-    let of = |role: Role| {
+    let norm_of = |role: Role| {
         move |event: &Event| match event {
             Event::Step { gradient_norms, .. } => gradient_norms.get(&role).copied(),
             _ => None,
         }
     };
-    let mut series: Vec<Series> = roles.map(|(role, name)| of_steps(run, name.into(), &of(role))).to_vec();
+    let mut series: Vec<Series> = roles.map(|(role, name)| of_steps(run, name.into(), &norm_of(role))).to_vec();
     if series.iter().all(|series| series.points.is_empty()) {
         let all = |event: &Event| match event {
             Event::Step { gradient_norm, .. } => Some(*gradient_norm),
@@ -124,15 +125,16 @@ fn norms(run: &Run) -> Vec<Series> {
 fn pool_lines(run: &Run, of: &dyn Fn(&PoolLine) -> Option<f64>) -> Vec<Series> {
     let image = |event: &Event| of(&Prompts::read(event)?.image);
     let text = |event: &Event| of(&Prompts::read(event)?.text);
-    vec![of_steps(run, "for images".into(), &image), of_steps(run, "for texts".into(), &text)]
+    vec![of_steps(run, "in place of images".into(), &image), of_steps(run, "in place of texts".into(), &text)]
 }
 
 fn throughput(run: &Run) -> Vec<Series> {
     let points = run.timings.iter().map(|timing| (timing.step as f64, timing.records_per_second)).collect();
-    vec![Series { name: "records a second".into(), run: run.name.clone(), points }]
+    vec![Series { name: "records per second".into(), run: run.name.clone(), points }]
 }
 
-/// One chart for each score from which halves were taken away: a line for each stand-in, with its interval.
+/// One chart for each score that was computed with missing images or texts. It has a line with its interval for each
+/// replacement of the missing modality.
 pub fn missing_modalities(runs: &[Run]) -> Vec<Chart> {
     let mut charts: Vec<Chart> = vec![];
     for run in runs {
@@ -145,18 +147,18 @@ pub fn missing_modalities(runs: &[Run]) -> Vec<Chart> {
 
 fn add_missing(charts: &mut Vec<Chart>, run: &Run, gallery: &str, scores: &Scores) {
     for curve in &scores.missing {
-        let title = format!("{gallery}: {} while {} are taken away", curve.score, curve.away.name());
+        let title = format!("{gallery}: {} with missing {}", curve.score, curve.away.name());
         let explanation = format!(
-            "On {}. A line for each thing that stands in place of the missing half, with its 95 % interval.",
+            "Computed on {}. One line for each replacement of the missing modality, with its 95 % interval.",
             sets::title(gallery, scores)
         );
-        let is_it = |chart: &Chart| (&chart.title, &chart.explanation) == (&title, &explanation);
-        let place = charts.iter().position(is_it).unwrap_or_else(|| {
+        let is_same = |chart: &Chart| (&chart.title, &chart.explanation) == (&title, &explanation);
+        let index = charts.iter().position(is_same).unwrap_or_else(|| {
             charts.push(Chart {
                 title,
                 explanation,
-                x_label: format!("share of {} taken away", curve.away.name()),
-                y_label: "share right".into(),
+                x_label: format!("share of missing {}", curve.away.name()),
+                y_label: "share of correct answers".into(),
                 ..Chart::default()
             });
             charts.len() - 1
@@ -165,7 +167,7 @@ fn add_missing(charts: &mut Vec<Chart>, run: &Run, gallery: &str, scores: &Score
         let y = |score: &Score| score.value.unwrap_or(f64::NAN);
         let points = curve.points.iter().map(|(share, score)| (*share, y(score))).collect();
         let band = curve.points.iter().filter_map(|(share, score)| Some((*share, score.low?, score.high?))).collect();
-        charts[place].bands.push(Band { name: name.clone(), run: run.clone(), points: band });
-        charts[place].series.push(Series { name, run, points });
+        charts[index].bands.push(Band { name: name.clone(), run: run.clone(), points: band });
+        charts[index].series.push(Series { name, run, points });
     }
 }

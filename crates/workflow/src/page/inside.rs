@@ -1,4 +1,5 @@
-//! What only the model itself can show: what its words look at, what its prompts stand for.
+//! Examples that need the trained model: attention of words over images, and the training items that select the most used
+//! prompts.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,17 +13,18 @@ use ptu_tasks::pretraining::Prompts;
 use ptu_train::folder;
 use ptu_train::log::read_events;
 
-use super::{attention, prompts};
+use super::attention;
+use super::prompts::{self, PromptCounts};
 use crate::WorkflowError;
 
-/// Pairs of which the attention is shown.
+/// Number of pairs whose attention is shown.
 const PAIRS: usize = 3;
 
-/// Attention of words over images, and the training items that are nearest to the most used prompts, of the last model of a
-/// run; nothing where its data is not there any more.
+/// Computes, with the last model of a run, the attention of words over images, and the training items that are nearest to
+/// the most used prompts. Returns nothing if the data or the weights of the run do not exist any more.
 ///
 /// # Errors
-/// A bundle, a log or data that are damaged.
+/// If the bundle, the log or the data is damaged.
 pub fn inside(run: &Path, device: &Device) -> Result<Vec<ExampleGroup>, WorkflowError> {
     let bundle = run.join(folder::BUNDLE);
     let recipe = folder::recipe(run)?;
@@ -34,7 +36,7 @@ pub fn inside(run: &Path, device: &Device) -> Result<Vec<ExampleGroup>, Workflow
     let preparation = Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens);
     let mut groups = vec![];
     let manifest = ptu_data::Manifest::read(data)?;
-    // Only what looks at both halves at once learns where to look.
+    // Only the objectives MLM and ITM train the attention between text and image.
     let fused = bundle.model.heads.mlm.is_some() || bundle.model.heads.itm.is_some();
     if let Some(split) =
         [Split::Test, Split::Train].into_iter().find(|split| fused && manifest.counts(*split).pairs > 0)
@@ -44,18 +46,22 @@ pub fn inside(run: &Path, device: &Device) -> Result<Vec<ExampleGroup>, Workflow
         let options = GalleryOptions { text, limit: PAIRS, hits: None, by: None, seed: recipe.seed };
         let gallery = Gallery::read(&source, &preparation, &options)?;
         let all = manifest.counts(split).pairs;
-        let picked = match all > PAIRS as u64 {
+        let selection = match all > PAIRS as u64 {
             true => {
                 format!("Shown are {PAIRS} of {all} pairs of split {split}, drawn at random by seed {}.", recipe.seed)
             }
             false => format!("Shown are all pairs of split {split}."),
         };
-        groups.push(attention::group(&bundle, &gallery, &picked));
+        groups.push(attention::group(&bundle, &gallery, &selection));
     }
     let events = read_events(&run.join(folder::LOG))?;
-    if let Some(Prompts { image, text }) = events.iter().rev().find_map(Prompts::read) {
+    let mut counts = events.iter().rev().filter_map(|event| Some((event.step(), Prompts::read(event)?)));
+    if let Some((step, Prompts { image, text })) = counts.next() {
+        // Each count begins where the one before it ended.
+        let counted_steps = counts.next().map_or(0, |(before, _)| before)..step;
         let train = ShardFolder::open(data, Split::Train)?;
-        groups.extend(prompts::groups(&bundle, &preparation, &train, [&image.most_used, &text.most_used])?);
+        let usage = PromptCounts { image: &image.most_used, text: &text.most_used, counted_steps };
+        groups.extend(prompts::groups(&bundle, &preparation, &train, &usage)?);
     }
     Ok(groups)
 }

@@ -1,4 +1,5 @@
-//! On what scores were made: named beside each table, and told aloud where runs were not scored alike.
+//! The set of pairs that scores were computed on. It is named above each table; a warning says if runs were scored on
+//! different sets.
 
 use ptu_data::{Manifest, Split};
 use ptu_evaluate::Scores;
@@ -6,15 +7,18 @@ use ptu_evaluate::scored_on::{data, pairs_of};
 
 use super::Run;
 
-/// The set of some scores, for the head of their table.
+/// The set that the scores were computed on, as the heading of their table.
 pub fn title(gallery: &str, scores: &Scores) -> String {
     match &scores.scored_on {
         Some(set) => set.title(),
-        None => format!("{gallery}, {} pairs (of an earlier version, which kept neither split nor data)", scores.pairs),
+        None => format!(
+            "{gallery}, {} pairs (scored by an earlier version, which did not record the split and the data)",
+            scores.pairs
+        ),
     }
 }
 
-/// Whether runs that stand side by side were scored on the same pairs; a sentence where they were not.
+/// Warnings for compared runs that were not scored, or not validated, on the same pairs. Empty if the sets are the same.
 pub fn differences(runs: &[Run]) -> Vec<String> {
     let of = |run: &Run| -> Vec<String> {
         run.saved.scores.iter().map(|(gallery, scores)| title(gallery, scores)).collect()
@@ -25,22 +29,23 @@ pub fn differences(runs: &[Run]) -> Vec<String> {
     if scored.iter().any(|run| of(run) != of(scored[0])) || (scored.len() > 1 && unknown) {
         let sets: Vec<String> = scored.iter().map(|run| format!("{}: {}", run.name, of(run).join("; "))).collect();
         notes.push(format!(
-            "These runs were not scored on the same pairs, so their scores cannot be compared, and stand in tables of their own ({}). To \
-             compare them, score them on one set: `ptunifier evaluate RUN --compare OTHER`, or `--data` and `--gallery` alike for all",
+            "These runs were not scored on the same pairs. Their scores cannot be compared and are shown in separate tables ({}). To \
+             compare them, score them on the same set: use `ptunifier evaluate RUN --compare OTHER`, or the same `--data` and \
+             `--gallery` for all runs",
             sets.join(" | ")
         ));
     }
     let validated: Vec<String> = runs.iter().map(validated_on).collect();
     if validated.iter().any(|set| *set != validated[0]) {
         notes.push(
-            "These runs were validated on different pairs: their validation curves cannot be compared, and stand in charts of their own"
+            "These runs were validated on different pairs. Their validation curves cannot be compared and are shown in separate charts"
                 .into(),
         );
     }
     notes
 }
 
-/// The pairs that a run was validated on.
+/// Names the pairs that a run was validated on.
 pub fn validated_on(run: &Run) -> String {
     let most = run.recipe.evaluate.gallery as u64;
     let of = |path: &std::path::Path| {

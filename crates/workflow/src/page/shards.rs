@@ -1,4 +1,4 @@
-//! The page of a folder of shards: what it holds, some of it as it is, what its splits have in common.
+//! The page of a folder of shards: its counts, some of its records, and duplicates within and between its splits.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,19 +13,19 @@ use ptu_report::{Bars, Item, Page, SampleGroup, Section, Table};
 use super::THUMBNAIL;
 use crate::WorkflowError;
 
-/// Values of a label, and answers, that are drawn.
-const DRAWN: usize = 20;
+/// Number of bars for the values of a label, and for answers.
+const BARS: usize = 20;
 
-/// Bars of the histogram of lengths.
+/// Number of bars of the histogram of text lengths.
 const BINS: usize = 12;
 
-/// Causes of records that were left out, and examples of each.
+/// Number of causes of skipped records that are listed.
 const CAUSES: usize = 30;
 
-/// Everything a page says about a folder of shards.
+/// The page of a folder of shards.
 ///
 /// # Errors
-/// When it is none, or when a shard is missing or damaged.
+/// If the folder is not a folder of shards, or if a shard is missing or damaged.
 pub fn of_shards(folder: &Path) -> Result<Page, WorkflowError> {
     let survey = Survey::of(folder)?;
     let manifest = &survey.manifest;
@@ -35,7 +35,7 @@ pub fn of_shards(folder: &Path) -> Result<Page, WorkflowError> {
         title: format!("Data set {}", manifest.source),
         subtitle: folder.display().to_string(),
         verdict: format!(
-            "{records} records: {} pairs, {} images alone, {} texts alone.",
+            "{records} records: {} pairs, {} images without text, {} texts without image.",
             all(|counts| counts.pairs),
             all(|counts| counts.images_only),
             all(|counts| counts.texts_only)
@@ -46,15 +46,16 @@ pub fn of_shards(folder: &Path) -> Result<Page, WorkflowError> {
         page.facts
             .extend([("licence", about.licence), ("citation", about.citation)].map(|(a, b)| (a.into(), b.into())));
     }
-    page.facts.push(("identity".into(), manifest.hash().chars().take(16).collect()));
+    page.facts.push(("data hash".into(), manifest.hash().chars().take(16).collect()));
     let leaks = manifest.overlaps.iter().filter(|one| one.splits[0] != one.splits[1] && one.removed == 0);
-    page.warnings = leaks.map(|one| format!("{} are kept, so scores may be learned by heart", told(one))).collect();
+    let warning = |leak| format!("{}; they were kept, so a high score may come from memorised records", told(leak));
+    page.warnings = leaks.map(warning).collect();
     page.samples = survey.splits.iter().map(|(split, survey)| samples(*split, survey)).collect();
     page.bars = survey.splits.iter().flat_map(|(split, survey)| bars(*split, survey)).collect();
     page.tables = vec![splits(&survey), overlaps(&survey), skipped(&survey), noted(&survey)];
     page.tables.retain(|table| !table.rows.is_empty());
     let steps: Vec<String> = manifest.preprocessing.iter().map(|step| format!("- {step}")).collect();
-    page.sections.push(Section { title: "What was done to the raw data".into(), body: steps.join("\n") });
+    page.sections.push(Section { title: "Preprocessing of the raw data".into(), body: steps.join("\n") });
     page.sections.push(Section { title: "Command".into(), body: manifest.made_by.arguments.join(" ") });
     Ok(page)
 }
@@ -78,7 +79,7 @@ fn samples(split: Split, survey: &SplitSurvey) -> SampleGroup {
     };
     SampleGroup {
         title: split.to_string(),
-        explanation: "Spread evenly over the split, in its order.".into(),
+        explanation: "Records at equal distances over the whole split, in the order of the split.".into(),
         items: survey.samples.iter().map(item).collect(),
     }
 }
@@ -94,11 +95,11 @@ fn bars(split: Split, survey: &SplitSurvey) -> Vec<Bars> {
         }
         let name = |bin: usize| match (bin * width, (bin + 1) * width - 1) {
             (first, last) if first == last => first.to_string(),
-            (first, last) if last >= LONGEST => format!("{first} and more"),
+            (first, last) if last >= LONGEST => format!("{first} or more"),
             (first, last) => format!("{first} to {last}"),
         };
         all.push(Bars {
-            title: format!("{split}: words a text"),
+            title: format!("{split}: words per text"),
             explanation: String::new(),
             counts: bins.into_iter().map(|(bin, count)| (name(bin), count)).collect(),
         });
@@ -113,19 +114,19 @@ fn bars(split: Split, survey: &SplitSurvey) -> Vec<Bars> {
         let mut bars = most_of(format!("{split}: answers"), answers);
         let (questions, closed) = survey.questions;
         bars.explanation =
-            format!("{questions} questions, {closed} of them closed. {}", bars.explanation).trim().into();
+            format!("{questions} questions, {closed} of them closed-ended. {}", bars.explanation).trim().into();
         all.push(bars);
     }
     all
 }
 
-/// The most frequent values.
+/// Bars of the most frequent values.
 fn most_of(title: String, mut counts: Vec<(String, u64)>) -> Bars {
     counts.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
     let different = counts.len();
-    counts.truncate(DRAWN);
-    let explanation = match different > DRAWN {
-        true => format!("The {DRAWN} most frequent of {different} values."),
+    counts.truncate(BARS);
+    let explanation = match different > BARS {
+        true => format!("The {BARS} most frequent of {different} values."),
         false => String::new(),
     };
     Bars { title, explanation, counts }
@@ -139,7 +140,16 @@ fn splits(survey: &Survey) -> Table {
         let numbers = numbers.into_iter().chain([texts, sentences]).map(|number| number.to_string());
         std::iter::once(split.to_string()).chain(numbers).collect()
     };
-    let columns = ["split", "records", "patients", "pairs", "images alone", "texts alone", "texts", "sentence pairs"];
+    let columns = [
+        "split",
+        "records",
+        "patients",
+        "pairs",
+        "images without text",
+        "texts without image",
+        "texts",
+        "sentence pairs",
+    ];
     Table {
         title: "Splits".into(),
         explanation: String::new(),
@@ -157,15 +167,15 @@ fn overlaps(survey: &Survey) -> Table {
     Table {
         title: "Duplicates and leaks".into(),
         explanation:
-            "How many of the first split the second has too; within one split, how many repeat another. Pictures look \
-                      alike when they differ in at most 7 of 256 places of a perceptual hash."
+            "For two splits: how many items of the first split also occur in the second. Within one split: how many items repeat \
+             another. Two images look alike if their perceptual hashes of 256 bits differ in at most 7 bits."
                 .into(),
-        columns: ["what", "of", "also in", "count", "left out", "examples"].map(String::from).to_vec(),
+        columns: ["what", "in", "also in", "count", "removed", "examples"].map(String::from).to_vec(),
         rows: survey.manifest.overlaps.iter().map(row).collect(),
     }
 }
 
-/// Records that were left out, by cause: what stands in backticks differs from one to the next.
+/// Skipped records, grouped by cause. Causes that differ only in the parts within backticks are one group.
 fn skipped(survey: &Survey) -> Table {
     let mut causes: BTreeMap<String, (u64, Vec<&str>)> = BTreeMap::new();
     for one in &survey.manifest.skipped {
@@ -184,9 +194,9 @@ fn skipped(survey: &Survey) -> Table {
         .take(CAUSES)
         .map(|(cause, (count, examples))| vec![cause, count.to_string(), examples.join(", ")]);
     Table {
-        title: "Left out".into(),
-        explanation: "By cause; `manifest.json` lists every one.".into(),
-        columns: ["cause", "records", "for example"].map(String::from).to_vec(),
+        title: "Skipped records".into(),
+        explanation: "Grouped by cause. `manifest.json` lists every skipped record.".into(),
+        columns: ["cause", "records", "examples"].map(String::from).to_vec(),
         rows: rows.collect(),
     }
 }
@@ -194,13 +204,13 @@ fn skipped(survey: &Survey) -> Table {
 fn noted(survey: &Survey) -> Table {
     let manifest = &survey.manifest;
     let examples = |what: &String| {
-        let told = manifest.details.get(what).into_iter().flatten();
-        told.take(3).map(|one| format!("{}: {}", one.place, one.cause)).collect::<Vec<_>>().join("; ")
+        let details = manifest.details.get(what).into_iter().flatten();
+        details.take(3).map(|one| format!("{}: {}", one.place, one.cause)).collect::<Vec<_>>().join("; ")
     };
     Table {
-        title: "Counted on the way".into(),
-        explanation: "Where it is something to be mended, `manifest.json` lists every one.".into(),
-        columns: ["what", "count", "for example"].map(String::from).to_vec(),
+        title: "Remarks of the preparation".into(),
+        explanation: "For problems that you can correct, `manifest.json` lists every case.".into(),
+        columns: ["remark", "count", "examples"].map(String::from).to_vec(),
         rows: manifest
             .noted
             .iter()

@@ -1,4 +1,4 @@
-//! Features, prompts, losses, gradients and a short training of a pre-training case.
+//! Compares features, prompts, losses, gradients and a short training of a pre-training case.
 
 use std::collections::BTreeMap;
 
@@ -24,10 +24,10 @@ use ptu_train::step::StepConfig;
 use super::Quantities;
 use crate::reference::{Case, PRETRAINING_HEADS, Tensors, unpadded};
 
-/// Compares all that a case of kind `pretrain` holds.
+/// Compares all quantities of a case of the kind `pretrain`.
 ///
 /// # Errors
-/// A case that cannot be read.
+/// If the case cannot be read.
 pub fn pretrain(case: &Case) -> Result<Quantities, String> {
     let config = case.model_config(&PRETRAINING_HEADS);
     let (file, device) = (case.folder.join("checkpoint.safetensors"), Device::flex().autodiff());
@@ -35,25 +35,26 @@ pub fn pretrain(case: &Case) -> Result<Quantities, String> {
     let checkpoint = || case.checkpoint().map_err(|error| error.to_string());
     let (model, _) = load(checkpoint()?)?;
     let batch = case.batch().map_err(|error| error.to_string())?;
-    let mut found = Quantities::default();
-    features(case, &model, &batch, &mut found)?;
+    let mut quantities = Quantities::default();
+    features(case, &model, &batch, &mut quantities)?;
     if let Some((shape, values)) = case.inputs.floats.get("source_positions") {
-        // Positions of another resolution, resized on load.
+        // Position embeddings of another resolution, which are resized when they are loaded.
         let mut arrays = checkpoint()?;
         let name = "vision_encoder.visual.positional_embedding";
         let resized = arrays[name].values.clone();
         arrays.insert(name.into(), ptu_model::weights::Array { shape: shape.clone(), values: values.clone() });
-        found.values("source_positions", &load(arrays)?.0.to_arrays()[name].values, &resized);
+        quantities.values("source_positions", &load(arrays)?.0.to_arrays()[name].values, &resized);
     }
-    training(case, model, &batch, &mut found)?;
-    Ok(found)
+    training(case, model, &batch, &mut quantities)?;
+    Ok(quantities)
 }
 
 fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.inner().into_data().try_into_vec().expect("f32")
 }
 
-fn features(case: &Case, model: &Model, batch: &TrainBatch, found: &mut Quantities) -> Result<(), String> {
+/// Compares the features of pairs, images without text and texts without image, the selected prompts, and the MLM logits.
+fn features(case: &Case, model: &Model, batch: &TrainBatch, quantities: &mut Quantities) -> Result<(), String> {
     let (off, theirs) = (Pass::off(), &case.expected.floats);
     let masked = if batch.pairs() > 0 { &batch.masked_pairs } else { &batch.masked_texts };
     let fuse = |images: &Packed, texts: &Packed| {
@@ -71,8 +72,8 @@ fn features(case: &Case, model: &Model, batch: &TrainBatch, found: &mut Quantiti
             let name = format!("{part}.{name}");
             let Some((shape, theirs)) = theirs.get(&name) else { continue };
             match name.ends_with("text_features") {
-                true => found.values(&name, &ours, &unpadded(theirs, shape[1], &texts.lengths)),
-                false => found.values(&name, &ours, theirs),
+                true => quantities.values(&name, &ours, &unpadded(theirs, shape[1], &texts.lengths)),
+                false => quantities.values(&name, &ours, theirs),
             }
         }
     };
@@ -102,7 +103,7 @@ fn features(case: &Case, model: &Model, batch: &TrainBatch, found: &mut Quantiti
         prompts.push(("prompts.visual", chosen));
         model.encode_image(&stand_in, &off)
     });
-    compare_prompts(case, prompts, found);
+    compare_prompts(case, prompts, quantities);
     let states = fuse(&image, &encode(masked_text)).text;
     let head = model.heads.mlm.as_ref().ok_or("no MLM head")?;
     let logits = host(head.forward(states.tokens, &off));
@@ -112,40 +113,41 @@ fn features(case: &Case, model: &Model, batch: &TrainBatch, found: &mut Quantiti
         let places = logits.chunks_exact(shape[2]).zip(&masked.labels).filter(|(_, label)| label.is_some());
         places.flat_map(|(logits, _)| logits.to_vec()).collect()
     };
-    found.values("mlm_logits", &at_masked(&logits), &at_masked(&theirs));
+    quantities.values("mlm_logits", &at_masked(&logits), &at_masked(&theirs));
     Ok(())
 }
 
-/// What the queries of the pools are, and which rows they choose.
-fn compare_prompts(case: &Case, prompts: Vec<(&str, Chosen)>, found: &mut Quantities) {
+/// Compares the queries of the prompt pools, and the rows that they select.
+fn compare_prompts(case: &Case, prompts: Vec<(&str, Chosen)>, quantities: &mut Quantities) {
     for (name, chosen) in prompts {
         let query = case.expected.floats.get(&format!("{name}_query"));
         if let Some((_, query)) = query.filter(|_| !chosen.queries.is_empty()) {
             let ours: Vec<f32> = chosen.queries.iter().flatten().map(|x| *x as f32).collect();
-            found.values(&format!("{name}_query"), &ours, query);
+            quantities.values(&format!("{name}_query"), &ours, query);
         }
         if let Some((_, index)) = case.expected.integers.get(&format!("{name}_index")) {
             let ours: Vec<i64> = chosen.rows.iter().flatten().map(|row| *row as i64).collect();
-            found.same(&format!("{name}_index"), &ours, index);
+            quantities.same(&format!("{name}_index"), &ours, index);
         }
     }
 }
 
-fn training(case: &Case, mut model: Model, batch: &TrainBatch, found: &mut Quantities) -> Result<(), String> {
+/// Compares the losses, the first gradients, and the losses, learning rates and weights of a short training.
+fn training(case: &Case, mut model: Model, batch: &TrainBatch, quantities: &mut Quantities) -> Result<(), String> {
     let theirs = &case.expected.floats;
     let weight = |kind: ObjectiveKind| (kind, case.float(&["loss_weights", kind.name()], 0.0));
     let plan = StepPlan { objectives: ObjectiveKind::ALL.into_iter().map(weight).collect(), ..StepPlan::default() };
-    logits(&model, batch, &plan, theirs, found);
+    logits(&model, batch, &plan, theirs, quantities);
     let (outcome, first) = plan.gradients(&model, batch, &StepConfig::default(), Key::new(0));
     for (name, kind) in
         [("mlm_loss", ObjectiveKind::Mlm), ("itm_loss", ObjectiveKind::Itm), ("itc_loss", ObjectiveKind::Itc)]
     {
         if let (Some((_, theirs)), Some(ours)) = (theirs.get(name), outcome.objectives.get(kind.name())) {
-            found.values(name, &[ours.loss as f32], theirs);
+            quantities.values(name, &[ours.loss as f32], theirs);
         }
     }
-    found.values("total_loss", &[outcome.total as f32], &theirs["total_loss"].1);
-    compare_gradients(case, &first, found)?;
+    quantities.values("total_loss", &[outcome.total as f32], &theirs["total_loss"].1);
+    compare_gradients(case, &first, quantities)?;
 
     let Some((shape, trajectory)) = theirs.get("trajectory") else { return Ok(()) };
     let at = |key: &str, default: f64| case.float(&["optimizer", key], default);
@@ -180,25 +182,25 @@ fn training(case: &Case, mut model: Model, batch: &TrainBatch, found: &mut Quant
         rates.extend([Role::Backbone, Role::Head, Role::Fusion].into_iter().flat_map(|role| [rate(role); 2]));
         model = optimizer.step(model, &gradients, factor);
     }
-    found.values("trajectory", &losses, trajectory);
-    found.values("learning_rates", &rates, &theirs["learning_rates"].1);
+    quantities.values("trajectory", &losses, trajectory);
+    quantities.values("learning_rates", &rates, &theirs["learning_rates"].1);
     let after = model.to_arrays();
     for (name, (_, theirs)) in theirs.iter().filter_map(|(name, x)| Some((name.strip_prefix("weights_after.")?, x))) {
         match after.get(name) {
-            Some(ours) => found.weights_after(&format!("weights_after.{name}"), &ours.values, theirs),
-            None => found.fail(&format!("weights_after.{name}"), "the model has no such weight".into()),
+            Some(ours) => quantities.weights_after(&format!("weights_after.{name}"), &ours.values, theirs),
+            None => quantities.fail(&format!("weights_after.{name}"), "the model has no such weight".into()),
         }
     }
     Ok(())
 }
 
-/// Logits of ITM and ITC, from what the objectives share.
+/// Compares the logits of ITM and ITC, computed from the shared forward pass.
 fn logits(
     model: &Model,
     batch: &TrainBatch,
     plan: &StepPlan,
     theirs: &BTreeMap<String, (Vec<usize>, Vec<f32>)>,
-    found: &mut Quantities,
+    quantities: &mut Quantities,
 ) {
     if batch.pairs() == 0 {
         return;
@@ -207,11 +209,11 @@ fn logits(
     let (key, declared) = (Key::new(0), |objective: &dyn Objective| objective.pairs(batch, Key::new(0)));
     let step = StepForward::new(model, batch, [declared(&Itc), declared(&itm)], &off, key);
     if let Some(similarity) = Itc::similarity(&step) {
-        found.values("itc_logits_image", &host(similarity.clone()), &theirs["itc_logits_image"].1);
-        found.values("itc_logits_text", &host(similarity.transpose()), &theirs["itc_logits_text"].1);
+        quantities.values("itc_logits_image", &host(similarity.clone()), &theirs["itc_logits_image"].1);
+        quantities.values("itc_logits_text", &host(similarity.transpose()), &theirs["itc_logits_text"].1);
     }
     if let Some(head) = &model.heads.itm {
-        found.values(
+        quantities.values(
             "itm_logits",
             &host(head.forward(step.pooled(&matched(&itm.partners(&step))), &off)),
             &theirs["itm_logits"].1,
@@ -219,25 +221,25 @@ fn logits(
     }
 }
 
-fn compare_gradients(case: &Case, ours: &Gradients, found: &mut Quantities) -> Result<(), String> {
+fn compare_gradients(case: &Case, ours: &Gradients, quantities: &mut Quantities) -> Result<(), String> {
     let theirs = Tensors::read(&case.folder.join("gradients.safetensors")).map_err(|error| error.to_string())?.floats;
     let mut published = BTreeMap::new();
     for (path, values) in ours.iter() {
-        let name = name_of(path).ok_or(format!("no row for {path}"))?;
+        let name = name_of(path).ok_or(format!("the table of weight names has no row for {path}"))?;
         published.insert(name.published, values);
     }
     for (name, (_, theirs)) in &theirs {
         match published.get(name) {
-            Some(ours) => found.gradient(&format!("gradient {name}"), ours, theirs),
-            None if theirs.iter().all(|x| *x == 0.0) => found.same(&format!("gradient {name}"), &0, &0),
-            None => found.fail(&format!("gradient {name}"), "we have none".into()),
+            Some(ours) => quantities.gradient(&format!("gradient {name}"), ours, theirs),
+            None if theirs.iter().all(|x| *x == 0.0) => quantities.same(&format!("gradient {name}"), &0, &0),
+            None => quantities.fail(&format!("gradient {name}"), "this implementation has none".into()),
         }
     }
-    // Cases may leave out the gradients of large weights, to stay small.
+    // A case may omit the gradients of large weights, to keep its files small.
     let limit = case.config["gradients_up_to"].as_u64().filter(|limit| *limit > 0).unwrap_or(u64::MAX) as usize;
     let ours = published.iter().filter(|(name, values)| values.len() <= limit && !theirs.contains_key(*name));
     for name in ours.map(|(name, _)| name) {
-        found.fail(&format!("gradient {name}"), "they have none".into());
+        quantities.fail(&format!("gradient {name}"), "the reference has none".into());
     }
     Ok(())
 }

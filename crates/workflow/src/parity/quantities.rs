@@ -1,41 +1,41 @@
-//! Comparison of ours with theirs.
+//! Comparison of tensors of this implementation with tensors of the reference implementation.
 
-/// How far ours may be from theirs.
+/// The largest permitted difference from the reference.
 #[derive(Clone, Copy)]
 struct Tolerance {
-    /// The largest error, relative to the largest of theirs.
+    /// The largest permitted error, relative to the largest absolute value of the reference.
     limit: f64,
-    /// The divisor is at least this.
-    least: f64,
+    /// The smallest divisor of the relative error.
+    min_divisor: f64,
 }
 
-/// Values, losses, trajectory.
-const VALUES: Tolerance = Tolerance { limit: 1e-4, least: 1e-30 };
-/// Gradients: some are zero in exact arithmetic and hold rounding only.
-const GRADIENTS: Tolerance = Tolerance { limit: 1e-4, least: 1e-4 };
-/// Weights after training.
-const WEIGHTS_AFTER: Tolerance = Tolerance { limit: 3e-5, least: 1e-30 };
+/// For values, losses and the trajectory of losses.
+const VALUES: Tolerance = Tolerance { limit: 1e-4, min_divisor: 1e-30 };
+/// For gradients. Some are zero in exact arithmetic and hold only rounding errors, so the divisor has a lower bound.
+const GRADIENTS: Tolerance = Tolerance { limit: 1e-4, min_divisor: 1e-4 };
+/// For weights after training.
+const WEIGHTS_AFTER: Tolerance = Tolerance { limit: 3e-5, min_divisor: 1e-30 };
 
-/// What was compared.
+/// The results of a comparison.
 #[derive(Debug, Default)]
 pub struct Quantities {
-    /// How many tensors.
+    /// The number of compared tensors.
     pub count: usize,
-    /// Largest error over its tolerance, times 1e-4.
+    /// The largest relative error, scaled so that 1e-4 is the limit of every quantity.
     pub worst: f64,
-    /// Where that was.
+    /// The name of the quantity with the largest error.
     pub worst_name: String,
-    /// What was beyond its limit.
+    /// Messages about quantities beyond their limit.
     pub failures: Vec<String>,
 }
 
 impl Quantities {
-    /// Compares by the largest error relative to the largest of theirs.
+    /// Compares values by their largest error, relative to the largest absolute value of the reference.
     pub fn values(&mut self, name: &str, ours: &[f32], theirs: &[f32]) {
         self.compare(name, ours, theirs, VALUES);
     }
 
-    /// As [`Self::values`], the divisor at least 1e-4.
+    /// As [`Self::values`], with a divisor of at least 1e-4.
     pub fn gradient(&mut self, name: &str, ours: &[f32], theirs: &[f32]) {
         self.compare(name, ours, theirs, GRADIENTS);
     }
@@ -45,43 +45,44 @@ impl Quantities {
         self.compare(name, ours, theirs, WEIGHTS_AFTER);
     }
 
-    fn compare(&mut self, name: &str, ours: &[f32], theirs: &[f32], Tolerance { limit, least }: Tolerance) {
+    fn compare(&mut self, name: &str, ours: &[f32], theirs: &[f32], Tolerance { limit, min_divisor }: Tolerance) {
         if ours.len() != theirs.len() {
             self.fail(name, format!("{} values, expected {}", ours.len(), theirs.len()));
             return;
         }
-        let largest = theirs.iter().fold(least, |largest, x| largest.max(f64::from(x.abs())));
-        let off = ours.iter().zip(theirs).map(|(x, y)| (f64::from(*x) - f64::from(*y)).abs());
+        let largest = theirs.iter().fold(min_divisor, |largest, x| largest.max(f64::from(x.abs())));
+        let errors = ours.iter().zip(theirs).map(|(x, y)| (f64::from(*x) - f64::from(*y)).abs());
         // A NaN must fail, and `max` would drop it.
-        let error = off.fold(0.0, |worst: f64, x| if x.is_nan() { f64::INFINITY } else { worst.max(x) }) / largest;
-        self.note(name, error / limit * VALUES.limit);
+        let error = errors.fold(0.0, |worst: f64, x| if x.is_nan() { f64::INFINITY } else { worst.max(x) }) / largest;
+        self.record(name, error / limit * VALUES.limit);
         if error > limit {
             self.failures.push(format!("{name} is off by {error:.2e}, limit {limit:.0e}"));
         }
     }
 
-    /// Compares choices, which must be the same.
+    /// Compares values that must be equal, such as selected indices.
     pub fn same<T: PartialEq + std::fmt::Debug>(&mut self, name: &str, ours: &T, theirs: &T) {
-        self.note(name, 0.0);
+        self.record(name, 0.0);
         if ours != theirs {
             self.failures.push(format!("{name} differs: {ours:?}, expected {theirs:?}"));
         }
     }
 
-    /// Something that cannot be compared.
+    /// Records a quantity that cannot be compared, as a failure.
     pub fn fail(&mut self, name: &str, cause: String) {
-        self.note(name, f64::INFINITY);
+        self.record(name, f64::INFINITY);
         self.failures.push(format!("{name}: {cause}"));
     }
 
-    fn note(&mut self, name: &str, error: f64) {
+    /// Counts a quantity and keeps the largest error.
+    fn record(&mut self, name: &str, error: f64) {
         self.count += 1;
         if error >= self.worst {
             (self.worst, self.worst_name) = (error, name.into());
         }
     }
 
-    /// Adds those of another case.
+    /// Adds the count and the largest error of another case.
     pub fn add(&mut self, other: Self) {
         self.count += other.count;
         self.worst = self.worst.max(other.worst);

@@ -1,4 +1,4 @@
-//! How many steps a quickstart takes: those of its recipe, or those that there is time for.
+//! The number of training steps of a quickstart: the steps of its recipe, or as many as fit into the time.
 
 use std::time::Instant;
 
@@ -12,27 +12,28 @@ use ptu_train::trainer::{Opened, Pace, spoken};
 
 use crate::WorkflowError;
 
-/// Minutes in all, unless others are asked for.
-pub(super) const MINUTES: u32 = 15;
-/// Steps that are taken, however slow the machine is.
-const LEAST: u64 = 20;
-/// Passes over the pairs beyond which more steps would only learn them by heart.
-const PASSES: u64 = 100;
-/// Share of the time that is planned with: no machine keeps its pace.
-const PLANNED: f64 = 0.9;
-/// Seconds of what is not measured: opening, the page.
-const REST: f64 = 5.0;
+/// Total minutes, if the user does not set them.
+pub(super) const DEFAULT_MINUTES: u32 = 15;
+/// The smallest number of steps, however slow the machine is.
+const MIN_STEPS: u64 = 20;
+/// The largest number of epochs: with more steps the model would only memorise the pairs.
+const MAX_EPOCHS: u64 = 100;
+/// The share of the time that is planned: the speed of a machine varies.
+const PLANNED_SHARE: f64 = 0.9;
+/// Seconds for the work that is not measured: opening files, writing the page.
+const OVERHEAD: f64 = 5.0;
 
-/// What a quickstart has to do besides its steps.
-pub(super) struct Work {
-    /// Pairs that are scored.
+/// The work of a quickstart after the last training step.
+pub(super) struct RemainingWork {
+    /// Number of pairs that are scored.
     pub scored: u64,
-    /// Records that are embedded.
+    /// Number of records that are embedded.
     pub embedded: u64,
 }
 
-impl Work {
-    /// Of a folder of shards of which at most `gallery` pairs are scored.
+impl RemainingWork {
+    /// The work for a folder of shards: at most `gallery` test pairs are scored, and all records are embedded if `embeds` is
+    /// set.
     pub fn of(manifest: &Manifest, gallery: usize, embeds: bool) -> Self {
         let records: u64 = Split::ALL.into_iter().map(|split| manifest.counts(split).records).sum();
         Self {
@@ -41,79 +42,81 @@ impl Work {
         }
     }
 
-    /// Seconds behind the last step.
-    pub fn after(&self, cost: &Cost) -> f64 {
-        self.scored as f64 * (cost.read + cost.scored) + self.embedded as f64 * (cost.read + cost.embedded) + REST
+    /// Expected seconds.
+    pub fn seconds(&self, cost: &Cost) -> f64 {
+        self.scored as f64 * (cost.read + cost.scored) + self.embedded as f64 * (cost.read + cost.embedded) + OVERHEAD
     }
 }
 
-/// Pairs that are scored to see how long it takes.
-const PAIRS: usize = 16;
+/// Number of pairs that are scored to measure the time.
+const TIMED_PAIRS: usize = 16;
 
-/// Seconds that what follows the last step takes a pair.
+/// Seconds per pair for the work after the last training step.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Cost {
     /// Reading a record for a score.
     pub read: f64,
-    /// Scoring a pair in all that the model learns.
+    /// Computing all scores of a pair.
     pub scored: f64,
-    /// Embedding image and text of a pair.
+    /// Embedding the image and the text of a pair.
     pub embedded: f64,
 }
 
 impl Cost {
-    /// As measured on a few pairs.
+    /// Measures the cost on a few pairs.
     ///
     /// # Errors
-    /// Inputs that do not fit the model.
-    pub fn of(run: &Opened<'_>) -> Result<Self, WorkflowError> {
+    /// If the inputs do not fit the model.
+    pub fn measure(run: &Opened<'_>) -> Result<Self, WorkflowError> {
         let (model, seed) = (run.model.valid(), run.recipe.seed);
-        let options =
-            GalleryOptions { text: run.recipe.evaluate.text.choice(seed), limit: PAIRS, hits: None, by: None, seed };
+        let text = run.recipe.evaluate.text.choice(seed);
+        let options = GalleryOptions { text, limit: TIMED_PAIRS, hits: None, by: None, seed };
         let (seconds, read) = timed(|| Gallery::read(run.sources[0].source.as_ref(), run.preparation, &options));
-        // A source without pairs is scored on none.
+        // Without pairs nothing is scored.
         let Ok(gallery) = read else { return Ok(Self::default()) };
         let (embedder, pairs) = (Embedder::new(&model), gallery.records.len() as f64);
         let read = seconds / (pairs + gallery.incomplete as f64);
         let features = || GalleryFeatures::new(embedder, &gallery);
-        let (seconds, found) = timed(|| score(&features(), Key::new(seed), &mut |_| {}));
-        found?;
+        let (seconds, scores) = timed(|| score(&features(), Key::new(seed), &mut |_| {}));
+        scores?;
         let mut cost = Self { read, scored: seconds / pairs, embedded: 0.0 };
         if model.heads.itc.is_some() {
-            let (seconds, found) = timed(|| search(&features(), &mut |_| {}));
-            found?;
+            let (seconds, rankings) = timed(|| search(&features(), &mut |_| {}));
+            rankings?;
             cost.embedded = seconds / pairs;
         }
         Ok(cost)
     }
 }
 
+/// Does some work; returns the seconds it took and its result.
 fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let start = Instant::now();
     let result = work();
     (start.elapsed().as_secs_f64(), result)
 }
 
-/// What there is time for.
+/// The time of a quickstart.
 pub(super) struct Budget {
-    /// As asked for; `None` for [`MINUTES`] at most.
+    /// Total minutes as set by the user; `None` for at most [`DEFAULT_MINUTES`].
     pub minutes: Option<u32>,
-    /// Seconds that are spent.
+    /// Seconds that have passed.
     pub spent: f64,
-    /// Training pairs.
+    /// Number of training pairs.
     pub pairs: u64,
 }
 
 impl Budget {
     fn minutes(&self) -> u32 {
-        self.minutes.unwrap_or(MINUTES)
+        self.minutes.unwrap_or(DEFAULT_MINUTES)
     }
 
-    /// The recipe with the steps that there is time for, and what a person is told; `after` are the seconds behind the last
-    /// step. `sized` makes the recipe of so many steps; where it makes the same of all, somebody has set them.
+    /// Returns the recipe with as many steps as fit into the time, and a message about the plan. `after` is the number of
+    /// seconds needed after the last training step; `usual` is the default number of steps. `sized` creates the recipe for a
+    /// number of steps; if the steps of its recipe do not depend on that number, the user has set them, and they stay.
     ///
     /// # Errors
-    /// What `sized` says.
+    /// The errors of `sized`.
     pub fn plan(
         &self,
         pace: &Pace,
@@ -123,41 +126,42 @@ impl Budget {
     ) -> Result<(Recipe, String), WorkflowError> {
         let recipe = sized(usual)?;
         if recipe.train.steps == sized(usual + 1)?.train.steps {
-            let told = self.told(pace, &recipe, after, "");
-            return Ok((recipe, told));
+            let message = self.message(pace, &recipe, after, "");
+            return Ok((recipe, message));
         }
-        let most = match self.minutes {
+        let max_steps = match self.minutes {
             None => usual,
-            Some(_) => usual.max(self.pairs * PASSES / recipe.train.batch as u64),
+            Some(_) => usual.max(self.pairs * MAX_EPOCHS / recipe.train.batch as u64),
         };
-        let seconds = f64::from(self.minutes()) * 60.0 * PLANNED - self.spent - after;
+        let seconds = f64::from(self.minutes()) * 60.0 * PLANNED_SHARE - self.spent - after;
         let fits = |steps: u64| Ok::<_, WorkflowError>(pace.training(&sized(steps)?, 0) <= seconds);
-        let mut steps = most;
-        if !fits(most)? {
-            // Validations come on top: from the steps that would fit without them it goes down.
-            steps = ((seconds / pace.step) as u64 / 10 * 10).min(most);
-            while steps > LEAST && !fits(steps)? {
+        let mut steps = max_steps;
+        if !fits(max_steps)? {
+            // Validations need time too: start from the steps that would fit without them, and go down.
+            steps = ((seconds / pace.step) as u64 / 10 * 10).min(max_steps);
+            while steps > MIN_STEPS && !fits(steps)? {
                 steps -= (steps / 20).max(1);
             }
-            steps = steps.max(LEAST);
+            steps = steps.max(MIN_STEPS);
         }
         let recipe = sized(steps)?;
-        let cut = match steps < usual {
-            true if steps == LEAST => format!(" (no fewer, though {} minutes do not suffice)", self.minutes()),
+        let reason = match steps < usual {
+            true if steps == MIN_STEPS => format!(" (the minimum, although {} minutes are not enough)", self.minutes()),
             true => format!(
-                " (instead of {usual}, which {} minutes have no room for; --minutes gives more)",
+                " (instead of {usual}, for which {} minutes are not enough; give more with --minutes)",
                 self.minutes()
             ),
             false => String::new(),
         };
-        let told = self.told(pace, &recipe, after, &cut);
-        Ok((recipe, told))
+        let message = self.message(pace, &recipe, after, &reason);
+        Ok((recipe, message))
     }
 
-    fn told(&self, pace: &Pace, recipe: &Recipe, after: f64, cut: &str) -> String {
+    /// The message about the plan; `reason` explains why the steps differ from the usual ones.
+    fn message(&self, pace: &Pace, recipe: &Recipe, after: f64, reason: &str) -> String {
         let training = pace.training(recipe, 0);
         format!(
-            "{} steps of about {:.2} s{cut}: about {} of training, {} of what follows, {} in all",
+            "{} steps of about {:.2} s{reason}: about {} for training, {} for evaluation and the page, {} in all",
             recipe.train.steps,
             pace.step,
             spoken(training),
@@ -181,30 +185,31 @@ mod tests {
 
     fn steps(minutes: Option<u32>, step: f64) -> u64 {
         let (pace, cost) = (Pace { step, validation: 2.0 }, Cost { read: 0.0, scored: 0.1, embedded: 0.1 });
-        let after = Work { scored: 100, embedded: 500 }.after(&cost);
-        let (recipe, told) = Budget { minutes, spent: 30.0, pairs: 400 }.plan(&pace, after, 1000, &sized).unwrap();
-        assert!(told.contains(&format!("{} steps", recipe.train.steps)) && told.contains("in all"), "{told}");
+        let after = RemainingWork { scored: 100, embedded: 500 }.seconds(&cost);
+        let (recipe, message) = Budget { minutes, spent: 30.0, pairs: 400 }.plan(&pace, after, 1000, &sized).unwrap();
+        assert!(message.contains(&format!("{} steps", recipe.train.steps)) && message.contains("in all"), "{message}");
         recipe.train.steps
     }
 
     #[test]
-    fn the_usual_steps_are_taken_unless_there_is_no_time() {
+    fn usual_steps_are_used_if_there_is_enough_time() {
         assert_eq!(steps(None, 0.1), 1000);
-        // 15 minutes: 810 s planned, 30 spent, 65 for what follows, 4 validations of 2 s.
+        // 15 minutes: 810 s are planned, 30 s have passed, 65 s are for the work after training, and 4 validations take 2 s
+        // each.
         let few = steps(None, 5.0);
         assert!((130..=142).contains(&few), "{few}");
-        assert_eq!(steps(Some(1), 60.0), LEAST);
+        assert_eq!(steps(Some(1), 60.0), MIN_STEPS);
     }
 
     #[test]
-    fn more_minutes_mean_more_steps_up_to_many_passes() {
+    fn more_minutes_give_more_steps_up_to_the_largest_number_of_epochs() {
         let more = steps(Some(60), 1.0);
         assert!((2900..=3140).contains(&more), "{more}");
-        assert_eq!(steps(Some(60), 0.001), 400 * PASSES / 8);
+        assert_eq!(steps(Some(60), 0.001), 400 * MAX_EPOCHS / 8);
     }
 
     #[test]
-    fn steps_that_were_set_stay() {
+    fn steps_set_by_the_user_are_kept() {
         let fixed = |_| Ok(Recipe::parse("data = [\"a\"]\n[train]\nsteps = 7\nbatch = 8\n", Path::new("r.toml"), &[])?);
         let pace = Pace { step: 1e4, ..Pace::default() };
         let budget = Budget { minutes: None, spent: 0.0, pairs: 400 };

@@ -1,4 +1,4 @@
-//! Scores of an image with its true text and with false ones.
+//! Retrieval scores of an image with its true text and with negative texts.
 
 use burn::tensor::Device;
 use ptu_kernels::Pass;
@@ -24,14 +24,14 @@ pub fn run(case: &Case) -> Result<Quantities, String> {
     }
     let (rows, width) = (columns[0].len(), columns.len());
     let scores: Vec<f32> = (0..rows * width).map(|cell| columns[cell % width][cell / width]).collect();
-    let mut found = Quantities::default();
-    found.values("scores", &scores, &case.expected.floats["scores"].1);
+    let mut quantities = Quantities::default();
+    quantities.values("scores", &scores, &case.expected.floats["scores"].1);
     // Cross-entropy with the true text at index 0.
     let loss = scores
         .chunks_exact(width)
         .map(|row| row.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln() - f64::from(row[0]))
         .sum::<f64>()
         / rows as f64;
-    found.values("loss", &[loss as f32], &case.expected.floats["loss"].1);
-    Ok(found)
+    quantities.values("loss", &[loss as f32], &case.expected.floats["loss"].1);
+    Ok(quantities)
 }

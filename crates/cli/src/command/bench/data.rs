@@ -11,24 +11,24 @@ use crate::usage::at_least_one;
 
 #[derive(clap::Args)]
 struct DataArguments {
-    /// Phantom pairs
+    /// Number of synthetic pairs
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pairs: u64,
-    /// Height and width of their pictures as stored, in pixels
+    /// Height and width of the stored pictures, in pixels
     #[arg(long, default_value_t = 512)]
     side: usize,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
-    /// Draws the corpus
+    /// Seed of the corpus
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Threads that prepare (default: one a core)
+    /// Number of threads that prepare (default: one per core)
     #[arg(long, value_parser = at_least_one)]
     threads: Option<usize>,
 }
 
-/// Time the batches that one thread makes for training: decoding, cropping, resizing, tokens, masks
+/// Time how one thread loads training batches: decoding, cropping, resizing, tokenizing, masking
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier bench load --preset base --batch 4
@@ -36,18 +36,18 @@ struct DataArguments {
 pub struct LoadArguments {
     #[command(flatten)]
     data: DataArguments,
-    /// Whose image size: tiny, small or base
+    /// Model size, which sets the image size: tiny, small or base
     #[arg(long, default_value = "base")]
     preset: Preset,
-    /// Records a batch
+    /// Records per batch
     #[arg(long, default_value = "4")]
     batch: NonZeroUsize,
-    /// Timed batches
+    /// Number of timed batches
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
 }
 
-/// Time how fast pictures and reports become shards
+/// Time how fast images and reports are converted to shards
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier bench prepare --pairs 1000 --side 512
@@ -55,7 +55,7 @@ pub struct LoadArguments {
 pub struct PrepareArguments {
     #[command(flatten)]
     data: DataArguments,
-    /// Write the curve of memory as a page, one self-contained HTML file
+    /// Write a page with the memory curve: one self-contained HTML file
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
 }

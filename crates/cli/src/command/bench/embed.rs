@@ -7,10 +7,10 @@ use ptu_train::recipe::Checkpointing;
 use super::{Common, shown, this_program};
 use crate::output::print;
 
-/// Time the fused features of images, of texts and of pairs, without gradient
+/// Time the fused features of images, texts and pairs (inference)
 ///
-/// With --against, at batch 1 and, each side for itself, at the best of --batches. With --cold, a new process that loads a
-/// bundle from disk and embeds one image, from its start to its end.
+/// With --against: at batch size 1 and, for each side, at its best batch size of --batches. With --cold: the time of a new process that
+/// loads a bundle from disk and embeds one image.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier bench embed --preset base --batch 1
@@ -19,13 +19,13 @@ use crate::output::print;
 pub struct Arguments {
     #[command(flatten)]
     common: Common,
-    /// Records a call that each side tries beside PyTorch, 1 besides
+    /// Batch sizes that both sides try in a comparison, besides 1
     #[arg(long, value_delimiter = ',', default_value = "4,16", value_parser = clap::value_parser!(u16).range(1..=4096))]
     batches: Vec<u16>,
     /// Time new processes instead
     #[arg(long, conflicts_with = "against")]
     cold: bool,
-    /// What such a process does: load a bundle, embed an image
+    /// The work of such a process: load a bundle, embed an image
     #[arg(long, hide = true, num_args = 2, value_names = ["BUNDLE", "IMAGE"])]
     one: Vec<PathBuf>,
 }

@@ -9,9 +9,9 @@ use ptu_model::Preset;
 use super::{General, report};
 use crate::output::say;
 
-/// Time how one text finds its image: by contrast, by the fusion of every pair, by the fusion of a shortlist
+/// Time text-to-image retrieval: by contrast, by matching every candidate, by matching a shortlist
 ///
-/// With --run, how well each way ranks the held-out pairs of a run, beside its time.
+/// With --run: also the retrieval scores of each way on the held-out pairs of a run.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier bench rank --preset tiny --candidates 100,1000,5000
@@ -23,13 +23,13 @@ pub struct Arguments {
     /// Numbers of candidates
     #[arg(long, value_delimiter = ',', default_value = "100,200,500,1000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     candidates: Vec<u32>,
-    /// Candidates that the fusion sees after the contrast chose them
+    /// Size of the shortlist that is re-ranked by matching
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     shortlist: u32,
-    /// Timed queries
+    /// Number of timed queries
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
-    /// Rank the held-out pairs of this run instead
+    /// Rank the held-out pairs of this run
     #[arg(long, value_name = "RUN")]
     run: Option<PathBuf>,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use super::{General, report};
 use crate::command::check_page;
 use crate::output::say;
 
-/// Time how cost grows: a step over its batch, embedding over images, a query over candidates
+/// Time how cost grows: a step with its batch size, embedding with the number of images, a query with the number of candidates
 ///
 /// Steps at `small`; embedding (phantom images from shards on disk) and ranking at `tiny`.
 #[derive(clap::Args)]
@@ -16,7 +16,7 @@ use crate::output::say;
   ptunifier bench scale --page scale.html
   ptunifier bench scale --images 100,1000 --batches 1,2,4 --json")]
 pub struct Arguments {
-    /// Batches of a step
+    /// Batch sizes of a step
     #[arg(long, value_delimiter = ',', default_value = "1,2,4,8,16,32,64", value_parser = clap::value_parser!(u16).range(1..=4096))]
     batches: Vec<u16>,
     /// Numbers of images
@@ -25,7 +25,7 @@ pub struct Arguments {
     /// Numbers of candidates
     #[arg(long, value_delimiter = ',', default_value = "100,200,500,1000,2000,5000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     candidates: Vec<u32>,
-    /// Write the curves as a page, one self-contained HTML file
+    /// Write a page with the curves: one self-contained HTML file
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
     #[command(flatten)]

@@ -8,10 +8,10 @@ use ptu_train::recipe::Checkpointing;
 use super::{Common, shown};
 use crate::output::print;
 
-/// Time a pre-training step: losses, gradients and update of one random batch
+/// Time a pre-training step: losses, gradients and update on one random batch
 ///
-/// Images of the preset's size, texts of 48 tokens, dropout 0.1. With --against both sides first compute one step from the
-/// same weights and data without dropout; where their losses differ, no ratio is printed.
+/// Images of the preset's size, texts of 48 tokens, dropout 0.1. With --against, both sides first compute one step from the
+/// same weights and data without dropout; if their losses differ, no ratio is printed.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier bench step --preset tiny --batch 32
@@ -19,13 +19,13 @@ use crate::output::print;
 pub struct Arguments {
     #[command(flatten)]
     common: Common,
-    /// Which losses (alone only; beside PyTorch all three)
+    /// Objectives (a comparison always has all three)
     #[arg(long, value_delimiter = ',', default_value = "mlm,itm,itc")]
     objectives: Vec<ObjectiveKind>,
-    /// What is kept for the backward pass: none (all that it needs) or blocks (what goes into each block)
+    /// Gradient checkpointing: none, or blocks (only the inputs of each block are kept for the backward pass)
     #[arg(long, default_value = "none")]
     checkpointing: Checkpointing,
-    /// Losses of a case folder instead: how both sides are compared
+    /// Print the losses of a case folder (used by the comparison)
     #[arg(long, hide = true)]
     case: Option<PathBuf>,
 }

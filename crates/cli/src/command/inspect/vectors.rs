@@ -1,4 +1,4 @@
-//! What a file of vectors holds, counted row by row.
+//! The contents of a file of vectors, counted row by row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use ptu_data::vectors::{VectorReader, VectorRow, VectorsHeader};
 use ptu_infer::embed::{Embedded, noted};
 use serde::Serialize;
 
-/// Different values of a name that are counted, and different names.
+/// At most so many different values of a name, and different names, are counted.
 const COUNTED: usize = 10_000;
 
 /// Digits of a hash that are shown.
@@ -22,7 +22,7 @@ pub struct Vectors {
     #[serde(flatten)]
     header: VectorsHeader,
     rows: u64,
-    /// Rows by what they were made of, by data set, and by split where it is known.
+    /// Number of rows by modality, by data set, and by split where it is known.
     modalities: BTreeMap<&'static str, u64>,
     sources: BTreeMap<String, u64>,
     splits: BTreeMap<&'static str, u64>,
@@ -31,11 +31,11 @@ pub struct Vectors {
     fields: BTreeMap<String, Values>,
     /// Inputs that could not be used.
     left_out: usize,
-    /// Texts longer than the model's limit, of which it saw the beginning.
+    /// Texts that were truncated to the model's limit.
     cut: u64,
 }
 
-/// How often a name has a value.
+/// How many rows have a value of a name.
 #[derive(Default, Serialize)]
 struct Values {
     rows: u64,
@@ -53,7 +53,7 @@ impl Vectors {
         }
         if path.extension().is_none_or(|ending| ending != "parquet") {
             bail!(
-                "`{}` is no .parquet file; of files, only those that `embed` writes as .parquet say what they hold",
+                "`{}` is not a .parquet file; of files, only .parquet files of `embed` can be inspected",
                 path.display()
             );
         }
@@ -103,7 +103,7 @@ impl Vectors {
         }
     }
 
-    /// What a person reads.
+    /// Lines for people.
     pub fn lines(&self) -> Vec<String> {
         let model: String = self.header.model.chars().take(DIGITS).collect();
         let space = serde_json::to_value(self.header.space).ok();
@@ -129,10 +129,10 @@ impl Vectors {
             }
         }
         if self.left_out > 0 {
-            lines.push(format!("  left out  {} inputs could not be used", self.left_out));
+            lines.push(format!("  skipped   {} inputs could not be used", self.left_out));
         }
         if self.cut > 0 {
-            lines.push(format!("  cut       {} texts are longer than the model's limit", self.cut));
+            lines.push(format!("  truncated {} texts are longer than the model's limit", self.cut));
         }
         lines
     }

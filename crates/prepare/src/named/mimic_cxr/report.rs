@@ -1,7 +1,7 @@
-//! Sections of a report of MIMIC-CXR, by its headings (docs/layouts.md, section 3).
+//! Finds the sections of a report of MIMIC-CXR by its headings (docs/layouts.md, section 3).
 
-/// Headings that are another, misspelt.
-const IMPRESSIONS: [&str; 16] = [
+/// Headings of an impression, with the misspellings in the reports.
+const IMPRESSION_HEADINGS: [&str; 16] = [
     "impression",
     "impressions",
     "conclusion",
@@ -19,7 +19,8 @@ const IMPRESSIONS: [&str; 16] = [
     "ndication",
     "impression and findings",
 ];
-const FINDINGS: [&str; 9] = [
+/// Headings of findings, with the misspellings in the reports.
+const FINDINGS_HEADINGS: [&str; 9] = [
     "findings",
     "finding",
     "findins",
@@ -31,8 +32,8 @@ const FINDINGS: [&str; 9] = [
     "chest, two views",
 ];
 
-/// Parts of headings under which findings stand.
-const VIEWS: [&str; 22] = [
+/// Names of views: a section whose heading contains one of them is taken as findings.
+const VIEW_HEADINGS: [&str; 22] = [
     "chest",
     "portable",
     "pa and lat",
@@ -64,23 +65,24 @@ enum Kind {
     Other,
 }
 
-/// Impression and findings of a report; empty where it has none. Of several sections of a kind the last counts.
+/// Impression and findings of a report; empty if the report has no such section. If there are several sections of a kind, the
+/// last one that is not empty is used.
 pub fn sections(report: &str) -> [String; 2] {
     let mut found = [String::new(), String::new()];
     let mut keep = |kind: Kind, text: &str| {
-        let place = match kind {
+        let index = match kind {
             Kind::Impression => 0,
             Kind::Findings => 1,
             Kind::Other => return,
         };
         if !text.trim().is_empty() {
-            found[place] = text.trim().to_string();
+            found[index] = text.trim().to_string();
         }
     };
     let (mut kind, mut text, mut after_heading) = (Kind::Other, String::new(), false);
     for line in report.lines() {
         match heading(line) {
-            // What stands right below an empty heading belongs to it, whatever it looks like.
+            // The line after a heading without text belongs to that heading, even if it looks like a heading itself.
             Some((name, rest)) if !after_heading => {
                 keep(kind, &text);
                 (kind, text) = (kind_of(&name), rest.to_string());
@@ -97,18 +99,20 @@ pub fn sections(report: &str) -> [String; 2] {
     found
 }
 
-/// The name in lower case of a heading, and what follows it in its line: one blank, capitals, a colon, white space.
+/// The name of a heading, in lower case, and the rest of its line. A heading is one blank, capital letters (also
+/// ` ()/,-`), a colon and white space.
 fn heading(line: &str) -> Option<(String, &str)> {
     let (name, rest) = line.strip_prefix(' ')?.split_once(':')?;
     let is_name = name.chars().all(|one| one.is_ascii_uppercase() || " ()/,-".contains(one));
-    let named = is_name && name.chars().any(|one| one.is_ascii_uppercase());
-    (named && (rest.is_empty() || rest.starts_with(char::is_whitespace))).then(|| (name.trim().to_lowercase(), rest))
+    let is_heading = is_name && name.chars().any(|one| one.is_ascii_uppercase());
+    (is_heading && (rest.is_empty() || rest.starts_with(char::is_whitespace)))
+        .then(|| (name.trim().to_lowercase(), rest))
 }
 
 fn kind_of(name: &str) -> Kind {
-    if IMPRESSIONS.contains(&name) {
+    if IMPRESSION_HEADINGS.contains(&name) {
         Kind::Impression
-    } else if FINDINGS.contains(&name) {
+    } else if FINDINGS_HEADINGS.contains(&name) {
         Kind::Findings
     } else if name.contains("impression") {
         Kind::Impression
@@ -116,7 +120,7 @@ fn kind_of(name: &str) -> Kind {
         Kind::Findings
     } else if ["history", "comparison", "addendum"].iter().any(|word| name.contains(word)) {
         Kind::Other
-    } else if VIEWS.iter().any(|view| name.contains(view)) {
+    } else if VIEW_HEADINGS.iter().any(|view| name.contains(view)) {
         Kind::Findings
     } else {
         Kind::Other

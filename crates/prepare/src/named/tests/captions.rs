@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn roco_with_references_and_galleries() {
-    let fake = Fake::new();
+    let fake = FakeDownload::new();
     for (split, first) in [("train", 0), ("validation", 20), ("test", 30)] {
         let folder = format!("data/{split}/radiology");
         let count = if split == "train" { 20 } else { 10 };
@@ -34,56 +34,60 @@ fn roco_with_references_and_galleries() {
         ]
         .concat(),
     );
-    let made = fake.prepare(Dataset::Roco);
-    assert_eq!(Split::ALL.map(|split| made.count(split)), [20, 10, 10]);
-    let last = made.record("ROCO_00030");
+    let prepared = fake.prepare(Dataset::Roco);
+    assert_eq!(Split::ALL.map(|split| prepared.count(split)), [20, 10, 10]);
+    let last = prepared.record("ROCO_00030");
     assert_eq!(last.texts, ["An invented sentence about Figure 3.", "Invented view number 30."]);
     assert_eq!(last.sections, [Section::Reference, Section::Caption]);
     assert_eq!(last.labels.iter().map(|label| label.value.as_str()).collect::<Vec<_>>(), ["C0000001", "C0000002"]);
-    // An image that is not there leaves its text, and is passed over in the gallery.
-    assert!(made.record("ROCO_00039").image.is_none());
-    assert_eq!((made.noted("image-missing"), made.noted("references-of-unknown-images")), (3, 1));
-    made.tells("image-missing", "captions.txt line 10", "images/ROCO_00039.jpg` is not there");
-    made.tells("references-of-unknown-images", "roco_train_references.jsonl line 2", "PMC0000009_unknown.jpg");
+    // The record of a missing image keeps its text, and is not in the gallery.
+    assert!(prepared.record("ROCO_00039").image.is_none());
+    assert_eq!((prepared.noted("image-missing"), prepared.noted("references-of-unknown-images")), (3, 1));
+    prepared.assert_detail("image-missing", "captions.txt line 10", "images/ROCO_00039.jpg` is not there");
+    prepared.assert_detail(
+        "references-of-unknown-images",
+        "roco_train_references.jsonl line 2",
+        "PMC0000009_unknown.jpg",
+    );
     let gallery: Vec<&str> =
-        made.records.iter().map(|one| value(&one.fields, "retrieval")).filter(|one| !one.is_empty()).collect();
+        prepared.records.iter().map(|one| value(&one.fields, "retrieval")).filter(|one| !one.is_empty()).collect();
     assert_eq!(gallery.len(), 18);
-    made.lacks("captions.txt line 21", "no text of 3 words");
-    made.lacks("captions.txt line 22", "no id, tab and caption");
+    prepared.assert_skipped("captions.txt line 21", "no text of 3 words");
+    prepared.assert_skipped("captions.txt line 22", "no id, tab and caption");
 
-    let second = Fake::new();
+    let second = FakeDownload::new();
     for (number, split) in ["train", "valid", "test"].into_iter().enumerate() {
         let id = format!("ROCOv2_2023_{split}_000001");
         second.write(&format!("{split}_captions.csv"), format!("ID,Caption\n{id},\"Invented CT, axial view.\"\n"));
         second.write(&format!("{split}_concepts.csv"), format!("ID , CUIs\n{id},C0040405;C0000001\n"));
         second.image(&format!("{split}_images/{split}/{id}.jpg"), number as u8);
     }
-    let made = second.prepare(Dataset::Roco);
-    let record = made.record("ROCOv2_2023_valid_000001");
+    let prepared = second.prepare(Dataset::Roco);
+    let record = prepared.record("ROCOv2_2023_valid_000001");
     assert_eq!((record.split, record.labels.len(), value(&record.fields, "retrieval")), (Split::Validate, 2, "0"));
     assert!(record.image.is_some());
 }
 
 #[test]
-fn kaggle_has_roco_as_csv() {
-    let fake = Fake::new();
+fn roco_copy_on_kaggle() {
+    let fake = FakeDownload::new();
     for (number, (folder, csv)) in [("train", "train"), ("validation", "val"), ("test", "test")].iter().enumerate() {
         let id = format!("ROCO_0000{number}");
         let rows = format!("id,name,caption\n{id},{id}.jpg, Axial view of an invented pelvis.\n,x.jpg,No id here.\n");
         fake.write(&format!("all_data/{folder}/radiology/{csv}data.csv"), rows);
         fake.image(&format!("all_data/{folder}/radiology/images/{id}.jpg"), number as u8);
     }
-    let made = fake.prepare(Dataset::Roco);
-    assert_eq!(made.records.len(), 3);
-    let record = made.record("ROCO_00001");
+    let prepared = fake.prepare(Dataset::Roco);
+    assert_eq!(prepared.records.len(), 3);
+    let record = prepared.record("ROCO_00001");
     assert_eq!((record.split, record.texts[0].as_str()), (Split::Validate, "Axial view of an invented pelvis."));
     assert!(record.image.is_some() && value(&record.fields, "retrieval") == "0");
-    made.lacks("valdata.csv line 3", "it has no `id`");
+    prepared.assert_skipped("valdata.csv line 3", "it has no `id`");
 }
 
 #[test]
 fn medicat_is_split_by_figure_or_paper() {
-    let fake = Fake::new();
+    let fake = FakeDownload::new();
     let line = |number: u32, radiology: bool, caption: &str| {
         serde_json::json!({
             "pdf_hash": format!("{:040x}", number / 2), "fig_key": "Figure1", "fig_uri": format!("{number}-Figure1-1.png"),
@@ -99,22 +103,24 @@ fn medicat_is_split_by_figure_or_paper() {
     (0..30).for_each(|number| {
         fake.image(&format!("release/figures/{:040x}_{number}-Figure1-1.png", number / 2), number as u8)
     });
-    let made = fake.prepare(Dataset::Medicat);
-    // 32 radiology figures: a tenth each for test and validation; figures without a text leave only afterwards.
-    assert_eq!(made.count(Split::Train) + made.count(Split::Validate) + made.count(Split::Test), 30);
-    assert!(made.count(Split::Test) <= 3 && made.count(Split::Validate) <= 3 && made.manifest.splits.len() == 3);
-    assert!(made.noted("image-missing") > 0);
-    made.tells("image-missing", "line 33", "32-Figure1-1.png` is not there");
-    assert_eq!(made.causes().iter().filter(|cause| cause.contains("no radiology figure")).count(), 10);
-    made.lacks("line 41", "no `pdf_hash`");
-    made.lacks("line 42", "no JSON object");
-    assert_eq!(made.records.iter().filter(|one| one.sections.contains(&Section::Reference)).count(), 20);
-    let by_paper = fake.chosen(Dataset::Medicat, Choice::SplitByPaper);
+    let prepared = fake.prepare(Dataset::Medicat);
+    // 32 radiology figures: a tenth for testing and a tenth for validation. Figures without a text are skipped after the split.
+    assert_eq!(prepared.count(Split::Train) + prepared.count(Split::Validate) + prepared.count(Split::Test), 30);
+    assert!(
+        prepared.count(Split::Test) <= 3 && prepared.count(Split::Validate) <= 3 && prepared.manifest.splits.len() == 3
+    );
+    assert!(prepared.noted("image-missing") > 0);
+    prepared.assert_detail("image-missing", "line 33", "32-Figure1-1.png` is not there");
+    assert_eq!(prepared.causes().iter().filter(|cause| cause.contains("no radiology figure")).count(), 10);
+    prepared.assert_skipped("line 41", "no `pdf_hash`");
+    prepared.assert_skipped("line 42", "not a JSON object");
+    assert_eq!(prepared.records.iter().filter(|one| one.sections.contains(&Section::Reference)).count(), 20);
+    let by_paper = fake.prepare_with_choice(Dataset::Medicat, Choice::SplitByPaper);
     assert!(by_paper.manifest.overlaps.iter().all(|one| one.of != ptu_data::manifest::Common::Patient));
 }
 
-/// The four tables of MIMIC-CXR-JPG, of three images in two studies and one without labels.
-fn mimic(fake: &Fake) {
+/// The tables of MIMIC-CXR-JPG, with images in several studies, one of which has no labels.
+fn mimic(fake: &FakeDownload) {
     let id = |number: u32| format!("{number:08}-bbbbbbbb-cccccccc-dddddddd-eeeeeeee");
     let rows = [
         (1, 10000001, 50000001, "PA", "train"),
@@ -148,36 +154,36 @@ fn mimic(fake: &Fake) {
 }
 
 #[test]
-fn mimic_cxr_with_reports_and_with_sectioned_ones() {
-    let fake = Fake::new();
+fn mimic_cxr_with_reports_and_with_sectioned_reports() {
+    let fake = FakeDownload::new();
     mimic(&fake);
     let report = "                                 FINAL REPORT\n EXAMINATION:  CHEST (PA AND LAT)\n \n FINDINGS: \n \n Invented text of the lungs.\n \n IMPRESSION: \n \n Nothing acute, invented.\n \n";
     for (subject, study) in [(1, 1), (2, 2), (5, 5), (6, 6)] {
         fake.write(&format!("files/p10/p1000000{subject}/s5000000{study}.txt"), report);
     }
     fake.write("files/p10/p10000004/s50000004.txt", " FINDINGS:\n \n None.\n");
-    let made = fake.prepare(Dataset::MimicCxr);
+    let prepared = fake.prepare(Dataset::MimicCxr);
     let id = |number: u32| format!("{number:08}-bbbbbbbb-cccccccc-dddddddd-eeeeeeee");
-    assert_eq!(made.ids(), [id(1), id(3), id(6)]);
-    let record = made.record(&id(1));
+    assert_eq!(prepared.ids(), [id(1), id(3), id(6)]);
+    let record = prepared.record(&id(1));
     assert_eq!(record.texts, ["Nothing acute, invented.", "Invented text of the lungs."]);
     assert_eq!(record.sections, [Section::Impression, Section::Findings]);
-    let told = ["Enlarged Cardiomediastinum", "Pleural Other", "Support Devices", "Edema"]
+    let values = ["Enlarged Cardiomediastinum", "Pleural Other", "Support Devices", "Edema"]
         .map(|name| value(&record.labels, name));
-    assert_eq!(told, ["uncertain", "positive", "negative", "unmentioned"]);
+    assert_eq!(values, ["uncertain", "positive", "negative", "unmentioned"]);
     assert_eq!((value(&record.fields, "images-of-study"), record.patient.as_str()), ("2", "10000001"));
-    assert!(made.record(&id(6)).image.is_none());
-    made.lacks("line 3", "its view is not PA or AP");
-    made.lacks("line 5", "its view is not PA or AP");
-    made.lacks("line 6", "no impression or findings of 3 words");
-    made.lacks("line 8", "no labels in the table of CheXpert");
+    assert!(prepared.record(&id(6)).image.is_none());
+    prepared.assert_skipped("line 3", "its view is not PA or AP");
+    prepared.assert_skipped("line 5", "its view is not PA or AP");
+    prepared.assert_skipped("line 6", "no impression or findings of 3 words");
+    prepared.assert_skipped("line 8", "no labels in the table of CheXpert");
     fake.write(
         "mimic_cxr_sectioned.csv",
         "study,impression,findings,last_paragraph,comparison\r\ns50000001,\"Other\nwords here.\",,x,\r\n",
     );
-    let made = fake.prepare(Dataset::MimicCxr);
-    assert_eq!(made.record(&id(1)).texts, ["Other words here."]);
-    made.lacks("line 4", "not in the sectioned reports");
+    let prepared = fake.prepare(Dataset::MimicCxr);
+    assert_eq!(prepared.record(&id(1)).texts, ["Other words here."]);
+    prepared.assert_skipped("line 4", "not in the sectioned reports");
     fake.write("annotation.json", format!("{{\"train\": [], \"val\": [], \"test\": [{{\"id\": \"{}\"}}]}}", id(1)));
     assert_eq!(fake.prepare(Dataset::MimicCxr).record(&id(1)).split, Split::Test);
 }
@@ -200,7 +206,7 @@ fn openi(number: u32, findings: &str, impression: &str, images: &[&str]) -> Stri
 
 #[test]
 fn openi_reports_with_and_without_images() {
-    let fake = Fake::new();
+    let fake = FakeDownload::new();
     fake.write(
         "ecgen-radiology/1.xml",
         openi(1, "Invented text, XXXX.", "Nothing &amp; acute.", &["CXR1_1_IM-0001-3001", "CXR1_1_IM-0001-4001"]),
@@ -213,22 +219,22 @@ fn openi_reports_with_and_without_images() {
         "<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><eCitation>&b;</eCitation>",
     );
     fake.image("NLMCXR_png/CXR1_1_IM-0001-3001.png", 1);
-    let made = fake.prepare(Dataset::Openi);
-    assert_eq!(made.ids().len(), 2);
-    let record = made.record("CXR1_1_IM-0001-3001");
+    let prepared = fake.prepare(Dataset::Openi);
+    assert_eq!(prepared.ids().len(), 2);
+    let record = prepared.record("CXR1_1_IM-0001-3001");
     assert_eq!((record.patient.as_str(), record.texts[0].as_str()), ("CXR1", "Nothing & acute."));
     assert_eq!((value(&record.labels, "finding"), record.labels.len()), ("Cardiomegaly", 1));
-    assert!(made.record("CXR2").image.is_none());
-    made.lacks("CXR1_1_IM-0001-4001", "is not there");
-    made.lacks("CXR10", "neither an image nor a text");
-    made.lacks("11.xml", "no XML");
-    made.lacks("12.xml", "no XML");
-    assert_eq!((made.noted("reports"), made.noted("reports-with-both-sections")), (3, 1));
+    assert!(prepared.record("CXR2").image.is_none());
+    prepared.assert_skipped("CXR1_1_IM-0001-4001", "is not there");
+    prepared.assert_skipped("CXR10", "neither an image nor a text");
+    prepared.assert_skipped("11.xml", "no XML");
+    prepared.assert_skipped("12.xml", "no XML");
+    assert_eq!((prepared.noted("reports"), prepared.noted("reports-with-both-sections")), (3, 1));
     fake.write("annotation.json", "{\"train\": [], \"val\": [{\"id\": \"CXR1_IM-0001\"}], \"test\": []}");
-    let made = fake.prepare(Dataset::Openi);
-    assert_eq!((made.ids().len(), made.records[0].split), (1, Split::Validate));
+    let prepared = fake.prepare(Dataset::Openi);
+    assert_eq!((prepared.ids().len(), prepared.records[0].split), (1, Split::Validate));
 
-    let kaggle = Fake::new();
+    let kaggle = FakeDownload::new();
     let reports = "uid,MeSH,Problems,image,indication,comparison,findings,impression\n1,normal,normal,PA,\"Cough, invented\",None.,Clear invented lungs.,Nothing acute here.\n2,Opacity/lung;Calcinosis,x,PA,,,,Some words here.\n";
     kaggle.write("indiana_reports.csv", reports);
     kaggle.write(
@@ -237,14 +243,14 @@ fn openi_reports_with_and_without_images() {
     );
     kaggle.image("images/images_normalized/1_IM-0001-4001.dcm.png", 1);
     kaggle.image("images/images_normalized/2_IM-0652-1001.dcm.png", 2);
-    let made = kaggle.prepare(Dataset::Openi);
-    assert_eq!(value(&made.record("CXR1_1_IM-0001-4001").fields, "view"), "Frontal");
-    assert_eq!(made.record("CXR2_IM-0652-1001").labels.len(), 2);
+    let prepared = kaggle.prepare(Dataset::Openi);
+    assert_eq!(value(&prepared.record("CXR1_1_IM-0001-4001").fields, "view"), "Frontal");
+    assert_eq!(prepared.record("CXR2_IM-0652-1001").labels.len(), 2);
 }
 
 #[test]
 fn medpix_cases_stay_together() {
-    let fake = Fake::new();
+    let fake = FakeDownload::new();
     let item = |case: u32, image: &str, caption: &str| {
         serde_json::json!({"Type": "CT", "U_id": format!("MPX{case}"), "image": image, "Location": "Pelvis", "Location Category": "Abdomen",
             "Description": {"ACR Codes": "8.-1", "Age": "73", "Caption": caption, "Figure Part": null, "Modality": " CT ", "Plane": null, "Sex": "N/A"}})
@@ -265,9 +271,9 @@ fn medpix_cases_stay_together() {
     (1..=4).for_each(|number| {
         fake.image(&format!("MedPix-2-0/images/MPX{}_synpic{number}.png", [1, 1, 2, 9][number as usize - 1]), number)
     });
-    let made = fake.prepare(Dataset::Medpix);
-    assert_eq!(made.ids(), ["MPX1_synpic1", "MPX1_synpic2", "MPX2_synpic3"]);
-    let record = made.record("MPX1_synpic1");
+    let prepared = fake.prepare(Dataset::Medpix);
+    assert_eq!(prepared.ids(), ["MPX1_synpic1", "MPX1_synpic2", "MPX2_synpic3"]);
+    let record = prepared.record("MPX1_synpic1");
     assert_eq!(record.texts, ["Invented caption here.", "- A mass is seen."]);
     assert_eq!(record.sections, [Section::Caption, Section::Findings]);
     assert_eq!(
@@ -275,6 +281,6 @@ fn medpix_cases_stay_together() {
         ("Invented disease", "", "CT")
     );
     assert_eq!((value(&record.labels, "location"), record.patient.as_str()), ("Pelvis", "MPX1"));
-    assert!(made.record("MPX2_synpic3").texts.is_empty());
-    made.lacks("MPX9_synpic4", "no split for case `MPX9`");
+    assert!(prepared.record("MPX2_synpic3").texts.is_empty());
+    prepared.assert_skipped("MPX9_synpic4", "no split for case `MPX9`");
 }

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn vqa_rad_with_its_published_split() {
-    let fake = Fake::new();
+    let fake = FakeDownload::new();
     let item = |qid: u64, image: &str, question: &str, answer: &str, kind: &str| {
         format!(
             "{{\"qid\": {qid}, \"image_name\": \"{image}\", \"image_organ\": \"CHEST\", \"answer\": {answer}, \"answer_type\": \
@@ -23,18 +23,18 @@ fn vqa_rad_with_its_published_split() {
     ];
     fake.write("testset.json", format!("[{}]", test.join(",")));
     (1..=3).for_each(|number| fake.image(&format!("images/synpic{number}.jpg"), number));
-    let made = fake.prepare(Dataset::VqaRad);
-    assert_eq!((made.count(Split::Train), made.count(Split::Test)), (2, 2));
-    let record = made.record("train/synpic1.jpg");
+    let prepared = fake.prepare(Dataset::VqaRad);
+    assert_eq!((prepared.count(Split::Train), prepared.count(Split::Test)), (2, 2));
+    let record = prepared.record("train/synpic1.jpg");
     assert_eq!((record.patient.as_str(), value(&record.labels, "organ")), ("synpic1.jpg", "CHEST"));
     let [first, second] = &record.questions[..] else { panic!("{:?}", record.questions) };
     assert_eq!((first.question.as_str(), first.answer.as_str(), first.closed), ("Is it invented?", "Yes", true));
     assert_eq!((second.id.as_str(), second.answer.as_str(), second.closed), ("2", "4", false));
     assert_eq!(second.category, "PRES, POS");
-    made.lacks("trainset.json line 4", "question 4 lacks its image, question or answer");
-    made.lacks("train/synpic9.jpg", "synpic9.jpg` is not there");
+    prepared.assert_skipped("trainset.json line 4", "question 4 lacks its image, question or answer");
+    prepared.assert_skipped("train/synpic9.jpg", "synpic9.jpg` is not there");
     let common: Vec<_> =
-        made.manifest.overlaps.iter().map(|one| (one.of, one.splits, one.count, one.removed)).collect();
+        prepared.manifest.overlaps.iter().map(|one| (one.of, one.splits, one.count, one.removed)).collect();
     let both = [Split::Train, Split::Test];
     use ptu_data::manifest::Common;
     assert!(common.contains(&(Common::Question, both, 1, 0)), "{common:?}");
@@ -42,9 +42,9 @@ fn vqa_rad_with_its_published_split() {
         common.contains(&(Common::Image, both, 1, 0)) && common.contains(&(Common::Patient, both, 1, 0)),
         "{common:?}"
     );
-    assert_eq!((made.noted("answers-to-learn-from"), made.noted("answers-in-all-splits")), (4, 5));
-    let made = fake.chosen(Dataset::VqaRad, Choice::SplitByImage);
-    let mut splits: Vec<(&str, Split)> = made.records.iter().map(|one| (one.patient.as_str(), one.split)).collect();
+    assert_eq!((prepared.noted("answers-to-learn-from"), prepared.noted("answers-in-all-splits")), (4, 5));
+    let prepared = fake.prepare_with_choice(Dataset::VqaRad, Choice::SplitByImage);
+    let mut splits: Vec<(&str, Split)> = prepared.records.iter().map(|one| (one.patient.as_str(), one.split)).collect();
     splits.sort();
     splits.dedup();
     assert_eq!(splits.iter().map(|(image, _)| image).collect::<std::collections::BTreeSet<_>>().len(), splits.len());
@@ -52,7 +52,7 @@ fn vqa_rad_with_its_published_split() {
 
 #[test]
 fn vqa_rad_as_one_file() {
-    let osf = Fake::new();
+    let osf = FakeDownload::new();
     let item = |phrase: &str, rephrased: &str| {
         format!(
             "{{\"qid\": \"0\", \"phrase_type\": \"{phrase}\", \"image_name\": \"synpic1.jpg\", \"image_organ\": \"HEAD\", \"question\": \
@@ -66,18 +66,18 @@ fn vqa_rad_as_one_file() {
     );
     osf.image("VQA_RAD Image Folder/synpic1.jpg", 1);
     osf.image("VQA_RAD Image Folder/synpic2.jpg", 2);
-    let made = osf.prepare(Dataset::VqaRad);
-    let questions = |id: &str| made.record(id).questions.iter().map(|one| one.id.as_str()).collect::<Vec<_>>();
+    let prepared = osf.prepare(Dataset::VqaRad);
+    let questions = |id: &str| prepared.record(id).questions.iter().map(|one| one.id.as_str()).collect::<Vec<_>>();
     assert_eq!((questions("train/synpic1.jpg"), questions("test/synpic1.jpg")), (vec!["0", "0_rephrase"], vec!["0"]));
-    made.tells("images-that-nobody-asks-about", "VQA_RAD Image Folder/synpic2.jpg", "no question names it");
+    prepared.assert_detail("images-that-nobody-asks-about", "VQA_RAD Image Folder/synpic2.jpg", "no question names it");
 }
 
-/// Skipped where the real data is absent, as at a user's.
+/// Skipped if the real data is absent, as on the machine of a user.
 #[test]
-fn vqa_rad_as_it_is() {
+fn vqa_rad_with_the_real_data() {
     let raw = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/vqa-rad");
     if !raw.is_dir() {
-        eprintln!("the real VQA-RAD is not here; its imitation was tested");
+        eprintln!("the real VQA-RAD is not on this machine; only its imitation was tested");
         return;
     }
     let here = tempfile::tempdir().unwrap();
@@ -100,7 +100,7 @@ fn vqa_rad_as_it_is() {
 
 #[test]
 fn slake_in_english_and_in_all_languages() {
-    let fake = Fake::new();
+    let fake = FakeDownload::new();
     let item = |qid: u64, image: u8, language: &str, answer: &str| {
         format!(
             "{{\"img_id\": {image}, \"img_name\": \"xmlab{image}/source.jpg\", \"question\": \"Which organ?\", \"answer\": \"{answer}\", \
@@ -115,18 +115,18 @@ fn slake_in_english_and_in_all_languages() {
     fake.write("Slake1.0/validation.json", format!("[{}]", item(4, 3, "en", "Spleen, Liver")));
     fake.write("Slake1.0/test.json", format!("[{}]", item(5, 4, "en", "Lung")));
     (1..=4).for_each(|image| fake.image(&format!("Slake1.0/imgs/xmlab{image}/source.jpg"), image));
-    let made = fake.prepare(Dataset::Slake);
-    assert_eq!(Split::ALL.map(|split| made.count(split)), [1, 1, 1]);
-    let record = made.record("train/xmlab1/source.jpg");
+    let prepared = fake.prepare(Dataset::Slake);
+    assert_eq!(Split::ALL.map(|split| prepared.count(split)), [1, 1, 1]);
+    let record = prepared.record("train/xmlab1/source.jpg");
     assert_eq!((record.questions.len(), value(&record.labels, "modality")), (1, "CT"));
-    made.lacks("train.json line 3", "question 3 lacks");
-    let made = fake.chosen(Dataset::Slake, Choice::AllLanguages);
-    assert_eq!(made.record("train/xmlab1/source.jpg").questions[1].answer, "肝");
+    prepared.assert_skipped("train.json line 3", "question 3 lacks");
+    let prepared = fake.prepare_with_choice(Dataset::Slake, Choice::AllLanguages);
+    assert_eq!(prepared.record("train/xmlab1/source.jpg").questions[1].answer, "肝");
 }
 
 #[test]
 fn medvqa_2019_as_published_and_repackaged() {
-    let fake = Fake::new();
+    let fake = FakeDownload::new();
     let folders = [("Training", "train", "Train"), ("Validation", "val", "Val")];
     for (number, (long, short, images)) in folders.into_iter().enumerate() {
         let image = format!("synpic{number}");
@@ -140,17 +140,17 @@ fn medvqa_2019_as_published_and_repackaged() {
     fake.write("VQAMed2019Test/VQAMed2019_Test_Questions_w_Ref_Answers.txt", test);
     fake.image("VQAMed2019Test/VQAMed2019_Test_Images/synpic7.jpg", 7);
     fake.image("VQAMed2019Test/VQAMed2019_Test_Images/synpic8.jpg", 8);
-    let made = fake.prepare(Dataset::Medvqa2019);
-    assert_eq!(Split::ALL.map(|split| made.count(split)), [1, 1, 2]);
-    let questions = &made.record("train/synpic0.jpg").questions;
-    let told: Vec<_> = questions.iter().map(|one| (one.id.as_str(), one.answer.as_str())).collect();
-    assert_eq!(told, [("train-modality-1", "xr|a"), ("train-organ-1", "skull"), ("train-plane-1", "axial")]);
-    assert_eq!(made.record("test/synpic8.jpg").questions[0].answer, "axéal");
-    assert_eq!((made.record("test/synpic7.jpg").questions.len(), made.noted("lines-read-as-latin-1")), (1, 1));
-    made.tells("lines-read-as-latin-1", "VQAMed2019_Test_Questions_w_Ref_Answers.txt line 3", "no UTF-8");
-    made.lacks("line 4", "lacks its image, question or answer");
+    let prepared = fake.prepare(Dataset::Medvqa2019);
+    assert_eq!(Split::ALL.map(|split| prepared.count(split)), [1, 1, 2]);
+    let questions = &prepared.record("train/synpic0.jpg").questions;
+    let values: Vec<_> = questions.iter().map(|one| (one.id.as_str(), one.answer.as_str())).collect();
+    assert_eq!(values, [("train-modality-1", "xr|a"), ("train-organ-1", "skull"), ("train-plane-1", "axial")]);
+    assert_eq!(prepared.record("test/synpic8.jpg").questions[0].answer, "axéal");
+    assert_eq!((prepared.record("test/synpic7.jpg").questions.len(), prepared.noted("lines-read-as-latin-1")), (1, 1));
+    prepared.assert_detail("lines-read-as-latin-1", "VQAMed2019_Test_Questions_w_Ref_Answers.txt line 3", "no UTF-8");
+    prepared.assert_skipped("line 4", "lacks its image, question or answer");
 
-    let other = Fake::new();
+    let other = FakeDownload::new();
     for (number, folder) in ["train", "val", "test"].into_iter().enumerate() {
         for name in ["Modality", "Organ", "Plane"] {
             other.write(&format!("{folder}/QA/{name}.csv"), format!("synpic{number}|what?|answer\n"));

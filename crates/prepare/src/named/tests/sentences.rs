@@ -6,7 +6,7 @@ fn pair(key: &str, id: &str, label: &str, first: &str, second: &str) -> String {
     serde_json::json!({ key: id, "gold_label": label, "sentence1": first, "sentence2": second }).to_string() + "\r\n"
 }
 
-fn mednli(fake: &Fake, folder: &str) {
+fn mednli(fake: &FakeDownload, folder: &str) {
     let rows = [
         pair("pairID", "a", "entailment", " Invented premise ", "Invented hypothesis"),
         pair("pairID", "b", "-", "x.", "y."),
@@ -19,29 +19,29 @@ fn mednli(fake: &Fake, folder: &str) {
 
 #[test]
 fn mednli_pairs_end_with_a_full_stop() {
-    let fake = Fake::new();
+    let fake = FakeDownload::new();
     mednli(&fake, "mednli/1.0.0/");
     fake.write("mednli/1.0.0/mli_dev_v1.jsonl", pair("pairID", "a", "neutral", "One.", "Two."));
     fake.write("mednli/1.0.0/mli_test_v1.jsonl", pair("pairID", "t", "contradiction", "One", "Two"));
-    let made = fake.prepare(Dataset::Mednli);
-    assert_eq!(made.ids(), ["train/a", "validate/a", "test/t"]);
-    let record = made.record("train/a");
+    let prepared = fake.prepare(Dataset::Mednli);
+    assert_eq!(prepared.ids(), ["train/a", "validate/a", "test/t"]);
+    let record = prepared.record("train/a");
     let wanted = SentencePair { premise: "Invented premise.".into(), hypothesis: "Invented hypothesis.".into() };
     assert_eq!((record.sentences.as_ref(), value(&record.labels, "relation")), (Some(&wanted), "entailment"));
-    made.lacks("line 2", "did not agree");
-    made.lacks("line 4", "no JSON");
-    made.lacks("line 5", "`maybe` is no relation");
-    made.lacks("line 6", "a sentence is missing");
+    prepared.assert_skipped("line 2", "did not agree");
+    prepared.assert_skipped("line 4", "not valid JSON");
+    prepared.assert_skipped("line 5", "`maybe` is no relation");
+    prepared.assert_skipped("line 6", "a sentence is missing");
 }
 
 #[test]
-fn radnli_takes_what_lies_beside_it() {
-    let fake = Fake::new();
+fn radnli_uses_training_pairs_in_the_same_folder() {
+    let fake = FakeDownload::new();
     fake.write("radnli_dev_v1.jsonl", pair("pair_id", "9001", "neutral", "Lungs are clear.", "No effusion."));
     fake.write("radnli_test_v1.jsonl", pair("pair_id", "9002", "entailment", "Clear.", "Normal"));
-    let made = fake.prepare(Dataset::Radnli);
-    assert_eq!(made.ids(), ["validate/9001", "test/9002"]);
-    assert!(made.manifest.preprocessing.iter().any(|told| told.contains("nothing to learn from")));
+    let prepared = fake.prepare(Dataset::Radnli);
+    assert_eq!(prepared.ids(), ["validate/9001", "test/9002"]);
+    assert!(prepared.manifest.preprocessing.iter().any(|sentence| sentence.contains("nothing to learn from")));
     mednli(&fake, "mednli/");
     let indexes = [
         pair("pair_id", "p1", "neutral", "s50000001,0:10", "s50000001,11:21"),
@@ -56,29 +56,29 @@ fn radnli_takes_what_lies_beside_it() {
         packed.write_all(text.as_bytes()).unwrap();
         packed.finish().unwrap()
     });
-    let made = fake.prepare(Dataset::Radnli);
-    assert_eq!(made.count(Split::Train), 2);
-    let record = made.record("train/p1");
+    let prepared = fake.prepare(Dataset::Radnli);
+    assert_eq!(prepared.count(Split::Train), 2);
+    let record = prepared.record("train/p1");
     let wanted = SentencePair { premise: "Lungs red.".into(), hypothesis: "No effusio".into() };
     assert_eq!((record.source.as_str(), record.sentences.as_ref()), ("radnli", Some(&wanted)));
-    assert_eq!(made.record("train/a").source, "mednli");
-    made.lacks("line 2", "`s59999999,0:5.` is not in the sectioned reports");
+    assert_eq!(prepared.record("train/a").source, "mednli");
+    prepared.assert_skipped("line 2", "`s59999999,0:5.` is not in the sectioned reports");
 }
 
 #[test]
-fn chemprot_of_blue_and_of_scibert() {
-    let blue = Fake::new();
+fn chemprot_in_the_forms_of_blue_and_scibert() {
+    let blue = FakeDownload::new();
     blue.write("train.tsv", "\u{feff}index\tsentence\tlabel\n1.T1.T2\tAn \"é\" @CHEMICAL$ inhibits @GENE$.\tCPR:4\n1.T3.T2\tBoth: @CHEM-GENE$.\tfalse\n");
     blue.write("dev.tsv", "index\tsentence\tlabel\n2.T1.T2\t@GENE$ and @CHEMICAL$.\tCPR:7\n");
     blue.write("test.tsv", "index\tsentence\tlabel\n3.T1.T2\t@GENE$ and @CHEMICAL$.\tCPR:9\n");
-    let made = blue.prepare(Dataset::Chemprot);
-    let record = made.record("train/1.T1.T2");
+    let prepared = blue.prepare(Dataset::Chemprot);
+    let record = prepared.record("train/1.T1.T2");
     let marks = [Mark { kind: "CHEMICAL".into(), start: 7, end: 17 }, Mark { kind: "GENE".into(), start: 27, end: 33 }];
     assert_eq!((record.marks.as_slice(), record.patient.as_str()), (marks.as_slice(), "1"));
-    assert_eq!(made.record("train/1.T3.T2").texts, ["Both: @CHEMICAL-GENE$."]);
-    made.lacks("dev.tsv line 2", "`CPR:7` is no relation");
+    assert_eq!(prepared.record("train/1.T3.T2").texts, ["Both: @CHEMICAL-GENE$."]);
+    prepared.assert_skipped("dev.tsv line 2", "`CPR:7` is no relation");
 
-    let scibert = Fake::new();
+    let scibert = FakeDownload::new();
     let line =
         |text: &str, label: &str| serde_json::json!({"text": text, "label": label, "metadata": []}).to_string() + "\n";
     scibert.write(
@@ -87,20 +87,20 @@ fn chemprot_of_blue_and_of_scibert() {
     );
     scibert.write("dev.txt", line("[[ a ]] and << b >>", "ANTAGONIST"));
     scibert.write("test.txt", line("[[ a ]] and << b >>", "UNKNOWN"));
-    let made = scibert.prepare(Dataset::Chemprot);
-    let record = made.record("train/1");
+    let prepared = scibert.prepare(Dataset::Chemprot);
+    let record = prepared.record("train/1");
     assert_eq!(
         (record.texts[0].as_str(), value(&record.labels, "relation")),
         ("Invented kinase is blocked by inventinib.", "CPR:4")
     );
     assert_eq!(record.marks[1], Mark { kind: "second".into(), start: 30, end: 40 });
-    made.lacks("train.txt line 2", "is not marked");
-    made.lacks("test.txt line 1", "`UNKNOWN` is no relation");
+    prepared.assert_skipped("train.txt line 2", "is not marked");
+    prepared.assert_skipped("test.txt line 1", "`UNKNOWN` is no relation");
 }
 
 #[test]
-fn chemprot_as_the_corpus() {
-    let corpus = Fake::new();
+fn chemprot_in_the_form_of_the_corpus() {
+    let corpus = FakeDownload::new();
     for (part, gs) in [("training", ""), ("development", ""), ("test", "_gs")] {
         let folder = format!("ChemProt_Corpus/chemprot_{part}{gs}");
         let pmid = part.len();
@@ -114,7 +114,7 @@ fn chemprot_as_the_corpus() {
             .iter()
             .map(|(id, kind, start, end)| format!("{pmid}\t{id}\t{kind}\t{start}\t{end}\tx\n"))
             .collect();
-        // An entity that ends before it starts was found by the fuzz target `named`.
+        // The fuzz target `named` found that an entity which ends before it starts must be handled.
         let entities = format!("{entities}{pmid}\tT5\tGENE-N\t19\t15\tx\n{pmid}\tT6\tGENE-N\tone\ttwo\tx\n");
         corpus.write(&format!("{folder}/chemprot_{part}_entities{gs}.tsv"), entities);
         let gold = format!(
@@ -122,17 +122,21 @@ fn chemprot_as_the_corpus() {
         );
         corpus.write(&format!("{folder}/chemprot_{part}_gold_standard.tsv"), gold);
     }
-    let made = corpus.prepare(Dataset::Chemprot);
-    let told: Vec<_> =
-        made.records.iter().take(3).map(|one| (one.texts[0].as_str(), value(&one.labels, "relation"))).collect();
+    let prepared = corpus.prepare(Dataset::Chemprot);
+    let values: Vec<_> =
+        prepared.records.iter().take(3).map(|one| (one.texts[0].as_str(), value(&one.labels, "relation"))).collect();
     let wanted = [
         ("@CHEMICAL$ blocks @GENE$.", "CPR:4"),
         ("@CHEMICAL$ blocks @GENE$.", "CPR:9"),
         ("Then @CHEMICAL$ meets @GENE$.", "false"),
     ];
-    assert_eq!(told, wanted);
-    made.lacks("chemprot_training_entities.tsv line 5", "`19` to `15` is no place in a text");
-    made.lacks("chemprot_training_entities.tsv line 6", "`one` to `two` is no place");
-    assert_eq!(made.noted("relations-over-two-sentences-left-out"), 3);
-    made.tells("relations-over-two-sentences-left-out", "abstract 8", "CPR:3 of T1 and T4 is of no one sentence");
+    assert_eq!(values, wanted);
+    prepared.assert_skipped("chemprot_training_entities.tsv line 5", "`19` to `15` is no place in a text");
+    prepared.assert_skipped("chemprot_training_entities.tsv line 6", "`one` to `two` is no place");
+    assert_eq!(prepared.noted("relations-over-two-sentences-left-out"), 3);
+    prepared.assert_detail(
+        "relations-over-two-sentences-left-out",
+        "abstract 8",
+        "CPR:3 of T1 and T4 is of no one sentence",
+    );
 }

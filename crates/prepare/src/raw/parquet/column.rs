@@ -1,4 +1,4 @@
-//! How the cells of a column are read, by its type and by what the file says of it.
+//! How the cells of a column are read, which depends on its type and on the metadata of the file.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
@@ -6,90 +6,90 @@ use arrow_schema::{DataType, Field};
 use ptu_data::shortened;
 
 use super::features::Features;
-use super::images::{Found, Sight, bare, image, is_bytes, is_image, is_integers, others};
-use super::values::{is_beyond, is_blurred, is_text, is_vector, item, items, place, texts};
-use crate::raw::row::{Cell, Holds, Numbers};
+use super::images::{BytesKind, ImageCell, bytes_image, is_bytes, is_image, is_integers, other_fields, struct_image};
+use super::values::{is_imprecise, is_out_of_range, is_text, is_vector, item_type, items, resolve, texts};
+use crate::raw::row::{Cell, ColumnContent, Numbers};
 
-/// The kind of a struct of two fields that `datasets` calls an image.
+/// The name that `datasets` gives to a struct of two fields that is an image.
 const IMAGE: &str = "Image";
 
-/// Of a time without a date.
-const BEYOND: &str = "holds a time beyond the calendar, or beyond the day; write it as text";
+/// The message for a time that has no form in ISO 8601.
+const OUT_OF_RANGE: &str = "holds a time beyond the calendar, or beyond the day; write it as text";
 
 /// How the cells of a column are read.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Reading {
+pub enum ColumnReader {
     /// As texts.
     Values,
-    /// As the names of the classes whose numbers they are.
+    /// As the names of classes; the values are the numbers of the classes.
     Classes(Vec<String>),
-    /// As the text of an UUID.
+    /// As the text of a UUID.
     Uuid,
-    /// As images, each a struct of its bytes and its path.
+    /// As images; each value is a struct of the bytes and the path of an image file.
     Images,
-    /// As images, each nothing but its bytes.
+    /// As images; each value is the bytes of an image file.
     Files,
-    /// Not at all, for this cause, which goes on from the column's name.
+    /// Not at all, for this cause (words that follow the name of the column).
     Unread(String),
 }
 
-/// What a cell holds.
+/// The content of a cell.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct CellContent {
     /// Its texts.
     pub cell: Cell,
-    /// The file of an image, and the name that it had.
+    /// The bytes of an image file, and its name if it has one.
     pub image: Option<(Vec<u8>, Option<String>)>,
-    /// Why it cannot be taken as it stands, which goes on from the column's name.
+    /// Why the value cannot be used as it is (words that follow the name of the column).
     pub unread: Option<String>,
 }
 
-impl Reading {
-    /// How a column is read; `uuid` where the file says that it holds such.
+impl ColumnReader {
+    /// How a column is read; `uuid`: the file says that it contains UUIDs.
     pub fn of(field: &Field, uuid: bool, features: &Features) -> Self {
         let (kind, name) = (field.data_type(), field.name());
-        let other = features.kind(name).filter(|told| *told != IMAGE);
+        let other = features.kind(name).filter(|kind| *kind != IMAGE);
         match kind {
             DataType::FixedSizeBinary(16) if uuid => Self::Uuid,
             _ if is_image(kind) => match other {
                 Some(other) => Self::Unread(format!("holds files of kind {other}, which is not read")),
                 None => Self::Images,
             },
-            _ if item(kind).is_some_and(is_image) => Self::Unread(
+            _ if item_type(kind).is_some_and(is_image) => Self::Unread(
                 "is a list of images: one image a record is taken; write one row for each, or name another column"
                     .into(),
             ),
             _ if is_bytes(kind) || is_text(kind) && (is_integers(kind) || !is_vector(kind)) => {
-                let numbers = item(kind).unwrap_or(kind).is_numeric();
+                let numbers = item_type(kind).unwrap_or(kind).is_numeric();
                 features.classes(name).filter(|_| numbers).map_or(Self::Values, Self::Classes)
             }
             _ => Self::Unread(unread(kind)),
         }
     }
 
-    /// Whether only a look at its values tells how a column is read.
-    pub fn is_open(&self, field: &Field) -> bool {
+    /// Whether its values must be read first to find out how the column is read, see [`ColumnReader::from_values`].
+    pub fn needs_values(&self, field: &Field) -> bool {
         *self == Self::Values && (is_bytes(field.data_type()) || is_integers(field.data_type()))
     }
 
-    /// How such a column is read, which has so far shown `worst`, the least of a text of all its values.
-    pub fn seen(field: &Field, worst: Option<Sight>) -> Self {
-        match worst {
-            None | Some(Sight::Text) => Self::Values,
-            Some(Sight::Image) => Self::Files,
-            Some(Sight::Other) => Self::Unread(format!(
+    /// How a column of bytes is read; `kind` is what its values are.
+    pub fn from_values(field: &Field, kind: Option<BytesKind>) -> Self {
+        match kind {
+            None | Some(BytesKind::Text) => Self::Values,
+            Some(BytesKind::Image) => Self::Files,
+            Some(BytesKind::Other) => Self::Unread(format!(
                 "is of type {} and holds neither images nor texts; write it as text",
                 field.data_type()
             )),
         }
     }
 
-    /// What is told of the column as a whole.
-    pub fn holds(&self) -> Holds {
+    /// What the column contains.
+    pub fn holds(&self) -> ColumnContent {
         match self {
-            Self::Values | Self::Classes(_) | Self::Uuid => Holds::Values,
-            Self::Images | Self::Files => Holds::Images,
-            Self::Unread(cause) => Holds::Unread(cause.clone()),
+            Self::Values | Self::Classes(_) | Self::Uuid => ColumnContent::Values,
+            Self::Images | Self::Files => ColumnContent::Images,
+            Self::Unread(cause) => ColumnContent::Unread(cause.clone()),
         }
     }
 
@@ -98,48 +98,53 @@ impl Reading {
         let kind = field.data_type();
         match self {
             Self::Classes(_) => Numbers::Classes,
-            Self::Values if item(kind).unwrap_or(kind).is_integer() => Numbers::Whole,
+            Self::Values if item_type(kind).unwrap_or(kind).is_integer() => Numbers::Whole,
             _ => Numbers::No,
         }
     }
 
-    /// What is worth to be told of the column as a whole, as a sentence.
+    /// A notice about the column for the user, as a sentence.
     pub fn notice(&self, field: &Field) -> Option<String> {
-        let others = others(field.data_type());
-        let told = *self == Self::Images && !others.is_empty();
-        told.then(|| format!("of column `{}`, {} is not read", field.name(), listed_names(&others)))
+        let other_fields = other_fields(field.data_type());
+        let has_notice = *self == Self::Images && !other_fields.is_empty();
+        has_notice.then(|| format!("of column `{}`, {} is not read", field.name(), listed_names(&other_fields)))
     }
 
-    /// The cell of a row.
-    pub fn take(&self, array: &ArrayRef, row: usize) -> Taken {
+    /// Reads the cell of a row.
+    pub fn read_cell(&self, array: &ArrayRef, row: usize) -> CellContent {
         match self {
             Self::Values => {
                 let cell = texts(array, row);
-                let blurred = is_blurred(array, row).then(|| cell.concat());
-                let blurred = blurred.map(|told| {
-                    format!("is the float {told}, too large to be told from its neighbours; write it as a whole number or as text")
+                let imprecise = is_imprecise(array, row).then(|| cell.concat());
+                let imprecise = imprecise.map(|value| {
+                    format!(
+                        "is the float {value}, too large to be distinguished from neighbouring numbers; write it as an \
+                         integer or as text"
+                    )
                 });
-                let beyond = || is_beyond(array, row).then(|| BEYOND.to_string());
-                let unread = blurred.or_else(beyond);
-                Taken { cell, unread, ..Taken::default() }
+                let out_of_range = || is_out_of_range(array, row).then(|| OUT_OF_RANGE.to_string());
+                let unread = imprecise.or_else(out_of_range);
+                CellContent { cell, unread, ..CellContent::default() }
             }
             Self::Classes(names) => classes(texts(array, row), names),
-            Self::Uuid => Taken { cell: place(array, row).map(uuid).into_iter().collect(), ..Taken::default() },
-            Self::Images => found(image(array, row)),
-            Self::Files => found(bare(array, row)),
+            Self::Uuid => {
+                CellContent { cell: resolve(array, row).map(uuid).into_iter().collect(), ..CellContent::default() }
+            }
+            Self::Images => cell_content(struct_image(array, row)),
+            Self::Files => cell_content(bytes_image(array, row)),
             Self::Unread(cause) => {
                 let empty =
-                    place(array, row).is_none_or(|(array, row)| items(array, row).is_some_and(|all| all.is_empty()));
-                Taken { unread: (!empty).then(|| cause.clone()), ..Taken::default() }
+                    resolve(array, row).is_none_or(|(array, row)| items(array, row).is_some_and(|all| all.is_empty()));
+                CellContent { unread: (!empty).then(|| cause.clone()), ..CellContent::default() }
             }
         }
     }
 }
 
-/// Cause and cure of a column of a type that is not read.
+/// The cause and what to do for a column of a type that is not supported.
 fn unread(kind: &DataType) -> String {
     let mut inner = kind;
-    while let Some(deeper) = item(inner) {
+    while let Some(deeper) = item_type(inner) {
         inner = deeper;
     }
     let cure = match inner.is_numeric() {
@@ -153,31 +158,32 @@ fn listed_names(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{}`", shortened(name, 40))).collect::<Vec<_>>().join(", ")
 }
 
-fn found(found: Found) -> Taken {
-    match found {
-        Found::Missing => Taken::default(),
-        Found::Empty => Taken { cell: vec![String::new()], ..Taken::default() },
-        Found::Path(path) => Taken { cell: vec![path], ..Taken::default() },
-        Found::File(bytes, name) => Taken { image: Some((bytes, name)), ..Taken::default() },
-        Found::Not(cause) => Taken { unread: Some(cause), ..Taken::default() },
+/// The content of a cell with an image.
+fn cell_content(image: ImageCell) -> CellContent {
+    match image {
+        ImageCell::Missing => CellContent::default(),
+        ImageCell::Empty => CellContent { cell: vec![String::new()], ..CellContent::default() },
+        ImageCell::Path(path) => CellContent { cell: vec![path], ..CellContent::default() },
+        ImageCell::File(bytes, name) => CellContent { image: Some((bytes, name)), ..CellContent::default() },
+        ImageCell::Invalid(cause) => CellContent { unread: Some(cause), ..CellContent::default() },
     }
 }
 
-/// Names for the numbers of classes; -1 is how `datasets` writes that there is none.
-fn classes(numbers: Cell, names: &[String]) -> Taken {
-    let mut taken = Taken::default();
+/// Replaces the numbers of classes by their names. `datasets` writes -1 if there is no class.
+fn classes(numbers: Cell, names: &[String]) -> CellContent {
+    let mut content = CellContent::default();
     for number in numbers.into_iter().filter(|number| !number.is_empty() && number != "-1") {
         let name = number.parse().ok().and_then(|place: usize| names.get(place));
         if name.is_none() {
             let cause = format!("holds {number}, but the file's metadata name {} classes, from 0", names.len());
-            taken.unread = Some(format!("{cause}; write the name of the class itself"));
+            content.unread = Some(format!("{cause}; write the name of the class itself"));
         }
-        taken.cell.push(name.cloned().unwrap_or(number));
+        content.cell.push(name.cloned().unwrap_or(number));
     }
-    taken
+    content
 }
 
-/// The usual form of an UUID.
+/// The usual form of a UUID, with dashes.
 fn uuid((array, row): (&ArrayRef, usize)) -> String {
     let bytes = array.as_fixed_size_binary().value(row);
     let mut text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

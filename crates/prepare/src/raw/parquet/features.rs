@@ -1,30 +1,30 @@
-//! What `datasets` (Hugging Face) says of a file's columns in its metadata.
+//! The descriptions of columns that `datasets` (Hugging Face) writes to the metadata of a file.
 
 use arrow_schema::Schema;
 use serde_json::Value;
 
-/// The metadata entry that holds it.
+/// The key of the metadata entry.
 const KEY: &str = "huggingface";
 
-/// What is said of the columns, by their names.
+/// The descriptions of the columns, by their names.
 #[derive(Debug, Default)]
 pub struct Features(serde_json::Map<String, Value>);
 
 impl Features {
-    /// Reads the metadata of a file; whatever it cannot make sense of counts as not said.
+    /// Reads the metadata of a file. Metadata of any other form is ignored.
     pub fn of(schema: &Schema) -> Self {
-        let told = schema.metadata().get(KEY).and_then(|text| serde_json::from_str::<Value>(text).ok());
-        let features = told.and_then(|mut told| match told.pointer_mut("/info/features")?.take() {
+        let metadata = schema.metadata().get(KEY).and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let features = metadata.and_then(|mut metadata| match metadata.pointer_mut("/info/features")?.take() {
             Value::Object(features) => Some(features),
             _ => None,
         });
         Self(features.unwrap_or_default())
     }
 
-    /// Names of the classes whose numbers a column holds, or lists of it.
+    /// The names of the classes, if a column contains numbers of classes or lists of them.
     pub fn classes(&self, column: &str) -> Option<Vec<String>> {
         let feature = self.0.get(column)?;
-        // Of a list: one that is written as such, or as an object with the feature of its items.
+        // The description of a list is a list, or an object with the description of its items.
         let item = feature.get(0).or_else(|| feature.get("feature")).unwrap_or(feature);
         if item.get("_type")? != "ClassLabel" {
             return None;
@@ -32,7 +32,7 @@ impl Features {
         item.get("names")?.as_array()?.iter().map(|name| Some(name.as_str()?.to_string())).collect()
     }
 
-    /// The kind of files that a column holds, such as `Image` or `Audio`, where it is said.
+    /// The kind of files in a column, such as `Image` or `Audio`, if the metadata says it.
     pub fn kind(&self, column: &str) -> Option<&str> {
         self.0.get(column)?.get("_type")?.as_str()
     }
@@ -47,13 +47,13 @@ mod tests {
     }
 
     #[test]
-    fn classes_are_named_alone_and_in_lists() {
+    fn names_of_classes_are_found_for_values_and_lists() {
         let class = r#"{"names": ["normal", "mass"], "_type": "ClassLabel"}"#;
-        let told = format!(
+        let metadata = format!(
             r#"{{"info": {{"features": {{"a": {class}, "b": [{class}], "c": {{"feature": {class}, "_type": "List"}},
                 "d": {{"dtype": "int64", "_type": "Value"}}, "e": {{"_type": "Audio"}}}}}}}}"#
         );
-        let features = features(&told);
+        let features = features(&metadata);
         for column in ["a", "b", "c"] {
             assert_eq!(features.classes(column).unwrap(), ["normal", "mass"]);
         }
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_of_any_other_form_says_nothing() {
+    fn metadata_of_any_other_form_is_ignored() {
         for text in ["", "[]", "{\"info\": 1}", "{\"info\": {\"features\": []}}", r#"{"info": {"features": {"a": 1}}}"#]
         {
             assert!(features(text).classes("a").is_none() && features(text).kind("a").is_none(), "{text}");

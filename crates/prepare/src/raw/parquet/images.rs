@@ -1,4 +1,4 @@
-//! Images within a file, in whatever type it has them: encoded files, or the paths of files.
+//! Images in a parquet file, in any type in which they can be stored: as encoded files, or as paths of files.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, downcast_integer_array};
@@ -7,34 +7,34 @@ use arrow_schema::DataType;
 use ptu_data::files::{IMAGE_LIMIT, too_large};
 use ptu_input::FileForm;
 
-use super::values::{item, items, place, text};
-use crate::raw::encoded::{is_image_file, of_base64};
+use super::values::{item_type, items, resolve, text};
+use crate::raw::encoded::{decode_base64_image, is_image_file};
 
-/// First bytes by which the file of an image is known.
-const START: usize = FileForm::ENOUGH;
+/// The number of bytes that are enough to recognise an image file.
+const PREFIX_SIZE: usize = FileForm::ENOUGH;
 
-/// The smallest file of an image, in bytes; what is smaller is a key or a checksum that begins as one.
-const SMALLEST: usize = 65;
+/// The size of the smallest image file, in bytes. Shorter bytes can be a key or a checksum that happens to begin like an image.
+const MIN_IMAGE_SIZE: usize = 65;
 
 /// The longest path, in bytes.
-const LONGEST_PATH: usize = 4_096;
+const MAX_PATH_LENGTH: usize = 4_096;
 
-/// What a column of images has in one row.
+/// The value of a column of images in one row.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
-    /// Nothing: there is no image.
+pub enum ImageCell {
+    /// Null: there is no image.
     Missing,
-    /// An image of which nothing is told.
+    /// An image without bytes and path, or an empty text.
     Empty,
-    /// The path of its file.
+    /// The path of an image file.
     Path(String),
-    /// Its file, and the name that it had.
+    /// The bytes of an image file, and its name if it has one.
     File(Vec<u8>, Option<String>),
-    /// What cannot be read, with the cause, which goes on from the column's name.
-    Not(String),
+    /// A value that cannot be read, with the cause (words that follow the name of the column).
+    Invalid(String),
 }
 
-/// Whether a type is that of images as `datasets` has them: a struct of `bytes` and `path`, or of one of them.
+/// Whether a type is the type of images in `datasets`: a struct with `bytes`, `path`, or both.
 pub fn is_image(kind: &DataType) -> bool {
     let DataType::Struct(fields) = kind else { return false };
     let of = |name: &str| fields.iter().find(|field| field.name() == name).map(|field| field.data_type());
@@ -46,13 +46,13 @@ pub fn is_image(kind: &DataType) -> bool {
     }
 }
 
-/// Names of the fields of a struct of images that are neither of the two.
-pub fn others(kind: &DataType) -> Vec<&str> {
+/// The names of the fields of an image struct other than `bytes` and `path`.
+pub fn other_fields(kind: &DataType) -> Vec<&str> {
     let DataType::Struct(fields) = kind else { return vec![] };
     fields.iter().map(|field| field.name().as_str()).filter(|name| !["bytes", "path"].contains(name)).collect()
 }
 
-/// Whether a type is one of bytes, which may be anything.
+/// Whether a type is a type of bytes, whose values may be images, texts or anything else.
 pub fn is_bytes(kind: &DataType) -> bool {
     match kind {
         DataType::Dictionary(_, values) => is_bytes(values),
@@ -61,11 +61,12 @@ pub fn is_bytes(kind: &DataType) -> bool {
     }
 }
 
-/// Whether a type is a list of whole numbers, which may be bytes.
+/// Whether a type is a list of integers, which may be bytes.
 pub fn is_integers(kind: &DataType) -> bool {
-    item(kind).is_some_and(DataType::is_integer)
+    item_type(kind).is_some_and(DataType::is_integer)
 }
 
+/// Whether a type can contain paths.
 fn is_path(kind: &DataType) -> bool {
     match kind {
         DataType::Dictionary(_, values) => is_path(values),
@@ -73,78 +74,85 @@ fn is_path(kind: &DataType) -> bool {
     }
 }
 
-/// What a column of the type [`is_image`] has.
-pub fn image(array: &ArrayRef, row: usize) -> Found {
-    let Some((array, row)) = place(array, row) else { return Found::Missing };
-    let Some(image) = array.as_struct_opt() else { return Found::Missing };
+/// Reads a value of a type for which [`is_image`] is true.
+pub fn struct_image(array: &ArrayRef, row: usize) -> ImageCell {
+    let Some((array, row)) = resolve(array, row) else { return ImageCell::Missing };
+    let Some(image) = array.as_struct_opt() else { return ImageCell::Missing };
     let path = image.column_by_name("path").and_then(|path| text(path, row)).filter(|path| !path.trim().is_empty());
-    let bytes = image.column_by_name("bytes").and_then(|bytes| place(bytes, row));
+    let bytes = image.column_by_name("bytes").and_then(|bytes| resolve(bytes, row));
     match (bytes, path) {
-        (None, None) => Found::Empty,
-        (None, Some(path)) => Found::Path(path),
-        (Some((bytes, row)), path) => match file(bytes, row) {
-            Ok(bytes) => Found::File(bytes, path),
-            Err(cause) => Found::Not(cause),
+        (None, None) => ImageCell::Empty,
+        (None, Some(path)) => ImageCell::Path(path),
+        (Some((bytes, row)), path) => match image_bytes(bytes, row) {
+            Ok(bytes) => ImageCell::File(bytes, path),
+            Err(cause) => ImageCell::Invalid(cause),
         },
     }
 }
 
-/// The file that a value holds, whatever its type; why it holds none, to go on from the column's name.
-fn file(array: &ArrayRef, row: usize) -> Result<Vec<u8>, String> {
+/// The image file in a value of any type, or the cause why there is none (words that follow the name of the column).
+fn image_bytes(array: &ArrayRef, row: usize) -> Result<Vec<u8>, String> {
     if array.data_type().is_string() {
         let text = text(array, row).unwrap_or_default();
-        return of_base64(&text).ok_or_else(|| "holds a text that is no image in base64; write its bytes".into());
+        return decode_base64_image(&text)
+            .ok_or_else(|| "holds a text that is not an image in base64; write the bytes of the image file".into());
     }
     if let Some(items) = items(array, row) {
-        within(items.len())?;
-        return numbers(&items).ok_or_else(|| "holds a list of numbers that are no bytes; write its bytes".into());
+        check_size(items.len())?;
+        return bytes_of_integers(&items)
+            .ok_or_else(|| "holds a list of numbers that are not bytes; write the bytes of the image file".into());
     }
-    let bytes = bytes(array, row).ok_or_else(|| format!("is of type {}; write its bytes", array.data_type()))?;
-    within(bytes.len())?;
+    let bytes = bytes(array, row)
+        .ok_or_else(|| format!("is of type {}; write the bytes of the image file", array.data_type()))?;
+    check_size(bytes.len())?;
     Ok(bytes.to_vec())
 }
 
-/// What a column of bytes, or of lists of whole numbers, has where its images stand alone.
-pub fn bare(array: &ArrayRef, row: usize) -> Found {
-    let Some((array, row)) = place(array, row) else { return Found::Missing };
-    match (sight(array, row), bytes(array, row)) {
-        (Sight::Text, Some([])) => Found::Empty,
-        (Sight::Text, Some(path)) if path.len() <= LONGEST_PATH => {
-            Found::Path(String::from_utf8_lossy(path).into_owned())
+/// Reads a value that is an image without a struct: bytes, or a list of integers. Bytes that are a text are read as a path.
+pub fn bytes_image(array: &ArrayRef, row: usize) -> ImageCell {
+    let Some((array, row)) = resolve(array, row) else { return ImageCell::Missing };
+    match (bytes_kind(array, row), bytes(array, row)) {
+        (BytesKind::Text, Some([])) => ImageCell::Empty,
+        (BytesKind::Text, Some(path)) if path.len() <= MAX_PATH_LENGTH => {
+            ImageCell::Path(String::from_utf8_lossy(path).into_owned())
         }
-        _ => match file(array, row) {
-            Ok(bytes) => Found::File(bytes, None),
-            Err(cause) => Found::Not(cause),
+        _ => match image_bytes(array, row) {
+            Ok(bytes) => ImageCell::File(bytes, None),
+            Err(cause) => ImageCell::Invalid(cause),
         },
     }
 }
 
-/// What bytes, or a list of whole numbers, look like.
+/// What a value of bytes, or a list of integers, is. In this order, the largest value decides for a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sight {
-    /// Words, or a list of numbers.
+pub enum BytesKind {
+    /// A text, or a list of numbers.
     Text,
-    /// Bytes that are neither.
+    /// Bytes that are neither a text nor an image file.
     Other,
-    /// The file of an image.
+    /// An image file.
     Image,
 }
 
-/// What a value of the types [`is_bytes`] or [`is_integers`] looks like, which stands where [`place`] says.
-pub fn sight(array: &ArrayRef, row: usize) -> Sight {
-    let looks = |bytes: &[u8], length: usize| length >= SMALLEST && is_image_file(bytes);
+/// What a value of a type for which [`is_bytes`] or [`is_integers`] is true is; `array` and `row` are from [`resolve`].
+pub fn bytes_kind(array: &ArrayRef, row: usize) -> BytesKind {
+    let is_image = |bytes: &[u8], length: usize| length >= MIN_IMAGE_SIZE && is_image_file(bytes);
     if let Some(items) = items(array, row) {
-        let start = numbers(&items.slice(0, items.len().min(START)));
-        return if start.is_some_and(|start| looks(&start, items.len())) { Sight::Image } else { Sight::Text };
+        let start = bytes_of_integers(&items.slice(0, items.len().min(PREFIX_SIZE)));
+        return if start.is_some_and(|start| is_image(&start, items.len())) {
+            BytesKind::Image
+        } else {
+            BytesKind::Text
+        };
     }
     match bytes(array, row).unwrap_or_default() {
-        bytes if looks(bytes, bytes.len()) => Sight::Image,
-        bytes if !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok() => Sight::Text,
-        _ => Sight::Other,
+        bytes if is_image(bytes, bytes.len()) => BytesKind::Image,
+        bytes if !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok() => BytesKind::Text,
+        _ => BytesKind::Other,
     }
 }
 
-/// Bytes of any kind.
+/// The bytes of a value of any type of bytes.
 fn bytes(array: &ArrayRef, row: usize) -> Option<&[u8]> {
     match array.data_type() {
         DataType::Binary => Some(array.as_binary::<i32>().value(row)),
@@ -155,18 +163,19 @@ fn bytes(array: &ArrayRef, row: usize) -> Option<&[u8]> {
     }
 }
 
-fn within(length: usize) -> Result<(), String> {
+/// Refuses an image file that is too large.
+fn check_size(length: usize) -> Result<(), String> {
     match length as u64 > IMAGE_LIMIT {
         true => Err(format!("holds an image that {}", too_large(IMAGE_LIMIT).cause())),
         false => Ok(()),
     }
 }
 
-/// What a byte is as a number, with a sign or without.
-const BYTES: std::ops::Range<i64> = -128..256;
+/// The integers that can be a byte, signed or unsigned.
+const BYTE_VALUES: std::ops::Range<i64> = -128..256;
 
-/// Whole numbers as bytes, with a sign or without. `None` where one is none.
-fn numbers(items: &ArrayRef) -> Option<Vec<u8>> {
+/// Converts integers to bytes, signed or unsigned; `None` if one of them is not a byte.
+fn bytes_of_integers(items: &ArrayRef) -> Option<Vec<u8>> {
     let items = items.as_ref();
     if items.null_count() > 0 {
         return None;
@@ -174,7 +183,7 @@ fn numbers(items: &ArrayRef) -> Option<Vec<u8>> {
     downcast_integer_array!(
         items => {
             let number = items.values().iter().map(|value| value.to_i64());
-            number.map(|value| value.filter(|value| BYTES.contains(value)).map(|value| value as u8)).collect()
+            number.map(|value| value.filter(|value| BYTE_VALUES.contains(value)).map(|value| value as u8)).collect()
         }
         _ => None
     )

@@ -1,4 +1,4 @@
-//! Values of a column as texts: each as it is written elsewhere too, so that it names the same.
+//! Converts the values of a column to texts, in the same form in which other files write them, so that equal ids stay equal.
 
 use arrow_array::cast::AsArray;
 use arrow_array::temporal_conversions::as_duration;
@@ -14,22 +14,23 @@ use arrow_schema::{DataType, TimeUnit};
 
 use crate::raw::row::Cell;
 
-/// Sizes between which floats are written without an exponent, as JavaScript does.
-const PLAIN: std::ops::Range<f64> = 1e-6..1e21;
+/// The absolute values for which floats are written without an exponent, as in JavaScript.
+const PLAIN_NOTATION: std::ops::Range<f64> = 1e-6..1e21;
 
-/// Digits that tell each float of 16 bits from its neighbours.
-const HALF_DIGITS: usize = 5;
+/// The number of digits that is enough to distinguish each 16-bit float from its neighbours.
+const FLOAT16_DIGITS: usize = 5;
 
 /// Whether values of this type, or lists of them, can be written as texts.
 pub fn is_text(kind: &DataType) -> bool {
-    is_scalar(kind) || item(kind).is_some_and(is_scalar)
+    is_scalar(kind) || item_type(kind).is_some_and(is_scalar)
 }
 
-/// Whether it is a list of numbers: a vector, a box or samples, which say nothing as texts.
+/// Whether a type is a list of numbers (a vector, a box, audio samples), which is not useful as text.
 pub fn is_vector(kind: &DataType) -> bool {
-    item(kind).is_some_and(|item| item.is_numeric())
+    item_type(kind).is_some_and(|item| item.is_numeric())
 }
 
+/// Whether single values of this type can be written as texts.
 fn is_scalar(kind: &DataType) -> bool {
     match kind {
         DataType::Dictionary(_, values) => is_scalar(values),
@@ -41,8 +42,8 @@ fn is_scalar(kind: &DataType) -> bool {
     }
 }
 
-/// The type of the items of a list.
-pub fn item(kind: &DataType) -> Option<&DataType> {
+/// The type of the items of a list; `None` for a type that is not a list.
+pub fn item_type(kind: &DataType) -> Option<&DataType> {
     match kind {
         DataType::List(item)
         | DataType::LargeList(item)
@@ -53,7 +54,7 @@ pub fn item(kind: &DataType) -> Option<&DataType> {
     }
 }
 
-/// The items of a list. `None` of what is none.
+/// The items of a list; `None` for a value that is not a list.
 pub fn items(array: &ArrayRef, row: usize) -> Option<ArrayRef> {
     Some(match array.data_type() {
         DataType::List(_) => array.as_list::<i32>().value(row),
@@ -65,45 +66,45 @@ pub fn items(array: &ArrayRef, row: usize) -> Option<ArrayRef> {
     })
 }
 
-/// Where a value stands: that of a dictionary elsewhere. `None` where it is null.
-pub fn place(array: &ArrayRef, row: usize) -> Option<(&ArrayRef, usize)> {
+/// The array and the position of a value; for an array with a dictionary, those in the dictionary. `None` if the value is null.
+pub fn resolve(array: &ArrayRef, row: usize) -> Option<(&ArrayRef, usize)> {
     if array.is_null(row) || array.data_type().is_null() {
         return None;
     }
     let Some(dictionary) = array.as_any_dictionary_opt() else { return Some((array, row)) };
     let (keys, values) = (dictionary.keys(), dictionary.values());
     let key = downcast_integer_array!(keys => keys.value(row).to_usize(), _ => None)?;
-    (key < values.len()).then(|| place(values, key))?
+    (key < values.len()).then(|| resolve(values, key))?
 }
 
-/// A value as texts: none of a null or of what is no number, several of a list, of an empty list one without letters.
+/// A value as texts: no text for null and NaN, several texts for a list, and one empty text for an empty list.
 pub fn texts(array: &ArrayRef, row: usize) -> Cell {
-    let Some((array, row)) = place(array, row) else { return vec![] };
+    let Some((array, row)) = resolve(array, row) else { return vec![] };
     match items(array, row) {
         Some(items) => {
             let cell: Cell = (0..items.len()).filter_map(|item| text(&items, item)).collect();
-            // A list without values is there, and holds nothing.
+            // A list without values is not a missing value: its cell has an empty text.
             if cell.is_empty() { vec![String::new()] } else { cell }
         }
         None => text(array, row).into_iter().collect(),
     }
 }
 
-/// One value; `None` of a null, of what is no number (`NaN`, which is how a missing number is written), and of a type that
-/// is none of [`is_text`].
+/// A single value as text; `None` for null, for `NaN` (which is how a missing number is written), and for a type for which
+/// [`is_text`] is false.
 pub fn text(array: &ArrayRef, row: usize) -> Option<String> {
-    let (array, row) = place(array, row)?;
+    let (array, row) = resolve(array, row)?;
     let array = array.as_ref();
     match array.data_type() {
         DataType::Utf8 => Some(array.as_string::<i32>().value(row).to_string()),
         DataType::LargeUtf8 => Some(array.as_string::<i64>().value(row).to_string()),
         DataType::Utf8View => Some(array.as_string_view().value(row).to_string()),
-        DataType::Binary => words(array.as_binary::<i32>().value(row)),
-        DataType::LargeBinary => words(array.as_binary::<i64>().value(row)),
-        DataType::BinaryView => words(array.as_binary_view().value(row)),
-        DataType::FixedSizeBinary(_) => words(array.as_fixed_size_binary().value(row)),
+        DataType::Binary => utf8(array.as_binary::<i32>().value(row)),
+        DataType::LargeBinary => utf8(array.as_binary::<i64>().value(row)),
+        DataType::BinaryView => utf8(array.as_binary_view().value(row)),
+        DataType::FixedSizeBinary(_) => utf8(array.as_fixed_size_binary().value(row)),
         DataType::Boolean => Some(array.as_boolean().value(row).to_string()),
-        DataType::Float16 => half(array.as_primitive::<Float16Type>().value(row).to_f32()),
+        DataType::Float16 => float16(array.as_primitive::<Float16Type>().value(row).to_f32()),
         DataType::Float32 => {
             let value = array.as_primitive::<Float32Type>().value(row);
             float(value.into(), || value.to_string(), || format!("{value:e}"))
@@ -124,34 +125,34 @@ pub fn text(array: &ArrayRef, row: usize) -> Option<String> {
     }
 }
 
-/// Bytes that are a text, as some writers leave them.
-fn words(bytes: &[u8]) -> Option<String> {
+/// Bytes as text, if they are UTF-8; some programs write texts as bytes.
+fn utf8(bytes: &[u8]) -> Option<String> {
     String::from_utf8(bytes.to_vec()).ok()
 }
 
-/// The shortest digits that name this float and no other. Whole numbers have no point, as names have none.
+/// A float with the fewest digits that distinguish it from all other floats. Integers have no decimal point, because ids have none.
 fn float(size: f64, plain: impl Fn() -> String, exponent: impl Fn() -> String) -> Option<String> {
     match size {
         _ if size.is_nan() => None,
-        _ if size == 0.0 || size.is_infinite() || PLAIN.contains(&size.abs()) => Some(plain()),
+        _ if size == 0.0 || size.is_infinite() || PLAIN_NOTATION.contains(&size.abs()) => Some(plain()),
         _ => Some(exponent()),
     }
 }
 
-/// [`float`] of 16 bits, of which few digits are told apart; whole numbers keep all.
-fn half(value: f32) -> Option<String> {
+/// A 16-bit float with the fewest digits that distinguish it from all other 16-bit floats; integers keep all digits.
+fn float16(value: f32) -> Option<String> {
     let same = |digits: usize| {
         let short: f32 = format!("{value:.digits$e}").parse().ok()?;
         (<Float16Type as ArrowPrimitiveType>::Native::from_f32(short).to_f32() == value).then_some(short)
     };
-    let short = if value.fract() == 0.0 { None } else { (0..HALF_DIGITS).find_map(same) };
+    let short = if value.fract() == 0.0 { None } else { (0..FLOAT16_DIGITS).find_map(same) };
     let short = short.unwrap_or(value);
     float(short.into(), || short.to_string(), || format!("{short:e}"))
 }
 
-/// A float that is so large that its neighbours are no longer told apart, as names must be.
-pub fn is_blurred(array: &ArrayRef, row: usize) -> bool {
-    let Some((array, row)) = place(array, row) else { return false };
+/// Whether a value is a float so large that neighbouring integers become the same float; then it cannot be an id.
+pub fn is_imprecise(array: &ArrayRef, row: usize) -> bool {
+    let Some((array, row)) = resolve(array, row) else { return false };
     let (size, limit) = match array.data_type() {
         DataType::Float16 => (array.as_primitive::<Float16Type>().value(row).to_f64(), 2048.0),
         DataType::Float32 => (array.as_primitive::<Float32Type>().value(row).into(), f64::from(1_u32 << 24)),
@@ -161,16 +162,17 @@ pub fn is_blurred(array: &ArrayRef, row: usize) -> bool {
     size.is_finite() && size.abs() > limit
 }
 
-/// Whether a date, a time or a duration, or one of a list, is none that ISO 8601 has words for: beyond the calendar, or the day.
-pub fn is_beyond(array: &ArrayRef, row: usize) -> bool {
-    let Some((array, row)) = place(array, row) else { return false };
+/// Whether a date, time or duration, or one item of a list of them, cannot be written in ISO 8601: it is beyond the calendar or
+/// the day.
+pub fn is_out_of_range(array: &ArrayRef, row: usize) -> bool {
+    let Some((array, row)) = resolve(array, row) else { return false };
     match items(array, row) {
-        Some(items) => (0..items.len()).any(|item| is_beyond(&items, item)),
+        Some(items) => (0..items.len()).any(|item| is_out_of_range(&items, item)),
         None => array.data_type().is_temporal() && text(array, row).is_none(),
     }
 }
 
-/// A date, a time of day or a time, as ISO 8601 has it; `None` of what [`is_beyond`].
+/// A date, a time of day or a timestamp in the form of ISO 8601; `None` if [`is_out_of_range`].
 fn time<T: ArrowTemporalType>(array: &PrimitiveArray<T>, row: usize) -> Option<String>
 where
     i64: From<T::Native>,
@@ -178,7 +180,7 @@ where
     match array.data_type() {
         DataType::Date32 | DataType::Date64 => array.value_as_date(row).map(|date| date.to_string()),
         DataType::Time32(_) | DataType::Time64(_) => array.value_as_time(row).map(|time| time.to_string()),
-        // A zone that is given by its name has no table here: the moment is the same in that of Greenwich.
+        // Named time zones are not known here, so the same moment is written in UTC.
         DataType::Timestamp(_, Some(zone)) => match zone.parse().or_else(|_| "+00:00".parse()) {
             Ok(zone) => array.value_as_datetime_with_tz(row, zone).map(|time| time.to_rfc3339()),
             Err(_) => None,
@@ -187,7 +189,7 @@ where
     }
 }
 
-/// A duration as ISO 8601 has it; `None` of one that is too long for it.
+/// A duration in the form of ISO 8601; `None` if it is too long.
 fn duration(array: &dyn Array, row: usize, unit: TimeUnit) -> Option<String> {
     fn of<T: ArrowPrimitiveType<Native = i64>>(array: &dyn Array, row: usize) -> Option<String> {
         let value = array.as_primitive::<T>().value(row);

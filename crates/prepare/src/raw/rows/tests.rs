@@ -1,4 +1,4 @@
-//! What tables hold, wherever it stands in them and however they are written.
+//! Tables have the same content, wherever it is in the file and however the file is written.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::*;
-use crate::raw::row::{Cell, Holds};
+use crate::raw::row::{Cell, ColumnContent};
 use crate::tests::png;
 
 /// A table as it was read: names of columns, rows by line, notices.
@@ -69,7 +69,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn keys_that_come_late_are_keys() {
+fn keys_of_late_rows_are_columns_too() {
     let early: Vec<String> = (0..3000).map(|row| format!("{{\"text\": \"t{row}\"}}")).collect();
     let late = "{\"text\": \"late\", \"image\": \"a.png\", \"label\": [\"x\", \"y\"]}";
     let first = [&[late.to_string()][..], &early].concat();
@@ -88,7 +88,7 @@ fn keys_that_come_late_are_keys() {
 }
 
 #[test]
-fn values_of_several_types_are_texts_as_they_are_written() {
+fn values_of_several_types_are_read_as_they_are_written() {
     let rows = [
         "{\"x\": 100000000000000000001, \"y\": 1.10}",
         "{\"x\": \"a\", \"y\": NaN}",
@@ -97,13 +97,13 @@ fn values_of_several_types_are_texts_as_they_are_written() {
     ];
     for (name, content) in [("t.jsonl", rows.join("\n")), ("t.json", format!(" [{}]\n", rows.join(" ,\n")))] {
         let mut rows = open(name, content).unwrap();
-        assert_eq!(rows.columns().iter().map(|column| &column.holds).collect::<Vec<_>>(), [&Holds::Values; 2]);
+        assert_eq!(rows.columns().iter().map(|column| &column.holds).collect::<Vec<_>>(), [&ColumnContent::Values; 2]);
         let unit = if name == "t.json" { "item" } else { "line" };
-        let told = [
+        let notices = [
             format!("column `x`: 1 nested value ({unit} 4) of 4 values; such are not read"),
             format!("column `y`: `NaN` is taken as missing, 1 value ({unit} 2)"),
         ];
-        assert_eq!(rows.notices(), told);
+        assert_eq!(rows.notices(), notices);
         let mut cells = vec![];
         while let Some(row) = rows.next().unwrap() {
             let unread: Vec<usize> = row.unread.iter().map(|unread| unread.column).collect();
@@ -119,7 +119,7 @@ fn values_of_several_types_are_texts_as_they_are_written() {
     }
     let rows =
         open("t.jsonl", "{\"text\": \"a\", \"boxes\": [{\"x\": 1}]}\n{\"text\": \"b\", \"boxes\": null}\n").unwrap();
-    assert!(matches!(&rows.columns()[0].holds, Holds::Unread(cause) if cause.contains("holds a nested value")));
+    assert!(matches!(&rows.columns()[0].holds, ColumnContent::Unread(cause) if cause.contains("holds a nested value")));
     assert!(rows.notices().is_empty());
 }
 
@@ -158,7 +158,7 @@ fn lines_have_the_numbers_that_an_editor_gives_them() {
 }
 
 #[test]
-fn the_separator_is_that_of_all_rows() {
+fn the_separator_is_found_from_all_rows() {
     for (table, header) in [
         ("image,text;note\na.png,Clear; quiet\nb.png,Dull\n", &["image", "text;note"][..]),
         ("image\ttext, cleaned\na.png\tClear, but\nb.png\tDull\n", &["image", "text, cleaned"]),
@@ -175,12 +175,12 @@ fn the_separator_is_that_of_all_rows() {
             rows.next().unwrap().unwrap().cells.is_ok_and(|cells| cells.len() == header.len()) || header.len() == 1
         );
     }
-    // A quotation mark begins a field only where its separator stands.
+    // A quotation mark only opens a field directly after the separator.
     let quoted = open("t.csv", "id;text, free\n1;\"a, b\"\n2;x,\"y\n").unwrap();
     assert_eq!(quoted.header, ["id", "text, free"]);
     assert!(read("t.csv", "id;text,x\n1\n").rows[0].1.as_ref().unwrap_err().contains("1 fields, the header 2"));
     let late = format!("id;x,text\n{}c;1,z\n", "a,y\n".repeat(5000));
-    refuses("t.csv", "id;x,text\na;1,y\n", &["can be parted by `,` (columns `id;x`, `text`) and by `;`", "`sep=,`"]);
+    refuses("t.csv", "id;x,text\na;1,y\n", &["can be split by `,` (columns `id;x`, `text`) and by `;`", "`sep=,`"]);
     assert_eq!(open("t.csv", late).unwrap().header, ["id;x", "text"]);
     let table = read("t.csv", "sep=;\r\nid;text\r\na;b\r\n");
     assert_eq!(
@@ -190,7 +190,7 @@ fn the_separator_is_that_of_all_rows() {
 }
 
 #[test]
-fn cells_beyond_the_header_are_told_unless_they_are_empty() {
+fn cells_beyond_the_header_are_an_error_unless_they_are_empty() {
     let table = read("t.csv", "id,text,\na,x\nb,y,\nc,z,,, \n,,\n , \nd,w,note\n");
     assert_eq!((table.lines(), &table.header[2][..]), (vec![2, 3, 4, 7], "column 3"));
     assert_eq!(table.column("column 3"), ["", "", "", "note"]);
@@ -216,33 +216,33 @@ fn cells_beyond_the_header_are_told_unless_they_are_empty() {
         (vec!["0", "1"], vec!["nan", "y"], vec!["NaN", "NA"])
     );
     assert_eq!(table.notices, ["column 1 has no name in the first line; it is called `column 1`"]);
-    // Separators at the ends of lines make columns of nothing.
+    // Separators at the ends of lines make columns without names and values.
     let rows = open("t.csv", "id,text,,\na,x,,\n").unwrap();
-    let nothing = Holds::Unread("has neither a name nor a value".into());
+    let nothing = ColumnContent::Unread("has neither a name nor a value".into());
     assert_eq!(
         rows.columns().iter().map(|column| &column.holds).collect::<Vec<_>>(),
-        [&Holds::Values, &Holds::Values, &nothing, &nothing]
+        [&ColumnContent::Values, &ColumnContent::Values, &nothing, &nothing]
     );
 }
 
 #[test]
 fn quotation_marks_that_would_be_lost_are_refused() {
     let table = read("t.csv", "id,text\na,\"say \"\"x\"\" and \"y\" z\"\nb,\"c\" \nd,5\" tube\ne,\"f\"g,\"h\"i\n");
-    let cause = "column `text` has text after its closing quotation mark; double each mark within a value";
+    let cause = "column `text` has text after its closing quotation mark; double each quotation mark within a value";
     assert!(table.rows[0].1.as_ref().unwrap_err().starts_with(cause), "{table:?}");
-    let told = |row: usize| table.rows[row].1.as_ref().map(|cells| cells[1][0].trim().to_string());
-    assert_eq!((told(1), told(2)), (Ok("c".into()), Ok("5\" tube".into())));
+    let text = |row: usize| table.rows[row].1.as_ref().map(|cells| cells[1][0].trim().to_string());
+    assert_eq!((text(1), text(2)), (Ok("c".into()), Ok("5\" tube".into())));
     assert!(table.rows[3].1.as_ref().unwrap_err().starts_with(cause), "{table:?}");
     refuses("t.csv", "id,\"te\"xt\na,b\n", &["the name of its column 2 has text after its closing quotation mark"]);
-    // A mark behind a blank opens nothing.
+    // A quotation mark after a space does not open a quoted field.
     let table = read("t.csv", "id,text\na, \"b\"\nc, \"d, e\"\n");
     assert_eq!(table.rows[0].1.as_ref().unwrap()[1], [" \"b\""]);
-    assert!(table.rows[1].1.as_ref().unwrap_err().ends_with("remove the blank before the quotation mark"), "{table:?}");
+    assert!(table.rows[1].1.as_ref().unwrap_err().ends_with("remove the space before the quotation mark"), "{table:?}");
     assert!(table.notices[0].starts_with("1 row (line 2) with a blank before a quotation mark"), "{table:?}");
 }
 
 #[test]
-fn images_of_json_are_those_of_parquet() {
+fn images_in_json_are_read_as_in_parquet() {
     let bytes = BASE64_STANDARD.encode(png(1));
     let images = [
         "{\"path\": \"a.png\"}",
@@ -256,7 +256,7 @@ fn images_of_json_are_those_of_parquet() {
     ];
     let lines: String = images.iter().map(|image| format!("{{\"scan\": {image}}}\n")).collect();
     let mut rows = open("t.jsonl", &lines).unwrap();
-    assert_eq!(rows.columns()[0].holds, Holds::Images);
+    assert_eq!(rows.columns()[0].holds, ColumnContent::Images);
     let mut all = vec![];
     while let Some(row) = rows.next().unwrap() {
         all.push(row);
@@ -268,9 +268,9 @@ fn images_of_json_are_those_of_parquet() {
         |row: usize| all[row].images.iter().map(|image| (image.bytes == png(1), image.named)).collect::<Vec<_>>();
     assert_eq!((images(1), images(2), images(3)), (vec![], vec![(true, true)], vec![(true, false)]));
     let cause = |row: usize| all[row].unread[0].cause.as_str();
-    assert!(cause(5).contains("no image in base64; write the path"), "{}", cause(5));
+    assert!(cause(5).contains("not an image in base64; write the path"), "{}", cause(5));
     assert!(
-        cause(6).contains("nested value; write a text or a list of texts, and of an image its path"),
+        cause(6).contains("nested value; write a text or a list of texts, or, for an image, its path"),
         "{}",
         cause(6)
     );
@@ -278,7 +278,7 @@ fn images_of_json_are_those_of_parquet() {
 }
 
 #[test]
-fn json_is_taken_by_what_it_is_and_not_by_its_name() {
+fn the_content_of_a_json_file_decides_and_not_its_name() {
     let (one, two) = ("{\"image\": \"a.png\", \"text\": \"x\"}", "{\"image\": \"b.png\", \"text\": \"y\"}");
     let wanted = read("t.jsonl", format!("{one}\n{two}\n"));
     for (name, content) in [
@@ -300,11 +300,11 @@ fn json_is_taken_by_what_it_is_and_not_by_its_name() {
         );
     }
     assert_eq!(read("t.json", one).column("text"), ["x"]);
-    let list = "a list of objects is wanted";
+    let list = "write a list of objects";
     refuses(
         "t.json",
         format!("{{\"train\": [{one}], \"val\": [], \"test\": []}}"),
-        &["an object of lists (`train`, `val`, `test`), splits", "a list of objects is wanted"],
+        &["an object of lists (`train`, `val`, `test`), probably splits", "write a list of objects"],
     );
     refuses(
         "t.json",
@@ -317,43 +317,43 @@ fn json_is_taken_by_what_it_is_and_not_by_its_name() {
         &["an object of lists (`image`, `text`), columns"],
     );
     refuses("t.json", format!("{{\"version\": 1, \"data\": [{one}]}}"), &["an object with a list under `data`"]);
-    refuses("t.json", format!("[{one}"), &["no JSON list", "on line 1 it ends too early"]);
-    refuses("t.json", format!("[{one}\n{two}]"), &["on line 2 `,` or `]` is wanted"]);
-    refuses("t.json", format!("[{one},\n]"), &["on line 2 nothing follows the last comma; remove it"]);
-    refuses("t.json", format!("[{one},,{two}]"), &["an item is wanted between two commas"]);
-    refuses("t.json", format!("[{one}]\n{two}"), &["on line 2 something follows the list"]);
-    refuses("t.json", "[1, 2]", &["item 1: the item on line 1 is no JSON object"]);
-    refuses("t.json", "image,text", &["`[` is wanted"]);
+    refuses("t.json", format!("[{one}"), &["not a JSON list", "on line 1, it ends too early"]);
+    refuses("t.json", format!("[{one}\n{two}]"), &["on line 2, `,` or `]` is expected"]);
+    refuses("t.json", format!("[{one},\n]"), &["on line 2, no item follows the last comma; remove the comma"]);
+    refuses("t.json", format!("[{one},,{two}]"), &["no item is between two commas"]);
+    refuses("t.json", format!("[{one}]\n{two}"), &["on line 2, there is text after the list"]);
+    refuses("t.json", "[1, 2]", &["item 1: the item on line 1 is not a JSON object"]);
+    refuses("t.json", "image,text", &["`[` is expected"]);
 }
 
 #[test]
-fn items_of_a_list_are_told_by_their_place() {
+fn errors_of_list_items_name_their_lines() {
     let long = format!("{{\"text\": \"{}\"}}", "x".repeat(9 << 20));
     let list = format!(
         "[\n{{\"text\": \"a\"}},\n\n{{\"text\": }},{long},7,\"s,]\",\n[{{}}], {{\"text\": \"b\", \"text\": \"c\"}}, {{}}]"
     );
     let table = read("t.json", list);
-    let told: Vec<String> =
+    let results: Vec<String> =
         table.rows.iter().map(|(_, row)| row.as_ref().map_or_else(Clone::clone, |_| "good".into())).collect();
     let parts = [
         "good",
-        "the item on line 4 is no JSON: a value is wanted at character 10",
+        "the item on line 4 is not valid JSON: a value is expected at character 10",
         "the item on line 4 is longer than 8 MiB",
-        "the item on line 4 is no JSON object",
-        "the item on line 4 is no JSON object",
-        "the item on line 5 is no JSON object",
+        "the item on line 4 is not a JSON object",
+        "the item on line 4 is not a JSON object",
+        "the item on line 5 is not a JSON object",
         "the item on line 5 has `text` twice",
         "good",
     ];
-    for (told, part) in told.iter().zip(parts) {
-        assert!(told.contains(part), "{told}: {part}");
+    for (result, part) in results.iter().zip(parts) {
+        assert!(result.contains(part), "{result}: {part}");
     }
     assert_eq!(table.lines(), (1..9).collect::<Vec<_>>());
     assert_eq!(read("t.json", "[]"), Read::default());
 }
 
 #[test]
-fn keys_take_no_more_memory_than_a_row() {
+fn keys_use_no_more_memory_than_a_row() {
     let row = |row: usize| format!("{{\"{row}{}\": 1}}\n", "k".repeat(1 << 20));
     let rows: String = (0..9).map(row).collect();
     refuses("t.jsonl", rows, &["more than 10000 different keys"]);
@@ -362,7 +362,7 @@ fn keys_take_no_more_memory_than_a_row() {
 }
 
 #[test]
-fn other_files_are_named_by_their_first_bytes() {
+fn other_file_formats_are_recognised_by_their_first_bytes() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
     let csv = "image,text\na.png,Clear lungs.\n";
     for name in ["t.csv", "t.jsonl", "t.json", "t.parquet", "t.tsv"] {
@@ -376,35 +376,35 @@ fn other_files_are_named_by_their_first_bytes() {
         refuses(name, b"\xfd7zXZ\0\0\x04", &["packed with xz", "unpack it"]);
         refuses(name, b"\x28\xb5\x2f\xfd\x04\0", &["packed with zstd", "unpack it"]);
         refuses(name, "<!DOCTYPE html><html><title>Sign in</title>", &["a web page"]);
-        refuses(name, crate::tests::png(1), &["it is PNG, no table"]);
+        refuses(name, crate::tests::png(1), &["it is PNG, not a table"]);
     }
     for name in ["t.csv", "t.jsonl", "t.json"] {
-        refuses(name, utf16(csv, false), &["UTF-16 without a mark", "save it as UTF-8"]);
-        refuses(name, utf16(csv, true), &["UTF-16 without a mark"]);
+        refuses(name, utf16(csv, false), &["UTF-16 without a byte order mark", "save it as UTF-8"]);
+        refuses(name, utf16(csv, true), &["UTF-16 without a byte order mark"]);
         refuses(name, b"\xff\xfe\0\0i\0\0\0", &["UTF-32; save it as UTF-8"]);
         refuses(name, " \r\n", &["it is empty"]);
     }
     let plain = read("t.csv", csv);
-    // By its bytes, whatever its name.
+    // The bytes decide, not the name.
     for name in ["t.csv.gz", "t.csv", "t.gz"] {
         assert_eq!(read(name, gzip(csv.as_bytes())), plain, "{name}");
     }
     assert_eq!(read("t.csv.gz", csv), plain);
-    refuses("t.csv.gz", gzip(&gzip(csv.as_bytes())), &["packed with gzip, and within once more"]);
+    refuses("t.csv.gz", gzip(&gzip(csv.as_bytes())), &["compressed with gzip twice"]);
     refuses("t.csv.gz", &gzip(csv.repeat(99).as_bytes())[..40], &["cannot read"]);
     refuses(
         "t.csv.gz",
         gzip(format!("{}\n", "x".repeat(1023)).repeat(40 << 10).as_bytes()),
         &["cannot read", "zip bomb"],
     );
-    // A path of git-annex in a table is a path.
+    // In a table, a path into the folder of git-annex is an ordinary path.
     assert_eq!(read("t.csv", "image,text\n.git/annex/objects/a.png,x\n").lines(), [2]);
 }
 
 #[test]
-fn text_that_is_damaged_is_told_where_it_stands() {
+fn damaged_text_is_an_error_of_its_row() {
     let mut bytes = utf16("\u{feff}id,text\na,x\nb,y\nc,z\n", false);
-    // Half of a character in the second row, and half of a unit at the end.
+    // One surrogate of a character in the second row, and one byte of a code unit at the end.
     let place = bytes.windows(2).position(|unit| unit == b"y\0").unwrap();
     bytes[place..place + 2].copy_from_slice(b"\x3d\xd8");
     let table = read("t.csv", &bytes);

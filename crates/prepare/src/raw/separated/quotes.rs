@@ -1,42 +1,43 @@
-//! Quotation marks that stand where RFC 4180 has none: the parser drops or keeps them without a word.
+//! Finds quotation marks in places where RFC 4180 does not allow them. The CSV parser removes or keeps them without an error.
 
-/// Follows the quotation marks of a record as the parser does.
+/// Follows the quotation marks of a record in the same way as the parser.
 #[derive(Clone, Copy, Debug)]
 pub struct Quotes {
     separator: u8,
     state: State,
-    /// The field that is read, from 0.
+    /// The position of the current field, from 0.
     field: usize,
-    /// The first field in which something follows the closing mark, so that marks of it are lost.
-    pub follows: Option<usize>,
-    /// The first field in which blanks stand before the opening mark, so that it opens nothing.
-    pub spaced: Option<usize>,
+    /// The first field with text after its closing quotation mark; the parser would lose quotation marks of this field.
+    pub text_after_quote: Option<usize>,
+    /// The first field with spaces before its first quotation mark; for the parser, this mark does not open a quoted field.
+    pub blank_before_quote: Option<usize>,
 }
 
+/// The position in the record, relative to fields and quotation marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// At the first byte of a field.
+    /// Before the first byte of a field.
     Start,
-    /// After blanks with which a field begins.
+    /// After spaces at the beginning of a field.
     Blank,
-    /// In a field without marks.
+    /// In a field that is not quoted.
     Bare,
-    /// Between marks.
+    /// Between quotation marks.
     Quoted,
-    /// After a mark that closes the field, or is the first of two.
+    /// After a quotation mark that closes the field, or that is the first of a doubled one.
     Closed,
-    /// After blanks behind the closing mark.
+    /// After spaces that follow the closing quotation mark.
     After,
 }
 
 impl Quotes {
-    /// At the start of a record.
+    /// Begins at the start of a record.
     pub fn new(separator: u8) -> Self {
-        Self { separator, state: State::Start, field: 0, follows: None, spaced: None }
+        Self { separator, state: State::Start, field: 0, text_after_quote: None, blank_before_quote: None }
     }
 
-    /// Passes over bytes of the record.
-    pub fn pass(&mut self, bytes: &[u8]) {
+    /// Processes the next bytes of the record.
+    pub fn advance(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|byte| self.byte(*byte));
     }
 
@@ -53,13 +54,13 @@ impl Quotes {
             }
             (State::Start | State::Blank, _) if blank => State::Blank,
             (State::Blank, b'"') => {
-                self.spaced.get_or_insert(self.field);
+                self.blank_before_quote.get_or_insert(self.field);
                 State::Bare
             }
             (State::Start | State::Blank | State::Bare, _) => State::Bare,
             (State::Closed | State::After, _) if blank => State::After,
             (State::Closed | State::After, _) => {
-                self.follows.get_or_insert(self.field);
+                self.text_after_quote.get_or_insert(self.field);
                 State::Bare
             }
         };
@@ -71,8 +72,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_that_are_lost_or_open_nothing_are_seen() {
-        for (record, follows, spaced) in [
+    fn misplaced_quotation_marks_are_found() {
+        for (record, text_after_quote, blank_before_quote) in [
             ("a,b\n", None, None),
             ("a,\"b\"\"c\"\"\",\"\"\r\n", None, None),
             ("a,\"x,\ny\" ,5\" wide", None, None),
@@ -84,8 +85,12 @@ mod tests {
         ] {
             for step in 1..4 {
                 let mut quotes = Quotes::new(b',');
-                record.as_bytes().chunks(step).for_each(|bytes| quotes.pass(bytes));
-                assert_eq!((quotes.follows, quotes.spaced), (follows, spaced), "{record}");
+                record.as_bytes().chunks(step).for_each(|bytes| quotes.advance(bytes));
+                assert_eq!(
+                    (quotes.text_after_quote, quotes.blank_before_quote),
+                    (text_after_quote, blank_before_quote),
+                    "{record}"
+                );
             }
         }
     }

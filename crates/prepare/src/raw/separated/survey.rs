@@ -1,38 +1,38 @@
-//! What a table with a separator has that is not taken as it stands, found by reading all of it once.
+//! Reads a table with a separator once as a whole, to find its empty columns and the notices for the user.
 
 use ptu_data::{DataError, shortened};
 
-use super::{Csv, UNNAMED, separator};
+use super::{Csv, UNNAMED_PREFIX, separator};
 use crate::raw::Entry;
-use crate::raw::row::{Column, Holds};
-use crate::raw::survey::Places;
+use crate::raw::row::{Column, ColumnContent};
+use crate::raw::survey::Occurrences;
 use crate::raw::text::Text;
 
-/// Of a column that only separators at the ends of lines make.
-const NOTHING: &str = "has neither a name nor a value";
+/// The message for a column that exists only because of separators at the ends of lines.
+const EMPTY_COLUMN: &str = "has neither a name nor a value";
 
-/// A table that was read once.
-pub struct Surveyed {
-    /// At its first row.
+/// A table that was read once as a whole, and is open to be read again.
+pub struct ScannedCsv {
+    /// The table, before its first row.
     pub csv: Csv,
     /// Its columns.
     pub columns: Vec<Column>,
-    /// What is told the user, each a sentence.
+    /// Notices for the user, one sentence each.
     pub notices: Vec<String>,
-    /// What may be wrong where its columns are of no use.
+    /// What may be wrong with the file if its columns cannot be used.
     pub hint: Option<String>,
 }
 
 impl Csv {
-    /// Opens a table for a user, who is told what was passed over; else as [`Csv::open`].
+    /// Like [`Csv::open`], but reads the whole table once to find its empty columns and the notices for the user.
     ///
     /// # Errors
     /// As [`Csv::open`] and [`Csv::next`].
-    pub fn surveyed(entry: &Entry) -> Result<Surveyed, DataError> {
+    pub fn open_scanned(entry: &Entry) -> Result<ScannedCsv, DataError> {
         let mut csv = Self::open(entry)?;
-        let mut spaced = Places::default();
-        if csv.record.quotes.spaced.is_some() {
-            spaced.see(csv.record.line);
+        let mut spaced = Occurrences::default();
+        if csv.record.quotes.blank_before_quote.is_some() {
+            spaced.add(csv.record.line);
         }
         let mut filled = vec![false; csv.header.len()];
         while let Some(row) = csv.next()? {
@@ -40,37 +40,38 @@ impl Csv {
             for (cell, filled) in cells.iter().zip(&mut filled) {
                 *filled |= cell.iter().any(|value| !value.trim().is_empty());
             }
-            if csv.record.quotes.spaced.is_some() {
-                spaced.see(row.line);
+            if csv.record.quotes.blank_before_quote.is_some() {
+                spaced.add(row.line);
             }
         }
         let column = |((place, name), filled): ((usize, &String), &bool)| match !filled && is_unnamed(name, place) {
-            true => Column { holds: Holds::Unread(NOTHING.into()), ..Column::values(name.clone()) },
+            true => Column { holds: ColumnContent::Unread(EMPTY_COLUMN.into()), ..Column::values(name.clone()) },
             false => Column::values(name),
         };
         let columns = csv.header.iter().enumerate().zip(&filled).map(column).collect();
-        let (notices, hint) = (notices(&csv, &filled, spaced), separator::title(&csv.text.start, csv.separator));
-        let csv = Self::begin(Text::open(entry)?, csv.separator)?;
-        Ok(Surveyed { csv, columns, notices, hint })
+        let (notices, hint) = (notices(&csv, &filled, spaced), separator::title_hint(&csv.text.start, csv.separator));
+        let csv = Self::with_separator(Text::open(entry)?, csv.separator)?;
+        Ok(ScannedCsv { csv, columns, notices, hint })
     }
 }
 
-/// Whether the first line gives the column at this place no name.
+/// Whether the column at this position has no name in the first line.
 fn is_unnamed(name: &str, place: usize) -> bool {
-    name == format!("{UNNAMED}{}", place + 1)
+    name == format!("{UNNAMED_PREFIX}{}", place + 1)
 }
 
-fn notices(csv: &Csv, filled: &[bool], spaced: Places) -> Vec<String> {
+/// The notices for the user.
+fn notices(csv: &Csv, filled: &[bool], spaced: Occurrences) -> Vec<String> {
     let mut notices = vec![];
-    if let Some(named) = separator::named(&csv.text.start) {
-        notices.push(format!("the first line, `{}`, names the separator and is no row", shortened(&named.written, 10)));
+    if let Some(line) = separator::separator_line(&csv.text.start) {
+        notices.push(format!("the first line, `{}`, names the separator and is no row", shortened(&line.written, 10)));
     }
-    if csv.blank.count > 0 {
-        let places = csv.blank.told(["row without any value", "rows without any value"], "line");
+    if csv.blank_rows.count > 0 {
+        let places = csv.blank_rows.describe(["row without any value", "rows without any value"], "line");
         notices.push(format!("{places} passed over"));
     }
     if spaced.count > 0 {
-        let places = spaced.told(["row", "rows"], "line");
+        let places = spaced.describe(["row", "rows"], "line");
         notices.push(format!(
             "{places} with a blank before a quotation mark, which is a part of the value then; remove the blank if the mark \
              encloses the value"

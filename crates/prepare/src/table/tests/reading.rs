@@ -1,9 +1,9 @@
-//! What was written is what is read: late keys, numbers, ends of lines, files under other names.
+//! Tables are read exactly as they were written: keys that appear late, numbers, line endings, unusual file names.
 
 use super::*;
 
-/// All in one split, so that pictures that look alike stay.
-fn alone() -> TableOptions {
+/// Options that put all records into one split, so that similar images are not removed.
+fn one_split() -> TableOptions {
     let shares = Shares { validate: 0.0, test: 0.0, ..Shares::default() };
     TableOptions { shares, allow_missing: true, ..TableOptions::default() }
 }
@@ -13,8 +13,8 @@ fn values(of: &[Label]) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn the_order_of_rows_decides_nothing() {
-    let fake = Fake::new();
+fn the_order_of_rows_does_not_matter() {
+    let fixture = TestFolder::new();
     let clear: Vec<String> =
         (0..1100).map(|row| format!("{{\"id\":\"a{row}\",\"text\":\"Clear lungs, number {row}.\"}}")).collect();
     let late = |split: &str| -> Vec<String> {
@@ -30,27 +30,27 @@ fn the_order_of_rows_decides_nothing() {
     for (name, write) in [("t.jsonl", &lines as &dyn Fn(&[String]) -> String), ("t.json", &list)] {
         let first = write(&[late(""), clear.clone()].concat());
         let last = write(&[clear.clone(), late("")].concat());
-        let (_, first) = fake.prepare(&fake.table(name, first), &alone()).unwrap();
-        let (_, last) = fake.prepare(&fake.table(name, last), &alone()).unwrap();
+        let (_, first) = fixture.prepare(&fixture.table(name, first), &one_split()).unwrap();
+        let (_, last) = fixture.prepare(&fixture.table(name, last), &one_split()).unwrap();
         let pairs: Vec<&Record> = last.iter().filter(|record| record.image.is_some()).collect();
         assert_eq!((pairs.len(), values(&pairs[3].labels)), (4, vec![("label", "effusion")]), "{name}");
         assert_eq!(first, last, "{name}");
-        // Rows without a split beside rows with one.
+        // Some rows have a split and others have none.
         let some = write(&[clear.clone(), late(",\"split\":\"test\"")].concat());
-        fake.refuses(some, name, &["`split` is empty; write `train`, `validate` or `test`"]);
+        fixture.refuses(some, name, &["`split` is empty; write `train`, `validate` or `test`"]);
     }
 }
 
 #[test]
 fn names_and_numbers_stay_as_they_are_written() {
-    let fake = Fake::new();
+    let fixture = TestFolder::new();
     let rows = [
         "{\"id\":9007199254740993,\"patient\":100000000000000000001,\"text\":\"One.\",\"score\":1.10,\"dose\":1e5,\"label\":NaN,\"z\":-0}",
         "{\"id\":9007199254740992,\"patient\":100000000000000000002,\"text\":\"Two.\",\"score\":0.1000000000000000055511151231257827,\"label\":1.0}",
         "{\"id\":3,\"patient\":3.50,\"text\":\"Three.\",\"score\":NaN,\"label\":[1e-7,NaN,-0.0],\"nested\":{\"v\":[NaN]}}",
     ];
     for (name, content) in [("t.jsonl", rows.join("\n")), ("t.json", format!("[{}]", rows.join(",")))] {
-        let (_, records) = fake.prepare(&fake.table(name, content), &alone()).unwrap();
+        let (_, records) = fixture.prepare(&fixture.table(name, content), &one_split()).unwrap();
         let names: Vec<_> = records.iter().map(|record| (record.id.as_str(), record.patient.as_str())).collect();
         let wanted = [
             ("3", "3.50"),
@@ -64,12 +64,12 @@ fn names_and_numbers_stay_as_they_are_written() {
         assert_eq!(values(&records[0].labels), [("label", "1e-7"), ("label", "-0.0")]);
         assert_eq!(values(&records[1].labels), [("label", "1.0")]);
     }
-    fake.refuses("{\"id\":NaN,\"text\":\"One.\"}\n", "t.jsonl", &["line 1", "`id` is empty"]);
+    fixture.refuses("{\"id\":NaN,\"text\":\"One.\"}\n", "t.jsonl", &["line 1", "`id` is empty"]);
 }
 
 #[test]
-fn words_for_missing_values_are_taken_as_such_and_told() {
-    let fake = Fake::new();
+fn words_for_missing_values_are_recognised_and_reported() {
+    let fixture = TestFolder::new();
     let rows = [
         ["id", "text", "label", "age", "sex"],
         ["a", "One.", "NaN", "nan", "-"],
@@ -85,12 +85,12 @@ fn words_for_missing_values_are_taken_as_such_and_told() {
     };
     let json: Vec<String> = rows[1..].iter().map(row).collect();
     for (name, table, lines) in [("t.csv", csv, [2, 3, 4]), ("t.jsonl", json.join("\n"), [1, 2, 3])] {
-        let (manifest, records) = fake.prepare(&fake.table(name, table), &alone()).unwrap();
+        let (manifest, records) = fixture.prepare(&fixture.table(name, table), &one_split()).unwrap();
         let labels: Vec<_> = records.iter().map(|record| values(&record.labels)).collect();
         assert_eq!(labels, [vec![], vec![], vec![("label", "None")], vec![("label", "-")]]);
         let fields: Vec<_> = records.iter().map(|record| values(&record.fields)).collect();
         assert_eq!(fields, [vec![("sex", "-")], vec![("age", "1e5"), ("sex", "None")], vec![("sex", "x")], vec![]]);
-        let told = [
+        let expected = [
             format!("column `label`: `NaN`, `NA` are taken as missing, 2 values (the first: line {})", lines[0]),
             format!("column `age`: `nan`, `N/A`, `null` are taken as missing, 3 values (the first: line {})", lines[0]),
             format!("column `sex`: `<NA>` is taken as missing, 1 value (line {})", lines[2] + 1),
@@ -100,7 +100,7 @@ fn words_for_missing_values_are_taken_as_such_and_told() {
                 lines[2]
             ),
         ];
-        let mut sorted = (told.to_vec(), manifest.told.clone());
+        let mut sorted = (expected.to_vec(), manifest.told.clone());
         sorted.0.sort();
         sorted.1.sort();
         assert_eq!(sorted.0, sorted.1);
@@ -109,69 +109,69 @@ fn words_for_missing_values_are_taken_as_such_and_told() {
         let says = format!("says `{word}`, which stands for a missing value");
         for column in ["text", "image", "patient", "id", "split"] {
             let table = format!("{column},{}\n{word},One.\n", if column == "text" { "caption" } else { "text" });
-            fake.refuses(table, "t.csv", &["line 2", &format!("`{column}` {says}")]);
+            fixture.refuses(table, "t.csv", &["line 2", &format!("`{column}` {says}")]);
         }
     }
-    // Several labels of one cell are parted first.
-    let table = fake.table("t.csv", "text,labels\nOne.,edema|NA|None\n");
-    let (_, records) = fake.prepare(&table, &alone()).unwrap();
+    // A cell with several labels is first split into its labels.
+    let table = fixture.table("t.csv", "text,labels\nOne.,edema|NA|None\n");
+    let (_, records) = fixture.prepare(&table, &one_split()).unwrap();
     assert_eq!(values(&records[0].labels), [("labels", "edema"), ("labels", "None")]);
-    let missing = TableOptions { allow_missing: true, ..alone() };
+    let missing = TableOptions { allow_missing: true, ..one_split() };
     let (_, records) =
-        fake.prepare(&fake.table("t.csv", "image,text\nimages/0.png,n/a\nNone,One.\n"), &missing).unwrap();
+        fixture.prepare(&fixture.table("t.csv", "image,text\nimages/0.png,n/a\nNone,One.\n"), &missing).unwrap();
     assert!(records[0].texts.is_empty() && records[1].image.is_none());
 }
 
 #[test]
 fn an_empty_list_of_texts_is_an_empty_cell() {
-    let fake = Fake::new();
+    let fixture = TestFolder::new();
     for list in ["[]", "[null]", "[\"\"]"] {
         let row = format!("{{\"image\": \"images/0.png\", \"texts\": {list}, \"label\": []}}\n");
-        fake.refuses(&row, "t.jsonl", &["line 1: `texts` is empty; fill it, or pass `--allow-missing`"]);
-        let missing = TableOptions { allow_missing: true, ..alone() };
-        let (_, records) = fake.prepare(&fake.table("t.jsonl", &row), &missing).unwrap();
+        fixture.refuses(&row, "t.jsonl", &["line 1: `texts` is empty; fill it, or pass `--allow-missing`"]);
+        let missing = TableOptions { allow_missing: true, ..one_split() };
+        let (_, records) = fixture.prepare(&fixture.table("t.jsonl", &row), &missing).unwrap();
         assert!(records[0].texts.is_empty() && records[0].labels.is_empty());
     }
-    // Of marks that nobody sees, nothing is left.
-    fake.refuses("image,text\nimages/0.png,\u{200b}\n", "t.csv", &["line 2: `text` is empty; fill it"]);
+    // A text that has only invisible characters is empty.
+    fixture.refuses("image,text\nimages/0.png,\u{200b}\n", "t.csv", &["line 2: `text` is empty; fill it"]);
 }
 
 #[test]
-fn a_title_above_the_names_of_the_columns_is_told() {
-    let fake = Fake::new();
+fn a_title_above_the_names_of_the_columns_is_reported() {
+    let fixture = TestFolder::new();
     for (title, line) in [("My own images\n", 2), ("Images,\n\n", 3), ("A title\nof two lines\n", 3)] {
         for separator in [",", ";"] {
             let table = format!("{title}image{separator}text\nimages/0.png{separator}One.\n");
             let hint =
                 format!("if `image`, `text` on line {line} are the names of the columns, remove the lines above");
-            fake.refuses(table, "t.csv", &["neither an image nor a text column", &hint]);
+            fixture.refuses(table, "t.csv", &["neither an image nor a text column", &hint]);
         }
     }
     let named = ColumnNames { texts: vec!["note".into()], ..ColumnNames::default() };
-    let table = fake.table("t.csv", "My notes\nid,note\na,One.\n");
-    let error = fake.prepare(&table, &TableOptions { columns: named, ..alone() }).unwrap_err();
+    let table = fixture.table("t.csv", "My notes\nid,note\na,One.\n");
+    let error = fixture.prepare(&table, &TableOptions { columns: named, ..one_split() }).unwrap_err();
     assert!(error.contains("it has `My notes`; if `id`, `note` on line 2 are the names"), "{error}");
-    let error = fake.prepare(&fake.table("t.csv", "a,b\n1,2\n3,4\n"), &alone()).unwrap_err();
+    let error = fixture.prepare(&fixture.table("t.csv", "a,b\n1,2\n3,4\n"), &one_split()).unwrap_err();
     assert!(!error.contains("names of the columns"), "{error}");
 }
 
 #[test]
-fn a_packed_table_names_its_records_as_an_unpacked_one() {
-    let fake = Fake::new();
+fn a_packed_table_gives_the_same_ids_as_an_unpacked_one() {
+    let fixture = TestFolder::new();
     let pack = |name: &str| {
         let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
         std::io::Write::write_all(&mut encoder, b"text\nOne.\n").unwrap();
-        fake.table(name, encoder.finish().unwrap())
+        fixture.table(name, encoder.finish().unwrap())
     };
     for (name, source) in [("packed.csv.gz", "packed"), ("a.b.CSV.GZ", "a.b"), ("c.csv", "c")] {
-        let (manifest, records) = fake.prepare(&pack(name), &alone()).unwrap();
+        let (manifest, records) = fixture.prepare(&pack(name), &one_split()).unwrap();
         assert_eq!((manifest.source.as_str(), records[0].id.as_str()), (source, &format!("{source}:2")[..]));
     }
 }
 
 #[test]
-fn lines_end_in_any_way() {
-    let fake = Fake::new();
+fn all_line_endings_are_read() {
+    let fixture = TestFolder::new();
     let rows = ["image,text", "images/0.png,Clear lungs.", "images/1.png,Small effusion.", "images/2.png,A mass."];
     let gone = ["id,image,text", "a,images/0.png,Clear lungs.", "b,images/gone.png,Small effusion."];
     let write = |rows: &[&str], ends: &[&str]| -> String {
@@ -188,16 +188,16 @@ fn lines_end_in_any_way() {
     ];
     for ends in mixtures {
         for mark in ["", "\u{feff}"] {
-            let table = fake.table("t.csv", format!("{mark}{}", write(&rows, ends)));
-            let (_, records) = fake.prepare(&table, &alone()).unwrap();
+            let table = fixture.table("t.csv", format!("{mark}{}", write(&rows, ends)));
+            let (_, records) = fixture.prepare(&table, &one_split()).unwrap();
             let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
             assert_eq!(ids, ["t:2", "t:3", "t:4"], "{ends:?}");
-            fake.refuses(format!("{mark}{}", write(&gone, ends)), "t.csv", &["line 3", "gone.png"]);
+            fixture.refuses(format!("{mark}{}", write(&gone, ends)), "t.csv", &["line 3", "gone.png"]);
         }
         let json: Vec<String> =
             (0..3).map(|row| format!("{{\"image\":\"images/{row}.png\",\"text\":\"T{row}.\"}}")).collect();
         let json: Vec<&str> = json.iter().map(String::as_str).collect();
-        let (_, records) = fake.prepare(&fake.table("t.jsonl", write(&json, ends)), &alone()).unwrap();
+        let (_, records) = fixture.prepare(&fixture.table("t.jsonl", write(&json, ends)), &one_split()).unwrap();
         assert_eq!(
             records.iter().map(|record| record.id.as_str()).collect::<Vec<_>>(),
             ["t:1", "t:2", "t:3"],
@@ -207,9 +207,9 @@ fn lines_end_in_any_way() {
 }
 
 #[test]
-fn files_that_hold_a_table_in_another_way_are_taken_or_told() {
+fn tables_in_unusual_forms_are_read_or_are_errors() {
     use std::io::Write;
-    let fake = Fake::new();
+    let fixture = TestFolder::new();
     let rows = [
         "{\"image\":\"images/0.png\",\"text\":\"One.\",\"age\":NaN}",
         "{\"image\":\"images/1.png\",\"text\":\"Two.\"}",
@@ -227,24 +227,24 @@ fn files_that_hold_a_table_in_another_way_are_taken_or_told() {
         ("packed.csv.gz", packed.finish().unwrap()),
     ];
     for (name, content) in tables {
-        let (_, records) = fake.prepare(&fake.table(name, content), &alone()).unwrap();
+        let (_, records) = fixture.prepare(&fixture.table(name, content), &one_split()).unwrap();
         let texts: Vec<&str> = records.iter().map(|record| record.texts[0].as_str()).collect();
         assert_eq!(texts, ["One.", "Two."], "{name}");
         assert!(records.iter().all(|record| record.image.is_some() && record.fields.is_empty()), "{name}");
     }
-    fake.refuses(
+    fixture.refuses(
         format!("{{\"train\":[{}],\"val\":[]}}", rows[1]),
         "splits.json",
-        &["an object", "a list of objects is wanted"],
+        &["an object", "write a list of objects"],
     );
-    fake.refuses(
+    fixture.refuses(
         "{\"image\":{\"0\":\"a\"},\"text\":{\"0\":\"b\"}}",
         "columns.json",
-        &["an object", "a list of objects is wanted"],
+        &["an object", "write a list of objects"],
     );
     let bare: Vec<u8> = csv.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    fake.refuses(bare, "bare.csv", &["UTF-16 without a mark"]);
-    fake.refuses(
+    fixture.refuses(bare, "bare.csv", &["UTF-16 without a byte order mark"]);
+    fixture.refuses(
         "version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 1\n",
         "lfs.csv",
         &["Git LFS pointer", "git lfs pull"],

@@ -1,4 +1,4 @@
-//! Tables in parquet whose columns are of other types than texts and files: what is taken, left or refused.
+//! Parquet tables whose columns have other types than texts and files: which are used, not used, or errors.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn structs(fields: Vec<Column>) -> StructArray {
     StructArray::from(fields.into_iter().map(field).collect::<Vec<_>>())
 }
 
-/// Images as `datasets` has them: bytes, or a path.
+/// Images as `datasets` stores them: bytes, or a path.
 fn images(bytes: Vec<Option<Vec<u8>>>, paths: Vec<Option<&str>>) -> StructArray {
     let bytes = bytes.iter().map(Option::as_deref).collect::<BinaryArray>();
     structs(vec![column("bytes", bytes), column("path", StringArray::from(paths))])
@@ -37,14 +37,14 @@ fn texts() -> Column {
     column("text", StringArray::from(vec!["Clear lungs.", "Small effusion.", "A mass."]))
 }
 
-impl Fake {
+impl TestFolder {
     /// Writes a table and prepares it.
     fn columns(&self, columns: Vec<Column>, options: &TableOptions) -> Result<(Manifest, Vec<Record>), String> {
-        self.told(columns, "{}", options)
+        self.columns_with_features(columns, "{}", options)
     }
 
-    /// With what `datasets` says of its columns.
-    fn told(
+    /// Like `columns`, with the description of the columns that `datasets` stores in the file.
+    fn columns_with_features(
         &self,
         columns: Vec<Column>,
         features: &str,
@@ -81,7 +81,7 @@ fn pictures() -> Vec<Option<Vec<u8>>> {
 
 #[test]
 fn images_are_taken_by_path_and_from_every_type_of_bytes() {
-    let (fake, all) = (Fake::new(), TableOptions::default());
+    let (fixture, all) = (TestFolder::new(), TableOptions::default());
     let paths = ["images/0.png", "images/1.png", "images/2.png"];
     let lists = || {
         ListArray::from_iter_primitive::<UInt8Type, _, _>(
@@ -106,37 +106,37 @@ fn images_are_taken_by_path_and_from_every_type_of_bytes() {
     ];
     for array in columns {
         let kind = array.data_type().clone();
-        let (_, records) = fake.columns(vec![("image", array), texts()], &all).unwrap();
+        let (_, records) = fixture.columns(vec![("image", array), texts()], &all).unwrap();
         assert_eq!(files(&records), pictures(), "{kind}");
         assert!(records.iter().all(|record| record.texts.len() == 1), "{kind}");
         // `embed` reads the same.
-        let inputs = InputFiles::find(&[fake.here.path().join("t.parquet")], &[]).unwrap();
+        let inputs = InputFiles::find(&[fixture.here.path().join("t.parquet")], &[]).unwrap();
         let embedded: Vec<Record> = inputs.stream(0).map(|pending| pending.unwrap().load().unwrap().record).collect();
         assert_eq!((inputs.count(), files(&embedded)), (3, pictures()), "{kind}");
     }
-    let table = fake.table("t.csv", format!("image,text\n{},One.\n", codes[1]));
-    assert_eq!(files(&fake.prepare(&table, &all).unwrap().1), [Some(png(1))]);
+    let table = fixture.table("t.csv", format!("image,text\n{},One.\n", codes[1]));
+    assert_eq!(files(&fixture.prepare(&table, &all).unwrap().1), [Some(png(1))]);
 }
 
 #[test]
-fn an_image_that_is_not_there_is_told_and_a_missing_one_is_allowed() {
-    let (fake, all) = (Fake::new(), TableOptions::default());
+fn an_image_file_that_does_not_exist_is_an_error_and_a_missing_value_is_allowed() {
+    let (fixture, all) = (TestFolder::new(), TableOptions::default());
     let some = vec![Some(png(0)), None, Some(png(2))];
     let gone = images(some.clone(), vec![None, Some("images/gone.png"), None]);
-    let error = fake.columns(vec![column("image", gone), texts()], &all).unwrap_err();
+    let error = fixture.columns(vec![column("image", gone), texts()], &all).unwrap_err();
     assert!(error.contains("line 2") && error.contains("images/gone.png") && error.contains("not there"), "{error}");
     let empty = images(some.clone(), vec![None; 3]);
-    let error = fake.columns(vec![column("image", empty), texts()], &all).unwrap_err();
+    let error = fixture.columns(vec![column("image", empty), texts()], &all).unwrap_err();
     assert!(error.contains("line 2") && error.contains("`image` is empty"), "{error}");
     let (fields, columns, _) = images(some, vec![None; 3]).into_parts();
     let null = StructArray::new(fields, columns, Some(vec![true, false, true].into()));
-    let (_, records) = fake.columns(vec![column("image", null), texts()], &all).unwrap();
+    let (_, records) = fixture.columns(vec![column("image", null), texts()], &all).unwrap();
     assert_eq!(files(&records), [Some(png(0)), None, Some(png(2))]);
 }
 
 #[test]
-fn what_is_needed_and_not_read_is_refused_with_its_column_and_type() {
-    let (fake, all) = (Fake::new(), TableOptions::default());
+fn a_needed_column_that_cannot_be_read_is_an_error_with_its_name_and_type() {
+    let (fixture, all) = (TestFolder::new(), TableOptions::default());
     let item = |array: ArrayRef| {
         let field = Arc::new(Field::new("item", array.data_type().clone(), true));
         ListArray::new(field, arrow_buffer::OffsetBuffer::from_lengths([1, 1, 1]), array, None)
@@ -153,7 +153,7 @@ fn what_is_needed_and_not_read_is_refused_with_its_column_and_type() {
         (vec![image(), texts(), column("patient", boxes())], "patient", "Struct("),
         (vec![image(), column("text", boxes())], "text", "Struct("),
     ] {
-        let error = fake.columns(columns, &all).unwrap_err();
+        let error = fixture.columns(columns, &all).unwrap_err();
         let kind = error.replace("non-null ", "").replace("List(Field", "List(");
         assert!(error.contains(&format!("`{name}`")) && error.contains("t.parquet"), "{error}");
         assert!(kind.contains(part) || error.contains(part.split('(').next().unwrap()), "{part}: {error}");
@@ -161,8 +161,8 @@ fn what_is_needed_and_not_read_is_refused_with_its_column_and_type() {
 }
 
 #[test]
-fn what_is_not_needed_stops_nothing_and_is_kept_where_it_has_a_text() {
-    let (fake, all) = (Fake::new(), TableOptions::default());
+fn other_columns_are_no_error_and_are_kept_if_they_have_a_text() {
+    let (fixture, all) = (TestFolder::new(), TableOptions::default());
     let sites: DictionaryArray<Int32Type> = ["x", "y", "x"].into_iter().collect();
     let vectors =
         FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>((0..3).map(|_| Some([Some(1.0), Some(2.0)])), 2);
@@ -182,19 +182,19 @@ fn what_is_not_needed_stops_nothing_and_is_kept_where_it_has_a_text() {
         column("hash", bytes),
         column("mask", images(pictures(), vec![Some("m.png"); 3])),
     ];
-    let (manifest, records) = fake.columns(columns, &all).unwrap();
+    let (manifest, records) = fixture.columns(columns, &all).unwrap();
     assert_eq!(manifest.splits.values().map(|counts| counts.pairs).sum::<u64>(), 3);
-    let told = |record: &Record| {
+    let fields = |record: &Record| {
         record.fields.iter().map(|field| format!("{}={}", field.name, field.value)).collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(told(&records[0]), "site=x day=2020-01-02 time=2020-01-02T03:04:05 dose=1.50 score=0.5");
-    assert_eq!(told(&records[1]), "site=y day=2020-01-02 time=2020-01-02T03:04:05 dose=1.50");
+    assert_eq!(fields(&records[0]), "site=x day=2020-01-02 time=2020-01-02T03:04:05 dose=1.50 score=0.5");
+    assert_eq!(fields(&records[1]), "site=y day=2020-01-02 time=2020-01-02T03:04:05 dose=1.50");
     assert_eq!(files(&records), pictures());
 }
 
 #[test]
-fn classes_have_names_and_floats_that_are_none_are_no_names() {
-    let (fake, all) = (Fake::new(), TableOptions::default());
+fn class_numbers_are_read_as_names_and_nan_as_missing() {
+    let (fixture, all) = (TestFolder::new(), TableOptions::default());
     let image = || column("image", images(pictures(), vec![None; 3]));
     let classes = r#"{"label": {"names": ["normal", "mass"], "_type": "ClassLabel"}}"#;
     let labels = |records: &[Record]| {
@@ -202,47 +202,48 @@ fn classes_have_names_and_floats_that_are_none_are_no_names() {
         records.iter().map(one).collect::<Vec<_>>()
     };
     let numbers = column("label", Int64Array::from(vec![1, -1, 0]));
-    let (_, records) = fake.told(vec![image(), texts(), numbers], classes, &all).unwrap();
+    let (_, records) = fixture.columns_with_features(vec![image(), texts(), numbers], classes, &all).unwrap();
     assert_eq!(labels(&records), ["mass", "", "normal"]);
     let lists = [Some(vec![Some(1), Some(0)]), Some(vec![]), None];
     let lists = column("label", ListArray::from_iter_primitive::<Int64Type, _, _>(lists));
-    let (_, records) = fake.told(vec![image(), texts(), lists], classes, &all).unwrap();
+    let (_, records) = fixture.columns_with_features(vec![image(), texts(), lists], classes, &all).unwrap();
     assert_eq!(labels(&records), ["mass|normal", "", ""]);
     let unknown = column("label", Int64Array::from(vec![1, 2, 0]));
-    let error = fake.told(vec![image(), texts(), unknown], classes, &all).unwrap_err();
+    let error = fixture.columns_with_features(vec![image(), texts(), unknown], classes, &all).unwrap_err();
     assert!(error.contains("line 2") && error.contains("`label` holds 2, but the file's metadata name 2"), "{error}");
     let missing = column("label", Float64Array::from(vec![Some(1.0), Some(f64::NAN), None]));
     let patients = column("patient_id", Float64Array::from(vec![10_000_032.0, 2.0, 3.0]));
-    let (_, records) = fake.columns(vec![image(), texts(), missing, patients], &all).unwrap();
+    let (_, records) = fixture.columns(vec![image(), texts(), missing, patients], &all).unwrap();
     assert_eq!((labels(&records).concat(), records[0].patient.as_str()), ("1".into(), "10000032"));
     let blurred = column("patient_id", Float64Array::from(vec![1.0, 1e16, 1e21]));
-    let error = fake.columns(vec![image(), texts(), blurred], &all).unwrap_err();
+    let error = fixture.columns(vec![image(), texts(), blurred], &all).unwrap_err();
     assert!(error.contains("line 2: `patient_id` is the float 10000000000000000, too large"), "{error}");
 }
 
 #[test]
-fn values_that_are_kept_or_not_are_told_as_such() {
-    let (fake, all) = (Fake::new(), TableOptions { allow_missing: true, ..TableOptions::default() });
+fn doubtful_and_unreadable_values_are_reported() {
+    let (fixture, all) = (TestFolder::new(), TableOptions { allow_missing: true, ..TableOptions::default() });
     let doses = || column("dose", Float64Array::from(vec![1e308, 1.5, 1e22]));
     let times = |name| column(name, TimestampSecondArray::from(vec![0, i64::MAX, 1]));
-    let (manifest, records) = fake.columns(vec![texts(), doses(), times("taken")], &all).unwrap();
+    let (manifest, records) = fixture.columns(vec![texts(), doses(), times("taken")], &all).unwrap();
     let fields: Vec<&str> =
         records.iter().flat_map(|record| &record.fields).map(|field| field.value.as_str()).collect();
     assert_eq!(fields, ["1e308", "1970-01-01T00:00:00", "1.5", "1e22", "1970-01-01T00:00:01"]);
-    let told = |part: &str| manifest.told.iter().any(|told| told.contains(part));
-    assert!(told("2 values of `dose` are kept, though doubtful, the first on line 1: it is the float"), "{manifest:?}");
+    let reports = |part: &str| manifest.told.iter().any(|sentence| sentence.contains(part));
+    let doubtful = "2 values of `dose` are kept, though doubtful, the first on line 1: it is the float";
+    assert!(reports(doubtful), "{manifest:?}");
     let lost = "1 value of `taken` is not kept, the first on line 2: it holds a time beyond the calendar";
-    assert!(told(lost), "{:?}", manifest.told);
-    let error = fake.columns(vec![texts(), times("patient")], &all).unwrap_err();
+    assert!(reports(lost), "{:?}", manifest.told);
+    let error = fixture.columns(vec![texts(), times("patient")], &all).unwrap_err();
     assert!(error.contains("line 2: `patient` holds a time beyond the calendar"), "{error}");
 }
 
-/// The names of classes in one file, their numbers in another.
+/// One file has the names of classes, another file only their numbers.
 #[test]
-fn one_class_has_no_two_values() {
+fn one_class_must_not_have_two_values() {
     let classes = r#"{"label": {"names": ["normal", "mass"], "_type": "ClassLabel"}}"#;
-    let fake = Fake::new();
-    let folder = fake.here.path().join("copy");
+    let fixture = TestFolder::new();
+    let folder = fixture.here.path().join("copy");
     fs::create_dir(&folder).unwrap();
     let rows = || {
         let image = column("image", BinaryArray::from_vec(vec![&png(1)]));
@@ -252,7 +253,7 @@ fn one_class_has_no_two_values() {
     let both = |train: &str, test: &str| {
         write(&folder.join("train-0.parquet"), rows(), train);
         write(&folder.join("test-0.parquet"), rows(), test);
-        fake.prepare(&folder, &TableOptions::default())
+        fixture.prepare(&folder, &TableOptions::default())
     };
     for (train, test) in [(classes, "{}"), ("{}", classes)] {
         let error = both(train, test).unwrap_err();
@@ -265,8 +266,8 @@ fn one_class_has_no_two_values() {
 
 #[test]
 fn files_of_a_folder_may_have_a_column_in_several_types() {
-    let fake = Fake::new();
-    let folder = fake.here.path().join("copy");
+    let fixture = TestFolder::new();
+    let folder = fixture.here.path().join("copy");
     fs::create_dir(&folder).unwrap();
     let image = |number: u8| column("image", BinaryArray::from_vec(vec![&png(number)]));
     let rest = |label, patient| vec![column("text", StringArray::from(vec!["Words."])), label, patient];
@@ -278,15 +279,15 @@ fn files_of_a_folder_may_have_a_column_in_several_types() {
         [vec![column("image", StringArray::from(vec!["../images/1.png"]))], test].concat(),
         "{}",
     );
-    let (_, records) = fake.prepare(&folder, &TableOptions::default()).unwrap();
-    let told = |record: &Record| (record.patient.clone(), record.labels[0].value.clone());
-    let mut told: Vec<_> = records.iter().map(told).collect();
-    told.sort();
-    assert_eq!(told, [("7".into(), "3".into()), ("8".into(), "mass".into())]);
+    let (_, records) = fixture.prepare(&folder, &TableOptions::default()).unwrap();
+    let values = |record: &Record| (record.patient.clone(), record.labels[0].value.clone());
+    let mut values: Vec<_> = records.iter().map(values).collect();
+    values.sort();
+    assert_eq!(values, [("7".into(), "3".into()), ("8".into(), "mass".into())]);
     assert_eq!(files(&records), [Some(png(0)), Some(png(1))]);
     let boxes = structs(vec![column("x", Int64Array::from(vec![1]))]);
     let test = rest(column("label", boxes), column("patient", Int64Array::from(vec![8])));
     write(&folder.join("test-0.parquet"), [vec![image(1)], test].concat(), "{}");
-    let error = fake.prepare(&folder, &TableOptions::default()).unwrap_err();
+    let error = fixture.prepare(&folder, &TableOptions::default()).unwrap_err();
     assert!(error.contains("test-0.parquet") && error.contains("`label` is of type Struct"), "{error}");
 }

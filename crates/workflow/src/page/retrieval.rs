@@ -1,4 +1,4 @@
-//! What was found for what, with pictures.
+//! Retrieval examples: queries with the items that the model ranks first.
 
 use ptu_evaluate::{Evaluated, Query};
 use ptu_random::{Key, Place};
@@ -6,23 +6,22 @@ use ptu_report::{Example, ExampleGroup, Item, Retrieved};
 
 use super::THUMBNAIL;
 
-/// Items shown for a query.
-const SHOWN: usize = 5;
-/// Queries shown, whether they were answered or not.
-const EXAMPLES: usize = 6;
+/// Number of results shown for a query.
+const RESULTS: usize = 5;
+/// Number of queries shown, with correct and with wrong results.
+const QUERIES: usize = 6;
 
-/// Queries of both directions, drawn by the seed; none where the model has not learned to compare.
+/// Queries of both directions, drawn at random by the seed. Empty if the model was not trained to compare images with texts.
 pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
-    let Some(found) = &evaluated.found else { return vec![] };
+    let Some(rankings) = &evaluated.found else { return vec![] };
     let size = evaluated.gallery.records.len();
-    let image = |row: usize, shown: bool| evaluated.thumbnail(row, THUMBNAIL).filter(|_| shown);
     let item = |row: usize, with_image: bool| Item {
         id: evaluated.gallery.records[row].id.clone(),
-        image_png: image(row, with_image),
+        image_png: evaluated.thumbnail(row, THUMBNAIL).filter(|_| with_image),
         text: (!with_image).then(|| evaluated.gallery.records[row].words.clone()),
     };
-    let group = |title: &str, explanation: &str, asks: Query| {
-        let (ranking, query_is_image) = (found.of(asks), asks == Query::Image);
+    let group = |title: &str, explanation: &str, direction: Query| {
+        let (ranking, query_is_image) = (rankings.of(direction), direction == Query::Image);
         let mut order: Vec<usize> = (0..size).collect();
         Key::new(seed).stream(Place::Sample, 1).shuffle(&mut order);
         let ranked = |query: usize| {
@@ -31,8 +30,8 @@ pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
             items.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
             items
         };
-        // The first of a random order: what is shown is no better and no worse than the rest.
-        order.truncate(EXAMPLES);
+        // The first queries of a random order: an unbiased selection.
+        order.truncate(QUERIES);
         let shown = match order.len() < size {
             true => format!("Shown are {} of {size} queries, drawn at random by seed {seed}.", order.len()),
             false => format!("Shown are all {size} queries."),
@@ -47,11 +46,11 @@ pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
                     partner: Some(item(query, !query_is_image)),
                     found: ranked(query)
                         .into_iter()
-                        .take(SHOWN)
+                        .take(RESULTS)
                         .map(|other| Retrieved {
                             item: item(other, !query_is_image),
                             score: f64::from(ranking.similarity[query * size + other]),
-                            hit: Some(evaluated.gallery.is_hit(asks, query, other)),
+                            hit: Some(evaluated.gallery.is_hit(direction, query, other)),
                         })
                         .collect(),
                 })
@@ -60,13 +59,13 @@ pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
     };
     vec![
         group(
-            &format!("{}: an image looks for its text", evaluated.name),
-            "The model saw the image alone, prompts standing in for its text.",
+            &format!("{}: image-to-text retrieval", evaluated.name),
+            "The query is an image without its text; the model uses prompts in place of the text.",
             Query::Image,
         ),
         group(
-            &format!("{}: a text looks for its image", evaluated.name),
-            "The model saw the text alone, prompts standing in for its image.",
+            &format!("{}: text-to-image retrieval", evaluated.name),
+            "The query is a text without its image; the model uses prompts in place of the image.",
             Query::Text,
         ),
     ]

@@ -1,4 +1,4 @@
-//! Whether the labels that are asked for stand in the data: known before anything is scored.
+//! Checks, before anything is scored, that the data has the requested labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,27 +6,27 @@ use ptu_data::ShardFolder;
 use ptu_input::text::name_key;
 
 use crate::EvaluateError;
-use crate::opened::Opened;
+use crate::evaluation_folder::EvaluationFolder;
 use crate::options::EvaluateOptions;
 
-/// Names of labels that a message lists.
+/// Largest number of label names that a message lists.
 const LISTED: usize = 20;
 
-/// Labels of some records: up to two values of each.
+/// Names of labels, and up to two values of each.
 type Labels = BTreeMap<String, BTreeSet<String>>;
 
-/// Refuses labels that no record has, and labels for probes without two values to learn from. Gives a sentence for each label of
-/// the recipe that no record has.
+/// Refuses labels that no record has, and labels for probes with fewer than two values in the training split. Returns a
+/// sentence for each label of the recipe that no record has.
 ///
 /// # Errors
-/// [`EvaluateError::NoLabel`], [`EvaluateError::Label`]; shards that cannot be read.
-pub(super) fn check(options: &EvaluateOptions, folders: &[Opened]) -> Result<Vec<String>, EvaluateError> {
+/// [`EvaluateError::NoLabel`], [`EvaluateError::Label`], or an error of shards that cannot be read.
+pub(super) fn check(options: &EvaluateOptions, folders: &[EvaluationFolder]) -> Result<Vec<String>, EvaluateError> {
     let by_hits = [&options.config.hits, &options.config.by].into_iter().flatten();
     if options.config.labels.is_empty() && by_hits.clone().next().is_none() {
         return Ok(vec![]);
     }
     let mut all = Labels::new();
-    let mut to_learn = vec![];
+    let mut train_labels = vec![];
     for folder in folders {
         read(&folder.source, &mut all)?;
         let mut labels = Labels::new();
@@ -34,26 +34,27 @@ pub(super) fn check(options: &EvaluateOptions, folders: &[Opened]) -> Result<Vec
             read(train, &mut labels)?;
         }
         labels.iter().for_each(|(name, values)| all.entry(name.clone()).or_default().extend(values.iter().cloned()));
-        to_learn.push((folder, labels));
+        train_labels.push((folder, labels));
     }
-    let is_there = |label: &String| all.contains_key(name_key(label).as_ref());
+    let exists = |label: &String| all.contains_key(name_key(label).as_ref());
     let absent = |label: &String| EvaluateError::NoLabel {
         paths: options.data.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", "),
         label: label.clone(),
-        there: there(label, &all),
+        there: existing_labels(label, &all),
     };
-    if let Some(label) = options.config.labels.iter().chain(&options.named).find(|label| !is_there(label)) {
+    if let Some(label) = options.config.labels.iter().chain(&options.named).find(|label| !exists(label)) {
         return Err(absent(label));
     }
     for label in &options.config.labels {
-        let few = |labels: &Labels| labels.get(name_key(label).as_ref()).is_none_or(|values| values.len() < 2);
-        if let Some((folder, _)) = to_learn.iter().find(|(_, labels)| few(labels)) {
+        let too_few = |labels: &Labels| labels.get(name_key(label).as_ref()).is_none_or(|values| values.len() < 2);
+        if let Some((folder, _)) = train_labels.iter().find(|(_, labels)| too_few(labels)) {
             return Err(EvaluateError::Label { path: folder.path.clone(), label: label.clone() });
         }
     }
-    Ok(by_hits.filter(|label| !is_there(label)).map(|label| absent(label).to_string()).collect())
+    Ok(by_hits.filter(|label| !exists(label)).map(|label| absent(label).to_string()).collect())
 }
 
+/// Adds the labels of a folder's records.
 fn read(folder: &ShardFolder, labels: &mut Labels) -> Result<(), EvaluateError> {
     folder.each_without_image(&mut |record| {
         for label in record.labels {
@@ -66,10 +67,11 @@ fn read(folder: &ShardFolder, labels: &mut Labels) -> Result<(), EvaluateError> 
     Ok(())
 }
 
-/// `there is `a``, the most similar names first.
-fn there(asked: &str, all: &Labels) -> String {
+/// A part of a message that lists the existing labels, such as ``there is `a` ``; the names most similar to the requested one
+/// first.
+fn existing_labels(requested: &str, all: &Labels) -> String {
     let mut names: Vec<&String> = all.keys().collect();
-    names.sort_by_key(|name| (strsim::damerau_levenshtein(asked, name), *name));
+    names.sort_by_key(|name| (strsim::damerau_levenshtein(requested, name), *name));
     let listed: Vec<String> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
     match names.len() {
         0 => "no record has any label".into(),
@@ -86,13 +88,12 @@ mod tests {
     #[test]
     fn the_most_similar_names_come_first() {
         let of = |names: &[&str]| names.iter().map(|name| (name.to_string(), BTreeSet::new())).collect::<Labels>();
-        assert_eq!(there("nolabel", &of(&["label"])), "there is `label`");
-        assert_eq!(there("findng", &of(&["cause", "finding", "side"])), "there are `finding`, `side`, `cause`");
-        assert_eq!(there("x", &Labels::new()), "no record has any label");
+        assert_eq!(existing_labels("nolabel", &of(&["label"])), "there is `label`");
+        let similar = existing_labels("findng", &of(&["cause", "finding", "side"]));
+        assert_eq!(similar, "there are `finding`, `side`, `cause`");
+        assert_eq!(existing_labels("x", &Labels::new()), "no record has any label");
         let many: Labels = (0..50).map(|number| (format!("label{number}"), BTreeSet::new())).collect();
-        assert!(
-            there("label7", &many).starts_with("there are `label7`, ")
-                && there("label7", &many).ends_with("and 30 more")
-        );
+        let listed = existing_labels("label7", &many);
+        assert!(listed.starts_with("there are `label7`, ") && listed.ends_with("and 30 more"), "{listed}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a model is judged by while it learns; the best model of a run is chosen by it.
+//! The validation score of a model during training. The best model of a run is selected by it.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -18,25 +18,26 @@ use crate::gallery::Gallery;
 use crate::matching::matching;
 use crate::retrieval::{retrieval, search};
 use crate::scores::{Retrieval, Score, names};
-use crate::words::{ImageContext, guess};
+use crate::words::{ImageContext, predict};
 
-/// One score on the validation split: that of the contrast, else of masked words, else of matching, whichever is trained.
+/// The score on the validation split: of retrieval if the ITC head is trained, else of masked words if the MLM head is trained,
+/// else of image-text matching.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ValidationScore {
     /// Zero-shot retrieval.
     Retrieval(Box<Retrieval>),
-    /// Accuracy on masked words beside their image.
+    /// Accuracy on masked words, with the own image of each text.
     Mlm(Score),
-    /// Accuracy of matching, half of the images false.
+    /// Accuracy of image-text matching, where half of the images are negatives.
     Itm(Score),
 }
 
 impl ValidationScore {
-    /// Scores a model on a gallery; partners and resamples are drawn by `key`.
+    /// Scores a model on a gallery. `key` seeds the choice of images for ITM and the bootstrap resamples.
     ///
     /// # Errors
-    /// Inputs that do not fit the model.
+    /// If inputs do not fit the model.
     pub fn of(model: &Model, gallery: &Gallery, key: Key) -> Result<Self, EvaluateError> {
         let (resampling, embedder) = (Resampling::new(key), Embedder::new(model));
         if model.heads.itc.is_some() {
@@ -44,12 +45,12 @@ impl ValidationScore {
             return Ok(Self::Retrieval(Box::new(retrieval(gallery, &found, &resampling))));
         }
         if model.heads.mlm.is_some() {
-            return Ok(Self::Mlm(guess(embedder, gallery, ImageContext::Own)?.right.score(gallery, &resampling)));
+            return Ok(Self::Mlm(predict(embedder, gallery, ImageContext::Own)?.right.score(gallery, &resampling)));
         }
         Ok(Self::Itm(matching(embedder, gallery, key).score(gallery, &resampling)))
     }
 
-    /// The number, larger for a better model.
+    /// The score; larger is better.
     pub fn value(&self) -> Option<f64> {
         match self {
             Self::Retrieval(retrieval) => retrieval.mean_r10(),
@@ -57,7 +58,7 @@ impl ValidationScore {
         }
     }
 
-    /// What a guess would score.
+    /// The chance level: the score of a random guess.
     pub fn chance(&self) -> Option<f64> {
         match self {
             Self::Retrieval(retrieval) => {
@@ -67,7 +68,7 @@ impl ValidationScore {
         }
     }
 
-    /// As the loop wants it.
+    /// The score in the form that the training loop uses.
     pub fn validated(&self) -> Validated {
         Validated {
             name: self.name().into(),
@@ -78,7 +79,7 @@ impl ValidationScore {
         }
     }
 
-    /// What the number is.
+    /// The name of the score.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Retrieval(_) => "mean R@10",
@@ -88,8 +89,8 @@ impl ValidationScore {
     }
 }
 
-/// Pairs from which it is told how long a validation takes.
-const FEW: usize = 16;
+/// Number of pairs that are scored to estimate how long a validation takes.
+const FORECAST_PAIRS: usize = 16;
 
 impl Validator for Gallery {
     fn validate(&self, model: &Model, key: Key) -> Result<Validated, TrainError> {
@@ -97,9 +98,9 @@ impl Validator for Gallery {
     }
 
     fn forecast(&self, model: &Model, key: Key) -> Result<Duration, TrainError> {
-        let (few, start) = (self.first(FEW), Instant::now());
-        ValidationScore::of(model, &few, key)?;
-        Ok(start.elapsed().mul_f64(self.records.len() as f64 / few.records.len() as f64))
+        let (sample, start) = (self.first(FORECAST_PAIRS), Instant::now());
+        ValidationScore::of(model, &sample, key)?;
+        Ok(start.elapsed().mul_f64(self.records.len() as f64 / sample.records.len() as f64))
     }
 }
 
@@ -109,8 +110,8 @@ impl fmt::Display for ValidationScore {
         match self {
             Self::Retrieval(retrieval) => {
                 let (image, text) = (retrieval.image_to_text.r10, retrieval.text_to_image.r10);
-                let (own, theirs, chance) = (show(image.value), show(text.value), show(image.chance));
-                write!(out, "R@10 image-to-text {own} text-to-image {theirs} (chance {chance})")
+                let (from_image, from_text, chance) = (show(image.value), show(text.value), show(image.chance));
+                write!(out, "R@10 image-to-text {from_image} text-to-image {from_text} (chance {chance})")
             }
             Self::Mlm(score) | Self::Itm(score) => {
                 write!(out, "{} {} (chance {})", self.name(), show(score.value), show(score.chance))

@@ -1,4 +1,4 @@
-//! A small model, records for it, and one step on them.
+//! Test fixtures: a small model, a batch of records for it, and one training step.
 
 use burn::tensor::Device;
 use ptu_data::{MaskedTexts, Partners, TrainBatch};
@@ -46,8 +46,8 @@ pub fn model(config: &ModelConfig) -> Model {
     Model::new(config, Key::new(7), &Device::flex().autodiff()).unwrap()
 }
 
-/// A model whose weights are ten times as large: at so small a size attention would else be nearly even, and gradients
-/// through it too small to tell from none.
+/// A model whose weights are ten times as large. With normal weights, the attention of such a small model would be nearly
+/// uniform, and the gradients through it too small to distinguish from 0.
 pub fn lively_model(config: &ModelConfig) -> Model {
     let device = Device::flex().autodiff();
     let mut arrays = model(config).to_arrays();
@@ -70,15 +70,15 @@ pub fn text(index: u64) -> Text {
 }
 
 pub fn masked(texts: &Texts) -> MaskedTexts {
-    // The second token of every text is hidden.
+    // The second token of every text is masked.
     let mut masked = MaskedTexts { labels: vec![None; texts.ids.len()], texts: texts.clone() };
-    for place in texts.starts().map(|start| start + 1) {
-        (masked.labels[place], masked.texts.ids[place]) = (Some(texts.ids[place]), 3);
+    for index in texts.starts().map(|start| start + 1) {
+        (masked.labels[index], masked.texts.ids[index]) = (Some(texts.ids[index]), 3);
     }
     masked
 }
 
-/// Four pairs and two texts alone, everything fixed.
+/// A batch of four pairs and two texts without an image, without any random choices.
 pub fn batch() -> TrainBatch {
     let texts = |range: std::ops::Range<u64>| {
         let texts: Vec<Text> = range.map(text).collect();
@@ -104,7 +104,7 @@ pub fn batch() -> TrainBatch {
     }
 }
 
-/// Some pairs, the second of every two shown with the image of the first.
+/// A batch of pairs. For image-text matching, the second of every two pairs has the image of the first.
 pub fn pairs(range: std::ops::Range<u64>, image_hashes: &[u64]) -> TrainBatch {
     let texts: Vec<Text> = range.clone().map(text).collect();
     let texts = Texts::collect(texts.iter().map(|text| text.ids.as_slice()));

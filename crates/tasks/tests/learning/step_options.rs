@@ -1,4 +1,4 @@
-//! What makes a step smaller or faster leaves its result as it is.
+//! Options that reduce the memory or the time of a step do not change its result.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use ptu_train::objective::Objective;
 use ptu_train::recipe::{Checkpointing, PartnerChoice};
 use ptu_train::step::{Outcome, StepConfig};
 
-use crate::given::{batch, config, largest, lively_model, model, pairs, plan, step};
+use crate::fixtures::{batch, config, largest, lively_model, model, pairs, plan, step};
 
 const PLAIN: StepConfig =
     StepConfig { dropout: 0.0, checkpointing: Checkpointing::None, patch_keep: None, products: ComputePrecision::F32 };
@@ -29,29 +29,30 @@ fn dropout_depends_on_the_step_alone() {
 }
 
 #[test]
-fn hard_partners_come_from_the_similarities() {
+fn hard_negatives_are_drawn_by_the_similarities() {
     let mut config = config();
-    // So low that of all others only the most similar images are drawn.
+    // At so low a temperature, only the most similar of the other images are drawn.
     config.contrast.temperature = 1e-3;
     let (model, batch) = (lively_model(&config), TrainBatch { partners: None, ..pairs(0..6, &[0, 1, 2, 3, 4, 5]) });
-    let (off, mut seen) = (Pass::off(), BTreeSet::new());
+    let (off, mut with_negative) = (Pass::off(), BTreeSet::new());
     for key in (0..20).map(|step| Key::new(3).at(step)) {
         let itm = Itm { partners: PartnerChoice::Hard };
         let step = StepForward::new(&model, &batch, [Itc.pairs(&batch, key), itm.pairs(&batch, key)], &off, key);
         let similarity = Itc::similarity(&step).unwrap().inner().into_data().try_into_vec::<f32>().unwrap();
         let partners = itm.partners(&step);
         for text in (0..6).filter(|text| !partners.matched[*text]) {
-            let of = |image: usize| similarity[image * 6 + text];
-            let most = (0..6).filter(|image| *image != text).map(of).fold(f32::MIN, f32::max);
-            // Over temperature: one that is 10 below is drawn once in 20,000 times.
-            assert!(of(partners.image[text]) > most - 10.0, "text {text}: {similarity:?}");
-            seen.insert(text);
+            let similarity_to = |image: usize| similarity[image * 6 + text];
+            let largest = (0..6).filter(|image| *image != text).map(similarity_to).fold(f32::MIN, f32::max);
+            // Similarities are divided by the temperature. An image that is 10 below the largest is drawn once in 20,000 times.
+            assert!(similarity_to(partners.image[text]) > largest - 10.0, "text {text}: {similarity:?}");
+            with_negative.insert(text);
         }
     }
-    assert_eq!(seen.len(), 6, "each text gets a false image at times");
+    assert_eq!(with_negative.len(), 6, "each text gets a negative in some step");
 }
 
-/// Largest difference of two sets of gradients, over the largest gradient of each weight; of key biases it is rounding only.
+/// The largest difference between two sets of gradients, relative to the largest gradient of each weight. Key biases are
+/// ignored: their gradients consist of rounding errors only.
 fn difference(one: &Gradients, other: &Gradients) -> f32 {
     assert_eq!(one.iter().count(), other.iter().count());
     let of = |(path, values): (&str, &[f32])| {
@@ -63,11 +64,11 @@ fn difference(one: &Gradients, other: &Gradients) -> f32 {
 }
 
 #[test]
-fn a_contrast_in_parts_equals_one_over_the_whole_batch() {
+fn a_cached_contrast_equals_the_contrast_over_the_whole_batch() {
     let mut config = config();
     config.contrast.learned = true;
     let model = lively_model(&config);
-    // Images 0 and 2 count as equal: no negatives of each other, although in different parts.
+    // Images 0 and 2 have the same hash, so they are not negatives of each other, although they are in different micro-batches.
     let whole = pairs(0..6, &[0, 1, 0, 3, 4, 5]);
     let parts = [pairs(0..2, &[0, 1]), pairs(2..4, &[0, 3]), pairs(4..6, &[4, 5])];
     let plan = plan(&ObjectiveKind::ALL);
@@ -81,13 +82,13 @@ fn a_contrast_in_parts_equals_one_over_the_whole_batch() {
         assert!((whole.loss - parts.loss).abs() < 1e-5, "{kind}");
         assert_eq!((whole.right, whole.scored), (parts.right, parts.scored), "{kind}");
     }
-    // Without the cache each part is a contrast of its own.
+    // Without the cache, the contrast compares only the records of the same micro-batch.
     let alone: f64 = parts.iter().map(|part| step(&model, part, &[ObjectiveKind::Itc]).0.total / 3.0).sum();
     assert!((alone - outcome.objectives["itc"].loss).abs() > 1e-2);
 }
 
 #[test]
-fn a_part_is_embedded_twice_with_the_same_dropout() {
+fn a_micro_batch_is_encoded_twice_with_the_same_dropout() {
     let (model, part) = (lively_model(&config()), pairs(0..4, &[0, 1, 2, 3]));
     let plan = plan(&ObjectiveKind::ALL);
     let (outcome, expected) = plan.gradients(&model, &part, &DROPOUT, Key::new(3));
@@ -97,16 +98,17 @@ fn a_part_is_embedded_twice_with_the_same_dropout() {
 }
 
 #[test]
-fn blocks_that_are_checkpointed_give_the_same_gradients() {
+fn checkpointed_blocks_give_the_same_gradients() {
     let (model, batch) = (lively_model(&config()), batch());
     let plan = plan(&ObjectiveKind::ALL);
     let checkpointed = StepConfig { checkpointing: Checkpointing::Blocks, ..DROPOUT };
     let (kept, expected) = plan.gradients(&model, &batch, &DROPOUT, Key::new(3));
     let (again, found) = plan.gradients(&model, &batch, &checkpointed, Key::new(3));
     assert_eq!(kept.total, again.total);
-    // A stream that two blocks read gets the sum of their gradients, here in another order: rounding.
+    // A stream that two blocks read gets the sum of their gradients. With checkpointing, the order of the sum is different, so
+    // there are rounding differences.
     assert!(difference(&expected, &found) < 1e-5, "{}", difference(&expected, &found));
-    // With a contrast in parts too.
+    // The same holds for the cached contrast.
     let parts = [pairs(0..2, &[0, 1]), pairs(2..4, &[2, 3])];
     let [kept, checkpointed] =
         [DROPOUT, checkpointed].map(|config| cached::gradients(&model, &parts, &plan, &config, |_| Key::new(3)).1);
@@ -114,7 +116,7 @@ fn blocks_that_are_checkpointed_give_the_same_gradients() {
 }
 
 #[test]
-fn of_dropped_patches_nothing_is_learned() {
+fn dropped_patches_give_no_gradient() {
     let (model, batch) = (lively_model(&config()), batch());
     let run = |patch_keep: Option<f64>, step| {
         let config = StepConfig { patch_keep, ..PLAIN };
@@ -124,7 +126,7 @@ fn of_dropped_patches_nothing_is_learned() {
     assert_eq!(few.0.total, run(Some(0.25), 1).0.total, "the same step keeps the same patches");
     assert_ne!(few.0.total, run(Some(0.25), 2).0.total);
     assert_ne!(few.0.total, all.0.total);
-    // Four patches and the class token: of the positions exactly those that some image kept have a gradient.
+    // There are four patches and the class token. The positions that have a gradient are exactly those that some image kept.
     let learned = |(_, gradients): &(Outcome, Gradients)| {
         let rows = gradients.get("image.positions").unwrap().chunks_exact(64);
         rows.map(|row| row.iter().any(|x| *x != 0.0)).collect::<Vec<_>>()
@@ -134,7 +136,7 @@ fn of_dropped_patches_nothing_is_learned() {
     let kept = StepConfig { patch_keep: Some(0.25), ..PLAIN }.pass(Key::new(3).at(1)).patches(images, 4).unwrap();
     let expected: Vec<bool> =
         (0..5).map(|row: usize| row == 0 || kept.iter().flatten().any(|patch| patch + 1 == row)).collect();
-    assert!(expected.contains(&false), "{kept:?}: the draw must leave one out");
+    assert!(expected.contains(&false), "{kept:?}: at least one patch must be dropped in all images");
     assert_eq!(learned(&few), expected);
 }
 
@@ -150,11 +152,11 @@ fn a_step_in_bf16_stays_near_one_in_f32() {
     }
     assert_ne!(exact.0.total, rounded.0.total, "bf16 must have been used");
     let squares = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
-    let (mut all, mut apart) = (0.0, 0.0);
+    let (mut all, mut differing) = (0.0, 0.0);
     for (path, exact) in exact.1.iter() {
         let rounded = rounded.1.get(path).unwrap();
         let difference: Vec<f32> = exact.iter().zip(rounded).map(|(x, y)| x - y).collect();
-        (all, apart) = (all + squares(exact), apart + squares(&difference));
+        (all, differing) = (all + squares(exact), differing + squares(&difference));
     }
-    assert!((apart / all).sqrt() < 0.05, "{}", (apart / all).sqrt());
+    assert!((differing / all).sqrt() < 0.05, "{}", (differing / all).sqrt());
 }

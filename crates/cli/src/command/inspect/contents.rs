@@ -1,4 +1,4 @@
-//! What a path holds, for people and for programs.
+//! The contents of a path, as lines for people and as JSON for programs.
 
 use std::path::{Path, PathBuf};
 
@@ -13,10 +13,10 @@ use serde::Serialize;
 
 use super::vectors::Vectors;
 
-/// What was found at a path.
+/// The contents of a path.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Held {
+pub enum Contents {
     /// A run.
     Run(Box<Run>),
     /// A bundle alone.
@@ -27,17 +27,17 @@ pub enum Held {
     Vectors(Box<Vectors>),
 }
 
-/// A run and how far it is.
+/// A run and its progress.
 #[derive(Serialize)]
 pub struct Run {
     path: PathBuf,
     data: Vec<Data>,
     objectives: Vec<&'static str>,
-    /// Steps that are done, and those that the recipe wants.
+    /// Finished steps; `all_steps`: the recipe's number of steps.
     steps: u64,
-    /// The same for a person, with what became of the run.
+    /// The same as text, with the state of the run.
     #[serde(skip)]
-    said: String,
+    progress: String,
     all_steps: u64,
     last_loss: Option<f64>,
     best: Option<Best>,
@@ -56,7 +56,7 @@ struct Best {
     step: u64,
     score: String,
     value: f64,
-    /// What a guess would score.
+    /// Score of a random guess.
     chance: Option<f64>,
 }
 
@@ -76,8 +76,8 @@ pub struct Shards {
     manifest: Manifest,
 }
 
-impl Held {
-    /// Looks at a path.
+impl Contents {
+    /// Reads a path.
     pub fn of(path: &Path) -> anyhow::Result<Self> {
         if path.join(folder::RECIPE).exists() {
             return Ok(Self::Run(Box::new(Run::of(path)?)));
@@ -95,7 +95,7 @@ impl Held {
         bail!("`{}` is neither a run, nor a bundle, nor a folder of shards, nor a file of vectors", path.display())
     }
 
-    /// What a person reads.
+    /// Lines for people.
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Run(run) => run.lines(),
@@ -125,7 +125,7 @@ impl Run {
         let (bundle, steps) = (path.join(folder::BUNDLE), folder::Steps::of(path, &recipe, &events));
         Ok(Self {
             path: path.into(),
-            said: steps.to_string(),
+            progress: steps.to_string(),
             data: recipe.data.iter().map(|entry| Data { path: entry.path.clone(), weight: entry.weight }).collect(),
             objectives: recipe.objectives.iter().map(|kind| kind.name()).collect(),
             steps: steps.done,
@@ -142,8 +142,8 @@ impl Run {
         lines.extend(self.data.iter().map(data));
         lines.push(format!("  objectives  {}", self.objectives.join(", ")));
         lines.push(match self.last_loss {
-            Some(loss) => format!("  steps       {}; last loss {loss:.3}", self.said),
-            None => format!("  steps       {}", self.said),
+            Some(loss) => format!("  steps       {}; last loss {loss:.3}", self.progress),
+            None => format!("  steps       {}", self.progress),
         });
         lines.extend(self.best.as_ref().map(|Best { step, score, value, chance }| {
             let chance = chance.map_or(String::new(), |chance| format!(" (chance {chance:.3})"));
@@ -174,7 +174,7 @@ impl Shards {
             let counts = manifest.counts(split);
             if counts.records > 0 {
                 lines.push(format!(
-                    "  {split:10}{} records of {} patients: {} pairs, {} images alone, {} texts alone",
+                    "  {split:10}{} records of {} patients: {} pairs, {} images without text, {} texts without image",
                     counts.records, counts.patients, counts.pairs, counts.images_only, counts.texts_only
                 ));
             }
