@@ -43,8 +43,8 @@ const THUMBNAIL: usize = 160;
   ptunifier search scans.parquet --model runs/own --text \"fracture\" --page found.html
   ptunifier search scans.parquet --model runs/own --text \"fracture\" --paths | xargs -d '\\n' cp -t found
 
-Exit codes: 0 done, even if nothing was found (stderr and --json say why), 1 failed, 2 wrong arguments or a filter that cannot be
-used, 130 interrupted")]
+Exit codes: 0 done, even if nothing was found (stderr and --json say why), 1 failed,
+2 wrong arguments or a filter that cannot be used, 130 interrupted")]
 pub struct Arguments {
     /// A .parquet file of `embed`
     vectors: PathBuf,

@@ -179,7 +179,7 @@ fn work_that_gives_no_vector_fails_and_leaves_no_file() {
     // Some have it: they are embedded, and those without are counted.
     let (code, printed, said) = embed(&place, &["t.csv", "0.png"], &["--only", "texts", "--out", "v.parquet"]);
     assert_eq!((code, printed.trim()), (Some(0), "1 vectors in v.parquet"));
-    has(&said, &["inputs without a text, which `--only` asks for: 2"]);
+    has(&said, &["inputs without a text, which `--only` selects: 2"]);
 }
 
 /// The names of an array stand in a second file, which may be somebody's.

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use ptu_data::{LoaderOptions, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
 use ptu_input::{Preprocess, Published, Slot, Tokenizer};
 use ptu_kernels::ComputePrecision;
-use ptu_model::{Learned, Model};
+use ptu_model::{Learned, Model, ModelConfig};
 use ptu_random::Key;
 
 use super::session::{Session, TextCounts};
@@ -19,7 +19,7 @@ use crate::optimizer::Optimizer;
 use crate::recipe::Precision;
 use crate::state::{self, Progress, SavedState};
 use crate::task::{Task, TrainingData};
-use crate::{Recipe, TrainError, files, memory};
+use crate::{Recipe, RecipeError, TrainError, files, memory};
 
 /// Maximal number of records of each source that a tokenizer is trained on. More records would not change a vocabulary of a few
 /// thousand entries.
@@ -45,15 +45,7 @@ pub(super) fn open<'a>(
     let tokenizer = Arc::new(tokenizer(recipe, &folder, &sources, observer)?);
     let (special, vocabulary) = (tokenizer.special(), tokenizer.vocabulary_size());
     let config = recipe.model_config(vocabulary, [special.start, special.end, special.pad], &task.heads())?;
-    if recipe.text.max_tokens > config.text.longest() {
-        let cause = format!(
-            "is {}; the model has position embeddings for at most {} tokens",
-            recipe.text.max_tokens,
-            config.text.longest()
-        );
-        let (path, key) = (options.out.join(folder::RECIPE), "text.max_tokens".to_string());
-        return Err(crate::RecipeError::Value { path, key, cause }.into());
-    }
+    check_positions(recipe, &config, &options.out)?;
     if options.device.clone().inner() == Device::flex() {
         memory::check(&task.objectives(), recipe, &config)?;
     }
@@ -99,6 +91,17 @@ pub(super) fn open<'a>(
         folder,
         texts: TextCounts::default(),
     })
+}
+
+/// Refuses texts of more tokens than the model has position embeddings for; `run` is the run folder, for the message.
+fn check_positions(recipe: &Recipe, config: &ModelConfig, run: &Path) -> Result<(), TrainError> {
+    let (tokens, longest) = (recipe.text.max_tokens, config.text.longest());
+    if tokens <= longest {
+        return Ok(());
+    }
+    let cause = format!("is {tokens}; the model has position embeddings for at most {longest} tokens");
+    let (path, key) = (run.join(folder::RECIPE), "text.max_tokens".to_string());
+    Err(RecipeError::Value { path, key, cause }.into())
 }
 
 /// The options of the data loader.
