@@ -40,10 +40,10 @@ pub struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  ptunifier quickstart --out quickstart          train, evaluate and view a small model in minutes, on synthetic data
+  ptunifier quickstart --out quickstart          train and evaluate a small model
   ptunifier prepare table pairs.csv data/own     your own images and texts
   ptunifier pretrain recipes/pretrain/table.toml --out runs/own
-  ptunifier evaluate runs/own                    scores with confidence intervals, beside chance level
+  ptunifier evaluate runs/own                    scores with confidence intervals
   ptunifier embed runs/own scans/ --out scans.parquet
   ptunifier search scans.parquet --model runs/own --text \"effusion on the left\"
 
