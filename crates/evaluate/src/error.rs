@@ -14,15 +14,6 @@ pub enum EvaluateError {
     /// The run or its recipe cannot be used.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// The data cannot be read.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// The model's files cannot be used, or inputs do not fit the model.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// A text or an image cannot be used.
-    #[error(transparent)]
-    Input(#[from] InputError),
     /// Inputs cannot be embedded.
     #[error(transparent)]
     Infer(#[from] InferError),
@@ -109,10 +100,28 @@ impl EvaluateError {
         match self {
             Self::NoLabel { .. } | Self::Sentence { .. } => true,
             Self::Train(error) => error.is_usage(),
-            Self::Data(error) => error.is_usage(),
             Self::Infer(error) => error.is_usage(),
             _ => false,
         }
+    }
+}
+
+// These errors are part of `TrainError`, so each has one place whichever way it comes.
+impl From<DataError> for EvaluateError {
+    fn from(error: DataError) -> Self {
+        Self::Train(error.into())
+    }
+}
+
+impl From<ModelError> for EvaluateError {
+    fn from(error: ModelError) -> Self {
+        Self::Train(error.into())
+    }
+}
+
+impl From<InputError> for EvaluateError {
+    fn from(error: InputError) -> Self {
+        Self::Train(error.into())
     }
 }
 
@@ -121,9 +130,6 @@ impl From<EvaluateError> for TrainError {
     fn from(error: EvaluateError) -> Self {
         match error {
             EvaluateError::Train(error) => error,
-            EvaluateError::Data(error) => error.into(),
-            EvaluateError::Model(error) => error.into(),
-            EvaluateError::Input(error) => error.into(),
             other => Self::Task(Box::new(other)),
         }
     }

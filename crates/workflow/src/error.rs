@@ -17,15 +17,6 @@ pub enum WorkflowError {
     /// An error of the evaluation.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
-    /// An error in a recipe.
-    #[error(transparent)]
-    Recipe(#[from] RecipeError),
-    /// An error in the data.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// An error of a model or its files.
-    #[error(transparent)]
-    Model(#[from] ModelError),
     /// An error of embedding.
     #[error(transparent)]
     Infer(#[from] InferError),
@@ -89,10 +80,28 @@ impl WorkflowError {
             Self::StepsTwice => true,
             Self::Train(error) => error.is_usage(),
             Self::Evaluate(error) => error.is_usage(),
-            Self::Data(error) => error.is_usage(),
             Self::Infer(error) => error.is_usage(),
             _ => false,
         }
+    }
+}
+
+// These errors are part of `TrainError`, so each has one place whichever way it comes.
+impl From<RecipeError> for WorkflowError {
+    fn from(error: RecipeError) -> Self {
+        Self::Train(error.into())
+    }
+}
+
+impl From<DataError> for WorkflowError {
+    fn from(error: DataError) -> Self {
+        Self::Train(error.into())
+    }
+}
+
+impl From<ModelError> for WorkflowError {
+    fn from(error: ModelError) -> Self {
+        Self::Train(error.into())
     }
 }
 

@@ -116,6 +116,7 @@ fn what_is_wrong_is_found_before_any_work_and_leaves_no_folder() {
     table(&place);
     for (arguments, words) in [
         (asked("q", &["--set", "train.stepz=3"]), &["train.stepz", "train.steps"][..]),
+        (asked("q", &["--set", "nonsense"]), &["error: cannot apply `--set nonsense`: write it as key=value"]),
         (asked("q", &["--set", "train.batch=\"many\""]), &["train.batch"]),
         (asked("q", &["--minutes", "3"]), &["`--minutes` and `--set train.steps`", "use only one of them"]),
         (vec!["quickstart", "--table", "pairs.csv", "--out", "q"], &["pairs.csv", "`--image", "`--text"]),
