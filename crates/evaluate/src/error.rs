@@ -46,6 +46,16 @@ pub enum EvaluateError {
         /// The label.
         label: String,
     },
+    /// A record has no image any more, although it had one when the gallery was read.
+    #[error(
+        "record `{id}` of `{source_name}` changed during the evaluation; evaluate again when nothing writes to its data"
+    )]
+    Changed {
+        /// Id of the record.
+        id: String,
+        /// Name of its source.
+        source_name: String,
+    },
     /// A requested score needs an objective that the model was not trained with.
     #[error(
         "{request} needs the objective `{objective}`, which this model was not trained with; remove this request, or train a model \

@@ -12,7 +12,7 @@ use ptu_model::StandIn;
 use rayon::prelude::*;
 
 use crate::EvaluateError;
-use crate::gallery::{BATCH, Gallery, Pair};
+use crate::gallery::{BATCH, Gallery};
 use crate::words::{ImageContext, WordPredictions, predict};
 
 /// The modalities of a pair that the model is given.
@@ -55,24 +55,32 @@ impl<'a> GalleryFeatures<'a> {
         if let Some(cached) = self.features.borrow().get(&available) {
             return Ok(Rc::clone(cached));
         }
-        let input = |pair: &Pair| match available {
-            AvailableModalities::Both => Input::Pair { image: pair.image.clone(), text: pair.text.clone() },
-            AvailableModalities::ImageOnly(_) => Input::Image(pair.image.clone()),
-            AvailableModalities::TextOnly(_) => Input::Text(pair.text.clone()),
-        };
         let stand_in = match available {
             AvailableModalities::Both => StandIn::default(),
             AvailableModalities::ImageOnly(stand_in) | AvailableModalities::TextOnly(stand_in) => stand_in,
         };
         let mut features = Vectors::default();
-        for pairs in self.gallery.records.chunks(BATCH) {
-            let inputs: Vec<Input> = pairs.iter().map(input).collect();
+        for rows in self.gallery.rows().chunks(BATCH) {
+            let inputs = self.inputs(rows, available)?;
             features.append(self.embedder.features_with(stand_in, &inputs, BATCH, &mut |_| {})?);
             done(features.len());
         }
         let features = Rc::new(features);
         self.features.borrow_mut().insert(available, Rc::clone(&features));
         Ok(features)
+    }
+
+    /// The available modalities of some pairs.
+    fn inputs(&self, rows: &[usize], available: AvailableModalities) -> Result<Vec<Input>, EvaluateError> {
+        let texts = rows.iter().map(|&row| self.gallery.records[row].text.clone());
+        Ok(match available {
+            AvailableModalities::Both => {
+                let images = self.gallery.images(rows)?.into_iter();
+                images.zip(texts).map(|(image, text)| Input::Pair { image, text }).collect()
+            }
+            AvailableModalities::ImageOnly(_) => self.gallery.images(rows)?.into_iter().map(Input::Image).collect(),
+            AvailableModalities::TextOnly(_) => texts.map(Input::Text).collect(),
+        })
     }
 
     /// Vectors of the images without their texts, in the space of the contrastive (ITC) head.

@@ -1,12 +1,13 @@
 //! Galleries: the pairs that are scored together, and which of them count as right answers to each other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ptu_data::collate::Origin;
 use ptu_data::record::Label;
-use ptu_data::{Example, Masked, Preparation, Record, Source, TextChoice};
+use ptu_data::{DataError, Example, Masked, Preparation, Record, Source, TextChoice};
 use ptu_input::text::name_key;
-use ptu_input::{Image, Input, Text};
+use ptu_input::{Image, ImageFile, Input, Processor, Text};
 use ptu_random::{Key, Place};
 use rayon::prelude::*;
 
@@ -42,26 +43,29 @@ pub struct GalleryOptions {
     pub seed: u64,
 }
 
-/// Pairs that are scored together, ready for the model.
-#[derive(Clone, Debug)]
+/// Pairs that are scored together. Texts are kept in memory; images are read from their source each time they are needed, because
+/// the pixels of a large gallery take gigabytes.
+#[derive(Clone)]
 pub struct Gallery {
     /// The pairs.
     pub records: Vec<Pair>,
     /// Number of records of the source without an image or without a text; they cannot be scored.
     pub incomplete: usize,
+    /// Turns the bytes of an image into an input of the model.
+    pub processor: Processor,
 }
 
 /// One pair of a gallery.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Pair {
     /// Id of its record.
     pub id: String,
     /// The patient; confidence intervals resample patients.
     pub patient: String,
+    /// The source of the record.
+    pub source: Arc<dyn Source>,
     /// Position of the record in its source.
     pub record: usize,
-    /// The image.
-    pub image: Image,
     /// The text as tokens.
     pub text: Text,
     /// The text as written.
@@ -87,25 +91,25 @@ impl Pair {
     fn of(
         record: Record,
         index: usize,
-        source: &str,
+        source: &Arc<dyn Source>,
         preparation: &Preparation,
         options: &GalleryOptions,
     ) -> Result<Option<Self>, EvaluateError> {
         let of = |name: &Option<String>| name.as_ref().map_or(vec![], |name| values(&record.labels, name));
         let (hits, groups, labels) = (of(&options.hits), of(&options.by), record.labels.clone());
-        let origin = Origin { source: 0, name: source, position: index };
+        let origin = Origin { source: 0, name: source.name(), position: index };
         let Some(example) = preparation.evaluate(record, origin, options.text, Some(options.seed))? else {
             return Ok(None);
         };
         let Example { record, input, text: words, masked, image_hash, text_hash, own_texts, .. } = example;
         let Record { id, patient, .. } = record;
-        let Input::Pair { image, text } = input else { return Ok(None) };
+        let Input::Pair { text, .. } = input else { return Ok(None) };
         let complete = words.zip(masked).zip(image_hash.zip(text_hash));
         Ok(complete.map(|((words, masked), (image_hash, text_hash))| Self {
             id,
             patient,
+            source: Arc::clone(source),
             record: index,
-            image,
             text,
             words,
             masked,
@@ -117,12 +121,24 @@ impl Pair {
             labels,
         }))
     }
+
+    /// Reads the image again. The same bytes give the same pixels.
+    fn image(&self, processor: &Processor) -> Result<Image, EvaluateError> {
+        let (name, position) = (self.source.name(), self.record);
+        let record = self.source.get(position)?;
+        let image =
+            record.image.ok_or_else(|| EvaluateError::Changed { id: self.id.clone(), source_name: name.into() })?;
+        let file = ImageFile { bytes: &image.bytes, name: image.path.as_deref().unwrap_or(&self.id) };
+        let failed = |source| DataError::Record { id: self.id.clone(), source_name: name.to_string(), source };
+        Ok(processor.image(file).map_err(failed)?)
+    }
 }
 
 impl Gallery {
     /// A gallery of the first pairs only, to measure how long an evaluation takes.
     pub fn first(&self, pairs: usize) -> Self {
-        Self { records: self.records.iter().take(pairs).cloned().collect(), incomplete: 0 }
+        let records = self.records.iter().take(pairs).cloned().collect();
+        Self { records, incomplete: 0, processor: self.processor.clone() }
     }
 
     /// Reads pairs from a source.
@@ -130,7 +146,7 @@ impl Gallery {
     /// # Errors
     /// If a record cannot be read, or the source has no pair.
     pub fn read(
-        source: &dyn Source,
+        source: &Arc<dyn Source>,
         preparation: &Preparation,
         options: &GalleryOptions,
     ) -> Result<Self, EvaluateError> {
@@ -144,8 +160,7 @@ impl Gallery {
             order = rest;
             let read: Vec<Record> = chunk.iter().map(|index| source.get(*index)).collect::<Result<_, _>>()?;
             // Images are decoded on all cores. If several cannot be decoded, the error of the first one is reported.
-            let pair =
-                |(record, &index): (Record, &usize)| Pair::of(record, index, source.name(), preparation, options);
+            let pair = |(record, &index): (Record, &usize)| Pair::of(record, index, source, preparation, options);
             let pairs: Vec<Result<_, _>> = read.into_par_iter().zip(chunk).map(pair).collect();
             let pairs: Vec<Option<Pair>> = pairs.into_iter().collect::<Result<_, _>>()?;
             incomplete += pairs.iter().filter(|pair| pair.is_none()).count();
@@ -155,7 +170,7 @@ impl Gallery {
             let cause = format!("`{}` has no record with both an image and a text", source.name());
             return Err(EvaluateError::Nothing { split: "evaluated".into(), cause });
         }
-        Ok(Self { records, incomplete })
+        Ok(Self { records, incomplete, processor: preparation.processor.clone() })
     }
 
     /// Splits the pairs into one gallery for each value of the label [`GalleryOptions::by`], sorted by value. Pairs without the
@@ -169,7 +184,7 @@ impl Gallery {
             others.iter().for_each(|group| parts.entry(group.clone()).or_default().push(pair.clone()));
             parts.entry(last).or_default().push(pair);
         }
-        let gallery = |records| Self { records, incomplete: self.incomplete };
+        let gallery = |records| Self { records, incomplete: self.incomplete, processor: self.processor.clone() };
         parts.into_iter().map(|(name, records)| (name, gallery(records))).collect()
     }
 
@@ -186,6 +201,15 @@ impl Gallery {
             || image.own_texts.contains(&text.text_hash)
             || image.image_hash == text.image_hash
             || (!image.hits.is_empty() && image.hits == text.hits)
+    }
+
+    /// The images of some rows, read and decoded on all cores.
+    ///
+    /// # Errors
+    /// If an image cannot be read any more.
+    pub fn images(&self, rows: &[usize]) -> Result<Vec<Image>, EvaluateError> {
+        let images: Vec<Result<_, _>> = rows.par_iter().map(|&row| self.records[row].image(&self.processor)).collect();
+        images.into_iter().collect()
     }
 
     /// Patient of each record.
@@ -209,7 +233,10 @@ pub(crate) fn values(labels: &[Label], name: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use ptu_data::Records;
+
     use super::*;
+    use crate::testing::{noise, processor};
 
     #[test]
     fn labels_are_equal_if_all_their_values_are() {
@@ -230,7 +257,7 @@ mod tests {
             id: id.into(),
             patient: id.into(),
             record: 0,
-            image: Image { side: 1, planes: vec![0.0; 3] },
+            source: noise(1, 1),
             masked: Masked { ids: text.ids.clone(), labels: vec![None; 2] },
             text,
             words: String::new(),
@@ -258,11 +285,21 @@ mod tests {
         };
         let records =
             vec![pair("a", 1, &["mass", "nodule"]), pair("b", 2, &["mass"]), pair("c", 3, &["mass", "nodule"])];
-        let gallery = Gallery { records, incomplete: 0 };
+        let gallery = Gallery { records, incomplete: 0, processor: processor(1) };
         assert!(gallery.is_hit(Query::Image, 0, 2) && !gallery.is_hit(Query::Image, 0, 1));
         let parts: Vec<(String, usize)> =
             gallery.split().into_iter().map(|(name, part)| (name, part.records.len())).collect();
         assert_eq!(parts, [("mass".to_string(), 3), ("nodule".to_string(), 2)]);
+    }
+
+    #[test]
+    fn images_are_read_again() {
+        let gallery = Gallery { records: vec![pair("0", 1, &[1], None)], incomplete: 0, processor: processor(8) };
+        let again = gallery.images(&[0, 0]).unwrap();
+        assert!(again[0] == again[1] && again[0].side == 8);
+        let mut changed = gallery;
+        changed.records[0].source = Arc::new(Records { name: "changed".into(), records: vec![Record::default()] });
+        assert!(matches!(changed.images(&[0]), Err(EvaluateError::Changed { .. })));
     }
 
     #[test]
@@ -274,7 +311,7 @@ mod tests {
             pair("d", 3, &[10], Some("x")),
             pair("e", 4, &[15], None),
         ];
-        let gallery = Gallery { records, incomplete: 0 };
+        let gallery = Gallery { records, incomplete: 0, processor: processor(1) };
         let hits = |query, row| (0..5).filter(|&item| gallery.is_hit(query, row, item)).collect::<Vec<_>>();
         // Hits of image a: its own text, the text of b (also a text of a), of c (an equal image), and of d (equal to a's text).
         assert_eq!(hits(Query::Image, 0), [0, 1, 2, 3]);

@@ -29,6 +29,8 @@ mod save;
 mod score;
 pub mod scored_on;
 mod scores;
+#[cfg(test)]
+mod testing;
 mod validation;
 pub mod words;
 

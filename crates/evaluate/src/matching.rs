@@ -11,16 +11,20 @@ use ptu_train::loss::Itm;
 use ptu_train::objective::Objective;
 use ptu_train::recipe::PartnerChoice;
 
+use crate::EvaluateError;
 use crate::gallery::{BATCH, Gallery};
 use crate::measure::Measure;
 
 /// Evaluates the ITM head on every text of a gallery; half of the texts are paired with a negative image.
-pub(crate) fn matching(embedder: Embedder<'_>, gallery: &Gallery, key: Key) -> Measure {
+///
+/// # Errors
+/// If an image cannot be read any more.
+pub(crate) fn matching(embedder: Embedder<'_>, gallery: &Gallery, key: Key) -> Result<Measure, EvaluateError> {
     let (mut measure, mut truths, rows) = (Measure::default(), vec![], gallery.rows());
     for (number, rows) in rows.chunks(BATCH).enumerate() {
         let records: Vec<_> = rows.iter().map(|&row| &gallery.records[row]).collect();
         let arrays = Batch {
-            pair_images: Images::collect(records.iter().map(|record| &record.image)),
+            pair_images: Images::collect(&gallery.images(rows)?),
             pair_texts: Texts::collect(records.iter().map(|record| record.text.ids.as_slice())),
             ..Batch::default()
         };
@@ -40,5 +44,5 @@ pub(crate) fn matching(embedder: Embedder<'_>, gallery: &Gallery, key: Key) -> M
         }
     }
     measure.chance = majority_share(&truths);
-    measure
+    Ok(measure)
 }

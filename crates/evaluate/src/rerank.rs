@@ -11,7 +11,7 @@ use crate::retrieval::{Ranking, RetrievalResults};
 /// (specification, section 7). A pair that both directions need is computed once.
 ///
 /// # Errors
-/// If the model has no ITM head.
+/// If the model has no ITM head, or an image cannot be read any more.
 pub fn rerank(
     embedder: Embedder<'_>,
     gallery: &Gallery,
@@ -19,9 +19,9 @@ pub fn rerank(
     keep: usize,
 ) -> Result<RetrievalResults, EvaluateError> {
     let size = gallery.records.len();
-    let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
-    let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
-    let matcher = Matcher::new(embedder, &images, &texts, BATCH)?;
+    let (rows, texts) = (gallery.rows(), gallery.records.iter().map(|record| &record.text).collect::<Vec<_>>());
+    let images = rows.chunks(BATCH).map(|rows| gallery.images(rows));
+    let matcher = Matcher::of_batches(embedder, images, &texts, BATCH)?;
     let shortlists = [Query::Image, Query::Text].map(|query| shortlists(&found.of(query).similarity, size, keep));
     let pair = |query, row, item| if query == Query::Image { (row, item) } else { (item, row) };
     let mut pairs: Vec<(usize, usize)> = vec![];
@@ -63,26 +63,29 @@ fn shortlists(similarity: &[f32], size: usize, keep: usize) -> Vec<Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use burn::tensor::Device;
     use ptu_data::Masked;
-    use ptu_input::{Image, Text};
+    use ptu_input::Text;
     use ptu_model::{Model, Preset, TextStyle};
-    use ptu_random::{Key, Place};
+    use ptu_random::Key;
 
     use super::*;
     use crate::features::GalleryFeatures;
     use crate::gallery::Pair;
     use crate::retrieval::search;
+    use crate::testing::{noise, processor};
 
     fn gallery() -> Gallery {
-        let mut stream = Key::new(3).stream(Place::Sample, 0);
-        let mut pair = |number: u64| {
+        let source = noise(6, 32);
+        let pair = |number: u64| {
             let text = Text { ids: vec![0, 7 + number as u32, 20 - number as u32, 2], words: vec![] };
             Pair {
                 id: number.to_string(),
                 patient: number.to_string(),
+                source: Arc::clone(&source),
                 record: number as usize,
-                image: Image { side: 32, planes: (0..3 * 32 * 32).map(|_| stream.normal() as f32).collect() },
                 masked: Masked { ids: text.ids.clone(), labels: vec![None; 4] },
                 text,
                 words: String::new(),
@@ -94,7 +97,7 @@ mod tests {
                 labels: vec![],
             }
         };
-        Gallery { records: (0..6).map(&mut pair).collect(), incomplete: 0 }
+        Gallery { records: (0..6).map(pair).collect(), incomplete: 0, processor: processor(32) }
     }
 
     #[test]
@@ -112,7 +115,8 @@ mod tests {
         let all = rerank(usize::MAX);
         assert_ne!(places(&all), places(&found));
         // The expected rank, computed directly: the number of other texts that match image 0 better than its own text.
-        let images: Vec<_> = gallery.records.iter().map(|record| &record.image).collect();
+        let images = gallery.images(&gallery.rows()).unwrap();
+        let images: Vec<_> = images.iter().collect();
         let texts: Vec<_> = gallery.records.iter().map(|record| &record.text).collect();
         let matcher = Matcher::new(embedder, &images, &texts, 6).unwrap();
         let scores = matcher.scores(&(0..6).map(|text| (0, text)).collect::<Vec<_>>(), 6);

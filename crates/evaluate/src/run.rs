@@ -143,7 +143,8 @@ impl Evaluator<'_> {
             by: config.by.clone(),
             seed: options.seed,
         };
-        let gallery = Gallery::read(folder.source.as_ref(), &self.preparation, &gallery_options)?;
+        let source: Arc<dyn Source> = Arc::clone(&folder.source) as _;
+        let gallery = Gallery::read(&source, &self.preparation, &gallery_options)?;
         let manifest = folder.source.manifest();
         let pairs_of_split = manifest.counts(options.split).pairs;
         let mut selected = vec![];

@@ -44,7 +44,7 @@ pub fn score(features: &GalleryFeatures<'_>, key: Key, done: &mut dyn FnMut(usiz
         scored.found = Some(found);
     }
     if heads.itm.is_some() {
-        let itm = matching(features.embedder, gallery, key);
+        let itm = matching(features.embedder, gallery, key)?;
         count += MATCHING * size;
         done(count);
         scored.scores.itm = Some(itm.score(gallery, &resampling));

@@ -47,7 +47,7 @@ impl ValidationScore {
         if model.heads.mlm.is_some() {
             return Ok(Self::Mlm(predict(embedder, gallery, ImageContext::Own)?.right.score(gallery, &resampling)));
         }
-        Ok(Self::Itm(matching(embedder, gallery, key).score(gallery, &resampling)))
+        Ok(Self::Itm(matching(embedder, gallery, key)?.score(gallery, &resampling)))
     }
 
     /// The score; larger is better.

@@ -61,7 +61,8 @@ pub fn predict(
         (0..gallery.records.len()).map(|row| (row, masked(row))).filter(|(_, words)| !words.is_empty()).collect();
     let (mut predictions, mut truths) = (WordPredictions::default(), vec![]);
     for chunk in masked_rows.chunks(BATCH) {
-        let batch = batch(gallery, chunk.iter().map(|(row, _)| *row), context);
+        let rows: Vec<usize> = chunk.iter().map(|(row, _)| *row).collect();
+        let batch = batch(gallery, &rows, context)?;
         model.check_batch(&batch)?;
         let read: Vec<Read> =
             chunk.iter().map(|(_, words)| Read::Text(words.iter().map(|(place, _)| *place).collect())).collect();
@@ -91,25 +92,22 @@ pub fn predict(
 }
 
 /// The masked texts of some rows with the images of this context.
-fn batch(gallery: &Gallery, rows: impl Iterator<Item = usize> + Clone, context: ImageContext) -> Batch {
-    let records = || rows.clone().map(|row| &gallery.records[row]);
-    let texts = Texts::collect(records().map(|record| record.masked.ids.as_slice()));
+fn batch(gallery: &Gallery, rows: &[usize], context: ImageContext) -> Result<Batch, EvaluateError> {
+    let texts = Texts::collect(rows.iter().map(|&row| gallery.records[row].masked.ids.as_slice()));
     let count = texts.count();
-    let pairs = |images: Images| Batch {
-        pair_images: images,
-        pair_texts: texts.clone(),
+    let image_rows = match context {
+        ImageContext::Own => rows.to_vec(),
+        ImageContext::Wrong => rows.iter().map(|&row| other_record(gallery, row)).collect(),
+        ImageContext::Missing(_) => {
+            return Ok(Batch { texts, order: (0..count).map(Slot::Text).collect(), ..Batch::default() });
+        }
+    };
+    Ok(Batch {
+        pair_images: Images::collect(&gallery.images(&image_rows)?),
+        pair_texts: texts,
         order: (0..count).map(Slot::Pair).collect(),
         ..Batch::default()
-    };
-    match context {
-        ImageContext::Own => pairs(Images::collect(records().map(|record| &record.image))),
-        ImageContext::Wrong => {
-            pairs(Images::collect(rows.clone().map(|row| &gallery.records[other_record(gallery, row)].image)))
-        }
-        ImageContext::Missing(_) => {
-            Batch { texts: texts.clone(), order: (0..count).map(Slot::Text).collect(), ..Batch::default() }
-        }
-    }
+    })
 }
 
 /// The next record whose image and text differ from those of this record; this record itself if there is none.

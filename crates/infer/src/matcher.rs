@@ -1,6 +1,8 @@
 //! Image-text matching (ITM) scores of any pairs of images and texts. Each image and each text is encoded once; the fusion then
 //! sees both inputs of each pair.
 
+use std::borrow::Borrow;
+
 use burn::tensor::Tensor;
 use ptu_input::{Batch, Image, Images, Text, Texts};
 use ptu_kernels::{ComputePrecision, Packed, Pass};
@@ -27,11 +29,27 @@ impl<'a> Matcher<'a> {
     /// # Panics
     /// If there is no image or no text.
     pub fn new(embedder: Embedder<'a>, images: &[&Image], texts: &[&Text], batch: usize) -> Result<Self, ModelError> {
+        Self::of_batches(embedder, images.chunks(batch.max(1)).map(|images| Ok(images.to_vec())), texts, batch)
+    }
+
+    /// As [`Matcher::new`], with images that come in batches, so that the pixels of one batch only are in memory.
+    ///
+    /// # Errors
+    /// As [`Matcher::new`]; and the first error among `images`.
+    ///
+    /// # Panics
+    /// As [`Matcher::new`].
+    pub fn of_batches<I: Borrow<Image>, E: From<ModelError>>(
+        embedder: Embedder<'a>,
+        images: impl IntoIterator<Item = Result<Vec<I>, E>>,
+        texts: &[&Text],
+        batch: usize,
+    ) -> Result<Self, E> {
         let Embedder { model, products } = embedder;
         let head = model.heads.itm.as_ref().ok_or(ModelError::NoHead { head: "matching (itm)" })?;
         let (mut encoded_images, mut encoded_texts, pass) = (vec![], vec![], Pass::off().with(products));
-        for chunk in images.chunks(batch.max(1)) {
-            let images = Images::collect(chunk.iter().copied());
+        for images in images {
+            let images = Images::collect(images?.iter().map(Borrow::borrow));
             let checked = Batch { images, ..Batch::default() };
             model.check_batch(&checked)?;
             encoded_images.push(model.encode_image(&model.embed_image(&checked.images, &pass), &pass));

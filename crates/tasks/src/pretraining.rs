@@ -6,7 +6,9 @@ mod learnable;
 mod plan;
 mod usage;
 
-use ptu_data::{DataError, Preparation, ShardFolder, Split};
+use std::sync::Arc;
+
+use ptu_data::{DataError, Preparation, ShardFolder, Source, Split};
 use ptu_input::Slot;
 use ptu_model::{HeadKind, Model};
 use serde_json::Value;
@@ -136,9 +138,9 @@ fn validation(recipe: &Recipe, preparation: &Preparation) -> Result<Option<Galle
     }
     let mut all: Option<Gallery> = None;
     for entry in &recipe.data {
-        let shards = match ShardFolder::open(&entry.path, Split::Validate) {
+        let shards: Arc<dyn Source> = match ShardFolder::open(&entry.path, Split::Validate) {
             Err(DataError::NoRecords { .. }) => continue,
-            opened => opened?,
+            opened => Arc::new(opened?),
         };
         let options = GalleryOptions {
             text: recipe.evaluate.text.choice(recipe.seed),

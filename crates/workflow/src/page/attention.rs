@@ -1,8 +1,8 @@
 //! Attention of each word of a text over the patches of its image, in the last layer of the fusion.
 
-use ptu_evaluate::{Gallery, Pair};
+use ptu_evaluate::{EvaluateError, Gallery, Pair};
 use ptu_input::image::resample::Size;
-use ptu_input::{Image, Images, Picture, Texts};
+use ptu_input::{Image, Images, Picture, Text, Texts};
 use ptu_kernels::Pass;
 use ptu_model::Bundle;
 use ptu_model::forward::Encoded;
@@ -23,28 +23,28 @@ struct Word {
 
 /// An example for each pair, with an attention map for some of its words. `picked` is a sentence that says how the pairs
 /// were selected.
-pub fn group(bundle: &Bundle, gallery: &Gallery, picked: &str) -> ExampleGroup {
-    let example = |pair: &Pair| {
-        let mut words = words(bundle, pair);
+///
+/// # Errors
+/// If an image cannot be read any more.
+pub fn group(bundle: &Bundle, gallery: &Gallery, picked: &str) -> Result<ExampleGroup, EvaluateError> {
+    let example = |(pair, image): (&Pair, &Image)| {
+        let mut words = words(bundle, image, &pair.text);
         words.sort_by(|one, other| unevenness(other).total_cmp(&unevenness(one)));
         words.truncate(WORDS);
         let maps = words.iter().map(|word| Retrieved {
-            item: Item {
-                id: String::new(),
-                image_png: Some(overlay(&pair.image, word)),
-                text: Some(word.text.clone()),
-            },
+            item: Item { id: String::new(), image_png: Some(overlay(image, word)), text: Some(word.text.clone()) },
             score: f64::from(word.share),
             hit: None,
         });
         let own = Item {
             id: pair.id.clone(),
-            image_png: Some(grey(&pair.image).thumbnail_png(THUMBNAIL)),
+            image_png: Some(grey(image).thumbnail_png(THUMBNAIL)),
             text: Some(pair.words.clone()),
         };
         Example { query: own, partner: None, found: maps.collect() }
     };
-    ExampleGroup {
+    let images = gallery.images(&gallery.rows())?;
+    Ok(ExampleGroup {
         title: "Attention of words to image patches".into(),
         explanation: format!(
             "Attention of a word over the patches of its image in the last layer of the fusion, averaged over the heads; red marks \
@@ -52,8 +52,8 @@ pub fn group(bundle: &Bundle, gallery: &Gallery, picked: &str) -> ExampleGroup {
              token. {picked} For each text, the {WORDS} words with the least uniform attention are shown. Attention is not an \
              explanation of a result."
         ),
-        examples: gallery.records.iter().map(example).collect(),
-    }
+        examples: gallery.records.iter().zip(&images).map(example).collect(),
+    })
 }
 
 /// The largest attention to a patch, divided by the mean over the patches; 1 if the attention is uniform.
@@ -62,18 +62,18 @@ fn unevenness(word: &Word) -> f32 {
     word.patches.iter().copied().fold(0.0, f32::max) / mean.max(f32::MIN_POSITIVE)
 }
 
-/// The words of a pair's text. The attention of a word is the mean over its tokens.
-fn words(bundle: &Bundle, pair: &Pair) -> Vec<Word> {
+/// The words of a text that is shown with an image. The attention of a word is the mean over its tokens.
+fn words(bundle: &Bundle, image: &Image, text: &Text) -> Vec<Word> {
     let (model, off) = (&bundle.model, Pass::off());
-    let image = model.encode_image(&model.embed_image(&Images::collect([&pair.image]), &off), &off);
-    let text = model.encode_text(model.embed_text(&Texts::collect([pair.text.ids.as_slice()]), &off), &off);
+    let image = model.encode_image(&model.embed_image(&Images::collect([image]), &off), &off);
     let tokens = image.lengths[0];
-    let weights = model.text_attention(Encoded::of(image, text)).pop().unwrap_or_default();
-    let count = pair.text.words.iter().flatten().max().map_or(0, |last| last + 1);
+    let encoded = model.encode_text(model.embed_text(&Texts::collect([text.ids.as_slice()]), &off), &off);
+    let weights = model.text_attention(Encoded::of(image, encoded)).pop().unwrap_or_default();
+    let count = text.words.iter().flatten().max().map_or(0, |last| last + 1);
     let word = |number: u32| {
         let positions: Vec<usize> =
-            (0..pair.text.words.len()).filter(|position| pair.text.words[*position] == Some(number)).collect();
-        let ids: Vec<u32> = positions.iter().map(|position| pair.text.ids[*position]).collect();
+            (0..text.words.len()).filter(|position| text.words[*position] == Some(number)).collect();
+        let ids: Vec<u32> = positions.iter().map(|position| text.ids[*position]).collect();
         let text = bundle.tokenizer.decode(&ids).ok()?.trim().to_string();
         if text.chars().filter(|letter| letter.is_alphanumeric()).count() < 3 {
             return None;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use ptu_data::{Preparation, ShardFolder, Split};
+use ptu_data::{Preparation, ShardFolder, Source, Split};
 use ptu_evaluate::{Gallery, GalleryOptions};
 use ptu_model::Bundle;
 use ptu_report::ExampleGroup;
@@ -41,7 +41,7 @@ pub fn inside(run: &Path, device: &Device) -> Result<Vec<ExampleGroup>, Workflow
     if let Some(split) =
         [Split::Test, Split::Train].into_iter().find(|split| fused && manifest.counts(*split).pairs > 0)
     {
-        let source = ShardFolder::open(data, split)?;
+        let source: Arc<dyn Source> = Arc::new(ShardFolder::open(data, split)?);
         let text = recipe.evaluate.text.choice(recipe.seed);
         let options = GalleryOptions { text, limit: PAIRS, hits: None, by: None, seed: recipe.seed };
         let gallery = Gallery::read(&source, &preparation, &options)?;
@@ -52,7 +52,7 @@ pub fn inside(run: &Path, device: &Device) -> Result<Vec<ExampleGroup>, Workflow
             }
             false => format!("Shown are all pairs of split {split}."),
         };
-        groups.push(attention::group(&bundle, &gallery, &selection));
+        groups.push(attention::group(&bundle, &gallery, &selection)?);
     }
     let events = read_events(&run.join(folder::LOG))?;
     let mut counts = events.iter().rev().filter_map(|event| Some((event.step(), Prompts::read(event)?)));

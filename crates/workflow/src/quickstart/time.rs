@@ -71,7 +71,7 @@ impl Cost {
         let (model, seed) = (run.model.valid(), run.recipe.seed);
         let text = run.recipe.evaluate.text.choice(seed);
         let options = GalleryOptions { text, limit: TIMED_PAIRS, hits: None, by: None, seed };
-        let (seconds, read) = timed(|| Gallery::read(run.sources[0].source.as_ref(), run.preparation, &options));
+        let (seconds, read) = timed(|| Gallery::read(&run.sources[0].source, run.preparation, &options));
         // Without pairs nothing is scored.
         let Ok(gallery) = read else { return Ok(Self::default()) };
         let (embedder, pairs) = (Embedder::new(&model), gallery.records.len() as f64);
