@@ -1,8 +1,12 @@
 //! Sizes and options of a model (specification, sections 1 and 2). They determine completely what the network computes.
 
+mod task;
+
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use task::{DecoderConfig, MemoryMask, Outputs};
 
 use crate::ModelError;
 
@@ -22,6 +26,12 @@ pub struct ModelConfig {
     pub text_prompts: PromptsConfig,
     /// Heads on the output of the fusion.
     pub heads: Vec<HeadKind>,
+    /// Number of outputs of each task head among them.
+    #[serde(default, skip_serializing_if = "Outputs::is_empty")]
+    pub outputs: Outputs,
+    /// Decoder for reports and summaries; `None` if the model generates no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<DecoderConfig>,
     /// Temperature for comparing image and text vectors.
     pub contrast: ContrastConfig,
     /// Dropout probability in training, in the text encoder and the fusion.
@@ -177,6 +187,12 @@ pub enum HeadKind {
     Itc,
     /// Image-text retrieval: ranks the texts for an image (`irtr_head`).
     Retrieval,
+    /// Visual question answering: one logit for each answer (`vqa_head`).
+    Vqa,
+    /// Classification: one logit for each class (`cls_head`).
+    Classification,
+    /// Multi-label classification: one logit for each label (`mlc_head`).
+    MultiLabel,
 }
 
 /// Named model sizes; the reference benchmark uses the same.
@@ -323,6 +339,8 @@ impl Preset {
             image_prompts: pool(s.image_prompts),
             text_prompts: pool(s.text_prompts),
             heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
+            outputs: Outputs::default(),
+            decoder: None,
             contrast: ContrastConfig::default(),
             dropout: 0.1,
             deviation: published_deviation(),
@@ -337,7 +355,8 @@ impl ModelConfig {
     /// [`ModelError::Config`] with the key, its value and the rule for it.
     pub fn check(&self) -> Result<(), ModelError> {
         self.check_ranges()?;
-        self.check_fits()
+        self.check_fits()?;
+        self.check_outputs()
     }
 
     /// Checks the range of each number.

@@ -18,6 +18,24 @@ pub struct Heads {
     pub itc: Option<ItcHead>,
     /// Image-text retrieval: one score, `[2d, 1]`.
     pub retrieval: Option<Linear>,
+    /// Visual question answering: `[2d, answers]`.
+    pub vqa: Option<TaskHead>,
+    /// Classification: `[2d, classes]`.
+    pub classification: Option<TaskHead>,
+    /// Multi-label classification: `[2d, labels]`.
+    pub multilabel: Option<TaskHead>,
+}
+
+/// Head of a fine-tuned task, from pooled features to one logit for each answer, class or label: linear layer, layer norm, GELU,
+/// linear layer.
+#[derive(Module, Debug)]
+pub struct TaskHead {
+    /// First linear layer, `[2d, 2d]`.
+    pub inner: Linear,
+    /// Layer norm.
+    pub norm: LayerNorm,
+    /// Second linear layer, `[2d, outputs]`.
+    pub outer: Linear,
 }
 
 /// MLM head, from hidden states of the text to logits over the vocabulary: linear layer, GELU, layer norm, linear layer without
@@ -49,14 +67,17 @@ pub struct ItcHead {
     scale: f64,
 }
 
-/// Epsilon of the ITC head's norms.
-const ITC_EPS: f64 = 1e-5;
+/// Epsilon of the norms of the ITC head and of the task heads.
+const HEAD_EPS: f64 = 1e-5;
 
 impl Heads {
     /// Creates the heads of a configuration.
     pub fn new(config: &ModelConfig, device: &Device) -> Self {
         let d = config.fusion.width;
         let has = |kind| config.heads.contains(&kind);
+        // The configuration was checked: a task head in it has a number of outputs.
+        let task =
+            |kind| config.outputs.of(kind).filter(|_| has(kind)).map(|outputs| TaskHead::new(d, outputs, device));
         Self {
             mlm: has(HeadKind::Mlm).then(|| MlmHead {
                 dense: Linear::new(d, d, device),
@@ -65,9 +86,9 @@ impl Heads {
             }),
             itm: has(HeadKind::Itm).then(|| Linear::new(2 * d, 2, device)),
             itc: has(HeadKind::Itc).then(|| ItcHead {
-                image_norm: LayerNorm::new(2 * d, ITC_EPS, device),
+                image_norm: LayerNorm::new(2 * d, HEAD_EPS, device),
                 image: Linear::without_bias(2 * d, d, device),
-                text_norm: LayerNorm::new(2 * d, ITC_EPS, device),
+                text_norm: LayerNorm::new(2 * d, HEAD_EPS, device),
                 text: Linear::without_bias(2 * d, d, device),
                 log_scale: config.contrast.learned.then(|| {
                     let log_scale = -config.contrast.temperature.ln() as f32;
@@ -76,7 +97,26 @@ impl Heads {
                 scale: config.contrast.temperature.recip(),
             }),
             retrieval: has(HeadKind::Retrieval).then(|| Linear::new(2 * d, 1, device)),
+            vqa: task(HeadKind::Vqa),
+            classification: task(HeadKind::Classification),
+            multilabel: task(HeadKind::MultiLabel),
         }
+    }
+}
+
+impl TaskHead {
+    /// A head for pooled features of a fusion of width `d`.
+    fn new(d: usize, outputs: usize, device: &Device) -> Self {
+        Self {
+            inner: Linear::new(2 * d, 2 * d, device),
+            norm: LayerNorm::new(2 * d, HEAD_EPS, device),
+            outer: Linear::new(2 * d, outputs, device),
+        }
+    }
+
+    /// Logits: pooled features `[b, 2d]` -> `[b, outputs]`.
+    pub fn forward(&self, features: Tensor<2>, pass: &Pass) -> Tensor<2> {
+        self.outer.forward(gelu(self.norm.forward(self.inner.forward(features, pass))), pass)
     }
 }
 

@@ -44,9 +44,12 @@ fn fill(model: Model, key: Key, deviation: f64) -> Model {
     model.map_weights(&mut Fill { key, deviation })
 }
 
-struct Fill {
-    key: Key,
-    deviation: f64,
+/// Gives each weight its initial value.
+pub(crate) struct Fill {
+    /// The seed.
+    pub(crate) key: Key,
+    /// Standard deviation of matrices and tables.
+    pub(crate) deviation: f64,
 }
 
 impl WeightMapper for Fill {

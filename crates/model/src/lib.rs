@@ -8,6 +8,7 @@
 //! | `layer/` | the layers of these parts, built from the operations of `ptu-kernels` |
 //! | `names.rs`, `walk.rs` | name, learning rate group and weight decay of each weight; iteration over all weights |
 //! | `init.rs`, `array.rs`, `weights.rs`, `bundle.rs` | initialisation and storage of weights |
+//! | `start.rs` | starting a model for fine-tuning from a pre-trained one |
 //!
 //! The file `docs/specification.md`, sections 1, 2 and 8, defines what the network computes (comments call it
 //! "specification"). The parity tests compare the network with an independent implementation.
@@ -30,21 +31,23 @@ pub mod names;
 mod pairs;
 mod positions;
 mod prompt;
+mod start;
 mod text;
 mod two_stream;
 mod walk;
 pub mod weights;
 
 pub use bundle::{Bundle, TrainedOn, WEIGHTS};
-pub use config::{HeadKind, ModelConfig, Preset, TextStyle};
+pub use config::{HeadKind, ModelConfig, Outputs, Preset, TextStyle};
 pub use error::ModelError;
 pub use fusion::Fusion;
-pub use head::{Heads, ItcHead, MlmHead};
+pub use head::{Heads, ItcHead, MlmHead, TaskHead};
 pub use image::ImageEncoder;
 pub use learned::{LEARNED, Learned};
 pub use model::Model;
 pub use pairs::{Fused, Pairs, Read};
 pub use positions::fit as fit_positions;
 pub use prompt::{Chosen, Prompts, StandIn};
+pub use start::Started;
 pub use text::TextEncoder;
 pub use walk::{WeightMapper, WeightVisitor};

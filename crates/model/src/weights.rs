@@ -47,35 +47,19 @@ impl Model {
         device: &Device,
         file: &File,
     ) -> Result<(Self, Vec<String>), ModelError> {
-        let stored = arrays.into_iter().map(|(name, array)| (name, TensorData::new(array.values, array.shape)));
-        Self::from_stored(config, stored.collect(), device, file)
+        Self::from_stored(config, to_stored(arrays), device, file)
     }
 
     fn from_stored(
         config: &ModelConfig,
-        mut stored: Stored,
+        stored: Stored,
         device: &Device,
         file: &File,
     ) -> Result<(Self, Vec<String>), ModelError> {
-        if let Some(found) = stored.get_mut(POSITIONS) {
-            let mut array = array(found);
-            positions::fit(&mut array, config.image.grid());
-            *found = TensorData::new(array.values, array.shape);
-        }
         let model = Self::empty(config, device)?;
-        let mut load = Load { stored, missing: vec![], wrong_shape: None };
+        let mut load = Load::new(stored, config);
         let model = model.map_weights(&mut load);
-        if let Some((name, found, expected)) = load.wrong_shape {
-            return Err(ModelError::Shape { path: file.into(), name, found, expected });
-        }
-        if !load.missing.is_empty() {
-            return Err(ModelError::MissingWeights { path: file.into(), names: load.missing });
-        }
-        let unused: Vec<String> = load.stored.into_keys().collect();
-        match unused.iter().find(|name| !is_unused(name, config.image.used_layers())) {
-            Some(name) => Err(ModelError::UnknownWeight { path: file.into(), name: name.clone() }),
-            None => Ok((model, unused)),
-        }
+        Ok((model, load.finish(config, file)?))
     }
 }
 
@@ -100,13 +84,51 @@ fn published<const D: usize>(tensor: Tensor<D>, kind: Kind, patch: usize) -> Arr
 }
 
 /// Arrays by name, as stored in a file.
-type Stored = BTreeMap<String, TensorData>;
+pub(crate) type Stored = BTreeMap<String, TensorData>;
 
-struct Load {
-    stored: Stored,
+/// Arrays in the form in which files are read.
+pub(crate) fn to_stored(arrays: Arrays) -> Stored {
+    arrays.into_iter().map(|(name, array)| (name, TensorData::new(array.values, array.shape))).collect()
+}
+
+/// Takes the weights of a model out of the arrays of a file.
+pub(crate) struct Load {
+    /// The arrays that were not taken yet.
+    pub(crate) stored: Stored,
     missing: Vec<String>,
     /// The first weight with a wrong shape: name, shape in the file, shape in the model.
     wrong_shape: Option<(String, Vec<usize>, Vec<usize>)>,
+}
+
+impl Load {
+    /// The arrays of a file for a model of this configuration; position embeddings of another resolution are resized.
+    pub(crate) fn new(mut stored: Stored, config: &ModelConfig) -> Self {
+        if let Some(found) = stored.get_mut(POSITIONS) {
+            let mut array = array(found);
+            positions::fit(&mut array, config.image.grid());
+            *found = TensorData::new(array.values, array.shape);
+        }
+        Self { stored, missing: vec![], wrong_shape: None }
+    }
+
+    /// The names of the arrays that were not taken, after all weights were mapped.
+    ///
+    /// # Errors
+    /// When a weight was missing or had another shape, or when an array is unknown.
+    pub(crate) fn finish(&mut self, config: &ModelConfig, file: &File) -> Result<Vec<String>, ModelError> {
+        let path = || file.into();
+        if let Some((name, found, expected)) = self.wrong_shape.take() {
+            return Err(ModelError::Shape { path: path(), name, found, expected });
+        }
+        if !self.missing.is_empty() {
+            return Err(ModelError::MissingWeights { path: path(), names: std::mem::take(&mut self.missing) });
+        }
+        let unused: Vec<String> = std::mem::take(&mut self.stored).into_keys().collect();
+        match unused.iter().find(|name| !is_unused(name, config.image.used_layers())) {
+            Some(name) => Err(ModelError::UnknownWeight { path: path(), name: name.clone() }),
+            None => Ok(unused),
+        }
+    }
 }
 
 impl WeightMapper for Load {
@@ -138,13 +160,13 @@ pub fn read_arrays(path: &File) -> Result<Arrays, ModelError> {
     Ok(read_stored(path)?.iter().map(|(name, data)| (name.clone(), array(data))).collect())
 }
 
-fn array(data: &TensorData) -> Array {
+pub(crate) fn array(data: &TensorData) -> Array {
     Array { shape: data.shape().to_vec(), values: data.try_to_vec().expect("arrays of other types are rejected") }
 }
 
 /// Maps a safetensors file into memory. The format cannot contain code. All sizes are checked against the file before any
 /// value is accessed.
-fn read_stored(path: &File) -> Result<Stored, ModelError> {
+pub(crate) fn read_stored(path: &File) -> Result<Stored, ModelError> {
     let format = |cause: String| ModelError::Format {
         path: path.into(),
         expected: "a safetensors file of 32-bit floats",

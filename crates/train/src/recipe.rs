@@ -287,6 +287,8 @@ impl Recipe {
             text_prompts: merge::prompts("model.text_prompts", preset.text_prompts, &model.text_prompts)?,
             contrast: merge::merge_section::<ContrastConfig>("model.contrast", &preset.contrast, &model.contrast)?,
             heads: heads.to_vec(),
+            outputs: preset.outputs,
+            decoder: preset.decoder,
             dropout: model.dropout,
             deviation: model.deviation,
         };

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use ptu_data::{MaskedTexts, Partners, TrainBatch};
-use ptu_input::{Batch, Images, Texts};
+use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_model::Model;
 use ptu_model::config::{
-    ContrastConfig, FusionConfig, HeadKind, ImageConfig, ModelConfig, Pooling, PromptsConfig, Similarity, TextConfig,
-    TextStyle,
+    ContrastConfig, FusionConfig, HeadKind, ImageConfig, ModelConfig, Outputs, Pooling, PromptsConfig, Similarity,
+    TextConfig, TextStyle,
 };
 use ptu_model::weights::{Arrays, read_arrays};
 use safetensors::{Dtype, SafeTensors};
@@ -30,7 +30,9 @@ pub enum Kind {
     Retrieve,
     /// Position embeddings resized to another resolution.
     Resize,
-    /// A task that is not implemented yet.
+    /// Logits and loss of a task head.
+    Task(HeadKind),
+    /// Reports and summaries, which are not implemented yet.
     NotImplemented,
 }
 
@@ -86,7 +88,10 @@ impl Case {
             Some("pretrain") => Ok(Kind::Pretrain),
             Some("irtr") => Ok(Kind::Retrieve),
             Some("resize") => Ok(Kind::Resize),
-            Some("vqa" | "cls" | "mlc" | "clm") => Ok(Kind::NotImplemented),
+            Some("vqa") => Ok(Kind::Task(HeadKind::Vqa)),
+            Some("cls") => Ok(Kind::Task(HeadKind::Classification)),
+            Some("mlc") => Ok(Kind::Task(HeadKind::MultiLabel)),
+            Some("clm") => Ok(Kind::NotImplemented),
             other => Err(self.error(format!("unknown case {other:?}"))),
         }
     }
@@ -223,10 +228,49 @@ impl Case {
             image_prompts: prompts("visual_prompts_kind", "visual_pool", "visual_prompts"),
             text_prompts: prompts("textual_prompts_kind", "textual_pool", "textual_prompts"),
             heads: heads.to_vec(),
+            outputs: self.outputs(heads),
+            decoder: None,
             contrast: ContrastConfig { temperature: self.float(&["itc_temperature"], 0.1), learned: false },
             dropout: 0.0,
             deviation: 0.02,
         }
+    }
+
+    /// Number of outputs of the task heads among these heads.
+    fn outputs(&self, heads: &[HeadKind]) -> Outputs {
+        let of = |head, key| heads.contains(&head).then(|| self.number(key));
+        Outputs {
+            vqa: of(HeadKind::Vqa, "answers"),
+            classification: of(HeadKind::Classification, "labels"),
+            multilabel: of(HeadKind::MultiLabel, "labels"),
+        }
+    }
+
+    /// The records of a task case as a batch: pairs, images without text, or texts without image.
+    ///
+    /// # Errors
+    /// If inputs are missing, or the case names other modalities.
+    pub fn task_batch(&self) -> Result<Batch, WorkflowError> {
+        let need = |name: &str| self.error(format!("there is no `{name}`"));
+        let images = || self.images("image").ok_or_else(|| need("image"));
+        let texts = || self.texts("text_ids", "text_mask").ok_or_else(|| need("text_ids"));
+        let mut batch = Batch::default();
+        match self.text("inputs") {
+            Some("pair") => {
+                (batch.pair_images, batch.pair_texts) = (images()?, texts()?);
+                batch.order = (0..batch.pair_images.count).map(Slot::Pair).collect();
+            }
+            Some("image_only") => {
+                batch.images = images()?;
+                batch.order = (0..batch.images.count).map(Slot::Image).collect();
+            }
+            Some("text_only") => {
+                batch.texts = texts()?;
+                batch.order = (0..batch.texts.count()).map(Slot::Text).collect();
+            }
+            other => return Err(self.error(format!("unknown inputs {other:?}"))),
+        }
+        Ok(batch)
     }
 
     /// The images with a name.

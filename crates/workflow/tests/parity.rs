@@ -8,6 +8,8 @@
 mod resize;
 #[path = "parity/retrieve.rs"]
 mod retrieve;
+#[path = "parity/task.rs"]
+mod task;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,6 +62,7 @@ fn run(case: &Case) -> Result<Option<Quantities>, String> {
         Kind::Pretrain => pretrain(case).map(Some),
         Kind::Retrieve => retrieve::run(case).map(Some),
         Kind::Resize => resize::run(case).map(Some),
+        Kind::Task(head) => task::run(case, head).map(Some),
         Kind::NotImplemented => Ok(None),
     }
 }

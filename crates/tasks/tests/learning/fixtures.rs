@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use ptu_data::{MaskedTexts, Partners, TrainBatch};
 use ptu_input::{Batch, Image, Images, Text, Texts};
 use ptu_model::config::{
-    ContrastConfig, FusionConfig, HeadKind, ImageConfig, Pooling, PromptsConfig, Similarity, TextConfig,
+    ContrastConfig, FusionConfig, HeadKind, ImageConfig, Outputs, Pooling, PromptsConfig, Similarity, TextConfig,
 };
 use ptu_model::{Model, ModelConfig, TextStyle};
 use ptu_random::{Key, Place};
@@ -36,6 +36,8 @@ pub fn config() -> ModelConfig {
         image_prompts: pool(4),
         text_prompts: pool(3),
         heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
+        outputs: Outputs::default(),
+        decoder: None,
         contrast: ContrastConfig::default(),
         dropout: 0.0,
         deviation: 0.02,
