@@ -5,6 +5,7 @@ mod doctor;
 mod embed;
 mod evaluate;
 mod fields;
+mod finetune;
 mod inspect;
 mod page;
 mod prepare;
@@ -58,6 +59,7 @@ enum Command {
     Quickstart(quickstart::Arguments),
     Prepare(prepare::Arguments),
     Pretrain(pretrain::Arguments),
+    Finetune(finetune::Arguments),
     Evaluate(evaluate::Arguments),
     Embed(embed::Arguments),
     Search(search::Arguments),
@@ -124,6 +126,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Quickstart(arguments) => return quickstart::run(&arguments),
         Command::Prepare(arguments) => return prepare::run(&arguments),
         Command::Pretrain(arguments) => pretrain::run(&arguments)?,
+        Command::Finetune(arguments) => finetune::run(&arguments)?,
         Command::Evaluate(arguments) => evaluate::run(&arguments)?,
         Command::Embed(arguments) => return embed::run(&arguments),
         Command::Search(arguments) => search::run(&arguments)?,
@@ -137,13 +140,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The bundle at a path: the last bundle of a run, or the path itself.
+/// The bundle at a path ([`folder::bundle_of`]).
 fn bundle_folder(model: &Path) -> anyhow::Result<PathBuf> {
     check_run(model)?;
-    Ok(match model.join(folder::RECIPE).exists() {
-        true => model.join(folder::BUNDLE),
-        false => model.to_path_buf(),
-    })
+    Ok(folder::bundle_of(model))
 }
 
 /// At most so many entries of a folder are searched for runs, and at most so many runs are named in a message.

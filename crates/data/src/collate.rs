@@ -24,6 +24,8 @@ pub struct Preparation {
     pub unit: TextUnit,
     /// The probability that a word of the text is kept in a training example; 1 keeps all words.
     pub word_keep: f64,
+    /// Whether the sentences of records that have a sentence pair are the input, instead of their image and texts.
+    pub sentence_pairs: bool,
 }
 
 /// How much of a record's texts is used for a training example. The choice is random and is made anew for each example.
@@ -46,7 +48,14 @@ impl Preparation {
         let mask_tokens = MaskTokens::of(&tokenizer);
         let processor = Processor::new(tokenizer, &preprocess, max_tokens);
         let train_transforms = preprocess.train;
-        Self { processor, train_transforms, mask_tokens, unit: TextUnit::default(), word_keep: 1.0 }
+        Self {
+            processor,
+            train_transforms,
+            mask_tokens,
+            unit: TextUnit::default(),
+            word_keep: 1.0,
+            sentence_pairs: false,
+        }
     }
 
     /// The image transforms in training and in evaluation.
@@ -170,9 +179,12 @@ impl Preparation {
         let failed = |source| DataError::Record { id: id.clone(), source_name: origin.name.to_string(), source };
         let file =
             image.as_ref().map(|image| ImageFile { bytes: &image.bytes, name: image.path.as_deref().unwrap_or(id) });
-        let processed = match crop_stream {
-            Some(stream) => self.processor.input_with(&self.train_transforms, Some(stream), file, text.as_deref()),
-            None => self.processor.input(file, text.as_deref()),
+        let processed = match (record.sentences.as_ref().filter(|_| self.sentence_pairs), crop_stream) {
+            (Some(pair), _) => self.processor.sentences(&pair.premise, &pair.hypothesis).map(Some),
+            (None, Some(stream)) => {
+                self.processor.input_with(&self.train_transforms, Some(stream), file, text.as_deref())
+            }
+            (None, None) => self.processor.input(file, text.as_deref()),
         };
         let Some(Processed { mut input, image_hash, text_hash, cut }) = processed.map_err(failed)? else {
             return Ok(None);

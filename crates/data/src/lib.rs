@@ -9,7 +9,7 @@
 //! - [`collate`], [`batch`] and [`loader`]: turn records into batches in the background, the same batches for any number of
 //!   threads; [`partners`]: which image each text of a batch is paired with in image-text matching (ITM).
 //! - [`inputs`]: the inputs of a model, read one by one; [`vectors`]: files of the vectors that a model computes from them;
-//!   [`picture`]: where the image of a record is stored.
+//!   [`view`]: what a task reads of a record; [`picture`]: where the image of a record is stored.
 //! - [`files`] and [`guard`]: reading of untrusted files with limits on their size.
 //!
 //! The rules are written in `docs/specification.md`, sections 3 and 6 (called "specification" in comments).
@@ -57,6 +57,7 @@ pub mod shard;
 pub mod source;
 pub mod survey;
 pub mod vectors;
+pub mod view;
 
 pub use batch::{MaskedTexts, TrainBatch, TrainRecord};
 pub use collate::{Example, Preparation, TextChoice, TextUnit};
@@ -72,6 +73,7 @@ pub use record::{Finding, Label, Mark, Question, Record, RecordImage, Section, S
 pub use shard::{ShardFolder, ShardWriter, WriterOptions};
 pub use source::{Records, Source};
 pub use survey::Survey;
+pub use view::{InputForm, ViewedSource};
 
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,17 @@ pub trait Source: Send + Sync {
     /// When the position is beyond the end or the record cannot be read.
     fn get(&self, index: usize) -> Result<Record, DataError>;
 
+    /// Calls `each` with all records in order. Records may come without their images, where that saves reading them.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    fn each_without_image(&self, each: &mut dyn FnMut(Record)) -> Result<(), DataError> {
+        for index in 0..self.len() {
+            each(self.get(index)?);
+        }
+        Ok(())
+    }
+
     /// True when there is no record.
     fn is_empty(&self) -> bool {
         self.len() == 0

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ptu_data::ShardFolder;
+use ptu_data::{ShardFolder, Source};
 use ptu_input::text::name_key;
 
 use crate::EvaluateError;

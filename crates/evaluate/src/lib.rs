@@ -29,6 +29,7 @@ mod save;
 mod score;
 pub mod scored_on;
 mod scores;
+pub mod task;
 #[cfg(test)]
 mod testing;
 mod validation;

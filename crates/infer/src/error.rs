@@ -64,6 +64,32 @@ pub enum InferError {
         /// What is wrong with it and how to correct it.
         cause: String,
     },
+    /// The model is not fine-tuned for a task.
+    #[error("`{path}` is a pre-trained model without a task: fine-tune it first (`ptunifier finetune RECIPE --model {path} --out RUN`)", path = path.display())]
+    NoTask {
+        /// The bundle.
+        path: PathBuf,
+    },
+    /// The model is fine-tuned for another task.
+    #[error("`{path}` is fine-tuned for {found}, not for {wanted}: {cure}", path = path.display())]
+    OtherTask {
+        /// The bundle.
+        path: PathBuf,
+        /// The task of the bundle.
+        found: &'static str,
+        /// The task that was requested.
+        wanted: &'static str,
+        /// What to do.
+        cure: String,
+    },
+    /// The description of a task cannot be used.
+    #[error("`task.json` of `{path}` cannot be used: {cause}; fine-tune the model again with this version", path = path.display())]
+    TaskFile {
+        /// The bundle.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// The query cannot be used.
     #[error("{0}")]
     Query(String),

@@ -4,6 +4,7 @@
 //! - [`search`] finds the rows of such a file that are nearest to an image, a text or both. [`Filter`] limits the rows that are
 //!   searched.
 //! - [`probe`] predicts labels from frozen vectors.
+//! - [`task`]: predictions of a fine-tuned model, such as classes and answers to questions.
 //! - [`Matcher`] scores how well an image and a text match when the fusion sees both.
 
 pub mod embed;
@@ -12,6 +13,7 @@ mod filter;
 mod matcher;
 pub mod probe;
 pub mod search;
+pub mod task;
 mod vectors;
 
 pub use error::InferError;

@@ -91,6 +91,19 @@ impl Processor {
         self.tokenizer.encode(text, self.max_tokens)
     }
 
+    /// The input of two sentences as a pair of the tokenizer, without image.
+    ///
+    /// # Errors
+    /// When they cannot be tokenised, or the largest number of tokens leaves no room for both.
+    pub fn sentences(&self, first: &str, second: &str) -> Result<Processed, InputError> {
+        let text = self.tokenizer.encode_pair(first, second, self.max_tokens)?;
+        let longer = |tokens: &Text| tokens.ids.len() > self.max_tokens;
+        let cut = text.ids.len() >= self.max_tokens
+            && longer(&self.tokenizer.encode_pair(first, second, self.max_tokens.saturating_add(1))?);
+        let text_hash = Some(text::text_hash(&format!("{first}\n{second}")));
+        Ok(Processed { input: Input::Text(text), image_hash: None, text_hash, cut })
+    }
+
     /// The tokens of a text, and whether it was truncated.
     fn tokens(&self, text: &str) -> Result<(Text, bool), InputError> {
         let tokens = self.text(text)?;

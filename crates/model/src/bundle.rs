@@ -20,9 +20,11 @@ pub const WEIGHTS: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const PREPROCESS: &str = "preprocessor_config.json";
+/// The description of the task of a fine-tuned bundle.
+pub const TASK: &str = "task.json";
 const CARD: &str = "README.md";
 /// The largest JSON file that is read, in bytes.
-const LARGEST_JSON: u64 = 1 << 20;
+const LARGEST_JSON: u64 = 1 << 24;
 
 /// Everything that is needed to use a model. A loaded bundle gives the same vector for the same input on every machine.
 #[derive(Debug, Clone)]
@@ -39,6 +41,8 @@ pub struct Bundle {
     pub trained_on: Vec<TrainedOn>,
     /// Hashes of the images and texts of the training data; `None` in bundles of earlier versions, and if the file was removed.
     pub learned: Option<Learned>,
+    /// What a fine-tuned model predicts (`task.json`), in the form of the crate `ptu-infer`; `None` for a pre-trained model.
+    pub task: Option<serde_json::Value>,
 }
 
 /// A data set that a model was trained on.
@@ -91,11 +95,12 @@ impl Bundle {
         let path = folder.join(LEARNED);
         match &self.learned {
             Some(learned) => learned.write(&path)?,
-            // The hashes of a model that was saved here before do not belong to this model.
-            None if path.exists() => {
-                fs::remove_file(&path).map_err(|source| ModelError::File { action: "remove", path, source })?;
-            }
-            None => {}
+            None => remove(path)?,
+        }
+        let path = folder.join(TASK);
+        match &self.task {
+            Some(task) => write_json(&path, task)?,
+            None => remove(path)?,
         }
         write_arrays(&folder.join(WEIGHTS), &self.model.to_arrays())
     }
@@ -120,7 +125,9 @@ impl Bundle {
         let preprocess = read_json(&folder.join(PREPROCESS), "a list of image transforms")?;
         let ConfigFile { max_tokens, trained_on, .. } = file;
         let learned = Learned::read(&folder.join(LEARNED))?;
-        Ok(Self { model, tokenizer: Arc::new(tokenizer), preprocess, max_tokens, trained_on, learned })
+        let path = folder.join(TASK);
+        let task = if path.exists() { Some(read_json(&path, "a description of a task")?) } else { None };
+        Ok(Self { model, tokenizer: Arc::new(tokenizer), preprocess, max_tokens, trained_on, learned, task })
     }
 
     /// The processor that turns images and texts into the model's input.
@@ -128,14 +135,15 @@ impl Bundle {
         Processor::new(Arc::clone(&self.tokenizer), &self.preprocess, self.max_tokens)
     }
 
-    /// SHA-256, in hexadecimal, of everything that determines a vector: sizes, tokenizer, image transforms, weights. The
+    /// SHA-256, in hexadecimal, of everything that determines a vector: sizes, tokenizer, image transforms, weights, task. The
     /// model card and the hashes of the training data are not included.
     ///
     /// # Errors
     /// When a file cannot be read.
     pub fn fingerprint(folder: &Path) -> Result<String, ModelError> {
         let mut hash = Sha256::new();
-        for name in [CONFIG, TOKENIZER, PREPROCESS, WEIGHTS] {
+        let task = folder.join(TASK).exists().then_some(TASK);
+        for name in [CONFIG, TOKENIZER, PREPROCESS, WEIGHTS].into_iter().chain(task) {
             let path = folder.join(name);
             let failed = |source| ModelError::File { action: "read", path: path.clone(), source };
             let mut file = fs::File::open(&path).map_err(failed)?;
@@ -144,6 +152,14 @@ impl Bundle {
         }
         Ok(format!("{:x}", hash.finalize()))
     }
+}
+
+/// Removes a file of a model that was saved here before, which does not belong to this model.
+fn remove(path: PathBuf) -> Result<(), ModelError> {
+    if path.exists() {
+        fs::remove_file(&path).map_err(|source| ModelError::File { action: "remove", path, source })?;
+    }
+    Ok(())
 }
 
 fn format_error(path: PathBuf, expected: &'static str, cause: String) -> ModelError {

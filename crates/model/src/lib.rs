@@ -37,7 +37,7 @@ mod two_stream;
 mod walk;
 pub mod weights;
 
-pub use bundle::{Bundle, TrainedOn, WEIGHTS};
+pub use bundle::{Bundle, TASK, TrainedOn, WEIGHTS};
 pub use config::{HeadKind, ModelConfig, Outputs, Preset, TextStyle};
 pub use error::ModelError;
 pub use fusion::Fusion;

@@ -15,7 +15,7 @@ use burn::tensor::Device;
 use ptunifier::data::{ShardFolder, Source, Split};
 use ptunifier::evaluate::{EvaluateOptions, evaluate};
 use ptunifier::prepare::table::{TableOptions, prepare};
-use ptunifier::tasks::pretrain;
+use ptunifier::tasks::train;
 use ptunifier::train::{Recipe, RunOptions, Silent};
 
 /// A table as a user might have it: pictures in a folder, a CSV beside them.
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let recipe = Recipe::parse(common::RECIPE, Path::new("own.toml"), &[set])?;
     let device = Device::flex().autodiff();
     let options = RunOptions { out: out.clone(), resume: false, device, wall_time: || 0.0 };
-    let trained = pretrain(&recipe, &options, &mut Silent)?;
+    let trained = train(&recipe, &options, &mut Silent)?;
     println!("{} steps, the model is in {}", trained.steps, trained.bundle.display());
 
     let options = EvaluateOptions::of(&out, vec![], Split::Test, Device::flex())?;

@@ -1,26 +1,33 @@
 //! The built-in tasks.
 
-use ptu_train::recipe::Recipe;
+use ptu_train::recipe::{Recipe, TaskRecipe};
 use ptu_train::task::Task;
 
 use crate::pretraining::Pretraining;
+use crate::supervised::FineTuning;
 
 /// The built-in tasks. A task of the user's own is passed to [`train`](ptu_train::trainer::train) directly.
 pub enum TaskKind {
     /// Masked language modelling, image-text matching and contrast.
     Pretraining(Pretraining),
+    /// Classification, or question answering over a fixed set of answers.
+    FineTuning(FineTuning),
 }
 
 impl TaskKind {
     /// The task that a recipe describes.
     pub fn of(recipe: &Recipe) -> Self {
-        Self::Pretraining(Pretraining::of(recipe))
+        match recipe.task {
+            TaskRecipe::Pretraining => Self::Pretraining(Pretraining::of(recipe)),
+            _ => Self::FineTuning(FineTuning::of(recipe)),
+        }
     }
 
     /// The task as a trait object.
     pub fn get(&self) -> &dyn Task {
         match self {
             Self::Pretraining(task) => task,
+            Self::FineTuning(task) => task,
         }
     }
 
@@ -28,6 +35,7 @@ impl TaskKind {
     pub fn get_mut(&mut self) -> &mut dyn Task {
         match self {
             Self::Pretraining(task) => task,
+            Self::FineTuning(task) => task,
         }
     }
 }

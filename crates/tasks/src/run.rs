@@ -1,27 +1,28 @@
-//! Runs the task that a recipe describes.
+//! Trains the task that a recipe describes.
 
-use ptu_train::trainer::{Observer, Outcome, Plan, RunOptions, train, train_planned};
+use ptu_train::trainer::{self, Observer, Outcome, Plan, RunOptions};
 use ptu_train::{Recipe, TrainError};
 
 use crate::kind::TaskKind;
 
-/// Pre-trains a model as the recipe describes. All files are written into one folder (see [`train`]).
+/// Trains a model for the task of a recipe. All files are written into one folder (see [`trainer::train`]).
 ///
 /// # Errors
-/// The same as those of [`train`].
-pub fn pretrain(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-    train(TaskKind::of(recipe).get_mut(), recipe, options, observer)
+/// The same as those of [`trainer::train`].
+pub fn train(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+    trainer::train(TaskKind::of(recipe).get_mut(), recipe, options, observer)
 }
 
-/// The same as [`pretrain`], but `plan` completes the recipe once the speed of the machine is known (see [`train_planned`]).
+/// The same as [`train`], but `plan` completes the recipe once the speed of the machine is known (see
+/// [`trainer::train_planned`]).
 ///
 /// # Errors
-/// The same as those of [`train_planned`].
-pub fn pretrain_planned(
+/// The same as those of [`trainer::train_planned`].
+pub fn train_planned(
     recipe: &Recipe,
     options: &RunOptions,
     plan: Plan<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    train_planned(TaskKind::of(recipe).get_mut(), recipe, options, plan, observer)
+    trainer::train_planned(TaskKind::of(recipe).get_mut(), recipe, options, plan, observer)
 }

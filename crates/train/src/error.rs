@@ -156,6 +156,14 @@ pub enum TrainError {
         /// What is wrong with it.
         cause: String,
     },
+    /// The file about the model from which a run was started is damaged.
+    #[error("`{path}` is damaged: {cause}; start the run again in a new folder")]
+    Start {
+        /// The file in the run folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// Data that no objective of the recipe can use.
     #[error("no record of split `{split}` can be used: {cause}")]
     Nothing {

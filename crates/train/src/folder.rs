@@ -32,6 +32,8 @@ pub const SCORES: &str = "scores.json";
 pub const EXAMPLES: &str = "examples.json";
 /// The tokenizer of the run. It is written before the first step.
 pub const TOKENIZER: &str = "tokenizer.json";
+/// What is known of the model from which fine-tuning started. It is written before the first step.
+pub const START: &str = "start.json";
 const LOCK: &str = "lock";
 
 /// Reads the recipe of a run. Its paths are made absolute. If a path does not exist, because the run was moved together with
@@ -53,7 +55,8 @@ pub fn recipe_with(run: &Path, overrides: &[String]) -> Result<Recipe, TrainErro
         return Err(TrainError::NoRun { path: run.into() });
     }
     let mut recipe = Recipe::load(&file, overrides)?;
-    let paths = recipe.data.iter_mut().map(|entry| &mut entry.path).chain(&mut recipe.text.tokenizer);
+    let paths = recipe.data.iter_mut().map(|entry| &mut entry.path);
+    let paths = paths.chain(&mut recipe.text.tokenizer).chain(&mut recipe.finetune.model);
     for path in paths.filter(|path| !path.exists()) {
         let absolute = std::path::absolute(run).unwrap_or_else(|_| run.to_path_buf());
         let beside = absolute.parent().zip(path.file_name()).map(|(folder, name)| folder.join(name));
@@ -62,6 +65,17 @@ pub fn recipe_with(run: &Path, overrides: &[String]) -> Result<Recipe, TrainErro
         }
     }
     Ok(recipe.from_anywhere()?)
+}
+
+/// The bundle at a path: that of a run, or the path itself. Of a fine-tuned run it is the model with the best validation score,
+/// if there is one; of a pre-trained run, the last model.
+pub fn bundle_of(model: &Path) -> PathBuf {
+    if !model.join(RECIPE).exists() {
+        return model.to_path_buf();
+    }
+    let best = model.join(BEST);
+    let is_finetuned = best.join(ptu_model::TASK).exists();
+    if is_finetuned { best } else { model.join(BUNDLE) }
 }
 
 /// Whether a folder contains files or folders for whose names `ours` returns `false`.
@@ -104,7 +118,7 @@ impl RunFolder {
         fs::create_dir_all(path).map_err(error("create"))?;
         let contains = |name: &str| path.join(name).exists();
         // Files that a run has left which ended before its first step.
-        let ours = |name: &str| name == LOCK || name == TOKENIZER || name.starts_with(TEMPORARY);
+        let ours = |name: &str| [LOCK, TOKENIZER, START].contains(&name) || name.starts_with(TEMPORARY);
         if holds_others(path, ours).map_err(error("read"))? && !contains(RECIPE) {
             return Err(TrainError::NotARun { path: path.into() });
         }

@@ -37,6 +37,12 @@ impl Gradients {
         }
     }
 
+    /// Removes the gradients of all weights whose published name does not satisfy `is_trained`. The optimizer does not change a
+    /// weight without a gradient.
+    pub fn retain(&mut self, is_trained: &dyn Fn(&str) -> bool) {
+        self.0.retain(|path, _| name_of(path).is_none_or(|name| is_trained(&name.published)));
+    }
+
     /// Multiplies all gradients by a factor.
     pub fn scale(&mut self, factor: f32) {
         for values in self.0.values_mut() {

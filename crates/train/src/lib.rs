@@ -23,6 +23,7 @@ pub mod objective;
 pub mod optimizer;
 pub mod recipe;
 pub mod schedule;
+mod start;
 pub mod state;
 pub mod step;
 pub mod task;

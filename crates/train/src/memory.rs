@@ -1,7 +1,7 @@
 //! Estimates the memory that a step needs, so that a run that does not fit into memory is refused before it starts.
 
 use ptu_data::{MaskedTexts, Partners, TrainBatch};
-use ptu_input::{Batch, Texts};
+use ptu_input::{Batch, Slot, Texts};
 use ptu_model::forward::{ForwardPlan, ImageSequence, TextSequence};
 use ptu_model::{Model, ModelConfig, ModelError, Read};
 use ptu_random::Key;
@@ -60,7 +60,7 @@ fn batch(b: usize, length: usize) -> TrainBatch {
     let labels = (0..b * length).map(|position| (position % length % every == 1).then_some(0)).collect();
     TrainBatch {
         masked_pairs: MaskedTexts { texts: texts.clone(), labels },
-        batch: Batch { pair_texts: texts, ..Batch::default() },
+        batch: Batch { pair_texts: texts, order: (0..b).map(Slot::Pair).collect(), ..Batch::default() },
         partners: Some(Partners::half_next(b)),
         ..TrainBatch::default()
     }

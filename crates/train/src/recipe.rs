@@ -3,6 +3,7 @@
 mod check;
 mod evaluate;
 mod merge;
+pub mod task;
 mod train;
 
 use std::collections::BTreeMap;
@@ -13,8 +14,9 @@ pub use evaluate::{EvaluateConfig, TextPick};
 use ptu_data::TextUnit;
 use ptu_input::{Augment, Fit};
 use ptu_model::config::{ContrastConfig, FusionConfig, ImageConfig, ModelConfig, Preset, TextConfig};
-use ptu_model::{HeadKind, TextStyle};
+use ptu_model::{HeadKind, Outputs, TextStyle};
 use serde::{Deserialize, Serialize};
+pub use task::{FinetuneRecipe, TaskRecipe};
 pub use train::{Checkpointing, Mixing, Precision, TrainConfig};
 
 use crate::objective::{ObjectiveKind, default_weight};
@@ -31,6 +33,12 @@ const LARGEST: u64 = 1 << 20;
 pub struct Recipe {
     /// The folders of shards, each with a weight.
     pub data: Vec<DataEntry>,
+    /// What the model is trained for.
+    #[serde(skip_serializing_if = "TaskRecipe::is_pretraining")]
+    pub task: TaskRecipe,
+    /// How fine-tuning starts, and what of the model it trains.
+    #[serde(skip_serializing_if = "FinetuneRecipe::is_default")]
+    pub finetune: FinetuneRecipe,
     /// The seed of all random numbers.
     pub seed: u64,
     /// The objectives, that is, the losses that are computed.
@@ -157,6 +165,8 @@ impl Default for Recipe {
     fn default() -> Self {
         Self {
             data: vec![],
+            task: TaskRecipe::default(),
+            finetune: FinetuneRecipe::default(),
             seed: 0,
             objectives: vec![ObjectiveKind::Mlm, ObjectiveKind::Itm, ObjectiveKind::Itc],
             fit: Fit::default(),
@@ -219,9 +229,14 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// The recipe as the text of a TOML file, with every default written out.
+    /// The recipe as the text of a TOML file, with every default written out. A fine-tuning recipe is written without keys that
+    /// have no effect.
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("every value of a recipe can be written as TOML")
+        let mut table = toml::Table::try_from(self).expect("every value of a recipe can be written as TOML");
+        if !self.task.is_pretraining() {
+            merge::remove_unused_keys(&mut table);
+        }
+        toml::to_string(&table).expect("every value of a recipe can be written as TOML")
     }
 
     /// The learning-rate schedule that is used at a step, and the first step of this schedule. A run has one schedule, and one
@@ -257,7 +272,8 @@ impl Recipe {
     /// # Errors
     /// When a path is not valid Unicode, so that it cannot be written in a recipe.
     pub fn from_anywhere(mut self) -> Result<Self, RecipeError> {
-        for path in self.data.iter_mut().map(|entry| &mut entry.path).chain(&mut self.text.tokenizer) {
+        let paths = self.data.iter_mut().map(|entry| &mut entry.path);
+        for path in paths.chain(&mut self.text.tokenizer).chain(&mut self.finetune.model) {
             *path = std::path::absolute(&*path).unwrap_or_else(|_| path.clone());
             if path.to_str().is_none() {
                 return Err(RecipeError::NotUnicode { path: path.clone() });
@@ -291,6 +307,42 @@ impl Recipe {
             decoder: preset.decoder,
             dropout: model.dropout,
             deviation: model.deviation,
+        };
+        config.check().map_err(|error| RecipeError::Model { cause: error.to_string() })?;
+        Ok(config)
+    }
+}
+
+impl Recipe {
+    /// The recipe with `train.epochs` resolved into steps, for this number of training records; a validation that is requested
+    /// takes place after each epoch.
+    pub fn with_steps(mut self, records: usize) -> Self {
+        let Some(epochs) = self.train.epochs.take() else { return self };
+        let of = |epochs: f64| (epochs * records as f64 / self.train.batch as f64).ceil().max(1.0) as u64;
+        self.train.steps = of(epochs);
+        if self.train.validate_every > 0 {
+            self.train.validate_every = of(1.0);
+        }
+        self
+    }
+
+    /// The configuration of a model that starts from another one. All sizes are those of the other model, except those of the
+    /// image (`model.image.size`) and of the heads.
+    ///
+    /// # Errors
+    /// When a key of `[model.image]` does not exist, or sizes do not fit each other.
+    pub fn config_from(
+        &self,
+        start: &ModelConfig,
+        heads: &[HeadKind],
+        outputs: Outputs,
+    ) -> Result<ModelConfig, RecipeError> {
+        let config = ModelConfig {
+            image: merge::merge_section::<ImageConfig>("model.image", &start.image, &self.model.image)?,
+            heads: heads.to_vec(),
+            outputs,
+            dropout: self.model.dropout,
+            ..start.clone()
         };
         config.check().map_err(|error| RecipeError::Model { cause: error.to_string() })?;
         Ok(config)

@@ -48,6 +48,9 @@ pub struct Progress {
     pub tensorboard: u64,
     /// Best validation score so far.
     pub best: Option<f64>,
+    /// Number of the last validations in a row that were not better than the best one before them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub not_better: u64,
     /// Number of the last steps in a row whose loss or gradient was not finite.
     pub bad_steps: u64,
     /// Hash of the manifest of each data folder, in the order of the recipe.
@@ -55,6 +58,10 @@ pub struct Progress {
     /// What the task has counted but not yet logged, in the task's own form. Earlier versions called this field `usage`.
     #[serde(default, alias = "usage", skip_serializing_if = "Value::is_null")]
     pub task: Value,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// Saves a state in `folder` (the run's `state/`). The state is written into a temporary folder, synced and renamed; then older

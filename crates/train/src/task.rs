@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ptu_data::{Manifest, Preparation, WeightedSource};
 use ptu_input::Slot;
-use ptu_model::{HeadKind, Model};
+use ptu_model::{HeadKind, Model, Outputs};
 use ptu_random::Key;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,36 @@ pub trait Task {
 
     /// The heads that the task trains. The model has no other heads.
     fn heads(&self) -> Vec<HeadKind>;
+
+    /// Number of outputs of each task head among [`Self::heads`].
+    fn outputs(&self) -> Outputs {
+        Outputs::default()
+    }
+
+    /// Reads what the task must know before the model exists, for example the classes, and replaces each source by a view of its
+    /// records as the task reads them. Called first.
+    ///
+    /// # Errors
+    /// When records cannot be read, or the task cannot be learned from them.
+    fn open(
+        &mut self,
+        _recipe: &Recipe,
+        _data: &mut [TrainingData],
+        _note: &mut dyn FnMut(&str),
+    ) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    /// Changes how records become inputs, where the task needs another way than pre-training.
+    fn preparation(&self, preparation: Preparation) -> Preparation {
+        preparation
+    }
+
+    /// What the outputs of the model mean, for the bundle (`task.json`). `started_from` is the fingerprint of the bundle from
+    /// which training started.
+    fn description(&self, _started_from: Option<&str>) -> Option<serde_json::Value> {
+        None
+    }
 
     /// Whether the task learns from records of this kind: pairs, images without a text, or texts without an image. The row in
     /// the slot does not matter. Records from which it does not learn are counted as unused, and their hashes are not stored in

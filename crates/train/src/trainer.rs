@@ -83,6 +83,8 @@ pub struct Outcome {
     pub finished: bool,
     /// The folder of the trained model.
     pub bundle: PathBuf,
+    /// The best validation score; `None` if there was no validation, or the score was undefined.
+    pub best: Option<f64>,
 }
 
 /// Trains a model for a task. The objectives of the task are used, not those of the recipe. All files are written into one

@@ -21,7 +21,7 @@ use ptu_model::{Bundle, files};
 use ptu_prepare::phantom::{PhantomOptions, prepare_phantom};
 use ptu_prepare::table::{ColumnNames, FILES_LEFT, PairsBySplit, Table, TableCommand, TableOptions};
 use ptu_prepare::{InputFiles, Shares};
-use ptu_tasks::pretrain_planned;
+use ptu_tasks::train_planned;
 use ptu_train::recipe::DataEntry;
 use ptu_train::trainer::{Observer, Opened, RunOptions};
 use ptu_train::{Recipe, folder, state};
@@ -335,7 +335,7 @@ impl Quickstart<'_> {
             Ok(budget.plan(&run.pace, after, usual, &sized)?)
         };
         observer.saves(true);
-        let trained = pretrain_planned(&recipe, &self.run, &mut plan, observer)?;
+        let trained = train_planned(&recipe, &self.run, &mut plan, observer)?;
         observer.saves(false);
         Ok(trained.finished)
     }

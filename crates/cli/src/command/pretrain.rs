@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use ptu_train::{Recipe, RunOptions, folder};
@@ -89,10 +90,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     check_sets(&arguments.overrides, load)?;
     let recipe = load(&arguments.overrides)?;
+    if !recipe.task.is_pretraining() {
+        bail!("this recipe has a `[task]`, so it is for fine-tuning: use `ptunifier finetune`");
+    }
     let run = out.display().to_string();
     let options = RunOptions { out, resume, device: arguments.compute.device.training(), wall_time };
     let mut progress = RunProgress::new(stop_flag("the current step is finished and saved"));
-    let outcome = ptu_tasks::pretrain(&recipe, &options, &mut progress)?;
+    let outcome = ptu_tasks::train(&recipe, &options, &mut progress)?;
     progress.finish();
     let (steps, bundle) = (outcome.steps, outcome.bundle.display());
     if !outcome.finished {

@@ -86,20 +86,6 @@ impl ShardFolder {
         Ok(ids)
     }
 
-    /// Calls `each` with all records in order, without their images; the image column is not read.
-    ///
-    /// # Errors
-    /// When a shard cannot be read.
-    pub fn each_without_image(&self, each: &mut dyn FnMut(Record)) -> Result<(), DataError> {
-        for shard in &self.shards {
-            shard.each(self.split, false, &mut |record| {
-                each(record);
-                Ok(())
-            })?;
-        }
-        Ok(())
-    }
-
     /// The split that was opened.
     pub fn split(&self) -> Split {
         self.split
@@ -121,6 +107,17 @@ impl Source for ShardFolder {
             Some(shard) if index < self.len => shard.read(index - shard.start, self.split),
             _ => Err(DataError::OutOfRange { source_name: self.name().to_string(), index, len: self.len }),
         }
+    }
+
+    /// The image column is not read.
+    fn each_without_image(&self, each: &mut dyn FnMut(Record)) -> Result<(), DataError> {
+        for shard in &self.shards {
+            shard.each(self.split, false, &mut |record| {
+                each(record);
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 }
 

@@ -139,6 +139,26 @@ impl Preprocess {
         }
     }
 
+    /// The same transforms for another size, with another augmentation in training. The normalisation stays.
+    pub fn resized(&self, to: usize, augment: Augment) -> Self {
+        let mut evaluate = self.evaluate.clone();
+        for step in &mut evaluate {
+            match step {
+                Transform::ResizeShort { size }
+                | Transform::Resize { size }
+                | Transform::CenterCrop { size }
+                | Transform::RandomResizedCrop { size, .. } => *size = to,
+                Transform::RandAugment { .. } | Transform::Normalize { .. } => {}
+            }
+        }
+        let mut train = Self::new(to, Fit::default(), augment).train;
+        let normalize = evaluate.iter().find(|step| matches!(step, Transform::Normalize { .. }));
+        if let Some((last, normalize)) = train.last_mut().zip(normalize) {
+            last.clone_from(normalize);
+        }
+        Self { train, evaluate }
+    }
+
     /// The width and height of the square images that both lists give, in pixels.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use ptunifier::prepare::phantom::{PhantomOptions, prepare_phantom};
-use ptunifier::tasks::pretrain;
+use ptunifier::tasks::train;
 use ptunifier::train::{Recipe, RunOptions, Silent};
 
 /// A small model on shards in `data`: it learns next to nothing in these few steps.
@@ -40,5 +40,5 @@ pub fn bundle(folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let recipe = Recipe::parse(RECIPE, Path::new("example.toml"), &[set])?;
     let device = Device::flex().autodiff();
     let options = RunOptions { out: folder.join("run"), resume: false, device, wall_time: || 0.0 };
-    Ok(pretrain(&recipe, &options, &mut Silent)?.bundle)
+    Ok(train(&recipe, &options, &mut Silent)?.bundle)
 }

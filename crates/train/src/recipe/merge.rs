@@ -6,7 +6,8 @@ use ptu_model::config::PromptsConfig;
 use serde::{Serialize, de::DeserializeOwned};
 use toml::{Table, Value};
 
-use super::Recipe;
+use super::task::VqaRecipe;
+use super::{Recipe, TaskRecipe};
 use crate::RecipeError;
 
 /// Parses a recipe and applies its overrides. The ranges of values are not checked here.
@@ -18,7 +19,64 @@ pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, Re
         set(&mut table, assignment)?;
     }
     check_keys(&table, &all_keys(), "", path)?;
+    if is_finetuning(&table) {
+        refuse_unused_keys(&table, path)?;
+    }
     typed(table).map_err(|(key, cause)| RecipeError::Value { path: path.into(), key, cause })
+}
+
+/// Keys that only pre-training has.
+const PRETRAINING_KEYS: [&str; 3] = ["objectives", "weights", "itm"];
+/// Keys of `[model]` that a recipe may have although the model starts from another one: the dropout, and the size of the image.
+const STARTED_MODEL_KEYS: [&str; 2] = ["dropout", "image"];
+
+/// Whether a recipe names another task than pre-training.
+fn is_finetuning(table: &Table) -> bool {
+    let kind = table.get("task").and_then(|task| task.get("kind")).and_then(Value::as_str);
+    kind.is_some_and(|kind| kind != TaskRecipe::Pretraining.name())
+}
+
+/// Whether the model of a recipe starts from another one, which determines its sizes.
+fn is_started(table: &Table) -> bool {
+    table.get("finetune").is_some_and(|finetune| finetune.get("model").is_some())
+}
+
+/// Refuses keys that have no effect: those of pre-training in a fine-tuning recipe, and sizes of a model that starts from another
+/// one.
+fn refuse_unused_keys(table: &Table, path: &Path) -> Result<(), RecipeError> {
+    let refused = |key: String, cause: &str| Err(RecipeError::Value { path: path.into(), key, cause: cause.into() });
+    if let Some(key) = PRETRAINING_KEYS.iter().find(|key| table.contains_key(**key)) {
+        return refused(key.to_string(), "belongs to pre-training; remove it from this fine-tuning recipe");
+    }
+    if !is_started(table) {
+        return Ok(());
+    }
+    let cause =
+        "is determined by the model from which fine-tuning starts (`finetune.model`); remove it from this recipe";
+    if table.contains_key("fit") {
+        return refused("fit".into(), cause);
+    }
+    let model = table.get("model").and_then(Value::as_table);
+    let mut keys = model.into_iter().flat_map(Table::keys);
+    if let Some(key) = keys.find(|key| !STARTED_MODEL_KEYS.contains(&key.as_str())) {
+        return refused(format!("model.{key}"), cause);
+    }
+    let image = model.and_then(|model| model.get("image")).and_then(Value::as_table);
+    if let Some(key) = image.into_iter().flat_map(Table::keys).find(|key| *key != "size") {
+        return refused(format!("model.image.{key}"), cause);
+    }
+    Ok(())
+}
+
+/// Removes keys that have no effect from the written form of a fine-tuning recipe.
+pub fn remove_unused_keys(table: &mut Table) {
+    table.retain(|key, _| !PRETRAINING_KEYS.contains(&key));
+    if is_started(table) {
+        table.remove("fit");
+        if let Some(Value::Table(model)) = table.get_mut("model") {
+            model.retain(|key, _| STARTED_MODEL_KEYS.contains(&key));
+        }
+    }
 }
 
 /// Converts a table to a typed value.
@@ -33,6 +91,11 @@ fn typed<T: DeserializeOwned>(table: Table) -> Result<T, (String, String)> {
 /// A recipe with every key that a recipe can have: the default recipe, with values for its optional keys.
 fn all_keys() -> Table {
     let mut recipe = Recipe::default();
+    recipe.task = TaskRecipe::Vqa(VqaRecipe::default());
+    recipe.finetune.model = Some("folder".into());
+    recipe.finetune.freeze = vec!["name".into()];
+    recipe.train.epochs = Some(1.0);
+    recipe.train.patience = 1;
     recipe.text.tokenizer = Some("folder".into());
     recipe.train.extended_from = vec![1];
     recipe.optimizer.clip = Some(1.0);
@@ -47,7 +110,13 @@ fn all_keys() -> Table {
 fn is_open(key: &str) -> bool {
     matches!(
         key,
-        "model.image" | "model.text" | "model.fusion" | "model.image_prompts" | "model.text_prompts" | "model.contrast"
+        "task"
+            | "model.image"
+            | "model.text"
+            | "model.fusion"
+            | "model.image_prompts"
+            | "model.text_prompts"
+            | "model.contrast"
     )
 }
 

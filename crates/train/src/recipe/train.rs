@@ -14,6 +14,10 @@ use crate::schedule::Decay;
 pub struct TrainConfig {
     /// Number of updates of the weights.
     pub steps: u64,
+    /// Number of times that the training records are used. It replaces `steps` once the number of records is known, and a
+    /// validation takes place after each epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<f64>,
     /// The numbers of steps after which the run was finished and then extended. The learning rate starts again at each of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extended_from: Vec<u64>,
@@ -40,6 +44,9 @@ pub struct TrainConfig {
     pub save_every_seconds: u64,
     /// Number of steps between two validations; 0 for no validation.
     pub validate_every: u64,
+    /// After this number of validations without a better score the run ends (early stopping); 0 for never.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub patience: u64,
     /// Number of steps between two lines of the log.
     pub log_every: u64,
     /// Share of the steps in which the learning rate rises.
@@ -50,6 +57,10 @@ pub struct TrainConfig {
     pub workers: usize,
     /// After this number of steps in a row whose loss or gradient was not finite, the state is saved and the run stops.
     pub bad_steps: u64,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// How records of several sources are combined in batches.
@@ -136,6 +147,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             steps: 100_000,
+            epochs: None,
             extended_from: vec![],
             batch: 256,
             accumulate: 1,
@@ -147,6 +159,7 @@ impl Default for TrainConfig {
             save_every: 1000,
             save_every_seconds: 300,
             validate_every: 0,
+            patience: 0,
             log_every: 1,
             warmup: 0.1,
             decay: Decay::Linear,

@@ -19,6 +19,7 @@ use crate::folder::{self, RunFolder};
 use crate::gradients::Gradients;
 use crate::log::{Event, Lines, ObjectiveLine, Timing};
 use crate::optimizer::Optimizer;
+use crate::start::StartModel;
 use crate::state::{self, Progress};
 use crate::step::{self, MicroBatches, StepConfig};
 use crate::task::{Task, Validated};
@@ -47,6 +48,8 @@ pub(super) struct Session<'t> {
     /// them.
     pub learned: Option<Learned>,
     pub folder: RunFolder,
+    /// The model from which training started; `None` if it started from random weights.
+    pub start: Option<StartModel>,
     /// Texts that were used so far.
     pub texts: TextCounts,
 }
@@ -178,7 +181,7 @@ impl Session<'_> {
             let mut loader = Loader::start(&self.sources, self.preparation.clone(), self.loader.clone(), range)?;
             let config = StepConfig::of(&self.recipe);
             let (mut saved, interval) = (Instant::now(), Duration::from_secs(self.recipe.train.save_every_seconds));
-            while self.progress.step < steps {
+            while self.progress.step < steps && !self.has_stopped_early() {
                 self.step(&mut loader, &config, observer)?;
                 let stop = observer.stop();
                 let last = self.recipe.ends_at(self.progress.step);
@@ -204,12 +207,18 @@ impl Session<'_> {
                  beginning of each was used"
             ));
         }
-        let finished = self.progress.step == steps;
+        let finished = self.progress.step == steps || self.has_stopped_early();
         let bundle = self.folder.join(folder::BUNDLE);
         if !(finished && self.is_saved(&bundle)) {
             self.save_bundle(&bundle)?;
         }
-        Ok(Outcome { steps: self.progress.step, finished, bundle })
+        Ok(Outcome { steps: self.progress.step, finished, bundle, best: self.progress.best })
+    }
+
+    /// Whether the last `train.patience` validations were not better than the one before them (early stopping).
+    fn has_stopped_early(&self) -> bool {
+        let patience = self.recipe.train.patience;
+        patience > 0 && self.progress.not_better >= patience
     }
 
     pub(super) fn model(&self) -> &Model {
@@ -229,16 +238,24 @@ impl Session<'_> {
             tokenizer: Arc::clone(&self.preparation.processor.tokenizer),
             preprocess: self.preparation.preprocess(),
             max_tokens: self.recipe.text.max_tokens,
-            trained_on: self
-                .names
-                .iter()
-                .zip(&self.progress.data)
-                .map(|(source, manifest)| TrainedOn { source: source.clone(), manifest: manifest.clone() })
-                .collect(),
+            trained_on: self.trained_on(),
             learned: self.learned.clone(),
+            task: self.task.description(self.start.as_ref().map(|start| start.fingerprint.as_str())),
         };
         let objectives: Vec<String> = self.task.objectives().into_iter().map(|one| one.name).collect();
         Ok(bundle.save(folder, &card(&self.recipe, &objectives, &bundle, self.progress.step))?)
+    }
+
+    /// The data sets of this run and of the model from which it started, each once.
+    fn trained_on(&self) -> Vec<TrainedOn> {
+        let mut all: Vec<TrainedOn> = self.start.iter().flat_map(|start| start.trained_on.clone()).collect();
+        for (source, manifest) in self.names.iter().zip(&self.progress.data) {
+            let one = TrainedOn { source: source.clone(), manifest: manifest.clone() };
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+        all
     }
 
     fn step(
@@ -249,6 +266,9 @@ impl Session<'_> {
     ) -> Result<(), TrainError> {
         let (start, step) = (Instant::now(), self.progress.step);
         let (outcome, mut gradients, used) = self.compute(loader, config)?;
+        if !self.recipe.task.is_pretraining() {
+            gradients.retain(&|name| self.recipe.finetune.trains(name));
+        }
         let update = Instant::now();
         self.count(&used);
         let (norms, total) = (gradients.norms(), outcome.total);
@@ -384,6 +404,11 @@ impl Session<'_> {
         observer.validated(step, &validated);
         let Validated { value, fields, .. } = validated;
         self.write(&Event::Validation { step, fields, best })?;
+        self.progress.not_better = if best { 0 } else { self.progress.not_better + 1 };
+        if self.has_stopped_early() && self.progress.step < self.recipe.train.steps {
+            observer
+                .note(&format!("stopping early: the last {} validations were not better", self.progress.not_better));
+        }
         if best {
             self.progress.best = value;
             self.save_bundle(&self.folder.join(folder::BEST))?;

@@ -17,6 +17,7 @@ use super::{Observer, RunOptions, resume};
 use crate::folder::{self, RunFolder};
 use crate::optimizer::Optimizer;
 use crate::recipe::Precision;
+use crate::start::StartModel;
 use crate::state::{self, Progress, SavedState};
 use crate::task::{Task, TrainingData};
 use crate::{Recipe, RecipeError, TrainError, files, memory};
@@ -38,23 +39,37 @@ pub(super) fn open<'a>(
     observer: &mut dyn Observer,
 ) -> Result<Session<'a>, TrainError> {
     let recipe = &recipe.clone().from_anywhere()?;
-    let sources = sources(recipe)?;
+    let mut sources = sources(recipe)?;
+    task.open(recipe, &mut sources, &mut |text| observer.note(text))?;
+    let recipe = &recipe.clone().with_steps(sources.iter().map(|one| one.source.source.len()).sum());
     task.check(recipe, &sources, &mut |text| observer.note(text))?;
     let folder = RunFolder::open(&options.out, options.resume)?;
     let recipe = &resume::recipe_to_continue(recipe, &folder, observer)?;
-    let tokenizer = Arc::new(tokenizer(recipe, &folder, &sources, observer)?);
+    let start = recipe.finetune.model.as_deref().map(|model| StartModel::open(model, &folder)).transpose()?;
+    let tokenizer = Arc::new(tokenizer(recipe, &folder, start.as_ref(), &sources, observer)?);
     let (special, vocabulary) = (tokenizer.special(), tokenizer.vocabulary_size());
-    let config = recipe.model_config(vocabulary, [special.start, special.end, special.pad], &task.heads())?;
+    let (heads, outputs) = (task.heads(), task.outputs());
+    let config = match &start {
+        Some(start) => recipe.config_from(&start.config, &heads, outputs)?,
+        None => ModelConfig {
+            outputs,
+            ..recipe.model_config(vocabulary, [special.start, special.end, special.pad], &heads)?
+        },
+    };
+    config.check()?;
     check_positions(recipe, &config, &options.out)?;
     if options.device.clone().inner() == Device::flex() {
         memory::check(&task.objectives(), recipe, &config)?;
     }
-    let preprocess = Preprocess::new(config.image.size, recipe.fit, recipe.augment);
-    let preparation = Preparation {
+    let preprocess = match &start {
+        Some(start) => start.preprocess.resized(config.image.size, recipe.augment),
+        None => Preprocess::new(config.image.size, recipe.fit, recipe.augment),
+    };
+    let preparation = task.preparation(Preparation {
         unit: recipe.text.unit,
         word_keep: recipe.text.word_keep,
         ..Preparation::new(tokenizer, preprocess, recipe.text.max_tokens)
-    };
+    });
     let data: Vec<String> = sources.iter().map(|source| source.manifest.hash()).collect();
     let saved = state::load(&folder.join(folder::STATE), &config, recipe.optimizer, &options.device)?;
     let SavedState { model, optimizer, progress, learned } = match saved {
@@ -65,8 +80,16 @@ pub(super) fn open<'a>(
         }
         None => {
             let progress = Progress { data, ..Progress::default() };
-            let model = Model::new(&config, Key::new(recipe.seed), &options.device)?;
-            let learned = Some(Learned::default());
+            let key = Key::new(recipe.seed);
+            let (model, learned) = match start.as_ref().and_then(|start| start.files.as_ref()) {
+                Some(files) => {
+                    let weights = files.folder.join(ptu_model::WEIGHTS);
+                    let (model, started) = Model::start(&config, &weights, key, &options.device)?;
+                    observer.note(&start_note(&files.folder, &started.initialised));
+                    (model, files.learned.clone())
+                }
+                None => (Model::new(&config, key, &options.device)?, Some(Learned::default())),
+            };
             SavedState { model, optimizer: Optimizer::new(recipe.optimizer), progress, learned }
         }
     };
@@ -89,8 +112,19 @@ pub(super) fn open<'a>(
         learned,
         files: None,
         folder,
+        start,
         texts: TextCounts::default(),
     })
+}
+
+/// The note about the model from which training starts: `new` are the names of the weights that it does not have.
+fn start_note(folder: &Path, new: &[String]) -> String {
+    let mut parts: Vec<&str> = new.iter().filter_map(|name| name.split('.').next()).collect();
+    parts.dedup();
+    match parts.as_slice() {
+        [] => format!("training starts from `{}`", folder.display()),
+        parts => format!("training starts from `{}`; new and random: {}", folder.display(), parts.join(", ")),
+    }
 }
 
 /// Refuses texts of more tokens than the model has position embeddings for; `run` is the run folder, for the message.
@@ -154,10 +188,11 @@ fn check_words(tokenizer: &Tokenizer, path: &Path, sources: &[TrainingData]) -> 
     }
 }
 
-/// The run's tokenizer: the one in the folder of a resumed run, or the recipe's, or a new one that is trained on the texts.
+/// The run's tokenizer: the one in the folder of a resumed run, that of the starting model, the recipe's, or a new one that is trained on the texts.
 fn tokenizer(
     recipe: &Recipe,
     folder: &RunFolder,
+    start: Option<&StartModel>,
     sources: &[TrainingData],
     observer: &mut dyn Observer,
 ) -> Result<Tokenizer, TrainError> {
@@ -166,19 +201,23 @@ fn tokenizer(
     if saved.exists() && folder.join(folder::RECIPE).exists() {
         return Ok(Tokenizer::from_file(&saved)?);
     }
-    let tokenizer = match &recipe.text.tokenizer {
-        Some(path) => {
+    let started = start.and_then(|start| start.files.as_ref());
+    let tokenizer = match (started, &recipe.text.tokenizer) {
+        (Some(files), _) => Tokenizer::clone(&files.tokenizer),
+        (None, Some(path)) => {
             let tokenizer = load_tokenizer(path, recipe.text.max_tokens, observer)?;
             check_words(&tokenizer, path, sources)?;
             tokenizer
         }
-        None => {
+        (None, None) => {
             observer.note("training a tokenizer on the texts");
             let mut texts = vec![];
             for source in sources {
                 let records = &source.source.source;
                 for index in 0..records.len().min(TOKENIZER_RECORDS) {
-                    texts.extend(records.get(index)?.texts);
+                    let record = records.get(index)?;
+                    texts.extend(record.texts);
+                    texts.extend(record.sentences.into_iter().flat_map(|pair| [pair.premise, pair.hypothesis]));
                 }
             }
             Tokenizer::train(texts.iter().map(String::as_str), recipe.text.vocabulary)?
@@ -205,7 +244,7 @@ fn load_tokenizer(folder: &Path, max_tokens: usize, observer: &mut dyn Observer)
 
 /// Notes what each source contains and in which number format the model computes.
 fn report_data(recipe: &Recipe, sources: &[TrainingData], learns_from_images: bool, observer: &mut dyn Observer) {
-    for (entry, source) in recipe.data.iter().zip(sources) {
+    for (entry, source) in recipe.data.iter().zip(sources).filter(|_| recipe.task.is_pretraining()) {
         let counts = source.manifest.counts(Split::Train);
         observer.note(&format!(
             "{}: {} pairs, {} images without a text, {} texts without an image, weight {}",

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use ptu_data::{ShardFolder, Split};
+use ptu_data::{ShardFolder, Source, Split};
 use ptu_evaluate::Evaluated;
 use ptu_report::Step;
 

@@ -1,0 +1,250 @@
+//! Computes the scores of a task from predictions.
+
+use ptu_infer::task::{LabelState, Predicted, Target, TaskOutput};
+use ptu_metrics::{
+    Answer, Resampling, auroc, balanced_accuracy, bootstrap, bootstrap_difference, bootstrap_mean,
+    bootstrap_mean_difference, majority_share,
+};
+
+use super::TaskMetric;
+use crate::scores::Score;
+
+/// The predictions of one model for the records of a split.
+#[derive(Clone, Copy)]
+pub struct TaskScorer<'a> {
+    /// What the outputs mean.
+    pub output: &'a TaskOutput,
+    /// The predictions.
+    pub predicted: &'a [Predicted],
+}
+
+/// The output with the largest logit; of equal logits the first.
+fn largest(logits: &[f32]) -> usize {
+    let mut best = 0;
+    for (index, logit) in logits.iter().enumerate() {
+        if logit.total_cmp(&logits[best]).is_gt() {
+            best = index;
+        }
+    }
+    best
+}
+
+impl TaskScorer<'_> {
+    /// The value of a metric and its chance level, without an interval.
+    pub fn value(&self, metric: TaskMetric) -> Score {
+        let all: Vec<usize> = (0..self.predicted.len()).collect();
+        Score::new(self.statistic(metric, &all), None, self.chance(metric))
+    }
+
+    /// The value of a metric with its interval by patient.
+    pub fn score(&self, metric: TaskMetric, resampling: &Resampling) -> Score {
+        let patients = self.patients();
+        let interval = match self.rights(metric) {
+            Some(rights) => bootstrap_mean(&rights, &patients, resampling),
+            None => bootstrap(&patients, |records| self.statistic(metric, records), resampling),
+        };
+        Score { chance: self.chance(metric), ..Score::new(self.value(metric).value, interval, None) }
+    }
+
+    /// The paired difference to the predictions of `other` for the same records, with its interval by patient; `None` if the two
+    /// are not about the same records.
+    pub fn difference(&self, other: &Self, metric: TaskMetric, resampling: &Resampling) -> Option<Score> {
+        let positions = |scorer: &Self| scorer.predicted.iter().map(|one| one.position).collect::<Vec<_>>();
+        if positions(self) != positions(other) {
+            return None;
+        }
+        let patients = self.patients();
+        let interval = match self.rights(metric).zip(other.rights(metric)) {
+            Some((own, others)) => bootstrap_mean_difference(&own, &others, &patients, resampling),
+            None => bootstrap_difference(
+                &patients,
+                |records| self.statistic(metric, records),
+                |records| other.statistic(metric, records),
+                resampling,
+            ),
+        };
+        let value = self.value(metric).value.zip(other.value(metric).value).map(|(own, other)| own - other);
+        Some(Score::new(value, interval, Some(0.0)))
+    }
+
+    /// Patient of each prediction.
+    pub fn patients(&self) -> Vec<&str> {
+        self.predicted.iter().map(|one| one.record.patient.as_str()).collect()
+    }
+
+    /// Whether the class or answer of a record is right; `None` for multi-label tasks.
+    pub fn is_right(&self, record: usize) -> Option<bool> {
+        let Predicted { target, logits, .. } = &self.predicted[record];
+        match target {
+            Target::Class(class) => Some(largest(logits) == *class),
+            Target::Answer(answer) => Some(*answer == Some(largest(logits))),
+            Target::Labels(_) => None,
+        }
+    }
+
+    /// Whether the question of a record is closed; false for records without a question.
+    fn is_closed(&self, record: usize) -> bool {
+        self.predicted[record].record.questions.first().is_some_and(|question| question.closed)
+    }
+
+    /// For a metric that is a mean of right and wrong answers, the value of each record; `None` for records that do not count.
+    fn rights(&self, metric: TaskMetric) -> Option<Vec<Option<f64>>> {
+        let counts: fn(&Self, usize) -> bool = match metric {
+            TaskMetric::Accuracy => |_, _| true,
+            TaskMetric::ClosedAccuracy => |scorer, record| scorer.is_closed(record),
+            TaskMetric::OpenAccuracy => |scorer, record| !scorer.is_closed(record),
+            TaskMetric::BalancedAccuracy | TaskMetric::MeanAuroc | TaskMetric::Auroc(_) => return None,
+        };
+        let value = |record| self.is_right(record).filter(|_| counts(self, record));
+        Some((0..self.predicted.len()).map(|record| value(record).map(|right| f64::from(u8::from(right)))).collect())
+    }
+
+    /// The value of a metric on some records, which may repeat.
+    fn statistic(&self, metric: TaskMetric, records: &[usize]) -> Option<f64> {
+        match metric {
+            TaskMetric::Accuracy | TaskMetric::ClosedAccuracy | TaskMetric::OpenAccuracy => {
+                let rights = self.rights(metric)?;
+                let values: Vec<f64> = records.iter().filter_map(|&record| rights[record]).collect();
+                (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+            }
+            TaskMetric::BalancedAccuracy => balanced_accuracy(self.output.names().len(), &self.answers(records)),
+            TaskMetric::MeanAuroc => {
+                let labels = (0..self.output.names().len()).filter_map(|label| self.auroc(label, records));
+                let labels: Vec<f64> = labels.collect();
+                (!labels.is_empty()).then(|| labels.iter().sum::<f64>() / labels.len() as f64)
+            }
+            TaskMetric::Auroc(label) => self.auroc(label, records),
+        }
+    }
+
+    /// The predicted and the right class of some records.
+    fn answers(&self, records: &[usize]) -> Vec<Answer<usize>> {
+        let answer = |&record: &usize| match &self.predicted[record] {
+            Predicted { target: Target::Class(right), logits, .. } => {
+                Some(Answer { given: largest(logits), right: *right })
+            }
+            _ => None,
+        };
+        records.iter().filter_map(answer).collect()
+    }
+
+    /// AUROC of one label on the records for which it is known.
+    fn auroc(&self, label: usize, records: &[usize]) -> Option<f64> {
+        let known = |&record: &usize| match &self.predicted[record] {
+            Predicted { target: Target::Labels(states), logits, .. } => Some((logits[label], states[label].truth()?)),
+            _ => None,
+        };
+        auroc(records.iter().filter_map(known))
+    }
+
+    /// The chance level of a metric: of accuracies the share of the most frequent class or answer among the same records.
+    fn chance(&self, metric: TaskMetric) -> Option<f64> {
+        match metric {
+            TaskMetric::MeanAuroc | TaskMetric::Auroc(_) => Some(0.5),
+            TaskMetric::BalancedAccuracy => {
+                let all: Vec<usize> = (0..self.predicted.len()).collect();
+                let mut classes: Vec<usize> = self.answers(&all).iter().map(|answer| answer.right).collect();
+                classes.sort_unstable();
+                classes.dedup();
+                (!classes.is_empty()).then(|| 1.0 / classes.len() as f64)
+            }
+            TaskMetric::Accuracy | TaskMetric::ClosedAccuracy | TaskMetric::OpenAccuracy => {
+                let rights = self.rights(metric)?;
+                let counted = (0..self.predicted.len()).filter(|record| rights[*record].is_some());
+                // The answers outside of the set are different ones, and none of them can be given.
+                let (mut truths, mut outside) = (vec![], 0usize);
+                for record in counted {
+                    match &self.predicted[record].target {
+                        Target::Class(right) | Target::Answer(Some(right)) => {
+                            truths.push(Answer { given: *right, right: *right });
+                        }
+                        Target::Answer(None) => outside += 1,
+                        Target::Labels(_) => {}
+                    }
+                }
+                let all = truths.len() + outside;
+                majority_share(&truths).map(|share| share * truths.len() as f64 / all as f64)
+            }
+        }
+    }
+
+    /// For each label the number of records to which it applies and of those to which it does not; for classes and answers the
+    /// number of records of each class, and of all others.
+    pub fn counts(&self) -> Vec<[usize; 2]> {
+        let mut counts = vec![[0; 2]; self.output.names().len()];
+        for Predicted { target, .. } in self.predicted {
+            for (label, count) in counts.iter_mut().enumerate() {
+                let truth = match target {
+                    Target::Class(right) | Target::Answer(Some(right)) => Some(*right == label),
+                    Target::Answer(None) => Some(false),
+                    Target::Labels(states) => states.get(label).copied().and_then(LabelState::truth),
+                };
+                if let Some(truth) = truth {
+                    count[usize::from(!truth)] += 1;
+                }
+            }
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ptu_data::{Question, Record};
+    use ptu_infer::task::BinaryLabel;
+    use ptu_random::Key;
+
+    use super::*;
+
+    fn predicted(position: usize, target: Target, logits: &[f32]) -> Predicted {
+        let record = Record { patient: position.to_string(), ..Record::default() };
+        Predicted { position, record, target, logits: logits.to_vec(), image_hash: None, cut: false }
+    }
+
+    #[test]
+    fn answers_outside_of_the_set_are_wrong() {
+        let output = TaskOutput::Vqa { answers: vec!["no".into(), "yes".into()], collected_from: "train".into() };
+        let mut rows = vec![
+            predicted(0, Target::Answer(Some(1)), &[0.0, 1.0]),
+            predicted(1, Target::Answer(Some(1)), &[1.0, 0.0]),
+            predicted(2, Target::Answer(None), &[1.0, 0.0]),
+            predicted(3, Target::Answer(Some(0)), &[1.0, 1.0]),
+        ];
+        for row in &mut rows {
+            row.record.questions = vec![Question { closed: row.position != 2, ..Question::default() }];
+        }
+        let scorer = TaskScorer { output: &output, predicted: &rows };
+        let value = |metric| scorer.value(metric);
+        assert_eq!((value(TaskMetric::Accuracy).value, value(TaskMetric::Accuracy).chance), (Some(0.5), Some(0.5)));
+        assert_eq!(value(TaskMetric::OpenAccuracy).value, Some(0.0));
+        assert_eq!(value(TaskMetric::ClosedAccuracy).value, Some(2.0 / 3.0));
+        assert_eq!(scorer.counts(), [[1, 3], [2, 2]]);
+        let better = [1, 1, 1, 0].map(|right| if right == 1 { [0.0, 1.0] } else { [1.0, 0.0] });
+        let better: Vec<Predicted> =
+            rows.iter().zip(better).map(|(row, logits)| Predicted { logits: logits.to_vec(), ..row.clone() }).collect();
+        let better = TaskScorer { output: &output, predicted: &better };
+        let resampling = Resampling::new(Key::new(1));
+        let difference = better.difference(&scorer, TaskMetric::Accuracy, &resampling).unwrap();
+        assert_eq!(difference.value, Some(0.25));
+        assert!(difference.low < Some(0.25) && difference.high > Some(0.25));
+        let fewer = TaskScorer { output: &output, predicted: &rows[..3] };
+        assert!(better.difference(&fewer, TaskMetric::Accuracy, &resampling).is_none());
+    }
+
+    #[test]
+    fn a_label_without_positives_is_left_out_of_the_mean() {
+        let label = |name: &str| BinaryLabel { label: name.into(), value: None, uncertain: LabelState::Ignore };
+        let output = TaskOutput::Multilabel { labels: vec![label("a"), label("b")], unmentioned: LabelState::Negative };
+        use LabelState::{Ignore, Negative, Positive};
+        let rows = [
+            predicted(0, Target::Labels(vec![Positive, Negative]), &[3.0, 0.0]),
+            predicted(1, Target::Labels(vec![Negative, Negative]), &[2.0, 0.0]),
+            predicted(2, Target::Labels(vec![Positive, Ignore]), &[1.0, 0.0]),
+        ];
+        let scorer = TaskScorer { output: &output, predicted: &rows };
+        assert_eq!(scorer.value(TaskMetric::Auroc(1)).value, None);
+        assert_eq!(scorer.value(TaskMetric::Auroc(0)).value, Some(0.5));
+        assert_eq!(scorer.value(TaskMetric::MeanAuroc).value, Some(0.5));
+        assert_eq!(scorer.counts(), [[2, 1], [0, 2]]);
+    }
+}

@@ -1,0 +1,15 @@
+//! What a fine-tuned model predicts, and its predictions: classes, labels, answers to questions.
+//!
+//! A bundle of a fine-tuned model holds a [`TaskDescription`] (`task.json`): what the model reads of a record, and what its
+//! outputs mean. Training, evaluation, commands and servers use the same description, so that an output means the same
+//! everywhere. [`Predictor`] computes predictions.
+
+mod description;
+mod predictor;
+mod run;
+mod target;
+
+pub use description::{BinaryLabel, Calibration, TaskDescription, TaskOutput};
+pub use predictor::{Prediction, Predictor, Scored};
+pub use run::{Predicted, ShownImage};
+pub use target::{LabelState, Target};

@@ -1,0 +1,118 @@
+//! Predictions for all records of a source, with their own images or with other ones.
+
+use ptu_data::collate::Origin;
+use ptu_data::{Example, Preparation, Record, Source, TextChoice};
+use ptu_input::{Image, Input};
+use rayon::prelude::*;
+
+use super::predictor::Predictor;
+use super::target::Target;
+use crate::InferError;
+
+/// Batch size of the model.
+const BATCH: usize = 16;
+
+/// The image that the model sees with each record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShownImage<'a> {
+    /// The record's own image.
+    Own,
+    /// An image of one colour, the mean colour that the normalisation subtracts.
+    Blank,
+    /// No image: prompts take its place. Records without a text give no prediction.
+    Missing,
+    /// The image of another record: for each record the position of the record whose image is shown.
+    Of(&'a [usize]),
+}
+
+/// The prediction for a record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predicted {
+    /// Position of the record in its source.
+    pub position: usize,
+    /// The record as the task reads it, without its image.
+    pub record: Record,
+    /// The right outputs.
+    pub target: Target,
+    /// The logits of the head.
+    pub logits: Vec<f32>,
+    /// Hash of the pixels of the image that the model saw; `None` if it saw none.
+    pub image_hash: Option<u64>,
+    /// Whether the text was longer than the model reads, so that it saw only the beginning.
+    pub cut: bool,
+}
+
+impl Predictor<'_> {
+    /// The predictions for all records of a source that have a target, in their order. Records without an image and without a text
+    /// are skipped. `done` is called with the number of finished records.
+    ///
+    /// # Errors
+    /// If a record cannot be read, or an input does not fit the model.
+    pub fn run(
+        &self,
+        source: &dyn Source,
+        preparation: &Preparation,
+        shown: ShownImage<'_>,
+        done: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Predicted>, InferError> {
+        let (mut predicted, positions) = (vec![], (0..source.len()).collect::<Vec<_>>());
+        for chunk in positions.chunks(BATCH) {
+            // Images are decoded on all cores. If several cannot be decoded, the error of the first one is reported.
+            let read: Vec<Result<_, InferError>> =
+                chunk.par_iter().map(|&position| self.read(source, position, preparation, shown)).collect();
+            let read: Vec<Option<(Example, Target)>> = read.into_iter().collect::<Result<_, _>>()?;
+            let (inputs, rest): (Vec<Input>, Vec<_>) = read
+                .into_iter()
+                .flatten()
+                .map(|(Example { position, record, input, image_hash, cut, .. }, target)| {
+                    (input, (position, record, target, image_hash, cut))
+                })
+                .unzip();
+            let logits = self.logits(&inputs, BATCH)?;
+            predicted.extend(rest.into_iter().zip(logits).map(
+                |((position, record, target, image_hash, cut), logits)| Predicted {
+                    position,
+                    record,
+                    target,
+                    logits,
+                    image_hash,
+                    cut,
+                },
+            ));
+            done(chunk.last().map_or(0, |last| last + 1));
+        }
+        Ok(predicted)
+    }
+
+    /// A record as an example with the image that is shown; `None` if it gives no input or has no target.
+    fn read(
+        &self,
+        source: &dyn Source,
+        position: usize,
+        preparation: &Preparation,
+        shown: ShownImage<'_>,
+    ) -> Result<Option<(Example, Target)>, InferError> {
+        let mut record = source.get(position)?;
+        let Some(target) = self.task.output.target(&record) else { return Ok(None) };
+        match shown {
+            ShownImage::Own | ShownImage::Blank => {}
+            ShownImage::Missing => record.image = None,
+            // A record without an image stays without one.
+            ShownImage::Of(others) if record.image.is_some() => record.image = source.get(others[position])?.image,
+            ShownImage::Of(_) => {}
+        }
+        let origin = Origin { source: 0, name: source.name(), position };
+        let Some(mut example) = preparation.evaluate(record, origin, TextChoice::All, None)? else { return Ok(None) };
+        if shown == ShownImage::Blank
+            && let Input::Pair { image, .. } | Input::Image(image) = &mut example.input
+        {
+            *image = blank(image);
+        }
+        Ok(Some((example, target)))
+    }
+}
+
+/// An image of the same size whose pixels are 0 after the normalisation.
+fn blank(image: &Image) -> Image {
+    Image { side: image.side, planes: vec![0.0; image.planes.len()] }
+}

@@ -1,0 +1,157 @@
+//! Fine-tuning on labels and answers: single-label and multi-label classification, and visual question answering (specification,
+//! section 4). The head reads the pooled features of each record; prompts take the place of a missing image or text.
+
+mod loss;
+mod outputs;
+mod share;
+mod validation;
+
+use std::sync::Arc;
+
+use ptu_data::{InputForm, Manifest, Preparation, Record, Source, Split, TextUnit, ViewedSource};
+use ptu_infer::task::{Target, TaskDescription, TaskOutput};
+use ptu_model::{HeadKind, Model, Outputs};
+use ptu_train::TrainError;
+use ptu_train::objective::Weighted;
+use ptu_train::recipe::{Recipe, TaskRecipe};
+use ptu_train::task::{Task, TrainingData, Validator};
+
+use loss::Supervised;
+use validation::HeldOut;
+
+/// Fine-tuning on labels or answers.
+pub struct FineTuning {
+    task: TaskDescription,
+    /// For single-label classification with `balanced`, the weight of each class in the loss.
+    class_weights: Option<Vec<f64>>,
+    held_out: Option<HeldOut>,
+}
+
+/// What the model reads of a record in the task of a recipe.
+fn input_form(task: &TaskRecipe) -> InputForm {
+    match task {
+        TaskRecipe::Classification(classification) => classification.input,
+        TaskRecipe::Multilabel(multilabel) => multilabel.input,
+        TaskRecipe::Vqa(_) => InputForm::Question,
+        TaskRecipe::Pretraining => InputForm::Available,
+    }
+}
+
+impl FineTuning {
+    /// The task of a recipe. Its outputs are read from the data by [`Task::open`].
+    pub fn of(recipe: &Recipe) -> Self {
+        let output = TaskOutput::Classification { label: String::new(), classes: vec![] };
+        let input = input_form(&recipe.task);
+        let task = TaskDescription { input, output, started_from: None, calibration: None };
+        Self { task, class_weights: None, held_out: None }
+    }
+
+    /// What the model reads and what its outputs mean.
+    pub fn task(&self) -> &TaskDescription {
+        &self.task
+    }
+
+    /// A view of a source with the records that have a target.
+    fn view(&self, source: Arc<dyn Source>) -> Result<ViewedSource, TrainError> {
+        let mut has_target = |record: &Record| self.task.output.target(record).is_some();
+        Ok(ViewedSource::new(source, self.task.input, &mut has_target)?)
+    }
+}
+
+impl Task for FineTuning {
+    fn objectives(&self) -> Vec<Weighted<'_>> {
+        let class_weights = self.class_weights.as_deref();
+        let objective = Supervised { output: &self.task.output, head: self.task.head(), class_weights };
+        vec![Weighted { name: self.task.output.kind().into(), weight: 1.0, objective: Box::new(objective) }]
+    }
+
+    fn heads(&self) -> Vec<HeadKind> {
+        vec![self.task.head()]
+    }
+
+    fn outputs(&self) -> Outputs {
+        self.task.outputs()
+    }
+
+    fn open(
+        &mut self,
+        recipe: &Recipe,
+        data: &mut [TrainingData],
+        note: &mut dyn FnMut(&str),
+    ) -> Result<(), TrainError> {
+        self.task.output = outputs::output(recipe, data)?;
+        let mut classes = vec![0usize; self.task.output.names().len()];
+        for one in data.iter_mut() {
+            let all = one.source.source.len();
+            let mut viewed = self.view(Arc::clone(&one.source.source))?;
+            if recipe.finetune.share < 1.0 {
+                viewed = share::share(viewed, &self.task.output, recipe.finetune.share, recipe.seed)?;
+            }
+            viewed.each_without_image(&mut |record| {
+                if let Some(Target::Class(class)) = self.task.output.target(&record) {
+                    classes[class] += 1;
+                }
+            })?;
+            note(&format!("{}: {} examples from {all} records", viewed.name(), viewed.len()));
+            one.source.source = Arc::new(viewed);
+        }
+        note(&describe(&self.task.output));
+        if let TaskRecipe::Classification(classification) = &recipe.task
+            && classification.balanced
+        {
+            let (all, count) = (classes.iter().sum::<usize>() as f64, classes.len() as f64);
+            self.class_weights = Some(classes.iter().map(|class| all / (count * (*class).max(1) as f64)).collect());
+        }
+        Ok(())
+    }
+
+    fn check(&self, recipe: &Recipe, data: &[TrainingData], note: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
+        outputs::check(recipe, data, &self.task.output, note)
+    }
+
+    fn preparation(&self, preparation: Preparation) -> Preparation {
+        // The view of a record has one text, which is used completely.
+        let sentence_pairs = self.task.input == InputForm::Sentences;
+        Preparation { unit: TextUnit::Text, sentence_pairs, ..preparation }
+    }
+
+    fn prepare(&mut self, recipe: &Recipe, _model: &Model, preparation: &Preparation) -> Result<(), TrainError> {
+        if recipe.train.validate_every == 0 {
+            return Ok(());
+        }
+        let mut sources: Vec<Arc<dyn Source>> = vec![];
+        for entry in &recipe.data {
+            if Manifest::read(&entry.path)?.counts(Split::Validate).records > 0 {
+                let shards = ptu_data::ShardFolder::open(&entry.path, Split::Validate)?;
+                sources.push(Arc::new(self.view(Arc::new(shards))?));
+            }
+        }
+        self.held_out = Some(HeldOut { sources, preparation: preparation.clone(), task: self.task.clone() });
+        Ok(())
+    }
+
+    fn validator(&self) -> Option<&dyn Validator> {
+        self.held_out.as_ref().map(|held_out| held_out as &dyn Validator)
+    }
+
+    fn description(&self, started_from: Option<&str>) -> Option<serde_json::Value> {
+        let task = TaskDescription { started_from: started_from.map(String::from), ..self.task.clone() };
+        Some(serde_json::to_value(task).expect("a description of a task can be written as JSON"))
+    }
+}
+
+/// A sentence about the outputs.
+fn describe(output: &TaskOutput) -> String {
+    let names = output.names();
+    let shown = names.iter().take(8).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let more = if names.len() > 8 { ", ..." } else { "" };
+    match output {
+        TaskOutput::Classification { label, .. } => {
+            format!("label `{label}` has {} classes: {shown}{more}", names.len())
+        }
+        TaskOutput::Multilabel { .. } => format!("{} labels: {shown}{more}", names.len()),
+        TaskOutput::Vqa { collected_from, .. } => {
+            format!("{} answers, collected from {collected_from}: {shown}{more}", names.len())
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The validation of a fine-tuned model.
+
+use std::sync::Arc;
+
+use ptu_data::{Preparation, Source};
+use ptu_evaluate::task::{TaskMetric, TaskScorer};
+use ptu_infer::InferError;
+use ptu_infer::task::{Predicted, Predictor, ShownImage, TaskDescription};
+use ptu_model::Model;
+use ptu_random::Key;
+use ptu_train::TrainError;
+use ptu_train::task::{Validated, Validator};
+
+/// The records of the validation splits.
+pub struct HeldOut {
+    /// The records as the task reads them.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// How records become inputs.
+    pub preparation: Preparation,
+    /// The task.
+    pub task: TaskDescription,
+}
+
+impl Validator for HeldOut {
+    /// The first metric of the task: accuracy, or mean AUROC.
+    fn validate(&self, model: &Model, _key: Key) -> Result<Validated, TrainError> {
+        let predictor = Predictor::new(model, &self.task)?;
+        let mut all: Vec<Predicted> = vec![];
+        for source in &self.sources {
+            let predicted = predictor.run(source.as_ref(), &self.preparation, ShownImage::Own, &mut |_| {});
+            all.extend(predicted.map_err(train_error)?);
+        }
+        let metric = TaskMetric::of(&self.task.output)[0];
+        let score = TaskScorer { output: &self.task.output, predicted: &all }.value(metric);
+        Ok(Validated::new(&metric.to_string(), score.value, score.chance))
+    }
+}
+
+/// The same error as an error of training.
+fn train_error(error: InferError) -> TrainError {
+    match error {
+        InferError::Data(error) => error.into(),
+        InferError::Model(error) => error.into(),
+        other => TrainError::Task(Box::new(other)),
+    }
+}

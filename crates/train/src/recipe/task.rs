@@ -1,0 +1,161 @@
+//! `[task]` and `[finetune]`: what a model is trained for, and how fine-tuning starts from a pre-trained model.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ptu_data::InputForm;
+use serde::{Deserialize, Serialize};
+
+/// Published names of the prompt pools.
+const PROMPT_POOLS: [&str; 2] = ["pseudo_vision_token_pool", "pseudo_language_token_pool"];
+
+/// What a model is trained for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum TaskRecipe {
+    /// Pre-training with the `objectives` of the recipe.
+    #[default]
+    Pretraining,
+    /// Exactly one class for each input.
+    Classification(ClassificationRecipe),
+    /// Any number of labels for each input, each of which applies or not.
+    Multilabel(MultilabelRecipe),
+    /// Questions about images, answered by one of a fixed set of answers (visual question answering).
+    Vqa(VqaRecipe),
+}
+
+/// Settings of single-label classification.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassificationRecipe {
+    /// The label whose values are the classes. Records without it, or with several values of it, are not used.
+    pub label: String,
+    /// What the model reads of a record.
+    #[serde(default)]
+    pub input: InputForm,
+    /// Whether the loss of each class is weighted by the inverse of its frequency, so that all classes count the same.
+    #[serde(default)]
+    pub balanced: bool,
+}
+
+/// Settings of multi-label classification.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MultilabelRecipe {
+    /// The labels, each with values such as `positive` and `negative`. A single label with other values, of which a record may
+    /// have several, stands for all its values: each becomes a label of its own.
+    pub labels: Vec<String>,
+    /// What the model reads of a record.
+    #[serde(default)]
+    pub input: InputForm,
+    /// What the value `uncertain` means, for each label; `ignore` for labels that are not listed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub uncertain: BTreeMap<String, LabelPolicy>,
+    /// What it means if a record has no value of a label, or the value `unmentioned`.
+    #[serde(default = "negative")]
+    pub unmentioned: LabelPolicy,
+}
+
+fn negative() -> LabelPolicy {
+    LabelPolicy::Negative
+}
+
+/// What a value means that says neither yes nor no.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LabelPolicy {
+    /// The label applies.
+    Positive,
+    /// The label does not apply.
+    Negative,
+    /// The label of this record is neither trained nor scored.
+    #[default]
+    Ignore,
+}
+
+/// Settings of visual question answering.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VqaRecipe {
+    /// The splits whose answers form the set of answers.
+    pub answers: AnswerSplits,
+}
+
+/// The splits whose answers form the answer set of visual question answering.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerSplits {
+    /// Training.
+    Train,
+    /// Training and validation.
+    #[default]
+    Validate,
+    /// Training, validation and test: the published way, by which scores of other papers were computed. The answer set then
+    /// depends on the test split.
+    Published,
+}
+
+/// How fine-tuning starts from a model, and what of it is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FinetuneRecipe {
+    /// The bundle, or the folder of a run, from which training starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<PathBuf>,
+    /// Whether the prompt pools are trained.
+    pub prompts: PromptTraining,
+    /// Weights that are not trained, by the beginning of their published names, for example `vision_encoder`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+    /// Share of the training data that is used. A smaller share is a part of each larger one with the same seed; each class keeps
+    /// its share.
+    pub share: f64,
+}
+
+/// Whether the prompt pools are trained in fine-tuning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PromptTraining {
+    /// They stay as they are.
+    #[default]
+    Frozen,
+    /// They are trained as all other weights are.
+    Trained,
+}
+
+impl Default for FinetuneRecipe {
+    fn default() -> Self {
+        Self { model: None, prompts: PromptTraining::default(), freeze: vec![], share: 1.0 }
+    }
+}
+
+impl FinetuneRecipe {
+    /// Whether all values are the defaults.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether the weight with this published name is trained.
+    pub fn trains(&self, published: &str) -> bool {
+        let is_pool = PROMPT_POOLS.contains(&published);
+        !(is_pool && self.prompts == PromptTraining::Frozen)
+            && !self.freeze.iter().any(|start| published.starts_with(start))
+    }
+}
+
+impl TaskRecipe {
+    /// Whether the task is pre-training.
+    pub fn is_pretraining(&self) -> bool {
+        *self == Self::Pretraining
+    }
+
+    /// The name in recipes.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Pretraining => "pretraining",
+            Self::Classification(_) => "classification",
+            Self::Multilabel(_) => "multilabel",
+            Self::Vqa(_) => "vqa",
+        }
+    }
+}
