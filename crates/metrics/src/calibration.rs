@@ -1,16 +1,16 @@
 //! Calibration: whether predicted probabilities agree with observed frequencies.
 //!
-//! Binary functions take (probability, whether the predicted event happened) of each record: the probability of the positive
-//! class and whether the record is positive, or, for several classes, the confidence and correctness from [`top_label`].
-//! Without records, or if a probability is NaN or outside [0, 1], the scores are `None`.
+//! Binary functions take (probability, whether the predicted event happened) of each record: the probability of the
+//! positive class and whether the record is positive, or, for several classes, the confidence and correctness from
+//! [`top_label`]. Without records, or if a probability is NaN or outside [0, 1], the scores are `None`.
 
 use crate::mean::mean;
 
 /// The usual number of bins of the expected calibration error.
 pub const CALIBRATION_BINS: usize = 15;
 
-/// One bin of a reliability curve: the records whose probability is above `low` and at most `high`. The first bin also has those
-/// with probability 0.
+/// One bin of a reliability curve: the records whose probability is above `low` and at most `high`. The first bin also
+/// has those with probability 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReliabilityBin {
     /// Lower end, not in the bin.
@@ -46,9 +46,9 @@ pub fn reliability_curve(bins: usize, records: impl IntoIterator<Item = (f32, bo
     Some(sums.into_iter().enumerate().map(bin).collect())
 }
 
-/// The expected calibration error (ECE; Guo et al., "On calibration of modern neural networks", 2017): mean over records of
-/// |mean probability - share of events| of the record's bin, for `bins` bins of equal width ([`CALIBRATION_BINS`]). `None` also
-/// if `bins` is 0.
+/// The expected calibration error (ECE; Guo et al., "On calibration of modern neural networks", 2017): the mean over
+/// records of the absolute difference between mean probability and share of events in the record's bin, for `bins` bins
+/// of equal width ([`CALIBRATION_BINS`]). `None` also if `bins` is 0.
 ///
 /// 0 is best. A model that gives every record the share of events also has 0, so it says nothing about how well a model
 /// distinguishes records; the Brier score does.
@@ -59,8 +59,8 @@ pub fn expected_calibration_error(bins: usize, records: impl IntoIterator<Item =
     Some(curve.iter().filter_map(gap).sum::<f64>() / records as f64)
 }
 
-/// The Brier score of a binary classifier: mean of (probability - event)^2, where an event is 1 or 0. 0 is best; for the level
-/// without information see [`chance_brier`].
+/// The Brier score of a binary classifier: mean of (probability - event)^2, where an event is 1 or 0. 0 is best; for
+/// the level without information see [`chance_brier`].
 pub fn brier(records: impl IntoIterator<Item = (f32, bool)>) -> Option<f64> {
     mean(
         checked(records)?
@@ -75,10 +75,10 @@ pub fn chance_brier(positives: usize, negatives: usize) -> Option<f64> {
     (records > 0.0).then(|| positives as f64 / records * (negatives as f64 / records))
 }
 
-/// The Brier score of several classes: mean over records of the sum over classes of (probability - target)^2, where the target
-/// is 1 for the true class and 0 for the others; between 0 and 2 (scikit-learn's `brier_score_loss` with
-/// `scale_by_half=False`). `probabilities` is row-major `[records, classes]`; a true class outside of `0..classes` has no
-/// target of 1.
+/// The Brier score of several classes: mean over records of the sum over classes of (probability - target)^2, where the
+/// target is 1 for the true class and 0 for the others; between 0 and 2 (scikit-learn's `brier_score_loss` with
+/// `scale_by_half=False`). `probabilities` is row-major `[records, classes]`; a true class outside of `0..classes` has
+/// no target of 1.
 ///
 /// # Panics
 /// If `probabilities` does not have one row of `classes` numbers for each element of `right`.
@@ -89,16 +89,16 @@ pub fn brier_of_classes(probabilities: &[f32], classes: usize, right: &[usize]) 
     brier(targets).map(|mean_of_entries| mean_of_entries * classes as f64)
 }
 
-/// [`brier_of_classes`] of a model that gives every record the share of each class: 1 - the sum of squared shares. `None`
-/// without records.
+/// [`brier_of_classes`] of a model that gives every record the share of each class: 1 - the sum of squared shares.
+/// `None` without records.
 pub fn chance_brier_of_classes(records_of_classes: &[usize]) -> Option<f64> {
     let records = records_of_classes.iter().sum::<usize>() as f64;
     (records > 0.0).then(|| 1.0 - records_of_classes.iter().map(|count| (*count as f64 / records).powi(2)).sum::<f64>())
 }
 
 /// The confidence (largest probability) of each record and whether the class with this probability is the true one.
-/// `probabilities` is row-major `[records, classes]`. A true class that shares the largest probability with another class counts
-/// as wrong. If one of the probabilities is NaN, the confidence is NaN.
+/// `probabilities` is row-major `[records, classes]`. A true class that shares the largest probability with another
+/// class counts as wrong. If one of the probabilities is NaN, the confidence is NaN.
 ///
 /// # Panics
 /// If `probabilities` does not have one row of `classes` numbers for each element of `right`.

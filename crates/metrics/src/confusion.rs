@@ -5,8 +5,8 @@ use crate::mean::mean;
 
 /// How often each class was predicted for the records of each class.
 ///
-/// Classes are `0..classes`. All other numbers, as true class or as prediction, are counted together as one further class with
-/// the number `classes`, which has no scores of its own; so the scores equal [`accuracy`](crate::accuracy),
+/// Classes are `0..classes`. All other numbers, as true class or as prediction, are counted together as one further
+/// class with the number `classes`, which has no scores of its own; so the scores equal [`accuracy`](crate::accuracy),
 /// [`per_class`](crate::per_class) and [`balanced_accuracy`](crate::balanced_accuracy) of the same answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfusionMatrix {
@@ -31,8 +31,8 @@ impl ConfusionMatrix {
         self.classes
     }
 
-    /// Number of records of the class `right` that were predicted as the class `given`; the number of [`Self::classes`] and
-    /// all above it stand for the answers outside of the classes.
+    /// Number of records of the class `right` that were predicted as the class `given`; the number of [`Self::classes`]
+    /// and all above it stand for the answers outside of the classes.
     pub fn count(&self, right: usize, given: usize) -> usize {
         self.counts[right.min(self.classes) * (self.classes + 1) + given.min(self.classes)]
     }

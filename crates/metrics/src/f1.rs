@@ -18,30 +18,32 @@ pub struct F1Averages {
     pub undefined: usize,
 }
 
-/// F1 of a binary classifier, 2 TP / (2 TP + FP + FN): the harmonic mean of precision and recall of the positives. For the level
-/// without information see [`always_positive_f1`].
+/// F1 of a binary classifier, 2 TP / (2 TP + FP + FN): the harmonic mean of precision and recall of the positives. For
+/// the level without information see [`always_positive_f1`].
 ///
-/// `None` if there are no positives, neither true nor predicted. With predicted positives only, or true ones only, F1 is 0.
+/// `None` if there are no positives, neither true nor predicted. With predicted positives only, or true ones only, F1
+/// is 0.
 pub fn f1(answers: &[Answer<bool>]) -> Option<f64> {
     let mut counts = ClassCounts::default();
     answers.iter().for_each(|answer| counts.add(answer.right, answer.given));
     counts.f1()
 }
 
-/// F1 of a classifier that calls everything positive, 2p / (1 + p) for the share p of positives, which is the baseline for F1:
-/// calling a random part of many records positive gives less. `None` if there are no positives.
+/// F1 of a classifier that calls everything positive, 2p / (1 + p) for the share p of positives, which is the baseline
+/// for F1: calling a random part of many records positive gives less. `None` if there are no positives.
 pub fn always_positive_f1(positives: usize, negatives: usize) -> Option<f64> {
     (positives > 0).then(|| ClassCounts { right: positives, given: positives + negatives, both: positives }.f1())?
 }
 
-/// F1 of the classes `0..classes` of a classifier that predicts one class for each record, as scikit-learn's `f1_score` with
-/// `labels=range(classes)` and `zero_division=nan`. If all answers are in `0..classes`, the micro average is the accuracy.
+/// F1 of the classes `0..classes` of a classifier that predicts one class for each record, as scikit-learn's `f1_score`
+/// with `labels=range(classes)` and `zero_division=nan`. If all answers are in `0..classes`, the micro average is the
+/// accuracy. The baseline is F1 of the same answers with the most frequent class as every prediction.
 pub fn f1_by_class(classes: usize, answers: &[Answer<usize>]) -> F1Averages {
     averages(&class_counts(classes, answers))
 }
 
-/// F1 of each of several labels (multi-label). `answers` is row-major `[records, labels]`; a pair of record and label whose
-/// truth is unknown is `None` and is not used.
+/// F1 of each of several labels (multi-label). `answers` is row-major `[records, labels]`; a pair of record and label
+/// whose truth is unknown is `None` and is not used.
 ///
 /// # Panics
 /// If the length of `answers` is not a multiple of `labels`.
@@ -82,8 +84,8 @@ mod tests {
 
     #[test]
     fn averages_equal_scikit_learn() {
-        // scikit-learn 1.9.1, the example of the manual of f1_score: y_true [0, 1, 2, 0, 1, 2], y_pred [0, 2, 1, 0, 0, 1]:
-        // macro 0.2667, micro 0.3333, weighted 0.2667, for each class [0.8, 0, 0].
+        // scikit-learn 1.9.1, the example of the manual of f1_score: y_true [0, 1, 2, 0, 1, 2],
+        // y_pred [0, 2, 1, 0, 0, 1]: macro 0.2667, micro 0.3333, weighted 0.2667, for each class [0.8, 0, 0].
         let found = f1_by_class(3, &answers(&[(0, 0), (2, 1), (1, 2), (0, 0), (0, 1), (1, 2)]));
         assert_eq!(found.values, [Some(0.8), Some(0.0), Some(0.0)]);
         assert_eq!(found.micro, Some(1.0 / 3.0));

@@ -1,5 +1,5 @@
-//! AUROC and average precision for several labels (multi-label) or several classes (one versus rest): for each label, and
-//! averaged over labels.
+//! AUROC and average precision for several labels (multi-label) or several classes (one versus rest): for each label,
+//! and averaged over labels.
 
 use crate::classify::auroc;
 use crate::mean::mean;
@@ -61,20 +61,21 @@ pub struct LabelScore {
     pub negatives: usize,
     /// The score; `None` without positives, without negatives, or if a score is NaN.
     pub value: Option<f64>,
-    /// The score that a random order is expected to get: 0.5 for AUROC, the share of positives for average precision. `None`
-    /// without positives or without negatives.
+    /// The score that a random order is expected to get: 0.5 for AUROC, the share of positives for average precision.
+    /// `None` without positives or without negatives.
     pub chance: Option<f64>,
 }
 
 /// A score for several labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelAverages {
-    /// The macro average: the mean over the labels that have positives and negatives. `None` if there are no such labels, or
-    /// if one of them has a score that is NaN (a label must not be left out because the model failed on it).
+    /// The macro average: the mean over the labels that have positives and negatives. `None` if there are no such
+    /// labels, or if one of them has a score that is NaN (a label must not be left out because the model failed on it).
     pub macro_mean: Option<f64>,
     /// The chance level of the macro average: the mean of the chance levels of the same labels.
     pub macro_chance: Option<f64>,
-    /// The micro average: the score of all pairs of record and label together, also of labels without positives or negatives.
+    /// The micro average: the score of all pairs of record and label together, also of labels without positives or
+    /// negatives.
     pub micro: LabelScore,
     /// The score of each label.
     pub labels: Vec<LabelScore>,
@@ -82,9 +83,9 @@ pub struct LabelAverages {
     pub undefined: usize,
 }
 
-/// The score of each label and its averages (multi-label). `scores` and `truths` are row-major `[records, labels]`; a truth
-/// that is `None` is unknown, and the pair of record and label is not used. The same as scikit-learn's `average="macro"`,
-/// `"micro"` and `None`, except that labels without positives or without negatives are undefined.
+/// The score of each label and its averages (multi-label). `scores` and `truths` are row-major `[records, labels]`; a
+/// truth that is `None` is unknown, and the pair of record and label is not used. The same as scikit-learn's
+/// `average="macro"`, `"micro"` and `None`, except that labels without positives or without negatives are undefined.
 ///
 /// # Panics
 /// If `scores` and `truths` differ in length, or if their length is not a multiple of `labels`.
@@ -93,8 +94,9 @@ pub fn scores_by_label(score: BinaryScore, labels: usize, scores: &[f32], truths
     averages(score, labels, scores, |entry| truths[entry])
 }
 
-/// The score of each class against all others (one versus rest) and its averages. `scores` is row-major `[records, classes]`;
-/// `right` has the true class of each record. A record whose true class is not in `0..classes` is a negative of every class.
+/// The score of each class against all others (one versus rest) and its averages. `scores` is row-major
+/// `[records, classes]`; `right` has the true class of each record. A record whose true class is not in `0..classes` is
+/// a negative of every class.
 ///
 /// # Panics
 /// If `scores` does not have one row of `classes` scores for each element of `right`.

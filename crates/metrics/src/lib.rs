@@ -1,9 +1,9 @@
-//! Scores as pure functions over slices: retrieval, classification, calibration, confidence intervals and paired tests, usage of
-//! a prompt pool.
+//! Scores as pure functions over slices: retrieval, classification, calibration, confidence intervals and paired tests,
+//! usage of a prompt pool.
 //!
-//! Three rules hold for all functions. An undefined score is `None`, because 0 or 0.5 would look like a result. For each
-//! score there is a function for its chance level, computed for the same queries. Ties and NaN always count against the
-//! model, and the documentation says how.
+//! Three rules hold for all functions. An undefined score is `None`, because 0 or 0.5 would look like a result. Beside
+//! a score stands its chance level or baseline for the same records: a function, a field, or a sentence of its
+//! documentation. Ties and NaN always count against the model, and the documentation says how.
 //!
 //! Example: retrieval with a chance level and a confidence interval by patient:
 //!

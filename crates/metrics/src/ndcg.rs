@@ -4,15 +4,15 @@ use crate::mean::mean;
 use std::cmp::Ordering;
 
 /// nDCG at k of each query, from the matrix `similarity`, row-major `[queries, gallery]`; for use with
-/// [`bootstrap_mean`](crate::bootstrap_mean). `gain(query, item)` is the relevance of an item, 0 for a wrong item; for binary
-/// relevance it is 0 or 1.
+/// [`bootstrap_mean`](crate::bootstrap_mean). `gain(query, item)` is the relevance of an item, 0 for a wrong item; for
+/// binary relevance it is 0 or 1.
 ///
-/// The discounted cumulative gain (DCG) is the sum over the first `k` items of gain / log2(rank + 1), with ranks from 1; it is
-/// divided by that of the best possible order (Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques",
-/// 2002). For exponential gains (Burges et al. 2005), let `gain` return 2^relevance - 1.
+/// The discounted cumulative gain (DCG) is the sum over the first `k` items of gain / log2(rank + 1), with ranks from
+/// 1; it is divided by that of the best possible order (Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR
+/// techniques", 2002). For exponential gains (Burges et al. 2005), let `gain` return 2^relevance - 1.
 ///
-/// Ties count against the model, as in [`ranks`](crate::ranks): items with equal scores are ordered by gain, the smallest first.
-/// A wrong item with the score NaN is put first, and a relevant item with the score NaN gives no gain.
+/// Ties count against the model, as in [`ranks`](crate::ranks): items with equal scores are ordered by gain, the
+/// smallest first. A wrong item with the score NaN is put first, and a relevant item with the score NaN gives no gain.
 ///
 /// `None` for a query without a relevant item, for k = 0, and if a gain is negative, infinite or NaN.
 ///

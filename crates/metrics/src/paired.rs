@@ -1,5 +1,5 @@
-//! Tests of the difference between two models on the same records. Records of one patient are similar, so patients are the
-//! units of both tests, as they are for confidence intervals.
+//! Tests of the difference between two models on the same records. Records of one patient are similar, so patients are
+//! the units of both tests, as they are for confidence intervals.
 
 use crate::interval::number_groups;
 use ptu_random::{Key, Place};
@@ -60,11 +60,11 @@ impl Permutations {
 }
 
 /// McNemar's exact test of two models that are right (1) or wrong (0) on the same records, as from
-/// [`correct`](crate::correct) or [`found_at`](crate::found_at): a binomial test of the pairs in which only one of the models
-/// is right. A record for which one of the models has `None` is not used.
+/// [`correct`](crate::correct) or [`found_at`](crate::found_at): a binomial test of the pairs in which only one of the
+/// models is right. A record for which one of the models has `None` is not used.
 ///
-/// McNemar's test needs independent pairs, so each patient counts once, for the model that is right on more of the patient's
-/// records (a sign test over patients). With one record for each patient, this is the usual test.
+/// McNemar's test needs independent pairs, so each patient counts once, for the model that is right on more of the
+/// patient's records (a sign test over patients). With one record for each patient, this is the usual test.
 ///
 /// `None` if fewer than two groups have a record, or if a value is neither 0 nor 1.
 ///
@@ -80,14 +80,14 @@ pub fn mcnemar<G: Eq + Hash>(first: &[Option<f64>], second: &[Option<f64>], grou
     Some(differences.result(PairedTest::McNemar, sign_test(won, lost)))
 }
 
-/// Permutation test of the mean difference of two models on the same records (also known as approximate randomization; Noreen,
-/// "Computer-intensive methods for testing hypotheses", 1989). If the models are exchangeable, the sign of each patient's
-/// difference is arbitrary; all records of a patient are exchanged together. The p-value is the share of the exchanges with a mean
-/// difference at least as large as the observed one. In a random sample of exchanges, the observed one counts as one of them, so
-/// the p-value is never 0.
+/// Permutation test of the mean difference of two models on the same records (also known as approximate randomization;
+/// Noreen, "Computer-intensive methods for testing hypotheses", 1989). If the models are exchangeable, the sign of each
+/// patient's difference is arbitrary; all records of a patient are exchanged together. The p-value is the share of the
+/// exchanges with a mean difference at least as large as the observed one. In a random sample of exchanges, the
+/// observed one counts as one of them, so the p-value is never 0.
 ///
-/// `None` if fewer than two groups have a record that both models have a value for, if a value is infinite or NaN, or if there
-/// are no permutations.
+/// `None` if fewer than two groups have a record that both models have a value for, if a value is infinite or NaN, or
+/// if there are no permutations.
 ///
 /// # Panics
 /// If `first`, `second` and `groups` differ in length.
@@ -120,8 +120,8 @@ pub fn permutation_test<G: Eq + Hash>(
     })
 }
 
-/// Number of the exchanges with a sum at least as large as without an exchange. Each exchange tells whether the sign of a group
-/// changes.
+/// Number of the exchanges with a sum at least as large as without an exchange. Each exchange tells whether the sign of
+/// a group changes.
 fn count_extreme(differences: &[f64], exchanges: impl Iterator<Item = impl Fn(usize) -> bool>) -> usize {
     let observed: f64 = differences.iter().sum();
     // Equal sums may differ by rounding, which depends on the order of the signs; they count against a difference.

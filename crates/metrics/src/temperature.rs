@@ -1,10 +1,12 @@
-//! Temperature scaling: dividing logits by one number, fitted on validation data, so that probabilities agree with observed
-//! frequencies (Guo et al., "On calibration of modern neural networks", 2017). It does not change the order of the classes.
+//! Temperature scaling: dividing logits by one number, fitted on validation data, so that probabilities agree with
+//! observed frequencies (Guo et al., "On calibration of modern neural networks", 2017). It does not change the order of
+//! the classes.
 
-/// Lowest temperature that a fit returns. If all predictions are right, the negative log-likelihood (NLL) falls for ever as the
-/// temperature goes to 0.
+/// Lowest temperature that a fit returns. If all predictions are right, the negative log-likelihood (NLL) falls for
+/// ever as the temperature goes to 0.
 pub const LOWEST_TEMPERATURE: f64 = 0.01;
-/// Highest temperature that a fit returns. If predictions are worse than chance, the NLL falls as the temperature grows.
+/// Highest temperature that a fit returns. If predictions are worse than chance, the NLL falls as the temperature
+/// grows.
 pub const HIGHEST_TEMPERATURE: f64 = 100.0;
 
 /// Where a fit ended.
@@ -12,8 +14,8 @@ pub const HIGHEST_TEMPERATURE: f64 = 100.0;
 pub enum TemperatureFit {
     /// At the minimum of the NLL.
     Minimum,
-    /// At [`LOWEST_TEMPERATURE`], where the NLL is still falling or is 0 up to rounding: all predictions are right, or the
-    /// logits are very small.
+    /// At [`LOWEST_TEMPERATURE`], where the NLL is still falling or is 0 up to rounding: all predictions are right, or
+    /// the logits are very small.
     Lowest,
     /// At [`HIGHEST_TEMPERATURE`], where the NLL is still falling: the predictions are not better than chance.
     Highest,
@@ -24,7 +26,8 @@ pub enum TemperatureFit {
 /// A fitted temperature.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Temperature {
-    /// The temperature, between [`LOWEST_TEMPERATURE`] and [`HIGHEST_TEMPERATURE`]. Above 1 the model was too confident.
+    /// The temperature, between [`LOWEST_TEMPERATURE`] and [`HIGHEST_TEMPERATURE`]. Above 1 the model was too
+    /// confident.
     pub value: f64,
     /// Mean NLL of the data in nats before scaling (temperature 1).
     pub nll_before: f64,
@@ -35,8 +38,8 @@ pub struct Temperature {
 }
 
 impl Temperature {
-    /// Fits the temperature of a softmax over `classes` classes. `logits` is row-major `[records, classes]`; `right` has the
-    /// true class of each record.
+    /// Fits the temperature of a softmax over `classes` classes. `logits` is row-major `[records, classes]`; `right`
+    /// has the true class of each record.
     ///
     /// `None` without records, if a logit is infinite or NaN, or if a true class is not in `0..classes`.
     ///
@@ -48,8 +51,8 @@ impl Temperature {
         (valid && !right.is_empty()).then(|| Likelihood { logits, classes, right }.fit())
     }
 
-    /// Fits the temperature of a sigmoid. Takes (logit, is positive) of each record, or of each pair of record and label
-    /// (multi-label). `None` without records, or if a logit is infinite or NaN.
+    /// Fits the temperature of a sigmoid. Takes (logit, is positive) of each record, or of each pair of record and
+    /// label (multi-label). `None` without records, or if a logit is infinite or NaN.
     pub fn fit_sigmoid(records: impl IntoIterator<Item = (f32, bool)>) -> Option<Self> {
         // The sigmoid of x is the second probability of a softmax of [0, x].
         let (logits, right): (Vec<[f32; 2]>, Vec<usize>) =
@@ -100,8 +103,9 @@ struct Slope {
 }
 
 impl Likelihood<'_> {
-    /// With d the logit of a class minus the logit of the true class and p the probabilities at the inverse temperature b, the
-    /// NLL is log(sum of exp(b d)), its derivative is the mean of d under p, and the second derivative is the variance.
+    /// With d the logit of a class minus the logit of the true class and p the probabilities at the inverse temperature
+    /// b, the NLL is log(sum of exp(b d)), its derivative is the mean of d under p, and the second derivative is the
+    /// variance.
     fn at(&self, inverse: f64) -> Slope {
         let mut sum = Slope::default();
         for (row, &right) in self.logits.chunks_exact(self.classes).zip(self.right) {
@@ -141,9 +145,9 @@ impl Likelihood<'_> {
         Temperature { value: 1.0 / inverse, nll_before: nll(1.0), nll_after: nll(inverse), fit }
     }
 
-    /// The inverse temperature at which the derivative is 0, by Newton's method. It lies between `low` and `high`, where the
-    /// derivative is negative and positive. Where a step of Newton's method leaves this interval, the interval is halved (on a
-    /// logarithmic scale) instead, so the method always converges.
+    /// The inverse temperature at which the derivative is 0, by Newton's method. It lies between `low` and `high`,
+    /// where the derivative is negative and positive. Where a step of Newton's method leaves this interval, the
+    /// interval is halved (on a logarithmic scale) instead, so the method always converges.
     fn root(&self, mut low: f64, mut high: f64) -> f64 {
         let mut inverse = (low * high).sqrt();
         // Halving alone would need fewer than 60 steps; Newton's method needs about ten.
@@ -169,6 +173,7 @@ impl Likelihood<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ptu_random::{Key, Place};
 
     #[test]
     fn two_classes_have_a_closed_form() {
@@ -183,6 +188,29 @@ mod tests {
         let rows = found.softmax(&[0.0, 5.0, 0.0, -5.0], 2);
         assert!((rows[1] - 0.75).abs() < 1e-6 && (rows[3] - 0.25).abs() < 1e-6);
         assert_eq!(found.apply(&[5.0]), [3f32.ln()]);
+    }
+
+    #[test]
+    fn the_temperature_follows_the_scale_of_the_logits() {
+        let mut stream = Key::new(2).stream(Place::Sample, 0);
+        for _ in 0..50 {
+            let right: Vec<usize> = (0..40).map(|_| stream.below(3)).collect();
+            let logits: Vec<f32> = (0..120)
+                .map(|entry| (stream.normal() + f64::from(u8::from(right[entry / 3] == entry % 3))) as f32)
+                .collect();
+            let fit = |scale: f32| {
+                let scaled: Vec<f32> = logits.iter().map(|logit| logit * scale).collect();
+                Temperature::fit_softmax(&scaled, 3, &right).unwrap()
+            };
+            // Powers of 2 scale the logits without rounding.
+            let (own, small, large) = (fit(1.0), fit(0.0625), fit(16.0));
+            assert_eq!(own.fit, TemperatureFit::Minimum);
+            for (other, scale) in [(small, 0.0625), (large, 16.0)] {
+                assert!((other.value / scale / own.value - 1.0).abs() < 1e-9, "{own:?} {other:?}");
+                assert!((other.nll_after - own.nll_after).abs() < 1e-12);
+            }
+            assert!(own.nll_after <= own.nll_before);
+        }
     }
 
     #[test]

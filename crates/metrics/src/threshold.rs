@@ -1,5 +1,5 @@
-//! Scores of a binary classifier over all thresholds: average precision, sensitivity at a fixed specificity and the reverse,
-//! and predictive values at a stated prevalence.
+//! Scores of a binary classifier over all thresholds: average precision, sensitivity at a fixed specificity and the
+//! reverse, and predictive values at a stated prevalence.
 
 /// A threshold for a binary classifier, with its sensitivity and specificity.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,20 +15,20 @@ pub struct OperatingPoint {
 /// Predictive values of a test in a population with a stated prevalence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PredictiveValues {
-    /// Probability that a record that is called positive is positive (PPV, precision); `None` if none is called positive. Its
-    /// chance level is the prevalence.
+    /// Probability that a record that is called positive is positive (PPV, precision); `None` if none is called
+    /// positive. Its chance level is the prevalence.
     pub positive: Option<f64>,
-    /// Probability that a record that is called negative is negative (NPV); `None` if none is called negative. Its chance level
-    /// is 1 - prevalence.
+    /// Probability that a record that is called negative is negative (NPV); `None` if none is called negative. Its
+    /// chance level is 1 - prevalence.
     pub negative: Option<f64>,
 }
 
-/// Average precision (AP): the sum over thresholds of precision times the increase of recall, without interpolation, as in
-/// scikit-learn's `average_precision_score`. Records with equal scores have one threshold, so their order has no effect. Takes
-/// (score, is positive) of each record; O(n log n). Its chance level is the share of positives.
+/// Average precision (AP): the sum over thresholds of precision times the increase of recall, without interpolation, as
+/// in scikit-learn's `average_precision_score`. Records with equal scores have one threshold, so their order has no
+/// effect. Takes (score, is positive) of each record; O(n log n). Its chance level is the share of positives.
 ///
-/// `None` if there are no positives or no negatives, or if a score is NaN, because NaN has no order. (scikit-learn gives 1
-/// without negatives, whatever the scores.)
+/// `None` if there are no positives or no negatives, or if a score is NaN, because NaN has no order. (scikit-learn
+/// gives 1 without negatives, whatever the scores.)
 pub fn average_precision(records: impl IntoIterator<Item = (f32, bool)>) -> Option<f64> {
     let curve = Curve::new(records)?;
     let mut found_before = 0;
@@ -44,9 +44,9 @@ pub fn average_precision(records: impl IntoIterator<Item = (f32, bool)>) -> Opti
     Some(sum / curve.positives as f64)
 }
 
-/// The largest sensitivity among the thresholds with a specificity of at least `specificity`, without interpolation between
-/// thresholds (scikit-learn's `roc_curve` with `drop_intermediate=False`). Among equal sensitivities, the highest specificity.
-/// Its chance level is 1 - `specificity`.
+/// The largest sensitivity among the thresholds with a specificity of at least `specificity`, without interpolation
+/// between thresholds (scikit-learn's `roc_curve` with `drop_intermediate=False`). Among equal sensitivities, the
+/// highest specificity. Its chance level is 1 - `specificity`.
 ///
 /// `None` if there are no positives or no negatives, if a score is NaN, or if `specificity` is outside [0, 1].
 pub fn sensitivity_at_specificity(
@@ -58,8 +58,8 @@ pub fn sensitivity_at_specificity(
     reached.reduce(|best, point| if point.sensitivity > best.sensitivity { point } else { best })
 }
 
-/// The largest specificity among the thresholds with a sensitivity of at least `sensitivity`, without interpolation between
-/// thresholds. Among equal specificities, the highest sensitivity. Its chance level is 1 - `sensitivity`.
+/// The largest specificity among the thresholds with a sensitivity of at least `sensitivity`, without interpolation
+/// between thresholds. Among equal specificities, the highest sensitivity. Its chance level is 1 - `sensitivity`.
 ///
 /// `None` in the same cases as for [`sensitivity_at_specificity`].
 pub fn specificity_at_sensitivity(
@@ -68,13 +68,14 @@ pub fn specificity_at_sensitivity(
 ) -> Option<OperatingPoint> {
     let curve = Curve::new(records).filter(|_| is_share(sensitivity))?;
     let reached = curve.points().filter(|point| point.sensitivity >= sensitivity);
-    // The specificity falls from threshold to threshold and the sensitivity rises, so of equal specificities the last counts.
+    // The specificity falls from threshold to threshold and the sensitivity rises, so of equal specificities the last
+    // counts.
     reached.reduce(|best, point| if point.specificity >= best.specificity { point } else { best })
 }
 
-/// Positive and negative predictive value by Bayes' theorem, for a prevalence that may differ from the share of positives in
-/// the data: a test set with as many positives as negatives overstates the PPV of a screening. All arguments are shares; both
-/// values are `None` if one of them is outside [0, 1].
+/// Positive and negative predictive value by Bayes' theorem, for a prevalence that may differ from the share of
+/// positives in the data: a test set with as many positives as negatives overstates the PPV of a screening. All
+/// arguments are shares; both values are `None` if one of them is outside [0, 1].
 pub fn predictive_values(sensitivity: f64, specificity: f64, prevalence: f64) -> PredictiveValues {
     if ![sensitivity, specificity, prevalence].into_iter().all(is_share) {
         return PredictiveValues { positive: None, negative: None };
@@ -125,8 +126,8 @@ impl Curve {
         (positives > 0 && negatives > 0).then_some(Self { steps, positives, negatives })
     }
 
-    /// The operating points, from the one that calls nothing positive to the one that calls everything positive. Shares are
-    /// divisions of counts, so 9 of 10 reaches a target of 0.9; 1 - 1/10 would depend on rounding.
+    /// The operating points, from the one that calls nothing positive to the one that calls everything positive. Shares
+    /// are divisions of counts, so 9 of 10 reaches a target of 0.9; 1 - 1/10 would depend on rounding.
     fn points(&self) -> impl Iterator<Item = OperatingPoint> {
         let point = |threshold, true_positives: usize, false_positives: usize| OperatingPoint {
             threshold,

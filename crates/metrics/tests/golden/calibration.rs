@@ -1,4 +1,5 @@
-//! Calibration: plain NumPy for the expected calibration error, scikit-learn for Brier scores and SciPy for temperatures.
+//! Calibration: plain NumPy for the expected calibration error, scikit-learn for Brier scores and SciPy for
+//! temperatures.
 
 use crate::{assert_all_close, assert_close, cases, count, counts, records, singles};
 use ptu_metrics::{Temperature, brier, brier_of_classes, expected_calibration_error, reliability_curve, top_label};

@@ -1,5 +1,6 @@
-//! Comparison of all scores with scikit-learn, SciPy and ranx on random cases. `tools/reference/golden_classify.py` writes the
-//! expected numbers and says which function of which library they come from.
+//! Comparison of all scores with scikit-learn, SciPy and ranx on random cases. `tools/reference/golden_classify.py`
+//! writes the expected numbers and says which function of which library they come from.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod calibration;
 mod classify;

@@ -1,5 +1,5 @@
-//! Retrieval: ranx (nDCG, mean reciprocal rank, hit rate), NumPy (median rank) and scikit-learn over all orders of a gallery
-//! (chance).
+//! Retrieval: ranx (nDCG, mean reciprocal rank, hit rate), NumPy (median rank) and scikit-learn over all orders of a
+//! gallery (chance).
 
 use crate::{assert_all_close, assert_close, cases, count, list, singles};
 use ptu_metrics::{chance_ndcg_at, mean_reciprocal_rank, median_rank, ndcg, ndcg_at, ranks, recall_at};
