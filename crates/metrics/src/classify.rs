@@ -1,4 +1,4 @@
-//! Classification scores: accuracy, share of the most frequent class, recall and precision of each class, AUROC.
+//! Classification scores: accuracy, share of the most frequent class, scores of each class, AUROC.
 
 use crate::mean::mean;
 use std::collections::HashMap;
@@ -22,6 +22,51 @@ pub struct ClassScores {
     pub recall: Option<f64>,
     /// Share of the predictions of the class that are right; `None` if the class was never predicted.
     pub precision: Option<f64>,
+    /// Share of the records of other classes that were not predicted as this class; `None` if there are no such records.
+    pub specificity: Option<f64>,
+    /// The F1 score, the harmonic mean of precision and recall; `None` if the class has no records and was never predicted.
+    pub f1: Option<f64>,
+}
+
+/// Numbers of records and predictions of one class, from which its scores follow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ClassCounts {
+    /// Records of the class.
+    pub right: usize,
+    /// Predictions of the class.
+    pub given: usize,
+    /// Records of the class that were predicted correctly.
+    pub both: usize,
+}
+
+impl ClassCounts {
+    /// Adds one record: whether it is of the class, and whether it was predicted as the class.
+    pub(crate) fn add(&mut self, right: bool, given: bool) {
+        self.right += usize::from(right);
+        self.given += usize::from(given);
+        self.both += usize::from(right && given);
+    }
+
+    /// 2 x both / (right + given), which equals the harmonic mean of precision and recall where both are defined.
+    pub(crate) fn f1(self) -> Option<f64> {
+        share(2 * self.both, self.right + self.given)
+    }
+
+    /// The scores of the class; `records` is the number of records of all classes.
+    pub(crate) fn scores(self, records: usize) -> ClassScores {
+        let negatives = records - self.right;
+        ClassScores {
+            count: self.right,
+            recall: share(self.both, self.right),
+            precision: share(self.both, self.given),
+            specificity: share(negatives - (self.given - self.both), negatives),
+            f1: self.f1(),
+        }
+    }
+}
+
+fn share(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 /// For each prediction 1 if it is right, otherwise 0; for use with [`bootstrap_mean`](crate::bootstrap_mean).
@@ -42,26 +87,24 @@ pub fn majority_share<T: Eq + Hash>(answers: &[Answer<T>]) -> Option<f64> {
     counts.values().max().map(|count| *count as f64 / answers.len() as f64)
 }
 
-/// Recall and precision of each of the classes `0..classes`. A prediction outside this range belongs to no class, but it
-/// still lowers the recall of the true class.
+/// The scores of each of the classes `0..classes`. A prediction outside this range belongs to no class, but it still lowers the
+/// recall of the true class.
 pub fn per_class(classes: usize, answers: &[Answer<usize>]) -> Vec<ClassScores> {
-    let (mut count, mut predicted, mut correct) = (vec![0usize; classes], vec![0usize; classes], vec![0usize; classes]);
-    let add = |counts: &mut Vec<usize>, class: usize| counts.get_mut(class).into_iter().for_each(|count| *count += 1);
+    class_counts(classes, answers).into_iter().map(|counts| counts.scores(answers.len())).collect()
+}
+
+/// The counts of each of the classes `0..classes`.
+pub(crate) fn class_counts(classes: usize, answers: &[Answer<usize>]) -> Vec<ClassCounts> {
+    let mut counts = vec![ClassCounts::default(); classes];
     for answer in answers {
-        add(&mut count, answer.right);
-        add(&mut predicted, answer.given);
         if answer.given == answer.right {
-            add(&mut correct, answer.right);
+            counts.get_mut(answer.right).into_iter().for_each(|counts| counts.add(true, true));
+        } else {
+            counts.get_mut(answer.right).into_iter().for_each(|counts| counts.add(true, false));
+            counts.get_mut(answer.given).into_iter().for_each(|counts| counts.add(false, true));
         }
     }
-    let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
-    (0..classes)
-        .map(|class| ClassScores {
-            count: count[class],
-            recall: share(correct[class], count[class]),
-            precision: share(correct[class], predicted[class]),
-        })
-        .collect()
+    counts
 }
 
 /// Mean recall of the classes that have records, so that a rare class weighs as much as a frequent one. Its chance level is
@@ -122,8 +165,12 @@ mod tests {
     #[test]
     fn a_class_without_records_or_predictions_is_undefined() {
         let classes = per_class(3, &answers(&[0, 0, 7], &[0, 1, 1]));
-        assert_eq!(classes[1], ClassScores { count: 2, recall: Some(0.0), precision: None });
-        assert_eq!(classes[2], ClassScores { count: 0, recall: None, precision: None });
+        let second =
+            ClassScores { count: 2, recall: Some(0.0), precision: None, specificity: Some(1.0), f1: Some(0.0) };
+        assert_eq!(classes[1], second);
+        let third = ClassScores { count: 0, recall: None, precision: None, specificity: Some(1.0), f1: None };
+        assert_eq!(classes[2], third);
+        assert_eq!(per_class(1, &answers(&[0], &[0]))[0].specificity, None, "no record of another class");
         assert_eq!(balanced_accuracy(3, &answers(&[0, 0, 7], &[0, 1, 1])), Some(0.5));
     }
 

@@ -1,8 +1,9 @@
-//! Scores as pure functions over slices: retrieval, classification, confidence intervals, usage of a prompt pool.
+//! Scores as pure functions over slices: retrieval, classification, calibration, confidence intervals and paired tests,
+//! usage of a prompt pool.
 //!
-//! Three rules hold for all functions. An undefined score is `None`, because 0 or 0.5 would look like a result. For each
-//! score there is a function for its chance level, computed for the same queries. Ties and NaN always count against the
-//! model, and the documentation says how.
+//! Three rules hold for all functions. An undefined score is `None`, because 0 or 0.5 would look like a result. Beside
+//! a score stands its chance level or baseline for the same records: a function, a field, or a sentence of its
+//! documentation. Ties and NaN always count against the model, and the documentation says how.
 //!
 //! Example: retrieval with a chance level and a confidence interval by patient:
 //!
@@ -31,17 +32,39 @@
 //! ```
 
 mod bootstrap;
+mod calibration;
 mod chance;
 mod classify;
+mod confusion;
+mod f1;
 mod interval;
+mod labels;
 mod mean;
+mod ndcg;
+mod paired;
 mod rank;
 mod share;
+mod temperature;
+mod threshold;
 mod usage;
 
 pub use bootstrap::{Cell, bootstrap_mean, bootstrap_mean_difference, bootstrap_mean_of_means};
+pub use calibration::{
+    CALIBRATION_BINS, ReliabilityBin, brier, brier_of_classes, chance_brier, chance_brier_of_classes,
+    expected_calibration_error, reliability_curve, top_label,
+};
 pub use chance::{chance_median_rank, chance_recall_at};
 pub use classify::{Answer, ClassScores, accuracy, auroc, balanced_accuracy, correct, majority_share, per_class};
+pub use confusion::ConfusionMatrix;
+pub use f1::{F1Averages, always_positive_f1, f1, f1_by_class, f1_by_label};
 pub use interval::{Interval, Resampling, bootstrap, bootstrap_difference};
+pub use labels::{BinaryScore, LabelAverages, LabelScore, scores_by_label, scores_one_versus_rest};
+pub use ndcg::{chance_ndcg_at, ndcg, ndcg_at};
+pub use paired::{PairedResult, PairedTest, Permutations, mcnemar, permutation_test};
 pub use rank::{found_at, hits_per_query, mean_reciprocal_rank, median_rank, ranks, recall_at};
+pub use temperature::{HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, Temperature, TemperatureFit};
+pub use threshold::{
+    OperatingPoint, PredictiveValues, average_precision, predictive_values, sensitivity_at_specificity,
+    specificity_at_sensitivity,
+};
 pub use usage::Usage;

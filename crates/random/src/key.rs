@@ -38,6 +38,8 @@ pub enum Place {
     Patches = 14,
     /// Words that are removed from a text in training.
     Words = 15,
+    /// Exchanges of two models in a permutation test; the index is the number of the permutation.
+    Permutation = 16,
 }
 
 /// A step of a run on one rank: seed, step and rank.
