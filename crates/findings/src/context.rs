@@ -1,0 +1,97 @@
+//! Which words of a clause are negated or uncertain: cues and their scope.
+
+use std::sync::LazyLock;
+
+use crate::phrase::{Found, Phrases};
+use crate::rules::{CUES, Cue, LIST_ENDS, VERBS};
+
+static CUE_PHRASES: LazyLock<Phrases<Cue>> = LazyLock::new(|| Phrases::new(CUES.iter().copied()));
+
+/// What applies to one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Context {
+    /// A negation stands before it.
+    pub negated_before: bool,
+    /// An expression of doubt stands before it.
+    pub uncertain_before: bool,
+    /// A negation stands behind it.
+    pub negated_after: bool,
+    /// An expression of doubt stands behind it.
+    pub uncertain_after: bool,
+}
+
+/// A sentence as clauses: ranges of its words between the words that end a scope (`but`, `however`, `there is`).
+pub struct Clauses {
+    /// First and last word of each clause.
+    pub ranges: Vec<(usize, usize)>,
+    cues: Vec<Found<Cue>>,
+}
+
+impl Clauses {
+    pub fn new(words: &[&str]) -> Clauses {
+        let cues = CUE_PHRASES.longest(words);
+        let mut ranges = vec![];
+        let mut start = 0;
+        for end in cues.iter().filter(|cue| cue.value == Cue::ScopeEnd) {
+            ranges.push((start, end.start));
+            start = end.end;
+        }
+        ranges.push((start, words.len()));
+        Clauses { ranges, cues }
+    }
+
+    /// The context of each word of the sentence.
+    pub fn contexts(&self, words: &[&str]) -> Vec<Context> {
+        let mut contexts = vec![Context::default(); words.len()];
+        self.forwards(words, &mut contexts);
+        self.backwards(words, &mut contexts);
+        contexts
+    }
+
+    /// A cue before a mention holds to the end of its clause. A negation ends at a comma before an expression of doubt, as
+    /// in "no effusion, possible pneumonia".
+    fn forwards(&self, words: &[&str], contexts: &mut [Context]) {
+        let (mut negated, mut uncertain) = (false, false);
+        let mut cues = self.cues.iter().peekable();
+        for (index, context) in contexts.iter_mut().enumerate() {
+            while let Some(cue) = cues.next_if(|cue| cue.end <= index) {
+                match cue.value {
+                    Cue::ScopeEnd => (negated, uncertain) = (false, false),
+                    Cue::NegatedAhead => negated = true,
+                    Cue::UncertainAhead | Cue::Alternative => {
+                        negated &= cue.start == 0 || words[cue.start - 1] != ",";
+                        uncertain = true;
+                    }
+                    Cue::NegatedBehind | Cue::UncertainBehind | Cue::Nothing => {}
+                }
+            }
+            (context.negated_before, context.uncertain_before) = (negated, uncertain);
+        }
+    }
+
+    /// A cue behind a mention holds back over the list before its verb ("effusion and pneumothorax are not seen"), not over
+    /// an earlier verb ("the heart is enlarged and effusion is not seen").
+    fn backwards(&self, words: &[&str], contexts: &mut [Context]) {
+        let (mut negated, mut uncertain, mut alternative) = (false, false, false);
+        let mut at_own_verb = false;
+        let mut cues = self.cues.iter().rev().peekable();
+        for index in (0..words.len()).rev() {
+            while let Some(cue) = cues.next_if(|cue| cue.start > index) {
+                match cue.value {
+                    Cue::ScopeEnd => (negated, uncertain, alternative) = (false, false, false),
+                    Cue::NegatedBehind => (negated, uncertain, at_own_verb) = (true, false, true),
+                    Cue::UncertainBehind => (negated, uncertain, at_own_verb) = (false, true, true),
+                    Cue::Alternative => (alternative, at_own_verb) = (true, true),
+                    Cue::NegatedAhead | Cue::UncertainAhead | Cue::Nothing => {}
+                }
+            }
+            let verb = VERBS.contains(&words[index]);
+            if verb && !at_own_verb {
+                (negated, uncertain, alternative) = (false, false, false);
+            }
+            at_own_verb &= verb;
+            alternative &= !LIST_ENDS.contains(&words[index]);
+            (contexts[index].negated_after, contexts[index].uncertain_after) = (negated, uncertain || alternative);
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! The rules, as data. `docs/findings.md` describes them; [`crate::phrase`] says how a phrase is written.
+//!
+//! Words are compared in lower case. Hyphens, slashes and other marks part words: "air-space" is written `air space`.
+
+use crate::observation::Observation::{
+    Atelectasis, Cardiomegaly, Consolidation, Edema, EnlargedCardiomediastinum, Fracture, LungLesion, LungOpacity,
+    PleuralEffusion, PleuralOther, Pneumonia, Pneumothorax, SupportDevices,
+};
+use crate::observation::{Observation, Status};
+
+/// Phrases that mention observations.
+pub type MentionRule = (&'static [Observation], &'static [&'static str]);
+
+/// Phrases that mention an observation.
+pub const MENTIONS: &[MentionRule] = &[
+    (
+        &[EnlargedCardiomediastinum],
+        &[
+            "mediastinal|cardiomediastinal widening|enlargement|prominence|mass|masses|shift",
+            "widening of .. mediastinum",
+        ],
+    ),
+    (&[Cardiomegaly], &["cardiomegaly", "cardiac|heart enlargement", "megalocardia"]),
+    (
+        &[LungOpacity],
+        &[
+            "opacity|opacities|opacification|opacifications|opacified",
+            "infiltrate*|infiltration",
+            "airspace|alveolar|parenchymal|interstitial disease|process|pattern|abnormality|abnormalities|changes",
+            "air space disease|process|pattern",
+            "interstitial lung disease*|infiltrate*|pneumonitis",
+            "interstitial markings prominent|increased|coarse*|prominence",
+            "increased|prominent|prominence|coarse|coarsened|thickened|accentuated .. interstitial markings|pattern|lines",
+            "prominence|thickening of .. interstitial|interstitium",
+            "increased interstitial lung markings",
+            "interstitial thickening|prominence|fibrosis",
+            "pulmonary fibrosis",
+            "reticular|reticulonodular pattern|markings",
+            "reticulation|reticulations|haziness|ground glass",
+            "density|densities in|within|over|overlying|at .. lung|lobe|lingula|base|apex|hilum",
+            "pulmonary|lung|basilar|basal|parenchymal|lobe|airspace|perihilar|lingular|linear|hazy|streaky|patchy density|densities",
+        ],
+    ),
+    (
+        &[LungLesion],
+        &[
+            "nodule|nodules",
+            "nodular density|densities|opacity|opacities|lesion|lesions|focus",
+            "mass|masses",
+            "pulmonary|lung|cavitary|cavitating lesion|lesions",
+            "neoplasm*|malignancy|malignancies|carcinoma*|metasta*|tumor|tumors|tumour|tumours|lymphangitic",
+            "lung|bronchogenic cancer",
+            "cavitation|cavitations",
+        ],
+    ),
+    (
+        &[Edema],
+        &[
+            "edema|oedema",
+            "vascular|pulmonary|venous|central congestion",
+            "pulmonary vascular|venous engorgement|redistribution|hypertension",
+            "vascular engorgement|redistribution",
+            "cephalization|kerley",
+            "heart|cardiac failure|decompensation",
+            "chf",
+            "fluid|volume overload",
+        ],
+    ),
+    (&[Consolidation], &["consolidat*"]),
+    (
+        &[Pneumonia],
+        &[
+            "pneumonia|pneumonias|bronchopneumonia",
+            "infection|infections",
+            "infectious|pneumonic process|etiology|infiltrate|infiltrates|consolidation",
+        ],
+    ),
+    (
+        &[Atelectasis],
+        &[
+            "atelecta*",
+            "lobar|lobe|lung|lingular|segmental collapse",
+            "collapse of .. lobe|lung|segment",
+            "collapsed .. lobe|lung",
+        ],
+    ),
+    (
+        &[Pneumothorax],
+        &["pneumothora*|hydropneumothora*|ptx", "pneumo thorax", "pleural air", "air in .. pleural space"],
+    ),
+    (
+        &[PleuralEffusion],
+        &[
+            "effusion|effusions|hydropneumothora*|hydrothora*|hemothora*|haemothora*",
+            "pleural|fissural|layering|interlobar fluid|fusion",
+            "fluid in .. pleural|fissure|fissures",
+        ],
+    ),
+    (
+        &[PleuralOther],
+        &[
+            "pleural|pleuroparenchymal|pleura .. thickening|scar|scars|scarring|plaque|plaques|calcification*|mass|masses",
+            "thickening|scarring|calcification of .. pleura",
+            "fibrothorax|empyema|mesothelioma",
+        ],
+    ),
+    (&[Fracture], &["fracture|fractures|fractured", "compression deformity|deformities"]),
+    (
+        &[SupportDevices],
+        &[
+            "pacemaker*|pacer*|defibrillator*|icd|aicd",
+            "pacing lead|leads|wire|wires|device",
+            "catheter*|picc|portacath|mediport|port|cath|hickman",
+            "central|venous|subclavian|jugular|ij|picc|arterial|support line|lines",
+            "lines and tubes",
+            "tubes|tube",
+            "stent|stents|drain|drains|tracheostomy",
+            "cannula*|swan|balloon pump",
+            "prosthetic|mechanical|aortic|mitral|artificial|cardiac valve|valves replacement|prosthesis|prostheses",
+            "prosthetic|artificial|mechanical .. valve|valves",
+            "device|devices|hardware|prosthesis|arthroplasty",
+            "loop recorder",
+            "stimulator|generator",
+        ],
+    ),
+];
+
+/// Signs with more than one cause: uncertain where they are present, negative where they are negated.
+pub const UNCERTAIN_MENTIONS: &[MentionRule] = &[
+    (&[PleuralEffusion], &["blunt* .. angle|angles|sulcus|sulci", "angle|angles|sulcus|sulci .. blunt*"]),
+    (&[LungOpacity], &["bronchovascular|lung|interstitial|perihilar markings|crowding|prominence"]),
+    (&[Fracture], &["wedge|wedging .. vertebra*|deformity|deformities", "rib deformity|deformities"]),
+    (&[EnlargedCardiomediastinum], &["prominence of .. mediastinum|mediastinal"]),
+];
+
+/// General words that tell something only where they are negated: "no acute osseous abnormality".
+pub const ABSENT_ONLY: &[MentionRule] = &[(
+    &[Fracture],
+    &[
+        "osseous|bony|bone|bones|skeletal|rib .. abnormality|abnormalities|findings|finding|injury|injuries|lesion|lesions",
+        "abnormality|abnormalities of .. bones|ribs",
+    ],
+)];
+
+/// Phrases that look like a mention, or like a part of the body, and are none.
+pub const NO_MENTIONS: &[&str] = &[
+    "pericardial|joint|knee|subdural effusion|effusions|fluid",
+    "soft tissue|subcutaneous|chest wall|peripheral|ankle edema|swelling",
+    "heart|cardiac failure",
+    "heart|cardiac|mediastinal border|borders",
+    "bone|bony|osseous|lytic|sclerotic|blastic|skeletal|soft tissue lesion|lesions|density|densities|mass|masses",
+    "mass effect",
+    "body mass",
+    "calcified density|densities",
+    "infectious|inflammatory bowel",
+    "bowel|abdominal|gastric|hilar mass|masses",
+    "nipple shadow|shadows",
+    "heart|cardiac valve|valves",
+    "port|drain site",
+    "lung|pulmonary|heart|cardiac|chest surgery|transplant|disease|biopsy|resection|function",
+    "bronchial|bronchial tube|tubes",
+    "eustachian tube",
+];
+
+/// What a cue does to the mentions around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cue {
+    /// Negates what follows in its clause.
+    NegatedAhead,
+    /// Negates the list before it.
+    NegatedBehind,
+    /// Makes what follows in its clause uncertain.
+    UncertainAhead,
+    /// Makes the list before it uncertain.
+    UncertainBehind,
+    /// Makes what stands on both of its sides uncertain ("atelectasis versus pneumonia").
+    Alternative,
+    /// Ends every scope.
+    ScopeEnd,
+    /// Looks like a negation and is none.
+    Nothing,
+}
+
+/// Cues. Of those that begin at one word the longest counts, and its words are used up.
+pub const CUES: &[(Cue, &[&str])] = &[
+    (
+        Cue::NegatedAhead,
+        &[
+            "no|not|none|without|neither|nor|never",
+            "no|without .. evidence|signs|sign|indication|suggestion|findings of|for",
+            "no longer",
+            "w o",
+            "absence|lack|negative|free|clear of|for",
+            "den|denies|denied",
+            "rather than",
+            "resolved|cleared|resolution|clearing|clearance|removal|removed",
+            "resolution|clearing|clearance|removal of",
+            "isn|aren|wasn|weren|doesn|don t",
+            "fails|failed to",
+        ],
+    ),
+    (
+        Cue::NegatedBehind,
+        &[
+            "not|no longer .. seen|identified|present|visualized|visualised|demonstrated|evident|appreciated|noted|detected",
+            "not|no longer .. visible|apparent|observed|found|suspected",
+            "absent|none|negative",
+            "resolved|cleared|removed",
+            "completely|fully resolved|cleared|removed",
+            "ruled out",
+            "excluded",
+        ],
+    ),
+    (
+        Cue::UncertainAhead,
+        &[
+            "possible|possibly|probable|probably|likely|presumed|presumably|questionable|equivocal|borderline",
+            "perhaps|potential|potentially|suspect|suspected|apparent",
+            "may|might|could|would",
+            "may|might|could|would be|represent|reflect|indicate|suggest|relate",
+            "suspicious|concerning|worrisome|suggestive|concern|suspicion|question for|of|about",
+            "suggest|suggests|suggesting|suggestion",
+            "suggestion of",
+            "cannot|can not|difficult|not .. exclude|excluded",
+            "cannot|can not .. rule|ruled out",
+            "not|hard .. exclude",
+            "not|without .. excluding",
+            "rule|r out|o",
+            "evaluate|evaluation|assess|assessment|eval for|of",
+            "consider|considered|considerations|consideration",
+            "differential",
+            "if",
+            "history of",
+            "h o",
+            "versus|vs",
+            "less|un|more likely",
+            "unlikely",
+        ],
+    ),
+    (
+        Cue::UncertainBehind,
+        &[
+            "cannot|can not|not|difficult .. excluded|exclude",
+            "cannot|can not|not .. ruled out",
+            "possible|questionable|suspected|questioned|likely|unlikely|equivocal|probable|considered",
+            "may|might|could be present|considered|possible|seen",
+            "less|more likely",
+        ],
+    ),
+    (Cue::Alternative, &["or", "versus|vs", "and or"]),
+    (
+        Cue::ScopeEnd,
+        &[
+            "but",
+            "however",
+            "although",
+            "though",
+            "yet",
+            "nevertheless",
+            "whereas",
+            "while",
+            "except",
+            "except for",
+            "aside|apart from",
+            "other than",
+            "besides",
+            "despite",
+            "there is|are|was|were|has|have",
+            "secondary|due to",
+        ],
+    ),
+    (
+        Cue::Nothing,
+        &[
+            "no|not|without .. change|changes|changed|increase|decrease|improvement|worsening|progression",
+            "no|without .. change|changes|increase|decrease|improvement|worsening|progression in|of",
+            "not only",
+            "no more than",
+            "not necessarily",
+            "nearly|almost|partially|partly|incompletely|mostly|largely .. resolved|cleared",
+            "ensure .. resolution|clearing",
+            "document .. resolution|clearing",
+            "until .. resolution|clearing",
+        ],
+    ),
+];
+
+/// Words that part statements: a cue behind a list does not reach over an earlier one.
+pub const VERBS: &[&str] = &[
+    "is",
+    "are",
+    "was",
+    "were",
+    "be",
+    "been",
+    "has",
+    "have",
+    "remain",
+    "remains",
+    "appear",
+    "appears",
+    "show",
+    "shows",
+    "demonstrate",
+    "demonstrates",
+    "seen",
+    "noted",
+];
+
+/// Words at which the left side of an alternative ends.
+pub const LIST_ENDS: &[&str] = &["and", "with", "without"];
+
+/// Words behind which a full stop does not end a sentence.
+pub const ABBREVIATIONS: &[&str] = &["vs", "dr", "approx", "e", "i"];
+
+/// A part of the body whose state is described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The heart.
+    Heart,
+    /// The mediastinum.
+    Mediastinum,
+    /// Heart and mediastinum in one word.
+    Cardiomediastinum,
+    /// The lungs.
+    Lungs,
+    /// Pulmonary vessels.
+    Vessels,
+    /// Pleural spaces and costophrenic angles.
+    Pleura,
+    /// Bones.
+    Bones,
+}
+
+/// Names of parts of the body.
+pub const ANATOMY: &[(Part, &[&str])] = &[
+    (
+        Part::Heart,
+        &[
+            "heart|hearts",
+            "heart size",
+            "cardiac silhouette|size|contour|contours|shadow|shadows",
+            "cardiac",
+            "heart silhouette|contour|contours|shadow",
+            "ventricle|ventricles",
+        ],
+    ),
+    (
+        Part::Mediastinum,
+        &["mediastinum", "mediastinal", "mediastinal silhouette|contour|contours|structures", "superior mediastinum"],
+    ),
+    (Part::Cardiomediastinum, &["cardiomediastinal|cardiomediastinum", "cardio mediastinal", "cardiopericardial"]),
+    (Part::Lungs, &["lung|lungs", "lung fields|field|bases|apices|parenchyma", "lung zones"]),
+    (Part::Vessels, &["pulmonary|lung vasculature|vascularity|vessels|vascular", "vasculature|vascularity"]),
+    (Part::Pleura, &["costophrenic angles|angle|sulci|sulcus", "pleural spaces|space|surfaces|surface", "pleura"]),
+    (
+        Part::Bones,
+        &[
+            "bony|osseous|skeletal structures|thorax|skeleton|elements",
+            "bones|ribs",
+            "bone|bony structures",
+            "visualized bones|skeleton",
+        ],
+    ),
+];
+
+/// How a part of the body looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Normal.
+    Normal,
+    /// Clear of opacities or fluid.
+    Clear,
+    /// Enlarged.
+    Enlarged,
+    /// Between normal and enlarged.
+    Borderline,
+    /// Without a break.
+    Intact,
+    /// As before, whatever that was.
+    Unchanged,
+}
+
+/// Words for the state of a part of the body.
+pub const STATES: &[(State, &[&str])] = &[
+    (
+        State::Normal,
+        &["normal", "unremarkable", "within .. normal limits", "within limits of normal", "negative", "not enlarged"],
+    ),
+    (State::Clear, &["clear|sharp"]),
+    (State::Enlarged, &["enlarged|enlargement|widened|dilated", "increased in size", "large|increased", "big"]),
+    (
+        State::Borderline,
+        &[
+            "borderline|prominent",
+            "borderline enlarged|enlargement|prominent|large|in|normal",
+            "upper .. normal",
+            "upper .. normal limits",
+            "top normal",
+            "top .. normal",
+            "high normal",
+        ],
+    ),
+    (State::Intact, &["intact"]),
+    (State::Unchanged, &["stable|unchanged|similar|obscured"]),
+];
+
+/// What a state of a part of the body says.
+pub struct Statement {
+    /// The part.
+    pub part: Part,
+    /// Its state.
+    pub state: State,
+    /// Observations with their status.
+    pub says: &'static [(Observation, Status)],
+}
+
+/// What the states of the parts of the body say.
+pub const STATEMENTS: &[Statement] = &[
+    statement(Part::Heart, State::Normal, &[(Cardiomegaly, Status::Negative)]),
+    statement(Part::Heart, State::Enlarged, &[(Cardiomegaly, Status::Positive)]),
+    statement(Part::Heart, State::Borderline, &[(Cardiomegaly, Status::Uncertain)]),
+    statement(Part::Mediastinum, State::Normal, &[(EnlargedCardiomediastinum, Status::Negative)]),
+    statement(Part::Mediastinum, State::Enlarged, &[(EnlargedCardiomediastinum, Status::Positive)]),
+    statement(Part::Mediastinum, State::Borderline, &[(EnlargedCardiomediastinum, Status::Uncertain)]),
+    statement(
+        Part::Cardiomediastinum,
+        State::Normal,
+        &[(EnlargedCardiomediastinum, Status::Negative), (Cardiomegaly, Status::Negative)],
+    ),
+    statement(Part::Cardiomediastinum, State::Enlarged, &[(EnlargedCardiomediastinum, Status::Positive)]),
+    statement(Part::Cardiomediastinum, State::Borderline, &[(EnlargedCardiomediastinum, Status::Uncertain)]),
+    statement(Part::Lungs, State::Clear, &[(LungOpacity, Status::Negative), (Consolidation, Status::Negative)]),
+    statement(Part::Lungs, State::Normal, &[(LungOpacity, Status::Negative), (Consolidation, Status::Negative)]),
+    statement(Part::Vessels, State::Normal, &[(Edema, Status::Negative)]),
+    statement(Part::Pleura, State::Clear, &[(PleuralEffusion, Status::Negative)]),
+    statement(Part::Pleura, State::Normal, &[(PleuralEffusion, Status::Negative)]),
+    statement(Part::Bones, State::Intact, &[(Fracture, Status::Negative)]),
+    statement(Part::Bones, State::Normal, &[(Fracture, Status::Negative)]),
+];
+
+const fn statement(part: Part, state: State, says: &'static [(Observation, Status)]) -> Statement {
+    Statement { part, state, says }
+}
