@@ -11,7 +11,7 @@ static PARTS: LazyLock<Phrases<Part>> = LazyLock::new(|| Phrases::new(ANATOMY.it
 static STATE_PHRASES: LazyLock<Phrases<State>> = LazyLock::new(|| Phrases::new(STATES.iter().copied()));
 
 /// The largest number of words between a state and the part that follows it, as in "enlargement of the heart".
-const STATE_BEFORE_PART: usize = 3;
+const STATE_BEFORE_PART: usize = 2;
 
 /// What the statements of one clause say: observations with their status. `words` and `contexts` are those of the clause, and
 /// `ignored` says whether a part at a place is none, such as the heart in "heart failure".

@@ -15,10 +15,7 @@ pub type MentionRule = (&'static [Observation], &'static [&'static str]);
 pub const MENTIONS: &[MentionRule] = &[
     (
         &[EnlargedCardiomediastinum],
-        &[
-            "mediastinal|cardiomediastinal widening|enlargement|prominence|mass|masses|shift",
-            "widening of .. mediastinum",
-        ],
+        &["mediastinal|cardiomediastinal widening|enlargement|mass|masses", "widening of .. mediastinum"],
     ),
     (&[Cardiomegaly], &["cardiomegaly", "cardiac|heart enlargement", "megalocardia"]),
     (
@@ -36,7 +33,10 @@ pub const MENTIONS: &[MentionRule] = &[
             "interstitial thickening|prominence|fibrosis",
             "pulmonary fibrosis",
             "reticular|reticulonodular pattern|markings",
-            "reticulation|reticulations|haziness|ground glass",
+            "irregular|chronic|coarse interstitial markings",
+            "area|areas of .. density",
+            "reticulation|reticulations|haziness",
+            "ground glass",
             "density|densities in|within|over|overlying|at .. lung|lobe|lingula|base|apex|hilum",
             "pulmonary|lung|basilar|basal|parenchymal|lobe|airspace|perihilar|lingular|linear|hazy|streaky|patchy density|densities",
         ],
@@ -50,19 +50,20 @@ pub const MENTIONS: &[MentionRule] = &[
             "pulmonary|lung|cavitary|cavitating lesion|lesions",
             "neoplasm*|malignancy|malignancies|carcinoma*|metasta*|tumor|tumors|tumour|tumours|lymphangitic",
             "lung|bronchogenic cancer",
-            "cavitation|cavitations",
+            "cavitation|cavitations|cavity|cavities",
         ],
     ),
     (
         &[Edema],
         &[
             "edema|oedema",
-            "vascular|pulmonary|venous|central congestion",
+            "congestion",
             "pulmonary vascular|venous engorgement|redistribution|hypertension",
             "vascular engorgement|redistribution",
             "cephalization|kerley",
             "heart|cardiac failure|decompensation",
             "chf",
+            "congestive .. failure",
             "fluid|volume overload",
         ],
     ),
@@ -99,8 +100,8 @@ pub const MENTIONS: &[MentionRule] = &[
     (
         &[PleuralOther],
         &[
-            "pleural|pleuroparenchymal|pleura .. thickening|scar|scars|scarring|plaque|plaques|calcification*|mass|masses",
-            "thickening|scarring|calcification of .. pleura",
+            "pleural|pleuroparenchymal|pleura|fissural .. thickening|scar|scars|scarring|plaque|plaques|calcification*|mass|masses",
+            "thickening|scarring|calcification of|in .. pleura|fissure",
             "fibrothorax|empyema|mesothelioma",
         ],
     ),
@@ -113,9 +114,13 @@ pub const MENTIONS: &[MentionRule] = &[
             "catheter*|picc|portacath|mediport|port|cath|hickman",
             "central|venous|subclavian|jugular|ij|picc|arterial|support line|lines",
             "lines and tubes",
-            "tubes|tube",
+            "tubes|tube|tubing|shunt|occluder",
+            "monitor|monitoring|ekg|ecg leads|wires",
+            "tip .. svc|atrium|atrial|cavoatrial|carina|stomach",
+            "valve replacement|repair|prosthesis",
             "stent|stents|drain|drains|tracheostomy",
-            "cannula*|swan|balloon pump",
+            "cannula*|swan",
+            "balloon pump",
             "prosthetic|mechanical|aortic|mitral|artificial|cardiac valve|valves replacement|prosthesis|prostheses",
             "prosthetic|artificial|mechanical .. valve|valves",
             "device|devices|hardware|prosthesis|arthroplasty",
@@ -128,9 +133,21 @@ pub const MENTIONS: &[MentionRule] = &[
 /// Signs with more than one cause: uncertain where they are present, negative where they are negated.
 pub const UNCERTAIN_MENTIONS: &[MentionRule] = &[
     (&[PleuralEffusion], &["blunt* .. angle|angles|sulcus|sulci", "angle|angles|sulcus|sulci .. blunt*"]),
-    (&[LungOpacity], &["bronchovascular|lung|interstitial|perihilar markings|crowding|prominence"]),
+    (&[LungOpacity], &["interstitial|lung|perihilar markings|prominence"]),
+    (&[Pneumonia], &["pneumonitis"]),
     (&[Fracture], &["wedge|wedging .. vertebra*|deformity|deformities", "rib deformity|deformities"]),
-    (&[EnlargedCardiomediastinum], &["prominence of .. mediastinum|mediastinal"]),
+    (
+        &[EnlargedCardiomediastinum],
+        &["prominence of .. mediastinum|mediastinal", "mediastinal|cardiomediastinal prominence"],
+    ),
+    (
+        &[Edema],
+        &[
+            "vascular|vasculature|vascularity prominence|indistinctness",
+            "vascularity|vasculature|vessels .. prominent|indistinct|accentuated",
+            "prominence|prominent .. vasculature|vascularity",
+        ],
+    ),
 ];
 
 /// General words that tell something only where they are negated: "no acute osseous abnormality".
@@ -145,17 +162,23 @@ pub const ABSENT_ONLY: &[MentionRule] = &[(
 /// Phrases that look like a mention, or like a part of the body, and are none.
 pub const NO_MENTIONS: &[&str] = &[
     "pericardial|joint|knee|subdural effusion|effusions|fluid",
-    "soft tissue|subcutaneous|chest wall|peripheral|ankle edema|swelling",
-    "heart|cardiac failure",
-    "heart|cardiac|mediastinal border|borders",
-    "bone|bony|osseous|lytic|sclerotic|blastic|skeletal|soft tissue lesion|lesions|density|densities|mass|masses",
+    "soft tissue .. edema|swelling",
+    "chest wall edema|swelling",
+    "subcutaneous|peripheral|ankle|pedal edema|swelling",
+    "chest wall mass|masses|lesion|lesions",
+    "granulomatous infection|infections|disease|process",
+    "catheter|lead|wire|leads|wires fracture|fractured|fractures",
+    "fractured .. lead|leads|wire|wires|catheter",
+    "heart|cardiac border|borders",
+    "mediastinal mass|masses",
+    "bone|bony|osseous|lytic|sclerotic|blastic|skeletal lesion|lesions|density|densities|mass|masses",
+    "soft tissue lesion|lesions|density|densities|mass|masses",
     "mass effect",
     "body mass",
     "calcified density|densities",
     "infectious|inflammatory bowel",
     "bowel|abdominal|gastric|hilar mass|masses",
     "nipple shadow|shadows",
-    "heart|cardiac valve|valves",
     "port|drain site",
     "lung|pulmonary|heart|cardiac|chest surgery|transplant|disease|biopsy|resection|function",
     "bronchial|bronchial tube|tubes",
@@ -181,19 +204,19 @@ pub enum Cue {
     Nothing,
 }
 
-/// Cues. Of those that begin at one word the longest counts, and its words are used up.
+/// Cues. Of those that begin at one word the longest counts, and its words are used up: a gap must not reach over a mention.
 pub const CUES: &[(Cue, &[&str])] = &[
     (
         Cue::NegatedAhead,
         &[
             "no|not|none|without|neither|nor|never",
-            "no|without .. evidence|signs|sign|indication|suggestion|findings of|for",
             "no longer",
             "w o",
-            "absence|lack|negative|free|clear of|for",
-            "den|denies|denied",
+            "absence|lack of",
+            "negative for",
+            "free|clear of",
+            "denies|denied",
             "rather than",
-            "resolved|cleared|resolution|clearing|clearance|removal|removed",
             "resolution|clearing|clearance|removal of",
             "isn|aren|wasn|weren|doesn|don t",
             "fails|failed to",
@@ -202,85 +225,81 @@ pub const CUES: &[(Cue, &[&str])] = &[
     (
         Cue::NegatedBehind,
         &[
-            "not|no longer .. seen|identified|present|visualized|visualised|demonstrated|evident|appreciated|noted|detected",
-            "not|no longer .. visible|apparent|observed|found|suspected",
-            "absent|none|negative",
-            "resolved|cleared|removed",
+            "not .. seen|identified|present|visualized|visualised|demonstrated|evident|appreciated|noted|detected",
+            "not .. visible|apparent|observed|found|suspected",
+            "no longer .. seen|identified|present|visualized|visualised|demonstrated|evident|appreciated|noted|detected",
+            "no longer .. visible|apparent|observed|found|suspected",
+            "absent|negative|resolved|cleared|removed|excluded",
             "completely|fully resolved|cleared|removed",
             "ruled out",
-            "excluded",
+            "within normal limits",
+            "within limits of normal",
         ],
     ),
     (
         Cue::UncertainAhead,
         &[
             "possible|possibly|probable|probably|likely|presumed|presumably|questionable|equivocal|borderline",
-            "perhaps|potential|potentially|suspect|suspected|apparent",
+            "perhaps|potential|potentially|suspect|suspected|apparent|question|possibility",
             "may|might|could|would",
-            "may|might|could|would be|represent|reflect|indicate|suggest|relate",
-            "suspicious|concerning|worrisome|suggestive|concern|suspicion|question for|of|about",
-            "suggest|suggests|suggesting|suggestion",
-            "suggestion of",
-            "cannot|can not|difficult|not .. exclude|excluded",
-            "cannot|can not .. rule|ruled out",
-            "not|hard .. exclude",
-            "not|without .. excluding",
-            "rule|r out|o",
-            "evaluate|evaluation|assess|assessment|eval for|of",
-            "consider|considered|considerations|consideration",
-            "differential",
-            "if",
+            "may|might|could|would be|represent|reflect|indicate|suggest",
+            "suspicious|concerning|worrisome|concern|suspicion|question|possibility for|of|about",
+            "suggest|suggests|suggesting|suggestion|suggestive",
+            "exclude|excluding",
+            "cannot|difficult|not|hard .. exclude|excluding",
+            "can not .. exclude",
+            "cannot|not rule out",
+            "can not rule out",
+            "without excluding",
+            "rule out",
+            "r o",
+            "evaluate|evaluation|assess|assessment|eval|correlate|correlation .. for",
+            "evaluation|assessment|detection of",
+            "detect|detecting|identify|identifying",
+            "consider|considered|considerations|consideration|differential|if",
             "history of",
             "h o",
-            "versus|vs",
-            "less|un|more likely",
+            "less|un|more|most likely",
             "unlikely",
         ],
     ),
     (
         Cue::UncertainBehind,
         &[
-            "cannot|can not|not|difficult .. excluded|exclude",
-            "cannot|can not|not .. ruled out",
-            "possible|questionable|suspected|questioned|likely|unlikely|equivocal|probable|considered",
-            "may|might|could be present|considered|possible|seen",
-            "less|more likely",
+            "cannot|not .. excluded",
+            "can not .. excluded",
+            "cannot|not be ruled out",
+            "not ruled out",
+            "can not be ruled out",
+            "is|are|be|remain|remains .. possible|questionable|suspected|questioned|likely|unlikely|equivocal|probable",
+            "is|are|be|remain|remains .. considered|consideration|considerations|possibility",
+            "not well|clearly|definitely|adequately seen|visualized|evaluated|assessed",
         ],
     ),
-    (Cue::Alternative, &["or", "versus|vs", "and or"]),
+    (Cue::Alternative, &["or|versus|vs", "and or"]),
     (
         Cue::ScopeEnd,
         &[
-            "but",
-            "however",
-            "although",
-            "though",
-            "yet",
-            "nevertheless",
-            "whereas",
-            "while",
-            "except",
+            "but|however|although|though|yet|nevertheless|whereas|while|except|besides|despite",
             "except for",
             "aside|apart from",
             "other than",
-            "besides",
-            "despite",
             "there is|are|was|were|has|have",
-            "secondary|due to",
         ],
     ),
     (
         Cue::Nothing,
         &[
-            "no|not|without .. change|changes|changed|increase|decrease|improvement|worsening|progression",
-            "no|without .. change|changes|increase|decrease|improvement|worsening|progression in|of",
-            "not only",
+            "no|not|without change|changes|changed|increase|decrease|improvement|worsening|progression",
+            "no|not|without interval|significant|significantly|appreciable|definite|acute|large|major|further|substantial \
+             change|changes|changed|increase|increased|decrease|improvement|worsening|progression",
+            "no|not|without significant|appreciable|definite|major|substantial interval \
+             change|changes|changed|increase|increased|decrease|improvement|worsening|progression",
+            "not only|necessarily",
             "no more than",
-            "not necessarily",
-            "nearly|almost|partially|partly|incompletely|mostly|largely .. resolved|cleared",
-            "ensure .. resolution|clearing",
-            "document .. resolution|clearing",
-            "until .. resolution|clearing",
+            "nearly|almost|partially|partly|incompletely|mostly|largely resolved|cleared",
+            "nearly|almost completely|entirely resolved|cleared",
+            "ensure|document|until .. resolution|clearing",
         ],
     ),
 ];
@@ -307,8 +326,21 @@ pub const VERBS: &[&str] = &[
     "noted",
 ];
 
+/// Words that may stand between a verb and the cue that belongs to it, as in "is another consideration".
+pub const ARTICLES: &[&str] = &["a", "an", "the", "another", "also"];
+
+/// Words after which a comma ends a negation: "no effusion seen, dense nodule".
+pub const PARTICIPLES: &[&str] =
+    &["seen", "identified", "noted", "present", "visualized", "demonstrated", "appreciated", "evident"];
+
 /// Words at which the left side of an alternative ends.
-pub const LIST_ENDS: &[&str] = &["and", "with", "without"];
+pub const LIST_ENDS: &[&str] = &[",", "and", "with", "without", "represent", "represents", "representing", "reflects"];
+
+/// The largest number of words between the left side of an alternative and its cue.
+pub const ALTERNATIVE_REACH: usize = 4;
+
+/// Words before `with` that make it a part of their own phrase; any other `with` ends negation and doubt before it.
+pub const BEFORE_WITH: &[&str] = &["consistent", "compatible", "correlate", "correlation", "associated"];
 
 /// Words behind which a full stop does not end a sentence.
 pub const ABBREVIATIONS: &[&str] = &["vs", "dr", "approx", "e", "i"];
@@ -339,16 +371,12 @@ pub const ANATOMY: &[(Part, &[&str])] = &[
         &[
             "heart|hearts",
             "heart size",
-            "cardiac silhouette|size|contour|contours|shadow|shadows",
+            "cardiac silhouette|silhouettes|size|contour|contours|shadow|shadows",
             "cardiac",
             "heart silhouette|contour|contours|shadow",
-            "ventricle|ventricles",
         ],
     ),
-    (
-        Part::Mediastinum,
-        &["mediastinum", "mediastinal", "mediastinal silhouette|contour|contours|structures", "superior mediastinum"],
-    ),
+    (Part::Mediastinum, &["mediastinum", "mediastinal silhouette|silhouettes|contour|contours|structures|size"]),
     (Part::Cardiomediastinum, &["cardiomediastinal|cardiomediastinum", "cardio mediastinal", "cardiopericardial"]),
     (Part::Lungs, &["lung|lungs", "lung fields|field|bases|apices|parenchyma", "lung zones"]),
     (Part::Vessels, &["pulmonary|lung vasculature|vascularity|vessels|vascular", "vasculature|vascularity"]),
@@ -385,22 +413,18 @@ pub enum State {
 pub const STATES: &[(State, &[&str])] = &[
     (
         State::Normal,
-        &["normal", "unremarkable", "within .. normal limits", "within limits of normal", "negative", "not enlarged"],
-    ),
-    (State::Clear, &["clear|sharp"]),
-    (State::Enlarged, &["enlarged|enlargement|widened|dilated", "increased in size", "large|increased", "big"]),
-    (
-        State::Borderline,
         &[
-            "borderline|prominent",
-            "borderline enlarged|enlargement|prominent|large|in|normal",
-            "upper .. normal",
+            "normal|unremarkable|negative",
+            "within .. normal limits",
+            "within limits of normal",
+            "upper|top .. normal",
             "upper .. normal limits",
-            "top normal",
-            "top .. normal",
             "high normal",
         ],
     ),
+    (State::Clear, &["clear|sharp"]),
+    (State::Enlarged, &["enlarged|enlargement|widened|dilated", "increased in size", "large|increased", "big"]),
+    (State::Borderline, &["borderline|prominent", "borderline enlarged|enlargement|prominent|large|normal"]),
     (State::Intact, &["intact"]),
     (State::Unchanged, &["stable|unchanged|similar|obscured"]),
 ];
