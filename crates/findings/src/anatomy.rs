@@ -13,24 +13,18 @@ static STATE_PHRASES: LazyLock<Phrases<State>> = LazyLock::new(|| Phrases::new(S
 /// The largest number of words between a state and the part that follows it, as in "enlargement of the heart".
 const STATE_BEFORE_PART: usize = 2;
 
-/// What the statements of one clause say: observations with their status. `words` and `contexts` are those of the clause, and
-/// `ignored` says whether a part at a place is none, such as the heart in "heart failure".
-pub fn statements(
-    words: &[&str],
-    contexts: &[Context],
-    ignored: impl Fn(usize) -> bool,
-    mut say: impl FnMut(Observation, Status),
-) {
+/// Tells what the statements of one clause say: the place of the part, an observation and its status. `words` and `contexts`
+/// are those of the clause.
+pub fn statements(words: &[&str], contexts: &[Context], mut say: impl FnMut(usize, Observation, Status)) {
     let states = STATE_PHRASES.longest(words);
     if states.is_empty() {
         return;
     }
-    let parts: Vec<Found<Part>> = PARTS.longest(words).into_iter().filter(|part| !ignored(part.start)).collect();
     let following = following_states(words, &states);
     let mut list_state = None;
     let mut earlier = states.iter().peekable();
     let mut last: Option<&Found<State>> = None;
-    for part in &parts {
+    for part in PARTS.longest(words) {
         while let Some(state) = earlier.next_if(|state| state.end <= part.start) {
             (last, list_state) = (Some(state), None);
         }
@@ -46,13 +40,13 @@ pub fn statements(
         let rules = STATEMENTS.iter().filter(|it| it.part == part.value && it.state == state.value);
         for (observation, status) in rules.flat_map(|rule| rule.says) {
             match status {
-                Status::Positive if negated => say(*observation, Status::Negative),
+                Status::Positive if negated => say(part.start, *observation, Status::Negative),
                 Status::Positive if context.uncertain_before || context.uncertain_after => {
-                    say(*observation, Status::Uncertain);
+                    say(part.start, *observation, Status::Uncertain);
                 }
                 // "Not normal" says nothing on what is wrong.
                 _ if negated && has_verb => {}
-                status => say(*observation, *status),
+                status => say(part.start, *observation, *status),
             }
         }
     }

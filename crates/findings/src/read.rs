@@ -27,7 +27,10 @@ static MENTION_PHRASES: LazyLock<Phrases<(Kind, Observation)>> = LazyLock::new(|
     Phrases::new(groups)
 });
 
-static IGNORED: LazyLock<Phrases<()>> = LazyLock::new(|| Phrases::new([((), NO_MENTIONS)]));
+static NO_MENTION_PHRASES: LazyLock<Phrases<Observation>> = LazyLock::new(|| {
+    let groups = NO_MENTIONS.iter().flat_map(|(observations, phrases)| observations.iter().map(|it| (*it, *phrases)));
+    Phrases::new(groups)
+});
 
 /// What a report says of each observation, by the rules of `docs/findings.md`.
 ///
@@ -44,7 +47,8 @@ pub fn read_findings(text: &str) -> Findings {
         ![Observation::NoFinding, Observation::SupportDevices].contains(observation)
             && findings.status(*observation) >= Status::Uncertain
     };
-    if !sentences.is_empty() && !Observation::ALL.iter().any(other) {
+    let has_words = sentences.iter().flatten().any(|word| *word != ",");
+    if has_words && !Observation::ALL.iter().any(other) {
         findings.mention(Observation::NoFinding, Status::Positive);
     }
     findings
@@ -53,15 +57,17 @@ pub fn read_findings(text: &str) -> Findings {
 fn read_sentence(words: &[&str], findings: &mut Findings) {
     let clauses = Clauses::new(words);
     let contexts = clauses.contexts(words);
-    let mut ignored = vec![false; words.len()];
-    for span in IGNORED.longest(words) {
-        ignored[span.start..span.end].fill(true);
+    // A bit for each observation that a word does not mention, whatever it looks like.
+    let mut ignored = vec![0_u16; words.len()];
+    for span in (0..words.len()).flat_map(|index| NO_MENTION_PHRASES.at(words, index)) {
+        ignored[span.start..span.end].iter_mut().for_each(|bits| *bits |= 1 << span.value as u16);
     }
+    let is_ignored = |index: usize, observation: Observation| ignored[index] >> observation as u16 & 1 == 1;
     for &(start, end) in &clauses.ranges {
         let clause = &words[start..end];
         for mention in (0..clause.len()).flat_map(|index| MENTION_PHRASES.at(clause, index)) {
             let Found { value: (kind, observation), start: first, end: behind } = mention;
-            if ignored[start + first] && ignored[start + behind - 1] {
+            if is_ignored(start + first, observation) && is_ignored(start + behind - 1, observation) {
                 continue;
             }
             let context = Context {
@@ -75,9 +81,10 @@ fn read_sentence(words: &[&str], findings: &mut Findings) {
                 (_, status) => findings.mention(observation, status),
             }
         }
-        let is_ignored = |index: usize| ignored[start + index];
-        statements(clause, &contexts[start..end], is_ignored, |observation, status| {
-            findings.mention(observation, status);
+        statements(clause, &contexts[start..end], |part, observation, status| {
+            if !is_ignored(start + part, observation) {
+                findings.mention(observation, status);
+            }
         });
     }
 }

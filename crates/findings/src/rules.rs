@@ -132,7 +132,10 @@ pub const MENTIONS: &[MentionRule] = &[
 
 /// Signs with more than one cause: uncertain where they are present, negative where they are negated.
 pub const UNCERTAIN_MENTIONS: &[MentionRule] = &[
-    (&[PleuralEffusion], &["blunt* .. angle|angles|sulcus|sulci", "angle|angles|sulcus|sulci .. blunt*"]),
+    (
+        &[PleuralEffusion],
+        &["blunt* of .. costophrenic|angle|angles|sulcus|sulci", "angle|angles|sulcus|sulci .. blunt*"],
+    ),
     (&[LungOpacity], &["interstitial|lung|perihilar markings|prominence"]),
     (&[Pneumonia], &["pneumonitis"]),
     (&[Fracture], &["wedge|wedging .. vertebra*|deformity|deformities", "rib deformity|deformities"]),
@@ -154,35 +157,47 @@ pub const UNCERTAIN_MENTIONS: &[MentionRule] = &[
 pub const ABSENT_ONLY: &[MentionRule] = &[(
     &[Fracture],
     &[
-        "osseous|bony|bone|bones|skeletal|rib .. abnormality|abnormalities|findings|finding|injury|injuries|lesion|lesions",
+        "osseous|bony|bone|bones|skeletal|rib .. abnormality|abnormalities|findings|finding|injury|injuries",
         "abnormality|abnormalities of .. bones|ribs",
     ],
 )];
 
-/// Phrases that look like a mention, or like a part of the body, and are none.
-pub const NO_MENTIONS: &[&str] = &[
-    "pericardial|joint|knee|subdural effusion|effusions|fluid",
-    "soft tissue .. edema|swelling",
-    "chest wall edema|swelling",
-    "subcutaneous|peripheral|ankle|pedal edema|swelling",
-    "chest wall mass|masses|lesion|lesions",
-    "granulomatous infection|infections|disease|process",
-    "catheter|lead|wire|leads|wires fracture|fractured|fractures",
-    "fractured .. lead|leads|wire|wires|catheter",
-    "heart|cardiac border|borders",
-    "mediastinal mass|masses",
-    "bone|bony|osseous|lytic|sclerotic|blastic|skeletal lesion|lesions|density|densities|mass|masses",
-    "soft tissue lesion|lesions|density|densities|mass|masses",
-    "mass effect",
-    "body mass",
-    "calcified density|densities",
-    "infectious|inflammatory bowel",
-    "bowel|abdominal|gastric|hilar mass|masses",
-    "nipple shadow|shadows",
-    "port|drain site",
-    "lung|pulmonary|heart|cardiac|chest surgery|transplant|disease|biopsy|resection|function",
-    "bronchial|bronchial tube|tubes",
-    "eustachian tube",
+/// Phrases that look like a mention of an observation, or like a part of the body that belongs to it, and are none.
+pub const NO_MENTIONS: &[MentionRule] = &[
+    (
+        &[Cardiomegaly],
+        &[
+            "heart|cardiac failure|border|borders|surgery|transplant|disease|biopsy|function|valve|valves|device|pacemaker",
+        ],
+    ),
+    (&[LungOpacity, Consolidation], &["lung|pulmonary transplant|disease|biopsy|resection|function"]),
+    (
+        &[LungOpacity, LungLesion],
+        &[
+            "bone|bony|osseous|lytic|sclerotic|blastic|skeletal lesion|lesions|density|densities|mass|masses",
+            "soft tissue lesion|lesions|density|densities|mass|masses",
+            "calcified density|densities",
+        ],
+    ),
+    (
+        &[LungLesion],
+        &[
+            "chest wall mass|masses|lesion|lesions",
+            "mediastinal|bowel|abdominal|gastric|hilar|body mass|masses",
+            "mass effect",
+        ],
+    ),
+    (
+        &[Edema],
+        &["soft tissue .. edema", "chest wall edema", "subcutaneous|peripheral|ankle|pedal|nasal edema|congestion"],
+    ),
+    (&[Pneumonia, LungOpacity], &["granulomatous infection|infections|disease|process"]),
+    (&[PleuralEffusion], &["pericardial|joint|knee|subdural effusion|effusions|fluid"]),
+    (
+        &[Fracture],
+        &["catheter|lead|wire|leads|wires fracture|fractured|fractures", "fractured .. lead|leads|wire|wires|catheter"],
+    ),
+    (&[SupportDevices], &["port|drain site", "bronchial|eustachian tube|tubes"]),
 ];
 
 /// What a cue does to the mentions around it.
@@ -291,9 +306,9 @@ pub const CUES: &[(Cue, &[&str])] = &[
         Cue::Nothing,
         &[
             "no|not|without change|changes|changed|increase|decrease|improvement|worsening|progression",
-            "no|not|without interval|significant|significantly|appreciable|definite|acute|large|major|further|substantial \
+            "no|not|without interval|significant|significantly|relevant|appreciable|definite|acute|large|major|further|substantial \
              change|changes|changed|increase|increased|decrease|improvement|worsening|progression",
-            "no|not|without significant|appreciable|definite|major|substantial interval \
+            "no|not|without significant|relevant|appreciable|definite|major|substantial interval \
              change|changes|changed|increase|increased|decrease|improvement|worsening|progression",
             "not only|necessarily",
             "no more than",
@@ -465,4 +480,36 @@ pub const STATEMENTS: &[Statement] = &[
 
 const fn statement(part: Part, state: State, says: &'static [(Observation, Status)]) -> Statement {
     Statement { part, state, says }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A phrase that begins with a gap, or has a character that no word has, would never be found.
+    #[test]
+    fn phrases_are_written_as_they_are_read() {
+        let mentions =
+            [MENTIONS, UNCERTAIN_MENTIONS, ABSENT_ONLY, NO_MENTIONS].into_iter().flatten().flat_map(|(_, all)| *all);
+        let cues = CUES.iter().flat_map(|(_, all)| *all);
+        let anatomy = ANATOMY.iter().flat_map(|(_, all)| *all).chain(STATES.iter().flat_map(|(_, all)| *all));
+        for phrase in mentions.chain(cues).chain(anatomy) {
+            let pieces: Vec<&str> = phrase.split(' ').collect();
+            assert!(![pieces[0], pieces[pieces.len() - 1]].contains(&".."), "{phrase}");
+            for word in pieces.iter().filter(|piece| **piece != "..").flat_map(|piece| piece.split('|')) {
+                let word = word.strip_suffix('*').unwrap_or(word);
+                assert!(!word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()), "{phrase}: `{word}`");
+            }
+        }
+    }
+
+    #[test]
+    fn every_state_but_unchanged_says_something() {
+        for (state, _) in STATES.iter().filter(|(state, _)| *state != State::Unchanged) {
+            assert!(STATEMENTS.iter().any(|it| it.state == *state), "{state:?}");
+        }
+        for (part, _) in ANATOMY {
+            assert!(STATEMENTS.iter().any(|it| it.part == *part), "{part:?}");
+        }
+    }
 }
