@@ -30,12 +30,13 @@ pub fn statements(words: &[&str], contexts: &[Context], mut say: impl FnMut(usiz
         }
         let adjacent = last.filter(|state| is_adjacent(words, state.end, part.start));
         let listed = list_state.filter(|(_, end)| is_listed(words, *end, part.start)).map(|(state, _)| state);
-        let chosen = adjacent.or(following[part.end - 1].map(|index| &states[index])).or(listed);
+        let next = following[part.end - 1].filter(|_| adjacent.is_none());
+        let chosen = adjacent.or(next.map(|next| &states[next.state])).or(listed);
         list_state = adjacent.or(listed).map(|state| (state, part.end));
         let Some(state) = chosen else { continue };
         let context = contexts[state.end - 1];
         // "The heart is not enlarged" has a negation of its own; in "no effusion, the heart is enlarged" it is another's.
-        let has_verb = state.start >= part.end && words[part.end..state.start].iter().any(|word| VERBS.contains(word));
+        let has_verb = next.is_some_and(|next| next.has_verb);
         let negated = context.negated_before && !(has_verb && contexts[part.start].negated_before);
         let rules = STATEMENTS.iter().filter(|it| it.part == part.value && it.state == state.value);
         for (observation, status) in rules.flat_map(|rule| rule.says) {
@@ -63,9 +64,17 @@ fn is_listed(words: &[&str], before_end: usize, part_start: usize) -> bool {
     part_start - before_end <= STATE_BEFORE_PART && !words[before_end..part_start].iter().any(|it| VERBS.contains(it))
 }
 
-/// For each word the index of the state that follows it with at most one verb between, since a second verb belongs to
-/// another statement.
-fn following_states(words: &[&str], states: &[Found<State>]) -> Vec<Option<usize>> {
+/// The state that follows a word.
+#[derive(Clone, Copy)]
+struct Following {
+    /// Its index.
+    state: usize,
+    /// Whether a verb stands between.
+    has_verb: bool,
+}
+
+/// For each word the state that follows it with at most one verb between, since a second verb belongs to another statement.
+fn following_states(words: &[&str], states: &[Found<State>]) -> Vec<Option<Following>> {
     let mut following = vec![None; words.len()];
     let (mut next, mut verbs, mut in_verb) = (None, 0, false);
     let mut later = states.iter().enumerate().rev().peekable();
@@ -80,7 +89,7 @@ fn following_states(words: &[&str], states: &[Found<State>]) -> Vec<Option<usize
         if verbs > 1 {
             next = None;
         }
-        following[index] = next;
+        following[index] = next.map(|state| Following { state, has_verb: verbs > 0 });
     }
     following
 }
