@@ -22,7 +22,7 @@ pub struct Context {
 
 /// A sentence as clauses: ranges of its words between the words that end a scope (`but`, `however`, `there is`).
 pub struct Clauses {
-    /// First and last word of each clause.
+    /// Index of the first word of each clause, and the index behind its last.
     pub ranges: Vec<(usize, usize)>,
     cues: Vec<Found<Cue>>,
 }
@@ -49,8 +49,8 @@ impl Clauses {
         contexts
     }
 
-    /// A cue before a mention holds to the end of its clause or to `with`. A negation also ends at a comma
-    /// before an expression of doubt or after a participle: "no effusion, possible pneumonia", "no effusion seen, nodule".
+    /// A cue before a mention holds to the end of its clause or to `with`. A negation also ends at a comma before an
+    /// expression of doubt or after a participle: "no effusion, possible pneumonia", "no effusion seen, nodule".
     fn forwards(&self, words: &[&str], contexts: &mut [Context]) {
         let (mut negated, mut uncertain) = (false, false);
         let mut cues = self.cues.iter().peekable();

@@ -38,6 +38,7 @@ mod mean;
 mod rank;
 mod share;
 mod usage;
+mod vqa;
 
 pub use bootstrap::{Cell, bootstrap_mean, bootstrap_mean_difference, bootstrap_mean_of_means};
 pub use chance::{chance_median_rank, chance_recall_at};
@@ -45,3 +46,6 @@ pub use classify::{Answer, ClassScores, accuracy, auroc, balanced_accuracy, corr
 pub use interval::{Interval, Resampling, bootstrap, bootstrap_difference};
 pub use rank::{found_at, hits_per_query, mean_reciprocal_rank, median_rank, ranks, recall_at};
 pub use usage::Usage;
+pub use vqa::{
+    AnswerType, AnsweredQuestion, VqaScore, VqaScores, chance_vqa_scores, token_f1, token_recall, vqa_scores,
+};
