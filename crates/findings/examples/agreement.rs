@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release -p ptu-findings --example agreement -- reports.jsonl [development | held-out [OBSERVATION]]`
 //!
-//! `tools/reference/openi_reports.py` makes `reports.jsonl`. The rules were developed on the development half alone. With an
-//! observation, the reports on which rules and headings differ are printed.
+//! `tools/reference/openi_reports.py` makes `reports.jsonl`. The rules were developed on the development half alone.
+//! With an observation, the reports on which rules and headings differ are printed.
 #![allow(clippy::print_stdout, reason = "an example prints what it measures")]
 
 use std::io::BufRead;

@@ -13,8 +13,8 @@ static STATE_PHRASES: LazyLock<Phrases<State>> = LazyLock::new(|| Phrases::new(S
 /// The largest number of words between a state and the part that follows it, as in "enlargement of the heart".
 const STATE_BEFORE_PART: usize = 2;
 
-/// Tells what the statements of one clause say: the place of the part, an observation and its status. `words` and `contexts`
-/// are those of the clause.
+/// Tells what the statements of one clause say: the place of the part, an observation and its status. `words` and
+/// `contexts` are those of the clause.
 pub fn statements(words: &[&str], contexts: &[Context], mut say: impl FnMut(usize, Observation, Status)) {
     let states = STATE_PHRASES.longest(words);
     if states.is_empty() {
@@ -35,7 +35,8 @@ pub fn statements(words: &[&str], contexts: &[Context], mut say: impl FnMut(usiz
         list_state = adjacent.or(listed).map(|state| (state, part.end));
         let Some(state) = chosen else { continue };
         let context = contexts[state.end - 1];
-        // "The heart is not enlarged" has a negation of its own; in "no effusion, the heart is enlarged" it is another's.
+        // "The heart is not enlarged" has a negation of its own; in "no effusion, the heart is enlarged" it is
+        // another's.
         let has_verb = next.is_some_and(|next| next.has_verb);
         let negated = context.negated_before && !(has_verb && contexts[part.start].negated_before);
         let rules = STATEMENTS.iter().filter(|it| it.part == part.value && it.state == state.value);
@@ -73,7 +74,8 @@ struct Following {
     has_verb: bool,
 }
 
-/// For each word the state that follows it with at most one verb between, since a second verb belongs to another statement.
+/// For each word the state that follows it with at most one verb between, since a second verb belongs to another
+/// statement.
 fn following_states(words: &[&str], states: &[Found<State>]) -> Vec<Option<Following>> {
     let mut following = vec![None; words.len()];
     let (mut next, mut verbs, mut in_verb) = (None, 0, false);

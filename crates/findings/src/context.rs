@@ -77,8 +77,8 @@ impl Clauses {
         }
     }
 
-    /// A cue behind a mention holds back over the list before its verb ("effusion and pneumothorax are not seen"), not over
-    /// an earlier verb ("the heart is enlarged and effusion is not seen").
+    /// A cue behind a mention holds back over the list before its verb ("effusion and pneumothorax are not seen"), not
+    /// over an earlier verb ("the heart is enlarged and effusion is not seen").
     fn backwards(&self, words: &[&str], contexts: &mut [Context]) {
         let (mut negated, mut uncertain, mut alternative) = (false, false, 0_usize);
         let mut at_own_verb = false;
@@ -108,8 +108,8 @@ impl Clauses {
     }
 }
 
-/// Turns a cue that has nothing on its side of the clause to the other side: "pneumonia possible", "resolved effusion". An
-/// alternative behind "no change in" is a list.
+/// Turns a cue that has nothing on its side of the clause to the other side: "pneumonia possible", "resolved
+/// effusion". An alternative behind "no change in" is a list.
 fn adapt(cues: &mut [Found<Cue>], words: &[&str]) {
     let (mut clause_start, mut compares) = (0, false);
     for index in 0..cues.len() {

@@ -1,10 +1,10 @@
-//! Findings in the text of a chest radiograph's report: for each of the 14 observations of CheXpert (Irvin et al., 2019)
-//! whether the report says that it is present, absent or uncertain, or does not mention it.
+//! Findings in the text of a chest radiograph's report: for each of the 14 observations of CheXpert (Irvin et al.,
+//! 2019) whether the report says that it is present, absent or uncertain, or does not mention it.
 //!
 //! The rules are tables of phrases with a negation and an uncertainty scope, after the published descriptions of NegEx
-//! (Chapman et al., 2001), NegBio (Peng et al., 2018) and the labeler of CheXpert. They were written for this project and
-//! give labels that are similar to those of the published programs, not equal to them. `docs/findings.md` describes them
-//! and says how well they agree with headings given by hand.
+//! (Chapman et al., 2001), NegBio (Peng et al., 2018) and the labeler of CheXpert. They were written for this project
+//! and give labels that are similar to those of the published programs, not equal to them. `docs/findings.md`
+//! describes them and says how well they agree with headings given by hand.
 //!
 //! ```
 //! use ptu_findings::{FindingAgreement, Observation, Status, read_findings};

@@ -1,7 +1,7 @@
 //! Phrases of the rules, and where they stand in a clause.
 //!
-//! A phrase is a sequence of words with a blank between them. `a|b` is one of several words, `word*` is any word that begins
-//! so, and `..` is up to [`GAP`] further words, commas excluded. A phrase does not begin with `..`.
+//! A phrase is a sequence of words with a blank between them. `a|b` is one of several words, `word*` is any word that
+//! begins so, and `..` is up to [`GAP`] further words, commas excluded. A phrase does not begin with `..`.
 
 /// The largest number of words that `..` stands for.
 const GAP: usize = 3;

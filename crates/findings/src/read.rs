@@ -34,8 +34,8 @@ static NO_MENTION_PHRASES: LazyLock<Phrases<Observation>> = LazyLock::new(|| {
 
 /// What a report says of each observation, by the rules of `docs/findings.md`.
 ///
-/// Takes time and memory that grow linearly with the length of the text. Any text is accepted; of one without words nothing
-/// is mentioned.
+/// Takes time and memory that grow linearly with the length of the text. Any text is accepted; of one without words
+/// nothing is mentioned.
 pub fn read_findings(text: &str) -> Findings {
     let lower_case = text.to_lowercase();
     let sentences = sentences(&lower_case);
@@ -89,8 +89,8 @@ fn read_sentence(words: &[&str], findings: &mut Findings) {
     }
 }
 
-/// The status of a mention. A negation before it wins over doubt, as in "no opacity to suggest pneumonia"; doubt behind it
-/// wins over a negation behind it ("not excluded").
+/// The status of a mention. A negation before it wins over doubt, as in "no opacity to suggest pneumonia"; doubt
+/// behind it wins over a negation behind it ("not excluded").
 fn status(context: Context) -> Status {
     match context {
         Context { negated_before: true, .. } => Status::Negative,

@@ -219,7 +219,8 @@ pub enum Cue {
     Nothing,
 }
 
-/// Cues. Of those that begin at one word the longest counts, and its words are used up: a gap must not reach over a mention.
+/// Cues. Of those that begin at one word the longest counts, and its words are used up: a gap must not reach over a
+/// mention.
 pub const CUES: &[(Cue, &[&str])] = &[
     (
         Cue::NegatedAhead,

@@ -4,8 +4,8 @@ use crate::rules::ABBREVIATIONS;
 
 /// The sentences of a text in lower case, each as its words and commas.
 ///
-/// A word is a run of letters and digits. A sentence ends at `.`, `!`, `?`, `;` or an empty line, but not at a full stop
-/// between two digits or behind an abbreviation. One line break is a blank, since reports are broken into lines.
+/// A word is a run of letters and digits. A sentence ends at `.`, `!`, `?`, `;` or an empty line, but not at a full
+/// stop between two digits or behind an abbreviation. One line break is a blank, since reports are broken into lines.
 pub fn sentences(lower_case: &str) -> Vec<Vec<&str>> {
     let (mut sentences, mut words) = (vec![], vec![]);
     let mut word_start = None;

@@ -36,8 +36,8 @@ impl AnsweredQuestion<'_> {
         self.answerable && self.given == self.truth
     }
 
-    /// Whether the given answer is right in the relaxed sense: an open answer if it has all tokens of the true one, so that
-    /// its token recall is 1; a closed answer if it is equal.
+    /// Whether the given answer is right in the relaxed sense: an open answer if it has all tokens of the true one, so
+    /// that its token recall is 1; a closed answer if it is equal.
     pub fn is_relaxed(&self) -> bool {
         self.is_exact()
             || (self.answerable
@@ -56,8 +56,8 @@ impl AnsweredQuestion<'_> {
     }
 }
 
-/// Share of the true answer's tokens that the given answer has, the score of open answers in LLaVA-Med (Li et al., 2023).
-/// A token that occurs twice must be given twice. `None` if the true answer has no token.
+/// Share of the true answer's tokens that the given answer has, the score of open answers in LLaVA-Med (Li et al.,
+/// 2023). A token that occurs twice must be given twice. `None` if the true answer has no token.
 pub fn token_recall(truth: &str, given: &str) -> Option<f64> {
     let overlap = Overlap::new(truth, given);
     (overlap.truth > 0).then(|| overlap.shared as f64 / overlap.truth as f64)
@@ -162,8 +162,8 @@ pub fn vqa_scores(questions: &[AnsweredQuestion]) -> VqaScores {
     VqaScores { open: of(AnswerType::Open), closed: of(AnswerType::Closed), overall: VqaScore::new(&all) }
 }
 
-/// The chance level of [`vqa_scores`]: the scores of a model that gives each question the most frequent answer of its type
-/// in `training` (type and normalised answer of each training question). Of equally frequent answers the first in
+/// The chance level of [`vqa_scores`]: the scores of a model that gives each question the most frequent answer of its
+/// type in `training` (type and normalised answer of each training question). Of equally frequent answers the first in
 /// alphabetical order is given; a type without a training answer is answered with the empty text. The answers of
 /// `questions` are ignored.
 pub fn chance_vqa_scores(questions: &[AnsweredQuestion], training: &[(AnswerType, &str)]) -> VqaScores {
