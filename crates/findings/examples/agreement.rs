@@ -115,7 +115,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     println!("{} reports with headings and a text", reports.len());
     println!(
-        "| finding | headings | rules | both | precision | recall | F1 | F1, uncertain as positive |\n|---|---|---|---|---|---|---|---|"
+        "| finding | headings | rules | both | precision | recall | F1 | F1, uncertain as positive |\n\
+         |---|---|---|---|---|---|---|---|"
     );
     for observation in Observation::ALL {
         compare(&reports, observation, shown.as_deref() == Some(observation.name()));

@@ -27,7 +27,8 @@ pub const MENTIONS: &[MentionRule] = &[
             "air space disease|process|pattern",
             "interstitial lung disease*|infiltrate*|pneumonitis",
             "interstitial markings prominent|increased|coarse*|prominence",
-            "increased|prominent|prominence|coarse|coarsened|thickened|accentuated .. interstitial markings|pattern|lines",
+            "increased|prominent|prominence|coarse|coarsened|thickened|accentuated .. interstitial \
+             markings|pattern|lines",
             "prominence|thickening of .. interstitial|interstitium",
             "increased interstitial lung markings",
             "interstitial thickening|prominence|fibrosis",
@@ -38,7 +39,8 @@ pub const MENTIONS: &[MentionRule] = &[
             "reticulation|reticulations|haziness",
             "ground glass",
             "density|densities in|within|over|overlying|at .. lung|lobe|lingula|base|apex|hilum",
-            "pulmonary|lung|basilar|basal|parenchymal|lobe|airspace|perihilar|lingular|linear|hazy|streaky|patchy density|densities",
+            "pulmonary|lung|basilar|basal|parenchymal|lobe|airspace|perihilar|lingular|linear|hazy|streaky|patchy \
+             density|densities",
         ],
     ),
     (
@@ -100,7 +102,8 @@ pub const MENTIONS: &[MentionRule] = &[
     (
         &[PleuralOther],
         &[
-            "pleural|pleuroparenchymal|pleura|fissural .. thickening|scar|scars|scarring|plaque|plaques|calcification*|mass|masses",
+            "pleural|pleuroparenchymal|pleura|fissural .. \
+             thickening|scar|scars|scarring|plaque|plaques|calcification*|mass|masses",
             "thickening|scarring|calcification of|in .. pleura|fissure",
             "fibrothorax|empyema|mesothelioma",
         ],
@@ -167,7 +170,8 @@ pub const NO_MENTIONS: &[MentionRule] = &[
     (
         &[Cardiomegaly],
         &[
-            "heart|cardiac failure|border|borders|surgery|transplant|disease|biopsy|function|valve|valves|device|pacemaker",
+            "heart|cardiac failure|border|borders|surgery|transplant|disease|biopsy|function",
+            "heart|cardiac valve|valves|device|pacemaker",
         ],
     ),
     (&[LungOpacity, Consolidation], &["lung|pulmonary transplant|disease|biopsy|resection|function"]),
@@ -243,7 +247,8 @@ pub const CUES: &[(Cue, &[&str])] = &[
         &[
             "not .. seen|identified|present|visualized|visualised|demonstrated|evident|appreciated|noted|detected",
             "not .. visible|apparent|observed|found|suspected",
-            "no longer .. seen|identified|present|visualized|visualised|demonstrated|evident|appreciated|noted|detected",
+            "no longer .. seen|identified|present|visualized|visualised|demonstrated|evident",
+            "no longer .. appreciated|noted|detected",
             "no longer .. visible|apparent|observed|found|suspected",
             "absent|negative|resolved|cleared|removed|excluded",
             "completely|fully resolved|cleared|removed",
@@ -307,7 +312,8 @@ pub const CUES: &[(Cue, &[&str])] = &[
         Cue::Nothing,
         &[
             "no|not|without change|changes|changed|increase|decrease|improvement|worsening|progression",
-            "no|not|without interval|significant|significantly|relevant|appreciable|definite|acute|large|major|further|substantial \
+            "no|not|without \
+             interval|significant|significantly|relevant|appreciable|definite|acute|large|major|further|substantial \
              change|changes|changed|increase|increased|decrease|improvement|worsening|progression",
             "no|not|without significant|relevant|appreciable|definite|major|substantial interval \
              change|changes|changed|increase|increased|decrease|improvement|worsening|progression",
@@ -495,7 +501,7 @@ mod tests {
         let cues = CUES.iter().flat_map(|(_, all)| *all);
         let anatomy = ANATOMY.iter().flat_map(|(_, all)| *all).chain(STATES.iter().flat_map(|(_, all)| *all));
         for phrase in mentions.chain(cues).chain(anatomy) {
-            let pieces: Vec<&str> = phrase.split(' ').collect();
+            let pieces: Vec<&str> = phrase.split_whitespace().collect();
             assert!(![pieces[0], pieces[pieces.len() - 1]].contains(&".."), "{phrase}");
             for word in pieces.iter().filter(|piece| **piece != "..").flat_map(|piece| piece.split('|')) {
                 let word = word.strip_suffix('*').unwrap_or(word);
