@@ -21,6 +21,7 @@ const FLOORS: &[(&str, i8)] = &[
     ("ptu-data", 1),
     ("ptu-input", 0),
     ("ptu-metrics", 0),
+    ("ptu-findings", 0),
     ("ptu-report", 0),
     ("ptu-index", 0),
     ("ptu-kernels", 0),

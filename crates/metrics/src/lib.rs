@@ -47,6 +47,7 @@ mod share;
 mod temperature;
 mod threshold;
 mod usage;
+mod vqa;
 
 pub use bootstrap::{Cell, bootstrap_mean, bootstrap_mean_difference, bootstrap_mean_of_means};
 pub use calibration::{
@@ -68,3 +69,6 @@ pub use threshold::{
     specificity_at_sensitivity,
 };
 pub use usage::Usage;
+pub use vqa::{
+    AnswerType, AnsweredQuestion, VqaScore, VqaScores, chance_vqa_scores, token_f1, token_recall, vqa_scores,
+};
