@@ -1,7 +1,7 @@
 //! The data set card of a folder of shards: its `README.md`, in the format that Hugging Face reads.
 
 use crate::error::shortened;
-use crate::manifest::{Manifest, told};
+use crate::manifest::{Manifest, describe_overlap};
 use crate::record::Split;
 
 /// The table of the columns of a shard.
@@ -64,10 +64,10 @@ pub fn text(manifest: &Manifest, about: &str) -> String {
         let listed = if manifest.details.contains_key(what) { "; `manifest.json` lists each of them" } else { "" };
         line(&format!("- {what}: {count}{listed}"));
     }
-    manifest.told.iter().for_each(|sentence| line(&format!("- {sentence}")));
+    manifest.remarks.iter().for_each(|sentence| line(&format!("- {sentence}")));
     if !manifest.overlaps.is_empty() {
         line("\n## What splits have in common\n");
-        manifest.overlaps.iter().for_each(|overlap| line(&format!("- {}", told(overlap))));
+        manifest.overlaps.iter().for_each(|overlap| line(&format!("- {}", describe_overlap(overlap))));
     }
     all
 }

@@ -41,7 +41,7 @@ pub fn score(features: &GalleryFeatures<'_>, key: Key, done: &mut dyn FnMut(usiz
         let measures = RetrievalMeasures::of(gallery, &found);
         scored.scores.retrieval = Some(measures.score(gallery, &resampling));
         scored.measures = measures.named("");
-        scored.found = Some(found);
+        scored.retrieval = Some(found);
     }
     if heads.itm.is_some() {
         let itm = matching(features.embedder, gallery, key)?;

@@ -24,7 +24,7 @@
 //! ```
 
 mod blocks;
-mod common;
+mod shared_values;
 mod draft;
 mod inputs;
 mod join;

@@ -13,7 +13,7 @@ use parquet::file::metadata::PageIndexPolicy;
 use super::schema;
 use crate::error::DataError;
 use crate::files;
-use crate::guard::{check_pages, held};
+use crate::guard::{check_pages, catch_panic};
 use crate::manifest::{Manifest, Shard};
 use crate::record::{Record, Split};
 use crate::source::Source;
@@ -130,7 +130,7 @@ impl ShardReader {
         let file = File::open(&path).map_err(DataError::io("open", &path))?;
         let found = files::sha256(&file).map_err(DataError::io("read", &path))?;
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
-        let metadata = held(|| ArrowReaderMetadata::load(&file, options)).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
+        let metadata = catch_panic(|| ArrowReaderMetadata::load(&file, options)).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
         // The schema is checked first: for a file that is not a shard, its columns say more than a wrong hash.
         if let Ok(metadata) = &metadata {
             schema::check(metadata.schema(), &path)?;
@@ -139,7 +139,7 @@ impl ShardReader {
             return Err(DataError::Hash { path, found, wanted: listed.sha256.clone() });
         }
         let metadata = metadata.map_err(|error| wrong(format!("it is no parquet file ({error})")))?;
-        let pages = held(|| check_pages(&file, metadata.metadata())).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
+        let pages = catch_panic(|| check_pages(&file, metadata.metadata())).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
         pages.map_err(|error| wrong(format!("its pages cannot be read ({error})")))?;
         let mut groups = vec![0usize];
         for group in metadata.metadata().row_groups() {
@@ -160,7 +160,7 @@ impl ShardReader {
     }
 
     fn ids(&self, into: &mut Vec<String>) -> Result<(), DataError> {
-        held(|| self.read_ids(into)).unwrap_or_else(|| Err(self.contradictory()))
+        catch_panic(|| self.read_ids(into)).unwrap_or_else(|| Err(self.contradictory()))
     }
 
     fn contradictory(&self) -> DataError {
@@ -194,12 +194,12 @@ impl ShardReader {
         let names = schema::schema();
         let wanted = names.fields().iter().map(|field| field.name().as_str()).filter(|name| images || *name != "image");
         let columns = ProjectionMask::columns(builder.parquet_schema(), wanted);
-        let batches = held(|| builder.with_projection(columns).with_batch_size(READ_RECORDS).build());
+        let batches = catch_panic(|| builder.with_projection(columns).with_batch_size(READ_RECORDS).build());
         let mut batches = batches.ok_or_else(|| self.contradictory())?.map_err(|error| wrong(error.to_string()))?;
-        while let Some(batch) = held(|| batches.next()).ok_or_else(|| self.contradictory())? {
+        while let Some(batch) = catch_panic(|| batches.next()).ok_or_else(|| self.contradictory())? {
             let batch = batch.map_err(|error| wrong(error.to_string()))?;
             for row in 0..batch.num_rows() {
-                let record = held(|| schema::to_record(&batch, row, split)).flatten();
+                let record = catch_panic(|| schema::to_record(&batch, row, split)).flatten();
                 each(record.ok_or_else(|| wrong("a record cannot be read".into()))?)?;
             }
         }
@@ -208,7 +208,7 @@ impl ShardReader {
 
     /// Reads the record at `row` of this shard, and only its pages.
     fn read(&self, row: usize, split: Split) -> Result<Record, DataError> {
-        held(|| self.read_record(row, split)).unwrap_or_else(|| Err(self.contradictory()))
+        catch_panic(|| self.read_record(row, split)).unwrap_or_else(|| Err(self.contradictory()))
     }
 
     fn read_record(&self, row: usize, split: Split) -> Result<Record, DataError> {

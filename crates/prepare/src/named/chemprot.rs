@@ -7,7 +7,7 @@ use ptu_data::record::{Label, Mark, Record, Section, Split};
 use ptu_data::{DataError, shortened};
 use ptu_input::text::sentences;
 
-use super::parts::{line_position, new_record};
+use super::helpers::{line_position, new_record};
 use super::{DatasetRows, Description, Details};
 use crate::draft::{Draft, RowPosition};
 use crate::raw::json_lines::Jsonl;
@@ -109,7 +109,7 @@ fn scibert_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
             let record = object.map_err(|bad| bad.cause).and_then(|object| {
                 let object = serde_json::Value::Object(object);
                 let (text, label) =
-                    (super::parts::string_value(&object, "text"), super::parts::string_value(&object, "label"));
+                    (super::helpers::string_value(&object, "text"), super::helpers::string_value(&object, "label"));
                 let group = relation_group(&label).ok_or(format!("`{}` is no relation", shortened(&label, 40)))?;
                 let mut record = pair_record(&lines.line().to_string(), split, "", group);
                 (record.texts[0], record.marks) =

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Label, Split};
 
-use super::parts::{as_strs, find_image, finding_labels, line_position, new_record, with_image};
+use super::helpers::{as_strs, find_image, finding_labels, line_position, new_record, with_image};
 use super::{DatasetRows, Description};
 use crate::draft::{Draft, RowPosition};
 use crate::raw::row::Row;

@@ -6,7 +6,7 @@ use ptu_data::DataError;
 use ptu_data::record::{Section, Split};
 use serde_json::Value;
 
-use super::parts::{PythonRandom, find_image, line_position, new_record, push_text, string_value, with_image};
+use super::helpers::{PythonRandom, find_image, line_position, new_record, push_text, string_value, with_image};
 use super::{Choice, DatasetRows, Description, NamedOptions};
 use crate::draft::{Draft, MissingImagePolicy, RowPosition};
 use crate::raw::json_lines::Jsonl;
@@ -138,7 +138,7 @@ pub fn roco_references(
                 }
             };
             let texts = object.get("gorc_references").and_then(Value::as_array).into_iter().flatten();
-            let texts = texts.filter_map(Value::as_str).filter_map(super::parts::usable_text).collect();
+            let texts = texts.filter_map(Value::as_str).filter_map(super::helpers::usable_text).collect();
             take(position, Ok((string_value(&Value::Object(object.clone()), "roco_image_id"), texts)));
         }
         found.push(file);

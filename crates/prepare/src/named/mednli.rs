@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Label, SentencePair, Split};
 
-use super::parts::{line_position, new_record};
+use super::helpers::{line_position, new_record};
 use super::{DatasetRows, Description};
 use crate::draft::Draft;
 use crate::raw::json_lines::Jsonl;
@@ -53,7 +53,7 @@ pub fn read(file: &Entry, source: &str, split: Split, rows: &mut Vec<Draft>) -> 
                 continue;
             }
         };
-        let value = |key: &str| super::parts::string_value(&object, key);
+        let value = |key: &str| super::helpers::string_value(&object, key);
         let pair = SentencePair {
             premise: with_full_stop(&value("sentence1")),
             hypothesis: with_full_stop(&value("sentence2")),

@@ -7,7 +7,7 @@ use ptu_data::DataError;
 use ptu_data::record::{Label, Section, Split};
 use serde_json::Value;
 
-use super::parts::{self, find_image, new_record, push_text, string_value, with_image};
+use super::helpers::{self, find_image, new_record, push_text, string_value, with_image};
 use super::{DatasetRows, Description};
 use crate::draft::{Draft, MissingImagePolicy, RowPosition};
 use crate::raw::Raw;
@@ -37,7 +37,7 @@ pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
     raw.require(&[&names[..1], &names[1..], &lists])?;
     let [descriptions, cases, list] = [raw.need(&names[..1])?, raw.need(&names[1..])?, raw.need(&lists)?];
     let mut splits = HashMap::new();
-    let all = parts::json(&list)?;
+    let all = helpers::json(&list)?;
     for (key, split) in [("train", Split::Train), ("dev", Split::Validate), ("test", Split::Test)] {
         for case in all.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
             splits.insert(case.to_string(), split);
@@ -45,13 +45,13 @@ pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
     }
     // Findings and title of each case.
     let mut cases_by_id: HashMap<String, (String, String)> = HashMap::new();
-    for case in parts::list(&cases)? {
+    for case in helpers::list(&cases)? {
         let texts = case.get("Case").unwrap_or(&Value::Null);
         cases_by_id
             .insert(string_value(&case, "U_id"), (stated_value(texts, "Findings"), stated_value(texts, "Title")));
     }
     let mut rows = vec![];
-    for (number, item) in parts::list(&descriptions)?.iter().enumerate() {
+    for (number, item) in helpers::list(&descriptions)?.iter().enumerate() {
         let (case, name) = (string_value(item, "U_id"), string_value(item, "image"));
         let position =
             RowPosition::Named(if name.is_empty() { format!("Descriptions.json item {number}") } else { name.clone() });

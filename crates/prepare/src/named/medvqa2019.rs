@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Question, Split};
 
-use super::parts::{QuestionRecords, line_position};
+use super::helpers::{QuestionRecords, line_position};
 use super::{DatasetRows, Description, Details};
 use crate::raw::lines::{Line, Lines};
 use crate::raw::{Entry, Raw};

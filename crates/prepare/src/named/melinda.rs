@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Label, Section, Split};
 
-use super::parts::{find_image, line_position, new_record, push_text, with_image};
+use super::helpers::{find_image, line_position, new_record, push_text, with_image};
 use super::{DatasetRows, Description};
 use crate::draft::Draft;
 use crate::raw::Raw;

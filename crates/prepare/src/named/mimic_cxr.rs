@@ -9,7 +9,7 @@ use ptu_data::DataError;
 use ptu_data::record::{Finding, Label, Section, Split};
 use serde_json::Value;
 
-use super::parts::{self, find_image, finding_labels, line_position, new_record, push_text, with_image};
+use super::helpers::{self, find_image, finding_labels, line_position, new_record, push_text, with_image};
 use super::{DatasetRows, Description};
 use crate::draft::{Draft, MissingImagePolicy, RowPosition};
 use crate::raw::row::Row;
@@ -249,14 +249,14 @@ pub fn read_sectioned(file: &Entry, mut take: impl FnMut(&str, &str, &str)) -> R
 
 /// The split of each image in an `annotation.json` of R2Gen.
 fn annotated_splits(file: &Entry) -> Result<HashMap<String, Split>, DataError> {
-    let all: BTreeMap<String, Value> = match parts::json(file)? {
+    let all: BTreeMap<String, Value> = match helpers::json(file)? {
         Value::Object(all) => all.into_iter().collect(),
         _ => BTreeMap::new(),
     };
     let mut splits = HashMap::new();
     for (key, split) in [("train", Split::Train), ("val", Split::Validate), ("test", Split::Test)] {
         let items = all.get(key).and_then(Value::as_array).into_iter().flatten();
-        splits.extend(items.map(|item| (parts::string_value(item, "id"), split)));
+        splits.extend(items.map(|item| (helpers::string_value(item, "id"), split)));
     }
     Ok(splits)
 }

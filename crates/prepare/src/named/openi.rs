@@ -9,8 +9,8 @@ use ptu_data::{DataError, shortened};
 use roxmltree::{Document, Node};
 use serde_json::Value;
 
-use super::parts::{as_strs, find_image, new_record, push_text, with_image};
-use super::{DatasetRows, Description, Details, ROWS_SKIPPED, parts};
+use super::helpers::{as_strs, find_image, new_record, push_text, with_image};
+use super::{DatasetRows, Description, Details, ROWS_SKIPPED, helpers};
 use crate::draft::{Draft, MissingImagePolicy, RowPosition};
 use crate::raw::separated::Csv;
 use crate::raw::{Entry, Raw};
@@ -190,7 +190,7 @@ fn kaggle_reports(
     let [uid, filename, projection] = csv.need(["uid", "filename", "projection"])?;
     while let Some(row) = csv.next()? {
         if let Err(bad) = &row.cells {
-            details.add(ROWS_SKIPPED, parts::line_position(projections, row.line), bad.cause.clone());
+            details.add(ROWS_SKIPPED, helpers::line_position(projections, row.line), bad.cause.clone());
             continue;
         }
         let (uid, name) = (row.get(uid).to_string(), row.get(filename).to_string());
@@ -208,7 +208,7 @@ fn kaggle_reports(
     let mut reports = vec![];
     while let Some(row) = csv.next()? {
         if let Err(bad) = row.cells {
-            rows.push(Draft::bad(parts::line_position(file, row.line), bad.cause));
+            rows.push(Draft::bad(helpers::line_position(file, row.line), bad.cause));
             continue;
         }
         let number = row.get(uid).to_string();
@@ -232,11 +232,11 @@ fn kaggle_reports(
 
 /// The split of each report in an `annotation.json` of R2Gen, whose ids are `CXR2384_IM-0942`.
 fn annotated_splits(file: &Entry) -> Result<HashMap<String, Split>, DataError> {
-    let all = parts::json(file)?;
+    let all = helpers::json(file)?;
     let mut splits = HashMap::new();
     for (key, split) in [("train", Split::Train), ("val", Split::Validate), ("test", Split::Test)] {
         for item in all.get(key).and_then(Value::as_array).into_iter().flatten() {
-            let id = parts::string_value(item, "id");
+            let id = helpers::string_value(item, "id");
             splits.insert(id.split('_').next().unwrap_or_default().to_string(), split);
         }
     }

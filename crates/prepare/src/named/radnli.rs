@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::Split;
 
-use super::parts::collapsed;
+use super::helpers::collapsed;
 use super::{DatasetRows, Description, mednli, mimic_cxr};
 use crate::draft::{Draft, RemainingWork};
 use crate::raw::{Entry, Raw};

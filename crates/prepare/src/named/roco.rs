@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ptu_data::record::{Label, Section, Split};
 use ptu_data::{DataError, shortened};
 
-use super::parts::{
+use super::helpers::{
     PythonRandom, as_strs, collapsed, find_image, line_position, new_record, push_text, usable_text, with_image,
 };
 use super::{DatasetRows, Description, Details, ROWS_SKIPPED, medicat};

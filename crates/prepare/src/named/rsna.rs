@@ -7,7 +7,7 @@ use ptu_data::record::{Label, Split};
 use ptu_data::{DataError, shortened};
 use serde_json::Value;
 
-use super::parts::{self, find_image, line_position, new_record, numpy_permutation, with_image};
+use super::helpers::{self, find_image, line_position, new_record, numpy_permutation, with_image};
 use super::{Choice, DatasetRows, Description, Details, NamedOptions, ROWS_SKIPPED};
 use crate::draft::{Draft, RowPosition};
 use crate::raw::separated::Csv;
@@ -136,8 +136,8 @@ fn add_classes(
 /// The patient of the NIH collection whom each image shows, by the id of the image.
 fn nih_patients(file: &Entry) -> Result<HashMap<String, String>, DataError> {
     let mut patients = HashMap::new();
-    for item in parts::list(file)? {
-        let nih: String = parts::string_value(&item, "img_id");
+    for item in helpers::list(file)? {
+        let nih: String = helpers::string_value(&item, "img_id");
         let patient = nih.split('_').next().unwrap_or_default().to_string();
         if let (Some(Value::String(id)), false) = (item.get("subset_img_id"), patient.is_empty()) {
             patients.insert(id.clone(), patient);

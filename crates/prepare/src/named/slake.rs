@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Label, Question, Split};
 
-use super::parts::{self, QuestionRecords, line_position, string_value};
+use super::helpers::{self, QuestionRecords, line_position, string_value};
 use super::{Choice, DatasetRows, Description, NamedOptions};
 use crate::raw::Raw;
 
@@ -37,7 +37,7 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataE
     let (mut questions, mut tables) = (QuestionRecords::new(ABOUT.name), vec![]);
     for (names, split) in names {
         let file = raw.need(names)?;
-        for (number, item) in parts::list(&file)?.iter().enumerate() {
+        for (number, item) in helpers::list(&file)?.iter().enumerate() {
             let language = string_value(item, "q_lang");
             if !all && language != "en" {
                 continue;

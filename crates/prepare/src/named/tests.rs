@@ -202,9 +202,9 @@ fn threads_and_parts_give_equal_bytes() {
         "mli_test_v1.jsonl",
         "{\"gold_label\": \"neutral\", \"sentence1\": \"a\", \"sentence2\": \"b\", \"pairID\": \"t\"}\n",
     );
-    let prepare = |name: &str, making: PrepareOptions| {
+    let prepare = |name: &str, prepare: PrepareOptions| {
         let out = fake.here.path().join(name);
-        let options = NamedOptions { making, ..NamedOptions::default() };
+        let options = NamedOptions { prepare, ..NamedOptions::default() };
         prepare_named(Dataset::Mednli, (&fake.raw(), &out), &options, &|_| {}).unwrap();
         out
     };

@@ -6,7 +6,7 @@ use ptu_data::DataError;
 use ptu_data::record::{Label, Question, Split};
 use serde_json::Value;
 
-use super::parts::{self, QuestionRecords, line_position, string_value};
+use super::helpers::{self, QuestionRecords, line_position, string_value};
 use super::{Choice, DatasetRows, Description, Details, NamedOptions};
 use crate::draft::RowPosition;
 use crate::raw::Raw;
@@ -39,7 +39,7 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataE
     let split_choices =
         SplitChoices { by_image: options.has(Choice::SplitByImage), carve: options.has(Choice::CarveValidation) };
     if let Some(single_file) = raw.find(&["VQA_RAD Dataset Public.json"]) {
-        for (number, item) in parts::list(&single_file)?.iter().enumerate() {
+        for (number, item) in helpers::list(&single_file)?.iter().enumerate() {
             let split = match string_value(item, "phrase_type").starts_with("test") {
                 true => Split::Test,
                 false => Split::Train,
@@ -59,7 +59,7 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataE
         let files = [("trainset.json", Split::Train), ("valset.json", Split::Validate), ("testset.json", Split::Test)];
         for (name, split) in files {
             let Some(file) = raw.find(&[name]) else { continue };
-            for (number, item) in parts::list(&file)?.iter().enumerate() {
+            for (number, item) in helpers::list(&file)?.iter().enumerate() {
                 let position = line_position(&file, number as u64 + 1);
                 let split = split_choices.of(split, &string_value(item, "image_name"));
                 add_question(&mut questions, position, item, "question", split);

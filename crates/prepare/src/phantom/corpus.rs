@@ -21,7 +21,7 @@ const MOST_RECORDS: u64 = 100_000_000;
 /// The number of random orders of the patients that are tried until the counts of the splits are exact.
 const ORDERS: u64 = 32;
 
-/// The rank of the random streams that are used here; it differs from those of [`phantom::make`].
+/// The rank of the random streams that are used here; it differs from those of [`phantom::generate`].
 const RANK: u32 = 1_000;
 
 /// Options of [`prepare_phantom`].
@@ -41,8 +41,8 @@ pub struct PhantomOptions {
     pub image_missing: f64,
     /// Share of the train records without a text, 0 to 1; no record lacks both.
     pub text_missing: f64,
-    /// Options for the preparation. `making.side` is ignored, because the pictures are drawn with `side`.
-    pub making: PrepareOptions,
+    /// Options for the preparation. `prepare.side` is ignored, because the pictures are drawn with `side`.
+    pub prepare: PrepareOptions,
 }
 
 impl PhantomOptions {
@@ -57,7 +57,7 @@ impl PhantomOptions {
             test: tenth,
             image_missing: 0.0,
             text_missing: 0.0,
-            making: PrepareOptions::default(),
+            prepare: PrepareOptions::default(),
         }
     }
 
@@ -81,7 +81,7 @@ impl PhantomOptions {
         if self.image_missing + self.text_missing > 1.0 {
             return wrong("image_missing", "together with `text_missing` it is more than 1; lower one of them".into());
         }
-        self.making.check()
+        self.prepare.check()
     }
 }
 
@@ -103,7 +103,7 @@ pub fn prepare_phantom(
     let work_folder = WorkFolder::acquire(out)?;
     let writer = WriterOptions {
         dataset: "phantom".into(),
-        arguments: options.making.arguments.clone(),
+        arguments: options.prepare.arguments.clone(),
         preprocessing: vec![
             format!("Pictures are drawn at {0} x {0} pixels, 8-bit grey, stored as PNG.", options.side),
             "Texts are findings and impression, written from the same causes as the picture.".into(),
@@ -116,7 +116,7 @@ pub fn prepare_phantom(
         decided_by: BTreeMap::from([("options".into(), told)]),
         tables: vec![],
         writer,
-        duplicates: options.making.duplicates_of(true),
+        duplicates: options.prepare.duplicates_of(true),
         table: None,
         skip_bad: true,
         noted: BTreeMap::new(),
@@ -124,7 +124,7 @@ pub fn prepare_phantom(
         overlaps: vec![],
     };
     let mut drawn = Drawn { options: options.clone(), splits, next: 0 };
-    run(work_folder, job, &options.making, &mut drawn, progress)
+    run(work_folder, job, &options.prepare, &mut drawn, progress)
 }
 
 /// Creates the drafts of the records one after another.
@@ -191,7 +191,7 @@ fn filled(order: &[u32], sizes: &[u64], options: &PhantomOptions) -> Option<Vec<
 /// One record; in `train`, the image or the text may be missing.
 fn record(options: &PhantomOptions, index: u64, split: Split) -> Result<Record, DataError> {
     let key = Key::new(options.seed);
-    let phantom = phantom::make(key, index, options.side);
+    let phantom = phantom::generate(key, index, options.side);
     let draw = key.rank(RANK).stream(Draws::Phantom, index).unit();
     let image_missing = split == Split::Train && draw < options.image_missing;
     let text_missing = split == Split::Train && !image_missing && draw < options.image_missing + options.text_missing;
@@ -270,7 +270,7 @@ mod tests {
     fn bytes_do_not_depend_on_the_number_of_threads() {
         let mut options = options(40, 4, 4);
         let (_, two) = prepare(&options).unwrap();
-        options.making.threads = Some(5);
+        options.prepare.threads = Some(5);
         assert_eq!(prepare(&options).unwrap().1, two);
         options.seed = 10;
         assert_ne!(prepare(&options).unwrap().1.hash(), two.hash());
@@ -310,7 +310,7 @@ mod tests {
         fails(&|options| options.test = u64::MAX, "more than the 100 in all");
         fails(&|options| options.image_missing = f64::NAN, "`image_missing`: NaN is no share");
         fails(&|options| (options.image_missing, options.text_missing) = (0.6, 0.5), "more than 1");
-        fails(&|options| options.making.threads = Some(0), "0 threads");
+        fails(&|options| options.prepare.threads = Some(0), "0 threads");
         let whole = |seed: &u64| phantom::patient(Key::new(*seed), 0) == phantom::patient(Key::new(*seed), 1);
         let seed = (0..).find(whole).unwrap();
         let two = |options: &mut PhantomOptions| {
@@ -327,7 +327,7 @@ mod tests {
         let folder = ShardFolder::open(&here.path().join("out"), Split::Test).unwrap();
         for place in 0..6 {
             let record = folder.get(place).unwrap();
-            let phantom = phantom::make(Key::new(9), record.id[8..].parse().unwrap(), 32);
+            let phantom = phantom::generate(Key::new(9), record.id[8..].parse().unwrap(), 32);
             assert_eq!(record.texts, [phantom.report.findings, phantom.report.impression]);
             assert_eq!(record.labels.last().unwrap().value, phantom.causes.key());
             let bytes = std::io::Cursor::new(record.image.unwrap().bytes);

@@ -11,10 +11,10 @@ use ptu_data::shortened;
 use ptu_input::text::name_key;
 
 use super::TableOptions;
-use super::absent::MissingValues;
+use super::missing_values::MissingValues;
 use super::columns::Columns;
 use super::command::TableCommand;
-use super::seen::{RecordSummary, TableStatistics};
+use super::statistics::{RecordSummary, TableStatistics};
 use crate::Shares;
 use crate::draft::{Draft, MissingImagePolicy, RemainingWork, RowPosition};
 use crate::raw::row::{Cell, InlineImage, Row};

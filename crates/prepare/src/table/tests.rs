@@ -94,7 +94,7 @@ fn a_table_becomes_records() {
     let columns = ColumnNames { labels: vec!["organ".into()], ..ColumnNames::default() };
     let options = TableOptions {
         columns,
-        making: PrepareOptions { arguments: vec!["prepare".into()], ..PrepareOptions::default() },
+        prepare: PrepareOptions { arguments: vec!["prepare".into()], ..PrepareOptions::default() },
         ..TableOptions::default()
     };
     let (manifest, records) = fixture.prepare(&table, &options).unwrap();
@@ -139,10 +139,10 @@ fn rows_of_one_image_stay_in_one_split_and_bytes_do_not_depend_on_threads() {
     let rows: String = (0..60).map(|row| format!("images/{}.png,text {row}\n", row % 4)).collect();
     let table = fixture.table("t.csv", format!("image,text\n{rows}"));
     let mut options = TableOptions { shares: Shares { validate: 0.3, test: 0.3, seed: 2 }, ..TableOptions::default() };
-    options.making =
+    options.prepare =
         PrepareOptions { threads: Some(1), duplicates: Some(Duplicates::Reported), ..PrepareOptions::default() };
     let (one, records) = fixture.prepare(&table, &options).unwrap();
-    options.making.threads = Some(3);
+    options.prepare.threads = Some(3);
     assert_eq!(fixture.prepare(&table, &options).unwrap().0, one);
     assert!(one.splits.len() > 1, "{:?}", one.splits);
     assert_eq!(one.splits.values().map(|counts| counts.patients).sum::<u64>(), 4);
@@ -231,7 +231,7 @@ fn images_are_stored_smaller_if_requested() {
     let fixture = TestFolder::new();
     let table = fixture.table("t.csv", GOOD);
     let options = |side| TableOptions {
-        making: PrepareOptions { side: Some(side), ..PrepareOptions::default() },
+        prepare: PrepareOptions { side: Some(side), ..PrepareOptions::default() },
         ..TableOptions::default()
     };
     // The images are 20 x 24.

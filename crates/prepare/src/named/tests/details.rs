@@ -24,7 +24,7 @@ fn unreadable_images_are_listed_with_their_reason() {
     let fake = roco();
     for side in [None, Some(10)] {
         let options =
-            NamedOptions { making: PrepareOptions { side, ..PrepareOptions::default() }, ..NamedOptions::default() };
+            NamedOptions { prepare: PrepareOptions { side, ..PrepareOptions::default() }, ..NamedOptions::default() };
         let prepared = fake.prepare_with(Dataset::Roco, &options).unwrap();
         assert_eq!((prepared.noted("image-missing"), prepared.noted("image-unreadable")), (9, 3));
         prepared.assert_detail("image-unreadable", "captions.txt line 2", "train_1.jpg` is truncated");
@@ -44,8 +44,8 @@ fn joined_parts_have_the_same_details_as_a_single_run() {
     let parts: Vec<PathBuf> = (1..=2)
         .map(|number| {
             let out = fake.here.path().join(format!("part-{number}"));
-            let making = PrepareOptions { part: Some(Part { number, of: 2 }), ..PrepareOptions::default() };
-            let options = NamedOptions { making, ..NamedOptions::default() };
+            let prepare = PrepareOptions { part: Some(Part { number, of: 2 }), ..PrepareOptions::default() };
+            let options = NamedOptions { prepare, ..NamedOptions::default() };
             prepare_named(Dataset::Roco, (&fake.raw(), &out), &options, &|_: Progress| {}).unwrap();
             out
         })

@@ -34,7 +34,7 @@ fn chexpert_has_a_zero_shot_set() {
     );
     fake.image(&format!("CheXpert-v1.0-small/{valid}"), 200);
     let options = NamedOptions {
-        making: PrepareOptions { duplicates: Some(Duplicates::Reported), ..PrepareOptions::default() },
+        prepare: PrepareOptions { duplicates: Some(Duplicates::Reported), ..PrepareOptions::default() },
         ..NamedOptions::default()
     };
     let prepared = fake.prepare_with(Dataset::Chexpert, &options).unwrap();

@@ -100,7 +100,7 @@ fn words_for_missing_values_are_recognised_and_reported() {
                 lines[2]
             ),
         ];
-        let mut sorted = (expected.to_vec(), manifest.told.clone());
+        let mut sorted = (expected.to_vec(), manifest.remarks.clone());
         sorted.0.sort();
         sorted.1.sort();
         assert_eq!(sorted.0, sorted.1);

@@ -63,7 +63,7 @@ enum Meaning {
 impl MissingValues {
     /// For the rows of a table with these columns.
     pub fn new(columns: &Columns) -> Self {
-        let purposes = columns.uses().into_iter().map(|column| column.taken_for).collect();
+        let purposes = columns.purposes().into_iter().map(|column| column.taken_for).collect();
         Self { purposes, missing: BTreeMap::new(), kept: BTreeMap::new(), row: vec![] }
     }
 
