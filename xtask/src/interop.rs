@@ -34,7 +34,7 @@ pub fn interop(house: &House, data: &Path, python: &Path) -> Result<(), String> 
         prepare(&["vqa-rad", &vqa.to_string_lossy(), "vqa-rad"])?;
         folders.push("vqa-rad");
     } else {
-        println!("`{}` is not there: VQA-RAD is left out", vqa.display());
+        println!("`{}` does not exist: VQA-RAD is skipped", vqa.display());
     }
     let reports = run(Command::new(python).arg(&script).arg("openi"))?;
     prepare(&["openi", reports.trim(), "openi"])?;

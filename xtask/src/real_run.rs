@@ -24,7 +24,7 @@ pub fn real_run(house: &House, data: &Path, out: &Path) -> Result<(), String> {
     if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(format!("`{}` is not empty; choose a new or empty folder", out.display()));
     }
-    fs::create_dir_all(out).map_err(|error| format!("cannot make `{}`: {error}", out.display()))?;
+    fs::create_dir_all(out).map_err(|error| format!("cannot create `{}`: {error}", out.display()))?;
     let (data, out) = (absolute(data)?, absolute(out)?);
     write_table(&out.join("covid-cxr.jsonl"), &covid(&data.join("covid-cxr"))?)?;
     write_table(&out.join("vqa-rad.jsonl"), &vqa(&data.join("vqa-rad"))?)?;

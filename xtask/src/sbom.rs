@@ -30,7 +30,7 @@ const LIST: [&str; 11] = [
 /// Writes `sbom.cdx.json` and `licences.md` into a folder, for the command as it is built on this machine by default.
 pub fn sbom(house: &House, out: &Path) -> Result<(), String> {
     let shipped = shipped(&output(house.cargo(&LIST))?)?;
-    fs::create_dir_all(out).map_err(|error| format!("cannot make `{}`: {error}", out.display()))?;
+    fs::create_dir_all(out).map_err(|error| format!("cannot create `{}`: {error}", out.display()))?;
     let write = |name: &str, text: String| {
         let path = out.join(name);
         fs::write(&path, text).map_err(|error| format!("cannot write `{}`: {error}", path.display()))

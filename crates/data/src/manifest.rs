@@ -76,11 +76,11 @@ pub struct Overlap {
 pub fn describe_overlap(overlap: &Overlap) -> String {
     let Overlap { of, splits: [first, second], count, removed, .. } = overlap;
     let mut text = match first == second {
-        true => format!("{first}: {count} times {} within the split", of.name()),
+        true => format!("{first}: {count} cases of {} within the split", of.name()),
         false => format!("{first} and {second}: {count} {} of {first}", of.name()),
     };
     if *removed > 0 {
-        text += &format!(", {removed} left out");
+        text += &format!(", {removed} removed from {first}");
     }
     text
 }

@@ -94,7 +94,7 @@ impl EvaluateOptions {
         let (no_labels, by_sentences) = (self.config.labels.is_empty(), !self.config.sentence.is_empty());
         let cannot = |request, objective| Err(EvaluateError::NotLearned { request, objective });
         if let Some(sentence) = self.config.sentence.iter().find(|sentence| !sentence.contains(CLASS)) {
-            let cause = format!("it has no `{CLASS}` as the place for the name of the class");
+            let cause = format!("it does not contain `{CLASS}`, which stands for the name of the class");
             return Err(EvaluateError::Sentence { sentence: sentence.clone(), cause });
         }
         match (self.rerank.is_some(), self.missing) {

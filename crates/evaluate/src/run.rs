@@ -36,7 +36,7 @@ pub struct Evaluated {
     /// The pairs.
     pub gallery: Gallery,
     /// Retrieval results; `None` if the model has no ITC head.
-    pub found: Option<RetrievalResults>,
+    pub retrieval: Option<RetrievalResults>,
     /// The measure of each score, by the name of the score.
     pub measures: BTreeMap<String, Measure>,
     source: Arc<ShardFolder>,
@@ -201,9 +201,9 @@ impl Evaluator<'_> {
         let mut scored = score(&features, Key::new(self.options.seed), &mut report)?;
         self.score_on_request(folder, train, &features, &mut scored)?;
         drop(features);
-        let Scored { mut scores, measures, found } = scored;
+        let Scored { mut scores, measures, retrieval } = scored;
         scores.scored_on = Some(scored_on);
-        Ok(Evaluated { name, scores, gallery, found, measures, source: Arc::clone(&folder.source) })
+        Ok(Evaluated { name, scores, gallery, retrieval, measures, source: Arc::clone(&folder.source) })
     }
 
     /// Adds the scores that are computed only if they are requested: reranking, probes of labels, missing modalities.

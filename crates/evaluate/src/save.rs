@@ -30,7 +30,7 @@ pub enum SaveOutcome {
     /// All new scores were saved, alone or together with earlier scores of the same pairs.
     All,
     /// Some scores of the same pairs were saved before with other settings (another number of reranked candidates, other
-    /// sentences). The earlier scores were kept.
+    /// sentences). The earlier scores were kept, and these new scores were not saved.
     EarlierKept,
 }
 

@@ -151,7 +151,7 @@ impl<F: Iterator<Item = Result<(RecordNumber, SharedValue), DataError>>> Joiner<
             self.shared_values.next_if(|one| one.as_ref().map_or(true, |(number, _)| *number == self.number))
         {
             match value?.1 {
-                SharedValue::SameId => skip_cause = Some("its id was there before".to_string()),
+                SharedValue::SameId => skip_cause = Some("an earlier record has the same id".to_string()),
                 SharedValue::Shared(Common::Patient, [first, second]) if !self.writer.shares_patients() => {
                     let Record { id, patient, .. } = record;
                     return Err(DataError::PatientInTwoSplits { patient, first, second, id });

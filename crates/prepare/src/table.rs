@@ -162,7 +162,8 @@ impl Table {
                 (true, _) => "splits are those of the table".into(),
                 (false, true) => "splits are those of the files".into(),
                 _ => {
-                    format!("splits are drawn by a hash of the patient: validate {validate}, test {test}, seed {seed}")
+                    format!("splits are chosen by a hash of the patient: validate {validate}, test {test}, seed \
+                             {seed}")
                 }
             },
         ];

@@ -54,7 +54,7 @@ pub fn build(house: &House, commit: &str, folder: &Path) -> Result<[Program; 2],
     let tree = folder.join("tree");
     let path = tree.display().to_string();
     if !tree.join(".git").exists() {
-        fs::create_dir_all(folder).map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
+        fs::create_dir_all(folder).map_err(|error| format!("cannot create `{}`: {error}", folder.display()))?;
         house::run(house.command("git", &["worktree", "prune"]))?;
         house::run(house.command("git", &["worktree", "add", "--detach", &path, hash.trim()]))?;
     }

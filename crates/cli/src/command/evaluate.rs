@@ -302,7 +302,8 @@ pub fn says_little(scores: &Scores) -> Option<String> {
             ))
         }
         (_, Some(chance @ NEARLY_ALL..)) => {
-            Some(format!("R@10 says little here: a guess among so few pairs reaches {chance:.2} already; {cure}"))
+            Some(format!("R@10 says little here: a random guess among so few pairs already reaches {chance:.2}; \
+                          {cure}"))
         }
         _ => None,
     }
@@ -327,7 +328,7 @@ fn together(models: Vec<Model<'_>>) -> anyhow::Result<()> {
 
 /// `0.620 [0.550, 0.690]  chance 0.050`; what is undefined is a dash.
 fn line(score: Score) -> String {
-    format!("{}  chance {}", interval(score), show(score.chance).trim_start())
+    format!("{}  chance level {}", interval(score), show(score.chance).trim_start())
 }
 
 fn interval(score: Score) -> String {

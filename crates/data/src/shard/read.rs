@@ -138,7 +138,7 @@ impl ShardReader {
         if found != listed.sha256 {
             return Err(DataError::Hash { path, found, wanted: listed.sha256.clone() });
         }
-        let metadata = metadata.map_err(|error| wrong(format!("it is no parquet file ({error})")))?;
+        let metadata = metadata.map_err(|error| wrong(format!("it is not a parquet file ({error})")))?;
         let pages = catch_panic(|| check_pages(&file, metadata.metadata())).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
         pages.map_err(|error| wrong(format!("its pages cannot be read ({error})")))?;
         let mut groups = vec![0usize];
@@ -295,7 +295,7 @@ mod tests {
         std::fs::write(&file, &bad).unwrap();
         let error = open().unwrap_err();
         assert!(error.contains("train-00000.parquet` is damaged"), "{error}");
-        std::fs::write(&file, "no parquet").unwrap();
+        std::fs::write(&file, "not a parquet").unwrap();
         assert!(open().unwrap_err().contains("is damaged"));
         std::fs::remove_file(&file).unwrap();
         assert!(open().unwrap_err().contains("cannot open"));

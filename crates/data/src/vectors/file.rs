@@ -210,7 +210,7 @@ impl VectorReader {
         let pages = file.try_clone().map_err(DataError::io("open", path))?;
         let builder = catch_panic(|| ParquetRecordBatchReaderBuilder::try_new(file)).ok_or_else(|| wrong(DAMAGED.into()))?;
         let builder =
-            builder.map_err(|error| wrong(format!("it is no parquet file ({error}); name one that `embed` wrote")))?;
+            builder.map_err(|error| wrong(format!("it is not a parquet file ({error}); name one that `embed` wrote")))?;
         let pages = catch_panic(|| check_pages(&pages, builder.metadata())).ok_or_else(|| wrong(DAMAGED.into()))?;
         pages.map_err(|error| wrong(format!("its pages cannot be read ({error}); copy it again, or embed again")))?;
         let header = builder.schema().metadata().get(HEADER);
@@ -408,8 +408,8 @@ mod tests {
         };
         let path = folder.path().join("v.parquet");
         fails(&path, "cannot open");
-        std::fs::write(&path, "no parquet").unwrap();
-        fails(&path, "no parquet file");
+        std::fs::write(&path, "not a parquet").unwrap();
+        fails(&path, "not a parquet file");
         let shards = folder.path().join("shards");
         crate::tests::write_folder(&shards, vec![crate::tests::record("a")]);
         fails(&shards.join("train-00000.parquet"), "no vectors written by `ptunifier embed`");

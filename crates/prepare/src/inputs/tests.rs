@@ -159,13 +159,13 @@ fn an_image_is_recognised_by_its_content_whatever_its_name() {
 fn unreadable_files_of_a_folder_are_skipped_with_a_reason() {
     let dicom = [&[0; 128], b"DICM".as_slice(), &[2, 0]].concat();
     let cases: [(&str, &[u8], &str); 13] = [
-        ("a.dcm", &dicom, "is DICOM, which is not read (PNG, JPEG, TIFF and WebP are): save its picture as PNG"),
+        ("a.dcm", &dicom, "is DICOM, which is not supported (PNG, JPEG, TIFF and WebP are): save its picture as PNG"),
         ("b", &dicom, "is DICOM"),
         ("c.ima", b"\x08\0\x05\0\x0a\0\0\0ISO", "is DICOM"),
         (
             "d.gif",
             b"GIF89a\x01\0\x01\0\x80\0\0",
-            "is GIF, which is not read (PNG, JPEG, TIFF and WebP are): save it as",
+            "is GIF, which is not supported (PNG, JPEG, TIFF and WebP are): save it as",
         ),
         ("e.bmp", b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0", "is BMP"),
         ("f.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "is HEIC"),
@@ -174,7 +174,7 @@ fn unreadable_files_of_a_folder_are_skipped_with_a_reason() {
         (
             "i.docx",
             b"PK\x03\x04\x14\0\0\0word/document.xml",
-            "is a Word document (.docx), which is not read: save its text",
+            "is a Word document (.docx), which is not supported: save its text",
         ),
         ("j.zip", b"PK\x03\x04\x14\0\0\0\0\0a.png", "is a ZIP archive"),
         ("k.report", b"The lungs are clear.", "is text without the ending `.txt`"),

@@ -15,7 +15,7 @@ use crate::raw::Raw;
 pub const ABOUT: Description = Description {
     name: "medpix",
     title: "MedPix 2.0: teaching cases with CT and MR images",
-    what: "Cases of NLM's MedPix, cleaned: images with captions, findings, diagnosis, place in the body.",
+    what: "Cases from NLM's MedPix, cleaned: images with captions, findings, diagnosis and place in the body.",
     licence: "not stated by its authors; made from NLM's open MedPix",
     access: "open: CHILab1/MedPix-2.0 on GitHub",
     layout: "\
@@ -23,8 +23,8 @@ MedPix-2-0/
   Case_topic.json  Descriptions.json
   images/MPX1009_synpic46283.png
   splitted_dataset/uid_list.json",
-    records: "one an image; caption and the case's findings (3 words or more) as texts; type, place and its category as \
-              labels; diagnosis, age, sex, plane and modality as fields; the patient is the case",
+    records: "one for each image; caption and the case's findings (3 words or more) as texts; type, place and its \
+              category as labels; diagnosis, age, sex, plane and modality as fields; the patient is the case",
     splits: "as published, by case",
     counts: "2,050 images (1,653 / 197 / 200) of 671 cases (535 / 67 / 69); 1,062 CT, 988 MR",
     citation: "Siragusa et al., Data Science and Engineering 2025, doi 10.1007/s41019-025-00297-8",

@@ -292,7 +292,7 @@ fn files_in_a_wrong_format_give_an_error_message() {
     chemprot.write("test.tsv", "");
     let prepared = chemprot.prepare(Dataset::Chemprot);
     assert_eq!(prepared.records.len(), 1);
-    prepared.assert_skipped("train/1.T1.T2", "its id was there before");
+    prepared.assert_skipped("train/1.T1.T2", "an earlier record has the same id");
     let melinda = FakeDownload::new();
     for name in ["train", "dev", "test"] {
         melinda.write(

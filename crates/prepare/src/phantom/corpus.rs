@@ -64,18 +64,18 @@ impl PhantomOptions {
     fn check(&self) -> Result<(), DataError> {
         let wrong = |name, cause: String| Err(DataError::Setting { name, cause });
         if self.pairs == 0 || self.pairs > MOST_RECORDS {
-            return wrong("pairs", format!("{} is not within 1 and {MOST_RECORDS}", self.pairs));
+            return wrong("pairs", format!("{} is not between 1 and {MOST_RECORDS}", self.pairs));
         }
         if !(32..=1024).contains(&self.side) {
-            return wrong("side", format!("{} pixels is not within 32 and 1024", self.side));
+            return wrong("side", format!("{} pixels is not between 32 and 1024", self.side));
         }
         if self.validate.checked_add(self.test).is_none_or(|held| held > self.pairs) {
             let held = format!("{} validate and {} test", self.validate, self.test);
-            return wrong("test", format!("{held} records are more than the {} in all; ask for fewer", self.pairs));
+            return wrong("test", format!("{held} records are more than the {} records in all; request fewer", self.pairs));
         }
         for (name, share) in [("image_missing", self.image_missing), ("text_missing", self.text_missing)] {
             if !(0.0..=1.0).contains(&share) {
-                return wrong(name, format!("{share} is no share: write a number from 0 to 1"));
+                return wrong(name, format!("{share} is not a share: write a number from 0 to 1"));
             }
         }
         if self.image_missing + self.text_missing > 1.0 {
@@ -167,8 +167,9 @@ fn splits(key: Key, options: &PhantomOptions) -> Result<Vec<Split>, DataError> {
     }
     let PhantomOptions { pairs, validate, test, .. } = options;
     let cause =
-        format!("patients of 1 to 3 records cannot make exactly {validate} validate and {test} test of {pairs}");
-    Err(DataError::Setting { name: "test", cause: format!("{cause} records; ask for more pairs") })
+        format!("each patient has 1 to 3 records, so {pairs} records cannot be split into exactly {validate} \
+                 validate and {test} test");
+    Err(DataError::Setting { name: "test", cause: format!("{cause} records; request more pairs") })
 }
 
 /// Fills the splits with the patients in this order; `None` if the counts cannot be reached exactly.
@@ -303,12 +304,12 @@ mod tests {
             let error = prepare(&options).unwrap_err().to_string();
             assert!(error.contains(with), "{error}");
         };
-        fails(&|options| options.pairs = 0, "`pairs`: 0 is not within");
-        fails(&|options| options.pairs = u64::MAX, "is not within");
+        fails(&|options| options.pairs = 0, "`pairs`: 0 is not between");
+        fails(&|options| options.pairs = u64::MAX, "is not between");
         fails(&|options| options.side = 50_000, "`side`: 50000 pixels");
         fails(&|options| options.test = 95, "more than the 100 in all");
         fails(&|options| options.test = u64::MAX, "more than the 100 in all");
-        fails(&|options| options.image_missing = f64::NAN, "`image_missing`: NaN is no share");
+        fails(&|options| options.image_missing = f64::NAN, "`image_missing`: NaN is not a share");
         fails(&|options| (options.image_missing, options.text_missing) = (0.6, 0.5), "more than 1");
         fails(&|options| options.prepare.threads = Some(0), "0 threads");
         let whole = |seed: &u64| phantom::patient(Key::new(*seed), 0) == phantom::patient(Key::new(*seed), 1);
@@ -316,7 +317,8 @@ mod tests {
         let two = |options: &mut PhantomOptions| {
             (options.pairs, options.validate, options.test, options.seed) = (2, 1, 1, seed);
         };
-        fails(&two, "`test`: patients of 1 to 3 records cannot make exactly 1 validate and 1 test of 2");
+        fails(&two, "`test`: each patient has 1 to 3 records, so 2 records cannot be split into exactly 1 validate \
+                     and 1 test");
         let nearly_all = options(100, 1, 98);
         assert_eq!(prepare(&nearly_all).unwrap().1.counts(Split::Test).records, 98);
     }

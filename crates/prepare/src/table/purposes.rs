@@ -121,7 +121,7 @@ impl Columns {
             match (self.command, has_file_splits) {
                 (TableCommand::Embed, _) => None,
                 (_, true) => Some("none; given by the names of files and folders".into()),
-                (_, false) => Some("none; drawn by a hash of the patient".into()),
+                (_, false) => Some("none; chosen by a hash of the patient".into()),
             },
         );
         line(Purpose::Label, none());

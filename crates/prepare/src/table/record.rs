@@ -291,7 +291,7 @@ impl RecordBuilder {
         match (premise.is_empty(), hypothesis.is_empty()) {
             (true, true) => Ok(None),
             (false, false) => Ok(Some(SentencePair { premise, hypothesis })),
-            _ => Err("a premise without a hypothesis, or the other way round; fill both or none".into()),
+            _ => Err("a premise without a hypothesis, or a hypothesis without a premise; fill both or none".into()),
         }
     }
 

@@ -146,7 +146,7 @@ impl Run {
             None => format!("  steps       {}", self.progress),
         });
         lines.extend(self.best.as_ref().map(|Best { step, score, value, chance }| {
-            let chance = chance.map_or(String::new(), |chance| format!(" (chance {chance:.3})"));
+            let chance = chance.map_or(String::new(), |chance| format!(" (chance level {chance:.3})"));
             format!("  best        {score} {value:.3}{chance} on the validation split, after step {step}")
         }));
         lines.extend(self.bundle.as_ref().map(Bundle::line));

@@ -110,7 +110,7 @@ impl Vectors {
         let space = serde_json::to_value(self.header.space).ok();
         let space = space.as_ref().and_then(|space| space.as_str()).unwrap_or_default();
         let mut lines = vec![format!(
-            "vectors {}: {} of {} numbers, space {space}, model {model}, made by version {}",
+            "vectors {}: {} of {} numbers, space {space}, model {model}, written by version {}",
             self.path.display(),
             self.rows,
             self.header.width,

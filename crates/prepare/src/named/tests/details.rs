@@ -64,7 +64,7 @@ fn unusable_rows_of_other_tables_are_listed() {
     }
     let prepared = fake.prepare(Dataset::Roco);
     prepared.assert_detail("rows-passed-over", "valid_concepts.csv line 2", "3 fields, the header 2");
-    prepared.assert_detail("concepts-of-unknown-images", "test_9", "no caption has this image");
+    prepared.assert_detail("concepts-of-unknown-images", "test_9", "no caption belongs to this image");
 
     let references = roco();
     references.write("roco_files/roco_val_references.jsonl", "{\"roco_image_id\": \n");
@@ -95,7 +95,7 @@ fn unusable_rows_of_other_tables_are_listed() {
     prepared.assert_detail(
         "classes-of-unknown-images",
         "stage_2_detailed_class_info.csv line 3",
-        "no label has the image `b`",
+        "no label belongs to the image `b`",
     );
     prepared.assert_detail("rows-passed-over", "stage_2_detailed_class_info.csv line 4", "1 fields, the header 2");
 }

@@ -26,10 +26,10 @@ fn each_column_is_reported_before_reading_and_in_the_manifest() {
         "text         `text`",
         "patient      none; each image counts as one patient, and so does each record without an image. If",
         "If records with the same `group` must be in one split, pass `--patient group`",
-        "split        none; drawn by a hash of the patient",
+        "split        none; chosen by a hash of the patient",
         "labels       none",
         "fields       `group`, `age`",
-        "left out     `site` (is there twice; rename one to keep both)",
+        "not used     `site` (occurs twice; rename one to keep both)",
     ] {
         assert!(shown.contains(part), "`{part}` is not in:\n{shown}");
     }
@@ -37,7 +37,7 @@ fn each_column_is_reported_before_reading_and_in_the_manifest() {
     let of = |name: &str| manifest.columns.iter().find(|column| column.name == name).unwrap();
     assert_eq!((of("image").taken_for, of("age").taken_for), (Purpose::Image, Purpose::Field));
     assert!(of("site").taken_for == Purpose::Left && of("site").why.as_ref().unwrap().contains("twice"));
-    assert!(manifest.remarks[0].contains("1 of the 2 values of `group` stand for several records"), "{:?}", manifest.remarks);
+    assert!(manifest.remarks[0].contains("1 of the 2 values of `group` occur in several records"), "{:?}", manifest.remarks);
     assert_eq!(records[0].fields, [Label::new("group", "g1"), Label::new("age", "70")]);
     let card = fs::read_to_string(fixture.out().join("README.md")).unwrap();
     assert!(card.contains("| `group` | fields |") && card.contains("of the 2 values of `group`"), "{card}");
@@ -81,7 +81,7 @@ fn a_value_that_all_records_share_is_not_a_patient() {
     let table = fixture.table("t.csv", format!("text,study_id,case\n{rows}"));
     let shares = crate::Shares { validate: 0.0, test: 0.0, ..crate::Shares::default() };
     let (manifest, _) = fixture.prepare(&table, &TableOptions { shares, ..options() }).unwrap();
-    let expected = "no column names the patient, and 3 of the 3 values of `case` stand for several records; if `case`";
+    let expected = "no column names the patient, and 3 of the 3 values of `case` occur in several records; if records";
     assert!(manifest.remarks.len() == 1 && manifest.remarks[0].starts_with(expected), "{:?}", manifest.remarks);
 }
 
@@ -258,7 +258,7 @@ fn files_without_a_split_are_reported() {
     assert_eq!(Split::ALL.map(|split| manifest.counts(split).records), [1, 1, 1]);
     let skipped: Vec<&str> = manifest.details["files-passed-over"].iter().map(|one| one.place.as_str()).collect();
     assert_eq!((skipped, manifest.noted["files-passed-over"]), (vec!["holdout-0.parquet", "testA-0.parquet"], 2));
-    assert!(manifest.details["files-passed-over"][0].cause.contains("its name tells no split"));
+    assert!(manifest.details["files-passed-over"][0].cause.contains("its name gives no split"));
 }
 
 #[test]
