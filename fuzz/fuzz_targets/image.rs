@@ -1,4 +1,4 @@
-//! Bytes of an image file: decoded or refused.
+//! Fuzzes the decoder of images: any bytes are decoded or refused.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

@@ -35,8 +35,10 @@ pub fn text(manifest: &Manifest, about: &str) -> String {
     if !about.is_empty() {
         line(about);
     }
-    line("| split | records | patients | pairs | images without text | texts without image \
-          |\n|---|---|---|---|---|---|");
+    line(
+        "| split | records | patients | pairs | images without text | texts without image \
+          |\n|---|---|---|---|---|---|",
+    );
     for split in present() {
         let counts = manifest.counts(split);
         line(&format!(

@@ -95,7 +95,9 @@ pub enum EvaluateError {
         cause: String,
     },
     /// The requested split of a source has no image-text pair.
-    #[error("the requested split of `{source_name}` has no record with both an image and a text; name another split or other data")]
+    #[error(
+        "the requested split of `{source_name}` has no record with both an image and a text; name another split or other data"
+    )]
     NoPairs {
         /// Name of the source.
         source_name: String,

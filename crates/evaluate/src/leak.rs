@@ -67,7 +67,10 @@ impl TrainingHistory<'_> {
     /// [`EvaluateError::Learned`].
     pub fn check_split(&self, path: &Path, manifest: &Manifest, split: Split) -> Result<(), EvaluateError> {
         if split == Split::Train && self.is_training_data(manifest) {
-            return Err(EvaluateError::Learned { path: path.into(), cause: format!("all records of its split `{split}`") });
+            return Err(EvaluateError::Learned {
+                path: path.into(),
+                cause: format!("all records of its split `{split}`"),
+            });
         }
         Ok(())
     }

@@ -66,7 +66,20 @@ impl EvaluateOptions {
         let seed = recipe.as_ref().map_or(0, |recipe| recipe.seed);
         let config = recipe.map_or_else(EvaluateConfig::default, |recipe| recipe.evaluate);
         let (rerank, missing, force, precision, requested_labels) = (None, false, false, ComputePrecision::F32, vec![]);
-        Ok(Self { bundle, data, split, config, seed, device, precision, rerank, missing, force, training, requested_labels })
+        Ok(Self {
+            bundle,
+            data,
+            split,
+            config,
+            seed,
+            device,
+            precision,
+            rerank,
+            missing,
+            force,
+            training,
+            requested_labels,
+        })
     }
 
     /// True if these options select the pairs, count hits and compute scores in the same way as `other`. Then equal models get

@@ -66,7 +66,8 @@ impl Exact {
         normalize(&mut query);
         let chunks = self.values.par_chunks(self.width * PER_TASK).enumerate();
         let best = chunks.map(|(chunk, vectors)| {
-            let positions = (chunk * PER_TASK..).zip(vectors.chunks_exact(self.width)).filter(|(position, _)| keep(*position));
+            let positions =
+                (chunk * PER_TASK..).zip(vectors.chunks_exact(self.width)).filter(|(position, _)| keep(*position));
             let found = positions.map(|(position, vector)| Neighbour { position, similarity: dot(&query, vector) });
             nearest_first(found.collect(), most)
         });
@@ -141,7 +142,8 @@ mod tests {
     #[test]
     fn equal_vectors_come_by_index_and_nan_comes_last() {
         let index = Exact::new(2, vec![1.0, 0.0, 2.0, 0.0, f32::NAN, 0.0, 0.0, -1.0, 0.0, 0.0]);
-        let positions: Vec<usize> = index.nearest(&[1.0, 0.0], 9, |_| true).iter().map(|found| found.position).collect();
+        let positions: Vec<usize> =
+            index.nearest(&[1.0, 0.0], 9, |_| true).iter().map(|found| found.position).collect();
         assert_eq!(positions, [0, 1, 3, 4, 2]);
         assert!(index.nearest(&[1.0, 0.0], 0, |_| true).is_empty());
         assert!(index.nearest(&[1.0, 0.0], 3, |_| false).is_empty());

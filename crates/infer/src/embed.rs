@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ptu_data::collate::Origin;
-use ptu_data::inputs::{Inputs, SkippedInput, Pending};
+use ptu_data::inputs::{Inputs, Pending, SkippedInput};
 use ptu_data::vectors::{Modality, Space, VectorRow, VectorsHeader};
 use ptu_data::{DataError, Example, Preparation, Record, TextChoice};
 use ptu_input::{Image, Input, Text};

@@ -153,7 +153,8 @@ impl VectorIndex {
         let of_modality =
             || self.rows.iter().filter(|row| options.modality.is_none_or(|modality| row.modality == modality));
         let kept = of_modality().filter(|row| options.filter.as_ref().is_none_or(|filter| filter.keeps(row))).count();
-        let filter_notes = options.filter.as_ref().map_or_else(FilterNotes::default, |filter| filter.notes(of_modality()));
+        let filter_notes =
+            options.filter.as_ref().map_or_else(FilterNotes::default, |filter| filter.notes(of_modality()));
         SearchCounts { vectors: self.rows.len(), of_modality: of_modality().count(), kept, filter_notes }
     }
 
@@ -168,7 +169,9 @@ impl VectorIndex {
                 && options.filter.as_ref().is_none_or(|filter| filter.keeps(row))
         };
         let neighbours = self.vectors.nearest(query, options.most, keep).into_iter();
-        neighbours.map(|one| Hit { row: &self.rows[one.position], similarity: one.similarity, matching: None }).collect()
+        neighbours
+            .map(|one| Hit { row: &self.rows[one.position], similarity: one.similarity, matching: None })
+            .collect()
     }
 }
 

@@ -177,8 +177,10 @@ fn product_onto(
     right: (&[f32], Shape),
 ) -> Vec<f32> {
     let Some(mut y) = start else { return fresh_product(precision, left, right) };
-    let (to, options) =
-        (Shape::rows(left.1.rows, right.1.columns), ProductOptions { scale: 1.0, add: true, parallel: true, precision });
+    let (to, options) = (
+        Shape::rows(left.1.rows, right.1.columns),
+        ProductOptions { scale: 1.0, add: true, parallel: true, precision },
+    );
     product((&mut y, to), left, right, options);
     y
 }

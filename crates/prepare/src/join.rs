@@ -12,8 +12,10 @@ use ptu_data::record::{Record, Split};
 use ptu_data::shard::{EXAMPLES, ShardWriter, WriterOptions, read_shard};
 
 use crate::blocks::{BLOCK_ROWS, BlockSummary, FinishedPart};
-use crate::shared_values::{NumberedFingerprint, RecordNumber, SharedValue, external_sort, find_shared_values, into_results};
 use crate::prepared::{Duplicates, Progress, Stage};
+use crate::shared_values::{
+    NumberedFingerprint, RecordNumber, SharedValue, external_sort, find_shared_values, into_results,
+};
 
 /// Share of the progress that the comparison of the records takes.
 const COMPARE_SHARE: f64 = 0.3;

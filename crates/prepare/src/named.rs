@@ -6,6 +6,7 @@
 mod about;
 mod chemprot;
 mod chexpert;
+mod helpers;
 mod medicat;
 mod mednli;
 mod medpix;
@@ -13,7 +14,6 @@ mod medvqa2019;
 mod melinda;
 mod mimic_cxr;
 mod openi;
-mod helpers;
 mod radnli;
 mod roco;
 mod rsna;

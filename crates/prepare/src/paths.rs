@@ -84,13 +84,15 @@ fn not_a_path(written: &str) -> Option<String> {
     }
     if start.starts_with("data:") {
         return Some(
-            "is a `data:` address, the picture itself as text; write it into a file, and the file's path here"
-                .into(),
+            "is a `data:` address, the picture itself as text; write it into a file, and the file's path here".into(),
         );
     }
     (written.len() > PATH_LIMIT).then(|| {
-        format!("is not a path ({} bytes long); if it is the picture in base64, write it into a file, and the file's \
-                 path here", written.len())
+        format!(
+            "is not a path ({} bytes long); if it is the picture in base64, write it into a file, and the file's \
+                 path here",
+            written.len()
+        )
     })
 }
 

@@ -2,15 +2,15 @@
 //!
 //! [`Table::open`] finds the purpose of each column before any row is read; [`Table::prepare`] writes the shards.
 
-mod missing_values;
 mod columns;
 mod command;
 mod files;
+mod missing_values;
 mod pairs_by_split;
+mod purposes;
 mod record;
 mod rows;
 mod statistics;
-mod purposes;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -162,8 +162,10 @@ impl Table {
                 (true, _) => "splits are those of the table".into(),
                 (false, true) => "splits are those of the files".into(),
                 _ => {
-                    format!("splits are chosen by a hash of the patient: validate {validate}, test {test}, seed \
-                             {seed}")
+                    format!(
+                        "splits are chosen by a hash of the patient: validate {validate}, test {test}, seed \
+                             {seed}"
+                    )
                 }
             },
         ];

@@ -135,7 +135,8 @@ fn files_of_a_folder_never_vanish() {
     place.write("set/old.parquet.gz", "x");
     let ran = place.exits(&["prepare", "table", "set", "out", "--keep-duplicates"], 3, &[]);
     assert!(ran.stderr.contains("test         `TEST-0.csv`, `eval_1.csv`"), "{}", ran.stderr);
-    for part in ["files-passed-over: 2", "holdout-0.csv: its name gives no split", "old.parquet.gz: it is not a table"] {
+    for part in ["files-passed-over: 2", "holdout-0.csv: its name gives no split", "old.parquet.gz: it is not a table"]
+    {
         assert!(ran.stdout.contains(part), "`{part}` is not in:\n{}", ran.stdout);
     }
     for language in ["en", "de"] {

@@ -13,7 +13,7 @@ use parquet::file::metadata::PageIndexPolicy;
 use super::schema;
 use crate::error::DataError;
 use crate::files;
-use crate::guard::{check_pages, catch_panic};
+use crate::guard::{catch_panic, check_pages};
 use crate::manifest::{Manifest, Shard};
 use crate::record::{Record, Split};
 use crate::source::Source;
@@ -130,7 +130,8 @@ impl ShardReader {
         let file = File::open(&path).map_err(DataError::io("open", &path))?;
         let found = files::sha256(&file).map_err(DataError::io("read", &path))?;
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
-        let metadata = catch_panic(|| ArrowReaderMetadata::load(&file, options)).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
+        let metadata =
+            catch_panic(|| ArrowReaderMetadata::load(&file, options)).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
         // The schema is checked first: for a file that is not a shard, its columns say more than a wrong hash.
         if let Ok(metadata) = &metadata {
             schema::check(metadata.schema(), &path)?;
@@ -139,7 +140,8 @@ impl ShardReader {
             return Err(DataError::Hash { path, found, wanted: listed.sha256.clone() });
         }
         let metadata = metadata.map_err(|error| wrong(format!("it is not a parquet file ({error})")))?;
-        let pages = catch_panic(|| check_pages(&file, metadata.metadata())).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
+        let pages =
+            catch_panic(|| check_pages(&file, metadata.metadata())).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
         pages.map_err(|error| wrong(format!("its pages cannot be read ({error})")))?;
         let mut groups = vec![0usize];
         for group in metadata.metadata().row_groups() {

@@ -19,7 +19,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::{Modality, VectorRow, VectorsHeader};
 use crate::error::DataError;
-use crate::guard::{check_pages, catch_panic};
+use crate::guard::{catch_panic, check_pages};
 use crate::picture::PictureLocation;
 use crate::record::Split;
 use crate::shard::schema as shard;
@@ -208,9 +208,10 @@ impl VectorReader {
         let wrong = |cause: String| DataError::Vectors { path: path.into(), cause };
         let file = File::open(path).map_err(DataError::io("open", path))?;
         let pages = file.try_clone().map_err(DataError::io("open", path))?;
-        let builder = catch_panic(|| ParquetRecordBatchReaderBuilder::try_new(file)).ok_or_else(|| wrong(DAMAGED.into()))?;
         let builder =
-            builder.map_err(|error| wrong(format!("it is not a parquet file ({error}); name one that `embed` wrote")))?;
+            catch_panic(|| ParquetRecordBatchReaderBuilder::try_new(file)).ok_or_else(|| wrong(DAMAGED.into()))?;
+        let builder = builder
+            .map_err(|error| wrong(format!("it is not a parquet file ({error}); name one that `embed` wrote")))?;
         let pages = catch_panic(|| check_pages(&pages, builder.metadata())).ok_or_else(|| wrong(DAMAGED.into()))?;
         pages.map_err(|error| wrong(format!("its pages cannot be read ({error}); copy it again, or embed again")))?;
         let header = builder.schema().metadata().get(HEADER);

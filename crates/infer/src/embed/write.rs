@@ -156,7 +156,11 @@ pub fn assemble(parts: Parts, out: &Path, format: Format, header: &VectorsHeader
             each(&mut |row| writer.write(row))?;
             let skipped = serde_json::to_string(parts.skipped()).unwrap_or_default();
             let Embedded { cut, without_modality, .. } = parts.result();
-            writer.finish(&[(SKIPPED, skipped), (CUT, cut.to_string()), (WITHOUT_MODALITY, without_modality.to_string())])?;
+            writer.finish(&[
+                (SKIPPED, skipped),
+                (CUT, cut.to_string()),
+                (WITHOUT_MODALITY, without_modality.to_string()),
+            ])?;
         }
         Format::Numpy => {
             let names = parts.scratch("names");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ptu_data::files::{Unread, absolute, image_bytes, read_bounded};
-use ptu_data::inputs::{SkippedInput, Loaded, Pending};
+use ptu_data::inputs::{Loaded, Pending, SkippedInput};
 use ptu_data::picture::PictureLocation;
 use ptu_data::record::{Record, RecordImage, Split};
 use ptu_data::shard::ShardFolder;

@@ -138,7 +138,8 @@ fn search_folder(files: &[(&str, &[u8])], prepare: &dyn Fn(&Path)) -> SearchResu
     }
     prepare(&folder);
     let (ids, skipped) = read(&[&folder], 0);
-    let name = |skipped: &SkippedInput| skipped.name.strip_prefix(&format!("{}/", folder.display())).unwrap().to_string();
+    let name =
+        |skipped: &SkippedInput| skipped.name.strip_prefix(&format!("{}/", folder.display())).unwrap().to_string();
     let notes = InputFiles::find(std::slice::from_ref(&folder), &[]).unwrap().notes().to_vec();
     make_readable(&folder);
     (ids, skipped.iter().map(|skipped| (name(skipped), skipped.cause.clone())).collect(), notes)
@@ -296,10 +297,14 @@ fn a_missing_modality_is_known_before_reading() {
     let here = folder();
     let lacks = |name: &str, modality| InputFiles::find(&[here.path().join(name)], &[]).unwrap().lacks(modality);
     assert!(
-        lacks("in/b0.png", Modality::Text) && lacks("in/b0.png", Modality::Pair) && !lacks("in/b0.png", Modality::Image)
+        lacks("in/b0.png", Modality::Text)
+            && lacks("in/b0.png", Modality::Pair)
+            && !lacks("in/b0.png", Modality::Image)
     );
     assert!(
-        lacks("in/a/note.TXT", Modality::Image) && !lacks("in/a/note.TXT", Modality::Text) && lacks("in", Modality::Pair)
+        lacks("in/a/note.TXT", Modality::Image)
+            && !lacks("in/a/note.TXT", Modality::Text)
+            && lacks("in", Modality::Pair)
     );
     assert!(!lacks("in", Modality::Text) && !lacks("t.csv", Modality::Pair) && !lacks("shards", Modality::Text));
 }

@@ -71,7 +71,9 @@ fn blue_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
                     let sentence = sentence.replace("@CHEM-GENE$", BOTH);
                     rows.push(Draft::read(position, pair_record(index, split, &sentence, label.trim()), None));
                 }
-                [_, _, label] => rows.push(Draft::bad(position, format!("`{}` is not a relation", shortened(label, 40)))),
+                [_, _, label] => {
+                    rows.push(Draft::bad(position, format!("`{}` is not a relation", shortened(label, 40))))
+                }
                 _ => rows.push(Draft::bad(position, "the line does not have three fields")),
             }
         })?;
@@ -124,9 +126,11 @@ fn scibert_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
         }
         tables.push(file);
     }
-    let preprocessing =
-        ["splits are those published (the form of SciBERT)", "this form has no pairs without a relation, so no \
-                                                              record has the relation `false`"];
+    let preprocessing = [
+        "splits are those published (the form of SciBERT)",
+        "this form has no pairs without a relation, so no \
+                                                              record has the relation `false`",
+    ];
     Ok(DatasetRows::published_splits(rows, tables, &preprocessing))
 }
 
@@ -280,8 +284,11 @@ fn add_pairs(
     }
     for (key, groups) in relations.iter().filter(|(key, _)| key[0] == pmid && !within.contains(*key)) {
         for group in groups {
-            let cause =
-                format!("{group} of {} and {}: the two are not in one sentence", shortened(&key[1], 40), shortened(&key[2], 40));
+            let cause = format!(
+                "{group} of {} and {}: the two are not in one sentence",
+                shortened(&key[1], 40),
+                shortened(&key[2], 40)
+            );
             details.add("relations-over-two-sentences-left-out", format!("abstract {pmid}"), cause);
         }
     }

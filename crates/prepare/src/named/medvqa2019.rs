@@ -132,8 +132,11 @@ impl QuestionReader {
                     let image = if image.ends_with(".jpg") { image } else { image + ".jpg" };
                     questions.add(split, &image, Question { id, question, answer, closed: false, category }, Vec::new);
                 }
-                _ => questions.skip(line_position(file, line.number), "the image, the question or the answer is \
-                                                                       missing in this line"),
+                _ => questions.skip(
+                    line_position(file, line.number),
+                    "the image, the question or the answer is \
+                                                                       missing in this line",
+                ),
             }
         })?;
         self.tables.push(file.clone());

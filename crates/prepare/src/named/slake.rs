@@ -46,7 +46,10 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataE
             let (image, question, answer) =
                 (string_value(item, "img_name"), string_value(item, "question"), string_value(item, "answer"));
             if image.is_empty() || question.is_empty() || answer.is_empty() {
-                let cause = format!("the image, the question or the answer of question {} is missing", string_value(item, "qid"));
+                let cause = format!(
+                    "the image, the question or the answer of question {} is missing",
+                    string_value(item, "qid")
+                );
                 questions.skip(line_position(&file, number as u64 + 1), cause);
                 continue;
             }

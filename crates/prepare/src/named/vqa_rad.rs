@@ -124,8 +124,10 @@ fn add_question(questions: &mut QuestionRecords, position: RowPosition, item: &V
     }
     let (image, answer) = (string_value(item, "image_name"), string_value(item, "answer"));
     if image.is_empty() || question.is_empty() || answer.is_empty() {
-        return questions
-            .skip(position, format!("the image, the question or the answer of question {} is missing", string_value(item, "qid")));
+        return questions.skip(
+            position,
+            format!("the image, the question or the answer of question {} is missing", string_value(item, "qid")),
+        );
     }
     let question = Question {
         id: string_value(item, "qid") + if rephrased { &key["question".len()..] } else { "" },

@@ -71,7 +71,10 @@ impl PhantomOptions {
         }
         if self.validate.checked_add(self.test).is_none_or(|held| held > self.pairs) {
             let held = format!("{} validate and {} test", self.validate, self.test);
-            return wrong("test", format!("{held} records are more than the {} records in all; request fewer", self.pairs));
+            return wrong(
+                "test",
+                format!("{held} records are more than the {} records in all; request fewer", self.pairs),
+            );
         }
         for (name, share) in [("image_missing", self.image_missing), ("text_missing", self.text_missing)] {
             if !(0.0..=1.0).contains(&share) {
@@ -166,9 +169,10 @@ fn splits(key: Key, options: &PhantomOptions) -> Result<Vec<Split>, DataError> {
         }
     }
     let PhantomOptions { pairs, validate, test, .. } = options;
-    let cause =
-        format!("each patient has 1 to 3 records, so {pairs} records cannot be split into exactly {validate} \
-                 validate and {test} test");
+    let cause = format!(
+        "each patient has 1 to 3 records, so {pairs} records cannot be split into exactly {validate} \
+                 validate and {test} test"
+    );
     Err(DataError::Setting { name: "test", cause: format!("{cause} records; request more pairs") })
 }
 
@@ -317,8 +321,11 @@ mod tests {
         let two = |options: &mut PhantomOptions| {
             (options.pairs, options.validate, options.test, options.seed) = (2, 1, 1, seed);
         };
-        fails(&two, "`test`: each patient has 1 to 3 records, so 2 records cannot be split into exactly 1 validate \
-                     and 1 test");
+        fails(
+            &two,
+            "`test`: each patient has 1 to 3 records, so 2 records cannot be split into exactly 1 validate \
+                     and 1 test",
+        );
         let nearly_all = options(100, 1, 98);
         assert_eq!(prepare(&nearly_all).unwrap().1.counts(Split::Test).records, 98);
     }

@@ -16,7 +16,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::basic::{Compression, LogicalType};
 use parquet::errors::ParquetError;
 use ptu_data::DataError;
-use ptu_data::guard::{check_pages, catch_panic};
+use ptu_data::guard::{catch_panic, check_pages};
 
 use super::row::{Column, InlineImage, Row, Unread};
 use column::ColumnReader;

@@ -399,7 +399,10 @@ mod tests {
         let columns = found(&[images("scan"), Column::values("file_name"), Column::values("text")], &plain).unwrap();
         assert_eq!((columns.image, columns.fields), (Some(0), vec![1]));
         let columns = found(&[images("mask"), images("image"), Column::values("text")], &plain).unwrap();
-        assert_eq!((columns.image, columns.unused[&0].as_str()), (Some(1), "images; only one image per record is used"));
+        assert_eq!(
+            (columns.image, columns.unused[&0].as_str()),
+            (Some(1), "images; only one image per record is used")
+        );
         let both = [images("mask"), images("scan"), Column::values("text")];
         let error = found(&both, &plain).unwrap_err();
         assert!(error.contains("columns `mask` and `scan` all contain images; pass `--image mask`"), "{error}");

@@ -63,7 +63,8 @@ impl TableFiles {
         }
         let folder = FolderTables::search(table)?;
         if let Some(only) = folder.metadata_table() {
-            let cause = |_: &Path| format!("`{}` is used as the table; if this file is the table, name it", name_of(&only));
+            let cause =
+                |_: &Path| format!("`{}` is used as the table; if this file is the table, name it", name_of(&only));
             let others = folder.tables.iter().filter(|path| path.parent() == Some(table) && **path != only);
             let skipped = folder.skipped(others, cause);
             return Ok(Self { files: vec![TableFile { path: only, split: None }], skipped });

@@ -11,9 +11,9 @@ use ptu_data::shortened;
 use ptu_input::text::name_key;
 
 use super::TableOptions;
-use super::missing_values::MissingValues;
 use super::columns::Columns;
 use super::command::TableCommand;
+use super::missing_values::MissingValues;
 use super::statistics::{RecordSummary, TableStatistics};
 use crate::Shares;
 use crate::draft::{Draft, MissingImagePolicy, RemainingWork, RowPosition};

@@ -497,7 +497,10 @@ fn parquet_files_by_split_are_one_table() {
     write_parquet(&file("test-00000-of-00001.parquet"), &[row(&pictures[3]), row(&pictures[0])]);
     fs::write(file("README.parquet"), "of no split").unwrap();
     let error = fixture.prepare(&folder, &TableOptions::default()).unwrap_err();
-    assert!(error.contains("train-00001-of-00002.parquet row 1: image `row-1` is text, which is not supported"), "{error}");
+    assert!(
+        error.contains("train-00001-of-00002.parquet row 1: image `row-1` is text, which is not supported"),
+        "{error}"
+    );
     let (manifest, records) =
         fixture.prepare(&folder, &TableOptions { skip_bad: true, ..TableOptions::default() }).unwrap();
     let splits: Vec<_> = records.iter().map(|record| (record.id.as_str(), record.split)).collect();

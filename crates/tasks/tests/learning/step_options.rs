@@ -143,8 +143,9 @@ fn dropped_patches_give_no_gradient() {
 #[test]
 fn a_step_in_bf16_stays_near_one_in_f32() {
     let (model, batch) = (lively_model(&config()), batch());
-    let run =
-        |precision| plan(&ObjectiveKind::ALL).gradients(&model, &batch, &StepConfig { precision, ..PLAIN }, Key::new(3));
+    let run = |precision| {
+        plan(&ObjectiveKind::ALL).gradients(&model, &batch, &StepConfig { precision, ..PLAIN }, Key::new(3))
+    };
     let (exact, rounded) = (run(ComputePrecision::F32), run(ComputePrecision::Bf16(Tiles::Portable)));
     for (kind, measured) in &exact.0.objectives {
         let difference = (measured.loss - rounded.0.objectives[kind].loss).abs();

@@ -64,7 +64,8 @@ fn is_unnamed(name: &str, place: usize) -> bool {
 fn notices(csv: &Csv, filled: &[bool], spaced: Occurrences) -> Vec<String> {
     let mut notices = vec![];
     if let Some(line) = separator::separator_line(&csv.text.start) {
-        notices.push(format!("the first line, `{}`, names the separator and is not a row", shortened(&line.written, 10)));
+        notices
+            .push(format!("the first line, `{}`, names the separator and is not a row", shortened(&line.written, 10)));
     }
     if csv.blank_rows.count > 0 {
         let places = csv.blank_rows.describe(["row without any value", "rows without any value"], "line");

@@ -92,7 +92,10 @@ fn words_for_missing_values_are_recognised_and_reported() {
         assert_eq!(fields, [vec![("sex", "-")], vec![("age", "1e5"), ("sex", "None")], vec![("sex", "x")], vec![]]);
         let expected = [
             format!("column `label`: `NaN`, `NA` are treated as missing, 2 values (the first: line {})", lines[0]),
-            format!("column `age`: `nan`, `N/A`, `null` are treated as missing, 3 values (the first: line {})", lines[0]),
+            format!(
+                "column `age`: `nan`, `N/A`, `null` are treated as missing, 3 values (the first: line {})",
+                lines[0]
+            ),
             format!("column `sex`: `<NA>` is treated as missing, 1 value (line {})", lines[2] + 1),
             format!(
                 "column `label`: `None`, `-` are kept as they are written, 2 values (the first: line {}); \

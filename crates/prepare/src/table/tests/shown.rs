@@ -37,7 +37,11 @@ fn each_column_is_reported_before_reading_and_in_the_manifest() {
     let of = |name: &str| manifest.columns.iter().find(|column| column.name == name).unwrap();
     assert_eq!((of("image").taken_for, of("age").taken_for), (Purpose::Image, Purpose::Field));
     assert!(of("site").taken_for == Purpose::Left && of("site").why.as_ref().unwrap().contains("twice"));
-    assert!(manifest.remarks[0].contains("1 of the 2 values of `group` occur in several records"), "{:?}", manifest.remarks);
+    assert!(
+        manifest.remarks[0].contains("1 of the 2 values of `group` occur in several records"),
+        "{:?}",
+        manifest.remarks
+    );
     assert_eq!(records[0].fields, [Label::new("group", "g1"), Label::new("age", "70")]);
     let card = fs::read_to_string(fixture.out().join("README.md")).unwrap();
     assert!(card.contains("| `group` | fields |") && card.contains("of the 2 values of `group`"), "{card}");
