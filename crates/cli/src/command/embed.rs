@@ -207,7 +207,9 @@ fn nothing(embedded: &Embedded, inputs: u64) -> String {
     let cause = match embedded.without_modality {
         0 => format!("all {inputs} inputs were skipped, for the causes above"),
         without_modality => {
-            format!("of {inputs} inputs {skipped} were skipped, and {without_modality} do not have what `--only` selects")
+            format!(
+                "of {inputs} inputs {skipped} were skipped, and {without_modality} do not have what `--only` selects"
+            )
         }
     };
     format!("no input gave a vector, so no file was written: {cause}; name other inputs, or repair these")

@@ -301,10 +301,10 @@ pub fn says_little(scores: &Scores) -> Option<String> {
                 "R@10 says nothing here: only {pairs} {noun} scored, so every candidate is among the first ten; {cure}"
             ))
         }
-        (_, Some(chance @ NEARLY_ALL..)) => {
-            Some(format!("R@10 says little here: a random guess among so few pairs already reaches {chance:.2}; \
-                          {cure}"))
-        }
+        (_, Some(chance @ NEARLY_ALL..)) => Some(format!(
+            "R@10 says little here: a random guess among so few pairs already reaches {chance:.2}; \
+                          {cure}"
+        )),
         _ => None,
     }
 }

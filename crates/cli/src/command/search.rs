@@ -223,7 +223,8 @@ fn show(arguments: &Arguments, answer: &Answer<'_>) -> anyhow::Result<()> {
         let found = hits.iter().map(line).collect();
         let SearchCounts { vectors, of_modality, kept, filter_notes } = looked;
         let (vectors, of_modality, kept, search_ms) = (*vectors, *of_modality, *kept, *search_ms);
-        let report = Report { found, vectors, of_modality, kept, no_numbers: &filter_notes.no_numbers, notes, search_ms };
+        let report =
+            Report { found, vectors, of_modality, kept, no_numbers: &filter_notes.no_numbers, notes, search_ms };
         return print(&serde_json::to_string(&report)?);
     }
     if arguments.paths {

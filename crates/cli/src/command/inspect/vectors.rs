@@ -69,7 +69,7 @@ impl Vectors {
             splits: BTreeMap::new(),
             labels: BTreeMap::new(),
             fields: BTreeMap::new(),
-            skipped.len(),
+            skipped: skipped.len(),
             cut,
         };
         for rows in reader {
