@@ -34,7 +34,9 @@ pub fn violations(files: &[TextFile]) -> Vec<String> {
     for (call, path, why) in ONE_CALLER {
         // A rule for a call that no longer exists must be removed.
         if !files.iter().any(|file| file.path == *path && file.text.contains(call)) {
-            found.push(format!("`{path}`: no longer calls `{call}`, although `xtask/src/heart.rs` has a rule for this call ({why}); update the rule"));
+            found.push(format!(
+                "`{path}`: no longer calls `{call}`, but `xtask/src/heart.rs` has a rule for it ({why}); update the rule"
+            ));
         }
     }
     found

@@ -37,7 +37,7 @@ pub fn text(manifest: &Manifest, about: &str) -> String {
     }
     line(
         "| split | records | patients | pairs | images without text | texts without image \
-          |\n|---|---|---|---|---|---|",
+         |\n|---|---|---|---|---|---|",
     );
     for split in present() {
         let counts = manifest.counts(split);

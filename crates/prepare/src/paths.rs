@@ -90,7 +90,7 @@ fn not_a_path(written: &str) -> Option<String> {
     (written.len() > PATH_LIMIT).then(|| {
         format!(
             "is not a path ({} bytes long); if it is the picture in base64, write it into a file, and the file's \
-                 path here",
+             path here",
             written.len()
         )
     })

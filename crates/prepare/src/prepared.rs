@@ -16,8 +16,8 @@ pub enum Prepared {
 pub(crate) fn image_storage(side: Option<usize>) -> String {
     match side {
         Some(side) => format!(
-            "images whose shorter side has more than {side} pixels are resized to {side} pixels on \
-                               that side and stored as 8-bit PNG"
+            "images whose shorter side has more than {side} pixels are resized to {side} pixels on that side and \
+             stored as 8-bit PNG"
         ),
         None => "image files are stored unchanged".into(),
     }

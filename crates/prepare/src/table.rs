@@ -162,10 +162,7 @@ impl Table {
                 (true, _) => "splits are those of the table".into(),
                 (false, true) => "splits are those of the files".into(),
                 _ => {
-                    format!(
-                        "splits are chosen by a hash of the patient: validate {validate}, test {test}, seed \
-                             {seed}"
-                    )
+                    format!("splits are chosen by a hash of the patient: validate {validate}, test {test}, seed {seed}")
                 }
             },
         ];

@@ -42,8 +42,8 @@ impl Program {
     }
 }
 
-/// Builds the program of the commit and that of the current tree. Each has a target folder of its own under `folder`, which is kept, so that a
-/// second call compiles little.
+/// Builds the program of the commit and that of the current tree. Each has a target folder of its own under `folder`, which is
+/// kept, so that a second call compiles little.
 ///
 /// # Errors
 /// When the commit does not exist, or a tree does not build.

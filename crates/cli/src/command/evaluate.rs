@@ -302,8 +302,7 @@ pub fn says_little(scores: &Scores) -> Option<String> {
             ))
         }
         (_, Some(chance @ NEARLY_ALL..)) => Some(format!(
-            "R@10 says little here: a random guess among so few pairs already reaches {chance:.2}; \
-                          {cure}"
+            "R@10 says little here: a random guess among so few pairs already reaches {chance:.2}; {cure}"
         )),
         _ => None,
     }

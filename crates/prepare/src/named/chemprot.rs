@@ -128,8 +128,7 @@ fn scibert_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
     }
     let preprocessing = [
         "splits are those published (the form of SciBERT)",
-        "this form has no pairs without a relation, so no \
-                                                              record has the relation `false`",
+        "this form has no pairs without a relation, so no record has the relation `false`",
     ];
     Ok(DatasetRows::published_splits(rows, tables, &preprocessing))
 }
@@ -239,8 +238,8 @@ fn corpus_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
     }
     let preprocessing = [
         "splits are those published",
-        "this program splits the texts into sentences, so counts differ a little from those of BLUE; every chemical \
-         and every gene of one sentence form a pair",
+        "this program splits texts into sentences, so counts differ a little from BLUE's; all chemicals and genes of a \
+         sentence form pairs",
     ];
     Ok(DatasetRows { details, ..DatasetRows::published_splits(rows, tables, &preprocessing) })
 }
@@ -284,11 +283,8 @@ fn add_pairs(
     }
     for (key, groups) in relations.iter().filter(|(key, _)| key[0] == pmid && !within.contains(*key)) {
         for group in groups {
-            let cause = format!(
-                "{group} of {} and {}: the two are not in one sentence",
-                shortened(&key[1], 40),
-                shortened(&key[2], 40)
-            );
+            let cause =
+                format!("{group}: {} and {} are not in one sentence", shortened(&key[1], 40), shortened(&key[2], 40));
             details.add("relations-over-two-sentences-left-out", format!("abstract {pmid}"), cause);
         }
     }

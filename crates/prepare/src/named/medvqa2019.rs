@@ -134,8 +134,7 @@ impl QuestionReader {
                 }
                 _ => questions.skip(
                     line_position(file, line.number),
-                    "the image, the question or the answer is \
-                                                                       missing in this line",
+                    "the image, the question or the answer is missing in this line",
                 ),
             }
         })?;

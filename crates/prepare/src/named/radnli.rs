@@ -58,10 +58,8 @@ pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
     if tables.is_empty() {
         preprocessing.push("there are no training pairs: the folder has neither pseudo-labelled pairs nor MedNLI");
     } else {
-        preprocessing.push(
-            "train contains the pseudo-labelled pairs and the pairs of MedNLI that were in the same \
-                            folder",
-        );
+        preprocessing
+            .push("train contains the pseudo-labelled pairs and the pairs of MedNLI that were in the same folder");
     }
     for (name, split) in held_out {
         let file = raw.need(&[name])?;

@@ -170,8 +170,8 @@ fn splits(key: Key, options: &PhantomOptions) -> Result<Vec<Split>, DataError> {
     }
     let PhantomOptions { pairs, validate, test, .. } = options;
     let cause = format!(
-        "each patient has 1 to 3 records, so {pairs} records cannot be split into exactly {validate} \
-                 validate and {test} test"
+        "each patient has 1 to 3 records, so {pairs} records cannot be split into exactly {validate} validate and \
+         {test} test"
     );
     Err(DataError::Setting { name: "test", cause: format!("{cause} records; request more pairs") })
 }

@@ -137,6 +137,6 @@ fn chemprot_in_the_form_of_the_corpus() {
     prepared.assert_detail(
         "relations-over-two-sentences-left-out",
         "abstract 8",
-        "CPR:3 of T1 and T4: the two are not in one sentence",
+        "CPR:3: T1 and T4 are not in one sentence",
     );
 }
