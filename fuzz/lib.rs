@@ -1,12 +1,12 @@
-//! A folder in memory where there is one, in which a target writes its input and what is made of it.
+//! A temporary folder, in memory if the system has such a folder. A fuzz target writes its input and its output there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A folder that is gone afterwards.
-pub struct Place(tempfile::TempDir);
+/// A folder that is deleted when this value is dropped.
+pub struct TemporaryFolder(tempfile::TempDir);
 
-impl Default for Place {
+impl Default for TemporaryFolder {
     fn default() -> Self {
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
@@ -14,7 +14,7 @@ impl Default for Place {
     }
 }
 
-impl Place {
+impl TemporaryFolder {
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }

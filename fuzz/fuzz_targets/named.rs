@@ -1,10 +1,10 @@
-//! The tables of public data sets: the first byte chooses which file of which set the rest is.
+//! Fuzzes the readers of public data sets: the first byte of the input selects a data set, the other bytes are its files.
 #![no_main]
 
 use ptu_prepare::named::{Dataset, NamedOptions, prepare_named};
-use ptu_fuzz::Place;
+use ptu_fuzz::TemporaryFolder;
 
-/// Each set with its files, of which any may be the input.
+/// Each data set with its files; the input can contain any of them.
 const SETS: &[(Dataset, &[&str])] = &[
     (Dataset::Roco, &["train/radiology/captions.txt", "val/radiology/captions.txt", "test/radiology/captions.txt", "train/radiology/dlinks.txt", "roco_train_references.jsonl"]),
     (Dataset::Roco, &["train_captions.csv", "valid_captions.csv", "test_captions.csv", "train_concepts.csv"]),
@@ -26,18 +26,18 @@ const SETS: &[(Dataset, &[&str])] = &[
     (Dataset::Chemprot, &["chemprot_training_abstracts.tsv", "chemprot_training_entities.tsv", "chemprot_training_gold_standard.tsv", "chemprot_development_abstracts.tsv", "chemprot_development_entities.tsv", "chemprot_development_gold_standard.tsv", "chemprot_test_abstracts_gs.tsv", "chemprot_test_entities_gs.tsv", "chemprot_test_gold_standard.tsv"]),
 ];
 
-/// Parts the files of one set in an input.
+/// Separates the files of one data set in an input.
 const PART: u8 = 0xff;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some((&choice, rest)) = bytes.split_first() else { return };
     let (dataset, files) = SETS[usize::from(choice) % SETS.len()];
-    let place = Place::default();
+    let folder = TemporaryFolder::default();
     let mut parts = rest.split(|byte| *byte == PART);
     let mut last: &[u8] = b"";
     for name in files {
         last = parts.next().unwrap_or(last);
-        place.write(&format!("raw/{name}"), last);
+        folder.write(&format!("raw/{name}"), last);
     }
-    let _ = prepare_named(dataset, (&place.path("raw"), &place.path("out")), &NamedOptions::default(), &|_| {});
+    let _ = prepare_named(dataset, (&folder.path("raw"), &folder.path("out")), &NamedOptions::default(), &|_| {});
 });

@@ -1,15 +1,15 @@
-//! A user's CSV.
+//! Fuzzes the reader of CSV tables.
 #![no_main]
 
 use ptu_prepare::table::{TableOptions, prepare};
-use ptu_fuzz::Place;
+use ptu_fuzz::TemporaryFolder;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let place = Place::default();
-    let table = place.write("t.csv", bytes);
+    let folder = TemporaryFolder::default();
+    let table = folder.write("t.csv", bytes);
     for skip_bad in [false, true] {
         let options = TableOptions { skip_bad, allow_missing: skip_bad, ..TableOptions::default() };
-        let _ = prepare(&table, &place.path("out"), &options, &|_| {});
-        let _ = std::fs::remove_dir_all(place.path("out"));
+        let _ = prepare(&table, &folder.path("out"), &options, &|_| {});
+        let _ = std::fs::remove_dir_all(folder.path("out"));
     }
 });

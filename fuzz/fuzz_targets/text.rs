@@ -1,4 +1,4 @@
-//! Texts: sentences, answers, whole texts as tokens are cut from them.
+//! Fuzzes the functions for texts: sentences, answers, hashes and forms of files.
 #![no_main]
 
 use ptu_input::text::{normal_answer, normalised, sentences, text_hash};

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: the one check, the same at home and in CI, cheapest first.
+//! `cargo xtask check`: the single check of the repository. It is the same locally and in CI; fast steps come first.
 
 use crate::house::{self, Held, House};
 use crate::{circles, heart, layers, licences, links, norms};
@@ -37,7 +37,7 @@ impl Step {
     fn run(self, house: &House) -> Result<Held, String> {
         match self {
             Self::Format => house::run(house.cargo(&["fmt", "--all", "--check"]))
-                .map_err(|why| format!("{why}\n`cargo fmt --all` puts it right"))?,
+                .map_err(|why| format!("{why}\nrun `cargo fmt --all` to correct it"))?,
             Self::Norms => {
                 let files = house.text_files()?;
                 listed([norms::violations(&files), heart::violations(&files)].concat())?;
@@ -64,7 +64,7 @@ impl Step {
     }
 }
 
-/// Runs every step until one fails. The error says which and why.
+/// Runs every step until one fails. The error names the step and the cause.
 pub fn check(house: &House, tests: bool) -> Result<(), String> {
     let start = Instant::now();
     let mut skipped = Vec::new();
@@ -74,7 +74,7 @@ pub fn check(house: &House, tests: bool) -> Result<(), String> {
         let outcome = step.run(house);
         let seconds = began.elapsed().as_secs_f64();
         match outcome {
-            Ok(Held::Whole) => println!("== {}: holds ({seconds:.1} s)", step.name()),
+            Ok(Held::Whole) => println!("== {}: passed ({seconds:.1} s)", step.name()),
             Ok(Held::Skipped(what)) => {
                 println!("== {}: SKIPPED: {what}", step.name());
                 skipped.push(step.name());
@@ -87,7 +87,7 @@ pub fn check(house: &House, tests: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// No violation holds; else one a line.
+/// Passes if there is no violation; otherwise the error lists the violations, one per line.
 fn listed(violations: Vec<String>) -> Result<(), String> {
     if violations.is_empty() { Ok(()) } else { Err(violations.join("\n")) }
 }

@@ -1,5 +1,5 @@
-//! Files that import each other in a circle. Modules of one folder, each with all below it, must stand in an order: whoever
-//! reads one from the bottom up never meets a name that comes later. A module and its parent are not compared.
+//! Finds files that import each other in a circle. The modules of one folder, each together with its submodules, must have an
+//! order in which every module imports only earlier ones. A module and its parent are not compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,9 +22,9 @@ type Path = Vec<String>;
 /// The modules of a crate.
 struct Modules<'a> {
     name: &'a str,
-    /// Shipped text, without tests.
+    /// The source text without tests.
     texts: BTreeMap<Path, &'a str>,
-    /// Names that a module gives out although another one below it defines them, and that one's path.
+    /// Names that a module re-exports, with the path of the module below it that defines them.
     given_out: BTreeMap<Path, BTreeMap<String, Path>>,
 }
 
@@ -50,8 +50,8 @@ impl<'a> Modules<'a> {
         modules
     }
 
-    /// The module that a path names from within another one: the longest beginning of it that is one. Names that are given out
-    /// by a module on the way lead to where they are defined.
+    /// The module that a path refers to from within another module: the longest prefix of the path that is a module. Names that
+    /// a module on the way re-exports lead to the module that defines them.
     fn place(&self, from: &Path, import: &[String]) -> Option<Path> {
         let mut words = import.iter().peekable();
         let mut at: Path = match words.peek()?.as_str() {
@@ -75,7 +75,7 @@ impl<'a> Modules<'a> {
     }
 
     fn circles(&self) -> Vec<String> {
-        // Of each folder, which of its modules imports which other, and the file that does.
+        // For each folder: which of its modules imports which other module, and in which file.
         let mut folders: BTreeMap<Path, BTreeMap<String, BTreeMap<String, Path>>> = BTreeMap::new();
         for (from, text) in &self.texts {
             for to in imports(text).iter().filter_map(|import| self.place(from, &import.path)) {
@@ -115,7 +115,7 @@ impl<'a> Modules<'a> {
                     .collect::<Vec<_>>()
                     .join("/");
                 told.push(format!(
-                    "`{place}`: `{one}` imports `{other}` (in `{}`), which comes back to it",
+                    "`{place}`: `{one}` imports `{other}` (in `{}`), which imports `{one}` again, directly or through others",
                     by.join("::")
                 ));
             }
@@ -134,7 +134,7 @@ struct Import {
     is_given_out: bool,
 }
 
-/// What `use` says, braces opened, and every path that begins with `crate::` or `super::`.
+/// The paths of all `use` declarations, with braces expanded, and every path that begins with `crate::` or `super::`.
 fn imports(text: &str) -> Vec<Import> {
     let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join(" ");
     let mut all = vec![];

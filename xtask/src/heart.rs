@@ -1,8 +1,9 @@
-//! What `ARCHITECTURE.md` says of the heart, held against the text: which words a file must not know, and what has one caller.
+//! Checks the rules of `ARCHITECTURE.md` for the training loop and the model against the source text: which words a file must
+//! not contain, and which functions have only one caller.
 
 use crate::house::TextFile;
 
-/// The loop and what shows it (starts of paths). They know a task by its contract alone.
+/// Paths (by their start) of the training loop and of the code that displays it. They use a task only through its trait.
 const LOOP: &[&str] = &[
     "crates/train/src/trainer",
     "crates/train/src/state.rs",
@@ -15,25 +16,27 @@ const LOOP: &[&str] = &[
     "crates/cli/src/progress.rs",
 ];
 
-/// Objectives, and what only one task has: none of these words stands in the code of the loop.
+/// Names of objectives and of parts of a single task. The code of the loop must not contain any of these words.
 const OF_TASKS: &[&str] =
     &["Mlm", "Itm", "Itc", "\"mlm\"", "\"itm\"", "\"itc\"", "ObjectiveKind", "Gallery", "ValidationScore", "PoolLine"];
 
-/// Calls that one file of the libraries makes, and no other: the text of the call, the file, what is kept by it.
+/// Calls that only one file of the libraries may contain: the text of the call, the file, and the reason.
 const ONE_CALLER: &[(&str, &str, &str)] = &[
     (".fusion.forward(", "crates/model/src/forward.rs", "the fusion has one caller"),
     ("transform::apply(", "crates/input/src/processor.rs", "one function leads from bytes to an input"),
 ];
 
-/// Everything in the files that breaks it, one line each.
+/// All violations in the files, one line each.
 pub fn violations(files: &[TextFile]) -> Vec<String> {
     let shipped =
         |file: &TextFile| file.path.starts_with("crates/") && file.path.contains("/src/") && file.path.ends_with(".rs");
     let mut found: Vec<String> = files.iter().filter(|file| shipped(file)).flat_map(one).collect();
     for (call, path, why) in ONE_CALLER {
-        // The rule itself must not outlive what it is about.
+        // A rule for a call that no longer exists must be removed.
         if !files.iter().any(|file| file.path == *path && file.text.contains(call)) {
-            found.push(format!("`{path}`: does not call `{call}` any more, which `xtask/src/heart.rs` says ({why})"));
+            found.push(format!(
+                "`{path}`: no longer calls `{call}`, but `xtask/src/heart.rs` has a rule for it ({why}); update the rule"
+            ));
         }
     }
     found
@@ -45,11 +48,12 @@ fn one(file: &TextFile) -> Vec<String> {
     let has = |words: &str| code.iter().any(|line| line.contains(words));
     let of_tasks = OF_TASKS.iter().filter(|word| LOOP.iter().any(|place| file.path.starts_with(place)) && has(word));
     let mut found: Vec<String> = of_tasks
-        .map(|word| format!("`{}`: names `{word}`, which a task knows and the loop does not", file.path))
+        .map(|word| format!("`{}`: contains `{word}`; only tasks may use it, not the training loop", file.path))
         .collect();
     let callers = ONE_CALLER.iter().filter(|(call, path, _)| file.path != *path && has(call));
     found.extend(
-        callers.map(|(call, path, why)| format!("`{}`: calls `{call}`, as only `{path}` does: {why}", file.path)),
+        callers
+            .map(|(call, path, why)| format!("`{}`: calls `{call}`, which only `{path}` may call: {why}", file.path)),
     );
     found
 }

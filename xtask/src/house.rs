@@ -1,14 +1,14 @@
-//! The repository as the tasks see it: its root, its text files, the cargo to call.
+//! The repository for the tasks: its root, its text files, and the cargo program to call.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// Where we are and with what we work. The only place that reads the environment.
+/// The repository and the programs that the tasks use. Only this type reads environment variables.
 pub struct House {
     /// Root of the repository.
     pub root: PathBuf,
-    /// True where no person is asked before a tool is installed (`CI=true`).
+    /// True if tools are installed without asking the user (`CI=true`).
     pub unattended: bool,
     cargo: OsString,
 }
@@ -21,11 +21,11 @@ pub struct TextFile {
     pub text: String,
 }
 
-/// How a step that did not fail ended.
+/// The outcome of a step that did not fail.
 pub enum Held {
-    /// All was looked at.
+    /// Everything was checked.
     Whole,
-    /// It could not be looked at here; what to do.
+    /// The step could not be done on this machine; the text says what to do.
     Skipped(String),
 }
 
@@ -50,12 +50,12 @@ impl House {
         command
     }
 
-    /// Every text file that git keeps or would keep. Binary files are left out.
+    /// Every text file that git tracks or would track. Binary files are skipped.
     pub fn text_files(&self) -> Result<Vec<TextFile>, String> {
         let list = output(self.command("git", &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]))?;
         let mut files = Vec::new();
         for path in list.split('\0').filter(|path| !path.is_empty()) {
-            // A file may be listed and gone (deleted, not yet staged), or be a link to a folder.
+            // A listed file may not exist any more (deleted, but not staged), or be a link to a folder.
             let Ok(bytes) = std::fs::read(self.root.join(path)) else { continue };
             if let Ok(text) = String::from_utf8(bytes) {
                 files.push(TextFile { path: path.to_owned(), text });
@@ -65,7 +65,7 @@ impl House {
     }
 }
 
-/// Runs a command that speaks to the terminal itself.
+/// Runs a command that writes to the terminal itself.
 pub fn run(mut command: Command) -> Result<(), String> {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
@@ -74,7 +74,7 @@ pub fn run(mut command: Command) -> Result<(), String> {
     }
 }
 
-/// What a command says on its standard output.
+/// The standard output of a command.
 pub fn output(mut command: Command) -> Result<String, String> {
     let done = command
         .stderr(Stdio::inherit())
@@ -83,10 +83,10 @@ pub fn output(mut command: Command) -> Result<String, String> {
     if !done.status.success() {
         return Err(format!("`{}` failed ({})", shown(&command), done.status));
     }
-    String::from_utf8(done.stdout).map_err(|_| format!("`{}` did not answer in UTF-8", shown(&command)))
+    String::from_utf8(done.stdout).map_err(|_| format!("the output of `{}` is not UTF-8", shown(&command)))
 }
 
-/// The command as one would type it.
+/// The command as a user would type it.
 fn shown(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());

@@ -1,7 +1,7 @@
-//! `cargo xtask interop DATA PYTHON`: shards that others made programs for open in these programs.
+//! `cargo xtask interop DATA PYTHON`: checks that the programs of others can open the shards.
 //!
-//! PYTHON has `tools/interop/requirements.txt`. Shards are made of the phantom, of `DATA/vqa-rad` where it is there, and of the
-//! 3,955 reports of Open-i that torchxrayvision carries; `datasets`, pandas and DuckDB read them. Manifests in `deploy/` are
+//! PYTHON has `tools/interop/requirements.txt`. Shards are prepared from the phantom, from `DATA/vqa-rad` if it exists, and from
+//! the 3,955 reports of Open-i that torchxrayvision contains; `datasets`, pandas and DuckDB read them. Manifests in `deploy/` are
 //! checked by their own validators.
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::process::run;
 /// Reports of Open-i, and how many of them have both sections.
 const REPORTS: (u64, u64) = (3_955, 3_419);
 
-/// Runs it all; the first that sees something else fails it.
+/// Runs all checks and stops at the first that fails.
 pub fn interop(house: &House, data: &Path, python: &Path) -> Result<(), String> {
     let root = &house.root;
     let script = root.join("tools/interop/check.py");
@@ -34,7 +34,7 @@ pub fn interop(house: &House, data: &Path, python: &Path) -> Result<(), String> 
         prepare(&["vqa-rad", &vqa.to_string_lossy(), "vqa-rad"])?;
         folders.push("vqa-rad");
     } else {
-        println!("`{}` is not there: VQA-RAD is left out", vqa.display());
+        println!("`{}` does not exist: VQA-RAD is skipped", vqa.display());
     }
     let reports = run(Command::new(python).arg(&script).arg("openi"))?;
     prepare(&["openi", reports.trim(), "openi"])?;
@@ -50,6 +50,6 @@ pub fn interop(house: &House, data: &Path, python: &Path) -> Result<(), String> 
     let job = root.join("deploy/prepare.yaml");
     print!("{}", run(Command::new(python).arg(&script).arg("manifests").arg(job))?);
     run(Command::new("bash").arg("-n").arg(root.join("deploy/prepare.sbatch")))?;
-    println!("deploy/prepare.sbatch: bash reads it");
+    println!("deploy/prepare.sbatch: bash accepts it");
     Ok(())
 }

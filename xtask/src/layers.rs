@@ -1,10 +1,10 @@
-//! Which crate may see which: floors between our own crates, fences around those of others.
+//! Which crate may depend on which other: layers (floors) of our own crates, and limits for crates of others (fences).
 //!
-//! The tables here are the floors of `ARCHITECTURE.md` in a form that a machine enforces: change both or neither.
+//! The tables here repeat the floors of `ARCHITECTURE.md` so that they can be checked: always change both.
 
 use serde_json::Value;
 
-/// Floor of each crate. An arrow may only point down, and crates of one floor never see each other, in tests neither.
+/// Floor of each crate. A crate may depend only on crates of lower floors, not on crates of its own floor, also in tests.
 const FLOORS: &[(&str, i8)] = &[
     ("xtask", 9),
     ("ptunifier-cli", 8),
@@ -30,7 +30,7 @@ const FLOORS: &[(&str, i8)] = &[
 
 /// Crates of others that only some of ours may use, so that the choice can be changed in one place.
 struct Fence {
-    /// Names; a `*` at the end stands for any ending.
+    /// Names of crates; a `*` at the end matches any ending.
     crates: &'static [&'static str],
     /// Who may use them.
     inside: &'static [&'static str],
@@ -56,40 +56,44 @@ const FENCES: &[Fence] = &[
     Fence {
         crates: &["clap", "clap_*", "console", "indicatif"],
         inside: CLI,
-        why: "only the command speaks to a terminal",
+        why: "only the command writes to a terminal",
     },
-    Fence { crates: &["anyhow", "eyre"], inside: CLI, why: "a library names its errors in one enum" },
+    Fence { crates: &["anyhow", "eyre"], inside: CLI, why: "a library lists its errors in one enum" },
     Fence {
         crates: &["burn", "burn-*", "cubecl", "cubecl-*"],
         inside: NETWORK,
-        why: "the engine stays in the network",
+        why: "only the network uses the engine",
     },
-    Fence {
-        crates: &["gemm", "pulp"],
-        inside: &["ptu-kernels"],
-        why: "its operations are the only ones that bypass the engine",
-    },
+    Fence { crates: &["gemm", "pulp"], inside: &["ptu-kernels"], why: "only these operations bypass the engine" },
     Fence {
         crates: &["arrow", "arrow-*", "parquet", "object_store"],
         inside: &["ptu-data", "ptu-prepare"],
-        why: "shards and tables are their own",
+        why: "only these crates read and write shards and tables",
     },
-    Fence { crates: &["image", "dicom-*", "tokenizers"], inside: &["ptu-input"], why: "one way from bytes to arrays" },
+    Fence {
+        crates: &["image", "dicom-*", "tokenizers"],
+        inside: &["ptu-input"],
+        why: "only one crate decodes bytes to arrays",
+    },
     Fence {
         crates: &["tokio", "axum", "axum-*", "hyper", "tower", "utoipa"],
         inside: &["ptu-serve"],
-        why: "HTTP is its own",
+        why: "only this crate uses HTTP",
     },
-    Fence { crates: &["usearch", "pgvector", "sqlx", "postgres"], inside: &["ptu-index"], why: "search is its own" },
+    Fence {
+        crates: &["usearch", "pgvector", "sqlx", "postgres"],
+        inside: &["ptu-index"],
+        why: "only this crate searches vectors",
+    },
     Fence {
         crates: &["rand", "rand_core", "rand_chacha", "rand_distr", "rand_pcg", "rand_xo*", "fastrand", "getrandom"],
         inside: &[],
-        why: "use `ptu-random`: a run must replay",
+        why: "use `ptu-random`, because a run must be reproducible",
     },
-    Fence { crates: &["rand_mt"], inside: &["ptu-prepare"], why: "published splits were drawn by it, nothing else is" },
+    Fence { crates: &["rand_mt"], inside: &["ptu-prepare"], why: "only published splits are drawn by it" },
 ];
 
-/// A crate of the workspace and what it depends on.
+/// A crate of the workspace and its dependencies.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Crate {
     name: String,
@@ -99,7 +103,7 @@ pub struct Crate {
 #[derive(Debug, PartialEq, Eq)]
 struct Dependency {
     name: String,
-    /// Only tests, examples and benches see it.
+    /// True if only tests, examples and benches use it.
     development: bool,
 }
 
@@ -122,7 +126,7 @@ pub fn parse(metadata: &str) -> Result<Vec<Crate>, String> {
         .collect()
 }
 
-/// Every arrow that points up or sideways, every fence that is crossed, every crate without a floor.
+/// Every dependency on a crate of the same or a higher floor, every crossed fence, every crate without a floor.
 pub fn violations(crates: &[Crate]) -> Vec<String> {
     crates.iter().flat_map(|it| arrows(it, crates).into_iter().chain(crossings(it))).collect()
 }
@@ -142,19 +146,22 @@ fn arrows(from: &Crate, crates: &[Crate]) -> Vec<String> {
     ours.filter_map(|to| {
         let other = floor(&to.name).filter(|other| *other >= own)?;
         let (from, to) = (&from.name, &to.name);
-        Some(format!("`{from}` (floor {own}) depends on `{to}` (floor {other}); an arrow may only point down"))
+        Some(format!(
+            "`{from}` (floor {own}) depends on `{to}` (floor {other}); a crate may depend only on lower floors"
+        ))
     })
     .collect()
 }
 
-/// Tests may use what they like of others: a fence protects what ships.
+/// Tests may use all crates of others: a fence applies only to code that is released.
 fn crossings(from: &Crate) -> Vec<String> {
     let shipped = || from.dependencies.iter().filter(|it| !it.development);
     let mut crossings = Vec::new();
     for fence in FENCES.iter().filter(|fence| !fence.inside.contains(&from.name.as_str())) {
         for to in shipped().filter(|it| fence.crates.iter().any(|pattern| fits(pattern, &it.name))) {
             let inside = if fence.inside.is_empty() { "no crate".to_owned() } else { fence.inside.join(", ") };
-            crossings.push(format!("`{}` depends on `{}`, which is for {inside}: {}", from.name, to.name, fence.why));
+            crossings
+                .push(format!("`{}` depends on `{}`, which only {inside} may use: {}", from.name, to.name, fence.why));
         }
     }
     crossings

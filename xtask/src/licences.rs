@@ -1,17 +1,17 @@
 //! Licences, bans and sources of all dependencies, by cargo-deny and `deny.toml`.
 //!
-//! The advisories of cargo-deny are left out: they need a database from the network at every run.
+//! The advisories of cargo-deny are not used: they need a database from the network at every run.
 
 use crate::house::{self, Held, House};
 use std::process::Stdio;
 
 /// The cargo-deny that CI installs.
 const VERSION: &str = "0.20.2";
-/// Where CI installs it, from the root: inside what git ignores, so that nothing of the person's own is changed.
+/// Where CI installs it, from the root: in a folder that git ignores, so that the user's own tools are not changed.
 const TOOLS: &str = "target/tools";
 const CHECK: [&str; 4] = ["check", "bans", "licenses", "sources"];
 
-/// Checks with the cargo-deny that is there; else installs it where nobody is there to ask, else says how.
+/// Checks with the installed cargo-deny. If it is missing, installs it in CI; elsewhere says how to install it.
 pub fn check(house: &House) -> Result<Held, String> {
     let mut installed = house.cargo(&["deny", "--version"]);
     let installed = installed.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
@@ -26,7 +26,7 @@ pub fn check(house: &House) -> Result<Held, String> {
                 "cargo-deny is not installed; `cargo install cargo-deny --locked --version {VERSION}` installs it"
             )));
         }
-        // A debug build is enough: 2.5 minutes of processor time to make, and what it then does takes seconds.
+        // A debug build is enough: it takes 2.5 minutes of processor time to build, and its run takes seconds.
         let install = ["install", "cargo-deny", "--locked", "--debug", "--version", VERSION, "--root", TOOLS];
         house::run(house.cargo(&install))?;
     }

@@ -3,14 +3,14 @@
 use crate::house::TextFile;
 use std::path::{Component, Path, PathBuf};
 
-/// Guides speak of the present, so a path in backticks there is a promise. Logs and decisions also tell of the past.
+/// Guides describe the current state, so a path in backticks there must exist. Logs and decisions also describe the past.
 const GUIDES: &[&str] =
     &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/specification.md", "docs/layouts.md"];
 
 /// A path in backticks that starts so is taken from the root.
 const FOLDERS: &[&str] = &["crates/", "docs/", "recipes/", "tools/", "xtask/", ".ci/", "deploy/", "fuzz/"];
 
-/// Every link and path that leads nowhere, one line each.
+/// Every link and path that does not exist, one line each.
 pub fn violations(root: &Path, files: &[TextFile]) -> Vec<String> {
     let mut found = Vec::new();
     for file in files.iter().filter(|file| file.path.ends_with(".md")) {
@@ -19,7 +19,7 @@ pub fn violations(root: &Path, files: &[TextFile]) -> Vec<String> {
                 |target: &str, why: &str| found.push(format!("`{}`: line {number}: `{target}` {why}", file.path));
             for target in targets(line) {
                 match place(&file.path, target) {
-                    None => missing(target, "leads out of the repository"),
+                    None => missing(target, "is outside the repository"),
                     Some(place) if !root.join(&place).exists() => missing(target, "does not exist"),
                     Some(_) => {}
                 }
@@ -71,7 +71,7 @@ fn place(from: &str, target: &str) -> Option<PathBuf> {
     Some(place)
 }
 
-/// Paths in backticks that start with a folder of ours; patterns (`<name>`, `*`, `{a,b}`) are left out.
+/// Paths in backticks that start with a folder of ours; patterns (`<name>`, `*`, `{a,b}`) are skipped.
 fn named(line: &str) -> impl Iterator<Item = &str> {
     let quoted = line.split('`').skip(1).step_by(2);
     quoted.filter(|path| {

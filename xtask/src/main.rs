@@ -24,17 +24,17 @@ use house::House;
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
-  check [--no-test]   the one check: format, norms, links, layers, clippy, tests, docs, licences; cheapest first
-                      --no-test leaves the tests out, where they have run already
-  real-run DATA OUT   trains and scores on real pairs (DATA holds covid-cxr/ and vqa-rad/), by the commands a user has
+  check [--no-test]   the full check: format, norms, links, layers, clippy, tests, docs, licences; fast steps first
+                      --no-test skips the tests, if they have already run
+  real-run DATA OUT   trains and scores on real pairs (DATA contains covid-cxr/ and vqa-rad/), with the user's commands
   interop DATA PYTHON opens shards with the programs of others (PYTHON has tools/interop/requirements.txt)
-  reproducible        builds what is shipped twice, from nothing, and compares the two
-  same-bits COMMIT    builds a commit and today's tree, lets both work, compares shards, runs, vectors and scores byte for byte
-  sbom OUT            writes what the command is made of: a bill of materials (CycloneDX) and a list of licences
+  reproducible        builds the released command twice from scratch and compares the results
+  same-bits COMMIT    builds a commit and the current tree, runs both, compares shards, runs, vectors and scores byte by byte
+  sbom OUT            writes a bill of materials (CycloneDX) of the command and a list of licences
   help                this text
 ";
 
-/// What was asked for. A new task is a variant here and a file of its own.
+/// The requested task. A new task is a variant here and a file of its own.
 #[derive(Debug, PartialEq, Eq)]
 enum Task {
     Help,

@@ -1,8 +1,8 @@
-//! The norms of `ARCHITECTURE.md` that a look at the text can enforce; clippy enforces the rest (`clippy.toml`).
+//! The norms of `ARCHITECTURE.md` that can be checked in the text; clippy enforces the rest (`clippy.toml`).
 
 use crate::house::TextFile;
 
-/// Hard limit of an `.rs` file with its tests. Aim at 150, think at 400.
+/// Limit of an `.rs` file with its tests. Aim at 150 lines; above 400, consider dividing the file.
 const LINES: usize = 600;
 
 /// Where `unsafe` may be (the start of a path). It is denied by a lint everywhere, so each use needs an attribute.
@@ -16,7 +16,7 @@ const UNSAFE: &[&str] = &[
 /// Where the environment may be read (the start of a path).
 const ENVIRONMENT: &[&str] = &["crates/cli/src/main.rs", "xtask/src/house.rs"];
 
-/// Starts of paths that exist on one machine only, put together so that this file does not hold them.
+/// Starts of paths that exist on one machine only, put together from parts so that this file does not contain them.
 const MACHINE_PATHS: &[&str] = &[
     concat!("/ro", "ot/"),
     concat!("/ho", "me/"),
@@ -25,7 +25,7 @@ const MACHINE_PATHS: &[&str] = &[
     concat!("C:\\", "Users\\"),
 ];
 
-/// Everything in the files that breaks a norm, one line each.
+/// All violations of norms in the files, one line each.
 pub fn violations(files: &[TextFile]) -> Vec<String> {
     files.iter().flat_map(|file| one(file).into_iter().map(|what| format!("`{}`: {what}", file.path))).collect()
 }
@@ -53,12 +53,12 @@ fn ours(path: &str) -> bool {
 
 fn length(text: &str) -> Option<String> {
     let lines = text.lines().count();
-    (lines > LINES).then(|| format!("{lines} lines; the hard stop is {LINES}, divide it by concept"))
+    (lines > LINES).then(|| format!("{lines} lines; at most {LINES} are allowed: divide the file by concept"))
 }
 
 fn unsafe_code(file: &TextFile) -> Option<String> {
     let lifted = ["allow", "expect", "warn"].iter().any(|level| {
-        // The lint may stand among others in one attribute.
+        // One attribute may name several lints.
         let start = format!("{level}(");
         file.text.match_indices(&start).any(|(at, _)| {
             let inside = file.text[at + start.len()..].split(')').next();
@@ -74,7 +74,7 @@ fn unsafe_code(file: &TextFile) -> Option<String> {
     (!file.text.contains("SAFETY:")).then(|| "unsafe code without a `SAFETY:` note".to_owned())
 }
 
-/// Libraries get what they need as arguments. Tests (what follows the first `cfg(test)`) may look around.
+/// Libraries get what they need as arguments. Tests (what follows the first `cfg(test)`) may read the environment.
 fn environment(file: &TextFile) -> Option<String> {
     let shipped = file.text.split("#[cfg(test)]").next().unwrap_or_default();
     let library = ours(&file.path) && file.path.contains("/src/");
@@ -84,7 +84,8 @@ fn environment(file: &TextFile) -> Option<String> {
         .then(|| "reads an environment variable; take it as an argument".to_owned())
 }
 
-/// What a crate is compiled from lies within it (a link to it does): `cargo package` takes nothing else along.
+/// All files that a crate is compiled from must be inside the crate (or be linked from there), because `cargo package` includes
+/// nothing else.
 fn inclusions(file: &TextFile) -> Vec<String> {
     // Folders between the crate's root and the file.
     let Some(depth) = file.path.strip_prefix("crates/").map(|path| path.matches('/').count().saturating_sub(1)) else {
@@ -94,25 +95,29 @@ fn inclusions(file: &TextFile) -> Vec<String> {
     let included = file.text.split("include_").skip(1).filter_map(|after| {
         let path = after.split_once("!(\"")?.1.split('"').next()?;
         (library && path.matches("../").count() > depth)
-            .then(|| format!("includes `{path}`, which lies outside of the crate"))
+            .then(|| format!("includes `{path}`, which is outside the crate"))
     });
     included.collect()
 }
 
-/// `lib.rs` is the crate's page of documentation and its re-exports.
+/// `lib.rs` contains only the documentation of the crate and its re-exports.
 fn crate_page(text: &str) -> Vec<String> {
     const ITEMS: &[&str] = &["fn", "struct", "enum", "trait", "impl", "const", "static", "union"];
     let mut found = Vec::new();
     if !text.trim_start().starts_with("//!") {
         found.push("must begin with the crate's page of documentation (`//!`)".to_owned());
     }
-    // Only what stands at the margin: the inside of an item need not be named too.
+    // Only lines without indentation are checked: the lines inside an item need no message of their own.
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with(char::is_whitespace)) {
         let mut words = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
         let word = words.next().unwrap_or_default();
         let module = word == "mod" && line.ends_with('{');
         if ITEMS.contains(&word) || word.starts_with("impl<") || module {
-            found.push(format!("line {}: holds re-exports and documentation only; move `{}`", number + 1, line.trim()));
+            found.push(format!(
+                "line {}: `lib.rs` may contain only re-exports and documentation; move `{}`",
+                number + 1,
+                line.trim()
+            ));
         }
     }
     found
@@ -133,7 +138,7 @@ fn machine_paths(text: &str) -> Vec<String> {
                 .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || "._-}*~".contains(c)))
         };
         if let Some(start) = MACHINE_PATHS.iter().find(absolute) {
-            found.push(format!("line {}: a path of one machine (`{start}`)", number + 1));
+            found.push(format!("line {}: contains a path that exists on one machine only (`{start}`)", number + 1));
         }
     }
     found

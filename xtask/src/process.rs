@@ -1,8 +1,8 @@
-//! Other programs, run to their end.
+//! Runs other programs to their end.
 
 use std::process::{Command, Stdio};
 
-/// Runs a command; what it printed. What it says on stderr is shown as it comes.
+/// Runs a command and returns its standard output. Its stderr is shown while it runs.
 pub fn run(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| format!("cannot run {command:?}: {error}"))?;

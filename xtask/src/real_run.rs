@@ -1,4 +1,4 @@
-//! `cargo xtask real-run DATA OUT`: from real pairs to scores, by the commands that a user has.
+//! `cargo xtask real-run DATA OUT`: from real pairs to scores, with the commands of a user.
 //!
 //! Tables are written from `covid-cxr` (image, clinical note) and `vqa-rad` (question and answer made into a statement). A
 //! third of the covid patients and a third of the VQA-RAD images are held out, by a hash of their name.
@@ -18,13 +18,13 @@ use crate::process::run;
 
 const RECIPE: &str = "recipes/pretrain/real.toml";
 
-/// Runs it all; prints a line a gallery and the mean over galleries and directions.
+/// Runs all steps; prints one line for each gallery, and the mean over galleries and directions.
 pub fn real_run(house: &House, data: &Path, out: &Path) -> Result<(), String> {
     let start = Instant::now();
     if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(format!("`{}` is not empty; choose a new or empty folder", out.display()));
     }
-    fs::create_dir_all(out).map_err(|error| format!("cannot make `{}`: {error}", out.display()))?;
+    fs::create_dir_all(out).map_err(|error| format!("cannot create `{}`: {error}", out.display()))?;
     let (data, out) = (absolute(data)?, absolute(out)?);
     write_table(&out.join("covid-cxr.jsonl"), &covid(&data.join("covid-cxr"))?)?;
     write_table(&out.join("vqa-rad.jsonl"), &vqa(&data.join("vqa-rad"))?)?;
@@ -53,7 +53,7 @@ pub fn real_run(house: &House, data: &Path, out: &Path) -> Result<(), String> {
     let scores = run(&mut evaluate)?;
     let scores: Value = serde_json::from_str(&scores).map_err(|error| format!("`evaluate --json`: {error}"))?;
     report(&scores);
-    eprintln!("{:.0} s in all; the page: {}", start.elapsed().as_secs_f64(), page.display());
+    eprintln!("{:.0} s in total; page: {}", start.elapsed().as_secs_f64(), page.display());
     println!("real-run: R@10 {}", line(&scores["mean_r10"]));
     Ok(())
 }
@@ -108,7 +108,7 @@ fn covid(folder: &Path) -> Result<Vec<Value>, String> {
     Ok(rows)
 }
 
-/// One row an image, with all its statements: one is drawn for each step, and one by seed for the gallery.
+/// One row for each image, with all its statements: one is drawn for each step, and one by the seed for the gallery.
 fn vqa(folder: &Path) -> Result<Vec<Value>, String> {
     let path = folder.join("trainset.json");
     let text = fs::read_to_string(&path).map_err(|error| format!("`{}`: {error}", path.display()))?;
@@ -132,7 +132,7 @@ fn vqa(folder: &Path) -> Result<Vec<Value>, String> {
     Ok(rows.collect())
 }
 
-/// "Is the heart enlarged?", "No" -> "Is the heart enlarged: no." One sentence, so that it is drawn whole.
+/// "Is the heart enlarged?", "No" -> "Is the heart enlarged: no." It is one sentence, so that it is always drawn as a whole.
 fn statement(question: &str, answer: &str) -> String {
     let plain = |text: &str| text.replace(['?', '!', '\n'], " ").replace(". ", ", ");
     let (question, answer) = (plain(question), plain(answer));
@@ -156,7 +156,7 @@ fn absolute(path: &Path) -> Result<PathBuf, String> {
     path.canonicalize().map_err(|error| format!("`{}`: {error}", path.display()))
 }
 
-/// Runs a command that must succeed; gives its standard output where that is piped.
+/// Runs a command that must succeed; returns its standard output if that is piped.
 #[cfg(test)]
 mod tests {
     use super::*;

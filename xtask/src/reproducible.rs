@@ -1,10 +1,10 @@
-//! Whether the shipped command comes out the same twice: two builds from nothing, compared byte by byte.
+//! Checks that the build of the released command is reproducible: two builds from scratch are compared byte by byte.
 
 use std::fs;
 
 use crate::house::{House, run};
 
-/// Builds twice, into folders of their own, and compares. Takes twice as long as a build from nothing.
+/// Builds twice, in separate folders, and compares the results. This takes twice as long as a build from scratch.
 pub fn reproducible(house: &House) -> Result<(), String> {
     let mut binaries = vec![];
     for name in ["first", "second"] {

@@ -1,9 +1,9 @@
-//! `cargo xtask same-bits COMMIT`: whether today's tree computes the same bits as a commit did.
+//! `cargo xtask same-bits COMMIT`: checks that the current tree computes the same bits as a commit.
 //!
 //! Both trees are built on this machine and do the same work: shards, two runs of fifty steps, vectors, scores. All of it
-//! is compared byte for byte. Then today's program goes on with what the commit's program left: it resumes a run that
-//! was stopped in the middle, embeds with its bundle, reads its shards. Whoever moves code without changing what it
-//! computes runs this before and after.
+//! is compared byte for byte. Then the current program continues the work of the commit's program: it resumes a run that was
+//! stopped in the middle, embeds with its bundle, reads its shards. Run this when you move code without changing what it
+//! computes.
 
 mod compare;
 mod inputs;
@@ -18,7 +18,7 @@ use compare::Comparison;
 use programs::Program;
 use work::Workplace;
 
-/// Builds both programs, lets both work, compares what they made.
+/// Builds both programs, runs both, and compares their files.
 ///
 /// # Errors
 /// When something cannot be built or run, and when anything differs: each file by name, with the first difference.
@@ -41,12 +41,12 @@ pub fn same_bits(house: &House, commit: &str) -> Result<(), String> {
     for artefact in work::ARTEFACTS {
         comparison.files(artefact, &old.folder, &new.folder)?;
     }
-    println!("== {} goes on with what {} left", after.name, before.name);
+    println!("== {} continues the work of {}", after.name, before.name);
     cross(&mut comparison, [&before, &after], &old, &here)?;
     comparison.end(&before.name)
 }
 
-/// Today's program with the run, the bundle and the shards of the commit.
+/// The current program with the run, the bundle and the shards of the commit.
 fn cross(
     comparison: &mut Comparison,
     [before, after]: [&Program; 2],

@@ -1,4 +1,4 @@
-//! What the shipped command is made of: a bill of materials (CycloneDX) and a list of licences.
+//! The dependencies of the released command: a bill of materials (CycloneDX) and a list of licences.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,8 +11,8 @@ use crate::house::{House, output};
 /// The package whose dependencies are listed.
 const SHIPPED: &str = "ptunifier-cli";
 
-/// Name, version, licence and repository of each package. Other than `cargo metadata`, `cargo tree` knows which optional
-/// dependencies the features really take in, and leaves out what only builds (`no-proc-macro`), tests or runs elsewhere.
+/// Name, version, licence and repository of each package. Unlike `cargo metadata`, `cargo tree` knows which optional
+/// dependencies the features use, and skips packages that are used only in builds (`no-proc-macro`), in tests or on other systems.
 const LIST: [&str; 11] = [
     "tree",
     "--package",
@@ -30,7 +30,7 @@ const LIST: [&str; 11] = [
 /// Writes `sbom.cdx.json` and `licences.md` into a folder, for the command as it is built on this machine by default.
 pub fn sbom(house: &House, out: &Path) -> Result<(), String> {
     let shipped = shipped(&output(house.cargo(&LIST))?)?;
-    fs::create_dir_all(out).map_err(|error| format!("cannot make `{}`: {error}", out.display()))?;
+    fs::create_dir_all(out).map_err(|error| format!("cannot create `{}`: {error}", out.display()))?;
     let write = |name: &str, text: String| {
         let path = out.join(name);
         fs::write(&path, text).map_err(|error| format!("cannot write `{}`: {error}", path.display()))
@@ -42,7 +42,7 @@ pub fn sbom(house: &House, out: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// A package that ends up in the command.
+/// A package that is part of the command.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Package {
     name: String,
@@ -62,7 +62,7 @@ fn shipped(list: &str) -> Result<BTreeSet<Package>, String> {
             let mut words = package.split(' ');
             let (name, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
             match licence {
-                "" => Err(format!("`{name}` {version} names no licence")),
+                "" => Err(format!("`{name}` {version} does not name a licence")),
                 _ => Ok(Package {
                     name: name.into(),
                     version: version.trim_start_matches('v').into(),
@@ -97,7 +97,7 @@ fn licences(shipped: &BTreeSet<Package>) -> String {
     for Package { name, version, licence, .. } in shipped {
         by_licence.entry(licence).or_default().push(format!("{name} {version}"));
     }
-    let mut text = "# Licences of what the `ptunifier` command is made of\n".to_string();
+    let mut text = "# Licences of the packages in the `ptunifier` command\n".to_string();
     for (licence, packages) in by_licence {
         text += &format!("\n## {licence}\n\n{}\n", packages.join(", "));
     }
@@ -124,6 +124,6 @@ mod tests {
 
     #[test]
     fn a_package_without_a_licence_is_an_error() {
-        assert_eq!(shipped("a v1.0.0\t\thttps://example.org/a\n").unwrap_err(), "`a` v1.0.0 names no licence");
+        assert_eq!(shipped("a v1.0.0\t\thttps://example.org/a\n").unwrap_err(), "`a` v1.0.0 does not name a licence");
     }
 }

@@ -39,7 +39,7 @@ pub struct Against<'a> {
     /// The number of rounds. In each round, each side runs as a new process with warm-up and timed calls.
     pub rounds: usize,
     /// Gets the progress messages.
-    pub told: &'a mut dyn FnMut(&str),
+    pub report_progress: &'a mut dyn FnMut(&str),
 }
 
 /// The results of one side over all rounds.
@@ -96,7 +96,7 @@ const AUTOCAST: &str = "tuned --autocast";
 fn precision_path() -> &'static str {
     match tiles() {
         Some(Tiles::Amx) => "amx",
-        Some(Tiles::Twin) | None => "f32",
+        Some(Tiles::Portable) | None => "f32",
     }
 }
 
@@ -136,7 +136,7 @@ impl Against<'_> {
         let mut rounds: BTreeMap<&'static str, Vec<[f64; 2]>> = BTreeMap::new();
         let mut flops = 0.0;
         for round in 1..=self.rounds {
-            (self.told)(&format!("round {round}/{}", self.rounds));
+            (self.report_progress)(&format!("round {round}/{}", self.rounds));
             for (name, precision) in our_precisions() {
                 let ours = self.our_step(precision)?;
                 flops = ours.flops;
@@ -174,7 +174,7 @@ impl Against<'_> {
     /// Computes one step on both sides from the same weights, batch, masks and ITM images, without dropout. Returns the
     /// largest difference of a loss.
     fn compare_losses(&mut self) -> Result<f64, BenchError> {
-        (self.told)("comparing losses");
+        (self.report_progress)("comparing losses");
         let case = self.python.folder().join("case");
         let folder = case.display().to_string();
         let arguments = self.common(&["--variant", "published", "--dropout", "0", "--losses-only", "--save", &folder]);

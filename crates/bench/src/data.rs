@@ -115,7 +115,7 @@ pub fn prepare(options: &DataOptions) -> Result<PrepareResult, BenchError> {
     let table_rate = |name: &str, side| {
         let start = Instant::now();
         let table_options = TableOptions {
-            making: PrepareOptions { side, threads: options.threads, ..PrepareOptions::default() },
+            prepare: PrepareOptions { side, threads: options.threads, ..PrepareOptions::default() },
             ..TableOptions::default()
         };
         prepare_table(&table, &folder.path().join(name), &table_options, &|_| {})?;
@@ -200,7 +200,7 @@ pub(crate) fn phantom(
     let out = folder.join("phantom");
     let phantom = PhantomOptions {
         side: options.side,
-        making: PrepareOptions { threads: options.threads, ..PrepareOptions::default() },
+        prepare: PrepareOptions { threads: options.threads, ..PrepareOptions::default() },
         validate: 0,
         test: 0,
         ..PhantomOptions::new(options.pairs, options.seed)

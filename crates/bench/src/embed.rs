@@ -75,16 +75,16 @@ pub fn embed(options: &EmbedOptions) -> Result<EmbedResult, BenchError> {
         ),
     ];
     let ready_seconds = start.elapsed().as_secs_f64();
-    let products = options.precision.products();
+    let precision = options.precision.compute_precision();
     reset_peak_memory();
     let (mut timings, mut flops) = (BTreeMap::new(), BTreeMap::new());
     for (name, batch) in batches {
         let before = ptu_kernels::operations();
-        model.features(&batch, products)?;
+        model.features(&batch, precision)?;
         flops.insert(name.to_string(), (ptu_kernels::operations() - before) as f64);
         let timing = Timing::of(0, options.rounds, || {
             // This cannot fail: the same batch was embedded above.
-            let _ = model.features(&batch, products).map(|features| features.into_data());
+            let _ = model.features(&batch, precision).map(|features| features.into_data());
         });
         timings.insert(name.to_string(), timing);
     }

@@ -99,7 +99,7 @@ pub fn step(options: &StepOptions) -> Result<StepResult, BenchError> {
         StepConfig {
             dropout: options.dropout,
             checkpointing: options.checkpointing,
-            products: options.precision.products(),
+            precision: options.precision.compute_precision(),
             ..StepConfig::default()
         },
     );

@@ -97,11 +97,11 @@ impl AtWork {
     /// As [`Compute::start`]; returns the compute precision, and prints a line where it is not the requested one.
     pub fn start(&self) -> anyhow::Result<ComputePrecision> {
         self.compute.start()?;
-        let products = self.precision.products();
-        if (self.precision, products) == (Precision::Bf16, ComputePrecision::F32) {
+        let precision = self.precision.compute_precision();
+        if (self.precision, precision) == (Precision::Bf16, ComputePrecision::F32) {
             say("computing in f32: this processor has no bf16 matrix unit (AMX)");
         }
-        Ok(products)
+        Ok(precision)
     }
 }
 

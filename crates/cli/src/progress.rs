@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ptu_train::log::{Event, Timing};
 use ptu_train::task::Validated;
-use ptu_train::{Observer, Pace, spoken};
+use ptu_train::{Observer, Pace, format_duration};
 
 /// Seconds between two plain lines.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -145,7 +145,7 @@ impl Observer for RunProgress {
             let each: Vec<String> = objectives.iter().map(|(kind, line)| format!("{kind} {:.3}", line.loss)).collect();
             let text = format!("loss {loss:.3} ({}) {:.0} records/s", each.join(", "), timing.records_per_second);
             match left {
-                Some(left) => format!("{text}, {} left", spoken(left)),
+                Some(left) => format!("{text}, {} left", format_duration(left)),
                 None => text,
             }
         });

@@ -1,17 +1,17 @@
 //! The data set card of a folder of shards: its `README.md`, in the format that Hugging Face reads.
 
 use crate::error::shortened;
-use crate::manifest::{Manifest, told};
+use crate::manifest::{Manifest, describe_overlap};
 use crate::record::Split;
 
 /// The table of the columns of a shard.
 const COLUMNS: &str = "\
 | column | what it holds |
 |---|---|
-| `id`, `patient`, `source` | names of the record, of the unit of splits, and of the data set |
-| `image` | the image's file as it was, or none |
-| `texts`, `sections` | texts, and what each of them is: text, caption, reference, findings, impression |
-| `labels`, `fields` | named values to be learned, and others |
+| `id`, `patient`, `source` | names of the record, of its patient (in one split only), and of the data set |
+| `image` | the image file, or none |
+| `texts`, `sections` | texts, and the kind of each text: text, caption, reference, findings, impression |
+| `labels`, `fields` | named values: labels can be learned by a model, fields are other values |
 | `questions` | questions about the image: id, question, answer, category, closed |
 | `sentences` | premise and hypothesis, or none |
 | `marks` | named parts of the first text: kind, first character, character after the last |";
@@ -35,7 +35,10 @@ pub fn text(manifest: &Manifest, about: &str) -> String {
     if !about.is_empty() {
         line(about);
     }
-    line("| split | records | patients | pairs | images alone | texts alone |\n|---|---|---|---|---|---|");
+    line(
+        "| split | records | patients | pairs | images without text | texts without image \
+         |\n|---|---|---|---|---|---|",
+    );
     for split in present() {
         let counts = manifest.counts(split);
         line(&format!(
@@ -46,28 +49,28 @@ pub fn text(manifest: &Manifest, about: &str) -> String {
     line("\n## Columns\n");
     line(COLUMNS);
     if !manifest.columns.is_empty() {
-        line("\n## Columns of the table that it was made of\n");
-        line("| column | taken for |\n|---|---|");
+        line("\n## Columns of the table from which it was prepared\n");
+        line("| column | used as |\n|---|---|");
         let cell = |text: &str| shortened(text, 80).replace('|', "\\|");
         for column in &manifest.columns {
             let why = column.why.as_deref().map(|why| format!(": {}", cell(why))).unwrap_or_default();
             line(&format!("| `{}` | {}{why} |", cell(&column.name), column.taken_for.name()));
         }
     }
-    line("\n## How it was made\n");
+    line("\n## How it was prepared\n");
     manifest.preprocessing.iter().for_each(|sentence| line(&format!("- {sentence}")));
     line(&format!(
-        "- {} records were left out; `manifest.json` lists each of them with the reason",
+        "- {} records were skipped; `manifest.json` lists each of them with the reason",
         manifest.skipped.len()
     ));
     for (what, count) in &manifest.noted {
         let listed = if manifest.details.contains_key(what) { "; `manifest.json` lists each of them" } else { "" };
         line(&format!("- {what}: {count}{listed}"));
     }
-    manifest.told.iter().for_each(|sentence| line(&format!("- {sentence}")));
+    manifest.remarks.iter().for_each(|sentence| line(&format!("- {sentence}")));
     if !manifest.overlaps.is_empty() {
-        line("\n## What splits have in common\n");
-        manifest.overlaps.iter().for_each(|overlap| line(&format!("- {}", told(overlap))));
+        line("\n## What the splits have in common\n");
+        manifest.overlaps.iter().for_each(|overlap| line(&format!("- {}", describe_overlap(overlap))));
     }
     all
 }

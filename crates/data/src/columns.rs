@@ -63,7 +63,7 @@ impl Purpose {
             Self::Premise => "premise",
             Self::Hypothesis => "hypothesis",
             Self::Field => "fields",
-            Self::Left => "left out",
+            Self::Left => "not used",
         }
     }
 }

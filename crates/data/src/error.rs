@@ -146,7 +146,7 @@ pub enum DataError {
     },
     /// A download does not have the folder layout of its data set.
     #[error(
-        "`{path}` lacks {missing}; `prepare --describe` shows the expected layout{other}",
+        "`{path}` does not contain {missing}; `prepare --describe` shows the expected layout{other}",
         path = path.display(),
         missing = missing.join(", "),
         other = if *parquet { "; parquet files, such as Hugging Face's copies, are read by `prepare table`" } else { "" }

@@ -42,7 +42,7 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Unread> {
         _ => Unread::Because(format!("cannot be read ({error})")),
     };
     if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(Unread::Because("is no file".into()));
+        return Err(Unread::Because("is not a file".into()));
     }
     let mut bytes = vec![];
     File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(failed)?;

@@ -19,7 +19,7 @@ const VALUES_A_BYTE: usize = 1 << 10;
 ///
 /// The parquet crate has assertions that fail on a manipulated file (found by the fuzz target `shard`). After a panic,
 /// nothing that `decode` worked on is used.
-pub fn held<T>(decode: impl FnOnce() -> T) -> Option<T> {
+pub fn catch_panic<T>(decode: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(decode)).ok()
 }
 

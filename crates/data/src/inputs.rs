@@ -26,7 +26,7 @@ pub trait Inputs {
 
 /// An input that could not be used and is skipped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
+pub struct SkippedInput {
     /// The file of the input, or its table and line.
     pub name: String,
     /// What is wrong with it.
@@ -50,11 +50,11 @@ pub struct Loaded {
 }
 
 /// One input that has not been read yet. It can be read on any thread.
-pub struct Pending(Box<dyn FnOnce() -> Result<Loaded, LeftOut> + Send>);
+pub struct Pending(Box<dyn FnOnce() -> Result<Loaded, SkippedInput> + Send>);
 
 impl Pending {
     /// An input that the function `read` will read.
-    pub fn new(read: impl FnOnce() -> Result<Loaded, LeftOut> + Send + 'static) -> Self {
+    pub fn new(read: impl FnOnce() -> Result<Loaded, SkippedInput> + Send + 'static) -> Self {
         Self(Box::new(read))
     }
 
@@ -62,7 +62,7 @@ impl Pending {
     ///
     /// # Errors
     /// The input with the reason why it cannot be used.
-    pub fn load(self) -> Result<Loaded, LeftOut> {
+    pub fn load(self) -> Result<Loaded, SkippedInput> {
         self.0()
     }
 }

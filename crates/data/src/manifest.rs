@@ -50,8 +50,8 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<TableColumn>,
     /// Further remarks about the raw data, one sentence each.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub told: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "told")]
+    pub remarks: Vec<String>,
     /// Images, texts or patients that two splits have in common, or that occur twice in one split.
     pub overlaps: Vec<Overlap>,
 }
@@ -73,14 +73,14 @@ pub struct Overlap {
 }
 
 /// A sentence that reports an overlap, for pages and for the card of the folder.
-pub fn told(overlap: &Overlap) -> String {
+pub fn describe_overlap(overlap: &Overlap) -> String {
     let Overlap { of, splits: [first, second], count, removed, .. } = overlap;
     let mut text = match first == second {
-        true => format!("{first}: {count} times {} within the split", of.name()),
+        true => format!("{first}: {count} cases of {} within the split", of.name()),
         false => format!("{first} and {second}: {count} {} of {first}", of.name()),
     };
     if *removed > 0 {
-        text += &format!(", {removed} left out");
+        text += &format!(", {removed} removed from {first}");
     }
     text
 }
@@ -274,7 +274,7 @@ mod tests {
             noted: BTreeMap::new(),
             details: BTreeMap::new(),
             columns: vec![],
-            told: vec![],
+            remarks: vec![],
             overlaps: vec![],
         }
     }

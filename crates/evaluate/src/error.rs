@@ -94,13 +94,13 @@ pub enum EvaluateError {
         /// Which of its records.
         cause: String,
     },
-    /// A split has no pair that can be used.
-    #[error("no record of split `{split}` can be used: {cause}")]
-    Nothing {
-        /// The split.
-        split: String,
-        /// The reason.
-        cause: String,
+    /// The requested split of a source has no image-text pair.
+    #[error(
+        "the requested split of `{source_name}` has no record with both an image and a text; name another split or other data"
+    )]
+    NoPairs {
+        /// Name of the source.
+        source_name: String,
     },
 }
 

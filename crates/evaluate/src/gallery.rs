@@ -167,8 +167,7 @@ impl Gallery {
             records.extend(pairs.into_iter().flatten());
         }
         if records.is_empty() {
-            let cause = format!("`{}` has no record with both an image and a text", source.name());
-            return Err(EvaluateError::Nothing { split: "evaluated".into(), cause });
+            return Err(EvaluateError::NoPairs { source_name: source.name().into() });
         }
         Ok(Self { records, incomplete, processor: preparation.processor.clone() })
     }

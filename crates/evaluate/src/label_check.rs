@@ -42,7 +42,7 @@ pub(super) fn check(options: &EvaluateOptions, folders: &[EvaluationFolder]) -> 
         label: label.clone(),
         there: existing_labels(label, &all),
     };
-    if let Some(label) = options.config.labels.iter().chain(&options.named).find(|label| !exists(label)) {
+    if let Some(label) = options.config.labels.iter().chain(&options.requested_labels).find(|label| !exists(label)) {
         return Err(absent(label));
     }
     for label in &options.config.labels {

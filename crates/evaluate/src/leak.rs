@@ -67,7 +67,10 @@ impl TrainingHistory<'_> {
     /// [`EvaluateError::Learned`].
     pub fn check_split(&self, path: &Path, manifest: &Manifest, split: Split) -> Result<(), EvaluateError> {
         if split == Split::Train && self.is_training_data(manifest) {
-            return Err(EvaluateError::Learned { path: path.into(), cause: format!("all of its split `{split}`") });
+            return Err(EvaluateError::Learned {
+                path: path.into(),
+                cause: format!("all records of its split `{split}`"),
+            });
         }
         Ok(())
     }
@@ -108,18 +111,18 @@ impl TrainingHistory<'_> {
             if !(forced || (source.split() != Split::Train && self.is_training_data(manifest))) {
                 return Err(EvaluateError::Learned { path: path.into(), cause });
             }
-            notes.push(format!("the model has learned from {cause}: what it says of them it may know by heart"));
+            notes.push(format!("the model was trained on {cause}; it may have memorised them"));
         }
         if texts > 0 {
             notes.push(format!(
-                "{texts} of {all} texts are word for word among those that the model has learned from, as short reports often are: \
-                 what it says of these words it may know by heart"
+                "{texts} of {all} texts are word for word equal to texts that the model was trained on, which is \
+                 common for short reports; it may have memorised them"
             ));
         }
         if known.by == ComparedBy::Ids {
             notes.push(
-                "this bundle holds no hashes of what it has learned from (it is of an earlier version, or they were deleted): only names of \
-                 records were compared, with training data that is at hand"
+                "this bundle has no hashes of its training data (an earlier version wrote it, or they were deleted), \
+                 so only the ids of records were compared, and only with training data that was found"
                     .into(),
             );
         }

@@ -44,7 +44,7 @@ pub use options::EvaluateOptions;
 pub use rerank::rerank;
 pub use retrieval::{ALL_FOUND, Ranking, RetrievalResults, retrieval, search};
 pub use run::{Evaluated, evaluate, mean_r10};
-pub use save::{Kept, Saved};
+pub use save::{SaveOutcome, Saved};
 pub use score::{Scored, score};
 pub use scored_on::ScoredOn;
 pub use scores::{Direction, LabelScores, MaskedWords, Retrieval, Score, Scores, names};

@@ -90,7 +90,7 @@ impl MissingModalityCurves<'_> {
         };
         Curve {
             score: score.into(),
-            away: removed,
+            removed,
             stand_in: stand_in.name().into(),
             points: SHARES.into_iter().map(point).collect(),
         }

@@ -29,7 +29,7 @@ pub struct EvaluateOptions {
     /// The device that computes.
     pub device: Device,
     /// Precision of the matrix products in linear layers and attention.
-    pub products: ComputePrecision,
+    pub precision: ComputePrecision,
     /// Also rerank this many of the nearest candidates by image-text matching; `None` for no reranking.
     pub rerank: Option<usize>,
     /// Also score with images or texts removed from a growing share of the records.
@@ -40,7 +40,7 @@ pub struct EvaluateOptions {
     pub training: Vec<PathBuf>,
     /// Labels of hits or galleries that the user named for this evaluation. The data must have them. Labels that a recipe names
     /// may be missing in data other than the recipe's own.
-    pub named: Vec<String>,
+    pub requested_labels: Vec<String>,
 }
 
 impl EvaluateOptions {
@@ -65,20 +65,33 @@ impl EvaluateOptions {
         };
         let seed = recipe.as_ref().map_or(0, |recipe| recipe.seed);
         let config = recipe.map_or_else(EvaluateConfig::default, |recipe| recipe.evaluate);
-        let (rerank, missing, force, products, named) = (None, false, false, ComputePrecision::F32, vec![]);
-        Ok(Self { bundle, data, split, config, seed, device, products, rerank, missing, force, training, named })
+        let (rerank, missing, force, precision, requested_labels) = (None, false, false, ComputePrecision::F32, vec![]);
+        Ok(Self {
+            bundle,
+            data,
+            split,
+            config,
+            seed,
+            device,
+            precision,
+            rerank,
+            missing,
+            force,
+            training,
+            requested_labels,
+        })
     }
 
     /// True if these options select the pairs, count hits and compute scores in the same way as `other`. Then equal models get
     /// equal scores. The additional scores (reranking, missing modalities) may differ.
-    pub fn chooses_as(&self, other: &Self) -> bool {
+    pub fn is_comparable_to(&self, other: &Self) -> bool {
         let of = |one: &Self| {
             let EvaluateConfig { gallery, text, hits, by, .. } = one.config.clone();
             (
                 one.data.iter().map(|path| same_path(path)).collect::<Vec<_>>(),
                 one.split,
                 one.seed,
-                one.products,
+                one.precision,
                 gallery,
                 text,
                 hits,
@@ -94,7 +107,7 @@ impl EvaluateOptions {
         let (no_labels, by_sentences) = (self.config.labels.is_empty(), !self.config.sentence.is_empty());
         let cannot = |request, objective| Err(EvaluateError::NotLearned { request, objective });
         if let Some(sentence) = self.config.sentence.iter().find(|sentence| !sentence.contains(CLASS)) {
-            let cause = format!("it has no `{CLASS}` as the place for the name of the class");
+            let cause = format!("it does not contain `{CLASS}`, which stands for the name of the class");
             return Err(EvaluateError::Sentence { sentence: sentence.clone(), cause });
         }
         match (self.rerank.is_some(), self.missing) {

@@ -36,7 +36,7 @@ pub struct Evaluated {
     /// The pairs.
     pub gallery: Gallery,
     /// Retrieval results; `None` if the model has no ITC head.
-    pub found: Option<RetrievalResults>,
+    pub retrieval: Option<RetrievalResults>,
     /// The measure of each score, by the name of the score.
     pub measures: BTreeMap<String, Measure>,
     source: Arc<ShardFolder>,
@@ -162,7 +162,7 @@ impl Evaluator<'_> {
                 text: config.text,
                 hits: config.hits.clone(),
                 by: config.by.clone(),
-                precision: if options.products == ComputePrecision::F32 { "f32".into() } else { "bf16".into() },
+                precision: if options.precision == ComputePrecision::F32 { "f32".into() } else { "bf16".into() },
                 model: self.model.clone(),
                 known,
                 notes: notes.iter().cloned().chain(leak_notes).collect(),
@@ -173,7 +173,7 @@ impl Evaluator<'_> {
     }
 
     fn embedder(&self) -> Embedder<'_> {
-        Embedder { products: self.options.products, ..Embedder::new(&self.bundle.model) }
+        Embedder { precision: self.options.precision, ..Embedder::new(&self.bundle.model) }
     }
 
     /// Features of the training split, to which probes are fitted; of `nothing` if the folder has no training split.
@@ -201,9 +201,9 @@ impl Evaluator<'_> {
         let mut scored = score(&features, Key::new(self.options.seed), &mut report)?;
         self.score_on_request(folder, train, &features, &mut scored)?;
         drop(features);
-        let Scored { mut scores, measures, found } = scored;
+        let Scored { mut scores, measures, retrieval } = scored;
         scores.scored_on = Some(scored_on);
-        Ok(Evaluated { name, scores, gallery, found, measures, source: Arc::clone(&folder.source) })
+        Ok(Evaluated { name, scores, gallery, retrieval, measures, source: Arc::clone(&folder.source) })
     }
 
     /// Adds the scores that are computed only if they are requested: reranking, probes of labels, missing modalities.
@@ -215,7 +215,7 @@ impl Evaluator<'_> {
         scored: &mut Scored,
     ) -> Result<(), EvaluateError> {
         let (options, gallery, key) = (self.options, features.gallery, Key::new(self.options.seed));
-        if let Some((keep, found)) = options.rerank.zip(scored.found.as_ref()) {
+        if let Some((keep, found)) = options.rerank.zip(scored.retrieval.as_ref()) {
             let reranked = rerank(self.embedder(), gallery, found, keep)?;
             let measures = RetrievalMeasures::of(gallery, &reranked);
             scored.scores.reranked = Some(measures.score(gallery, &Resampling::new(key)));
@@ -249,7 +249,7 @@ impl Evaluator<'_> {
         let score = |measure: &Measure| measure.score(features.gallery, &resampling);
         let mut scores = LabelScores {
             fitted: probes.fitted,
-            asked: probes.truths.iter().flatten().count(),
+            evaluated: probes.truths.iter().flatten().count(),
             by_sentences: None,
             sentences: config.sentence.clone(),
             neighbours: score(&measures.neighbours),
@@ -273,7 +273,7 @@ impl Evaluator<'_> {
 pub fn mean_r10(evaluated: &[Evaluated], seed: u64) -> Score {
     let parts: Vec<(Vec<Option<f64>>, Vec<&str>)> = evaluated
         .iter()
-        .filter_map(|evaluated| Some((evaluated.found.as_ref()?, &evaluated.gallery)))
+        .filter_map(|evaluated| Some((evaluated.retrieval.as_ref()?, &evaluated.gallery)))
         .flat_map(|(found, gallery)| {
             [Query::Image, Query::Text]
                 .map(|query| (ptu_metrics::found_at(10, &found.of(query).ranks), gallery.patients()))

@@ -26,12 +26,12 @@ pub struct Saved {
 
 /// The outcome of saving scores in a run folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum SaveOutcome {
     /// All new scores were saved, alone or together with earlier scores of the same pairs.
     All,
     /// Some scores of the same pairs were saved before with other settings (another number of reranked candidates, other
-    /// sentences). The earlier scores were kept.
-    NotOtherwise,
+    /// sentences). The earlier scores were kept, and these new scores were not saved.
+    EarlierKept,
 }
 
 impl Saved {
@@ -52,7 +52,7 @@ impl Saved {
     ///
     /// # Errors
     /// If files cannot be read or written.
-    pub fn keep(mut self, run: &Path) -> Result<Kept, EvaluateError> {
+    pub fn keep(mut self, run: &Path) -> Result<SaveOutcome, EvaluateError> {
         let old = Self::read(run)?;
         let is_same = |one: &Scores, other: &Scores| {
             one.scored_on.as_ref().zip(other.scored_on.as_ref()).is_some_and(|(one, other)| one.is_same(other))
@@ -61,12 +61,12 @@ impl Saved {
             && self.scores.values().zip(old.scores.values()).all(|(new, old)| is_same(new, old));
         if !same {
             self.write(run)?;
-            return Ok(Kept::All);
+            return Ok(SaveOutcome::All);
         }
-        let mut kept = Kept::All;
+        let mut kept = SaveOutcome::All;
         for (new, old) in self.scores.values_mut().zip(old.scores.into_values()) {
             if !new.merge(old) {
-                kept = Kept::NotOtherwise;
+                kept = SaveOutcome::EarlierKept;
             }
         }
         self.write(run)?;
@@ -101,7 +101,7 @@ impl Scores {
             }
             self.labels.insert(name, label);
         }
-        let key = |curve: &crate::scores::Curve| (curve.score.clone(), curve.away, curve.stand_in.clone());
+        let key = |curve: &crate::scores::Curve| (curve.score.clone(), curve.removed, curve.stand_in.clone());
         let existing: Vec<_> = old.missing.iter().map(key).collect();
         let new = std::mem::replace(&mut self.missing, old.missing);
         self.missing.extend(new.into_iter().filter(|curve| !existing.contains(&key(curve))));
@@ -160,17 +160,17 @@ mod tests {
             ..LabelScores::default()
         };
         let labelled = Scores { labels: [("finding".to_string(), label("a {}", 0.5))].into(), ..plain.clone() };
-        assert_eq!(keep(labelled.clone()), (Kept::All, labelled.clone()));
-        assert_eq!(keep(plain.clone()), (Kept::All, labelled.clone()), "nothing is lost");
+        assert_eq!(keep(labelled.clone()), (SaveOutcome::All, labelled.clone()));
+        assert_eq!(keep(plain.clone()), (SaveOutcome::All, labelled.clone()), "nothing is lost");
         let reranked = Scores { reranked: Some(Retrieval::default()), rerank: Some(5), ..plain.clone() };
         let both = Scores { labels: labelled.labels.clone(), ..reranked.clone() };
-        assert_eq!(keep(reranked.clone()), (Kept::All, both.clone()));
+        assert_eq!(keep(reranked.clone()), (SaveOutcome::All, both.clone()));
         let otherwise = Scores { rerank: Some(9), ..reranked };
-        assert_eq!(keep(otherwise), (Kept::NotOtherwise, both.clone()));
+        assert_eq!(keep(otherwise), (SaveOutcome::EarlierKept, both.clone()));
         let other = Scores { labels: [("finding".to_string(), label("b {}", 0.7))].into(), ..plain.clone() };
-        assert_eq!(keep(other), (Kept::NotOtherwise, both));
+        assert_eq!(keep(other), (SaveOutcome::EarlierKept, both));
         // The run was continued: the scores of its earlier model are replaced.
         let later = Scores { scored_on: Some(ScoredOn { model: "n".into(), ..scored_on(20) }), ..plain };
-        assert_eq!(keep(later.clone()), (Kept::All, later));
+        assert_eq!(keep(later.clone()), (SaveOutcome::All, later));
     }
 }

@@ -21,7 +21,7 @@ pub struct Scored {
     /// The measure of each score, by the name of the score.
     pub measures: BTreeMap<String, Measure>,
     /// Retrieval results; `None` if the model has no ITC head.
-    pub found: Option<RetrievalResults>,
+    pub retrieval: Option<RetrievalResults>,
 }
 
 /// Computes the scores of retrieval, image-text matching and masked words, each if the model has the head for it. `done` is
@@ -33,7 +33,7 @@ pub fn score(features: &GalleryFeatures<'_>, key: Key, done: &mut dyn FnMut(usiz
     let (gallery, heads) = (features.gallery, &features.embedder.model.heads);
     let (resampling, size) = (Resampling::new(key), gallery.records.len());
     let mut scored =
-        Scored { scores: Scores { pairs: size, ..Scores::default() }, measures: BTreeMap::new(), found: None };
+        Scored { scores: Scores { pairs: size, ..Scores::default() }, measures: BTreeMap::new(), retrieval: None };
     let mut count = 0;
     if heads.itc.is_some() {
         let found = search(features, done)?;
@@ -41,7 +41,7 @@ pub fn score(features: &GalleryFeatures<'_>, key: Key, done: &mut dyn FnMut(usiz
         let measures = RetrievalMeasures::of(gallery, &found);
         scored.scores.retrieval = Some(measures.score(gallery, &resampling));
         scored.measures = measures.named("");
-        scored.found = Some(found);
+        scored.retrieval = Some(found);
     }
     if heads.itm.is_some() {
         let itm = matching(features.embedder, gallery, key)?;

@@ -68,7 +68,8 @@ pub struct Curve {
     /// Name of the score.
     pub score: String,
     /// The modality that is removed.
-    pub away: Removed,
+    #[serde(rename = "away")]
+    pub removed: Removed,
     /// What takes the place of the removed modality: `prompts`, `zeros` or `nothing`.
     pub stand_in: String,
     /// (share of records with the modality removed, score), sorted by share.
@@ -137,7 +138,8 @@ pub struct LabelScores {
     /// Number of records that the probes were fitted to.
     pub fitted: usize,
     /// Number of records of the gallery that have the label and are evaluated.
-    pub asked: usize,
+    #[serde(rename = "asked")]
+    pub evaluated: usize,
     /// Zero-shot accuracy: the predicted class is the one with the nearest vector, and the vector of a class is the mean of its
     /// sentences' vectors. Nothing is fitted.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -111,10 +111,10 @@ impl fmt::Display for ValidationScore {
             Self::Retrieval(retrieval) => {
                 let (image, text) = (retrieval.image_to_text.r10, retrieval.text_to_image.r10);
                 let (from_image, from_text, chance) = (show(image.value), show(text.value), show(image.chance));
-                write!(out, "R@10 image-to-text {from_image} text-to-image {from_text} (chance {chance})")
+                write!(out, "R@10 image-to-text {from_image} text-to-image {from_text} (chance level {chance})")
             }
             Self::Mlm(score) | Self::Itm(score) => {
-                write!(out, "{} {} (chance {})", self.name(), show(score.value), show(score.chance))
+                write!(out, "{} {} (chance level {})", self.name(), show(score.value), show(score.chance))
             }
         }
     }

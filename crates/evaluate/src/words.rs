@@ -51,7 +51,7 @@ pub fn predict(
     gallery: &Gallery,
     context: ImageContext,
 ) -> Result<WordPredictions, EvaluateError> {
-    let Embedder { model, products } = embedder;
+    let Embedder { model, precision } = embedder;
     let Some(head) = &model.heads.mlm else { return Ok(WordPredictions::default()) };
     let masked = |row: usize| {
         let labels = gallery.records[row].masked.labels.iter().enumerate();
@@ -67,9 +67,9 @@ pub fn predict(
         let read: Vec<Read> =
             chunk.iter().map(|(_, words)| Read::Text(words.iter().map(|(place, _)| *place).collect())).collect();
         let stand_in = if let ImageContext::Missing(stand_in) = context { stand_in } else { StandIn::default() };
-        let states = model.forward(&batch, &read, stand_in, products).text.tokens;
+        let states = model.forward(&batch, &read, stand_in, precision).text.tokens;
         let logits: Vec<f32> = head
-            .forward(states, &Pass::off().with(products))
+            .forward(states, &Pass::off().with(precision))
             .inner()
             .into_data()
             .try_into_vec()

@@ -18,7 +18,7 @@ pub struct Exact {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Neighbour {
     /// Its index among all vectors.
-    pub place: usize,
+    pub position: usize,
     /// Cosine similarity with the query, -1 to 1.
     pub similarity: f32,
 }
@@ -66,8 +66,9 @@ impl Exact {
         normalize(&mut query);
         let chunks = self.values.par_chunks(self.width * PER_TASK).enumerate();
         let best = chunks.map(|(chunk, vectors)| {
-            let places = (chunk * PER_TASK..).zip(vectors.chunks_exact(self.width)).filter(|(place, _)| keep(*place));
-            let found = places.map(|(place, vector)| Neighbour { place, similarity: dot(&query, vector) });
+            let positions =
+                (chunk * PER_TASK..).zip(vectors.chunks_exact(self.width)).filter(|(position, _)| keep(*position));
+            let found = positions.map(|(position, vector)| Neighbour { position, similarity: dot(&query, vector) });
             nearest_first(found.collect(), most)
         });
         nearest_first(best.flatten_iter().collect(), most)
@@ -90,7 +91,7 @@ fn nearest_first(mut found: Vec<Neighbour>, most: usize) -> Vec<Neighbour> {
 /// The order of the result: higher similarity first, then lower index.
 fn compare(one: &Neighbour, other: &Neighbour) -> Ordering {
     let value = |found: &Neighbour| if found.similarity.is_nan() { f32::NEG_INFINITY } else { found.similarity };
-    value(other).total_cmp(&value(one)).then(one.place.cmp(&other.place))
+    value(other).total_cmp(&value(one)).then(one.position.cmp(&other.position))
 }
 
 /// Dot product with eight partial sums, which the compiler turns into vector instructions. The order of additions is fixed, so a
@@ -119,30 +120,31 @@ mod tests {
     use super::*;
 
     fn index(count: usize, width: usize) -> Exact {
-        let value = |place: usize| ((place * 7919 + 13) % 1009) as f32 / 504.5 - 1.0;
+        let value = |position: usize| ((position * 7919 + 13) % 1009) as f32 / 504.5 - 1.0;
         Exact::new(width, (0..count * width).map(value).collect())
     }
 
     #[test]
     fn the_nearest_equal_those_of_a_full_sort() {
         let (index, query) = (index(5000, 19), [0.3, -0.2, 0.9].repeat(7)[..19].to_vec());
-        let cosine = |place: usize| {
-            let vector = &index.values[place * 19..(place + 1) * 19];
+        let cosine = |position: usize| {
+            let vector = &index.values[position * 19..(position + 1) * 19];
             let length = query.iter().map(|value| f64::from(value * value)).sum::<f64>().sqrt();
             vector.iter().zip(&query).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>() / length
         };
-        let mut all: Vec<usize> = (0..5000).filter(|place| place % 3 == 0).collect();
+        let mut all: Vec<usize> = (0..5000).filter(|position| position % 3 == 0).collect();
         all.sort_by(|one, other| cosine(*other).total_cmp(&cosine(*one)).then(one.cmp(other)));
-        let found = index.nearest(&query, 10, |place| place % 3 == 0);
-        assert_eq!(found.iter().map(|found| found.place).collect::<Vec<_>>(), all[..10]);
-        assert!(found.iter().all(|found| (f64::from(found.similarity) - cosine(found.place)).abs() < 1e-6));
+        let found = index.nearest(&query, 10, |position| position % 3 == 0);
+        assert_eq!(found.iter().map(|found| found.position).collect::<Vec<_>>(), all[..10]);
+        assert!(found.iter().all(|found| (f64::from(found.similarity) - cosine(found.position)).abs() < 1e-6));
     }
 
     #[test]
     fn equal_vectors_come_by_index_and_nan_comes_last() {
         let index = Exact::new(2, vec![1.0, 0.0, 2.0, 0.0, f32::NAN, 0.0, 0.0, -1.0, 0.0, 0.0]);
-        let places: Vec<usize> = index.nearest(&[1.0, 0.0], 9, |_| true).iter().map(|found| found.place).collect();
-        assert_eq!(places, [0, 1, 3, 4, 2]);
+        let positions: Vec<usize> =
+            index.nearest(&[1.0, 0.0], 9, |_| true).iter().map(|found| found.position).collect();
+        assert_eq!(positions, [0, 1, 3, 4, 2]);
         assert!(index.nearest(&[1.0, 0.0], 0, |_| true).is_empty());
         assert!(index.nearest(&[1.0, 0.0], 3, |_| false).is_empty());
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ptu_data::collate::Origin;
-use ptu_data::inputs::{Inputs, LeftOut, Pending};
+use ptu_data::inputs::{Inputs, Pending, SkippedInput};
 use ptu_data::vectors::{Modality, Space, VectorRow, VectorsHeader};
 use ptu_data::{DataError, Example, Preparation, Record, TextChoice};
 use ptu_input::{Image, Input, Text};
@@ -40,7 +40,7 @@ pub struct EmbedOptions {
     /// Batch size of the model.
     pub batch: usize,
     /// Precision of the model's matrix products.
-    pub products: ComputePrecision,
+    pub precision: ComputePrecision,
     /// Continue work that was interrupted.
     pub resume: bool,
     /// Time between two saves of finished vectors. A crash loses at most the work of this time.
@@ -51,7 +51,7 @@ impl Default for EmbedOptions {
     fn default() -> Self {
         let (space, only, text) = (Space::default(), None, TextChoice::All);
         let save_every = Duration::from_secs(20);
-        Self { space, only, text, batch: 16, products: ComputePrecision::F32, resume: false, save_every }
+        Self { space, only, text, batch: 16, precision: ComputePrecision::F32, resume: false, save_every }
     }
 }
 
@@ -63,7 +63,7 @@ pub struct EmbedProgress {
     /// Number of all inputs.
     pub all: u64,
     /// Number of inputs that were skipped because they cannot be used.
-    pub left_out: u64,
+    pub skipped: u64,
 }
 
 /// The result of embedding.
@@ -72,11 +72,11 @@ pub struct Embedded {
     /// Number of vectors in the file.
     pub rows: u64,
     /// Inputs that were skipped because they cannot be used, each once.
-    pub left_out: Vec<LeftOut>,
+    pub skipped: Vec<SkippedInput>,
     /// Number of texts that are longer than the model's limit. The model saw only the beginning of them.
     pub cut: u64,
     /// Number of inputs without the requested modality ([`EmbedOptions::only`]).
-    pub passed: u64,
+    pub without_modality: u64,
     /// True if all inputs are finished. Then the file exists, unless it would hold no vector. False if the work was stopped and
     /// can be continued.
     pub finished: bool,
@@ -103,7 +103,7 @@ struct Prepared {
 #[derive(Default)]
 struct Chunk {
     rows: Vec<VectorRow>,
-    left_out: Vec<LeftOut>,
+    skipped: Vec<SkippedInput>,
     /// Number of texts that are longer than the model's limit.
     cut: u64,
     /// Number of inputs without the requested modality.
@@ -152,8 +152,8 @@ impl<'a> EmbedJob<'a> {
                 parts.close()?;
                 last_save = Instant::now();
             }
-            let (inputs_done, left_out) = (parts.next_input(), parts.left_out().len() as u64);
-            stopped = observe(EmbedProgress { inputs: inputs_done, all: inputs.count(), left_out }).is_break();
+            let (inputs_done, skipped) = (parts.next_input(), parts.skipped().len() as u64);
+            stopped = observe(EmbedProgress { inputs: inputs_done, all: inputs.count(), skipped }).is_break();
         }
         parts.close()?;
         if parts.next_input() < inputs.count() {
@@ -169,13 +169,13 @@ impl<'a> EmbedJob<'a> {
 
     /// The header of the file: the model, and a hash of inputs and options by which resumed work is compared.
     fn header(&self, inputs: &dyn Inputs) -> Result<VectorsHeader, InferError> {
-        let EmbedOptions { space, only, text, batch, products, .. } = &self.options;
+        let EmbedOptions { space, only, text, batch, precision, .. } = &self.options;
         let fusion = self.bundle.model.config().fusion.width;
         let width = match space {
             Space::Contrast => fusion,
             Space::Features => 2 * fusion,
         };
-        let inputs_and_options = format!("{}\n{only:?} {text:?} {batch} {products:?}", inputs.hash()?);
+        let inputs_and_options = format!("{}\n{only:?} {text:?} {batch} {precision:?}", inputs.hash()?);
         let hash = format!("{:x}", Sha256::digest(inputs_and_options));
         let version = env!("CARGO_PKG_VERSION").to_string();
         Ok(VectorsHeader { model: self.model.clone(), space: *space, width, inputs: hash, version })
@@ -183,13 +183,13 @@ impl<'a> EmbedJob<'a> {
 
     /// The results of a chunk of inputs, in the order of the inputs.
     fn chunk(&self, chunk: Vec<Pending>) -> Result<Chunk, InferError> {
-        let (mut prepared, mut left_out, mut without_modality) = (vec![], vec![], 0);
+        let (mut prepared, mut skipped, mut without_modality) = (vec![], vec![], 0);
         let read: Vec<_> = chunk.into_par_iter().map(|pending| self.prepare(pending)).collect();
         for one in read {
             match one {
                 Ok(Some(one)) => prepared.push(one),
                 Ok(None) => without_modality += 1,
-                Err(one) => left_out.push(one),
+                Err(one) => skipped.push(one),
             }
         }
         let cut = prepared.iter().filter(|one: &&Prepared| one.cut).count() as u64;
@@ -197,11 +197,11 @@ impl<'a> EmbedJob<'a> {
             Space::Contrast => self.contrast(prepared)?,
             Space::Features => self.features(prepared)?,
         };
-        Ok(Chunk { rows, left_out, cut, without_modality })
+        Ok(Chunk { rows, skipped, cut, without_modality })
     }
 
     /// Reads and preprocesses an input; `None` if it does not have the requested modality.
-    fn prepare(&self, pending: Pending) -> Result<Option<Prepared>, LeftOut> {
+    fn prepare(&self, pending: Pending) -> Result<Option<Prepared>, SkippedInput> {
         let loaded = pending.load()?;
         let record = loaded.record;
         let (id, source) = (record.id.clone(), record.source.clone());
@@ -212,7 +212,7 @@ impl<'a> EmbedJob<'a> {
                 DataError::Record { source, .. } => source.to_string(),
                 other => other.to_string(),
             };
-            LeftOut { name: loaded.name.clone(), cause }
+            SkippedInput { name: loaded.name.clone(), cause }
         })?;
         let Some(Example { input, record: Record { patient, .. }, text, cut, .. }) = example else { return Ok(None) };
         let Some(input) = only(input, self.options.only) else { return Ok(None) };
@@ -224,7 +224,7 @@ impl<'a> EmbedJob<'a> {
     }
 
     fn embedder(&self) -> Embedder<'_> {
-        Embedder { model: &self.bundle.model, products: self.options.products }
+        Embedder { model: &self.bundle.model, precision: self.options.precision }
     }
 
     /// Vectors of the contrastive space: one row for each modality of a record.

@@ -33,7 +33,8 @@ pub enum InferError {
     Exists(PathBuf),
     /// The interrupted or finished work belongs to other inputs, another model or other options.
     #[error(
-        "`{path}` was made from other inputs, with another model or with other options: use the same ones again, or name another file",
+        "`{path}` was written from other inputs, with another model or with other options: use the same ones again, \
+         or name another file",
         path = .0.display()
     )]
     OtherWork(PathBuf),

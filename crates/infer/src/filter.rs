@@ -3,7 +3,7 @@
 //! Names are the columns that every row has (`id`, `modality`, `patient`, `source`, `split`, `text`, `path`) and the row's
 //! labels and fields. The literal decides the type of a comparison: a literal in quotation marks is a text, whatever it looks
 //! like; a literal without them is a number. Numbers are compared exactly, however long they are. A value that is not a number
-//! is not equal to any number, and neither less nor greater than any; [`Filter::told`] counts such values. Texts are compared
+//! is not equal to any number, and neither less nor greater than any; [`Filter::notes`] counts such values. Texts are compared
 //! in Unicode's composed form (NFC). A name may have several values in a row: a comparison is true if it is true for one of
 //! them, and false if there is none. `!=` is the same as `not =`.
 
@@ -60,7 +60,7 @@ impl Filter {
     }
 
     /// Counts the values and rows that the user should know about, among the rows that are searched.
-    pub fn told<'a>(&self, rows: impl Iterator<Item = &'a VectorRow>) -> FilterNotes {
+    pub fn notes<'a>(&self, rows: impl Iterator<Item = &'a VectorRow>) -> FilterNotes {
         let (mut numbers, mut texts, mut negated): (Vec<&ColumnRef>, Vec<&ColumnRef>, Vec<&ColumnRef>) =
             (vec![], vec![], vec![]);
         self.0.visit(false, &mut |name, condition, not| {

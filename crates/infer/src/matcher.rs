@@ -17,7 +17,7 @@ pub struct Matcher<'a> {
     model: &'a Model,
     head: &'a Linear,
     encoded: Encoded,
-    products: ComputePrecision,
+    precision: ComputePrecision,
 }
 
 impl<'a> Matcher<'a> {
@@ -45,9 +45,9 @@ impl<'a> Matcher<'a> {
         texts: &[&Text],
         batch: usize,
     ) -> Result<Self, E> {
-        let Embedder { model, products } = embedder;
+        let Embedder { model, precision } = embedder;
         let head = model.heads.itm.as_ref().ok_or(ModelError::NoHead { head: "matching (itm)" })?;
-        let (mut encoded_images, mut encoded_texts, pass) = (vec![], vec![], Pass::off().with(products));
+        let (mut encoded_images, mut encoded_texts, pass) = (vec![], vec![], Pass::off().with(precision));
         for images in images {
             let images = Images::collect(images?.iter().map(Borrow::borrow));
             let checked = Batch { images, ..Batch::default() };
@@ -61,13 +61,13 @@ impl<'a> Matcher<'a> {
             encoded_texts.push(model.encode_text(model.embed_text(&checked.texts, &pass), &pass));
         }
         let encoded = Encoded::of(Packed::cat(&encoded_images), Packed::cat(&encoded_texts));
-        Ok(Self { model, head, encoded, products })
+        Ok(Self { model, head, encoded, precision })
     }
 
     /// Log-odds that the image and the text of each pair belong together, computed for `batch` pairs at a time. A pair is (image,
     /// text), each by its position in the list that was given to [`Matcher::new`].
     pub fn scores(&self, pairs: &[(usize, usize)], batch: usize) -> Vec<f32> {
-        let (mut scores, pass) = (Vec::with_capacity(pairs.len()), Pass::off().with(self.products));
+        let (mut scores, pass) = (Vec::with_capacity(pairs.len()), Pass::off().with(self.precision));
         for chunk in pairs.chunks(batch.max(1)) {
             let pairs: Vec<FusedPair> =
                 chunk.iter().map(|&(image, text)| FusedPair::both(image, text, Read::Pooled)).collect();

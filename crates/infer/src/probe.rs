@@ -31,7 +31,7 @@ pub fn nearest_neighbours(vectors: &Vectors, classes: &[usize], queries: &Vector
     let vote = |query: &[f32]| {
         let mut votes = vec![0.0; count];
         for neighbour in index.nearest(query, NEIGHBOURS, |_| true) {
-            votes[classes[neighbour.place]] += f64::from(neighbour.similarity) + 1.0;
+            votes[classes[neighbour.position]] += f64::from(neighbour.similarity) + 1.0;
         }
         largest(&votes)
     };

@@ -37,13 +37,13 @@ pub struct Query {
     /// An image, a text or both.
     pub input: Input,
     /// Precision of the model's matrix products when it embeds the query.
-    pub products: ComputePrecision,
+    pub precision: ComputePrecision,
 }
 
 impl Query {
     /// A query that is embedded in f32.
     pub fn new(input: impl Into<Input>) -> Self {
-        Self { input: input.into(), products: ComputePrecision::F32 }
+        Self { input: input.into(), precision: ComputePrecision::F32 }
     }
 }
 
@@ -68,7 +68,7 @@ pub struct SearchCounts {
     /// Number of those that the filter keeps.
     pub kept: usize,
     /// Notes about values that do not fit the filter's comparisons.
-    pub told: FilterNotes,
+    pub filter_notes: FilterNotes,
 }
 
 /// A result of a search.
@@ -153,8 +153,9 @@ impl VectorIndex {
         let of_modality =
             || self.rows.iter().filter(|row| options.modality.is_none_or(|modality| row.modality == modality));
         let kept = of_modality().filter(|row| options.filter.as_ref().is_none_or(|filter| filter.keeps(row))).count();
-        let told = options.filter.as_ref().map_or_else(FilterNotes::default, |filter| filter.told(of_modality()));
-        SearchCounts { vectors: self.rows.len(), of_modality: of_modality().count(), kept, told }
+        let filter_notes =
+            options.filter.as_ref().map_or_else(FilterNotes::default, |filter| filter.notes(of_modality()));
+        SearchCounts { vectors: self.rows.len(), of_modality: of_modality().count(), kept, filter_notes }
     }
 
     /// The nearest rows, nearest first.
@@ -168,7 +169,9 @@ impl VectorIndex {
                 && options.filter.as_ref().is_none_or(|filter| filter.keeps(row))
         };
         let neighbours = self.vectors.nearest(query, options.most, keep).into_iter();
-        neighbours.map(|one| Hit { row: &self.rows[one.place], similarity: one.similarity, matching: None }).collect()
+        neighbours
+            .map(|one| Hit { row: &self.rows[one.position], similarity: one.similarity, matching: None })
+            .collect()
     }
 }
 
@@ -178,7 +181,7 @@ impl VectorIndex {
 /// # Errors
 /// If inputs do not fit the model, or the model has no ITC head and the space is the contrastive one.
 pub fn query_vector(bundle: &Bundle, space: Space, query: &Query) -> Result<Vec<f32>, InferError> {
-    let embedder = Embedder { products: query.products, ..Embedder::new(&bundle.model) };
+    let embedder = Embedder { precision: query.precision, ..Embedder::new(&bundle.model) };
     let mut modalities = vec![];
     match space {
         Space::Features => modalities.extend(
@@ -302,10 +305,10 @@ mod tests {
         let counts = |modality, filter: &str| {
             index.looked(&SearchOptions { modality, filter: Some(index.filter(filter).unwrap()), most: 1 })
         };
-        let told = FilterNotes { no_numbers: [("finding".to_string(), 3)].into(), ..FilterNotes::default() };
+        let filter_notes = FilterNotes { no_numbers: [("finding".to_string(), 3)].into(), ..FilterNotes::default() };
         assert_eq!(
             counts(Some(image), "age < 3 and finding != 7"),
-            SearchCounts { vectors: 4, of_modality: 3, kept: 2, told }
+            SearchCounts { vectors: 4, of_modality: 3, kept: 2, filter_notes }
         );
         assert_eq!(counts(None, "age = 2").kept, 1);
         assert_eq!(counts(Some(Modality::Pair), "age = 2").of_modality, 0);

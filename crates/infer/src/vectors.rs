@@ -64,13 +64,13 @@ pub struct Embedder<'a> {
     /// The network.
     pub model: &'a Model,
     /// Precision of the model's matrix products.
-    pub products: ComputePrecision,
+    pub precision: ComputePrecision,
 }
 
 impl<'a> Embedder<'a> {
     /// An embedder that computes in f32.
     pub fn new(model: &'a Model) -> Self {
-        Self { model, products: ComputePrecision::F32 }
+        Self { model, precision: ComputePrecision::F32 }
     }
 
     /// Vectors of images without a text in the contrastive space, `batch` at a time. `done` is called with the number of finished
@@ -84,7 +84,7 @@ impl<'a> Embedder<'a> {
             let images = Images::collect(chunk.iter().copied());
             let order = (0..images.count).map(Slot::Image).collect();
             let batch = Batch { images, order, ..Batch::default() };
-            vectors.extend(head.image(self.model.features(&batch, self.products)?));
+            vectors.extend(head.image(self.model.features(&batch, self.precision)?));
             done(vectors.len());
         }
         Ok(vectors)
@@ -130,7 +130,7 @@ impl<'a> Embedder<'a> {
             let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()));
             let order = (0..texts.count()).map(Slot::Text).collect();
             let batch = Batch { texts, order, ..Batch::default() };
-            vectors.extend(head.text(self.model.features(&batch, self.products)?));
+            vectors.extend(head.text(self.model.features(&batch, self.precision)?));
             done(vectors.len());
         }
         Ok(vectors)
@@ -159,7 +159,7 @@ impl<'a> Embedder<'a> {
         let mut vectors = Vectors::default();
         for chunk in inputs.chunks(batch.max(1)) {
             let chunk = Batch::collect(chunk);
-            vectors.extend(self.model.features_with(stand_in, &chunk, self.products)?);
+            vectors.extend(self.model.features_with(stand_in, &chunk, self.precision)?);
             done(vectors.len());
         }
         Ok(vectors)

@@ -15,7 +15,7 @@ pub enum InputError {
         name: String,
     },
     /// The bytes have a format that is not supported.
-    #[error("image `{name}` is {form}, which is not read (PNG, JPEG, TIFF and WebP are): {}", form.cure())]
+    #[error("image `{name}` is {form}, which is not supported (PNG, JPEG, TIFF and WebP are): {}", form.cure())]
     NotAnImage {
         /// File or record.
         name: String,
@@ -23,7 +23,7 @@ pub enum InputError {
         form: FileForm,
     },
     /// No decoder of this crate supports this kind of image.
-    #[error("image `{name}` is of a kind that is not read ({cause}); save it as 8- or 16-bit PNG")]
+    #[error("image `{name}` is of a kind that is not supported ({cause}); save it as 8- or 16-bit PNG")]
     UnsupportedImage {
         /// File or record.
         name: String,

@@ -5,12 +5,12 @@
 
 pub mod augment;
 mod decode;
-mod looks;
+mod perceptual_hash;
 mod raster;
 pub mod resample;
 pub mod transform;
 
-pub use looks::Looks;
+pub use perceptual_hash::PerceptualHash;
 pub use raster::{Picture, Samples};
 pub use transform::{Augment, Fit, Preprocess, Transform};
 

@@ -172,7 +172,10 @@ fn files_that_are_not_images_are_named() {
     assert_eq!(found(b"GIF89a\x01\0\x01\0"), "GIF");
     assert_eq!(found(b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0"), "BMP");
     let jpeg2000 = refused(b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 ").to_string();
-    assert!(jpeg2000.contains("is JPEG 2000, which is not read") && jpeg2000.contains("save it as PNG"), "{jpeg2000}");
+    assert!(
+        jpeg2000.contains("is JPEG 2000, which is not supported") && jpeg2000.contains("save it as PNG"),
+        "{jpeg2000}"
+    );
     let pointer = refused(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n").to_string();
     assert!(pointer.contains("Git LFS pointer") && pointer.contains("`git lfs pull`"), "{pointer}");
 }

@@ -26,7 +26,7 @@ pub struct AttentionPlan {
     /// Dropout of the attention probabilities.
     pub mask: Option<DropMask>,
     /// Precision of the matrix products.
-    pub products: ComputePrecision,
+    pub precision: ComputePrecision,
 }
 
 /// Self-attention: each sequence attends to itself. Each row of `joined` has queries, keys and values next to each other:
@@ -83,7 +83,7 @@ impl AttentionPlan {
 impl Operation for AttentionPlan {
     fn forward(&self, inputs: &[FlexTensor], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
         let parts = self.inputs(inputs);
-        let (out, probabilities) = loops::forward(&self.sequences(), &parts, self.mask.as_ref(), self.products, keep);
+        let (out, probabilities) = loops::forward(&self.sequences(), &parts, self.mask.as_ref(), self.precision, keep);
         let shape = [out.len() / parts.d.max(1), parts.d];
         let saved = match probabilities {
             Some(probabilities) => {
@@ -152,7 +152,7 @@ mod tests {
             queries: Arc::new(queries.to_vec()),
             keys: Arc::new(keys.to_vec()),
             mask: None,
-            products: ComputePrecision::F32,
+            precision: ComputePrecision::F32,
         };
         [AttentionPlan { mask: Some(mask), ..plan.clone() }, plan]
     }

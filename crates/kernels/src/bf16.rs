@@ -145,14 +145,14 @@ mod tests {
 
     /// All implementations that run on this machine, including the reference implementation.
     fn paths() -> Vec<Tiles> {
-        tiles().into_iter().chain([Tiles::Twin]).collect()
+        tiles().into_iter().chain([Tiles::Portable]).collect()
     }
 
     #[test]
     fn products_equal_f32_products_of_rounded_values() {
         for (m, k, n) in [(1, 1, 1), (5, 70, 33), (130, 64, 100), (64, 300, 31), (33, 1, 40)] {
             let (left, right) = (random(m * k, 1), random(k * n, 2));
-            let options = |add| ProductOptions { scale: 0.5, add, parallel: true, products: ComputePrecision::F32 };
+            let options = |add| ProductOptions { scale: 0.5, add, parallel: true, precision: ComputePrecision::F32 };
             let by_rows = (Shape::rows(m, k), Shape::rows(k, n));
             let by_columns = (Shape::rows(k, m).transposed(), Shape::rows(n, k).transposed());
             for (l, r) in [by_rows, by_columns, (by_rows.0, by_columns.1), (by_columns.0, by_rows.1)] {
@@ -181,7 +181,7 @@ mod tests {
     fn a_product_changes_only_the_columns_of_its_destination() {
         let (left, right) = (random(70 * 40, 1), random(40 * 50, 2));
         let to = Shape { offset: 7, row_stride: 64, ..Shape::rows(70, 50) };
-        let options = ProductOptions { scale: 1.0, add: false, parallel: true, products: ComputePrecision::F32 };
+        let options = ProductOptions { scale: 1.0, add: false, parallel: true, precision: ComputePrecision::F32 };
         for path in paths() {
             let mut wide = vec![9.0; 70 * 64];
             product(path, (&mut wide, to), (&left, Shape::rows(70, 40)), (&right, Shape::rows(40, 50)), options);
@@ -205,9 +205,9 @@ mod tests {
         let (left, right) = (random(300 * 100, 1), random(100 * 90, 2));
         let run = |parallel| {
             let mut out = vec![0.0; 300 * 90];
-            let options = ProductOptions { scale: 1.0, add: false, parallel, products: ComputePrecision::F32 };
+            let options = ProductOptions { scale: 1.0, add: false, parallel, precision: ComputePrecision::F32 };
             product(
-                Tiles::Twin,
+                Tiles::Portable,
                 (&mut out, Shape::rows(300, 90)),
                 (&left, Shape::rows(300, 100)),
                 (&right, Shape::rows(100, 90)),

@@ -16,12 +16,12 @@ pub fn linear<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
-    products: ComputePrecision,
+    precision: ComputePrecision,
 ) -> Tensor<D> {
     if !is_cpu_f32(&x) {
         return reference_linear(x, weight, bias);
     }
-    let operation = Linear { bias: bias.is_some(), residual: false, products };
+    let operation = Linear { bias: bias.is_some(), residual: false, precision };
     let inputs = [x.into_dispatch(), weight.into_dispatch()].into_iter();
     run(operation, inputs.chain(bias.map(Tensor::into_dispatch)).collect())
 }
@@ -32,12 +32,12 @@ pub fn linear_onto<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
-    products: ComputePrecision,
+    precision: ComputePrecision,
 ) -> Tensor<D> {
     if !is_cpu_f32(&x) {
         return residual + reference_linear(x, weight, bias);
     }
-    let operation = Linear { bias: bias.is_some(), residual: true, products };
+    let operation = Linear { bias: bias.is_some(), residual: true, precision };
     let inputs = [x.into_dispatch(), weight.into_dispatch()].into_iter().chain(bias.map(Tensor::into_dispatch));
     run(operation, inputs.chain([residual.into_dispatch()]).collect())
 }
@@ -50,13 +50,13 @@ pub fn linear_onto<const D: usize>(
 pub fn linears<const N: usize>(
     x: Tensor<2>,
     maps: [(Tensor<2>, Tensor<1>); N],
-    products: ComputePrecision,
+    precision: ComputePrecision,
 ) -> Tensor<2> {
     if !is_cpu_f32(&x) {
         return reference_linears(x, maps);
     }
     let weights = maps.into_iter().flat_map(|(weight, bias)| [weight.into_dispatch(), bias.into_dispatch()]);
-    run(Linears { maps: N, products }, [x.into_dispatch()].into_iter().chain(weights).collect())
+    run(Linears { maps: N, precision }, [x.into_dispatch()].into_iter().chain(weights).collect())
 }
 
 fn reference_linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
@@ -72,7 +72,7 @@ fn reference_linears<const N: usize>(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>)
 struct Linear {
     bias: bool,
     residual: bool,
-    products: ComputePrecision,
+    precision: ComputePrecision,
 }
 
 impl Operation for Linear {
@@ -82,7 +82,7 @@ impl Operation for Linear {
         let bias = self.bias.then(|| values(&inputs[2]));
         let residual = self.residual.then(|| values(&inputs[inputs.len() - 1]));
         let y = product_onto(
-            self.products,
+            self.precision,
             start(rows, to, bias, residual),
             (values(x), Shape::rows(rows, from)),
             (values(w), Shape::rows(to, from).transposed()),
@@ -97,10 +97,10 @@ impl Operation for Linear {
         let (x, w) = (&saved[0], &saved[1]);
         let ([rows, from], to) = (rows_and_columns(x), w.shape()[0]);
         let of_gradient = (values(gradient), Shape::rows(rows, to));
-        let dx = || tensor(fresh_product(self.products, of_gradient, (values(w), Shape::rows(to, from))), x.shape());
+        let dx = || tensor(fresh_product(self.precision, of_gradient, (values(w), Shape::rows(to, from))), x.shape());
         let mut each = vec![
             wanted[0].then(dx),
-            wanted[1].then(|| weight_gradient(self.products, (values(x), Shape::rows(rows, from)), of_gradient)),
+            wanted[1].then(|| weight_gradient(self.precision, (values(x), Shape::rows(rows, from)), of_gradient)),
         ];
         if self.bias {
             each.push(wanted[2].then(|| tensor(column_sums(values(gradient), to), [to])));
@@ -116,7 +116,7 @@ impl Operation for Linear {
 #[derive(Debug)]
 struct Linears {
     maps: usize,
-    products: ComputePrecision,
+    precision: ComputePrecision,
 }
 
 impl Operation for Linears {
@@ -131,12 +131,12 @@ impl Operation for Linears {
             // The concatenated weights are one linear map, and one large product is faster than several, in the backward pass
             // too.
             let weight = joined(weights);
-            let y = product_onto(self.products, start, of_x, (&weight, Shape::rows(all, from).transposed()));
+            let y = product_onto(self.precision, start, of_x, (&weight, Shape::rows(all, from).transposed()));
             return (tensor(y, [rows, all]), vec![x.clone(), tensor(weight, [all, from])]);
         }
         // Without a backward pass it is not worth copying the weights.
         let mut y = start.unwrap_or_default();
-        let options = ProductOptions { scale: 1.0, add: true, parallel: true, products: self.products };
+        let options = ProductOptions { scale: 1.0, add: true, parallel: true, precision: self.precision };
         for (map, weight) in weights.enumerate() {
             let columns = Shape { columns: to, offset: map * to, ..Shape::rows(rows, all) };
             product((&mut y, columns), of_x, (values(weight), Shape::rows(to, from).transposed()), options);
@@ -148,13 +148,13 @@ impl Operation for Linears {
         let (x, w) = (&saved[0], &saved[1]);
         let ([rows, from], all) = (rows_and_columns(x), w.shape()[0]);
         let of_gradient = (values(gradient), Shape::rows(rows, all));
-        let dx = || tensor(fresh_product(self.products, of_gradient, (values(w), Shape::rows(all, from))), x.shape());
+        let dx = || tensor(fresh_product(self.precision, of_gradient, (values(w), Shape::rows(all, from))), x.shape());
         let mut each = vec![wanted[0].then(dx)];
         if !wanted[1..].contains(&true) {
             each.resize(wanted.len(), None); // frozen maps
             return each;
         }
-        let dw = weight_gradient(self.products, (values(x), Shape::rows(rows, from)), of_gradient);
+        let dw = weight_gradient(self.precision, (values(x), Shape::rows(rows, from)), of_gradient);
         let (to, db) = (all / self.maps, column_sums(values(gradient), all));
         for (map, dw) in values(&dw).chunks_exact(to * from).enumerate() {
             each.push(wanted[1 + 2 * map].then(|| tensor(dw.to_vec(), [to, from])));
@@ -171,14 +171,16 @@ fn joined<'a>(tensors: impl Iterator<Item = &'a FlexTensor>) -> Vec<f32> {
 
 /// Adds the product to the values in `start`; without `start`, returns the product alone.
 fn product_onto(
-    products: ComputePrecision,
+    precision: ComputePrecision,
     start: Option<Vec<f32>>,
     left: (&[f32], Shape),
     right: (&[f32], Shape),
 ) -> Vec<f32> {
-    let Some(mut y) = start else { return fresh_product(products, left, right) };
-    let (to, options) =
-        (Shape::rows(left.1.rows, right.1.columns), ProductOptions { scale: 1.0, add: true, parallel: true, products });
+    let Some(mut y) = start else { return fresh_product(precision, left, right) };
+    let (to, options) = (
+        Shape::rows(left.1.rows, right.1.columns),
+        ProductOptions { scale: 1.0, add: true, parallel: true, precision },
+    );
     product((&mut y, to), left, right, options);
     y
 }
@@ -197,12 +199,12 @@ fn start(rows: usize, d: usize, bias: Option<&[f32]>, residual: Option<&[f32]>) 
 
 /// Gradient of the weight: `gradient^T x`.
 fn weight_gradient(
-    products: ComputePrecision,
+    precision: ComputePrecision,
     (x, of_x): (&[f32], Shape),
     (gradient, of_gradient): (&[f32], Shape),
 ) -> FlexTensor {
     let (from, to) = (of_x.columns, of_gradient.columns);
-    tensor(fresh_product(products, (gradient, of_gradient.transposed()), (x, of_x)), [to, from])
+    tensor(fresh_product(precision, (gradient, of_gradient.transposed()), (x, of_x)), [to, from])
 }
 
 #[cfg(test)]

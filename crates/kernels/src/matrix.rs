@@ -78,7 +78,7 @@ pub enum Tiles {
     /// Intel's Advanced Matrix Extensions (AMX).
     Amx,
     /// The reference implementation: plain loops with the same rounding. Slow; for tests on every processor.
-    Twin,
+    Portable,
 }
 
 /// How a product is computed and written to its destination.
@@ -91,5 +91,5 @@ pub struct ProductOptions {
     /// Whether to use all cores, where the product is large enough.
     pub parallel: bool,
     /// Precision of the product.
-    pub products: ComputePrecision,
+    pub precision: ComputePrecision,
 }

@@ -24,7 +24,7 @@ pub struct Pass {
     /// Share of an image's patches that is used, if not all of them are.
     patch_keep: Option<f64>,
     /// Precision of the products in linear maps and attention. Norms, softmax and losses always use f32.
-    pub products: ComputePrecision,
+    pub precision: ComputePrecision,
 }
 
 impl Pass {
@@ -36,7 +36,7 @@ impl Pass {
             calls: AtomicU64::new(0),
             checkpoint: None,
             patch_keep: None,
-            products: ComputePrecision::F32,
+            precision: ComputePrecision::F32,
         }
     }
 
@@ -52,8 +52,8 @@ impl Pass {
     }
 
     /// The same pass, with this precision of products.
-    pub fn with(self, products: ComputePrecision) -> Self {
-        Self { products, ..self }
+    pub fn with(self, precision: ComputePrecision) -> Self {
+        Self { precision, ..self }
     }
 
     /// The patches that are used of each of `b` images with `p` patches each, in ascending order; `None` for all.
@@ -78,8 +78,8 @@ impl Pass {
     /// A pass that produces the same masks from here on, without checkpointing.
     pub(crate) fn again(&self) -> Self {
         let calls = AtomicU64::new(self.calls());
-        let Self { threshold, key, patch_keep, products, .. } = *self;
-        Self { threshold, key, calls, checkpoint: None, patch_keep, products }
+        let Self { threshold, key, patch_keep, precision, .. } = *self;
+        Self { threshold, key, calls, checkpoint: None, patch_keep, precision }
     }
 
     /// The storage for the gradients of checkpointed blocks; `None` without checkpointing.

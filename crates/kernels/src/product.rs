@@ -47,7 +47,7 @@ pub fn product(
     check((destination.len(), to), (left, l), (right, r));
     count(to, l);
     assert!(to.is_injective(), "two elements of the destination {to:?} have the same index and would be written twice");
-    if let Some(tiles) = options.products.tiles(to.rows) {
+    if let Some(tiles) = options.precision.tiles(to.rows) {
         return bf16::product(tiles, (destination, to), (left, l), (right, r), options);
     }
     if options.parallel && to.column_stride == 1 && is_faster_transposed(l, r) {
@@ -63,15 +63,15 @@ pub fn product(
 ///
 /// # Panics
 /// If the sizes do not fit each other or the slices.
-pub fn fresh_product(products: ComputePrecision, (left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
+pub fn fresh_product(precision: ComputePrecision, (left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
     let (to, len) = (Shape::rows(l.rows, r.columns), l.rows * r.columns);
     if len == 0 || l.columns == 0 {
         return vec![0.0; len];
     }
     check((len, to), (left, l), (right, r));
     count(to, l);
-    let options = ProductOptions { scale: 1.0, add: false, parallel: true, products };
-    if let Some(tiles) = products.tiles(to.rows) {
+    let options = ProductOptions { scale: 1.0, add: false, parallel: true, precision };
+    if let Some(tiles) = precision.tiles(to.rows) {
         let mut buffer = vec![0.0; len];
         bf16::product(tiles, (&mut buffer, to), (left, l), (right, r), options);
         return buffer;
@@ -82,7 +82,7 @@ pub fn fresh_product(products: ComputePrecision, (left, l): (&[f32], Shape), (ri
         transpose_into(
             &transposed,
             (&mut buffer, to),
-            ProductOptions { scale: 1.0, add: true, parallel: true, products },
+            ProductOptions { scale: 1.0, add: true, parallel: true, precision },
         );
         return buffer;
     }
@@ -110,7 +110,7 @@ fn transpose_into(transposed: &[f32], (destination, to): (&mut [f32], Shape), op
 fn f32_product((left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
     let (to, len) = (Shape::rows(l.rows, r.columns), l.rows * r.columns);
     check((len, to), (left, l), (right, r));
-    let options = ProductOptions { scale: 1.0, add: false, parallel: true, products: ComputePrecision::F32 };
+    let options = ProductOptions { scale: 1.0, add: false, parallel: true, precision: ComputePrecision::F32 };
     let mut buffer = Vec::with_capacity(len);
     // SAFETY: the new buffer has room for `len` values and overlaps nothing. A product that does not add to its destination
     // writes every value of it and reads none, so afterwards all values are initialised.
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     const REPLACE: ProductOptions =
-        ProductOptions { scale: 1.0, add: false, parallel: false, products: ComputePrecision::F32 };
+        ProductOptions { scale: 1.0, add: false, parallel: false, precision: ComputePrecision::F32 };
 
     #[test]
     fn products_by_hand() {
@@ -186,7 +186,7 @@ mod tests {
         let mut out = [9.0; 4];
         product((&mut out, Shape::rows(2, 2)), (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)), REPLACE);
         assert_eq!(out, [4.0, 5.0, 10.0, 11.0]);
-        let options = ProductOptions { scale: 2.0, add: true, parallel: true, products: ComputePrecision::F32 };
+        let options = ProductOptions { scale: 2.0, add: true, parallel: true, precision: ComputePrecision::F32 };
         product((&mut out, Shape::rows(2, 2)), (&left, Shape::rows(2, 3)), (&right, Shape::rows(3, 2)), options);
         assert_eq!(out, [12.0, 15.0, 30.0, 33.0]);
         // The transposed of a 3 x 2 matrix as the left side, into the second column pair of a wider destination.
@@ -210,7 +210,7 @@ mod tests {
         let mut stream = ptu_random::Key::new(4).stream(ptu_random::Place::Sample, 0);
         let mut values = |count: usize| (0..count).map(|_| stream.normal() as f32).collect::<Vec<_>>();
         let (k, n, options) =
-            (9, 37, ProductOptions { scale: 0.5, add: true, parallel: true, products: ComputePrecision::F32 });
+            (9, 37, ProductOptions { scale: 0.5, add: true, parallel: true, precision: ComputePrecision::F32 });
         for m in [1, 15, 16, 33, TRANSPOSED_MAX_ROWS, TRANSPOSED_MAX_ROWS + 1] {
             let (x, w) = (values(m * k), values(n * k));
             let sides = || ((x.as_slice(), Shape::rows(m, k)), (w.as_slice(), Shape::rows(n, k).transposed()));

@@ -35,7 +35,8 @@ pub enum ModelError {
     },
     /// Weights that the model needs but the file does not contain.
     #[error(
-        "`{path}` lacks {} weights that the model needs, for example `{}`; the file may be of another model configuration",
+        "`{path}` does not contain {} weights that the model needs, for example `{}`; the file may be of another \
+         model configuration",
         names.len(),
         names.first().map_or("", String::as_str)
     )]

@@ -216,8 +216,8 @@ impl Model {
     ///
     /// # Errors
     /// When the batch does not fit the model: see [`Self::check_batch`].
-    pub fn features(&self, batch: &Batch, products: ComputePrecision) -> Result<Tensor<2>, ModelError> {
-        self.features_with(StandIn::Prompts, batch, products)
+    pub fn features(&self, batch: &Batch, precision: ComputePrecision) -> Result<Tensor<2>, ModelError> {
+        self.features_with(StandIn::Prompts, batch, precision)
     }
 
     /// Like [`Self::features`]; `stand_in` says what takes the place of a missing modality.
@@ -228,20 +228,20 @@ impl Model {
         &self,
         stand_in: StandIn,
         batch: &Batch,
-        products: ComputePrecision,
+        precision: ComputePrecision,
     ) -> Result<Tensor<2>, ModelError> {
         self.check_batch(batch)?;
         if batch.is_empty() {
             return Ok(Tensor::zeros([0, 2 * self.config().fusion.width], &self.device()));
         }
         let read = vec![Read::Pooled; batch.len()];
-        Ok(in_pool(|| self.pool(&self.forward(batch, &read, stand_in, products), 0..batch.len())))
+        Ok(in_pool(|| self.pool(&self.forward(batch, &read, stand_in, precision), 0..batch.len())))
     }
 
     /// Hidden states of both streams after the fusion for a mixed batch, in the order of the records, without dropout. The
     /// batch must fit the model: see [`Self::check_batch`].
-    pub fn forward(&self, batch: &Batch, read: &[Read], stand_in: StandIn, products: ComputePrecision) -> Fused {
-        let off = Pass::off().with(products);
+    pub fn forward(&self, batch: &Batch, read: &[Read], stand_in: StandIn, precision: ComputePrecision) -> Fused {
+        let off = Pass::off().with(precision);
         let unpaired = |row| Row { group: 1, row };
         let pair = |(slot, read): (&Slot, &Read)| match *slot {
             Slot::Pair(row) => FusedPair::both(row, row, read.clone()),

@@ -132,7 +132,7 @@ impl Model {
     fn project(&self, x: Packed, projection: &Linear, modality: usize, pass: &Pass) -> Packed {
         let (weight, bias) = projection.parts();
         let bias = bias + self.modality.row(modality).squeeze_dim::<1>(0);
-        x.with(linear(x.tokens.clone(), weight, Some(bias), pass.products))
+        x.with(linear(x.tokens.clone(), weight, Some(bias), pass.precision))
     }
 
     /// Checks that the model can process a batch: image size, text length, token ids.

@@ -9,7 +9,7 @@ use ptu_data::files::{digest, name_digest};
 use ptu_data::manifest::Skipped;
 use ptu_data::record::Record;
 use ptu_input::Picture;
-use ptu_input::image::Looks;
+use ptu_input::image::PerceptualHash;
 use ptu_input::image::transform::resize_short;
 use serde::{Deserialize, Serialize};
 
@@ -93,13 +93,13 @@ pub(crate) struct RecordFingerprint {
     pub(crate) image: Option<u128>,
     /// Images that look alike have similar hashes.
     #[serde(rename = "looks")]
-    pub(crate) perceptual_hash: Option<Looks>,
+    pub(crate) perceptual_hash: Option<PerceptualHash>,
     /// Hash of all texts, without regard to case and white space.
     pub(crate) text: Option<u128>,
 }
 
 impl RecordFingerprint {
-    fn of(record: &Record, perceptual_hash: Option<Looks>) -> Self {
+    fn of(record: &Record, perceptual_hash: Option<PerceptualHash>) -> Self {
         let words: Vec<String> = record.texts.iter().map(|text| ptu_input::text::normalised(text)).collect();
         Self {
             id: name_digest(&record.id),
@@ -153,7 +153,7 @@ impl Draft {
             RemainingWork::Make(make) => {
                 let record = make().map_err(|error| error.to_string())?;
                 let perceptual_hash = record.image.as_ref().and_then(|image| {
-                    Picture::decode(&image.bytes, &record.id).ok().map(|picture| Looks::of(&picture))
+                    Picture::decode(&image.bytes, &record.id).ok().map(|picture| PerceptualHash::of(&picture))
                 });
                 Ok(finished(record, perceptual_hash))
             }
@@ -199,7 +199,7 @@ struct UnusableImage {
 
 /// Reads an image and checks that it can be decoded. Returns its bytes, or those of a resized PNG where its shorter side is
 /// longer than `side`, and its perceptual hash.
-fn read_image(entry: &Entry, side: Option<usize>) -> Result<(Vec<u8>, Looks), UnusableImage> {
+fn read_image(entry: &Entry, side: Option<usize>) -> Result<(Vec<u8>, PerceptualHash), UnusableImage> {
     let path = entry.path();
     let name = path.display();
     let bytes = entry.bytes(IMAGE_LIMIT).map_err(|unread| match unread {
@@ -210,9 +210,9 @@ fn read_image(entry: &Entry, side: Option<usize>) -> Result<(Vec<u8>, Looks), Un
 }
 
 /// As [`read_image`], for bytes that were already read.
-fn check_image(bytes: Vec<u8>, name: &str, side: Option<usize>) -> Result<(Vec<u8>, Looks), String> {
+fn check_image(bytes: Vec<u8>, name: &str, side: Option<usize>) -> Result<(Vec<u8>, PerceptualHash), String> {
     let picture = Picture::decode(&bytes, name).map_err(|error| error.to_string())?;
-    let perceptual_hash = Looks::of(&picture);
+    let perceptual_hash = PerceptualHash::of(&picture);
     match side {
         Some(side) if picture.width().min(picture.height()) > side => {
             let smaller = resize_short(&picture, side);

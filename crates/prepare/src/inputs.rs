@@ -70,7 +70,7 @@ impl InputFiles {
     /// named twice is used once.
     ///
     /// A file in a folder is recognised as an image by its content, whatever its name is. Tables, accompanying files (text files
-    /// such as `.json` and `.md`) and hidden files in a folder are not inputs; they are reported ([`InputFiles::told`]). Every
+    /// such as `.json` and `.md`) and hidden files in a folder are not inputs; they are reported ([`InputFiles::notes`]). Every
     /// other file in a folder is an input that is skipped with a reason.
     ///
     /// # Errors
@@ -121,12 +121,12 @@ impl InputFiles {
     }
 
     /// Lines for the user: the purpose of each column of the tables, the files of folders that are not inputs, and other notes.
-    pub fn told(&self) -> &[String] {
+    pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
     /// True if no input has this modality, as far as this is known before the inputs are read.
-    pub fn lack(&self, modality: Modality) -> bool {
+    pub fn lacks(&self, modality: Modality) -> bool {
         let is_usable = |source: &&InputSource| !matches!(source, InputSource::Skipped { .. });
         let mut usable = self.sources.iter().filter(is_usable).peekable();
         usable.peek().is_some()

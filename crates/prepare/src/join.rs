@@ -12,8 +12,10 @@ use ptu_data::record::{Record, Split};
 use ptu_data::shard::{EXAMPLES, ShardWriter, WriterOptions, read_shard};
 
 use crate::blocks::{BLOCK_ROWS, BlockSummary, FinishedPart};
-use crate::common::{NumberedFingerprint, RecordNumber, SharedValue, external_sort, find_shared_values, into_results};
 use crate::prepared::{Duplicates, Progress, Stage};
+use crate::shared_values::{
+    NumberedFingerprint, RecordNumber, SharedValue, external_sort, find_shared_values, into_results,
+};
 
 /// Share of the progress that the comparison of the records takes.
 const COMPARE_SHARE: f64 = 0.3;
@@ -151,7 +153,7 @@ impl<F: Iterator<Item = Result<(RecordNumber, SharedValue), DataError>>> Joiner<
             self.shared_values.next_if(|one| one.as_ref().map_or(true, |(number, _)| *number == self.number))
         {
             match value?.1 {
-                SharedValue::SameId => skip_cause = Some("its id was there before".to_string()),
+                SharedValue::SameId => skip_cause = Some("an earlier record has the same id".to_string()),
                 SharedValue::Shared(Common::Patient, [first, second]) if !self.writer.shares_patients() => {
                     let Record { id, patient, .. } = record;
                     return Err(DataError::PatientInTwoSplits { patient, first, second, id });

@@ -24,7 +24,6 @@
 //! ```
 
 mod blocks;
-mod common;
 mod draft;
 mod inputs;
 mod join;
@@ -35,6 +34,7 @@ mod pictures;
 mod prepared;
 pub mod raw;
 mod run;
+mod shared_values;
 mod shares;
 pub mod table;
 

@@ -6,6 +6,7 @@
 mod about;
 mod chemprot;
 mod chexpert;
+mod helpers;
 mod medicat;
 mod mednli;
 mod medpix;
@@ -13,7 +14,6 @@ mod medvqa2019;
 mod melinda;
 mod mimic_cxr;
 mod openi;
-mod parts;
 mod radnli;
 mod roco;
 mod rsna;
@@ -179,7 +179,7 @@ pub struct NamedOptions {
     /// The options that only this data set has.
     pub choices: Vec<Choice>,
     /// The options that all data sets have in common.
-    pub making: PrepareOptions,
+    pub prepare: PrepareOptions,
 }
 
 impl NamedOptions {
@@ -258,7 +258,7 @@ pub fn prepare_named(
     progress: &dyn Fn(Progress),
 ) -> Result<Prepared, DataError> {
     let about = dataset.description();
-    options.making.check()?;
+    options.prepare.check()?;
     if let Some(unknown) = options.choices.iter().find(|choice| !dataset.options().contains(choice)) {
         let own: Vec<&str> = dataset.options().iter().map(|choice| choice.option()).collect();
         let own = if own.is_empty() { "no options of its own".to_string() } else { format!("`{}`", own.join("`, `")) };
@@ -284,26 +284,26 @@ pub fn prepare_named(
     let DatasetRows { rows, total, published, mut noted, details, overlaps, .. } = opened;
     noted.extend(details.0.iter().map(|(key, entries)| (key.clone(), entries.len() as u64)));
     let mut preprocessing = opened.preprocessing;
-    preprocessing.push(image_storage(options.making.side));
+    preprocessing.push(image_storage(options.prepare.side));
     let job = Job {
         decided_by,
         tables,
         writer: WriterOptions {
             dataset: about.name.into(),
             about: about.markdown(),
-            arguments: options.making.arguments.clone(),
+            arguments: options.prepare.arguments.clone(),
             preprocessing,
             shared_patients: published,
             ..WriterOptions::new(about.name)
         },
-        duplicates: options.making.duplicates_of(published),
+        duplicates: options.prepare.duplicates_of(published),
         table: None,
         skip_bad: true,
         noted,
         details: details.0,
         overlaps,
     };
-    run(work_folder, job, &options.making, &mut DatasetDrafts { rows, total }, progress)
+    run(work_folder, job, &options.prepare, &mut DatasetDrafts { rows, total }, progress)
 }
 
 /// The rows of a data set as a [`DraftSource`].

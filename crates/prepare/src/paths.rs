@@ -84,12 +84,15 @@ fn not_a_path(written: &str) -> Option<String> {
     }
     if start.starts_with("data:") {
         return Some(
-            "is a `data:` address, the picture itself in letters; write it into a file, and the file's path here"
-                .into(),
+            "is a `data:` address, the picture itself as text; write it into a file, and the file's path here".into(),
         );
     }
     (written.len() > PATH_LIMIT).then(|| {
-        format!("is no path ({} bytes long); if it is the picture in base64, write it into a file, and the file's path here", written.len())
+        format!(
+            "is not a path ({} bytes long); if it is the picture in base64, write it into a file, and the file's \
+             path here",
+            written.len()
+        )
     })
 }
 
@@ -108,7 +111,7 @@ fn other_system(written: &str) -> Option<&'static str> {
     }
     if written.starts_with("~/") {
         return Some(
-            "begins with `~`, which only a shell knows; write paths relative to the table's folder or from the root",
+            "begins with `~`, which only a shell expands; write paths relative to the table's folder or from the root",
         );
     }
     written.contains('\\').then_some(
@@ -180,10 +183,10 @@ mod tests {
             ("C:\\data\\0.png", "letter of a drive"),
             ("d:/data/0.png", "letter of a drive"),
             ("\\\\server\\share\\0.png", "of another machine"),
-            ("~/0.png", "only a shell knows"),
+            ("~/0.png", "only a shell expands"),
             ("data:image/png;base64,iVBORw0KGgo=", "`data:` address"),
             (&"iVBORw0KGgo".repeat(1000), "11000 bytes long"),
-            (".", "is no file"),
+            (".", "is not a file"),
         ] {
             let error = found(written).unwrap_err();
             assert!(error.contains(cause), "{written:.40}: {error}");

@@ -71,7 +71,7 @@ struct Draws {
 const PATIENTS: [u64; 3] = [1, 2, 3];
 
 /// Generates the record with an index; `side` is the height and width of the picture in pixels. The rank of `key` is not used.
-pub fn make(key: Key, index: u64, side: usize) -> Phantom {
+pub fn generate(key: Key, index: u64, side: usize) -> Phantom {
     let causes = causes_of(key, index);
     let picture = draw(key, index, &causes, side);
     let report = report::write(&causes, &mut stream(key, Draw::Text, index));
@@ -204,15 +204,15 @@ mod tests {
 
     #[test]
     fn a_record_is_a_pure_function_of_seed_and_index() {
-        let make = |seed, index| make(Key::new(seed), index, SIDE);
-        assert_eq!(make(1, 7), make(1, 7));
-        assert_ne!(make(1, 7).picture, make(1, 8).picture);
-        assert_ne!(make(1, 7).picture, make(2, 7).picture);
+        let generate = |seed, index| generate(Key::new(seed), index, SIDE);
+        assert_eq!(generate(1, 7), generate(1, 7));
+        assert_ne!(generate(1, 7).picture, generate(1, 8).picture);
+        assert_ne!(generate(1, 7).picture, generate(2, 7).picture);
     }
 
     #[test]
     fn a_larger_picture_shows_the_same() {
-        let [small, large] = [64, 128].map(|side| make(Key::new(KEY), 3, side));
+        let [small, large] = [64, 128].map(|side| generate(Key::new(KEY), 3, side));
         assert_eq!((small.causes, &small.report), (large.causes, &large.report));
         let mean = |at: usize| {
             let (row, column) = (at / 64 * 2, at % 64 * 2);

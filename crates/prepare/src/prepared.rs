@@ -15,8 +15,11 @@ pub enum Prepared {
 /// A sentence for the manifest: how images are stored.
 pub(crate) fn image_storage(side: Option<usize>) -> String {
     match side {
-        Some(side) => format!("images with a shorter side above {side} are resized to it and stored as 8-bit PNG"),
-        None => "images are stored as their files were".into(),
+        Some(side) => format!(
+            "images whose shorter side has more than {side} pixels are resized to {side} pixels on that side and \
+             stored as 8-bit PNG"
+        ),
+        None => "image files are stored unchanged".into(),
     }
 }
 

@@ -2,15 +2,15 @@
 //!
 //! [`Table::open`] finds the purpose of each column before any row is read; [`Table::prepare`] writes the shards.
 
-mod absent;
 mod columns;
 mod command;
 mod files;
-mod held;
+mod missing_values;
+mod pairs_by_split;
+mod purposes;
 mod record;
 mod rows;
-mod seen;
-mod uses;
+mod statistics;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 pub use columns::ColumnNames;
 pub use command::TableCommand;
 pub use files::FILES_LEFT;
-pub use held::PairsBySplit;
+pub use pairs_by_split::PairsBySplit;
 
 use crate::blocks::WorkFolder;
 use crate::prepared::{Prepared, Progress, image_storage};
@@ -52,7 +52,7 @@ pub struct TableOptions {
     /// The command that reads the table; messages name the options of this command.
     pub command: TableCommand,
     /// Options that all data sets have in common.
-    pub making: PrepareOptions,
+    pub prepare: PrepareOptions,
 }
 
 /// An opened table: the purpose of each column is known, but no row has been read yet.
@@ -85,7 +85,7 @@ impl Table {
     /// When the table cannot be read or lacks columns, or when an option is not valid.
     pub fn open(table: &Path, options: &TableOptions) -> Result<Self, DataError> {
         options.shares.check()?;
-        options.making.check()?;
+        options.prepare.check()?;
         let files = TableFiles::find(table)?;
         let path = match files.files.as_slice() {
             [only] if only.split.is_none() => only.path.clone(),
@@ -97,7 +97,7 @@ impl Table {
 
     /// Each column with its purpose, in the order of the table.
     pub fn columns(&self) -> Vec<TableColumn> {
-        self.columns.uses()
+        self.columns.purposes()
     }
 
     /// Lines for the user: the files of each split, and the columns for each purpose.
@@ -121,7 +121,7 @@ impl Table {
         let tables = Job::hash_tables(self.files.files.iter().map(|file| Entry::file(&file.path)).collect())?;
         let work_folder = WorkFolder::acquire(out)?;
         let job = self.job(tables);
-        run(work_folder, job, &self.options.making, &mut self.rows, progress)
+        run(work_folder, job, &self.options.prepare, &mut self.rows, progress)
     }
 
     fn job(&self, tables: Vec<(Entry, String)>) -> Job {
@@ -135,7 +135,7 @@ impl Table {
             decided_by: BTreeMap::from([("options".into(), settings)]),
             tables,
             writer: self.writer_options(),
-            duplicates: self.options.making.duplicates_of(has_file_splits || has_split_column),
+            duplicates: self.options.prepare.duplicates_of(has_file_splits || has_split_column),
             table: Some(JobTable {
                 path: self.path.clone(),
                 columns: self.columns(),
@@ -152,17 +152,17 @@ impl Table {
         let has_file_splits = self.files.have_splits();
         let mut writer = WriterOptions::new(source_name(&self.path, &self.options));
         writer.dataset = "table".into();
-        writer.arguments.clone_from(&self.options.making.arguments);
+        writer.arguments.clone_from(&self.options.prepare.arguments);
         writer.shared_patients = has_file_splits;
         let Shares { validate, test, seed } = self.options.shares;
         writer.preprocessing = vec![
-            image_storage(self.options.making.side),
+            image_storage(self.options.prepare.side),
             "texts are trimmed".into(),
             match (self.columns.split.is_some(), has_file_splits) {
                 (true, _) => "splits are those of the table".into(),
                 (false, true) => "splits are those of the files".into(),
                 _ => {
-                    format!("splits are drawn by a hash of the patient: validate {validate}, test {test}, seed {seed}")
+                    format!("splits are chosen by a hash of the patient: validate {validate}, test {test}, seed {seed}")
                 }
             },
         ];

@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let vectors = here.path().join("vectors.parquet");
     let job = EmbedJob::new(&model, Bundle::fingerprint(&bundle)?, EmbedOptions::default());
     let embedded = job.run(&InputFiles::find(&[folder], &[])?, &vectors, &mut |_| ControlFlow::Continue(()))?;
-    println!("{} vectors, {} inputs left out", embedded.rows, embedded.left_out.len());
+    println!("{} vectors, {} inputs skipped", embedded.rows, embedded.skipped.len());
 
     let index = VectorIndex::open(&vectors)?;
     let query = Query::new(model.processor().text(&sentence)?);

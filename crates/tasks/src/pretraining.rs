@@ -154,7 +154,7 @@ fn validation(recipe: &Recipe, preparation: &Preparation) -> Result<Option<Galle
                 Some(all) => all.records.extend(gallery.records),
                 None => all = Some(gallery),
             },
-            Err(EvaluateError::Nothing { .. }) => {}
+            Err(EvaluateError::NoPairs { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -9,21 +9,16 @@ pub fn card(recipe: &Recipe, objectives: &[String], bundle: &Bundle, step: u64) 
     let config = bundle.model.config();
     let sources: Vec<&str> = bundle.trained_on.iter().map(|one| one.source.as_str()).collect();
     format!(
-        "---\nlibrary_name: ptunifier\ntags: [medical, image-text]\n---\n\n\
-        # A PTUnifier model\n\n\
-        One model for images, texts and pairs, where soft prompts stand in for what is missing.\n\n\
-        | | |\n|---|---|\n\
-        | trained on | {} |\n\
-        | objectives | {} |\n\
-        | steps | {step} of {}, batch {} |\n\
-        | image | {} px, patches of {} px |\n\
-        | text | {} tokens at most, vocabulary {} |\n\
-        | seed | {} |\n\n\
-        `{LEARNED}` holds no weights. It lists 64-bit hashes of the images (their pixels) and of the texts that the model has \
-        learned from, so that `ptunifier evaluate` can refuse to score what it knows, without the training data. Nothing can be \
-        read from a hash, but whoever has an image or a text, or guesses a short one, can find out whether it is among them; where that \
-        matters, delete the file before you hand the folder on: the check then goes by the names of records.\n\n\
-        For research. It is no medical device: do not decide about patients by it.\n",
+        "---\nlibrary_name: ptunifier\ntags: [medical, image-text]\n---\n\n# A PTUnifier model\n\nOne model for \
+         images, texts and pairs, with soft prompts in place of a missing image or text.\n\n| | |\n|---|---|\n| \
+         trained on | {} |\n| objectives | {} |\n| steps | {step} of {}, batch {} |\n| image | {} px, patches of {} \
+         px |\n| text | {} tokens at most, vocabulary {} |\n| seed | {} |\n\n`{LEARNED}` contains no weights. It \
+         lists 64-bit hashes of the images (their pixels) and of the texts that the model was trained on. With them, \
+         `ptunifier evaluate` can refuse to score records that the model was trained on, even without the training \
+         data. An image or a text cannot be recovered from its hash. But whoever has an image or a text, or guesses \
+         a short text, can find out whether the model was trained on it. If this matters, delete the file before you \
+         pass the folder on; the check then compares only the ids of records.\n\nFor research only. This model is \
+         not a medical device: do not use it for decisions about patients.\n",
         sources.join(", "),
         objectives.join(", "),
         recipe.train.steps,

@@ -36,4 +36,4 @@ pub use error::{RecipeError, TrainError};
 pub use objective::ObjectiveKind;
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use recipe::Recipe;
-pub use trainer::{Observer, Outcome, Pace, RunOptions, Silent, spoken, train};
+pub use trainer::{Observer, Outcome, Pace, RunOptions, Silent, format_duration, train};

@@ -27,7 +27,7 @@ pub struct StepConfig {
     /// Share of an image's patches that the encoder receives; `None` for all.
     pub patch_keep: Option<f64>,
     /// The number format in which linear layers and attention multiply.
-    pub products: ComputePrecision,
+    pub precision: ComputePrecision,
 }
 
 impl StepConfig {
@@ -36,14 +36,14 @@ impl StepConfig {
         Self {
             dropout: recipe.model.dropout,
             checkpointing: recipe.train.checkpointing,
-            products: recipe.train.precision.products(),
+            precision: recipe.train.precision.compute_precision(),
             patch_keep: (recipe.train.patch_keep < 1.0).then_some(recipe.train.patch_keep),
         }
     }
 
     /// The settings that every layer receives in the step of `key`.
     pub fn pass(&self, key: Key) -> Pass {
-        Pass::new(self.dropout, key).keeping(self.patch_keep).with(self.products)
+        Pass::new(self.dropout, key).keeping(self.patch_keep).with(self.precision)
     }
 }
 

@@ -13,7 +13,7 @@ use burn::tensor::Device;
 use ptu_data::{Preparation, WeightedSource};
 use ptu_model::Model;
 
-pub use pace::{Pace, spoken};
+pub use pace::{Pace, format_duration};
 
 use crate::log::{Event, Timing};
 use crate::task::{Task, Validated};

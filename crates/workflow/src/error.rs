@@ -50,7 +50,7 @@ pub enum WorkflowError {
     #[error(
         "the quickstart in `{path}` cannot be continued: {cause}; use the command that it was started with, or choose another --out"
     )]
-    Quickstarted {
+    OtherCommand {
         /// The folder.
         path: PathBuf,
         /// The differences.
@@ -58,12 +58,12 @@ pub enum WorkflowError {
     },
     /// Two options that both set the number of steps.
     #[error("`--minutes` and `--set train.steps` both set the number of steps; use only one of them")]
-    StepsTwice,
+    ConflictingSteps,
     /// A table without enough training pairs or test pairs.
     #[error(
         "{table} cannot be used: a quickstart needs at least 2 training pairs and 1 test pair, and the table has {cause}; {cure}"
     )]
-    NothingAsked {
+    NotEnoughPairs {
         /// The table.
         table: String,
         /// The pairs that it has.
@@ -77,7 +77,7 @@ impl WorkflowError {
     /// Whether the arguments are wrong. Commands then end with the exit code for wrong arguments.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::StepsTwice => true,
+            Self::ConflictingSteps => true,
             Self::Train(error) => error.is_usage(),
             Self::Evaluate(error) => error.is_usage(),
             Self::Infer(error) => error.is_usage(),

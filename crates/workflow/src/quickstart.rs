@@ -117,7 +117,7 @@ impl OwnTable {
             }
             (None, false) => "add pairs, or give the test split a larger share with `--test`".into(),
         };
-        Err(WorkflowError::NothingAsked { table: format!("`{}`", self.path.display()), cause: each.join(", "), cure })
+        Err(WorkflowError::NotEnoughPairs { table: format!("`{}`", self.path.display()), cause: each.join(", "), cure })
     }
 }
 
@@ -131,7 +131,7 @@ pub struct Summary {
     /// The file with the vectors of all images and texts, for a table of the user.
     pub vectors: Option<PathBuf>,
     /// Number of skipped rows and files.
-    pub left_out: u64,
+    pub skipped: u64,
 }
 
 /// Number of skipped rows that are listed in the messages.
@@ -225,7 +225,7 @@ impl QuickstartOptions {
     /// Checks the options before any file is written.
     fn check(&self) -> Result<(), WorkflowError> {
         if !self.steps_are_adjustable()? && self.minutes.is_some() {
-            return Err(WorkflowError::StepsTwice);
+            return Err(WorkflowError::ConflictingSteps);
         }
         match &self.corpus {
             Corpus::Table(own) => own.check(self.seed),
@@ -255,7 +255,7 @@ impl Quickstart<'_> {
         let skipped = manifest.map_or(0, |manifest| {
             manifest.unusable() as u64 + manifest.noted.get(FILES_LEFT).copied().unwrap_or_default()
         });
-        Ok(Summary { scores, page: self.output.page.clone(), vectors, left_out: skipped })
+        Ok(Summary { scores, page: self.output.page.clone(), vectors, skipped })
     }
 
     fn announce_duration(&self, observer: &mut dyn Observer) -> Result<(), WorkflowError> {
@@ -299,7 +299,7 @@ impl Quickstart<'_> {
             }
         }
         let manifest = Manifest::read(data)?;
-        manifest.told.iter().for_each(|line| observer.note(line));
+        manifest.remarks.iter().for_each(|line| observer.note(line));
         skipped_rows(&manifest).iter().for_each(|line| observer.note(line));
         observer.note(&split_sizes(&manifest));
         let checked = check_splits(&self.options.corpus, &manifest);
@@ -404,7 +404,7 @@ fn check_splits(corpus: &Corpus, manifest: &Manifest) -> Result<(), WorkflowErro
     if train >= 2 && test >= 1 {
         return Ok(());
     }
-    Err(WorkflowError::NothingAsked {
+    Err(WorkflowError::NotEnoughPairs {
         table: format!("`{}`", own.path.display()),
         cause: format!(
             "{train} usable pairs in `train`, {validate} in `validate`, {test} in `test`{}",
@@ -519,7 +519,7 @@ mod tests {
 
     #[test]
     fn the_line_for_scripts_shows_undefined_scores_as_undefined() {
-        let summary = Summary { scores: Scores::default(), page: PathBuf::new(), vectors: None, left_out: 0 };
+        let summary = Summary { scores: Scores::default(), page: PathBuf::new(), vectors: None, skipped: 0 };
         assert_eq!(
             summary.line(),
             "quickstart: R@10 image-to-text undefined text-to-image undefined chance undefined N 0"

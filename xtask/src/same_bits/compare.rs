@@ -1,4 +1,4 @@
-//! Files byte for byte, and what to say of those that differ.
+//! Compares files byte by byte and describes the differences.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::work::Artefact;
 
-/// What was compared so far.
+/// The results of the comparisons so far.
 #[derive(Default)]
 pub struct Comparison {
     equal: usize,
@@ -15,7 +15,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Compares the files of an artefact in two workplaces and prints a line. That there is none is a difference too.
+    /// Compares the files of an artefact in two workplaces and prints one line. A missing file is a difference too.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -34,8 +34,8 @@ impl Comparison {
             match (old.get(name), new.get(name)) {
                 (Some(old), Some(new)) if old == new => {}
                 (Some(old), Some(new)) => told.push(format!("`{}` {}", name.display(), difference(old, new))),
-                (Some(_), None) => told.push(format!("`{}` is not made any more", name.display())),
-                (None, _) => told.push(format!("`{}` was not made before", name.display())),
+                (Some(_), None) => told.push(format!("`{}` is not written any more", name.display())),
+                (None, _) => told.push(format!("`{}` was not written before", name.display())),
             }
         }
         if told.is_empty() {
@@ -52,21 +52,21 @@ impl Comparison {
     /// The verdict.
     ///
     /// # Errors
-    /// All that differs.
+    /// If any file differs; the error lists the files.
     pub fn end(self, commit: &str) -> Result<(), String> {
         if self.different.is_empty() {
-            println!("same-bits: all {} are equal to those of {commit}", self.equal);
+            println!("same-bits: all {} artefacts are equal to those of {commit}", self.equal);
             return Ok(());
         }
         let count = self.different.len();
-        Err(format!("{count} of {} differ from {commit}:\n{}", count + self.equal, self.different.join("\n")))
+        Err(format!("{count} of {} artefacts differ from {commit}:\n{}", count + self.equal, self.different.join("\n")))
     }
 }
 
-/// The files of an artefact by their names below its folder, whole.
+/// The contents of the files of an artefact, by their paths below its folder.
 fn found(folder: &Path, artefact: &Artefact) -> io::Result<BTreeMap<PathBuf, Vec<u8>>> {
     let (mut files, mut folders) = (BTreeMap::new(), vec![folder.to_path_buf()]);
-    // Below the workplace itself lie the folders of other artefacts.
+    // The workplace itself also contains the folders of other artefacts.
     let deep = !artefact.folder.is_empty();
     while let Some(inner) = folders.pop() {
         for entry in fs::read_dir(&inner)? {

@@ -1,4 +1,4 @@
-//! What both programs are given: recipes, and a small imitation of a public data set.
+//! The inputs of both programs: recipes, and a small imitation of a public data set.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-/// All objectives with everything that draws random numbers: dropout, hard partners, crops, patches left out.
+/// All objectives with everything that draws random numbers: dropout, hard negatives, crops, patch dropout.
 const RUN: &str = r#"
 data = ["phantom"]
 seed = 7
@@ -35,7 +35,7 @@ dropout = 0.1
 size = 48
 "#;
 
-/// A contrast that is computed in parts, blocks that are computed again, sentences, words left out.
+/// Cached contrast, gradient checkpointing, sentences, word dropout.
 const CACHED: &str = r#"
 data = ["phantom"]
 seed = 8
@@ -95,7 +95,7 @@ pub fn write(folder: &Path) -> io::Result<()> {
     fs::write(raw.join("testset.json"), json!(test).to_string())
 }
 
-/// A small grey PNG that differs from number to number.
+/// A small grey PNG; each number gives another picture.
 fn picture(path: &Path, number: usize) -> io::Result<()> {
     let (width, height) = (40 + number, 36);
     let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), width as u32, height);

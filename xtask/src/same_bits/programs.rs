@@ -1,4 +1,4 @@
-//! The two programs: that of a commit, built in a work tree of its own, and that of today's tree.
+//! The two programs: that of a commit, built in a separate work tree, and that of the current tree.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,17 +14,17 @@ pub struct Program {
 }
 
 impl Program {
-    /// A call of it in a folder; what it says to people is not shown.
+    /// A call of the program in a folder; its messages to the user are not shown.
     pub fn command(&self, folder: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.path);
         command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    /// Runs it to its end; what it printed.
+    /// Runs the program to its end and returns its standard output.
     ///
     /// # Errors
-    /// When it cannot be started or fails: with its last words.
+    /// When it cannot be started or fails; the error contains its last messages.
     pub fn run(&self, folder: &Path, arguments: &[&str]) -> Result<Vec<u8>, String> {
         println!("   ptunifier {}", arguments.join(" "));
         let output = self.command(folder, arguments).output();
@@ -42,11 +42,11 @@ impl Program {
     }
 }
 
-/// Builds the commit's program and today's. Each has a target folder of its own under `folder`, which is kept, so that a
-/// second call compiles little.
+/// Builds the program of the commit and that of the current tree. Each has a target folder of its own under `folder`, which is
+/// kept, so that a second call compiles little.
 ///
 /// # Errors
-/// A commit that is not there, or a tree that does not build.
+/// When the commit does not exist, or a tree does not build.
 pub fn build(house: &House, commit: &str, folder: &Path) -> Result<[Program; 2], String> {
     let reference = format!("{commit}^{{commit}}");
     let hash = house::output(house.command("git", &["rev-parse", "--verify", "--quiet", &reference]))
@@ -54,7 +54,7 @@ pub fn build(house: &House, commit: &str, folder: &Path) -> Result<[Program; 2],
     let tree = folder.join("tree");
     let path = tree.display().to_string();
     if !tree.join(".git").exists() {
-        fs::create_dir_all(folder).map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
+        fs::create_dir_all(folder).map_err(|error| format!("cannot create `{}`: {error}", folder.display()))?;
         house::run(house.command("git", &["worktree", "prune"]))?;
         house::run(house.command("git", &["worktree", "add", "--detach", &path, hash.trim()]))?;
     }

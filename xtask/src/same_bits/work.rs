@@ -1,4 +1,5 @@
-//! What a program is asked to do, and where it does it. All paths are relative, so that no path is in what is compared.
+//! The work of a program, and the folder in which it works. All paths are relative, so that compared files contain no paths of
+//! the machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,11 +9,11 @@ use std::time::{Duration, Instant};
 use super::inputs;
 use super::programs::Program;
 
-/// What both programs made from the same inputs.
+/// The files that both programs write from the same inputs.
 pub const ARTEFACTS: &[Artefact] = &[
     Artefact::new("shards of `prepare phantom`", "phantom", ".parquet"),
     Artefact::new("shards of `prepare vqa-rad`", "vqa-rad", ".parquet"),
-    Artefact::new("log, all objectives, hard partners, dropout", "run", "log.jsonl"),
+    Artefact::new("log, all objectives, hard negatives, dropout", "run", "log.jsonl"),
     Artefact::new("weights after 50 steps", "run/bundle", ".safetensors"),
     Artefact::new("optimizer's moments", "run/state", ".safetensors"),
     Artefact::new("tokenizer", "run/bundle", "tokenizer.json"),
@@ -22,7 +23,7 @@ pub const ARTEFACTS: &[Artefact] = &[
     Artefact::new("`evaluate --json`", "", "scores.json"),
 ];
 
-/// What today's program makes of the commit's stopped run, bundle and shards.
+/// The files that the current program writes from the stopped run, the bundle and the shards of the commit.
 pub const CROSSED: &[Artefact] = &[
     Artefact::new("resumed: log", "run", "log.jsonl"),
     Artefact::new("resumed: weights", "run/bundle", ".safetensors"),
@@ -31,13 +32,13 @@ pub const CROSSED: &[Artefact] = &[
     Artefact::new("scores of the commit's bundle and shards", "", "scores.json"),
 ];
 
-/// Files that are compared: those within a folder whose names end so.
+/// Files that are compared: the files of a folder whose names have a given ending.
 pub struct Artefact {
-    /// For people.
+    /// Description for the user.
     pub what: &'static str,
-    /// Below the workplace.
+    /// The folder, relative to the workplace.
     pub folder: &'static str,
-    /// End of the names.
+    /// The ending of the names.
     pub ending: &'static str,
 }
 
@@ -53,7 +54,7 @@ pub struct Workplace {
     pub folder: PathBuf,
 }
 
-/// The step at which the run is stopped that another program goes on with.
+/// The step at which the run is stopped, so that another program can continue it.
 const STOPPED_AT: &str = "run/state/step-000000000025";
 
 /// How long that step may take.
@@ -69,7 +70,7 @@ impl Workplace {
         Ok(Self { folder: folder.into() })
     }
 
-    /// Gives the folder the name under which it stays. All work is done under one name, since some files hold paths.
+    /// Renames the folder to its final name. Both programs work under the same name, because some files contain paths.
     ///
     /// # Errors
     /// When it cannot be renamed.
@@ -118,7 +119,7 @@ impl Workplace {
         fs::write(&path, scores).map_err(|error| format!("cannot write `{}`: {error}", path.display()))
     }
 
-    /// Goes on with the run that was stopped.
+    /// Continues the run that was stopped.
     pub fn resume(&self, program: &Program) -> Result<(), String> {
         self.run(program, &["pretrain", "run.toml", "--out", "run", "--resume"])
     }
@@ -127,7 +128,7 @@ impl Workplace {
     /// workplace.
     ///
     /// # Errors
-    /// When it ends by itself before, or takes too long.
+    /// When the program ends before that, or takes too long.
     pub fn stopped_run(&self, program: &Program, other: &Self) -> Result<(), String> {
         let shards = other.folder.join("phantom");
         copy(&self.folder.join("phantom"), &shards)
@@ -139,7 +140,7 @@ impl Workplace {
         while !other.folder.join(STOPPED_AT).is_dir() {
             if child.try_wait().map_err(wrong)?.is_some() || start.elapsed() > PATIENCE {
                 let _ = child.kill();
-                return Err(format!("{}: the run did not come to `{STOPPED_AT}`", program.name));
+                return Err(format!("{}: the run did not reach `{STOPPED_AT}`", program.name));
             }
             sleep(Duration::from_millis(5));
         }

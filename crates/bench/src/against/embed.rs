@@ -49,7 +49,7 @@ impl Against<'_> {
         let mut rounds = Rounds::new();
         for round in 1..=self.rounds {
             for &batch in &batches {
-                (self.told)(&format!("round {round}/{}, batch {batch}", self.rounds));
+                (self.report_progress)(&format!("round {round}/{}, batch {batch}", self.rounds));
                 self.embed_round(batch, &mut rounds)?;
             }
         }

@@ -120,7 +120,7 @@ impl Common {
             threads: self.threads(),
             checkpointing,
             rounds: self.rounds.into(),
-            told: &mut |what| say(what),
+            report_progress: &mut |what| say(what),
         })
     }
 }

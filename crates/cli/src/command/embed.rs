@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use clap::ValueEnum;
-use ptu_data::inputs::{Inputs, LeftOut};
+use ptu_data::inputs::{Inputs, SkippedInput};
 use ptu_data::vectors::{Modality, Space};
 use ptu_data::{Split, TextChoice};
 use ptu_infer::embed::{EmbedJob, EmbedOptions, Embedded};
@@ -128,44 +128,46 @@ struct Report<'a> {
     vectors: Option<&'a Path>,
     model: &'a str,
     rows: u64,
-    left_out: &'a [LeftOut],
+    #[serde(rename = "left_out")]
+    skipped: &'a [SkippedInput],
     /// Texts that are longer than the model's limit.
     cut: u64,
     /// Inputs without the modality that `--only` selects.
-    passed: u64,
+    #[serde(rename = "passed")]
+    without_modality: u64,
     /// Notes to the user about tables and folders.
     notes: &'a [String],
     finished: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let products = arguments.work.start()?;
+    let precision = arguments.work.start()?;
     check_writable(&arguments.out)?;
     let folder = super::bundle_folder(&arguments.model)?;
     let bundle = Bundle::load(&folder, &arguments.work.compute.device.plain())?;
     let model = Bundle::fingerprint(&folder)?;
     let inputs = InputFiles::with_fields(&arguments.inputs, &arguments.split, arguments.fields.chosen())?;
-    inputs.told().iter().for_each(|line| say(line));
+    inputs.notes().iter().for_each(|line| say(line));
     if let Some(modality) = arguments.only {
         let asked = modality.words();
         let cure = "remove `--only`, or name inputs that have one";
-        ensure!(!inputs.lack(modality.modality()), "none of the inputs has {asked}, which `--only` selects: {cure}");
+        ensure!(!inputs.lacks(modality.modality()), "none of the inputs has {asked}, which `--only` selects: {cure}");
     }
-    let job = EmbedJob::new(&bundle, model.clone(), options(arguments, products));
+    let job = EmbedJob::new(&bundle, model.clone(), options(arguments, precision));
     let (stop, mut bar) = (stop_flag("finished work is being saved"), Bar::new("embed", inputs.count()));
     let embedded = job.run(&inputs, &arguments.out, &mut |progress| {
-        bar.set(progress.inputs, || match progress.left_out {
+        bar.set(progress.inputs, || match progress.skipped {
             0 => String::new(),
-            left_out => format!("{left_out} skipped"),
+            skipped => format!("{skipped} skipped"),
         });
         if stop.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     bar.finish();
     tell(&embedded, arguments, bundle.max_tokens);
-    let Embedded { rows, ref left_out, cut, passed, finished } = embedded;
+    let Embedded { rows, ref skipped, cut, without_modality, finished } = embedded;
     if arguments.json {
-        let (vectors, notes) = ((!finished || rows > 0).then_some(arguments.out.as_path()), inputs.told());
-        let report = Report { vectors, model: &model, rows, left_out, cut, passed, notes, finished };
+        let (vectors, notes) = ((!finished || rows > 0).then_some(arguments.out.as_path()), inputs.notes());
+        let report = Report { vectors, model: &model, rows, skipped, cut, without_modality, notes, finished };
         print(&serde_json::to_string(&report)?)?;
     }
     if !finished {
@@ -177,16 +179,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if !arguments.json {
         print(&format!("{rows} vectors in {}", arguments.out.display()))?;
     }
-    Ok(if left_out.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_SKIPPED) })
+    Ok(if skipped.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_SKIPPED) })
 }
 
 /// Reports which inputs were skipped, truncated or not selected.
 fn tell(embedded: &Embedded, arguments: &Arguments, max_tokens: usize) {
-    for LeftOut { name, cause } in embedded.left_out.iter().take(LISTED) {
+    for SkippedInput { name, cause } in embedded.skipped.iter().take(LISTED) {
         say(&format!("skipped: {name}: {cause}"));
     }
-    if embedded.left_out.len() > LISTED {
-        say(&format!("skipped: {} more; `--json` lists all", embedded.left_out.len() - LISTED));
+    if embedded.skipped.len() > LISTED {
+        say(&format!("skipped: {} more; `--json` lists all", embedded.skipped.len() - LISTED));
     }
     if embedded.cut > 0 {
         let count = embedded.cut;
@@ -194,24 +196,26 @@ fn tell(embedded: &Embedded, arguments: &Arguments, max_tokens: usize) {
             "texts longer than the model's {max_tokens} tokens: {count}; only the beginning of each was used"
         ));
     }
-    if let (Some(modality), 1..) = (arguments.only, embedded.passed) {
-        say(&format!("inputs without {}, which `--only` selects: {}", modality.words(), embedded.passed));
+    if let (Some(modality), 1..) = (arguments.only, embedded.without_modality) {
+        say(&format!("inputs without {}, which `--only` selects: {}", modality.words(), embedded.without_modality));
     }
 }
 
 /// The message for the case that no input gave a vector.
 fn nothing(embedded: &Embedded, inputs: u64) -> String {
-    let left_out = embedded.left_out.len();
-    let cause = match embedded.passed {
+    let skipped = embedded.skipped.len();
+    let cause = match embedded.without_modality {
         0 => format!("all {inputs} inputs were skipped, for the causes above"),
-        passed => {
-            format!("of {inputs} inputs {left_out} were skipped, and {passed} do not have what `--only` selects")
+        without_modality => {
+            format!(
+                "of {inputs} inputs {skipped} were skipped, and {without_modality} do not have what `--only` selects"
+            )
         }
     };
     format!("no input gave a vector, so no file was written: {cause}; name other inputs, or repair these")
 }
 
-fn options(arguments: &Arguments, products: ComputePrecision) -> EmbedOptions {
+fn options(arguments: &Arguments, precision: ComputePrecision) -> EmbedOptions {
     EmbedOptions {
         space: match arguments.space {
             SpaceName::Contrast => Space::Contrast,
@@ -226,6 +230,6 @@ fn options(arguments: &Arguments, products: ComputePrecision) -> EmbedOptions {
         batch: arguments.batch.into(),
         resume: arguments.resume,
         save_every: Duration::from_secs(arguments.save_every.into()),
-        products,
+        precision,
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use ptu_data::Split;
 use ptu_evaluate::{
-    ALL_FOUND, Difference, EvaluateOptions, Evaluated, Kept, Score, ScoredOn, Scores, Spread, compare, evaluate,
+    ALL_FOUND, Difference, EvaluateOptions, Evaluated, SaveOutcome, Score, ScoredOn, Scores, Spread, compare, evaluate,
     mean_r10, spread,
 };
 use ptu_kernels::ComputePrecision;
@@ -119,12 +119,12 @@ struct Model<'a> {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let products = arguments.work.start()?;
+    let precision = arguments.work.start()?;
     check_request(arguments)?;
     let mut models = vec![];
     let mut first: Option<EvaluateOptions> = None;
     for path in &arguments.models {
-        let own = options(arguments, path, products)?;
+        let own = options(arguments, path, precision)?;
         // All models are scored with the same settings, whatever seed each was trained with.
         let options = match &first {
             Some(first) => EvaluateOptions { config: first.config.clone(), seed: first.seed, ..own },
@@ -178,13 +178,13 @@ fn keep(path: &Path, options: &EvaluateOptions, evaluated: &[Evaluated]) -> anyh
     }
     let own = EvaluateOptions::of(path, vec![], Split::Test, options.device.clone())?;
     let scores = path.join(folder::SCORES);
-    if !options.chooses_as(&own) {
+    if !options.is_comparable_to(&own) {
         if scores.exists() {
             say(&format!("`{}` was not changed: these scores have other settings than the recipe", scores.display()));
         }
         return Ok(());
     }
-    if page::to_save(evaluated, options.seed).keep(path)? == Kept::NotOtherwise {
+    if page::to_save(evaluated, options.seed).keep(path)? == SaveOutcome::EarlierKept {
         say(&format!(
             "`{}` already has scores of this kind with other settings (--rerank, --sentence) and was not changed; delete it to replace them",
             scores.display()
@@ -193,7 +193,7 @@ fn keep(path: &Path, options: &EvaluateOptions, evaluated: &[Evaluated]) -> anyh
     Ok(())
 }
 
-fn options(arguments: &Arguments, model: &Path, products: ComputePrecision) -> anyhow::Result<EvaluateOptions> {
+fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> anyhow::Result<EvaluateOptions> {
     let device = arguments.work.compute.device.plain();
     let mut options = EvaluateOptions::of(model, arguments.data.clone(), arguments.split, device)?;
     let config = &mut options.config;
@@ -210,9 +210,9 @@ fn options(arguments: &Arguments, model: &Path, products: ComputePrecision) -> a
         let told = "`--sentence` classifies a label, and none is named; name one with `--label`";
         return Err(WrongArguments(told.into()).into());
     }
-    options.named = [&arguments.hits, &arguments.by].into_iter().flatten().cloned().collect();
+    options.requested_labels = [&arguments.hits, &arguments.by].into_iter().flatten().cloned().collect();
     options.seed = arguments.seed.unwrap_or(options.seed);
-    options.products = products;
+    options.precision = precision;
     (options.rerank, options.missing, options.force) = (arguments.rerank, arguments.missing, arguments.force);
     Ok(options)
 }
@@ -267,7 +267,7 @@ fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
                 .iter()
                 .map(|(share, score)| format!("{:.0} % {}", share * 100.0, show(score.value).trim()))
                 .collect();
-            let name = format!("{}, {} removed, {}", curve.score, curve.away.name(), curve.stand_in);
+            let name = format!("{}, {} removed, {}", curve.score, curve.removed.name(), curve.stand_in);
             print(&format!("  {name:52} {}", points.join("  ")))?;
         }
     }
@@ -301,9 +301,9 @@ pub fn says_little(scores: &Scores) -> Option<String> {
                 "R@10 says nothing here: only {pairs} {noun} scored, so every candidate is among the first ten; {cure}"
             ))
         }
-        (_, Some(chance @ NEARLY_ALL..)) => {
-            Some(format!("R@10 says little here: a guess among so few pairs reaches {chance:.2} already; {cure}"))
-        }
+        (_, Some(chance @ NEARLY_ALL..)) => Some(format!(
+            "R@10 says little here: a random guess among so few pairs already reaches {chance:.2}; {cure}"
+        )),
         _ => None,
     }
 }
@@ -327,7 +327,7 @@ fn together(models: Vec<Model<'_>>) -> anyhow::Result<()> {
 
 /// `0.620 [0.550, 0.690]  chance 0.050`; what is undefined is a dash.
 fn line(score: Score) -> String {
-    format!("{}  chance {}", interval(score), show(score.chance).trim_start())
+    format!("{}  chance level {}", interval(score), show(score.chance).trim_start())
 }
 
 fn interval(score: Score) -> String {

@@ -265,7 +265,7 @@ fn phantom(arguments: &Phantom) -> PhantomOptions {
         test: arguments.test.unwrap_or(defaults.test),
         image_missing: arguments.image_missing,
         text_missing: arguments.text_missing,
-        making: arguments.machine.options(None, &arguments.out),
+        prepare: arguments.machine.options(None, &arguments.out),
         ..defaults
     }
 }
@@ -286,7 +286,7 @@ fn table(arguments: &Table) -> TableOptions {
         skip_bad: arguments.skip_bad,
         allow_missing: arguments.allow_missing,
         command: TableCommand::Prepare,
-        making: arguments.machine.options(arguments.side, &arguments.out),
+        prepare: arguments.machine.options(arguments.side, &arguments.out),
     }
 }
 
@@ -317,7 +317,7 @@ fn summary(manifest: &Manifest) -> String {
             lines.push(format!("  and {} more, all listed in manifest.json", told.len() - SHOWN));
         }
     }
-    lines.extend(manifest.told.iter().cloned());
-    lines.extend(manifest.overlaps.iter().map(ptu_data::manifest::told));
+    lines.extend(manifest.remarks.iter().cloned());
+    lines.extend(manifest.overlaps.iter().map(ptu_data::manifest::describe_overlap));
     lines.join("\n")
 }

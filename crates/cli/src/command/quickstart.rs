@@ -107,9 +107,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let summary = quickstart(&options, &run, &mut progress)?;
     progress.finish();
     let Some(summary) = summary else { return Err(Interrupted("continue with the same command".into()).into()) };
-    if summary.left_out > 0 {
+    if summary.skipped > 0 {
         let list = options.out.join("data/manifest.json");
-        print(&format!("skipped rows or files: {}, listed in {}", summary.left_out, list.display()))?;
+        print(&format!("skipped rows or files: {}, listed in {}", summary.skipped, list.display()))?;
     }
     print(&format!("page: {}", summary.page.display()))?;
     if let Some(vectors) = &summary.vectors {
@@ -119,5 +119,5 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         print(&format!("note: {warning}"))?;
     }
     print(&summary.line())?;
-    Ok(super::done(summary.left_out > 0))
+    Ok(super::done(summary.skipped > 0))
 }

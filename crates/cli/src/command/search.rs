@@ -143,7 +143,7 @@ struct Answer<'a> {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let products = arguments.work.start()?;
+    let precision = arguments.work.start()?;
     super::check_page(arguments.page.as_deref())?;
     let folder = super::bundle_folder(&arguments.model)?;
     let index = VectorIndex::open(&arguments.vectors)?;
@@ -155,7 +155,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let file = image.as_deref().map(|bytes| ImageFile { bytes, name: &name });
     let asked = bundle.processor().input(file, arguments.text.as_deref())?;
     let Processed { input, cut, .. } = asked.context("there is no query; give an image, a text or both")?;
-    let query = Query { input, products };
+    let query = Query { input, precision };
     let most = usize::from(arguments.rerank.unwrap_or(0).max(arguments.top));
     let options = SearchOptions { modality: modality(arguments, &index), filter, most };
     let answer = answer(arguments, (&index, &options), &bundle, (&query, cut))?;
@@ -183,7 +183,7 @@ fn answer<'a>(
     };
     hits.truncate(arguments.top.into());
     let looked = index.looked(options);
-    let mut notes = looked.told.lines();
+    let mut notes = looked.filter_notes.lines();
     if cut {
         let tokens = bundle.max_tokens;
         notes.push(format!("the sentence is longer than the model's {tokens} tokens: only its beginning is used"));
@@ -221,9 +221,10 @@ fn show(arguments: &Arguments, answer: &Answer<'_>) -> anyhow::Result<()> {
     notes.iter().for_each(|note| say(note));
     if arguments.json {
         let found = hits.iter().map(line).collect();
-        let SearchCounts { vectors, of_modality, kept, told } = looked;
+        let SearchCounts { vectors, of_modality, kept, filter_notes } = looked;
         let (vectors, of_modality, kept, search_ms) = (*vectors, *of_modality, *kept, *search_ms);
-        let report = Report { found, vectors, of_modality, kept, no_numbers: &told.no_numbers, notes, search_ms };
+        let report =
+            Report { found, vectors, of_modality, kept, no_numbers: &filter_notes.no_numbers, notes, search_ms };
         return print(&serde_json::to_string(&report)?);
     }
     if arguments.paths {

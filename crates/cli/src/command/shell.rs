@@ -35,7 +35,7 @@ pub fn completions(arguments: &Completions) -> anyhow::Result<()> {
 
 pub fn man(arguments: &Man) -> anyhow::Result<()> {
     let out = arguments.out.display();
-    std::fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make the folder `{out}`"))?;
+    std::fs::create_dir_all(&arguments.out).with_context(|| format!("cannot create the folder `{out}`"))?;
     // Built, so that pages are named after the whole command: `ptunifier-prepare-table.1`.
     let mut command = usage::command::<super::Arguments>().disable_help_subcommand(true);
     command.build();

@@ -5,7 +5,7 @@ use console::{Term, measure_text_width};
 use ptu_model::files::write_bytes;
 use ptu_tasks::TaskKind;
 use ptu_train::log::{Event, Timing, objectives, read_events, read_timings};
-use ptu_train::{Recipe, folder, spoken};
+use ptu_train::{Recipe, folder, format_duration};
 use ptu_workflow::page;
 
 use crate::output::{print, say};
@@ -152,7 +152,7 @@ fn speed(timings: &[Timing], left: u64) -> String {
     let seconds = recent.iter().map(|timing| timing.seconds).sum::<f64>() / count;
     let left = match left {
         0 => "done".to_string(),
-        left => format!("{} left", spoken(seconds * left as f64)),
+        left => format!("{} left", format_duration(seconds * left as f64)),
     };
     format!("{records:.1} records/s, {left}")
 }

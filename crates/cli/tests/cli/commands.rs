@@ -169,7 +169,7 @@ fn learned_records_are_not_scored() {
     place.good(&["pretrain", "r.toml", "--out", "run", "--set", "train.steps=2"]);
     place.bad(&["evaluate", "run", "--split", "train"], &["learned from", "--force"]);
     place.good(&["evaluate", "run", "--split", "train", "--force"]);
-    // The same records, split otherwise: patients who were learned from are asked about.
+    // The same records, split otherwise: the model is evaluated on patients that it was trained on.
     place.good(&["prepare", "phantom", "other", "--pairs", "60", "--seed", "5", "--side", "32", "--test", "30"]);
     place.bad(&["evaluate", "run", "--data", "other"], &["other", "learned from", "phantom-"]);
 }

@@ -82,11 +82,11 @@ fn pictures_that_were_learned_from_are_found_under_any_name() {
     std::fs::rename(place.path("data"), place.path("moved")).unwrap();
     place.bad(&["evaluate", "alone", "--data", "other"], &["learned from", "9 of 9 pairs"]);
     let forced = place.good(&["evaluate", "alone", "--data", "other", "--force"]).stdout;
-    assert!(forced.contains("note: the model has learned from the images of 9 of 9 pairs"), "{forced}");
-    // Without the hashes names are compared, and it says so.
+    assert!(forced.contains("note: the model was trained on the images of 9 of 9 pairs"), "{forced}");
+    // Without the hashes, only ids are compared, and a note says so.
     std::fs::remove_file(place.path("alone/learned.safetensors")).unwrap();
     let by_ids = place.good(&["evaluate", "alone", "--data", "other"]).stdout;
-    assert!(by_ids.contains("only names of records were compared"), "{by_ids}");
+    assert!(by_ids.contains("only the ids of records were compared"), "{by_ids}");
 }
 
 /// Another table of the same file name, so with the same ids, holds other pairs.
@@ -101,13 +101,13 @@ fn a_table_of_the_same_name_is_no_leak() {
     place.good(&["prepare", "table", "second/pairs.csv", "other", "--label", "kind"]);
     let scored = place.good(&["evaluate", "run", "--data", "other", "--gallery", "30"]).stdout;
     assert!(scored.contains("all 30 pairs"), "{scored}");
-    // Texts that are alike are no leak, but told.
+    // Equal texts are not a leak, but they are reported.
     assert!(scored.contains("note: 30 of 30 texts are word for word"), "{scored}");
-    // By names alone it is none either: only names of equal pictures count.
+    // Equal names alone are not a leak either: the pictures must be equal too.
     std::fs::remove_file(place.path("run/bundle/learned.safetensors")).unwrap();
     let scored = place.good(&["evaluate", "run", "--data", "other", "--gallery", "30"]).stdout;
-    assert!(scored.contains("only names of records were compared"), "{scored}");
-    // The very pictures under the same names are found so.
+    assert!(scored.contains("only the ids of records were compared"), "{scored}");
+    // The same pictures under the same names are found in this way.
     place.good(&["prepare", "table", "first/pairs.csv", "again", "--label", "kind", "--seed", "9"]);
     let rows: Vec<_> = (0..12).map(|number| (picture(number), format!("shape number {number}"), "test")).collect();
     table(&place, "third", &rows);

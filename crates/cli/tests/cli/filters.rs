@@ -232,8 +232,8 @@ fn a_file_of_vectors_says_what_it_holds() {
     assert_eq!(all["inspected"][2]["manifest"]["source"], "phantom");
     let shard = "data/train-00000.parquet";
     place.bad(&["inspect", shard], &[shard, "name the folder: `data`"]);
-    place.write("other.parquet", "no parquet");
-    place.bad(&["inspect", "other.parquet"], &["other.parquet", "no parquet file"]);
+    place.write("other.parquet", "not a parquet");
+    place.bad(&["inspect", "other.parquet"], &["other.parquet", "not a parquet file"]);
     place.bad(&["inspect", "people.csv"], &["people.csv", ".parquet"]);
 }
 

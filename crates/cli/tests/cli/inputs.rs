@@ -60,7 +60,11 @@ fn what_is_no_picture_that_is_read_is_named_by_its_form() {
     let place = Place::new();
     let dicom = [&[0; 128], b"DICM".as_slice(), &[2, 0]].concat();
     let forms: [(&str, &[u8], &[&str]); 9] = [
-        ("a.jp2", b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 ", &["JPEG 2000, which is not read", "save it as PNG"]),
+        (
+            "a.jp2",
+            b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 ",
+            &["JPEG 2000, which is not supported", "save it as PNG"],
+        ),
         ("a.png", b"\xFF\x4F\xFF\x51\0\x29\0\0", &["JPEG 2000"]),
         (
             "b.png",

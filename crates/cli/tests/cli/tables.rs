@@ -27,16 +27,16 @@ fn columns_are_told_first_and_patients_are_proposed() {
     for part in ["columns of t.csv:", "image        `image`", "`--patient study`", "fields       `study`, `age`"] {
         assert!(ran.stderr.contains(part), "`{part}` is not in:\n{}", ran.stderr);
     }
-    let warned = "15 of the 15 values of `study` stand for several records";
+    let warned = "15 of the 15 values of `study` occur in several records";
     assert!(ran.stdout.contains(warned), "{}", ran.stdout);
     let manifest_of = manifest(&place, "out");
     assert!(
         manifest_of["told"][0].as_str().unwrap().contains(warned) && manifest_of["columns"][2]["taken_for"] == "field"
     );
     let ran = place.good(&["prepare", "table", "t.csv", "own", "--patient", "study", "--field", "age"]);
-    assert!(ran.stderr.contains("patient      `study`") && !ran.stdout.contains("stand for several"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("patient      `study`") && !ran.stdout.contains("occur in several"), "{}", ran.stderr);
     let ran = place.good(&["prepare", "table", "t.csv", "none", "--no-fields"]);
-    assert!(ran.stderr.contains("left out     `study` (not asked for), `age` (not asked for)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("not used     `study` (not requested), `age` (not requested)"), "{}", ran.stderr);
     assert!(ran.stdout.contains(warned), "a column that is not kept may still name the patient");
     place.bad(
         &["prepare", "table", "t.csv", "x", "--field", "sex"],
@@ -80,7 +80,7 @@ fn embed_tells_columns_and_keeps_fields() {
     };
     assert!(search("v.parquet", "age >= 42 and label = 'mass'").stdout.contains("Words of 3."));
     let ran = place.good(&["embed", "run", "t.csv", "--out", "w.parquet", "--no-fields"]);
-    assert!(ran.stderr.contains("left out     `age` (not asked for)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("not used     `age` (not requested)"), "{}", ran.stderr);
     assert!(!search("w.parquet", "age >= 42").success, "it was not kept");
     // JSON lists and parquet are tables here too; a table whose image's column is not known is refused before any work.
     place.write("t.json", "[{\"text\": \"One.\", \"picture\": \"images/0.png\"}]");
@@ -135,7 +135,8 @@ fn files_of_a_folder_never_vanish() {
     place.write("set/old.parquet.gz", "x");
     let ran = place.exits(&["prepare", "table", "set", "out", "--keep-duplicates"], 3, &[]);
     assert!(ran.stderr.contains("test         `TEST-0.csv`, `eval_1.csv`"), "{}", ran.stderr);
-    for part in ["files-passed-over: 2", "holdout-0.csv: its name tells no split", "old.parquet.gz: it is no table"] {
+    for part in ["files-passed-over: 2", "holdout-0.csv: its name gives no split", "old.parquet.gz: it is not a table"]
+    {
         assert!(ran.stdout.contains(part), "`{part}` is not in:\n{}", ran.stdout);
     }
     for language in ["en", "de"] {

@@ -45,7 +45,7 @@ fn wrong_arguments_end_with_two_and_name_the_option() {
     place.write("bad.toml", "data = [\"data\"]\n[train]\nstepz = 3\n");
     place.exits(&["pretrain", "bad.toml", "--out", "run", "--set", "seed=1"], 1, &["bad.toml", "train.stepz"]);
     place.exits(&["quickstart", "--table", "nowhere.csv", "--out", "q"], 1, &["nowhere.csv"]);
-    place.exits(&["man", "t.csv"], 1, &["cannot make the folder `t.csv`"]);
+    place.exits(&["man", "t.csv"], 1, &["cannot create the folder `t.csv`"]);
     for made in ["q", "out", "run", "p"] {
         assert!(!place.path(made).exists(), "{made}");
     }
@@ -73,7 +73,7 @@ fn what_is_left_out_ends_with_three() {
     );
     let more = ["--dedup", "--allow-missing"];
     assert!(prepare("twice.csv", "twice", &more, 0).contains("its image is one of `test` too"));
-    // A folder of which one file is the table, and another is passed over.
+    // A folder of which one file is the table, and another is skipped.
     for file in ["metadata.csv", "more.csv"] {
         place.write(&format!("folder/{file}"), "text\nWords.\nMore words.\n");
     }
@@ -139,14 +139,14 @@ fn the_best_model_stands_beside_chance() {
     place.good(&["pretrain", "r.toml", "--out", "run"]);
     let seen = place.good(&["inspect", "run"]).stdout;
     let best = seen.lines().find(|line| line.contains("best ")).expect(&seen);
-    assert!(best.contains("R@10") && best.contains("(chance 1.000)"), "six validation pairs: {best}");
+    assert!(best.contains("R@10") && best.contains("(chance level 1.000)"), "six validation pairs: {best}");
     // So few pairs, and such hits, say little.
     let scored = place.good(&["evaluate", "run"]).stdout;
     assert!(scored.contains("note: R@10 says nothing here: only 6 pairs were scored"), "{scored}");
     place.good(&["prepare", "phantom", "more", "--pairs", "80", "--test", "40", "--seed", "9", "--side", "32"]);
     for (more, told) in [(&["--gallery", "11"][..], true), (&["--gallery", "40"], false)] {
         let scored = place.good(&[&["evaluate", "run", "--data", "more"], more].concat()).stdout;
-        assert_eq!(scored.contains("note: R@10 says little here: a guess"), told, "{scored}");
+        assert_eq!(scored.contains("note: R@10 says little here: a random guess"), told, "{scored}");
     }
     let json: serde_json::Value = serde_json::from_str(&place.good(&["inspect", "run", "--json"]).stdout).unwrap();
     assert!(json["best"]["chance"].is_number(), "{json}");

@@ -13,7 +13,7 @@ use parquet::file::metadata::PageIndexPolicy;
 use super::schema;
 use crate::error::DataError;
 use crate::files;
-use crate::guard::{check_pages, held};
+use crate::guard::{catch_panic, check_pages};
 use crate::manifest::{Manifest, Shard};
 use crate::record::{Record, Split};
 use crate::source::Source;
@@ -127,7 +127,8 @@ impl ShardReader {
         let file = File::open(&path).map_err(DataError::io("open", &path))?;
         let found = files::sha256(&file).map_err(DataError::io("read", &path))?;
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
-        let metadata = held(|| ArrowReaderMetadata::load(&file, options)).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
+        let metadata =
+            catch_panic(|| ArrowReaderMetadata::load(&file, options)).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
         // The schema is checked first: for a file that is not a shard, its columns say more than a wrong hash.
         if let Ok(metadata) = &metadata {
             schema::check(metadata.schema(), &path)?;
@@ -135,8 +136,9 @@ impl ShardReader {
         if found != listed.sha256 {
             return Err(DataError::Hash { path, found, wanted: listed.sha256.clone() });
         }
-        let metadata = metadata.map_err(|error| wrong(format!("it is no parquet file ({error})")))?;
-        let pages = held(|| check_pages(&file, metadata.metadata())).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
+        let metadata = metadata.map_err(|error| wrong(format!("it is not a parquet file ({error})")))?;
+        let pages =
+            catch_panic(|| check_pages(&file, metadata.metadata())).ok_or_else(|| wrong(CONTRADICTORY.into()))?;
         pages.map_err(|error| wrong(format!("its pages cannot be read ({error})")))?;
         let mut groups = vec![0usize];
         for group in metadata.metadata().row_groups() {
@@ -157,7 +159,7 @@ impl ShardReader {
     }
 
     fn ids(&self, into: &mut Vec<String>) -> Result<(), DataError> {
-        held(|| self.read_ids(into)).unwrap_or_else(|| Err(self.contradictory()))
+        catch_panic(|| self.read_ids(into)).unwrap_or_else(|| Err(self.contradictory()))
     }
 
     fn contradictory(&self) -> DataError {
@@ -191,12 +193,12 @@ impl ShardReader {
         let names = schema::schema();
         let wanted = names.fields().iter().map(|field| field.name().as_str()).filter(|name| images || *name != "image");
         let columns = ProjectionMask::columns(builder.parquet_schema(), wanted);
-        let batches = held(|| builder.with_projection(columns).with_batch_size(READ_RECORDS).build());
+        let batches = catch_panic(|| builder.with_projection(columns).with_batch_size(READ_RECORDS).build());
         let mut batches = batches.ok_or_else(|| self.contradictory())?.map_err(|error| wrong(error.to_string()))?;
-        while let Some(batch) = held(|| batches.next()).ok_or_else(|| self.contradictory())? {
+        while let Some(batch) = catch_panic(|| batches.next()).ok_or_else(|| self.contradictory())? {
             let batch = batch.map_err(|error| wrong(error.to_string()))?;
             for row in 0..batch.num_rows() {
-                let record = held(|| schema::to_record(&batch, row, split)).flatten();
+                let record = catch_panic(|| schema::to_record(&batch, row, split)).flatten();
                 each(record.ok_or_else(|| wrong("a record cannot be read".into()))?)?;
             }
         }
@@ -205,7 +207,7 @@ impl ShardReader {
 
     /// Reads the record at `row` of this shard, and only its pages.
     fn read(&self, row: usize, split: Split) -> Result<Record, DataError> {
-        held(|| self.read_record(row, split)).unwrap_or_else(|| Err(self.contradictory()))
+        catch_panic(|| self.read_record(row, split)).unwrap_or_else(|| Err(self.contradictory()))
     }
 
     fn read_record(&self, row: usize, split: Split) -> Result<Record, DataError> {
@@ -292,7 +294,7 @@ mod tests {
         std::fs::write(&file, &bad).unwrap();
         let error = open().unwrap_err();
         assert!(error.contains("train-00000.parquet` is damaged"), "{error}");
-        std::fs::write(&file, "no parquet").unwrap();
+        std::fs::write(&file, "not a parquet").unwrap();
         assert!(open().unwrap_err().contains("is damaged"));
         std::fs::remove_file(&file).unwrap();
         assert!(open().unwrap_err().contains("cannot open"));

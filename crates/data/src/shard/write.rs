@@ -261,7 +261,7 @@ impl ShardWriter {
             noted: std::mem::take(&mut self.noted),
             details: std::mem::take(&mut self.details),
             columns: std::mem::take(&mut self.columns),
-            told: std::mem::take(&mut self.remarks),
+            remarks: std::mem::take(&mut self.remarks),
             overlaps: std::mem::take(&mut self.overlaps),
         };
         self.publish(&manifest)?;

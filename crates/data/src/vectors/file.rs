@@ -19,7 +19,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::{Modality, VectorRow, VectorsHeader};
 use crate::error::DataError;
-use crate::guard::{check_pages, held};
+use crate::guard::{catch_panic, check_pages};
 use crate::picture::PictureLocation;
 use crate::record::Split;
 use crate::shard::schema as shard;
@@ -208,10 +208,11 @@ impl VectorReader {
         let wrong = |cause: String| DataError::Vectors { path: path.into(), cause };
         let file = File::open(path).map_err(DataError::io("open", path))?;
         let pages = file.try_clone().map_err(DataError::io("open", path))?;
-        let builder = held(|| ParquetRecordBatchReaderBuilder::try_new(file)).ok_or_else(|| wrong(DAMAGED.into()))?;
         let builder =
-            builder.map_err(|error| wrong(format!("it is no parquet file ({error}); name one that `embed` wrote")))?;
-        let pages = held(|| check_pages(&pages, builder.metadata())).ok_or_else(|| wrong(DAMAGED.into()))?;
+            catch_panic(|| ParquetRecordBatchReaderBuilder::try_new(file)).ok_or_else(|| wrong(DAMAGED.into()))?;
+        let builder = builder
+            .map_err(|error| wrong(format!("it is not a parquet file ({error}); name one that `embed` wrote")))?;
+        let pages = catch_panic(|| check_pages(&pages, builder.metadata())).ok_or_else(|| wrong(DAMAGED.into()))?;
         pages.map_err(|error| wrong(format!("its pages cannot be read ({error}); copy it again, or embed again")))?;
         let header = builder.schema().metadata().get(HEADER);
         let header = header.ok_or_else(|| wrong("it has no vectors written by `ptunifier embed`".into()))?;
@@ -262,7 +263,7 @@ impl Iterator for VectorReader {
     /// The next rows, some thousands at a time.
     fn next(&mut self) -> Option<Self::Item> {
         let wrong = |cause: String| DataError::Vectors { path: self.path.clone(), cause };
-        let batch = match held(|| self.reader.next()) {
+        let batch = match catch_panic(|| self.reader.next()) {
             Some(Some(Ok(batch))) => batch,
             Some(None) => return None,
             Some(Some(Err(error))) => {
@@ -408,8 +409,8 @@ mod tests {
         };
         let path = folder.path().join("v.parquet");
         fails(&path, "cannot open");
-        std::fs::write(&path, "no parquet").unwrap();
-        fails(&path, "no parquet file");
+        std::fs::write(&path, "not a parquet").unwrap();
+        fails(&path, "not a parquet file");
         let shards = folder.path().join("shards");
         crate::tests::write_folder(&shards, vec![crate::tests::record("a")]);
         fails(&shards.join("train-00000.parquet"), "no vectors written by `ptunifier embed`");

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ptu_data::DataError;
-use ptu_data::inputs::LeftOut;
+use ptu_data::inputs::SkippedInput;
 use ptu_data::vectors::{VectorReader, VectorRow, VectorWriter, VectorsHeader};
 use ptu_input::files::sync_folder;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,8 @@ struct Span {
     from: u64,
     to: u64,
     /// Inputs that were skipped because they cannot be used.
-    left_out: Vec<LeftOut>,
+    #[serde(rename = "left_out")]
+    skipped: Vec<SkippedInput>,
     /// Number of texts that are longer than the model's limit.
     #[serde(default)]
     cut: u64,
@@ -40,7 +41,7 @@ pub struct Parts {
     /// Files of the finished parts, in order.
     closed: Vec<PathBuf>,
     rows: u64,
-    left_out: Vec<LeftOut>,
+    skipped: Vec<SkippedInput>,
     cut: u64,
     without_modality: u64,
     /// The first input that no part holds.
@@ -57,7 +58,7 @@ struct OpenPart {
     /// The first input of the part.
     from: u64,
     /// Number of skipped inputs.
-    left_out: usize,
+    skipped: usize,
     /// Number of texts that are longer than the model's limit.
     cut: u64,
     /// Number of inputs without the requested modality.
@@ -94,7 +95,7 @@ impl Parts {
             header,
             closed: vec![],
             rows: 0,
-            left_out: vec![],
+            skipped: vec![],
             cut: 0,
             without_modality: 0,
             next: 0,
@@ -112,7 +113,7 @@ impl Parts {
         match span {
             Some(span) if *reader.header() == self.header && span.from == self.next => {
                 (self.next, self.rows) = (span.to, self.rows + reader.rows());
-                self.left_out.extend(span.left_out);
+                self.skipped.extend(span.skipped);
                 self.cut += span.cut;
                 self.without_modality += span.without_modality;
                 self.closed.push(path);
@@ -128,13 +129,13 @@ impl Parts {
             Some(open) => open,
             None => {
                 let writer = VectorWriter::create(&self.folder.join(WRITING), &self.header)?;
-                let (from, left_out) = (self.next, self.left_out.len());
-                OpenPart { writer, from, left_out, cut: self.cut, without_modality: self.without_modality }
+                let (from, skipped) = (self.next, self.skipped.len());
+                OpenPart { writer, from, skipped, cut: self.cut, without_modality: self.without_modality }
             }
         };
         self.rows += chunk.rows.len() as u64;
         chunk.rows.into_iter().try_for_each(|row| open.writer.write(row))?;
-        self.left_out.extend(chunk.left_out);
+        self.skipped.extend(chunk.skipped);
         self.cut += chunk.cut;
         self.without_modality += chunk.without_modality;
         self.next += count;
@@ -144,10 +145,10 @@ impl Parts {
 
     /// Finishes the open part. After that its rows are saved on disk.
     pub fn close(&mut self) -> Result<(), InferError> {
-        let Some(OpenPart { writer, from, left_out, cut, without_modality }) = self.open.take() else { return Ok(()) };
-        let left_out = self.left_out[left_out..].to_vec();
+        let Some(OpenPart { writer, from, skipped, cut, without_modality }) = self.open.take() else { return Ok(()) };
+        let skipped = self.skipped[skipped..].to_vec();
         let (cut, without_modality) = (self.cut - cut, self.without_modality - without_modality);
-        let span = Span { from, to: self.next, left_out, cut, without_modality };
+        let span = Span { from, to: self.next, skipped, cut, without_modality };
         let failed = |action| file_error(action, &self.folder);
         let span = serde_json::to_string(&span).map_err(|error| failed("write")(io::Error::other(error)))?;
         writer.finish(&[(SPAN, span)])?;
@@ -170,14 +171,14 @@ impl Parts {
     }
 
     /// Inputs that were skipped because they cannot be used.
-    pub fn left_out(&self) -> &[LeftOut] {
-        &self.left_out
+    pub fn skipped(&self) -> &[SkippedInput] {
+        &self.skipped
     }
 
     /// The result for all inputs so far.
     pub fn result(&self) -> Embedded {
-        let (rows, left_out, cut) = (self.rows, self.left_out.clone(), self.cut);
-        Embedded { rows, left_out, cut, passed: self.without_modality, finished: false }
+        let (rows, skipped, cut) = (self.rows, self.skipped.clone(), self.cut);
+        Embedded { rows, skipped, cut, without_modality: self.without_modality, finished: false }
     }
 
     /// Path of a temporary file that becomes the output file.

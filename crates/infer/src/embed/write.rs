@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use ptu_data::DataError;
-use ptu_data::inputs::LeftOut;
+use ptu_data::inputs::SkippedInput;
 use ptu_data::vectors::{JsonLines, NumpyArray, VectorReader, VectorRow, VectorWriter, VectorsHeader};
 use ptu_input::files::{parent, sync_folder};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use super::parts::{Parts, file_error};
 use crate::InferError;
 
 /// Key, in the metadata of a finished file, of the list of skipped inputs.
-const LEFT_OUT: &str = "left_out";
+const SKIPPED: &str = "left_out";
 
 /// Key of the number of texts that are longer than the model's limit.
 const CUT: &str = "cut";
@@ -87,16 +87,17 @@ pub fn finished(
 
 /// The result of embedding, as it is noted in a finished parquet file.
 pub fn noted(reader: &VectorReader) -> Embedded {
-    let left_out = reader.note(LEFT_OUT).and_then(|list| serde_json::from_str::<Vec<LeftOut>>(list).ok());
+    let skipped = reader.note(SKIPPED).and_then(|list| serde_json::from_str::<Vec<SkippedInput>>(list).ok());
     let count = |key: &str| reader.note(key).and_then(|count| count.parse().ok()).unwrap_or_default();
-    let (left_out, cut, passed) = (left_out.unwrap_or_default(), count(CUT), count(WITHOUT_MODALITY));
-    Embedded { rows: reader.rows(), left_out, cut, passed, finished: true }
+    let (skipped, cut, without_modality) = (skipped.unwrap_or_default(), count(CUT), count(WITHOUT_MODALITY));
+    Embedded { rows: reader.rows(), skipped, cut, without_modality, finished: true }
 }
 
 /// Notes next to the header of a JSON Lines file. Older files do not have them.
 #[derive(Default, Serialize, Deserialize)]
 struct Notes {
-    left_out: Vec<LeftOut>,
+    #[serde(rename = "left_out")]
+    skipped: Vec<SkippedInput>,
     cut: u64,
     #[serde(rename = "passed")]
     without_modality: u64,
@@ -118,9 +119,9 @@ fn read_header(path: &Path) -> Result<(Option<VectorsHeader>, Embedded), InferEr
     let mut line = vec![];
     file.by_ref().take(HEADER_LIMIT).read_until(b'\n', &mut line).map_err(failed())?;
     let Ok(First { header, notes }) = serde_json::from_slice(&line) else { return Ok((None, Embedded::default())) };
-    let Notes { left_out, cut, without_modality } = notes.unwrap_or_default();
+    let Notes { skipped, cut, without_modality } = notes.unwrap_or_default();
     let rows = count_lines(&mut file).map_err(failed())?;
-    let result = Embedded { rows, left_out, cut, passed: without_modality, finished: true };
+    let result = Embedded { rows, skipped, cut, without_modality, finished: true };
     Ok((Some(header), result))
 }
 
@@ -139,8 +140,8 @@ fn count_lines(file: &mut impl BufRead) -> io::Result<u64> {
 }
 
 fn notes(parts: &Parts) -> serde_json::Value {
-    let Embedded { left_out, cut, passed, .. } = parts.result();
-    serde_json::json!(Notes { left_out, cut, without_modality: passed })
+    let Embedded { skipped, cut, without_modality, .. } = parts.result();
+    serde_json::json!(Notes { skipped, cut, without_modality })
 }
 
 /// Writes all rows to `out` and removes the parts.
@@ -153,9 +154,13 @@ pub fn assemble(parts: Parts, out: &Path, format: Format, header: &VectorsHeader
         Format::Parquet => {
             let mut writer = VectorWriter::create(&scratch, header)?;
             each(&mut |row| writer.write(row))?;
-            let left_out = serde_json::to_string(parts.left_out()).unwrap_or_default();
-            let Embedded { cut, passed, .. } = parts.result();
-            writer.finish(&[(LEFT_OUT, left_out), (CUT, cut.to_string()), (WITHOUT_MODALITY, passed.to_string())])?;
+            let skipped = serde_json::to_string(parts.skipped()).unwrap_or_default();
+            let Embedded { cut, without_modality, .. } = parts.result();
+            writer.finish(&[
+                (SKIPPED, skipped),
+                (CUT, cut.to_string()),
+                (WITHOUT_MODALITY, without_modality.to_string()),
+            ])?;
         }
         Format::Numpy => {
             let names = parts.scratch("names");

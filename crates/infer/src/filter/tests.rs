@@ -140,7 +140,7 @@ fn a_label_may_have_the_name_of_a_built_in_column() {
 fn values_that_do_not_fit_are_counted() {
     let rows = [("72", "1"), ("072Y", "2"), ("9Y", "2a"), ("x", "")]
         .map(|(age, dose)| VectorRow { fields: vec![Label::new("age", age)], ..row(&[("dose", dose)]) });
-    let notes = |filter: &str| parse(filter).told(rows.iter());
+    let notes = |filter: &str| parse(filter).notes(rows.iter());
     let counts = |counts: &[(&str, u64)]| counts.iter().map(|(name, count)| (name.to_string(), *count)).collect();
     assert_eq!(notes("age >= 60").no_numbers, counts(&[("age", 3)]));
     assert_eq!(notes("age >= 60").lines(), ["3 values of `age` are not numbers"]);

@@ -154,8 +154,8 @@ fn split(mut rest: &mut [f32], sizes: impl Iterator<Item = usize>) -> Vec<&mut [
     pieces
 }
 
-fn alone(products: ComputePrecision) -> ProductOptions {
-    ProductOptions { scale: 1.0, add: false, parallel: false, products }
+fn alone(precision: ComputePrecision) -> ProductOptions {
+    ProductOptions { scale: 1.0, add: false, parallel: false, precision }
 }
 
 fn scale(e: usize) -> f32 {
@@ -167,7 +167,7 @@ pub fn forward(
     sequences: &Sequences,
     inputs: &Inputs<'_>,
     mask: Option<&DropMask>,
-    products: ComputePrecision,
+    precision: ComputePrecision,
     keep: bool,
 ) -> (Vec<f32>, Option<Vec<f32>>) {
     let (h, d, blocks) = (sequences.h, inputs.d, sequences.blocks());
@@ -194,7 +194,7 @@ pub fn forward(
             };
             let (keys, shape) = inputs.parts[1].head(key, k, head, e);
             let queries = inputs.parts[0].head(query + block.start, block.rows, head, e);
-            let options = ProductOptions { scale: scale(e), ..alone(products) };
+            let options = ProductOptions { scale: scale(e), ..alone(precision) };
             product((scores, Shape::rows(block.rows, k)), queries, (keys, shape.transposed()), options);
             scores.chunks_exact_mut(k).for_each(softmax);
             let weights = match mask {
@@ -203,7 +203,7 @@ pub fn forward(
             };
             let to = Shape { offset: head * e, row_stride: d, ..Shape::rows(block.rows, e) };
             let weights = (weights, Shape::rows(block.rows, k));
-            product((out, to), weights, inputs.parts[2].head(key, k, head, e), alone(products));
+            product((out, to), weights, inputs.parts[2].head(key, k, head, e), alone(precision));
         }
     });
     (out, saved)
@@ -296,7 +296,7 @@ impl BackwardPass<'_> {
         mut chunk: SequenceGradients<'_>,
         [dscores, mixed, factors]: &mut [Vec<f32>; 3],
     ) {
-        let (h, d, alone) = (self.h, self.inputs.d, alone(self.plan.products));
+        let (h, d, alone) = (self.h, self.inputs.d, alone(self.plan.precision));
         let (e, &Sequence { query, key, k, .. }) = (d / h, sequence);
         let [queries, keys, values] = &self.inputs.parts;
         for (head, block) in (0..h).flat_map(|head| sequence.blocks().map(move |block| (head, block))) {

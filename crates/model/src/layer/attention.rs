@@ -41,7 +41,7 @@ impl Attention {
     /// Self-attention: each sequence attends to itself.
     pub fn self_attention(&self, x: &Packed, pass: &Pass) -> Packed {
         let joined =
-            linears(x.tokens.clone(), [self.query.parts(), self.key.parts(), self.value.parts()], pass.products); // [rows, 3d]
+            linears(x.tokens.clone(), [self.query.parts(), self.key.parts(), self.value.parts()], pass.precision); // [rows, 3d]
         let plan = self.plan(&x.lengths, &x.lengths, pass);
         self.finish(x, ptu_kernels::self_attention(joined, plan), pass)
     }
@@ -49,7 +49,7 @@ impl Attention {
     /// Cross-attention: sequence `i` of `x` attends to sequence `i` of `y`.
     pub fn cross_attention(&self, x: &Packed, y: &Packed, pass: &Pass) -> Packed {
         let queries = self.query.forward(x.tokens.clone(), pass); //                              [rows of x, d]
-        let joined = linears(y.tokens.clone(), [self.key.parts(), self.value.parts()], pass.products); // [rows of y, 2d]
+        let joined = linears(y.tokens.clone(), [self.key.parts(), self.value.parts()], pass.precision); // [rows of y, 2d]
         let plan = self.plan(&x.lengths, &y.lengths, pass);
         self.finish(x, ptu_kernels::cross_attention(queries, joined, plan), pass)
     }
@@ -95,7 +95,7 @@ impl Attention {
 
     fn plan(&self, queries: &Arc<Vec<usize>>, keys: &Arc<Vec<usize>>, pass: &Pass) -> AttentionPlan {
         let (queries, keys) = (Arc::clone(queries), Arc::clone(keys));
-        AttentionPlan { heads: self.heads, queries, keys, mask: pass.mask(), products: pass.products }
+        AttentionPlan { heads: self.heads, queries, keys, mask: pass.mask(), precision: pass.precision }
     }
 
     /// Output projection, dropout, residual connection and layer norm.

@@ -35,12 +35,12 @@ impl Linear {
 
     /// Applies the layer: `[.., in] -> [.., out]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>, pass: &Pass) -> Tensor<D> {
-        linear(x, self.weight.val(), self.bias.as_ref().map(Param::val), pass.products)
+        linear(x, self.weight.val(), self.bias.as_ref().map(Param::val), pass.precision)
     }
 
     /// Applies the layer and adds a residual: `residual + forward(x)`, with `residual [.., out]`, `x [.., in]` -> `[.., out]`.
     pub fn forward_onto<const D: usize>(&self, residual: Tensor<D>, x: Tensor<D>, pass: &Pass) -> Tensor<D> {
-        linear_onto(residual, x, self.weight.val(), self.bias.as_ref().map(Param::val), pass.products)
+        linear_onto(residual, x, self.weight.val(), self.bias.as_ref().map(Param::val), pass.precision)
     }
 
     /// Weight and bias, for applying several layers to the same input at once.

@@ -54,9 +54,9 @@ impl fmt::Display for SkipReason {
                 write!(formatter, "is {form} without the ending `.txt`: save it as `.txt` (UTF-8) to embed it")
             }
             FileForm::Document(_) => {
-                write!(formatter, "is {form}, which is not read: save its text as `.txt`, its pictures as PNG")
+                write!(formatter, "is {form}, which is not supported: save its text as `.txt`, its pictures as PNG")
             }
-            _ => write!(formatter, "is {form}, which is not read (PNG, JPEG, TIFF and WebP are): {}", form.cure()),
+            _ => write!(formatter, "is {form}, which is not supported (PNG, JPEG, TIFF and WebP are): {}", form.cure()),
         }
     }
 }

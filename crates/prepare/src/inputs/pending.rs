@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ptu_data::files::{Unread, absolute, image_bytes, read_bounded};
-use ptu_data::inputs::{LeftOut, Loaded, Pending};
+use ptu_data::inputs::{Loaded, Pending, SkippedInput};
 use ptu_data::picture::PictureLocation;
 use ptu_data::record::{Record, RecordImage, Split};
 use ptu_data::shard::ShardFolder;
@@ -39,7 +39,7 @@ impl UnreadInput {
     pub fn into_pending(self) -> Pending {
         Pending::new(move || {
             let name = self.name();
-            self.read(name.clone()).map_err(|cause| LeftOut { name, cause })
+            self.read(name.clone()).map_err(|cause| SkippedInput { name, cause })
         })
     }
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use arrow_array::{ArrayRef, BinaryArray, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
-use ptu_data::inputs::LeftOut;
+use ptu_data::inputs::SkippedInput;
 use ptu_data::picture::PictureLocation;
 
 use super::*;
@@ -11,7 +11,7 @@ use crate::PictureReader;
 use crate::tests::{png, write_folder};
 
 /// The ids of the inputs that can be read, and the inputs that are skipped.
-fn read(names: &[&Path], from: u64) -> (Vec<String>, Vec<LeftOut>) {
+fn read(names: &[&Path], from: u64) -> (Vec<String>, Vec<SkippedInput>) {
     let names: Vec<PathBuf> = names.iter().map(|name| name.to_path_buf()).collect();
     let inputs = InputFiles::find(&names, &[]).unwrap();
     assert_eq!(inputs.stream(0).count() as u64, inputs.count());
@@ -138,8 +138,9 @@ fn search_folder(files: &[(&str, &[u8])], prepare: &dyn Fn(&Path)) -> SearchResu
     }
     prepare(&folder);
     let (ids, skipped) = read(&[&folder], 0);
-    let name = |skipped: &LeftOut| skipped.name.strip_prefix(&format!("{}/", folder.display())).unwrap().to_string();
-    let notes = InputFiles::find(std::slice::from_ref(&folder), &[]).unwrap().told().to_vec();
+    let name =
+        |skipped: &SkippedInput| skipped.name.strip_prefix(&format!("{}/", folder.display())).unwrap().to_string();
+    let notes = InputFiles::find(std::slice::from_ref(&folder), &[]).unwrap().notes().to_vec();
     make_readable(&folder);
     (ids, skipped.iter().map(|skipped| (name(skipped), skipped.cause.clone())).collect(), notes)
 }
@@ -159,13 +160,13 @@ fn an_image_is_recognised_by_its_content_whatever_its_name() {
 fn unreadable_files_of_a_folder_are_skipped_with_a_reason() {
     let dicom = [&[0; 128], b"DICM".as_slice(), &[2, 0]].concat();
     let cases: [(&str, &[u8], &str); 13] = [
-        ("a.dcm", &dicom, "is DICOM, which is not read (PNG, JPEG, TIFF and WebP are): save its picture as PNG"),
+        ("a.dcm", &dicom, "is DICOM, which is not supported (PNG, JPEG, TIFF and WebP are): save its picture as PNG"),
         ("b", &dicom, "is DICOM"),
         ("c.ima", b"\x08\0\x05\0\x0a\0\0\0ISO", "is DICOM"),
         (
             "d.gif",
             b"GIF89a\x01\0\x01\0\x80\0\0",
-            "is GIF, which is not read (PNG, JPEG, TIFF and WebP are): save it as",
+            "is GIF, which is not supported (PNG, JPEG, TIFF and WebP are): save it as",
         ),
         ("e.bmp", b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0", "is BMP"),
         ("f.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "is HEIC"),
@@ -174,7 +175,7 @@ fn unreadable_files_of_a_folder_are_skipped_with_a_reason() {
         (
             "i.docx",
             b"PK\x03\x04\x14\0\0\0word/document.xml",
-            "is a Word document (.docx), which is not read: save its text",
+            "is a Word document (.docx), which is not supported: save its text",
         ),
         ("j.zip", b"PK\x03\x04\x14\0\0\0\0\0a.png", "is a ZIP archive"),
         ("k.report", b"The lungs are clear.", "is text without the ending `.txt`"),
@@ -281,9 +282,9 @@ fn folders_and_broken_links_that_a_pattern_matches_are_reported() {
     assert_eq!(ids, ["b0.png", "b1.png", "b2.png", "readme.md"], "the decoder refuses the last file later");
     assert!(skipped.len() == 1 && skipped[0].name.ends_with("x.png"), "{skipped:?}");
     assert!(skipped[0].cause.contains("does not exist: correct or remove the link"), "{skipped:?}");
-    let notes = InputFiles::find(&[name], &[]).unwrap().told().to_vec();
+    let notes = InputFiles::find(&[name], &[]).unwrap().notes().to_vec();
     assert!(notes[0].contains("matches folders too (1), which are not searched"), "{notes:?}");
-    let notes = InputFiles::find(&[here.path().join("in/**/*.*")], &[]).unwrap().told().to_vec();
+    let notes = InputFiles::find(&[here.path().join("in/**/*.*")], &[]).unwrap().notes().to_vec();
     assert!(notes.is_empty(), "{notes:?}");
     let error = InputFiles::find(&[here.path().join("*n")], &[]).err().unwrap().to_string();
     assert!(error.contains("only folders (1)"), "{error}");
@@ -294,14 +295,18 @@ fn folders_and_broken_links_that_a_pattern_matches_are_reported() {
 #[test]
 fn a_missing_modality_is_known_before_reading() {
     let here = folder();
-    let lack = |name: &str, modality| InputFiles::find(&[here.path().join(name)], &[]).unwrap().lack(modality);
+    let lacks = |name: &str, modality| InputFiles::find(&[here.path().join(name)], &[]).unwrap().lacks(modality);
     assert!(
-        lack("in/b0.png", Modality::Text) && lack("in/b0.png", Modality::Pair) && !lack("in/b0.png", Modality::Image)
+        lacks("in/b0.png", Modality::Text)
+            && lacks("in/b0.png", Modality::Pair)
+            && !lacks("in/b0.png", Modality::Image)
     );
     assert!(
-        lack("in/a/note.TXT", Modality::Image) && !lack("in/a/note.TXT", Modality::Text) && lack("in", Modality::Pair)
+        lacks("in/a/note.TXT", Modality::Image)
+            && !lacks("in/a/note.TXT", Modality::Text)
+            && lacks("in", Modality::Pair)
     );
-    assert!(!lack("in", Modality::Text) && !lack("t.csv", Modality::Pair) && !lack("shards", Modality::Text));
+    assert!(!lacks("in", Modality::Text) && !lacks("t.csv", Modality::Pair) && !lacks("shards", Modality::Text));
 }
 
 /// Writes a parquet file that contains images, with two rows in each row group.

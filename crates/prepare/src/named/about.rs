@@ -85,8 +85,8 @@ images/0001.png
 or, as on Hugging Face, files or folders named after their split, which contain the images:
 data/train-00000-of-00001.parquet  data/test-00000-of-00001.parquet",
     records: "one for each row; an image, texts, or both",
-    splits: "from the table or from the names of the files, or our own: a hash of the patient, 80 % train, 10 % validate, \
-             10 % test",
+    splits: "from the table or from the names of the files, otherwise by a hash of the patient: 80 % train, 10 % \
+             validate, 10 % test",
     counts: "-",
     citation: "-",
     tars: &[],

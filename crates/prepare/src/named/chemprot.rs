@@ -7,7 +7,7 @@ use ptu_data::record::{Label, Mark, Record, Section, Split};
 use ptu_data::{DataError, shortened};
 use ptu_input::text::sentences;
 
-use super::parts::{line_position, new_record};
+use super::helpers::{line_position, new_record};
 use super::{DatasetRows, Description, Details};
 use crate::draft::{Draft, RowPosition};
 use crate::raw::json_lines::Jsonl;
@@ -18,16 +18,16 @@ pub const ABOUT: Description = Description {
     name: "chemprot",
     title: "ChemProt: relations of chemicals and proteins",
     what: "Sentences of PubMed abstracts with a chemical and a gene, and their relation: CPR:3, 4, 5, 6, 9 or none (`false`).",
-    licence: "public domain mark, as BigBio says; registration is asked for",
-    access: "after registration: BioCreative VI track 5, ChemProt_Corpus.zip; or BLUE's or SciBERT's copies",
+    licence: "public domain mark, according to BigBio; registration is required",
+    access: "after registration: BioCreative VI track 5, ChemProt_Corpus.zip; or the copies of BLUE or SciBERT",
     layout: "\
 train.tsv  dev.tsv  test.tsv         the form of BLUE: index, sentence, label
 or train.txt  dev.txt  test.txt      the form of SciBERT (JSON lines; without `false`)
 or ChemProt_Corpus/
   chemprot_training/chemprot_training_{abstracts,entities,gold_standard}.tsv
   chemprot_development/..  chemprot_test_gs/chemprot_test_{abstracts_gs,entities_gs,gold_standard}.tsv",
-    records: "one a pair of a chemical and a gene: the sentence with both replaced by `@CHEMICAL$` and `@GENE$`, these as marks, \
-              and the label `relation`",
+    records: "one for each pair of a chemical and a gene: the sentence, in which `@CHEMICAL$` and `@GENE$` replace \
+              the two and are stored as marks, and the label `relation`",
     splits: "as published, by abstract",
     counts: "4,154 / 2,416 / 3,458 relations; with false 18,035 / 11,268 / 15,745",
     citation: "Krallinger et al., BioCreative VI 2017",
@@ -71,13 +71,15 @@ fn blue_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
                     let sentence = sentence.replace("@CHEM-GENE$", BOTH);
                     rows.push(Draft::read(position, pair_record(index, split, &sentence, label.trim()), None));
                 }
-                [_, _, label] => rows.push(Draft::bad(position, format!("`{}` is no relation", shortened(label, 40)))),
-                _ => rows.push(Draft::bad(position, "the line has not three fields")),
+                [_, _, label] => {
+                    rows.push(Draft::bad(position, format!("`{}` is not a relation", shortened(label, 40))))
+                }
+                _ => rows.push(Draft::bad(position, "the line does not have three fields")),
             }
         })?;
         tables.push(file);
     }
-    Ok(DatasetRows::published_splits(rows, tables, &["splits are those published (BLUE's form)"]))
+    Ok(DatasetRows::published_splits(rows, tables, &["splits are those published (the form of BLUE)"]))
 }
 
 /// The record of a chemical and a gene in a sentence. Their marks are found in the sentence.
@@ -109,8 +111,8 @@ fn scibert_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
             let record = object.map_err(|bad| bad.cause).and_then(|object| {
                 let object = serde_json::Value::Object(object);
                 let (text, label) =
-                    (super::parts::string_value(&object, "text"), super::parts::string_value(&object, "label"));
-                let group = relation_group(&label).ok_or(format!("`{}` is no relation", shortened(&label, 40)))?;
+                    (super::helpers::string_value(&object, "text"), super::helpers::string_value(&object, "label"));
+                let group = relation_group(&label).ok_or(format!("`{}` is not a relation", shortened(&label, 40)))?;
                 let mut record = pair_record(&lines.line().to_string(), split, "", group);
                 (record.texts[0], record.marks) =
                     parse_marked_text(&text).ok_or("an entity is not marked by `<< >>` and `[[ ]]`")?;
@@ -124,8 +126,10 @@ fn scibert_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
         }
         tables.push(file);
     }
-    let preprocessing =
-        ["splits are those published (SciBERT's form)", "this form has no pairs without a relation: `false` is empty"];
+    let preprocessing = [
+        "splits are those published (the form of SciBERT)",
+        "this form has no pairs without a relation, so no record has the relation `false`",
+    ];
     Ok(DatasetRows::published_splits(rows, tables, &preprocessing))
 }
 
@@ -206,10 +210,10 @@ fn corpus_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
                 }
                 _ => rows.push(Draft::bad(
                     line_position(&entities_file, line.number),
-                    format!("`{start}` to `{end}` is no place in a text"),
+                    format!("`{start}` to `{end}` is not a range of a text"),
                 )),
             },
-            _ => rows.push(Draft::bad(line_position(&entities_file, line.number), "the line has not six fields")),
+            _ => rows.push(Draft::bad(line_position(&entities_file, line.number), "the line does not have six fields")),
         })?;
         let mut relations: BTreeMap<[String; 3], Vec<String>> = BTreeMap::new();
         Lines::open(&gold)?.each(|line| match line.fields('\t')[..] {
@@ -220,7 +224,7 @@ fn corpus_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
                     groups.push(group.to_string());
                 }
             }
-            _ => rows.push(Draft::bad(line_position(&gold, line.number), "the line has not four fields")),
+            _ => rows.push(Draft::bad(line_position(&gold, line.number), "the line does not have four fields")),
         })?;
         Lines::open(&abstracts)?.each(|line| match line.fields('\t')[..] {
             [pmid, title, text] => {
@@ -229,12 +233,13 @@ fn corpus_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
                 let text = AbstractText { pmid, split, whole: &whole };
                 add_pairs(&text, &entities, &relations, &mut rows, &mut details);
             }
-            _ => rows.push(Draft::bad(line_position(&abstracts, line.number), "the line has not three fields")),
+            _ => rows.push(Draft::bad(line_position(&abstracts, line.number), "the line does not have three fields")),
         })?;
     }
     let preprocessing = [
         "splits are those published",
-        "sentences are our own, so counts differ a little from BLUE's; every chemical and gene of one sentence is a pair",
+        "this program splits texts into sentences, so counts differ a little from BLUE's; all chemicals and genes of a \
+         sentence form pairs",
     ];
     Ok(DatasetRows { details, ..DatasetRows::published_splits(rows, tables, &preprocessing) })
 }
@@ -279,7 +284,7 @@ fn add_pairs(
     for (key, groups) in relations.iter().filter(|(key, _)| key[0] == pmid && !within.contains(*key)) {
         for group in groups {
             let cause =
-                format!("{group} of {} and {} is of no one sentence", shortened(&key[1], 40), shortened(&key[2], 40));
+                format!("{group}: {} and {} are not in one sentence", shortened(&key[1], 40), shortened(&key[2], 40));
             details.add("relations-over-two-sentences-left-out", format!("abstract {pmid}"), cause);
         }
     }

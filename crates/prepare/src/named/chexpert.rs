@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Label, Split};
 
-use super::parts::{as_strs, find_image, finding_labels, line_position, new_record, with_image};
+use super::helpers::{as_strs, find_image, finding_labels, line_position, new_record, with_image};
 use super::{DatasetRows, Description};
 use crate::draft::{Draft, RowPosition};
 use crate::raw::row::Row;
@@ -17,7 +17,8 @@ use crate::shares::sort_key;
 pub const ABOUT: Description = Description {
     name: "chexpert",
     title: "CheXpert: chest radiographs of Stanford with labels of 14 findings",
-    what: "Chest radiographs; labels of train were read from reports by rules, those of `valid.csv` by radiologists.",
+    what: "Chest radiographs; labels of train were read from reports by rules, those of `valid.csv` were given by \
+           radiologists.",
     licence: "Stanford's research use agreement",
     access: "after registration: https://aimi.stanford.edu (also the small version)",
     layout: "\
@@ -26,10 +27,11 @@ CheXpert-v1.0-small/
   train/patient00001/study1/view1_frontal.jpg
   valid/patient64541/study1/view1_frontal.jpg
 or the full version: CheXpert-v1.0 batch 1 (validate & csv)/  batch 2 (train 1)/  batch 3 (train 2)/  batch 4 (train 3)/",
-    records: "one a frontal image; 14 labels (positive, negative, uncertain, unmentioned); sex, age and projection as fields",
-    splits: "test is `valid.csv`; of train.csv ours, by a hash: 5 x 200 exclusive positives are a zero-shot set (split test, field \
-             `subset`), then patients to validate until it has 5,000 images. The field `share` marks the first 1 % and 10 % of \
-             train",
+    records: "one for each frontal image; 14 labels (positive, negative, uncertain, unmentioned); sex, age and \
+              projection as fields",
+    splits: "test is `valid.csv`; `train.csv` is split by a hash: 5 x 200 exclusive positives form a zero-shot set \
+             (split test, field `subset`), then patients go to validate until it has 5,000 images. The field `share` \
+             marks the first 1 % and 10 % of train",
     counts: "223,414 + 234 images, frontal 191,027 + 202; 64,540 + 200 patients",
     citation: "Irvin et al., AAAI 2019, arXiv 1901.07031",
     tars: &[],
@@ -97,9 +99,9 @@ pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
         })
     };
     let preprocessing = [
-        "lateral images are left out",
-        "test is `valid.csv`; 5 x 200 exclusive positives of `train.csv` are put aside as a zero-shot set; validate is ours, by a hash of \
-         the patient",
+        "lateral images are skipped",
+        "test is `valid.csv`; 5 x 200 exclusive positives of `train.csv` are set aside as a zero-shot set; validate \
+         is chosen by a hash of the patient",
     ];
     let opened = DatasetRows::own_splits(vec![], vec![train, valid], &preprocessing);
     Ok(DatasetRows { rows: Box::new(rows), total, ..opened })
@@ -237,7 +239,7 @@ impl TableReader {
         let columns = &self.columns;
         let path = path_from_split(row.get(columns.path)).ok_or("its path names no patient")?;
         if row.get(columns.side) != "Frontal" {
-            return Err("it is no frontal image".into());
+            return Err("it is not a frontal image".into());
         }
         let patient = patient(path);
         let (split, subset) = match self.test {

@@ -6,7 +6,7 @@ use ptu_data::DataError;
 use ptu_data::record::{Section, Split};
 use serde_json::Value;
 
-use super::parts::{PythonRandom, find_image, line_position, new_record, push_text, string_value, with_image};
+use super::helpers::{PythonRandom, find_image, line_position, new_record, push_text, string_value, with_image};
 use super::{Choice, DatasetRows, Description, NamedOptions};
 use crate::draft::{Draft, MissingImagePolicy, RowPosition};
 use crate::raw::json_lines::Jsonl;
@@ -16,17 +16,19 @@ use crate::shares::bucket;
 pub const ABOUT: Description = Description {
     name: "medicat",
     title: "MedICaT: medical figures with captions and references",
-    what: "Figures of open biomedical papers with captions and the sentences that refer to them; those marked as radiology.",
+    what: "Figures of open-access biomedical papers, with captions and the sentences that refer to the figures; only \
+           figures marked as radiology.",
     licence: "non-commercial research; each figure under its paper's licence",
-    access: "open: allenai/medicat on GitHub (medicat_release.tar.gz, 104 GB: unpacked, it takes as much again)",
+    access: "open: allenai/medicat on GitHub (medicat_release.tar.gz, 104 GB; unpacking it needs as much space again)",
     layout: "\
 release/
   s2_full_figures_oa_nonroco_combined_medical_top4_public.jsonl
   figures/<pdf_hash>_<fig_uri>",
-    records: "one a radiology figure; its caption and references (3 words or more) as texts; a figure that is not there leaves its \
-              texts",
-    splits: "as published code draws them: shuffled by figure (seed 42), the last 1,000 test, 1,000 before them validate. Figures of \
-             one paper fall on both sides (reported); `--split-by paper` draws ours by paper: 98 % / 1 % / 1 %",
+    records: "one for each radiology figure; its caption and references (3 words or more) as texts; if the file of \
+              the figure is missing, the record has only the texts",
+    splits: "as in published code: the figures are shuffled (seed 42), the last 1,000 are test, the 1,000 before \
+             them validate. Figures of one paper can be in several splits (this is reported); `--split-by paper` \
+             splits by a hash of the paper instead: 98 % / 1 % / 1 %",
     counts: "217,060 figures of 131,410 papers",
     citation: "Subramanian et al., Findings of EMNLP 2020",
     tars: &["medicat_release"],
@@ -58,7 +60,7 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataE
             Some(Ok(match object {
                 Err(bad) => Draft::bad(position, bad.cause),
                 Ok(object) if object.get("radiology") != Some(&Value::Bool(true)) => {
-                    Draft::bad(position, "it is no radiology figure")
+                    Draft::bad(position, "it is not a radiology figure")
                 }
                 Ok(object) => {
                     let split = splits.get(number).copied();
@@ -69,7 +71,7 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataE
         })
     };
     let split_sentence = match by_paper {
-        true => "splits are ours, by a hash of the paper: 98 % train, 1 % validate, 1 % test",
+        true => "splits are chosen by a hash of the paper: 98 % train, 1 % validate, 1 % test",
         false => "splits are those of published code, by figure (shuffled with seed 42)",
     };
     let opened =
@@ -108,7 +110,7 @@ fn figure(raw: &Raw, position: RowPosition, object: &Value, split: Option<Split>
         push_text(&mut record, Section::Reference, reference.as_str().unwrap_or_default());
     }
     if record.texts.is_empty() {
-        return Draft::bad(position, "it has no text of 3 words");
+        return Draft::bad(position, "it has no text of 3 words or more");
     }
     let names = [format!("release/figures/{name}"), format!("figures/{name}")];
     let mut draft = with_image(position, record, find_image(raw, &[&names[0], &names[1]]));
@@ -138,7 +140,7 @@ pub fn roco_references(
                 }
             };
             let texts = object.get("gorc_references").and_then(Value::as_array).into_iter().flatten();
-            let texts = texts.filter_map(Value::as_str).filter_map(super::parts::usable_text).collect();
+            let texts = texts.filter_map(Value::as_str).filter_map(super::helpers::usable_text).collect();
             take(position, Ok((string_value(&Value::Object(object.clone()), "roco_image_id"), texts)));
         }
         found.push(file);

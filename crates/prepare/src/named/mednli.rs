@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Label, SentencePair, Split};
 
-use super::parts::{line_position, new_record};
+use super::helpers::{line_position, new_record};
 use super::{DatasetRows, Description};
 use crate::draft::Draft;
 use crate::raw::json_lines::Jsonl;
@@ -19,7 +19,7 @@ pub const ABOUT: Description = Description {
     access: "credentialed: https://physionet.org/content/mednli/1.0.0",
     layout: "\
 mli_train_v1.jsonl  mli_dev_v1.jsonl  mli_test_v1.jsonl",
-    records: "one a pair; entailment, contradiction or neutral as the label `relation`",
+    records: "one for each pair; entailment, contradiction or neutral as the label `relation`",
     splits: "as published; the files name no patients",
     counts: "11,232 / 1,395 / 1,422 pairs",
     citation: "Romanov and Shivade, EMNLP 2018; doi 10.13026/C2RS98",
@@ -53,7 +53,7 @@ pub fn read(file: &Entry, source: &str, split: Split, rows: &mut Vec<Draft>) -> 
                 continue;
             }
         };
-        let value = |key: &str| super::parts::string_value(&object, key);
+        let value = |key: &str| super::helpers::string_value(&object, key);
         let pair = SentencePair {
             premise: with_full_stop(&value("sentence1")),
             hypothesis: with_full_stop(&value("sentence2")),
@@ -68,8 +68,8 @@ pub fn read(file: &Entry, source: &str, split: Split, rows: &mut Vec<Draft>) -> 
                 record.labels = vec![Label::new("relation", label)];
                 Draft::read(position, record, None)
             }
-            "-" => Draft::bad(position, "readers did not agree on the relation"),
-            other => Draft::bad(position, format!("`{}` is no relation", ptu_data::shortened(other, 40))),
+            "-" => Draft::bad(position, "the annotators did not agree on the relation"),
+            other => Draft::bad(position, format!("`{}` is not a relation", ptu_data::shortened(other, 40))),
         });
     }
     Ok(())

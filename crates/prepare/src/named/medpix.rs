@@ -7,7 +7,7 @@ use ptu_data::DataError;
 use ptu_data::record::{Label, Section, Split};
 use serde_json::Value;
 
-use super::parts::{self, find_image, new_record, push_text, string_value, with_image};
+use super::helpers::{self, find_image, new_record, push_text, string_value, with_image};
 use super::{DatasetRows, Description};
 use crate::draft::{Draft, MissingImagePolicy, RowPosition};
 use crate::raw::Raw;
@@ -15,7 +15,7 @@ use crate::raw::Raw;
 pub const ABOUT: Description = Description {
     name: "medpix",
     title: "MedPix 2.0: teaching cases with CT and MR images",
-    what: "Cases of NLM's MedPix, cleaned: images with captions, findings, diagnosis, place in the body.",
+    what: "Cases from NLM's MedPix, cleaned: images with captions, findings, diagnosis and place in the body.",
     licence: "not stated by its authors; made from NLM's open MedPix",
     access: "open: CHILab1/MedPix-2.0 on GitHub",
     layout: "\
@@ -23,8 +23,8 @@ MedPix-2-0/
   Case_topic.json  Descriptions.json
   images/MPX1009_synpic46283.png
   splitted_dataset/uid_list.json",
-    records: "one an image; caption and the case's findings (3 words or more) as texts; type, place and its category as \
-              labels; diagnosis, age, sex, plane and modality as fields; the patient is the case",
+    records: "one for each image; caption and the case's findings (3 words or more) as texts; type, place and its \
+              category as labels; diagnosis, age, sex, plane and modality as fields; the patient is the case",
     splits: "as published, by case",
     counts: "2,050 images (1,653 / 197 / 200) of 671 cases (535 / 67 / 69); 1,062 CT, 988 MR",
     citation: "Siragusa et al., Data Science and Engineering 2025, doi 10.1007/s41019-025-00297-8",
@@ -37,7 +37,7 @@ pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
     raw.require(&[&names[..1], &names[1..], &lists])?;
     let [descriptions, cases, list] = [raw.need(&names[..1])?, raw.need(&names[1..])?, raw.need(&lists)?];
     let mut splits = HashMap::new();
-    let all = parts::json(&list)?;
+    let all = helpers::json(&list)?;
     for (key, split) in [("train", Split::Train), ("dev", Split::Validate), ("test", Split::Test)] {
         for case in all.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
             splits.insert(case.to_string(), split);
@@ -45,13 +45,13 @@ pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
     }
     // Findings and title of each case.
     let mut cases_by_id: HashMap<String, (String, String)> = HashMap::new();
-    for case in parts::list(&cases)? {
+    for case in helpers::list(&cases)? {
         let texts = case.get("Case").unwrap_or(&Value::Null);
         cases_by_id
             .insert(string_value(&case, "U_id"), (stated_value(texts, "Findings"), stated_value(texts, "Title")));
     }
     let mut rows = vec![];
-    for (number, item) in parts::list(&descriptions)?.iter().enumerate() {
+    for (number, item) in helpers::list(&descriptions)?.iter().enumerate() {
         let (case, name) = (string_value(item, "U_id"), string_value(item, "image"));
         let position =
             RowPosition::Named(if name.is_empty() { format!("Descriptions.json item {number}") } else { name.clone() });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Question, Split};
 
-use super::parts::{QuestionRecords, line_position};
+use super::helpers::{QuestionRecords, line_position};
 use super::{DatasetRows, Description, Details};
 use crate::raw::lines::{Line, Lines};
 use crate::raw::{Entry, Raw};
@@ -13,8 +13,8 @@ use crate::raw::{Entry, Raw};
 pub const ABOUT: Description = Description {
     name: "medvqa2019",
     title: "VQA-Med 2019: the ImageCLEF challenge of medical visual questions",
-    what: "Radiology images of MedPix with questions about modality, plane and organ. Questions about abnormalities are left \
-           out, as published work does.",
+    what: "Radiology images of MedPix with questions about modality, plane and organ. Questions about abnormalities \
+           are skipped, as in published work.",
     licence: "CC BY 4.0",
     access: "open: Zenodo 10499039, and abachaa/VQA-Med-2019 on GitHub for the test",
     layout: "\
@@ -28,7 +28,7 @@ VQAMed2019Test/
   VQAMed2019_Test_Questions_w_Ref_Answers.txt
   VQAMed2019_Test_Images/
 or, repackaged: {train,val,test}/QA/{Modality,Organ,Plane}.csv  {train,val,test}/images/",
-    records: "one an image, with its questions by category; all are open",
+    records: "one for each image, with its questions by category; all questions are open",
     splits: "as published, by image",
     counts: "3,200 / 500 / 500 images; 12,792 / 2,000 / 500 questions with abnormalities; 79 answers without",
     citation: "Ben Abacha et al., CLEF 2019 Working Notes",
@@ -88,7 +88,7 @@ pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
         let last = folder.rsplit('/').next().unwrap_or_default();
         vec![format!("{folder}/{name}"), format!("{last}/{name}"), format!("{short}/images/{name}")]
     });
-    let preprocessing = ["splits are those published", "questions about abnormalities are left out"];
+    let preprocessing = ["splits are those published", "questions about abnormalities are skipped"];
     Ok(DatasetRows { noted, details, overlaps, ..DatasetRows::published_splits(rows, tables, &preprocessing) })
 }
 
@@ -123,7 +123,7 @@ impl QuestionReader {
                 return;
             }
             if line.latin {
-                details.add("lines-read-as-latin-1", line_position(file, line.number), "it is no UTF-8");
+                details.add("lines-read-as-latin-1", line_position(file, line.number), "it is not UTF-8");
             }
             match fields(&line).map(|fields| fields.map(|field| field.trim().to_string())) {
                 Some([_, category, _, _]) if category == "abnormality" => {}
@@ -132,7 +132,10 @@ impl QuestionReader {
                     let image = if image.ends_with(".jpg") { image } else { image + ".jpg" };
                     questions.add(split, &image, Question { id, question, answer, closed: false, category }, Vec::new);
                 }
-                _ => questions.skip(line_position(file, line.number), "the line lacks its image, question or answer"),
+                _ => questions.skip(
+                    line_position(file, line.number),
+                    "the image, the question or the answer is missing in this line",
+                ),
             }
         })?;
         self.tables.push(file.clone());

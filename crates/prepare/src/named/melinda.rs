@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Label, Section, Split};
 
-use super::parts::{find_image, line_position, new_record, push_text, with_image};
+use super::helpers::{find_image, line_position, new_record, push_text, with_image};
 use super::{DatasetRows, Description};
 use crate::draft::Draft;
 use crate::raw::Raw;
@@ -16,12 +16,13 @@ pub const ABOUT: Description = Description {
     title: "MELINDA: methods of experiments from figures and captions",
     what: "Figures of biomedical papers with captions of their parts, and the methods of the experiments that they show.",
     licence: "not stated; papers are open access at PMC, labels from IntAct (CC BY)",
-    access: "open: PlusLabNLP/melinda on GitHub; images by a link there",
+    access: "open: PlusLabNLP/melinda on GitHub, with a link to the images",
     layout: "\
 melinda/
   train.csv  dev.csv  test.csv       columns figure_file, caption, i_meth, p_meth, i_meth_label, p_meth_label
   melinda_images/",
-    records: "one a row: figure, caption, and four labels (interaction and participant method, fine and coarse)",
+    records: "one for each row: figure, caption, and four labels (interaction and participant method, fine and \
+              coarse)",
     splits: "as published",
     counts: "5,371 records of 2,833 figures; 85 / 15 and 45 / 7 classes",
     citation: "Wu et al., AAAI 2021, doi 10.1609/aaai.v35i16.17657",

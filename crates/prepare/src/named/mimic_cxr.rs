@@ -9,7 +9,7 @@ use ptu_data::DataError;
 use ptu_data::record::{Finding, Label, Section, Split};
 use serde_json::Value;
 
-use super::parts::{self, find_image, finding_labels, line_position, new_record, push_text, with_image};
+use super::helpers::{self, find_image, finding_labels, line_position, new_record, push_text, with_image};
 use super::{DatasetRows, Description};
 use crate::draft::{Draft, MissingImagePolicy, RowPosition};
 use crate::raw::row::Row;
@@ -19,8 +19,8 @@ use crate::raw::{Entry, Raw};
 pub const ABOUT: Description = Description {
     name: "mimic-cxr",
     title: "MIMIC-CXR-JPG: chest radiographs of Beth Israel Deaconess with reports",
-    what: "Chest radiographs as JPEG, free-text reports in sections, labels of 14 findings read from the reports. Removed words are \
-           `___`.",
+    what: "Chest radiographs as JPEG, free-text reports in sections, labels of 14 findings read from the reports. \
+           `___` replaces words that were removed to protect privacy.",
     licence: "PhysioNet credentialed health data licence 1.5.0",
     access: "credentialed: https://physionet.org/content/mimic-cxr-jpg (images, tables) and mimic-cxr (mimic-cxr-reports.zip)",
     layout: "\
@@ -29,8 +29,9 @@ mimic-cxr-reports.zip                          or files/p10/p10000001/s50000001.
 files/p10/p10000001/s50000001/<dicom_id>.jpg   (also .png)
 mimic_cxr_sectioned.csv.gz                     optional: reports in sections, used instead of the reports
 annotation.json                                optional: the split of R2Gen",
-    records: "one a frontal image (AP or PA); impression and findings (3 words or more) as texts, 14 labels (positive, negative, \
-              uncertain, unmentioned); study, view and `images-of-study` as fields; an image that is not there leaves its texts",
+    records: "one for each frontal image (AP or PA); impression and findings (3 words or more) as texts, 14 labels \
+              (positive, negative, uncertain, unmentioned); study, view and `images-of-study` as fields; if the \
+              image is missing, the record has only the texts",
     splits: "as published, by patient; or R2Gen's",
     counts: "377,110 images, 227,835 studies, 65,379 patients; images 368,960 / 2,991 / 5,159",
     citation: "Johnson et al., Scientific Data 6, 317 (2019); arXiv 1901.07042",
@@ -109,7 +110,7 @@ pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
         } else {
             "splits are those published, by patient"
         },
-        "frontal images alone (AP, PA); texts of fewer than 3 words are dropped",
+        "only frontal images (AP, PA); texts of fewer than 3 words are dropped",
         match sectioned.is_some() {
             true => "sections are those of `mimic_cxr_sectioned.csv`",
             false => "sections are found by the headings of the reports",
@@ -161,7 +162,7 @@ impl Tables {
                 }
                 (_, Err(cause)) => all.unusable_rows.push(Draft::bad(line_position(chexpert, row.line), cause)),
                 (Err(_), _) => {
-                    all.unusable_rows.push(Draft::bad(line_position(chexpert, row.line), "`study_id` is no number"))
+                    all.unusable_rows.push(Draft::bad(line_position(chexpert, row.line), "`study_id` is not a number"))
                 }
             }
         }
@@ -190,7 +191,7 @@ fn draft(raw: &Raw, tables: &Tables, position: RowPosition, row: &Row, columns: 
     if subject.len() < 2 || id.is_empty() || !subject.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err("it has no `dicom_id` or no `subject_id` of digits".into());
     }
-    let split = *tables.splits.get(id).ok_or("the table of splits does not have it")?;
+    let split = *tables.splits.get(id).ok_or("it is not in the table of splits")?;
     let labels = tables.labels.get(&number).ok_or("its study has no labels in the table of CheXpert")?;
     let folder = format!("files/p{}/p{subject}/s{study}", &subject[..2]);
     let [impression, findings] = match &tables.sections {
@@ -201,7 +202,7 @@ fn draft(raw: &Raw, tables: &Tables, position: RowPosition, row: &Row, columns: 
                 format!("mimic-cxr/2.0.0/{folder}.txt"),
                 format!("mimic-cxr-reports/{folder}.txt"),
             ];
-            let file = raw.find(&names.each_ref().map(String::as_str)).ok_or("its report is not there")?;
+            let file = raw.find(&names.each_ref().map(String::as_str)).ok_or("its report is missing")?;
             let bytes = file.bytes(REPORT_LIMIT).map_err(|unread| format!("its report {}", unread.cause()))?;
             report::sections(&String::from_utf8_lossy(&bytes))
         }
@@ -211,7 +212,7 @@ fn draft(raw: &Raw, tables: &Tables, position: RowPosition, row: &Row, columns: 
     push_text(&mut record, Section::Impression, &impression);
     push_text(&mut record, Section::Findings, &findings);
     if record.texts.is_empty() {
-        return Err("its report has no impression or findings of 3 words".into());
+        return Err("its report has no impression or findings of 3 words or more".into());
     }
     record.labels = FINDINGS.iter().zip(labels).map(|(name, finding)| Label::new(*name, finding.name())).collect();
     let images = tables.images.get(&number).copied().unwrap_or(1);
@@ -249,14 +250,14 @@ pub fn read_sectioned(file: &Entry, mut take: impl FnMut(&str, &str, &str)) -> R
 
 /// The split of each image in an `annotation.json` of R2Gen.
 fn annotated_splits(file: &Entry) -> Result<HashMap<String, Split>, DataError> {
-    let all: BTreeMap<String, Value> = match parts::json(file)? {
+    let all: BTreeMap<String, Value> = match helpers::json(file)? {
         Value::Object(all) => all.into_iter().collect(),
         _ => BTreeMap::new(),
     };
     let mut splits = HashMap::new();
     for (key, split) in [("train", Split::Train), ("val", Split::Validate), ("test", Split::Test)] {
         let items = all.get(key).and_then(Value::as_array).into_iter().flatten();
-        splits.extend(items.map(|item| (parts::string_value(item, "id"), split)));
+        splits.extend(items.map(|item| (helpers::string_value(item, "id"), split)));
     }
     Ok(splits)
 }

@@ -9,8 +9,8 @@ use ptu_data::{DataError, shortened};
 use roxmltree::{Document, Node};
 use serde_json::Value;
 
-use super::parts::{as_strs, find_image, new_record, push_text, with_image};
-use super::{DatasetRows, Description, Details, ROWS_SKIPPED, parts};
+use super::helpers::{as_strs, find_image, new_record, push_text, with_image};
+use super::{DatasetRows, Description, Details, ROWS_SKIPPED, helpers};
 use crate::draft::{Draft, MissingImagePolicy, RowPosition};
 use crate::raw::separated::Csv;
 use crate::raw::{Entry, Raw};
@@ -19,8 +19,9 @@ use crate::shares::bucket;
 pub const ABOUT: Description = Description {
     name: "openi",
     title: "Open-i: chest X-rays of Indiana University with reports",
-    what: "Chest radiographs with reports in sections and headings by hand. Removed words are `XXXX`.",
-    licence: "CC BY-NC-ND 4.0, as its files say",
+    what: "Chest radiographs with reports in sections and headings that were assigned by hand. `XXXX` replaces words \
+           that were removed to protect privacy.",
+    licence: "CC BY-NC-ND 4.0, according to its files",
     access: "open: https://openi.nlm.nih.gov/faq (NLMCXR_reports.tgz, NLMCXR_png.tgz), or raddar's copy on Kaggle",
     layout: "\
 ecgen-radiology/1.xml ..               (NLMCXR_reports.tgz)
@@ -29,9 +30,9 @@ annotation.json                        optional: the split of R2Gen
 or the copy on Kaggle:
 indiana_reports.csv  indiana_projections.csv
 images/images_normalized/1_IM-0001-4001.dcm.png",
-    records: "one an image, with impression and findings of its report (3 words or more) as texts and headings as labels; a \
-              report without an image is a text alone",
-    splits: "ours, by report: a hash of its number, 70 % train, 10 % validate, 20 % test; or R2Gen's",
+    records: "one for each image, with impression and findings of its report (3 words or more) as texts and headings \
+              as labels; a report without an image is a record without an image",
+    splits: "by a hash of the report's number: 70 % train, 10 % validate, 20 % test; or R2Gen's",
     counts: "3,955 reports, 3,419 with both sections, 7,470 images",
     citation: "Demner-Fushman et al., JAMIA 23 (2016), doi 10.1093/jamia/ocv080",
     tars: &["NLMCXR_reports", "NLMCXR_png"],
@@ -101,12 +102,12 @@ pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
         *noted.entry("reports-with-both-sections".to_string()).or_default() += u64::from(both);
         match split(report) {
             Some(split) => rows.extend(records(raw, report, split)),
-            None => rows.push(Draft::bad(RowPosition::Named(report.id.clone()), "`annotation.json` does not have it")),
+            None => rows.push(Draft::bad(RowPosition::Named(report.id.clone()), "it is not in `annotation.json`")),
         }
     }
     let split_sentence = match published.is_some() {
         true => "splits are those of R2Gen's `annotation.json`",
-        false => "splits are ours, by a hash of the report's number: 70 % train, 10 % validate, 20 % test",
+        false => "splits are chosen by a hash of the report's number: 70 % train, 10 % validate, 20 % test",
     };
     let opened = DatasetRows::own_splits(rows, tables, &[split_sentence, "texts of fewer than 3 words are dropped"]);
     Ok(DatasetRows { noted, details, published: published.is_some(), ..opened })
@@ -132,7 +133,7 @@ fn records(raw: &Arc<Raw>, report: &Report, split: Split) -> Vec<Draft> {
     if report.images.is_empty() {
         let record: Record = filled_record(&report.id);
         return vec![match record.texts.is_empty() {
-            true => Draft::bad(position, "the report has neither an image nor a text of 3 words"),
+            true => Draft::bad(position, "the report has neither an image nor a text of 3 words or more"),
             false => Draft::read(position, record, None),
         }];
     }
@@ -153,7 +154,7 @@ fn read_report(file: &Entry) -> Result<Report, String> {
     let bytes = file.bytes(REPORT_LIMIT).map_err(Unread::cause)?;
     let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_string())?;
     let document =
-        Document::parse(text.trim_start_matches('\u{feff}')).map_err(|error| format!("is no XML ({error})"))?;
+        Document::parse(text.trim_start_matches('\u{feff}')).map_err(|error| format!("is not XML ({error})"))?;
     let named = |name: &'static str| document.descendants().filter(move |node| node.has_tag_name(name));
     let trimmed_text = |node: Node| node.text().unwrap_or_default().trim().to_string();
     let section = |label: &str| {
@@ -190,7 +191,7 @@ fn kaggle_reports(
     let [uid, filename, projection] = csv.need(["uid", "filename", "projection"])?;
     while let Some(row) = csv.next()? {
         if let Err(bad) = &row.cells {
-            details.add(ROWS_SKIPPED, parts::line_position(projections, row.line), bad.cause.clone());
+            details.add(ROWS_SKIPPED, helpers::line_position(projections, row.line), bad.cause.clone());
             continue;
         }
         let (uid, name) = (row.get(uid).to_string(), row.get(filename).to_string());
@@ -208,7 +209,7 @@ fn kaggle_reports(
     let mut reports = vec![];
     while let Some(row) = csv.next()? {
         if let Err(bad) = row.cells {
-            rows.push(Draft::bad(parts::line_position(file, row.line), bad.cause));
+            rows.push(Draft::bad(helpers::line_position(file, row.line), bad.cause));
             continue;
         }
         let number = row.get(uid).to_string();
@@ -232,11 +233,11 @@ fn kaggle_reports(
 
 /// The split of each report in an `annotation.json` of R2Gen, whose ids are `CXR2384_IM-0942`.
 fn annotated_splits(file: &Entry) -> Result<HashMap<String, Split>, DataError> {
-    let all = parts::json(file)?;
+    let all = helpers::json(file)?;
     let mut splits = HashMap::new();
     for (key, split) in [("train", Split::Train), ("val", Split::Validate), ("test", Split::Test)] {
         for item in all.get(key).and_then(Value::as_array).into_iter().flatten() {
-            let id = parts::string_value(item, "id");
+            let id = helpers::string_value(item, "id");
             splits.insert(id.split('_').next().unwrap_or_default().to_string(), split);
         }
     }

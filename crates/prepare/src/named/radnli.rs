@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::Split;
 
-use super::parts::collapsed;
+use super::helpers::collapsed;
 use super::{DatasetRows, Description, mednli, mimic_cxr};
 use crate::draft::{Draft, RemainingWork};
 use crate::raw::{Entry, Raw};
@@ -14,17 +14,17 @@ use crate::raw::{Entry, Raw};
 pub const ABOUT: Description = Description {
     name: "radnli",
     title: "RadNLI: natural language inference in radiology reports",
-    what: "Pairs of sentences from reports of MIMIC-CXR. There are none to learn from in it: pseudo-labelled pairs (made with \
-           ysmiura/ifcc) and MedNLI's take their place where they lie beside it.",
+    what: "Pairs of sentences from reports of MIMIC-CXR. It has no pairs for training; pseudo-labelled pairs \
+           (created with ysmiura/ifcc) and the pairs of MedNLI are used for training if they are in the same folder.",
     licence: "PhysioNet credentialed health data licence",
     access: "credentialed: https://physionet.org/content/radnli-report-inference/1.0.0",
     layout: "\
 radnli_dev_v1.jsonl  radnli_test_v1.jsonl
-radnli_pseudo-train.jsonl           optional: made with ysmiura/ifcc; or radnli_pseudo-train_indexes.jsonl
+radnli_pseudo-train.jsonl           optional: created with ysmiura/ifcc; or radnli_pseudo-train_indexes.jsonl
 mimic_cxr_sectioned.csv             needed for the file of indexes
 mednli/mli_train_v1.jsonl           optional: pairs of MedNLI for training",
-    records: "one a pair; entailment, contradiction or neutral as the label `relation`",
-    splits: "as published; train is what lies beside it",
+    records: "one for each pair; entailment, contradiction or neutral as the label `relation`",
+    splits: "as published; train contains the training pairs in the same folder",
     counts: "480 / 480 pairs for validation and test; 6,000 pseudo-labelled pairs",
     citation: "Miura et al., NAACL 2021; doi 10.13026/mmab-c762",
     tars: &[],
@@ -56,9 +56,10 @@ pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
         tables.push(file);
     }
     if tables.is_empty() {
-        preprocessing.push("there is nothing to learn from: neither pseudo-labelled pairs nor MedNLI lay beside it");
+        preprocessing.push("there are no training pairs: the folder has neither pseudo-labelled pairs nor MedNLI");
     } else {
-        preprocessing.push("train is pseudo-labelled pairs and MedNLI's, as they lay beside it");
+        preprocessing
+            .push("train contains the pseudo-labelled pairs and the pairs of MedNLI that were in the same folder");
     }
     for (name, split) in held_out {
         let file = raw.need(&[name])?;

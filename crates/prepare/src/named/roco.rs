@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ptu_data::record::{Label, Section, Split};
 use ptu_data::{DataError, shortened};
 
-use super::parts::{
+use super::helpers::{
     PythonRandom, as_strs, collapsed, find_image, line_position, new_record, push_text, usable_text, with_image,
 };
 use super::{DatasetRows, Description, Details, ROWS_SKIPPED, medicat};
@@ -32,9 +32,10 @@ or the copy on Kaggle: all_data/{train,validation,test}/radiology/{train,val,tes
 or ROCOv2:
   {train,valid,test}_captions.csv  {train,valid,test}_concepts.csv  {train,valid,test}_images/
 (for the copy on Hugging Face, parquet files by split, use `prepare table`)",
-    records: "one an image; references and caption (3 words or more) as texts, concepts as labels; an image that is not there \
-              leaves its texts. The field `retrieval` numbers the 2,000 captions of the retrieval galleries",
-    splits: "as published, by image; papers are not kept apart",
+    records: "one for each image; references and caption (3 words or more) as texts, concepts as labels; if the \
+              image is missing, the record has only the texts. The field `retrieval` numbers the 2,000 captions of \
+              the retrieval galleries",
+    splits: "as published, by image; images of one paper can be in several splits",
     counts: "version 1: 65,460 / 8,183 / 8,182 images; ROCOv2: 59,958 / 9,904 / 9,927",
     citation: "Pelka et al., LABELS 2018, doi 10.1007/978-3-030-01364-6_20; Rückert et al., Scientific Data 11, 688 (2024)",
     tars: &[],
@@ -92,7 +93,7 @@ pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
     for set in &sets {
         let known: HashSet<&str> = set.captions.iter().map(|one| one.id.as_str()).collect();
         let unknown: BTreeSet<&String> = set.concepts.keys().filter(|id| !known.contains(id.as_str())).collect();
-        let cause = "no caption has this image";
+        let cause = "no caption belongs to this image";
         unknown.into_iter().for_each(|id| details.add("concepts-of-unknown-images", shortened(id, 80), cause));
     }
     let mut random = PythonRandom::new(42);
@@ -105,7 +106,7 @@ pub fn open(raw: &Arc<Raw>) -> Result<DatasetRows, DataError> {
             sentences.for_each(|words| push_text(&mut record, Section::Reference, words));
             push_text(&mut record, Section::Caption, &one.caption);
             if record.texts.is_empty() {
-                rows.push(Draft::bad(one.position.clone(), "it has no text of 3 words"));
+                rows.push(Draft::bad(one.position.clone(), "it has no text of 3 words or more"));
                 continue;
             }
             let concepts = set.concepts.get(&one.id).into_iter().flatten();
@@ -174,7 +175,7 @@ fn version1(raw: &Raw, tables: &mut Vec<Entry>, bad: &mut Vec<Draft>) -> Result<
                     all.push(CaptionedImage { id: id.trim().into(), caption: caption.into(), position });
                 }
                 _ if line.text.trim().is_empty() => {}
-                _ => bad.push(Draft::bad(position, "the line is no id, tab and caption")),
+                _ => bad.push(Draft::bad(position, "the line is not an id, a tab and a caption")),
             }
         })?;
         tables.push(file);

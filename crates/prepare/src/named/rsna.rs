@@ -7,7 +7,7 @@ use ptu_data::record::{Label, Split};
 use ptu_data::{DataError, shortened};
 use serde_json::Value;
 
-use super::parts::{self, find_image, line_position, new_record, numpy_permutation, with_image};
+use super::helpers::{self, find_image, line_position, new_record, numpy_permutation, with_image};
 use super::{Choice, DatasetRows, Description, Details, NamedOptions, ROWS_SKIPPED};
 use crate::draft::{Draft, RowPosition};
 use crate::raw::separated::Csv;
@@ -19,17 +19,18 @@ pub const ABOUT: Description = Description {
     title: "RSNA pneumonia detection challenge",
     what: "Frontal chest radiographs of NIH's ChestX-ray14, in which radiologists marked opacities that may be pneumonia.",
     licence: "the challenge's rules: non-commercial research",
-    access: "after the rules were accepted: https://www.kaggle.com/c/rsna-pneumonia-detection-challenge",
+    access: "after accepting the rules: https://www.kaggle.com/c/rsna-pneumonia-detection-challenge",
     layout:
         "\
 stage_2_train_labels.csv
 stage_2_detailed_class_info.csv                   optional
 stage_2_train_images/<patientId>.png or .jpg      converted from the .dcm files, which cannot be read yet
 pneumonia-challenge-dataset-mappings_2018.json    optional: names the NIH patients, so that no patient is in two splits",
-    records: "one an image; `pneumonia` (0, 1) and the class as labels, boxes (x, y, width, height of 1024) as fields",
-    splits: "ours, by a hash of the id: 70 % train, 15 % validate, 15 % test; a `patientId` is an image, so without the mapping \
-             one person may be in two. The field `share` marks the first 1 % and 10 % of train. `--published-split` is that of \
-             published code",
+    records: "one for each image; `pneumonia` (0, 1) and the class as labels, boxes (x, y, width, height of 1024) as \
+              fields",
+    splits: "by a hash of the id: 70 % train, 15 % validate, 15 % test; a `patientId` identifies an image, so \
+             without the mapping one person may be in two splits. The field `share` marks the first 1 % and 10 % of \
+             train. `--published-split` uses the split of published code",
     counts: "26,684 images, 6,012 with pneumonia, 30,227 rows",
     citation: "Shih et al., Radiology: Artificial Intelligence 2019, doi 10.1148/ryai.2019180041",
     tars: &[],
@@ -83,8 +84,8 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataE
     }
     let split_sentence = match (published, patients.is_empty()) {
         (true, _) => "splits are those of published code (a permutation of the ids)",
-        (false, true) => "splits are ours, by a hash of the image's id: one person may be in two",
-        (false, false) => "splits are ours, by a hash of the NIH patient",
+        (false, true) => "splits are chosen by a hash of the image's id: one person may be in two splits",
+        (false, false) => "splits are chosen by a hash of the NIH patient",
     };
     Ok(DatasetRows { published, details, ..DatasetRows::own_splits(rows, tables, &[split_sentence]) })
 }
@@ -99,7 +100,7 @@ fn read_labels(labels: &Entry) -> Result<(BTreeMap<String, LabelledImage>, Vec<D
         let known = row.cells.is_ok() && ["0", "1"].contains(&target) && !row.get(id).is_empty();
         if !known {
             let cause =
-                row.cells.err().map_or("it lacks its patientId or its Target of 0 or 1".into(), |bad| bad.cause);
+                row.cells.err().map_or("it has no `patientId`, or no `Target` of 0 or 1".into(), |bad| bad.cause);
             rows.push(Draft::bad(line_position(labels, row.line), cause));
             continue;
         }
@@ -125,7 +126,7 @@ fn add_classes(
             (Err(bad), _) => details.add(ROWS_SKIPPED, line_position(file, row.line), bad.cause.clone()),
             (Ok(_), Some(case)) => case.class = row.get(class).to_string(),
             (Ok(_), None) => {
-                let cause = format!("no label has the image `{}`", shortened(row.get(id), 80));
+                let cause = format!("no label belongs to the image `{}`", shortened(row.get(id), 80));
                 details.add("classes-of-unknown-images", line_position(file, row.line), cause);
             }
         }
@@ -136,8 +137,8 @@ fn add_classes(
 /// The patient of the NIH collection whom each image shows, by the id of the image.
 fn nih_patients(file: &Entry) -> Result<HashMap<String, String>, DataError> {
     let mut patients = HashMap::new();
-    for item in parts::list(file)? {
-        let nih: String = parts::string_value(&item, "img_id");
+    for item in helpers::list(file)? {
+        let nih: String = helpers::string_value(&item, "img_id");
         let patient = nih.split('_').next().unwrap_or_default().to_string();
         if let (Some(Value::String(id)), false) = (item.get("subset_img_id"), patient.is_empty()) {
             patients.insert(id.clone(), patient);

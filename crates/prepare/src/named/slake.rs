@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ptu_data::DataError;
 use ptu_data::record::{Label, Question, Split};
 
-use super::parts::{self, QuestionRecords, line_position, string_value};
+use super::helpers::{self, QuestionRecords, line_position, string_value};
 use super::{Choice, DatasetRows, Description, NamedOptions};
 use crate::raw::Raw;
 
@@ -19,7 +19,8 @@ pub const ABOUT: Description = Description {
 Slake1.0/
   train.json  validate.json (or validation.json)  test.json
   imgs/xmlab102/source.jpg",
-    records: "one an image, with all its questions (content type, closed or open); modality and location as labels",
+    records: "one for each image, with all its questions (content type, closed or open); modality and location as \
+              labels",
     splits: "as published, by image",
     counts: "642 images (450 / 96 / 96), 14,028 questions, in English 4,919 / 1,053 / 1,061, 222 answers",
     citation: "Liu et al., ISBI 2021, arXiv 2102.09542",
@@ -37,7 +38,7 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataE
     let (mut questions, mut tables) = (QuestionRecords::new(ABOUT.name), vec![]);
     for (names, split) in names {
         let file = raw.need(names)?;
-        for (number, item) in parts::list(&file)?.iter().enumerate() {
+        for (number, item) in helpers::list(&file)?.iter().enumerate() {
             let language = string_value(item, "q_lang");
             if !all && language != "en" {
                 continue;
@@ -45,7 +46,10 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataE
             let (image, question, answer) =
                 (string_value(item, "img_name"), string_value(item, "question"), string_value(item, "answer"));
             if image.is_empty() || question.is_empty() || answer.is_empty() {
-                let cause = format!("question {} lacks its image, question or answer", string_value(item, "qid"));
+                let cause = format!(
+                    "the image, the question or the answer of question {} is missing",
+                    string_value(item, "qid")
+                );
                 questions.skip(line_position(&file, number as u64 + 1), cause);
                 continue;
             }

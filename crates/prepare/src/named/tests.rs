@@ -202,9 +202,9 @@ fn threads_and_parts_give_equal_bytes() {
         "mli_test_v1.jsonl",
         "{\"gold_label\": \"neutral\", \"sentence1\": \"a\", \"sentence2\": \"b\", \"pairID\": \"t\"}\n",
     );
-    let prepare = |name: &str, making: PrepareOptions| {
+    let prepare = |name: &str, prepare: PrepareOptions| {
         let out = fake.here.path().join(name);
-        let options = NamedOptions { making, ..NamedOptions::default() };
+        let options = NamedOptions { prepare, ..NamedOptions::default() };
         prepare_named(Dataset::Mednli, (&fake.raw(), &out), &options, &|_| {}).unwrap();
         out
     };
@@ -292,7 +292,7 @@ fn files_in_a_wrong_format_give_an_error_message() {
     chemprot.write("test.tsv", "");
     let prepared = chemprot.prepare(Dataset::Chemprot);
     assert_eq!(prepared.records.len(), 1);
-    prepared.assert_skipped("train/1.T1.T2", "its id was there before");
+    prepared.assert_skipped("train/1.T1.T2", "an earlier record has the same id");
     let melinda = FakeDownload::new();
     for name in ["train", "dev", "test"] {
         melinda.write(

@@ -6,7 +6,7 @@ use ptu_data::DataError;
 use ptu_data::record::{Label, Question, Split};
 use serde_json::Value;
 
-use super::parts::{self, QuestionRecords, line_position, string_value};
+use super::helpers::{self, QuestionRecords, line_position, string_value};
 use super::{Choice, DatasetRows, Description, Details, NamedOptions};
 use crate::draft::RowPosition;
 use crate::raw::Raw;
@@ -25,10 +25,12 @@ or the copy on OSF:
 VQA_RAD Dataset Public.json
 VQA_RAD Image Folder/synpic12345.jpg
 (for the copy on Hugging Face, parquet files by split, use `prepare table`)",
-    records: "one an image and split, with all its questions (type, closed or open) and the organ as a label",
-    splits: "as published: questions, not images, are split, so nearly all test images are images of train too (reported). \
-             `--split-by image` draws splits that share none; `--carve-validation` takes a tenth of train's images",
-    counts: "3,064 questions to learn from, 451 to be tested by, 315 images, 498 answers in all, 461 in train",
+    records: "one for each image in each split, with all its questions (type, closed or open) and the organ as a \
+              label",
+    splits: "as published: the questions are split, not the images, so nearly all test images are in train too (this \
+             is reported). `--split-by image` makes splits that have no image in common; `--carve-validation` moves \
+             a tenth of the training images to validate",
+    counts: "3,064 questions for training, 451 for testing, 315 images, 498 answers in all, 461 in train",
     citation: "Lau et al., Scientific Data 5, 180251 (2018), doi 10.1038/sdata.2018.251",
     tars: &[],
 };
@@ -39,7 +41,7 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataE
     let split_choices =
         SplitChoices { by_image: options.has(Choice::SplitByImage), carve: options.has(Choice::CarveValidation) };
     if let Some(single_file) = raw.find(&["VQA_RAD Dataset Public.json"]) {
-        for (number, item) in parts::list(&single_file)?.iter().enumerate() {
+        for (number, item) in helpers::list(&single_file)?.iter().enumerate() {
             let split = match string_value(item, "phrase_type").starts_with("test") {
                 true => Split::Test,
                 false => Split::Train,
@@ -59,7 +61,7 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataE
         let files = [("trainset.json", Split::Train), ("valset.json", Split::Validate), ("testset.json", Split::Test)];
         for (name, split) in files {
             let Some(file) = raw.find(&[name]) else { continue };
-            for (number, item) in parts::list(&file)?.iter().enumerate() {
+            for (number, item) in helpers::list(&file)?.iter().enumerate() {
                 let position = line_position(&file, number as u64 + 1);
                 let split = split_choices.of(split, &string_value(item, "image_name"));
                 add_question(&mut questions, position, item, "question", split);
@@ -75,9 +77,10 @@ pub fn open(raw: &Arc<Raw>, options: &NamedOptions) -> Result<DatasetRows, DataE
     }
     let rows = questions.rows(raw, |_, name| vec![format!("images/{name}"), format!("VQA_RAD Image Folder/{name}")]);
     let splits = match (split_choices.by_image, split_choices.carve) {
-        (true, _) => "splits are ours, by a hash of the image: 80 % train, 10 % validate, 10 % test",
+        (true, _) => "splits are chosen by a hash of the image: 80 % train, 10 % validate, 10 % test",
         (_, true) => {
-            "splits are those published; a tenth of the images of train, by a hash of their name, is for validation"
+            "splits are those published; a tenth of the training images, chosen by a hash of their names, is used \
+             for validation"
         }
         _ => "splits are those published",
     };
@@ -121,8 +124,10 @@ fn add_question(questions: &mut QuestionRecords, position: RowPosition, item: &V
     }
     let (image, answer) = (string_value(item, "image_name"), string_value(item, "answer"));
     if image.is_empty() || question.is_empty() || answer.is_empty() {
-        return questions
-            .skip(position, format!("question {} lacks its image, question or answer", string_value(item, "qid")));
+        return questions.skip(
+            position,
+            format!("the image, the question or the answer of question {} is missing", string_value(item, "qid")),
+        );
     }
     let question = Question {
         id: string_value(item, "qid") + if rephrased { &key["question".len()..] } else { "" },

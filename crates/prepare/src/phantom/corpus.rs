@@ -21,7 +21,7 @@ const MOST_RECORDS: u64 = 100_000_000;
 /// The number of random orders of the patients that are tried until the counts of the splits are exact.
 const ORDERS: u64 = 32;
 
-/// The rank of the random streams that are used here; it differs from those of [`phantom::make`].
+/// The rank of the random streams that are used here; it differs from those of [`phantom::generate`].
 const RANK: u32 = 1_000;
 
 /// Options of [`prepare_phantom`].
@@ -41,8 +41,8 @@ pub struct PhantomOptions {
     pub image_missing: f64,
     /// Share of the train records without a text, 0 to 1; no record lacks both.
     pub text_missing: f64,
-    /// Options for the preparation. `making.side` is ignored, because the pictures are drawn with `side`.
-    pub making: PrepareOptions,
+    /// Options for the preparation. `prepare.side` is ignored, because the pictures are drawn with `side`.
+    pub prepare: PrepareOptions,
 }
 
 impl PhantomOptions {
@@ -57,31 +57,34 @@ impl PhantomOptions {
             test: tenth,
             image_missing: 0.0,
             text_missing: 0.0,
-            making: PrepareOptions::default(),
+            prepare: PrepareOptions::default(),
         }
     }
 
     fn check(&self) -> Result<(), DataError> {
         let wrong = |name, cause: String| Err(DataError::Setting { name, cause });
         if self.pairs == 0 || self.pairs > MOST_RECORDS {
-            return wrong("pairs", format!("{} is not within 1 and {MOST_RECORDS}", self.pairs));
+            return wrong("pairs", format!("{} is not between 1 and {MOST_RECORDS}", self.pairs));
         }
         if !(32..=1024).contains(&self.side) {
-            return wrong("side", format!("{} pixels is not within 32 and 1024", self.side));
+            return wrong("side", format!("{} pixels is not between 32 and 1024", self.side));
         }
         if self.validate.checked_add(self.test).is_none_or(|held| held > self.pairs) {
             let held = format!("{} validate and {} test", self.validate, self.test);
-            return wrong("test", format!("{held} records are more than the {} in all; ask for fewer", self.pairs));
+            return wrong(
+                "test",
+                format!("{held} records are more than the {} records in all; request fewer", self.pairs),
+            );
         }
         for (name, share) in [("image_missing", self.image_missing), ("text_missing", self.text_missing)] {
             if !(0.0..=1.0).contains(&share) {
-                return wrong(name, format!("{share} is no share: write a number from 0 to 1"));
+                return wrong(name, format!("{share} is not a share: write a number from 0 to 1"));
             }
         }
         if self.image_missing + self.text_missing > 1.0 {
             return wrong("image_missing", "together with `text_missing` it is more than 1; lower one of them".into());
         }
-        self.making.check()
+        self.prepare.check()
     }
 }
 
@@ -103,7 +106,7 @@ pub fn prepare_phantom(
     let work_folder = WorkFolder::acquire(out)?;
     let writer = WriterOptions {
         dataset: "phantom".into(),
-        arguments: options.making.arguments.clone(),
+        arguments: options.prepare.arguments.clone(),
         preprocessing: vec![
             format!("Pictures are drawn at {0} x {0} pixels, 8-bit grey, stored as PNG.", options.side),
             "Texts are findings and impression, written from the same causes as the picture.".into(),
@@ -116,7 +119,7 @@ pub fn prepare_phantom(
         decided_by: BTreeMap::from([("options".into(), told)]),
         tables: vec![],
         writer,
-        duplicates: options.making.duplicates_of(true),
+        duplicates: options.prepare.duplicates_of(true),
         table: None,
         skip_bad: true,
         noted: BTreeMap::new(),
@@ -124,7 +127,7 @@ pub fn prepare_phantom(
         overlaps: vec![],
     };
     let mut drawn = Drawn { options: options.clone(), splits, next: 0 };
-    run(work_folder, job, &options.making, &mut drawn, progress)
+    run(work_folder, job, &options.prepare, &mut drawn, progress)
 }
 
 /// Creates the drafts of the records one after another.
@@ -166,9 +169,11 @@ fn splits(key: Key, options: &PhantomOptions) -> Result<Vec<Split>, DataError> {
         }
     }
     let PhantomOptions { pairs, validate, test, .. } = options;
-    let cause =
-        format!("patients of 1 to 3 records cannot make exactly {validate} validate and {test} test of {pairs}");
-    Err(DataError::Setting { name: "test", cause: format!("{cause} records; ask for more pairs") })
+    let cause = format!(
+        "each patient has 1 to 3 records, so {pairs} records cannot be split into exactly {validate} validate and \
+         {test} test"
+    );
+    Err(DataError::Setting { name: "test", cause: format!("{cause} records; request more pairs") })
 }
 
 /// Fills the splits with the patients in this order; `None` if the counts cannot be reached exactly.
@@ -191,7 +196,7 @@ fn filled(order: &[u32], sizes: &[u64], options: &PhantomOptions) -> Option<Vec<
 /// One record; in `train`, the image or the text may be missing.
 fn record(options: &PhantomOptions, index: u64, split: Split) -> Result<Record, DataError> {
     let key = Key::new(options.seed);
-    let phantom = phantom::make(key, index, options.side);
+    let phantom = phantom::generate(key, index, options.side);
     let draw = key.rank(RANK).stream(Draws::Phantom, index).unit();
     let image_missing = split == Split::Train && draw < options.image_missing;
     let text_missing = split == Split::Train && !image_missing && draw < options.image_missing + options.text_missing;
@@ -270,7 +275,7 @@ mod tests {
     fn bytes_do_not_depend_on_the_number_of_threads() {
         let mut options = options(40, 4, 4);
         let (_, two) = prepare(&options).unwrap();
-        options.making.threads = Some(5);
+        options.prepare.threads = Some(5);
         assert_eq!(prepare(&options).unwrap().1, two);
         options.seed = 10;
         assert_ne!(prepare(&options).unwrap().1.hash(), two.hash());
@@ -303,20 +308,24 @@ mod tests {
             let error = prepare(&options).unwrap_err().to_string();
             assert!(error.contains(with), "{error}");
         };
-        fails(&|options| options.pairs = 0, "`pairs`: 0 is not within");
-        fails(&|options| options.pairs = u64::MAX, "is not within");
+        fails(&|options| options.pairs = 0, "`pairs`: 0 is not between");
+        fails(&|options| options.pairs = u64::MAX, "is not between");
         fails(&|options| options.side = 50_000, "`side`: 50000 pixels");
         fails(&|options| options.test = 95, "more than the 100 in all");
         fails(&|options| options.test = u64::MAX, "more than the 100 in all");
-        fails(&|options| options.image_missing = f64::NAN, "`image_missing`: NaN is no share");
+        fails(&|options| options.image_missing = f64::NAN, "`image_missing`: NaN is not a share");
         fails(&|options| (options.image_missing, options.text_missing) = (0.6, 0.5), "more than 1");
-        fails(&|options| options.making.threads = Some(0), "0 threads");
+        fails(&|options| options.prepare.threads = Some(0), "0 threads");
         let whole = |seed: &u64| phantom::patient(Key::new(*seed), 0) == phantom::patient(Key::new(*seed), 1);
         let seed = (0..).find(whole).unwrap();
         let two = |options: &mut PhantomOptions| {
             (options.pairs, options.validate, options.test, options.seed) = (2, 1, 1, seed);
         };
-        fails(&two, "`test`: patients of 1 to 3 records cannot make exactly 1 validate and 1 test of 2");
+        fails(
+            &two,
+            "`test`: each patient has 1 to 3 records, so 2 records cannot be split into exactly 1 validate \
+                     and 1 test",
+        );
         let nearly_all = options(100, 1, 98);
         assert_eq!(prepare(&nearly_all).unwrap().1.counts(Split::Test).records, 98);
     }
@@ -327,7 +336,7 @@ mod tests {
         let folder = ShardFolder::open(&here.path().join("out"), Split::Test).unwrap();
         for place in 0..6 {
             let record = folder.get(place).unwrap();
-            let phantom = phantom::make(Key::new(9), record.id[8..].parse().unwrap(), 32);
+            let phantom = phantom::generate(Key::new(9), record.id[8..].parse().unwrap(), 32);
             assert_eq!(record.texts, [phantom.report.findings, phantom.report.impression]);
             assert_eq!(record.labels.last().unwrap().value, phantom.causes.key());
             let bytes = std::io::Cursor::new(record.image.unwrap().bytes);

@@ -16,7 +16,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::basic::{Compression, LogicalType};
 use parquet::errors::ParquetError;
 use ptu_data::DataError;
-use ptu_data::guard::{check_pages, held};
+use ptu_data::guard::{catch_panic, check_pages};
 
 use super::row::{Column, InlineImage, Row, Unread};
 use column::ColumnReader;
@@ -147,7 +147,7 @@ impl Parquet {
 
 /// The result of `decode`, or why it failed. A manipulated file can make the parquet crate panic; this becomes an error, too.
 fn catch_panics<T>(decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
-    match held(decode) {
+    match catch_panic(decode) {
         None => Err("its contents contradict each other".into()),
         Some(decoded) => decoded.map_err(|error| error.to_string()),
     }

@@ -116,11 +116,11 @@ impl Keys {
             let name = shortened(name, 40);
             if key.nan.count > 0 {
                 let places = key.nan.describe(["value", "values"], unit);
-                notices.push(format!("column `{name}`: `NaN` is taken as missing, {places}"));
+                notices.push(format!("column `{name}`: `NaN` is treated as missing, {places}"));
             }
             if key.nested.count > 0 && key.nested.count < key.values {
                 let places = key.nested.describe(["nested value", "nested values"], unit);
-                notices.push(format!("column `{name}`: {places} of {} values; such are not read", key.values));
+                notices.push(format!("column `{name}`: {places} of {} values; such values are not read", key.values));
             }
         }
         notices

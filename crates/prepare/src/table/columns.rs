@@ -144,12 +144,12 @@ impl Columns {
         let used = self.used();
         for index in (0..self.names.len()).filter(|index| !used.contains(index)) {
             let reason = match (&header.columns[index].holds, &named) {
-                (ColumnContent::Images, _) => Some("images; one image a record is taken".to_string()),
+                (ColumnContent::Images, _) => Some("images; only one image per record is used".to_string()),
                 (ColumnContent::Unread(cause), _) => Some(cause.clone()),
                 (ColumnContent::Values, _) if header.name_count(index) > 1 => {
-                    Some("is there twice; rename one to keep both".into())
+                    Some("occurs twice; rename one to keep both".into())
                 }
-                (ColumnContent::Values, Some(named)) if !named.contains(&index) => Some("not asked for".into()),
+                (ColumnContent::Values, Some(named)) if !named.contains(&index) => Some("not requested".into()),
                 (ColumnContent::Values, _) => None,
             };
             match reason {
@@ -336,13 +336,13 @@ mod tests {
         let header = ["image", "age", "text", "x", "sex", "x"];
         let columns = find(&header, &ColumnNames::default()).unwrap();
         assert_eq!(columns.fields, [1, 4]);
-        assert!([3_usize, 5].iter().all(|index| columns.unused[index].contains("there twice")), "{columns:?}");
+        assert!([3_usize, 5].iter().all(|index| columns.unused[index].contains("occurs twice")), "{columns:?}");
         let wanted = |fields: &[&str]| ColumnNames {
             fields: Some(fields.iter().map(|name| name.to_string()).collect()),
             ..Default::default()
         };
         let columns = find(&header, &wanted(&["sex"])).unwrap();
-        assert_eq!((columns.fields.as_slice(), columns.unused[&1].as_str()), (&[4][..], "not asked for"));
+        assert_eq!((columns.fields.as_slice(), columns.unused[&1].as_str()), (&[4][..], "not requested"));
         assert_eq!(find(&header, &wanted(&[])).unwrap().fields, [0; 0]);
         assert!(find(&header, &wanted(&["x"])).unwrap_err().contains("column `x` occurs twice"));
         assert!(find(&header, &wanted(&["y"])).unwrap_err().contains("there is no column `y`"));
@@ -399,7 +399,10 @@ mod tests {
         let columns = found(&[images("scan"), Column::values("file_name"), Column::values("text")], &plain).unwrap();
         assert_eq!((columns.image, columns.fields), (Some(0), vec![1]));
         let columns = found(&[images("mask"), images("image"), Column::values("text")], &plain).unwrap();
-        assert_eq!((columns.image, columns.unused[&0].as_str()), (Some(1), "images; one image a record is taken"));
+        assert_eq!(
+            (columns.image, columns.unused[&0].as_str()),
+            (Some(1), "images; only one image per record is used")
+        );
         let both = [images("mask"), images("scan"), Column::values("text")];
         let error = found(&both, &plain).unwrap_err();
         assert!(error.contains("columns `mask` and `scan` all contain images; pass `--image mask`"), "{error}");

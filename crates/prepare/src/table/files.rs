@@ -63,7 +63,8 @@ impl TableFiles {
         }
         let folder = FolderTables::search(table)?;
         if let Some(only) = folder.metadata_table() {
-            let cause = |_: &Path| format!("`{}` is taken; name this file itself if it is the table", name_of(&only));
+            let cause =
+                |_: &Path| format!("`{}` is used as the table; if this file is the table, name it", name_of(&only));
             let others = folder.tables.iter().filter(|path| path.parent() == Some(table) && **path != only);
             let skipped = folder.skipped(others, cause);
             return Ok(Self { files: vec![TableFile { path: only, split: None }], skipped });
@@ -90,8 +91,8 @@ impl TableFiles {
         let used: BTreeSet<&Path> = files.iter().map(|file| file.path.as_path()).collect();
         let others = folder.tables.iter().chain(&folder.others).filter(|path| !used.contains(path.as_path()));
         let cause = |path: &Path| match folder.tables.iter().any(|table| table == path) {
-            true => "its name tells no split; begin it with `train`, `validation` or `test`, or name the file itself",
-            false => "it is no table that is read",
+            true => "its name gives no split; begin it with `train`, `validation` or `test`, or name the file itself",
+            false => "it is not a table of a supported format",
         };
         let skipped = folder.skipped(others, |path| cause(path).into());
         let mut files = files;

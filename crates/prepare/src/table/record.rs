@@ -11,10 +11,10 @@ use ptu_data::shortened;
 use ptu_input::text::name_key;
 
 use super::TableOptions;
-use super::absent::MissingValues;
 use super::columns::Columns;
 use super::command::TableCommand;
-use super::seen::{RecordSummary, TableStatistics};
+use super::missing_values::MissingValues;
+use super::statistics::{RecordSummary, TableStatistics};
 use crate::Shares;
 use crate::draft::{Draft, MissingImagePolicy, RemainingWork, RowPosition};
 use crate::raw::row::{Cell, InlineImage, Row};
@@ -291,7 +291,7 @@ impl RecordBuilder {
         match (premise.is_empty(), hypothesis.is_empty()) {
             (true, true) => Ok(None),
             (false, false) => Ok(Some(SentencePair { premise, hypothesis })),
-            _ => Err("a premise without a hypothesis, or the other way round; fill both or none".into()),
+            _ => Err("a premise without a hypothesis, or a hypothesis without a premise; fill both or none".into()),
         }
     }
 

@@ -94,7 +94,7 @@ fn a_table_becomes_records() {
     let columns = ColumnNames { labels: vec!["organ".into()], ..ColumnNames::default() };
     let options = TableOptions {
         columns,
-        making: PrepareOptions { arguments: vec!["prepare".into()], ..PrepareOptions::default() },
+        prepare: PrepareOptions { arguments: vec!["prepare".into()], ..PrepareOptions::default() },
         ..TableOptions::default()
     };
     let (manifest, records) = fixture.prepare(&table, &options).unwrap();
@@ -139,10 +139,10 @@ fn rows_of_one_image_stay_in_one_split_and_bytes_do_not_depend_on_threads() {
     let rows: String = (0..60).map(|row| format!("images/{}.png,text {row}\n", row % 4)).collect();
     let table = fixture.table("t.csv", format!("image,text\n{rows}"));
     let mut options = TableOptions { shares: Shares { validate: 0.3, test: 0.3, seed: 2 }, ..TableOptions::default() };
-    options.making =
+    options.prepare =
         PrepareOptions { threads: Some(1), duplicates: Some(Duplicates::Reported), ..PrepareOptions::default() };
     let (one, records) = fixture.prepare(&table, &options).unwrap();
-    options.making.threads = Some(3);
+    options.prepare.threads = Some(3);
     assert_eq!(fixture.prepare(&table, &options).unwrap().0, one);
     assert!(one.splits.len() > 1, "{:?}", one.splits);
     assert_eq!(one.splits.values().map(|counts| counts.patients).sum::<u64>(), 4);
@@ -231,7 +231,7 @@ fn images_are_stored_smaller_if_requested() {
     let fixture = TestFolder::new();
     let table = fixture.table("t.csv", GOOD);
     let options = |side| TableOptions {
-        making: PrepareOptions { side: Some(side), ..PrepareOptions::default() },
+        prepare: PrepareOptions { side: Some(side), ..PrepareOptions::default() },
         ..TableOptions::default()
     };
     // The images are 20 x 24.
@@ -260,11 +260,11 @@ fn bad_images_are_errors() {
     for (name, part) in [
         ("empty", "0 bytes"),
         ("cut", "truncated"),
-        ("text", "is text, which is not read"),
+        ("text", "is text, which is not supported"),
         ("zero", "no pixels"),
         ("wide", "too large"),
         ("absent", "is not there"),
-        ("folder", "is no file"),
+        ("folder", "is not a file"),
     ] {
         let image = format!("images/{name}.png");
         fixture.refuses_row(format!("{GOOD}b,{image},two\n"), "t.csv", &["line 3", part, &image, "--skip-bad"], 1);
@@ -420,7 +420,7 @@ fn lists_folders_and_parquet_files_are_tables() {
     let empty = fixture.here.path().join("images");
     assert!(fixture.prepare(&empty, &options).unwrap_err().contains("has no `metadata.csv`"));
     fixture.refuses("[1", "u.json", &["not a JSON"]);
-    fixture.refuses("no parquet", "v.parquet", &["it is not a parquet file"]);
+    fixture.refuses("not a parquet", "v.parquet", &["it is not a parquet file"]);
 }
 
 /// The bytes and the path of an image, and the texts.
@@ -497,7 +497,10 @@ fn parquet_files_by_split_are_one_table() {
     write_parquet(&file("test-00000-of-00001.parquet"), &[row(&pictures[3]), row(&pictures[0])]);
     fs::write(file("README.parquet"), "of no split").unwrap();
     let error = fixture.prepare(&folder, &TableOptions::default()).unwrap_err();
-    assert!(error.contains("train-00001-of-00002.parquet row 1: image `row-1` is text, which is not read"), "{error}");
+    assert!(
+        error.contains("train-00001-of-00002.parquet row 1: image `row-1` is text, which is not supported"),
+        "{error}"
+    );
     let (manifest, records) =
         fixture.prepare(&folder, &TableOptions { skip_bad: true, ..TableOptions::default() }).unwrap();
     let splits: Vec<_> = records.iter().map(|record| (record.id.as_str(), record.split)).collect();

@@ -89,7 +89,7 @@ pub enum Precision {
 
 impl Precision {
     /// The number format that is used on this machine.
-    pub fn products(self) -> ComputePrecision {
+    pub fn compute_precision(self) -> ComputePrecision {
         match self {
             Self::F32 => ComputePrecision::F32,
             Self::Bf16 | Self::Auto => tiles().map_or(ComputePrecision::F32, ComputePrecision::Bf16),

@@ -24,7 +24,7 @@ impl Pace {
 }
 
 /// Formats a duration for people: `12 s`, `4 min 10 s`, `3 h 2 min`.
-pub fn spoken(seconds: f64) -> String {
+pub fn format_duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match (whole / 86_400, whole / 3_600 % 24, whole / 60 % 60, whole % 60) {
         (0, 0, 0, s) => format!("{s} s"),
@@ -42,10 +42,10 @@ mod tests {
 
     #[test]
     fn durations_are_written_in_at_most_two_units() {
-        assert_eq!(spoken(12.4), "12 s");
-        assert_eq!(spoken(59.7), "1 min 0 s");
-        assert_eq!(spoken(3_725.0), "1 h 2 min");
-        assert_eq!(spoken(90_000.0), "1 d 1 h");
+        assert_eq!(format_duration(12.4), "12 s");
+        assert_eq!(format_duration(59.7), "1 min 0 s");
+        assert_eq!(format_duration(3_725.0), "1 h 2 min");
+        assert_eq!(format_duration(90_000.0), "1 d 1 h");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use ptu_model::weights::read_arrays;
 use ptu_model::{Bundle, Learned, Model, TrainedOn};
 use ptu_random::Key;
 
-use super::pace::{Pace, spoken};
+use super::pace::{Pace, format_duration};
 use super::{Observer, Opened, Outcome, Plan, RunOptions};
 use crate::card::card;
 use crate::folder::{self, RunFolder};
@@ -156,7 +156,7 @@ impl Session<'_> {
                     "{} steps of about {:.2} s each: {} in total",
                     self.recipe.train.steps - from,
                     pace.step,
-                    spoken(pace.training(&self.recipe, from))
+                    format_duration(pace.training(&self.recipe, from))
                 )),
             }
             observer.paced(&pace);

@@ -261,7 +261,7 @@ fn report_data(recipe: &Recipe, sources: &[TrainingData], learns_from_images: bo
             ));
         }
     }
-    match (recipe.train.precision, recipe.train.precision.products()) {
+    match (recipe.train.precision, recipe.train.precision.compute_precision()) {
         (_, ComputePrecision::Bf16(_)) => observer.note("matrix products are computed in bf16 (AMX)"),
         (Precision::Bf16, ComputePrecision::F32) => {
             observer.note("matrix products are computed in f32: this processor has no bf16 matrix unit (AMX)")

@@ -147,7 +147,7 @@ pub fn missing_modalities(runs: &[Run]) -> Vec<Chart> {
 
 fn add_missing(charts: &mut Vec<Chart>, run: &Run, gallery: &str, scores: &Scores) {
     for curve in &scores.missing {
-        let title = format!("{gallery}: {} with missing {}", curve.score, curve.away.name());
+        let title = format!("{gallery}: {} with missing {}", curve.score, curve.removed.name());
         let explanation = format!(
             "Computed on {}. One line for each replacement of the missing modality, with its 95 % interval.",
             sets::title(gallery, scores)
@@ -157,7 +157,7 @@ fn add_missing(charts: &mut Vec<Chart>, run: &Run, gallery: &str, scores: &Score
             charts.push(Chart {
                 title,
                 explanation,
-                x_label: format!("share of missing {}", curve.away.name()),
+                x_label: format!("share of missing {}", curve.removed.name()),
                 y_label: "share of correct answers".into(),
                 ..Chart::default()
             });

@@ -13,7 +13,7 @@ const QUERIES: usize = 6;
 
 /// Queries of both directions, drawn at random by the seed. Empty if the model was not trained to compare images with texts.
 pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
-    let Some(rankings) = &evaluated.found else { return vec![] };
+    let Some(rankings) = &evaluated.retrieval else { return vec![] };
     let size = evaluated.gallery.records.len();
     let item = |row: usize, with_image: bool| Item {
         id: evaluated.gallery.records[row].id.clone(),

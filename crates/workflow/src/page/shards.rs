@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ptu_data::manifest::told;
+use ptu_data::manifest::describe_overlap;
 use ptu_data::survey::{LONGEST, SplitSurvey};
 use ptu_data::{Record, Split, Survey};
 use ptu_input::Picture;
@@ -48,7 +48,8 @@ pub fn of_shards(folder: &Path) -> Result<Page, WorkflowError> {
     }
     page.facts.push(("data hash".into(), manifest.hash().chars().take(16).collect()));
     let leaks = manifest.overlaps.iter().filter(|one| one.splits[0] != one.splits[1] && one.removed == 0);
-    let warning = |leak| format!("{}; they were kept, so a high score may come from memorised records", told(leak));
+    let warning =
+        |leak| format!("{}; they were kept, so a high score may come from memorised records", describe_overlap(leak));
     page.warnings = leaks.map(warning).collect();
     page.samples = survey.splits.iter().map(|(split, survey)| samples(*split, survey)).collect();
     page.bars = survey.splits.iter().flat_map(|(split, survey)| bars(*split, survey)).collect();

@@ -25,7 +25,7 @@ const MAX_CLASSES: usize = 20;
 pub(super) fn next(output: &OutputFolder, own: bool, evaluated: &Evaluated) -> Result<Vec<Step>, WorkflowError> {
     let [run, data, vectors] = [&output.run, &output.data, &output.vectors].map(|path| quoted(path));
     let mut steps = vec![];
-    if evaluated.found.is_some() {
+    if evaluated.retrieval.is_some() {
         let text = if own { own_words(evaluated) } else { "effusion on the left".into() };
         let search = format!("ptunifier search {vectors} --model {run} --text {}", word(&text));
         let command = match own {

@@ -145,7 +145,7 @@ impl OutputFolder {
         }
         let lock = lock(&out.join(LOCK), out)?;
         if file.exists() && has_results()? {
-            let refused = |cause| WorkflowError::Quickstarted { path: out.clone(), cause };
+            let refused = |cause| WorkflowError::OtherCommand { path: out.clone(), cause };
             let before: Request = serde_json::from_slice(&files::read(&file, MAX_REQUEST_BYTES)?)
                 .map_err(|error| refused(format!("its `{REQUEST_FILE}` cannot be read ({error})")))?;
             let differences = request.differences(&before);

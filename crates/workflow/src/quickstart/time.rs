@@ -8,7 +8,7 @@ use ptu_evaluate::{Gallery, GalleryFeatures, GalleryOptions, score, search};
 use ptu_infer::Embedder;
 use ptu_random::Key;
 use ptu_train::Recipe;
-use ptu_train::trainer::{Opened, Pace, spoken};
+use ptu_train::trainer::{Opened, Pace, format_duration};
 
 use crate::WorkflowError;
 
@@ -164,9 +164,9 @@ impl Budget {
             "{} steps of about {:.2} s{reason}: about {} for training, {} for evaluation and the page, {} in all",
             recipe.train.steps,
             pace.step,
-            spoken(training),
-            spoken(after),
-            spoken(self.spent + training + after)
+            format_duration(training),
+            format_duration(after),
+            format_duration(self.spent + training + after)
         )
     }
 }

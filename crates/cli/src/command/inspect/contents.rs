@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use ptu_data::manifest::{MANIFEST_FILE, told};
+use ptu_data::manifest::{MANIFEST_FILE, describe_overlap};
 use ptu_data::{Manifest, Split};
 use ptu_model::weights::read_arrays;
 use ptu_tasks::TaskKind;
@@ -146,7 +146,7 @@ impl Run {
             None => format!("  steps       {}", self.progress),
         });
         lines.extend(self.best.as_ref().map(|Best { step, score, value, chance }| {
-            let chance = chance.map_or(String::new(), |chance| format!(" (chance {chance:.3})"));
+            let chance = chance.map_or(String::new(), |chance| format!(" (chance level {chance:.3})"));
             format!("  best        {score} {value:.3}{chance} on the validation split, after step {step}")
         }));
         lines.extend(self.bundle.as_ref().map(Bundle::line));
@@ -184,8 +184,8 @@ impl Shards {
             let told = manifest.details.get(what).into_iter().flatten();
             lines.extend(told.map(|one| format!("    {}: {}", one.place, one.cause)));
         }
-        lines.extend(manifest.told.iter().map(|sentence| format!("  {sentence}")));
-        lines.extend(manifest.overlaps.iter().map(|overlap| format!("  {}", told(overlap))));
+        lines.extend(manifest.remarks.iter().map(|sentence| format!("  {sentence}")));
+        lines.extend(manifest.overlaps.iter().map(|overlap| format!("  {}", describe_overlap(overlap))));
         if !manifest.skipped.is_empty() {
             lines.push(format!("  skipped   {} records:", manifest.skipped.len()));
             lines.extend(manifest.skipped.iter().map(|one| format!("    {}: {}", one.place, one.cause)));

@@ -30,7 +30,8 @@ pub struct Vectors {
     labels: BTreeMap<String, Values>,
     fields: BTreeMap<String, Values>,
     /// Inputs that could not be used.
-    left_out: usize,
+    #[serde(rename = "left_out")]
+    skipped: usize,
     /// Texts that were truncated to the model's limit.
     cut: u64,
 }
@@ -58,7 +59,7 @@ impl Vectors {
             );
         }
         let reader = VectorReader::open(path)?;
-        let Embedded { left_out, cut, .. } = noted(&reader);
+        let Embedded { skipped, cut, .. } = noted(&reader);
         let mut vectors = Self {
             path: path.into(),
             header: reader.header().clone(),
@@ -68,7 +69,7 @@ impl Vectors {
             splits: BTreeMap::new(),
             labels: BTreeMap::new(),
             fields: BTreeMap::new(),
-            left_out: left_out.len(),
+            skipped: skipped.len(),
             cut,
         };
         for rows in reader {
@@ -109,7 +110,7 @@ impl Vectors {
         let space = serde_json::to_value(self.header.space).ok();
         let space = space.as_ref().and_then(|space| space.as_str()).unwrap_or_default();
         let mut lines = vec![format!(
-            "vectors {}: {} of {} numbers, space {space}, model {model}, made by version {}",
+            "vectors {}: {} of {} numbers, space {space}, model {model}, written by version {}",
             self.path.display(),
             self.rows,
             self.header.width,
@@ -128,8 +129,8 @@ impl Vectors {
                 lines.push(format!("  {what:10}`{name}`: {rows} rows, {more}{different} different values"));
             }
         }
-        if self.left_out > 0 {
-            lines.push(format!("  skipped   {} inputs could not be used", self.left_out));
+        if self.skipped > 0 {
+            lines.push(format!("  skipped   {} inputs could not be used", self.skipped));
         }
         if self.cut > 0 {
             lines.push(format!("  truncated {} texts are longer than the model's limit", self.cut));

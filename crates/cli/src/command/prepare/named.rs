@@ -55,7 +55,7 @@ impl Named {
         let flags = flags.into_iter().filter(|(given, _)| *given).map(|(_, choice)| choice);
         NamedOptions {
             choices: split_by.into_iter().chain(flags).collect(),
-            making: self.machine.options(self.side, &self.out),
+            prepare: self.machine.options(self.side, &self.out),
         }
     }
 }

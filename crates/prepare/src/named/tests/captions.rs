@@ -52,8 +52,8 @@ fn roco_with_references_and_galleries() {
     let gallery: Vec<&str> =
         prepared.records.iter().map(|one| value(&one.fields, "retrieval")).filter(|one| !one.is_empty()).collect();
     assert_eq!(gallery.len(), 18);
-    prepared.assert_skipped("captions.txt line 21", "no text of 3 words");
-    prepared.assert_skipped("captions.txt line 22", "no id, tab and caption");
+    prepared.assert_skipped("captions.txt line 21", "no text of 3 words or more");
+    prepared.assert_skipped("captions.txt line 22", "not an id, a tab and a caption");
 
     let second = FakeDownload::new();
     for (number, split) in ["train", "valid", "test"].into_iter().enumerate() {
@@ -111,7 +111,7 @@ fn medicat_is_split_by_figure_or_paper() {
     );
     assert!(prepared.noted("image-missing") > 0);
     prepared.assert_detail("image-missing", "line 33", "32-Figure1-1.png` is not there");
-    assert_eq!(prepared.causes().iter().filter(|cause| cause.contains("no radiology figure")).count(), 10);
+    assert_eq!(prepared.causes().iter().filter(|cause| cause.contains("not a radiology figure")).count(), 10);
     prepared.assert_skipped("line 41", "no `pdf_hash`");
     prepared.assert_skipped("line 42", "not a JSON object");
     assert_eq!(prepared.records.iter().filter(|one| one.sections.contains(&Section::Reference)).count(), 20);
@@ -175,7 +175,7 @@ fn mimic_cxr_with_reports_and_with_sectioned_reports() {
     assert!(prepared.record(&id(6)).image.is_none());
     prepared.assert_skipped("line 3", "its view is not PA or AP");
     prepared.assert_skipped("line 5", "its view is not PA or AP");
-    prepared.assert_skipped("line 6", "no impression or findings of 3 words");
+    prepared.assert_skipped("line 6", "no impression or findings of 3 words or more");
     prepared.assert_skipped("line 8", "no labels in the table of CheXpert");
     fake.write(
         "mimic_cxr_sectioned.csv",
@@ -227,8 +227,8 @@ fn openi_reports_with_and_without_images() {
     assert!(prepared.record("CXR2").image.is_none());
     prepared.assert_skipped("CXR1_1_IM-0001-4001", "is not there");
     prepared.assert_skipped("CXR10", "neither an image nor a text");
-    prepared.assert_skipped("11.xml", "no XML");
-    prepared.assert_skipped("12.xml", "no XML");
+    prepared.assert_skipped("11.xml", "not XML");
+    prepared.assert_skipped("12.xml", "not XML");
     assert_eq!((prepared.noted("reports"), prepared.noted("reports-with-both-sections")), (3, 1));
     fake.write("annotation.json", "{\"train\": [], \"val\": [{\"id\": \"CXR1_IM-0001\"}], \"test\": []}");
     let prepared = fake.prepare(Dataset::Openi);

@@ -24,7 +24,7 @@ fn unreadable_images_are_listed_with_their_reason() {
     let fake = roco();
     for side in [None, Some(10)] {
         let options =
-            NamedOptions { making: PrepareOptions { side, ..PrepareOptions::default() }, ..NamedOptions::default() };
+            NamedOptions { prepare: PrepareOptions { side, ..PrepareOptions::default() }, ..NamedOptions::default() };
         let prepared = fake.prepare_with(Dataset::Roco, &options).unwrap();
         assert_eq!((prepared.noted("image-missing"), prepared.noted("image-unreadable")), (9, 3));
         prepared.assert_detail("image-unreadable", "captions.txt line 2", "train_1.jpg` is truncated");
@@ -44,8 +44,8 @@ fn joined_parts_have_the_same_details_as_a_single_run() {
     let parts: Vec<PathBuf> = (1..=2)
         .map(|number| {
             let out = fake.here.path().join(format!("part-{number}"));
-            let making = PrepareOptions { part: Some(Part { number, of: 2 }), ..PrepareOptions::default() };
-            let options = NamedOptions { making, ..NamedOptions::default() };
+            let prepare = PrepareOptions { part: Some(Part { number, of: 2 }), ..PrepareOptions::default() };
+            let options = NamedOptions { prepare, ..NamedOptions::default() };
             prepare_named(Dataset::Roco, (&fake.raw(), &out), &options, &|_: Progress| {}).unwrap();
             out
         })
@@ -64,7 +64,7 @@ fn unusable_rows_of_other_tables_are_listed() {
     }
     let prepared = fake.prepare(Dataset::Roco);
     prepared.assert_detail("rows-passed-over", "valid_concepts.csv line 2", "3 fields, the header 2");
-    prepared.assert_detail("concepts-of-unknown-images", "test_9", "no caption has this image");
+    prepared.assert_detail("concepts-of-unknown-images", "test_9", "no caption belongs to this image");
 
     let references = roco();
     references.write("roco_files/roco_val_references.jsonl", "{\"roco_image_id\": \n");
@@ -95,7 +95,7 @@ fn unusable_rows_of_other_tables_are_listed() {
     prepared.assert_detail(
         "classes-of-unknown-images",
         "stage_2_detailed_class_info.csv line 3",
-        "no label has the image `b`",
+        "no label belongs to the image `b`",
     );
     prepared.assert_detail("rows-passed-over", "stage_2_detailed_class_info.csv line 4", "1 fields, the header 2");
 }

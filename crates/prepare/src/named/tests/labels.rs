@@ -34,7 +34,7 @@ fn chexpert_has_a_zero_shot_set() {
     );
     fake.image(&format!("CheXpert-v1.0-small/{valid}"), 200);
     let options = NamedOptions {
-        making: PrepareOptions { duplicates: Some(Duplicates::Reported), ..PrepareOptions::default() },
+        prepare: PrepareOptions { duplicates: Some(Duplicates::Reported), ..PrepareOptions::default() },
         ..NamedOptions::default()
     };
     let prepared = fake.prepare_with(Dataset::Chexpert, &options).unwrap();
@@ -51,7 +51,7 @@ fn chexpert_has_a_zero_shot_set() {
     let values = ["No Finding", "Edema", "Pneumonia"].map(|name| value(&record.labels, name));
     assert_eq!((values, record.labels.len()), (["positive", "uncertain", "unmentioned"], 14));
     assert_eq!((value(&record.fields, "age"), value(&record.fields, "projection")), ("68", "AP"));
-    prepared.assert_skipped("line 46", "no frontal image");
+    prepared.assert_skipped("line 46", "not a frontal image");
     prepared.assert_skipped("line 47", "`Cardiomegaly` is `u`");
     assert_eq!(prepared.causes().iter().filter(|cause| cause.contains("in the zero-shot set")).count(), 2);
 }
@@ -93,8 +93,8 @@ fn rsna_has_one_record_for_each_image_and_uses_the_mapping() {
         (value(&prepared.record(&id(1)).labels, "pneumonia"), prepared.record(&id(1)).split),
         ("0", Split::Train)
     );
-    prepared.assert_skipped("line 44", "Target of 0 or 1");
-    assert!(prepared.manifest.preprocessing[0].contains("one person may be in two"));
+    prepared.assert_skipped("line 44", "`Target` of 0 or 1");
+    assert!(prepared.manifest.preprocessing[0].contains("one person may be in two splits"));
     let published = fake.prepare_with_choice(Dataset::Rsna, Choice::PublishedSplit);
     assert_eq!(Split::ALL.map(|split| published.count(split)), [28, 6, 7]);
     let mapping: Vec<_> =

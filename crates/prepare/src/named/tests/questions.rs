@@ -31,7 +31,7 @@ fn vqa_rad_with_its_published_split() {
     assert_eq!((first.question.as_str(), first.answer.as_str(), first.closed), ("Is it invented?", "Yes", true));
     assert_eq!((second.id.as_str(), second.answer.as_str(), second.closed), ("2", "4", false));
     assert_eq!(second.category, "PRES, POS");
-    prepared.assert_skipped("trainset.json line 4", "question 4 lacks its image, question or answer");
+    prepared.assert_skipped("trainset.json line 4", "the image, the question or the answer of question 4 is missing");
     prepared.assert_skipped("train/synpic9.jpg", "synpic9.jpg` is not there");
     let common: Vec<_> =
         prepared.manifest.overlaps.iter().map(|one| (one.of, one.splits, one.count, one.removed)).collect();
@@ -147,8 +147,8 @@ fn medvqa_2019_as_published_and_repackaged() {
     assert_eq!(values, [("train-modality-1", "xr|a"), ("train-organ-1", "skull"), ("train-plane-1", "axial")]);
     assert_eq!(prepared.record("test/synpic8.jpg").questions[0].answer, "axéal");
     assert_eq!((prepared.record("test/synpic7.jpg").questions.len(), prepared.noted("lines-read-as-latin-1")), (1, 1));
-    prepared.assert_detail("lines-read-as-latin-1", "VQAMed2019_Test_Questions_w_Ref_Answers.txt line 3", "no UTF-8");
-    prepared.assert_skipped("line 4", "lacks its image, question or answer");
+    prepared.assert_detail("lines-read-as-latin-1", "VQAMed2019_Test_Questions_w_Ref_Answers.txt line 3", "not UTF-8");
+    prepared.assert_skipped("line 4", "the question or the answer is missing");
 
     let other = FakeDownload::new();
     for (number, folder) in ["train", "val", "test"].into_iter().enumerate() {

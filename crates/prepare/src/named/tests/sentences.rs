@@ -30,7 +30,7 @@ fn mednli_pairs_end_with_a_full_stop() {
     assert_eq!((record.sentences.as_ref(), value(&record.labels, "relation")), (Some(&wanted), "entailment"));
     prepared.assert_skipped("line 2", "did not agree");
     prepared.assert_skipped("line 4", "not valid JSON");
-    prepared.assert_skipped("line 5", "`maybe` is no relation");
+    prepared.assert_skipped("line 5", "`maybe` is not a relation");
     prepared.assert_skipped("line 6", "a sentence is missing");
 }
 
@@ -41,7 +41,7 @@ fn radnli_uses_training_pairs_in_the_same_folder() {
     fake.write("radnli_test_v1.jsonl", pair("pair_id", "9002", "entailment", "Clear.", "Normal"));
     let prepared = fake.prepare(Dataset::Radnli);
     assert_eq!(prepared.ids(), ["validate/9001", "test/9002"]);
-    assert!(prepared.manifest.preprocessing.iter().any(|sentence| sentence.contains("nothing to learn from")));
+    assert!(prepared.manifest.preprocessing.iter().any(|sentence| sentence.contains("no training pairs")));
     mednli(&fake, "mednli/");
     let indexes = [
         pair("pair_id", "p1", "neutral", "s50000001,0:10", "s50000001,11:21"),
@@ -76,7 +76,7 @@ fn chemprot_in_the_forms_of_blue_and_scibert() {
     let marks = [Mark { kind: "CHEMICAL".into(), start: 7, end: 17 }, Mark { kind: "GENE".into(), start: 27, end: 33 }];
     assert_eq!((record.marks.as_slice(), record.patient.as_str()), (marks.as_slice(), "1"));
     assert_eq!(prepared.record("train/1.T3.T2").texts, ["Both: @CHEMICAL-GENE$."]);
-    prepared.assert_skipped("dev.tsv line 2", "`CPR:7` is no relation");
+    prepared.assert_skipped("dev.tsv line 2", "`CPR:7` is not a relation");
 
     let scibert = FakeDownload::new();
     let line =
@@ -95,7 +95,7 @@ fn chemprot_in_the_forms_of_blue_and_scibert() {
     );
     assert_eq!(record.marks[1], Mark { kind: "second".into(), start: 30, end: 40 });
     prepared.assert_skipped("train.txt line 2", "is not marked");
-    prepared.assert_skipped("test.txt line 1", "`UNKNOWN` is no relation");
+    prepared.assert_skipped("test.txt line 1", "`UNKNOWN` is not a relation");
 }
 
 #[test]
@@ -131,12 +131,12 @@ fn chemprot_in_the_form_of_the_corpus() {
         ("Then @CHEMICAL$ meets @GENE$.", "false"),
     ];
     assert_eq!(values, wanted);
-    prepared.assert_skipped("chemprot_training_entities.tsv line 5", "`19` to `15` is no place in a text");
-    prepared.assert_skipped("chemprot_training_entities.tsv line 6", "`one` to `two` is no place");
+    prepared.assert_skipped("chemprot_training_entities.tsv line 5", "`19` to `15` is not a range of a text");
+    prepared.assert_skipped("chemprot_training_entities.tsv line 6", "`one` to `two` is not a range");
     assert_eq!(prepared.noted("relations-over-two-sentences-left-out"), 3);
     prepared.assert_detail(
         "relations-over-two-sentences-left-out",
         "abstract 8",
-        "CPR:3 of T1 and T4 is of no one sentence",
+        "CPR:3: T1 and T4 are not in one sentence",
     );
 }

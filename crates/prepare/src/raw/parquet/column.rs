@@ -52,11 +52,12 @@ impl ColumnReader {
         match kind {
             DataType::FixedSizeBinary(16) if uuid => Self::Uuid,
             _ if is_image(kind) => match other {
-                Some(other) => Self::Unread(format!("holds files of kind {other}, which is not read")),
+                Some(other) => Self::Unread(format!("holds files of kind {other}, which are not supported")),
                 None => Self::Images,
             },
             _ if item_type(kind).is_some_and(is_image) => Self::Unread(
-                "is a list of images: one image a record is taken; write one row for each, or name another column"
+                "is a list of images, but only one image per record is used; write one row for each, or name another \
+                 column"
                     .into(),
             ),
             _ if is_bytes(kind) || is_text(kind) && (is_integers(kind) || !is_vector(kind)) => {
@@ -151,7 +152,7 @@ fn unread(kind: &DataType) -> String {
         true => "write an image as its encoded file (PNG, JPEG) or as its path, anything else as text",
         false => "write it as text",
     };
-    format!("is of type {}, which is not read; {cure}", shortened(&kind.to_string(), 200))
+    format!("is of type {}, which is not supported; {cure}", shortened(&kind.to_string(), 200))
 }
 
 fn listed_names(names: &[&str]) -> String {

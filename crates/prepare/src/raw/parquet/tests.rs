@@ -280,7 +280,7 @@ fn values_that_are_not_images_are_reported() {
     let list = ListArray::new(item, arrow_buffer::OffsetBuffer::from_lengths([1]), Arc::new(images), None);
     let result = read(list);
     let ColumnContent::Unread(cause) = result.holds else { panic!("a list of images") };
-    assert!(cause.contains("a list of images: one image a record is taken"), "{cause}");
+    assert!(cause.contains("a list of images, but only one image per record is used"), "{cause}");
     assert_eq!(result.unread, [Some(cause)]);
 }
 
@@ -327,7 +327,7 @@ fn classes_have_their_names() {
     assert_eq!(result.cells, [["mass", "normal"]]);
     let sound: ArrayRef = Arc::new(structs(vec![("bytes", Arc::new(BinaryArray::from_vec(vec![b"RIFF"])))]));
     let result = read_fields(field("sound", &sound), vec![Arc::clone(&sound)], &features);
-    assert_eq!(result.holds, ColumnContent::Unread("holds files of kind Audio, which is not read".into()));
+    assert_eq!(result.holds, ColumnContent::Unread("holds files of kind Audio, which are not supported".into()));
 }
 
 /// The file was written by pyarrow 26.0.1 with `compression="zstd"`, because this build cannot write such a file.

@@ -100,8 +100,8 @@ fn values_of_several_types_are_read_as_they_are_written() {
         assert_eq!(rows.columns().iter().map(|column| &column.holds).collect::<Vec<_>>(), [&ColumnContent::Values; 2]);
         let unit = if name == "t.json" { "item" } else { "line" };
         let notices = [
-            format!("column `x`: 1 nested value ({unit} 4) of 4 values; such are not read"),
-            format!("column `y`: `NaN` is taken as missing, 1 value ({unit} 2)"),
+            format!("column `x`: 1 nested value ({unit} 4) of 4 values; such values are not read"),
+            format!("column `y`: `NaN` is treated as missing, 1 value ({unit} 2)"),
         ];
         assert_eq!(rows.notices(), notices);
         let mut cells = vec![];
@@ -185,7 +185,7 @@ fn the_separator_is_found_from_all_rows() {
     let table = read("t.csv", "sep=;\r\nid;text\r\na;b\r\n");
     assert_eq!(
         (table.lines(), &table.notices[..]),
-        (vec![3], &["the first line, `sep=;`, names the separator and is no row".into()][..])
+        (vec![3], &["the first line, `sep=;`, names the separator and is not a row".into()][..])
     );
 }
 
@@ -197,7 +197,7 @@ fn cells_beyond_the_header_are_an_error_unless_they_are_empty() {
     assert_eq!(
         table.notices,
         [
-            "2 rows without any value (the first: line 5) passed over",
+            "2 rows without any value (the first: line 5) skipped",
             "column 3 has no name in the first line; it is called `column 3`"
         ]
     );
@@ -238,7 +238,7 @@ fn quotation_marks_that_would_be_lost_are_refused() {
     let table = read("t.csv", "id,text\na, \"b\"\nc, \"d, e\"\n");
     assert_eq!(table.rows[0].1.as_ref().unwrap()[1], [" \"b\""]);
     assert!(table.rows[1].1.as_ref().unwrap_err().ends_with("remove the space before the quotation mark"), "{table:?}");
-    assert!(table.notices[0].starts_with("1 row (line 2) with a blank before a quotation mark"), "{table:?}");
+    assert!(table.notices[0].starts_with("1 row (line 2) with a space before a quotation mark"), "{table:?}");
 }
 
 #[test]

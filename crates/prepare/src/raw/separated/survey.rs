@@ -64,17 +64,18 @@ fn is_unnamed(name: &str, place: usize) -> bool {
 fn notices(csv: &Csv, filled: &[bool], spaced: Occurrences) -> Vec<String> {
     let mut notices = vec![];
     if let Some(line) = separator::separator_line(&csv.text.start) {
-        notices.push(format!("the first line, `{}`, names the separator and is no row", shortened(&line.written, 10)));
+        notices
+            .push(format!("the first line, `{}`, names the separator and is not a row", shortened(&line.written, 10)));
     }
     if csv.blank_rows.count > 0 {
         let places = csv.blank_rows.describe(["row without any value", "rows without any value"], "line");
-        notices.push(format!("{places} passed over"));
+        notices.push(format!("{places} skipped"));
     }
     if spaced.count > 0 {
         let places = spaced.describe(["row", "rows"], "line");
         notices.push(format!(
-            "{places} with a blank before a quotation mark, which is a part of the value then; remove the blank if the mark \
-             encloses the value"
+            "{places} with a space before a quotation mark, so the mark is read as a part of the value; remove the \
+             space if the mark encloses the value"
         ));
     }
     for (place, name) in csv.header.iter().enumerate() {

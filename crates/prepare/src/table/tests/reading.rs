@@ -91,16 +91,19 @@ fn words_for_missing_values_are_recognised_and_reported() {
         let fields: Vec<_> = records.iter().map(|record| values(&record.fields)).collect();
         assert_eq!(fields, [vec![("sex", "-")], vec![("age", "1e5"), ("sex", "None")], vec![("sex", "x")], vec![]]);
         let expected = [
-            format!("column `label`: `NaN`, `NA` are taken as missing, 2 values (the first: line {})", lines[0]),
-            format!("column `age`: `nan`, `N/A`, `null` are taken as missing, 3 values (the first: line {})", lines[0]),
-            format!("column `sex`: `<NA>` is taken as missing, 1 value (line {})", lines[2] + 1),
+            format!("column `label`: `NaN`, `NA` are treated as missing, 2 values (the first: line {})", lines[0]),
+            format!(
+                "column `age`: `nan`, `N/A`, `null` are treated as missing, 3 values (the first: line {})",
+                lines[0]
+            ),
+            format!("column `sex`: `<NA>` is treated as missing, 1 value (line {})", lines[2] + 1),
             format!(
                 "column `label`: `None`, `-` are kept as they are written, 2 values (the first: line {}); \
                  leave the cell empty where the value is missing",
                 lines[2]
             ),
         ];
-        let mut sorted = (expected.to_vec(), manifest.told.clone());
+        let mut sorted = (expected.to_vec(), manifest.remarks.clone());
         sorted.0.sort();
         sorted.1.sort();
         assert_eq!(sorted.0, sorted.1);

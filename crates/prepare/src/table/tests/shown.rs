@@ -26,10 +26,10 @@ fn each_column_is_reported_before_reading_and_in_the_manifest() {
         "text         `text`",
         "patient      none; each image counts as one patient, and so does each record without an image. If",
         "If records with the same `group` must be in one split, pass `--patient group`",
-        "split        none; drawn by a hash of the patient",
+        "split        none; chosen by a hash of the patient",
         "labels       none",
         "fields       `group`, `age`",
-        "left out     `site` (is there twice; rename one to keep both)",
+        "not used     `site` (occurs twice; rename one to keep both)",
     ] {
         assert!(shown.contains(part), "`{part}` is not in:\n{shown}");
     }
@@ -37,14 +37,18 @@ fn each_column_is_reported_before_reading_and_in_the_manifest() {
     let of = |name: &str| manifest.columns.iter().find(|column| column.name == name).unwrap();
     assert_eq!((of("image").taken_for, of("age").taken_for), (Purpose::Image, Purpose::Field));
     assert!(of("site").taken_for == Purpose::Left && of("site").why.as_ref().unwrap().contains("twice"));
-    assert!(manifest.told[0].contains("1 of the 2 values of `group` stand for several records"), "{:?}", manifest.told);
+    assert!(
+        manifest.remarks[0].contains("1 of the 2 values of `group` occur in several records"),
+        "{:?}",
+        manifest.remarks
+    );
     assert_eq!(records[0].fields, [Label::new("group", "g1"), Label::new("age", "70")]);
     let card = fs::read_to_string(fixture.out().join("README.md")).unwrap();
     assert!(card.contains("| `group` | fields |") && card.contains("of the 2 values of `group`"), "{card}");
     // If the user names the column, it gives the patient, and there is no warning.
     let columns = ColumnNames { patient: Some("group".into()), fields: Some(vec![]), ..ColumnNames::default() };
     let (manifest, records) = fixture.prepare(&table, &TableOptions { columns, ..options() }).unwrap();
-    assert_eq!((records[0].patient.as_str(), records[0].fields.len(), manifest.told.len()), ("g1", 0, 0));
+    assert_eq!((records[0].patient.as_str(), records[0].fields.len(), manifest.remarks.len()), ("g1", 0, 0));
 }
 
 #[test]
@@ -64,14 +68,14 @@ fn repeated_values_are_reported_if_they_may_group_records() {
         .collect();
     let table = fixture.table("t.csv", format!("text,visit,sex,age,note_of_it,number\n{rows}"));
     let (manifest, _) = fixture.prepare(&table, &options()).unwrap();
-    assert_eq!(manifest.told.len(), 1, "{:?}", manifest.told);
-    assert!(manifest.told[0].contains("30 of the 30 values of `visit`"), "{:?}", manifest.told);
-    assert!(manifest.told[0].contains("`--patient visit`"), "{:?}", manifest.told);
+    assert_eq!(manifest.remarks.len(), 1, "{:?}", manifest.remarks);
+    assert!(manifest.remarks[0].contains("30 of the 30 values of `visit`"), "{:?}", manifest.remarks);
+    assert!(manifest.remarks[0].contains("`--patient visit`"), "{:?}", manifest.remarks);
     // There are more values than are stored, so their number is estimated from a sample.
     let rows: String = (0..20_000).map(|row| format!("text {row},s{}\n", row / 2)).collect();
     let (manifest, _) = fixture.prepare(&fixture.table("u.csv", format!("text,visit\n{rows}")), &options()).unwrap();
-    let estimate: u64 = manifest.told[0].split_whitespace().find_map(|word| word.parse().ok()).unwrap();
-    assert!((8_500..11_500).contains(&estimate), "{:?}", manifest.told);
+    let estimate: u64 = manifest.remarks[0].split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    assert!((8_500..11_500).contains(&estimate), "{:?}", manifest.remarks);
 }
 
 #[test]
@@ -81,8 +85,8 @@ fn a_value_that_all_records_share_is_not_a_patient() {
     let table = fixture.table("t.csv", format!("text,study_id,case\n{rows}"));
     let shares = crate::Shares { validate: 0.0, test: 0.0, ..crate::Shares::default() };
     let (manifest, _) = fixture.prepare(&table, &TableOptions { shares, ..options() }).unwrap();
-    let expected = "no column names the patient, and 3 of the 3 values of `case` stand for several records; if `case`";
-    assert!(manifest.told.len() == 1 && manifest.told[0].starts_with(expected), "{:?}", manifest.told);
+    let expected = "no column names the patient, and 3 of the 3 values of `case` occur in several records; if records";
+    assert!(manifest.remarks.len() == 1 && manifest.remarks[0].starts_with(expected), "{:?}", manifest.remarks);
 }
 
 #[test]
@@ -194,7 +198,7 @@ fn images_of_the_same_name_are_different_patients() {
     let path = fixture.here.path().join("t.parquet");
     let pictures: Vec<Vec<u8>> = (0..40).map(png_of).collect();
     let kept = PrepareOptions { duplicates: Some(Duplicates::Reported), ..PrepareOptions::default() };
-    let kept = TableOptions { making: kept, ..options() };
+    let kept = TableOptions { prepare: kept, ..options() };
     let split = |name: Option<&str>| {
         let rows: Vec<ParquetRow<'_>> =
             pictures.iter().map(|bytes| (Some(&bytes[..]), name, &["Words."][..])).collect();
@@ -258,7 +262,7 @@ fn files_without_a_split_are_reported() {
     assert_eq!(Split::ALL.map(|split| manifest.counts(split).records), [1, 1, 1]);
     let skipped: Vec<&str> = manifest.details["files-passed-over"].iter().map(|one| one.place.as_str()).collect();
     assert_eq!((skipped, manifest.noted["files-passed-over"]), (vec!["holdout-0.parquet", "testA-0.parquet"], 2));
-    assert!(manifest.details["files-passed-over"][0].cause.contains("its name tells no split"));
+    assert!(manifest.details["files-passed-over"][0].cause.contains("its name gives no split"));
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn a_needed_column_that_cannot_be_read_is_an_error_with_its_name_and_type() {
     let boxes = || structs(vec![column("x", Int64Array::from(vec![1, 2, 3]))]);
     let image = || column("image", images(pictures(), vec![None; 3]));
     for (columns, name, part) in [
-        (vec![column("image", list), texts()], "image", "a list of images: one image a record is taken"),
+        (vec![column("image", list), texts()], "image", "a list of images, but only one image per record is used"),
         (vec![column("image", item(Arc::new(rows))), texts()], "image", "List(List(UInt8))"),
         (vec![column("image", boxes()), texts()], "image", "Struct("),
         (vec![column("image", BinaryArray::from_vec(vec![b"\xff\0"; 3])), texts()], "image", "Binary"),
@@ -229,11 +229,11 @@ fn doubtful_and_unreadable_values_are_reported() {
     let fields: Vec<&str> =
         records.iter().flat_map(|record| &record.fields).map(|field| field.value.as_str()).collect();
     assert_eq!(fields, ["1e308", "1970-01-01T00:00:00", "1.5", "1e22", "1970-01-01T00:00:01"]);
-    let reports = |part: &str| manifest.told.iter().any(|sentence| sentence.contains(part));
-    let doubtful = "2 values of `dose` are kept, though doubtful, the first on line 1: it is the float";
+    let reports = |part: &str| manifest.remarks.iter().any(|sentence| sentence.contains(part));
+    let doubtful = "2 values of `dose` are kept, but doubtful, the first on line 1: it is the float";
     assert!(reports(doubtful), "{manifest:?}");
     let lost = "1 value of `taken` is not kept, the first on line 2: it holds a time beyond the calendar";
-    assert!(reports(lost), "{:?}", manifest.told);
+    assert!(reports(lost), "{:?}", manifest.remarks);
     let error = fixture.columns(vec![texts(), times("patient")], &all).unwrap_err();
     assert!(error.contains("line 2: `patient` holds a time beyond the calendar"), "{error}");
 }

@@ -63,7 +63,7 @@ enum Meaning {
 impl MissingValues {
     /// For the rows of a table with these columns.
     pub fn new(columns: &Columns) -> Self {
-        let purposes = columns.uses().into_iter().map(|column| column.taken_for).collect();
+        let purposes = columns.purposes().into_iter().map(|column| column.taken_for).collect();
         Self { purposes, missing: BTreeMap::new(), kept: BTreeMap::new(), row: vec![] }
     }
 
@@ -104,7 +104,7 @@ impl MissingValues {
         let name = |column: &usize| shortened(&columns.names[*column], 40);
         let missing = self.missing.iter().map(|(column, found)| {
             let is = if found.words.len() == 1 { "is" } else { "are" };
-            format!("column `{}`: {} {is} taken as missing, {}", name(column), found.listed(), found.positions())
+            format!("column `{}`: {} {is} treated as missing, {}", name(column), found.listed(), found.positions())
         });
         let kept = self.kept.iter().map(|(column, found)| {
             let are = if found.words.len() == 1 { "is kept as it is" } else { "are kept as they are" };

@@ -160,7 +160,7 @@ impl TableStatistics {
         let unread = self.unread.iter().map(|((column, kept), (count, first))| {
             let name = shortened(&columns.names[*column], 40);
             let (values, are) = if *count == 1 { ("value", "is") } else { ("values", "are") };
-            let fate = if *kept { "kept, though doubtful" } else { "not kept" };
+            let fate = if *kept { "kept, but doubtful" } else { "not kept" };
             format!("{count} {values} of `{name}` {are} {fate}, the first on {first}")
         });
         unread.chain(self.group_remarks(columns)).collect()
@@ -188,8 +188,8 @@ impl TableStatistics {
                     _ => format!(", {split} of them in more than one split"),
                 };
                 format!(
-                    "no column names the patient, and {about}{shared} of the {values} values of `{name}` stand for several \
-                     records{splits}; if `{name}` says what belongs together, {}",
+                    "no column names the patient, and {about}{shared} of the {values} values of `{name}` occur in \
+                     several records{splits}; if records with the same `{name}` belong together, {}",
                     columns.command.how_to_select(Purpose::Patient, &columns.names[*column])
                 )
             })

@@ -15,9 +15,9 @@ const FIRST: usize = 64;
 
 /// The perceptual hash of a picture: for each of 16 x 16 positions, one bit says whether it is darker than its right neighbour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Looks(pub [u128; 2]);
+pub struct PerceptualHash(pub [u128; 2]);
 
-impl Looks {
+impl PerceptualHash {
     /// The hash of a picture of any size, which is first resized to a square.
     pub fn of(picture: &Picture) -> Self {
         let small = picture.resize(Size { width: FIRST, height: FIRST });
@@ -64,13 +64,13 @@ mod tests {
         let waves = |x: f64, y: f64| 0.5 + 0.25 * (9.0 * x + 2.0 * y).sin() + 0.25 * (7.0 * y - 3.0 * x).cos();
         let spots = |x: f64, y: f64| 0.5 + 0.5 * (20.0 * x).sin() * (15.0 * y).cos();
         let (one, small, bright) = (
-            Looks::of(&picture(400, 300, waves)),
-            Looks::of(&picture(200, 170, waves)),
-            Looks::of(&picture(400, 300, |x, y| 0.1 + 0.8 * waves(x, y))),
+            PerceptualHash::of(&picture(400, 300, waves)),
+            PerceptualHash::of(&picture(200, 170, waves)),
+            PerceptualHash::of(&picture(400, 300, |x, y| 0.1 + 0.8 * waves(x, y))),
         );
         assert!(one.distance(&small) <= 6, "{}", one.distance(&small));
         assert!(one.distance(&bright) <= 6, "{}", one.distance(&bright));
-        assert!(one.distance(&Looks::of(&picture(400, 300, spots))) > 60);
+        assert!(one.distance(&PerceptualHash::of(&picture(400, 300, spots))) > 60);
         assert_eq!(one.distance(&one), 0);
     }
 }

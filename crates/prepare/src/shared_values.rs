@@ -9,7 +9,7 @@ use ext_sort::{ExternalSorter, LimitedBufferBuilder, SortError};
 use ptu_data::DataError;
 use ptu_data::manifest::Common;
 use ptu_data::record::Split;
-use ptu_input::image::Looks;
+use ptu_input::image::PerceptualHash;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -129,7 +129,7 @@ struct Band {
     number: RecordNumber,
     split: Split,
     image: u128,
-    perceptual_hash: Looks,
+    perceptual_hash: PerceptualHash,
 }
 
 fn keys((number, split, fingerprint): NumberedFingerprint) -> Vec<(Key, RecordNumber)> {
@@ -241,7 +241,7 @@ mod tests {
                 id: draw(number, 1, 20 * count).into(),
                 patient: draw(number, 2, 5 * count).into(),
                 image: (!number.is_multiple_of(9)).then_some(image.into()),
-                perceptual_hash: (!number.is_multiple_of(9)).then_some(Looks(hash)),
+                perceptual_hash: (!number.is_multiple_of(9)).then_some(PerceptualHash(hash)),
                 text: (!number.is_multiple_of(5)).then(|| draw(number, 3, count / 3).into()),
             }
         };

@@ -50,7 +50,7 @@ const MAX_NAMES: usize = 30;
 
 impl Columns {
     /// Each column with its purpose, in the order of the table.
-    pub fn uses(&self) -> Vec<TableColumn> {
+    pub fn purposes(&self) -> Vec<TableColumn> {
         (0..self.names.len()).map(|index| self.column_use(index)).collect()
     }
 
@@ -94,9 +94,9 @@ impl Columns {
     /// Lines for the user: the purpose of each column, and the unused columns. `has_file_splits` says whether the names of the
     /// table's files give the splits.
     pub fn lines(&self, table: &Path, has_file_splits: bool) -> Vec<String> {
-        let uses = self.uses();
+        let purposes = self.purposes();
         let columns_of = |purpose: Purpose| {
-            let columns = uses.iter().filter(move |column| column.taken_for == purpose);
+            let columns = purposes.iter().filter(move |column| column.taken_for == purpose);
             let text = |column: &TableColumn| match &column.why {
                 Some(reason) => format!("`{}` ({reason})", shortened(&column.name, 40)),
                 None => format!("`{}`", shortened(&column.name, 40)),
@@ -121,7 +121,7 @@ impl Columns {
             match (self.command, has_file_splits) {
                 (TableCommand::Embed, _) => None,
                 (_, true) => Some("none; given by the names of files and folders".into()),
-                (_, false) => Some("none; drawn by a hash of the patient".into()),
+                (_, false) => Some("none; chosen by a hash of the patient".into()),
             },
         );
         line(Purpose::Label, none());
