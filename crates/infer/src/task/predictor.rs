@@ -13,8 +13,8 @@ pub struct Predictor<'a> {
     head: &'a TaskHead,
     /// The task of the model.
     pub task: &'a TaskDescription,
-    /// Precision of the model's matrix products.
-    pub products: ComputePrecision,
+    /// Precision of the model's matrix precision.
+    pub precision: ComputePrecision,
 }
 
 /// The prediction for one input.
@@ -60,7 +60,7 @@ impl<'a> Predictor<'a> {
             _ => (&heads.classification, "classification"),
         };
         let head = head.as_ref().ok_or(ModelError::NoHead { head: name })?;
-        Ok(Self { model, head, task, products: ComputePrecision::F32 })
+        Ok(Self { model, head, task, precision: ComputePrecision::F32 })
     }
 
     /// The logits of each input, computed for `batch` inputs at a time; one number for each output of the task.
@@ -71,8 +71,8 @@ impl<'a> Predictor<'a> {
         let mut rows = Vec::with_capacity(inputs.len());
         for chunk in inputs.chunks(batch.max(1)) {
             let arrays = ptu_input::Batch::collect(chunk);
-            let features = self.model.features_with(StandIn::Prompts, &arrays, self.products)?;
-            let logits = self.head.forward(features, &Pass::off().with(self.products));
+            let features = self.model.features_with(StandIn::Prompts, &arrays, self.precision)?;
+            let logits = self.head.forward(features, &Pass::off().with(self.precision));
             let outputs = logits.dims()[1];
             let values: Vec<f32> = logits.inner().into_data().try_into_vec().expect("the model computes in f32");
             rows.extend(values.chunks_exact(outputs).map(<[f32]>::to_vec));

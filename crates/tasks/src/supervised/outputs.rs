@@ -48,7 +48,7 @@ pub fn check(
     for one in data {
         let between = one.manifest.overlaps.iter().filter(|overlap| overlap.splits[0] != overlap.splits[1]);
         for overlap in between.filter(|overlap| overlap.count > overlap.removed) {
-            note(&format!("{}: {}", one.source.source.name(), ptu_data::manifest::told(overlap)));
+            note(&format!("{}: {}", one.source.source.name(), ptu_data::manifest::describe_overlap(overlap)));
         }
     }
     Ok(())
