@@ -1,6 +1,8 @@
 //! Subcommands, one file each.
 
+mod ask;
 mod bench;
+mod classify;
 mod doctor;
 mod embed;
 mod evaluate;
@@ -8,6 +10,7 @@ mod fields;
 mod finetune;
 mod inspect;
 mod page;
+mod predict;
 mod prepare;
 mod pretrain;
 mod quickstart;
@@ -61,6 +64,8 @@ enum Command {
     Pretrain(pretrain::Arguments),
     Finetune(finetune::Arguments),
     Evaluate(evaluate::Arguments),
+    Classify(classify::Arguments),
+    Ask(ask::Arguments),
     Embed(embed::Arguments),
     Search(search::Arguments),
     Inspect(inspect::Arguments),
@@ -128,6 +133,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Pretrain(arguments) => pretrain::run(&arguments)?,
         Command::Finetune(arguments) => finetune::run(&arguments)?,
         Command::Evaluate(arguments) => evaluate::run(&arguments)?,
+        Command::Classify(arguments) => return classify::run(&arguments),
+        Command::Ask(arguments) => return ask::run(&arguments),
         Command::Embed(arguments) => return embed::run(&arguments),
         Command::Search(arguments) => search::run(&arguments)?,
         Command::Inspect(arguments) => inspect::run(&arguments)?,

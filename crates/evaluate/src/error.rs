@@ -94,6 +94,14 @@ pub enum EvaluateError {
         /// Which of its records.
         cause: String,
     },
+    /// No record of the split has an input and a target of the task.
+    #[error("no record of split `{split}` can be scored: {cause}; name another split or other data")]
+    NoTarget {
+        /// The split.
+        split: String,
+        /// What the records lack.
+        cause: String,
+    },
     /// The requested split of a source has no image-text pair.
     #[error(
         "the requested split of `{source_name}` has no record with both an image and a text; name another split or other data"

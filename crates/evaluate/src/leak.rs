@@ -129,6 +129,32 @@ impl TrainingHistory<'_> {
         Ok((TrainingOverlap { by: known.by, images, texts }, notes))
     }
 
+    /// The same check for images by their hashes, without texts: `images` has the id and the hash of each image.
+    ///
+    /// # Errors
+    /// [`EvaluateError::Learned`].
+    pub fn check_images(
+        &self,
+        path: &Path,
+        source: &ShardFolder,
+        images: &[(&str, u64)],
+        forced: bool,
+    ) -> Result<(TrainingOverlap, Vec<String>), EvaluateError> {
+        let Some(learned) = self.learned else {
+            let note = "this bundle contains no hashes of its training data, so images were not compared with it";
+            return Ok((TrainingOverlap { by: ComparedBy::Ids, images: 0, texts: 0 }, vec![note.into()]));
+        };
+        let known: Vec<&str> =
+            images.iter().filter(|(_, hash)| learned.images.contains(hash)).map(|(id, _)| *id).collect();
+        let overlap = TrainingOverlap { by: ComparedBy::Hashes, images: known.len(), texts: 0 };
+        let Some(first) = known.first() else { return Ok((overlap, vec![])) };
+        let cause = format!("the images of {} of {} records, among them `{first}`", known.len(), images.len());
+        if !(forced || (source.split() != Split::Train && self.is_training_data(source.manifest()))) {
+            return Err(EvaluateError::Learned { path: path.into(), cause });
+        }
+        Ok((overlap, vec![format!("the model was trained on {cause}; it may have memorised them")]))
+    }
+
     /// Compares the pairs with the training records of the same id. A text or image is known if that record has it too.
     fn by_ids(&self, manifest: &Manifest, gallery: &Gallery) -> Result<KnownPairs, EvaluateError> {
         let (mut images, mut texts) = (HashSet::new(), HashSet::new());

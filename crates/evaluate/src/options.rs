@@ -52,7 +52,7 @@ impl EvaluateOptions {
     pub fn of(path: &Path, data: Vec<PathBuf>, split: Split, device: Device) -> Result<Self, EvaluateError> {
         let recipe = path.join(folder::RECIPE);
         let (bundle, recipe) = if recipe.exists() {
-            (path.join(folder::BUNDLE), Some(folder::recipe(path)?))
+            (folder::bundle_of(path), Some(folder::recipe(path)?))
         } else {
             (path.to_path_buf(), None)
         };

@@ -1,7 +1,17 @@
-//! Evaluation of fine-tuned models: scores of a task with intervals by patient, and how much they depend on the image.
+//! Evaluation of fine-tuned models: the scores of a task with intervals by patient, the strongest simple baseline, and what the scores
+//! lose without the right image (image reliance). Each report has a receipt, which says what determines its scores.
 
+mod baseline;
+pub mod calibration;
+mod evaluate;
 mod metric;
+mod predictions;
+mod reliance;
+mod report;
 mod scorer;
 
+pub use evaluate::{TaskEvaluated, evaluate_task};
 pub use metric::TaskMetric;
+pub use reliance::{Reliance, Replacement, other_patients};
+pub use report::{Baseline, CalibrationReport, GroupScore, NamedScore, OutputCount, Receipt, TaskReport};
 pub use scorer::TaskScorer;

@@ -5,11 +5,13 @@
 //! everywhere. [`Predictor`] computes predictions.
 
 mod description;
+mod model;
 mod predictor;
 mod run;
 mod target;
 
 pub use description::{BinaryLabel, Calibration, TaskDescription, TaskOutput};
+pub use model::{Answer, Refused, TaskModel};
 pub use predictor::{Prediction, Predictor, Scored};
 pub use run::{Predicted, ShownImage};
 pub use target::{LabelState, Target};

@@ -1,3 +1,5 @@
+mod task;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -18,12 +20,16 @@ use crate::output::{print, say};
 use crate::progress::Bar;
 use crate::usage::{WrongArguments, at_least_one};
 
-/// Score a model on pairs that it has not been trained on
+/// Score a model on records that it has not been trained on
 ///
 /// Scores: zero-shot retrieval in both directions (image to text and text to image), image-text matching, and masked language
 /// modelling (with the image, with a wrong image, without an image). On request: retrieval re-ranked by matching, probes and zero-shot
 /// classification of labels, and scores with missing images or texts. Each score has a 95 % confidence interval (resampled by
 /// patient) and its chance level; the data set, its split and the number of pairs stand above.
+///
+/// A fine-tuned model is scored on its task: accuracy, F1, AUROC, or accuracy of answers, beside the most frequent class or answer; each
+/// score again with a blank image, with the image of another patient and from the text alone, and what that costs (image reliance).
+/// Scores and predictions are saved in the run's folder (task-scores.json, predictions.jsonl).
 ///
 /// Records that the model was trained on are refused (--force scores them): images are compared by their pixels, whatever file or
 /// table they come from. Texts that occur word for word in the training data are only counted and reported, since short reports are
@@ -56,7 +62,7 @@ pub struct Arguments {
     /// Pairs with equal values of this label also count as hits, besides those with equal texts or images (default: the recipe's)
     #[arg(long)]
     hits: Option<String>,
-    /// Score one gallery per value of this label; a pair with several values is in each (default: the recipe's)
+    /// Score one gallery per value of this label (a fine-tuned model: the records of each value of this field or label); a pair with several values is in each (default: the recipe's)
     #[arg(long)]
     by: Option<String>,
     /// Label for probes on frozen features; may be given several times (default: the recipe's)
@@ -120,6 +126,9 @@ struct Model<'a> {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let precision = arguments.work.start()?;
+    if arguments.models.first().is_some_and(|model| task::is_finetuned(model)) {
+        return task::run(arguments, precision);
+    }
     check_request(arguments)?;
     let mut models = vec![];
     let mut first: Option<EvaluateOptions> = None;

@@ -12,12 +12,16 @@ pub enum TaskMetric {
     Accuracy,
     /// Mean recall of the classes.
     BalancedAccuracy,
+    /// Mean F1 of the classes, or of the labels with a threshold of one half.
+    MacroF1,
     /// Accuracy on closed questions.
     ClosedAccuracy,
     /// Accuracy on open questions.
     OpenAccuracy,
     /// Mean AUROC of the labels that have positives and negatives.
     MeanAuroc,
+    /// Mean average precision of the labels that have positives and negatives.
+    MeanAveragePrecision,
     /// AUROC of the label with this number.
     Auroc(usize),
 }
@@ -26,10 +30,11 @@ impl TaskMetric {
     /// The metrics of a kind of task; the first one selects the best model in validation.
     pub fn of(output: &TaskOutput) -> Vec<Self> {
         match output {
-            TaskOutput::Classification { .. } => vec![Self::Accuracy, Self::BalancedAccuracy],
-            TaskOutput::Multilabel { labels, .. } => {
-                [Self::MeanAuroc].into_iter().chain((0..labels.len()).map(Self::Auroc)).collect()
-            }
+            TaskOutput::Classification { .. } => vec![Self::Accuracy, Self::BalancedAccuracy, Self::MacroF1],
+            TaskOutput::Multilabel { labels, .. } => [Self::MeanAuroc, Self::MeanAveragePrecision, Self::MacroF1]
+                .into_iter()
+                .chain((0..labels.len()).map(Self::Auroc))
+                .collect(),
             TaskOutput::Vqa { .. } => vec![Self::Accuracy, Self::ClosedAccuracy, Self::OpenAccuracy],
         }
     }
@@ -50,7 +55,9 @@ impl fmt::Display for TaskMetric {
             Self::BalancedAccuracy => out.write_str("balanced accuracy"),
             Self::ClosedAccuracy => out.write_str("accuracy on closed questions"),
             Self::OpenAccuracy => out.write_str("accuracy on open questions"),
+            Self::MacroF1 => out.write_str("macro F1"),
             Self::MeanAuroc => out.write_str("mean AUROC"),
+            Self::MeanAveragePrecision => out.write_str("mean average precision"),
             Self::Auroc(label) => write!(out, "AUROC {label}"),
         }
     }

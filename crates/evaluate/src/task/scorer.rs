@@ -2,8 +2,8 @@
 
 use ptu_infer::task::{LabelState, Predicted, Target, TaskOutput};
 use ptu_metrics::{
-    Answer, Resampling, auroc, balanced_accuracy, bootstrap, bootstrap_difference, bootstrap_mean,
-    bootstrap_mean_difference, majority_share,
+    Answer, BinaryScore, LabelAverages, Resampling, auroc, balanced_accuracy, bootstrap, bootstrap_difference,
+    bootstrap_mean, bootstrap_mean_difference, f1_by_class, f1_by_label, majority_share, scores_by_label,
 };
 
 use super::TaskMetric;
@@ -19,7 +19,7 @@ pub struct TaskScorer<'a> {
 }
 
 /// The output with the largest logit; of equal logits the first.
-fn largest(logits: &[f32]) -> usize {
+pub(super) fn largest(logits: &[f32]) -> usize {
     let mut best = 0;
     for (index, logit) in logits.iter().enumerate() {
         if logit.total_cmp(&logits[best]).is_gt() {
@@ -93,7 +93,11 @@ impl TaskScorer<'_> {
             TaskMetric::Accuracy => |_, _| true,
             TaskMetric::ClosedAccuracy => |scorer, record| scorer.is_closed(record),
             TaskMetric::OpenAccuracy => |scorer, record| !scorer.is_closed(record),
-            TaskMetric::BalancedAccuracy | TaskMetric::MeanAuroc | TaskMetric::Auroc(_) => return None,
+            TaskMetric::BalancedAccuracy
+            | TaskMetric::MacroF1
+            | TaskMetric::MeanAuroc
+            | TaskMetric::MeanAveragePrecision
+            | TaskMetric::Auroc(_) => return None,
         };
         let value = |record| self.is_right(record).filter(|_| counts(self, record));
         Some((0..self.predicted.len()).map(|record| value(record).map(|right| f64::from(u8::from(right)))).collect())
@@ -108,11 +112,9 @@ impl TaskScorer<'_> {
                 (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
             }
             TaskMetric::BalancedAccuracy => balanced_accuracy(self.output.names().len(), &self.answers(records)),
-            TaskMetric::MeanAuroc => {
-                let labels = (0..self.output.names().len()).filter_map(|label| self.auroc(label, records));
-                let labels: Vec<f64> = labels.collect();
-                (!labels.is_empty()).then(|| labels.iter().sum::<f64>() / labels.len() as f64)
-            }
+            TaskMetric::MacroF1 => self.macro_f1(records),
+            TaskMetric::MeanAuroc => self.of_labels(BinaryScore::Auroc, records).macro_mean,
+            TaskMetric::MeanAveragePrecision => self.of_labels(BinaryScore::AveragePrecision, records).macro_mean,
             TaskMetric::Auroc(label) => self.auroc(label, records),
         }
     }
@@ -128,6 +130,36 @@ impl TaskScorer<'_> {
         records.iter().filter_map(answer).collect()
     }
 
+    /// Scores of all labels on some records.
+    fn of_labels(&self, score: BinaryScore, records: &[usize]) -> LabelAverages {
+        let (mut logits, mut truths) = (vec![], vec![]);
+        for &record in records {
+            if let Predicted { target: Target::Labels(states), logits: row, .. } = &self.predicted[record] {
+                logits.extend_from_slice(row);
+                truths.extend(states.iter().map(|state| state.truth()));
+            }
+        }
+        scores_by_label(score, self.output.names().len(), &logits, &truths)
+    }
+
+    /// Macro F1 of the classes, or of the labels. A logit above 0 is a probability above one half.
+    fn macro_f1(&self, records: &[usize]) -> Option<f64> {
+        let outputs = self.output.names().len();
+        if let TaskOutput::Classification { .. } = self.output {
+            return f1_by_class(outputs, &self.answers(records)).macro_mean;
+        }
+        let mut answers = vec![];
+        for &record in records {
+            if let Predicted { target: Target::Labels(states), logits, .. } = &self.predicted[record] {
+                let answer = |(logit, state): (&f32, &LabelState)| {
+                    state.truth().map(|right| Answer { given: *logit > 0.0, right })
+                };
+                answers.extend(logits.iter().zip(states).map(answer));
+            }
+        }
+        f1_by_label(outputs, &answers).macro_mean
+    }
+
     /// AUROC of one label on the records for which it is known.
     fn auroc(&self, label: usize, records: &[usize]) -> Option<f64> {
         let known = |&record: &usize| match &self.predicted[record] {
@@ -141,6 +173,12 @@ impl TaskScorer<'_> {
     fn chance(&self, metric: TaskMetric) -> Option<f64> {
         match metric {
             TaskMetric::MeanAuroc | TaskMetric::Auroc(_) => Some(0.5),
+            TaskMetric::MeanAveragePrecision => {
+                let all: Vec<usize> = (0..self.predicted.len()).collect();
+                self.of_labels(BinaryScore::AveragePrecision, &all).macro_chance
+            }
+            // F1 of a guess depends on how often it says yes, so there is no single chance level.
+            TaskMetric::MacroF1 => None,
             TaskMetric::BalancedAccuracy => {
                 let all: Vec<usize> = (0..self.predicted.len()).collect();
                 let mut classes: Vec<usize> = self.answers(&all).iter().map(|answer| answer.right).collect();

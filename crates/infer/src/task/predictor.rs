@@ -1,8 +1,11 @@
 //! Predictions of a fine-tuned model.
 
+use std::sync::Arc;
+
+use ptu_data::{InputForm, Preparation, TextUnit};
 use ptu_input::Input;
 use ptu_kernels::{ComputePrecision, Pass};
-use ptu_model::{HeadKind, Model, ModelError, StandIn, TaskHead};
+use ptu_model::{Bundle, HeadKind, Model, ModelError, StandIn, TaskHead};
 use serde::Serialize;
 
 use super::description::{TaskDescription, TaskOutput};
@@ -90,6 +93,12 @@ impl<'a> Predictor<'a> {
 }
 
 impl TaskDescription {
+    /// How records become inputs of the task.
+    pub fn preparation(&self, bundle: &Bundle) -> Preparation {
+        let plain = Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens);
+        Preparation { unit: TextUnit::Text, sentence_pairs: self.input == InputForm::Sentences, ..plain }
+    }
+
     /// The probabilities of logits: a softmax if the outputs exclude each other, else a sigmoid of each.
     pub fn probabilities(&self, logits: &[f32]) -> Vec<f64> {
         let temperature = self.calibration.map_or(1.0, |calibration| calibration.temperature);
@@ -123,8 +132,6 @@ impl TaskDescription {
 
 #[cfg(test)]
 mod tests {
-    use ptu_data::InputForm;
-
     use super::super::description::Calibration;
     use super::*;
 

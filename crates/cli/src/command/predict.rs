@@ -1,0 +1,128 @@
+//! What the commands that use a fine-tuned model have in common: reading inputs in batches, printing predictions.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ptu_data::inputs::{Inputs, Loaded, Pending, SkippedInput};
+use ptu_data::{Record, Split};
+use ptu_infer::task::{Answer, Prediction, Refused, Scored, TaskModel};
+use ptu_prepare::InputFiles;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::{AtWork, done};
+use crate::output::{print, say};
+
+/// Number of inputs that are read and predicted together.
+const CHUNK: usize = 64;
+
+/// Opens a fine-tuned run or bundle.
+pub fn open(model: &std::path::Path, work: &AtWork) -> anyhow::Result<TaskModel> {
+    let precision = work.start()?;
+    let folder = super::bundle_folder(model)?;
+    let mut opened = TaskModel::open(&folder, &work.compute.device.plain())?;
+    opened.precision = precision;
+    Ok(opened)
+}
+
+/// Inputs whose predictions are printed.
+pub struct Job<'a> {
+    /// The model.
+    pub model: &'a TaskModel,
+    /// Files, folders, patterns, tables, shards.
+    pub inputs: &'a [PathBuf],
+    /// Splits of shards that are read; empty for all.
+    pub splits: &'a [Split],
+    /// Number of classes or answers to print for each input.
+    pub top: usize,
+    /// Whether each prediction is a JSON object.
+    pub json: bool,
+}
+
+/// A prediction as a JSON object.
+#[derive(Serialize)]
+struct Line<'a> {
+    input: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    question: Option<&'a str>,
+    /// True if the text was longer than the model reads.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cut: bool,
+    #[serde(flatten)]
+    prediction: &'a Prediction,
+}
+
+impl Job<'_> {
+    /// Prints a prediction for each input; `change` may add a question to a record. Inputs that cannot be used are reported, and the exit
+    /// code is then 3.
+    pub fn run(&self, change: &(dyn Fn(Record) -> Record + Sync)) -> anyhow::Result<ExitCode> {
+        let inputs = InputFiles::find(self.inputs, self.splits)?;
+        inputs.notes().iter().for_each(|line| say(line));
+        let (mut stream, mut skipped, mut printed) = (inputs.stream(0), false, 0usize);
+        loop {
+            let chunk: Vec<Pending> = stream.by_ref().take(CHUNK).collect::<Result<_, _>>()?;
+            if chunk.is_empty() {
+                break;
+            }
+            let loaded: Vec<Result<Loaded, SkippedInput>> = chunk.into_par_iter().map(Pending::load).collect();
+            let mut records = vec![];
+            for one in loaded {
+                match one {
+                    // Predictions are printed under the name by which the user knows the input.
+                    Ok(Loaded { name, record, .. }) => records.push(change(Record { id: name, ..record })),
+                    Err(SkippedInput { name, cause }) => {
+                        skipped = true;
+                        say(&format!("skipped: {name}: {cause}"));
+                    }
+                }
+            }
+            for answer in self.model.predict(records)? {
+                match answer {
+                    Ok(answer) => {
+                        printed += 1;
+                        self.print(&answer)?;
+                    }
+                    Err(Refused { id, cause }) => {
+                        skipped = true;
+                        say(&format!("skipped: {id}: it {cause}"));
+                    }
+                }
+            }
+        }
+        anyhow::ensure!(printed > 0, "no input gave a prediction, for the causes above; name other inputs");
+        Ok(done(skipped))
+    }
+
+    /// Prints one prediction.
+    pub fn print(&self, answer: &Answer) -> anyhow::Result<()> {
+        let Answer { id, question, cut, prediction } = answer;
+        let shortened = self.shortened(prediction);
+        if self.json {
+            let line = Line { input: id, question: question.as_deref(), cut: *cut, prediction: &shortened };
+            return print(&serde_json::to_string(&line)?);
+        }
+        let note = if *cut { "  (only the beginning of the text was read)" } else { "" };
+        let question = question.as_ref().map_or(String::new(), |question| format!("  {question}"));
+        print(&format!("{id}{question}\n  {}{note}", line(&shortened)))
+    }
+
+    /// The prediction with the most probable classes or answers only.
+    fn shortened(&self, prediction: &Prediction) -> Prediction {
+        let first = |scored: &[Scored]| scored.iter().take(self.top).cloned().collect();
+        match prediction {
+            Prediction::Classification { classes } => Prediction::Classification { classes: first(classes) },
+            Prediction::Vqa { answers } => Prediction::Vqa { answers: first(answers) },
+            Prediction::Multilabel { labels } => Prediction::Multilabel { labels: labels.clone() },
+        }
+    }
+}
+
+/// Names and probabilities in one line.
+pub fn line(prediction: &Prediction) -> String {
+    let scored = match prediction {
+        Prediction::Classification { classes: scored }
+        | Prediction::Vqa { answers: scored }
+        | Prediction::Multilabel { labels: scored } => scored,
+    };
+    scored.iter().map(|one| format!("{} {:.2}", one.name, one.probability)).collect::<Vec<_>>().join("   ")
+}

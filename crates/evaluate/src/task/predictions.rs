@@ -1,0 +1,85 @@
+//! Predictions as JSON lines, from which every score can be computed again.
+
+use std::io::{self, Write};
+
+use ptu_infer::task::{Target, TaskDescription};
+use serde::Serialize;
+
+use super::evaluate::TaskEvaluated;
+use super::scorer::largest;
+
+/// One prediction.
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    patient: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    question: Option<QuestionLine<'a>>,
+    /// The class or answer with the highest probability; absent for labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    predicted: Option<&'a str>,
+    /// The right class or answer; null if it is not among the outputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    right: Option<Option<&'a str>>,
+    /// For each label whether it applies; null where this is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Vec<Option<bool>>>,
+    /// The probability of each output, in the order of the task's outputs.
+    probabilities: Vec<f64>,
+    /// The logit of each output.
+    logits: &'a [f32],
+}
+
+#[derive(Serialize)]
+struct QuestionLine<'a> {
+    id: &'a str,
+    question: &'a str,
+    answer: &'a str,
+    closed: bool,
+}
+
+impl TaskEvaluated {
+    /// Writes one line for each prediction.
+    ///
+    /// # Errors
+    /// If `out` cannot be written.
+    pub fn write_predictions(&self, out: &mut dyn Write) -> io::Result<()> {
+        let names = self.task.output.names();
+        for one in &self.predicted {
+            let question = one.record.questions.first();
+            let question = question.map(|question| QuestionLine {
+                id: &question.id,
+                question: &question.question,
+                answer: &question.answer,
+                closed: question.closed,
+            });
+            let name = |output: usize| names.get(output).copied();
+            let (predicted, right, labels) = match &one.target {
+                Target::Class(class) => (name(largest(&one.logits)), Some(name(*class)), None),
+                Target::Answer(answer) => (name(largest(&one.logits)), Some(answer.and_then(name)), None),
+                Target::Labels(states) => (None, None, Some(states.iter().map(|state| state.truth()).collect())),
+            };
+            let line = Line {
+                id: &one.record.id,
+                patient: &one.record.patient,
+                question: question.filter(|_| self.is_about_questions()),
+                predicted,
+                right,
+                labels,
+                probabilities: probabilities(&self.task, &one.logits),
+                logits: &one.logits,
+            };
+            writeln!(out, "{}", serde_json::to_string(&line).map_err(io::Error::other)?)?;
+        }
+        Ok(())
+    }
+
+    fn is_about_questions(&self) -> bool {
+        self.task.input == ptu_data::InputForm::Question
+    }
+}
+
+/// Probabilities with six digits after the point; more digits would only be noise.
+fn probabilities(task: &TaskDescription, logits: &[f32]) -> Vec<f64> {
+    task.probabilities(logits).into_iter().map(|probability| (probability * 1e6).round() / 1e6).collect()
+}

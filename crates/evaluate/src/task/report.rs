@@ -1,0 +1,146 @@
+//! The result of an evaluation of a fine-tuned model: scores, what they cost without the image, and a receipt.
+
+use std::collections::BTreeMap;
+
+use ptu_data::{InputForm, Split};
+use serde::{Deserialize, Serialize};
+
+use super::reliance::Reliance;
+use crate::leak::TrainingOverlap;
+use crate::scores::Score;
+
+/// The scores of a fine-tuned model on one folder of shards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// What was scored, and how. Scores with different receipts cannot be compared.
+    pub receipt: Receipt,
+    /// Number of scored records.
+    pub records: usize,
+    /// Number of patients of these records.
+    pub patients: usize,
+    /// Number of questions whose right answer is not in the answer set; they count as wrong. 0 for other tasks.
+    pub unanswerable: usize,
+    /// Number of texts that were longer than the model reads.
+    pub cut: usize,
+    /// The scores, by name, in the order in which they are displayed.
+    pub scores: Vec<NamedScore>,
+    /// The strongest simple baseline that needs no model: the most frequent class or answer of the training split, for questions by
+    /// type of question; `None` if the training split is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// What the scores lose without the right image; empty if the task has no image.
+    pub reliance: Vec<Reliance>,
+    /// Scores of groups of records, by the field or label that `--by` names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Vec<GroupScore>>,
+    /// Calibration of the probabilities; `None` if it is not defined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationReport>,
+    /// Number of records with and without each class, label or answer, in the order of the task's outputs.
+    pub counts: Vec<OutputCount>,
+    /// Messages for the user.
+    pub notes: Vec<String>,
+}
+
+/// A score and its name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NamedScore {
+    /// Name.
+    pub name: String,
+    /// The score with interval and chance level.
+    #[serde(flatten)]
+    pub score: Score,
+}
+
+/// A baseline, and how much better the model is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// What the baseline answers.
+    pub name: String,
+    /// Its accuracy.
+    pub score: Score,
+    /// The accuracy of the model minus that of the baseline, with the paired interval.
+    pub difference: Score,
+}
+
+/// The score of one group of records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupScore {
+    /// Value of the field or label.
+    pub value: String,
+    /// Number of records.
+    pub records: usize,
+    /// The first score of the task.
+    pub score: Score,
+}
+
+/// How well probabilities agree with frequencies.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationReport {
+    /// Expected calibration error (15 bins of equal width) of the probabilities before the temperature was applied.
+    pub before: Option<f64>,
+    /// The same after it was applied; `None` if no temperature was fitted.
+    pub after: Option<f64>,
+    /// The temperature; it was fitted on the validation split.
+    pub temperature: Option<f64>,
+}
+
+/// How often a class, label or answer occurs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputCount {
+    /// Class, label or answer.
+    pub name: String,
+    /// Records with it.
+    pub with: usize,
+    /// Records without it. Records for which it is not known count in neither.
+    pub without: usize,
+}
+
+/// What determines a score: the model, the records and the protocol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Fingerprint of the bundle.
+    pub model: String,
+    /// Kind of task.
+    pub task: String,
+    /// What the model reads.
+    pub input: InputForm,
+    /// Name of the data set.
+    pub source: String,
+    /// Hash of its manifest.
+    pub manifest: String,
+    /// The split.
+    pub split: Split,
+    /// SHA-256 of the ids of the scored records, in order.
+    pub records: String,
+    /// Number of outputs, and where answers were collected from.
+    pub outputs: String,
+    /// How answers or values are compared.
+    pub normalisation: String,
+    /// Seed of bootstrap resamples and of the choice of other patients' images.
+    pub seed: u64,
+    /// Precision of matrix products.
+    pub precision: String,
+    /// How many scored records have an image or text that the model has learned from.
+    pub known: TrainingOverlap,
+    /// Version of this program.
+    pub version: String,
+}
+
+impl Receipt {
+    /// The fields in which two receipts differ, apart from the model.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        [
+            ("task", self.task == other.task && self.input == other.input),
+            ("data", self.manifest == other.manifest && self.split == other.split),
+            ("records", self.records == other.records),
+            ("outputs", self.outputs == other.outputs),
+            ("normalisation", self.normalisation == other.normalisation),
+            ("precision", self.precision == other.precision),
+        ]
+        .into_iter()
+        .filter(|(_, same)| !same)
+        .map(|(name, _)| name)
+        .collect()
+    }
+}
