@@ -37,6 +37,7 @@ mod interval;
 mod mean;
 mod rank;
 mod share;
+pub mod text;
 mod usage;
 
 pub use bootstrap::{Cell, bootstrap_mean, bootstrap_mean_difference, bootstrap_mean_of_means};
