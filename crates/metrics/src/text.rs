@@ -18,7 +18,7 @@
 //! use ptu_metrics::text::{Compared, bleu, ptb_tokens};
 //!
 //! let hypothesis = ptb_tokens("The heart is normal.");
-//! let references = [ptb_tokens("The heart size is normal."), ptb_tokens("Heart normal.")];
+//! let references = [ptb_tokens("The heart size is normal."), ptb_tokens("Heart is normal.")];
 //! let [bleu1, ..] = bleu(&[Compared { hypothesis: &hypothesis, references: &references }]);
 //! assert!(bleu1.corpus.is_some_and(|score| (score - 1.0).abs() < 1e-6));
 //! ```

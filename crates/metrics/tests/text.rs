@@ -1,6 +1,8 @@
 //! Scores of texts against `pycocoevalcap` 1.2, `rouge_score` 0.1.2 and METEOR 1.5; the numbers come from
 //! `tools/reference/golden_text.py`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use ptu_metrics::text::*;
 use serde_json::Value;
 

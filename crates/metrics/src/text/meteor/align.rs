@@ -46,7 +46,7 @@ struct Beginning {
     pieces: usize,
     /// Number of pairs, equal words or equal stems.
     paired: usize,
-    distance: usize,
+    places_sum: usize,
     /// Place of the newest pair in the reference, if the last word of the hypothesis is paired.
     last: Option<usize>,
     pairs: Option<Rc<Pair>>,
@@ -58,7 +58,7 @@ struct Step {
     exact: usize,
     pieces: usize,
     paired: usize,
-    distance: usize,
+    places_sum: usize,
     origin: usize,
     place: Option<usize>,
 }
@@ -76,7 +76,7 @@ impl Beginning {
             exact: self.exact + usize::from(pair.is_some_and(|(_, exact)| exact)),
             pieces: self.pieces + usize::from(new_piece),
             paired: self.paired + usize::from(place.is_some()),
-            distance: self.distance + place.unwrap_or(0),
+            places_sum: self.places_sum + place.unwrap_or(0),
             origin,
             place,
         }
@@ -92,7 +92,7 @@ impl Beginning {
 
     fn taking(mut self, word: usize, step: &Step) -> Self {
         (self.exact, self.pieces, self.paired) = (step.exact, step.pieces, step.paired);
-        (self.distance, self.last) = (step.distance, step.place);
+        (self.places_sum, self.last) = (step.places_sum, step.place);
         if let Some(place) = step.place {
             self.taken[place / 64] |= 1 << (place % 64);
             self.pairs = Some(Rc::new(Pair { places: (word, place), before: self.pairs.take() }));
@@ -111,7 +111,8 @@ impl Drop for Pair {
     }
 }
 
-/// The best pairs: the most, then in the fewest pieces, then over the smallest sum of distances, as far as the beam finds them.
+/// The best pairs: the most equal words, then in the fewest pieces, then the most words, then the earliest of the reference, as far
+/// as the beam finds them.
 pub(super) fn align(hypothesis: &[Word], reference: &[Word]) -> Alignment {
     let mut places: HashMap<usize, Vec<usize>> = HashMap::new();
     reference.iter().enumerate().for_each(|(place, word)| places.entry(word.stem).or_default().push(place));
@@ -121,7 +122,7 @@ pub(super) fn align(hypothesis: &[Word], reference: &[Word]) -> Alignment {
     let beam = (BUDGET / (hypothesis.len() * bits).max(1)).clamp(1, BEAM);
     let taken = vec![0; bits];
     let mut beginnings =
-        vec![Beginning { exact: 0, pieces: 0, paired: 0, distance: 0, last: None, pairs: None, taken }];
+        vec![Beginning { exact: 0, pieces: 0, paired: 0, places_sum: 0, last: None, pairs: None, taken }];
     for (word, kind) in hypothesis.iter().enumerate() {
         let equal = places.get(&kind.stem).map_or(&[][..], Vec::as_slice);
         if equal.is_empty() {
@@ -138,7 +139,7 @@ pub(super) fn align(hypothesis: &[Word], reference: &[Word]) -> Alignment {
                 steps.push(beginning.step(origin, None));
             }
         }
-        steps.sort_by_key(|step| (Reverse(step.exact), step.pieces, Reverse(step.paired), step.distance));
+        steps.sort_by_key(|step| (Reverse(step.exact), step.pieces, Reverse(step.paired), step.places_sum));
         steps.truncate(beam);
         beginnings = advanced(beginnings, word, &steps);
     }

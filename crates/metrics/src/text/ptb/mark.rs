@@ -194,13 +194,7 @@ pub(super) fn run_of_marks(characters: &[char]) -> Option<Match> {
         '!' | '?' => run(characters, |character| matches!(character, '!' | '?')),
         '-' => same,
         '\'' | '`' | '<' | '>' => same.min(2),
-        '.' => {
-            if same > 2 {
-                same
-            } else {
-                0
-            }
-        }
+        '.' if same > 2 => same,
         'A'..='Z' => {
             let letters = run(characters, |character| character.is_ascii_uppercase());
             if characters.get(letters) == Some(&'$') { letters + 1 } else { 0 }

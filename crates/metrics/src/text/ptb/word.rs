@@ -221,7 +221,8 @@ pub(super) fn abbreviation(characters: &[char]) -> Option<Match> {
 
 /// A word before a period that another mark follows keeps the period: `ct.,`.
 pub(super) fn before_comma(characters: &[char]) -> Option<Match> {
-    let length = hyphens(characters);
+    let longest = [hyphenated(characters), dotted(characters)].into_iter().flatten().map(|found| found.length).max();
+    let length = longest.unwrap_or(0);
     let marked = length > 0 && matches!(characters[length..], ['.', ',' | ';' | ':', ..]);
     marked.then_some(Match { length: length + 2, token: length + 1 })
 }
