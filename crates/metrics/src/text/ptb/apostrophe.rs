@@ -109,7 +109,7 @@ pub(super) fn year(characters: &[char]) -> Option<Match> {
     match characters[1..] {
         [a, b, 's', ..] if a.is_ascii_digit() && b.is_ascii_digit() => Match::whole(4),
         [a, b, ..] if a.is_ascii_digit() && b.is_ascii_digit() => {
-            Match::whole(if ends_at(characters, 3) { 3 } else { 0 })
+            Match::whole(if characters.get(3).is_none_or(|next| next.is_whitespace()) { 3 } else { 0 })
         }
         _ => None,
     }
