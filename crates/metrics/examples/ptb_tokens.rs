@@ -1,4 +1,5 @@
-//! Writes the Penn Treebank tokens of each line of the standard input, joined by spaces; for `tools/reference/check_tokens.py`.
+//! Writes the Penn Treebank tokens of each line of the standard input, joined by spaces; for
+//! `tools/reference/check_tokens.py`.
 
 use ptu_metrics::text::ptb_tokens;
 use std::io::{BufRead, BufWriter, Result, Write, stdin, stdout};

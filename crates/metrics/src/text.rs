@@ -6,13 +6,13 @@
 //! | [`meteor_exact_stem`] | [`ptb_tokens`] | METEOR 1.5 with its modules `exact stem` alone |
 //! | [`rouge_n`], [`rouge_l`] | [`rouge_tokens`] | `rouge_score` 0.1.2 |
 //!
-//! All take one hypothesis and one or several references for each text, and return a value for each text and one for the
-//! corpus. An empty hypothesis is scored as such, 0; public code often puts a stock sentence in its place. A text without a
-//! reference has no score (`None`) and takes no part in that of the corpus, which is `None` without any text.
+//! All take one hypothesis and one or several references for each text, and return a value for each text and one for
+//! the corpus. An empty hypothesis is scored as such, 0; public code often puts a stock sentence in its place. A text
+//! without a reference has no score (`None`) and takes no part in that of the corpus, which is `None` without any text.
 //!
 //! Time is linear in the length of the texts, but for the longest common subsequence, which takes the product of two
-//! lengths divided by 64 (100,000 words against 100,000: below a second), and for [`meteor_exact_stem`], whose search is
-//! bounded as described there. Memory is linear.
+//! lengths divided by 64 (100,000 words against 100,000: below a second), and for [`meteor_exact_stem`], whose search
+//! is bounded as described there. Memory is linear.
 //!
 //! ```
 //! use ptu_metrics::text::{Compared, bleu, ptb_tokens};

@@ -67,10 +67,10 @@ impl Counts {
     }
 }
 
-/// BLEU-1 to BLEU-4 (Papineni et al. 2002), of each text and of the corpus, as `Bleu` of `pycocoevalcap` 1.2: the geometric mean
-/// of the precisions of runs of up to n words, times exp(1 - r / c) where the hypotheses are shorter (c words) than the
-/// references closest in length (r words). The corpus value comes from the sums over texts. 1e-15 and 1e-9 stand against
-/// divisions by 0; they let a text with no run of four words found score about 1e-4 in place of 0.
+/// BLEU-1 to BLEU-4 (Papineni et al. 2002), of each text and of the corpus, as `Bleu` of `pycocoevalcap` 1.2: the
+/// geometric mean of the precisions of runs of up to n words, times exp(1 - r / c) where the hypotheses are shorter (c
+/// words) than the references closest in length (r words). The corpus value comes from the sums over texts. 1e-15 and
+/// 1e-9 stand against divisions by 0; they let a text with no run of four words found score about 1e-4 in place of 0.
 ///
 /// A text without a reference is `None`; the corpus is `None` if all are. An empty hypothesis scores 0.
 pub fn bleu<T: Ord>(texts: &[Compared<'_, T>]) -> [TextScores; LONGEST] {

@@ -68,13 +68,14 @@ fn frequencies<'a, T: Ord>(texts: &[Compared<'a, T>]) -> Frequencies<'a, T> {
     })
 }
 
-/// CIDEr (Vedantam et al. 2015) as `Cider` of `pycocoevalcap` 1.2 (there also called CIDEr-D, without its stemming): runs of
-/// one to four words are weighed by count times ln(texts / texts with the run in a reference); the score is 10 times the
-/// mean over references and lengths of runs of the cosine of hypothesis and reference, weights of the hypothesis clipped to
-/// those of the reference, times exp(-d^2 / 72) for a difference of d words. The corpus value is the mean over texts.
+/// CIDEr (Vedantam et al. 2015) as `Cider` of `pycocoevalcap` 1.2 (there also called CIDEr-D, without its stemming):
+/// runs of one to four words are weighed by count times ln(texts / texts with the run in a reference); the score is 10
+/// times the mean over references and lengths of runs of the cosine of hypothesis and reference, weights of the
+/// hypothesis clipped to those of the reference, times exp(-d^2 / 72) for a difference of d words. The corpus value is
+/// the mean over texts.
 ///
-/// A text without a reference is `None`. All are `None` where fewer than two texts have references: every weight would be
-/// ln 1 = 0 (`pycocoevalcap` gives 0). An empty hypothesis scores 0.
+/// A text without a reference is `None`. All are `None` where fewer than two texts have references: every weight would
+/// be ln 1 = 0 (`pycocoevalcap` gives 0). An empty hypothesis scores 0.
 pub fn cider<T: Ord>(texts: &[Compared<'_, T>]) -> TextScores {
     let scored = texts.iter().filter(|text| !text.references.is_empty()).count();
     if scored < 2 {

@@ -132,23 +132,26 @@ impl Vocabulary {
     }
 }
 
-/// METEOR 1.5 (Denkowski and Lavie 2014) with its modules `exact stem` alone, without synonyms and paraphrases, which need
-/// its data files; so its values are NOT those of `pycocoevalcap`, which uses all four. It equals
-/// `meteor-1.5.jar -l en -m 'exact stem' -w '1.0 0.6' -p '0.85 0.2 0.6 0.75'` without `-norm`, on tokens as they are given.
+/// METEOR 1.5 (Denkowski and Lavie 2014) with its modules `exact stem` alone, without synonyms and paraphrases, which
+/// need its data files; so its values are NOT those of `pycocoevalcap`, which uses all four. It equals `meteor-1.5.jar
+/// -l en -m 'exact stem' -w '1.0 0.6' -p '0.85 0.2 0.6 0.75'` without `-norm`, on tokens as they are given.
 ///
-/// Words are paired one to one, equal words or words of equal stem (Snowball's English stemmer): first the most equal words,
-/// then in the fewest pieces (runs of words next to each other on both sides), then the most words at all, then the earliest of
-/// the reference; words that have only each other are always paired. Precision P and recall R are the shares of paired words,
-/// content words weighing 0.75, function words 0.25, pairs by stem 0.6 of equal ones. The score is
-/// P R / (0.85 P + 0.15 R) times 1 - 0.6 (pieces / pairs)^0.2; a text that is its reference in one piece counts no piece. The
-/// reference with the highest score counts. The corpus value comes from the sums over texts of what was counted.
+/// Words are paired one to one, equal words or words of equal stem (Snowball's English stemmer): first the most equal
+/// words, then in the fewest pieces (runs of words next to each other on both sides), then the most words at all, then
+/// the earliest of the reference; words that have only each other are always paired. Precision P and recall R are the
+/// shares of paired words, content words weighing 0.75, function words 0.25, pairs by stem 0.6 of equal ones. The score
+/// is P R / (0.85 P + 0.15 R) times 1 - 0.6 (pieces / pairs)^0.2; a text that is its reference in one piece counts no
+/// piece. The reference with the highest score counts. The corpus value comes from the sums over texts of what was
+/// counted.
 ///
-/// The program searches for the pairs with a beam whose order is not published. Where words repeat, it and this search may
-/// find different pieces; the scores are equal where there is one way to pair (compared to 1e-6). Over 2,000 pairs of unrelated
-/// reports, 1,587 scores were equal, the mean difference 0.001, the largest 0.04, that of the corpus 0.0001.
+/// The program searches for the pairs with a beam whose order is not published. Where words repeat, it and this search
+/// may find different pieces; the scores are equal where there is one way to pair (compared to 1e-6). Over 2,000 pairs
+/// of unrelated reports, 1,587 scores were equal, the mean difference 0.001, the largest 0.04, that of the corpus
+/// 0.0001.
 ///
-/// The search keeps the 40 best beginnings. For long texts it keeps fewer, and of the equal words of the reference it looks at
-/// the nearest 64, so that 100,000 words take seconds. A text without a reference is `None`; an empty one scores 0.
+/// The search keeps the 40 best beginnings. For long texts it keeps fewer, and of the equal words of the reference it
+/// looks at the nearest 64, so that 100,000 words take seconds. A text without a reference is `None`; an empty one
+/// scores 0.
 pub fn meteor_exact_stem<T: AsRef<str>>(texts: &[Compared<'_, T>]) -> TextScores {
     let stemmer = Stemmer::create(Algorithm::English);
     let mut vocabulary = Vocabulary { stemmer, tokens: HashMap::new(), stems: HashMap::new() };

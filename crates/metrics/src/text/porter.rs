@@ -91,8 +91,8 @@ fn replaced(word: &str, ending: &str, new: &str, condition: impl Fn(&str) -> boo
     }
 }
 
-/// The stem of a lower-cased word by Porter's algorithm (1980) with the extensions of NLTK, the default of its `PorterStemmer`
-/// and the stemmer of `rouge_score`.
+/// The stem of a lower-cased word by Porter's algorithm (1980) with the extensions of NLTK, the default of its
+/// `PorterStemmer` and the stemmer of `rouge_score`.
 pub fn porter_stem(word: &str) -> String {
     if let Some((_, stem)) = IRREGULAR.iter().find(|(irregular, _)| *irregular == word) {
         return (*stem).to_owned();

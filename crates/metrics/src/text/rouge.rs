@@ -6,8 +6,8 @@ use super::porter::porter_stem;
 use super::subsequence::longest_common;
 use std::hash::Hash;
 
-/// The tokens of `rouge_score` 0.1.2: lower-cased runs of `a` to `z` and digits, everything else separates; `stemmed`: words of
-/// more than three letters as their [`porter_stem`] (`use_stemmer=True`).
+/// The tokens of `rouge_score` 0.1.2: lower-cased runs of `a` to `z` and digits, everything else separates; `stemmed`:
+/// words of more than three letters as their [`porter_stem`] (`use_stemmer=True`).
 pub fn rouge_tokens(text: &str, stemmed: bool) -> Vec<String> {
     let lower = text.to_lowercase();
     let words = lower.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
@@ -28,8 +28,8 @@ fn best<T>(texts: &[Compared<'_, T>], score: impl Fn(&[T], &[T]) -> f64) -> Text
     TextScores::of_texts(texts.iter().map(of_text).collect())
 }
 
-/// ROUGE-n (Lin 2004), F with equal weight of precision and recall, as `rouge_score` 0.1.2 on [`rouge_tokens`]: of several
-/// references the one with the highest F counts (`score_multi`). The corpus value is the mean over texts.
+/// ROUGE-n (Lin 2004), F with equal weight of precision and recall, as `rouge_score` 0.1.2 on [`rouge_tokens`]: of
+/// several references the one with the highest F counts (`score_multi`). The corpus value is the mean over texts.
 ///
 /// A text without a reference is `None`. Without a run of `n` words on one side, the score is 0.
 ///
@@ -43,8 +43,9 @@ pub fn rouge_n<T: Ord>(texts: &[Compared<'_, T>], n: usize) -> TextScores {
     })
 }
 
-/// ROUGE-L (Lin 2004), F with equal weight of precision and recall over the longest common subsequence of the whole texts, as
-/// `rougeL` of `rouge_score` 0.1.2 on [`rouge_tokens`] (not `rougeLsum`); several references and the corpus as in [`rouge_n`].
+/// ROUGE-L (Lin 2004), F with equal weight of precision and recall over the longest common subsequence of the whole
+/// texts, as `rougeL` of `rouge_score` 0.1.2 on [`rouge_tokens`] (not `rougeLsum`); several references and the corpus
+/// as in [`rouge_n`].
 ///
 /// A text without a reference is `None`. An empty text on either side scores 0.
 pub fn rouge_l<T: Eq + Hash>(texts: &[Compared<'_, T>]) -> TextScores {
@@ -53,10 +54,12 @@ pub fn rouge_l<T: Eq + Hash>(texts: &[Compared<'_, T>]) -> TextScores {
     })
 }
 
-/// ROUGE-L as `Rouge` of `pycocoevalcap` 1.2 for captions and reports, on [`ptb_tokens`](super::ptb_tokens): F with beta 1.2 of
-/// the highest precision and the highest recall over the references. The corpus value is the mean over texts.
+/// ROUGE-L as `Rouge` of `pycocoevalcap` 1.2 for captions and reports, on [`ptb_tokens`](super::ptb_tokens): F with
+/// beta 1.2 of the highest precision and the highest recall over the references. The corpus value is the mean over
+/// texts.
 ///
-/// A text without a reference is `None`. An empty hypothesis scores 0 (`pycocoevalcap` gives 1 if a reference is empty too).
+/// A text without a reference is `None`. An empty hypothesis scores 0 (`pycocoevalcap` gives 1 if a reference is empty
+/// too).
 pub fn rouge_l_caption<T: Eq + Hash>(texts: &[Compared<'_, T>]) -> TextScores {
     const BETA: f64 = 1.2;
     let of_text = |text: &Compared<'_, T>| {

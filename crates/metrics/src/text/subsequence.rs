@@ -6,14 +6,15 @@ use std::hash::Hash;
 /// Bits of one step.
 const BITS: usize = u64::BITS as usize;
 
-/// Where a token stands in the longer text: as bits if it is frequent, so that one step never costs more than the bits do.
+/// Where a token stands in the longer text: as bits if it is frequent, so that one step never costs more than the bits
+/// do.
 enum Places {
     Bits(Vec<u64>),
     Few(Vec<usize>),
 }
 
-/// Length of the longest common subsequence of two texts, with the bits of a row in parallel (Hyyrö 2004). Time is the product of
-/// the lengths divided by 64, memory linear in the longer one.
+/// Length of the longest common subsequence of two texts, with the bits of a row in parallel (Hyyrö 2004). Time is the
+/// product of the lengths divided by 64, memory linear in the longer one.
 pub(super) fn longest_common<T: Eq + Hash>(first: &[T], second: &[T]) -> usize {
     let words = first.len().div_ceil(BITS);
     let mut lists: HashMap<&T, Vec<usize>> = HashMap::new();

@@ -111,8 +111,8 @@ impl Drop for Pair {
     }
 }
 
-/// The best pairs: the most equal words, then in the fewest pieces, then the most words, then the earliest of the reference, as far
-/// as the beam finds them.
+/// The best pairs: the most equal words, then in the fewest pieces, then the most words, then the earliest of the
+/// reference, as far as the beam finds them.
 pub(super) fn align(hypothesis: &[Word], reference: &[Word]) -> Alignment {
     let mut places: HashMap<usize, Vec<usize>> = HashMap::new();
     reference.iter().enumerate().for_each(|(place, word)| places.entry(word.stem).or_default().push(place));

@@ -55,8 +55,8 @@ fn is_dropped_letter(character: char) -> bool {
     matches!(character, '\u{2160}'..='\u{2188}') || character > '\u{ffff}'
 }
 
-/// Whether a character that is neither a space nor part of a word is a token of its own. The tokenizer leaves out all others:
-/// controls, private characters, most marks of scripts that it does not know.
+/// Whether a character that is neither a space nor part of a word is a token of its own. The tokenizer leaves out all
+/// others: controls, private characters, most marks of scripts that it does not know.
 pub(super) fn is_symbol(character: char) -> bool {
     matches!(character,
         '!'..='/' | ':'..='@' | '['..='`' | '{'..='~' | '\u{80}' | '\u{91}'..='\u{94}' | '\u{96}' | '\u{97}'
