@@ -46,6 +46,7 @@ mod rank;
 mod share;
 mod temperature;
 mod threshold;
+pub mod text;
 mod usage;
 mod vqa;
 
