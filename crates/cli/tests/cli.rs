@@ -9,6 +9,8 @@ mod commands;
 mod evaluate;
 #[path = "cli/faults.rs"]
 mod faults;
+#[path = "cli/finetune.rs"]
+mod finetune;
 #[path = "cli/filters.rs"]
 mod filters;
 #[path = "cli/harness.rs"]
