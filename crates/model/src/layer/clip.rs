@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use ptu_kernels::{AttentionPlan, Packed, Pass, quick_gelu, self_attention};
+use ptu_kernels::{AttentionPlan, Packed, Pass, Visible, quick_gelu, self_attention};
 
 use super::{LayerNorm, Linear};
 
@@ -46,8 +46,14 @@ impl ClipBlock {
         let d = x.tokens.dims()[1];
         let joined = self.attention_input.forward(self.norm_1.forward(x.tokens.clone()), pass); //   [rows, 3d]
         let lengths = || Arc::clone(&x.lengths);
-        let plan =
-            AttentionPlan { heads: d / HEAD, queries: lengths(), keys: lengths(), mask: None, products: pass.products };
+        let plan = AttentionPlan {
+            heads: d / HEAD,
+            queries: lengths(),
+            keys: lengths(),
+            visible: Visible::All,
+            mask: None,
+            products: pass.products,
+        };
         let tokens = self.attention_output.forward_onto(x.tokens.clone(), self_attention(joined, plan), pass);
         let inner = quick_gelu(self.inner.forward(self.norm_2.forward(tokens.clone()), pass)); //    [rows, 4d]
         x.with(self.outer.forward_onto(tokens, inner, pass))
