@@ -5,6 +5,7 @@
 //! | `config.rs` | all sizes and options of a model |
 //! | `model.rs` | the whole network; its parts are in `image.rs`, `text.rs`, `fusion.rs`, `two_stream.rs`, `pairs.rs`, `prompt.rs`, `head.rs` |
 //! | `decoder.rs`, `memory.rs` | the decoder for reports and summaries, and what it attends to |
+//! | `generate/` | generation of texts: greedy, beam search, sampling |
 //! | `forward.rs` | a forward pass: a plan of all pairs to compute, and the functions that compute it |
 //! | `layer/` | the layers of these parts, built from the operations of `ptu-kernels` |
 //! | `names.rs`, `walk.rs` | name, learning rate group and weight decay of each weight; iteration over all weights |
@@ -22,6 +23,7 @@ mod error;
 pub mod files;
 pub mod forward;
 mod fusion;
+pub mod generate;
 mod head;
 mod image;
 mod init;

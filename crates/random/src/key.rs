@@ -38,6 +38,8 @@ pub enum Place {
     Patches = 14,
     /// Words that are removed from a text in training.
     Words = 15,
+    /// Tokens that are sampled when a text is generated; the index is the number of the input.
+    Generation = 16,
 }
 
 /// A step of a run on one rank: seed, step and rank.
