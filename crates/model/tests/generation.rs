@@ -261,7 +261,7 @@ struct Gradients<'a> {
 
 impl WeightVisitor for Gradients<'_> {
     fn visit<const D: usize>(&mut self, name: Name, weight: &burn::module::Param<Tensor<D>>) {
-        let own = weight.val().grad(self.graph).map(|gradient| host(gradient));
+        let own = weight.val().grad(self.graph).map(host);
         let sum = match (own, self.blocks.take(weight.id)) {
             (Some(own), Some(block)) => Some(own.iter().zip(block).map(|(x, y)| x + y).collect()),
             (own, block) => own.or(block),
