@@ -69,6 +69,7 @@ def beside(**changes) -> dict:
 
 # made by `beside`
 BESIDE = ("pretrain-fixed", "pretrain-max-cosine", "pretrain-decay-default", "pretrain-cosine-schedule", "text-only-mlm")
+TASK = {**{k: v for k, v in BASE.items() if k not in ("loss_weights", "itc_temperature", "optimizer")}, **NARROW}
 # name -> (seed, configuration)
 CASES = {
     POOL: (2, {**BASE, "gradients_up_to": LIMIT}),
@@ -79,8 +80,10 @@ CASES = {
     "pretrain-decay-default": (11, beside(decay_groups="default", optimizer={"weight_decay": 0.1, "warmup_fraction": 0.25, "steps": 12})),
     "pretrain-cosine-schedule": (11, beside(optimizer={"schedule": "cosine", "warmup_fraction": 0.25, "steps": 8})),
     "text-only-mlm": (11, beside(records="texts", optimizer={"steps": 1})),
-    "retrieve": (11, {**{k: v for k, v in BASE.items() if k not in ("loss_weights", "itc_temperature", "optimizer")}, **NARROW, **NO_POOLS,
-                     "case": "irtr", "inputs": "pair", "labels": 0}),
+    "retrieve": (11, {**TASK, **NO_POOLS, "case": "irtr", "inputs": "pair", "labels": 0}),
+    "answer": (12, {**TASK, **NO_POOLS, "case": "vqa", "inputs": "pair", "labels": 0, "answers": 5}),
+    "generate": (13, {**TASK, **NO_POOLS, "case": "clm", "inputs": "pair", "labels": 0, "text_positions": 16}),
+    "summarise": (14, {**TASK, "case": "clm", "inputs": "text_only", "labels": 0, "text_positions": 16, "text_layers": 2}),
 }
 
 
@@ -131,6 +134,10 @@ def random_inputs(c: dict, g: np.random.Generator) -> dict[str, Tensor]:
     if c["case"] == "irtr":
         for i, other in enumerate(([5, 10, 7, 3], [9, 4, 10, 6], [3, 8, 5, 10])):
             out[f"false_text_{i}_ids"], out[f"false_text_{i}_mask"] = random_text(c, g, other)
+    if c["case"] == "vqa":
+        out["vqa_label"], out["vqa_score"] = torch.from_numpy(g.integers(0, c["answers"], 4)), torch.tensor([1.0, 0.3, 0.6, 1.0])
+    if c["case"] == "clm":
+        out["target_ids"], out["target_mask"] = random_text(c, g, [6, 10, 3, 8])
     return out
 
 

@@ -9,10 +9,10 @@ mod commands;
 mod evaluate;
 #[path = "cli/faults.rs"]
 mod faults;
-#[path = "cli/finetune.rs"]
-mod finetune;
 #[path = "cli/filters.rs"]
 mod filters;
+#[path = "cli/finetune.rs"]
+mod finetune;
 #[path = "cli/harness.rs"]
 mod harness;
 #[path = "cli/inputs.rs"]

@@ -5,7 +5,7 @@ mod loops;
 use std::sync::Arc;
 
 use burn::backend::TensorMetadata;
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData, activation};
 use burn_flex::FlexTensor;
 
 use super::drop::DropMask;
@@ -13,6 +13,17 @@ use super::matrix::ComputePrecision;
 use super::operation::{Operation, is_cpu_f32, run, tensor, values};
 use super::rows::rows;
 use loops::{Gradients, Inputs, Sequences};
+
+/// Which keys of its sequence a query attends to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Visible {
+    /// All keys.
+    #[default]
+    All,
+    /// Causal attention: the last query attends to all keys, and each query before it to one key less. With as many queries as
+    /// keys, query `i` attends to the keys 0 to `i`.
+    Causal,
+}
 
 /// The parameters of one attention call: heads, lengths of the sequences, dropout, precision.
 #[derive(Clone, Debug)]
@@ -23,6 +34,8 @@ pub struct AttentionPlan {
     pub queries: Arc<Vec<usize>>,
     /// Number of keys in each sequence, at least 1.
     pub keys: Arc<Vec<usize>>,
+    /// Which keys a query attends to.
+    pub visible: Visible,
     /// Dropout of the attention probabilities.
     pub mask: Option<DropMask>,
     /// Precision of the matrix products.
@@ -33,7 +46,8 @@ pub struct AttentionPlan {
 /// `[rows, 3d] -> [rows, d]`.
 ///
 /// # Panics
-/// If the lengths in `plan` do not add up to the number of rows.
+/// If the lengths in `plan` do not add up to the number of rows, or if a sequence of causal attention has fewer keys than
+/// queries.
 pub fn self_attention(joined: Tensor<2>, plan: AttentionPlan) -> Tensor<2> {
     plan.check(joined.dims()[0], joined.dims()[0]);
     if !is_cpu_f32(&joined) {
@@ -65,6 +79,8 @@ impl AttentionPlan {
             self.queries.len() == self.keys.len() && sums == [queries, keys] && !self.keys.contains(&0),
             "sequences of {sums:?} tokens are not {queries} queries and {keys} keys"
         );
+        let fits = self.visible == Visible::All || self.queries.iter().zip(self.keys.iter()).all(|(q, k)| q <= k);
+        assert!(fits, "a sequence of causal attention has fewer keys than queries");
     }
 
     /// The inputs for the loops: one tensor with queries, keys and values, or queries and one tensor with keys and values.
@@ -76,7 +92,7 @@ impl AttentionPlan {
     }
 
     fn sequences(&self) -> Sequences {
-        Sequences::new(self.heads, &self.queries, &self.keys)
+        Sequences::new(self.heads, &self.queries, &self.keys, self.visible)
     }
 }
 
@@ -121,6 +137,10 @@ fn reference_attention(parts: [Tensor<2>; 3], plan: &AttentionPlan) -> Tensor<2>
         if q > 0 {
             let (queries, keys, values) = (split(0, query, q), split(1, key, k), split(2, key, k));
             let scores = queries.mul_scalar((e as f64).powf(-0.5)).matmul(keys.swap_dims(1, 2)); //     [h, q, k]
+            let scores = match plan.visible {
+                Visible::All => scores,
+                Visible::Causal => scores + causal_mask(q, k, &device),
+            };
             let mut weights = activation::softmax(scores, 2);
             if let Some(mask) = &plan.mask {
                 let mut factors = vec![0.0; h * q * k];
@@ -138,11 +158,17 @@ fn reference_attention(parts: [Tensor<2>; 3], plan: &AttentionPlan) -> Tensor<2>
     }
 }
 
+/// 0 where a query attends to a key in causal attention, elsewhere a number so low that the probability is 0: `[1, q, k]`.
+fn causal_mask(q: usize, k: usize, device: &Device) -> Tensor<3> {
+    let of = |query: usize| (0..k).map(move |key| if key + q <= k + query { 0.0 } else { -1e30f32 });
+    Tensor::from_data(TensorData::new((0..q).flat_map(of).collect::<Vec<f32>>(), [1, q, k]), device)
+}
+
 #[cfg(test)]
 mod tests {
     use ptu_random::{Key, Place};
 
-    use super::super::reference::{compare, random};
+    use super::super::reference::{compare, host, random};
     use super::*;
 
     fn plans(heads: usize, queries: &[usize], keys: &[usize]) -> [AttentionPlan; 2] {
@@ -151,6 +177,7 @@ mod tests {
             heads,
             queries: Arc::new(queries.to_vec()),
             keys: Arc::new(keys.to_vec()),
+            visible: Visible::All,
             mask: None,
             precision: ComputePrecision::F32,
         };
@@ -195,6 +222,63 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn causal_attention_matches_the_reference() {
+        // As many queries as keys, in one block and in several; fewer queries than keys; a sequence without queries.
+        for (d, h, queries, keys) in [
+            (48, 3, &[17, 1, 9][..], &[17, 1, 9][..]),
+            (32, 2, &[150, 64, 65], &[150, 64, 65]),
+            (16, 2, &[3, 0, 1, 70], &[9, 4, 33, 140]),
+        ] {
+            let [q, k] = [queries, keys].map(|lengths| lengths.iter().sum::<usize>());
+            for plan in plans(h, queries, keys) {
+                let plan = AttentionPlan { visible: Visible::Causal, ..plan };
+                let split = |x: Tensor<2>| (x.clone().narrow(0, 0, q).narrow(1, 0, d), x.narrow(0, q, k));
+                compare(
+                    "causal cross-attention",
+                    [random([q + k, 2 * d], 1)],
+                    |[x]| {
+                        let (queries, joined) = split(x);
+                        cross_attention(queries, joined, plan.clone())
+                    },
+                    |[x]| {
+                        let (queries, joined) = split(x);
+                        reference_attention([queries, joined.clone().narrow(1, 0, d), joined.narrow(1, d, d)], &plan)
+                    },
+                );
+                if queries == keys {
+                    let part = |x: &Tensor<2>, index: usize| x.clone().narrow(1, index * d, d);
+                    compare(
+                        "causal self-attention",
+                        [random([k, 3 * d], 1)],
+                        |[x]| self_attention(x, plan.clone()),
+                        |[x]| reference_attention([part(&x, 0), part(&x, 1), part(&x, 2)], &plan),
+                    );
+                }
+            }
+        }
+    }
+
+    /// A later key must not change an earlier result by a single bit, whatever its values are.
+    #[test]
+    fn causal_attention_does_not_see_later_keys() {
+        let [_, plan] = plans(2, &[70], &[70]);
+        let plan = AttentionPlan { visible: Visible::Causal, ..plan };
+        let x: Tensor<2> = random([70, 48], 1);
+        let changed = Tensor::cat(vec![x.clone().narrow(0, 0, 69), Tensor::full([1, 48], 1e30, &x.device())], 0);
+        let [before, after] = [x, changed].map(|x| host(self_attention(x, plan.clone())));
+        assert_eq!(before[..69 * 16], after[..69 * 16]);
+        assert_ne!(before[69 * 16..], after[69 * 16..]);
+    }
+
+    #[test]
+    #[should_panic(expected = "fewer keys than queries")]
+    fn causal_attention_needs_a_key_for_each_query() {
+        let [_, plan] = plans(2, &[3], &[2]);
+        let plan = AttentionPlan { visible: Visible::Causal, ..plan };
+        let _ = cross_attention(random([3, 8], 1), random([2, 16], 2), plan);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! | `activation.rs` | GELU, QuickGELU | vectorised, on all cores; the engine's error function is not vectorised |
 //! | `norm.rs` | layer norm; residual connection, dropout and layer norm in one operation | one pass over memory instead of about eight |
 //! | `linear.rs` | linear map; linear map plus residual; several linear maps of one input | no extra pass for bias and residual |
-//! | `attention.rs` | self-attention and cross-attention of packed sequences | no padding, no copy of heads, dropout in place |
+//! | `attention.rs` | self-attention, also causal, and cross-attention of packed sequences | no padding, no copy of heads, dropout in place |
 //! | `rows.rs` | embedding lookup: rows of tables | gradients of rows are summed on all cores |
 //! | `cross_entropy.rs` | softmax and cross-entropy | one pass over the logits |
 //! | `matrix.rs`, `product.rs`, `bf16.rs` | matrix products in f32 or in bf16 (tiles) | used by the operations above |
@@ -56,7 +56,7 @@ mod sum;
 mod units;
 
 pub use activation::{gelu, quick_gelu};
-pub use attention::{AttentionPlan, cross_attention, self_attention};
+pub use attention::{AttentionPlan, Visible, cross_attention, self_attention};
 pub use bf16::tiles;
 pub use block_gradients::BlockGradients;
 pub use checkpoint::Run;

@@ -45,8 +45,8 @@ mod paired;
 mod rank;
 mod share;
 mod temperature;
-mod threshold;
 pub mod text;
+mod threshold;
 mod usage;
 mod vqa;
 

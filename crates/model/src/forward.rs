@@ -241,7 +241,11 @@ impl Model {
     /// Hidden states of both streams after the fusion for a mixed batch, in the order of the records, without dropout. The
     /// batch must fit the model: see [`Self::check_batch`].
     pub fn forward(&self, batch: &Batch, read: &[Read], stand_in: StandIn, precision: ComputePrecision) -> Fused {
-        let off = Pass::off().with(precision);
+        self.forward_pass(batch, read, stand_in, &Pass::off().with(precision))
+    }
+
+    /// As [`Self::forward`], with the settings of a pass: for training.
+    pub fn forward_pass(&self, batch: &Batch, read: &[Read], stand_in: StandIn, pass: &Pass) -> Fused {
         let unpaired = |row| Row { group: 1, row };
         let pair = |(slot, read): (&Slot, &Read)| match *slot {
             Slot::Pair(row) => FusedPair::both(row, row, read.clone()),
@@ -251,8 +255,8 @@ impl Model {
         let plan = ForwardPlan::of(batch.order.iter().zip(read).map(pair));
         let inputs =
             Inputs { images: vec![&batch.pair_images, &batch.images], texts: vec![&batch.pair_texts, &batch.texts] };
-        let encoded = self.encode(&inputs, &plan, stand_in, &off);
-        self.fuse(&encoded, plan.pairs(), &off)
+        let encoded = self.encode(&inputs, &plan, stand_in, pass);
+        self.fuse(&encoded, plan.pairs(), pass)
     }
 
     /// Embeds the inputs, selects prompts for missing modalities, and runs each sequence of the plan through its encoder.

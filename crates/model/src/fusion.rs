@@ -33,6 +33,14 @@ impl Fusion {
         }
     }
 
+    /// Runs image `i` with text `i` through all layers and reads all tokens. Also returns the states of the `padding` of each text,
+    /// which attends to the text and the image without being attended to.
+    pub(crate) fn forward_padded(&self, image: Packed, text: Packed, padding: Packed, pass: &Pass) -> (Fused, Packed) {
+        match self {
+            Self::TwoStream(streams) => streams.forward_padded(image, text, padding, pass),
+        }
+    }
+
     /// Applies the poolers to the first tokens of some pairs and concatenates the results, text first: `[pairs, 2d]`.
     pub(crate) fn pool(&self, fused: &Fused, pairs: impl IntoIterator<Item = usize> + Clone) -> Tensor<2> {
         match self {

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use ptu_kernels::{Pass, gelu};
 
-use crate::config::{HeadKind, ModelConfig};
+use crate::config::{HeadKind, ModelConfig, TextConfig};
 use crate::layer::{LayerNorm, Linear};
 
 /// The heads in the configuration.
@@ -38,8 +38,8 @@ pub struct TaskHead {
     pub outer: Linear,
 }
 
-/// MLM head, from hidden states of the text to logits over the vocabulary: linear layer, GELU, layer norm, linear layer without
-/// bias, plus a bias vector.
+/// MLM head and output head of the decoder, from hidden states to logits over the vocabulary: linear layer, GELU, layer norm,
+/// linear layer without bias, plus a bias vector.
 #[derive(Module, Debug)]
 pub struct MlmHead {
     /// First linear layer, `[d, d]`.
@@ -67,8 +67,8 @@ pub struct ItcHead {
     scale: f64,
 }
 
-/// Epsilon of the norms of the ITC head and of the task heads.
-const HEAD_EPS: f64 = 1e-5;
+/// Epsilon of the norms of the ITC head, of the task heads and of the decoder's projection.
+pub(crate) const HEAD_EPS: f64 = 1e-5;
 
 impl Heads {
     /// Creates the heads of a configuration.
@@ -79,11 +79,7 @@ impl Heads {
         let task =
             |kind| config.outputs.of(kind).filter(|_| has(kind)).map(|outputs| TaskHead::new(d, outputs, device));
         Self {
-            mlm: has(HeadKind::Mlm).then(|| MlmHead {
-                dense: Linear::new(d, d, device),
-                norm: LayerNorm::new(d, config.text.eps, device),
-                decoder: Linear::new(d, config.text.vocabulary, device),
-            }),
+            mlm: has(HeadKind::Mlm).then(|| MlmHead::new(d, &config.text, device)),
             itm: has(HeadKind::Itm).then(|| Linear::new(2 * d, 2, device)),
             itc: has(HeadKind::Itc).then(|| ItcHead {
                 image_norm: LayerNorm::new(2 * d, HEAD_EPS, device),
@@ -121,6 +117,15 @@ impl TaskHead {
 }
 
 impl MlmHead {
+    /// A head for hidden states of width `d`.
+    pub(crate) fn new(d: usize, text: &TextConfig, device: &Device) -> Self {
+        Self {
+            dense: Linear::new(d, d, device),
+            norm: LayerNorm::new(d, text.eps, device),
+            decoder: Linear::new(d, text.vocabulary, device),
+        }
+    }
+
     /// Logits over the vocabulary: `[m, d] -> [m, v]`.
     pub fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
         self.decoder.forward(self.norm.forward(gelu(self.dense.forward(x, pass))), pass)

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `config.rs` | all sizes and options of a model |
 //! | `model.rs` | the whole network; its parts are in `image.rs`, `text.rs`, `fusion.rs`, `two_stream.rs`, `pairs.rs`, `prompt.rs`, `head.rs` |
+//! | `decoder.rs`, `memory.rs` | the decoder for reports and summaries, and what it attends to |
+//! | `generate/` | generation of texts: greedy, beam search, sampling |
 //! | `forward.rs` | a forward pass: a plan of all pairs to compute, and the functions that compute it |
 //! | `layer/` | the layers of these parts, built from the operations of `ptu-kernels` |
 //! | `names.rs`, `walk.rs` | name, learning rate group and weight decay of each weight; iteration over all weights |
@@ -16,16 +18,19 @@
 mod array;
 mod bundle;
 pub mod config;
+mod decoder;
 mod error;
 pub mod files;
 pub mod forward;
 mod fusion;
+pub mod generate;
 mod head;
 mod image;
 mod init;
 pub mod layer;
 mod learned;
 mod mapped;
+mod memory;
 mod model;
 pub mod names;
 mod pairs;
@@ -39,6 +44,7 @@ pub mod weights;
 
 pub use bundle::{Bundle, TASK, TrainedOn, WEIGHTS};
 pub use config::{HeadKind, ModelConfig, Outputs, Preset, TextStyle};
+pub use decoder::Decoder;
 pub use error::ModelError;
 pub use fusion::Fusion;
 pub use head::{Heads, ItcHead, MlmHead, TaskHead};

@@ -9,9 +9,9 @@ use burn::tensor::{Device, Tensor};
 use ptu_input::{Batch, Images, Texts};
 use ptu_kernels::{Packed, Pass, linear, rows};
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, TextConfig};
 use crate::layer::{Embedding, Linear};
-use crate::{Chosen, Fusion, Heads, ImageEncoder, ModelError, Prompts, StandIn, TextEncoder};
+use crate::{Chosen, Decoder, Fusion, Heads, ImageEncoder, ModelError, Prompts, StandIn, TextEncoder};
 
 /// One network for image-text pairs, images without text and texts without image.
 #[derive(Module, Debug)]
@@ -34,6 +34,8 @@ pub struct Model {
     pub fusion: Fusion,
     /// Heads.
     pub heads: Heads,
+    /// Decoder for reports and summaries.
+    pub decoder: Option<Decoder>,
     #[module(skip)]
     config: ModelConfig,
 }
@@ -53,6 +55,7 @@ impl Model {
             text_prompts: Prompts::new(config.text_prompts, text, image, device),
             fusion: Fusion::new(&config.fusion, device),
             heads: Heads::new(config, device),
+            decoder: config.decoder.is_some().then(|| Decoder::new(config, device)),
             config: config.clone(),
         })
     }
@@ -129,7 +132,7 @@ impl Model {
     }
 
     /// Projects every token and adds the modality embedding.
-    fn project(&self, x: Packed, projection: &Linear, modality: usize, pass: &Pass) -> Packed {
+    pub(crate) fn project(&self, x: Packed, projection: &Linear, modality: usize, pass: &Pass) -> Packed {
         let (weight, bias) = projection.parts();
         let bias = bias + self.modality.row(modality).squeeze_dim::<1>(0);
         x.with(linear(x.tokens.clone(), weight, Some(bias), pass.precision))
@@ -147,15 +150,23 @@ impl Model {
             }
         }
         for texts in [&batch.pair_texts, &batch.texts] {
-            let tokens = texts.lengths.iter().copied().max().unwrap_or(0);
-            if tokens > text.longest() {
-                return Err(ModelError::TextTooLong { tokens, longest: text.longest() });
-            }
-            if let Some(&id) = texts.ids.iter().find(|&&id| id as usize >= text.vocabulary) {
-                return Err(ModelError::UnknownToken { id, vocabulary: text.vocabulary });
-            }
+            text.check_texts(texts)?;
         }
         Ok(())
+    }
+}
+
+impl TextConfig {
+    /// Checks the length and the ids of texts.
+    pub(crate) fn check_texts(&self, texts: &Texts) -> Result<(), ModelError> {
+        let tokens = texts.lengths.iter().copied().max().unwrap_or(0);
+        if tokens > self.longest() {
+            return Err(ModelError::TextTooLong { tokens, longest: self.longest() });
+        }
+        match texts.ids.iter().find(|&&id| id as usize >= self.vocabulary) {
+            Some(&id) => Err(ModelError::UnknownToken { id, vocabulary: self.vocabulary }),
+            None => Ok(()),
+        }
     }
 }
 

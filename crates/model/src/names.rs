@@ -174,10 +174,33 @@ const TABLE: &[(&str, &str, Role, Kind)] = &[
     ("heads.multilabel.norm.bias", "mlc_head.1.bias", Head, Bias),
     ("heads.multilabel.outer.weight", "mlc_head.3.weight", Head, Matrix),
     ("heads.multilabel.outer.bias", "mlc_head.3.bias", Head, Bias),
+
+    ("decoder.projection.weight", "clm_proj.0.weight", Backbone, Matrix),
+    ("decoder.projection.bias", "clm_proj.0.bias", Backbone, Bias),
+    ("decoder.projection_norm.weight", "clm_proj.1.weight", Backbone, DECAYING_NORM),
+    ("decoder.projection_norm.bias", "clm_proj.1.bias", Backbone, Bias),
+    ("decoder.words.weight", "clm_head.bert.embeddings.word_embeddings.weight", Head, Table),
+    ("decoder.positions.weight", "clm_head.bert.embeddings.position_embeddings.weight", Head, Table),
+    ("decoder.types.weight", "clm_head.bert.embeddings.token_type_embeddings.weight", Head, Table),
+    ("decoder.norm.weight", "clm_head.bert.embeddings.LayerNorm.weight", Head, NORM),
+    ("decoder.norm.bias", "clm_head.bert.embeddings.LayerNorm.bias", Head, Bias),
+    ("decoder.head.dense.weight", "clm_head.lm_head.transform.dense.weight", Head, Matrix),
+    ("decoder.head.dense.bias", "clm_head.lm_head.transform.dense.bias", Head, Bias),
+    ("decoder.head.norm.weight", "clm_head.lm_head.transform.LayerNorm.weight", Head, NORM),
+    ("decoder.head.norm.bias", "clm_head.lm_head.transform.LayerNorm.bias", Head, Bias),
+    ("decoder.head.decoder.weight", "clm_head.lm_head.decoder.weight", Head, Matrix),
+    ("decoder.head.decoder.bias", "clm_head.lm_head.bias", Head, Bias),
 ];
 
-/// Weights of a fusion layer in either stream: (our path after `fusion.image.{}.`, published name after
-/// `multi_modal_vision_layers.{}.`, kind).
+/// Layers that attend to another sequence: (our path, published name, role). Each has the weights of `CROSS_LAYER`.
+const CROSS_LAYERS: &[(&str, &str, Role)] = &[
+    ("fusion.image.{}.", "multi_modal_vision_layers.{}.", Fusion),
+    ("fusion.text.{}.", "multi_modal_language_layers.{}.", Fusion),
+    ("decoder.layers.{}.", "clm_head.bert.encoder.layer.{}.", Head),
+];
+
+/// Weights of a fusion layer in either stream and of a decoder layer: (our path after, for example, `fusion.image.{}.`, published
+/// name after `multi_modal_vision_layers.{}.`, kind).
 #[rustfmt::skip]
 const CROSS_LAYER: &[(&str, &str, Kind)] = &[
     ("attention.query.weight", "attention.self.query.weight", Matrix),
@@ -208,6 +231,16 @@ const CROSS_LAYER: &[(&str, &str, Kind)] = &[
     ("feed_forward.norm.bias", "output.LayerNorm.bias", Bias),
 ];
 
+/// The start of our paths of the decoder's weights.
+const DECODER: &str = "decoder.";
+
+impl Name {
+    /// Whether a model may lack this weight before fine-tuning: it belongs to a head or to the decoder.
+    pub fn may_be_new(&self) -> bool {
+        self.role == Head || self.path.starts_with(DECODER)
+    }
+}
+
 /// Published weights that the model does not use (specification, section 8). They may have any shape and are reported as unused.
 const UNUSED: &[&str] = &[
     "vision_encoder.positional_embedding",
@@ -226,27 +259,31 @@ pub fn name_of(path: &str) -> Option<Name> {
         let (path, published) = (path.to_string(), published.replace("{}", &number));
         Name { path, published, role, kind }
     };
-    for (ours, theirs) in
-        [("fusion.image.{}.", "multi_modal_vision_layers"), ("fusion.text.{}.", "multi_modal_language_layers")]
-    {
+    for (ours, theirs, role) in CROSS_LAYERS {
         if let Some(rest) = template.strip_prefix(ours) {
             let (_, published, kind) = CROSS_LAYER.iter().find(|(ours, ..)| *ours == rest)?;
-            return Some(row(&format!("{theirs}.{{}}.{published}"), Fusion, *kind));
+            return Some(row(&format!("{theirs}{published}"), *role, *kind));
         }
     }
     TABLE.iter().find(|(ours, ..)| *ours == template).map(|(_, published, role, kind)| row(published, *role, *kind))
 }
 
 /// Whether a model may leave a published weight unused: it is in the list of unused weights, it belongs to an image encoder block
-/// with number `used_blocks` or higher, or it belongs to a head. (The weights of heads in the configuration are loaded, so only the
-/// weights of other heads are left.)
+/// with number `used_blocks` or higher, or it belongs to a head or to the decoder. (The weights of parts in the configuration are
+/// loaded, so only the weights of other parts are left.)
 pub fn is_unused(published: &str, used_blocks: usize) -> bool {
     let dropped = published
         .strip_prefix("vision_encoder.visual.transformer.resblocks.")
         .and_then(|rest| rest.split('.').next()?.parse::<usize>().ok())
         .is_some_and(|block| block >= used_blocks);
-    let head = TABLE.iter().any(|(_, theirs, role, _)| *role == Head && *theirs == published);
-    dropped || head || UNUSED.contains(&published)
+    let is_part = |(ours, theirs, role, _): &(&str, &str, Role, Kind)| {
+        *theirs == published && (*role == Head || ours.starts_with(DECODER))
+    };
+    let (template, _) = template(published);
+    let layer = CROSS_LAYERS.iter().filter(|(ours, ..)| ours.starts_with(DECODER)).any(|(_, theirs, _)| {
+        template.strip_prefix(theirs).is_some_and(|rest| CROSS_LAYER.iter().any(|(_, published, _)| *published == rest))
+    });
+    dropped || layer || TABLE.iter().any(is_part) || UNUSED.contains(&published)
 }
 
 /// `text.layers.3.norm` -> (`text.layers.{}.norm`, `3`).
@@ -305,6 +342,9 @@ mod tests {
         assert!(is_unused("vision_encoder.visual.transformer.resblocks.11.ln_1.bias", 11));
         assert!(!is_unused("vision_encoder.visual.transformer.resblocks.10.ln_1.bias", 11));
         assert!(is_unused("language_encoder.pooler.dense.bias", 11));
+        assert!(is_unused("clm_head.bert.encoder.layer.3.crossattention.self.key.bias", 11));
+        assert!(is_unused("clm_proj.0.bias", 11) && is_unused("clm_head.lm_head.bias", 11));
+        assert!(!is_unused("clm_head.bert.encoder.layer.3.crossattention.self.bias", 11));
         assert!(is_unused("itm_head.fc.bias", 11) && !is_unused("multi_modal_vision_proj.bias", 11));
     }
 }

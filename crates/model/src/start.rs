@@ -10,7 +10,7 @@ use ptu_random::Key;
 use crate::array::Arrays;
 use crate::config::HeadKind;
 use crate::init::Fill;
-use crate::names::{Name, Role};
+use crate::names::Name;
 use crate::weights::{Load, Stored, array, read_stored, to_stored};
 use crate::{Model, ModelConfig, ModelError, WeightMapper};
 
@@ -28,10 +28,10 @@ pub struct Started {
 impl Model {
     /// A model of this configuration with the weights of a safetensors file, which may be those of another task. Heads that the
     /// file does not have, or has for another number of outputs, are initialised as in [`Model::new`]; the retrieval head
-    /// starts from row 1 of the ITM head.
+    /// starts from row 1 of the ITM head, and the decoder from the text encoder and the MLM head.
     ///
     /// # Errors
-    /// As [`Model::load`]; of missing weights, only those of heads are allowed.
+    /// As [`Model::load`]; of missing weights, only those of heads and of the decoder are allowed.
     pub fn start(config: &ModelConfig, file: &File, key: Key, device: &Device) -> Result<(Self, Started), ModelError> {
         start(config, read_stored(file)?, key, device, file)
     }
@@ -77,6 +77,9 @@ fn copies(config: &ModelConfig, stored: &Stored) -> Vec<(String, TensorData)> {
     if config.heads.contains(&HeadKind::Retrieval) {
         copies.extend(retrieval_from_matching(stored));
     }
+    if config.decoder.is_some() {
+        copies.extend(decoder_from_encoder(config, stored));
+    }
     copies.retain(|(name, _)| !stored.contains_key(name));
     copies
 }
@@ -94,6 +97,19 @@ fn retrieval_from_matching(stored: &Stored) -> Vec<(String, TensorData)> {
     both.into_iter().collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 
+/// The decoder's embeddings and layers as those of the text encoder, and its output head as the MLM head, if both have the same
+/// width. Cross-attention and `clm_proj` have nothing to start from.
+fn decoder_from_encoder(config: &ModelConfig, stored: &Stored) -> Vec<(String, TensorData)> {
+    let copy = |from: &'static str, to: &'static str| {
+        let below = stored.iter().filter_map(move |(name, data)| Some((name.strip_prefix(from)?, data)));
+        below.map(move |(rest, data)| (format!("{to}{rest}"), data.clone()))
+    };
+    let embeddings = copy("language_encoder.embeddings.", "clm_head.bert.embeddings.");
+    let layers = copy("language_encoder.encoder.layer.", "clm_head.bert.encoder.layer.");
+    let head = copy("mlm_head.", "clm_head.lm_head.").filter(|_| config.text.width == config.fusion.width);
+    embeddings.chain(layers).chain(head).collect()
+}
+
 struct Start {
     load: Load,
     fill: Fill,
@@ -104,7 +120,7 @@ impl WeightMapper for Start {
     fn map<const D: usize>(&mut self, name: Name, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let shape = param.lazy_shape().to_vec();
         let found = self.load.stored.get(&name.published).is_some_and(|found| found.shape().to_vec() == shape);
-        if name.role != Role::Head || found {
+        if found || !name.may_be_new() {
             return self.load.map(name, param);
         }
         self.load.stored.remove(&name.published);
@@ -116,6 +132,7 @@ impl WeightMapper for Start {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DecoderConfig;
     use crate::{Outputs, Preset, TextStyle};
 
     fn tiny() -> ModelConfig {
@@ -167,6 +184,41 @@ mod tests {
         let new = Model::new(&of(5), Key::new(9), &Device::flex()).unwrap().to_arrays();
         assert_eq!(after["vqa_head.3.weight"], new["vqa_head.3.weight"]);
         assert_eq!(after["vqa_head.0.weight"], before["vqa_head.0.weight"]);
+    }
+
+    #[test]
+    fn the_decoder_starts_from_the_text_encoder_and_the_mlm_head() {
+        let before = Model::new(&tiny(), Key::new(3), &Device::flex()).unwrap().to_arrays();
+        let config = ModelConfig { heads: vec![], decoder: Some(DecoderConfig::default()), ..tiny() };
+        let (after, started) = started(&config, before.clone()).unwrap();
+        for (ours, theirs) in [
+            ("clm_head.bert.embeddings.LayerNorm.weight", "language_encoder.embeddings.LayerNorm.weight"),
+            ("clm_head.bert.embeddings.word_embeddings.weight", "language_encoder.embeddings.word_embeddings.weight"),
+            (
+                "clm_head.bert.encoder.layer.0.attention.self.query.weight",
+                "language_encoder.encoder.layer.0.attention.self.query.weight",
+            ),
+            ("clm_head.lm_head.transform.dense.weight", "mlm_head.transform.dense.weight"),
+            ("clm_head.lm_head.bias", "mlm_head.bias"),
+        ] {
+            assert_eq!(after[ours], before[theirs], "{ours}");
+        }
+        let new = |name: &String| name.starts_with("clm_proj") || name.contains("crossattention");
+        assert!(started.initialised.iter().all(new), "{:?}", started.initialised);
+        assert_eq!((started.initialised.len(), started.copied.len()), (14, 27));
+        // An own model of this configuration has other values, but the same names and shapes.
+        let own = Model::new(&config, Key::new(9), &Device::flex()).unwrap().to_arrays();
+        let cross = "clm_head.bert.encoder.layer.0.crossattention.self.key.weight";
+        assert_eq!(own[cross], after[cross]);
+        assert!(
+            own.iter()
+                .map(|(name, array)| (name, &array.shape))
+                .eq(after.iter().map(|(name, array)| (name, &array.shape)))
+        );
+        // A model without decoder reads the file of one that has it.
+        let plain = ModelConfig { heads: vec![], ..tiny() };
+        let unused = Model::from_arrays(&plain, after, &Device::flex(), File::new("memory")).unwrap().1;
+        assert_eq!(unused.len(), 41);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use ptu_input::Texts;
 use ptu_kernels::{Packed, Pass, rows, sum};
 
@@ -44,16 +44,35 @@ impl TextEncoder {
 
     /// Sum of word, position and token type embeddings, with layer norm and dropout.
     pub fn embed(&self, texts: &Texts, pass: &Pass) -> Packed {
-        let words = rows(vec![self.words.weight.val()], Arc::new(texts.ids.iter().map(|&id| id as usize).collect()));
-        let position_ids = texts.lengths.iter().flat_map(|&length| self.first_position..self.first_position + length);
-        let positions = self.positions.weight.val() + self.types.row(0); //    every token has type 0
-        let positions = rows(vec![positions], Arc::new(position_ids.collect()));
-        let tokens = pass.apply(self.norm.forward(sum(words, positions))); //        [rows, d]
+        let positions = texts.lengths.iter().flat_map(|&length| self.first_position..self.first_position + length);
+        let tokens = self.tables().embed(&texts.ids, positions.collect(), pass);
         Packed::new(tokens, texts.lengths.clone())
+    }
+
+    /// The embedding tables.
+    pub(crate) fn tables(&self) -> EmbeddingTables<'_> {
+        EmbeddingTables { words: &self.words, positions: &self.positions, types: &self.types, norm: &self.norm }
     }
 
     /// Runs all layers: `[rows, d] -> [rows, d]`.
     pub fn encode(&self, x: Packed, pass: &Pass) -> Packed {
         self.layers.iter().fold(x, |x, layer| pass.block(layer, &[&x], |layer, x, pass| layer.forward(x[0], pass)))
+    }
+}
+
+/// The embedding tables of the text encoder or of the decoder.
+pub(crate) struct EmbeddingTables<'a> {
+    pub(crate) words: &'a Embedding,
+    pub(crate) positions: &'a Embedding,
+    pub(crate) types: &'a Embedding,
+    pub(crate) norm: &'a LayerNorm,
+}
+
+impl EmbeddingTables<'_> {
+    /// Sum of word, position and token type embeddings, with layer norm and dropout: one row for each id, `[rows, d]`.
+    pub(crate) fn embed(&self, ids: &[u32], positions: Vec<usize>, pass: &Pass) -> Tensor<2> {
+        let words = rows(vec![self.words.weight.val()], Arc::new(ids.iter().map(|&id| id as usize).collect()));
+        let table = self.positions.weight.val() + self.types.row(0); //    every token has type 0
+        pass.apply(self.norm.forward(sum(words, rows(vec![table], Arc::new(positions)))))
     }
 }

@@ -8,6 +8,7 @@ use ptu_kernels::{Packed, Pass};
 
 use crate::config::FusionConfig;
 use crate::layer::{CrossLayer, Linear};
+use crate::memory::run_if_any;
 use crate::{Fused, Pairs, Read};
 
 /// Layers and poolers of both streams.
@@ -69,6 +70,23 @@ impl TwoStream {
         let next_image = next(&self.image[0], &own_image, &text);
         let (image, text) = self.before_last_layer(1, next_image, next_text, pass);
         self.read(&image, &text, &pairs.read, pass)
+    }
+
+    /// Runs image `i` with text `i` through all layers, and the padding of each text, which attends to the text and the image
+    /// without being attended to.
+    pub fn forward_padded(&self, mut image: Packed, mut text: Packed, padding: Packed, pass: &Pass) -> (Fused, Packed) {
+        let mut padding = padding;
+        for (of_image, of_text) in self.image.iter().zip(&self.text) {
+            padding = run_if_any(&padding, |padding| {
+                pass.block(of_text, &[padding, &text, &image], |layer, x, pass| {
+                    layer.forward_some(x[0], x[1], x[2], pass)
+                })
+            });
+            let next = run_layer(of_text, &text, &image, pass);
+            image = run_layer(of_image, &image, &text, pass);
+            text = next;
+        }
+        (Fused { text, image }, padding)
     }
 
     /// Runs the last layer, only for the states that are read.

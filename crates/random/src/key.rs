@@ -40,6 +40,8 @@ pub enum Place {
     Words = 15,
     /// Exchanges of two models in a permutation test; the index is the number of the permutation.
     Permutation = 16,
+    /// Tokens that are sampled when a text is generated; the index is the number of the input.
+    Generation = 17,
 }
 
 /// A step of a run on one rank: seed, step and rank.

@@ -9,8 +9,8 @@ use ptu_data::{MaskedTexts, Partners, TrainBatch};
 use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_model::Model;
 use ptu_model::config::{
-    ContrastConfig, FusionConfig, HeadKind, ImageConfig, ModelConfig, Outputs, Pooling, PromptsConfig, Similarity,
-    TextConfig, TextStyle,
+    ContrastConfig, DecoderConfig, FusionConfig, HeadKind, ImageConfig, MemoryMask, ModelConfig, Outputs, Pooling,
+    PromptsConfig, Similarity, TextConfig, TextStyle,
 };
 use ptu_model::weights::{Arrays, read_arrays};
 use safetensors::{Dtype, SafeTensors};
@@ -32,8 +32,8 @@ pub enum Kind {
     Resize,
     /// Logits and loss of a task head.
     Task(HeadKind),
-    /// Reports and summaries, which are not implemented yet.
-    NotImplemented,
+    /// Memory, logits, loss and greedy tokens of the decoder.
+    Generate,
 }
 
 /// Float and integer tensors by name, each with its shape and its values in row-major order.
@@ -91,7 +91,7 @@ impl Case {
             Some("vqa") => Ok(Kind::Task(HeadKind::Vqa)),
             Some("cls") => Ok(Kind::Task(HeadKind::Classification)),
             Some("mlc") => Ok(Kind::Task(HeadKind::MultiLabel)),
-            Some("clm") => Ok(Kind::NotImplemented),
+            Some("clm") => Ok(Kind::Generate),
             other => Err(self.error(format!("unknown case {other:?}"))),
         }
     }
@@ -102,7 +102,7 @@ impl Case {
     }
 
     /// A size of the configuration; 0, which no model accepts, if it is missing.
-    fn number(&self, key: &str) -> usize {
+    pub fn number(&self, key: &str) -> usize {
         self.config[key].as_u64().unwrap_or(0) as usize
     }
 
@@ -229,7 +229,7 @@ impl Case {
             text_prompts: prompts("textual_prompts_kind", "textual_pool", "textual_prompts"),
             heads: heads.to_vec(),
             outputs: self.outputs(heads),
-            decoder: None,
+            decoder: (self.text("case") == Some("clm")).then_some(DecoderConfig { memory_mask: MemoryMask::Published }),
             contrast: ContrastConfig { temperature: self.float(&["itc_temperature"], 0.1), learned: false },
             dropout: 0.0,
             deviation: 0.02,

@@ -30,7 +30,8 @@ fn prepared() -> Place {
             0 | 1 => ("Which side is bright?", side, "no"),
             _ => ("Is the left side bright?", bright, "yes"),
         };
-        table += &format!("{number}.png,note {number},{side},{bright},p{number},{split},{question},{answer},{closed}\n");
+        table +=
+            &format!("{number}.png,note {number},{side},{bright},p{number},{split},{question},{answer},{closed}\n");
     }
     place.write("pairs.csv", table);
     let closed = ["--label", "side", "--label", "bright"];
@@ -60,7 +61,10 @@ dropout = 0.0
 
 /// Writes a recipe for a task into `name`.
 fn recipe(place: &Place, name: &str, task: &str) {
-    place.write(name, format!("{task}\n{TRAINING}").replacen("\ndata = [\"data\"]", "", 1).replacen("", "data = [\"data\"]\n", 1));
+    place.write(
+        name,
+        format!("{task}\n{TRAINING}").replacen("\ndata = [\"data\"]", "", 1).replacen("", "data = [\"data\"]\n", 1),
+    );
 }
 
 const SIDE: &str = "[task]\nkind = \"classification\"\nlabel = \"side\"\ninput = \"image\"\n";
@@ -127,8 +131,10 @@ fn labels_and_questions_are_learned_and_answered() {
     let ran = place.good(&["ask", "ask", "2.png", "Which side is bright?", "--top", "1"]);
     assert!(ran.stdout.contains("Which side is bright?") && ran.stdout.contains("left "), "{}", ran.stdout);
     // Questions through a pipe.
-    let mut child = place.command(&["ask", "ask", "3.png", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"Which side is bright?\n\nIs the left side bright?\n").unwrap();
+    let mut child =
+        place.command(&["ask", "ask", "3.png", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"Which side is bright?\n\nIs the left side bright?\n")
+        .unwrap();
     let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
     let answers: Vec<Value> = output.lines().map(|line| json(line)["answers"][0]["name"].clone()).collect();
     assert_eq!(answers, ["right", "no"]);
@@ -160,7 +166,8 @@ fn a_killed_run_gives_the_same_bits() {
             child.wait().unwrap();
             kills += 1;
         }
-        for file in ["bundle/model.safetensors", "best/model.safetensors", "best/task.json", "log.jsonl", "recipe.toml"] {
+        for file in ["bundle/model.safetensors", "best/model.safetensors", "best/task.json", "log.jsonl", "recipe.toml"]
+        {
             let [one, other] = [&whole, &killed].map(|run| bytes(&place.path(&format!("{run}/{file}"))));
             assert_eq!(one, other, "{file} of {name} differs");
         }

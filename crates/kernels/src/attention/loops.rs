@@ -13,7 +13,7 @@ use crate::math::exp;
 use crate::matrix::{ComputePrecision, ProductOptions, Shape};
 use crate::product::product;
 
-use super::AttentionPlan;
+use super::{AttentionPlan, Visible};
 
 /// Queries in one block, so that its probabilities stay in the cache of a core.
 const QUERIES_PER_BLOCK: usize = 64;
@@ -60,6 +60,7 @@ impl<'a> ColumnView<'a> {
 #[derive(Clone, Debug)]
 pub struct Sequences {
     h: usize,
+    visible: Visible,
     each: Vec<Sequence>,
 }
 
@@ -89,14 +90,14 @@ struct QueryBlock {
 
 impl Sequences {
     /// Computes the offsets from the lengths of the sequences.
-    pub fn new(h: usize, queries: &[usize], keys: &[usize]) -> Self {
+    pub fn new(h: usize, queries: &[usize], keys: &[usize], visible: Visible) -> Self {
         let (mut query, mut key, mut first_probability) = (0, 0, 0);
         let next_sequence = |(&q, &k)| {
             let sequence = Sequence { query, q, key, k, first_probability };
             (query, key, first_probability) = (query + q, key + k, first_probability + h * q * k);
             sequence
         };
-        Self { h, each: queries.iter().zip(keys).map(next_sequence).collect() }
+        Self { h, visible, each: queries.iter().zip(keys).map(next_sequence).collect() }
     }
 
     fn queries(&self) -> usize {
@@ -121,6 +122,25 @@ impl Sequence {
 }
 
 impl QueryBlock {
+    /// Number of keys that a query of the block attends to.
+    fn seen(&self, query: usize, visible: Visible) -> usize {
+        match visible {
+            Visible::All => self.sequence.k,
+            Visible::Causal => self.sequence.k - self.sequence.q + self.start + query + 1,
+        }
+    }
+
+    /// Number of keys that at least one query of the block attends to. Products are computed with these alone, which saves about
+    /// half of them in long sequences of causal attention.
+    fn reach(&self, visible: Visible) -> usize {
+        self.seen(self.rows - 1, visible)
+    }
+
+    /// Shape of the probabilities of a head, up to the last key that is seen.
+    fn shape(&self, visible: Visible) -> Shape {
+        Shape { row_stride: self.sequence.k, ..Shape::rows(self.rows, self.reach(visible)) }
+    }
+
     /// The range of the probabilities of a head and this block in the array of all probabilities.
     fn probability_range(&self, h: usize, head: usize) -> Range<usize> {
         let start = self.sequence.first_probability + (h * self.start + head * self.rows) * self.sequence.k;
@@ -171,7 +191,7 @@ pub fn forward(
     keep: bool,
 ) -> (Vec<f32>, Option<Vec<f32>>) {
     let (h, d, blocks) = (sequences.h, inputs.d, sequences.blocks());
-    let e = d / h;
+    let (e, visible) = (d / h, sequences.visible);
     let mut out = vec![0.0; sequences.queries() * d];
     let mut saved = keep.then(|| vec![0.0; sequences.probability_count()]);
     let outs = split(&mut out, blocks.iter().map(|block| block.rows * d));
@@ -192,18 +212,22 @@ pub fn forward(
                 Some(probabilities) => &mut probabilities[head * size..(head + 1) * size],
                 None => scratch.as_mut_slice(),
             };
-            let (keys, shape) = inputs.parts[1].head(key, k, head, e);
+            let (reach, shape) = (block.reach(visible), block.shape(visible));
+            let (keys, of_keys) = inputs.parts[1].head(key, reach, head, e);
             let queries = inputs.parts[0].head(query + block.start, block.rows, head, e);
             let options = ProductOptions { scale: scale(e), ..alone(precision) };
-            product((scores, Shape::rows(block.rows, k)), queries, (keys, shape.transposed()), options);
-            scores.chunks_exact_mut(k).for_each(softmax);
+            product((scores, shape), queries, (keys, of_keys.transposed()), options);
+            scores.chunks_exact_mut(k).enumerate().for_each(|(query, row)| {
+                let (seen, later) = row.split_at_mut(block.seen(query, visible));
+                softmax(seen);
+                later.fill(0.0);
+            });
             let weights = match mask {
                 Some(mask) => block.dropped(mask, head, scores, factors),
                 None => scores,
             };
             let to = Shape { offset: head * e, row_stride: d, ..Shape::rows(block.rows, e) };
-            let weights = (weights, Shape::rows(block.rows, k));
-            product((out, to), weights, inputs.parts[2].head(key, k, head, e), alone(precision));
+            product((out, to), (weights, shape), inputs.parts[2].head(key, reach, head, e), alone(precision));
         }
     });
     (out, saved)
@@ -300,11 +324,11 @@ impl BackwardPass<'_> {
         let (e, &Sequence { query, key, k, .. }) = (d / h, sequence);
         let [queries, keys, values] = &self.inputs.parts;
         for (head, block) in (0..h).flat_map(|head| sequence.blocks().map(move |block| (head, block))) {
-            let (rows, first) = (block.rows, query + block.start);
+            let (rows, first, reach) = (block.rows, query + block.start, block.reach(self.plan.visible));
             let (add, of) = (block.start > 0, HeadIndex { d, e, number: head });
             let weights = &self.probabilities[block.probability_range(h, head)];
             let factors = self.plan.mask.as_ref().map(|mask| block.factors(mask, head, factors));
-            let shape = Shape::rows(rows, k);
+            let shape = block.shape(self.plan.visible);
             let offset = first * d + head * e;
             let gradient = (self.gradient, Shape { offset, row_stride: d, ..Shape::rows(rows, e) });
             let used = match factors {
@@ -316,19 +340,21 @@ impl BackwardPass<'_> {
                 }
                 None => weights,
             };
-            let to = chunk.head(2, 0..k, of);
+            // What no query of the block sees gets no gradient from it; the gradients are zero before the first block.
+            let to = chunk.head(2, 0..reach, of);
             product(to, (used, shape.transposed()), gradient, ProductOptions { add, ..alone });
             dscores.resize(rows * k, 0.0);
-            let (values, of_values) = values.head(key, k, head, e);
+            let (values, of_values) = values.head(key, reach, head, e);
             product((dscores, shape), gradient, (values, of_values.transposed()), alone);
             if let Some(factors) = factors {
                 loops::scale(dscores, factors);
             }
-            dscores.chunks_exact_mut(k).zip(weights.chunks_exact(k)).for_each(|(d, p)| softmax_gradient(d, p));
+            let each = dscores.chunks_exact_mut(k).zip(weights.chunks_exact(k));
+            each.for_each(|(d, p)| softmax_gradient(&mut d[..reach], &p[..reach]));
             let options = ProductOptions { scale: scale(e), ..alone };
             let to = chunk.head(0, block.start..block.start + rows, of);
-            product(to, (dscores, shape), keys.head(key, k, head, e), options);
-            let to = chunk.head(1, 0..k, of);
+            product(to, (dscores, shape), keys.head(key, reach, head, e), options);
+            let to = chunk.head(1, 0..reach, of);
             product(
                 to,
                 (dscores, shape.transposed()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use ptu_kernels::{AttentionPlan, Packed, Pass, linears};
+use ptu_kernels::{AttentionPlan, Packed, Pass, Visible, linears};
 
 use super::{LayerNorm, Linear};
 
@@ -40,18 +40,36 @@ impl Attention {
 
     /// Self-attention: each sequence attends to itself.
     pub fn self_attention(&self, x: &Packed, pass: &Pass) -> Packed {
+        self.attend_to_itself(x, Visible::All, pass)
+    }
+
+    /// Causal self-attention: each token attends to itself and to the tokens before it.
+    pub fn causal_self_attention(&self, x: &Packed, pass: &Pass) -> Packed {
+        self.attend_to_itself(x, Visible::Causal, pass)
+    }
+
+    fn attend_to_itself(&self, x: &Packed, visible: Visible, pass: &Pass) -> Packed {
         let joined =
             linears(x.tokens.clone(), [self.query.parts(), self.key.parts(), self.value.parts()], pass.precision); // [rows, 3d]
-        let plan = self.plan(&x.lengths, &x.lengths, pass);
+        let plan = AttentionPlan { visible, ..self.plan(&x.lengths, &x.lengths, pass) };
         self.finish(x, ptu_kernels::self_attention(joined, plan), pass)
     }
 
     /// Cross-attention: sequence `i` of `x` attends to sequence `i` of `y`.
     pub fn cross_attention(&self, x: &Packed, y: &Packed, pass: &Pass) -> Packed {
+        self.cross_attention_to(x, &y.with(self.keys_and_values(y.tokens.clone(), pass)), pass)
+    }
+
+    /// Keys and values of tokens, next to each other: `[rows, d] -> [rows, 2d]`.
+    pub fn keys_and_values(&self, tokens: Tensor<2>, pass: &Pass) -> Tensor<2> {
+        linears(tokens, [self.key.parts(), self.value.parts()], pass.precision)
+    }
+
+    /// As [`Self::cross_attention`], with keys and values that were computed before: see [`Self::keys_and_values`].
+    pub fn cross_attention_to(&self, x: &Packed, joined: &Packed, pass: &Pass) -> Packed {
         let queries = self.query.forward(x.tokens.clone(), pass); //                              [rows of x, d]
-        let joined = linears(y.tokens.clone(), [self.key.parts(), self.value.parts()], pass.precision); // [rows of y, 2d]
-        let plan = self.plan(&x.lengths, &y.lengths, pass);
-        self.finish(x, ptu_kernels::cross_attention(queries, joined, plan), pass)
+        let plan = self.plan(&x.lengths, &joined.lengths, pass);
+        self.finish(x, ptu_kernels::cross_attention(queries, joined.tokens.clone(), plan), pass)
     }
 
     /// Attention weights of each token of sequence `i` of `x` over the tokens of sequence `i` of `y`, averaged over heads.
@@ -95,7 +113,14 @@ impl Attention {
 
     fn plan(&self, queries: &Arc<Vec<usize>>, keys: &Arc<Vec<usize>>, pass: &Pass) -> AttentionPlan {
         let (queries, keys) = (Arc::clone(queries), Arc::clone(keys));
-        AttentionPlan { heads: self.heads, queries, keys, mask: pass.mask(), precision: pass.precision }
+        AttentionPlan {
+            heads: self.heads,
+            queries,
+            keys,
+            visible: Visible::All,
+            mask: pass.mask(),
+            precision: pass.precision,
+        }
     }
 
     /// Output projection, dropout, residual connection and layer norm.

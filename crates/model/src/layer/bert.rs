@@ -26,7 +26,8 @@ impl FeedForward {
         }
     }
 
-    fn forward(&self, x: &Packed, pass: &Pass) -> Packed {
+    /// Runs the network: `[rows, d] -> [rows, d]`.
+    pub fn forward(&self, x: &Packed, pass: &Pass) -> Packed {
         let inner = gelu(self.inner.forward(x.tokens.clone(), pass)); //                          [rows, 4d]
         x.with(self.norm.forward_sum(x.tokens.clone(), self.outer.forward(inner, pass), pass))
     }
@@ -51,9 +52,15 @@ impl BertLayer {
     pub fn forward(&self, x: &Packed, pass: &Pass) -> Packed {
         self.feed_forward.forward(&self.attention.self_attention(x, pass), pass)
     }
+
+    /// Runs the layer for other tokens, which attend to the sequences of `x` without being attended to.
+    pub fn forward_some(&self, some: &Packed, x: &Packed, pass: &Pass) -> Packed {
+        self.feed_forward.forward(&self.attention.cross_attention(some, x, pass), pass)
+    }
 }
 
-/// A fusion layer of one stream: self-attention, cross-attention to the other stream, feed-forward network.
+/// A fusion layer of one stream: self-attention, cross-attention to the other stream, feed-forward network. A layer of the
+/// decoder has the same parts; its other stream is what the decoder attends to.
 #[derive(Module, Debug)]
 pub struct CrossLayer {
     /// Self-attention of the stream.
@@ -77,6 +84,11 @@ impl CrossLayer {
     /// Runs the layer on a stream; `other` is the other stream as it was before this layer.
     pub fn forward(&self, own: &Packed, other: &Packed, pass: &Pass) -> Packed {
         self.cross_attention_and_feed_forward(self.attention.self_attention(own, pass), other, pass)
+    }
+
+    /// Runs the layer with causal self-attention, as a layer of the decoder that attends to `memory`.
+    pub fn forward_causal(&self, own: &Packed, memory: &Packed, pass: &Pass) -> Packed {
+        self.cross_attention_and_feed_forward(self.attention.causal_self_attention(own, pass), memory, pass)
     }
 
     /// Runs the layer only for some tokens of a stream: those that a head reads.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use ptu_kernels::{AttentionPlan, Packed, Pass, quick_gelu, self_attention};
+use ptu_kernels::{AttentionPlan, Packed, Pass, Visible, quick_gelu, self_attention};
 
 use super::{LayerNorm, Linear};
 
@@ -50,6 +50,7 @@ impl ClipBlock {
             heads: d / HEAD,
             queries: lengths(),
             keys: lengths(),
+            visible: Visible::All,
             mask: None,
             precision: pass.precision,
         };
