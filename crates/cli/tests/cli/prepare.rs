@@ -118,7 +118,10 @@ fn data_sets_are_described() {
     assert!(about["access"].as_str().unwrap().contains("physionet.org"));
     place.bad(&["prepare", "--describe", "chexnet"], &["there is no data set `chexnet`; known are roco, medicat"]);
     place.write("empty/x", "");
-    place.bad(&["prepare", "slake", "empty", "out"], &["lacks `train.json`", "`validate.json` or `validation.json`"]);
+    place.bad(
+        &["prepare", "slake", "empty", "out"],
+        &["does not contain `train.json`", "`validate.json` or `validation.json`"],
+    );
 }
 
 /// Small imitations of ROCO, MedICaT and MIMIC-CXR as they are downloaded.

@@ -171,7 +171,10 @@ fn the_error_for_an_empty_download_names_the_missing_files() {
         let fake = FakeDownload::new();
         fake.write("something.txt", "else");
         let error = fake.preparation_error(dataset);
-        assert!(error.contains("lacks") && error.contains(wanted) && error.contains("--describe"), "{error}");
+        assert!(
+            error.contains("does not contain") && error.contains(wanted) && error.contains("--describe"),
+            "{error}"
+        );
     }
 }
 
@@ -260,7 +263,7 @@ fn files_in_a_wrong_format_give_an_error_message() {
     let copy = FakeDownload::new();
     copy.write("data/train-00000-of-00001.parquet", "questions");
     let error = copy.preparation_error(Dataset::VqaRad);
-    assert!(error.contains("lacks `trainset.json`") && error.contains("read by `prepare table`"), "{error}");
+    assert!(error.contains("does not contain `trainset.json`") && error.contains("read by `prepare table`"), "{error}");
 
     let rsna = FakeDownload::new();
     rsna.write("stage_2_train_labels.csv", "patientId,x,y,width,height\n1,,,,\n");

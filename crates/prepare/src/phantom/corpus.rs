@@ -311,8 +311,8 @@ mod tests {
         fails(&|options| options.pairs = 0, "`pairs`: 0 is not between");
         fails(&|options| options.pairs = u64::MAX, "is not between");
         fails(&|options| options.side = 50_000, "`side`: 50000 pixels");
-        fails(&|options| options.test = 95, "more than the 100 in all");
-        fails(&|options| options.test = u64::MAX, "more than the 100 in all");
+        fails(&|options| options.test = 95, "more than the 100 records in all");
+        fails(&|options| options.test = u64::MAX, "more than the 100 records in all");
         fails(&|options| options.image_missing = f64::NAN, "`image_missing`: NaN is not a share");
         fails(&|options| (options.image_missing, options.text_missing) = (0.6, 0.5), "more than 1");
         fails(&|options| options.prepare.threads = Some(0), "0 threads");

@@ -57,7 +57,7 @@ fn the_files_of_a_layout_are_found_in_folders_and_archives() {
         assert_eq!(raw.list("more", ".txt").keys().collect::<Vec<_>>(), ["deep.txt"], "{root}");
         assert_eq!(raw.list("images", ".txt").len(), 0, "{root}");
         let error = raw.require(&[&["train.json"], &["a.csv", "b.csv"], &["c.csv"]]).unwrap_err().to_string();
-        assert!(error.contains("lacks `a.csv` or `b.csv`, `c.csv`; `prepare --describe`"), "{error}");
+        assert!(error.contains("does not contain `a.csv` or `b.csv`, `c.csv`; `prepare --describe`"), "{error}");
     }
 }
 

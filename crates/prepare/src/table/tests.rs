@@ -240,7 +240,7 @@ fn images_are_stored_smaller_if_requested() {
     assert_eq!((small.width(), small.height()), (10, 12));
     let whole = ptu_input::Picture::decode(&png(0), "a").unwrap();
     assert_eq!(small, ptu_input::image::transform::resize_short(&whole, 10).unwrap());
-    assert!(manifest.preprocessing[0].contains("above 10"), "{:?}", manifest.preprocessing);
+    assert!(manifest.preprocessing[0].contains("more than 10 pixels"), "{:?}", manifest.preprocessing);
     let (_, records) = fixture.prepare(&table, &options(20)).unwrap();
     assert_eq!(records[0].image.as_ref().unwrap().bytes, png(0), "an image that is not larger is stored unchanged");
     assert!(fixture.prepare(&table, &options(0)).unwrap_err().contains("`side`"));

@@ -119,7 +119,7 @@ fn slake_in_english_and_in_all_languages() {
     assert_eq!(Split::ALL.map(|split| prepared.count(split)), [1, 1, 1]);
     let record = prepared.record("train/xmlab1/source.jpg");
     assert_eq!((record.questions.len(), value(&record.labels, "modality")), (1, "CT"));
-    prepared.assert_skipped("train.json line 3", "question 3 lacks");
+    prepared.assert_skipped("train.json line 3", "of question 3 is missing");
     let prepared = fake.prepare_with_choice(Dataset::Slake, Choice::AllLanguages);
     assert_eq!(prepared.record("train/xmlab1/source.jpg").questions[1].answer, "肝");
 }
