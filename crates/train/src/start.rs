@@ -10,7 +10,7 @@ use ptu_model::{Bundle, Learned, ModelConfig, TrainedOn};
 use serde::{Deserialize, Serialize};
 
 use crate::folder::{self, RunFolder};
-use crate::{TrainError, files};
+use crate::{TrainError, files, state};
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 24;
@@ -43,13 +43,13 @@ pub struct StartFiles {
 }
 
 impl StartModel {
-    /// The starting model of a run: from the run folder if the run was started before, else from the bundle.
+    /// The starting model of a run: from the run folder if the run has a saved state, else from the bundle.
     ///
     /// # Errors
     /// When the bundle or the file in the run folder cannot be read.
     pub fn open(model: &Path, run: &RunFolder) -> Result<Self, TrainError> {
         let saved = run.join(folder::START);
-        if saved.exists() && run.join(folder::RECIPE).exists() {
+        if saved.exists() && state::saved_step(&run.join(folder::STATE))?.is_some() {
             let bytes = files::read(&saved, LARGEST)?;
             let wrong = |error: serde_json::Error| TrainError::Start { path: saved.clone(), cause: error.to_string() };
             return serde_json::from_slice(&bytes).map_err(wrong);

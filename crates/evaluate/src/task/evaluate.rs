@@ -19,7 +19,7 @@ use super::reliance::{Reliance, Replacement, other_patients};
 use super::report::{GroupScore, NamedScore, OutputCount, Receipt, TaskReport};
 use super::scorer::TaskScorer;
 use crate::gallery::values;
-use crate::leak::TrainingHistory;
+use crate::leak::{TrainingHistory, TrainingOverlap};
 use crate::{EvaluateError, EvaluateOptions};
 
 /// The scores of a fine-tuned model on a folder of shards, and the predictions that they were computed from.
@@ -101,13 +101,9 @@ impl Evaluator<'_> {
         };
         let predicted = run(ShownImage::Own, 0, done)?;
         if predicted.is_empty() {
-            let cause =
-                format!("`{}` has no record with {} and {}", path.display(), reads(task.input), targets(&task.output));
-            return Err(EvaluateError::NoTarget { split: options.split.to_string(), cause });
+            return Err(nothing(path, options.split, task));
         }
-        let images: Vec<(&str, u64)> =
-            predicted.iter().filter_map(|one| Some((one.record.id.as_str(), one.image_hash?))).collect();
-        let (known, notes) = self.history().check_images(path, &shards, &images, options.force)?;
+        let (known, notes) = self.known(path, &shards, &predicted)?;
         let scorer = TaskScorer { output: &task.output, predicted: &predicted };
         let key = Key::new(options.seed);
         let resampling = Resampling::new(key);
@@ -121,14 +117,10 @@ impl Evaluator<'_> {
             let replaced = run(shown, 1 + number, done)?;
             reliance.extend(costs(&scorer, &replaced, replacement, &resampling));
         }
-        let train = match ShardFolder::open(path, Split::Train) {
-            Ok(train) => Some(train),
+        let baseline = match ShardFolder::open(path, Split::Train) {
+            Ok(train) => baseline(&scorer, task.input, &train, &resampling)?,
             Err(DataError::NoRecords { .. }) => None,
             Err(error) => return Err(error.into()),
-        };
-        let baseline = match &train {
-            Some(train) => baseline(&scorer, task.input, train, &resampling)?,
-            None => None,
         };
         let report = TaskReport {
             receipt: self.receipt(&shards, &predicted, known),
@@ -145,6 +137,17 @@ impl Evaluator<'_> {
             notes,
         };
         Ok(TaskEvaluated { name, task: (*task).clone(), report, predicted })
+    }
+
+    /// How many images the model has learned from, and notes about them.
+    fn known(
+        &self,
+        path: &Path,
+        shards: &ShardFolder,
+        predicted: &[Predicted],
+    ) -> Result<(TrainingOverlap, Vec<String>), EvaluateError> {
+        let images = predicted.iter().filter_map(|one| Some((one.record.id.as_str(), one.image_hash?)));
+        self.history().check_images(path, shards, &images.collect::<Vec<_>>(), self.options.force)
     }
 
     /// What the model sees instead of the right image, as far as the input of the task has an image, and a text beside it.
@@ -178,7 +181,7 @@ impl Evaluator<'_> {
         BTreeMap::from([(by.clone(), groups.into_iter().map(score).collect())])
     }
 
-    fn receipt(&self, shards: &ShardFolder, predicted: &[Predicted], known: crate::leak::TrainingOverlap) -> Receipt {
+    fn receipt(&self, shards: &ShardFolder, predicted: &[Predicted], known: TrainingOverlap) -> Receipt {
         let mut ids = Sha256::new();
         for one in predicted {
             let question = one.record.questions.first().map_or("", |question| question.id.as_str());
@@ -206,6 +209,12 @@ impl Evaluator<'_> {
             version: env!("CARGO_PKG_VERSION").into(),
         }
     }
+}
+
+/// The error for a split without any record that can be scored.
+fn nothing(path: &Path, split: Split, task: &TaskDescription) -> EvaluateError {
+    let (wanted, path) = (format!("{} and {}", reads(task.input), targets(&task.output)), path.display());
+    EvaluateError::NoTarget { split: split.to_string(), cause: format!("`{path}` has no record with {wanted}") }
 }
 
 /// What records must have to be an input of this form.

@@ -180,6 +180,13 @@ struct AbstractText<'a> {
     whole: &'a str,
 }
 
+/// What is done to the files of the corpus.
+const PREPROCESSING: [&str; 2] = [
+    "splits are those published",
+    "this program splits texts into sentences, so counts differ a little from BLUE's; all chemicals and genes of a \
+     sentence form pairs",
+];
+
 fn corpus_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
     let folders = [("training", "", Split::Train), ("development", "", Split::Validate), ("test", "_gs", Split::Test)];
     let names = |folder: &str, gs: &str, kind: &str| {
@@ -236,12 +243,7 @@ fn corpus_rows(raw: &Raw) -> Result<DatasetRows, DataError> {
             _ => rows.push(Draft::bad(line_position(&abstracts, line.number), "the line does not have three fields")),
         })?;
     }
-    let preprocessing = [
-        "splits are those published",
-        "this program splits texts into sentences, so counts differ a little from BLUE's; all chemicals and genes of a \
-         sentence form pairs",
-    ];
-    Ok(DatasetRows { details, ..DatasetRows::published_splits(rows, tables, &preprocessing) })
+    Ok(DatasetRows { details, ..DatasetRows::published_splits(rows, tables, &PREPROCESSING) })
 }
 
 /// Adds the pairs of an abstract to `rows`, and its relations between two sentences, which are not used, to `details`.

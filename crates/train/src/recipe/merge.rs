@@ -90,8 +90,7 @@ fn typed<T: DeserializeOwned>(table: Table) -> Result<T, (String, String)> {
 
 /// A recipe with every key that a recipe can have: the default recipe, with values for its optional keys.
 fn all_keys() -> Table {
-    let mut recipe = Recipe::default();
-    recipe.task = TaskRecipe::Vqa(VqaRecipe::default());
+    let mut recipe = Recipe { task: TaskRecipe::Vqa(VqaRecipe::default()), ..Recipe::default() };
     recipe.finetune.model = Some("folder".into());
     recipe.finetune.freeze = vec!["name".into()];
     recipe.train.epochs = Some(1.0);

@@ -137,9 +137,8 @@ impl FinetuneRecipe {
 
     /// Whether the weight with this published name is trained.
     pub fn trains(&self, published: &str) -> bool {
-        let is_pool = PROMPT_POOLS.contains(&published);
-        !(is_pool && self.prompts == PromptTraining::Frozen)
-            && !self.freeze.iter().any(|start| published.starts_with(start))
+        let is_frozen_pool = self.prompts == PromptTraining::Frozen && PROMPT_POOLS.contains(&published);
+        !is_frozen_pool && !self.freeze.iter().any(|start| published.starts_with(start))
     }
 }
 

@@ -47,29 +47,13 @@ pub(super) fn open<'a>(
     let recipe = &resume::recipe_to_continue(recipe, &folder, observer)?;
     let start = recipe.finetune.model.as_deref().map(|model| StartModel::open(model, &folder)).transpose()?;
     let tokenizer = Arc::new(tokenizer(recipe, &folder, start.as_ref(), &sources, observer)?);
-    let (special, vocabulary) = (tokenizer.special(), tokenizer.vocabulary_size());
-    let (heads, outputs) = (task.heads(), task.outputs());
-    let config = match &start {
-        Some(start) => recipe.config_from(&start.config, &heads, outputs)?,
-        None => ModelConfig {
-            outputs,
-            ..recipe.model_config(vocabulary, [special.start, special.end, special.pad], &heads)?
-        },
-    };
-    config.check()?;
+    let vocabulary = tokenizer.vocabulary_size();
+    let config = config(recipe, start.as_ref(), task, &tokenizer)?;
     check_positions(recipe, &config, &options.out)?;
     if options.device.clone().inner() == Device::flex() {
         memory::check(&task.objectives(), recipe, &config)?;
     }
-    let preprocess = match &start {
-        Some(start) => start.preprocess.resized(config.image.size, recipe.augment),
-        None => Preprocess::new(config.image.size, recipe.fit, recipe.augment),
-    };
-    let preparation = task.preparation(Preparation {
-        unit: recipe.text.unit,
-        word_keep: recipe.text.word_keep,
-        ..Preparation::new(tokenizer, preprocess, recipe.text.max_tokens)
-    });
+    let preparation = task.preparation(preparation(recipe, start.as_ref(), tokenizer, config.image.size));
     let data: Vec<String> = sources.iter().map(|source| source.manifest.hash()).collect();
     let saved = state::load(&folder.join(folder::STATE), &config, recipe.optimizer, &options.device)?;
     let SavedState { model, optimizer, progress, learned } = match saved {
@@ -80,16 +64,7 @@ pub(super) fn open<'a>(
         }
         None => {
             let progress = Progress { data, ..Progress::default() };
-            let key = Key::new(recipe.seed);
-            let (model, learned) = match start.as_ref().and_then(|start| start.files.as_ref()) {
-                Some(files) => {
-                    let weights = files.folder.join(ptu_model::WEIGHTS);
-                    let (model, started) = Model::start(&config, &weights, key, &options.device)?;
-                    observer.note(&start_note(&files.folder, &started.initialised));
-                    (model, files.learned.clone())
-                }
-                None => (Model::new(&config, key, &options.device)?, Some(Learned::default())),
-            };
+            let (model, learned) = first_model(recipe, start.as_ref(), &config, &options.device, observer)?;
             SavedState { model, optimizer: Optimizer::new(recipe.optimizer), progress, learned }
         }
     };
@@ -115,6 +90,55 @@ pub(super) fn open<'a>(
         start,
         texts: TextCounts::default(),
     })
+}
+
+/// The configuration of the model: that of the starting model, or that of the recipe, with the heads of the task.
+fn config(
+    recipe: &Recipe,
+    start: Option<&StartModel>,
+    task: &dyn Task,
+    tokenizer: &Tokenizer,
+) -> Result<ModelConfig, TrainError> {
+    let (special, heads, outputs) = (tokenizer.special(), task.heads(), task.outputs());
+    let config = match start {
+        Some(start) => recipe.config_from(&start.config, &heads, outputs)?,
+        None => {
+            let special = [special.start, special.end, special.pad];
+            ModelConfig { outputs, ..recipe.model_config(tokenizer.vocabulary_size(), special, &heads)? }
+        }
+    };
+    config.check()?;
+    Ok(config)
+}
+
+/// How records become inputs of images of this size.
+fn preparation(recipe: &Recipe, start: Option<&StartModel>, tokenizer: Arc<Tokenizer>, size: usize) -> Preparation {
+    let preprocess = match start {
+        Some(start) => start.preprocess.resized(size, recipe.augment),
+        None => Preprocess::new(size, recipe.fit, recipe.augment),
+    };
+    Preparation {
+        unit: recipe.text.unit,
+        word_keep: recipe.text.word_keep,
+        ..Preparation::new(tokenizer, preprocess, recipe.text.max_tokens)
+    }
+}
+
+/// The model before the first step, and hashes of what it was trained on: that of the starting model, or a random one.
+fn first_model(
+    recipe: &Recipe,
+    start: Option<&StartModel>,
+    config: &ModelConfig,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<(Model, Option<Learned>), TrainError> {
+    let key = Key::new(recipe.seed);
+    let Some(files) = start.and_then(|start| start.files.as_ref()) else {
+        return Ok((Model::new(config, key, device)?, Some(Learned::default())));
+    };
+    let (model, started) = Model::start(config, &files.folder.join(ptu_model::WEIGHTS), key, device)?;
+    observer.note(&start_note(&files.folder, &started.initialised));
+    Ok((model, files.learned.clone()))
 }
 
 /// The note about the model from which training starts: `new` are the names of the weights that it does not have.
