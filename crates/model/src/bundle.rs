@@ -130,6 +130,14 @@ impl Bundle {
         Ok(Self { model, tokenizer: Arc::new(tokenizer), preprocess, max_tokens, trained_on, learned, task })
     }
 
+    /// Replaces the description of the task in the folder of a bundle.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_task(folder: &Path, task: &serde_json::Value) -> Result<(), ModelError> {
+        write_json(&folder.join(TASK), task)
+    }
+
     /// The processor that turns images and texts into the model's input.
     pub fn processor(&self) -> Processor {
         Processor::new(Arc::clone(&self.tokenizer), &self.preprocess, self.max_tokens)

@@ -5,12 +5,17 @@ use ptu_train::{Recipe, TrainError};
 
 use crate::kind::TaskKind;
 
-/// Trains a model for the task of a recipe. All files are written into one folder (see [`trainer::train`]).
+/// Trains a model for the task of a recipe; the probabilities of a fine-tuned model are calibrated at the end. All files are written into one folder (see [`trainer::train`]).
 ///
 /// # Errors
 /// The same as those of [`trainer::train`].
 pub fn train(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-    trainer::train(TaskKind::of(recipe).get_mut(), recipe, options, observer)
+    let mut kind = TaskKind::of(recipe);
+    let outcome = trainer::train(kind.get_mut(), recipe, options, observer)?;
+    if let (TaskKind::FineTuning(task), true) = (&kind, outcome.finished) {
+        task.calibrate(&options.out, &options.device.clone().inner())?;
+    }
+    Ok(outcome)
 }
 
 /// The same as [`train`], but `plan` completes the recipe once the speed of the machine is known (see

@@ -6,18 +6,23 @@ mod outputs;
 mod share;
 mod validation;
 
+use std::path::Path;
 use std::sync::Arc;
 
+use burn::tensor::Device;
+
 use ptu_data::{InputForm, Manifest, Preparation, Record, Source, Split, TextUnit, ViewedSource};
+use ptu_evaluate::task::calibration;
 use ptu_infer::task::{Target, TaskDescription, TaskOutput};
-use ptu_model::{HeadKind, Model, Outputs};
+use ptu_model::{Bundle, HeadKind, Model, Outputs};
+use ptu_train::folder;
 use ptu_train::TrainError;
 use ptu_train::objective::Weighted;
 use ptu_train::recipe::{Recipe, TaskRecipe};
 use ptu_train::task::{Task, TrainingData, Validator};
 
 use loss::Supervised;
-use validation::HeldOut;
+use validation::{HeldOut, train_error};
 
 /// Fine-tuning on labels or answers.
 pub struct FineTuning {
@@ -49,6 +54,30 @@ impl FineTuning {
     /// What the model reads and what its outputs mean.
     pub fn task(&self) -> &TaskDescription {
         &self.task
+    }
+
+    /// Fits the temperature of the bundles of a finished run to the validation records, and stores it in their `task.json`. Bundles that
+    /// have one are left as they are, and so are all if there was no validation.
+    ///
+    /// # Errors
+    /// When a bundle or a record cannot be read, or a file cannot be written.
+    pub fn calibrate(&self, run: &Path, device: &Device) -> Result<(), TrainError> {
+        let Some(held_out) = &self.held_out else { return Ok(()) };
+        for folder in [folder::BUNDLE, folder::BEST].map(|name| run.join(name)) {
+            if !folder.join(ptu_model::WEIGHTS).exists() {
+                continue;
+            }
+            let bundle = Bundle::load(&folder, device)?;
+            let task = TaskDescription::of(&bundle, &folder).map_err(train_error)?;
+            if task.calibration.is_some() {
+                continue;
+            }
+            let calibration = calibration::fit(&task, &held_out.predict(&bundle.model)?);
+            let task = TaskDescription { calibration, ..task };
+            let json = serde_json::to_value(task).expect("a description of a task can be written as JSON");
+            Bundle::save_task(&folder, &json)?;
+        }
+        Ok(())
     }
 
     /// A view of a source with the records that have a target.

@@ -191,7 +191,8 @@ impl Evaluator<'_> {
             TaskOutput::Vqa { answers, collected_from } => {
                 (format!("{} answers of {collected_from}", answers.len()), "VQA challenge")
             }
-            output => (format!("{} outputs", output.names().len()), "none"),
+            TaskOutput::Classification { classes, .. } => (format!("{} classes", classes.len()), "none"),
+            TaskOutput::Multilabel { labels, .. } => (format!("{} labels", labels.len()), "none"),
         };
         Receipt {
             model: self.model.clone(),

@@ -21,15 +21,23 @@ pub struct HeldOut {
     pub task: TaskDescription,
 }
 
-impl Validator for HeldOut {
-    /// The first metric of the task: accuracy, or mean AUROC.
-    fn validate(&self, model: &Model, _key: Key) -> Result<Validated, TrainError> {
+impl HeldOut {
+    /// The predictions of a model for all records.
+    pub fn predict(&self, model: &Model) -> Result<Vec<Predicted>, TrainError> {
         let predictor = Predictor::new(model, &self.task)?;
         let mut all: Vec<Predicted> = vec![];
         for source in &self.sources {
             let predicted = predictor.run(source.as_ref(), &self.preparation, ShownImage::Own, &mut |_| {});
             all.extend(predicted.map_err(train_error)?);
         }
+        Ok(all)
+    }
+}
+
+impl Validator for HeldOut {
+    /// The first metric of the task: accuracy, or mean AUROC.
+    fn validate(&self, model: &Model, _key: Key) -> Result<Validated, TrainError> {
+        let all = self.predict(model)?;
         let metric = TaskMetric::of(&self.task.output)[0];
         let score = TaskScorer { output: &self.task.output, predicted: &all }.value(metric);
         Ok(Validated::new(&metric.to_string(), score.value, score.chance))
@@ -37,7 +45,7 @@ impl Validator for HeldOut {
 }
 
 /// The same error as an error of training.
-fn train_error(error: InferError) -> TrainError {
+pub fn train_error(error: InferError) -> TrainError {
     match error {
         InferError::Data(error) => error.into(),
         InferError::Model(error) => error.into(),

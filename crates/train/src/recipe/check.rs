@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ptu_input::Preprocess;
 
-use super::{PartnerChoice, Recipe};
+use super::{PartnerChoice, Recipe, TaskRecipe};
 use crate::RecipeError;
 use crate::objective::ObjectiveKind;
 
@@ -44,6 +44,7 @@ impl Recipe {
         ] {
             ensure((0.0..=most).contains(&value), key, format!("is {value}; it must lie between 0 and {most}"))?;
         }
+        self.check_finetuning(path)?;
         self.check_rates(path)?;
         self.check_optimizer(path)?;
         // Whether a list of transforms is valid does not depend on the size of the image, so any size can be used here.
@@ -113,6 +114,27 @@ impl Recipe {
             "optimizer.clip",
             format!("is {clip}; it must be above 0 (to train without clipping, remove this key)"),
         )
+    }
+
+    /// Checks the values of fine-tuning, and the number of epochs.
+    fn check_finetuning(&self, path: &Path) -> Result<(), RecipeError> {
+        let wrong = |key: &str, cause: String| Err(RecipeError::Value { path: path.into(), key: key.into(), cause });
+        let (share, epochs) = (self.finetune.share, self.train.epochs.unwrap_or(1.0));
+        if !(share > 0.0 && share <= 1.0) {
+            return wrong("finetune.share", format!("is {share}; it must be above 0 and at most 1"));
+        }
+        if !(epochs > 0.0 && epochs <= 1e6) {
+            return wrong("train.epochs", format!("is {epochs}; it must be above 0 and at most 1000000"));
+        }
+        match &self.task {
+            TaskRecipe::Multilabel(multilabel) if multilabel.labels.is_empty() => {
+                wrong("task.labels", "is empty; name at least one label".into())
+            }
+            TaskRecipe::Pretraining if !self.finetune.is_default() => {
+                wrong("finetune", "has no effect in pre-training; remove it, or name a task in `[task]`".into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses learning rates with which no weight would change.

@@ -1,15 +1,17 @@
 //! Opens a training session for a recipe: run folder, data, tokenizer, model and saved state.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::module::Module;
-use burn::tensor::Device;
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
 use ptu_data::{LoaderOptions, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
 use ptu_input::{Preprocess, Published, Slot, Tokenizer};
 use ptu_kernels::ComputePrecision;
-use ptu_model::{Learned, Model, ModelConfig};
+use ptu_model::names::Name;
+use ptu_model::{Learned, Model, ModelConfig, WeightVisitor};
 use ptu_random::Key;
 
 use super::session::{Session, TextCounts};
@@ -71,6 +73,7 @@ pub(super) fn open<'a>(
     let learns_from_images = task.learns_from(Slot::Image(0));
     report_data(recipe, &sources, learns_from_images, observer);
     observer.note(&format!("the model has {} weights, the tokenizer {vocabulary} tokens", model.num_params()));
+    check_frozen(recipe, &model, &options.out)?;
     task.prepare(recipe, &model, &preparation)?;
     task.restore(&progress.task);
     Ok(Session {
@@ -149,6 +152,34 @@ fn start_note(folder: &Path, new: &[String]) -> String {
         [] => format!("training starts from `{}`", folder.display()),
         parts => format!("training starts from `{}`; new and random: {}", folder.display(), parts.join(", ")),
     }
+}
+
+/// The published names of the weights of a model.
+#[derive(Default)]
+struct WeightNames(BTreeSet<String>);
+
+impl WeightVisitor for WeightNames {
+    fn visit<const D: usize>(&mut self, name: Name, _param: &Param<Tensor<D>>) {
+        self.0.insert(name.published);
+    }
+}
+
+/// Refuses beginnings of names in `finetune.freeze` that no weight has, and a model of which nothing is trained.
+fn check_frozen(recipe: &Recipe, model: &Model, run: &Path) -> Result<(), TrainError> {
+    let (mut names, path) = (WeightNames::default(), run.join(folder::RECIPE));
+    model.visit_weights(&mut names);
+    let key = "finetune.freeze".to_string();
+    if let Some(start) = recipe.finetune.freeze.iter().find(|start| !names.0.iter().any(|name| name.starts_with(*start)))
+    {
+        let parts: BTreeSet<&str> = names.0.iter().filter_map(|name| name.split('.').next()).collect();
+        let parts = parts.into_iter().collect::<Vec<_>>().join(", ");
+        let cause = format!("names `{start}`, with which no weight begins; weights begin with {parts}");
+        return Err(RecipeError::Value { path, key, cause }.into());
+    }
+    if !recipe.task.is_pretraining() && !names.0.iter().any(|name| recipe.finetune.trains(name)) {
+        return Err(RecipeError::Value { path, key, cause: "freezes all weights, so nothing is trained".into() }.into());
+    }
+    Ok(())
 }
 
 /// Refuses texts of more tokens than the model has position embeddings for; `run` is the run folder, for the message.

@@ -192,14 +192,15 @@ fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
     if undefined > 0 && receipt.task == "multilabel" {
         print(&format!("  note: {undefined} labels have no positives or no negatives and are not in the means"))?;
     }
-    for score in &report.scores {
+    // A score that is not defined, such as that of open questions where there are none, is not displayed.
+    for score in report.scores.iter().filter(|score| score.score.value.is_some()) {
         print(&format!("  {:36}{}", score.name, line(score.score)))?;
     }
     if let Some(baseline) = &report.baseline {
         print(&format!("  baseline: {:26}{}", baseline.name, interval(baseline.score)))?;
         print(&format!("  {:36}{}", "accuracy minus baseline", interval(baseline.difference)))?;
     }
-    for one in &report.reliance {
+    for one in report.reliance.iter().filter(|one| one.score.value.is_some()) {
         let name = format!("{}, {}", one.metric, one.image.name());
         print(&format!("  {name:52}{}  lost {}", show(one.score.value), interval(one.cost).trim_start()))?;
     }

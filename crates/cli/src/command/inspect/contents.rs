@@ -32,6 +32,11 @@ pub enum Contents {
 pub struct Run {
     path: PathBuf,
     data: Vec<Data>,
+    /// The task of a fine-tuned run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<&'static str>,
+    /// The objectives of pre-training.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     objectives: Vec<&'static str>,
     /// Finished steps; `all_steps`: the recipe's number of steps.
     steps: u64,
@@ -127,7 +132,11 @@ impl Run {
             path: path.into(),
             progress: steps.to_string(),
             data: recipe.data.iter().map(|entry| Data { path: entry.path.clone(), weight: entry.weight }).collect(),
-            objectives: recipe.objectives.iter().map(|kind| kind.name()).collect(),
+            task: (!recipe.task.is_pretraining()).then(|| recipe.task.name()),
+            objectives: match recipe.task.is_pretraining() {
+                true => recipe.objectives.iter().map(|kind| kind.name()).collect(),
+                false => vec![],
+            },
             steps: steps.done,
             all_steps: recipe.train.steps,
             last_loss: last,
@@ -140,7 +149,10 @@ impl Run {
         let mut lines = vec![format!("run {}", self.path.display())];
         let data = |data: &Data| format!("  data        {} (weight {})", data.path.display(), data.weight);
         lines.extend(self.data.iter().map(data));
-        lines.push(format!("  objectives  {}", self.objectives.join(", ")));
+        lines.push(match self.task {
+            Some(task) => format!("  task        {task}"),
+            None => format!("  objectives  {}", self.objectives.join(", ")),
+        });
         lines.push(match self.last_loss {
             Some(loss) => format!("  steps       {}; last loss {loss:.3}", self.progress),
             None => format!("  steps       {}", self.progress),
