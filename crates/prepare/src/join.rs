@@ -11,6 +11,7 @@ use ptu_data::manifest::{Common, IN_ANOTHER_SPLIT, Manifest, Overlap};
 use ptu_data::record::{Record, Split};
 use ptu_data::shard::{EXAMPLES, ShardWriter, WriterOptions, read_shard};
 
+use crate::asked::QuestionCounts;
 use crate::blocks::{BLOCK_ROWS, BlockSummary, FinishedPart};
 use crate::prepared::{Duplicates, Progress, Stage};
 use crate::shared_values::{
@@ -56,8 +57,11 @@ pub(crate) fn join(
     };
     let scratch = writer.scratch().to_path_buf();
     let shared_values = find_shared_values(&scratch, rows, fingerprints)?;
+    // Public data sets count the questions of the whole download, as published.
+    let counted = work.is_some_and(|work| QuestionCounts::are_in(&work.noted));
     let mut joiner = Joiner {
         writer,
+        questions: (!counted).then(QuestionCounts::default),
         duplicates,
         shared_values: shared_values.peekable(),
         number: 0,
@@ -110,6 +114,8 @@ fn all_fingerprints(
 /// Moves records from blocks to shards.
 struct Joiner<F: Iterator<Item = Result<(RecordNumber, SharedValue), DataError>>> {
     writer: ShardWriter,
+    /// Counts of the questions of the written records, unless they were counted before.
+    questions: Option<QuestionCounts>,
     duplicates: Duplicates,
     shared_values: Peekable<F>,
     /// The number of the next record.
@@ -186,13 +192,17 @@ impl<F: Iterator<Item = Result<(RecordNumber, SharedValue), DataError>>> Joiner<
             return Ok(None);
         }
         let patient = (record.split, name_digest(&record.patient));
+        if let Some(questions) = &mut self.questions {
+            questions.add(&record);
+        }
         self.writer.put(record)?;
         self.written += 1;
         Ok(Some(patient))
     }
 
     fn finish(self, patients: BTreeMap<Split, u64>) -> Result<Manifest, DataError> {
-        let Self { mut writer, shared_values, overlaps, .. } = self;
+        let Self { mut writer, questions, shared_values, overlaps, .. } = self;
+        questions.unwrap_or_default().noted().into_iter().for_each(|(key, count)| writer.note(&key, count));
         // Dropping them removes their temporary files, which are in the folder that becomes the output folder now.
         drop(shared_values);
         patients.into_iter().for_each(|(split, count)| writer.count_patients(split, count));

@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+mod asked;
 mod blocks;
 mod draft;
 mod inputs;

@@ -1,7 +1,9 @@
-//! A synthetic corpus of radiographs: pictures whose causes are known, with reports that describe the pictures.
+//! A synthetic corpus of radiographs: pictures whose causes are known, with reports that describe the pictures and questions about
+//! them.
 //!
 //! A record is a pure function of a [`Key`] and its index. So a corpus of any size needs no state, and any record can be generated
-//! by itself. First, the causes ([`Causes`]) are sampled; then the picture and the report are generated from them.
+//! by itself. First, the causes ([`Causes`]) are sampled; then the picture, the report and the questions are generated from
+//! them.
 //!
 //! ```
 //! use ptu_prepare::phantom;
@@ -15,13 +17,16 @@ mod causes;
 mod chest;
 mod corpus;
 mod hand;
+mod questions;
 mod report;
 mod skull;
 
 pub use causes::{Causes, Count, Device, Finding, Organ, Severity, Side, Size, View, Zone, findings};
 pub use corpus::{PhantomOptions, prepare_phantom};
+pub use questions::QuestionCategory;
 pub use report::Report;
 
+use ptu_data::record::Question;
 use ptu_random::{Key, Place, Stream};
 
 use canvas::{Canvas, Point, Pose, Shape};
@@ -44,6 +49,8 @@ pub struct Phantom {
     pub picture: Picture,
     /// The report.
     pub report: Report,
+    /// Three to five questions about the picture, with their answers; each has a category of [`QuestionCategory`].
+    pub questions: Vec<Question>,
 }
 
 /// The uses of randomness within one record. Each has a random stream of its own, so that a change of one does not change the
@@ -57,6 +64,7 @@ enum Draw {
     Lesion,
     Text,
     Film,
+    Questions,
 }
 
 /// The random streams for drawing one picture.
@@ -75,7 +83,13 @@ pub fn generate(key: Key, index: u64, side: usize) -> Phantom {
     let causes = causes_of(key, index);
     let picture = draw(key, index, &causes, side);
     let report = report::write(&causes, &mut stream(key, Draw::Text, index));
-    Phantom { causes, picture, report }
+    let questions = questions::ask(&causes, &id(index), &mut stream(key, Draw::Questions, index));
+    Phantom { causes, picture, report, questions }
+}
+
+/// The id of the record with an index.
+fn id(index: u64) -> String {
+    format!("phantom-{index:07}")
 }
 
 /// The causes of the record with an index, without drawing the picture.
@@ -299,13 +313,17 @@ mod tests {
     }
 
     #[test]
-    fn every_device_shows() {
+    fn every_device_shows_and_so_does_its_side() {
         let key = Key::new(KEY);
-        for index in 0..200 {
+        for index in 0..1_000 {
             let causes = causes_of(key, index);
-            if causes.device.is_some() {
-                let without = Causes { device: None, device_side: None, ..causes };
-                let pair = [causes, without].map(|causes| draw(key, index, &causes, SIDE));
+            let without = causes.device.map(|_| Causes { device: None, device_side: None, ..causes });
+            let opposite = causes.device_side.map(|side| {
+                let side = if side == Side::Left { Side::Right } else { Side::Left };
+                Causes { device_side: Some(side), ..causes }
+            });
+            for other in without.into_iter().chain(opposite) {
+                let pair = [causes, other].map(|causes| draw(key, index, &causes, SIDE));
                 let changed = difference(&pair[0], &pair[1]).changed;
                 assert!(changed >= 5, "{causes:?}: only {changed} of 1,024 pixels differ");
             }

@@ -15,8 +15,8 @@ use ptu_data::{InputForm, Manifest, Preparation, Record, Source, Split, TextUnit
 use ptu_evaluate::task::calibration;
 use ptu_infer::task::{Target, TaskDescription, TaskOutput};
 use ptu_model::{Bundle, HeadKind, Model, Outputs};
-use ptu_train::folder;
 use ptu_train::TrainError;
+use ptu_train::folder;
 use ptu_train::objective::Weighted;
 use ptu_train::recipe::{Recipe, TaskRecipe};
 use ptu_train::task::{Task, TrainingData, Validator};

@@ -58,7 +58,7 @@ pub struct Join {
     parts: Vec<PathBuf>,
 }
 
-/// Generate a synthetic corpus: radiograph-like pictures of known findings, with report texts
+/// Generate a synthetic corpus: radiograph-like pictures of known findings, with report texts and questions
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier prepare phantom data/phantom --pairs 5000 --seed 1

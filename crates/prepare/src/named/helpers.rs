@@ -1,12 +1,13 @@
 //! Functions that several data sets use.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ptu_input::text::normal_answer;
 use rand_mt::Mt;
 use serde_json::Value;
 
+use crate::asked::QuestionCounts;
 use crate::draft::{Draft, RowPosition};
 use crate::raw::row::Row;
 use crate::raw::{Entry, Raw};
@@ -170,22 +171,11 @@ impl QuestionRecords {
         Split::ALL.into_iter().any(|split| self.images.contains_key(&(split, image.to_string())))
     }
 
-    /// Counts for the manifest: questions in each split, and different answers in all splits but test and in all splits, counted as
-    /// published code counts them.
+    /// Counts of all questions for the manifest, whether their images are there or not.
     pub fn counts(&self) -> BTreeMap<String, u64> {
-        let different_answers = |train: bool| {
-            let records = self.images.values().filter(|record| !train || record.split != Split::Test);
-            let answers = records.flat_map(|record| &record.questions).map(|question| normal_answer(&question.answer));
-            answers.collect::<BTreeSet<_>>().len() as u64
-        };
-        let questions = |split| {
-            let records = self.images.values().filter(|record| record.split == split);
-            records.map(|record| record.questions.len() as u64).sum::<u64>()
-        };
-        let counts = Split::ALL.map(|split| (format!("questions-in-{split}"), questions(split)));
-        let answer_counts = [("answers-to-learn-from", true), ("answers-in-all-splits", false)]
-            .map(|(key, train)| (key.to_string(), different_answers(train)));
-        counts.into_iter().chain(answer_counts).filter(|(_, count)| *count > 0).collect()
+        let mut counts = QuestionCounts::default();
+        self.images.values().for_each(|record| counts.add(record));
+        counts.noted()
     }
 
     /// Questions that two splits have in common: same image, same question, same answer.

@@ -24,6 +24,15 @@ macro_rules! named {
     };
 }
 
+pub(super) use named;
+
+/// How often a normal picture is sampled, relative to each finding. Normal pictures differ in only few facts, so they are sampled
+/// less often.
+pub(super) const NORMAL_WEIGHT: f64 = 0.6;
+
+/// The chance that there is a device.
+pub(super) const DEVICE_CHANCE: f64 = 0.6;
+
 named! {
     /// The part of the body.
     Organ {
@@ -182,8 +191,8 @@ impl Causes {
         let organ = [Organ::Chest, Organ::Hand, Organ::Skull][stream.weighted(&[0.4, 0.3, 0.3]).unwrap_or(0)];
         let view = one(stream, View::ALL);
         let possible = findings(organ, view);
-        // Normal pictures differ in only few facts, so they are sampled less often.
-        let weights: Vec<f64> = possible.iter().map(|kind| if *kind == Finding::Normal { 0.6 } else { 1.0 }).collect();
+        let weight = |kind: &Finding| if *kind == Finding::Normal { NORMAL_WEIGHT } else { 1.0 };
+        let weights: Vec<f64> = possible.iter().map(weight).collect();
         let finding = possible[stream.weighted(&weights).unwrap_or(0)];
         let mut causes = Self {
             organ,
@@ -285,12 +294,7 @@ impl Causes {
 
     /// Samples the device and its side.
     fn draw_device(&mut self, stream: &mut Stream) {
-        let devices: &[Device] = match self.organ {
-            Organ::Chest => &[Device::Pacemaker, Device::ChestTube, Device::CentralLine],
-            Organ::Hand => &[Device::Ring, Device::Plate],
-            Organ::Skull => &[Device::Plate, Device::Shunt],
-        };
-        self.device = stream.chance(0.6).then(|| one(stream, devices));
+        self.device = stream.chance(DEVICE_CHANCE).then(|| one(stream, devices(self.organ)));
         let shown = self.view == View::Frontal && self.organ != Organ::Hand && self.device.is_some();
         self.device_side = shown.then(|| one(stream, &[Side::Left, Side::Right]));
     }
@@ -304,6 +308,15 @@ pub fn findings(organ: Organ, view: View) -> &'static [Finding] {
         (Organ::Chest, View::Lateral) => &[Normal, Consolidation, Effusion, Nodule],
         (Organ::Hand, _) => &[Normal, Fracture, LyticLesion, ForeignBody],
         (Organ::Skull, _) => &[Normal, Fracture, LyticLesion, SinusOpacity],
+    }
+}
+
+/// The devices that a part of the body can have; they are equally frequent.
+pub(super) fn devices(organ: Organ) -> &'static [Device] {
+    match organ {
+        Organ::Chest => &[Device::Pacemaker, Device::ChestTube, Device::CentralLine],
+        Organ::Hand => &[Device::Ring, Device::Plate],
+        Organ::Skull => &[Device::Plate, Device::Shunt],
     }
 }
 

@@ -90,8 +90,8 @@ impl PhantomOptions {
 
 /// Writes the corpus to the folder `out`, which must not exist or must be empty. `progress` is called from time to time.
 ///
-/// Each record has the texts [findings, impression], the labels of [`phantom::Causes::labels`] and a picture as PNG. All
-/// records of a patient are in one split.
+/// Each record has the texts [findings, impression], the labels of [`phantom::Causes::labels`], a picture as PNG and questions about
+/// it. All records of a patient are in one split.
 ///
 /// # Errors
 /// When an option is out of range, when patients of one to three records cannot fill `validate` and `test` exactly (only
@@ -110,6 +110,7 @@ pub fn prepare_phantom(
         preprocessing: vec![
             format!("Pictures are drawn at {0} x {0} pixels, 8-bit grey, stored as PNG.", options.side),
             "Texts are findings and impression, written from the same causes as the picture.".into(),
+            "Questions about the picture are asked, and answered, from the same causes too.".into(),
         ],
         ..WriterOptions::new("phantom")
     };
@@ -200,10 +201,11 @@ fn record(options: &PhantomOptions, index: u64, split: Split) -> Result<Record, 
     let draw = key.rank(RANK).stream(Draws::Phantom, index).unit();
     let image_missing = split == Split::Train && draw < options.image_missing;
     let text_missing = split == Split::Train && !image_missing && draw < options.image_missing + options.text_missing;
-    let id = format!("phantom-{index:07}");
-    let image = match image_missing {
-        true => None,
-        false => Some(RecordImage { bytes: encode(&phantom.picture, &id)?, path: None }),
+    let id = phantom::id(index);
+    // The questions are about the picture, so a record without it has none.
+    let (image, questions) = match image_missing {
+        true => (None, vec![]),
+        false => (Some(RecordImage { bytes: encode(&phantom.picture, &id)?, path: None }), phantom.questions),
     };
     let texts = match text_missing {
         true => vec![],
@@ -217,6 +219,7 @@ fn record(options: &PhantomOptions, index: u64, split: Split) -> Result<Record, 
         texts,
         sections: vec![Section::Findings, Section::Impression],
         labels: labels.collect(),
+        questions,
         split,
         source: "phantom".into(),
         ..Record::default()
@@ -269,6 +272,24 @@ mod tests {
         assert_eq!(train.pairs + train.texts_only + train.images_only, 351);
         // The writer refuses a patient in two splits. The sum also shows that no patient is counted twice.
         assert_eq!(train.patients + validate.patients + test.patients, phantom::patient(Key::new(9), 600) + 1);
+    }
+
+    #[test]
+    fn records_with_an_image_have_questions_which_the_manifest_counts() {
+        let options = PhantomOptions { image_missing: 0.3, text_missing: 0.2, ..options(150, 20, 30) };
+        let (here, manifest) = prepare(&options).unwrap();
+        let mut learned = std::collections::BTreeSet::new();
+        for split in Split::ALL {
+            let folder = ShardFolder::open(&here.path().join("out"), split).unwrap();
+            let records: Vec<Record> = (0..folder.len()).map(|place| folder.get(place).unwrap()).collect();
+            assert!(records.iter().all(|record| record.questions.is_empty() == record.image.is_none()));
+            let questions = || records.iter().flat_map(|record| &record.questions);
+            let closed = questions().filter(|question| question.closed).count() as u64;
+            assert_eq!(manifest.noted[&format!("questions-in-{split}")], questions().count() as u64);
+            assert_eq!(manifest.noted[&format!("closed-questions-in-{split}")], closed);
+            learned.extend(questions().filter(|_| split != Split::Test).map(|question| question.answer.clone()));
+        }
+        assert_eq!(manifest.noted["answers-to-learn-from"], learned.len() as u64);
     }
 
     #[test]
@@ -339,6 +360,7 @@ mod tests {
             let phantom = phantom::generate(Key::new(9), record.id[8..].parse().unwrap(), 32);
             assert_eq!(record.texts, [phantom.report.findings, phantom.report.impression]);
             assert_eq!(record.labels.last().unwrap().value, phantom.causes.key());
+            assert_eq!(record.questions, phantom.questions);
             let bytes = std::io::Cursor::new(record.image.unwrap().bytes);
             let mut reader = png::Decoder::new(bytes).read_info().unwrap();
             let mut grey = vec![0; 32 * 32];

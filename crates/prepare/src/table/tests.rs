@@ -388,6 +388,19 @@ fn tables_written_by_spreadsheet_programs_are_read() {
 }
 
 #[test]
+fn questions_are_counted_in_the_manifest() {
+    let fixture = TestFolder::new();
+    let rows =
+        "images/0.png,Is it?,Yes,train\nimages/1.png,Where?,The left lung,train\nimages/2.png,Where?,left lung,test\n";
+    let table = fixture.table("q.csv", format!("image,question,answer,split\n{rows}"));
+    let manifest = fixture.prepare(&table, &TableOptions::default()).unwrap().0;
+    let noted = |what: &str| manifest.noted.get(what).copied().unwrap_or_default();
+    assert_eq!(["questions-in-train", "questions-in-validate", "questions-in-test"].map(noted), [2, 0, 1]);
+    assert_eq!(["closed-questions-in-train", "closed-questions-in-test"].map(noted), [1, 0]);
+    assert_eq!(["answers-to-learn-from", "answers-in-all-splits"].map(noted), [2, 2]);
+}
+
+#[test]
 fn pairs_of_sentences_and_sections_are_found_by_their_columns() {
     let fixture = TestFolder::new();
     let table = fixture.table("t.csv", "premise,hypothesis,label\nA.,B.,neutral\n");

@@ -169,7 +169,8 @@ fn check_frozen(recipe: &Recipe, model: &Model, run: &Path) -> Result<(), TrainE
     let (mut names, path) = (WeightNames::default(), run.join(folder::RECIPE));
     model.visit_weights(&mut names);
     let key = "finetune.freeze".to_string();
-    if let Some(start) = recipe.finetune.freeze.iter().find(|start| !names.0.iter().any(|name| name.starts_with(*start)))
+    if let Some(start) =
+        recipe.finetune.freeze.iter().find(|start| !names.0.iter().any(|name| name.starts_with(*start)))
     {
         let parts: BTreeSet<&str> = names.0.iter().filter_map(|name| name.split('.').next()).collect();
         let parts = parts.into_iter().collect::<Vec<_>>().join(", ");
