@@ -31,6 +31,8 @@ mod quickstart;
 mod quickstart_rows;
 #[path = "cli/readme.rs"]
 mod readme;
+#[path = "cli/recipes.rs"]
+mod recipes;
 #[path = "cli/resume.rs"]
 mod resume;
 #[path = "cli/runs.rs"]

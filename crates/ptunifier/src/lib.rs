@@ -11,11 +11,12 @@
 //! | [`input`] | tokenizer, image decoding, transforms, batches |
 //! | [`kernels`] | the operations that the network is made of, forward and backward |
 //! | [`model`] | the network, its weights, bundles |
-//! | [`infer`] | a model at work: vectors, search, matching, probes |
+//! | [`infer`] | a model at work: vectors, search, matching, probes, predictions of fine-tuned models |
 //! | [`train`] | recipes, objectives, the loop, resume |
-//! | [`tasks`] | what a model is trained for: pre-training |
+//! | [`tasks`] | what a model is trained for: pre-training, classification, question answering |
 //! | [`evaluate`] | scores of a model, with intervals |
 //! | [`workflow`] | quickstart, pages, checks of a machine, parity with PyTorch |
+//! | [`findings`] | findings in the text of a report, by rules |
 //! | [`index`] | nearest neighbours |
 //! | [`metrics`] | scores with intervals, beside chance |
 //! | [`report`] | pages |
@@ -26,6 +27,7 @@ pub use burn;
 pub use burn::tensor::Device;
 pub use ptu_data as data;
 pub use ptu_evaluate as evaluate;
+pub use ptu_findings as findings;
 pub use ptu_index as index;
 pub use ptu_infer as infer;
 pub use ptu_input as input;

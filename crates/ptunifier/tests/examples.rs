@@ -41,3 +41,13 @@ fn an_objective_of_ones_own_trains() {
 fn a_task_of_ones_own_trains() {
     runs("custom_task", "after step 4: minus mean absolute error");
 }
+
+#[test]
+fn a_classifier_is_fine_tuned() {
+    runs("fine_tune_a_classifier", ": 0.");
+}
+
+#[test]
+fn a_question_is_asked() {
+    runs("ask_a_question", "Which side? ");
+}
