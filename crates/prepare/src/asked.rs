@@ -45,9 +45,9 @@ impl QuestionCounts {
         }
     }
 
-    /// Counts by their names in the manifest: questions in each split, the closed ones among them, and different answers in
-    /// all splits but test and in all splits, counted as published code counts them. Answers are not counted if there are more than
-    /// 1,048,576 different ones.
+    /// Counts by their names in the manifest: questions in each split, the closed ones among them, and different
+    /// answers in all splits but test and in all splits, counted as published code counts them. Answers are not counted
+    /// if there are more than 1,048,576 different ones.
     pub(crate) fn noted(&self) -> BTreeMap<String, u64> {
         let questions = self.questions.iter().flat_map(|(split, [all, closed])| {
             [(format!("{QUESTIONS}{split}"), *all), (format!("closed-questions-in-{split}"), *closed)]

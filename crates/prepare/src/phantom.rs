@@ -1,5 +1,5 @@
-//! A synthetic corpus of radiographs: pictures whose causes are known, with reports that describe the pictures and questions about
-//! them.
+//! A synthetic corpus of radiographs: pictures whose causes are known, with reports that describe the pictures and
+//! questions about them.
 //!
 //! A record is a pure function of a [`Key`] and its index. So a corpus of any size needs no state, and any record can be generated
 //! by itself. First, the causes ([`Causes`]) are sampled; then the picture, the report and the questions are generated from

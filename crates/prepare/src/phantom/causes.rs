@@ -26,8 +26,8 @@ macro_rules! named {
 
 pub(super) use named;
 
-/// How often a normal picture is sampled, relative to each finding. Normal pictures differ in only few facts, so they are sampled
-/// less often.
+/// How often a normal picture is sampled, relative to each finding. Normal pictures differ in only few facts, so they
+/// are sampled less often.
 pub(super) const NORMAL_WEIGHT: f64 = 0.6;
 
 /// The chance that there is a device.

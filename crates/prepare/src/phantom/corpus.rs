@@ -90,8 +90,8 @@ impl PhantomOptions {
 
 /// Writes the corpus to the folder `out`, which must not exist or must be empty. `progress` is called from time to time.
 ///
-/// Each record has the texts [findings, impression], the labels of [`phantom::Causes::labels`], a picture as PNG and questions about
-/// it. All records of a patient are in one split.
+/// Each record has the texts [findings, impression], the labels of [`phantom::Causes::labels`], a picture as PNG and
+/// questions about it. All records of a patient are in one split.
 ///
 /// # Errors
 /// When an option is out of range, when patients of one to three records cannot fill `validate` and `test` exactly (only

@@ -1,8 +1,8 @@
 //! Asks questions about a phantom picture. The answers follow from the causes of the picture.
 //!
-//! A model must not be able to guess the answers from the questions. So a question whose answer is `yes` or `no` is asked so often
-//! about pictures of either kind that both answers are equally frequent, for every finding and every device. The other
-//! questions are selected without regard to their answers.
+//! A model must not be able to guess the answers from the questions. So a question whose answer is `yes` or `no` is
+//! asked so often about pictures of either kind that both answers are equally frequent, for every finding and every
+//! device. The other questions are selected without regard to their answers.
 
 use ptu_data::record::Question;
 use ptu_random::Stream;
@@ -39,8 +39,8 @@ impl QuestionCategory {
         matches!(self, Self::Presence | Self::Abnormality)
     }
 
-    /// How often a question of this category is selected, relative to the other categories that a picture has an answer for.
-    /// Every picture has an answer for the organ, few have one for size and count.
+    /// How often a question of this category is selected, relative to the other categories that a picture has an answer
+    /// for. Every picture has an answer for the organ, few have one for size and count.
     fn weight(self) -> f64 {
         match self {
             Self::Organ => 0.4,
@@ -56,14 +56,15 @@ const ABOUT_DEVICES: f64 = 0.35;
 /// Share of the pictures without a device in which any device is asked for, among the questions about devices.
 const ANY_DEVICE: f64 = 0.5;
 
-/// Chance that a question about the kind of the device is possible if there is no device; the answer is then `no device`. With 1,
-/// this answer would be by far the most frequent one.
+/// Chance that a question about the kind of the device is possible if there is no device. With 1, `no device` would be
+/// by far the most frequent answer.
 const ABSENT_DEVICE: f64 = 0.4;
 
 /// Chance that lesions are counted that are absent. With this value, 0 is about as frequent as 1, 2 and 3.
 const COUNT_NONE: f64 = 0.12;
 
-/// Three to five questions about a picture with these causes. The id of each is `record`, the id of the record, with a number.
+/// Three to five questions about a picture with these causes. The id of each is `record`, the id of the record, with a
+/// number.
 pub fn ask(causes: &Causes, record: &str, stream: &mut Stream) -> Vec<Question> {
     let mut asking = Asking { causes, stream };
     let mut all = vec![asking.presence()];
@@ -147,9 +148,9 @@ impl Asking<'_> {
 
     /// A finding that this view can show, and whether the picture shows it.
     ///
-    /// Of k findings that are equally frequent, and normal pictures with the weight w relative to one finding, each is present in
-    /// 1 / (k + w) of the pictures. If it is asked for there with the chance c, and otherwise a random absent one, then `yes` and
-    /// `no` are equally frequent for each finding where c = 1 - c + w / k.
+    /// Of k findings that are equally frequent, and normal pictures with the weight w relative to one finding, each is
+    /// present in 1 / (k + w) of the pictures. If it is asked for there with the chance c, and otherwise a random
+    /// absent one, then `yes` and `no` are equally frequent for each finding where c = 1 - c + w / k.
     fn finding_to_ask_for(&mut self) -> (&'static str, bool) {
         let shown = self.causes.finding;
         let possible = self.abnormal();
@@ -163,8 +164,8 @@ impl Asking<'_> {
 
     /// A device that this part of the body can have, or any device, and whether the picture shows it.
     ///
-    /// The chances follow from the same balance as those of [`Self::finding_to_ask_for`]. Any device is asked for less often
-    /// if there is one, because there is one in more than half of the pictures.
+    /// The chances follow from the same balance as those of [`Self::finding_to_ask_for`]. Any device is asked for less
+    /// often if there is one, because there is one in more than half of the pictures.
     fn device_to_ask_for(&mut self) -> (&'static str, bool) {
         let (with, without) = (DEVICE_CHANCE, 1.0 - DEVICE_CHANCE);
         let shown = self.causes.device;
