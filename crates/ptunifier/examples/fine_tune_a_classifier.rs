@@ -34,8 +34,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let set = |key: &str, path: &Path| format!("{key}={:?}", path.display().to_string());
     let sets = [format!("data=[{:?}]", data.display().to_string()), set("finetune.model", &pretrained)];
     let recipe = Recipe::parse(RECIPE, Path::new("example.toml"), &sets)?;
-    let options =
-        RunOptions { out: here.path().join("finding"), resume: false, device: Device::flex().autodiff(), wall_time: || 0.0 };
+    let options = RunOptions {
+        out: here.path().join("finding"),
+        resume: false,
+        device: Device::flex().autodiff(),
+        wall_time: || 0.0,
+    };
     let trained = train(&recipe, &options, &mut Silent)?;
 
     // Bytes in, classes out.

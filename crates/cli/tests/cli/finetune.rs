@@ -49,13 +49,13 @@ data = ["data"]
 [text]
 max_tokens = 24
 [train]
-steps = 150
+steps = 200
 batch = 16
 validate_every = 20
 save_every = 3
-warmup = 0.0
+warmup = 0.1
 [optimizer]
-learning_rate = 2e-3
+learning_rate = 3e-4
 fusion = 1.0
 head = 1.0
 [model]
@@ -87,15 +87,18 @@ fn a_class_is_learned_from_images_and_predicted() {
     let report = json(&place.good(&["evaluate", "side", "--json"]).stdout);
     let report = &report["sources"]["pairs"];
     assert_eq!((report["records"].as_u64(), report["scores"][0]["name"].as_str()), (Some(20), Some("accuracy")));
-    assert_eq!(report["scores"][0]["value"], 1.0, "a bright side is seen: {report}");
+    let accuracy = report["scores"][0]["value"].as_f64().unwrap();
+    assert!(accuracy >= 0.9, "a bright side is seen: {report}");
     // Without the right image nothing is left.
     let reliance = report["reliance"].as_array().unwrap();
     let blank = reliance.iter().find(|one| one["image"] == "blank" && one["metric"] == "accuracy").unwrap();
-    assert_eq!(blank["cost"]["value"], 0.5, "{blank}");
+    assert_eq!(blank["score"]["value"], 0.5, "{blank}");
+    assert!(blank["cost"]["low"].as_f64() > Some(0.0), "{blank}");
     assert!(report["baseline"]["difference"]["low"].as_f64() > Some(0.0), "{report}");
     let lines = String::from_utf8(bytes(&place.path("side/predictions.jsonl"))).unwrap();
     assert_eq!(lines.lines().count(), 20);
-    assert!(lines.lines().all(|line| json(line)["predicted"] == json(line)["right"]));
+    let right = lines.lines().filter(|line| json(line)["predicted"] == json(line)["right"]).count();
+    assert_eq!(right as f64 / 20.0, accuracy, "the score is that of the predictions");
     // One input, several, JSON.
     let ran = place.good(&["classify", "side", "0.png"]);
     assert!(ran.stdout.contains("0.png") && ran.stdout.contains("left "), "{}", ran.stdout);
@@ -115,7 +118,7 @@ fn labels_and_questions_are_learned_and_answered() {
     recipe(&place, "bright.toml", BRIGHT);
     place.good(&["finetune", "bright.toml", "--model", "run", "--out", "bright"]);
     let report = json(&place.good(&["evaluate", "bright", "--json"]).stdout);
-    assert_eq!(report["sources"]["pairs"]["scores"][0]["value"], 1.0, "mean AUROC: {report}");
+    assert!(report["sources"]["pairs"]["scores"][0]["value"].as_f64() >= Some(0.95), "mean AUROC: {report}");
     recipe(&place, "ask.toml", QUESTIONS);
     let ran = place.good(&["finetune", "ask.toml", "--model", "run", "--out", "ask", "--set", "train.steps=300"]);
     assert!(ran.stderr.contains("4 answers, collected from train and validate"), "{}", ran.stderr);
@@ -124,7 +127,7 @@ fn labels_and_questions_are_learned_and_answered() {
     let names: Vec<&str> =
         report["scores"].as_array().unwrap().iter().map(|score| score["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["accuracy", "accuracy on closed questions", "accuracy on open questions"]);
-    assert_eq!(report["scores"][0]["value"], 1.0, "{report}");
+    assert!(report["scores"][0]["value"].as_f64() >= Some(0.9), "{report}");
     let cost = |image: &str| {
         let reliance = report["reliance"].as_array().unwrap();
         let one = reliance.iter().find(|one| one["image"] == image && one["metric"] == "accuracy").unwrap();
@@ -177,7 +180,7 @@ fn a_killed_run_gives_the_same_bits() {
         // The starting model is not needed any more.
         let moved = place.path("moved");
         std::fs::rename(place.path("run"), &moved).unwrap();
-        place.good(&["finetune", "--resume", &killed, "--set", "train.steps=154"]);
+        place.good(&["finetune", "--resume", &killed, "--set", "train.steps=204"]);
         std::fs::rename(moved, place.path("run")).unwrap();
     }
 }
@@ -225,7 +228,7 @@ fn several_seeds_and_shares_in_one_call() {
     let ran = place.good(&["evaluate", "seeds/seed-0", "--compare", "seeds/seed-1", "--by", "bright"]);
     assert!(ran.stdout.contains("first minus") && ran.stdout.contains("bright = yes"), "{}", ran.stdout);
     // Early stopping: after the first validation nothing gets better.
-    let sets = ["--set", "train.patience=1", "--set", "train.validate_every=2", "--set", "train.steps=400"];
+    let sets = ["--set", "train.patience=1", "--set", "train.validate_every=2", "--set", "train.steps=300"];
     let ran = place.good(&[&["finetune", "side.toml", "--model", "run", "--out", "early"][..], &sets].concat());
     assert!(ran.stderr.contains("stopping early"), "{}", ran.stderr);
 }

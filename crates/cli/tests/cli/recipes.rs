@@ -117,27 +117,30 @@ fn every_recipe_runs_on_an_imitation_of_its_data() {
         let data: Vec<String> = sources.iter().map(|source| format!("\"{source}\"")).collect();
         assert!(sources.iter().all(|source| text.contains(&format!("\"data/{source}\""))), "{name}: {text}");
         // Two steps of eight records, at the size of the small model.
-        let epochs = format!("train.epochs={}", 16.0 / (24 * sources.len()) as f64 / if text.contains("\"vqa\"") { 2.0 } else { 1.0 });
-        let data = format!("data=[{}]", data.join(", "));
+        let epochs = format!(
+            "train.epochs={}",
+            16.0 / (24 * sources.len()) as f64 / if text.contains("\"vqa\"") { 2.0 } else { 1.0 }
+        );
+        let (data, out) = (format!("data=[{}]", data.join(", ")), format!("run-{name}"));
         let mut sets = vec!["train.batch=8", &epochs, &data, "text.max_tokens=24"];
         if text.contains("[model.image]") {
             sets.push("model.image.size=32");
         }
         let sets: Vec<&str> = sets.into_iter().flat_map(|set| ["--set", set]).collect();
-        let ran = place.good(&[&["finetune", recipe.to_str().unwrap(), "--model", "run", "--out", name][..], &sets].concat());
+        let ran =
+            place.good(&[&["finetune", recipe.to_str().unwrap(), "--model", "run", "--out", &out][..], &sets].concat());
         assert!(ran.stdout.starts_with("finished: 2 steps"), "{name}: {}", ran.stdout);
-        let report: Value = serde_json::from_str(&place.good(&["evaluate", name, "--json"]).stdout).unwrap();
+        let report: Value = serde_json::from_str(&place.good(&["evaluate", &out, "--json"]).stdout).unwrap();
         for source in sources {
             let report = &report["sources"][source];
             assert!(report["scores"][0]["value"].is_number(), "{name}: {report}");
         }
         let command = if text.contains("\"vqa\"") { "ask" } else { "classify" };
-        let ran = place.good(&[command, name, sources[0], "--split", "test", "--json"]);
+        let ran = place.good(&[command, &out, sources[0], "--split", "test", "--json"]);
         assert!(ran.stdout.lines().count() >= 8, "{name}: {}", ran.stdout);
         let line: Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
         let kind = ["classes", "labels", "answers"].into_iter().find(|kind| line[*kind].is_array()).unwrap();
         assert!(line[kind][0]["probability"].is_number(), "{name}: {line}");
-        std::fs::remove_dir_all(place.path(name)).unwrap();
     }
     // A recipe that is added is tried too. Those of the phantom corpus are tried with the corpus itself.
     for entry in std::fs::read_dir(recipes).unwrap() {

@@ -130,9 +130,10 @@ impl Recipe {
             TaskRecipe::Multilabel(multilabel) if multilabel.labels.is_empty() => {
                 wrong("task.labels", "is empty; name at least one label".into())
             }
-            TaskRecipe::Pretraining if !self.finetune.is_default() => {
-                wrong("finetune", "has no effect in pre-training; remove it, or name a task in `[task]`".into())
-            }
+            TaskRecipe::Pretraining if !self.finetune.is_default() => wrong(
+                "finetune",
+                "is for fine-tuning, but this recipe has no `[task]`: name one, or use `ptunifier pretrain`".into(),
+            ),
             _ => Ok(()),
         }
     }
