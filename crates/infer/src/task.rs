@@ -5,13 +5,15 @@
 //! everywhere. [`Predictor`] computes predictions.
 
 mod description;
+mod label_state;
 mod model;
 mod predictor;
 mod run;
 mod target;
 
 pub use description::{BinaryLabel, Calibration, TaskDescription, TaskOutput};
+pub use label_state::LabelState;
 pub use model::{Answer, Refused, TaskModel};
 pub use predictor::{Prediction, Predictor, Scored};
 pub use run::{Predicted, ShownImage};
-pub use target::{LabelState, Target};
+pub use target::Target;

@@ -9,6 +9,7 @@ use ptu_input::{Batch, Slot};
 use ptu_kernels::{Packed, Pass};
 
 use crate::config::{MemoryMask, TextStyle};
+use crate::two_stream::run_if_any;
 use crate::{Decoder, Fused, Model, ModelError, Read, StandIn};
 
 /// States after the fusion, with those of padding behind each text.
@@ -117,9 +118,4 @@ impl Model {
             false => Packed::new(self.text.tables().embed(&ids, positions, pass), counts),
         }
     }
-}
-
-/// Runs a layer for padding, if there is any.
-pub(crate) fn run_if_any(padding: &Packed, run: impl FnOnce(&Packed) -> Packed) -> Packed {
-    if padding.tokens.dims()[0] == 0 { padding.clone() } else { run(padding) }
 }

@@ -8,7 +8,6 @@ use ptu_kernels::{Packed, Pass};
 
 use crate::config::FusionConfig;
 use crate::layer::{CrossLayer, Linear};
-use crate::memory::run_if_any;
 use crate::{Fused, Pairs, Read};
 
 /// Layers and poolers of both streams.
@@ -160,6 +159,11 @@ fn run_last_layer(layer: &CrossLayer, own: &Packed, other: &Packed, places: &[Ve
     let run = |layer: &CrossLayer, x: &[&Packed], pass: &Pass| layer.forward_some(x[0], x[1], x[2], pass);
     let read = pass.block(layer, &[&some, &own, &other], run);
     Packed::new(read.tokens, lengths)
+}
+
+/// Runs a layer for padding, if there is any.
+pub(crate) fn run_if_any(padding: &Packed, run: impl FnOnce(&Packed) -> Packed) -> Packed {
+    if padding.tokens.dims()[0] == 0 { padding.clone() } else { run(padding) }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use ptu_data::InputForm;
 use ptu_model::{Bundle, HeadKind, Outputs};
 use serde::{Deserialize, Serialize};
 
-use super::target::LabelState;
+use super::label_state::LabelState;
 use crate::InferError;
 
 /// What a fine-tuned model reads, and what its outputs mean. It is stored in a bundle as `task.json`.

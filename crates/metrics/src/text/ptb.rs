@@ -4,6 +4,7 @@ mod apostrophe;
 mod character;
 mod lexer;
 mod mark;
+mod matched;
 mod word;
 
 /// Tokens that the scores of COCO captions remove (`PUNCTUATIONS` of `pycocoevalcap`). The bracket names of that list

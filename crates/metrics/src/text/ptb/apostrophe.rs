@@ -1,7 +1,7 @@
 //! Rules for words with an apostrophe, and for words that the Penn Treebank takes apart.
 
 use super::character::{is_apostrophe, is_letter, is_word};
-use super::lexer::Match;
+use super::matched::Match;
 use super::word::{begins_with, ends_at, lower, plain, run};
 
 /// Words of which the Penn Treebank makes two, and the length of the first.

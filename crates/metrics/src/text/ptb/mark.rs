@@ -1,7 +1,7 @@
 //! Rules for marks, addresses, tags, faces, and how tokens are written.
 
 use super::character::{is_letter, is_word};
-use super::lexer::Match;
+use super::matched::Match;
 use super::word::{FURTHEST, begins_with, lower, run};
 
 /// The text of a token: lower-cased, with the Treebank's names of brackets, quotes and currencies.

@@ -1,7 +1,7 @@
 //! Rules for words, numbers and abbreviations.
 
 use super::character::{is_hyphen, is_letter, is_word};
-use super::lexer::Match;
+use super::matched::Match;
 
 /// Abbreviations of letters that keep their period, lower-cased.
 const ABBREVIATIONS: &str = " al az cf co ct dr ft ga jr ky la lt md mo mr ms mt pa ph rd rt sq sr st va vs vt wm \
