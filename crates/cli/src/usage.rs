@@ -62,7 +62,10 @@ fn exit_codes(path: &[String]) -> &'static str {
             "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some rows of the table were skipped, 130 interrupted
 (continue with the same command)"
         }
-        ["pretrain"] => "Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 interrupted (`--resume` continues)",
+        ["pretrain"] | ["finetune"] => "Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 interrupted (`--resume` continues)",
+        ["classify"] | ["ask"] => {
+            "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some inputs were skipped, 130 interrupted"
+        }
         ["doctor"] => "Exit codes: 0 ready, 1 not ready or failed, 2 wrong arguments, 130 interrupted",
         _ => "Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 interrupted",
     }

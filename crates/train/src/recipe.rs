@@ -283,7 +283,8 @@ impl Recipe {
     }
 
     /// The configuration of the model, for a vocabulary size and the ids of the start, end and padding tokens. `heads` are the
-    /// heads that the task trains; the model gets no other heads, so that a head without training cannot be used.
+    /// heads that the task trains, with their numbers of `outputs`; the model gets no other heads, so that a head without training
+    /// cannot be used.
     ///
     /// # Errors
     /// When a key of `[model.*]` does not exist, or sizes do not fit each other.
@@ -292,6 +293,7 @@ impl Recipe {
         vocabulary: usize,
         special: [u32; 3],
         heads: &[HeadKind],
+        outputs: Outputs,
     ) -> Result<ModelConfig, RecipeError> {
         let preset = self.model.preset.config(self.model.style, vocabulary, special);
         let model = &self.model;
@@ -303,7 +305,7 @@ impl Recipe {
             text_prompts: merge::prompts("model.text_prompts", preset.text_prompts, &model.text_prompts)?,
             contrast: merge::merge_section::<ContrastConfig>("model.contrast", &preset.contrast, &model.contrast)?,
             heads: heads.to_vec(),
-            outputs: preset.outputs,
+            outputs,
             decoder: preset.decoder,
             dropout: model.dropout,
             deviation: model.deviation,
@@ -382,7 +384,7 @@ mod tests {
         let overrides = ["train.batch=8", "objectives=[\"itc\"]", "model.preset=\"tiny\"", "model.image.size=32"];
         let recipe = parse(MINIMAL, &overrides).unwrap();
         assert_eq!((recipe.train.batch, recipe.objectives.as_slice()), (8, &[ObjectiveKind::Itc][..]));
-        let config = recipe.model_config(100, [0, 2, 1], &[HeadKind::Itc]).unwrap();
+        let config = recipe.model_config(100, [0, 2, 1], &[HeadKind::Itc], Outputs::default()).unwrap();
         assert_eq!((config.image.size, config.heads.as_slice()), (32, &[HeadKind::Itc][..]));
     }
 
@@ -486,9 +488,12 @@ mod tests {
     #[test]
     fn prompts_can_be_fixed_or_of_another_size() {
         let fixed = parse(MINIMAL, &["model.image_prompts={ kind = \"fixed\", take = 5 }"]).unwrap();
-        let config = fixed.model_config(100, [0, 2, 1], &[]).unwrap();
+        let config = fixed.model_config(100, [0, 2, 1], &[], Outputs::default()).unwrap();
         assert_eq!(config.image_prompts, PromptsConfig::Fixed { take: 5 });
-        let none = parse(MINIMAL, &["model.text_prompts.size=0"]).unwrap().model_config(100, [0, 2, 1], &[]).unwrap();
+        let none = parse(MINIMAL, &["model.text_prompts.size=0"])
+            .unwrap()
+            .model_config(100, [0, 2, 1], &[], Outputs::default())
+            .unwrap();
         assert_eq!(none.text_prompts.count(), 0);
     }
 }

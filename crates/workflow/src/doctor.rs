@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use ptu_model::{ModelConfig, Outputs};
 use ptu_tasks::TaskKind;
 use ptu_train::Recipe;
 use ptu_train::memory::{free, gigabytes, step_bytes};
@@ -92,9 +93,17 @@ fn memory(recipe: Option<&Recipe>) -> Result<Vec<Check>, WorkflowError> {
 
 fn needed(recipe: &Recipe) -> Result<u64, WorkflowError> {
     let task = TaskKind::of(recipe);
-    let config = recipe.model_config(vocabulary(recipe), [0, 2, 1], &task.get().heads())?;
+    let config = config(recipe)?;
     let b = recipe.train.batch / recipe.train.accumulate;
     Ok(step_bytes(&config, &task.get().objectives(), &StepConfig::of(recipe), b, recipe.text.max_tokens)?)
+}
+
+/// The model of a recipe. The number of outputs of a task head is known only once the data is read; without it such a head is not
+/// counted, which changes little, because it is small beside the rest.
+fn config(recipe: &Recipe) -> Result<ModelConfig, WorkflowError> {
+    let task = TaskKind::of(recipe);
+    let heads = if recipe.task.is_pretraining() { task.get().heads() } else { vec![] };
+    Ok(recipe.model_config(vocabulary(recipe), [0, 2, 1], &heads, Outputs::default())?)
 }
 
 fn vocabulary(recipe: &Recipe) -> usize {
@@ -135,8 +144,7 @@ fn space(recipe: Option<&Recipe>, out: &Path, free: u64) -> Result<Check, Workfl
     let Some(recipe) = recipe else {
         return Ok(check("disk", Verdict::Good, format!("{} free in `{}`", gigabytes(free), out.display())));
     };
-    let task = TaskKind::of(recipe);
-    let config = recipe.model_config(vocabulary(recipe), [0, 2, 1], &task.get().heads())?;
+    let config = config(recipe)?;
     let needed = ptu_model::Model::weights(&config)? as u64 * 4 * COPIES;
     let verdict = if needed <= free { Verdict::Good } else { Verdict::Bad };
     let cure = if needed <= free { "" } else { ": write to another disk with --out, or free some space" };

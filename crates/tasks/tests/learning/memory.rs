@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ptu_model::{ModelConfig, Preset, TextStyle};
+use ptu_model::{ModelConfig, Outputs, Preset, TextStyle};
 use ptu_tasks::pretraining::StepPlan;
 use ptu_train::Recipe;
 use ptu_train::memory::{fits, step_bytes};
@@ -13,7 +13,7 @@ fn recipe(sets: &[&str]) -> (Recipe, ModelConfig) {
     let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
     let text = "data = [\"a\"]\n[train]\nsteps = 1\nbatch = 4\n[text]\nmax_tokens = 48\n";
     let recipe = Recipe::parse(text, Path::new("r.toml"), &sets).unwrap();
-    let config = recipe.model_config(50_265, [0, 2, 1], &StepPlan::of(&recipe).heads()).unwrap();
+    let config = recipe.model_config(50_265, [0, 2, 1], &StepPlan::of(&recipe).heads(), Outputs::default()).unwrap();
     (recipe, config)
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ptu_input::Preprocess;
+use ptu_model::Outputs;
 
 use super::{PartnerChoice, Recipe, TaskRecipe};
 use crate::RecipeError;
@@ -56,7 +57,7 @@ impl Recipe {
         )?;
         // The sizes do not depend on the vocabulary and the special tokens. Placeholders are used for these, so that wrong sizes
         // are found now and not only after the data was read.
-        self.model_config(self.text.vocabulary, [0, 2, 1], &[])?;
+        self.model_config(self.text.vocabulary, [0, 2, 1], &[], Outputs::default())?;
         Ok(())
     }
 

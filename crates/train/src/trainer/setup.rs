@@ -107,7 +107,7 @@ fn config(
         Some(start) => recipe.config_from(&start.config, &heads, outputs)?,
         None => {
             let special = [special.start, special.end, special.pad];
-            ModelConfig { outputs, ..recipe.model_config(tokenizer.vocabulary_size(), special, &heads)? }
+            recipe.model_config(tokenizer.vocabulary_size(), special, &heads, outputs)?
         }
     };
     config.check()?;
