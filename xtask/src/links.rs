@@ -102,7 +102,7 @@ mod tests {
         let gone = found("README.md", "fine\n[a](src/gone.rs) and [b](gone.md)\n");
         assert_eq!(gone.len(), 2);
         assert!(gone[0].contains("README.md") && gone[0].contains("line 2") && gone[0].contains("src/gone.rs"));
-        assert!(matches!(&found("src/a.md", "[a](../../b)\n")[..], [one] if one.contains("out of the repository")));
+        assert!(matches!(&found("src/a.md", "[a](../../b)\n")[..], [one] if one.contains("outside the repository")));
         assert_eq!(found("README.md", "[a](/etc/hosts)\n").len(), 1);
     }
 

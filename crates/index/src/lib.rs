@@ -5,7 +5,7 @@
 //!
 //! let index = Exact::new(2, vec![3.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
 //! let found = index.nearest(&[1.0, 0.2], 2, |_| true);
-//! assert_eq!(found.iter().map(|found| found.place).collect::<Vec<_>>(), [0, 2]);
+//! assert_eq!(found.iter().map(|found| found.position).collect::<Vec<_>>(), [0, 2]);
 //! ```
 
 mod exact;

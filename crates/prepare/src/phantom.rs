@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use ptu_prepare::phantom;
-//! let phantom = phantom::make(ptu_random::Key::new(42), 7, 64);
+//! let phantom = phantom::generate(ptu_random::Key::new(42), 7, 64);
 //! assert_eq!(phantom.picture.grey.len(), 64 * 64);
 //! assert!(phantom.report.impression.ends_with('.'));
 //! ```

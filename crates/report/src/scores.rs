@@ -119,7 +119,7 @@ fn table(rows: &[ScoreRow], palette: &Palette) -> String {
     format!(
         "<div class=\"wide\"><table class=\"numbers\">\n<thead><tr><th scope=\"col\">Score</th>{run_head}\
          <th scope=\"col\" class=\"number\">Value</th><th scope=\"col\" class=\"number\">95 % interval</th>\
-         <th scope=\"col\" class=\"number\">Chance<br>level</th><th scope=\"col\">vs.<br>chance</th></tr></thead>\n\
+         <th scope=\"col\" class=\"number\">Chance level</th><th scope=\"col\">vs. chance</th></tr></thead>\n\
          <tbody>\n{body}</tbody>\n</table></div>\n{note}"
     )
 }
