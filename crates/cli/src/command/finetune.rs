@@ -78,6 +78,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     overrides.extend(arguments.data.map(|share| format!("finetune.share={share}")));
     if let Some(model) = &arguments.model {
         super::check_run(model)?;
+        if !folder::bundle_of(model).join(ptu_model::WEIGHTS).exists() {
+            bail!("`{}` holds no model; name a run or a bundle with `--model`", model.display());
+        }
         let path = model.to_str().with_context(|| format!("path `{}` is not valid Unicode", model.display()))?;
         overrides.push(format!("finetune.model={}", serde_json::to_string(path)?));
     }

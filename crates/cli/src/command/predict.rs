@@ -84,7 +84,7 @@ impl Job<'_> {
                     }
                     Err(Refused { id, cause }) => {
                         skipped = true;
-                        say(&format!("skipped: {id}: it {cause}"));
+                        say(&format!("skipped: {id}: {cause}"));
                     }
                 }
             }

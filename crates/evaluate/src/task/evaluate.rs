@@ -85,7 +85,11 @@ impl Evaluator<'_> {
         }
         let shards = Arc::new(ShardFolder::open(path, options.split)?);
         let source: Arc<dyn Source> = Arc::clone(&shards) as _;
-        let viewed = ViewedSource::new(source, task.input, &mut |record| task.output.target(record).is_some())?;
+        let mut inputs = 0;
+        let viewed = ViewedSource::new(source, task.input, &mut |record| {
+            inputs += 1;
+            task.output.target(record).is_some()
+        })?;
         let (name, count) = (shards.name().to_string(), viewed.len());
         let replacements = self.replacements();
         let all = count * (1 + replacements.len());
@@ -103,7 +107,8 @@ impl Evaluator<'_> {
         if predicted.is_empty() {
             return Err(nothing(path, options.split, task));
         }
-        let (known, notes) = self.known(path, &shards, &predicted)?;
+        let (known, mut notes) = self.known(path, &shards, &predicted)?;
+        notes.extend(not_scored(inputs, predicted.len(), task));
         let scorer = TaskScorer { output: &task.output, predicted: &predicted };
         let key = Key::new(options.seed);
         let resampling = Resampling::new(key);
@@ -210,6 +215,13 @@ impl Evaluator<'_> {
             version: env!("CARGO_PKG_VERSION").into(),
         }
     }
+}
+
+/// A note about inputs that cannot be scored, if there are any.
+fn not_scored(inputs: usize, scored: usize, task: &TaskDescription) -> Option<String> {
+    let skipped = inputs.saturating_sub(scored);
+    let wanted = format!("{} and {}", reads(task.input), targets(&task.output));
+    (skipped > 0).then(|| format!("{skipped} of {inputs} records are not scored, because they do not have {wanted}"))
 }
 
 /// The error for a split without any record that can be scored.

@@ -85,7 +85,7 @@ impl TaskModel {
     fn one(&self, record: Record) -> Result<Answer, InferError> {
         match self.predict(vec![record])?.pop() {
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(refused)) => Err(InferError::Query(format!("`{}` {}", refused.id, refused.cause))),
+            Some(Err(refused)) => Err(InferError::Query(format!("`{}`: {}", refused.id, refused.cause))),
             None => Err(InferError::Query("there is no input".into())),
         }
     }
@@ -126,7 +126,7 @@ impl TaskModel {
         if self.task.input == InputForm::Question
             && view.questions.first().is_none_or(|one| one.question.trim().is_empty())
         {
-            return Err(refused("has no question".into()));
+            return Err(refused("it has no question".into()));
         }
         let example = self.preparation.evaluate(view, origin, TextChoice::All, None).map_err(|error| match error {
             DataError::Record { source, .. } => refused(source.to_string()),
@@ -134,11 +134,11 @@ impl TaskModel {
         })?;
         example.ok_or_else(|| {
             refused(match self.task.input {
-                InputForm::Image => "has no image".into(),
-                InputForm::Text => "has no text".into(),
-                InputForm::Pair => "is not an image with a text".into(),
-                InputForm::Sentences => "has no pair of sentences".into(),
-                InputForm::Available | InputForm::Question => "has neither an image nor a text".into(),
+                InputForm::Image => "it has no image".into(),
+                InputForm::Text => "it has no text".into(),
+                InputForm::Pair => "it is not an image with a text".into(),
+                InputForm::Sentences => "it has no pair of sentences".into(),
+                InputForm::Available | InputForm::Question => "it has neither an image nor a text".into(),
             })
         })
     }
