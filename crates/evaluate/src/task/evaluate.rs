@@ -16,7 +16,7 @@ use super::TaskMetric;
 use super::baseline::baseline;
 use super::calibration;
 use super::reliance::{Reliance, Replacement, other_patients};
-use super::report::{GroupScore, NamedScore, OutputCount, Receipt, TaskReport};
+use super::report::{Baseline, GroupScore, NamedScore, OutputCount, Receipt, TaskReport};
 use super::scorer::TaskScorer;
 use crate::gallery::values;
 use crate::leak::{TrainingHistory, TrainingOverlap};
@@ -122,11 +122,7 @@ impl Evaluator<'_> {
             let replaced = run(shown, 1 + number, done)?;
             reliance.extend(costs(&scorer, &replaced, replacement, &resampling));
         }
-        let baseline = match ShardFolder::open(path, Split::Train) {
-            Ok(train) => baseline(&scorer, task.input, &train, &resampling)?,
-            Err(DataError::NoRecords { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
+        let baseline = self.baseline(path, &scorer, &resampling)?;
         let report = TaskReport {
             receipt: self.receipt(&shards, &predicted, known),
             records: predicted.len(),
@@ -142,6 +138,20 @@ impl Evaluator<'_> {
             notes,
         };
         Ok(TaskEvaluated { name, task: (*task).clone(), report, predicted })
+    }
+
+    /// The baseline from the training split of a folder; `None` if it has none.
+    fn baseline(
+        &self,
+        path: &Path,
+        scorer: &TaskScorer<'_>,
+        resampling: &Resampling,
+    ) -> Result<Option<Baseline>, EvaluateError> {
+        match ShardFolder::open(path, Split::Train) {
+            Ok(train) => baseline(scorer, self.task.input, &train, resampling),
+            Err(DataError::NoRecords { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// How many images the model has learned from, and notes about them.
