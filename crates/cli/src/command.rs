@@ -16,6 +16,7 @@ mod pretrain;
 mod quickstart;
 mod search;
 mod shell;
+mod training;
 mod watch;
 
 use std::path::{Path, PathBuf};

@@ -1,8 +1,10 @@
 //! [`Record`]: the typed row of a data set. Preparation, storage and loading all use it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use ptu_input::text::name_key;
 use serde::{Deserialize, Serialize};
 
 /// One row of a data set: an image, texts about it, or only one of the two, with labels and other metadata.
@@ -58,6 +60,14 @@ impl Label {
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self { name: name.into(), value: value.into() }
     }
+}
+
+/// All values of a label, sorted and without repetition, in the form in which names are compared ([`name_key`]).
+pub fn label_values(labels: &[Label], name: &str) -> Vec<String> {
+    let name = name_key(name);
+    let values = labels.iter().filter(|label| name_key(&label.name) == name);
+    let values: BTreeSet<String> = values.map(|label| name_key(&label.value).into_owned()).collect();
+    values.into_iter().collect()
 }
 
 /// The section of a report or article that a text comes from.

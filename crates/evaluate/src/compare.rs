@@ -1,6 +1,6 @@
 //! Comparison of two models on the same records, and mean and standard deviation over several models.
 
-use ptu_metrics::Resampling;
+use ptu_metrics::{Resampling, mean_and_deviation};
 use ptu_random::Key;
 use serde::Serialize;
 
@@ -90,22 +90,4 @@ pub fn spread(models: &[Vec<Evaluated>]) -> Vec<Spread> {
         }
     }
     spreads
-}
-
-fn mean_and_deviation(values: &[f64]) -> (Option<f64>, Option<f64>) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (Some(mean), (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_model_has_no_standard_deviation() {
-        assert_eq!(mean_and_deviation(&[0.5]), (Some(0.5), None));
-        assert_eq!(mean_and_deviation(&[1.0, 2.0, 3.0]), (Some(2.0), Some(1.0)));
-    }
 }

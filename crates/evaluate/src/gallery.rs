@@ -1,12 +1,11 @@
 //! Galleries: the pairs that are scored together, and which of them count as right answers to each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ptu_data::collate::Origin;
-use ptu_data::record::Label;
+use ptu_data::record::{Label, label_values};
 use ptu_data::{DataError, Example, Masked, Preparation, Record, Source, TextChoice};
-use ptu_input::text::name_key;
 use ptu_input::{Image, ImageFile, Input, Processor, Text};
 use ptu_random::{Key, Place};
 use rayon::prelude::*;
@@ -95,7 +94,7 @@ impl Pair {
         preparation: &Preparation,
         options: &GalleryOptions,
     ) -> Result<Option<Self>, EvaluateError> {
-        let of = |name: &Option<String>| name.as_ref().map_or(vec![], |name| values(&record.labels, name));
+        let of = |name: &Option<String>| name.as_ref().map_or(vec![], |name| label_values(&record.labels, name));
         let (hits, groups, labels) = (of(&options.hits), of(&options.by), record.labels.clone());
         let origin = Origin { source: 0, name: source.name(), position: index };
         let Some(example) = preparation.evaluate(record, origin, options.text, Some(options.seed))? else {
@@ -222,14 +221,6 @@ impl Gallery {
     }
 }
 
-/// All values of a label, sorted and without repetition, in the form in which names are compared ([`name_key`]).
-pub(crate) fn values(labels: &[Label], name: &str) -> Vec<String> {
-    let name = name_key(name);
-    let values = labels.iter().filter(|label| name_key(&label.name) == name);
-    let values: BTreeSet<String> = values.map(|label| name_key(&label.value).into_owned()).collect();
-    values.into_iter().collect()
-}
-
 #[cfg(test)]
 mod tests {
     use ptu_data::Records;
@@ -241,7 +232,7 @@ mod tests {
     fn labels_are_equal_if_all_their_values_are() {
         let label = |all: &[&str]| {
             let labels: Vec<Label> = all.iter().map(|value| Label::new("Gr\u{f6}\u{df}e", *value)).collect();
-            values(&labels, "Gro\u{308}\u{df}e")
+            label_values(&labels, "Gro\u{308}\u{df}e")
         };
         assert_eq!(label(&["mass", "effusion"]), label(&["effusion", "mass", "mass"]));
         assert_eq!(label(&["M\u{fc}ller"]), label(&["Mu\u{308}ller"]));
@@ -273,9 +264,9 @@ mod tests {
     fn values_are_names_and_no_numbers() {
         let label = |name: &str, value: &str| Label { name: name.into(), value: value.into() };
         let labels = [label("side", "right"), label("side", "left"), label("side", "right"), label("code", "007")];
-        assert_eq!(values(&labels, "side"), ["left", "right"]);
-        assert_ne!(values(&labels, "code"), values(&[label("code", "7")], "code"));
-        assert_eq!(values(&[label("Gro\u{308}\u{df}e", "1")], "Gr\u{f6}\u{df}e"), ["1"]);
+        assert_eq!(label_values(&labels, "side"), ["left", "right"]);
+        assert_ne!(label_values(&labels, "code"), label_values(&[label("code", "7")], "code"));
+        assert_eq!(label_values(&[label("Gro\u{308}\u{df}e", "1")], "Gr\u{f6}\u{df}e"), ["1"]);
         // Records with equal sets of values are hits of each other. One value in common is not enough.
         let pair = |id: &str, hash, hits: &[&str]| Pair {
             hits: hits.iter().map(|hit| hit.to_string()).collect(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ptu_data::record::Label;
+use ptu_data::record::{Label, label_values};
 use ptu_infer::Vectors;
 use ptu_infer::probe::{LinearProbe, nearest_neighbours};
 use ptu_input::{Processor, Text};
@@ -11,7 +11,7 @@ use ptu_random::{Key, Place};
 
 use crate::EvaluateError;
 use crate::features::{AvailableModalities, GalleryFeatures, TrainFeatures};
-use crate::gallery::{BATCH, Gallery, Pair, values};
+use crate::gallery::{BATCH, Gallery, Pair};
 use crate::measure::Measure;
 
 /// Largest number of records that a probe is fitted to.
@@ -46,7 +46,7 @@ pub struct ProbeMeasures {
 
 /// The single value of a label; `None` if there is no value or more than one.
 fn value(labels: &[Label], name: &str) -> Option<String> {
-    let mut values = values(labels, name).into_iter();
+    let mut values = label_values(labels, name).into_iter();
     values.next().filter(|_| values.next().is_none())
 }
 

@@ -69,6 +69,12 @@ fn share(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
+/// The index of the largest value, such as the predicted class of a row of logits; of equal values the first. 0 for an empty row.
+pub fn argmax(values: &[f32]) -> usize {
+    let largest = values.iter().enumerate().max_by(|one, other| one.1.total_cmp(other.1).then(other.0.cmp(&one.0)));
+    largest.map_or(0, |(index, _)| index)
+}
+
 /// For each prediction 1 if it is right, otherwise 0; for use with [`bootstrap_mean`](crate::bootstrap_mean).
 pub fn correct<T: PartialEq>(answers: &[Answer<T>]) -> Vec<Option<f64>> {
     answers.iter().map(|answer| Some(f64::from(u8::from(answer.given == answer.right)))).collect()
@@ -140,6 +146,11 @@ mod tests {
 
     fn answers(given: &[usize], right: &[usize]) -> Vec<Answer<usize>> {
         given.iter().zip(right).map(|(&given, &right)| Answer { given, right }).collect()
+    }
+
+    #[test]
+    fn of_equal_values_the_first_is_the_largest() {
+        assert_eq!([argmax(&[1.0, 3.0, 3.0]), argmax(&[-1.0]), argmax(&[])], [1, 0, 0]);
     }
 
     fn close(value: Option<f64>, expected: f64) -> bool {

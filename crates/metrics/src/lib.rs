@@ -56,11 +56,14 @@ pub use calibration::{
     expected_calibration_error, reliability_curve, top_label,
 };
 pub use chance::{chance_median_rank, chance_recall_at};
-pub use classify::{Answer, ClassScores, accuracy, auroc, balanced_accuracy, correct, majority_share, per_class};
+pub use classify::{
+    Answer, ClassScores, accuracy, argmax, auroc, balanced_accuracy, correct, majority_share, per_class,
+};
 pub use confusion::ConfusionMatrix;
 pub use f1::{F1Averages, always_positive_f1, f1, f1_by_class, f1_by_label};
 pub use interval::{Interval, Resampling, bootstrap, bootstrap_difference};
 pub use labels::{BinaryScore, LabelAverages, LabelScore, scores_by_label, scores_one_versus_rest};
+pub use mean::mean_and_deviation;
 pub use ndcg::{chance_ndcg_at, ndcg, ndcg_at};
 pub use paired::{PairedResult, PairedTest, Permutations, mcnemar, permutation_test};
 pub use rank::{found_at, hits_per_query, mean_reciprocal_rank, median_rank, ranks, recall_at};

@@ -1,4 +1,4 @@
-//! The mean over defined values.
+//! Means over defined values, and the standard deviation.
 
 /// Mean of the values that are not `None`; `None` if there are no such values.
 pub fn mean(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
@@ -6,9 +6,24 @@ pub fn mean(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
     (count > 0).then(|| sum / count as f64)
 }
 
+/// Mean and standard deviation (with n - 1) of values, for example of the scores of several seeds. The mean of no values and the
+/// standard deviation of fewer than two are undefined.
+pub fn mean_and_deviation(values: &[f64]) -> (Option<f64>, Option<f64>) {
+    let Some(mean) = mean(values.iter().map(|value| Some(*value))) else { return (None, None) };
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (Some(mean), (values.len() > 1).then(|| (squares / (values.len() as f64 - 1.0)).sqrt()))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::mean;
+    use super::*;
+
+    #[test]
+    fn one_value_has_no_standard_deviation() {
+        assert_eq!(mean_and_deviation(&[0.5]), (Some(0.5), None));
+        assert_eq!(mean_and_deviation(&[1.0, 2.0, 3.0]), (Some(2.0), Some(1.0)));
+        assert_eq!(mean_and_deviation(&[]), (None, None));
+    }
 
     #[test]
     fn undefined_values_are_not_used() {

@@ -80,6 +80,20 @@ impl FineTuning {
         Ok(())
     }
 
+    /// The weight of each class in the loss with which all classes count the same: the inverse of its frequency.
+    fn balanced(&self, data: &[TrainingData]) -> Result<Vec<f64>, TrainError> {
+        let mut counts = vec![0usize; self.task.output.names().len()];
+        for one in data {
+            one.source.source.each_without_image(&mut |record| {
+                if let Some(Target::Class(class)) = self.task.output.target(&record) {
+                    counts[class] += 1;
+                }
+            })?;
+        }
+        let (all, classes) = (counts.iter().sum::<usize>() as f64, counts.len() as f64);
+        Ok(counts.into_iter().map(|count| all / (classes * count.max(1) as f64)).collect())
+    }
+
     /// A view of a source with the records that have a target.
     fn view(&self, source: Arc<dyn Source>) -> Result<ViewedSource, TrainError> {
         let mut has_target = |record: &Record| self.task.output.target(record).is_some();
@@ -109,18 +123,12 @@ impl Task for FineTuning {
         note: &mut dyn FnMut(&str),
     ) -> Result<(), TrainError> {
         self.task.output = outputs::output(recipe, data)?;
-        let mut classes = vec![0usize; self.task.output.names().len()];
         for one in data.iter_mut() {
             let all = one.source.source.len();
             let mut viewed = self.view(Arc::clone(&one.source.source))?;
             if recipe.finetune.share < 1.0 {
                 viewed = share::share(viewed, &self.task.output, recipe.finetune.share, recipe.seed)?;
             }
-            viewed.each_without_image(&mut |record| {
-                if let Some(Target::Class(class)) = self.task.output.target(&record) {
-                    classes[class] += 1;
-                }
-            })?;
             note(&format!("{}: {} examples from {all} records", viewed.name(), viewed.len()));
             one.source.source = Arc::new(viewed);
         }
@@ -128,8 +136,7 @@ impl Task for FineTuning {
         if let TaskRecipe::Classification(classification) = &recipe.task
             && classification.balanced
         {
-            let (all, count) = (classes.iter().sum::<usize>() as f64, classes.len() as f64);
-            self.class_weights = Some(classes.iter().map(|class| all / (count * (*class).max(1) as f64)).collect());
+            self.class_weights = Some(self.balanced(data)?);
         }
         Ok(())
     }

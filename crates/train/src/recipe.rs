@@ -316,6 +316,11 @@ impl Recipe {
 }
 
 impl Recipe {
+    /// Whether the weight with this published name is trained: in pre-training all are, in fine-tuning those that are not frozen.
+    pub fn trains(&self, published: &str) -> bool {
+        self.task.is_pretraining() || self.finetune.trains(published)
+    }
+
     /// The recipe with `train.epochs` resolved into steps, for this number of training records; a validation that is requested
     /// takes place after each epoch.
     pub fn with_steps(mut self, records: usize) -> Self {

@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use ptu_data::{Question, Record, Split};
+use ptu_data::{Question, Record};
 
-use super::{AtWork, predict};
+use super::predict::{self, PredictOptions};
 
 /// Ask a fine-tuned model questions about images
 ///
@@ -25,28 +25,19 @@ pub struct Arguments {
     input: PathBuf,
     /// The question
     question: Option<String>,
-    /// Only these splits of shards: train, validate or test (default: all)
-    #[arg(long)]
-    split: Vec<Split>,
-    /// Number of answers that are printed for each question, the most probable first
-    #[arg(long, default_value_t = 3)]
-    top: usize,
-    /// One JSON object per line on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    work: AtWork,
+    options: PredictOptions,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let model = predict::open(&arguments.model, &arguments.work)?;
+    let model = predict::open(&arguments.model, &arguments.options.work)?;
     if model.task().output.kind() != "vqa" {
         let (kind, path) = (model.task().output.kind(), arguments.model.display());
         bail!("`{path}` is fine-tuned for {kind}, not for questions; use `ptunifier classify {path} INPUT`");
     }
-    let Arguments { input, question, split, top, json, .. } = arguments;
+    let Arguments { input, question, options, .. } = arguments;
     let inputs = std::slice::from_ref(input);
-    let job = predict::Job { model: &model, inputs, splits: split, top: *top, json: *json };
+    let job = predict::Job { model: &model, inputs, options };
     match question {
         Some(question) if question.trim().is_empty() => bail!("the question is empty; write one, or none at all"),
         Some(question) => job.run(&|record| Record {

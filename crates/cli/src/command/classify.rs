@@ -1,9 +1,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use ptu_data::Split;
-
-use super::{AtWork, predict};
+use super::predict::{self, PredictOptions};
 
 /// Predict the class, or the labels, of images, texts or pairs with a fine-tuned model
 ///
@@ -21,27 +19,18 @@ pub struct Arguments {
     /// Files, folders, patterns, tables, shards
     #[arg(required = true)]
     inputs: Vec<PathBuf>,
-    /// Only these splits of shards: train, validate or test (default: all)
-    #[arg(long)]
-    split: Vec<Split>,
-    /// Number of classes that are printed for each input, the most probable first
-    #[arg(long, default_value_t = 3)]
-    top: usize,
-    /// One JSON object per line on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    work: AtWork,
+    options: PredictOptions,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let model = predict::open(&arguments.model, &arguments.work)?;
+    let model = predict::open(&arguments.model, &arguments.options.work)?;
     if model.task().output.kind() == "vqa" {
         anyhow::bail!(
             "`{}` is fine-tuned for questions; use `ptunifier ask {0} IMAGE \"QUESTION\"`",
             arguments.model.display()
         );
     }
-    let Arguments { inputs, split, top, json, .. } = arguments;
-    predict::Job { model: &model, inputs, splits: split, top: *top, json: *json }.run(&|record| record)
+    let Arguments { inputs, options, .. } = arguments;
+    predict::Job { model: &model, inputs, options }.run(&|record| record)
 }

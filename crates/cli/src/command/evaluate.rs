@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use ptu_data::Split;
 use ptu_evaluate::{
-    ALL_FOUND, Difference, EvaluateOptions, Evaluated, SaveOutcome, Score, ScoredOn, Scores, Spread, compare, evaluate,
-    mean_r10, spread,
+    ALL_FOUND, Difference, EvaluateError, EvaluateOptions, Evaluated, SaveOutcome, Score, ScoredOn, Scores, Spread,
+    compare, evaluate, mean_r10, spread,
 };
 use ptu_kernels::ComputePrecision;
 use ptu_model::files::write_bytes;
@@ -139,13 +139,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Some(first) => EvaluateOptions { config: first.config.clone(), seed: first.seed, ..own },
             None => first.insert(own).clone(),
         };
-        let evaluated = with_bar(&options)?;
+        let evaluated = with_bar(|done| evaluate(&options, done))?;
         let compared = match &arguments.compare {
             Some(other) => {
                 // On the same records, whatever the other's recipe says.
                 let other = EvaluateOptions::of(other, options.data.clone(), options.split, options.device.clone())?;
                 let other = EvaluateOptions { bundle: other.bundle, training: other.training, ..options.clone() };
-                compare(&evaluated, &with_bar(&other)?, options.seed)
+                compare(&evaluated, &with_bar(|done| evaluate(&other, done))?, options.seed)
             }
             None => vec![],
         };
@@ -226,15 +226,18 @@ fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> 
     Ok(options)
 }
 
-fn with_bar(options: &EvaluateOptions) -> anyhow::Result<Vec<Evaluated>> {
+/// Calls `score` with a callback that shows its progress: name, finished and all predictions.
+fn with_bar<T>(
+    score: impl FnOnce(&mut dyn FnMut(&str, usize, usize)) -> Result<T, EvaluateError>,
+) -> anyhow::Result<T> {
     let mut bar = None;
-    let evaluated = evaluate(options, &mut |name, done, all| {
+    let scored = score(&mut |name, done, all| {
         bar.get_or_insert_with(|| Bar::new("scoring", all as u64)).set(done as u64, || name.to_string());
     })?;
     if let Some(bar) = &bar {
         bar.finish();
     }
-    Ok(evaluated)
+    Ok(scored)
 }
 
 fn json(split: Split, models: Vec<Model<'_>>) -> anyhow::Result<String> {

@@ -25,18 +25,30 @@ pub fn open(model: &std::path::Path, work: &AtWork) -> anyhow::Result<TaskModel>
     Ok(opened)
 }
 
+/// Options of commands that print predictions.
+#[derive(clap::Args)]
+pub struct PredictOptions {
+    /// Only these splits of shards: train, validate or test (default: all)
+    #[arg(long)]
+    split: Vec<Split>,
+    /// Number of classes or answers that are printed for each input, the most probable first
+    #[arg(long, default_value_t = 3)]
+    top: usize,
+    /// One JSON object per line on stdout
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub work: AtWork,
+}
+
 /// Inputs whose predictions are printed.
 pub struct Job<'a> {
     /// The model.
     pub model: &'a TaskModel,
     /// Files, folders, patterns, tables, shards.
     pub inputs: &'a [PathBuf],
-    /// Splits of shards that are read; empty for all.
-    pub splits: &'a [Split],
-    /// Number of classes or answers to print for each input.
-    pub top: usize,
-    /// Whether each prediction is a JSON object.
-    pub json: bool,
+    /// Which of them, and how predictions are printed.
+    pub options: &'a PredictOptions,
 }
 
 /// A prediction as a JSON object.
@@ -56,7 +68,7 @@ impl Job<'_> {
     /// Prints a prediction for each input; `change` may add a question to a record. Inputs that cannot be used are reported, and the exit
     /// code is then 3.
     pub fn run(&self, change: &(dyn Fn(Record) -> Record + Sync)) -> anyhow::Result<ExitCode> {
-        let inputs = InputFiles::find(self.inputs, self.splits)?;
+        let inputs = InputFiles::find(self.inputs, &self.options.split)?;
         inputs.notes().iter().for_each(|line| say(line));
         let (mut stream, mut skipped, mut printed) = (inputs.stream(0), false, 0usize);
         loop {
@@ -97,7 +109,7 @@ impl Job<'_> {
     pub fn print(&self, answer: &Answer) -> anyhow::Result<()> {
         let Answer { id, question, cut, prediction } = answer;
         let shortened = self.shortened(prediction);
-        if self.json {
+        if self.options.json {
             let line = Line { input: id, question: question.as_deref(), cut: *cut, prediction: &shortened };
             return print(&serde_json::to_string(&line)?);
         }
@@ -108,7 +120,7 @@ impl Job<'_> {
 
     /// The prediction with the most probable classes or answers only.
     fn shortened(&self, prediction: &Prediction) -> Prediction {
-        let first = |scored: &[Scored]| scored.iter().take(self.top).cloned().collect();
+        let first = |scored: &[Scored]| scored.iter().take(self.options.top).cloned().collect();
         match prediction {
             Prediction::Classification { classes } => Prediction::Classification { classes: first(classes) },
             Prediction::Vqa { answers } => Prediction::Vqa { answers: first(answers) },

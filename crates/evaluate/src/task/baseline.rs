@@ -1,8 +1,9 @@
 //! The strongest simple baseline of a task: it looks neither at the image nor at the text.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use ptu_data::{InputForm, Record, Source};
+use ptu_data::{InputForm, Record, Source, ViewedSource};
 use ptu_infer::task::{Predicted, Target, TaskOutput};
 use ptu_metrics::Resampling;
 
@@ -19,7 +20,7 @@ use crate::EvaluateError;
 pub fn baseline(
     scorer: &TaskScorer<'_>,
     input: InputForm,
-    train: &dyn Source,
+    train: Arc<dyn Source>,
     resampling: &Resampling,
 ) -> Result<Option<Baseline>, EvaluateError> {
     let name = match scorer.output {
@@ -28,13 +29,12 @@ pub fn baseline(
         TaskOutput::Multilabel { .. } => return Ok(None),
     };
     let mut counts: BTreeMap<bool, BTreeMap<usize, usize>> = BTreeMap::new();
-    train.each_without_image(&mut |record| {
-        for number in 0..input.count(&record) {
-            let view = input.view(record.clone(), number);
-            if let Some(Target::Class(output) | Target::Answer(Some(output))) = scorer.output.target(&view) {
-                *counts.entry(is_closed(&view)).or_default().entry(output).or_insert(0) += 1;
-            }
+    // Only the targets are read, so no input is kept.
+    ViewedSource::new(train, input, &mut |record| {
+        if let Some(Target::Class(output) | Target::Answer(Some(output))) = scorer.output.target(record) {
+            *counts.entry(is_closed(record)).or_default().entry(output).or_insert(0) += 1;
         }
+        false
     })?;
     // Of equally frequent outputs the first one is taken.
     let most_frequent = |counts: &BTreeMap<usize, usize>| {

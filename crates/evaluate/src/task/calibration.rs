@@ -1,10 +1,9 @@
 //! Calibration of probabilities: fitted on the validation split, reported on the scored split before and after.
 
 use ptu_infer::task::{Calibration, Predicted, Target, TaskDescription};
-use ptu_metrics::{CALIBRATION_BINS, Temperature, expected_calibration_error};
+use ptu_metrics::{CALIBRATION_BINS, Temperature, argmax, expected_calibration_error};
 
 use super::report::CalibrationReport;
-use super::scorer::largest;
 
 /// Fits the temperature to predictions for a validation split. For classes it minimises the negative log-likelihood of a softmax,
 /// for labels and answers that of sigmoids. `None` if this is not defined, for example without predictions.
@@ -41,7 +40,7 @@ pub fn report(task: &TaskDescription, predicted: &[Predicted]) -> CalibrationRep
     let of = |task: &TaskDescription| {
         let records = predicted.iter().flat_map(|one| {
             let probabilities = task.probabilities(&one.logits);
-            let best = largest(&one.logits);
+            let best = argmax(&one.logits);
             let right = match &one.target {
                 Target::Class(class) => *class == best,
                 Target::Answer(answer) => *answer == Some(best),

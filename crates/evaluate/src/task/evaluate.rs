@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use ptu_data::record::label_values;
 use ptu_data::{DataError, InputForm, Manifest, Preparation, ShardFolder, Source, Split, ViewedSource};
 use ptu_infer::task::{Predicted, Predictor, ShownImage, Target, TaskDescription, TaskOutput};
 use ptu_kernels::ComputePrecision;
@@ -18,7 +19,6 @@ use super::calibration;
 use super::reliance::{Reliance, Replacement, other_patients};
 use super::report::{Baseline, GroupScore, NamedScore, OutputCount, Receipt, TaskReport};
 use super::scorer::TaskScorer;
-use crate::gallery::values;
 use crate::leak::{TrainingHistory, TrainingOverlap};
 use crate::{EvaluateError, EvaluateOptions};
 
@@ -148,7 +148,7 @@ impl Evaluator<'_> {
         resampling: &Resampling,
     ) -> Result<Option<Baseline>, EvaluateError> {
         match ShardFolder::open(path, Split::Train) {
-            Ok(train) => baseline(scorer, self.task.input, &train, resampling),
+            Ok(train) => baseline(scorer, self.task.input, Arc::new(train), resampling),
             Err(DataError::NoRecords { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -181,7 +181,7 @@ impl Evaluator<'_> {
         let Some(by) = &self.options.config.by else { return BTreeMap::new() };
         let mut groups: BTreeMap<String, Vec<Predicted>> = BTreeMap::new();
         for one in predicted {
-            let named = values(&one.record.fields, by).into_iter().chain(values(&one.record.labels, by));
+            let named = label_values(&one.record.fields, by).into_iter().chain(label_values(&one.record.labels, by));
             let mut named: Vec<String> = named.collect();
             if named.is_empty() {
                 named.push("(none)".into());

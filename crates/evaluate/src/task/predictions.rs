@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use ptu_infer::task::{Target, TaskDescription};
+use ptu_metrics::argmax;
 use serde::Serialize;
 
 use super::evaluate::TaskEvaluated;
-use super::scorer::largest;
 
 /// One prediction.
 #[derive(Serialize)]
@@ -55,8 +55,8 @@ impl TaskEvaluated {
             });
             let name = |output: usize| names.get(output).copied();
             let (predicted, right, labels) = match &one.target {
-                Target::Class(class) => (name(largest(&one.logits)), Some(name(*class)), None),
-                Target::Answer(answer) => (name(largest(&one.logits)), Some(answer.and_then(name)), None),
+                Target::Class(class) => (name(argmax(&one.logits)), Some(name(*class)), None),
+                Target::Answer(answer) => (name(argmax(&one.logits)), Some(answer.and_then(name)), None),
                 Target::Labels(states) => (None, None, Some(states.iter().map(|state| state.truth()).collect())),
             };
             let line = Line {

@@ -2,7 +2,7 @@
 
 use ptu_infer::task::{LabelState, Predicted, Target, TaskOutput};
 use ptu_metrics::{
-    Answer, BinaryScore, LabelAverages, Resampling, auroc, balanced_accuracy, bootstrap, bootstrap_difference,
+    Answer, BinaryScore, LabelAverages, Resampling, argmax, auroc, balanced_accuracy, bootstrap, bootstrap_difference,
     bootstrap_mean, bootstrap_mean_difference, f1_by_class, f1_by_label, majority_share, scores_by_label,
 };
 
@@ -16,17 +16,6 @@ pub struct TaskScorer<'a> {
     pub output: &'a TaskOutput,
     /// The predictions.
     pub predicted: &'a [Predicted],
-}
-
-/// The output with the largest logit; of equal logits the first.
-pub(super) fn largest(logits: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, logit) in logits.iter().enumerate() {
-        if logit.total_cmp(&logits[best]).is_gt() {
-            best = index;
-        }
-    }
-    best
 }
 
 impl TaskScorer<'_> {
@@ -76,8 +65,8 @@ impl TaskScorer<'_> {
     pub fn is_right(&self, record: usize) -> Option<bool> {
         let Predicted { target, logits, .. } = &self.predicted[record];
         match target {
-            Target::Class(class) => Some(largest(logits) == *class),
-            Target::Answer(answer) => Some(*answer == Some(largest(logits))),
+            Target::Class(class) => Some(argmax(logits) == *class),
+            Target::Answer(answer) => Some(*answer == Some(argmax(logits))),
             Target::Labels(_) => None,
         }
     }
@@ -123,7 +112,7 @@ impl TaskScorer<'_> {
     fn answers(&self, records: &[usize]) -> Vec<Answer<usize>> {
         let answer = |&record: &usize| match &self.predicted[record] {
             Predicted { target: Target::Class(right), logits, .. } => {
-                Some(Answer { given: largest(logits), right: *right })
+                Some(Answer { given: argmax(logits), right: *right })
             }
             _ => None,
         };

@@ -1,6 +1,7 @@
 //! The right outputs for a record.
 
 use ptu_data::Record;
+use ptu_data::record::label_values;
 use ptu_input::text::{name_key, normal_answer};
 
 use super::description::{BinaryLabel, TaskOutput};
@@ -28,9 +29,7 @@ impl TaskOutput {
     pub fn target(&self, record: &Record) -> Option<Target> {
         match self {
             Self::Classification { label, classes } => {
-                let mut values: Vec<_> = values_of(record, label).map(name_key).collect();
-                values.sort_unstable();
-                values.dedup();
+                let values = label_values(&record.labels, label);
                 let [value] = values.as_slice() else { return None };
                 classes.iter().position(|class| name_key(class) == *value).map(Target::Class)
             }

@@ -6,6 +6,7 @@ use ptu_data::TrainBatch;
 use ptu_infer::task::{Target, TaskOutput};
 use ptu_input::Slot;
 use ptu_kernels::cross_entropy;
+use ptu_metrics::argmax;
 use ptu_model::forward::FusedPair;
 use ptu_model::{HeadKind, Read, TaskHead};
 use ptu_random::Key;
@@ -133,11 +134,7 @@ fn host(logits: &Tensor<2>) -> Vec<f32> {
 /// For each row whether its largest logit is right.
 fn rights(logits: &Tensor<2>, is_right: impl Fn(usize, usize) -> bool) -> Vec<bool> {
     let [_, count] = logits.dims();
-    let largest = |row: &[f32]| {
-        let best = row.iter().enumerate().max_by(|one, other| one.1.total_cmp(other.1).then(other.0.cmp(&one.0)));
-        best.map_or(0, |(index, _)| index)
-    };
-    host(logits).chunks_exact(count).enumerate().map(|(row, logits)| is_right(row, largest(logits))).collect()
+    host(logits).chunks_exact(count).enumerate().map(|(row, logits)| is_right(row, argmax(logits))).collect()
 }
 
 #[cfg(test)]

@@ -84,20 +84,24 @@ impl LabelValues {
         }
     }
 
-    fn read(label: &str, recipe: &Recipe, data: &[TrainingData]) -> Result<Self, TrainError> {
-        let mut values = Self::default();
+    /// The values of each of these labels, read in one pass over the records.
+    fn read(labels: &[String], recipe: &Recipe, data: &[TrainingData]) -> Result<Vec<Self>, TrainError> {
+        let mut all: Vec<Self> = labels.iter().map(|_| Self::default()).collect();
         for one in data {
-            one.source.source.each_without_image(&mut |record| values.add(&record, label))?;
+            one.source.source.each_without_image(&mut |record| {
+                all.iter_mut().zip(labels).for_each(|(values, label)| values.add(&record, label));
+            })?;
         }
-        if values.spellings.is_empty() {
+        let mut both = all.iter().zip(labels);
+        if let Some((values, label)) = both.find(|(values, _)| values.spellings.is_empty()) {
             let names: Vec<String> = values.names.iter().take(20).map(|name| format!("`{name}`")).collect();
             let there = match names.as_slice() {
                 [] => "the records have no labels".to_string(),
                 names => format!("the records have {}", names.join(", ")),
             };
-            return Err(TaskError::NoLabel { label: label.into(), data: folders(recipe), there }.into());
+            return Err(TaskError::NoLabel { label: label.clone(), data: folders(recipe), there }.into());
         }
-        Ok(values)
+        Ok(all)
     }
 
     /// The values, sorted.
@@ -110,7 +114,8 @@ impl LabelValues {
 
 /// The classes of a label: its values in the training data, sorted.
 fn classes(label: &str, recipe: &Recipe, data: &[TrainingData]) -> Result<TaskOutput, TrainError> {
-    let classes = LabelValues::read(label, recipe, data)?.sorted();
+    let values = LabelValues::read(&[label.to_string()], recipe, data)?;
+    let classes: Vec<String> = values.into_iter().flat_map(LabelValues::sorted).collect();
     match classes.as_slice() {
         [class] => {
             let (label, class) = (label.to_string(), class.clone());
@@ -132,8 +137,7 @@ fn labels(multilabel: &MultilabelRecipe, recipe: &Recipe, data: &[TrainingData])
         return Err(TaskError::UnknownPolicy { label: label.clone() }.into());
     }
     let mut labels = vec![];
-    for label in &multilabel.labels {
-        let values = LabelValues::read(label, recipe, data)?;
+    for (label, values) in multilabel.labels.iter().zip(LabelValues::read(&multilabel.labels, recipe, data)?) {
         let uncertain = state(multilabel.uncertain.get(label).copied().unwrap_or_default());
         match &values.neither {
             None => labels.push(BinaryLabel { label: label.clone(), value: None, uncertain }),

@@ -266,9 +266,7 @@ impl Session<'_> {
     ) -> Result<(), TrainError> {
         let (start, step) = (Instant::now(), self.progress.step);
         let (outcome, mut gradients, used) = self.compute(loader, config)?;
-        if !self.recipe.task.is_pretraining() {
-            gradients.retain(&|name| self.recipe.finetune.trains(name));
-        }
+        gradients.retain(&|name| self.recipe.trains(name));
         let update = Instant::now();
         self.count(&used);
         let (norms, total) = (gradients.norms(), outcome.total);

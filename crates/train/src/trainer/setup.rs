@@ -177,7 +177,7 @@ fn check_frozen(recipe: &Recipe, model: &Model, run: &Path) -> Result<(), TrainE
         let cause = format!("names `{start}`, with which no weight begins; weights begin with {parts}");
         return Err(RecipeError::Value { path, key, cause }.into());
     }
-    if !recipe.task.is_pretraining() && !names.0.iter().any(|name| recipe.finetune.trains(name)) {
+    if !names.0.iter().any(|name| recipe.trains(name)) {
         return Err(RecipeError::Value { path, key, cause: "freezes all weights, so nothing is trained".into() }.into());
     }
     Ok(())

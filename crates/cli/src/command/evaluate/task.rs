@@ -7,15 +7,14 @@ use ptu_data::Split;
 use ptu_evaluate::task::{TaskEvaluated, TaskMetric, TaskReport, evaluate_task};
 use ptu_evaluate::{EvaluateOptions, Score};
 use ptu_kernels::ComputePrecision;
-use ptu_metrics::Resampling;
+use ptu_metrics::{Resampling, mean_and_deviation};
 use ptu_model::files::write_bytes;
 use ptu_random::Key;
 use ptu_train::folder;
 use serde::Serialize;
 
-use super::{Arguments, interval, line, show};
+use super::{Arguments, interval, line, show, with_bar};
 use crate::output::{print, say};
-use crate::progress::Bar;
 use crate::usage::WrongArguments;
 
 /// Scores of the last evaluation of a fine-tuned run.
@@ -55,7 +54,7 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
         let mut options = options(arguments, path, precision)?;
         // All models are scored with the same resamples, whatever seed each was trained with.
         options.seed = *first_seed.get_or_insert(options.seed);
-        let evaluated = with_bar(&options)?;
+        let evaluated = with_bar(|done| evaluate_task(&options, done))?;
         let compared = match &arguments.compare {
             Some(other) => compare(&evaluated, other, &options)?,
             None => vec![],
@@ -127,22 +126,11 @@ fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> 
     Ok(options)
 }
 
-fn with_bar(options: &EvaluateOptions) -> anyhow::Result<Vec<TaskEvaluated>> {
-    let mut bar = None;
-    let evaluated = evaluate_task(options, &mut |name, done, all| {
-        bar.get_or_insert_with(|| Bar::new("scoring", all as u64)).set(done as u64, || name.to_string());
-    })?;
-    if let Some(bar) = &bar {
-        bar.finish();
-    }
-    Ok(evaluated)
-}
-
 /// Paired differences to another model. Says in what the receipts differ.
 fn compare(own: &[TaskEvaluated], other: &Path, options: &EvaluateOptions) -> anyhow::Result<Vec<Compared>> {
     let others = EvaluateOptions::of(other, options.data.clone(), options.split, options.device.clone())?;
     let others = EvaluateOptions { bundle: others.bundle, training: others.training, ..options.clone() };
-    let (others, mut compared) = (with_bar(&others)?, vec![]);
+    let (others, mut compared) = (with_bar(|done| evaluate_task(&others, done))?, vec![]);
     let resampling = Resampling::new(Key::new(options.seed));
     for (own, other) in own.iter().zip(&others) {
         let differences = own.report.receipt.differences(&other.report.receipt);
@@ -229,10 +217,8 @@ fn spread(models: &[(&PathBuf, Vec<TaskEvaluated>, Vec<Compared>)]) -> anyhow::R
     }
     print(&format!("mean and standard deviation of {} models", models.len()))?;
     for ((source, metric), values) in values.into_iter().filter(|(_, values)| values.len() > 1) {
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let deviation = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
-        print(&format!("  {source:20} {metric:36}{mean:8.3} +- {deviation:.3}"))?;
+        let (mean, deviation) = mean_and_deviation(&values);
+        print(&format!("  {source:20} {metric:36}{} +- {}", show(mean), show(deviation).trim_start()))?;
     }
     Ok(())
 }
