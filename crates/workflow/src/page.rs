@@ -73,7 +73,13 @@ pub fn of_runs(runs: &[PathBuf]) -> Result<Page, WorkflowError> {
     page.warnings.extend(sets::differences(&runs));
     for run in runs.iter().filter(|run| run.saved.scores.is_empty()) {
         let path = crate::shell::quoted(&run.path);
-        page.warnings.push(format!("`{}` has no scores yet: run `ptunifier evaluate {path}`", run.path.display()));
+        page.warnings.push(match run.recipe.task.is_pretraining() {
+            true => format!("`{}` has no scores yet: run `ptunifier evaluate {path}`", run.path.display()),
+            false => format!(
+                "`{}` is fine-tuned; pages do not display the scores of fine-tuned runs yet: `ptunifier evaluate {path}` prints them",
+                run.path.display()
+            ),
+        });
     }
     Ok(page)
 }
@@ -152,12 +158,16 @@ fn facts(run: &Run) -> Vec<Fact> {
     let Run { recipe, timings, .. } = run;
     let seconds: f64 = timings.iter().map(|timing| timing.seconds).sum();
     let rate = timings.iter().map(|timing| timing.records_per_second).sum::<f64>() / timings.len().max(1) as f64;
-    let objectives: Vec<&str> = recipe.objectives.iter().map(|kind| kind.name()).collect();
     let data: Vec<String> = recipe.data.iter().map(|entry| entry.path.display().to_string()).collect();
     let fact = |name: &str, value: String| -> Fact { (name.into(), value) };
+    let objectives: Vec<&str> = recipe.objectives.iter().map(|kind| kind.name()).collect();
+    let learned = match recipe.task.is_pretraining() {
+        true => fact("objectives", objectives.join(", ")),
+        false => fact("task", recipe.task.name().into()),
+    };
     vec![
         fact("data", data.join(", ")),
-        fact("objectives", objectives.join(", ")),
+        learned,
         fact("steps", run.steps().to_string()),
         fact("batch size", recipe.train.batch.to_string()),
         fact("seed", recipe.seed.to_string()),

@@ -99,6 +99,10 @@ fn a_class_is_learned_from_images_and_predicted() {
     assert_eq!(lines.lines().count(), 20);
     let right = lines.lines().filter(|line| json(line)["predicted"] == json(line)["right"]).count();
     assert_eq!(right as f64 / 20.0, accuracy, "the score is that of the predictions");
+    // The page says what the run learned, not what pre-training learns.
+    place.good(&["inspect", "side", "--page", "side.html"]);
+    let page = String::from_utf8(bytes(&place.path("side.html"))).unwrap();
+    assert!(page.contains("classification") && !page.contains("mlm, itm, itc") && !page.contains("no scores yet"));
     // One input, several, JSON.
     let ran = place.good(&["classify", "side", "0.png"]);
     assert!(ran.stdout.contains("0.png") && ran.stdout.contains("left "), "{}", ran.stdout);

@@ -53,10 +53,13 @@ pub fn validation(runs: &[Run]) -> Vec<Chart> {
         if series.points.is_empty() {
             continue;
         }
-        let explanation = format!(
-            "Computed on {}. Retrieval is harder among more pairs, so this score cannot be compared with a score on another set.",
-            validated_on(run)
-        );
+        let explanation = match run.recipe.task.is_pretraining() {
+            true => format!(
+                "Computed on {}. Retrieval is harder among more pairs, so this score cannot be compared with a score on another set.",
+                validated_on(run)
+            ),
+            false => "Computed on all records of the validation split.".into(),
+        };
         match charts.iter_mut().find(|chart| chart.explanation == explanation) {
             Some(chart) => chart.series.push(series),
             None => charts.push(Chart {
