@@ -77,7 +77,7 @@ pub struct Pair {
     pub text_hash: u64,
     /// Hashes of all texts of the record. The scored text is among them, unless it is a join of several texts.
     pub own_texts: Vec<u64>,
-    /// Values of the label that makes hits, sorted. They are compared like names ([`name_key`]), never as numbers.
+    /// Values of the label that makes hits, sorted. They are compared like names ([`ptu_input::text::name_key`]), never as numbers.
     pub hits: Vec<String>,
     /// Values of the label that splits the pairs into galleries.
     pub groups: Vec<String>,
