@@ -8,14 +8,17 @@ mod embed;
 mod evaluate;
 mod fields;
 mod finetune;
+mod generation;
 mod inspect;
 mod page;
 mod predict;
 mod prepare;
 mod pretrain;
 mod quickstart;
+mod report;
 mod search;
 mod shell;
+mod summarise;
 mod training;
 mod watch;
 
@@ -67,6 +70,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     Classify(classify::Arguments),
     Ask(ask::Arguments),
+    Report(report::Arguments),
+    Summarise(summarise::Arguments),
     Embed(embed::Arguments),
     Search(search::Arguments),
     Inspect(inspect::Arguments),
@@ -136,6 +141,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Evaluate(arguments) => evaluate::run(&arguments)?,
         Command::Classify(arguments) => return classify::run(&arguments),
         Command::Ask(arguments) => return ask::run(&arguments),
+        Command::Report(arguments) => return report::run(&arguments),
+        Command::Summarise(arguments) => return summarise::run(&arguments),
         Command::Embed(arguments) => return embed::run(&arguments),
         Command::Search(arguments) => search::run(&arguments)?,
         Command::Inspect(arguments) => inspect::run(&arguments)?,

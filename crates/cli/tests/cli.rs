@@ -43,3 +43,5 @@ mod tables;
 mod usage;
 #[path = "cli/vectors.rs"]
 mod vectors;
+#[path = "cli/written.rs"]
+mod written;

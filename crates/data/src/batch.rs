@@ -48,6 +48,8 @@ pub struct TrainRecord {
     pub image_hash: Option<u64>,
     /// Hashes of all its complete texts, also where only a part of them was sampled.
     pub own_texts: Vec<u64>,
+    /// The tokens of the text that the model should write, from the start token to the end token.
+    pub target: Option<Vec<u32>>,
 }
 
 /// Texts with masked words.
@@ -108,8 +110,8 @@ impl TrainBatch {
                 Input::Text(_) => texts.push(example.masked),
                 Input::Image(_) => {}
             }
-            let Example { source, record, image_hash, own_texts, .. } = example;
-            all.records.push(TrainRecord { source, record, image_hash, own_texts });
+            let Example { source, record, image_hash, own_texts, target, .. } = example;
+            all.records.push(TrainRecord { source, record, image_hash, own_texts, target });
             inputs.push(example.input);
         }
         all.batch = Batch::collect(&inputs);

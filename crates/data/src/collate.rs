@@ -26,6 +26,8 @@ pub struct Preparation {
     pub word_keep: f64,
     /// Whether the sentences of records that have a sentence pair are the input, instead of their image and texts.
     pub sentence_pairs: bool,
+    /// The largest number of tokens of a record's target text, which is then tokenised; `None` for tasks that write no text.
+    pub target_tokens: Option<usize>,
 }
 
 /// How much of a record's texts is used for a training example. The choice is random and is made anew for each example.
@@ -55,6 +57,7 @@ impl Preparation {
             unit: TextUnit::default(),
             word_keep: 1.0,
             sentence_pairs: false,
+            target_tokens: None,
         }
     }
 
@@ -87,6 +90,8 @@ pub struct Example {
     pub text_hash: Option<u64>,
     /// Hashes of all complete texts of the record, normalised.
     pub own_texts: Vec<u64>,
+    /// The tokens of the text that the model should write, from the start token to the end token; `None` if there is none.
+    pub target: Option<Vec<u32>>,
 }
 
 /// Which text of a record is used in evaluation.
@@ -193,8 +198,23 @@ impl Preparation {
             *text = drop_words(text, self.word_keep, stream);
         }
         let masked = input.text().zip(mask_stream).map(|(text, stream)| mask(text, &self.mask_tokens, stream));
+        let target = record.target.as_deref().zip(self.target_tokens);
+        let target = target.map(|(target, most)| self.processor.tokenizer.encode(target, most)).transpose();
+        let target = target.map_err(failed)?.map(|target| target.ids);
         let Origin { source, position, .. } = origin;
-        Ok(Some(Example { source, position, record, input, text, cut, masked, image_hash, text_hash, own_texts }))
+        Ok(Some(Example {
+            source,
+            position,
+            record,
+            input,
+            text,
+            cut,
+            masked,
+            image_hash,
+            text_hash,
+            own_texts,
+            target,
+        }))
     }
 }
 

@@ -73,7 +73,7 @@ pub use record::{Finding, Label, Mark, Question, Record, RecordImage, Section, S
 pub use shard::{ShardFolder, ShardWriter, WriterOptions};
 pub use source::{Records, Source};
 pub use survey::Survey;
-pub use view::{InputForm, ViewedSource};
+pub use view::{InputForm, RecordView, ViewedSource};
 
 #[cfg(test)]
 mod tests;

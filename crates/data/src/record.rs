@@ -21,6 +21,9 @@ pub struct Record {
     pub texts: Vec<String>,
     /// The section of each of `texts`. It may be shorter than `texts`: the remaining texts are [`Section::Text`].
     pub sections: Vec<Section>,
+    /// The text that a model should write for this record. Only a view of a record has it (see [`crate::RecordView`]); it is not stored
+    /// in shards.
+    pub target: Option<String>,
     /// Named answers or findings, in the order of the table. A name may occur more than once.
     pub labels: Vec<Label>,
     /// Questions about the image with their answers.
@@ -71,7 +74,8 @@ pub fn label_values(labels: &[Label], name: &str) -> Vec<String> {
 }
 
 /// The section of a report or article that a text comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Section {
     /// Not known.
     #[default]

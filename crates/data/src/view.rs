@@ -1,4 +1,4 @@
-//! What a task reads of a record ([`InputForm`]), and a source that shows its records in this form ([`ViewedSource`]).
+//! What a task reads of a record ([`InputForm`], [`RecordView`]), and a source that shows its records so ([`ViewedSource`]).
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
-use crate::record::Record;
+use crate::record::{Record, Section};
 use crate::source::Source;
 
 /// What a task reads of a record as its input.
@@ -44,38 +44,88 @@ impl InputForm {
         }
     }
 
+    /// Whether an image can be part of the input.
+    pub fn reads_images(self) -> bool {
+        !matches!(self, Self::Text | Self::Sentences)
+    }
+}
+
+/// How a task sees a record: what it reads of it, and what it should write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordView {
+    /// What the task reads.
+    pub form: InputForm,
+    /// The section whose texts are read; `None` for all texts except those of `target`. Of a record whose sections are not known,
+    /// all texts are read.
+    pub section: Option<Section>,
+    /// The section that the task should write. It is never read.
+    pub target: Option<Section>,
+    /// Whether the read text and the target are lower-cased.
+    pub lower_case: bool,
+}
+
+/// A view of all texts.
+impl From<InputForm> for RecordView {
+    fn from(form: InputForm) -> Self {
+        Self { form, ..Self::default() }
+    }
+}
+
+impl RecordView {
     /// Number of inputs that a record gives. The image is not looked at, so the record may come without it.
-    pub fn count(self, record: &Record) -> usize {
-        let has_text = record.texts.iter().any(|text| !text.trim().is_empty());
-        match self {
-            Self::Available | Self::Image => 1,
-            Self::Text | Self::Pair => usize::from(has_text),
-            Self::Question => record.questions.len(),
-            Self::Sentences => usize::from(record.sentences.is_some()),
+    pub fn count(&self, record: &Record) -> usize {
+        match self.form {
+            InputForm::Available | InputForm::Image => 1,
+            InputForm::Text | InputForm::Pair => usize::from(self.text(record).is_some()),
+            InputForm::Question => record.questions.len(),
+            InputForm::Sentences => usize::from(record.sentences.is_some()),
         }
     }
 
-    /// The record as the task reads it: at most one text, and no image where the form has none. `number` is the number of the
+    /// The record as the task sees it: at most one text, and no image where the form has none. `number` is the number of the
     /// input, below [`Self::count`]. A pair without an image has no text either, so that it gives no input.
-    pub fn view(self, mut record: Record, number: usize) -> Record {
-        let texts: Vec<&str> = record.texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
-        let text = match self {
-            Self::Image | Self::Sentences => None,
-            Self::Pair if record.image.is_none() => None,
-            Self::Available | Self::Text | Self::Pair => (!texts.is_empty()).then(|| texts.join(" ")),
-            Self::Question => record.questions.get(number).map(|question| question.question.clone()),
+    pub fn of(&self, mut record: Record, number: usize) -> Record {
+        let text = match self.form {
+            InputForm::Image | InputForm::Sentences => None,
+            InputForm::Pair if record.image.is_none() => None,
+            InputForm::Available | InputForm::Text | InputForm::Pair => self.text(&record),
+            InputForm::Question => record.questions.get(number).map(|question| question.question.clone()),
         };
+        record.target = self.target.and_then(|target| self.joined(&record, |section| section == target));
         record.texts = text.into_iter().collect();
         record.sections.clear();
-        match self {
-            Self::Text | Self::Sentences => record.image = None,
-            Self::Question => record.questions = record.questions.into_iter().skip(number).take(1).collect(),
-            Self::Available | Self::Image | Self::Pair => {}
+        match self.form {
+            InputForm::Text | InputForm::Sentences => record.image = None,
+            InputForm::Question => record.questions = record.questions.into_iter().skip(number).take(1).collect(),
+            InputForm::Available | InputForm::Image | InputForm::Pair => {}
         }
-        if self != Self::Sentences {
+        if self.form != InputForm::Sentences {
             record.sentences = None;
         }
         record
+    }
+
+    /// The view of a record that was read without its image. A pair keeps its text, because its image is only not in memory.
+    fn without_image(&self, record: Record, number: usize) -> Record {
+        let form = if self.form == InputForm::Pair { InputForm::Available } else { self.form };
+        Self { form, ..*self }.of(record, number)
+    }
+
+    /// The text that is read; `None` if there is none.
+    fn text(&self, record: &Record) -> Option<String> {
+        self.joined(record, |section| match self.section {
+            Some(wanted) => section == wanted || record.sections.is_empty(),
+            None => Some(section) != self.target,
+        })
+    }
+
+    /// All texts of some sections, joined by spaces; `None` if there are none.
+    fn joined(&self, record: &Record, is_used: impl Fn(Section) -> bool) -> Option<String> {
+        let section = |position: usize| record.sections.get(position).copied().unwrap_or_default();
+        let texts = record.texts.iter().enumerate().filter(|(position, _)| is_used(section(*position)));
+        let texts: Vec<&str> = texts.map(|(_, text)| text.trim()).filter(|text| !text.is_empty()).collect();
+        let joined = texts.join(" ");
+        (!joined.is_empty()).then(|| if self.lower_case { joined.to_lowercase() } else { joined })
     }
 }
 
@@ -85,36 +135,36 @@ impl fmt::Display for InputForm {
     }
 }
 
-/// The records of a source in the form in which a task reads them.
+/// The records of a source as a task sees them.
 pub struct ViewedSource {
     source: Arc<dyn Source>,
-    form: InputForm,
+    view: RecordView,
     /// For each input, the position of its record and the number of the input in the record.
     inputs: Vec<(usize, usize)>,
 }
 
 impl ViewedSource {
-    /// The inputs of a source for which `is_used` is true. It is asked about the record as the task reads it, without its image.
+    /// The inputs of a source for which `is_used` is true. It is asked about the record as the task sees it, without its image.
     ///
     /// # Errors
     /// When a record cannot be read.
     pub fn new(
         source: Arc<dyn Source>,
-        form: InputForm,
+        view: impl Into<RecordView>,
         is_used: &mut dyn FnMut(&Record) -> bool,
     ) -> Result<Self, DataError> {
-        let (mut inputs, mut position) = (vec![], 0);
+        let (view, mut inputs, mut position) = (view.into(), vec![], 0);
         source.each_without_image(&mut |record| {
-            let count = form.count(&record);
+            let count = view.count(&record);
             if count == 1 {
-                inputs.extend(is_used(&seen_without_image(form, record, 0)).then_some((position, 0)));
+                inputs.extend(is_used(&view.without_image(record, 0)).then_some((position, 0)));
             } else {
-                let numbers = (0..count).filter(|&number| is_used(&seen_without_image(form, record.clone(), number)));
+                let numbers = (0..count).filter(|&number| is_used(&view.without_image(record.clone(), number)));
                 inputs.extend(numbers.map(|number| (position, number)));
             }
             position += 1;
         })?;
-        Ok(Self { source, form, inputs })
+        Ok(Self { source, view, inputs })
     }
 
     /// Keeps only the inputs at these positions.
@@ -125,12 +175,6 @@ impl ViewedSource {
         let inputs = positions.iter().map(|&position| self.inputs[position]).collect();
         Self { inputs, ..self }
     }
-}
-
-/// The view of a record that was read without its image. A pair keeps its text, because its image is only not in memory.
-fn seen_without_image(form: InputForm, record: Record, number: usize) -> Record {
-    let form = if form == InputForm::Pair { InputForm::Available } else { form };
-    form.view(record, number)
 }
 
 impl Source for ViewedSource {
@@ -148,7 +192,7 @@ impl Source for ViewedSource {
             index,
             len: self.len(),
         })?;
-        Ok(self.form.view(self.source.get(record)?, number))
+        Ok(self.view.of(self.source.get(record)?, number))
     }
 
     fn each_without_image(&self, each: &mut dyn FnMut(Record)) -> Result<(), DataError> {
@@ -156,13 +200,13 @@ impl Source for ViewedSource {
         // Selected inputs may be in any order, in which the records of the source cannot be passed once.
         if !self.inputs.is_sorted() {
             for &(record, number) in &self.inputs {
-                each(self.form.view(self.source.get(record)?, number));
+                each(self.view.of(self.source.get(record)?, number));
             }
             return Ok(());
         }
         self.source.each_without_image(&mut |record| {
             while let Some(&(_, number)) = inputs.next_if(|(of, _)| *of == position) {
-                each(seen_without_image(self.form, record.clone(), number));
+                each(self.view.without_image(record.clone(), number));
             }
             position += 1;
         })
@@ -193,7 +237,7 @@ mod tests {
     #[test]
     fn each_form_shows_what_its_name_says() {
         let seen = |form: InputForm, record: Record| {
-            let view = form.view(record, 0);
+            let view = RecordView::from(form).of(record, 0);
             (view.image.is_some(), view.texts.join("|"), view.questions.len(), view.sentences.is_some())
         };
         let whole = || record("a", &["where", "which"]);
@@ -206,6 +250,32 @@ mod tests {
         assert_eq!(seen(InputForm::Pair, without_image.clone()), (false, String::new(), 2, false));
         assert_eq!(seen(InputForm::Available, without_image), (false, "one. two.".into(), 2, false));
         assert_eq!(seen(InputForm::Pair, whole()), (true, "one. two.".into(), 2, false));
+    }
+
+    #[test]
+    fn a_target_is_not_read() {
+        let report = Record {
+            texts: vec!["Heart is large.".into(), "Cardiomegaly.".into(), "Reason: cough".into()],
+            sections: vec![Section::Findings, Section::Impression],
+            ..record("a", &[])
+        };
+        let seen = |view: RecordView| {
+            let seen = view.of(report.clone(), 0);
+            (view.count(&report), seen.texts.join("|"), seen.target)
+        };
+        let summary = RecordView { form: InputForm::Text, target: Some(Section::Impression), ..RecordView::default() };
+        let target = Some("Cardiomegaly.".to_string());
+        assert_eq!(seen(summary), (1, "Heart is large. Reason: cough".into(), target.clone()));
+        let findings = RecordView { section: Some(Section::Findings), ..summary };
+        assert_eq!(seen(findings), (1, "Heart is large.".into(), target));
+        let lower = RecordView { lower_case: true, ..findings };
+        assert_eq!(seen(lower), (1, "heart is large.".into(), Some("cardiomegaly.".into())));
+        let captions = RecordView { section: Some(Section::Caption), ..summary };
+        assert_eq!(seen(captions).0, 0, "the record has no caption");
+        let typed = Record { texts: vec!["heart is large.".into()], sections: vec![], ..report.clone() };
+        assert_eq!(findings.of(typed, 0).texts, ["heart is large."], "sections of a typed text are not known");
+        let image = RecordView { form: InputForm::Image, target: Some(Section::Caption), ..summary };
+        assert_eq!(seen(image), (1, String::new(), None));
     }
 
     #[test]

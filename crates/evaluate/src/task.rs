@@ -9,6 +9,7 @@ mod predictions;
 mod reliance;
 mod report;
 mod scorer;
+mod texts;
 
 pub use evaluate::{TaskEvaluated, evaluate_task};
 pub use metric::TaskMetric;

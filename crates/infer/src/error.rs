@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use ptu_data::DataError;
+use ptu_input::InputError;
 use ptu_model::ModelError;
 
 /// The reason why inputs cannot be embedded or vectors cannot be searched.
@@ -15,6 +16,9 @@ pub enum InferError {
     /// The model cannot be used, or inputs do not fit it.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A generated text cannot be decoded.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// The operating system refused an operation on a file (also if the disk is full).
     #[error("cannot {action} `{path}`: {source}", path = path.display())]
     File {

@@ -33,10 +33,10 @@ mod ptb;
 mod rouge;
 mod subsequence;
 
-pub use bleu::bleu;
+pub use bleu::{BleuCounts, bleu};
 pub use cider::cider;
 pub use compared::{Compared, TextScores};
-pub use meteor::meteor_exact_stem;
+pub use meteor::{MeteorCounts, meteor_counts, meteor_exact_stem};
 pub use porter::porter_stem;
 pub use ptb::ptb_tokens;
 pub use rouge::{rouge_l, rouge_l_caption, rouge_n, rouge_tokens};

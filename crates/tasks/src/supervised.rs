@@ -1,6 +1,8 @@
-//! Fine-tuning on labels and answers: single-label and multi-label classification, and visual question answering (specification,
-//! section 4). The head reads the pooled features of each record; prompts take the place of a missing image or text.
+//! Fine-tuning on labels, answers and texts: single-label and multi-label classification, visual question answering, report
+//! generation and summarisation (specification, section 4). A head reads the pooled features of each record, or the decoder reads
+//! all states after the fusion; prompts take the place of a missing image or text.
 
+mod generation;
 mod loss;
 mod outputs;
 mod share;
@@ -14,17 +16,19 @@ use burn::tensor::Device;
 use ptu_data::{InputForm, Manifest, Preparation, Record, Source, Split, TextUnit, ViewedSource};
 use ptu_evaluate::task::calibration;
 use ptu_infer::task::{Target, TaskDescription, TaskOutput};
+use ptu_model::config::DecoderConfig;
 use ptu_model::{Bundle, HeadKind, Model, Outputs};
 use ptu_train::TrainError;
 use ptu_train::folder;
-use ptu_train::objective::Weighted;
+use ptu_train::objective::{Objective, Weighted};
 use ptu_train::recipe::{Recipe, TaskRecipe};
 use ptu_train::task::{Task, TrainingData, Validator};
 
+use generation::Generation;
 use loss::Supervised;
 use validation::{HeldOut, train_error};
 
-/// Fine-tuning on labels or answers.
+/// Fine-tuning on labels, answers or texts.
 pub struct FineTuning {
     task: TaskDescription,
     /// For single-label classification with `balanced`, the weight of each class in the loss.
@@ -32,22 +36,14 @@ pub struct FineTuning {
     held_out: Option<HeldOut>,
 }
 
-/// What the model reads of a record in the task of a recipe.
-fn input_form(task: &TaskRecipe) -> InputForm {
-    match task {
-        TaskRecipe::Classification(classification) => classification.input,
-        TaskRecipe::Multilabel(multilabel) => multilabel.input,
-        TaskRecipe::Vqa(_) => InputForm::Question,
-        TaskRecipe::Pretraining => InputForm::Available,
-    }
-}
-
 impl FineTuning {
     /// The task of a recipe. Its outputs are read from the data by [`Task::open`].
     pub fn of(recipe: &Recipe) -> Self {
         let output = TaskOutput::Classification { label: String::new(), classes: vec![] };
-        let input = input_form(&recipe.task);
-        let task = TaskDescription { input, output, started_from: None, calibration: None };
+        let output = outputs::written(&recipe.task).unwrap_or(output);
+        let view = recipe.task.view();
+        let task =
+            TaskDescription { input: view.form, section: view.section, output, started_from: None, calibration: None };
         Self { task, class_weights: None, held_out: None }
     }
 
@@ -62,7 +58,9 @@ impl FineTuning {
     /// # Errors
     /// When a bundle or a record cannot be read, or a file cannot be written.
     pub fn calibrate(&self, run: &Path, device: &Device) -> Result<(), TrainError> {
-        let Some(held_out) = &self.held_out else { return Ok(()) };
+        let Some(held_out) = self.held_out.as_ref().filter(|_| self.task.output.written().is_none()) else {
+            return Ok(());
+        };
         for folder in [folder::BUNDLE, folder::BEST].map(|name| run.join(name)) {
             if !folder.join(ptu_model::WEIGHTS).exists() {
                 continue;
@@ -97,19 +95,26 @@ impl FineTuning {
     /// A view of a source with the records that have a target.
     fn view(&self, source: Arc<dyn Source>) -> Result<ViewedSource, TrainError> {
         let mut has_target = |record: &Record| self.task.output.target(record).is_some();
-        Ok(ViewedSource::new(source, self.task.input, &mut has_target)?)
+        Ok(ViewedSource::new(source, self.task.view(), &mut has_target)?)
     }
 }
 
 impl Task for FineTuning {
     fn objectives(&self) -> Vec<Weighted<'_>> {
-        let class_weights = self.class_weights.as_deref();
-        let objective = Supervised { output: &self.task.output, head: self.task.head(), class_weights };
-        vec![Weighted { name: self.task.output.kind().into(), weight: 1.0, objective: Box::new(objective) }]
+        let (output, class_weights) = (&self.task.output, self.class_weights.as_deref());
+        let objective: Box<dyn Objective> = match self.task.head() {
+            None => Box::new(Generation),
+            Some(head) => Box::new(Supervised { output, head, class_weights }),
+        };
+        vec![Weighted { name: output.kind().into(), weight: 1.0, objective }]
     }
 
     fn heads(&self) -> Vec<HeadKind> {
-        vec![self.task.head()]
+        self.task.head().into_iter().collect()
+    }
+
+    fn decoder(&self) -> Option<DecoderConfig> {
+        self.task.decoder()
     }
 
     fn outputs(&self) -> Outputs {
@@ -148,7 +153,8 @@ impl Task for FineTuning {
     fn preparation(&self, preparation: Preparation) -> Preparation {
         // The view of a record has one text, which is used completely.
         let sentence_pairs = self.task.input == InputForm::Sentences;
-        Preparation { unit: TextUnit::Text, sentence_pairs, ..preparation }
+        let target_tokens = self.task.output.written().map(|written| written.generation.max_length);
+        Preparation { unit: TextUnit::Text, sentence_pairs, target_tokens, ..preparation }
     }
 
     fn prepare(&mut self, recipe: &Recipe, _model: &Model, preparation: &Preparation) -> Result<(), TrainError> {
@@ -188,6 +194,10 @@ fn describe(output: &TaskOutput) -> String {
         TaskOutput::Multilabel { .. } => format!("{} labels: {shown}{more}", names.len()),
         TaskOutput::Vqa { collected_from, .. } => {
             format!("{} answers, collected from {collected_from}: {shown}{more}", names.len())
+        }
+        TaskOutput::Report(written) | TaskOutput::Summary(written) => {
+            let (target, tokens) = (written.target.name(), written.generation.max_length);
+            format!("section `{target}` is written, in at most {tokens} tokens")
         }
     }
 }

@@ -95,6 +95,16 @@ impl<'a> StepForward<'a> {
         self.fused().text.select(indices).tokens
     }
 
+    /// Output states of declared pairs, one sequence in each stream for each pair.
+    ///
+    /// # Panics
+    /// If a pair was not declared.
+    pub fn states(&self, pairs: &[FusedPair]) -> Fused {
+        let indices = self.indices(pairs).expect("an objective reads only pairs that it has declared");
+        let Fused { image, text } = self.fused();
+        Fused { image: image.select(indices.iter().copied()), text: text.select(indices) }
+    }
+
     /// The prompts that were chosen in this step.
     pub fn into_chosen(self) -> ChosenRows {
         self.encoded.into_inner().map_or_else(ChosenRows::default, |encoded| encoded.chosen)

@@ -108,17 +108,25 @@ impl StepShape<'_> {
             [images * image.width, texts * text.width, fused * fusion.width].map(|values| values as f64);
         let encoders = images * image.used_layers() as f64 + texts * text.layers as f64;
         let fusion_layers = fused * (fusion.layers - 1) as f64;
-        // The logits of the masked words and their gradients.
-        let logits = (masked * text.vocabulary * 2) as f64;
+        let reads_all = forward.pairs().iter().any(|pair| pair.read == Read::All);
+        let last_fusion_layer = if reads_all { FUSION_LAYER } else { LAST_FUSION_LAYER };
+        // A decoder layer has the same parts as a fusion layer, and keys and values of all states after the fusion.
+        let written = if self.config.decoder.is_some() { forward.pairs().len() * self.step.written_tokens } else { 0 };
+        let decoder = (written * text.width * text.layers) as f64;
+        let memory = if written > 0 { 2.0 * fused * text.layers as f64 } else { 0.0 };
+        // The logits of masked or written words and their gradients.
+        let logits = ((masked + written) * text.vocabulary * 2) as f64;
         logits
+            + memory
             + match self.step.checkpointing {
                 Checkpointing::None => {
-                    ENCODER_LAYER * encoders + FUSION_LAYER * fusion_layers + LAST_FUSION_LAYER * fused
+                    let fusion = FUSION_LAYER * fusion_layers + last_fusion_layer * fused;
+                    ENCODER_LAYER * encoders + fusion + FUSION_LAYER * decoder
                 }
                 // A fusion block stores the inputs of both streams, image and text.
                 Checkpointing::Blocks => {
                     let recomputed = RECOMPUTED_BLOCK * fused.max(images).max(texts);
-                    CHECKPOINTED_BLOCK * (encoders + 2.0 * fusion_layers) + recomputed
+                    CHECKPOINTED_BLOCK * (encoders + 2.0 * fusion_layers + 2.0 * decoder) + recomputed
                 }
             }
     }

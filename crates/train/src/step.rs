@@ -28,6 +28,8 @@ pub struct StepConfig {
     pub patch_keep: Option<f64>,
     /// The number format in which linear layers and attention multiply.
     pub precision: ComputePrecision,
+    /// The largest number of tokens of a text that the decoder writes; 0 if it writes none. It is used to estimate memory.
+    pub written_tokens: usize,
 }
 
 impl StepConfig {
@@ -38,6 +40,7 @@ impl StepConfig {
             checkpointing: recipe.train.checkpointing,
             precision: recipe.train.precision.compute_precision(),
             patch_keep: (recipe.train.patch_keep < 1.0).then_some(recipe.train.patch_keep),
+            written_tokens: recipe.task.generation().map_or(0, |generation| generation.max_length),
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ptu_data::{Manifest, Preparation, WeightedSource};
 use ptu_input::Slot;
+use ptu_model::config::DecoderConfig;
 use ptu_model::{HeadKind, Model, Outputs};
 use ptu_random::Key;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,11 @@ pub trait Task {
     /// Number of outputs of each task head among [`Self::heads`].
     fn outputs(&self) -> Outputs {
         Outputs::default()
+    }
+
+    /// The decoder that the task trains; `None` if it writes no text. The model then has no decoder.
+    fn decoder(&self) -> Option<DecoderConfig> {
+        None
     }
 
     /// Reads what the task must know before the model exists, for example the classes, and replaces each source by a view of its

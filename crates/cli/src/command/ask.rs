@@ -30,11 +30,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let model = predict::open(&arguments.model, &arguments.options.work)?;
-    if model.task().output.kind() != "vqa" {
-        let (kind, path) = (model.task().output.kind(), arguments.model.display());
-        bail!("`{path}` is fine-tuned for {kind}, not for questions; use `ptunifier classify {path} INPUT`");
-    }
+    let model = predict::open_for(&arguments.model, "vqa", &arguments.options.work)?;
     let Arguments { input, question, options, .. } = arguments;
     let inputs = std::slice::from_ref(input);
     let job = predict::Job { model: &model, inputs, options };

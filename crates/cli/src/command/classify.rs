@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use ptu_infer::task::TaskOutput;
+
 use super::predict::{self, PredictOptions};
 
 /// Predict the class, or the labels, of images, texts or pairs with a fine-tuned model
@@ -25,11 +27,10 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let model = predict::open(&arguments.model, &arguments.options.work)?;
-    if model.task().output.kind() == "vqa" {
-        anyhow::bail!(
-            "`{}` is fine-tuned for questions; use `ptunifier ask {0} IMAGE \"QUESTION\"`",
-            arguments.model.display()
-        );
+    let output = &model.task().output;
+    if !matches!(output, TaskOutput::Classification { .. } | TaskOutput::Multilabel { .. }) {
+        let (kind, command) = (output.kind(), predict::command_of(output, &arguments.model));
+        anyhow::bail!("`{}` is fine-tuned for {kind}, not for classes; use `{command}`", arguments.model.display());
     }
     let Arguments { inputs, options, .. } = arguments;
     predict::Job { model: &model, inputs, options }.run(&|record| record)

@@ -1,11 +1,12 @@
 //! What the commands that use a fine-tuned model have in common: reading inputs in batches, printing predictions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::bail;
 use ptu_data::inputs::{Inputs, Loaded, Pending, SkippedInput};
 use ptu_data::{Record, Split};
-use ptu_infer::task::{Answer, Prediction, Refused, Scored, TaskModel};
+use ptu_infer::task::{Answer, Prediction, Refused, Scored, TaskModel, TaskOutput};
 use ptu_prepare::InputFiles;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -17,12 +18,37 @@ use crate::output::{print, say};
 const CHUNK: usize = 64;
 
 /// Opens a fine-tuned run or bundle.
-pub fn open(model: &std::path::Path, work: &AtWork) -> anyhow::Result<TaskModel> {
+pub fn open(model: &Path, work: &AtWork) -> anyhow::Result<TaskModel> {
     let precision = work.start()?;
     let folder = super::bundle_folder(model)?;
     let mut opened = TaskModel::open(&folder, &work.compute.device.plain())?;
     opened.precision = precision;
     Ok(opened)
+}
+
+/// Opens a fine-tuned run or bundle for one kind of task (`TaskOutput::kind`). For a model of another kind, the error names the
+/// command that uses it.
+pub fn open_for(path: &Path, kind: &str, work: &AtWork) -> anyhow::Result<TaskModel> {
+    let model = open(path, work)?;
+    let found = model.task().output.kind();
+    if found != kind {
+        let shown = path.display();
+        bail!("`{shown}` is fine-tuned for {found}, not for {kind}; use `{}`", command_of(&model.task().output, path));
+    }
+    Ok(model)
+}
+
+/// The command that uses a model with these outputs.
+pub fn command_of(output: &TaskOutput, path: &Path) -> String {
+    let path = path.display();
+    match output {
+        TaskOutput::Classification { .. } | TaskOutput::Multilabel { .. } => {
+            format!("ptunifier classify {path} INPUT")
+        }
+        TaskOutput::Vqa { .. } => format!("ptunifier ask {path} IMAGE \"QUESTION\""),
+        TaskOutput::Report(_) => format!("ptunifier report {path} IMAGE"),
+        TaskOutput::Summary(_) => format!("ptunifier summarise {path} TEXT_FILE"),
+    }
 }
 
 /// Options of commands that print predictions.
@@ -124,14 +150,18 @@ impl Job<'_> {
         match prediction {
             Prediction::Classification { classes } => Prediction::Classification { classes: first(classes) },
             Prediction::Vqa { answers } => Prediction::Vqa { answers: first(answers) },
-            Prediction::Multilabel { labels } => Prediction::Multilabel { labels: labels.clone() },
+            other => other.clone(),
         }
     }
 }
 
-/// Names and probabilities in one line.
+/// Names and probabilities in one line, or the text.
 pub fn line(prediction: &Prediction) -> String {
     let scored = match prediction {
+        Prediction::Report(text) | Prediction::Summary(text) => {
+            let stopped = if text.finished { String::new() } else { format!("  (stopped at {} tokens)", text.tokens) };
+            return format!("{}{stopped}", text.text);
+        }
         Prediction::Classification { classes: scored }
         | Prediction::Vqa { answers: scored }
         | Prediction::Multilabel { labels: scored } => scored,

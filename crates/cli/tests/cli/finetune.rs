@@ -10,7 +10,7 @@ use crate::harness::{Place, bytes};
 use crate::vectors::png;
 
 /// A picture whose left or right side is bright; `shift` makes each one different.
-fn picture(left: bool, shift: u32) -> Vec<u8> {
+pub fn picture(left: bool, shift: u32) -> Vec<u8> {
     // Noise that says nothing about the side, drawn anew for each picture.
     let mut noise = Key::new(u64::from(shift)).stream(Draw::Sample, 0);
     let pixel = |place: u32| {
@@ -63,7 +63,7 @@ dropout = 0.0
 "#;
 
 /// Writes a recipe for a task into `name`.
-fn recipe(place: &Place, name: &str, task: &str) {
+pub fn recipe(place: &Place, name: &str, task: &str) {
     place.write(
         name,
         format!("{task}\n{TRAINING}").replacen("\ndata = [\"data\"]", "", 1).replacen("", "data = [\"data\"]\n", 1),
@@ -74,7 +74,7 @@ const SIDE: &str = "[task]\nkind = \"classification\"\nlabel = \"side\"\ninput =
 const BRIGHT: &str = "[task]\nkind = \"multilabel\"\nlabels = [\"bright\"]\ninput = \"image\"\n";
 const QUESTIONS: &str = "[task]\nkind = \"vqa\"\n";
 
-fn json(text: &str) -> Value {
+pub fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
@@ -151,7 +151,7 @@ fn labels_and_questions_are_learned_and_answered() {
     // The questions of the records.
     let ran = place.good(&["ask", "ask", "data", "--split", "test", "--json"]);
     assert_eq!(ran.stdout.lines().count(), 20);
-    place.bad(&["classify", "ask", "0.png"], &["fine-tuned for questions", "ask"]);
+    place.bad(&["classify", "ask", "0.png"], &["fine-tuned for vqa", "ptunifier ask"]);
 }
 
 #[test]

@@ -221,6 +221,7 @@ pub fn to_record(batch: &RecordBatch, row: usize, split: Split) -> Option<Record
         image: image_of(batch, row)?,
         texts: to_strings(&list("texts")?)?,
         sections,
+        target: None,
         labels: to_labels(&list("labels")?)?,
         questions: questions_of(&list("questions")?)?,
         sentences: sentences_of(batch, row)?,

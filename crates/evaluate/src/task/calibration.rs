@@ -31,6 +31,7 @@ fn decisions(predicted: &Predicted) -> Vec<(f32, bool)> {
         Target::Class(class) => logits.map(|(output, logit)| (logit, output == *class)).collect(),
         Target::Answer(answer) => logits.map(|(output, logit)| (logit, Some(output) == *answer)).collect(),
         Target::Labels(states) => logits.filter_map(|(output, logit)| Some((logit, states[output].truth()?))).collect(),
+        Target::Text(_) => vec![],
     }
 }
 
@@ -39,9 +40,14 @@ fn decisions(predicted: &Predicted) -> Vec<(f32, bool)> {
 pub fn report(task: &TaskDescription, predicted: &[Predicted]) -> CalibrationReport {
     let of = |task: &TaskDescription| {
         let records = predicted.iter().flat_map(|one| {
+            // A generated text has no logits, and so no probability that could be calibrated.
+            if one.logits.is_empty() {
+                return vec![];
+            }
             let probabilities = task.probabilities(&one.logits);
             let best = argmax(&one.logits);
             let right = match &one.target {
+                Target::Text(_) => return vec![],
                 Target::Class(class) => *class == best,
                 Target::Answer(answer) => *answer == Some(best),
                 Target::Labels(states) => {

@@ -86,7 +86,7 @@ impl Evaluator<'_> {
         let shards = Arc::new(ShardFolder::open(path, options.split)?);
         let source: Arc<dyn Source> = Arc::clone(&shards) as _;
         let mut inputs = 0;
-        let viewed = ViewedSource::new(source, task.input, &mut |record| {
+        let viewed = ViewedSource::new(source, task.view(), &mut |record| {
             inputs += 1;
             task.output.target(record).is_some()
         })?;
@@ -109,6 +109,7 @@ impl Evaluator<'_> {
         }
         let (known, mut notes) = self.known(path, &shards, &predicted)?;
         notes.extend(not_scored(inputs, predicted.len(), task));
+        notes.extend(written_notes(&predicted));
         let scorer = TaskScorer { output: &task.output, predicted: &predicted };
         let key = Key::new(options.seed);
         let resampling = Resampling::new(key);
@@ -148,7 +149,7 @@ impl Evaluator<'_> {
         resampling: &Resampling,
     ) -> Result<Option<Baseline>, EvaluateError> {
         match ShardFolder::open(path, Split::Train) {
-            Ok(train) => baseline(scorer, self.task.input, Arc::new(train), resampling),
+            Ok(train) => baseline(scorer, self.task, Arc::new(train), resampling),
             Err(DataError::NoRecords { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -208,6 +209,10 @@ impl Evaluator<'_> {
             }
             TaskOutput::Classification { classes, .. } => (format!("{} classes", classes.len()), "none"),
             TaskOutput::Multilabel { labels, .. } => (format!("{} labels", labels.len()), "none"),
+            TaskOutput::Report(written) | TaskOutput::Summary(written) => {
+                let normalisation = if written.lower_case { "lower case" } else { "none" };
+                (format!("texts of the section `{}`", written.target.name()), normalisation)
+            }
         };
         Receipt {
             model: self.model.clone(),
@@ -219,6 +224,7 @@ impl Evaluator<'_> {
             records: format!("{:x}", ids.finalize()),
             outputs,
             normalisation: normalisation.into(),
+            decoding: self.task.output.written().map(|written| written.generation),
             seed: self.options.seed,
             precision: if self.options.precision == ComputePrecision::F32 { "f32".into() } else { "bf16".into() },
             known,
@@ -232,6 +238,18 @@ fn not_scored(inputs: usize, scored: usize, task: &TaskDescription) -> Option<St
     let skipped = inputs.saturating_sub(scored);
     let wanted = format!("{} and {}", reads(task.input), targets(&task.output));
     (skipped > 0).then(|| format!("{skipped} of {inputs} records are not scored, because they do not have {wanted}"))
+}
+
+/// Notes about texts that were stopped, or that are empty.
+fn written_notes(predicted: &[Predicted]) -> Vec<String> {
+    let texts = || predicted.iter().filter_map(|one| one.text.as_ref());
+    let (all, stopped) = (texts().count(), texts().filter(|text| !text.finished).count());
+    let empty = texts().filter(|text| text.text.is_empty()).count();
+    [(stopped, "did not end by themselves and were stopped at the largest number of tokens"), (empty, "are empty")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} of {all} generated texts {what}"))
+        .collect()
 }
 
 /// The error for a split without any record that can be scored.
@@ -258,6 +276,9 @@ fn targets(output: &TaskOutput) -> String {
         TaskOutput::Classification { label, .. } => format!("one known value of the label `{label}`"),
         TaskOutput::Multilabel { labels, .. } => format!("the labels of the model, such as `{}`", labels[0].label),
         TaskOutput::Vqa { .. } => "an answer".into(),
+        TaskOutput::Report(written) | TaskOutput::Summary(written) => {
+            format!("a text of the section `{}`", written.target.name())
+        }
     }
 }
 

@@ -24,10 +24,28 @@ pub enum TaskMetric {
     MeanAveragePrecision,
     /// AUROC of the label with this number.
     Auroc(usize),
+    /// BLEU of the corpus with runs of one word up to this number of words, 1 to 4.
+    Bleu(usize),
+    /// Sum of BLEU-1 to BLEU-4.
+    BleuSum,
+    /// ROUGE-1 or ROUGE-2, F, mean over texts.
+    Rouge(usize),
+    /// ROUGE-L, F, mean over texts.
+    RougeL,
+    /// Sum of ROUGE-1, ROUGE-2 and ROUGE-L.
+    RougeSum,
+    /// ROUGE-L as for captions and reports (`pycocoevalcap`), mean over texts.
+    CaptionRougeL,
+    /// METEOR of the corpus, by exact words and stems.
+    Meteor,
+    /// CIDEr, mean over texts; weights of words come from the references of all scored texts.
+    Cider,
+    /// F1 of the positive finding labels of the texts (14 observations of CheXpert), from counts summed over observations.
+    FindingF1,
 }
 
 impl TaskMetric {
-    /// The metrics of a kind of task; the first one selects the best model in validation.
+    /// The metrics of a kind of task; the first one is the headline, which is compared with baselines.
     pub fn of(output: &TaskOutput) -> Vec<Self> {
         match output {
             TaskOutput::Classification { .. } => vec![Self::Accuracy, Self::BalancedAccuracy, Self::MacroF1],
@@ -36,6 +54,23 @@ impl TaskMetric {
                 .chain((0..labels.len()).map(Self::Auroc))
                 .collect(),
             TaskOutput::Vqa { .. } => vec![Self::Accuracy, Self::ClosedAccuracy, Self::OpenAccuracy],
+            TaskOutput::Report(_) => {
+                let bleu = [4, 1, 2, 3].map(Self::Bleu).into_iter();
+                bleu.chain([Self::CaptionRougeL, Self::Meteor, Self::Cider, Self::FindingF1]).collect()
+            }
+            TaskOutput::Summary(_) => {
+                vec![Self::RougeL, Self::Rouge(1), Self::Rouge(2), Self::Bleu(4), Self::Meteor, Self::FindingF1]
+            }
+        }
+    }
+
+    /// The metric by which the best model of a run is selected in validation (specification, section 4).
+    pub fn selecting(output: &TaskOutput) -> Self {
+        match output {
+            TaskOutput::Report(_) => Self::BleuSum,
+            TaskOutput::Summary(_) => Self::RougeSum,
+            TaskOutput::Classification { .. } | TaskOutput::Vqa { .. } => Self::Accuracy,
+            TaskOutput::Multilabel { .. } => Self::MeanAuroc,
         }
     }
 
@@ -59,6 +94,15 @@ impl fmt::Display for TaskMetric {
             Self::MeanAuroc => out.write_str("mean AUROC"),
             Self::MeanAveragePrecision => out.write_str("mean average precision"),
             Self::Auroc(label) => write!(out, "AUROC {label}"),
+            Self::Bleu(words) => write!(out, "BLEU-{words}"),
+            Self::BleuSum => out.write_str("sum of BLEU-1 to BLEU-4"),
+            Self::Rouge(words) => write!(out, "ROUGE-{words}"),
+            Self::RougeL => out.write_str("ROUGE-L"),
+            Self::RougeSum => out.write_str("sum of ROUGE-1, ROUGE-2 and ROUGE-L"),
+            Self::CaptionRougeL => out.write_str("ROUGE-L (captions)"),
+            Self::Meteor => out.write_str("METEOR (exact + stem)"),
+            Self::Cider => out.write_str("CIDEr"),
+            Self::FindingF1 => out.write_str("F1 of finding labels"),
         }
     }
 }

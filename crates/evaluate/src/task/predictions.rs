@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use ptu_infer::task::{Target, TaskDescription};
+use ptu_infer::task::{GeneratedText, Target, TaskDescription};
 use ptu_metrics::argmax;
 use serde::Serialize;
 
@@ -24,10 +24,21 @@ struct Line<'a> {
     /// For each label whether it applies; null where this is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     labels: Option<Vec<Option<bool>>>,
-    /// The probability of each output, in the order of the task's outputs.
+    /// The probability of each output, in the order of the task's outputs; absent for texts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     probabilities: Vec<f64>,
-    /// The logit of each output.
+    /// The logit of each output; absent for texts.
+    #[serde(skip_serializing_if = "<[f32]>::is_empty")]
     logits: &'a [f32],
+    /// The text that was written, with its number of tokens.
+    #[serde(flatten)]
+    text: Option<&'a GeneratedText>,
+    /// The text that should have been written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+    /// The text that was read, for summaries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -58,7 +69,9 @@ impl TaskEvaluated {
                 Target::Class(class) => (name(argmax(&one.logits)), Some(name(*class)), None),
                 Target::Answer(answer) => (name(argmax(&one.logits)), Some(answer.and_then(name)), None),
                 Target::Labels(states) => (None, None, Some(states.iter().map(|state| state.truth()).collect())),
+                Target::Text(_) => (None, None, None),
             };
+            let reference = if let Target::Text(reference) = &one.target { Some(reference.as_str()) } else { None };
             let line = Line {
                 id: &one.record.id,
                 patient: &one.record.patient,
@@ -68,6 +81,9 @@ impl TaskEvaluated {
                 labels,
                 probabilities: probabilities(&self.task, &one.logits),
                 logits: &one.logits,
+                text: one.text.as_ref(),
+                reference,
+                source: one.record.texts.first().filter(|_| reference.is_some()).map(String::as_str),
             };
             writeln!(out, "{}", serde_json::to_string(&line).map_err(io::Error::other)?)?;
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ptu_data::{InputForm, Split};
+use ptu_model::generate::GenerationConfig;
 use serde::{Deserialize, Serialize};
 
 use super::reliance::Reliance;
@@ -25,7 +26,8 @@ pub struct TaskReport {
     /// The scores, by name, in the order in which they are displayed.
     pub scores: Vec<NamedScore>,
     /// The strongest simple baseline that needs no model: the most frequent class or answer of the training split, for questions by
-    /// type of question; `None` if the training split is not there.
+    /// type of question; for texts the most frequent text, or the first sentence of the text that is read. `None` if the training
+    /// split is not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
     /// What the scores lose without the right image; empty if the task has no image.
@@ -57,9 +59,9 @@ pub struct NamedScore {
 pub struct Baseline {
     /// What the baseline answers.
     pub name: String,
-    /// Its accuracy.
+    /// Its score: the first one of the task.
     pub score: Score,
-    /// The accuracy of the model minus that of the baseline, with the paired interval.
+    /// The score of the model minus that of the baseline, with the paired interval.
     pub difference: Score,
 }
 
@@ -117,6 +119,9 @@ pub struct Receipt {
     pub outputs: String,
     /// How answers or values are compared.
     pub normalisation: String,
+    /// How texts were generated; `None` for a task with a fixed set of outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoding: Option<GenerationConfig>,
     /// Seed of bootstrap resamples and of the choice of other patients' images.
     pub seed: u64,
     /// Precision of matrix products.
@@ -136,6 +141,7 @@ impl Receipt {
             ("records", self.records == other.records),
             ("outputs", self.outputs == other.outputs),
             ("normalisation", self.normalisation == other.normalisation),
+            ("decoding", self.decoding == other.decoding),
             ("precision", self.precision == other.precision),
         ]
         .into_iter()

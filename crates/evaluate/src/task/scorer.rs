@@ -7,6 +7,7 @@ use ptu_metrics::{
 };
 
 use super::TaskMetric;
+use super::texts::{TextCounts, text_values};
 use crate::scores::Score;
 
 /// The predictions of one model for the records of a split.
@@ -18,21 +19,57 @@ pub struct TaskScorer<'a> {
     pub predicted: &'a [Predicted],
 }
 
+/// A metric, ready to be computed on samples of the records.
+enum Statistic<'a> {
+    /// The mean of a value of each record; `None` for records that do not count.
+    Mean(Vec<Option<f64>>),
+    /// A score of generated texts, from what it counts for each record.
+    Text { counts: TextCounts, metric: TaskMetric },
+    /// A score of classes or labels.
+    Outputs { scorer: &'a TaskScorer<'a>, metric: TaskMetric },
+}
+
+impl Statistic<'_> {
+    /// The value on some records, which may repeat.
+    fn of(&self, records: &[usize]) -> Option<f64> {
+        match self {
+            Self::Mean(values) => mean(records.iter().filter_map(|&record| values[record])),
+            Self::Text { counts, metric } => counts.value(*metric, records),
+            Self::Outputs { scorer, metric } => scorer.of_outputs(*metric, records),
+        }
+    }
+
+    /// The value on all records.
+    fn of_all(&self) -> Option<f64> {
+        match self {
+            Self::Mean(values) => mean(values.iter().flatten().copied()),
+            Self::Text { counts, metric } => counts.value(*metric, &(0..counts.len()).collect::<Vec<_>>()),
+            Self::Outputs { scorer, metric } => {
+                scorer.of_outputs(*metric, &(0..scorer.predicted.len()).collect::<Vec<_>>())
+            }
+        }
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / count as f64)
+}
+
 impl TaskScorer<'_> {
     /// The value of a metric and its chance level, without an interval.
     pub fn value(&self, metric: TaskMetric) -> Score {
-        let all: Vec<usize> = (0..self.predicted.len()).collect();
-        Score::new(self.statistic(metric, &all), None, self.chance(metric))
+        Score::new(self.statistic(metric).of_all(), None, self.chance(metric))
     }
 
     /// The value of a metric with its interval by patient.
     pub fn score(&self, metric: TaskMetric, resampling: &Resampling) -> Score {
-        let patients = self.patients();
-        let interval = match self.rights(metric) {
-            Some(rights) => bootstrap_mean(&rights, &patients, resampling),
-            None => bootstrap(&patients, |records| self.statistic(metric, records), resampling),
+        let (patients, statistic) = (self.patients(), self.statistic(metric));
+        let interval = match &statistic {
+            Statistic::Mean(values) => bootstrap_mean(values, &patients, resampling),
+            other => bootstrap(&patients, |records| other.of(records), resampling),
         };
-        Score { chance: self.chance(metric), ..Score::new(self.value(metric).value, interval, None) }
+        Score::new(statistic.of_all(), interval, self.chance(metric))
     }
 
     /// The paired difference to the predictions of `other` for the same records, with its interval by patient; `None` if the two
@@ -42,17 +79,17 @@ impl TaskScorer<'_> {
         if positions(self) != positions(other) {
             return None;
         }
-        let patients = self.patients();
-        let interval = match self.rights(metric).zip(other.rights(metric)) {
-            Some((own, others)) => bootstrap_mean_difference(&own, &others, &patients, resampling),
-            None => bootstrap_difference(
-                &patients,
-                |records| self.statistic(metric, records),
-                |records| other.statistic(metric, records),
-                resampling,
-            ),
+        let (patients, both) = (self.patients(), [self.statistic(metric), other.statistic(metric)]);
+        let interval = match &both {
+            [Statistic::Mean(own), Statistic::Mean(others)] => {
+                bootstrap_mean_difference(own, others, &patients, resampling)
+            }
+            [own, others] => {
+                bootstrap_difference(&patients, |records| own.of(records), |records| others.of(records), resampling)
+            }
         };
-        let value = self.value(metric).value.zip(other.value(metric).value).map(|(own, other)| own - other);
+        let [own, others] = both.map(|statistic| statistic.of_all());
+        let value = own.zip(others).map(|(own, other)| own - other);
         Some(Score::new(value, interval, Some(0.0)))
     }
 
@@ -67,7 +104,7 @@ impl TaskScorer<'_> {
         match target {
             Target::Class(class) => Some(argmax(logits) == *class),
             Target::Answer(answer) => Some(*answer == Some(argmax(logits))),
-            Target::Labels(_) => None,
+            Target::Labels(_) | Target::Text(_) => None,
         }
     }
 
@@ -82,29 +119,33 @@ impl TaskScorer<'_> {
             TaskMetric::Accuracy => |_, _| true,
             TaskMetric::ClosedAccuracy => |scorer, record| scorer.is_closed(record),
             TaskMetric::OpenAccuracy => |scorer, record| !scorer.is_closed(record),
-            TaskMetric::BalancedAccuracy
-            | TaskMetric::MacroF1
-            | TaskMetric::MeanAuroc
-            | TaskMetric::MeanAveragePrecision
-            | TaskMetric::Auroc(_) => return None,
+            _ => return None,
         };
         let value = |record| self.is_right(record).filter(|_| counts(self, record));
         Some((0..self.predicted.len()).map(|record| value(record).map(|right| f64::from(u8::from(right)))).collect())
     }
 
-    /// The value of a metric on some records, which may repeat.
-    fn statistic(&self, metric: TaskMetric, records: &[usize]) -> Option<f64> {
+    /// A metric, ready to be computed on samples of the records.
+    fn statistic(&self, metric: TaskMetric) -> Statistic<'_> {
+        if let Some(values) = self.rights(metric).or_else(|| text_values(metric, self.predicted)) {
+            return Statistic::Mean(values);
+        }
+        match TextCounts::of(metric, self.predicted) {
+            Some(counts) => Statistic::Text { counts, metric },
+            None => Statistic::Outputs { scorer: self, metric },
+        }
+    }
+
+    /// The value of a metric of fixed outputs on some records, which may repeat.
+    fn of_outputs(&self, metric: TaskMetric, records: &[usize]) -> Option<f64> {
         match metric {
-            TaskMetric::Accuracy | TaskMetric::ClosedAccuracy | TaskMetric::OpenAccuracy => {
-                let rights = self.rights(metric)?;
-                let values: Vec<f64> = records.iter().filter_map(|&record| rights[record]).collect();
-                (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-            }
             TaskMetric::BalancedAccuracy => balanced_accuracy(self.output.names().len(), &self.answers(records)),
             TaskMetric::MacroF1 => self.macro_f1(records),
             TaskMetric::MeanAuroc => self.of_labels(BinaryScore::Auroc, records).macro_mean,
             TaskMetric::MeanAveragePrecision => self.of_labels(BinaryScore::AveragePrecision, records).macro_mean,
             TaskMetric::Auroc(label) => self.auroc(label, records),
+            // All others are means over records, or counted in texts.
+            _ => None,
         }
     }
 
@@ -168,6 +209,16 @@ impl TaskScorer<'_> {
             }
             // F1 of a guess depends on how often it says yes, so there is no single chance level.
             TaskMetric::MacroF1 => None,
+            // What a text scores without looking is the baseline's score.
+            TaskMetric::Bleu(_)
+            | TaskMetric::BleuSum
+            | TaskMetric::Rouge(_)
+            | TaskMetric::RougeL
+            | TaskMetric::RougeSum
+            | TaskMetric::CaptionRougeL
+            | TaskMetric::Meteor
+            | TaskMetric::Cider
+            | TaskMetric::FindingF1 => None,
             TaskMetric::BalancedAccuracy => {
                 let all: Vec<usize> = (0..self.predicted.len()).collect();
                 let mut classes: Vec<usize> = self.answers(&all).iter().map(|answer| answer.right).collect();
@@ -186,7 +237,7 @@ impl TaskScorer<'_> {
                             truths.push(Answer { given: *right, right: *right });
                         }
                         Target::Answer(None) => outside += 1,
-                        Target::Labels(_) => {}
+                        Target::Labels(_) | Target::Text(_) => {}
                     }
                 }
                 let all = truths.len() + outside;
@@ -205,6 +256,7 @@ impl TaskScorer<'_> {
                     Target::Class(right) | Target::Answer(Some(right)) => Some(*right == label),
                     Target::Answer(None) => Some(false),
                     Target::Labels(states) => states.get(label).copied().and_then(LabelState::truth),
+                    Target::Text(_) => None,
                 };
                 if let Some(truth) = truth {
                     count[usize::from(!truth)] += 1;
@@ -225,7 +277,7 @@ mod tests {
 
     fn predicted(position: usize, target: Target, logits: &[f32]) -> Predicted {
         let record = Record { patient: position.to_string(), ..Record::default() };
-        Predicted { position, record, target, logits: logits.to_vec(), image_hash: None, cut: false }
+        Predicted { position, record, target, logits: logits.to_vec(), text: None, image_hash: None, cut: false }
     }
 
     #[test]

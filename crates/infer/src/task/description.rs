@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use ptu_data::InputForm;
+use ptu_data::record::Section;
+use ptu_data::{InputForm, RecordView};
+use ptu_model::config::DecoderConfig;
+use ptu_model::generate::GenerationConfig;
 use ptu_model::{Bundle, HeadKind, Outputs};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +18,9 @@ use crate::InferError;
 pub struct TaskDescription {
     /// What the model reads of a record.
     pub input: InputForm,
+    /// The section whose texts are read; `None` for all texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub section: Option<Section>,
     /// What the outputs mean.
     pub output: TaskOutput,
     /// Fingerprint of the bundle from which fine-tuning started; `None` if the model was trained from random weights.
@@ -50,6 +56,22 @@ pub enum TaskOutput {
         /// The splits that the answers were collected from, for example `train and validate`.
         collected_from: String,
     },
+    /// A report.
+    Report(WrittenText),
+    /// A summary of the text that is read.
+    Summary(WrittenText),
+}
+
+/// A text that the decoder writes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenText {
+    /// The section that is written.
+    pub target: Section,
+    /// Whether texts are lower-cased before they are read or compared.
+    pub lower_case: bool,
+    /// How texts are generated.
+    pub generation: GenerationConfig,
 }
 
 /// A label of multi-label classification.
@@ -92,21 +114,43 @@ impl TaskDescription {
         let value = bundle.task.clone().ok_or_else(|| InferError::NoTask { path: path() })?;
         let task: Self = serde_json::from_value(value)
             .map_err(|error| InferError::TaskFile { path: path(), cause: error.to_string() })?;
-        let (head, outputs) = (task.head(), task.output.names().len());
-        if bundle.model.config().outputs.of(head) != Some(outputs) {
-            let cause = format!("it lists {outputs} outputs, but the model's head has another number of them");
-            return Err(InferError::TaskFile { path: path(), cause });
+        let (config, outputs) = (bundle.model.config(), task.output.names().len());
+        let wrong = |cause: String| InferError::TaskFile { path: path(), cause };
+        match task.head() {
+            Some(head) if config.outputs.of(head) != Some(outputs) => {
+                Err(wrong(format!("it lists {outputs} outputs, but the model's head has another number of them")))
+            }
+            None if config.decoder.is_none() => {
+                Err(wrong("its task writes texts, but the model has no decoder".into()))
+            }
+            _ => Ok(task),
         }
-        Ok(task)
     }
 
-    /// The head that the task uses.
-    pub fn head(&self) -> HeadKind {
-        match self.output {
-            TaskOutput::Classification { .. } => HeadKind::Classification,
-            TaskOutput::Multilabel { .. } => HeadKind::MultiLabel,
-            TaskOutput::Vqa { .. } => HeadKind::Vqa,
+    /// How the task sees a record.
+    pub fn view(&self) -> RecordView {
+        let written = self.output.written();
+        RecordView {
+            form: self.input,
+            section: self.section,
+            target: written.map(|written| written.target),
+            lower_case: written.is_some_and(|written| written.lower_case),
         }
+    }
+
+    /// The head that the task uses; `None` if it uses the decoder.
+    pub fn head(&self) -> Option<HeadKind> {
+        match self.output {
+            TaskOutput::Classification { .. } => Some(HeadKind::Classification),
+            TaskOutput::Multilabel { .. } => Some(HeadKind::MultiLabel),
+            TaskOutput::Vqa { .. } => Some(HeadKind::Vqa),
+            TaskOutput::Report(_) | TaskOutput::Summary(_) => None,
+        }
+    }
+
+    /// The decoder that the task uses; `None` if it writes no text.
+    pub fn decoder(&self) -> Option<DecoderConfig> {
+        self.output.written().map(|_| DecoderConfig::default())
     }
 
     /// The number of outputs of the head, as a configuration of a model holds it.
@@ -116,17 +160,27 @@ impl TaskDescription {
             TaskOutput::Classification { .. } => Outputs { classification: count, ..Outputs::default() },
             TaskOutput::Multilabel { .. } => Outputs { multilabel: count, ..Outputs::default() },
             TaskOutput::Vqa { .. } => Outputs { vqa: count, ..Outputs::default() },
+            TaskOutput::Report(_) | TaskOutput::Summary(_) => Outputs::default(),
         }
     }
 }
 
 impl TaskOutput {
-    /// Names of the outputs, in order: classes, labels or answers.
+    /// What the decoder writes; `None` for a task with a fixed set of outputs.
+    pub fn written(&self) -> Option<&WrittenText> {
+        match self {
+            Self::Report(written) | Self::Summary(written) => Some(written),
+            Self::Classification { .. } | Self::Multilabel { .. } | Self::Vqa { .. } => None,
+        }
+    }
+
+    /// Names of the outputs, in order: classes, labels or answers. Empty for a task that writes texts.
     pub fn names(&self) -> Vec<&str> {
         match self {
             Self::Classification { classes, .. } => classes.iter().map(String::as_str).collect(),
             Self::Multilabel { labels, .. } => labels.iter().map(BinaryLabel::name).collect(),
             Self::Vqa { answers, .. } => answers.iter().map(String::as_str).collect(),
+            Self::Report(_) | Self::Summary(_) => vec![],
         }
     }
 
@@ -136,6 +190,8 @@ impl TaskOutput {
             Self::Classification { .. } => "classification",
             Self::Multilabel { .. } => "multilabel",
             Self::Vqa { .. } => "vqa",
+            Self::Report(_) => "report",
+            Self::Summary(_) => "summary",
         }
     }
 

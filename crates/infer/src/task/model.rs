@@ -7,14 +7,12 @@ use ptu_data::collate::Origin;
 use ptu_data::{DataError, Example, InputForm, Preparation, Question, Record, RecordImage, TextChoice};
 use ptu_kernels::ComputePrecision;
 use ptu_model::Bundle;
+use ptu_model::generate::GenerationConfig;
 use rayon::prelude::*;
 
 use super::description::TaskDescription;
 use super::predictor::{Prediction, Predictor};
 use crate::InferError;
-
-/// Batch size of the model.
-const BATCH: usize = 16;
 
 /// A fine-tuned model with everything that it needs.
 pub struct TaskModel {
@@ -23,6 +21,10 @@ pub struct TaskModel {
     preparation: Preparation,
     /// Precision of the model's matrix products.
     pub precision: ComputePrecision,
+    /// How texts are generated, in place of what the task says.
+    pub generation: Option<GenerationConfig>,
+    /// Seed of texts that are sampled.
+    pub seed: u64,
 }
 
 /// The prediction for one input of a record.
@@ -56,7 +58,7 @@ impl TaskModel {
         let bundle = Bundle::load(folder, device)?;
         let task = TaskDescription::of(&bundle, folder)?;
         let preparation = task.preparation(&bundle);
-        Ok(Self { bundle, task, preparation, precision: ComputePrecision::F32 })
+        Ok(Self { bundle, task, preparation, precision: ComputePrecision::F32, generation: None, seed: 0 })
     }
 
     /// What the model reads, and what its outputs mean.
@@ -96,23 +98,26 @@ impl TaskModel {
     /// # Errors
     /// If inputs do not fit the model.
     pub fn predict(&self, records: Vec<Record>) -> Result<Vec<Result<Answer, Refused>>, InferError> {
-        let form = self.task.input;
+        let (form, view) = (self.task.input, self.task.view());
         let views = records.into_iter().flat_map(|record| {
             // A record without a question, or without a text, gives one view all the same, so that it is refused by its id.
-            let count = form.count(&record).max(1);
-            (0..count).map(move |number| form.view(record.clone(), number))
+            let count = view.count(&record).max(1);
+            (0..count).map(move |number| view.of(record.clone(), number))
         });
         let views: Vec<Record> = views.collect();
         let examples: Vec<Result<Example, Refused>> = views.into_par_iter().map(|view| self.example(view)).collect();
         let inputs: Vec<_> = examples.iter().flatten().map(|example| example.input.clone()).collect();
         let mut predictor = Predictor::new(&self.bundle.model, &self.task)?;
-        predictor.precision = self.precision;
-        let mut predictions = predictor.predict(&inputs, BATCH)?.into_iter();
+        (predictor.precision, predictor.generation, predictor.seed) = (self.precision, self.generation, self.seed);
+        // The random numbers of an input depend on what it is, so that it gets the same text in another call.
+        let number = |example: &Example| example.image_hash.unwrap_or(0) ^ example.text_hash.unwrap_or(0);
+        let numbers: Vec<u64> = examples.iter().flatten().map(number).collect();
+        let mut raw = predictor.raw(&inputs, &numbers, &self.bundle.tokenizer)?.into_iter();
         let answer = |example: Result<Example, Refused>| {
             let Example { record, cut, .. } = example?;
             let question = record.questions.into_iter().next().filter(|_| form == InputForm::Question);
-            let prediction =
-                predictions.next().ok_or_else(|| Refused { id: record.id.clone(), cause: String::new() })?;
+            let raw = raw.next().expect("each input has a prediction");
+            let prediction = self.task.prediction(raw);
             Ok(Answer { id: record.id, question: question.map(|one| one.question), cut, prediction })
         };
         Ok(examples.into_iter().map(answer).collect())

@@ -3,21 +3,41 @@
 use std::sync::Arc;
 
 use ptu_data::{InputForm, Preparation, TextUnit};
-use ptu_input::Input;
+use ptu_input::{Input, Tokenizer};
 use ptu_kernels::{ComputePrecision, Pass};
+use ptu_model::generate::GenerationConfig;
 use ptu_model::{Bundle, HeadKind, Model, ModelError, StandIn, TaskHead};
 use serde::Serialize;
 
 use super::description::{TaskDescription, TaskOutput};
+use super::generator::{GeneratedText, Generator};
+use crate::InferError;
+
+/// Batch size of the model.
+pub(super) const BATCH: usize = 16;
 
 /// Computes the predictions of a fine-tuned model.
 pub struct Predictor<'a> {
     model: &'a Model,
-    head: &'a TaskHead,
+    /// The head; `None` for a task that writes texts.
+    head: Option<&'a TaskHead>,
     /// The task of the model.
     pub task: &'a TaskDescription,
-    /// Precision of the model's matrix precision.
+    /// Precision of the model's matrix products.
     pub precision: ComputePrecision,
+    /// How texts are generated, in place of what the task says.
+    pub generation: Option<GenerationConfig>,
+    /// Seed of texts that are sampled.
+    pub seed: u64,
+}
+
+/// What the model computes for one input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RawPrediction {
+    /// A number for each output of the task.
+    Logits(Vec<f32>),
+    /// The text that was written.
+    Text(GeneratedText),
 }
 
 /// The prediction for one input.
@@ -39,6 +59,10 @@ pub enum Prediction {
         /// Each answer with its probability.
         answers: Vec<Scored>,
     },
+    /// A report.
+    Report(GeneratedText),
+    /// A summary.
+    Summary(GeneratedText),
 }
 
 /// A class, label or answer with its probability.
@@ -54,41 +78,57 @@ impl<'a> Predictor<'a> {
     /// A predictor that computes in f32.
     ///
     /// # Errors
-    /// If the model does not have the head of the task.
+    /// If the model does not have the head, or the decoder, of the task.
     pub fn new(model: &'a Model, task: &'a TaskDescription) -> Result<Self, ModelError> {
         let heads = &model.heads;
-        let (head, name) = match task.head() {
-            HeadKind::Vqa => (&heads.vqa, "question answering (vqa)"),
-            HeadKind::MultiLabel => (&heads.multilabel, "multi-label"),
-            _ => (&heads.classification, "classification"),
+        let found = match task.head() {
+            Some(HeadKind::Vqa) => Some((&heads.vqa, "question answering (vqa)")),
+            Some(HeadKind::MultiLabel) => Some((&heads.multilabel, "multi-label")),
+            Some(_) => Some((&heads.classification, "classification")),
+            None => None,
         };
-        let head = head.as_ref().ok_or(ModelError::NoHead { head: name })?;
-        Ok(Self { model, head, task, precision: ComputePrecision::F32 })
+        let head = match found {
+            Some((head, name)) => Some(head.as_ref().ok_or(ModelError::NoHead { head: name })?),
+            None => model.decoder().map(|_| None)?,
+        };
+        Ok(Self { model, head, task, precision: ComputePrecision::F32, generation: None, seed: 0 })
+    }
+
+    /// What the model computes for each input, in their order. `numbers` name the random numbers of each input, so that a sampled
+    /// text does not depend on the other inputs.
+    ///
+    /// # Errors
+    /// If inputs do not fit the model.
+    pub fn raw(
+        &self,
+        inputs: &[Input],
+        numbers: &[u64],
+        tokenizer: &Tokenizer,
+    ) -> Result<Vec<RawPrediction>, InferError> {
+        let Some(written) = self.task.output.written() else {
+            return Ok(self.logits(inputs, BATCH)?.into_iter().map(RawPrediction::Logits).collect());
+        };
+        let mut generator = Generator::new(self.model, tokenizer, self.generation.unwrap_or(written.generation))?;
+        (generator.precision, generator.seed) = (self.precision, self.seed);
+        Ok(generator.generate(inputs, numbers, BATCH)?.into_iter().map(RawPrediction::Text).collect())
     }
 
     /// The logits of each input, computed for `batch` inputs at a time; one number for each output of the task.
     ///
     /// # Errors
-    /// If inputs do not fit the model.
+    /// If the task writes texts, or inputs do not fit the model.
     pub fn logits(&self, inputs: &[Input], batch: usize) -> Result<Vec<Vec<f32>>, ModelError> {
+        let head = self.head.ok_or(ModelError::NoHead { head: self.task.output.kind() })?;
         let mut rows = Vec::with_capacity(inputs.len());
         for chunk in inputs.chunks(batch.max(1)) {
             let arrays = ptu_input::Batch::collect(chunk);
             let features = self.model.features_with(StandIn::Prompts, &arrays, self.precision)?;
-            let logits = self.head.forward(features, &Pass::off().with(self.precision));
+            let logits = head.forward(features, &Pass::off().with(self.precision));
             let outputs = logits.dims()[1];
             let values: Vec<f32> = logits.inner().into_data().try_into_vec().expect("the model computes in f32");
             rows.extend(values.chunks_exact(outputs).map(<[f32]>::to_vec));
         }
         Ok(rows)
-    }
-
-    /// The prediction for each input.
-    ///
-    /// # Errors
-    /// If inputs do not fit the model.
-    pub fn predict(&self, inputs: &[Input], batch: usize) -> Result<Vec<Prediction>, ModelError> {
-        Ok(self.logits(inputs, batch)?.iter().map(|logits| self.task.prediction(logits)).collect())
     }
 }
 
@@ -112,8 +152,16 @@ impl TaskDescription {
         exponentials.into_iter().map(|value| value / sum).collect()
     }
 
-    /// The prediction of logits.
-    pub fn prediction(&self, logits: &[f32]) -> Prediction {
+    /// The prediction for what the model computed.
+    pub fn prediction(&self, raw: RawPrediction) -> Prediction {
+        match (raw, &self.output) {
+            (RawPrediction::Logits(logits), _) => self.scored(&logits),
+            (RawPrediction::Text(text), TaskOutput::Summary(_)) => Prediction::Summary(text),
+            (RawPrediction::Text(text), _) => Prediction::Report(text),
+        }
+    }
+
+    fn scored(&self, logits: &[f32]) -> Prediction {
         let probabilities = self.probabilities(logits);
         let names = self.output.names().into_iter().map(String::from);
         let mut scored: Vec<Scored> =
@@ -123,9 +171,9 @@ impl TaskDescription {
             scored.sort_by(|one, other| other.probability.total_cmp(&one.probability));
         }
         match self.output {
-            TaskOutput::Classification { .. } => Prediction::Classification { classes: scored },
             TaskOutput::Multilabel { .. } => Prediction::Multilabel { labels: scored },
             TaskOutput::Vqa { .. } => Prediction::Vqa { answers: scored },
+            _ => Prediction::Classification { classes: scored },
         }
     }
 }
@@ -136,18 +184,18 @@ mod tests {
     use super::*;
 
     fn task(output: TaskOutput) -> TaskDescription {
-        TaskDescription { input: InputForm::Available, output, started_from: None, calibration: None }
+        TaskDescription { input: InputForm::Available, section: None, output, started_from: None, calibration: None }
     }
 
     #[test]
     fn classes_are_a_softmax_and_answers_are_sigmoids() {
         let names = || vec!["a".to_string(), "b".into()];
         let classes = task(TaskOutput::Classification { label: "x".into(), classes: names() });
-        let Prediction::Classification { classes: found } = classes.prediction(&[0.0, 3f32.ln()]) else { panic!() };
+        let Prediction::Classification { classes: found } = classes.scored(&[0.0, 3f32.ln()]) else { panic!() };
         assert_eq!(found[0].name, "b");
         assert!((found[0].probability - 0.75).abs() < 1e-6 && (found[1].probability - 0.25).abs() < 1e-6);
         let answers = task(TaskOutput::Vqa { answers: names(), collected_from: "train".into() });
-        let Prediction::Vqa { answers: found } = answers.prediction(&[0.0, 0.0]) else { panic!() };
+        let Prediction::Vqa { answers: found } = answers.scored(&[0.0, 0.0]) else { panic!() };
         assert_eq!((found[0].name.as_str(), found[0].probability), ("a", 0.5));
         let calibration = Some(Calibration { temperature: 2.0, fitted: 3 });
         let softer = TaskDescription { calibration, ..classes };

@@ -5,12 +5,10 @@ use ptu_data::{Example, Preparation, Record, Source, TextChoice};
 use ptu_input::{Image, Input};
 use rayon::prelude::*;
 
-use super::predictor::Predictor;
+use super::generator::GeneratedText;
+use super::predictor::{BATCH, Predictor, RawPrediction};
 use super::target::Target;
 use crate::InferError;
-
-/// Batch size of the model.
-const BATCH: usize = 16;
 
 /// The image that the model sees with each record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +32,10 @@ pub struct Predicted {
     pub record: Record,
     /// The right outputs.
     pub target: Target,
-    /// The logits of the head.
+    /// The logits of the head; empty for a task that writes texts.
     pub logits: Vec<f32>,
+    /// The text that was written; `None` for a task with a fixed set of outputs.
+    pub text: Option<GeneratedText>,
     /// Hash of the pixels of the image that the model saw; `None` if it saw none.
     pub image_hash: Option<u64>,
     /// Whether the text was longer than the model reads, so that it saw only the beginning.
@@ -68,17 +68,15 @@ impl Predictor<'_> {
                     (input, (position, record, target, image_hash, cut))
                 })
                 .unzip();
-            let logits = self.logits(&inputs, BATCH)?;
-            predicted.extend(rest.into_iter().zip(logits).map(
-                |((position, record, target, image_hash, cut), logits)| Predicted {
-                    position,
-                    record,
-                    target,
-                    logits,
-                    image_hash,
-                    cut,
-                },
-            ));
+            let numbers: Vec<u64> = rest.iter().map(|(position, ..)| *position as u64).collect();
+            let raw = self.raw(&inputs, &numbers, &preparation.processor.tokenizer)?;
+            predicted.extend(rest.into_iter().zip(raw).map(|((position, record, target, image_hash, cut), raw)| {
+                let (logits, text) = match raw {
+                    RawPrediction::Logits(logits) => (logits, None),
+                    RawPrediction::Text(text) => (vec![], Some(text)),
+                };
+                Predicted { position, record, target, logits, text, image_hash, cut }
+            }));
             done(chunk.last().map_or(0, |last| last + 1));
         }
         Ok(predicted)

@@ -16,6 +16,8 @@ pub enum Target {
     Labels(Vec<LabelState>),
     /// The right answer; `None` if the answer set does not contain it.
     Answer(Option<usize>),
+    /// The text that should be written.
+    Text(String),
 }
 
 /// The values of a label of a record; names are compared as [`name_key`] says.
@@ -42,6 +44,7 @@ impl TaskOutput {
                 let answer = normal_answer(&record.questions.first()?.answer);
                 Some(Target::Answer(answers.iter().position(|known| *known == answer)))
             }
+            Self::Report(_) | Self::Summary(_) => record.target.clone().map(Target::Text),
         }
     }
 }

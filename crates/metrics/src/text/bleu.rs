@@ -13,9 +13,9 @@ const TINY: f64 = 1e-15;
 /// Added to divisors, which may be 0.
 const SMALL: f64 = 1e-9;
 
-/// What BLEU counts, for one text or summed over all.
-#[derive(Clone, Copy, Default)]
-struct Counts {
+/// What BLEU counts, for one text or summed over several. Scores of a corpus, or of a resample of it, come from the sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BleuCounts {
     /// Words of the hypothesis.
     length: usize,
     /// Words of the reference whose length is closest; of two equally close ones the shorter.
@@ -26,8 +26,9 @@ struct Counts {
     found: [usize; LONGEST],
 }
 
-impl Counts {
-    fn of<T: Ord>(text: &Compared<'_, T>) -> Option<Self> {
+impl BleuCounts {
+    /// The counts of one text; `None` without a reference.
+    pub fn of<T: Ord>(text: &Compared<'_, T>) -> Option<Self> {
         let length = text.hypothesis.len();
         let lengths = text.references.iter().map(Vec::len);
         let reference = lengths.min_by_key(|reference| (reference.abs_diff(length), *reference))?;
@@ -45,7 +46,9 @@ impl Counts {
         Some(counted)
     }
 
-    fn add(mut self, other: Self) -> Self {
+    /// The sum of two counts.
+    #[must_use]
+    pub fn add(mut self, other: Self) -> Self {
         self.length += other.length;
         self.reference += other.reference;
         for n in 0..LONGEST {
@@ -56,7 +59,8 @@ impl Counts {
     }
 
     /// BLEU-1 to BLEU-4.
-    fn scores(&self) -> [f64; LONGEST] {
+    /// BLEU-1 to BLEU-4.
+    pub fn scores(&self) -> [f64; LONGEST] {
         let ratio = (self.length as f64 + TINY) / (self.reference as f64 + SMALL);
         let brevity = if ratio < 1.0 { (1.0 - 1.0 / ratio).exp() } else { 1.0 };
         let mut product = 1.0;
@@ -74,9 +78,9 @@ impl Counts {
 ///
 /// A text without a reference is `None`; the corpus is `None` if all are. An empty hypothesis scores 0.
 pub fn bleu<T: Ord>(texts: &[Compared<'_, T>]) -> [TextScores; LONGEST] {
-    let counted: Vec<Option<Counts>> = texts.iter().map(Counts::of).collect();
-    let scores: Vec<_> = counted.iter().map(|counts| counts.as_ref().map(Counts::scores)).collect();
-    let corpus = counted.into_iter().flatten().reduce(Counts::add).map(|counts| counts.scores());
+    let counted: Vec<Option<BleuCounts>> = texts.iter().map(BleuCounts::of).collect();
+    let scores: Vec<_> = counted.iter().map(|counts| counts.as_ref().map(BleuCounts::scores)).collect();
+    let corpus = counted.into_iter().flatten().reduce(BleuCounts::add).map(|counts| counts.scores());
     std::array::from_fn(|n| TextScores {
         texts: scores.iter().map(|scores| scores.map(|scores| scores[n])).collect(),
         corpus: corpus.map(|scores| scores[n]),

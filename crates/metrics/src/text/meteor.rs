@@ -24,9 +24,9 @@ const FUNCTION_WORDS: &str = " ' 's , - -- -lrb- -rrb- ( ) \" . : ? a about afte
     people s said she so some than that the their there they this time to two up was we were what when which who will with \
     would year years ";
 
-/// What METEOR counts, for one text or summed over all.
-#[derive(Clone, Copy, Default)]
-struct Counts {
+/// What METEOR counts, for one text or summed over several. The score of a corpus, or of a resample of it, comes from the sum.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MeteorCounts {
     /// Content and function words of hypothesis and reference.
     words: [Kinds; 2],
     /// Those matched exactly.
@@ -38,7 +38,7 @@ struct Counts {
 }
 
 /// Numbers of content words and function words.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Kinds {
     content: f64,
     function: f64,
@@ -63,7 +63,7 @@ impl Kinds {
     }
 }
 
-impl Counts {
+impl MeteorCounts {
     fn of(hypothesis: &[Word], reference: &[Word]) -> Self {
         let mut counts = Self { words: [Kinds::of(hypothesis), Kinds::of(reference)], ..Self::default() };
         let Alignment { pairs, pieces } = align(hypothesis, reference);
@@ -81,7 +81,9 @@ impl Counts {
         counts
     }
 
-    fn add(self, other: Self) -> Self {
+    /// The sum of two counts.
+    #[must_use]
+    pub fn add(self, other: Self) -> Self {
         let both = |a: [Kinds; 2], b: [Kinds; 2]| [a[0].add(b[0]), a[1].add(b[1])];
         Self {
             words: both(self.words, other.words),
@@ -91,7 +93,8 @@ impl Counts {
         }
     }
 
-    fn score(&self) -> f64 {
+    /// The score.
+    pub fn score(&self) -> f64 {
         let share = |side: usize| {
             let found = self.exact[side].weighed() + STEM * self.stem[side].weighed();
             if found > 0.0 { found / self.words[side].weighed() } else { 0.0 }
@@ -153,18 +156,23 @@ impl Vocabulary {
 /// looks at the nearest 64, so that 100,000 words take seconds. A text without a reference is `None`; an empty one
 /// scores 0.
 pub fn meteor_exact_stem<T: AsRef<str>>(texts: &[Compared<'_, T>]) -> TextScores {
+    let counted = meteor_counts(texts);
+    let sum = counted.iter().flatten().copied().reduce(MeteorCounts::add);
+    TextScores {
+        texts: counted.iter().map(|counts| counts.map(|counts| counts.score())).collect(),
+        corpus: sum.map(|counts| counts.score()),
+    }
+}
+
+/// What [`meteor_exact_stem`] counts for each text, with the reference of the highest score; `None` without a reference.
+pub fn meteor_counts<T: AsRef<str>>(texts: &[Compared<'_, T>]) -> Vec<Option<MeteorCounts>> {
     let stemmer = Stemmer::create(Algorithm::English);
     let mut vocabulary = Vocabulary { stemmer, tokens: HashMap::new(), stems: HashMap::new() };
     let mut best_of = |text: &Compared<'_, T>| {
         let hypothesis = vocabulary.words(text.hypothesis);
         let references = text.references.iter();
-        let counts = references.map(|reference| Counts::of(&hypothesis, &vocabulary.words(reference)));
+        let counts = references.map(|reference| MeteorCounts::of(&hypothesis, &vocabulary.words(reference)));
         counts.map(|counts| (counts.score(), counts)).reduce(|best, other| if other.0 > best.0 { other } else { best })
     };
-    let best: Vec<_> = texts.iter().map(&mut best_of).collect();
-    let sum = best.iter().flatten().map(|(_, counts)| *counts).reduce(Counts::add);
-    TextScores {
-        texts: best.iter().map(|best| best.map(|(score, _)| score)).collect(),
-        corpus: sum.map(|counts| counts.score()),
-    }
+    texts.iter().map(|text| best_of(text).map(|(_, counts)| counts)).collect()
 }

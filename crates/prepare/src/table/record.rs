@@ -156,6 +156,7 @@ impl RecordBuilder {
         let image = image.map(|path| RecordImage { bytes: vec![], path: Some(path).filter(|path| !path.is_empty()) });
         Ok(Record {
             sections: self.sections(cells),
+            target: None,
             labels: self.named_values(&self.columns.labels, "label", cells)?,
             questions: self.questions(&id, cells)?,
             fields: self.named_values(&self.columns.fields, "field", cells)?,

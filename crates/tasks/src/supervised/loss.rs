@@ -27,12 +27,7 @@ pub struct Supervised<'a> {
 impl Objective for Supervised<'_> {
     /// Each record with the modalities that it has.
     fn pairs(&self, batch: &TrainBatch, _key: Key) -> Vec<FusedPair> {
-        let pair = |slot: &Slot| match *slot {
-            Slot::Pair(row) => FusedPair::both(row, row, Read::Pooled),
-            Slot::Image(row) => FusedPair::image_alone(image_alone(row), Read::Pooled),
-            Slot::Text(row) => FusedPair::text_alone(text_alone(row), Read::Pooled),
-        };
-        batch.batch.order.iter().map(pair).collect()
+        pairs(batch, Read::Pooled)
     }
 
     fn loss(&self, step: &StepForward<'_>) -> Option<Loss> {
@@ -45,11 +40,21 @@ impl Objective for Supervised<'_> {
         }
         let logits = self.task_head(step)?.forward(step.pooled(&pairs), step.pass()); // [records, outputs]
         Some(match self.output {
-            TaskOutput::Classification { .. } => self.classification(logits, &targets),
             TaskOutput::Multilabel { .. } => multilabel(logits, &targets),
             TaskOutput::Vqa { .. } => answers(logits, &targets),
+            _ => self.classification(logits, &targets),
         })
     }
+}
+
+/// Each record of a batch with the modalities that it has.
+pub fn pairs(batch: &TrainBatch, read: Read) -> Vec<FusedPair> {
+    let pair = |slot: &Slot| match *slot {
+        Slot::Pair(row) => FusedPair::both(row, row, read.clone()),
+        Slot::Image(row) => FusedPair::image_alone(image_alone(row), read.clone()),
+        Slot::Text(row) => FusedPair::text_alone(text_alone(row), read.clone()),
+    };
+    batch.batch.order.iter().map(pair).collect()
 }
 
 impl Supervised<'_> {
@@ -132,7 +137,7 @@ fn host(logits: &Tensor<2>) -> Vec<f32> {
 }
 
 /// For each row whether its largest logit is right.
-fn rights(logits: &Tensor<2>, is_right: impl Fn(usize, usize) -> bool) -> Vec<bool> {
+pub fn rights(logits: &Tensor<2>, is_right: impl Fn(usize, usize) -> bool) -> Vec<bool> {
     let [_, count] = logits.dims();
     host(logits).chunks_exact(count).enumerate().map(|(row, logits)| is_right(row, argmax(logits))).collect()
 }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ptu_data::{Manifest, Record, ShardFolder, Source, Split};
-use ptu_infer::task::{BinaryLabel, LabelState, TaskOutput};
+use ptu_infer::task::{BinaryLabel, LabelState, TaskOutput, WrittenText};
 use ptu_input::text::{name_key, normal_answer};
 use ptu_train::TrainError;
-use ptu_train::recipe::task::{AnswerSplits, LabelPolicy, MultilabelRecipe};
+use ptu_train::recipe::task::{AnswerSplits, LabelPolicy, MultilabelRecipe, ReportRecipe, SummaryRecipe};
 use ptu_train::recipe::{Recipe, TaskRecipe};
 use ptu_train::task::TrainingData;
 
@@ -21,7 +21,23 @@ pub fn output(recipe: &Recipe, data: &[TrainingData]) -> Result<TaskOutput, Trai
         TaskRecipe::Multilabel(multilabel) => labels(multilabel, recipe, data),
         TaskRecipe::Vqa(vqa) => answers(vqa.answers, recipe, data),
         TaskRecipe::Classification(classification) => classes(&classification.label, recipe, data),
-        TaskRecipe::Pretraining => classes("", recipe, data),
+        other => match written(other) {
+            Some(output) => Ok(output),
+            None => classes("", recipe, data),
+        },
+    }
+}
+
+/// The output of a task that writes texts; `None` for other tasks.
+pub fn written(task: &TaskRecipe) -> Option<TaskOutput> {
+    match task {
+        TaskRecipe::Report(ReportRecipe { target, lower_case, generation, .. }) => {
+            Some(TaskOutput::Report(WrittenText { target: *target, lower_case: *lower_case, generation: *generation }))
+        }
+        TaskRecipe::Summary(SummaryRecipe { target, lower_case, generation, .. }) => {
+            Some(TaskOutput::Summary(WrittenText { target: *target, lower_case: *lower_case, generation: *generation }))
+        }
+        _ => None,
     }
 }
 
@@ -37,6 +53,10 @@ pub fn check(
             TaskOutput::Vqa { .. } => {
                 ("a question", "prepare a data set with questions, or columns `question` and `answer`")
             }
+            TaskOutput::Report(_) | TaskOutput::Summary(_) => (
+                "a text of the section `task.target` and what `task.input` reads",
+                "prepare reports with sections, for example a table with columns `findings` and `impression`",
+            ),
             _ => ("what `task.input` reads", "choose another `task.input`, or prepare other data"),
         };
         return Err(TaskError::NothingToRead { data: folders(recipe), wanted, cure }.into());

@@ -9,3 +9,4 @@ mod memory;
 mod mixed;
 mod overfit;
 mod step_options;
+mod written;

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use ptu_data::InputForm;
 use ptu_input::Preprocess;
-use ptu_model::Outputs;
+use ptu_model::{ModelError, Outputs};
 
 use super::{PartnerChoice, Recipe, TaskRecipe};
 use crate::RecipeError;
@@ -135,6 +136,32 @@ impl Recipe {
                 "finetune",
                 "is for fine-tuning, but this recipe has no `[task]`: name one, or use `ptunifier pretrain`".into(),
             ),
+            TaskRecipe::Report(_) | TaskRecipe::Summary(_) => self.check_generation(path),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the values of a task that writes texts.
+    fn check_generation(&self, path: &Path) -> Result<(), RecipeError> {
+        let wrong = |key: &str, cause: String| Err(RecipeError::Value { path: path.into(), key: key.into(), cause });
+        let view = self.task.view();
+        let (target, form) = (view.target.unwrap_or_default().name(), view.form);
+        if view.section == view.target {
+            return wrong("task.source", format!("is `{target}`, which is also the section that is written"));
+        }
+        let allowed: &[InputForm] = match self.task {
+            TaskRecipe::Report(_) => &[InputForm::Image, InputForm::Available, InputForm::Pair],
+            _ => &[InputForm::Text, InputForm::Available, InputForm::Pair],
+        };
+        if !allowed.contains(&form) {
+            let allowed: Vec<String> = allowed.iter().map(|form| format!("`{form}`")).collect();
+            let cause = format!("is `{form}`; a {} is written from {}", self.task.name(), allowed.join(", "));
+            return wrong("task.input", cause);
+        }
+        match self.task.generation().map(|generation| generation.check()) {
+            Some(Err(ModelError::Config { key, rule })) => {
+                wrong(&format!("task.{}", key.replacen("generate", "generation", 1)), rule)
+            }
             _ => Ok(()),
         }
     }

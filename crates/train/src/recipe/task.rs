@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ptu_data::InputForm;
+use ptu_data::record::Section;
+use ptu_data::{InputForm, RecordView};
+use ptu_model::generate::GenerationConfig;
 use serde::{Deserialize, Serialize};
 
 /// Published names of the prompt pools.
@@ -22,6 +24,10 @@ pub enum TaskRecipe {
     Multilabel(MultilabelRecipe),
     /// Questions about images, answered by one of a fixed set of answers (visual question answering).
     Vqa(VqaRecipe),
+    /// A report, written from an image.
+    Report(ReportRecipe),
+    /// A summary of a text, written from the text, with or without its image.
+    Summary(SummaryRecipe),
 }
 
 /// Settings of single-label classification.
@@ -95,6 +101,53 @@ pub enum AnswerSplits {
     Published,
 }
 
+/// Settings of report generation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReportRecipe {
+    /// The section that is written.
+    pub target: Section,
+    /// What the model reads of a record. Texts of the section `target` are never read.
+    pub input: InputForm,
+    /// Whether texts are lower-cased, as published.
+    pub lower_case: bool,
+    /// How reports are generated. Longer targets are cut to `max_length` tokens in training.
+    pub generation: GenerationConfig,
+}
+
+/// Settings of summarisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SummaryRecipe {
+    /// The section that is read.
+    pub source: Section,
+    /// The section that is written.
+    pub target: Section,
+    /// What the model reads of a record beside the text: `text` for nothing, `pair` or `available` for the image.
+    pub input: InputForm,
+    /// Whether texts are lower-cased, as published.
+    pub lower_case: bool,
+    /// How summaries are generated. Longer targets are cut to `max_length` tokens in training.
+    pub generation: GenerationConfig,
+}
+
+impl Default for ReportRecipe {
+    /// Findings from an image, in at most 256 tokens, with five beams.
+    fn default() -> Self {
+        let (input, generation) = (InputForm::Image, GenerationConfig::default());
+        Self { target: Section::Findings, input, lower_case: true, generation }
+    }
+}
+
+impl Default for SummaryRecipe {
+    /// The impression from the findings alone, in at most 128 tokens, with five beams.
+    fn default() -> Self {
+        let generation = GenerationConfig { max_length: 128, ..GenerationConfig::default() };
+        let (source, target) = (Section::Findings, Section::Impression);
+        Self { source, target, input: InputForm::Text, lower_case: true, generation }
+    }
+}
+
 /// How fine-tuning starts from a model, and what of it is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -155,6 +208,33 @@ impl TaskRecipe {
             Self::Classification(_) => "classification",
             Self::Multilabel(_) => "multilabel",
             Self::Vqa(_) => "vqa",
+            Self::Report(_) => "report",
+            Self::Summary(_) => "summary",
+        }
+    }
+
+    /// How the task sees a record.
+    pub fn view(&self) -> RecordView {
+        match self {
+            Self::Pretraining => InputForm::Available.into(),
+            Self::Classification(classification) => classification.input.into(),
+            Self::Multilabel(multilabel) => multilabel.input.into(),
+            Self::Vqa(_) => InputForm::Question.into(),
+            Self::Report(ReportRecipe { target, input, lower_case, .. }) => {
+                RecordView { form: *input, section: None, target: Some(*target), lower_case: *lower_case }
+            }
+            Self::Summary(SummaryRecipe { source, target, input, lower_case, .. }) => {
+                RecordView { form: *input, section: Some(*source), target: Some(*target), lower_case: *lower_case }
+            }
+        }
+    }
+
+    /// How texts are generated; `None` if the task writes no text.
+    pub fn generation(&self) -> Option<&GenerationConfig> {
+        match self {
+            Self::Report(report) => Some(&report.generation),
+            Self::Summary(summary) => Some(&summary.generation),
+            Self::Pretraining | Self::Classification(_) | Self::Multilabel(_) | Self::Vqa(_) => None,
         }
     }
 }

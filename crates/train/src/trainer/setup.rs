@@ -11,7 +11,7 @@ use ptu_data::{LoaderOptions, Preparation, Rank, ShardFolder, Source, Split, Wei
 use ptu_input::{Preprocess, Published, Slot, Tokenizer};
 use ptu_kernels::ComputePrecision;
 use ptu_model::names::Name;
-use ptu_model::{Learned, Model, ModelConfig, WeightVisitor};
+use ptu_model::{Learned, Model, ModelConfig, Started, WeightVisitor};
 use ptu_random::Key;
 
 use super::session::{Session, TextCounts};
@@ -95,7 +95,7 @@ pub(super) fn open<'a>(
     })
 }
 
-/// The configuration of the model: that of the starting model, or that of the recipe, with the heads of the task.
+/// The configuration of the model: that of the starting model, or that of the recipe, with the heads and the decoder of the task.
 fn config(
     recipe: &Recipe,
     start: Option<&StartModel>,
@@ -110,6 +110,7 @@ fn config(
             recipe.model_config(tokenizer.vocabulary_size(), special, &heads, outputs)?
         }
     };
+    let config = ModelConfig { decoder: task.decoder(), ..config };
     config.check()?;
     Ok(config)
 }
@@ -140,17 +141,22 @@ fn first_model(
         return Ok((Model::new(config, key, device)?, Some(Learned::default())));
     };
     let (model, started) = Model::start(config, &files.folder.join(ptu_model::WEIGHTS), key, device)?;
-    observer.note(&start_note(&files.folder, &started.initialised));
+    observer.note(&start_note(&files.folder, &started));
     Ok((model, files.learned.clone()))
 }
 
-/// The note about the model from which training starts: `new` are the names of the weights that it does not have.
-fn start_note(folder: &Path, new: &[String]) -> String {
-    let mut parts: Vec<&str> = new.iter().filter_map(|name| name.split('.').next()).collect();
-    parts.dedup();
-    match parts.as_slice() {
+/// The note about the model from which training starts, with the parts that it does not have.
+fn start_note(folder: &Path, started: &Started) -> String {
+    let part = |name: &String| name.split('.').next().map(String::from);
+    let mut new: Vec<String> = started.initialised.iter().filter_map(part).collect();
+    new.dedup();
+    let copied: BTreeSet<String> = started.copied.iter().filter_map(part).collect();
+    for part in new.iter_mut().filter(|part| copied.contains(*part)) {
+        *part += " (partly copied)";
+    }
+    match new.as_slice() {
         [] => format!("training starts from `{}`", folder.display()),
-        parts => format!("training starts from `{}`; new and random: {}", folder.display(), parts.join(", ")),
+        new => format!("training starts from `{}`; new and random: {}", folder.display(), new.join(", ")),
     }
 }
 
@@ -183,15 +189,17 @@ fn check_frozen(recipe: &Recipe, model: &Model, run: &Path) -> Result<(), TrainE
     Ok(())
 }
 
-/// Refuses texts of more tokens than the model has position embeddings for; `run` is the run folder, for the message.
+/// Refuses texts, read or written, of more tokens than the model has position embeddings for; `run` is the run folder, for the
+/// message.
 fn check_positions(recipe: &Recipe, config: &ModelConfig, run: &Path) -> Result<(), TrainError> {
-    let (tokens, longest) = (recipe.text.max_tokens, config.text.longest());
-    if tokens <= longest {
+    let longest = config.text.longest();
+    let written = recipe.task.generation().map(|generation| ("task.generation.max_length", generation.max_length));
+    let lengths = [Some(("text.max_tokens", recipe.text.max_tokens)), written];
+    let Some((key, tokens)) = lengths.into_iter().flatten().find(|(_, tokens)| *tokens > longest) else {
         return Ok(());
-    }
+    };
     let cause = format!("is {tokens}; the model has position embeddings for at most {longest} tokens");
-    let (path, key) = (run.join(folder::RECIPE), "text.max_tokens".to_string());
-    Err(RecipeError::Value { path, key, cause }.into())
+    Err(RecipeError::Value { path: run.join(folder::RECIPE), key: key.into(), cause }.into())
 }
 
 /// The options of the data loader.

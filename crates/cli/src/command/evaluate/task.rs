@@ -186,7 +186,11 @@ fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
     }
     if let Some(baseline) = &report.baseline {
         print(&format!("  baseline: {:26}{}", baseline.name, interval(baseline.score)))?;
-        print(&format!("  {:36}{}", "accuracy minus baseline", interval(baseline.difference)))?;
+        print(&format!(
+            "  {:36}{}",
+            format!("{} minus baseline", report.scores.first().map_or("score", |score| score.name.as_str())),
+            interval(baseline.difference)
+        ))?;
     }
     for one in report.reliance.iter().filter(|one| one.score.value.is_some()) {
         let name = format!("{}, {}", one.metric, one.image.name());

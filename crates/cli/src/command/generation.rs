@@ -1,0 +1,85 @@
+//! Options of commands that generate texts.
+
+use ptu_infer::task::TaskModel;
+use ptu_model::generate::{EarlyStopping, GenerationConfig, Sampling, Strategy};
+
+use crate::usage::WrongArguments;
+
+/// How texts are generated. What is not given is as in the recipe of the model.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Generation")]
+pub struct GenerationOptions {
+    /// Take the most likely token at each step, without beams: several times faster
+    #[arg(long, conflicts_with = "num_beams")]
+    greedy: bool,
+    /// Number of beams; with --sample, continuations are sampled instead of taken from the top
+    #[arg(long)]
+    num_beams: Option<usize>,
+    /// Sum of log probabilities is divided by the number of tokens to this power (beams only)
+    #[arg(long)]
+    length_penalty: Option<f64>,
+    /// Sample tokens at random; the same seed gives the same text
+    #[arg(long, conflicts_with = "greedy")]
+    sample: bool,
+    /// Logits are divided by it before sampling
+    #[arg(long, requires = "sample")]
+    temperature: Option<f64>,
+    /// Sample among so many of the most likely tokens; 0 for all
+    #[arg(long, requires = "sample")]
+    top_k: Option<usize>,
+    /// Sample among the most likely tokens that together have this probability
+    #[arg(long, requires = "sample")]
+    top_p: Option<f64>,
+    /// Seed of sampling
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Largest number of tokens of a text
+    #[arg(long)]
+    max_length: Option<usize>,
+    /// No sequence of so many tokens occurs twice in a text; 0 for no limit
+    #[arg(long)]
+    no_repeat_ngram_size: Option<usize>,
+}
+
+impl GenerationOptions {
+    /// Lets a model generate as these options say.
+    pub fn apply(&self, model: &mut TaskModel) -> anyhow::Result<()> {
+        let Some(written) = model.task().output.written() else { return Ok(()) };
+        let config = self.config(written.generation)?;
+        config.check().map_err(|error| WrongArguments(error.to_string()))?;
+        (model.generation, model.seed) = (Some(config), self.seed);
+        Ok(())
+    }
+
+    fn config(&self, recipe: GenerationConfig) -> Result<GenerationConfig, WrongArguments> {
+        let sampling = self.sample.then(|| {
+            let default = Sampling::default();
+            Sampling {
+                temperature: self.temperature.unwrap_or(default.temperature),
+                top_k: self.top_k.unwrap_or(default.top_k),
+                top_p: self.top_p.unwrap_or(default.top_p),
+            }
+        });
+        let strategy = match (self.greedy, self.num_beams, sampling, recipe.strategy) {
+            (true, ..) => Strategy::Greedy,
+            (_, Some(num_beams), sampling, _) => {
+                Strategy::Beam { num_beams, length_penalty: 1.0, early_stopping: EarlyStopping::default(), sampling }
+            }
+            (_, None, Some(sampling), _) => Strategy::Sample { sampling },
+            (_, None, None, strategy) => strategy,
+        };
+        let strategy = match (self.length_penalty, strategy) {
+            (Some(length_penalty), Strategy::Beam { num_beams, early_stopping, sampling, .. }) => {
+                Strategy::Beam { num_beams, length_penalty, early_stopping, sampling }
+            }
+            (Some(_), _) => return Err(WrongArguments("`--length-penalty` needs beams; add `--num-beams 5`".into())),
+            (None, strategy) => strategy,
+        };
+        Ok(GenerationConfig {
+            strategy,
+            max_length: self.max_length.unwrap_or(recipe.max_length),
+            no_repeat_ngram_size: self.no_repeat_ngram_size.unwrap_or(recipe.no_repeat_ngram_size),
+            ..recipe
+        })
+    }
+}

@@ -1,0 +1,33 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::generation::GenerationOptions;
+use super::predict::{self, PredictOptions};
+
+/// Write the report of images with a fine-tuned model
+///
+/// Inputs are image files, folders, patterns, tables and folders of shards, as for `embed`. The text ends by itself, or at the
+/// largest number of tokens, which is then reported. Inputs that cannot be used are skipped and reported; the exit code is then 3.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ptunifier report runs/report scan.png
+  ptunifier report runs/report scans/ --json > reports.jsonl
+  ptunifier report runs/report scan.png --sample --temperature 0.7 --seed 1")]
+pub struct Arguments {
+    /// A run folder that was fine-tuned for reports, or a bundle
+    model: PathBuf,
+    /// Files, folders, patterns, tables, shards
+    #[arg(required = true)]
+    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    generation: GenerationOptions,
+    #[command(flatten)]
+    options: PredictOptions,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { model, inputs, generation, options } = arguments;
+    let mut opened = predict::open_for(model, "report", &options.work)?;
+    generation.apply(&mut opened)?;
+    predict::Job { model: &opened, inputs, options }.run(&|record| record)
+}
