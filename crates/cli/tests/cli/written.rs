@@ -18,7 +18,7 @@ fn prepared() -> Place {
         let split = ["train", "train", "train", "train", "train", "train", "validate", "test"][number as usize / 2 % 8];
         place.write(&format!("{number}.png"), picture(left, number));
         table += &format!(
-            "{number}.png,The {side} side is bright. Both lungs are {lung}.,Bright {side}.,p{number},{split}\n"
+            "{number}.png,The {side} side is bright. Both lungs are {lung}.,The bright side is {side}.,p{number},{split}\n"
         );
     }
     place.write("pairs.csv", table);
@@ -37,19 +37,20 @@ const SUMMARY: &str =
 fn reports_and_summaries_are_learned_written_and_scored() {
     let place = prepared();
     recipe(&place, "report.toml", REPORT);
-    place.good(&["finetune", "report.toml", "--model", "run", "--out", "report"]);
+    place.good(&["finetune", "report.toml", "--model", "run", "--out", "report", "--set", "train.steps=500"]);
     let report = json(&place.good(&["evaluate", "report", "--json"]).stdout);
     let report = &report["sources"]["pairs"];
-    assert_eq!(report["scores"][0]["name"], "BLEU-4");
-    let bleu = report["scores"].as_array().unwrap().iter().find(|score| score["name"] == "BLEU-1").unwrap();
-    assert!(bleu["value"].as_f64() >= Some(0.9) && bleu["low"].is_number(), "{report}");
+    let bleu = &report["scores"][0];
+    assert_eq!(bleu["name"], "BLEU-4");
+    assert!(bleu["value"].as_f64() >= Some(0.8) && bleu["low"].is_number(), "{report}");
+    assert!(report["baseline"]["difference"]["low"].as_f64() > Some(0.0), "{report}");
     assert_eq!(report["baseline"]["name"], "most frequent report");
     assert_eq!(report["receipt"]["decoding"]["strategy"]["num_beams"], 2);
     let costs: Vec<f64> = report["reliance"]
         .as_array()
         .unwrap()
         .iter()
-        .filter(|one| one["metric"] == "BLEU-1")
+        .filter(|one| one["metric"] == "BLEU-4")
         .map(|one| one["cost"]["value"].as_f64().unwrap())
         .collect();
     assert!(costs.len() == 2 && costs.iter().all(|cost| *cost > 0.0), "blank and other image: {report}");
@@ -57,7 +58,7 @@ fn reports_and_summaries_are_learned_written_and_scored() {
     let first = json(predictions.lines().next().unwrap());
     assert!(first["text"].is_string() && first["reference"].is_string() && first["probabilities"].is_null(), "{first}");
     let ran = place.good(&["report", "report", "2.png"]);
-    assert_eq!(ran.stdout, "2.png\n  bright left.\n");
+    assert_eq!(ran.stdout, "2.png\n  the bright side is left.\n");
     let sampled = |seed: &str| {
         place.good(&["report", "report", "3.png", "--sample", "--temperature", "3", "--seed", seed, "--json"]).stdout
     };
@@ -65,14 +66,17 @@ fn reports_and_summaries_are_learned_written_and_scored() {
     assert!((2..9).any(|seed| sampled(&seed.to_string()) != sampled("1")));
 
     recipe(&place, "summary.toml", SUMMARY);
-    place.good(&["finetune", "summary.toml", "--model", "run", "--out", "summary"]);
+    place.good(&["finetune", "summary.toml", "--model", "run", "--out", "summary", "--set", "train.steps=500"]);
     let report = json(&place.good(&["evaluate", "summary", "--json"]).stdout);
     let report = &report["sources"]["pairs"];
     assert_eq!((&report["scores"][0]["name"], report["reliance"].as_array().unwrap().len()), (&"ROUGE-L".into(), 0));
     assert!(report["scores"][0]["value"].as_f64() >= Some(0.9), "{report}");
     assert!(report["baseline"]["name"] == "first sentence" || report["baseline"]["name"] == "most frequent summary");
     place.write("findings.txt", "The right side is bright. Both lungs are hazy.");
-    assert_eq!(place.good(&["summarise", "summary", "findings.txt"]).stdout, "findings.txt\n  bright right.\n");
+    assert_eq!(
+        place.good(&["summarise", "summary", "findings.txt"]).stdout,
+        "findings.txt\n  the bright side is right.\n"
+    );
     let ran = place.good(&["summarise", "summary", "data", "--split", "test", "--json"]);
     assert_eq!(ran.stdout.lines().count(), 20);
     let line = json(ran.stdout.lines().next().unwrap());

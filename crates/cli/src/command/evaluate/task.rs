@@ -182,7 +182,9 @@ fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
     }
     // A score that is not defined, such as that of open questions where there are none, is not displayed.
     for score in report.scores.iter().filter(|score| score.score.value.is_some()) {
-        print(&format!("  {:36}{}", score.name, line(score.score)))?;
+        // What a text scores by chance is not known; the baseline shows what is easy.
+        let shown = if score.score.chance.is_some() { line(score.score) } else { interval(score.score) };
+        print(&format!("  {:36}{shown}", score.name))?;
     }
     if let Some(baseline) = &report.baseline {
         print(&format!("  baseline: {:26}{}", baseline.name, interval(baseline.score)))?;
