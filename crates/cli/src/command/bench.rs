@@ -2,6 +2,7 @@
 
 mod data;
 mod embed;
+mod generate;
 mod rank;
 mod scale;
 mod step;
@@ -25,6 +26,7 @@ use crate::output::{print, say};
 pub enum Benchmark {
     Step(step::Arguments),
     Embed(embed::Arguments),
+    Generate(generate::Arguments),
     Rank(rank::Arguments),
     Scale(scale::Arguments),
     Load(data::LoadArguments),
@@ -69,6 +71,7 @@ pub fn run(benchmark: &Benchmark) -> anyhow::Result<()> {
     match benchmark {
         Benchmark::Step(arguments) => step::run(arguments),
         Benchmark::Embed(arguments) => embed::run(arguments),
+        Benchmark::Generate(arguments) => generate::run(arguments),
         Benchmark::Rank(arguments) => rank::run(arguments),
         Benchmark::Scale(arguments) => scale::run(arguments),
         Benchmark::Load(arguments) => data::run_load(arguments),

@@ -1,5 +1,7 @@
 //! Scores of generated texts, counted for each record, so that they can be resampled.
 
+use std::ops::Add;
+
 use ptu_findings::{FindingAgreement, Findings, Observation, read_findings};
 use ptu_infer::task::{Predicted, Target};
 use ptu_metrics::text::{

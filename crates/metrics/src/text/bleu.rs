@@ -3,6 +3,7 @@
 use super::compared::{Compared, TextScores};
 use super::ngram::counts;
 use std::collections::BTreeMap;
+use std::ops::Add;
 
 /// Longest run of words that is compared.
 const LONGEST: usize = 4;
@@ -46,18 +47,6 @@ impl BleuCounts {
         Some(counted)
     }
 
-    /// The sum of two counts.
-    #[must_use]
-    pub fn add(mut self, other: Self) -> Self {
-        self.length += other.length;
-        self.reference += other.reference;
-        for n in 0..LONGEST {
-            self.guessed[n] += other.guessed[n];
-            self.found[n] += other.found[n];
-        }
-        self
-    }
-
     /// BLEU-1 to BLEU-4.
     /// BLEU-1 to BLEU-4.
     pub fn scores(&self) -> [f64; LONGEST] {
@@ -68,6 +57,20 @@ impl BleuCounts {
             product *= (self.found[n] as f64 + TINY) / (self.guessed[n] as f64 + SMALL);
             product.powf(1.0 / (n as f64 + 1.0)) * brevity
         })
+    }
+}
+
+impl Add for BleuCounts {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        self.length += other.length;
+        self.reference += other.reference;
+        for n in 0..LONGEST {
+            self.guessed[n] += other.guessed[n];
+            self.found[n] += other.found[n];
+        }
+        self
     }
 }
 

@@ -6,6 +6,7 @@ use super::compared::{Compared, TextScores};
 use align::{Alignment, Word, align};
 use rust_stemmers::{Algorithm, Stemmer};
 use std::collections::HashMap;
+use std::ops::Add;
 
 /// Weight of precision against recall.
 const ALPHA: f64 = 0.85;
@@ -81,18 +82,6 @@ impl MeteorCounts {
         counts
     }
 
-    /// The sum of two counts.
-    #[must_use]
-    pub fn add(self, other: Self) -> Self {
-        let both = |a: [Kinds; 2], b: [Kinds; 2]| [a[0].add(b[0]), a[1].add(b[1])];
-        Self {
-            words: both(self.words, other.words),
-            exact: both(self.exact, other.exact),
-            stem: both(self.stem, other.stem),
-            pieces: self.pieces + other.pieces,
-        }
-    }
-
     /// The score.
     pub fn score(&self) -> f64 {
         let share = |side: usize| {
@@ -107,6 +96,20 @@ impl MeteorCounts {
         let matched = [0, 1].map(|side| self.exact[side].sum() + self.stem[side].sum());
         let pieces = self.pieces / ((matched[0] + matched[1]) / 2.0);
         mean * (1.0 - GAMMA * pieces.powf(BETA))
+    }
+}
+
+impl Add for MeteorCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let both = |a: [Kinds; 2], b: [Kinds; 2]| [a[0].add(b[0]), a[1].add(b[1])];
+        Self {
+            words: both(self.words, other.words),
+            exact: both(self.exact, other.exact),
+            stem: both(self.stem, other.stem),
+            pieces: self.pieces + other.pieces,
+        }
     }
 }
 
