@@ -47,7 +47,11 @@ impl FineTuning {
     pub fn of(recipe: &Recipe) -> Self {
         let output = TaskOutput::Classification { label: String::new(), classes: vec![] };
         let input = input_form(&recipe.task);
-        let task = TaskDescription { input, output, started_from: None, calibration: None };
+        Self::described(TaskDescription { input, output, started_from: None, calibration: None, cached_images: None })
+    }
+
+    /// The task of a description, whose outputs are known.
+    pub fn described(task: TaskDescription) -> Self {
         Self { task, class_weights: None, held_out: None }
     }
 

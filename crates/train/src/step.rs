@@ -28,6 +28,9 @@ pub struct StepConfig {
     pub patch_keep: Option<f64>,
     /// The number format in which linear layers and attention multiply.
     pub precision: ComputePrecision,
+    /// Whether no weight of the image encoder is trained ([`Model::with_frozen_image_encoder`]). Only the forecast of the memory
+    /// reads it.
+    pub frozen_image_encoder: bool,
 }
 
 impl StepConfig {
@@ -38,6 +41,7 @@ impl StepConfig {
             checkpointing: recipe.train.checkpointing,
             precision: recipe.train.precision.compute_precision(),
             patch_keep: (recipe.train.patch_keep < 1.0).then_some(recipe.train.patch_keep),
+            frozen_image_encoder: false,
         }
     }
 

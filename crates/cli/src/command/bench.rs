@@ -2,6 +2,7 @@
 
 mod data;
 mod embed;
+mod finetune;
 mod rank;
 mod scale;
 mod step;
@@ -24,6 +25,7 @@ use crate::output::{print, say};
 #[derive(clap::Subcommand)]
 pub enum Benchmark {
     Step(step::Arguments),
+    Finetune(finetune::Arguments),
     Embed(embed::Arguments),
     Rank(rank::Arguments),
     Scale(scale::Arguments),
@@ -68,6 +70,7 @@ struct General {
 pub fn run(benchmark: &Benchmark) -> anyhow::Result<()> {
     match benchmark {
         Benchmark::Step(arguments) => step::run(arguments),
+        Benchmark::Finetune(arguments) => finetune::run(arguments),
         Benchmark::Embed(arguments) => embed::run(arguments),
         Benchmark::Rank(arguments) => rank::run(arguments),
         Benchmark::Scale(arguments) => scale::run(arguments),

@@ -136,7 +136,13 @@ mod tests {
     use super::*;
 
     fn task(output: TaskOutput) -> TaskDescription {
-        TaskDescription { input: InputForm::Available, output, started_from: None, calibration: None }
+        TaskDescription {
+            input: InputForm::Available,
+            output,
+            started_from: None,
+            calibration: None,
+            cached_images: None,
+        }
     }
 
     #[test]

@@ -16,8 +16,13 @@ use ptu_train::step::{Outcome, StepConfig};
 
 use crate::fixtures::{batch, config, largest, lively_model, model, pairs, plan, step};
 
-const PLAIN: StepConfig =
-    StepConfig { dropout: 0.0, checkpointing: Checkpointing::None, patch_keep: None, precision: ComputePrecision::F32 };
+const PLAIN: StepConfig = StepConfig {
+    dropout: 0.0,
+    checkpointing: Checkpointing::None,
+    patch_keep: None,
+    precision: ComputePrecision::F32,
+    frozen_image_encoder: false,
+};
 const DROPOUT: StepConfig = StepConfig { dropout: 0.3, ..PLAIN };
 
 #[test]
