@@ -24,7 +24,7 @@ use serde_json::json;
 use super::Observer;
 use super::session::Session;
 use crate::step::StepConfig;
-use crate::{Recipe, TrainError, folder, memory};
+use crate::{Recipe, TrainError, folder};
 
 /// Number of images that the encoder processes at a time. It is fixed, so that a file that is computed again has the same bytes.
 const IMAGES: usize = 16;
@@ -67,7 +67,7 @@ impl NoCache {
             Self::NoImages => "the task reads no images".into(),
             Self::TooManyImages => "there are too many images for one file".into(),
             Self::Limit { needed, limit } => {
-                let [needed, limit] = [*needed, *limit].map(memory::gigabytes);
+                let [needed, limit] = [*needed, *limit].map(size_of_file);
                 format!("a file of them needs {needed}, and finetune.cache_limit is {limit}")
             }
         }
@@ -107,7 +107,7 @@ impl Session<'_> {
                     "the outputs of the frozen image encoder for {} images are cached as {} ({}): training computes them once",
                     cache.images(),
                     CacheFormat::F16.name(),
-                    memory::gigabytes(cache.bytes())
+                    size_of_file(cache.bytes())
                 ));
                 self.progress.image_cache = Some(CacheFormat::F16);
                 self.preparation.image_cache = Some(Arc::new(cache));
@@ -190,7 +190,7 @@ impl Session<'_> {
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         let (mut failed, all) = (None, index.images().len() as u64);
-        let size = memory::gigabytes(header.bytes().unwrap_or(0));
+        let size = size_of_file(header.bytes().unwrap_or(0));
         let (model, precision) = (self.model().valid(), self.precision());
         let write = |temporary: &Path| -> io::Result<()> {
             let file = BufWriter::with_capacity(1 << 20, File::create(temporary)?);
@@ -243,6 +243,12 @@ fn decode(
     let decoded = records.par_iter().map(image).collect::<Result<Vec<_>, DataError>>()?;
     let hashes = decoded.iter().map(|(hash, _)| *hash).collect();
     Ok((hashes, Images::collect(decoded.iter().map(|(_, image)| image))))
+}
+
+/// A size like `0.3 MB` or `4.1 GB`.
+fn size_of_file(bytes: u64) -> String {
+    let megabytes = bytes as f64 / 1e6;
+    if megabytes < 1000.0 { format!("{megabytes:.1} MB") } else { format!("{:.1} GB", megabytes / 1000.0) }
 }
 
 /// A hash of the bytes of the image of each record of each source.
