@@ -75,6 +75,8 @@ pub struct VariantResult {
     pub timing: Timing,
     /// The median, over the rounds, of the time with a trained encoder divided by the time of this variant.
     pub speedup: Option<f64>,
+    /// Floating point operations in matrix products, per step.
+    pub flops: f64,
     /// The loss of the first step.
     pub loss: f64,
 }
@@ -87,6 +89,8 @@ struct Variant {
     optimizer: Optimizer,
     /// Losses of the steps.
     losses: Vec<f64>,
+    /// Floating point operations in the matrix products of all steps.
+    flops: u64,
 }
 
 /// Times steps of single-label classification of image-text pairs with one random batch: texts of 48 tokens, dropout 0.1. The
@@ -119,6 +123,7 @@ pub fn finetune(options: &FinetuneOptions) -> Result<Vec<VariantResult>, BenchEr
             }),
             optimizer: Optimizer::new(OptimizerConfig::default()),
             losses: vec![],
+            flops: 0,
         })
         .collect();
     drop(model);
@@ -147,6 +152,7 @@ fn results(variants: &[Variant], timings: &[Timing]) -> Vec<VariantResult> {
             encoder: variant.encoder,
             timing: timing.clone(),
             speedup: Timing { seconds: ratios.collect() }.median(),
+            flops: variant.flops as f64 / variant.losses.len() as f64,
             loss: variant.losses[0],
         }
     };
@@ -155,6 +161,7 @@ fn results(variants: &[Variant], timings: &[Timing]) -> Vec<VariantResult> {
 
 impl Variant {
     fn step(&mut self, task: &FineTuning, batch: &TrainBatch, step: &StepConfig, key: Key) {
+        let before = ptu_kernels::operations();
         let model = self.model.take().expect("the previous step puts the model back");
         let (outcome, mut gradients) = gradients(&model, batch, &task.objectives(), step, key);
         if self.encoder != EncoderUse::Trained {
@@ -162,6 +169,7 @@ impl Variant {
         }
         self.model = Some(self.optimizer.step(model, &gradients, 1.0));
         self.losses.push(outcome.total);
+        self.flops += ptu_kernels::operations() - before;
     }
 }
 
@@ -258,5 +266,8 @@ mod tests {
         // Outputs of the encoder are rounded to f16, with a relative error of at most 2^-11.
         assert!((trained - cached).abs() < 2e-3 * trained, "{trained} {cached}");
         assert!((results[0].speedup.unwrap() - 1.0).abs() < 1e-12);
+        // The forward pass of the encoder is a third of its operations.
+        let flops: Vec<f64> = results.iter().map(|one| one.flops).collect();
+        assert!(flops[0] > 1.2 * flops[1] && flops[1] > flops[2], "{flops:?}");
     }
 }

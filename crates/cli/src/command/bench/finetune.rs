@@ -37,7 +37,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let results = finetune(&options)?;
     let line = |one: &VariantResult| {
         let speedup = one.speedup.map_or(String::new(), |speedup| format!("  {speedup:.2} times as fast"));
-        format!("{:22} {}{speedup}", one.encoder.name(), shown(&one.timing, options.batch))
+        let gigaflops = one.flops / 1e9;
+        format!("{:22} {}  {gigaflops:.1} GFLOP{speedup}", one.encoder.name(), shown(&one.timing, options.batch))
     };
     report(general.json, &results, &results.iter().map(line).collect::<Vec<_>>())
 }
