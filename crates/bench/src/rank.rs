@@ -94,7 +94,7 @@ pub fn rank(options: &RankOptions, report: &mut dyn FnMut(&str)) -> Result<Vec<R
 }
 
 fn picture(config: &ModelConfig, stream: &mut Stream) -> Image {
-    Image { side: config.image.size, planes: images(config, 1, stream).planes }
+    Image::new(config.image.size, images(config, 1, stream).planes)
 }
 
 /// One text query and the model that ranks the candidates.

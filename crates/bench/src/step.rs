@@ -152,15 +152,7 @@ pub fn case_losses(folder: &Path, device: &Device) -> Result<BTreeMap<String, f6
 /// A batch of images with random pixels and random texts of full length.
 fn random_batch(config: &ModelConfig, b: usize, seed: u64) -> TrainBatch {
     let stream = |index| Key::new(seed).stream(Place::Sample, index);
-    let (length, mut words) = (TOKENS.min(config.text.longest()), stream(0));
-    let ids: Vec<u32> = (0..b * length)
-        .map(|index| match index % length {
-            0 => config.text.start,
-            last if last == length - 1 => config.text.end,
-            _ => 4 + words.below(config.text.vocabulary - 5) as u32,
-        })
-        .collect();
-    let texts = Texts { lengths: vec![length; b], ids };
+    let texts = random_texts(config, b, &mut stream(0));
     let hashes: Vec<u64> = (0..b as u64).collect();
     TrainBatch {
         masked_pairs: masked(&texts, (config.text.vocabulary - 1) as u32, &mut stream(2)),
@@ -172,10 +164,22 @@ fn random_batch(config: &ModelConfig, b: usize, seed: u64) -> TrainBatch {
     }
 }
 
+/// Texts of random tokens, all of full length.
+pub fn random_texts(config: &ModelConfig, count: usize, stream: &mut Stream) -> Texts {
+    let length = TOKENS.min(config.text.longest());
+    let id = |index: usize| match index % length {
+        0 => config.text.start,
+        last if last == length - 1 => config.text.end,
+        _ => 4 + stream.below(config.text.vocabulary - 5) as u32,
+    };
+    Texts { lengths: vec![length; count], ids: (0..count * length).map(id).collect() }
+}
+
 /// Images with normally distributed random pixels.
 pub fn images(config: &ModelConfig, count: usize, stream: &mut Stream) -> Images {
     let side = config.image.size;
-    Images { count, side, planes: (0..count * 3 * side * side).map(|_| stream.normal() as f32).collect() }
+    let planes = (0..count * 3 * side * side).map(|_| stream.normal() as f32).collect();
+    Images { count, side, planes, outputs: None }
 }
 
 /// Replaces 15 % of the inner tokens of each text, at least one, by the mask token.

@@ -86,7 +86,10 @@ const SETTLED: u64 = 5;
 /// Shows the progress of a run.
 pub struct RunProgress {
     stop: Arc<AtomicBool>,
+    /// The bar of the steps.
     bar: Option<Bar>,
+    /// The bar of work before the first step.
+    work: Option<Bar>,
     start: Instant,
     /// The first step of this process.
     first: Option<u64>,
@@ -97,7 +100,7 @@ pub struct RunProgress {
 impl RunProgress {
     /// A run that finishes its current step and saves when `stop` becomes true.
     pub fn new(stop: Arc<AtomicBool>) -> Self {
-        Self { stop, bar: None, start: Instant::now(), first: None, timed: None }
+        Self { stop, bar: None, work: None, start: Instant::now(), first: None, timed: None }
     }
 
     /// Removes the bar.
@@ -122,6 +125,20 @@ impl Observer for RunProgress {
             Some(bar) => bar.line(text),
             None => {
                 let _ = writeln!(std::io::stderr(), "{text}");
+            }
+        }
+    }
+
+    fn working(&mut self, what: &str, done: u64, all: u64) {
+        let is_another = self.work.as_ref().is_none_or(|work| work.what != what);
+        if is_another {
+            self.work = Some(Bar::new(what, all));
+        }
+        if let Some(work) = &mut self.work {
+            work.set(done, String::new);
+            if done == all {
+                work.finish();
+                self.work = None;
             }
         }
     }

@@ -15,6 +15,8 @@ mod filters;
 mod finetune;
 #[path = "cli/harness.rs"]
 mod harness;
+#[path = "cli/image_cache.rs"]
+mod image_cache;
 #[path = "cli/inputs.rs"]
 mod inputs;
 #[path = "cli/interrupt.rs"]

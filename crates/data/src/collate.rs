@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ptu_input::{ImageFile, Input, Preprocess, Processed, Processor, Tokenizer, Transform};
+use ptu_input::{Image, ImageFile, Input, Preprocess, Processed, Processor, Tokenizer, Transform};
 use ptu_random::{Key, Place, Stream};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
+use crate::image_cache::ImageCache;
 use crate::mask::{MaskTokens, Masked, drop_words, mask};
 use crate::record::Record;
 
@@ -28,6 +29,8 @@ pub struct Preparation {
     pub sentence_pairs: bool,
     /// The largest number of tokens of a record's target text, which is then tokenised; `None` for tasks that write no text.
     pub target_tokens: Option<usize>,
+    /// The outputs of the image encoder for the images of the training data. With it, these images are not decoded.
+    pub image_cache: Option<Arc<ImageCache>>,
 }
 
 /// How much of a record's texts is used for a training example. The choice is random and is made anew for each example.
@@ -58,6 +61,7 @@ impl Preparation {
             word_keep: 1.0,
             sentence_pairs: false,
             target_tokens: None,
+            image_cache: None,
         }
     }
 
@@ -139,8 +143,11 @@ impl Preparation {
         let mut crop = key.stream(Place::Crop, place);
         let mut mask = key.stream(Place::Mask, place);
         let mut words = (self.word_keep < 1.0).then(|| key.stream(Place::Words, place));
-        let sampling =
-            Sampling { text, crop_stream: Some(&mut crop), word_stream: words.as_mut(), mask_stream: Some(&mut mask) };
+        let image = match (&self.image_cache, &record.image) {
+            (Some(cache), Some(_)) => ImageChoice::Known(cache.get(origin.source, origin.position)?),
+            _ => ImageChoice::Random(&mut crop),
+        };
+        let sampling = Sampling { text, image, word_stream: words.as_mut(), mask_stream: Some(&mut mask) };
         self.example(record, origin, sampling)
     }
 
@@ -167,7 +174,7 @@ impl Preparation {
             }
         };
         let mut mask = mask_seed.map(|seed| Key::new(seed).stream(Place::Mask, place));
-        let sampling = Sampling { text, crop_stream: None, word_stream: None, mask_stream: mask.as_mut() };
+        let sampling = Sampling { text, image: ImageChoice::Fixed, word_stream: None, mask_stream: mask.as_mut() };
         self.example(record, origin, sampling)
     }
 
@@ -179,17 +186,20 @@ impl Preparation {
     ) -> Result<Option<Example>, DataError> {
         let image = record.image.take();
         let own_texts = non_empty(&record.texts).map(ptu_input::text::text_hash).collect();
-        let Sampling { text, crop_stream, word_stream, mask_stream } = sampling;
+        let Sampling { text, image: choice, word_stream, mask_stream } = sampling;
         let id = &record.id;
         let failed = |source| DataError::Record { id: id.clone(), source_name: origin.name.to_string(), source };
         let file =
             image.as_ref().map(|image| ImageFile { bytes: &image.bytes, name: image.path.as_deref().unwrap_or(id) });
-        let processed = match (record.sentences.as_ref().filter(|_| self.sentence_pairs), crop_stream) {
+        let processed = match (record.sentences.as_ref().filter(|_| self.sentence_pairs), choice) {
             (Some(pair), _) => self.processor.sentences(&pair.premise, &pair.hypothesis).map(Some),
-            (None, Some(stream)) => {
+            (None, ImageChoice::Known((hash, image))) => {
+                self.processor.known_image(image, hash, text.as_deref()).map(Some)
+            }
+            (None, ImageChoice::Random(stream)) => {
                 self.processor.input_with(&self.train_transforms, Some(stream), file, text.as_deref())
             }
-            (None, None) => self.processor.input(file, text.as_deref()),
+            (None, ImageChoice::Fixed) => self.processor.input(file, text.as_deref()),
         };
         let Some(Processed { mut input, image_hash, text_hash, cut }) = processed.map_err(failed)? else {
             return Ok(None);
@@ -221,12 +231,22 @@ impl Preparation {
 /// The text that was chosen for one example, and the random streams of its other steps.
 struct Sampling<'a> {
     text: Option<String>,
-    /// For the training transforms of the image; `None`: the transforms of evaluation are used.
-    crop_stream: Option<&'a mut Stream>,
+    /// How the image becomes an input.
+    image: ImageChoice<'a>,
     /// For dropping words; `None`: all words are kept.
     word_stream: Option<&'a mut Stream>,
     /// For masking words; `None`: no word is masked.
     mask_stream: Option<&'a mut Stream>,
+}
+
+/// How the image of an example becomes an input.
+enum ImageChoice<'a> {
+    /// By the transforms of evaluation.
+    Fixed,
+    /// By the transforms of training, with these random numbers.
+    Random(&'a mut Stream),
+    /// The outputs of the image encoder are known, and so is the hash of the pixels.
+    Known((u64, Image)),
 }
 
 /// The trimmed texts that are not empty.

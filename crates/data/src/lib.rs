@@ -10,6 +10,7 @@
 //!   threads; [`partners`]: which image each text of a batch is paired with in image-text matching (ITM).
 //! - [`inputs`]: the inputs of a model, read one by one; [`vectors`]: files of the vectors that a model computes from them;
 //!   [`view`]: what a task reads of a record; [`picture`]: where the image of a record is stored.
+//! - [`image_cache`]: the outputs of an image encoder that is not trained, in a file.
 //! - [`files`] and [`guard`]: reading of untrusted files with limits on their size.
 //!
 //! The rules are written in `docs/specification.md`, sections 3 and 6 (called "specification" in comments).
@@ -45,6 +46,7 @@ pub mod columns;
 mod error;
 pub mod files;
 pub mod guard;
+pub mod image_cache;
 pub mod inputs;
 pub mod loader;
 pub mod manifest;
@@ -63,6 +65,7 @@ pub use batch::{MaskedTexts, TrainBatch, TrainRecord};
 pub use collate::{Example, Preparation, TextChoice, TextUnit};
 pub use error::{DataError, shortened};
 pub use files::sha256;
+pub use image_cache::{CacheFormat, ImageCache};
 pub use inputs::Inputs;
 pub use loader::{Examples, Loader, LoaderOptions, WeightedSource};
 pub use manifest::{Counts, Manifest};

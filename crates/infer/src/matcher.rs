@@ -97,7 +97,7 @@ mod tests {
 
     fn inputs() -> (Vec<Image>, Vec<Text>) {
         let mut stream = Key::new(4).stream(Place::Sample, 0);
-        let mut image = || Image { side: 32, planes: (0..3 * 32 * 32).map(|_| stream.normal() as f32).collect() };
+        let mut image = || Image::new(32, (0..3 * 32 * 32).map(|_| stream.normal() as f32).collect());
         let text = |words: &[u32]| Text { ids: [&[0], words, &[2]].concat(), words: vec![] };
         (vec![image(), image(), image()], vec![text(&[7]), text(&[8, 9, 10, 11])])
     }

@@ -1,12 +1,16 @@
 //! The input of the model: the [`Input`] of one record, and a [`Batch`] of inputs as arrays.
 
+use crate::ImageOutputs;
+
 /// A prepared image: `3 x side x side` values, channel first, normalised.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
     /// Height and width in pixels.
     pub side: usize,
-    /// Red, green and blue planes, each `side * side`, row by row.
+    /// Red, green and blue planes, each `side * side`, row by row. Empty if the outputs of the encoder are known.
     pub planes: Vec<f32>,
+    /// The outputs of the image encoder for this image, if they were computed earlier.
+    pub outputs: Option<ImageOutputs>,
 }
 
 /// A tokenised text with its special tokens, `<s> ... </s>`, without padding.
@@ -41,8 +45,10 @@ pub struct Images {
     pub count: usize,
     /// Height and width in pixels (0 when there are none).
     pub side: usize,
-    /// The planes of all images, one image after another.
+    /// The planes of all images, one image after another. Empty if the outputs of the encoder are known.
     pub planes: Vec<f32>,
+    /// The outputs of the image encoder for all these images, if they were computed earlier.
+    pub outputs: Option<ImageOutputs>,
 }
 
 /// Texts of different lengths, concatenated without padding.
@@ -81,18 +87,31 @@ pub struct Batch {
     pub order: Vec<Slot>,
 }
 
+impl Image {
+    /// An image of these pixels.
+    pub fn new(side: usize, planes: Vec<f32>) -> Self {
+        Self { side, planes, outputs: None }
+    }
+}
+
 impl Images {
     /// Collects images into one array.
     ///
     /// # Panics
-    /// If the images differ in size. The transforms of one bundle always give the same size.
+    /// If the images differ in size, or if the outputs of the encoder are known for some of them only. The transforms of one
+    /// bundle always give the same size, and one loader gives either pixels or outputs.
     pub fn collect<'a>(images: impl IntoIterator<Item = &'a Image>) -> Self {
         let mut all = Self::default();
         for image in images {
             assert!(all.count == 0 || all.side == image.side, "images of one batch have the same size");
             (all.count, all.side) = (all.count + 1, image.side);
             all.planes.extend_from_slice(&image.planes);
+            if let Some(outputs) = &image.outputs {
+                all.outputs.get_or_insert_default().extend(outputs);
+            }
         }
+        let known = all.outputs.as_ref().map_or(0, ImageOutputs::count);
+        assert!(known == 0 || known == all.count, "outputs are known for some images of a batch, and not for others");
         all
     }
 }
@@ -225,7 +244,7 @@ mod tests {
     use super::*;
 
     fn image(value: f32) -> Image {
-        Image { side: 1, planes: vec![value; 3] }
+        Image::new(1, vec![value; 3])
     }
 
     fn text(ids: &[u32]) -> Text {

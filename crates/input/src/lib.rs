@@ -5,7 +5,8 @@
 //!   applies the transforms of a [`Preprocess`], which is stored with the weights, and returns the model's input planes.
 //! - [`text`]: a [`Tokenizer`] (RoBERTa, BERT, or a small one trained on the corpus) gives token ids and the word of each token;
 //!   [`text::sentences`] splits reports into sentences.
-//! - [`batch`]: [`Input`]s of any variant, collected into a [`Batch`] of arrays.
+//! - [`batch`]: [`Input`]s of any variant, collected into a [`Batch`] of arrays; [`ImageOutputs`]: what an image encoder made of
+//!   images earlier, in place of their pixels.
 //! - [`Processor`]: turns the bytes of an image, a text or both into an [`Input`], always by the same steps (as a processor of
 //!   `transformers`).
 //! - [`FileForm`]: the format of a file by its first bytes, for messages about files that cannot be read.
@@ -37,6 +38,7 @@ mod error;
 pub mod files;
 mod form;
 pub mod image;
+mod outputs;
 mod processor;
 pub mod text;
 
@@ -44,5 +46,6 @@ pub use batch::{Batch, Image, Images, Input, Slot, Text, Texts};
 pub use error::InputError;
 pub use form::{FileForm, Packing};
 pub use image::{Augment, Fit, Picture, Preprocess, Transform};
+pub use outputs::ImageOutputs;
 pub use processor::{ImageFile, Processed, Processor};
 pub use text::{Published, Special, Tokenizer};

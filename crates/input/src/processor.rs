@@ -75,6 +75,21 @@ impl Processor {
         Ok(input.map(|input| Processed { input, image_hash, text_hash, cut }))
     }
 
+    /// The input of an image that an image encoder has seen earlier, and of a text if there is one. `image_hash` is the hash of
+    /// the pixels.
+    ///
+    /// # Errors
+    /// When the text cannot be tokenised.
+    pub fn known_image(&self, image: Image, image_hash: u64, text: Option<&str>) -> Result<Processed, InputError> {
+        let processed = self.input(None, text)?;
+        let (text_hash, cut) = processed.as_ref().map_or((None, false), |one| (one.text_hash, one.cut));
+        let input = match processed.map(|one| one.input) {
+            Some(Input::Text(text)) => Input::Pair { image, text },
+            _ => Input::Image(image),
+        };
+        Ok(Processed { input, image_hash: Some(image_hash), text_hash, cut })
+    }
+
     /// The input of an image without text, from the bytes of its file.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use burn::tensor::Tensor;
 use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_kernels::{ComputePrecision, Packed, Pass, in_pool, starts};
 
-use crate::{Fused, Model, ModelError, Pairs, Read, StandIn};
+use crate::{Chosen, Fused, Model, ModelError, Pairs, Read, StandIn};
 
 /// An input image or text: a row of one of the groups in [`Inputs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -283,9 +283,12 @@ impl Model {
         let images = self.embed_images(&inputs.images, &used_images(&image_sequences, &text_sequences), pass);
 
         let mut chosen = ChosenRows::default();
-        let (text_stand_ins, rows) = self.text_stand_ins(&images.select(lacking_text), &edges, stand_in);
+        let text_prompts = self.choose_text_prompts(&inputs.images, &images, &lacking_text);
+        let (text_stand_ins, rows) = self.chosen_text_stand_ins(text_prompts, &edges, stand_in);
         chosen.text = rows.rows;
-        let mut parts = vec![images.select(image_sequences.iter().filter_map(ImageSequence::image))];
+        let is_known = |image: &Row| inputs.images[image.group].outputs.is_some();
+        let real_images = || image_sequences.iter().filter_map(ImageSequence::image);
+        let mut parts = vec![images.select(real_images().filter(|image| !is_known(image)))];
         for group in 0..inputs.texts.len() {
             let lacking =
                 image_sequences.iter().filter_map(ImageSequence::query_text).filter(|text| text.group == group);
@@ -295,8 +298,11 @@ impl Model {
         }
         let real = texts.select(text_sequences.iter().filter_map(TextSequence::text));
         let all_texts = Packed::cat(&[real, text_stand_ins]);
+        let known = self.known_outputs(&inputs.images, real_images().filter(is_known));
+        // Known outputs come first. Stand-ins come after all images already, so only the images change their order.
+        let order = known_first(real_images().map(|image| is_known(&image)), image_sequences.len());
         Encoded {
-            images: self.encode_image(&Packed::cat(&parts), pass),
+            images: self.encode_images(known, &parts, pass).select(order),
             texts: self.encode_text(all_texts, pass),
             image_sequences,
             text_sequences,
@@ -304,8 +310,21 @@ impl Model {
         }
     }
 
-    /// Embeds the images of the groups that are used.
+    /// Selects prompts in place of the missing texts of these images: by their embedded pixels, or by queries that are known.
+    fn choose_text_prompts(&self, groups: &[&Images], images: &Embedded, lacking: &[Row]) -> Chosen {
+        let is_known = |image: &&Row| groups[image.group].outputs.is_some();
+        let embedded = images.select(lacking.iter().filter(|image| !is_known(image)).copied());
+        let mut pooled = self.text_prompts.pooled(&embedded).into_iter();
+        let query = |image: &Row| match &groups[image.group].outputs {
+            Some(outputs) => Some(outputs.query(image.row).to_vec()),
+            None => pooled.next(),
+        };
+        self.text_prompts.choose_by(lacking.iter().filter_map(query).collect())
+    }
+
+    /// Embeds the images of the groups that are used, except those whose encoder outputs are known.
     fn embed_images(&self, groups: &[&Images], used: &BTreeSet<usize>, pass: &Pass) -> Embedded {
+        let used: Vec<usize> = used.iter().copied().filter(|group| groups[*group].outputs.is_none()).collect();
         let is_used = |group: &usize| used.contains(group);
         let count = |(group, images): (usize, &&Images)| if is_used(&group) { images.count } else { 0 };
         let starts = starts(groups.iter().enumerate().map(count));
@@ -339,6 +358,17 @@ impl Model {
     pub fn text_attention(&self, encoded: Encoded) -> Vec<Vec<f32>> {
         self.fusion.text_attention(encoded.images, encoded.texts)
     }
+}
+
+/// For each of `count` sequences, its number after those of the first ones for which `known` is true were put before all others.
+fn known_first(known: impl Iterator<Item = bool> + Clone, count: usize) -> Vec<usize> {
+    let (mut next, mut later) = (0, known.clone().filter(|known| *known).count());
+    let number = |known: bool| {
+        let next = if known { &mut next } else { &mut later };
+        *next += 1;
+        *next - 1
+    };
+    known.chain(std::iter::repeat(false)).take(count).map(number).collect()
 }
 
 /// Numbers of the groups of texts that are used by some sequence.

@@ -49,8 +49,12 @@ impl ImageEncoder {
 
     /// Class token, patch embeddings and position embeddings: `b` sequences of `1 + p` tokens. Only the patches that `pass`
     /// selects are embedded.
+    ///
+    /// # Panics
+    /// If the images have no pixels, because the outputs of the encoder are known.
     pub fn embed(&self, images: &Images, pass: &Pass) -> Packed {
         let (b, grid) = (images.count, images.side / self.side);
+        assert_eq!(images.planes.len(), b * 3 * images.side * images.side, "these images have no pixels to embed");
         let (p, device) = (grid * grid, self.class.val().device());
         let kept = pass.patches(b, p).unwrap_or_else(|| vec![(0..p).collect(); b]);
         let p = kept.first().map_or(0, Vec::len); // the same number for each image
@@ -109,7 +113,7 @@ mod tests {
     #[test]
     fn patches_are_cut_channel_by_channel() {
         // Two images of 4 x 4 pixels, patches of 2 x 2: the value of a pixel is its index in the array.
-        let images = Images { count: 2, side: 4, planes: (0..96).map(|index| index as f32).collect() };
+        let images = Images { count: 2, side: 4, planes: (0..96).map(|index| index as f32).collect(), outputs: None };
         let all: Vec<Vec<usize>> = vec![(0..4).collect(); 2];
         let patches = cut(&images, 2, &all);
         assert_eq!(patches.len(), 96);

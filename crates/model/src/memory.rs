@@ -9,6 +9,7 @@ use ptu_input::{Batch, Slot};
 use ptu_kernels::{Packed, Pass};
 
 use crate::config::{MemoryMask, TextStyle};
+use crate::forward::Row;
 use crate::two_stream::run_if_any;
 use crate::{Decoder, Fused, Model, ModelError, Read, StandIn};
 
@@ -78,14 +79,15 @@ impl Model {
         let texts = ptu_input::Texts::cat([&batch.pair_texts, &batch.texts]);
         let embedded = self.embed_text(&texts, pass);
         let mut images = vec![];
-        if batch.pair_images.count > 0 {
+        let known = self.known_outputs(&[&batch.pair_images], (0..batch.pair_images.count).map(Row::from));
+        if batch.pair_images.count > 0 && known.is_none() {
             images.push(self.embed_image(&batch.pair_images, pass));
         }
         let alone = batch.pair_texts.count()..texts.count();
         if !alone.is_empty() {
             images.push(self.image_stand_ins(&embedded.select(alone), StandIn::Prompts).0);
         }
-        let image = self.encode_image(&Packed::cat(&images), pass);
+        let image = self.encode_images(known, &images, pass);
         let counts: Vec<usize> = texts.lengths.iter().map(|length| padded.saturating_sub(*length)).collect();
         let mut padding = self.embed_padding(&texts.lengths, counts, pass);
         let mut text = embedded;

@@ -109,7 +109,12 @@ impl Model {
     /// end token. The prompts get neither position embeddings nor the layer norm of the embeddings; the start and end tokens
     /// get both: `edges` are the tokens of [`Self::edges`] after embedding.
     pub fn text_stand_ins(&self, images: &Packed, edges: &Packed, stand_in: StandIn) -> (Packed, Chosen) {
-        let (chosen, b) = (self.text_prompts.choose(images), images.count());
+        self.chosen_text_stand_ins(self.text_prompts.choose(images), edges, stand_in)
+    }
+
+    /// The same as [`Self::text_stand_ins`] with prompts that are already selected.
+    pub(crate) fn chosen_text_stand_ins(&self, chosen: Chosen, edges: &Packed, stand_in: StandIn) -> (Packed, Chosen) {
+        let b = chosen.rows.len();
         let Some(table) = &self.text_prompts.table else { return (edges.clone(), chosen) };
         let sequence = |(text, rows): (usize, &Vec<usize>)| -> Vec<usize> {
             std::iter::once(text).chain(rows.iter().map(|row| 2 * b + row)).chain([b + text]).collect()

@@ -231,6 +231,9 @@ const CROSS_LAYER: &[(&str, &str, Kind)] = &[
     ("feed_forward.norm.bias", "output.LayerNorm.bias", Bias),
 ];
 
+/// The start of our paths of the image encoder's weights.
+pub const IMAGE_ENCODER: &str = "image.";
+
 /// The start of our paths of the decoder's weights.
 const DECODER: &str = "decoder.";
 
@@ -286,6 +289,15 @@ pub fn is_unused(published: &str, used_blocks: usize) -> bool {
     dropped || layer || TABLE.iter().any(is_part) || UNUSED.contains(&published)
 }
 
+/// The published names of the weights of an image encoder that uses this many blocks.
+pub fn image_encoder(blocks: usize) -> impl Iterator<Item = String> {
+    let rows = TABLE.iter().filter(|(ours, ..)| ours.starts_with(IMAGE_ENCODER));
+    rows.flat_map(move |(_, published, ..)| {
+        let numbers = if published.contains("{}") { blocks } else { 1 };
+        (0..numbers).map(move |number| published.replace("{}", &number.to_string()))
+    })
+}
+
 /// `text.layers.3.norm` -> (`text.layers.{}.norm`, `3`).
 fn template(path: &str) -> (String, String) {
     let mut number = String::new();
@@ -335,6 +347,14 @@ mod tests {
                 assert_eq!(kind.decays(DecayGroups::Published), by_name(published), "{published}");
             }
         }
+    }
+
+    #[test]
+    fn the_image_encoder_has_the_names_of_its_blocks() {
+        let names: Vec<String> = image_encoder(2).collect();
+        assert_eq!(names.len(), 7 + 2 * 12);
+        assert!(names.iter().all(|name| name.starts_with("vision_encoder.visual.")));
+        assert!(names.contains(&"vision_encoder.visual.transformer.resblocks.1.mlp.c_proj.bias".to_string()));
     }
 
     #[test]

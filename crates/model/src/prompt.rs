@@ -73,19 +73,38 @@ impl Prompts {
     /// Selects rows of the table for each sequence of the modality that is present (after embedding). The first token (class
     /// token or `<s>`) is not used in the query.
     pub fn choose(&self, present: &Packed) -> Chosen {
-        let b = present.count();
-        let Some(table) = &self.table else { return Chosen { rows: vec![vec![]; b], queries: vec![] } };
+        self.choose_by(self.pooled(present))
+    }
+
+    /// Whether rows are selected by a query.
+    pub fn has_queries(&self) -> bool {
+        self.table.is_some() && matches!(self.config, PromptsConfig::Pool { .. })
+    }
+
+    /// The pooled tokens of each sequence (after embedding), which become its query: they do not depend on the table. Empty
+    /// vectors if rows are not selected by a query.
+    pub fn pooled(&self, present: &Packed) -> Vec<Vec<f64>> {
         match self.config {
-            PromptsConfig::Fixed { take } => Chosen { rows: vec![(0..take).collect(); b], queries: vec![] },
-            PromptsConfig::Pool { pooling, similarity, .. } => {
+            PromptsConfig::Pool { pooling, .. } if self.table.is_some() => {
                 let d = present.tokens.dims()[1];
                 let tokens = host(present.tokens.clone());
                 let sequences = present.starts().into_iter().zip(present.lengths.iter());
-                let queries: Vec<Vec<f64>> = sequences
-                    .map(|(start, length)| {
-                        self.project(pool_tokens(&tokens[start * d..(start + length) * d], d, pooling))
-                    })
-                    .collect();
+                let pooled =
+                    sequences.map(|(start, length)| pool_tokens(&tokens[start * d..(start + length) * d], d, pooling));
+                pooled.collect()
+            }
+            _ => vec![vec![]; present.count()],
+        }
+    }
+
+    /// Selects rows of the table for sequences with these pooled tokens, see [`Self::pooled`].
+    pub fn choose_by(&self, pooled: Vec<Vec<f64>>) -> Chosen {
+        let b = pooled.len();
+        let Some(table) = &self.table else { return Chosen { rows: vec![vec![]; b], queries: vec![] } };
+        match self.config {
+            PromptsConfig::Fixed { take } => Chosen { rows: vec![(0..take).collect(); b], queries: vec![] },
+            PromptsConfig::Pool { similarity, .. } => {
+                let queries: Vec<Vec<f64>> = pooled.into_iter().map(|query| self.project(query)).collect();
                 Chosen { rows: top_k(&queries, &host(table.val()), similarity, self.config.count()), queries }
             }
         }
@@ -105,7 +124,7 @@ impl Prompts {
 }
 
 /// The values of a tensor on the host, in row-major order; no gradient flows through them.
-fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+pub(crate) fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.inner().into_data().try_into_vec().expect("the model computes in f32")
 }
 

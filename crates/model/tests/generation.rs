@@ -218,13 +218,18 @@ fn the_cache_gives_what_a_full_pass_gives() {
 fn batch(pairs: std::ops::Range<usize>) -> Batch {
     let images = |count: usize, seed: u64| {
         let mut stream = Key::new(seed).stream(Place::Sample, 0);
-        Images { count, side: 16, planes: (0..count * 3 * 256).map(|_| stream.normal() as f32).collect() }
+        Images {
+            count,
+            side: 16,
+            planes: (0..count * 3 * 256).map(|_| stream.normal() as f32).collect(),
+            outputs: None,
+        }
     };
     let all = images(2, 1);
     let planes = all.planes[pairs.start * 768..pairs.end * 768].to_vec();
     let texts: [&[u32]; 2] = [&[0, 5, 6, 7, 8, 2], &[0, 9, 2]];
     Batch {
-        pair_images: Images { count: pairs.len(), side: 16, planes },
+        pair_images: Images { count: pairs.len(), side: 16, planes, outputs: None },
         pair_texts: Texts::collect(texts[pairs.clone()].iter().copied()),
         images: images(1, 2),
         texts: Texts::collect([&[0, 11, 12, 2][..]]),

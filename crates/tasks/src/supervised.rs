@@ -42,8 +42,18 @@ impl FineTuning {
         let output = TaskOutput::Classification { label: String::new(), classes: vec![] };
         let output = outputs::written(&recipe.task).unwrap_or(output);
         let view = recipe.task.view();
-        let task =
-            TaskDescription { input: view.form, section: view.section, output, started_from: None, calibration: None };
+        Self::described(TaskDescription {
+            input: view.form,
+            section: view.section,
+            output,
+            started_from: None,
+            calibration: None,
+            cached_images: None,
+        })
+    }
+
+    /// The task of a description, whose outputs are known.
+    pub fn described(task: TaskDescription) -> Self {
         Self { task, class_weights: None, held_out: None }
     }
 

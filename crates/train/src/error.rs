@@ -227,6 +227,19 @@ pub enum TrainError {
         /// Which keys to change.
         cure: String,
     },
+    /// The outputs of a frozen image encoder could not be stored.
+    #[error(
+        "cannot store the outputs of the frozen image encoder in `{path}` ({size}): {source}; free some space, or set \
+         finetune.cache = false"
+    )]
+    ImageCache {
+        /// The file.
+        path: PathBuf,
+        /// Its size when it is complete.
+        size: String,
+        /// The error of the operating system, or of a value that cannot be stored.
+        source: std::io::Error,
+    },
     /// The loss or a gradient was not finite in too many steps in a row.
     #[error(
         "the loss or a gradient was not finite in {steps} steps in a row, up to step {step}; the state of the last good step is \

@@ -34,6 +34,8 @@ pub const EXAMPLES: &str = "examples.json";
 pub const TOKENIZER: &str = "tokenizer.json";
 /// What is known of the model from which fine-tuning started. It is written before the first step.
 pub const START: &str = "start.json";
+/// The outputs of a frozen image encoder for the training images. If it is deleted, a resumed run computes it again.
+pub const IMAGE_CACHE: &str = "image-outputs.f16";
 const LOCK: &str = "lock";
 
 /// Reads the recipe of a run. Its paths are made absolute. If a path does not exist, because the run was moved together with
@@ -118,7 +120,7 @@ impl RunFolder {
         fs::create_dir_all(path).map_err(error("create"))?;
         let contains = |name: &str| path.join(name).exists();
         // Files that a run has left which ended before its first step.
-        let ours = |name: &str| [LOCK, TOKENIZER, START].contains(&name) || name.starts_with(TEMPORARY);
+        let ours = |name: &str| [LOCK, TOKENIZER, START, IMAGE_CACHE].contains(&name) || name.starts_with(TEMPORARY);
         if holds_others(path, ours).map_err(error("read"))? && !contains(RECIPE) {
             return Err(TrainError::NotARun { path: path.into() });
         }
@@ -126,9 +128,8 @@ impl RunFolder {
         if contains(RECIPE) && !resume {
             return Err(TrainError::Exists { path: path.into() });
         }
-        for bundle in [BUNDLE, BEST] {
-            let bundle = path.join(bundle);
-            remove_unfinished(&bundle).map_err(|source| TrainError::File { action: "clear", path: bundle, source })?;
+        for folder in [path.to_path_buf(), path.join(BUNDLE), path.join(BEST)] {
+            remove_unfinished(&folder).map_err(|source| TrainError::File { action: "clear", path: folder, source })?;
         }
         Ok(Self { path: path.into(), _lock: lock })
     }

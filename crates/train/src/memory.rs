@@ -3,7 +3,7 @@
 use ptu_data::{MaskedTexts, Partners, TrainBatch};
 use ptu_input::{Batch, Slot, Texts};
 use ptu_model::forward::{ForwardPlan, ImageSequence, TextSequence};
-use ptu_model::{Model, ModelConfig, ModelError, Read};
+use ptu_model::{ImageEncoder, Model, ModelConfig, ModelError, Read};
 use ptu_random::Key;
 
 use crate::objective::Weighted;
@@ -13,6 +13,8 @@ use crate::{Recipe, TrainError};
 
 /// Bytes of a weight together with its gradient and its two moments.
 const BYTES_PER_WEIGHT: usize = 16;
+/// Bytes of the gradient and the two moments of a weight, which a frozen weight does not have.
+const BYTES_OF_TRAINING: usize = 12;
 /// Bytes of a value of an activation.
 const BYTES_PER_VALUE: f64 = 4.0;
 /// Bytes of the process before any model is loaded.
@@ -49,7 +51,9 @@ pub fn step_bytes(
     let batch = batch(b, length);
     let declared = objectives.iter().flat_map(|weighted| weighted.objective.pairs(&batch, Key::new(0)));
     let values = StepShape { config, step, length }.values(&ForwardPlan::of(declared));
-    Ok(((Model::weights(config)? * BYTES_PER_WEIGHT) as f64 + values * BYTES_PER_VALUE + PROCESS_BYTES) as u64)
+    let weights = Model::weights(config)? * BYTES_PER_WEIGHT;
+    let frozen = if step.frozen_image_encoder { ImageEncoder::weights(&config.image) * BYTES_OF_TRAINING } else { 0 };
+    Ok(((weights - frozen) as f64 + values * BYTES_PER_VALUE + PROCESS_BYTES) as u64)
 }
 
 /// A typical batch of `b` pairs: [`MASKED_SHARE`] of the words of each text are masked, and for image-text matching half of the
@@ -95,7 +99,11 @@ impl StepShape<'_> {
     /// Number of values that a step stores at its peak.
     fn values(&self, forward: &ForwardPlan) -> f64 {
         let (image, text, fusion) = (&self.config.image, &self.config.text, &self.config.fusion);
-        let images: usize = forward.image_sequences().into_iter().map(|sequence| self.image_tokens(sequence)).sum();
+        // A frozen encoder stores nothing for images, whether its outputs are cached or not. Prompts still go through it.
+        let is_stored =
+            |one: &ImageSequence| !(self.step.frozen_image_encoder && matches!(one, ImageSequence::Image(_)));
+        let sequences = forward.image_sequences().into_iter().filter(is_stored);
+        let images: usize = sequences.map(|sequence| self.image_tokens(sequence)).sum();
         let texts: usize = forward.text_sequences().into_iter().map(|sequence| self.text_tokens(sequence)).sum();
         let (mut fused, mut masked) = (0, 0);
         for pair in forward.pairs() {
@@ -162,7 +170,8 @@ pub fn check(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig)
 pub fn fits(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig, free: u64) -> Result<(), TrainError> {
     let (batch, accumulate) = (recipe.train.batch, recipe.train.accumulate);
     let needed = |accumulate: usize, checkpointing: Checkpointing| {
-        let step = StepConfig { checkpointing, ..StepConfig::of(recipe) };
+        let frozen_image_encoder = recipe.freezes_image_encoder(config);
+        let step = StepConfig { checkpointing, frozen_image_encoder, ..StepConfig::of(recipe) };
         step_bytes(config, objectives, &step, batch / accumulate, recipe.text.max_tokens)
     };
     let needs = needed(accumulate, recipe.train.checkpointing)?;

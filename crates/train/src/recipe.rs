@@ -321,6 +321,12 @@ impl Recipe {
         self.task.is_pretraining() || self.finetune.trains(published)
     }
 
+    /// Whether no weight of the image encoder is trained, in a model of this configuration. The projection behind the encoder
+    /// may be trained.
+    pub fn freezes_image_encoder(&self, config: &ModelConfig) -> bool {
+        !ptu_model::names::image_encoder(config.image.used_layers()).any(|name| self.trains(&name))
+    }
+
     /// The recipe with `train.epochs` resolved into steps, for this number of training records; a validation that is requested
     /// takes place after each epoch.
     pub fn with_steps(mut self, records: usize) -> Self {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use ptu_data::CacheFormat;
 use ptu_input::files::sync_folder;
 use ptu_model::weights::{read_arrays, write_arrays};
 use ptu_model::{LEARNED, Learned, Model, ModelConfig};
@@ -58,6 +59,9 @@ pub struct Progress {
     /// What the task has counted but not yet logged, in the task's own form. Earlier versions called this field `usage`.
     #[serde(default, alias = "usage", skip_serializing_if = "Value::is_null")]
     pub task: Value,
+    /// In which format the outputs of a frozen image encoder are cached; `None` if they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_cache: Option<CacheFormat>,
 }
 
 fn is_zero(value: &u64) -> bool {

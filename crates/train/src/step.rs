@@ -30,6 +30,9 @@ pub struct StepConfig {
     pub precision: ComputePrecision,
     /// The largest number of tokens of a text that the decoder writes; 0 if it writes none. It is used to estimate memory.
     pub written_tokens: usize,
+    /// Whether no weight of the image encoder is trained ([`Model::with_frozen_image_encoder`]). Only the forecast of the memory
+    /// reads it.
+    pub frozen_image_encoder: bool,
 }
 
 impl StepConfig {
@@ -41,6 +44,7 @@ impl StepConfig {
             precision: recipe.train.precision.compute_precision(),
             patch_keep: (recipe.train.patch_keep < 1.0).then_some(recipe.train.patch_keep),
             written_tokens: recipe.task.generation().map_or(0, |generation| generation.max_length),
+            frozen_image_encoder: false,
         }
     }
 

@@ -56,7 +56,7 @@ pub trait Task {
     }
 
     /// What the outputs of the model mean, for the bundle (`task.json`). `started_from` is the fingerprint of the bundle from
-    /// which training started.
+    /// which training started. The loop adds `cached_images` to an object, if it cached the outputs of a frozen image encoder.
     fn description(&self, _started_from: Option<&str>) -> Option<serde_json::Value> {
         None
     }

@@ -1,6 +1,7 @@
 //! The training loop: it reads data, computes steps, saves states and writes a bundle. What it computes in a step depends only on
 //! the state, the number of the step and the data.
 
+mod image_cache;
 mod pace;
 mod resume;
 mod session;
@@ -36,6 +37,8 @@ pub struct RunOptions {
 pub trait Observer {
     /// Receives a message for the user, one line of text.
     fn note(&mut self, _text: &str) {}
+    /// Called during work before the first step: what is done, how many items are done, and of how many.
+    fn working(&mut self, _what: &str, _done: u64, _all: u64) {}
     /// Receives the times that were measured before the first step.
     fn paced(&mut self, _pace: &Pace) {}
     /// Called after each step; `_steps` is the number of steps of the recipe.

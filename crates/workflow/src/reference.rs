@@ -276,7 +276,7 @@ impl Case {
     /// The images with a name.
     pub fn images(&self, name: &str) -> Option<Images> {
         let (shape, planes) = self.inputs.floats.get(name)?;
-        Some(Images { count: shape[0], side: shape[2], planes: planes.clone() })
+        Some(Images { count: shape[0], side: shape[2], planes: planes.clone(), outputs: None })
     }
 
     /// Texts, by the name of their ids and the name of their attention mask.

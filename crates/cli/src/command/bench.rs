@@ -2,6 +2,7 @@
 
 mod data;
 mod embed;
+mod finetune;
 mod generate;
 mod rank;
 mod scale;
@@ -25,6 +26,7 @@ use crate::output::{print, say};
 #[derive(clap::Subcommand)]
 pub enum Benchmark {
     Step(step::Arguments),
+    Finetune(finetune::Arguments),
     Embed(embed::Arguments),
     Generate(generate::Arguments),
     Rank(rank::Arguments),
@@ -70,6 +72,7 @@ struct General {
 pub fn run(benchmark: &Benchmark) -> anyhow::Result<()> {
     match benchmark {
         Benchmark::Step(arguments) => step::run(arguments),
+        Benchmark::Finetune(arguments) => finetune::run(arguments),
         Benchmark::Embed(arguments) => embed::run(arguments),
         Benchmark::Generate(arguments) => generate::run(arguments),
         Benchmark::Rank(arguments) => rank::run(arguments),

@@ -99,13 +99,13 @@ fn a_reader_that_dies_takes_nothing_with_it() {
 }
 
 /// A file system in a file, mounted; taken down when it goes.
-struct Disk {
+pub struct Disk {
     at: PathBuf,
 }
 
 impl Disk {
     /// An empty one in memory that is soon full; `None` where none can be mounted.
-    fn small(at: &Path, size: &str) -> Option<Self> {
+    pub fn small(at: &Path, size: &str) -> Option<Self> {
         std::fs::create_dir(at).unwrap();
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(at).output();
@@ -113,7 +113,7 @@ impl Disk {
     }
 
     /// Makes room.
-    fn grow(&self) {
+    pub fn grow(&self) {
         let grown = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&self.at).status();
         assert!(grown.unwrap().success());
     }

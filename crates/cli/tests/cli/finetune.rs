@@ -21,7 +21,7 @@ pub fn picture(left: bool, shift: u32) -> Vec<u8> {
 }
 
 /// Shards in `data` with sides as labels and questions about them, and a pre-trained model in `run`.
-fn prepared() -> Place {
+pub fn prepared() -> Place {
     let place = Place::new();
     let mut table = "image,text,side,bright,patient,split,question,answer,closed\n".to_string();
     for number in 0..160u32 {
@@ -70,9 +70,9 @@ pub fn recipe(place: &Place, name: &str, task: &str) {
     );
 }
 
-const SIDE: &str = "[task]\nkind = \"classification\"\nlabel = \"side\"\ninput = \"image\"\n";
+pub const SIDE: &str = "[task]\nkind = \"classification\"\nlabel = \"side\"\ninput = \"image\"\n";
 const BRIGHT: &str = "[task]\nkind = \"multilabel\"\nlabels = [\"bright\"]\ninput = \"image\"\n";
-const QUESTIONS: &str = "[task]\nkind = \"vqa\"\n";
+pub const QUESTIONS: &str = "[task]\nkind = \"vqa\"\n";
 
 pub fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))

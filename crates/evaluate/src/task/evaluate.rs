@@ -227,6 +227,7 @@ impl Evaluator<'_> {
             decoding: self.task.output.written().map(|written| written.generation),
             seed: self.options.seed,
             precision: if self.options.precision == ComputePrecision::F32 { "f32".into() } else { "bf16".into() },
+            cached_images: self.task.cached_images,
             known,
             version: env!("CARGO_PKG_VERSION").into(),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ptu_data::{InputForm, Split};
+use ptu_data::{CacheFormat, InputForm, Split};
 use ptu_model::generate::GenerationConfig;
 use serde::{Deserialize, Serialize};
 
@@ -126,6 +126,9 @@ pub struct Receipt {
     pub seed: u64,
     /// Precision of matrix products.
     pub precision: String,
+    /// The format of the cached outputs of the frozen image encoder that the model was trained on; `None` if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_images: Option<CacheFormat>,
     /// How many scored records have an image or text that the model has learned from.
     pub known: TrainingOverlap,
     /// Version of this program.

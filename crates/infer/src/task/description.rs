@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ptu_data::record::Section;
-use ptu_data::{InputForm, RecordView};
+use ptu_data::{CacheFormat, InputForm, RecordView};
 use ptu_model::config::DecoderConfig;
 use ptu_model::generate::GenerationConfig;
 use ptu_model::{Bundle, HeadKind, Outputs};
@@ -29,6 +29,9 @@ pub struct TaskDescription {
     /// How logits become calibrated probabilities, if this was fitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// The format of the cached outputs of the frozen image encoder that the model was trained on; `None` if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_images: Option<CacheFormat>,
 }
 
 /// What the outputs of the head mean. The order of classes, labels and answers is that of the head's outputs.

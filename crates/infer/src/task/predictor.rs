@@ -184,7 +184,14 @@ mod tests {
     use super::*;
 
     fn task(output: TaskOutput) -> TaskDescription {
-        TaskDescription { input: InputForm::Available, section: None, output, started_from: None, calibration: None }
+        TaskDescription {
+            input: InputForm::Available,
+            section: None,
+            output,
+            started_from: None,
+            calibration: None,
+            cached_images: None,
+        }
     }
 
     #[test]

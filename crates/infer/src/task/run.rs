@@ -112,5 +112,5 @@ impl Predictor<'_> {
 
 /// An image of the same size whose pixels are 0 after the normalisation.
 fn blank(image: &Image) -> Image {
-    Image { side: image.side, planes: vec![0.0; image.planes.len()] }
+    Image::new(image.side, vec![0.0; image.planes.len()])
 }

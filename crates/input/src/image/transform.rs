@@ -102,6 +102,8 @@ pub enum Fit {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Augment {
+    /// Whether a random region of the picture is cropped. If not, the transforms of evaluation are used in its place.
+    pub crop: bool,
     /// The smallest and largest share of the picture's area that a random crop keeps.
     pub scale: [f64; 2],
     /// The number of RandAugment operations, one after another; 0 for none.
@@ -113,7 +115,7 @@ pub struct Augment {
 impl Default for Augment {
     /// The published values: RandAugment is off; if it is turned on, its magnitude is 9.
     fn default() -> Self {
-        Self { scale: [0.9, 1.0], operations: 0, magnitude: 9.0 }
+        Self { crop: true, scale: [0.9, 1.0], operations: 0, magnitude: 9.0 }
     }
 }
 
@@ -129,14 +131,28 @@ impl Preprocess {
             Fit::Crop => vec![Transform::ResizeShort { size }, Transform::CenterCrop { size }],
             Fit::Squeeze => vec![Transform::Resize { size }],
         };
-        let Augment { scale, operations, magnitude } = augment;
         let normalize = Transform::Normalize { mean: CLIP_MEAN, deviation: CLIP_DEVIATION };
+        Self::with_training(fitted.into_iter().chain([normalize]).collect(), size, augment)
+    }
+
+    /// These transforms of evaluation, and those of training with this augmentation and the same normalisation.
+    fn with_training(evaluate: Vec<Transform>, size: usize, augment: Augment) -> Self {
+        let Augment { crop, scale, operations, magnitude } = augment;
         let change = (operations > 0).then_some(Transform::RandAugment { operations, magnitude });
-        let crop = Transform::RandomResizedCrop { size, scale, ratio: [3.0 / 4.0, 4.0 / 3.0] };
-        Self {
-            train: change.into_iter().chain([crop, normalize.clone()]).collect(),
-            evaluate: fitted.into_iter().chain([normalize]).collect(),
-        }
+        let square = match crop {
+            true => {
+                let normalize = evaluate.iter().filter(|step| matches!(step, Transform::Normalize { .. })).cloned();
+                let crop = Transform::RandomResizedCrop { size, scale, ratio: [3.0 / 4.0, 4.0 / 3.0] };
+                std::iter::once(crop).chain(normalize).collect()
+            }
+            false => evaluate.clone(),
+        };
+        Self { train: change.into_iter().chain(square).collect(), evaluate }
+    }
+
+    /// Whether the transforms of training have a random step, so that they give another image of the same picture each time.
+    pub fn is_random(&self) -> bool {
+        self.train.iter().any(Transform::is_random)
     }
 
     /// The same transforms for another size, with another augmentation in training. The normalisation stays.
@@ -151,12 +167,7 @@ impl Preprocess {
                 Transform::RandAugment { .. } | Transform::Normalize { .. } => {}
             }
         }
-        let mut train = Self::new(to, Fit::default(), augment).train;
-        let normalize = evaluate.iter().find(|step| matches!(step, Transform::Normalize { .. }));
-        if let Some((last, normalize)) = train.last_mut().zip(normalize) {
-            last.clone_from(normalize);
-        }
-        Self { train, evaluate }
+        Self::with_training(evaluate, to, augment)
     }
 
     /// The width and height of the square images that both lists give, in pixels.
@@ -257,7 +268,7 @@ pub fn apply(steps: &[Transform], picture: Picture, stream: Option<&mut Stream>)
             Transform::Normalize { mean: means, deviation: deviations } => (mean, deviation) = (means, deviations),
         }
     }
-    Ok(Image { side, planes: planes(&picture, mean, deviation) })
+    Ok(Image::new(side, planes(&picture, mean, deviation)))
 }
 
 /// The random numbers for a step; an error if there are none.
@@ -388,6 +399,17 @@ mod tests {
         };
         let ((edge, middle), (cut, beside)) = (of(Fit::Squeeze), of(Fit::Crop));
         assert!(edge > middle + 1.0 && cut == beside, "{edge} {middle} {cut} {beside}");
+    }
+
+    #[test]
+    fn without_crops_training_sees_the_images_of_evaluation() {
+        let augment = Augment { crop: false, ..Augment::default() };
+        for lists in [Preprocess::new(24, Fit::Squeeze, augment), Preprocess::clip(16).resized(24, augment)] {
+            assert_eq!((&lists.train, lists.is_random(), lists.side().unwrap()), (&lists.evaluate, false, 24));
+        }
+        let changed = Preprocess::new(24, Fit::Crop, Augment { operations: 1, ..augment });
+        assert!(changed.is_random() && changed.train[1..] == changed.evaluate);
+        assert!(Preprocess::clip(24).is_random());
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub fn lively_model(config: &ModelConfig) -> Model {
 
 pub fn image(index: u64) -> Image {
     let mut stream = Key::new(1).stream(Place::Sample, index);
-    Image { side: SIDE, planes: (0..3 * SIDE * SIDE).map(|_| stream.normal() as f32).collect() }
+    Image::new(SIDE, (0..3 * SIDE * SIDE).map(|_| stream.normal() as f32).collect())
 }
 
 pub fn text(index: u64) -> Text {

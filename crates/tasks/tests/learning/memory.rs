@@ -70,3 +70,29 @@ fn the_message_names_the_keys_that_help() {
     assert!(message(9).unwrap_err().contains("train.accumulate = "), "{:?}", message(9));
     assert!(message(2).unwrap_err().contains("model.preset"), "{:?}", message(2));
 }
+
+#[test]
+fn a_frozen_image_encoder_needs_less() {
+    let text = "data = [\"a\"]\n[task]\nkind = \"vqa\"\n[train]\nsteps = 1\nbatch = 16\n[text]\nmax_tokens = 48\n";
+    let of = |sets: &[&str]| {
+        let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+        let recipe = Recipe::parse(text, Path::new("r.toml"), &sets).unwrap();
+        let config = recipe.model_config(30_522, [0, 2, 1], &[], Outputs::default()).unwrap();
+        let objectives = StepPlan::default().objectives();
+        // The smallest memory into which the step fits, to a megabyte.
+        let fits = |mebibytes: u64| fits(&objectives, &recipe, &config, mebibytes << 20).is_ok();
+        let (mut low, mut high) = (0, 1 << 20);
+        while high - low > 1 {
+            let middle = (low + high) / 2;
+            if fits(middle) { high = middle } else { low = middle }
+        }
+        (high as f64, recipe.freezes_image_encoder(&config))
+    };
+    let small = "model.preset=\"small\"";
+    let (trained, is_frozen) = of(&[small]);
+    assert!(!is_frozen);
+    let (part, is_frozen) = of(&[small, "finetune.freeze=[\"vision_encoder.visual.transformer\"]"]);
+    assert!(!is_frozen && part == trained, "{part} {trained}");
+    let (frozen, is_frozen) = of(&[small, "finetune.freeze=[\"vision_encoder\"]"]);
+    assert!(is_frozen && frozen < 0.9 * trained, "{frozen} {trained}");
+}

@@ -48,7 +48,7 @@ fn inputs_that_do_not_fit_the_model_are_an_error() {
     let model = Model::new(&config, Key::new(7), &Device::flex()).unwrap();
     let message =
         |input: Input| model.features(&Batch::collect(&[input]), ComputePrecision::F32).unwrap_err().to_string();
-    assert!(message(Input::Image(Image { side: 8, planes: vec![0.0; 192] })).contains("8 x 8 pixels"));
+    assert!(message(Input::Image(Image::new(8, vec![0.0; 192]))).contains("8 x 8 pixels"));
     assert!(message(Input::Text(Text { ids: vec![0, 99, 2], words: vec![None; 3] })).contains("99"));
     assert!(message(Input::Text(Text { ids: vec![5; 100], words: vec![None; 100] })).contains("100 tokens"));
 }

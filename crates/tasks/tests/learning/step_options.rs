@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use ptu_data::TrainBatch;
+use ptu_input::Images;
 use ptu_kernels::{ComputePrecision, Pass, Tiles};
 use ptu_random::Key;
 use ptu_tasks::pretraining::cached;
@@ -22,6 +23,7 @@ const PLAIN: StepConfig = StepConfig {
     patch_keep: None,
     precision: ComputePrecision::F32,
     written_tokens: 0,
+    frozen_image_encoder: false,
 };
 const DROPOUT: StepConfig = StepConfig { dropout: 0.3, ..PLAIN };
 
@@ -118,6 +120,27 @@ fn checkpointed_blocks_give_the_same_gradients() {
     let [kept, checkpointed] =
         [DROPOUT, checkpointed].map(|config| cached::gradients(&model, &parts, &plan, &config, |_| Key::new(3)).1);
     assert!(difference(&kept, &checkpointed) < 1e-5, "{}", difference(&kept, &checkpointed));
+}
+
+#[test]
+fn a_frozen_image_encoder_changes_no_other_gradient() {
+    let (model, batch) = (lively_model(&config()), batch());
+    let plan = plan(&ObjectiveKind::ALL);
+    let (whole, mut expected) = plan.gradients(&model, &batch, &DROPOUT, Key::new(3));
+    expected.retain(&|published| !published.starts_with("vision_encoder."));
+    let mut known = batch.clone();
+    let outputs = Some(model.image_outputs(&batch.batch.pair_images, ComputePrecision::F32));
+    known.batch.pair_images = Images { outputs, planes: vec![], ..known.batch.pair_images };
+    let frozen = model.with_frozen_image_encoder();
+    for checkpointing in [Checkpointing::None, Checkpointing::Blocks] {
+        let config = StepConfig { checkpointing, ..DROPOUT };
+        for batch in [&batch, &known] {
+            let (outcome, found) = plan.gradients(&frozen, batch, &config, Key::new(3));
+            assert!((outcome.total - whole.total).abs() < 1e-5, "{} {}", outcome.total, whole.total);
+            assert_eq!(outcome.chosen.text, whole.chosen.text);
+            assert!(difference(&expected, &found) < 1e-4, "{}", difference(&expected, &found));
+        }
+    }
 }
 
 #[test]

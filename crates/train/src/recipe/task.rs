@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Published names of the prompt pools.
 const PROMPT_POOLS: [&str; 2] = ["pseudo_vision_token_pool", "pseudo_language_token_pool"];
 
+/// The default of `finetune.cache_limit`: 8 GiB.
+const CACHE_LIMIT: u64 = 8 << 30;
+
 /// What a model is trained for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -160,6 +163,11 @@ pub struct FinetuneRecipe {
     /// Weights that are not trained, by the beginning of their published names, for example `vision_encoder`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
+    /// Whether the outputs of a frozen image encoder are computed once and stored in the run folder, where that gives the same
+    /// outputs in each step (no random crops, no patch dropout).
+    pub cache: bool,
+    /// Largest size of this file in bytes. If it would be larger, the outputs are computed in each step.
+    pub cache_limit: u64,
     /// Share of the training data that is used. A smaller share is a part of each larger one with the same seed; each class keeps
     /// its share.
     pub share: f64,
@@ -178,7 +186,14 @@ pub enum PromptTraining {
 
 impl Default for FinetuneRecipe {
     fn default() -> Self {
-        Self { model: None, prompts: PromptTraining::default(), freeze: vec![], share: 1.0 }
+        Self {
+            model: None,
+            prompts: PromptTraining::default(),
+            freeze: vec![],
+            cache: true,
+            cache_limit: CACHE_LIMIT,
+            share: 1.0,
+        }
     }
 }
 

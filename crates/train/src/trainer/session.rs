@@ -28,6 +28,9 @@ use crate::{Recipe, TrainError, files, tensorboard};
 /// Maximal number of steps that are timed. The first one is slower than the others, and counts only when it is the only one.
 const TIMED: u64 = 3;
 
+/// The key of the description of a task that says in which format the outputs of a frozen image encoder were cached.
+const CACHED_IMAGES: &str = "cached_images";
+
 /// A run in progress: its model, optimizer, data and files.
 pub(super) struct Session<'t> {
     pub task: &'t mut dyn Task,
@@ -142,6 +145,9 @@ impl Session<'_> {
     pub fn begin(&mut self, plan: Option<Plan<'_>>, observer: &mut dyn Observer) -> Result<(), TrainError> {
         let path = self.folder.join(folder::RECIPE);
         let (from, plan) = (self.progress.step, plan.filter(|_| !path.exists()));
+        if from < self.recipe.train.steps {
+            self.open_image_cache(observer)?;
+        }
         // Short runs are not timed before they start: their first steps show the speed just as soon.
         let timed = (self.recipe.train.steps.saturating_sub(from) / 10).min(TIMED);
         if plan.is_some() || timed > 0 {
@@ -240,10 +246,19 @@ impl Session<'_> {
             max_tokens: self.recipe.text.max_tokens,
             trained_on: self.trained_on(),
             learned: self.learned.clone(),
-            task: self.task.description(self.start.as_ref().map(|start| start.fingerprint.as_str())),
+            task: self.task_description(),
         };
         let objectives: Vec<String> = self.task.objectives().into_iter().map(|one| one.name).collect();
         Ok(bundle.save(folder, &card(&self.recipe, &objectives, &bundle, self.progress.step))?)
+    }
+
+    /// The description of the task for the bundle. It says so if the model was trained on cached outputs.
+    fn task_description(&self) -> Option<serde_json::Value> {
+        let mut description = self.task.description(self.start.as_ref().map(|start| start.fingerprint.as_str()))?;
+        if let (Some(format), Some(fields)) = (self.progress.image_cache, description.as_object_mut()) {
+            fields.insert(CACHED_IMAGES.into(), format.name().into());
+        }
+        Some(description)
     }
 
     /// The data sets of this run and of the model from which it started, each once.

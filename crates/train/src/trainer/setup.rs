@@ -76,7 +76,7 @@ pub(super) fn open<'a>(
     check_frozen(recipe, &model, &options.out)?;
     task.prepare(recipe, &model, &preparation)?;
     task.restore(&progress.task);
-    Ok(Session {
+    let mut session = Session {
         task,
         model: Some(model),
         recipe: recipe.clone(),
@@ -92,7 +92,9 @@ pub(super) fn open<'a>(
         folder,
         start,
         texts: TextCounts::default(),
-    })
+    };
+    session.freeze();
+    Ok(session)
 }
 
 /// The configuration of the model: that of the starting model, or that of the recipe, with the heads and the decoder of the task.

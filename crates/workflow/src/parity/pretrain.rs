@@ -84,7 +84,7 @@ fn features(case: &Case, model: &Model, batch: &TrainBatch, quantities: &mut Qua
         let b = batch.pairs();
         let images = &batch.batch.pair_images;
         let planes = images.planes[..images.planes.len() / images.count * b].to_vec();
-        let image = model.embed_image(&Images { count: b, planes, side: images.side }, &off);
+        let image = model.embed_image(&Images { count: b, planes, side: images.side, outputs: None }, &off);
         let tokens = model.encode_image(&image, &off);
         let embedded = model.embed_text(&batch.batch.pair_texts, &off);
         compare("pair", &tokens, &encode(embedded.clone()));

@@ -167,6 +167,9 @@ fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
         receipt.split, report.records, report.patients, receipt.task
     ))?;
     report.notes.iter().try_for_each(|note| print(&format!("  note: {note}")))?;
+    if let Some(format) = receipt.cached_images {
+        print(&format!("  note: trained on {}-cached outputs of the frozen image encoder", format.name()))?;
+    }
     if report.unanswerable > 0 {
         let (count, all) = (report.unanswerable, report.records);
         print(&format!(
