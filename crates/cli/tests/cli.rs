@@ -43,3 +43,5 @@ mod tables;
 mod usage;
 #[path = "cli/vectors.rs"]
 mod vectors;
+#[path = "cli/zero_shot.rs"]
+mod zero_shot;

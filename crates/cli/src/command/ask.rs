@@ -74,7 +74,7 @@ fn typed(arguments: &Arguments, job: &predict::Job<'_>) -> anyhow::Result<ExitCo
     for line in stdin.lock().lines() {
         let line = line.context("cannot read standard input")?;
         if !line.trim().is_empty() {
-            job.print(&job.model.image(bytes.clone(), &name, Some(line.trim()))?)?;
+            job.print(&job.model.image(bytes.clone(), &name, Some(line.trim()))?, None)?;
         }
         prompt();
     }

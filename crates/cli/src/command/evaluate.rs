@@ -43,6 +43,7 @@ use crate::usage::{WrongArguments, at_least_one};
   ptunifier evaluate runs/phantom --label finding --missing --page report.html
   ptunifier evaluate runs/phantom --label finding --sentence \"The image shows {}.\" --sentence \"A picture of {}.\"
   ptunifier evaluate runs/phantom --data data/other --split validate --json
+  ptunifier evaluate quickstart/run --zero-shot recipes/zero-shot/phantom-finding.toml --label finding
   ptunifier evaluate runs/a --compare runs/b        paired differences on the same records
   ptunifier evaluate runs/seed0 runs/seed1 runs/seed2        mean and standard deviation")]
 pub struct Arguments {
@@ -72,6 +73,10 @@ pub struct Arguments {
     /// of a class are averaged (default: the recipe's)
     #[arg(long)]
     sentence: Vec<String>,
+    /// Score the zero-shot classification of images by the classes and sentences of this TOML file. --label names the label whose values
+    /// are the classes; without it each class is a label of its own, and records with exactly one positive are scored
+    #[arg(long, value_name = "FILE")]
+    zero_shot: Option<PathBuf>,
     /// In addition, re-rank so many of the nearest candidates by matching
     #[arg(long, value_name = "MANY", value_parser = at_least_one)]
     rerank: Option<usize>,
@@ -126,7 +131,7 @@ struct Model<'a> {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let precision = arguments.work.start()?;
-    if arguments.models.first().is_some_and(|model| task::is_finetuned(model)) {
+    if arguments.zero_shot.is_some() || arguments.models.first().is_some_and(|model| task::is_finetuned(model)) {
         return task::run(arguments, precision);
     }
     check_request(arguments)?;
@@ -168,7 +173,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Refuses impossible requests before anything is scored.
 fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
     check_page(arguments.page.as_deref())?;
-    arguments.models.iter().chain(&arguments.compare).try_for_each(|model| check_run(model))?;
+    arguments.models.iter().chain(&arguments.compare).try_for_each(|model| check_model(model))?;
     if arguments.page.is_some() && arguments.models.len() > 1 {
         return Err(WrongArguments("a page shows one model; name one model, or remove `--page`".into()).into());
     }
@@ -176,6 +181,22 @@ fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
         && !model.join(folder::RECIPE).exists()
     {
         bail!("`{}` is not a run folder, and a page shows a run; name the run, or remove --page", model.display());
+    }
+    Ok(())
+}
+
+/// Refuses a path that holds no model.
+fn check_model(model: &Path) -> anyhow::Result<()> {
+    check_run(model)?;
+    if !model.exists() {
+        return Err(
+            WrongArguments(format!("`{}` does not exist; name a run folder or a bundle", model.display())).into()
+        );
+    }
+    if !folder::bundle_of(model).join(ptu_model::WEIGHTS).exists() {
+        let text =
+            format!("`{}` holds no model; name the folder of a run that has saved one, or a bundle", model.display());
+        return Err(WrongArguments(text).into());
     }
     Ok(())
 }

@@ -1,26 +1,37 @@
 //! What the commands that use a fine-tuned model have in common: reading inputs in batches, printing predictions.
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ptu_data::inputs::{Inputs, Loaded, Pending, SkippedInput};
 use ptu_data::{Record, Split};
-use ptu_infer::task::{Answer, Prediction, Refused, Scored, TaskModel};
+use ptu_infer::task::{Answer, ClassSentences, Prediction, Refused, Scored, TaskModel};
 use ptu_prepare::InputFiles;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{AtWork, done};
 use crate::output::{print, say};
+use crate::usage::at_least_one;
 
 /// Number of inputs that are read and predicted together.
 const CHUNK: usize = 64;
 
 /// Opens a fine-tuned run or bundle.
-pub fn open(model: &std::path::Path, work: &AtWork) -> anyhow::Result<TaskModel> {
+pub fn open(model: &Path, work: &AtWork) -> anyhow::Result<TaskModel> {
     let precision = work.start()?;
     let folder = super::bundle_folder(model)?;
     let mut opened = TaskModel::open(&folder, &work.compute.device.plain())?;
+    opened.precision = precision;
+    Ok(opened)
+}
+
+/// Opens a pre-trained run or bundle that classifies images by the sentences in a file.
+pub fn open_with_sentences(model: &Path, sentences: &Path, work: &AtWork) -> anyhow::Result<TaskModel> {
+    let precision = work.start()?;
+    let (folder, sentences) = (super::bundle_folder(model)?, ClassSentences::read(sentences)?);
+    let mut opened = TaskModel::by_sentences(&folder, &sentences, &work.compute.device.plain())?;
     opened.precision = precision;
     Ok(opened)
 }
@@ -32,7 +43,7 @@ pub struct PredictOptions {
     #[arg(long)]
     split: Vec<Split>,
     /// Number of classes or answers that are printed for each input, the most probable first
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value = "3", value_parser = at_least_one)]
     top: usize,
     /// One JSON object per line on stdout
     #[arg(long)]
@@ -55,6 +66,9 @@ pub struct Job<'a> {
 #[derive(Serialize)]
 struct Line<'a> {
     input: &'a str,
+    /// The record's own id; absent for a file, whose name is its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     question: Option<&'a str>,
     /// True if the text was longer than the model reads.
@@ -77,11 +91,16 @@ impl Job<'_> {
                 break;
             }
             let loaded: Vec<Result<Loaded, SkippedInput>> = chunk.into_par_iter().map(Pending::load).collect();
-            let mut records = vec![];
+            let (mut records, mut ids) = (vec![], HashMap::new());
             for one in loaded {
                 match one {
-                    // Predictions are printed under the name by which the user knows the input.
-                    Ok(Loaded { name, record, .. }) => records.push(change(Record { id: name, ..record })),
+                    // Predictions are printed under the name by which the user knows the input, and with the id of the record.
+                    Ok(Loaded { name, record, .. }) => {
+                        if record.id != name {
+                            ids.insert(name.clone(), record.id.clone());
+                        }
+                        records.push(change(Record { id: name, ..record }));
+                    }
                     Err(SkippedInput { name, cause }) => {
                         skipped = true;
                         say(&format!("skipped: {name}: {cause}"));
@@ -92,7 +111,7 @@ impl Job<'_> {
                 match answer {
                     Ok(answer) => {
                         printed += 1;
-                        self.print(&answer)?;
+                        self.print(&answer, ids.get(&answer.id).map(String::as_str))?;
                     }
                     Err(Refused { id, cause }) => {
                         skipped = true;
@@ -105,17 +124,17 @@ impl Job<'_> {
         Ok(done(skipped))
     }
 
-    /// Prints one prediction.
-    pub fn print(&self, answer: &Answer) -> anyhow::Result<()> {
-        let Answer { id, question, cut, prediction } = answer;
+    /// Prints one prediction; `id` is the id of the record, if the input is not a file.
+    pub fn print(&self, answer: &Answer, id: Option<&str>) -> anyhow::Result<()> {
+        let Answer { id: input, question, cut, prediction } = answer;
         let shortened = self.shortened(prediction);
         if self.options.json {
-            let line = Line { input: id, question: question.as_deref(), cut: *cut, prediction: &shortened };
+            let line = Line { input, id, question: question.as_deref(), cut: *cut, prediction: &shortened };
             return print(&serde_json::to_string(&line)?);
         }
         let note = if *cut { "  (only the beginning of the text was read)" } else { "" };
         let question = question.as_ref().map_or(String::new(), |question| format!("  {question}"));
-        print(&format!("{id}{question}\n  {}{note}", line(&shortened)))
+        print(&format!("{input}{question}\n  {}{note}", line(&shortened)))
     }
 
     /// The prediction with the most probable classes or answers only.

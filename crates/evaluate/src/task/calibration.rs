@@ -29,6 +29,7 @@ fn decisions(predicted: &Predicted) -> Vec<(f32, bool)> {
     let logits = predicted.logits.iter().copied().enumerate();
     match &predicted.target {
         Target::Class(class) => logits.map(|(output, logit)| (logit, output == *class)).collect(),
+        Target::OtherClass => logits.map(|(_, logit)| (logit, false)).collect(),
         Target::Answer(answer) => logits.map(|(output, logit)| (logit, Some(output) == *answer)).collect(),
         Target::Labels(states) => logits.filter_map(|(output, logit)| Some((logit, states[output].truth()?))).collect(),
     }
@@ -43,6 +44,7 @@ pub fn report(task: &TaskDescription, predicted: &[Predicted]) -> CalibrationRep
             let best = argmax(&one.logits);
             let right = match &one.target {
                 Target::Class(class) => *class == best,
+                Target::OtherClass => false,
                 Target::Answer(answer) => *answer == Some(best),
                 Target::Labels(states) => {
                     let known = states.iter().zip(&probabilities);

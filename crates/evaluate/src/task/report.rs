@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ptu_data::{InputForm, Split};
+use ptu_infer::task::ClassSentence;
 use serde::{Deserialize, Serialize};
 
 use super::reliance::Reliance;
@@ -18,7 +19,8 @@ pub struct TaskReport {
     pub records: usize,
     /// Number of patients of these records.
     pub patients: usize,
-    /// Number of questions whose right answer is not in the answer set; they count as wrong. 0 for other tasks.
+    /// Number of records whose right answer is not in the answer set, or whose class is not a class of the model; they count as wrong.
+    /// 0 for labels.
     pub unanswerable: usize,
     /// Number of texts that were longer than the model reads.
     pub cut: usize,
@@ -96,6 +98,27 @@ pub struct OutputCount {
     pub without: usize,
 }
 
+/// How a model predicts the outputs of a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScoredProtocol {
+    /// By a head that was trained for the task.
+    #[default]
+    #[serde(rename = "fine-tuned")]
+    FineTuned,
+    /// By sentences that describe the classes, without training.
+    #[serde(rename = "zero-shot")]
+    ZeroShot,
+}
+
+/// The sentences of a zero-shot classification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentencesReceipt {
+    /// SHA-256 of classes and sentences.
+    pub hash: String,
+    /// The classes with their sentences.
+    pub classes: Vec<ClassSentence>,
+}
+
 /// What determines a score: the model, the records and the protocol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -103,6 +126,12 @@ pub struct Receipt {
     pub model: String,
     /// Kind of task.
     pub task: String,
+    /// How the model predicts.
+    #[serde(default)]
+    pub protocol: ScoredProtocol,
+    /// The sentences of zero-shot classification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentences: Option<SentencesReceipt>,
     /// What the model reads.
     pub input: InputForm,
     /// Name of the data set.
@@ -134,6 +163,7 @@ impl Receipt {
             ("task", self.task == other.task && self.input == other.input),
             ("data", self.manifest == other.manifest && self.split == other.split),
             ("records", self.records == other.records),
+            ("protocol", self.protocol == other.protocol && self.sentences == other.sentences),
             ("outputs", self.outputs == other.outputs),
             ("normalisation", self.normalisation == other.normalisation),
             ("precision", self.precision == other.precision),

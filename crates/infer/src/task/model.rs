@@ -11,15 +11,18 @@ use rayon::prelude::*;
 
 use super::description::TaskDescription;
 use super::predictor::{Prediction, Predictor};
-use crate::InferError;
+use super::sentences::ClassSentences;
+use crate::{Embedder, InferError, Vectors};
 
 /// Batch size of the model.
 const BATCH: usize = 16;
 
-/// A fine-tuned model with everything that it needs.
+/// A fine-tuned model, or a pre-trained one that classifies by sentences, with everything that it needs.
 pub struct TaskModel {
     bundle: Bundle,
     task: TaskDescription,
+    /// The vectors of the classes, if the model classifies by sentences.
+    classes: Option<Vectors>,
     preparation: Preparation,
     /// Precision of the model's matrix products.
     pub precision: ComputePrecision,
@@ -56,7 +59,32 @@ impl TaskModel {
         let bundle = Bundle::load(folder, device)?;
         let task = TaskDescription::of(&bundle, folder)?;
         let preparation = task.preparation(&bundle);
-        Ok(Self { bundle, task, preparation, precision: ComputePrecision::F32 })
+        Ok(Self { bundle, task, classes: None, preparation, precision: ComputePrecision::F32 })
+    }
+
+    /// Reads a pre-trained bundle that assigns images to classes by sentences, without fine-tuning (zero-shot classification).
+    ///
+    /// # Errors
+    /// If a file cannot be read, the model did not learn to compare images with texts, or a sentence cannot be used.
+    pub fn by_sentences(folder: &Path, sentences: &ClassSentences, device: &Device) -> Result<Self, InferError> {
+        let bundle = Bundle::load(folder, device)?;
+        if bundle.model.heads.itc.is_none() {
+            return Err(InferError::NoContrast { path: folder.into() });
+        }
+        let classes = Some(sentences.vectors(Embedder::new(&bundle.model), &bundle.processor())?);
+        let task = sentences.task("class");
+        let preparation = task.preparation(&bundle);
+        Ok(Self { bundle, task, classes, preparation, precision: ComputePrecision::F32 })
+    }
+
+    fn predictor(&self) -> Result<Predictor<'_>, InferError> {
+        let (model, task) = (&self.bundle.model, &self.task);
+        let mut predictor = match &self.classes {
+            Some(classes) => Predictor::by_sentences(model, task, classes)?,
+            None => Predictor::new(model, task)?,
+        };
+        predictor.precision = self.precision;
+        Ok(predictor)
     }
 
     /// What the model reads, and what its outputs mean.
@@ -105,9 +133,7 @@ impl TaskModel {
         let views: Vec<Record> = views.collect();
         let examples: Vec<Result<Example, Refused>> = views.into_par_iter().map(|view| self.example(view)).collect();
         let inputs: Vec<_> = examples.iter().flatten().map(|example| example.input.clone()).collect();
-        let mut predictor = Predictor::new(&self.bundle.model, &self.task)?;
-        predictor.precision = self.precision;
-        let mut predictions = predictor.predict(&inputs, BATCH)?.into_iter();
+        let mut predictions = self.predictor()?.predict(&inputs, BATCH)?.into_iter();
         let answer = |example: Result<Example, Refused>| {
             let Example { record, cut, .. } = example?;
             let question = record.questions.into_iter().next().filter(|_| form == InputForm::Question);

@@ -2,22 +2,32 @@
 
 use std::sync::Arc;
 
+use burn::tensor::{Tensor, TensorData};
 use ptu_data::{InputForm, Preparation, TextUnit};
 use ptu_input::Input;
 use ptu_kernels::{ComputePrecision, Pass};
-use ptu_model::{Bundle, HeadKind, Model, ModelError, StandIn, TaskHead};
+use ptu_model::{Bundle, HeadKind, ItcHead, Model, ModelError, StandIn, TaskHead};
 use serde::Serialize;
 
 use super::description::{TaskDescription, TaskOutput};
+use crate::Vectors;
 
-/// Computes the predictions of a fine-tuned model.
+/// Computes the predictions of a fine-tuned model, or of a pre-trained one that classifies by sentences.
 pub struct Predictor<'a> {
     model: &'a Model,
-    head: &'a TaskHead,
+    head: Head<'a>,
     /// The task of the model.
     pub task: &'a TaskDescription,
     /// Precision of the model's matrix precision.
     pub precision: ComputePrecision,
+}
+
+/// What computes the logits of pooled features.
+enum Head<'a> {
+    /// The head of a fine-tuned model.
+    Task(&'a TaskHead),
+    /// The ITC head, and the unit vector of each class, `[classes, width]`.
+    Sentences(&'a ItcHead, Tensor<2>),
 }
 
 /// The prediction for one input.
@@ -63,7 +73,20 @@ impl<'a> Predictor<'a> {
             _ => (&heads.classification, "classification"),
         };
         let head = head.as_ref().ok_or(ModelError::NoHead { head: name })?;
-        Ok(Self { model, head, task, precision: ComputePrecision::F32 })
+        Ok(Self { model, head: Head::Task(head), task, precision: ComputePrecision::F32 })
+    }
+
+    /// A predictor that computes in f32 and classifies images by the vectors of the classes
+    /// ([`ClassSentences::vectors`](super::ClassSentences::vectors)). A logit is the cosine similarity of image and class, divided by the
+    /// temperature of the model's contrast.
+    ///
+    /// # Errors
+    /// If the model has no ITC head.
+    pub fn by_sentences(model: &'a Model, task: &'a TaskDescription, classes: &Vectors) -> Result<Self, ModelError> {
+        let head = model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })?;
+        let data = TensorData::new(classes.values.clone(), [classes.len(), classes.width]);
+        let classes = Tensor::from_data(data, &model.device());
+        Ok(Self { model, head: Head::Sentences(head, classes), task, precision: ComputePrecision::F32 })
     }
 
     /// The logits of each input, computed for `batch` inputs at a time; one number for each output of the task.
@@ -75,7 +98,10 @@ impl<'a> Predictor<'a> {
         for chunk in inputs.chunks(batch.max(1)) {
             let arrays = ptu_input::Batch::collect(chunk);
             let features = self.model.features_with(StandIn::Prompts, &arrays, self.precision)?;
-            let logits = self.head.forward(features, &Pass::off().with(self.precision));
+            let logits = match &self.head {
+                Head::Task(head) => head.forward(features, &Pass::off().with(self.precision)),
+                Head::Sentences(head, classes) => head.similarity(head.image(features), classes.clone()),
+            };
             let outputs = logits.dims()[1];
             let values: Vec<f32> = logits.inner().into_data().try_into_vec().expect("the model computes in f32");
             rows.extend(values.chunks_exact(outputs).map(<[f32]>::to_vec));
