@@ -6,6 +6,7 @@ pub mod calibration;
 mod evaluate;
 mod metric;
 mod predictions;
+mod probe;
 mod reliance;
 mod report;
 mod scorer;
@@ -14,10 +15,11 @@ mod zero_shot;
 
 pub use evaluate::{TaskEvaluated, evaluate_task};
 pub use metric::TaskMetric;
+pub use probe::{Probe, ProbePredictions};
 pub use reliance::{Reliance, Replacement, other_patients};
 pub use report::{
-    Baseline, CalibrationReport, GroupScore, NamedScore, OutputCount, Receipt, ScoredProtocol, SentencesReceipt,
-    TaskReport,
+    Baseline, CalibrationReport, GroupScore, NamedScore, OutputCount, ProbeReport, ProbeScore, Receipt, ScoredProtocol,
+    SentencesReceipt, TaskReport,
 };
 pub use scorer::TaskScorer;
 pub use zero_shot::{ZeroShot, evaluate_zero_shot};

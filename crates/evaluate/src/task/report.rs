@@ -30,6 +30,9 @@ pub struct TaskReport {
     /// type of question; `None` if the training split is not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
+    /// The linear probe of the model from which fine-tuning started; `None` if it was not requested or cannot be fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeReport>,
     /// What the scores lose without the right image; empty if the task has no image.
     pub reliance: Vec<Reliance>,
     /// Scores of groups of records, by the field or label that `--by` names.
@@ -62,6 +65,30 @@ pub struct Baseline {
     /// Its accuracy.
     pub score: Score,
     /// The accuracy of the model minus that of the baseline, with the paired interval.
+    pub difference: Score,
+}
+
+/// The scores of a linear probe on the frozen features of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// Fingerprint of the model's bundle.
+    pub model: String,
+    /// Number of training records that it was fitted to.
+    pub fitted: usize,
+    /// Factor of the L2 penalty (the inverse of scikit-learn's C), chosen on the validation split.
+    pub penalty: f64,
+    /// The scores of the task, except those of single classes and labels.
+    pub scores: Vec<ProbeScore>,
+}
+
+/// A score of a linear probe, and how much better the model is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeScore {
+    /// Name of the score.
+    pub metric: String,
+    /// The score of the probe.
+    pub score: Score,
+    /// The score of the model minus that of the probe, with the paired interval by patient.
     pub difference: Score,
 }
 
