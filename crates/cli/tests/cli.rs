@@ -13,6 +13,8 @@ mod faults;
 mod filters;
 #[path = "cli/finetune.rs"]
 mod finetune;
+#[path = "cli/finetune_faults.rs"]
+mod finetune_faults;
 #[path = "cli/harness.rs"]
 mod harness;
 #[path = "cli/inputs.rs"]

@@ -83,8 +83,6 @@ pub(crate) fn existing_labels(requested: &str, all: &[&String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_most_similar_names_come_first() {
         let existing_labels = |requested: &str, names: &[&str]| {

@@ -74,6 +74,9 @@ struct Line<'a> {
     /// True if the text was longer than the model reads.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
+    /// True if a question was answered without an image.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    without_image: bool,
     #[serde(flatten)]
     prediction: &'a Prediction,
 }
@@ -126,13 +129,19 @@ impl Job<'_> {
 
     /// Prints one prediction; `id` is the id of the record, if the input is not a file.
     pub fn print(&self, answer: &Answer, id: Option<&str>) -> anyhow::Result<()> {
-        let Answer { id: input, question, cut, prediction } = answer;
+        let Answer { id: input, question, cut, has_image, prediction } = answer;
+        let without_image = question.is_some() && !has_image;
         let shortened = self.shortened(prediction);
         if self.options.json {
-            let line = Line { input, id, question: question.as_deref(), cut: *cut, prediction: &shortened };
+            let line =
+                Line { input, id, question: question.as_deref(), cut: *cut, without_image, prediction: &shortened };
             return print(&serde_json::to_string(&line)?);
         }
-        let note = if *cut { "  (only the beginning of the text was read)" } else { "" };
+        let note = match (cut, without_image) {
+            (_, true) => "  (from the question alone: the input has no image)",
+            (true, _) => "  (only the beginning of the text was read)",
+            _ => "",
+        };
         let question = question.as_ref().map_or(String::new(), |question| format!("  {question}"));
         print(&format!("{input}{question}\n  {}{note}", line(&shortened)))
     }

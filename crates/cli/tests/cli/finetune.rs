@@ -10,7 +10,7 @@ use crate::harness::{Place, bytes};
 use crate::vectors::png;
 
 /// A picture whose left or right side is bright; `shift` makes each one different.
-fn picture(left: bool, shift: u32) -> Vec<u8> {
+pub fn picture(left: bool, shift: u32) -> Vec<u8> {
     // Noise that says nothing about the side, drawn anew for each picture.
     let mut noise = Key::new(u64::from(shift)).stream(Draw::Sample, 0);
     let pixel = |place: u32| {
@@ -21,7 +21,7 @@ fn picture(left: bool, shift: u32) -> Vec<u8> {
 }
 
 /// Shards in `data` with sides as labels and questions about them, and a pre-trained model in `run`.
-fn prepared() -> Place {
+pub fn prepared() -> Place {
     let place = Place::new();
     let mut table = "image,text,side,bright,patient,split,question,answer,closed\n".to_string();
     for number in 0..160u32 {
@@ -63,18 +63,18 @@ dropout = 0.0
 "#;
 
 /// Writes a recipe for a task into `name`.
-fn recipe(place: &Place, name: &str, task: &str) {
+pub fn recipe(place: &Place, name: &str, task: &str) {
     place.write(
         name,
         format!("{task}\n{TRAINING}").replacen("\ndata = [\"data\"]", "", 1).replacen("", "data = [\"data\"]\n", 1),
     );
 }
 
-const SIDE: &str = "[task]\nkind = \"classification\"\nlabel = \"side\"\ninput = \"image\"\n";
+pub const SIDE: &str = "[task]\nkind = \"classification\"\nlabel = \"side\"\ninput = \"image\"\n";
 const BRIGHT: &str = "[task]\nkind = \"multilabel\"\nlabels = [\"bright\"]\ninput = \"image\"\n";
-const QUESTIONS: &str = "[task]\nkind = \"vqa\"\n";
+pub const QUESTIONS: &str = "[task]\nkind = \"vqa\"\n";
 
-fn json(text: &str) -> Value {
+pub fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 

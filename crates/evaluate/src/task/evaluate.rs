@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use super::TaskMetric;
 use super::baseline::baseline;
 use super::calibration;
+use super::probe;
 use super::reliance::{Reliance, Replacement, other_patients};
 use super::report::{
     Baseline, GroupScore, NamedScore, OutputCount, Receipt, ScoredProtocol, SentencesReceipt, TaskReport,
@@ -170,6 +171,7 @@ impl<'a> Evaluator<'a> {
         }
         let (known, mut notes) = self.known(path, &shards, &predicted)?;
         notes.extend(survey.notes(predicted.len()));
+        notes.extend(calibration::note(task));
         let scorer = TaskScorer { output: &task.output, predicted: &predicted };
         let key = Key::new(options.seed);
         let resampling = Resampling::new(key);
@@ -184,6 +186,8 @@ impl<'a> Evaluator<'a> {
             reliance.extend(costs(&scorer, &replaced, replacement, &resampling));
         }
         let baseline = self.baseline(path, &scorer, &resampling)?;
+        let (probe, more) = probe::report(options, path, &scorer, task, (&shards, &viewed))?;
+        notes.extend(more);
         let report = TaskReport {
             receipt: self.receipt(&shards, &predicted, known),
             records: predicted.len(),
@@ -192,6 +196,7 @@ impl<'a> Evaluator<'a> {
             cut: predicted.iter().filter(|one| one.cut).count(),
             scores: scores(&scorer, &resampling),
             baseline,
+            probe,
             reliance,
             groups: self.groups(&predicted, &resampling),
             calibration: Some(calibration::report(task, &predicted)).filter(|report| report.before.is_some()),

@@ -1,13 +1,18 @@
 //! The description of a fine-tuned model's task.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ptu_data::InputForm;
+use ptu_input::text::name_key;
 use ptu_model::{Bundle, HeadKind, Outputs};
 use serde::{Deserialize, Serialize};
 
 use super::label_state::LabelState;
 use crate::InferError;
+
+/// Largest size of a description, in bytes.
+const LARGEST_FILE: u64 = 1 << 24;
 
 /// What a fine-tuned model reads, and what its outputs mean. It is stored in a bundle as `task.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,14 +95,34 @@ impl TaskDescription {
     pub fn of(bundle: &Bundle, folder: &Path) -> Result<Self, InferError> {
         let path = || folder.to_path_buf();
         let value = bundle.task.clone().ok_or_else(|| InferError::NoTask { path: path() })?;
-        let task: Self = serde_json::from_value(value)
-            .map_err(|error| InferError::TaskFile { path: path(), cause: error.to_string() })?;
+        let task = Self::parse(value, folder)?;
         let (head, outputs) = (task.head(), task.output.names().len());
         if bundle.model.config().outputs.of(head) != Some(outputs) {
             let cause = format!("it lists {outputs} outputs, but the model's head has another number of them");
             return Err(InferError::TaskFile { path: path(), cause });
         }
         Ok(task)
+    }
+
+    /// Reads the description in the folder of a bundle, without its weights.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(folder: &Path) -> Result<Self, InferError> {
+        let wrong = |cause: String| InferError::TaskFile { path: folder.into(), cause };
+        let bytes = ptu_model::files::read(&folder.join(ptu_model::TASK), LARGEST_FILE)?;
+        Self::parse(serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?, folder)
+    }
+
+    /// A description whose outputs have different names.
+    fn parse(value: serde_json::Value, folder: &Path) -> Result<Self, InferError> {
+        let wrong = |cause: String| InferError::TaskFile { path: folder.into(), cause };
+        let task: Self = serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?;
+        let mut names = BTreeSet::new();
+        match task.output.names().into_iter().find(|name| !names.insert(name_key(name))) {
+            Some(name) => Err(wrong(format!("it has the output `{name}` twice, and predictions would be ambiguous"))),
+            None => Ok(task),
+        }
     }
 
     /// The head that the task uses.
@@ -142,5 +167,25 @@ impl TaskOutput {
     /// Whether the outputs exclude each other, so that their probabilities are a softmax. Otherwise each is a sigmoid.
     pub fn is_exclusive(&self) -> bool {
         matches!(self, Self::Classification { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_of_one_name_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |classes: &str| {
+            let text =
+                format!(r#"{{"input":"image","output":{{"kind":"classification","label":"x","classes":{classes}}}}}"#);
+            std::fs::write(folder.path().join(ptu_model::TASK), text).unwrap();
+            TaskDescription::read(folder.path()).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(r#"["a","b"]"#).unwrap().output.names(), ["a", "b"]);
+        let message = read(r#"["a","b","a"]"#).unwrap_err();
+        assert!(message.contains("`a` twice") && message.contains("task.json"), "{message}");
+        assert!(read("3").unwrap_err().contains("task.json"));
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use ptu_data::collate::Origin;
 use ptu_data::{DataError, Example, InputForm, Preparation, Question, Record, RecordImage, TextChoice};
+use ptu_input::Input;
 use ptu_kernels::ComputePrecision;
 use ptu_model::Bundle;
 use rayon::prelude::*;
@@ -37,6 +38,8 @@ pub struct Answer {
     pub question: Option<String>,
     /// Whether the text was longer than the model reads, so that it saw only the beginning.
     pub cut: bool,
+    /// Whether the model saw an image; otherwise prompts took its place.
+    pub has_image: bool,
     /// The prediction.
     pub prediction: Prediction,
 }
@@ -135,11 +138,12 @@ impl TaskModel {
         let inputs: Vec<_> = examples.iter().flatten().map(|example| example.input.clone()).collect();
         let mut predictions = self.predictor()?.predict(&inputs, BATCH)?.into_iter();
         let answer = |example: Result<Example, Refused>| {
-            let Example { record, cut, .. } = example?;
+            let Example { record, cut, input, .. } = example?;
+            let has_image = matches!(input, Input::Pair { .. } | Input::Image(_));
             let question = record.questions.into_iter().next().filter(|_| form == InputForm::Question);
             let prediction =
                 predictions.next().ok_or_else(|| Refused { id: record.id.clone(), cause: String::new() })?;
-            Ok(Answer { id: record.id, question: question.map(|one| one.question), cut, prediction })
+            Ok(Answer { id: record.id, question: question.map(|one| one.question), cut, has_image, prediction })
         };
         Ok(examples.into_iter().map(answer).collect())
     }
@@ -152,7 +156,9 @@ impl TaskModel {
         if self.task.input == InputForm::Question
             && view.questions.first().is_none_or(|one| one.question.trim().is_empty())
         {
-            return Err(refused("it has no question".into()));
+            return Err(refused(
+                "it has no question; write one behind the input: `ask MODEL INPUT \"QUESTION\"`".into(),
+            ));
         }
         let example = self.preparation.evaluate(view, origin, TextChoice::All, None).map_err(|error| match error {
             DataError::Record { source, .. } => refused(source.to_string()),

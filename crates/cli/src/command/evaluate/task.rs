@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use ptu_data::Split;
 use ptu_evaluate::task::{
-    ScoredProtocol, TaskEvaluated, TaskMetric, TaskReport, ZeroShot, evaluate_task, evaluate_zero_shot,
+    ProbeScore, ScoredProtocol, TaskEvaluated, TaskMetric, TaskReport, ZeroShot, evaluate_task, evaluate_zero_shot,
 };
 use ptu_evaluate::{EvaluateOptions, Score};
-use ptu_infer::task::ClassSentences;
+use ptu_infer::task::{ClassSentences, TaskDescription, TaskOutput};
 use ptu_kernels::ComputePrecision;
 use ptu_metrics::{Resampling, mean_and_deviation};
 use ptu_model::files::write_bytes;
@@ -45,8 +45,8 @@ struct Compared {
 }
 
 /// Whether the model at this path is fine-tuned.
-pub fn is_finetuned(model: &Path) -> bool {
-    folder::bundle_of(model).join(ptu_model::TASK).exists()
+pub fn is_finetuned(model: &Path) -> anyhow::Result<bool> {
+    Ok(folder::bundle_of(model)?.join(ptu_model::TASK).exists())
 }
 
 /// Scores fine-tuned models, or the zero-shot classification of pre-trained ones.
@@ -114,6 +114,7 @@ fn check_zero_shot(arguments: &Arguments) -> anyhow::Result<()> {
         ("--rerank", arguments.rerank.is_some()),
         ("--missing", arguments.missing),
         ("--page", arguments.page.is_some()),
+        ("--probe", arguments.probe.is_some()),
     ];
     if let Some((option, _)) = others.iter().find(|(_, given)| *given) {
         return Err(WrongArguments(format!("`{option}` has no meaning with `--zero-shot`; remove one of them")).into());
@@ -124,7 +125,7 @@ fn check_zero_shot(arguments: &Arguments) -> anyhow::Result<()> {
     }
     for model in arguments.models.iter().chain(&arguments.compare) {
         super::check_model(model)?;
-        if is_finetuned(model) {
+        if is_finetuned(model)? {
             let text = format!(
                 "`{}` is fine-tuned for a task, and `--zero-shot` scores pre-trained models; remove `--zero-shot`, or name a pre-trained \
                  model",
@@ -153,7 +154,7 @@ fn check_finetuned(arguments: &Arguments) -> anyhow::Result<()> {
     }
     for model in arguments.models.iter().chain(&arguments.compare) {
         super::check_model(model)?;
-        if !is_finetuned(model) {
+        if !is_finetuned(model)? {
             let text = format!(
                 "`{}` is pre-trained, and `{}` is fine-tuned for a task: their scores cannot be compared",
                 model.display(),
@@ -162,7 +163,10 @@ fn check_finetuned(arguments: &Arguments) -> anyhow::Result<()> {
             return Err(WrongArguments(text).into());
         }
     }
-    Ok(())
+    if let Some(probe) = &arguments.probe {
+        super::check_model(probe)?;
+    }
+    arguments.compare.iter().try_for_each(|other| check_same_task(&arguments.models[0], other))
 }
 
 fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> anyhow::Result<EvaluateOptions> {
@@ -171,7 +175,37 @@ fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> 
     options.config.by.clone_from(&arguments.by);
     options.seed = arguments.seed.unwrap_or(options.seed);
     (options.precision, options.force) = (precision, arguments.force);
+    options.probe = arguments.probe.as_deref().map(folder::bundle_of).transpose()?;
     Ok(options)
+}
+
+/// Refuses to compare models of different tasks.
+fn check_same_task(own: &Path, other: &Path) -> anyhow::Result<()> {
+    let task = |model: &Path| anyhow::Ok(TaskDescription::read(&folder::bundle_of(model)?)?.output);
+    let (mine, others) = (task(own)?, task(other)?);
+    // Answer sets may differ, since each model answers the same questions in words of its own.
+    let is_same = mine.kind() == others.kind() && (mine.kind() == "vqa" || mine.names() == others.names());
+    let described = |output: &TaskOutput| {
+        let names = output.names();
+        let shown = names.iter().take(4).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        format!(
+            "{} with {} outputs ({shown}{})",
+            output.kind(),
+            names.len(),
+            if names.len() > 4 { ", ..." } else { "" }
+        )
+    };
+    match is_same {
+        true => Ok(()),
+        false => Err(WrongArguments(format!(
+            "`{}` is fine-tuned for {}, and `{}` for {}: their scores cannot be compared; name a model of the same task",
+            own.display(),
+            described(&mine),
+            other.display(),
+            described(&others)
+        ))
+        .into()),
+    }
 }
 
 /// Paired differences to another model. Says in what the receipts differ.
@@ -182,7 +216,7 @@ fn compare(
     score: &dyn Fn(&EvaluateOptions) -> anyhow::Result<Vec<TaskEvaluated>>,
 ) -> anyhow::Result<Vec<Compared>> {
     let others = EvaluateOptions::of(other, options.data.clone(), options.split, options.device.clone())?;
-    let others = EvaluateOptions { bundle: others.bundle, training: others.training, ..options.clone() };
+    let others = EvaluateOptions { bundle: others.bundle, training: others.training, probe: None, ..options.clone() };
     let (others, mut compared) = (score(&others)?, vec![]);
     let resampling = Resampling::new(Key::new(options.seed));
     for (own, other) in own.iter().zip(&others) {
@@ -246,6 +280,14 @@ fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
     if let Some(baseline) = &report.baseline {
         print(&format!("  baseline: {:26}{}", baseline.name, interval(baseline.score)))?;
         print(&format!("  {:36}{}", "accuracy minus baseline", interval(baseline.difference)))?;
+    }
+    if let Some(probe) = &report.probe {
+        let (fitted, penalty) = (probe.fitted, probe.penalty);
+        print(&format!("  linear probe of the starting model, fitted to {fitted} records with penalty {penalty}"))?;
+        for ProbeScore { metric, score, difference } in probe.scores.iter().filter(|one| one.score.value.is_some()) {
+            print(&format!("  {:36}{}", format!("{metric}, probe"), interval(*score)))?;
+            print(&format!("  {:36}{}", format!("{metric} minus probe"), interval(*difference)))?;
+        }
     }
     for one in report.reliance.iter().filter(|one| one.score.value.is_some()) {
         let name = format!("{}, {}", one.metric, one.image.name());
