@@ -13,7 +13,7 @@ mod scorer;
 mod survey;
 mod zero_shot;
 
-pub use evaluate::{TaskEvaluated, evaluate_task};
+pub use evaluate::{TaskEvaluated, evaluate_task, evaluate_zero_shot};
 pub use metric::TaskMetric;
 pub use probe::{Probe, ProbePredictions};
 pub use reliance::{Reliance, Replacement, other_patients};
@@ -22,4 +22,4 @@ pub use report::{
     SentencesReceipt, TaskReport,
 };
 pub use scorer::TaskScorer;
-pub use zero_shot::{ZeroShot, evaluate_zero_shot};
+pub use zero_shot::ZeroShot;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ptu_data::record::label_values;
 use ptu_data::{DataError, InputForm, Manifest, Preparation, ShardFolder, Source, Split, ViewedSource};
-use ptu_infer::Vectors;
 use ptu_infer::task::{Predicted, Predictor, ShownImage, Target, TaskDescription, TaskOutput};
+use ptu_infer::{Embedder, InferError, Vectors};
 use ptu_kernels::ComputePrecision;
 use ptu_metrics::Resampling;
 use ptu_model::Bundle;
@@ -62,8 +62,28 @@ pub fn evaluate_task(
     Evaluator::new(options, &bundle, &task, Protocol::FineTuned)?.all(done)
 }
 
+/// Scores the zero-shot classification of a pre-trained bundle on each folder, with everything that a fine-tuned classifier is scored
+/// by. `done` is called as by [`evaluate_task`].
+///
+/// # Errors
+/// If the model cannot compare images with texts, a file cannot be read, no record has a class of the file, or the model has learned
+/// from records of the split.
+pub fn evaluate_zero_shot(
+    options: &EvaluateOptions,
+    zero_shot: &ZeroShot<'_>,
+    done: &mut dyn FnMut(&str, usize, usize),
+) -> Result<Vec<TaskEvaluated>, EvaluateError> {
+    let bundle = Bundle::load(&options.bundle, &options.device)?;
+    if bundle.model.heads.itc.is_none() {
+        return Err(InferError::NoContrast { path: options.bundle.clone() }.into());
+    }
+    let task = zero_shot.task();
+    let classes = zero_shot.sentences.vectors(Embedder::new(&bundle.model), &bundle.processor())?;
+    Evaluator::new(options, &bundle, &task, Protocol::ZeroShot { zero_shot, classes })?.all(done)
+}
+
 /// How a model predicts the outputs of a task.
-pub(super) enum Protocol<'a> {
+enum Protocol<'a> {
     /// By the head of a fine-tuned model.
     FineTuned,
     /// By sentences; `classes` are the vectors of the classes.
@@ -71,7 +91,7 @@ pub(super) enum Protocol<'a> {
 }
 
 /// A model and the options of its evaluation.
-pub(super) struct Evaluator<'a> {
+struct Evaluator<'a> {
     options: &'a EvaluateOptions,
     bundle: &'a Bundle,
     task: &'a TaskDescription,
@@ -86,7 +106,7 @@ impl<'a> Evaluator<'a> {
     ///
     /// # Errors
     /// If the bundle cannot be read.
-    pub(super) fn new(
+    fn new(
         options: &'a EvaluateOptions,
         bundle: &'a Bundle,
         task: &'a TaskDescription,
@@ -100,7 +120,7 @@ impl<'a> Evaluator<'a> {
     ///
     /// # Errors
     /// As [`evaluate_task`].
-    pub(super) fn all(&self, done: &mut dyn FnMut(&str, usize, usize)) -> Result<Vec<TaskEvaluated>, EvaluateError> {
+    fn all(&self, done: &mut dyn FnMut(&str, usize, usize)) -> Result<Vec<TaskEvaluated>, EvaluateError> {
         self.options.data.iter().map(|path| self.folder(path, done)).collect()
     }
 

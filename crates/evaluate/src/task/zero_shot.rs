@@ -6,11 +6,6 @@ use std::sync::Arc;
 use ptu_data::record::label_values;
 use ptu_data::{DataError, Label, Record, Source};
 use ptu_infer::task::{ClassSentences, LabelState, TaskDescription};
-use ptu_infer::{Embedder, InferError};
-use ptu_model::Bundle;
-
-use super::evaluate::{Evaluator, Protocol, TaskEvaluated};
-use crate::{EvaluateError, EvaluateOptions};
 
 /// Name of the label that stands for the only positive label of a record.
 const ONLY_POSITIVE: &str = "only positive label";
@@ -62,26 +57,6 @@ impl ZeroShot<'_> {
         let labels = if self.label.is_none() { self.sentences.names() } else { vec![] };
         Ok(Arc::new(SelectedRecords { source, positions, labels }))
     }
-}
-
-/// Scores the zero-shot classification of a pre-trained bundle on each folder, with everything that a fine-tuned classifier is scored
-/// by. `done` is called as by [`evaluate_task`](super::evaluate_task).
-///
-/// # Errors
-/// If the model cannot compare images with texts, a file cannot be read, no record has a class of the file, or the model has learned
-/// from records of the split.
-pub fn evaluate_zero_shot(
-    options: &EvaluateOptions,
-    zero_shot: &ZeroShot<'_>,
-    done: &mut dyn FnMut(&str, usize, usize),
-) -> Result<Vec<TaskEvaluated>, EvaluateError> {
-    let bundle = Bundle::load(&options.bundle, &options.device)?;
-    if bundle.model.heads.itc.is_none() {
-        return Err(InferError::NoContrast { path: options.bundle.clone() }.into());
-    }
-    let task = zero_shot.task();
-    let classes = zero_shot.sentences.vectors(Embedder::new(&bundle.model), &bundle.processor())?;
-    Evaluator::new(options, &bundle, &task, Protocol::ZeroShot { zero_shot, classes })?.all(done)
 }
 
 /// Some of the records of a source.
