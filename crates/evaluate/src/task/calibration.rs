@@ -47,7 +47,7 @@ fn decisions(predicted: &Predicted) -> Vec<(f32, bool)> {
     let logits = predicted.logits.iter().copied().enumerate();
     match &predicted.target {
         Target::Class(class) => logits.map(|(output, logit)| (logit, output == *class)).collect(),
-        Target::OtherClass => logits.map(|(_, logit)| (logit, false)).collect(),
+        Target::OtherClass => predicted.logits.iter().map(|logit| (*logit, false)).collect(),
         Target::Answer(answer) => logits.map(|(output, logit)| (logit, Some(output) == *answer)).collect(),
         Target::Labels(states) => logits.filter_map(|(output, logit)| Some((logit, states[output].truth()?))).collect(),
     }

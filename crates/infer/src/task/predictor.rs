@@ -27,7 +27,7 @@ enum Head<'a> {
     /// The head of a fine-tuned model.
     Task(&'a TaskHead),
     /// The ITC head, and the unit vector of each class, `[classes, width]`.
-    Sentences(&'a ItcHead, Tensor<2>),
+    Sentences(&'a ItcHead, Box<Tensor<2>>),
 }
 
 /// The prediction for one input.
@@ -85,7 +85,7 @@ impl<'a> Predictor<'a> {
     pub fn by_sentences(model: &'a Model, task: &'a TaskDescription, classes: &Vectors) -> Result<Self, ModelError> {
         let head = model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })?;
         let data = TensorData::new(classes.values.clone(), [classes.len(), classes.width]);
-        let classes = Tensor::from_data(data, &model.device());
+        let classes = Box::new(Tensor::from_data(data, &model.device()));
         Ok(Self { model, head: Head::Sentences(head, classes), task, precision: ComputePrecision::F32 })
     }
 
@@ -100,7 +100,7 @@ impl<'a> Predictor<'a> {
             let features = self.model.features_with(StandIn::Prompts, &arrays, self.precision)?;
             let logits = match &self.head {
                 Head::Task(head) => head.forward(features, &Pass::off().with(self.precision)),
-                Head::Sentences(head, classes) => head.similarity(head.image(features), classes.clone()),
+                Head::Sentences(head, classes) => head.similarity(head.image(features), classes.as_ref().clone()),
             };
             let outputs = logits.dims()[1];
             let values: Vec<f32> = logits.inner().into_data().try_into_vec().expect("the model computes in f32");
