@@ -2,7 +2,8 @@
 //!
 //! PYTHON has `tools/interop/requirements.txt`. Shards are prepared from the phantom, from `DATA/vqa-rad` if it exists, and from
 //! the 3,955 reports of Open-i that torchxrayvision contains; `datasets`, pandas and DuckDB read them. Manifests in `deploy/` are
-//! checked by their own validators.
+//! checked by their own validators. Small models are fine-tuned on the phantom, and scikit-learn computes their scores from the predictions
+//! again; ranx scores the rankings of the tests of `ptu-metrics` as TREC files.
 
 use std::path::Path;
 use std::process::Command;
@@ -51,5 +52,34 @@ pub fn interop(house: &House, data: &Path, python: &Path) -> Result<(), String> 
     print!("{}", run(Command::new(python).arg(&script).arg("manifests").arg(job))?);
     run(Command::new("bash").arg("-n").arg(root.join("deploy/prepare.sbatch")))?;
     println!("deploy/prepare.sbatch: bash accepts it");
+    metrics(house, &place, python)
+}
+
+/// Tasks of small models that are fine-tuned on the phantom: the recipe, the folder of the run, and a task other than the recipe's.
+const RUNS: [(&str, &str, Option<&str>); 3] = [
+    ("phantom-finding", "classes", None),
+    ("phantom-finding", "labels", Some("task={ kind = \"multilabel\", labels = [\"finding\"], input = \"image\" }")),
+    ("phantom-questions", "answers", None),
+];
+
+/// Computes scores again with scikit-learn and ranx. `place` has the phantom.
+fn metrics(house: &House, place: &Path, python: &Path) -> Result<(), String> {
+    let (script, command) = (house.root.join("tools/interop/metrics.py"), house.root.join("target/release/ptunifier"));
+    let settings = ["data=[\"phantom\"]", "train.steps=40", "train.validate_every=20", "model.preset=\"tiny\""];
+    for (recipe, run_folder, task) in RUNS {
+        let recipe = house.root.join(format!("recipes/finetune/{recipe}.toml"));
+        let sets = settings.into_iter().chain(task).flat_map(|set| ["--set", set]);
+        run(Command::new(&command)
+            .arg("finetune")
+            .arg(recipe)
+            .args(["--out", run_folder])
+            .args(sets)
+            .current_dir(place))?;
+        run(Command::new(&command).args(["evaluate", run_folder]).current_dir(place))?;
+    }
+    let runs = RUNS.map(|(_, run_folder, _)| run_folder);
+    print!("{}", run(Command::new(python).arg(&script).arg("runs").args(runs).current_dir(place))?);
+    let rankings = house.root.join("crates/metrics/tests/golden/ranking.json");
+    print!("{}", run(Command::new(python).arg(&script).arg("golden").arg(rankings))?);
     Ok(())
 }

@@ -27,7 +27,7 @@ usage: cargo xtask COMMAND
   check [--no-test]   the full check: format, norms, links, layers, clippy, tests, docs, licences; fast steps first
                       --no-test skips the tests, if they have already run
   real-run DATA OUT   trains and scores on real pairs (DATA contains covid-cxr/ and vqa-rad/), with the user's commands
-  interop DATA PYTHON opens shards with the programs of others (PYTHON has tools/interop/requirements.txt)
+  interop DATA PYTHON opens shards and computes scores with the programs of others (PYTHON has tools/interop/requirements.txt)
   reproducible        builds the released command twice from scratch and compares the results
   same-bits COMMIT    builds a commit and the current tree, runs both, compares shards, runs, vectors and scores byte by byte
   sbom OUT            writes a bill of materials (CycloneDX) of the command and a list of licences

@@ -102,14 +102,7 @@ struct Variant {
 pub fn finetune(options: &FinetuneOptions) -> Result<Vec<VariantResult>, BenchError> {
     let classes: Vec<String> = (0..CLASSES).map(|class| format!("class {class}")).collect();
     let output = TaskOutput::Classification { label: "finding".into(), classes: classes.clone() };
-    let description = TaskDescription {
-        input: InputForm::Pair,
-        section: None,
-        output,
-        started_from: None,
-        calibration: None,
-        cached_images: None,
-    };
+    let description = TaskDescription::new(InputForm::Pair, output);
     let task = FineTuning::described(description);
     let mut config = crate::step::config(options.preset);
     (config.heads, config.outputs) = (task.heads(), task.outputs());

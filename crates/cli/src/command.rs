@@ -158,7 +158,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// The bundle at a path ([`folder::bundle_of`]).
 fn bundle_folder(model: &Path) -> anyhow::Result<PathBuf> {
     check_run(model)?;
-    Ok(folder::bundle_of(model))
+    Ok(folder::bundle_of(model)?)
 }
 
 /// At most so many entries of a folder are searched for runs, and at most so many runs are named in a message.

@@ -13,6 +13,8 @@ mod faults;
 mod filters;
 #[path = "cli/finetune.rs"]
 mod finetune;
+#[path = "cli/finetune_faults.rs"]
+mod finetune_faults;
 #[path = "cli/harness.rs"]
 mod harness;
 #[path = "cli/image_cache.rs"]
@@ -47,3 +49,5 @@ mod usage;
 mod vectors;
 #[path = "cli/written.rs"]
 mod written;
+#[path = "cli/zero_shot.rs"]
+mod zero_shot;

@@ -35,6 +35,16 @@ pub enum EvaluateError {
         /// The sentence that lists the labels of the records.
         there: String,
     },
+    /// No record has the field or label by which the scores are to be grouped.
+    #[error("no record of `{path}` has the field or label `{field}`; {there}", path = path.display())]
+    NoField {
+        /// The folder of shards.
+        path: PathBuf,
+        /// The field or label.
+        field: String,
+        /// The sentence that lists the fields and labels of the records.
+        there: String,
+    },
     /// The training records have too few values of a label to fit a probe.
     #[error(
         "label `{label}`: the pairs of split `train` of `{path}`, to which probes are fitted, have fewer than two values of it; \
@@ -116,7 +126,7 @@ impl EvaluateError {
     /// True if the request itself is wrong. Commands then end with the exit code for wrong arguments.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::NoLabel { .. } | Self::Sentence { .. } => true,
+            Self::NoLabel { .. } | Self::NoField { .. } | Self::Sentence { .. } => true,
             Self::Train(error) => error.is_usage(),
             Self::Infer(error) => error.is_usage(),
             _ => false,

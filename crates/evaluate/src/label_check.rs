@@ -40,7 +40,7 @@ pub(super) fn check(options: &EvaluateOptions, folders: &[EvaluationFolder]) -> 
     let absent = |label: &String| EvaluateError::NoLabel {
         paths: options.data.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", "),
         label: label.clone(),
-        there: existing_labels(label, &all),
+        there: existing_labels(label, &all.keys().collect::<Vec<_>>()),
     };
     if let Some(label) = options.config.labels.iter().chain(&options.requested_labels).find(|label| !exists(label)) {
         return Err(absent(label));
@@ -69,8 +69,8 @@ fn read(folder: &ShardFolder, labels: &mut Labels) -> Result<(), EvaluateError> 
 
 /// A part of a message that lists the existing labels, such as ``there is `a` ``; the names most similar to the requested one
 /// first.
-fn existing_labels(requested: &str, all: &Labels) -> String {
-    let mut names: Vec<&String> = all.keys().collect();
+pub(crate) fn existing_labels(requested: &str, all: &[&String]) -> String {
+    let mut names = all.to_vec();
     names.sort_by_key(|name| (strsim::damerau_levenshtein(requested, name), *name));
     let listed: Vec<String> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
     match names.len() {
@@ -83,17 +83,18 @@ fn existing_labels(requested: &str, all: &Labels) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_most_similar_names_come_first() {
-        let of = |names: &[&str]| names.iter().map(|name| (name.to_string(), BTreeSet::new())).collect::<Labels>();
-        assert_eq!(existing_labels("nolabel", &of(&["label"])), "there is `label`");
-        let similar = existing_labels("findng", &of(&["cause", "finding", "side"]));
+        let existing_labels = |requested: &str, names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+            super::existing_labels(requested, &names.iter().collect::<Vec<_>>())
+        };
+        assert_eq!(existing_labels("nolabel", &["label"]), "there is `label`");
+        let similar = existing_labels("findng", &["cause", "finding", "side"]);
         assert_eq!(similar, "there are `finding`, `side`, `cause`");
-        assert_eq!(existing_labels("x", &Labels::new()), "no record has any label");
-        let many: Labels = (0..50).map(|number| (format!("label{number}"), BTreeSet::new())).collect();
-        let listed = existing_labels("label7", &many);
+        assert_eq!(existing_labels("x", &[]), "no record has any label");
+        let many: Vec<String> = (0..50).map(|number| format!("label{number}")).collect();
+        let listed = existing_labels("label7", &many.iter().map(String::as_str).collect::<Vec<_>>());
         assert!(listed.starts_with("there are `label7`, ") && listed.ends_with("and 30 more"), "{listed}");
     }
 }

@@ -131,7 +131,7 @@ impl LabelProbes {
         let all = self.classes.iter().flat_map(|class| sentences.iter().map(move |sentence| (class, sentence)));
         let all: Vec<Text> = all.map(encode).collect::<Result<_, _>>()?;
         let texts = features.embedder.texts(&all.iter().collect::<Vec<_>>(), BATCH, &mut |_| {})?;
-        let classes = means(&texts, sentences.len());
+        let classes = texts.unit_means(&vec![sentences.len(); self.classes.len()]);
         let similarity = features.images(&mut |_| {})?.similarity(&classes);
         let nearest =
             |row: &[f32]| (0..row.len()).reduce(|best, other| if row[other] > row[best] { other } else { best });
@@ -155,38 +155,9 @@ impl LabelProbes {
     }
 }
 
-/// The mean of each group of `count` consecutive vectors, scaled to unit length. With `count` 1 the vectors stay as they are.
-fn means(vectors: &Vectors, count: usize) -> Vectors {
-    if count == 1 {
-        return vectors.clone();
-    }
-    let mut values = Vec::with_capacity(vectors.values.len() / count.max(1));
-    for group in vectors.values.chunks_exact((vectors.width * count).max(1)) {
-        let sum = |place: usize| group.iter().skip(place).step_by(vectors.width).map(|x| f64::from(*x)).sum::<f64>();
-        let sums: Vec<f64> = (0..vectors.width).map(sum).collect();
-        let length = sums.iter().map(|sum| sum * sum).sum::<f64>().sqrt();
-        // If the vectors sum to zero, the mean has no direction. It stays zero, so its similarity to every vector is 0.
-        values.extend(sums.iter().map(|sum| if length > 0.0 { (sum / length) as f32 } else { 0.0 }));
-    }
-    Vectors { width: vectors.width, values }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_vector_of_a_class_is_the_mean_of_its_sentences_with_unit_length() {
-        let vectors = Vectors { width: 2, values: vec![1.0, 0.0, 0.0, 1.0, 0.6, 0.8, 0.6, 0.8] };
-        let means = means(&vectors, 2);
-        let half = 0.5f32.sqrt();
-        for (value, expected) in means.values.iter().zip([half, half, 0.6, 0.8]) {
-            assert!((value - expected).abs() < 1e-6, "{means:?}");
-        }
-        assert_eq!(super::means(&vectors, 1), vectors);
-        let opposite = Vectors { width: 1, values: vec![1.0, -1.0] };
-        assert_eq!(super::means(&opposite, 2).values, [0.0]);
-    }
 
     #[test]
     fn a_record_of_several_values_belongs_to_no_class() {

@@ -38,6 +38,8 @@ pub struct EvaluateOptions {
     pub force: bool,
     /// Folders of the data that the model was trained on, if they are known.
     pub training: Vec<PathBuf>,
+    /// The bundle whose linear probe a fine-tuned model is compared with; `None` for no comparison.
+    pub probe: Option<PathBuf>,
     /// Labels of hits or galleries that the user named for this evaluation. The data must have them. Labels that a recipe names
     /// may be missing in data other than the recipe's own.
     pub requested_labels: Vec<String>,
@@ -52,7 +54,7 @@ impl EvaluateOptions {
     pub fn of(path: &Path, data: Vec<PathBuf>, split: Split, device: Device) -> Result<Self, EvaluateError> {
         let recipe = path.join(folder::RECIPE);
         let (bundle, recipe) = if recipe.exists() {
-            (folder::bundle_of(path), Some(folder::recipe(path)?))
+            (folder::bundle_of(path)?, Some(folder::recipe(path)?))
         } else {
             (path.to_path_buf(), None)
         };
@@ -78,6 +80,7 @@ impl EvaluateOptions {
             missing,
             force,
             training,
+            probe: None,
             requested_labels,
         })
     }

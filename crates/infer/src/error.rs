@@ -95,6 +95,24 @@ pub enum InferError {
         /// What is wrong with it.
         cause: String,
     },
+    /// A file of sentences that describe classes cannot be used.
+    #[error("sentences `{path}`: {cause}", path = path.display())]
+    Sentences {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and how to correct it.
+        cause: String,
+    },
+    /// The model cannot compare images with sentences.
+    #[error(
+        "`{path}` cannot classify by sentences: it has no head that compares images with texts (objective `itc`); name a model that was \
+         pre-trained with this objective",
+        path = path.display()
+    )]
+    NoContrast {
+        /// The bundle.
+        path: PathBuf,
+    },
     /// The query cannot be used.
     #[error("{0}")]
     Query(String),

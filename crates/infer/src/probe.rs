@@ -13,8 +13,8 @@ use crate::Vectors;
 /// Number of neighbours that vote.
 const NEIGHBOURS: usize = 10;
 
-/// Factor of the L2 penalty, next to the sum of the losses. It equals scikit-learn's default (C = 1).
-const DECAY: f64 = 1.0;
+/// Factor of the L2 penalty, next to the sum of the losses: the inverse of scikit-learn's C, whose default is 1 too.
+const PENALTY: f64 = 1.0;
 
 /// Largest number of steps of the optimizer.
 const STEPS: u64 = 200;
@@ -60,17 +60,29 @@ struct LogisticRegression<'a> {
     rows: &'a [Vec<f64>],
     truths: &'a [usize],
     width: usize,
+    /// Factor of the L2 penalty.
+    penalty: f64,
     /// The probabilities of the last weights.
     last: Mutex<Option<CachedProbabilities>>,
 }
 
 impl LinearProbe {
-    /// Fits the classifier; `truths` are the classes of the vectors, counted from 0.
+    /// Fits the classifier with a penalty of 1; `truths` are the classes of the vectors, counted from 0.
     ///
     /// # Panics
     /// If there is no vector, or the numbers of vectors and of classes differ.
     pub fn fit(vectors: &Vectors, truths: &[usize]) -> Self {
+        Self::fit_classes(vectors, truths, truths.iter().max().map_or(0, |most| most + 1), PENALTY)
+    }
+
+    /// Fits a classifier of `classes` classes, of which some may have no vector. `penalty` is the factor of half the sum of the squared
+    /// weights, next to the sum of the losses: the inverse of scikit-learn's C.
+    ///
+    /// # Panics
+    /// If there is no vector, the numbers of vectors and of classes differ, or a class is not below `classes`.
+    pub fn fit_classes(vectors: &Vectors, truths: &[usize], classes: usize, penalty: f64) -> Self {
         assert!(!vectors.is_empty() && vectors.len() == truths.len(), "there are vectors, and each has a class");
+        assert!(truths.iter().all(|class| *class < classes), "each class has a number below `classes`");
         let (width, count) = (vectors.width, vectors.len() as f64);
         let mut mean = vec![0.0; width];
         vectors.rows().for_each(|row| mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x) / count));
@@ -81,11 +93,10 @@ impl LinearProbe {
         }
         // An element that does not vary carries no information. Division by infinity sets it to 0.
         deviation.iter_mut().for_each(|value| *value = if *value > 1e-12 { value.sqrt() } else { f64::INFINITY });
-        let classes = truths.iter().max().map_or(0, |most| most + 1);
         let mut probe = Self { mean, deviation, classes, weights: vec![0.0; classes * (width + 1)] };
         let rows: Vec<Vec<f64>> = vectors.rows().map(|row| probe.standardised(row)).collect();
         let start = probe.weights.clone();
-        let problem = LogisticRegression { rows: &rows, truths, width, last: Mutex::default() };
+        let problem = LogisticRegression { rows: &rows, truths, width, penalty, last: Mutex::default() };
         let solver = LBFGS::new(MoreThuenteLineSearch::new(), 10);
         // If the line search ends early (all vectors are equal), the best weights so far are used, or the initial ones.
         if let Ok(done) = Executor::new(problem, solver).configure(|state| state.param(start).max_iters(STEPS)).run()
@@ -99,6 +110,11 @@ impl LinearProbe {
     /// The most probable class of each vector. If two classes are equally probable, the lower one is predicted.
     pub fn predict(&self, vectors: &Vectors) -> Vec<usize> {
         vectors.rows().map(|row| largest(&scores(&self.weights, &self.standardised(row)))).collect()
+    }
+
+    /// The logit of each class for a vector.
+    pub fn logits(&self, vector: &[f32]) -> Vec<f32> {
+        scores(&self.weights, &self.standardised(vector)).into_iter().map(|logit| logit as f32).collect()
     }
 
     /// Number of classes.
@@ -168,7 +184,8 @@ impl CostFunction for LogisticRegression<'_> {
     fn cost(&self, weights: &Vec<f64>) -> Result<f64, Error> {
         let all = self.probabilities(weights);
         let losses = all.iter().zip(self.truths).map(|(of_row, truth)| -of_row[*truth].max(f64::MIN_POSITIVE).ln());
-        Ok(losses.sum::<f64>() + DECAY / 2.0 * self.penalised(weights).map(|(_, weight)| weight * weight).sum::<f64>())
+        Ok(losses.sum::<f64>()
+            + self.penalty / 2.0 * self.penalised(weights).map(|(_, weight)| weight * weight).sum::<f64>())
     }
 }
 
@@ -185,7 +202,7 @@ impl Gradient for LogisticRegression<'_> {
                 of_class.iter_mut().zip(row.iter().chain([&1.0])).for_each(|(sum, x)| *sum += error * x);
             }
         });
-        self.penalised(weights).for_each(|(place, weight)| gradient[place] += DECAY * weight);
+        self.penalised(weights).for_each(|(place, weight)| gradient[place] += self.penalty * weight);
         Ok(gradient)
     }
 }
@@ -222,7 +239,8 @@ mod tests {
         let (vectors, truths) = clouds(3);
         let probe = LinearProbe::fit(&vectors, &truths);
         let rows: Vec<Vec<f64>> = vectors.rows().map(|row| probe.standardised(row)).collect();
-        let problem = LogisticRegression { rows: &rows, truths: &truths, width: 3, last: Mutex::default() };
+        let problem =
+            LogisticRegression { rows: &rows, truths: &truths, width: 3, penalty: PENALTY, last: Mutex::default() };
         let gradient = problem.gradient(&probe.weights).unwrap();
         assert!(gradient.iter().all(|value| value.abs() < 1e-3), "{gradient:?}");
         let least = problem.cost(&probe.weights).unwrap();
@@ -232,6 +250,20 @@ mod tests {
             assert!(problem.cost(&other).unwrap() >= least);
             let slope = (problem.cost(&other).unwrap() - least) / 0.05;
             assert!(slope.abs() < 3.0, "{slope}");
+        }
+    }
+
+    /// scikit-learn 1.9.1: `decision_function` of the first row of `LogisticRegression(C=C, tol=1e-12).fit(x, [0, 0, 1, 1, 2, 2])`, x =
+    /// [[0, 0], [1, 0], [0, 2], [3, 1], [2, 2], [1, 3]] standardised, less the logit of the first class, for C = 10 and C = 0.1.
+    #[test]
+    fn the_penalty_is_the_inverse_of_scikit_learns_c() {
+        let values = vec![0.0, 0.0, 1.0, 0.0, 0.0, 2.0, 3.0, 1.0, 2.0, 2.0, 1.0, 3.0];
+        let vectors = Vectors { width: 2, values };
+        for (penalty, expected) in [(0.1, [-2.821113, -9.358572]), (10.0, [-0.411119, -0.608470])] {
+            let logits = LinearProbe::fit_classes(&vectors, &[0, 0, 1, 1, 2, 2], 3, penalty).logits(&[0.0, 0.0]);
+            for (logit, expected) in logits[1..].iter().zip(expected) {
+                assert!((f64::from(logit - logits[0]) - expected).abs() < 2e-4, "{penalty}: {logits:?}");
+            }
         }
     }
 

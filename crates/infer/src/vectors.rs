@@ -47,6 +47,29 @@ impl Vectors {
         rows.flat_map(|x| others.values.chunks_exact(others.width.max(1)).map(move |y| dot(x, y))).collect()
     }
 
+    /// The mean of each group of consecutive vectors, scaled to unit length; `counts` has the number of vectors of each group. The vector
+    /// of a group of one stays as it is. If vectors sum to zero, their mean has no direction: it stays zero, so that its similarity to
+    /// every vector is 0.
+    ///
+    /// # Panics
+    /// If the counts do not add up to the number of vectors.
+    pub fn unit_means(&self, counts: &[usize]) -> Self {
+        assert_eq!(counts.iter().sum::<usize>(), self.len(), "each vector belongs to a group");
+        let (mut rows, mut values) = (self.rows(), Vec::with_capacity(counts.len() * self.width));
+        for &count in counts {
+            let group: Vec<&[f32]> = rows.by_ref().take(count).collect();
+            if let [only] = group.as_slice() {
+                values.extend_from_slice(only);
+                continue;
+            }
+            let sum = |place: usize| group.iter().map(|row| f64::from(row[place])).sum::<f64>();
+            let sums: Vec<f64> = (0..self.width).map(sum).collect();
+            let length = sums.iter().map(|sum| sum * sum).sum::<f64>().sqrt();
+            values.extend(sums.iter().map(|sum| if length > 0.0 { (sum / length) as f32 } else { 0.0 }));
+        }
+        Self { width: self.width, values }
+    }
+
     fn extend(&mut self, vectors: Tensor<2>) {
         self.width = vectors.dims()[1];
         let values: Vec<f32> = vectors.inner().into_data().try_into_vec().expect("the model computes in f32");
@@ -167,5 +190,24 @@ impl<'a> Embedder<'a> {
 
     fn head(self) -> Result<&'a ItcHead, ModelError> {
         self.model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_of_a_group_has_unit_length() {
+        let vectors = Vectors { width: 2, values: vec![1.0, 0.0, 0.0, 1.0, 0.6, 0.8, 0.6, 0.8] };
+        let means = vectors.unit_means(&[2, 2]);
+        let half = 0.5f32.sqrt();
+        for (value, expected) in means.values.iter().zip([half, half, 0.6, 0.8]) {
+            assert!((value - expected).abs() < 1e-6, "{means:?}");
+        }
+        assert_eq!(vectors.unit_means(&[1; 4]), vectors);
+        assert_eq!(vectors.unit_means(&[3, 1]).values[2..], [0.6, 0.8], "groups of several sizes");
+        let opposite = Vectors { width: 1, values: vec![1.0, -1.0] };
+        assert_eq!(opposite.unit_means(&[2]).values, [0.0]);
     }
 }

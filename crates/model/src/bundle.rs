@@ -22,6 +22,8 @@ const TOKENIZER: &str = "tokenizer.json";
 const PREPROCESS: &str = "preprocessor_config.json";
 /// The description of the task of a fine-tuned bundle.
 pub const TASK: &str = "task.json";
+/// The files that every bundle has.
+pub const FILES: [&str; 4] = [CONFIG, TOKENIZER, PREPROCESS, WEIGHTS];
 const CARD: &str = "README.md";
 /// The largest JSON file that is read, in bytes.
 const LARGEST_JSON: u64 = 1 << 24;
@@ -151,7 +153,7 @@ impl Bundle {
     pub fn fingerprint(folder: &Path) -> Result<String, ModelError> {
         let mut hash = Sha256::new();
         let task = folder.join(TASK).exists().then_some(TASK);
-        for name in [CONFIG, TOKENIZER, PREPROCESS, WEIGHTS].into_iter().chain(task) {
+        for name in FILES.into_iter().chain(task) {
             let path = folder.join(name);
             let failed = |source| ModelError::File { action: "read", path: path.clone(), source };
             let mut file = fs::File::open(&path).map_err(failed)?;

@@ -43,7 +43,7 @@ mod two_stream;
 mod walk;
 pub mod weights;
 
-pub use bundle::{Bundle, TASK, TrainedOn, WEIGHTS};
+pub use bundle::{Bundle, FILES, TASK, TrainedOn, WEIGHTS};
 pub use config::{HeadKind, ModelConfig, Outputs, Preset, TextStyle};
 pub use decoder::Decoder;
 pub use error::ModelError;

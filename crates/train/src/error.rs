@@ -124,9 +124,21 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
+    /// The best model of a fine-tuned run, of which a file is missing.
+    #[error(
+        "`{file}` is missing, so the model with the best validation score cannot be used; put the file back, fine-tune again, or name \
+         `{last}` to use the last model of the run instead"
+    )]
+    Incomplete {
+        /// The missing file.
+        file: PathBuf,
+        /// The folder of the last model.
+        last: PathBuf,
+    },
     /// A folder without a run.
     #[error(
-        "`{path}` contains no run: it has no `recipe.toml`; start a run with `ptunifier pretrain RECIPE --out {path}`"
+        "`{path}` contains no run: it has no `recipe.toml`; name the folder of a run, or start one with \
+         `ptunifier pretrain RECIPE --out {path}` or `ptunifier finetune RECIPE --model MODEL --out {path}`"
     )]
     NoRun {
         /// The folder.
@@ -199,6 +211,17 @@ pub enum TrainError {
          to 0, or prepare the data with a share of pairs for this split"
     )]
     NoValidation {
+        /// Steps between two validations.
+        every: u64,
+        /// The folders of shards.
+        data: String,
+    },
+    /// A validation of a task without records.
+    #[error(
+        "`train.validate_every` is {every}, but split `validate` of {data} contains no record to validate on; set it to 0, or prepare the \
+         data with a share of records for this split"
+    )]
+    NoValidationRecord {
         /// Steps between two validations.
         every: u64,
         /// The folders of shards.

@@ -71,13 +71,22 @@ pub fn recipe_with(run: &Path, overrides: &[String]) -> Result<Recipe, TrainErro
 
 /// The bundle at a path: that of a run, or the path itself. Of a fine-tuned run it is the model with the best validation score,
 /// if there is one; of a pre-trained run, the last model.
-pub fn bundle_of(model: &Path) -> PathBuf {
+///
+/// # Errors
+/// When a file of the best model of a fine-tuned run is missing: the last model is another one and does not take its place unnoticed.
+pub fn bundle_of(model: &Path) -> Result<PathBuf, TrainError> {
     if !model.join(RECIPE).exists() {
-        return model.to_path_buf();
+        return Ok(model.to_path_buf());
     }
-    let best = model.join(BEST);
-    let is_finetuned = best.join(ptu_model::TASK).exists();
-    if is_finetuned { best } else { model.join(BUNDLE) }
+    let (best, last) = (model.join(BEST), model.join(BUNDLE));
+    let is_finetuned = |bundle: &Path| bundle.join(ptu_model::TASK).exists();
+    if !best.exists() || !(is_finetuned(&best) || is_finetuned(&last)) {
+        return Ok(last);
+    }
+    match ptu_model::FILES.into_iter().chain([ptu_model::TASK]).find(|name| !best.join(name).exists()) {
+        Some(missing) => Err(TrainError::Incomplete { file: best.join(missing), last }),
+        None => Ok(best),
+    }
 }
 
 /// Whether a folder contains files or folders for whose names `ours` returns `false`.
@@ -229,6 +238,30 @@ mod tests {
         fs::write(&left, "half").unwrap();
         RunFolder::open(folder.path(), true).unwrap();
         assert!(!left.exists());
+    }
+
+    #[test]
+    fn a_damaged_best_model_is_not_replaced_by_the_last_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path();
+        assert_eq!(bundle_of(run).unwrap(), run, "a bundle");
+        fs::write(run.join(RECIPE), "").unwrap();
+        assert_eq!(bundle_of(run).unwrap(), run.join(BUNDLE), "no best model");
+        for bundle in [BUNDLE, BEST] {
+            fs::create_dir(run.join(bundle)).unwrap();
+            ptu_model::FILES.into_iter().for_each(|name| fs::write(run.join(bundle).join(name), "").unwrap());
+        }
+        assert_eq!(bundle_of(run).unwrap(), run.join(BUNDLE), "a pre-trained run");
+        for bundle in [BUNDLE, BEST] {
+            fs::write(run.join(bundle).join(ptu_model::TASK), "").unwrap();
+        }
+        assert_eq!(bundle_of(run).unwrap(), run.join(BEST));
+        for name in ptu_model::FILES.into_iter().chain([ptu_model::TASK]) {
+            fs::rename(run.join(BEST).join(name), run.join("away")).unwrap();
+            let message = bundle_of(run).unwrap_err().to_string();
+            assert!(message.contains(&format!("best/{name}")) && message.contains("bundle`"), "{message}");
+            fs::rename(run.join("away"), run.join(BEST).join(name)).unwrap();
+        }
     }
 
     #[test]

@@ -3,7 +3,9 @@
 mod check;
 mod evaluate;
 mod merge;
+mod similar;
 pub mod task;
+mod task_keys;
 mod train;
 
 use std::collections::BTreeMap;
@@ -382,6 +384,20 @@ mod tests {
         assert_eq!((recipe.train.steps, recipe.train.warmup, recipe.optimizer.fusion), (10, 0.1, 5.0));
         assert_eq!(recipe.data, [DataEntry { path: "shards".into(), weight: 1.0 }]);
         assert_eq!(parse(&recipe.to_toml(), &[]).unwrap(), recipe);
+    }
+
+    #[test]
+    fn a_recipe_says_once_how_long_to_train() {
+        let task = "[task]\nkind = \"vqa\"\n";
+        let of =
+            |train: &str, sets: &[&str]| parse(&format!("data = [\"d\"]\n{task}[train]\nbatch = 4\n{train}"), sets);
+        let length = |recipe: Recipe| (recipe.train.steps, recipe.train.epochs);
+        assert_eq!(length(of("epochs = 3", &["train.steps=7"]).unwrap()), (7, None), "the override wins");
+        assert_eq!(length(of("steps = 3", &["train.epochs=2"]).unwrap()).1, Some(2.0));
+        let message = of("epochs = 3\nsteps = 4", &[]).unwrap_err().to_string();
+        assert!(message.contains("`train.epochs`") && message.contains("`train.steps`"), "{message}");
+        let message = of("", &[]).unwrap_err().to_string();
+        assert!(message.contains("`train.steps` is missing") && message.contains("epochs = 10"), "{message}");
     }
 
     #[test]

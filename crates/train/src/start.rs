@@ -54,7 +54,7 @@ impl StartModel {
             let wrong = |error: serde_json::Error| TrainError::Start { path: saved.clone(), cause: error.to_string() };
             return serde_json::from_slice(&bytes).map_err(wrong);
         }
-        let folder = folder::bundle_of(model);
+        let folder = folder::bundle_of(model)?;
         let bundle = Bundle::load(&folder, &Device::flex())?;
         let start = Self {
             config: bundle.model.config().clone(),

@@ -2,16 +2,18 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use ptu_data::{Question, Record};
 
 use super::predict::{self, PredictOptions};
+use crate::usage::WrongArguments;
 
 /// Ask a fine-tuned model questions about images
 ///
-/// With a question, it is asked about each input. Without one, the questions of the records are asked, if the input is a table or a
-/// folder of shards with questions; else questions are read from standard input, one per line, until its end (Ctrl-D), and each is
-/// answered at once. Answers come from the fixed set of answers that the model was fine-tuned on.
+/// With a question, it is asked about each input. Without one: if the input is a single image file, questions are read from standard
+/// input, one per line, until its end (Ctrl-D), and each is answered at once; if it is a table or a folder of shards, the questions of
+/// its records are asked. A folder of images needs a question. A question about an input without an image is answered from the question
+/// alone, and the answer says so (`--json`: `without_image`). Answers come from the fixed set of answers that the model was fine-tuned on.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier ask quickstart/ask scan.png \"Which side?\"
@@ -35,7 +37,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let inputs = std::slice::from_ref(input);
     let job = predict::Job { model: &model, inputs, options };
     match question {
-        Some(question) if question.trim().is_empty() => bail!("the question is empty; write one, or none at all"),
+        Some(question) if question.trim().is_empty() => {
+            Err(WrongArguments("the question is empty; write one, or none at all".into()).into())
+        }
         Some(question) => job.run(&|record| Record {
             questions: vec![Question { question: question.clone(), ..Question::default() }],
             ..record
@@ -70,7 +74,7 @@ fn typed(arguments: &Arguments, job: &predict::Job<'_>) -> anyhow::Result<ExitCo
     for line in stdin.lock().lines() {
         let line = line.context("cannot read standard input")?;
         if !line.trim().is_empty() {
-            job.print(&job.model.image(bytes.clone(), &name, Some(line.trim()))?)?;
+            job.print(&job.model.image(bytes.clone(), &name, Some(line.trim()))?, None)?;
         }
         prompt();
     }

@@ -43,6 +43,8 @@ use crate::usage::{WrongArguments, at_least_one};
   ptunifier evaluate runs/phantom --label finding --missing --page report.html
   ptunifier evaluate runs/phantom --label finding --sentence \"The image shows {}.\" --sentence \"A picture of {}.\"
   ptunifier evaluate runs/phantom --data data/other --split validate --json
+  ptunifier evaluate quickstart/run --zero-shot recipes/zero-shot/phantom-finding.toml --label finding
+  ptunifier evaluate runs/finding --probe quickstart/run        what fine-tuning adds to a linear probe
   ptunifier evaluate runs/a --compare runs/b        paired differences on the same records
   ptunifier evaluate runs/seed0 runs/seed1 runs/seed2        mean and standard deviation")]
 pub struct Arguments {
@@ -57,30 +59,38 @@ pub struct Arguments {
     #[arg(long, default_value = "test")]
     split: Split,
     /// Number of pairs at most (default: the recipe's, or 200)
-    #[arg(long, value_parser = at_least_one)]
+    #[arg(long, help_heading = PRE_TRAINED, value_parser = at_least_one)]
     gallery: Option<usize>,
     /// Pairs with equal values of this label also count as hits, besides those with equal texts or images (default: the recipe's)
-    #[arg(long)]
+    #[arg(long, help_heading = PRE_TRAINED)]
     hits: Option<String>,
     /// Score one gallery per value of this label (a fine-tuned model: the records of each value of this field or label); a pair with several values is in each (default: the recipe's)
     #[arg(long)]
     by: Option<String>,
     /// Label for probes on frozen features; may be given several times (default: the recipe's)
-    #[arg(long)]
+    #[arg(long, help_heading = PRE_TRAINED)]
     label: Vec<String>,
     /// Zero-shot classification of the labels by this sentence, with {} for the class name; given several times, the sentence vectors
     /// of a class are averaged (default: the recipe's)
-    #[arg(long)]
+    #[arg(long, help_heading = PRE_TRAINED)]
     sentence: Vec<String>,
+    /// Score the zero-shot classification of images by the classes and sentences of this TOML file. --label names the label whose values
+    /// are the classes; without it each class is a label of its own, and records with exactly one positive are scored
+    #[arg(long, help_heading = PRE_TRAINED, value_name = "FILE")]
+    zero_shot: Option<PathBuf>,
     /// In addition, re-rank so many of the nearest candidates by matching
-    #[arg(long, value_name = "MANY", value_parser = at_least_one)]
+    #[arg(long, help_heading = PRE_TRAINED, value_name = "MANY", value_parser = at_least_one)]
     rerank: Option<usize>,
     /// In addition, score with 25, 50, 75 and 100 % of the images, or of the texts, removed
-    #[arg(long)]
+    #[arg(long, help_heading = PRE_TRAINED)]
     missing: bool,
     /// Another run folder or bundle; prints paired differences to it
     #[arg(long, value_name = "MODEL")]
     compare: Option<PathBuf>,
+    /// In addition, compare a fine-tuned model with a linear probe on the frozen features of this pre-trained model (a run or a
+    /// bundle), fitted to the training split; name the model from which fine-tuning started
+    #[arg(long, help_heading = FINE_TUNED, value_name = "START_MODEL")]
+    probe: Option<PathBuf>,
     /// Score records even if the model was trained on them
     #[arg(long)]
     force: bool,
@@ -88,7 +98,7 @@ pub struct Arguments {
     #[arg(long)]
     seed: Option<u64>,
     /// Write a page of the run with these scores: one self-contained HTML file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = PRE_TRAINED, value_name = "FILE")]
     page: Option<PathBuf>,
     /// One JSON object on stdout
     #[arg(long)]
@@ -96,6 +106,10 @@ pub struct Arguments {
     #[command(flatten)]
     work: AtWork,
 }
+
+/// Headings in the help.
+const PRE_TRAINED: &str = "Options for pre-trained models only";
+const FINE_TUNED: &str = "Options for fine-tuned models only";
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -126,7 +140,11 @@ struct Model<'a> {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let precision = arguments.work.start()?;
-    if arguments.models.first().is_some_and(|model| task::is_finetuned(model)) {
+    let is_finetuned = match arguments.models.first() {
+        Some(model) => task::is_finetuned(model)?,
+        None => false,
+    };
+    if arguments.zero_shot.is_some() || is_finetuned {
         return task::run(arguments, precision);
     }
     check_request(arguments)?;
@@ -168,7 +186,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Refuses impossible requests before anything is scored.
 fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
     check_page(arguments.page.as_deref())?;
-    arguments.models.iter().chain(&arguments.compare).try_for_each(|model| check_run(model))?;
+    arguments.models.iter().chain(&arguments.compare).try_for_each(|model| check_model(model))?;
+    if arguments.probe.is_some() {
+        let text = "`--probe` compares a fine-tuned model with a linear probe, and this model is pre-trained; for probes of its own \
+                    features use `--label`";
+        return Err(WrongArguments(text.into()).into());
+    }
     if arguments.page.is_some() && arguments.models.len() > 1 {
         return Err(WrongArguments("a page shows one model; name one model, or remove `--page`".into()).into());
     }
@@ -176,6 +199,22 @@ fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
         && !model.join(folder::RECIPE).exists()
     {
         bail!("`{}` is not a run folder, and a page shows a run; name the run, or remove --page", model.display());
+    }
+    Ok(())
+}
+
+/// Refuses a path that holds no model.
+fn check_model(model: &Path) -> anyhow::Result<()> {
+    check_run(model)?;
+    if !model.exists() {
+        return Err(
+            WrongArguments(format!("`{}` does not exist; name a run folder or a bundle", model.display())).into()
+        );
+    }
+    if !folder::bundle_of(model)?.join(ptu_model::WEIGHTS).exists() {
+        let text =
+            format!("`{}` holds no model; name the folder of a run that has saved one, or a bundle", model.display());
+        return Err(WrongArguments(text).into());
     }
     Ok(())
 }

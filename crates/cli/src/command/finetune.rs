@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -5,6 +6,7 @@ use ptu_train::{Recipe, folder};
 
 use super::training::RunArguments;
 use crate::output::print;
+use crate::usage::WrongArguments;
 
 /// Fine-tune a pre-trained model for a task: classification, multi-label classification or question answering
 ///
@@ -28,7 +30,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SHARE", value_parser = share)]
     data: Option<f64>,
     /// Train once with each of these seeds, in one folder each, and print mean and standard deviation of the best scores
-    #[arg(long, value_name = "SEEDS", value_delimiter = ',', conflicts_with = "resume")]
+    #[arg(long, value_name = "SEEDS", value_delimiter = ',', value_parser = seed, conflicts_with = "resume")]
     seeds: Vec<u64>,
 }
 
@@ -44,7 +46,17 @@ fn share(word: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("`{word}` is no share: write for example 10% or 0.1, above 0 and at most 100%"))
 }
 
+/// Parses one of several seeds.
+fn seed(word: &str) -> Result<u64, String> {
+    let written = "write whole numbers with commas between them, for example --seeds 0,1,2";
+    word.trim().parse().map_err(|_| format!("`{word}` is no seed: {written}"))
+}
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut seeds = BTreeSet::new();
+    if let Some(seed) = arguments.seeds.iter().find(|seed| !seeds.insert(**seed)) {
+        return Err(WrongArguments(format!("`--seeds` has the seed {seed} twice; give each seed once")).into());
+    }
     let request = arguments.run.start("recipes/finetune/phantom-finding.toml")?;
     let recipe = arguments.run.recipe(&request, arguments.overrides()?)?;
     if recipe.task.is_pretraining() {
@@ -70,7 +82,7 @@ impl Arguments {
         let mut overrides: Vec<String> = self.data.map(|share| format!("finetune.share={share}")).into_iter().collect();
         if let Some(model) = &self.model {
             super::check_run(model)?;
-            if !folder::bundle_of(model).join(ptu_model::WEIGHTS).exists() {
+            if !folder::bundle_of(model)?.join(ptu_model::WEIGHTS).exists() {
                 bail!("`{}` holds no model; name a run or a bundle with `--model`", model.display());
             }
             let path = model.to_str().with_context(|| format!("path `{}` is not valid Unicode", model.display()))?;
@@ -84,7 +96,7 @@ impl Arguments {
 fn train(run: &RunArguments, recipe: &Recipe, out: &Path, resume: bool) -> anyhow::Result<Option<f64>> {
     let outcome = run.train(recipe, out, resume, "finetune")?;
     let score = outcome.best.map_or(String::new(), |value| format!(", best validation score {value:.3}"));
-    let model = folder::bundle_of(out);
+    let model = folder::bundle_of(out)?;
     print(&format!("finished: {} steps{score}, model in {}", outcome.steps, model.display()))?;
     Ok(outcome.best)
 }

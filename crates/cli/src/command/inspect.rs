@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::Compute;
 use crate::output::{print, say};
 use contents::Contents;
+pub use contents::{BestModel, best_model};
 
 /// Show the contents of runs, bundles, folders of shards or files of vectors
 ///

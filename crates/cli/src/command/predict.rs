@@ -1,18 +1,20 @@
 //! What the commands that use a fine-tuned model have in common: reading inputs in batches, printing predictions.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
 use ptu_data::inputs::{Inputs, Loaded, Pending, SkippedInput};
 use ptu_data::{Record, Split};
-use ptu_infer::task::{Answer, Prediction, Refused, Scored, TaskModel, TaskOutput};
+use ptu_infer::task::{Answer, ClassSentences, Prediction, Refused, Scored, TaskModel, TaskOutput};
 use ptu_prepare::InputFiles;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{AtWork, done};
 use crate::output::{print, say};
+use crate::usage::at_least_one;
 
 /// Number of inputs that are read and predicted together.
 const CHUNK: usize = 64;
@@ -51,6 +53,15 @@ pub fn command_of(output: &TaskOutput, path: &Path) -> String {
     }
 }
 
+/// Opens a pre-trained run or bundle that classifies images by the sentences in a file.
+pub fn open_with_sentences(model: &Path, sentences: &Path, work: &AtWork) -> anyhow::Result<TaskModel> {
+    let precision = work.start()?;
+    let (folder, sentences) = (super::bundle_folder(model)?, ClassSentences::read(sentences)?);
+    let mut opened = TaskModel::by_sentences(&folder, &sentences, &work.compute.device.plain())?;
+    opened.precision = precision;
+    Ok(opened)
+}
+
 /// Options of commands that print predictions.
 #[derive(clap::Args)]
 pub struct PredictOptions {
@@ -58,7 +69,7 @@ pub struct PredictOptions {
     #[arg(long)]
     split: Vec<Split>,
     /// Number of classes or answers that are printed for each input, the most probable first
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value = "3", value_parser = at_least_one)]
     top: usize,
     /// One JSON object per line on stdout
     #[arg(long)]
@@ -81,11 +92,17 @@ pub struct Job<'a> {
 #[derive(Serialize)]
 struct Line<'a> {
     input: &'a str,
+    /// The record's own id; absent for a file, whose name is its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     question: Option<&'a str>,
     /// True if the text was longer than the model reads.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
+    /// True if a question was answered without an image.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    without_image: bool,
     #[serde(flatten)]
     prediction: &'a Prediction,
 }
@@ -103,11 +120,16 @@ impl Job<'_> {
                 break;
             }
             let loaded: Vec<Result<Loaded, SkippedInput>> = chunk.into_par_iter().map(Pending::load).collect();
-            let mut records = vec![];
+            let (mut records, mut ids) = (vec![], HashMap::new());
             for one in loaded {
                 match one {
-                    // Predictions are printed under the name by which the user knows the input.
-                    Ok(Loaded { name, record, .. }) => records.push(change(Record { id: name, ..record })),
+                    // Predictions are printed under the name by which the user knows the input, and with the id of the record.
+                    Ok(Loaded { name, record, .. }) => {
+                        if record.id != name {
+                            ids.insert(name.clone(), record.id.clone());
+                        }
+                        records.push(change(Record { id: name, ..record }));
+                    }
                     Err(SkippedInput { name, cause }) => {
                         skipped = true;
                         say(&format!("skipped: {name}: {cause}"));
@@ -118,7 +140,7 @@ impl Job<'_> {
                 match answer {
                     Ok(answer) => {
                         printed += 1;
-                        self.print(&answer)?;
+                        self.print(&answer, ids.get(&answer.id).map(String::as_str))?;
                     }
                     Err(Refused { id, cause }) => {
                         skipped = true;
@@ -131,17 +153,23 @@ impl Job<'_> {
         Ok(done(skipped))
     }
 
-    /// Prints one prediction.
-    pub fn print(&self, answer: &Answer) -> anyhow::Result<()> {
-        let Answer { id, question, cut, prediction } = answer;
+    /// Prints one prediction; `id` is the id of the record, if the input is not a file.
+    pub fn print(&self, answer: &Answer, id: Option<&str>) -> anyhow::Result<()> {
+        let Answer { id: input, question, cut, has_image, prediction } = answer;
+        let without_image = question.is_some() && !has_image;
         let shortened = self.shortened(prediction);
         if self.options.json {
-            let line = Line { input: id, question: question.as_deref(), cut: *cut, prediction: &shortened };
+            let line =
+                Line { input, id, question: question.as_deref(), cut: *cut, without_image, prediction: &shortened };
             return print(&serde_json::to_string(&line)?);
         }
-        let note = if *cut { "  (only the beginning of the text was read)" } else { "" };
+        let note = match (cut, without_image) {
+            (_, true) => "  (from the question alone: the input has no image)",
+            (true, _) => "  (only the beginning of the text was read)",
+            _ => "",
+        };
         let question = question.as_ref().map_or(String::new(), |question| format!("  {question}"));
-        print(&format!("{id}{question}\n  {}{note}", line(&shortened)))
+        print(&format!("{input}{question}\n  {}{note}", line(&shortened)))
     }
 
     /// The prediction with the most probable classes or answers only.

@@ -9,6 +9,7 @@ use ptu_train::{Recipe, RunOptions, folder};
 
 use super::{Compute, wall_time};
 use crate::interrupt::{Interrupted, stop_flag};
+use crate::output::say;
 use crate::progress::RunProgress;
 use crate::usage::check_sets;
 
@@ -83,7 +84,15 @@ impl RunArguments {
             None => folder::recipe_with(&request.out, sets),
         };
         check_sets(&overrides, load)?;
-        Ok(load(&overrides)?)
+        let recipe = load(&overrides)?;
+        if let (None, Ok(Some(epochs))) = (recipe.train.epochs, load(&[]).map(|written| written.train.epochs)) {
+            let (steps, every) = (recipe.train.steps, recipe.train.validate_every);
+            say(&format!(
+                "training for {steps} steps, as `--set train.steps` says, and not for the {epochs} epochs of the recipe; the model is \
+                 validated every {every} steps (`train.validate_every`)"
+            ));
+        }
+        Ok(recipe)
     }
 
     /// Trains a run to its end. `command` is the name of the command, for the message of an interrupted run.

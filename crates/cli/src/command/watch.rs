@@ -8,6 +8,7 @@ use ptu_train::log::{Event, Timing, objectives, read_events, read_timings};
 use ptu_train::{Recipe, folder, format_duration};
 use ptu_workflow::page;
 
+use super::inspect::{BestModel, best_model};
 use crate::output::{print, say};
 
 /// The time left is estimated from so many recent steps.
@@ -124,7 +125,14 @@ fn update(run: &Path, recipe: &Recipe, width: usize) -> anyhow::Result<Update> {
     };
     let (names, values): (Vec<String>, Vec<f64>) = events.iter().filter_map(found).unzip();
     row(&format!("validation {}", names.last().map_or("", String::as_str)), values, 3);
+    let best = best_model(&events).and_then(|BestModel { step, validation, validations, fields }| {
+        let value = task.get().validated(fields)?.value?;
+        Some(format!(
+            "  best validation score {value:.3} after step {step}, in validation {validation} of {validations}"
+        ))
+    });
     row("records a second", timings.iter().map(|timing| timing.records_per_second).collect(), 1);
+    lines.extend(best);
     let skipped = events.iter().filter(|event| matches!(event, Event::Skipped { .. })).count();
     if skipped > 0 {
         lines.push(format!("  {skipped} steps were skipped: their loss or gradient was not finite"));

@@ -31,7 +31,7 @@ pub fn baseline(
         match scorer.output.target(record) {
             Some(Target::Class(output) | Target::Answer(Some(output))) => outputs.add(record, output),
             Some(Target::Text(text)) => *texts.entry(text).or_insert(0) += 1,
-            Some(Target::Labels(_) | Target::Answer(None)) | None => {}
+            Some(Target::Labels(_) | Target::Answer(None) | Target::OtherClass) | None => {}
         }
         false
     })?;

@@ -1,7 +1,9 @@
 //! Calibration of probabilities: fitted on the validation split, reported on the scored split before and after.
 
 use ptu_infer::task::{Calibration, Predicted, Target, TaskDescription};
-use ptu_metrics::{CALIBRATION_BINS, Temperature, argmax, expected_calibration_error};
+use ptu_metrics::{
+    CALIBRATION_BINS, HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, Temperature, argmax, expected_calibration_error,
+};
 
 use super::report::CalibrationReport;
 
@@ -24,11 +26,28 @@ pub fn fit(task: &TaskDescription, predicted: &[Predicted]) -> Option<Calibratio
     temperature.map(|temperature| Calibration { temperature: temperature.value, fitted: predicted.len() })
 }
 
+/// A note about a temperature at an end of the range in which it was searched.
+pub fn note(task: &TaskDescription) -> Option<String> {
+    let temperature = task.calibration?.temperature;
+    let cause = if temperature <= LOWEST_TEMPERATURE * 1.001 {
+        "the predictions for the validation split are all right, or its logits are very small"
+    } else if temperature >= HIGHEST_TEMPERATURE * 0.999 {
+        "the predictions for the validation split are not better than chance"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "the temperature of the calibration, {temperature}, is at the end of its range ({LOWEST_TEMPERATURE} to {HIGHEST_TEMPERATURE}): \
+         {cause}, so the calibrated probabilities say little"
+    ))
+}
+
 /// The logit of each output whose truth is known, and this truth.
 fn decisions(predicted: &Predicted) -> Vec<(f32, bool)> {
     let logits = predicted.logits.iter().copied().enumerate();
     match &predicted.target {
         Target::Class(class) => logits.map(|(output, logit)| (logit, output == *class)).collect(),
+        Target::OtherClass => predicted.logits.iter().map(|logit| (*logit, false)).collect(),
         Target::Answer(answer) => logits.map(|(output, logit)| (logit, Some(output) == *answer)).collect(),
         Target::Labels(states) => logits.filter_map(|(output, logit)| Some((logit, states[output].truth()?))).collect(),
         Target::Text(_) => vec![],
@@ -49,6 +68,7 @@ pub fn report(task: &TaskDescription, predicted: &[Predicted]) -> CalibrationRep
             let right = match &one.target {
                 Target::Text(_) => return vec![],
                 Target::Class(class) => *class == best,
+                Target::OtherClass => false,
                 Target::Answer(answer) => *answer == Some(best),
                 Target::Labels(states) => {
                     let known = states.iter().zip(&probabilities);
@@ -66,5 +86,29 @@ pub fn report(task: &TaskDescription, predicted: &[Predicted]) -> CalibrationRep
         before: of(&uncalibrated),
         after: task.calibration.and_then(|_| of(task)),
         temperature: task.calibration.map(|calibration| calibration.temperature),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ptu_data::InputForm;
+    use ptu_infer::task::TaskOutput;
+
+    use super::*;
+
+    #[test]
+    fn a_temperature_at_the_end_of_its_range_is_noted() {
+        let output = TaskOutput::Classification { label: "x".into(), classes: vec!["a".into(), "b".into()] };
+        let of = |temperature: f64| {
+            let calibration = Some(Calibration { temperature, fitted: 3 });
+            let (input, output) = (InputForm::Image, output.clone());
+            note(&TaskDescription { calibration, ..TaskDescription::new(input, output) })
+        };
+        // All predictions are right: the fit goes to the lowest temperature.
+        let fitted = Temperature::fit_softmax(&[3.0, 0.0, 0.0, 3.0], 2, &[0, 1]).unwrap();
+        assert!(of(fitted.value).unwrap().contains("all right"));
+        let fitted = Temperature::fit_softmax(&[3.0, 0.0, 0.0, 3.0], 2, &[1, 0]).unwrap();
+        assert!(of(fitted.value).unwrap().contains("chance"));
+        assert_eq!(of(1.3), None);
     }
 }

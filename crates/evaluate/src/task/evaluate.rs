@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ptu_data::record::label_values;
 use ptu_data::{DataError, InputForm, Manifest, Preparation, ShardFolder, Source, Split, ViewedSource};
 use ptu_infer::task::{Predicted, Predictor, ShownImage, Target, TaskDescription, TaskOutput};
+use ptu_infer::{Embedder, InferError, Vectors};
 use ptu_kernels::ComputePrecision;
 use ptu_metrics::Resampling;
 use ptu_model::Bundle;
@@ -16,9 +17,14 @@ use sha2::{Digest, Sha256};
 use super::TaskMetric;
 use super::baseline::baseline;
 use super::calibration;
+use super::probe;
 use super::reliance::{Reliance, Replacement, other_patients};
-use super::report::{Baseline, GroupScore, NamedScore, OutputCount, Receipt, TaskReport};
+use super::report::{
+    Baseline, GroupScore, NamedScore, OutputCount, Receipt, ScoredProtocol, SentencesReceipt, TaskReport,
+};
 use super::scorer::TaskScorer;
+use super::survey::{Survey, reads, targets};
+use super::zero_shot::ZeroShot;
 use crate::leak::{TrainingHistory, TrainingOverlap};
 use crate::{EvaluateError, EvaluateOptions};
 
@@ -53,26 +59,108 @@ pub fn evaluate_task(
 ) -> Result<Vec<TaskEvaluated>, EvaluateError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
     let task = TaskDescription::of(&bundle, &options.bundle)?;
-    let evaluator = Evaluator {
-        options,
-        preparation: task.preparation(&bundle),
-        model: Bundle::fingerprint(&options.bundle)?,
-        bundle: &bundle,
-        task: &task,
-    };
-    options.data.iter().map(|path| evaluator.folder(path, done)).collect()
+    Evaluator::new(options, &bundle, &task, Protocol::FineTuned)?.all(done)
 }
 
+/// Scores the zero-shot classification of a pre-trained bundle on each folder, with everything that a fine-tuned classifier is scored
+/// by. `done` is called as by [`evaluate_task`].
+///
+/// # Errors
+/// If the model cannot compare images with texts, a file cannot be read, no record has a class of the file, or the model has learned
+/// from records of the split.
+pub fn evaluate_zero_shot(
+    options: &EvaluateOptions,
+    zero_shot: &ZeroShot<'_>,
+    done: &mut dyn FnMut(&str, usize, usize),
+) -> Result<Vec<TaskEvaluated>, EvaluateError> {
+    let bundle = Bundle::load(&options.bundle, &options.device)?;
+    if bundle.model.heads.itc.is_none() {
+        return Err(InferError::NoContrast { path: options.bundle.clone() }.into());
+    }
+    let task = zero_shot.task();
+    let classes = zero_shot.sentences.vectors(Embedder::new(&bundle.model), &bundle.processor())?;
+    Evaluator::new(options, &bundle, &task, Protocol::ZeroShot { zero_shot, classes })?.all(done)
+}
+
+/// How a model predicts the outputs of a task.
+enum Protocol<'a> {
+    /// By the head of a fine-tuned model.
+    FineTuned,
+    /// By sentences; `classes` are the vectors of the classes.
+    ZeroShot { zero_shot: &'a ZeroShot<'a>, classes: Vectors },
+}
+
+/// A model and the options of its evaluation.
 struct Evaluator<'a> {
     options: &'a EvaluateOptions,
     bundle: &'a Bundle,
     task: &'a TaskDescription,
+    protocol: Protocol<'a>,
     preparation: Preparation,
     /// The bundle's fingerprint.
     model: String,
 }
 
-impl Evaluator<'_> {
+impl<'a> Evaluator<'a> {
+    /// Prepares an evaluation.
+    ///
+    /// # Errors
+    /// If the bundle cannot be read.
+    fn new(
+        options: &'a EvaluateOptions,
+        bundle: &'a Bundle,
+        task: &'a TaskDescription,
+        protocol: Protocol<'a>,
+    ) -> Result<Self, EvaluateError> {
+        let (preparation, model) = (task.preparation(bundle), Bundle::fingerprint(&options.bundle)?);
+        Ok(Self { options, bundle, task, protocol, preparation, model })
+    }
+
+    /// Scores each folder of the options.
+    ///
+    /// # Errors
+    /// As [`evaluate_task`].
+    fn all(&self, done: &mut dyn FnMut(&str, usize, usize)) -> Result<Vec<TaskEvaluated>, EvaluateError> {
+        self.options.data.iter().map(|path| self.folder(path, done)).collect()
+    }
+
+    fn predictor(&self) -> Result<Predictor<'a>, EvaluateError> {
+        let (model, task) = (&self.bundle.model, self.task);
+        let mut predictor = match &self.protocol {
+            Protocol::FineTuned => Predictor::new(model, task)?,
+            Protocol::ZeroShot { classes, .. } => Predictor::by_sentences(model, task, classes)?,
+        };
+        predictor.precision = self.options.precision;
+        Ok(predictor)
+    }
+
+    /// The records of a folder as the protocol uses them.
+    fn records(&self, shards: Arc<ShardFolder>) -> Result<Arc<dyn Source>, EvaluateError> {
+        match &self.protocol {
+            Protocol::FineTuned => Ok(shards),
+            Protocol::ZeroShot { zero_shot, .. } => Ok(zero_shot.records(shards)?),
+        }
+    }
+
+    /// The inputs of a split that are scored, and what the records hold.
+    fn view(&self, path: &Path, shards: &Arc<ShardFolder>) -> Result<(ViewedSource, Survey<'a>), EvaluateError> {
+        let task = self.task;
+        let (wanted, scores_others) = match &self.protocol {
+            Protocol::FineTuned => (format!("{} and {}", reads(task.input), targets(&task.output)), true),
+            Protocol::ZeroShot { zero_shot, .. } => (zero_shot.wanted(), false),
+        };
+        let mut survey = Survey::new(task, wanted, scores_others);
+        let records = self.records(Arc::clone(shards))?;
+        let viewed = ViewedSource::new(records, task.view(), &mut |record| survey.add(record))?;
+        if let Protocol::ZeroShot { zero_shot: ZeroShot { label: Some(label), .. }, .. } = &self.protocol {
+            survey.check_label(label, path)?;
+        }
+        if let Some(by) = &self.options.config.by {
+            survey.check_field(by, path)?;
+        }
+        Ok((viewed, survey))
+    }
+
     fn history(&self) -> TrainingHistory<'_> {
         let Bundle { trained_on, learned, .. } = self.bundle;
         TrainingHistory { trained_on, learned: learned.as_ref(), folders: &self.options.training }
@@ -84,17 +172,11 @@ impl Evaluator<'_> {
             self.history().check_split(path, &Manifest::read(path)?, options.split)?;
         }
         let shards = Arc::new(ShardFolder::open(path, options.split)?);
-        let source: Arc<dyn Source> = Arc::clone(&shards) as _;
-        let mut inputs = 0;
-        let viewed = ViewedSource::new(source, task.view(), &mut |record| {
-            inputs += 1;
-            task.output.target(record).is_some()
-        })?;
+        let (viewed, survey) = self.view(path, &shards)?;
         let (name, count) = (shards.name().to_string(), viewed.len());
         let replacements = self.replacements();
         let all = count * (1 + replacements.len());
-        let mut predictor = Predictor::new(&self.bundle.model, task)?;
-        predictor.precision = options.precision;
+        let predictor = self.predictor()?;
         let others = if replacements.contains(&Replacement::Other) {
             other_patients(&viewed, Key::new(options.seed))?
         } else {
@@ -105,11 +187,12 @@ impl Evaluator<'_> {
         };
         let predicted = run(ShownImage::Own, 0, done)?;
         if predicted.is_empty() {
-            return Err(nothing(path, options.split, task));
+            return Err(survey.nothing(path, options.split));
         }
         let (known, mut notes) = self.known(path, &shards, &predicted)?;
-        notes.extend(not_scored(inputs, predicted.len(), task));
+        notes.extend(survey.notes(predicted.len()));
         notes.extend(written_notes(&predicted));
+        notes.extend(calibration::note(task));
         let scorer = TaskScorer { output: &task.output, predicted: &predicted };
         let key = Key::new(options.seed);
         let resampling = Resampling::new(key);
@@ -124,14 +207,17 @@ impl Evaluator<'_> {
             reliance.extend(costs(&scorer, &replaced, replacement, &resampling));
         }
         let baseline = self.baseline(path, &scorer, &resampling)?;
+        let (probe, more) = probe::report(options, path, &scorer, task, (&shards, &viewed))?;
+        notes.extend(more);
         let report = TaskReport {
             receipt: self.receipt(&shards, &predicted, known),
             records: predicted.len(),
             patients: scorer.patients().into_iter().collect::<BTreeSet<_>>().len(),
-            unanswerable: predicted.iter().filter(|one| one.target == Target::Answer(None)).count(),
+            unanswerable: predicted.iter().filter(|one| is_unanswerable(&one.target)).count(),
             cut: predicted.iter().filter(|one| one.cut).count(),
             scores: scores(&scorer, &resampling),
             baseline,
+            probe,
             reliance,
             groups: self.groups(&predicted, &resampling),
             calibration: Some(calibration::report(task, &predicted)).filter(|report| report.before.is_some()),
@@ -149,7 +235,7 @@ impl Evaluator<'_> {
         resampling: &Resampling,
     ) -> Result<Option<Baseline>, EvaluateError> {
         match ShardFolder::open(path, Split::Train) {
-            Ok(train) => baseline(scorer, self.task, Arc::new(train), resampling),
+            Ok(train) => baseline(scorer, self.task, self.records(Arc::new(train))?, resampling),
             Err(DataError::NoRecords { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -214,9 +300,18 @@ impl Evaluator<'_> {
                 (format!("texts of the section `{}`", written.target.name()), normalisation)
             }
         };
+        let (protocol, sentences) = match &self.protocol {
+            Protocol::FineTuned => (ScoredProtocol::FineTuned, None),
+            Protocol::ZeroShot { zero_shot: ZeroShot { sentences, .. }, .. } => (
+                ScoredProtocol::ZeroShot,
+                Some(SentencesReceipt { hash: sentences.hash(), classes: sentences.classes.clone() }),
+            ),
+        };
         Receipt {
             model: self.model.clone(),
             task: self.task.output.kind().into(),
+            protocol,
+            sentences,
             input: self.task.input,
             source: shards.name().into(),
             manifest: shards.manifest().hash(),
@@ -234,13 +329,6 @@ impl Evaluator<'_> {
     }
 }
 
-/// A note about inputs that cannot be scored, if there are any.
-fn not_scored(inputs: usize, scored: usize, task: &TaskDescription) -> Option<String> {
-    let skipped = inputs.saturating_sub(scored);
-    let wanted = format!("{} and {}", reads(task.input), targets(&task.output));
-    (skipped > 0).then(|| format!("{skipped} of {inputs} records are not scored, because they do not have {wanted}"))
-}
-
 /// Notes about texts that were stopped, or that are empty.
 fn written_notes(predicted: &[Predicted]) -> Vec<String> {
     let texts = || predicted.iter().filter_map(|one| one.text.as_ref());
@@ -253,34 +341,9 @@ fn written_notes(predicted: &[Predicted]) -> Vec<String> {
         .collect()
 }
 
-/// The error for a split without any record that can be scored.
-fn nothing(path: &Path, split: Split, task: &TaskDescription) -> EvaluateError {
-    let (wanted, path) = (format!("{} and {}", reads(task.input), targets(&task.output)), path.display());
-    EvaluateError::NoTarget { split: split.to_string(), cause: format!("`{path}` has no record with {wanted}") }
-}
-
-/// What records must have to be an input of this form.
-fn reads(input: InputForm) -> &'static str {
-    match input {
-        InputForm::Available => "an image or a text",
-        InputForm::Image => "an image",
-        InputForm::Text => "a text",
-        InputForm::Pair => "an image and a text",
-        InputForm::Question => "a question",
-        InputForm::Sentences => "a pair of sentences",
-    }
-}
-
-/// What records must have to be scored.
-fn targets(output: &TaskOutput) -> String {
-    match output {
-        TaskOutput::Classification { label, .. } => format!("one known value of the label `{label}`"),
-        TaskOutput::Multilabel { labels, .. } => format!("the labels of the model, such as `{}`", labels[0].label),
-        TaskOutput::Vqa { .. } => "an answer".into(),
-        TaskOutput::Report(written) | TaskOutput::Summary(written) => {
-            format!("a text of the section `{}`", written.target.name())
-        }
-    }
+/// Whether no output of the model can be right.
+fn is_unanswerable(target: &Target) -> bool {
+    matches!(target, Target::Answer(None) | Target::OtherClass)
 }
 
 fn scores(scorer: &TaskScorer<'_>, resampling: &Resampling) -> Vec<NamedScore> {

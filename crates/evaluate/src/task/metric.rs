@@ -18,11 +18,12 @@ pub enum TaskMetric {
     ClosedAccuracy,
     /// Accuracy on open questions.
     OpenAccuracy,
-    /// Mean AUROC of the labels that have positives and negatives.
+    /// Mean AUROC of the labels that have positives and negatives. Of classes, each is compared with all others (one versus rest), by
+    /// its probability.
     MeanAuroc,
     /// Mean average precision of the labels that have positives and negatives.
     MeanAveragePrecision,
-    /// AUROC of the label with this number.
+    /// AUROC of the label with this number, or of this class against all others.
     Auroc(usize),
     /// BLEU of the corpus with runs of one word up to this number of words, 1 to 4.
     Bleu(usize),
@@ -48,7 +49,12 @@ impl TaskMetric {
     /// The metrics of a kind of task; the first one is the headline, which is compared with baselines.
     pub fn of(output: &TaskOutput) -> Vec<Self> {
         match output {
-            TaskOutput::Classification { .. } => vec![Self::Accuracy, Self::BalancedAccuracy, Self::MacroF1],
+            TaskOutput::Classification { classes, .. } => {
+                [Self::Accuracy, Self::BalancedAccuracy, Self::MacroF1, Self::MeanAuroc]
+                    .into_iter()
+                    .chain((0..classes.len()).map(Self::Auroc))
+                    .collect()
+            }
             TaskOutput::Multilabel { labels, .. } => [Self::MeanAuroc, Self::MeanAveragePrecision, Self::MacroF1]
                 .into_iter()
                 .chain((0..labels.len()).map(Self::Auroc))

@@ -67,6 +67,7 @@ impl TaskEvaluated {
             let name = |output: usize| names.get(output).copied();
             let (predicted, right, labels) = match &one.target {
                 Target::Class(class) => (name(argmax(&one.logits)), Some(name(*class)), None),
+                Target::OtherClass => (name(argmax(&one.logits)), Some(None), None),
                 Target::Answer(answer) => (name(argmax(&one.logits)), Some(answer.and_then(name)), None),
                 Target::Labels(states) => (None, None, Some(states.iter().map(|state| state.truth()).collect())),
                 Target::Text(_) => (None, None, None),

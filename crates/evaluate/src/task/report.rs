@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ptu_data::{CacheFormat, InputForm, Split};
+use ptu_infer::task::ClassSentence;
 use ptu_model::generate::GenerationConfig;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,8 @@ pub struct TaskReport {
     pub records: usize,
     /// Number of patients of these records.
     pub patients: usize,
-    /// Number of questions whose right answer is not in the answer set; they count as wrong. 0 for other tasks.
+    /// Number of records whose right answer is not in the answer set, or whose class is not a class of the model; they count as wrong.
+    /// 0 for labels.
     pub unanswerable: usize,
     /// Number of texts that were longer than the model reads.
     pub cut: usize,
@@ -30,6 +32,9 @@ pub struct TaskReport {
     /// split is not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
+    /// The linear probe of the model from which fine-tuning started; `None` if it was not requested or cannot be fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeReport>,
     /// What the scores lose without the right image; empty if the task has no image.
     pub reliance: Vec<Reliance>,
     /// Scores of groups of records, by the field or label that `--by` names.
@@ -62,6 +67,30 @@ pub struct Baseline {
     /// Its score: the first one of the task.
     pub score: Score,
     /// The score of the model minus that of the baseline, with the paired interval.
+    pub difference: Score,
+}
+
+/// The scores of a linear probe on the frozen features of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// Fingerprint of the model's bundle.
+    pub model: String,
+    /// Number of training records that it was fitted to.
+    pub fitted: usize,
+    /// Factor of the L2 penalty (the inverse of scikit-learn's C), chosen on the validation split.
+    pub penalty: f64,
+    /// The scores of the task, except those of single classes and labels.
+    pub scores: Vec<ProbeScore>,
+}
+
+/// A score of a linear probe, and how much better the model is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeScore {
+    /// Name of the score.
+    pub metric: String,
+    /// The score of the probe.
+    pub score: Score,
+    /// The score of the model minus that of the probe, with the paired interval by patient.
     pub difference: Score,
 }
 
@@ -98,6 +127,27 @@ pub struct OutputCount {
     pub without: usize,
 }
 
+/// How a model predicts the outputs of a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScoredProtocol {
+    /// By a head that was trained for the task.
+    #[default]
+    #[serde(rename = "fine-tuned")]
+    FineTuned,
+    /// By sentences that describe the classes, without training.
+    #[serde(rename = "zero-shot")]
+    ZeroShot,
+}
+
+/// The sentences of a zero-shot classification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentencesReceipt {
+    /// SHA-256 of classes and sentences.
+    pub hash: String,
+    /// The classes with their sentences.
+    pub classes: Vec<ClassSentence>,
+}
+
 /// What determines a score: the model, the records and the protocol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -105,6 +155,12 @@ pub struct Receipt {
     pub model: String,
     /// Kind of task.
     pub task: String,
+    /// How the model predicts.
+    #[serde(default)]
+    pub protocol: ScoredProtocol,
+    /// The sentences of zero-shot classification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentences: Option<SentencesReceipt>,
     /// What the model reads.
     pub input: InputForm,
     /// Name of the data set.
@@ -142,6 +198,7 @@ impl Receipt {
             ("task", self.task == other.task && self.input == other.input),
             ("data", self.manifest == other.manifest && self.split == other.split),
             ("records", self.records == other.records),
+            ("protocol", self.protocol == other.protocol && self.sentences == other.sentences),
             ("outputs", self.outputs == other.outputs),
             ("normalisation", self.normalisation == other.normalisation),
             ("decoding", self.decoding == other.decoding),

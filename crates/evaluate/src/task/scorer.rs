@@ -4,6 +4,7 @@ use ptu_infer::task::{LabelState, Predicted, Target, TaskOutput};
 use ptu_metrics::{
     Answer, BinaryScore, LabelAverages, Resampling, argmax, auroc, balanced_accuracy, bootstrap, bootstrap_difference,
     bootstrap_mean, bootstrap_mean_difference, f1_by_class, f1_by_label, majority_share, scores_by_label,
+    scores_one_versus_rest,
 };
 
 use super::TaskMetric;
@@ -103,6 +104,7 @@ impl TaskScorer<'_> {
         let Predicted { target, logits, .. } = &self.predicted[record];
         match target {
             Target::Class(class) => Some(argmax(logits) == *class),
+            Target::OtherClass => Some(false),
             Target::Answer(answer) => Some(*answer == Some(argmax(logits))),
             Target::Labels(_) | Target::Text(_) => None,
         }
@@ -139,7 +141,7 @@ impl TaskScorer<'_> {
     /// The value of a metric of fixed outputs on some records, which may repeat.
     fn of_outputs(&self, metric: TaskMetric, records: &[usize]) -> Option<f64> {
         match metric {
-            TaskMetric::BalancedAccuracy => balanced_accuracy(self.output.names().len(), &self.answers(records)),
+            TaskMetric::BalancedAccuracy => balanced_accuracy(self.classes(), &self.answers(records)),
             TaskMetric::MacroF1 => self.macro_f1(records),
             TaskMetric::MeanAuroc => self.of_labels(BinaryScore::Auroc, records).macro_mean,
             TaskMetric::MeanAveragePrecision => self.of_labels(BinaryScore::AveragePrecision, records).macro_mean,
@@ -149,19 +151,40 @@ impl TaskScorer<'_> {
         }
     }
 
+    /// The number of classes; records whose class the model does not know count as one more class.
+    fn classes(&self) -> usize {
+        let has_others = self.predicted.iter().any(|one| one.target == Target::OtherClass);
+        self.output.names().len() + usize::from(has_others)
+    }
+
     /// The predicted and the right class of some records.
     fn answers(&self, records: &[usize]) -> Vec<Answer<usize>> {
-        let answer = |&record: &usize| match &self.predicted[record] {
-            Predicted { target: Target::Class(right), logits, .. } => {
-                Some(Answer { given: argmax(logits), right: *right })
-            }
-            _ => None,
+        let answer = |&record: &usize| {
+            let Predicted { target, logits, .. } = &self.predicted[record];
+            self.class(target).map(|right| Answer { given: argmax(logits), right })
         };
         records.iter().filter_map(answer).collect()
     }
 
-    /// Scores of all labels on some records.
+    /// The number of the right class; all classes that the model does not know have the number behind its last class.
+    fn class(&self, target: &Target) -> Option<usize> {
+        match target {
+            Target::Class(right) => Some(*right),
+            Target::OtherClass => Some(self.output.names().len()),
+            Target::Labels(_) | Target::Answer(_) | Target::Text(_) => None,
+        }
+    }
+
+    /// Scores of all labels, or of each class against the rest, on some records.
     fn of_labels(&self, score: BinaryScore, records: &[usize]) -> LabelAverages {
+        if let TaskOutput::Classification { classes, .. } = self.output {
+            let known = records.iter().filter_map(|&record| {
+                let Predicted { target, logits, .. } = &self.predicted[record];
+                Some((log_probabilities(logits), self.class(target)?))
+            });
+            let (rows, right): (Vec<Vec<f32>>, Vec<usize>) = known.unzip();
+            return scores_one_versus_rest(score, classes.len(), &rows.concat(), &right);
+        }
         let (mut logits, mut truths) = (vec![], vec![]);
         for &record in records {
             if let Predicted { target: Target::Labels(states), logits: row, .. } = &self.predicted[record] {
@@ -176,7 +199,7 @@ impl TaskScorer<'_> {
     fn macro_f1(&self, records: &[usize]) -> Option<f64> {
         let outputs = self.output.names().len();
         if let TaskOutput::Classification { .. } = self.output {
-            return f1_by_class(outputs, &self.answers(records)).macro_mean;
+            return f1_by_class(self.classes(), &self.answers(records)).macro_mean;
         }
         let mut answers = vec![];
         for &record in records {
@@ -190,11 +213,11 @@ impl TaskScorer<'_> {
         f1_by_label(outputs, &answers).macro_mean
     }
 
-    /// AUROC of one label on the records for which it is known.
+    /// AUROC of one label, or of one class against the rest, on the records for which it is known.
     fn auroc(&self, label: usize, records: &[usize]) -> Option<f64> {
         let known = |&record: &usize| match &self.predicted[record] {
             Predicted { target: Target::Labels(states), logits, .. } => Some((logits[label], states[label].truth()?)),
-            _ => None,
+            Predicted { target, logits, .. } => Some((log_probabilities(logits)[label], self.class(target)? == label)),
         };
         auroc(records.iter().filter_map(known))
     }
@@ -236,7 +259,7 @@ impl TaskScorer<'_> {
                         Target::Class(right) | Target::Answer(Some(right)) => {
                             truths.push(Answer { given: *right, right: *right });
                         }
-                        Target::Answer(None) => outside += 1,
+                        Target::Answer(None) | Target::OtherClass => outside += 1,
                         Target::Labels(_) | Target::Text(_) => {}
                     }
                 }
@@ -254,7 +277,7 @@ impl TaskScorer<'_> {
             for (label, count) in counts.iter_mut().enumerate() {
                 let truth = match target {
                     Target::Class(right) | Target::Answer(Some(right)) => Some(*right == label),
-                    Target::Answer(None) => Some(false),
+                    Target::Answer(None) | Target::OtherClass => Some(false),
                     Target::Labels(states) => states.get(label).copied().and_then(LabelState::truth),
                     Target::Text(_) => None,
                 };
@@ -265,6 +288,13 @@ impl TaskScorer<'_> {
         }
         counts
     }
+}
+
+/// The logarithms of the softmax of logits. They order records as the probabilities do, also where these are equal in 32 bits.
+fn log_probabilities(logits: &[f32]) -> Vec<f32> {
+    let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let sum: f64 = logits.iter().map(|logit| (f64::from(*logit) - largest).exp()).sum();
+    logits.iter().map(|logit| (f64::from(*logit) - largest - sum.ln()) as f32).collect()
 }
 
 #[cfg(test)]
@@ -308,6 +338,27 @@ mod tests {
         assert!(difference.low < Some(0.25) && difference.high > Some(0.25));
         let fewer = TaskScorer { output: &output, predicted: &rows[..3] };
         assert!(better.difference(&fewer, TaskMetric::Accuracy, &resampling).is_none());
+    }
+
+    #[test]
+    fn classes_that_the_model_does_not_know_are_wrong() {
+        let output = TaskOutput::Classification { label: "x".into(), classes: vec!["a".into(), "b".into()] };
+        let rows = [
+            predicted(0, Target::Class(0), &[2.0, 0.0]),
+            predicted(1, Target::Class(1), &[0.0, 1.0]),
+            predicted(2, Target::OtherClass, &[0.0, 3.0]),
+            predicted(3, Target::Class(1), &[0.5, 0.0]),
+        ];
+        let scorer = TaskScorer { output: &output, predicted: &rows };
+        let value = |metric| scorer.value(metric).value;
+        // scikit-learn 1.9.1, y_true [a, b, c, b], y_pred [a, b, b, a]: accuracy_score 0.5, balanced_accuracy_score 0.5,
+        // f1_score(average="macro") 0.388889; roc_auc_score of softmax(logits)[:, 0] against y_true == a: 1, [:, 1] against b: 0.5.
+        assert_eq!((value(TaskMetric::Accuracy), value(TaskMetric::BalancedAccuracy)), (Some(0.5), Some(0.5)));
+        assert!((value(TaskMetric::MacroF1).unwrap() - 7.0 / 18.0).abs() < 1e-12);
+        assert_eq!((value(TaskMetric::Auroc(0)), value(TaskMetric::Auroc(1))), (Some(1.0), Some(0.5)));
+        assert_eq!(value(TaskMetric::MeanAuroc), Some(0.75));
+        assert_eq!(scorer.value(TaskMetric::Accuracy).chance, Some(0.5));
+        assert_eq!(scorer.counts(), [[1, 3], [2, 2]]);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The description of a fine-tuned model's task.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ptu_data::record::Section;
 use ptu_data::{CacheFormat, InputForm, RecordView};
+use ptu_input::text::name_key;
 use ptu_model::config::DecoderConfig;
 use ptu_model::generate::GenerationConfig;
 use ptu_model::{Bundle, HeadKind, Outputs};
@@ -11,6 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::label_state::LabelState;
 use crate::InferError;
+
+/// Largest size of a description, in bytes.
+const LARGEST_FILE: u64 = 1 << 24;
 
 /// What a fine-tuned model reads, and what its outputs mean. It is stored in a bundle as `task.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,6 +113,11 @@ pub struct Calibration {
 }
 
 impl TaskDescription {
+    /// The description of a model that reads all texts, was trained from random weights, and has no calibration.
+    pub fn new(input: InputForm, output: TaskOutput) -> Self {
+        Self { input, section: None, output, started_from: None, calibration: None, cached_images: None }
+    }
+
     /// The task of a bundle. `folder` is the folder of the bundle, for messages.
     ///
     /// # Errors
@@ -115,8 +125,7 @@ impl TaskDescription {
     pub fn of(bundle: &Bundle, folder: &Path) -> Result<Self, InferError> {
         let path = || folder.to_path_buf();
         let value = bundle.task.clone().ok_or_else(|| InferError::NoTask { path: path() })?;
-        let task: Self = serde_json::from_value(value)
-            .map_err(|error| InferError::TaskFile { path: path(), cause: error.to_string() })?;
+        let task = Self::parse(value, folder)?;
         let (config, outputs) = (bundle.model.config(), task.output.names().len());
         let wrong = |cause: String| InferError::TaskFile { path: path(), cause };
         match task.head() {
@@ -127,6 +136,27 @@ impl TaskDescription {
                 Err(wrong("its task writes texts, but the model has no decoder".into()))
             }
             _ => Ok(task),
+        }
+    }
+
+    /// Reads the description in the folder of a bundle, without its weights.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(folder: &Path) -> Result<Self, InferError> {
+        let wrong = |cause: String| InferError::TaskFile { path: folder.into(), cause };
+        let bytes = ptu_model::files::read(&folder.join(ptu_model::TASK), LARGEST_FILE)?;
+        Self::parse(serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?, folder)
+    }
+
+    /// A description whose outputs have different names.
+    fn parse(value: serde_json::Value, folder: &Path) -> Result<Self, InferError> {
+        let wrong = |cause: String| InferError::TaskFile { path: folder.into(), cause };
+        let task: Self = serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?;
+        let mut names = BTreeSet::new();
+        match task.output.names().into_iter().find(|name| !names.insert(name_key(name))) {
+            Some(name) => Err(wrong(format!("it has the output `{name}` twice, and predictions would be ambiguous"))),
+            None => Ok(task),
         }
     }
 
@@ -201,5 +231,25 @@ impl TaskOutput {
     /// Whether the outputs exclude each other, so that their probabilities are a softmax. Otherwise each is a sigmoid.
     pub fn is_exclusive(&self) -> bool {
         matches!(self, Self::Classification { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_of_one_name_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |classes: &str| {
+            let text =
+                format!(r#"{{"input":"image","output":{{"kind":"classification","label":"x","classes":{classes}}}}}"#);
+            std::fs::write(folder.path().join(ptu_model::TASK), text).unwrap();
+            TaskDescription::read(folder.path()).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(r#"["a","b"]"#).unwrap().output.names(), ["a", "b"]);
+        let message = read(r#"["a","b","a"]"#).unwrap_err();
+        assert!(message.contains("`a` twice") && message.contains("task.json"), "{message}");
+        assert!(read("3").unwrap_err().contains("task.json"));
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use ptu_data::collate::Origin;
 use ptu_data::{DataError, Example, InputForm, Preparation, Question, Record, RecordImage, TextChoice};
+use ptu_input::Input;
 use ptu_kernels::ComputePrecision;
 use ptu_model::Bundle;
 use ptu_model::generate::GenerationConfig;
@@ -12,12 +13,15 @@ use rayon::prelude::*;
 
 use super::description::TaskDescription;
 use super::predictor::{Prediction, Predictor};
-use crate::InferError;
+use super::sentences::ClassSentences;
+use crate::{Embedder, InferError, Vectors};
 
-/// A fine-tuned model with everything that it needs.
+/// A fine-tuned model, or a pre-trained one that classifies by sentences, with everything that it needs.
 pub struct TaskModel {
     bundle: Bundle,
     task: TaskDescription,
+    /// The vectors of the classes, if the model classifies by sentences.
+    classes: Option<Vectors>,
     preparation: Preparation,
     /// Precision of the model's matrix products.
     pub precision: ComputePrecision,
@@ -36,6 +40,8 @@ pub struct Answer {
     pub question: Option<String>,
     /// Whether the text was longer than the model reads, so that it saw only the beginning.
     pub cut: bool,
+    /// Whether the model saw an image; otherwise prompts took its place.
+    pub has_image: bool,
     /// The prediction.
     pub prediction: Prediction,
 }
@@ -58,7 +64,40 @@ impl TaskModel {
         let bundle = Bundle::load(folder, device)?;
         let task = TaskDescription::of(&bundle, folder)?;
         let preparation = task.preparation(&bundle);
-        Ok(Self { bundle, task, preparation, precision: ComputePrecision::F32, generation: None, seed: 0 })
+        Ok(Self {
+            bundle,
+            task,
+            classes: None,
+            preparation,
+            precision: ComputePrecision::F32,
+            generation: None,
+            seed: 0,
+        })
+    }
+
+    /// Reads a pre-trained bundle that assigns images to classes by sentences, without fine-tuning (zero-shot classification).
+    ///
+    /// # Errors
+    /// If a file cannot be read, the model did not learn to compare images with texts, or a sentence cannot be used.
+    pub fn by_sentences(folder: &Path, sentences: &ClassSentences, device: &Device) -> Result<Self, InferError> {
+        let bundle = Bundle::load(folder, device)?;
+        if bundle.model.heads.itc.is_none() {
+            return Err(InferError::NoContrast { path: folder.into() });
+        }
+        let classes = Some(sentences.vectors(Embedder::new(&bundle.model), &bundle.processor())?);
+        let task = sentences.task("class");
+        let preparation = task.preparation(&bundle);
+        Ok(Self { bundle, task, classes, preparation, precision: ComputePrecision::F32, generation: None, seed: 0 })
+    }
+
+    fn predictor(&self) -> Result<Predictor<'_>, InferError> {
+        let (model, task) = (&self.bundle.model, &self.task);
+        let mut predictor = match &self.classes {
+            Some(classes) => Predictor::by_sentences(model, task, classes)?,
+            None => Predictor::new(model, task)?,
+        };
+        (predictor.precision, predictor.generation, predictor.seed) = (self.precision, self.generation, self.seed);
+        Ok(predictor)
     }
 
     /// What the model reads, and what its outputs mean.
@@ -107,18 +146,17 @@ impl TaskModel {
         let views: Vec<Record> = views.collect();
         let examples: Vec<Result<Example, Refused>> = views.into_par_iter().map(|view| self.example(view)).collect();
         let inputs: Vec<_> = examples.iter().flatten().map(|example| example.input.clone()).collect();
-        let mut predictor = Predictor::new(&self.bundle.model, &self.task)?;
-        (predictor.precision, predictor.generation, predictor.seed) = (self.precision, self.generation, self.seed);
         // The random numbers of an input depend on what it is, so that it gets the same text in another call.
         let number = |example: &Example| example.image_hash.unwrap_or(0) ^ example.text_hash.unwrap_or(0);
         let numbers: Vec<u64> = examples.iter().flatten().map(number).collect();
-        let mut raw = predictor.raw(&inputs, &numbers, &self.bundle.tokenizer)?.into_iter();
+        let mut raw = self.predictor()?.raw(&inputs, &numbers, &self.bundle.tokenizer)?.into_iter();
         let answer = |example: Result<Example, Refused>| {
-            let Example { record, cut, .. } = example?;
+            let Example { record, cut, input, .. } = example?;
+            let has_image = matches!(input, Input::Pair { .. } | Input::Image(_));
             let question = record.questions.into_iter().next().filter(|_| form == InputForm::Question);
             let raw = raw.next().expect("each input has a prediction");
             let prediction = self.task.prediction(raw);
-            Ok(Answer { id: record.id, question: question.map(|one| one.question), cut, prediction })
+            Ok(Answer { id: record.id, question: question.map(|one| one.question), cut, has_image, prediction })
         };
         Ok(examples.into_iter().map(answer).collect())
     }
@@ -131,7 +169,9 @@ impl TaskModel {
         if self.task.input == InputForm::Question
             && view.questions.first().is_none_or(|one| one.question.trim().is_empty())
         {
-            return Err(refused("it has no question".into()));
+            return Err(refused(
+                "it has no question; write one behind the input: `ask MODEL INPUT \"QUESTION\"`".into(),
+            ));
         }
         let example = self.preparation.evaluate(view, origin, TextChoice::All, None).map_err(|error| match error {
             DataError::Record { source, .. } => refused(source.to_string()),

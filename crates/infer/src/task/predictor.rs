@@ -2,25 +2,25 @@
 
 use std::sync::Arc;
 
+use burn::tensor::{Tensor, TensorData};
 use ptu_data::{InputForm, Preparation, TextUnit};
 use ptu_input::{Input, Tokenizer};
 use ptu_kernels::{ComputePrecision, Pass};
 use ptu_model::generate::GenerationConfig;
-use ptu_model::{Bundle, HeadKind, Model, ModelError, StandIn, TaskHead};
+use ptu_model::{Bundle, HeadKind, ItcHead, Model, ModelError, StandIn, TaskHead};
 use serde::Serialize;
 
 use super::description::{TaskDescription, TaskOutput};
 use super::generator::{GeneratedText, Generator};
-use crate::InferError;
+use crate::{InferError, Vectors};
 
 /// Batch size of the model.
 pub(super) const BATCH: usize = 16;
 
-/// Computes the predictions of a fine-tuned model.
+/// Computes the predictions of a fine-tuned model, or of a pre-trained one that classifies by sentences.
 pub struct Predictor<'a> {
     model: &'a Model,
-    /// The head; `None` for a task that writes texts.
-    head: Option<&'a TaskHead>,
+    head: Head<'a>,
     /// The task of the model.
     pub task: &'a TaskDescription,
     /// Precision of the model's matrix products.
@@ -38,6 +38,16 @@ pub enum RawPrediction {
     Logits(Vec<f32>),
     /// The text that was written.
     Text(GeneratedText),
+}
+
+/// What computes the logits of pooled features.
+enum Head<'a> {
+    /// The head of a fine-tuned model.
+    Task(&'a TaskHead),
+    /// The ITC head, and the unit vector of each class, `[classes, width]`.
+    Sentences(&'a ItcHead, Box<Tensor<2>>),
+    /// The decoder, which writes texts and has no logits of outputs.
+    Decoder,
 }
 
 /// The prediction for one input.
@@ -88,10 +98,27 @@ impl<'a> Predictor<'a> {
             None => None,
         };
         let head = match found {
-            Some((head, name)) => Some(head.as_ref().ok_or(ModelError::NoHead { head: name })?),
-            None => model.decoder().map(|_| None)?,
+            Some((head, name)) => Head::Task(head.as_ref().ok_or(ModelError::NoHead { head: name })?),
+            None => model.decoder().map(|_| Head::Decoder)?,
         };
-        Ok(Self { model, head, task, precision: ComputePrecision::F32, generation: None, seed: 0 })
+        Ok(Self::with(model, head, task))
+    }
+
+    /// A predictor that computes in f32 and classifies images by the vectors of the classes
+    /// ([`ClassSentences::vectors`](super::ClassSentences::vectors)). A logit is the cosine similarity of image and class, divided by the
+    /// temperature of the model's contrast.
+    ///
+    /// # Errors
+    /// If the model has no ITC head.
+    pub fn by_sentences(model: &'a Model, task: &'a TaskDescription, classes: &Vectors) -> Result<Self, ModelError> {
+        let head = model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })?;
+        let data = TensorData::new(classes.values.clone(), [classes.len(), classes.width]);
+        let classes = Box::new(Tensor::from_data(data, &model.device()));
+        Ok(Self::with(model, Head::Sentences(head, classes), task))
+    }
+
+    fn with(model: &'a Model, head: Head<'a>, task: &'a TaskDescription) -> Self {
+        Self { model, head, task, precision: ComputePrecision::F32, generation: None, seed: 0 }
     }
 
     /// What the model computes for each input, in their order. `numbers` name the random numbers of each input, so that a sampled
@@ -118,12 +145,15 @@ impl<'a> Predictor<'a> {
     /// # Errors
     /// If the task writes texts, or inputs do not fit the model.
     pub fn logits(&self, inputs: &[Input], batch: usize) -> Result<Vec<Vec<f32>>, ModelError> {
-        let head = self.head.ok_or(ModelError::NoHead { head: self.task.output.kind() })?;
         let mut rows = Vec::with_capacity(inputs.len());
         for chunk in inputs.chunks(batch.max(1)) {
             let arrays = ptu_input::Batch::collect(chunk);
             let features = self.model.features_with(StandIn::Prompts, &arrays, self.precision)?;
-            let logits = head.forward(features, &Pass::off().with(self.precision));
+            let logits = match &self.head {
+                Head::Task(head) => head.forward(features, &Pass::off().with(self.precision)),
+                Head::Sentences(head, classes) => head.similarity(head.image(features), classes.as_ref().clone()),
+                Head::Decoder => return Err(ModelError::NoHead { head: self.task.output.kind() }),
+            };
             let outputs = logits.dims()[1];
             let values: Vec<f32> = logits.inner().into_data().try_into_vec().expect("the model computes in f32");
             rows.extend(values.chunks_exact(outputs).map(<[f32]>::to_vec));
@@ -184,14 +214,7 @@ mod tests {
     use super::*;
 
     fn task(output: TaskOutput) -> TaskDescription {
-        TaskDescription {
-            input: InputForm::Available,
-            section: None,
-            output,
-            started_from: None,
-            calibration: None,
-            cached_images: None,
-        }
+        TaskDescription::new(InputForm::Available, output)
     }
 
     #[test]

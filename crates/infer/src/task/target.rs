@@ -12,6 +12,8 @@ use super::label_state::LabelState;
 pub enum Target {
     /// The right class.
     Class(usize),
+    /// The right class is none of the model's classes, so that no prediction can be right.
+    OtherClass,
     /// For each label whether it applies.
     Labels(Vec<LabelState>),
     /// The right answer; `None` if the answer set does not contain it.
@@ -33,7 +35,8 @@ impl TaskOutput {
             Self::Classification { label, classes } => {
                 let values = label_values(&record.labels, label);
                 let [value] = values.as_slice() else { return None };
-                classes.iter().position(|class| name_key(class) == *value).map(Target::Class)
+                let class = classes.iter().position(|class| name_key(class) == *value);
+                Some(class.map_or(Target::OtherClass, Target::Class))
             }
             Self::Multilabel { labels, unmentioned } => {
                 let states =
@@ -82,10 +85,10 @@ mod tests {
             TaskOutput::Classification { label: "finding".into(), classes: vec!["mass".into(), "normal".into()] };
         assert_eq!(output.target(&record(&[("finding", "normal"), ("side", "left")])), Some(Target::Class(1)));
         assert_eq!(output.target(&record(&[("finding", "mass"), ("finding", "mass ")])), Some(Target::Class(0)));
-        for labels in [&[("finding", "mass"), ("finding", "normal")][..], &[("side", "left")], &[("finding", "other")]]
-        {
+        for labels in [&[("finding", "mass"), ("finding", "normal")][..], &[("side", "left")]] {
             assert_eq!(output.target(&record(labels)), None, "{labels:?}");
         }
+        assert_eq!(output.target(&record(&[("finding", "other")])), Some(Target::OtherClass));
     }
 
     #[test]

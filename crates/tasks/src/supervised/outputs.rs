@@ -63,7 +63,7 @@ pub fn check(
     }
     let validates = data.iter().any(|one| one.manifest.counts(Split::Validate).records > 0);
     if recipe.train.validate_every > 0 && !validates {
-        return Err(TrainError::NoValidation { every: recipe.train.validate_every, data: folders(recipe) });
+        return Err(TrainError::NoValidationRecord { every: recipe.train.validate_every, data: folders(recipe) });
     }
     for one in data {
         let between = one.manifest.overlaps.iter().filter(|overlap| overlap.splits[0] != overlap.splits[1]);

@@ -25,7 +25,7 @@ pub fn share(viewed: ViewedSource, output: &TaskOutput, share: f64, seed: u64) -
             }
             // There may be as many answers as questions, so answers cannot all keep their share.
             Some(Target::Answer(_)) => vec![usize::from(record.questions.first().is_some_and(|one| one.closed))],
-            Some(Target::Text(_)) | None => vec![],
+            Some(Target::Text(_) | Target::OtherClass) | None => vec![],
         };
         strata.entry(stratum).or_default().push(position);
         position += 1;

@@ -6,7 +6,9 @@ use ptu_model::config::PromptsConfig;
 use serde::{Serialize, de::DeserializeOwned};
 use toml::{Table, Value};
 
+use super::similar::most_similar;
 use super::task::VqaRecipe;
+use super::task_keys;
 use super::{Recipe, TaskRecipe};
 use crate::RecipeError;
 
@@ -15,14 +17,55 @@ pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, Re
     let mut table: Table = text
         .parse()
         .map_err(|error: toml::de::Error| RecipeError::Syntax { path: path.into(), cause: error.to_string() })?;
+    one_length(&table, path)?;
     for assignment in overrides {
         set(&mut table, assignment)?;
+        keep_length(&mut table, assignment);
     }
     check_keys(&table, &all_keys(), "", path)?;
     if is_finetuning(&table) {
         refuse_unused_keys(&table, path)?;
+        if LENGTHS.iter().all(|key| length(&table, key).is_none()) {
+            let cause = "is missing, and so is `train.epochs`; write how long to train: the number of steps (`steps = 1000`) or of passes \
+                         over the training data (`epochs = 10`)";
+            return Err(RecipeError::Value { path: path.into(), key: "train.steps".into(), cause: cause.into() });
+        }
     }
-    typed(table).map_err(|(key, cause)| RecipeError::Value { path: path.into(), key, cause })
+    let task = table.get("task").and_then(Value::as_table).cloned();
+    typed(table).map_err(|(key, cause)| match task {
+        Some(task) if key.split('.').next() == Some("task") => task_keys::error(&task, &cause, path),
+        _ => RecipeError::Value { path: path.into(), key, cause },
+    })
+}
+
+/// The keys of `[train]` that say how long a run trains. One of them is used.
+const LENGTHS: [&str; 2] = ["steps", "epochs"];
+
+/// The value of one of these keys.
+fn length<'t>(table: &'t Table, key: &str) -> Option<&'t Value> {
+    table.get("train")?.get(key)
+}
+
+/// Refuses a recipe that says twice how long to train.
+fn one_length(table: &Table, path: &Path) -> Result<(), RecipeError> {
+    if !LENGTHS.iter().all(|key| length(table, key).is_some()) {
+        return Ok(());
+    }
+    let cause = "says how long to train, and so does `train.steps`; remove one of them";
+    Err(RecipeError::Value { path: path.into(), key: "train.epochs".into(), cause: cause.into() })
+}
+
+/// An override of one of the two keys takes the place of the other one in the recipe.
+fn keep_length(table: &mut Table, assignment: &str) {
+    let key = assignment.split('=').next().unwrap_or_default().trim();
+    let replaced = match key {
+        "train.steps" => "epochs",
+        "train.epochs" => "steps",
+        _ => return,
+    };
+    if let Some(Value::Table(train)) = table.get_mut("train") {
+        train.remove(replaced);
+    }
 }
 
 /// Keys that only pre-training has.
@@ -157,15 +200,6 @@ fn set(table: &mut Table, assignment: &str) -> Result<(), RecipeError> {
     }
     inner.insert(last.into(), value);
     Ok(())
-}
-
-/// The existing key that the user probably meant; `None` if no key is similar.
-fn most_similar<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> Option<&'a str> {
-    known
-        .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate.as_str()))
-        .min()
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 3)
-        .map(|(_, candidate)| candidate)
 }
 
 /// A section of the model: the section of the preset, with the recipe's values for the keys that differ.

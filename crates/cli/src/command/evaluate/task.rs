@@ -1,11 +1,14 @@
-//! `evaluate` of fine-tuned models.
+//! `evaluate` of fine-tuned models, and of pre-trained ones that classify by sentences.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ptu_data::Split;
-use ptu_evaluate::task::{TaskEvaluated, TaskMetric, TaskReport, evaluate_task};
+use ptu_evaluate::task::{
+    ProbeScore, ScoredProtocol, TaskEvaluated, TaskMetric, TaskReport, ZeroShot, evaluate_task, evaluate_zero_shot,
+};
 use ptu_evaluate::{EvaluateOptions, Score};
+use ptu_infer::task::{ClassSentences, TaskDescription, TaskOutput};
 use ptu_kernels::ComputePrecision;
 use ptu_metrics::{Resampling, mean_and_deviation};
 use ptu_model::files::write_bytes;
@@ -17,10 +20,10 @@ use super::{Arguments, interval, line, show, with_bar};
 use crate::output::{print, say};
 use crate::usage::WrongArguments;
 
-/// Scores of the last evaluation of a fine-tuned run.
-const SCORES: &str = "task-scores.json";
-/// Predictions of the last evaluation of a fine-tuned run.
-const PREDICTIONS: &str = "predictions.jsonl";
+/// Files of the scores and predictions of the last evaluation of a fine-tuned run.
+const FINE_TUNED_FILES: [&str; 2] = ["task-scores.json", "predictions.jsonl"];
+/// Files of the scores and predictions of the last zero-shot classification of a pre-trained run.
+const ZERO_SHOT_FILES: [&str; 2] = ["zero-shot-scores.json", "zero-shot-predictions.jsonl"];
 
 /// A model and its scores.
 #[derive(Serialize)]
@@ -42,21 +45,30 @@ struct Compared {
 }
 
 /// Whether the model at this path is fine-tuned.
-pub fn is_finetuned(model: &Path) -> bool {
-    folder::bundle_of(model).join(ptu_model::TASK).exists()
+pub fn is_finetuned(model: &Path) -> anyhow::Result<bool> {
+    Ok(folder::bundle_of(model)?.join(ptu_model::TASK).exists())
 }
 
-/// Scores fine-tuned models.
+/// Scores fine-tuned models, or the zero-shot classification of pre-trained ones.
 pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result<()> {
     check_request(arguments)?;
+    let sentences = arguments.zero_shot.as_deref().map(ClassSentences::read).transpose()?;
+    let label = arguments.label.first().map(String::as_str);
+    let zero_shot = sentences.as_ref().map(|sentences| ZeroShot { sentences, label });
+    let score = |options: &EvaluateOptions| {
+        with_bar(|done| match &zero_shot {
+            Some(zero_shot) => evaluate_zero_shot(options, zero_shot, done),
+            None => evaluate_task(options, done),
+        })
+    };
     let (mut models, mut first_seed) = (vec![], None);
     for path in &arguments.models {
         let mut options = options(arguments, path, precision)?;
         // All models are scored with the same resamples, whatever seed each was trained with.
         options.seed = *first_seed.get_or_insert(options.seed);
-        let evaluated = with_bar(|done| evaluate_task(&options, done))?;
+        let evaluated = score(&options)?;
         let compared = match &arguments.compare {
-            Some(other) => compare(&evaluated, other, &options)?,
+            Some(other) => compare(&evaluated, other, &options, &score)?,
             None => vec![],
         };
         save(path, arguments, &evaluated)?;
@@ -88,8 +100,45 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
     if models.len() > 1 { spread(&models) } else { Ok(()) }
 }
 
-/// Refuses options that are for pre-trained models.
+/// Refuses options that are for other scores, and models that cannot be scored together.
 fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.zero_shot.is_none() { check_finetuned(arguments) } else { check_zero_shot(arguments) }
+}
+
+/// Refuses options and models that have no place in zero-shot classification.
+fn check_zero_shot(arguments: &Arguments) -> anyhow::Result<()> {
+    let others = [
+        ("--gallery", arguments.gallery.is_some()),
+        ("--hits", arguments.hits.is_some()),
+        ("--sentence", !arguments.sentence.is_empty()),
+        ("--rerank", arguments.rerank.is_some()),
+        ("--missing", arguments.missing),
+        ("--page", arguments.page.is_some()),
+        ("--probe", arguments.probe.is_some()),
+    ];
+    if let Some((option, _)) = others.iter().find(|(_, given)| *given) {
+        return Err(WrongArguments(format!("`{option}` has no meaning with `--zero-shot`; remove one of them")).into());
+    }
+    if arguments.label.len() > 1 {
+        let text = "`--zero-shot` classifies by one label; give `--label` once, or leave it out where each class is a label of its own";
+        return Err(WrongArguments(text.into()).into());
+    }
+    for model in arguments.models.iter().chain(&arguments.compare) {
+        super::check_model(model)?;
+        if is_finetuned(model)? {
+            let text = format!(
+                "`{}` is fine-tuned for a task, and `--zero-shot` scores pre-trained models; remove `--zero-shot`, or name a pre-trained \
+                 model",
+                model.display()
+            );
+            return Err(WrongArguments(text).into());
+        }
+    }
+    Ok(())
+}
+
+/// Refuses options that are for pre-trained models, and models of another task.
+fn check_finetuned(arguments: &Arguments) -> anyhow::Result<()> {
     let pretrained = [
         ("--gallery", arguments.gallery.is_some()),
         ("--hits", arguments.hits.is_some()),
@@ -104,8 +153,8 @@ fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
         return Err(WrongArguments(text).into());
     }
     for model in arguments.models.iter().chain(&arguments.compare) {
-        super::check_run(model)?;
-        if !is_finetuned(model) {
+        super::check_model(model)?;
+        if !is_finetuned(model)? {
             let text = format!(
                 "`{}` is pre-trained, and `{}` is fine-tuned for a task: their scores cannot be compared",
                 model.display(),
@@ -114,7 +163,10 @@ fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
             return Err(WrongArguments(text).into());
         }
     }
-    Ok(())
+    if let Some(probe) = &arguments.probe {
+        super::check_model(probe)?;
+    }
+    arguments.compare.iter().try_for_each(|other| check_same_task(&arguments.models[0], other))
 }
 
 fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> anyhow::Result<EvaluateOptions> {
@@ -123,14 +175,49 @@ fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> 
     options.config.by.clone_from(&arguments.by);
     options.seed = arguments.seed.unwrap_or(options.seed);
     (options.precision, options.force) = (precision, arguments.force);
+    options.probe = arguments.probe.as_deref().map(folder::bundle_of).transpose()?;
     Ok(options)
 }
 
+/// Refuses to compare models of different tasks.
+fn check_same_task(own: &Path, other: &Path) -> anyhow::Result<()> {
+    let task = |model: &Path| anyhow::Ok(TaskDescription::read(&folder::bundle_of(model)?)?.output);
+    let (mine, others) = (task(own)?, task(other)?);
+    // Answer sets may differ, since each model answers the same questions in words of its own.
+    let is_same = mine.kind() == others.kind() && (mine.kind() == "vqa" || mine.names() == others.names());
+    let described = |output: &TaskOutput| {
+        let names = output.names();
+        let shown = names.iter().take(4).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        format!(
+            "{} with {} outputs ({shown}{})",
+            output.kind(),
+            names.len(),
+            if names.len() > 4 { ", ..." } else { "" }
+        )
+    };
+    match is_same {
+        true => Ok(()),
+        false => Err(WrongArguments(format!(
+            "`{}` is fine-tuned for {}, and `{}` for {}: their scores cannot be compared; name a model of the same task",
+            own.display(),
+            described(&mine),
+            other.display(),
+            described(&others)
+        ))
+        .into()),
+    }
+}
+
 /// Paired differences to another model. Says in what the receipts differ.
-fn compare(own: &[TaskEvaluated], other: &Path, options: &EvaluateOptions) -> anyhow::Result<Vec<Compared>> {
+fn compare(
+    own: &[TaskEvaluated],
+    other: &Path,
+    options: &EvaluateOptions,
+    score: &dyn Fn(&EvaluateOptions) -> anyhow::Result<Vec<TaskEvaluated>>,
+) -> anyhow::Result<Vec<Compared>> {
     let others = EvaluateOptions::of(other, options.data.clone(), options.split, options.device.clone())?;
-    let others = EvaluateOptions { bundle: others.bundle, training: others.training, ..options.clone() };
-    let (others, mut compared) = (with_bar(|done| evaluate_task(&others, done))?, vec![]);
+    let others = EvaluateOptions { bundle: others.bundle, training: others.training, probe: None, ..options.clone() };
+    let (others, mut compared) = (score(&others)?, vec![]);
     let resampling = Resampling::new(Key::new(options.seed));
     for (own, other) in own.iter().zip(&others) {
         let differences = own.report.receipt.differences(&other.report.receipt);
@@ -151,11 +238,12 @@ fn save(path: &Path, arguments: &Arguments, evaluated: &[TaskEvaluated]) -> anyh
     if !path.join(folder::RECIPE).exists() || !arguments.data.is_empty() || arguments.split != Split::Test {
         return Ok(());
     }
+    let [scores, predictions] = if arguments.zero_shot.is_some() { ZERO_SHOT_FILES } else { FINE_TUNED_FILES };
     let reports: BTreeMap<&str, &TaskReport> = evaluated.iter().map(|one| (one.name.as_str(), &one.report)).collect();
-    write_bytes(&path.join(SCORES), &serde_json::to_vec_pretty(&reports)?)?;
+    write_bytes(&path.join(scores), &serde_json::to_vec_pretty(&reports)?)?;
     let mut lines = vec![];
     evaluated.iter().try_for_each(|one| one.write_predictions(&mut lines))?;
-    Ok(write_bytes(&path.join(PREDICTIONS), &lines)?)
+    Ok(write_bytes(&path.join(predictions), &lines)?)
 }
 
 /// Prints the scores on one data set.
@@ -163,14 +251,18 @@ fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
     let TaskEvaluated { name, report, .. } = evaluated;
     let (receipt, outputs) = (&report.receipt, &report.receipt.outputs);
     print(&format!(
-        "{name}, split {}: {} records of {} patients, {} with {outputs}",
-        receipt.split, report.records, report.patients, receipt.task
+        "{name}, split {}: {} records of {} patients, {}{} with {outputs}",
+        receipt.split,
+        report.records,
+        report.patients,
+        if receipt.protocol == ScoredProtocol::ZeroShot { "zero-shot " } else { "" },
+        receipt.task
     ))?;
     report.notes.iter().try_for_each(|note| print(&format!("  note: {note}")))?;
     if let Some(format) = receipt.cached_images {
         print(&format!("  note: trained on {}-cached outputs of the frozen image encoder", format.name()))?;
     }
-    if report.unanswerable > 0 {
+    if report.unanswerable > 0 && receipt.task == "vqa" {
         let (count, all) = (report.unanswerable, report.records);
         print(&format!(
             "  note: the right answer of {count} of {all} questions is not in the answer set; they count as wrong"
@@ -187,7 +279,8 @@ fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
     for score in report.scores.iter().filter(|score| score.score.value.is_some()) {
         // What a text scores by chance is not known; the baseline shows what is easy.
         let shown = if score.score.chance.is_some() { line(score.score) } else { interval(score.score) };
-        print(&format!("  {:36}{shown}", score.name))?;
+        let name = format!("{}{}", score.name, counted(report, &score.name));
+        print(&format!("  {name:36}{shown}"))?;
     }
     if let Some(baseline) = &report.baseline {
         print(&format!("  baseline: {:26}{}", baseline.name, interval(baseline.score)))?;
@@ -196,6 +289,14 @@ fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
             format!("{} minus baseline", report.scores.first().map_or("score", |score| score.name.as_str())),
             interval(baseline.difference)
         ))?;
+    }
+    if let Some(probe) = &report.probe {
+        let (fitted, penalty) = (probe.fitted, probe.penalty);
+        print(&format!("  linear probe of the starting model, fitted to {fitted} records with penalty {penalty}"))?;
+        for ProbeScore { metric, score, difference } in probe.scores.iter().filter(|one| one.score.value.is_some()) {
+            print(&format!("  {:36}{}", format!("{metric}, probe"), interval(*score)))?;
+            print(&format!("  {:36}{}", format!("{metric} minus probe"), interval(*difference)))?;
+        }
     }
     for one in report.reliance.iter().filter(|one| one.score.value.is_some()) {
         let name = format!("{}, {}", one.metric, one.image.name());
@@ -214,6 +315,12 @@ fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// ` (12 of 200)`: how many records have the class or label of an AUROC; empty for other scores.
+fn counted(report: &TaskReport, score: &str) -> String {
+    let of_output = score.strip_prefix("AUROC ").and_then(|name| report.counts.iter().find(|count| count.name == name));
+    of_output.map_or(String::new(), |count| format!(" ({} of {})", count.with, count.with + count.without))
 }
 
 /// Prints mean and standard deviation over several models.

@@ -8,7 +8,7 @@ use ptu_data::{Manifest, Split};
 use ptu_model::weights::read_arrays;
 use ptu_tasks::TaskKind;
 use ptu_train::folder;
-use ptu_train::log::{Event, read_events};
+use ptu_train::log::{Event, Fields, read_events};
 use serde::Serialize;
 
 use super::vectors::Vectors;
@@ -59,6 +59,9 @@ struct Data {
 #[derive(Serialize)]
 struct Best {
     step: u64,
+    /// Number of this validation, from 1, and of all so far: with `train.epochs` these are epochs.
+    validation: usize,
+    validations: usize,
     score: String,
     value: f64,
     /// Score of a random guess.
@@ -120,14 +123,13 @@ impl Run {
             _ => None,
         });
         let task = TaskKind::of(&recipe);
-        let best = events.iter().rev().find_map(|event| match event {
-            Event::Validation { step, fields, best: true } => {
-                let found = task.get().validated(fields)?;
-                Some(Best { step: *step, score: found.name, value: found.value?, chance: found.chance })
-            }
-            _ => None,
+        let best = best_model(&events).and_then(|BestModel { step, validation, validations, fields }| {
+            let found = task.get().validated(fields)?;
+            let (score, value, chance) = (found.name, found.value?, found.chance);
+            Some(Best { step, validation, validations, score, value, chance })
         });
-        let (bundle, steps) = (path.join(folder::BUNDLE), folder::Steps::of(path, &recipe, &events));
+        // Of a fine-tuned run the best model is used, not the last one.
+        let (bundle, steps) = (folder::bundle_of(path)?, folder::Steps::of(path, &recipe, &events));
         Ok(Self {
             path: path.into(),
             progress: steps.to_string(),
@@ -157,13 +159,40 @@ impl Run {
             Some(loss) => format!("  steps       {}; last loss {loss:.3}", self.progress),
             None => format!("  steps       {}", self.progress),
         });
-        lines.extend(self.best.as_ref().map(|Best { step, score, value, chance }| {
+        lines.extend(self.best.as_ref().map(|Best { step, validation, validations, score, value, chance }| {
             let chance = chance.map_or(String::new(), |chance| format!(" (chance level {chance:.3})"));
-            format!("  best        {score} {value:.3}{chance} on the validation split, after step {step}")
+            let place = format!("after step {step}, in validation {validation} of {validations}");
+            format!("  best        {score} {value:.3}{chance} on the validation split, {place}")
         }));
         lines.extend(self.bundle.as_ref().map(Bundle::line));
         lines
     }
+}
+
+/// The validation that chose the best model so far.
+pub struct BestModel<'a> {
+    /// Number of finished steps.
+    pub step: u64,
+    /// Number of this validation, from 1.
+    pub validation: usize,
+    /// Number of all validations so far.
+    pub validations: usize,
+    /// Its scores.
+    pub fields: &'a Fields,
+}
+
+/// The validation that chose the best model, in the events of a run; `None` before the first.
+pub fn best_model(events: &[Event]) -> Option<BestModel<'_>> {
+    let (mut found, mut validations) = (None, 0);
+    for event in events {
+        if let Event::Validation { step, fields, best } = event {
+            validations += 1;
+            if *best {
+                found = Some(BestModel { step: *step, validation: validations, validations, fields });
+            }
+        }
+    }
+    found.map(|best| BestModel { validations, ..best })
 }
 
 impl Bundle {
