@@ -9,6 +9,7 @@ mod evaluate;
 mod fields;
 mod finetune;
 mod inspect;
+mod matching;
 mod page;
 mod predict;
 mod prepare;
@@ -67,6 +68,7 @@ enum Command {
     Evaluate(evaluate::Arguments),
     Classify(classify::Arguments),
     Ask(ask::Arguments),
+    Match(matching::Arguments),
     Embed(embed::Arguments),
     Search(search::Arguments),
     Inspect(inspect::Arguments),
@@ -136,6 +138,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Evaluate(arguments) => evaluate::run(&arguments)?,
         Command::Classify(arguments) => return classify::run(&arguments),
         Command::Ask(arguments) => return ask::run(&arguments),
+        Command::Match(arguments) => return matching::run(&arguments),
         Command::Embed(arguments) => return embed::run(&arguments),
         Command::Search(arguments) => search::run(&arguments)?,
         Command::Inspect(arguments) => inspect::run(&arguments)?,

@@ -4,6 +4,7 @@ use ptu_train::recipe::{Recipe, TaskRecipe};
 use ptu_train::task::Task;
 
 use crate::pretraining::Pretraining;
+use crate::retrieval::ImageTextRetrieval;
 use crate::supervised::FineTuning;
 
 /// The built-in tasks. A task of the user's own is passed to [`train`](ptu_train::trainer::train) directly.
@@ -12,6 +13,8 @@ pub enum TaskKind {
     Pretraining(Pretraining),
     /// Classification, or question answering over a fixed set of answers.
     FineTuning(FineTuning),
+    /// Image-text retrieval by a score of the fused pair.
+    Retrieval(ImageTextRetrieval),
 }
 
 impl TaskKind {
@@ -19,6 +22,7 @@ impl TaskKind {
     pub fn of(recipe: &Recipe) -> Self {
         match recipe.task {
             TaskRecipe::Pretraining => Self::Pretraining(Pretraining::of(recipe)),
+            TaskRecipe::Retrieval(retrieval) => Self::Retrieval(ImageTextRetrieval::of(retrieval)),
             _ => Self::FineTuning(FineTuning::of(recipe)),
         }
     }
@@ -28,6 +32,7 @@ impl TaskKind {
         match self {
             Self::Pretraining(task) => task,
             Self::FineTuning(task) => task,
+            Self::Retrieval(task) => task,
         }
     }
 
@@ -36,6 +41,7 @@ impl TaskKind {
         match self {
             Self::Pretraining(task) => task,
             Self::FineTuning(task) => task,
+            Self::Retrieval(task) => task,
         }
     }
 }

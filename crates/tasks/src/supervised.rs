@@ -38,7 +38,8 @@ fn input_form(task: &TaskRecipe) -> InputForm {
         TaskRecipe::Classification(classification) => classification.input,
         TaskRecipe::Multilabel(multilabel) => multilabel.input,
         TaskRecipe::Vqa(_) => InputForm::Question,
-        TaskRecipe::Pretraining => InputForm::Available,
+        // These two are tasks of their own (`TaskKind`).
+        TaskRecipe::Retrieval(_) | TaskRecipe::Pretraining => InputForm::Available,
     }
 }
 
@@ -189,5 +190,6 @@ fn describe(output: &TaskOutput) -> String {
         TaskOutput::Vqa { collected_from, .. } => {
             format!("{} answers, collected from {collected_from}: {shown}{more}", names.len())
         }
+        TaskOutput::Retrieval { .. } => "a score for an image and a text".into(),
     }
 }

@@ -26,7 +26,7 @@ pub fn baseline(
     let name = match scorer.output {
         TaskOutput::Classification { .. } => "most frequent class",
         TaskOutput::Vqa { .. } => "most frequent answer by type of question",
-        TaskOutput::Multilabel { .. } => return Ok(None),
+        TaskOutput::Multilabel { .. } | TaskOutput::Retrieval { .. } => return Ok(None),
     };
     let mut counts: BTreeMap<bool, BTreeMap<usize, usize>> = BTreeMap::new();
     // Only the targets are read, so no input is kept.

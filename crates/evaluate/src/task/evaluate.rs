@@ -45,7 +45,7 @@ impl TaskEvaluated {
 /// the number of all predictions.
 ///
 /// # Errors
-/// If the bundle is not fine-tuned, files cannot be read, no record of the split has a target, or the model has learned from records
+/// If the bundle is not fine-tuned for classes, labels or answers, files cannot be read, no record of the split has a target, or the model has learned from records
 /// of the split.
 pub fn evaluate_task(
     options: &EvaluateOptions,
@@ -53,6 +53,7 @@ pub fn evaluate_task(
 ) -> Result<Vec<TaskEvaluated>, EvaluateError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
     let task = TaskDescription::of(&bundle, &options.bundle)?;
+    task.require_classes(&options.bundle)?;
     let evaluator = Evaluator {
         options,
         preparation: task.preparation(&bundle),
@@ -208,6 +209,7 @@ impl Evaluator<'_> {
             }
             TaskOutput::Classification { classes, .. } => (format!("{} classes", classes.len()), "none"),
             TaskOutput::Multilabel { labels, .. } => (format!("{} labels", labels.len()), "none"),
+            TaskOutput::Retrieval { .. } => ("a score".into(), "none"),
         };
         Receipt {
             model: self.model.clone(),
@@ -258,6 +260,7 @@ fn targets(output: &TaskOutput) -> String {
         TaskOutput::Classification { label, .. } => format!("one known value of the label `{label}`"),
         TaskOutput::Multilabel { labels, .. } => format!("the labels of the model, such as `{}`", labels[0].label),
         TaskOutput::Vqa { .. } => "an answer".into(),
+        TaskOutput::Retrieval { .. } => "a text".into(),
     }
 }
 

@@ -36,6 +36,8 @@ impl TaskMetric {
                 .chain((0..labels.len()).map(Self::Auroc))
                 .collect(),
             TaskOutput::Vqa { .. } => vec![Self::Accuracy, Self::ClosedAccuracy, Self::OpenAccuracy],
+            // Retrieval is scored by the ranks of whole galleries (`crate::evaluate`).
+            TaskOutput::Retrieval { .. } => vec![],
         }
     }
 

@@ -50,6 +50,11 @@ pub enum TaskOutput {
         /// The splits that the answers were collected from, for example `train and validate`.
         collected_from: String,
     },
+    /// One score for an image and a text, larger for a better fit, by which texts are ranked for an image, and images for a text.
+    Retrieval {
+        /// Largest number of false texts that the true text of an image was compared with in training.
+        negatives: usize,
+    },
 }
 
 /// A label of multi-label classification.
@@ -93,6 +98,11 @@ impl TaskDescription {
         let task: Self = serde_json::from_value(value)
             .map_err(|error| InferError::TaskFile { path: path(), cause: error.to_string() })?;
         let (head, outputs) = (task.head(), task.output.names().len());
+        if let TaskOutput::Retrieval { .. } = task.output {
+            let cause = "the model has no retrieval head".to_string();
+            let has_head = bundle.model.heads.retrieval.is_some();
+            return if has_head { Ok(task) } else { Err(InferError::TaskFile { path: path(), cause }) };
+        }
         if bundle.model.config().outputs.of(head) != Some(outputs) {
             let cause = format!("it lists {outputs} outputs, but the model's head has another number of them");
             return Err(InferError::TaskFile { path: path(), cause });
@@ -106,7 +116,19 @@ impl TaskDescription {
             TaskOutput::Classification { .. } => HeadKind::Classification,
             TaskOutput::Multilabel { .. } => HeadKind::MultiLabel,
             TaskOutput::Vqa { .. } => HeadKind::Vqa,
+            TaskOutput::Retrieval { .. } => HeadKind::Retrieval,
         }
+    }
+
+    /// Refuses a task whose output is no class, label or answer. `folder` is the folder of the bundle, for the message.
+    ///
+    /// # Errors
+    /// [`InferError::OtherTask`], which names the command for the task.
+    pub fn require_classes(&self, folder: &Path) -> Result<(), InferError> {
+        let TaskOutput::Retrieval { .. } = self.output else { return Ok(()) };
+        let cure = format!("use `ptunifier match {} IMAGE \"TEXT\"`", folder.display());
+        let (found, wanted) = (self.output.kind(), "classes, labels or answers");
+        Err(InferError::OtherTask { path: folder.into(), found, wanted, cure })
     }
 
     /// The number of outputs of the head, as a configuration of a model holds it.
@@ -116,17 +138,19 @@ impl TaskDescription {
             TaskOutput::Classification { .. } => Outputs { classification: count, ..Outputs::default() },
             TaskOutput::Multilabel { .. } => Outputs { multilabel: count, ..Outputs::default() },
             TaskOutput::Vqa { .. } => Outputs { vqa: count, ..Outputs::default() },
+            TaskOutput::Retrieval { .. } => Outputs::default(),
         }
     }
 }
 
 impl TaskOutput {
-    /// Names of the outputs, in order: classes, labels or answers.
+    /// Names of the outputs, in order: classes, labels or answers; none for a score.
     pub fn names(&self) -> Vec<&str> {
         match self {
             Self::Classification { classes, .. } => classes.iter().map(String::as_str).collect(),
             Self::Multilabel { labels, .. } => labels.iter().map(BinaryLabel::name).collect(),
             Self::Vqa { answers, .. } => answers.iter().map(String::as_str).collect(),
+            Self::Retrieval { .. } => vec![],
         }
     }
 
@@ -136,6 +160,7 @@ impl TaskOutput {
             Self::Classification { .. } => "classification",
             Self::Multilabel { .. } => "multilabel",
             Self::Vqa { .. } => "vqa",
+            Self::Retrieval { .. } => "retrieval",
         }
     }
 

@@ -51,10 +51,11 @@ impl TaskModel {
     /// Reads a fine-tuned bundle.
     ///
     /// # Errors
-    /// If a file cannot be read, or the bundle is not fine-tuned.
+    /// If a file cannot be read, or the bundle is not fine-tuned for classes, labels or answers.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, InferError> {
         let bundle = Bundle::load(folder, device)?;
         let task = TaskDescription::of(&bundle, folder)?;
+        task.require_classes(folder)?;
         let preparation = task.preparation(&bundle);
         Ok(Self { bundle, task, preparation, precision: ComputePrecision::F32 })
     }

@@ -88,7 +88,7 @@ impl<'a> Predictor<'a> {
     /// # Errors
     /// If inputs do not fit the model.
     pub fn predict(&self, inputs: &[Input], batch: usize) -> Result<Vec<Prediction>, ModelError> {
-        Ok(self.logits(inputs, batch)?.iter().map(|logits| self.task.prediction(logits)).collect())
+        Ok(self.logits(inputs, batch)?.iter().filter_map(|logits| self.task.prediction(logits)).collect())
     }
 }
 
@@ -112,8 +112,8 @@ impl TaskDescription {
         exponentials.into_iter().map(|value| value / sum).collect()
     }
 
-    /// The prediction of logits.
-    pub fn prediction(&self, logits: &[f32]) -> Prediction {
+    /// The prediction of logits; `None` for a task whose output is no class, label or answer.
+    pub fn prediction(&self, logits: &[f32]) -> Option<Prediction> {
         let probabilities = self.probabilities(logits);
         let names = self.output.names().into_iter().map(String::from);
         let mut scored: Vec<Scored> =
@@ -123,15 +123,18 @@ impl TaskDescription {
             scored.sort_by(|one, other| other.probability.total_cmp(&one.probability));
         }
         match self.output {
-            TaskOutput::Classification { .. } => Prediction::Classification { classes: scored },
-            TaskOutput::Multilabel { .. } => Prediction::Multilabel { labels: scored },
-            TaskOutput::Vqa { .. } => Prediction::Vqa { answers: scored },
+            TaskOutput::Classification { .. } => Some(Prediction::Classification { classes: scored }),
+            TaskOutput::Multilabel { .. } => Some(Prediction::Multilabel { labels: scored }),
+            TaskOutput::Vqa { .. } => Some(Prediction::Vqa { answers: scored }),
+            TaskOutput::Retrieval { .. } => None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::super::description::Calibration;
     use super::*;
 
@@ -143,11 +146,15 @@ mod tests {
     fn classes_are_a_softmax_and_answers_are_sigmoids() {
         let names = || vec!["a".to_string(), "b".into()];
         let classes = task(TaskOutput::Classification { label: "x".into(), classes: names() });
-        let Prediction::Classification { classes: found } = classes.prediction(&[0.0, 3f32.ln()]) else { panic!() };
+        let Some(Prediction::Classification { classes: found }) = classes.prediction(&[0.0, 3f32.ln()]) else { panic!() };
         assert_eq!(found[0].name, "b");
         assert!((found[0].probability - 0.75).abs() < 1e-6 && (found[1].probability - 0.25).abs() < 1e-6);
         let answers = task(TaskOutput::Vqa { answers: names(), collected_from: "train".into() });
-        let Prediction::Vqa { answers: found } = answers.prediction(&[0.0, 0.0]) else { panic!() };
+        let Some(Prediction::Vqa { answers: found }) = answers.prediction(&[0.0, 0.0]) else { panic!() };
+        let ranking = task(TaskOutput::Retrieval { negatives: 15 });
+        assert_eq!(ranking.prediction(&[0.0]), None);
+        let error = ranking.require_classes(Path::new("runs/x")).unwrap_err().to_string();
+        assert!(error.contains("fine-tuned for retrieval") && error.contains("ptunifier match runs/x"), "{error}");
         assert_eq!((found[0].name.as_str(), found[0].probability), ("a", 0.5));
         let calibration = Some(Calibration { temperature: 2.0, fitted: 3 });
         let softer = TaskDescription { calibration, ..classes };

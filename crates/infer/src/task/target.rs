@@ -42,6 +42,8 @@ impl TaskOutput {
                 let answer = normal_answer(&record.questions.first()?.answer);
                 Some(Target::Answer(answers.iter().position(|known| *known == answer)))
             }
+            // The right text of an image is that of its record, and no output of its own.
+            Self::Retrieval { .. } => None,
         }
     }
 }

@@ -21,7 +21,7 @@ pub fn output(recipe: &Recipe, data: &[TrainingData]) -> Result<TaskOutput, Trai
         TaskRecipe::Multilabel(multilabel) => labels(multilabel, recipe, data),
         TaskRecipe::Vqa(vqa) => answers(vqa.answers, recipe, data),
         TaskRecipe::Classification(classification) => classes(&classification.label, recipe, data),
-        TaskRecipe::Pretraining => classes("", recipe, data),
+        TaskRecipe::Retrieval(_) | TaskRecipe::Pretraining => classes("", recipe, data),
     }
 }
 

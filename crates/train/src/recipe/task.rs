@@ -22,6 +22,8 @@ pub enum TaskRecipe {
     Multilabel(MultilabelRecipe),
     /// Questions about images, answered by one of a fixed set of answers (visual question answering).
     Vqa(VqaRecipe),
+    /// Ranking texts for an image, and images for a text, by a score of the fused pair (image-text retrieval).
+    Retrieval(RetrievalRecipe),
 }
 
 /// Settings of single-label classification.
@@ -95,6 +97,24 @@ pub enum AnswerSplits {
     Published,
 }
 
+/// Settings of image-text retrieval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetrievalRecipe {
+    /// Number of false texts that the true text of each image is compared with: texts of other pairs of the batch (of the part of it,
+    /// with `train.accumulate`). If there are fewer, all are used.
+    pub negatives: usize,
+    /// Maximal number of validation pairs that are ranked in training. Each image is ranked with each text, so the time of a validation
+    /// grows with the square of this number.
+    pub validation_pairs: usize,
+}
+
+impl Default for RetrievalRecipe {
+    fn default() -> Self {
+        Self { negatives: 15, validation_pairs: 100 }
+    }
+}
+
 /// How fine-tuning starts from a model, and what of it is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -155,6 +175,7 @@ impl TaskRecipe {
             Self::Classification(_) => "classification",
             Self::Multilabel(_) => "multilabel",
             Self::Vqa(_) => "vqa",
+            Self::Retrieval(_) => "retrieval",
         }
     }
 }

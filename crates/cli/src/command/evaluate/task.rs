@@ -8,7 +8,7 @@ use ptu_evaluate::task::{TaskEvaluated, TaskMetric, TaskReport, evaluate_task};
 use ptu_evaluate::{EvaluateOptions, Score};
 use ptu_kernels::ComputePrecision;
 use ptu_metrics::{Resampling, mean_and_deviation};
-use ptu_model::files::write_bytes;
+use ptu_model::files::{read, write_bytes};
 use ptu_random::Key;
 use ptu_train::folder;
 use serde::Serialize;
@@ -41,9 +41,22 @@ struct Compared {
     difference: Score,
 }
 
-/// Whether the model at this path is fine-tuned.
-pub fn is_finetuned(model: &Path) -> bool {
-    folder::bundle_of(model).join(ptu_model::TASK).exists()
+/// The largest description of a task, in bytes.
+const LARGEST: u64 = 256 << 20;
+
+/// The kind of the task that the model at this path is fine-tuned for, as in a recipe; `None` if it is not fine-tuned. A description that
+/// cannot be read gives an empty kind, and an error when the model is loaded.
+pub fn kind(model: &Path) -> Option<String> {
+    let path = folder::bundle_of(model).join(ptu_model::TASK);
+    path.exists().then(|| {
+        let task = read(&path, LARGEST).ok().and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+        task.and_then(|task| Some(task["output"]["kind"].as_str()?.to_string())).unwrap_or_default()
+    })
+}
+
+/// Whether the model at this path is fine-tuned for classes, labels or answers. Retrieval is scored as that of pre-trained models.
+pub fn is_scored_by_task(model: &Path) -> bool {
+    kind(model).is_some_and(|kind| kind != super::RETRIEVAL)
 }
 
 /// Scores fine-tuned models.
@@ -97,6 +110,7 @@ fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
         ("--sentence", !arguments.sentence.is_empty()),
         ("--rerank", arguments.rerank.is_some()),
         ("--missing", arguments.missing),
+        ("--trec", arguments.trec.is_some()),
         ("--page", arguments.page.is_some()),
     ];
     if let Some((option, _)) = pretrained.iter().find(|(_, given)| *given) {
@@ -105,9 +119,9 @@ fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
     }
     for model in arguments.models.iter().chain(&arguments.compare) {
         super::check_run(model)?;
-        if !is_finetuned(model) {
+        if !is_scored_by_task(model) {
             let text = format!(
-                "`{}` is pre-trained, and `{}` is fine-tuned for a task: their scores cannot be compared",
+                "`{}` is pre-trained or fine-tuned for retrieval, and `{}` is fine-tuned for a task: their scores cannot be compared",
                 model.display(),
                 arguments.models[0].display()
             );
