@@ -46,7 +46,10 @@ impl RetrievalResults {
     pub(crate) fn of_pairs(gallery: &Gallery, scores: Vec<f32>) -> Self {
         let size = gallery.records.len();
         let turned: Vec<f32> = (0..size * size).map(|cell| scores[cell % size * size + cell / size]).collect();
-        Self { image_to_text: Ranking::of(gallery, Query::Image, scores), text_to_image: Ranking::of(gallery, Query::Text, turned) }
+        Self {
+            image_to_text: Ranking::of(gallery, Query::Image, scores),
+            text_to_image: Ranking::of(gallery, Query::Text, turned),
+        }
     }
 }
 

@@ -12,12 +12,12 @@ use ptu_evaluate::{Gallery, ValidationScore};
 use ptu_infer::task::{TaskDescription, TaskOutput};
 use ptu_input::Slot;
 use ptu_model::{HeadKind, Model};
+use ptu_train::TrainError;
 use ptu_train::log::Fields;
 use ptu_train::objective::Weighted;
 use ptu_train::recipe::Recipe;
 use ptu_train::recipe::task::RetrievalRecipe;
 use ptu_train::task::{Task, TrainingData, Validated, Validator};
-use ptu_train::TrainError;
 
 use crate::TaskError;
 use crate::validation;
@@ -43,12 +43,7 @@ impl ImageTextRetrieval {
     }
 
     /// Refuses a run in which no image has a false text. Notes when there are fewer than the recipe asks for.
-    fn check_false_texts(
-        &self,
-        recipe: &Recipe,
-        pairs: u64,
-        note: &mut dyn FnMut(&str),
-    ) -> Result<(), TrainError> {
+    fn check_false_texts(&self, recipe: &Recipe, pairs: u64, note: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
         let (train, negatives) = (&recipe.train, self.recipe.negatives);
         let part = (train.batch / train.accumulate) as u64;
         let none = |cause: String, cure| Err(TaskError::NoFalseText { cause, cure }.into());
@@ -120,7 +115,9 @@ impl Task for ImageTextRetrieval {
         if pairs == 0 {
             let paths: Vec<String> = recipe.data.iter().map(|entry| format!("`{}`", entry.path.display())).collect();
             let cure = "prepare the data with a column of images and a column of texts";
-            return Err(TaskError::NothingToRead { data: paths.join(", "), wanted: "an image with a text", cure }.into());
+            return Err(
+                TaskError::NothingToRead { data: paths.join(", "), wanted: "an image with a text", cure }.into()
+            );
         }
         self.check_false_texts(recipe, pairs, note)?;
         validation::pairs(recipe, data)?;

@@ -160,7 +160,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 // On the same records, whatever the other's recipe says.
                 let other = EvaluateOptions::of(compared, options.data.clone(), options.split, options.device.clone())?;
                 let other = EvaluateOptions { bundle: other.bundle, training: other.training, ..options.clone() };
-                let other = EvaluateOptions { rerank: arguments.rerank.filter(|_| !ranks_all_pairs(compared)), ..other };
+                let other =
+                    EvaluateOptions { rerank: arguments.rerank.filter(|_| !ranks_all_pairs(compared)), ..other };
                 compare(&evaluated, &with_bar(|done| evaluate(&other, done))?, options.seed)
             }
             None => vec![],
@@ -188,7 +189,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
     check_page(arguments.page.as_deref())?;
     arguments.models.iter().chain(&arguments.compare).try_for_each(|model| check_run(model))?;
-    if let Some(model) = arguments.models.iter().chain(&arguments.compare).find(|model| task::is_scored_by_task(model)) {
+    if let Some(model) = arguments.models.iter().chain(&arguments.compare).find(|model| task::is_scored_by_task(model))
+    {
         let told = format!(
             "`{}` is fine-tuned for another task than `{}`: their scores cannot be compared",
             model.display(),

@@ -137,8 +137,7 @@ fn lines(path: &Path) -> anyhow::Result<Vec<String>> {
         .ok()
         .with_context(|| format!("`{}` is not UTF-8 text; write one text a line in UTF-8", path.display()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let lines: Vec<String> =
-        text.lines().map(|line| line.trim().to_string()).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<String> = text.lines().map(|line| line.trim().to_string()).filter(|line| !line.is_empty()).collect();
     anyhow::ensure!(!lines.is_empty(), "`{}` holds no text; write one text a line", path.display());
     Ok(lines)
 }

@@ -82,9 +82,14 @@ fn melinda(number: usize, record: &mut Record) {
     label(record, "i_meth", &["western blot", "pull down", "two hybrid"], number);
 }
 
+fn captions(number: usize, record: &mut Record) {
+    record.image = image(number);
+    record.texts = vec![format!("axial slice of case {number}."), format!("scan number {number} of the series.")];
+}
+
 /// The recipes, with the data sets that each one reads.
 type Fill = fn(usize, &mut Record);
-const RECIPES: [(&str, &[&str], Fill); 8] = [
+const RECIPES: [(&str, &[&str], Fill); 9] = [
     ("vqa-rad", &["vqa-rad"], questions),
     ("slake", &["slake"], questions),
     ("medvqa-2019", &["medvqa2019"], questions),
@@ -93,7 +98,14 @@ const RECIPES: [(&str, &[&str], Fill); 8] = [
     ("nli", &["radnli", "mednli"], nli),
     ("chemprot", &["chemprot"], chemprot),
     ("melinda", &["melinda"], melinda),
+    ("retrieval-roco", &["roco"], captions),
 ];
+
+/// The command that uses a model of this recipe.
+fn command_of(recipe: &str) -> &'static str {
+    let commands = [("\"vqa\"", "ask"), ("\"retrieval\"", "match")];
+    commands.into_iter().find(|(kind, _)| recipe.contains(kind)).map_or("classify", |(_, command)| command)
+}
 
 /// A pre-trained model in `run`.
 fn pretrained() -> Place {
@@ -133,14 +145,20 @@ fn every_recipe_runs_on_an_imitation_of_its_data() {
         let report: Value = serde_json::from_str(&place.good(&["evaluate", &out, "--json"]).stdout).unwrap();
         for source in sources {
             let report = &report["sources"][source];
-            assert!(report["scores"][0]["value"].is_number(), "{name}: {report}");
+            let score = if name.starts_with("retrieval") {
+                &report["retrieval"]["image_to_text"]["r1"]
+            } else {
+                &report["scores"][0]
+            };
+            assert!(score["value"].is_number(), "{name}: {report}");
         }
-        let command = if text.contains("\"vqa\"") { "ask" } else { "classify" };
+        let command = command_of(&text);
         let ran = place.good(&[command, &out, sources[0], "--split", "test", "--json"]);
         assert!(ran.stdout.lines().count() >= 8, "{name}: {}", ran.stdout);
         let line: Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
-        let kind = ["classes", "labels", "answers"].into_iter().find(|kind| line[*kind].is_array()).unwrap();
-        assert!(line[kind][0]["probability"].is_number(), "{name}: {line}");
+        let kind = ["classes", "labels", "answers"].into_iter().find(|kind| line[*kind].is_array());
+        let number = kind.map_or(&line["score"], |kind| &line[kind][0]["probability"]);
+        assert!(number.is_number(), "{name}: {line}");
     }
     // A recipe that is added is tried too. Those of the phantom corpus are tried with the corpus itself.
     for entry in std::fs::read_dir(recipes).unwrap() {
@@ -154,12 +172,12 @@ fn every_recipe_runs_on_an_imitation_of_its_data() {
 #[test]
 fn the_recipes_of_the_phantom_corpus_run() {
     let place = pretrained();
-    for (name, ask) in [("phantom-finding", false), ("phantom-questions", true)] {
+    for name in ["phantom-finding", "phantom-questions", "phantom-retrieval"] {
         let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../recipes/finetune/{name}.toml"));
         let sets = ["data=[\"data\"]", "train.epochs=0.01", "train.batch=8", "text.max_tokens=24"];
         let sets: Vec<&str> = sets.into_iter().flat_map(|set| ["--set", set]).collect();
         place.good(&[&["finetune", recipe.to_str().unwrap(), "--model", "run", "--out", name][..], &sets].concat());
-        let command = if ask { "ask" } else { "classify" };
+        let command = command_of(&std::fs::read_to_string(recipe).unwrap());
         place.good(&[command, name, "data", "--split", "test"]);
     }
 }

@@ -113,7 +113,8 @@ impl MatchModel {
     /// # Errors
     /// If the image cannot be decoded, all texts are empty, or one cannot be tokenised.
     pub fn rank(&self, image: &[u8], name: &str, texts: &[&str]) -> Result<Vec<TextMatch>, InferError> {
-        let record = Record { id: name.into(), texts: texts.iter().map(|text| (*text).into()).collect(), ..Record::default() };
+        let record =
+            Record { id: name.into(), texts: texts.iter().map(|text| (*text).into()).collect(), ..Record::default() };
         let image = Some(ptu_data::RecordImage { bytes: image.to_vec(), path: None });
         match self.matches(vec![Record { image, ..record }])?.pop() {
             Some(Ok(matches)) => Ok(matches.ranked().texts),
@@ -142,11 +143,8 @@ impl MatchModel {
         different.sort_unstable_by_key(|(_, position)| *position);
         let tokens: Vec<Result<(Text, bool), InputError>> =
             different.into_par_iter().map(|(text, _)| self.tokens(&text)).collect();
-        let read: Vec<Result<ReadRecord, Refused>> = records
-            .into_par_iter()
-            .zip(listed)
-            .map(|(record, texts)| self.read(record, texts, &tokens))
-            .collect();
+        let read: Vec<Result<ReadRecord, Refused>> =
+            records.into_par_iter().zip(listed).map(|(record, texts)| self.read(record, texts, &tokens)).collect();
         let scores = self.scores(&read, &tokens)?;
         let cut = |position: usize| tokens[position].as_ref().is_ok_and(|(_, cut)| *cut);
         let matched = |(image, one): (usize, ReadRecord)| {

@@ -146,7 +146,9 @@ mod tests {
     fn classes_are_a_softmax_and_answers_are_sigmoids() {
         let names = || vec!["a".to_string(), "b".into()];
         let classes = task(TaskOutput::Classification { label: "x".into(), classes: names() });
-        let Some(Prediction::Classification { classes: found }) = classes.prediction(&[0.0, 3f32.ln()]) else { panic!() };
+        let Some(Prediction::Classification { classes: found }) = classes.prediction(&[0.0, 3f32.ln()]) else {
+            panic!()
+        };
         assert_eq!(found[0].name, "b");
         assert!((found[0].probability - 0.75).abs() < 1e-6 && (found[1].probability - 0.25).abs() < 1e-6);
         let answers = task(TaskOutput::Vqa { answers: names(), collected_from: "train".into() });

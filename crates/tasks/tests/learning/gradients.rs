@@ -22,7 +22,7 @@ impl WeightVisitor for PathCollector {
     }
 }
 
-fn paths(model: &Model) -> Vec<(String, Vec<usize>)> {
+pub fn paths(model: &Model) -> Vec<(String, Vec<usize>)> {
     let mut collector = PathCollector::default();
     model.visit_weights(&mut collector);
     collector.paths

@@ -8,4 +8,5 @@ mod gradients;
 mod memory;
 mod mixed;
 mod overfit;
+mod retrieval;
 mod step_options;
