@@ -198,13 +198,7 @@ fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
         );
         return Err(WrongArguments(told).into());
     }
-    let ranks = |model: &PathBuf| ranks_all_pairs(model);
-    let others_rerank = arguments.compare.as_ref().is_some_and(|model| !ranks(model));
-    if arguments.rerank.is_some() && arguments.models.iter().any(ranks) && !others_rerank {
-        let told = "`--rerank` is for pre-trained models; a model that is fine-tuned for retrieval ranks all pairs: remove it, or name the \
-                    pre-trained model with `--compare`";
-        return Err(WrongArguments(told.into()).into());
-    }
+    check_retrieval(arguments)?;
     if arguments.trec.is_some() && arguments.models.len() > 1 {
         return Err(WrongArguments("`--trec` writes the rankings of one model; name one model".into()).into());
     }
@@ -215,6 +209,25 @@ fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
         && !model.join(folder::RECIPE).exists()
     {
         bail!("`{}` is not a run folder, and a page shows a run; name the run, or remove --page", model.display());
+    }
+    Ok(())
+}
+
+/// Refuses requests that a model cannot fulfil that is fine-tuned for retrieval, or not together with other models.
+fn check_retrieval(arguments: &Arguments) -> Result<(), WrongArguments> {
+    let Some(ranking) = arguments.models.iter().find(|model| ranks_all_pairs(model)) else { return Ok(()) };
+    if let Some(other) = arguments.models.iter().find(|model| !ranks_all_pairs(model)) {
+        return Err(WrongArguments(format!(
+            "`{}` is fine-tuned for retrieval and `{}` is not, so they have no common mean; compare them with `--compare`",
+            ranking.display(),
+            other.display()
+        )));
+    }
+    let reranks_other = arguments.compare.as_ref().is_some_and(|model| !ranks_all_pairs(model));
+    if arguments.rerank.is_some() && !reranks_other {
+        let told = "`--rerank` is for pre-trained models; a model that is fine-tuned for retrieval ranks all pairs: remove it, or name the \
+                    pre-trained model with `--compare`";
+        return Err(WrongArguments(told.into()));
     }
     Ok(())
 }

@@ -99,7 +99,8 @@ fn evaluated(place: &Place) {
         assert!((read / pairs as f64 - mrr).abs() < 1e-9, "the files say {read}");
     }
     place.exits(&["evaluate", "found", "--rerank", "3"], 2, &["--rerank", "ranks all pairs", "--compare"]);
-    place.exits(&["evaluate", "run", "found", "--trec", "files"], 2, &["--trec", "one model"]);
+    place.exits(&["evaluate", "run", "found"], 2, &["`found` is fine-tuned for retrieval", "--compare"]);
+    place.exits(&["evaluate", "found", "found", "--trec", "files"], 2, &["--trec", "one model"]);
     place.good(&["evaluate", "run", "--trec", "files"]);
     assert!(place.path("files/phantom-text-to-image.qrels").exists(), "a pre-trained model has rankings too");
     place.good(&["inspect", "found", "--page", "found.html"]);

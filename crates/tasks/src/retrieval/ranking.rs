@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn false_texts_are_drawn_anew_in_each_step_and_never_twice() {
         let hashes: Vec<u64> = (0..10).collect();
-        let batch = batch(&hashes, &hashes, &[&[]; 10]);
+        let batch = batch(&hashes, &hashes, &[&[] as &[u64]; 10]);
         let of = |step| Ranking { negatives: 3 }.candidates(&batch, Key::new(2).at(step));
         assert_eq!(of(1), of(1));
         assert_ne!(of(1), of(2));
@@ -171,7 +171,7 @@ mod tests {
             // The text of record 0 is no text of record 3, so it is a false text of its image.
             assert!(found[3].texts.contains(&0) && found[3].texts.len() == 5, "all are used where there are fewer");
         }
-        let alone = super::tests::batch(&[1, 1], &[1, 2], &[&[], &[]]);
+        let alone = self::batch(&[1, 1], &[1, 2], &[&[], &[]]);
         assert!(Ranking { negatives: 15 }.candidates(&alone, Key::new(5)).is_empty());
     }
 
