@@ -1,6 +1,7 @@
-"""Reads folders of shards with the tools that others use; exits with 1 where one of them sees something else.
+"""Reads shards and rankings with the tools that others use; exits with 1 where one of them sees something else.
 
 usage: check.py shards FOLDER...    datasets, pandas and DuckDB open them
+       check.py rankings FOLDER SCORES GALLERY...    ranx scores the rankings of `evaluate --trec FOLDER` as `evaluate --json` (SCORES) does
        check.py openi               prints where torchxrayvision keeps the reports of Open-i
        check.py manifests FILE...   checks Kubernetes manifests
 """
@@ -46,6 +47,23 @@ def shards(folder):
     print(f"{folder}: load_dataset finds {', '.join(whole)}")
 
 
+def rankings(folder, scores, galleries):
+    from ranx import Qrels, Run, evaluate
+
+    metrics = {"r1": "hit_rate@1", "r5": "hit_rate@5", "r10": "hit_rate@10", "mrr": "mrr"}
+    sources = json.load(open(scores))["sources"]
+    for gallery in galleries:
+        for direction in ["image-to-text", "text-to-image"]:
+            own = sources[gallery]["retrieval"][direction.replace("-", "_")]
+            stem = os.path.join(folder, f"{gallery}-{direction}")
+            qrels = Qrels.from_file(f"{stem}.qrels", kind="trec")
+            found = evaluate(qrels, Run.from_file(f"{stem}.run", kind="trec"), list(metrics.values()))
+            for name, metric in metrics.items():
+                value = own[name]["value"]
+                assert abs(value - found[metric]) < 1e-9, (gallery, direction, name, value, found[metric])
+            print(f"{gallery} {direction}: ranx finds the same " + ", ".join(f"{name} {own[name]['value']:.4f}" for name in metrics))
+
+
 def openi():
     import importlib.util
 
@@ -69,6 +87,8 @@ if __name__ == "__main__":
         case ["shards", *folders]:
             for folder in folders:
                 shards(folder)
+        case ["rankings", folder, scores, *galleries]:
+            rankings(folder, scores, galleries)
         case ["openi"]:
             openi()
         case ["manifests", *files]:

@@ -3,7 +3,7 @@
 //! PYTHON has `tools/interop/requirements.txt`. Shards are prepared from the phantom, from `DATA/vqa-rad` if it exists, and from
 //! the 3,955 reports of Open-i that torchxrayvision contains; `datasets`, pandas and DuckDB read them. Manifests in `deploy/` are
 //! checked by their own validators. Small models are fine-tuned on the phantom, and scikit-learn computes their scores from the predictions
-//! again; ranx scores the rankings of the tests of `ptu-metrics` as TREC files.
+//! again; ranx scores the rankings of the tests of `ptu-metrics`, and of a model, as TREC files.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,6 +13,24 @@ use crate::process::run;
 
 /// Reports of Open-i, and how many of them have both sections.
 const REPORTS: (u64, u64) = (3_955, 3_419);
+
+/// Sizes of a model that is trained in a second: its rankings are poor, which is enough to compare scores.
+const SMALL: [&str; 4] = ["data=[\"phantom\"]", "train.steps=2", "train.batch=8", "train.validate_every=0"];
+
+/// Lets `ranx` score the rankings of a small model, and compares its scores with those of `evaluate`.
+fn rankings(root: &Path, place: &Path, python: &Path, script: &Path) -> Result<String, String> {
+    let ptunifier = || {
+        let mut command = Command::new(root.join("target/release/ptunifier"));
+        command.current_dir(place);
+        command
+    };
+    let recipe = root.join("recipes/pretrain/phantom.toml");
+    let sets = SMALL.iter().flat_map(|set| ["--set", set]);
+    run(ptunifier().arg("pretrain").arg(recipe).args(["--out", "run"]).args(sets))?;
+    let scores = run(ptunifier().args(["evaluate", "run", "--json", "--trec", "rankings"]))?;
+    std::fs::write(place.join("scores.json"), scores).map_err(|error| error.to_string())?;
+    run(Command::new(python).arg(script).args(["rankings", "rankings", "scores.json", "phantom"]).current_dir(place))
+}
 
 /// Runs all checks and stops at the first that fails.
 pub fn interop(house: &House, data: &Path, python: &Path) -> Result<(), String> {
@@ -48,6 +66,7 @@ pub fn interop(house: &House, data: &Path, python: &Path) -> Result<(), String> 
         return Err(format!("Open-i has {} reports, {} with both sections", REPORTS.0, REPORTS.1));
     }
     print!("{}", run(Command::new(python).arg(&script).arg("shards").args(&folders).current_dir(&place))?);
+    print!("{}", rankings(root, &place, python, &script)?);
     let job = root.join("deploy/prepare.yaml");
     print!("{}", run(Command::new(python).arg(&script).arg("manifests").arg(job))?);
     run(Command::new("bash").arg("-n").arg(root.join("deploy/prepare.sbatch")))?;

@@ -10,6 +10,7 @@ mod fields;
 mod finetune;
 mod generation;
 mod inspect;
+mod matching;
 mod page;
 mod predict;
 mod prepare;
@@ -72,6 +73,7 @@ enum Command {
     Ask(ask::Arguments),
     Report(report::Arguments),
     Summarise(summarise::Arguments),
+    Match(matching::Arguments),
     Embed(embed::Arguments),
     Search(search::Arguments),
     Inspect(inspect::Arguments),
@@ -143,6 +145,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Ask(arguments) => return ask::run(&arguments),
         Command::Report(arguments) => return report::run(&arguments),
         Command::Summarise(arguments) => return summarise::run(&arguments),
+        Command::Match(arguments) => return matching::run(&arguments),
         Command::Embed(arguments) => return embed::run(&arguments),
         Command::Search(arguments) => search::run(&arguments)?,
         Command::Inspect(arguments) => inspect::run(&arguments)?,

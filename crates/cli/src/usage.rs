@@ -63,7 +63,7 @@ fn exit_codes(path: &[String]) -> &'static str {
 (continue with the same command)"
         }
         ["pretrain"] | ["finetune"] => "Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 interrupted (`--resume` continues)",
-        ["classify" | "ask" | "report" | "summarise"] => {
+        ["classify" | "ask" | "report" | "summarise" | "match"] => {
             "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some inputs were skipped, 130 interrupted"
         }
         ["doctor"] => "Exit codes: 0 ready, 1 not ready or failed, 2 wrong arguments, 130 interrupted",

@@ -39,6 +39,8 @@ mod readme;
 mod recipes;
 #[path = "cli/resume.rs"]
 mod resume;
+#[path = "cli/retrieval_task.rs"]
+mod retrieval_task;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/tables.rs"]

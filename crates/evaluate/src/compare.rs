@@ -5,6 +5,7 @@ use ptu_random::Key;
 use serde::Serialize;
 
 use crate::run::Evaluated;
+use crate::scored_on::RetrievalProtocol;
 use crate::scores::{Score, names};
 
 /// The difference of a score between two models, paired by record.
@@ -38,7 +39,8 @@ pub struct Spread {
     pub same_pairs: bool,
 }
 
-/// Paired differences of every score, for the galleries that both models have with the same name and the same records.
+/// Paired differences of every score, for the galleries that both models have with the same name and the same records. The ranking of a
+/// model that was fine-tuned for retrieval is also compared with the reranked results of the other model, if it has some.
 pub fn compare(first: &[Evaluated], second: &[Evaluated], seed: u64) -> Vec<Difference> {
     let resampling = Resampling::new(Key::new(seed));
     let mut differences = vec![];
@@ -50,15 +52,27 @@ pub fn compare(first: &[Evaluated], second: &[Evaluated], seed: u64) -> Vec<Diff
             let Some((measure, baseline)) = one.measures.get(&name).zip(other.measures.get(&name)) else { continue };
             let comparable = !names::is_of_words(&name) || same_masks(one, other);
             let difference = measure.difference(baseline, &one.gallery, &resampling).filter(|_| comparable);
-            differences.push(Difference {
-                gallery: one.name.clone(),
-                score: name,
-                difference: difference.unwrap_or_default(),
-                lower_is_better: measure.aggregation.lower_is_better(),
-            });
+            let mut push = |score: String, difference: Option<Score>| {
+                let (gallery, lower_is_better) = (one.name.clone(), measure.aggregation.lower_is_better());
+                let difference = difference.unwrap_or_default();
+                differences.push(Difference { gallery, score, difference, lower_is_better });
+            };
+            // What a ranking of all pairs has to beat is not only the other's search, but also its reranked result.
+            let reranked = other.measures.get(&format!("{name}{}", names::RERANKED)).filter(|_| ranks_all_pairs(one));
+            push(name.clone(), difference);
+            if let Some(reranked) = reranked {
+                let difference = measure.difference(reranked, &one.gallery, &resampling);
+                push(format!("{name}{}", names::OTHER_RERANKED), difference);
+            }
         }
     }
     differences
+}
+
+/// True if the model was fine-tuned for retrieval, so that its scores are those of the ranking of all pairs.
+fn ranks_all_pairs(evaluated: &Evaluated) -> bool {
+    let set = evaluated.scores.scored_on.as_ref();
+    set.is_some_and(|set| set.protocol == RetrievalProtocol::Ranking)
 }
 
 fn same_records(one: &Evaluated, other: &Evaluated) -> bool {

@@ -6,6 +6,7 @@
 //!   [`compare`] compares two runs.
 //! - [`Gallery`] holds the pairs that are scored together. It is also the validation of a model during pre-training
 //!   ([`ptu_train::task::Validator`]).
+//! - [`rank_all`] ranks all pairs by a model that was fine-tuned for retrieval; [`trec`] writes rankings as TREC files.
 //! - [`leak`] finds records that the model was trained on, so that they are not scored.
 //!
 //! The rules are in `docs/specification.md`, section 7 ("specification" in comments).
@@ -32,6 +33,7 @@ mod scores;
 pub mod task;
 #[cfg(test)]
 mod testing;
+pub mod trec;
 mod validation;
 pub mod words;
 
@@ -41,11 +43,11 @@ pub use features::{AvailableModalities, GalleryFeatures, TrainFeatures};
 pub use gallery::{Gallery, GalleryOptions, Pair, Query};
 pub use measure::{Aggregation, Measure};
 pub use options::EvaluateOptions;
-pub use rerank::rerank;
+pub use rerank::{rank_all, rerank};
 pub use retrieval::{ALL_FOUND, Ranking, RetrievalResults, retrieval, search};
 pub use run::{Evaluated, evaluate, mean_r10};
 pub use save::{SaveOutcome, Saved};
 pub use score::{Scored, score};
-pub use scored_on::ScoredOn;
+pub use scored_on::{RetrievalProtocol, ScoredOn};
 pub use scores::{Direction, LabelScores, MaskedWords, Retrieval, Score, Scores, names};
 pub use validation::ValidationScore;

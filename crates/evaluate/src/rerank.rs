@@ -1,4 +1,5 @@
-//! Reranking: the best candidates of a search are ordered again by the ITM head, which sees query and candidate together.
+//! Ranking by the fusion, which sees query and candidate together: reranking of the best candidates of a search by the ITM head, and
+//! the ranking of all pairs by the retrieval head of a fine-tuned model.
 
 use ptu_infer::{Embedder, Matcher};
 
@@ -18,10 +19,7 @@ pub fn rerank(
     found: &RetrievalResults,
     keep: usize,
 ) -> Result<RetrievalResults, EvaluateError> {
-    let size = gallery.records.len();
-    let (rows, texts) = (gallery.rows(), gallery.records.iter().map(|record| &record.text).collect::<Vec<_>>());
-    let images = rows.chunks(BATCH).map(|rows| gallery.images(rows));
-    let matcher = Matcher::of_batches(embedder, images, &texts, BATCH)?;
+    let (size, matcher) = (gallery.records.len(), matcher(embedder, gallery)?);
     let shortlists = [Query::Image, Query::Text].map(|query| shortlists(&found.of(query).similarity, size, keep));
     let pair = |query, row, item| if query == Query::Image { (row, item) } else { (item, row) };
     let mut pairs: Vec<(usize, usize)> = vec![];
@@ -48,6 +46,34 @@ pub fn rerank(
     };
     let [of_images, of_texts] = &shortlists;
     Ok(RetrievalResults { image_to_text: rank(Query::Image, of_images), text_to_image: rank(Query::Text, of_texts) })
+}
+
+/// Ranks every image with every text of a gallery by the score of the fused pair, as published for fine-tuned models (specification,
+/// section 7). The score is that of the retrieval head, or of the ITM head if the model has no retrieval head. `done` is called with
+/// the number of images that were compared with all texts. The time grows with the square of the number of pairs.
+///
+/// # Errors
+/// If the model has neither of the two heads, or an image cannot be read any more.
+pub fn rank_all(
+    embedder: Embedder<'_>,
+    gallery: &Gallery,
+    done: &mut dyn FnMut(usize),
+) -> Result<RetrievalResults, EvaluateError> {
+    let (size, matcher) = (gallery.records.len(), matcher(embedder, gallery)?);
+    let mut scores = Vec::with_capacity(size * size);
+    for image in 0..size {
+        let pairs: Vec<(usize, usize)> = (0..size).map(|text| (image, text)).collect();
+        scores.extend(matcher.scores(&pairs, BATCH));
+        done(image + 1);
+    }
+    Ok(RetrievalResults::of_pairs(gallery, scores))
+}
+
+/// The encoded images and texts of a gallery.
+fn matcher<'a>(embedder: Embedder<'a>, gallery: &Gallery) -> Result<Matcher<'a>, EvaluateError> {
+    let (rows, texts) = (gallery.rows(), gallery.records.iter().map(|record| &record.text).collect::<Vec<_>>());
+    let images = rows.chunks(BATCH).map(|rows| gallery.images(rows));
+    Matcher::of_batches(embedder, images, &texts, BATCH)
 }
 
 /// For each row the `keep` items with the highest similarity. Of items with equal similarity the first comes first.
@@ -114,6 +140,9 @@ mod tests {
         assert_eq!(places(&rerank(1)), places(&found), "the first stays the first");
         let all = rerank(usize::MAX);
         assert_ne!(places(&all), places(&found));
+        let mut finished = vec![];
+        let ranked = rank_all(embedder, &gallery, &mut |images| finished.push(images)).unwrap();
+        assert_eq!((places(&ranked), finished), (places(&all), vec![1, 2, 3, 4, 5, 6]), "both rank all pairs");
         // The expected rank, computed directly: the number of other texts that match image 0 better than its own text.
         let images = gallery.images(&gallery.rows()).unwrap();
         let images: Vec<_> = images.iter().collect();

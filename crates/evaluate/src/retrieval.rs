@@ -1,4 +1,5 @@
-//! Zero-shot retrieval in a gallery, from images to texts and from texts to images.
+//! Retrieval in a gallery, from images to texts and from texts to images: zero-shot by the contrastive (ITC) head, or by the ranking
+//! score of all pairs.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,8 @@ pub struct RetrievalResults {
 /// Retrieval results of all queries of one direction.
 #[derive(Clone, Debug)]
 pub struct Ranking {
-    /// Cosine similarity in the contrastive space, `[queries, candidates]`, row by row.
+    /// The score of each candidate, `[queries, candidates]`, row by row: cosine similarity in the contrastive space, or the ranking
+    /// score of the pair.
     pub similarity: Vec<f32>,
     /// Rank of each query's best hit, from 0; `None` if the query has no hit.
     pub ranks: Vec<Option<usize>>,
@@ -39,6 +41,27 @@ impl RetrievalResults {
     }
 }
 
+impl RetrievalResults {
+    /// The results for a score of each pair, `[images, texts]`, row by row.
+    pub(crate) fn of_pairs(gallery: &Gallery, scores: Vec<f32>) -> Self {
+        let size = gallery.records.len();
+        let turned: Vec<f32> = (0..size * size).map(|cell| scores[cell % size * size + cell / size]).collect();
+        Self {
+            image_to_text: Ranking::of(gallery, Query::Image, scores),
+            text_to_image: Ranking::of(gallery, Query::Text, turned),
+        }
+    }
+}
+
+impl Ranking {
+    /// The ranks that follow from the scores of all candidates.
+    fn of(gallery: &Gallery, query: Query, similarity: Vec<f32>) -> Self {
+        let ranks =
+            ptu_metrics::ranks(&similarity, gallery.records.len(), |row, item| gallery.is_hit(query, row, item));
+        Self { similarity, ranks }
+    }
+}
+
 /// Embeds each image and each text of a gallery without the other modality, and compares every image with every text. `done` is
 /// called with the number of finished inputs, images first.
 ///
@@ -49,13 +72,9 @@ pub fn search(features: &GalleryFeatures<'_>, done: &mut dyn FnMut(usize)) -> Re
     let images = features.images(done)?;
     let count = images.len();
     let texts = features.texts(&mut |texts| done(count + texts))?;
-    let ranking = |query, similarity: Vec<f32>| {
-        let ranks = ptu_metrics::ranks(&similarity, count, |row, item| gallery.is_hit(query, row, item));
-        Ranking { similarity, ranks }
-    };
     Ok(RetrievalResults {
-        image_to_text: ranking(Query::Image, images.similarity(&texts)),
-        text_to_image: ranking(Query::Text, texts.similarity(&images)),
+        image_to_text: Ranking::of(gallery, Query::Image, images.similarity(&texts)),
+        text_to_image: Ranking::of(gallery, Query::Text, texts.similarity(&images)),
     })
 }
 
@@ -63,6 +82,7 @@ pub fn search(features: &GalleryFeatures<'_>, done: &mut dyn FnMut(usize)) -> Re
 struct DirectionMeasures {
     recalls: [(usize, Measure); 3],
     median_rank: Measure,
+    mrr: Measure,
 }
 
 impl DirectionMeasures {
@@ -75,12 +95,15 @@ impl DirectionMeasures {
         });
         let ranks_from_1 = ranks.iter().map(|rank| rank.map(|rank| rank as f64 + 1.0)).collect();
         let median_rank = Measure::of_rows(ranks_from_1, ptu_metrics::chance_median_rank(size, &counts));
-        Self { recalls, median_rank: Measure { aggregation: Aggregation::Median, ..median_rank } }
+        let chance = ptu_metrics::chance_mean_reciprocal_rank(size, &counts);
+        let mrr = Measure::of_rows(ptu_metrics::reciprocal_ranks(ranks), chance);
+        Self { recalls, median_rank: Measure { aggregation: Aggregation::Median, ..median_rank }, mrr }
     }
 
     fn score(&self, gallery: &Gallery, resampling: &Resampling) -> Direction {
         let [r1, r5, r10] = self.recalls.each_ref().map(|(_, measure)| measure.score(gallery, resampling));
-        Direction { r1, r5, r10, median_rank: self.median_rank.score(gallery, resampling) }
+        let [median_rank, mrr] = [&self.median_rank, &self.mrr].map(|measure| measure.score(gallery, resampling));
+        Direction { r1, r5, r10, median_rank, mrr }
     }
 }
 
@@ -109,6 +132,7 @@ impl RetrievalMeasures {
         {
             named.extend(measures.recalls.map(|(k, measure)| (format!("{name} R@{k}{suffix}"), measure)));
             named.insert(format!("{name} {}{suffix}", names::MEDIAN_RANK), measures.median_rank);
+            named.insert(format!("{name} {}{suffix}", names::MRR), measures.mrr);
         }
         named
     }

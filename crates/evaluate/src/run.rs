@@ -24,7 +24,7 @@ use crate::options::EvaluateOptions;
 use crate::rerank::rerank;
 use crate::retrieval::{RetrievalMeasures, RetrievalResults};
 use crate::score::{Scored, passes, score};
-use crate::scored_on::ScoredOn;
+use crate::scored_on::{RetrievalProtocol, ScoredOn};
 use crate::scores::{LabelScores, Score, Scores, names};
 
 /// The scores on one gallery, and the measures they were computed from.
@@ -35,7 +35,7 @@ pub struct Evaluated {
     pub scores: Scores,
     /// The pairs.
     pub gallery: Gallery,
-    /// Retrieval results; `None` if the model has no ITC head.
+    /// Retrieval results; `None` if the model has neither a retrieval head nor an ITC head.
     pub retrieval: Option<RetrievalResults>,
     /// The measure of each score, by the name of the score.
     pub measures: BTreeMap<String, Measure>,
@@ -162,6 +162,7 @@ impl Evaluator<'_> {
                 text: config.text,
                 hits: config.hits.clone(),
                 by: config.by.clone(),
+                protocol: self.protocol(),
                 precision: if options.precision == ComputePrecision::F32 { "f32".into() } else { "bf16".into() },
                 model: self.model.clone(),
                 known,
@@ -170,6 +171,14 @@ impl Evaluator<'_> {
             selected.push(SelectedGallery { folder: position, gallery, scored_on });
         }
         Ok(selected)
+    }
+
+    /// How the model compares queries and candidates.
+    fn protocol(&self) -> RetrievalProtocol {
+        match self.bundle.model.heads.retrieval {
+            Some(_) => RetrievalProtocol::Ranking,
+            None => RetrievalProtocol::Contrast,
+        }
     }
 
     fn embedder(&self) -> Embedder<'_> {
@@ -269,7 +278,7 @@ impl Evaluator<'_> {
 }
 
 /// Mean R@10 over galleries and directions, all with equal weight. For the confidence interval, patients (or images) are
-/// resampled in all galleries and directions together. Undefined if the model has no ITC head.
+/// resampled in all galleries and directions together. Undefined if the model has no retrieval results.
 pub fn mean_r10(evaluated: &[Evaluated], seed: u64) -> Score {
     let parts: Vec<(Vec<Option<f64>>, Vec<&str>)> = evaluated
         .iter()

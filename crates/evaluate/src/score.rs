@@ -10,6 +10,7 @@ use crate::EvaluateError;
 use crate::features::GalleryFeatures;
 use crate::matching::matching;
 use crate::measure::Measure;
+use crate::rerank::rank_all;
 use crate::retrieval::{RetrievalMeasures, RetrievalResults, search};
 use crate::scores::{MaskedWords, Scores, names};
 use crate::words::ImageContext;
@@ -20,7 +21,7 @@ pub struct Scored {
     pub scores: Scores,
     /// The measure of each score, by the name of the score.
     pub measures: BTreeMap<String, Measure>,
-    /// Retrieval results; `None` if the model has no ITC head.
+    /// Retrieval results; `None` if the model has neither a retrieval head nor an ITC head.
     pub retrieval: Option<RetrievalResults>,
 }
 
@@ -35,9 +36,13 @@ pub fn score(features: &GalleryFeatures<'_>, key: Key, done: &mut dyn FnMut(usiz
     let mut scored =
         Scored { scores: Scores { pairs: size, ..Scores::default() }, measures: BTreeMap::new(), retrieval: None };
     let mut count = 0;
-    if heads.itc.is_some() {
-        let found = search(features, done)?;
-        count = SEARCH * size;
+    let found = match (heads.retrieval.is_some(), heads.itc.is_some()) {
+        (true, _) => Some(rank_all(features.embedder, gallery, done)?),
+        (false, true) => Some(search(features, done)?),
+        (false, false) => None,
+    };
+    if let Some(found) = found {
+        count = retrieval_passes(heads) * size;
         let measures = RetrievalMeasures::of(gallery, &found);
         scored.scores.retrieval = Some(measures.score(gallery, &resampling));
         scored.measures = measures.named("");
@@ -71,6 +76,8 @@ pub fn score(features: &GalleryFeatures<'_>, key: Key, done: &mut dyn FnMut(usiz
 
 /// Number of passes over all pairs for [`search`].
 const SEARCH: usize = 2;
+/// Number of passes for [`rank_all`], which are counted in images.
+const RANKING: usize = 1;
 /// Number of passes for image-text matching.
 const MATCHING: usize = 1;
 /// Number of passes for masked words: with the own image, with a wrong image, without an image.
@@ -78,6 +85,16 @@ const WORDS: usize = 3;
 
 /// Number of passes over all pairs for [`score`].
 pub(crate) fn passes(heads: &Heads) -> usize {
-    let each = [(heads.itc.is_some(), SEARCH), (heads.itm.is_some(), MATCHING), (heads.mlm.is_some(), WORDS)];
-    each.into_iter().filter(|(has_head, _)| *has_head).map(|(_, passes)| passes).sum()
+    let each = [(heads.itm.is_some(), MATCHING), (heads.mlm.is_some(), WORDS)];
+    let others: usize = each.into_iter().filter(|(has_head, _)| *has_head).map(|(_, passes)| passes).sum();
+    retrieval_passes(heads) + others
+}
+
+/// Number of passes for retrieval.
+fn retrieval_passes(heads: &Heads) -> usize {
+    match (heads.retrieval.is_some(), heads.itc.is_some()) {
+        (true, _) => RANKING,
+        (false, true) => SEARCH,
+        (false, false) => 0,
+    }
 }

@@ -7,6 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::leak::TrainingOverlap;
 
+/// How a query and a candidate are compared in retrieval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RetrievalProtocol {
+    /// Zero-shot: cosine similarity of the vectors of the contrastive (ITC) head, each computed without the other modality.
+    #[default]
+    Contrast,
+    /// The retrieval head of a fine-tuned model, which scores the fused pair, for all pairs of the gallery.
+    Ranking,
+}
+
+impl RetrievalProtocol {
+    /// Whether it is the one of models that are not fine-tuned.
+    fn is_contrast(&self) -> bool {
+        *self == Self::Contrast
+    }
+}
+
 /// The pairs that were scored, how they were selected, and the model that was scored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScoredOn {
@@ -32,6 +50,9 @@ pub struct ScoredOn {
     /// Label that splits the pairs into galleries, one for each value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// How queries and candidates were compared.
+    #[serde(default, skip_serializing_if = "RetrievalProtocol::is_contrast")]
+    pub protocol: RetrievalProtocol,
     /// Precision of matrix products: `f32` or `bf16`.
     pub precision: String,
     /// Fingerprint of the bundle.
@@ -78,8 +99,12 @@ impl ScoredOn {
         let hits = self.hits.as_ref().map_or(String::new(), |label| format!("; equal `{label}` also counts as a hit"));
         let precision =
             if self.precision == "f32" { String::new() } else { format!("; matrix products in {}", self.precision) };
+        let protocol = match self.protocol {
+            RetrievalProtocol::Contrast => "",
+            RetrievalProtocol::Ranking => "; retrieval by the ranking score of all pairs",
+        };
         let set = format!("{}{gallery}{}", self.source, data(&self.manifest));
-        format!("{set}, split {}, {pairs}{text}{hits}{precision}", self.split)
+        format!("{set}, split {}, {pairs}{text}{hits}{protocol}{precision}", self.split)
     }
 }
 
@@ -110,6 +135,7 @@ pub(crate) mod tests {
             text: TextPick::Last,
             hits: None,
             by: None,
+            protocol: RetrievalProtocol::Contrast,
             precision: "f32".into(),
             model: "m".into(),
             known: TrainingOverlap { by: ComparedBy::Hashes, images: 0, texts: 0 },
@@ -121,6 +147,8 @@ pub(crate) mod tests {
     fn the_title_names_split_and_number_of_pairs() {
         assert_eq!(scored_on(20).title(), "phantom (data 01234567), split test, 20 of 100 pairs, drawn with seed 7");
         assert_eq!(scored_on(100).title(), "phantom (data 01234567), split test, all 100 pairs");
+        let ranked = ScoredOn { protocol: RetrievalProtocol::Ranking, ..scored_on(100) };
+        assert!(ranked.title().ends_with("all 100 pairs; retrieval by the ranking score of all pairs"));
         let ct = ScoredOn {
             gallery: "ct".into(),
             of: None,

@@ -31,9 +31,12 @@ pub struct Direction {
     pub r10: Score,
     /// Median rank of the best hit, from 1; lower is better.
     pub median_rank: Score,
+    /// Mean reciprocal rank: mean of 1 / rank of the best hit; undefined in files of earlier versions.
+    #[serde(default)]
+    pub mrr: Score,
 }
 
-/// Zero-shot retrieval in a gallery of pairs.
+/// Retrieval in a gallery of pairs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Retrieval {
     /// The query is an image, the candidates are texts.
@@ -95,7 +98,8 @@ pub struct Scores {
     /// The pairs, how they were selected, and the model that was scored; `None` in files of earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scored_on: Option<ScoredOn>,
-    /// Zero-shot retrieval.
+    /// Retrieval by the ranking that [`ScoredOn::protocol`] names: zero-shot by the contrastive head, or by the retrieval head of a
+    /// fine-tuned model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retrieval: Option<Retrieval>,
     /// Retrieval after the best candidates of the contrastive search were reranked by image-text matching.
@@ -165,6 +169,18 @@ impl Retrieval {
     pub fn mean_r10(&self) -> Option<f64> {
         Some((self.image_to_text.r10.value? + self.text_to_image.r10.value?) / 2.0)
     }
+
+    /// Mean recall: the mean of R@1, R@5 and R@10 in both directions, and its chance level. Models that are fine-tuned for retrieval
+    /// are selected by it.
+    pub fn mean_recall(&self) -> Score {
+        let of = |one: &Direction| [one.r1, one.r5, one.r10];
+        let recalls = [of(&self.image_to_text), of(&self.text_to_image)].concat();
+        let mean = |of: fn(&Score) -> Option<f64>| {
+            let values: Option<Vec<f64>> = recalls.iter().map(of).collect();
+            values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
+        };
+        Score::new(mean(|score| score.value), None, mean(|score| score.chance))
+    }
 }
 
 impl Scores {
@@ -204,6 +220,7 @@ impl Retrieval {
                 row("R@5", direction.r5),
                 row("R@10", direction.r10),
                 row(names::MEDIAN_RANK, direction.median_rank),
+                row(names::MRR, direction.mrr),
             ]
         };
         let rows =
@@ -220,6 +237,8 @@ pub mod names {
     pub const TEXT_TO_IMAGE: &str = "text-to-image";
     /// Median rank of the best hit.
     pub const MEDIAN_RANK: &str = "median rank";
+    /// Mean reciprocal rank of the best hit.
+    pub const MRR: &str = "MRR";
     /// Accuracy of image-text matching.
     pub const ITM: &str = "ITM accuracy";
     /// Accuracy on masked words.
@@ -238,6 +257,8 @@ pub mod names {
     pub const LINEAR: &str = " by linear probe";
     /// Suffix for retrieval scores after reranking.
     pub const RERANKED: &str = ", reranked";
+    /// Suffix for differences between the ranking of a fine-tuned model and the reranked results of another model.
+    pub const OTHER_RERANKED: &str = ", other reranked";
 
     /// True if this is the name of a score of masked words.
     pub fn is_of_words(name: &str) -> bool {

@@ -16,17 +16,20 @@ use crate::EvaluateError;
 use crate::features::GalleryFeatures;
 use crate::gallery::Gallery;
 use crate::matching::matching;
+use crate::rerank::rank_all;
 use crate::retrieval::{retrieval, search};
 use crate::scores::{Retrieval, Score, names};
 use crate::words::{ImageContext, predict};
 
-/// The score on the validation split: of retrieval if the ITC head is trained, else of masked words if the MLM head is trained,
-/// else of image-text matching.
+/// The score on the validation split: of the ranking of all pairs if the retrieval head is trained, else of zero-shot retrieval if the
+/// ITC head is trained, else of masked words if the MLM head is trained, else of image-text matching.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ValidationScore {
     /// Zero-shot retrieval.
     Retrieval(Box<Retrieval>),
+    /// Retrieval by the ranking score of all pairs.
+    Ranking(Box<Retrieval>),
     /// Accuracy on masked words, with the own image of each text.
     Mlm(Score),
     /// Accuracy of image-text matching, where half of the images are negatives.
@@ -40,6 +43,10 @@ impl ValidationScore {
     /// If inputs do not fit the model.
     pub fn of(model: &Model, gallery: &Gallery, key: Key) -> Result<Self, EvaluateError> {
         let (resampling, embedder) = (Resampling::new(key), Embedder::new(model));
+        if model.heads.retrieval.is_some() {
+            let found = rank_all(embedder, gallery, &mut |_| {})?;
+            return Ok(Self::Ranking(Box::new(retrieval(gallery, &found, &resampling))));
+        }
         if model.heads.itc.is_some() {
             let found = search(&GalleryFeatures::new(embedder, gallery), &mut |_| {})?;
             return Ok(Self::Retrieval(Box::new(retrieval(gallery, &found, &resampling))));
@@ -54,6 +61,7 @@ impl ValidationScore {
     pub fn value(&self) -> Option<f64> {
         match self {
             Self::Retrieval(retrieval) => retrieval.mean_r10(),
+            Self::Ranking(retrieval) => retrieval.mean_recall().value,
             Self::Mlm(score) | Self::Itm(score) => score.value,
         }
     }
@@ -64,6 +72,7 @@ impl ValidationScore {
             Self::Retrieval(retrieval) => {
                 Some((retrieval.image_to_text.r10.chance? + retrieval.text_to_image.r10.chance?) / 2.0)
             }
+            Self::Ranking(retrieval) => retrieval.mean_recall().chance,
             Self::Mlm(score) | Self::Itm(score) => score.chance,
         }
     }
@@ -83,6 +92,7 @@ impl ValidationScore {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Retrieval(_) => "mean R@10",
+            Self::Ranking(_) => "mean recall",
             Self::Mlm(_) => names::MLM,
             Self::Itm(_) => names::ITM,
         }
@@ -100,7 +110,10 @@ impl Validator for Gallery {
     fn forecast(&self, model: &Model, key: Key) -> Result<Duration, TrainError> {
         let (sample, start) = (self.first(FORECAST_PAIRS), Instant::now());
         ValidationScore::of(model, &sample, key)?;
-        Ok(start.elapsed().mul_f64(self.records.len() as f64 / sample.records.len() as f64))
+        let more = self.records.len() as f64 / sample.records.len() as f64;
+        // Each image is ranked with each text.
+        let more = if model.heads.retrieval.is_some() { more * more } else { more };
+        Ok(start.elapsed().mul_f64(more))
     }
 }
 
@@ -112,6 +125,15 @@ impl fmt::Display for ValidationScore {
                 let (image, text) = (retrieval.image_to_text.r10, retrieval.text_to_image.r10);
                 let (from_image, from_text, chance) = (show(image.value), show(text.value), show(image.chance));
                 write!(out, "R@10 image-to-text {from_image} text-to-image {from_text} (chance level {chance})")
+            }
+            Self::Ranking(retrieval) => {
+                let (image, text) = (retrieval.image_to_text.r1, retrieval.text_to_image.r1);
+                let (from_image, from_text) = (show(image.value), show(text.value));
+                let (mean, chance) = (show(self.value()), show(self.chance()));
+                write!(
+                    out,
+                    "mean recall {mean} (chance level {chance}); R@1 image-to-text {from_image} text-to-image {from_text}"
+                )
             }
             Self::Mlm(score) | Self::Itm(score) => {
                 write!(out, "{} {} (chance level {})", self.name(), show(score.value), show(score.chance))

@@ -75,6 +75,17 @@ pub enum InferError {
         /// The bundle.
         path: PathBuf,
     },
+    /// The model cannot compare an image with a text.
+    #[error(
+        "`{path}` has neither a head for image-text matching nor one for retrieval, so it cannot say whether a text fits an image: \
+         pre-train with the objective `itm` (`ptunifier pretrain`), or fine-tune a pre-trained model for retrieval (`ptunifier finetune \
+         recipes/finetune/phantom-retrieval.toml --model MODEL --out RUN`)",
+        path = path.display()
+    )]
+    NoMatching {
+        /// The bundle.
+        path: PathBuf,
+    },
     /// The model is fine-tuned for another task.
     #[error("`{path}` is fine-tuned for {found}, not for {wanted}: {cure}", path = path.display())]
     OtherTask {

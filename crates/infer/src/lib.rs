@@ -5,7 +5,7 @@
 //!   searched.
 //! - [`probe`] predicts labels from frozen vectors.
 //! - [`task`]: predictions of a fine-tuned model, such as classes and answers to questions.
-//! - [`Matcher`] scores how well an image and a text match when the fusion sees both.
+//! - [`Matcher`] scores how well an image and a text match when the fusion sees both; [`MatchModel`] does so for a bundle, from bytes.
 
 pub mod embed;
 mod error;
@@ -18,5 +18,5 @@ mod vectors;
 
 pub use error::InferError;
 pub use filter::{Filter, FilterNotes};
-pub use matcher::Matcher;
+pub use matcher::{MatchKind, MatchModel, MatchScore, Matcher, RecordMatches, TextMatch};
 pub use vectors::{Embedder, Vectors};

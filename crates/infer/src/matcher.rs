@@ -1,5 +1,7 @@
-//! Image-text matching (ITM) scores of any pairs of images and texts. Each image and each text is encoded once; the fusion then
-//! sees both inputs of each pair.
+//! Scores of how well images and texts fit each other, by the image-text matching (ITM) head or by the retrieval head. Each image and
+//! each text is encoded once; the fusion then sees both inputs of each pair. [`MatchModel`] reads a bundle and takes bytes and texts.
+
+mod model;
 
 use std::borrow::Borrow;
 
@@ -12,19 +14,50 @@ use ptu_model::{Model, ModelError, Read};
 
 use crate::Embedder;
 
+pub use model::{MatchKind, MatchModel, MatchScore, RecordMatches, TextMatch};
+
 /// Encoded images and texts. Memory grows with their number, so many candidates should be ranked in several groups.
 pub struct Matcher<'a> {
     model: &'a Model,
-    head: &'a Linear,
+    head: MatchHead<'a>,
     encoded: Encoded,
     precision: ComputePrecision,
+}
+
+/// The head that scores fused pairs.
+#[derive(Clone, Copy)]
+enum MatchHead<'a> {
+    /// Two logits; index 1 means that the image and the text belong together.
+    Itm(&'a Linear),
+    /// One score.
+    Retrieval(&'a Linear),
+}
+
+impl<'a> MatchHead<'a> {
+    /// The retrieval head if the model has one, else the ITM head.
+    fn of(model: &'a Model) -> Result<Self, ModelError> {
+        let retrieval = model.heads.retrieval.as_ref().map(Self::Retrieval);
+        let head = retrieval.or(model.heads.itm.as_ref().map(Self::Itm));
+        head.ok_or(ModelError::NoHead { head: "matching (itm) or retrieval" })
+    }
+
+    /// One score for each row of pooled features `[pairs, 2d]`.
+    fn scores(self, features: Tensor<2>, pass: &Pass) -> Vec<f32> {
+        let (Self::Itm(head) | Self::Retrieval(head)) = self;
+        let logits: Vec<f32> =
+            head.forward(features, pass).inner().into_data().try_into_vec().expect("the model computes in f32");
+        match self {
+            Self::Itm(_) => logits.chunks_exact(2).map(|pair| pair[1] - pair[0]).collect(),
+            Self::Retrieval(_) => logits,
+        }
+    }
 }
 
 impl<'a> Matcher<'a> {
     /// Encodes images and texts, `batch` at a time, with the precision of the embedder.
     ///
     /// # Errors
-    /// If the model has no ITM head, or inputs do not fit the model ([`Model::check_batch`]).
+    /// If the model has neither an ITM head nor a retrieval head, or inputs do not fit the model ([`Model::check_batch`]).
     ///
     /// # Panics
     /// If there is no image or no text.
@@ -46,7 +79,7 @@ impl<'a> Matcher<'a> {
         batch: usize,
     ) -> Result<Self, E> {
         let Embedder { model, precision } = embedder;
-        let head = model.heads.itm.as_ref().ok_or(ModelError::NoHead { head: "matching (itm)" })?;
+        let head = MatchHead::of(model)?;
         let (mut encoded_images, mut encoded_texts, pass) = (vec![], vec![], Pass::off().with(precision));
         for images in images {
             let images = Images::collect(images?.iter().map(Borrow::borrow));
@@ -64,17 +97,16 @@ impl<'a> Matcher<'a> {
         Ok(Self { model, head, encoded, precision })
     }
 
-    /// Log-odds that the image and the text of each pair belong together, computed for `batch` pairs at a time. A pair is (image,
-    /// text), each by its position in the list that was given to [`Matcher::new`].
+    /// The score of each pair, computed for `batch` pairs at a time: larger for a better fit. It is that of the retrieval head if the model
+    /// has one; else the log-odds, by the ITM head, that the image and the text belong together. A pair is (image, text), each by its
+    /// position in the list that was given to [`Matcher::new`].
     pub fn scores(&self, pairs: &[(usize, usize)], batch: usize) -> Vec<f32> {
         let (mut scores, pass) = (Vec::with_capacity(pairs.len()), Pass::off().with(self.precision));
         for chunk in pairs.chunks(batch.max(1)) {
             let pairs: Vec<FusedPair> =
                 chunk.iter().map(|&(image, text)| FusedPair::both(image, text, Read::Pooled)).collect();
             let fused = self.model.fuse(&self.encoded.part(&pairs), &pairs, &pass);
-            let logits: Tensor<2> = self.head.forward(self.model.pool(&fused, 0..chunk.len()), &pass);
-            let logits: Vec<f32> = logits.inner().into_data().try_into_vec().expect("the model computes in f32");
-            scores.extend(logits.chunks_exact(2).map(|pair| pair[1] - pair[0]));
+            scores.extend(self.head.scores(self.model.pool(&fused, 0..chunk.len()), &pass));
         }
         scores
     }
@@ -84,7 +116,7 @@ impl<'a> Matcher<'a> {
 mod tests {
     use burn::tensor::Device;
     use ptu_input::Slot;
-    use ptu_model::{ModelConfig, Preset, TextStyle};
+    use ptu_model::{HeadKind, ModelConfig, Preset, TextStyle};
     use ptu_random::{Key, Place};
 
     use super::*;
@@ -104,8 +136,15 @@ mod tests {
 
     #[test]
     fn scores_equal_those_of_the_whole_model() {
-        let (config, (images, texts)) = (config(), inputs());
-        let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
+        let retrieval = ModelConfig { heads: vec![HeadKind::Itm, HeadKind::Retrieval], ..config() };
+        for config in [config(), retrieval] {
+            scores_of_the_whole_model(&config);
+        }
+    }
+
+    fn scores_of_the_whole_model(config: &ModelConfig) {
+        let (images, texts) = inputs();
+        let model = Model::new(config, Key::new(1), &Device::flex()).unwrap();
         let (images, texts): (Vec<&Image>, Vec<&Text>) = (images.iter().collect(), texts.iter().collect());
         let matcher = Matcher::new(Embedder::new(&model), &images, &texts, 2).unwrap();
         let pairs = [(2, 0), (0, 1), (2, 1), (1, 0), (0, 0)];
@@ -117,10 +156,14 @@ mod tests {
                 order: vec![Slot::Pair(0)],
                 ..Batch::default()
             };
-            let head = model.heads.itm.as_ref().unwrap();
-            let logits = head.forward(model.features(&batch, ComputePrecision::F32).unwrap(), &Pass::off()).into_data();
-            let logits: Vec<f32> = logits.try_into_vec().unwrap();
-            assert!((score - (logits[1] - logits[0])).abs() < 1e-5, "{score} {logits:?}");
+            let features = model.features(&batch, ComputePrecision::F32).unwrap();
+            let (head, is_retrieval) = match (&model.heads.retrieval, &model.heads.itm) {
+                (Some(head), _) => (head, true),
+                (None, head) => (head.as_ref().unwrap(), false),
+            };
+            let logits: Vec<f32> = head.forward(features, &Pass::off()).into_data().try_into_vec().unwrap();
+            let wanted = if is_retrieval { logits[0] } else { logits[1] - logits[0] };
+            assert!((score - wanted).abs() < 1e-5, "{score} {logits:?}");
         }
         assert!(scores.iter().any(|score| (score - scores[0]).abs() > 1e-4), "{scores:?}");
     }
@@ -134,7 +177,7 @@ mod tests {
         };
         let unknown = Text { ids: vec![0, 60, 2], words: vec![] };
         assert!(error(&model, &unknown).contains("60"));
-        config.heads = vec![ptu_model::HeadKind::Itc];
+        config.heads = vec![HeadKind::Itc];
         let model = Model::new(&config, Key::new(1), &Device::flex()).unwrap();
         assert!(error(&model, &texts[0]).contains("matching (itm)"));
     }

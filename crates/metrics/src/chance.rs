@@ -21,6 +21,33 @@ pub fn chance_median_rank(gallery: usize, hits_per_query: &[usize]) -> Option<f6
     Some((low + high) as f64 / 2.0)
 }
 
+/// Expected mean reciprocal rank for a random order, over the queries with a right answer; ranks are counted as in
+/// [`mean_reciprocal_rank`](crate::mean_reciprocal_rank). `None` if no query has one.
+pub fn chance_mean_reciprocal_rank(gallery: usize, hits_per_query: &[usize]) -> Option<f64> {
+    let curve = ChanceCurve::new(gallery, hits_per_query)?;
+    let queries: usize = curve.queries_by_hits.iter().map(|(_, queries)| queries).sum();
+    let sum: f64 = curve
+        .queries_by_hits
+        .iter()
+        .map(|&(hits, queries)| expected_reciprocal_rank(gallery, hits) * queries as f64)
+        .sum();
+    Some(sum / queries as f64)
+}
+
+/// Expected 1 / rank of the first of `hits` items in a random order of `gallery` items: the sum over all ranks of the probability
+/// of this rank, divided by the rank. Each probability follows from the one before.
+fn expected_reciprocal_rank(gallery: usize, hits: usize) -> f64 {
+    let (all, right) = (gallery as f64, hits as f64);
+    let (mut probability, mut expected) = (right / all, 0.0);
+    for rank in 1..=gallery - hits + 1 {
+        let rank = rank as f64;
+        expected += probability / rank;
+        // Not reached by the last rank, whose successor has the probability 0.
+        probability *= (all - right - rank + 1.0) / (all - rank).max(1.0);
+    }
+    expected
+}
+
 /// Expected R@k as a function of k. Queries with the same number of hits are computed once.
 struct ChanceCurve {
     gallery: usize,
@@ -116,6 +143,17 @@ mod tests {
     }
 
     #[test]
+    fn the_expected_reciprocal_rank_is_that_of_all_orders() {
+        // Python's fractions, over all orders: of 3 items with one hit (1 + 1/2 + 1/3) / 3; of 4 items with two hits
+        // (3 * 1 + 2 * 1/2 + 1 * 1/3) / 6.
+        for (gallery, hits, expected) in [(3, 1, 11.0 / 18.0), (4, 2, 13.0 / 18.0), (5, 5, 1.0), (1, 1, 1.0)] {
+            let found = chance_mean_reciprocal_rank(gallery, &[hits, 0]).unwrap();
+            assert!((found - expected).abs() < 1e-12, "{gallery} items, {hits} hits: {found}");
+        }
+        assert_eq!(chance_mean_reciprocal_rank(4, &[0]), None);
+    }
+
+    #[test]
     fn chance_equals_the_mean_over_random_orders() {
         let (gallery, hits) = (30, [1, 4, 4, 9]);
         let mut stream = Key::new(3).stream(Place::Sample, 0);
@@ -130,5 +168,8 @@ mod tests {
         let expected = chance_recall_at(5, gallery, &hits).unwrap();
         assert!((observed - expected).abs() < 0.01, "{observed} observed, {expected} expected");
         assert_eq!(crate::median_rank(&ranks), chance_median_rank(gallery, &hits));
+        let observed = crate::mean_reciprocal_rank(&ranks).unwrap();
+        let expected = chance_mean_reciprocal_rank(gallery, &hits).unwrap();
+        assert!((observed - expected).abs() < 0.01, "{observed} observed, {expected} expected");
     }
 }

@@ -55,7 +55,7 @@ pub use calibration::{
     CALIBRATION_BINS, ReliabilityBin, brier, brier_of_classes, chance_brier, chance_brier_of_classes,
     expected_calibration_error, reliability_curve, top_label,
 };
-pub use chance::{chance_median_rank, chance_recall_at};
+pub use chance::{chance_mean_reciprocal_rank, chance_median_rank, chance_recall_at};
 pub use classify::{
     Answer, ClassScores, accuracy, argmax, auroc, balanced_accuracy, correct, majority_share, per_class,
 };
@@ -66,7 +66,7 @@ pub use labels::{BinaryScore, LabelAverages, LabelScore, scores_by_label, scores
 pub use mean::mean_and_deviation;
 pub use ndcg::{chance_ndcg_at, ndcg, ndcg_at};
 pub use paired::{PairedResult, PairedTest, Permutations, mcnemar, permutation_test};
-pub use rank::{found_at, hits_per_query, mean_reciprocal_rank, median_rank, ranks, recall_at};
+pub use rank::{found_at, hits_per_query, mean_reciprocal_rank, median_rank, ranks, recall_at, reciprocal_ranks};
 pub use temperature::{HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, Temperature, TemperatureFit};
 pub use threshold::{
     OperatingPoint, PredictiveValues, average_precision, predictive_values, sensitivity_at_specificity,

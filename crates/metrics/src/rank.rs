@@ -82,7 +82,13 @@ pub fn median_rank(ranks: &[Option<usize>]) -> Option<f64> {
 /// Mean reciprocal rank: mean over queries of 1 / rank of the best hit (rank from 1). Queries without a right answer in the
 /// gallery are not used; `None` if there are no other queries.
 pub fn mean_reciprocal_rank(ranks: &[Option<usize>]) -> Option<f64> {
-    mean(ranks.iter().map(|found| found.map(|rank| 1.0 / (rank as f64 + 1.0))))
+    mean(reciprocal_ranks(ranks))
+}
+
+/// For each query 1 / rank of the best hit (rank from 1); for use with [`bootstrap_mean`](crate::bootstrap_mean). `None` for a query
+/// without a right answer in the gallery.
+pub fn reciprocal_ranks(ranks: &[Option<usize>]) -> Vec<Option<f64>> {
+    ranks.iter().map(|found| found.map(|rank| 1.0 / (rank as f64 + 1.0))).collect()
 }
 
 #[cfg(test)]

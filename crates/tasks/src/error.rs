@@ -73,6 +73,14 @@ pub enum TaskError {
         /// The smallest share that leaves a record of each class.
         least: f64,
     },
+    /// There is no false text to compare the true text of an image with.
+    #[error("retrieval compares the text of each image with texts of other pairs of the batch, but {cause}; {cure}")]
+    NoFalseText {
+        /// Why there is none.
+        cause: String,
+        /// What to do.
+        cure: &'static str,
+    },
     /// The answers of another split cannot be collected.
     #[error(
         "`task.answers` asks for the answers of split `{split}`, but `{path}` has no record of it; prepare it, or use `train`"

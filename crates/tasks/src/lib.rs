@@ -1,4 +1,5 @@
-//! The built-in training tasks: pre-training, and fine-tuning on labels and answers (specification, sections 3 and 4).
+//! The built-in training tasks: pre-training, and fine-tuning on labels, on answers and for image-text retrieval (specification, sections 3
+//! and 4).
 //!
 //! A task implements [`ptu_train::task::Task`], and the training loop uses it only through this trait. A task of the user's own
 //! is passed to [`ptu_train::trainer::train`] directly.
@@ -6,8 +7,10 @@
 mod error;
 mod kind;
 pub mod pretraining;
+pub mod retrieval;
 mod run;
 pub mod supervised;
+mod validation;
 
 pub use error::TaskError;
 pub use kind::TaskKind;

@@ -6,9 +6,7 @@ mod learnable;
 mod plan;
 mod usage;
 
-use std::sync::Arc;
-
-use ptu_data::{DataError, Preparation, ShardFolder, Source, Split};
+use ptu_data::Preparation;
 use ptu_input::Slot;
 use ptu_model::{HeadKind, Model};
 use serde_json::Value;
@@ -17,13 +15,15 @@ pub use plan::StepPlan;
 use usage::{PROMPTS, PromptUsage};
 pub use usage::{PoolLine, Prompts};
 
-use ptu_evaluate::{ALL_FOUND, EvaluateError, Gallery, GalleryOptions, ValidationScore};
+use ptu_evaluate::{ALL_FOUND, Gallery, ValidationScore};
 use ptu_train::gradients::Gradients;
 use ptu_train::log::Fields;
 use ptu_train::objective::{ObjectiveKind, Weighted};
 use ptu_train::step::{MicroBatches, Outcome, StepConfig, mean_gradients};
 use ptu_train::task::{Task, TrainingData, Validated, Validator};
 use ptu_train::{Recipe, TrainError, folder};
+
+use crate::validation;
 
 /// The pre-training task with the `objectives` of a recipe.
 pub struct Pretraining {
@@ -67,7 +67,7 @@ impl Task for Pretraining {
 
     fn prepare(&mut self, recipe: &Recipe, model: &Model, preparation: &Preparation) -> Result<(), TrainError> {
         self.usage = PromptUsage::new(model.config());
-        self.gallery = validation(recipe, preparation)?;
+        self.gallery = validation::gallery(recipe, preparation, recipe.evaluate.gallery)?;
         Ok(())
     }
 
@@ -110,53 +110,14 @@ impl Task for Pretraining {
 
 /// Refuses a validation without pairs. Notes when there are so few pairs that the score cannot compare models.
 fn check_validation(recipe: &Recipe, data: &[TrainingData], note: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
-    let every = recipe.train.validate_every;
-    if every == 0 {
-        return Ok(());
+    let pairs = validation::pairs(recipe, data)?;
+    if pairs.is_some_and(|pairs| pairs <= ALL_FOUND as u64) && recipe.objectives.contains(&ObjectiveKind::Itc) {
+        note(&format!(
+            "split `validate` has only {} pairs: with at most {ALL_FOUND} pairs R@10 is always 1, so it cannot compare \
+             models, and {}/ keeps the first model; prepare more than {ALL_FOUND} pairs for validation",
+            pairs.unwrap_or_default(),
+            folder::BEST
+        ));
     }
-    match data.iter().map(|one| one.manifest.counts(Split::Validate).pairs).sum::<u64>() {
-        0 => {
-            let data: Vec<String> = recipe.data.iter().map(|entry| format!("`{}`", entry.path.display())).collect();
-            Err(TrainError::NoValidation { every, data: data.join(", ") })
-        }
-        pairs if pairs <= ALL_FOUND as u64 && recipe.objectives.contains(&ObjectiveKind::Itc) => {
-            note(&format!(
-                "split `validate` has only {pairs} pairs: with at most {ALL_FOUND} pairs R@10 is always 1, so it cannot compare \
-                 models, and {}/ keeps the first model; prepare more than {ALL_FOUND} pairs for validation",
-                folder::BEST
-            ));
-            Ok(())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Reads the pairs of the validation splits; `None` if there are none, or the recipe requests no validation.
-fn validation(recipe: &Recipe, preparation: &Preparation) -> Result<Option<Gallery>, TrainError> {
-    if recipe.train.validate_every == 0 {
-        return Ok(None);
-    }
-    let mut all: Option<Gallery> = None;
-    for entry in &recipe.data {
-        let shards: Arc<dyn Source> = match ShardFolder::open(&entry.path, Split::Validate) {
-            Err(DataError::NoRecords { .. }) => continue,
-            opened => Arc::new(opened?),
-        };
-        let options = GalleryOptions {
-            text: recipe.evaluate.text.choice(recipe.seed),
-            limit: recipe.evaluate.gallery,
-            hits: recipe.evaluate.hits.clone(),
-            by: None,
-            seed: recipe.seed,
-        };
-        match Gallery::read(&shards, preparation, &options) {
-            Ok(gallery) => match &mut all {
-                Some(all) => all.records.extend(gallery.records),
-                None => all = Some(gallery),
-            },
-            Err(EvaluateError::NoPairs { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(all)
+    Ok(())
 }

@@ -209,5 +209,6 @@ fn describe(output: &TaskOutput) -> String {
             let (target, tokens) = (written.target.name(), written.generation.max_length);
             format!("section `{target}` is written, in at most {tokens} tokens")
         }
+        TaskOutput::Retrieval { .. } => "a score for an image and a text".into(),
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use ptu_data::Split;
+use ptu_evaluate::trec::write_rankings;
 use ptu_evaluate::{
     ALL_FOUND, Difference, EvaluateError, EvaluateOptions, Evaluated, SaveOutcome, Score, ScoredOn, Scores, Spread,
     compare, evaluate, mean_r10, spread,
@@ -31,6 +32,9 @@ use crate::usage::{WrongArguments, at_least_one};
 /// score again with a blank image, with the image of another patient and from the text alone, and what that costs (image reliance).
 /// Scores and predictions are saved in the run's folder (task-scores.json, predictions.jsonl).
 ///
+/// A model that is fine-tuned for retrieval ranks every image with every text by its own score, as published; the rankings are saved in
+/// the run's folder (rankings/). `--compare` with the model from which it started, and `--rerank` for that one, say what fine-tuning gained.
+///
 /// Records that the model was trained on are refused (--force scores them): images are compared by their pixels, whatever file or
 /// table they come from. Texts that occur word for word in the training data are only counted and reported, since short reports are
 /// often alike.
@@ -45,6 +49,7 @@ use crate::usage::{WrongArguments, at_least_one};
   ptunifier evaluate runs/phantom --data data/other --split validate --json
   ptunifier evaluate quickstart/run --zero-shot recipes/zero-shot/phantom-finding.toml --label finding
   ptunifier evaluate runs/finding --probe quickstart/run        what fine-tuning adds to a linear probe
+  ptunifier evaluate runs/retrieval --compare runs/pretrained --rerank 200
   ptunifier evaluate runs/a --compare runs/b        paired differences on the same records
   ptunifier evaluate runs/seed0 runs/seed1 runs/seed2        mean and standard deviation")]
 pub struct Arguments {
@@ -84,6 +89,10 @@ pub struct Arguments {
     /// In addition, score with 25, 50, 75 and 100 % of the images, or of the texts, removed
     #[arg(long, help_heading = PRE_TRAINED)]
     missing: bool,
+    /// Write the rankings of retrieval into this folder: TREC run files and relevance judgements (qrels), and the rank of each query
+    /// (ranks.jsonl)
+    #[arg(long, value_name = "FOLDER")]
+    trec: Option<PathBuf>,
     /// Another run folder or bundle; prints paired differences to it
     #[arg(long, value_name = "MODEL")]
     compare: Option<PathBuf>,
@@ -110,6 +119,12 @@ pub struct Arguments {
 /// Headings in the help.
 const PRE_TRAINED: &str = "Options for pre-trained models only";
 const FINE_TUNED: &str = "Options for fine-tuned models only";
+
+/// The name of the task of models whose retrieval is scored by the ranking of all pairs.
+const RETRIEVAL: &str = "retrieval";
+
+/// Folder of the rankings of a run that is fine-tuned for retrieval.
+const RANKINGS: &str = "rankings";
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -140,11 +155,11 @@ struct Model<'a> {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let precision = arguments.work.start()?;
-    let is_finetuned = match arguments.models.first() {
-        Some(model) => task::is_finetuned(model)?,
+    let is_scored_by_task = match arguments.models.first() {
+        Some(model) => task::is_scored_by_task(model)?,
         None => false,
     };
-    if arguments.zero_shot.is_some() || is_finetuned {
+    if arguments.zero_shot.is_some() || is_scored_by_task {
         return task::run(arguments, precision);
     }
     check_request(arguments)?;
@@ -159,15 +174,20 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         };
         let evaluated = with_bar(|done| evaluate(&options, done))?;
         let compared = match &arguments.compare {
-            Some(other) => {
+            Some(compared) => {
                 // On the same records, whatever the other's recipe says.
-                let other = EvaluateOptions::of(other, options.data.clone(), options.split, options.device.clone())?;
+                let other = EvaluateOptions::of(compared, options.data.clone(), options.split, options.device.clone())?;
                 let other = EvaluateOptions { bundle: other.bundle, training: other.training, ..options.clone() };
+                let other =
+                    EvaluateOptions { rerank: arguments.rerank.filter(|_| !ranks_all_pairs(compared)), ..other };
                 compare(&evaluated, &with_bar(|done| evaluate(&other, done))?, options.seed)
             }
             None => vec![],
         };
         keep(path, &options, &evaluated)?;
+        if let Some(folder) = &arguments.trec {
+            write_rankings(&evaluated, folder)?;
+        }
         models.push(Model { path, seed: options.seed, evaluated, compared });
     }
     if let (Some(file), [model]) = (&arguments.page, models.as_slice()) {
@@ -191,6 +211,20 @@ fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
         let text = "`--probe` compares a fine-tuned model with a linear probe, and this model is pre-trained; for probes of its own \
                     features use `--label`";
         return Err(WrongArguments(text.into()).into());
+    }
+    for model in arguments.models.iter().chain(&arguments.compare) {
+        if task::is_scored_by_task(model)? {
+            let text = format!(
+                "`{}` is fine-tuned for another task than `{}`: their scores cannot be compared",
+                model.display(),
+                arguments.models[0].display()
+            );
+            return Err(WrongArguments(text).into());
+        }
+    }
+    check_retrieval(arguments)?;
+    if arguments.trec.is_some() && arguments.models.len() > 1 {
+        return Err(WrongArguments("`--trec` writes the rankings of one model; name one model".into()).into());
     }
     if arguments.page.is_some() && arguments.models.len() > 1 {
         return Err(WrongArguments("a page shows one model; name one model, or remove `--page`".into()).into());
@@ -219,7 +253,32 @@ fn check_model(model: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Saves scores with the recipe's settings in the run's folder; reports that scores with other settings are not saved.
+/// Refuses requests that a model cannot fulfil that is fine-tuned for retrieval, or not together with other models.
+fn check_retrieval(arguments: &Arguments) -> Result<(), WrongArguments> {
+    let Some(ranking) = arguments.models.iter().find(|model| ranks_all_pairs(model)) else { return Ok(()) };
+    if let Some(other) = arguments.models.iter().find(|model| !ranks_all_pairs(model)) {
+        return Err(WrongArguments(format!(
+            "`{}` is fine-tuned for retrieval and `{}` is not, so they have no common mean; compare them with `--compare`",
+            ranking.display(),
+            other.display()
+        )));
+    }
+    let reranks_other = arguments.compare.as_ref().is_some_and(|model| !ranks_all_pairs(model));
+    if arguments.rerank.is_some() && !reranks_other {
+        let told = "`--rerank` is for pre-trained models; a model that is fine-tuned for retrieval ranks all pairs: remove it, or name the \
+                    pre-trained model with `--compare`";
+        return Err(WrongArguments(told.into()));
+    }
+    Ok(())
+}
+
+/// Whether a model is fine-tuned for retrieval, so that all pairs are ranked by its score. A description that cannot be read was refused
+/// before.
+fn ranks_all_pairs(model: &Path) -> bool {
+    matches!(task::kind(model), Ok(Some(RETRIEVAL)))
+}
+
+/// Saves scores with the recipe's settings in the run's folder, and the rankings of a model that is fine-tuned for retrieval; reports that scores with other settings are not saved.
 fn keep(path: &Path, options: &EvaluateOptions, evaluated: &[Evaluated]) -> anyhow::Result<()> {
     if !path.join(folder::RECIPE).exists() {
         return Ok(());
@@ -231,6 +290,9 @@ fn keep(path: &Path, options: &EvaluateOptions, evaluated: &[Evaluated]) -> anyh
             say(&format!("`{}` was not changed: these scores have other settings than the recipe", scores.display()));
         }
         return Ok(());
+    }
+    if ranks_all_pairs(path) {
+        write_rankings(evaluated, &path.join(RANKINGS))?;
     }
     if page::to_save(evaluated, options.seed).keep(path)? == SaveOutcome::EarlierKept {
         say(&format!(
@@ -261,7 +323,8 @@ fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> 
     options.requested_labels = [&arguments.hits, &arguments.by].into_iter().flatten().cloned().collect();
     options.seed = arguments.seed.unwrap_or(options.seed);
     options.precision = precision;
-    (options.rerank, options.missing, options.force) = (arguments.rerank, arguments.missing, arguments.force);
+    options.rerank = arguments.rerank.filter(|_| !ranks_all_pairs(model));
+    (options.missing, options.force) = (arguments.missing, arguments.force);
     Ok(options)
 }
 

@@ -8,11 +8,11 @@ use super::training::RunArguments;
 use crate::output::print;
 use crate::usage::WrongArguments;
 
-/// Fine-tune a pre-trained model for a task: classification, multi-label classification or question answering
+/// Fine-tune a pre-trained model for a task: classification, multi-label classification, question answering or retrieval
 ///
 /// The recipe names the task, its label and what the model reads of a record. Everything goes into one folder, as in pre-training:
 /// the log, the state to resume from, bundle/ (the last model) and best/ (the model with the best validation score, which `classify`,
-/// `ask` and `evaluate` use). Ctrl-C saves and exits with 130; --resume continues to bit-for-bit the same result. Without --model, and
+/// `ask`, `match` and `evaluate` use). Ctrl-C saves and exits with 130; --resume continues to bit-for-bit the same result. Without --model, and
 /// without `finetune.model` in the recipe, the model starts from random weights.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:

@@ -48,6 +48,7 @@ pub fn command_of(output: &TaskOutput, path: &Path) -> String {
             format!("ptunifier classify {path} INPUT")
         }
         TaskOutput::Vqa { .. } => format!("ptunifier ask {path} IMAGE \"QUESTION\""),
+        TaskOutput::Retrieval { .. } => format!("ptunifier match {path} IMAGE \"TEXT\""),
         TaskOutput::Report(_) => format!("ptunifier report {path} IMAGE"),
         TaskOutput::Summary(_) => format!("ptunifier summarise {path} TEXT_FILE"),
     }

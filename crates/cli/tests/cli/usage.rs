@@ -90,13 +90,13 @@ fn every_help_tells_exit_codes() {
         names.filter(|name| *name != "help").map(String::from).collect()
     };
     let whole = place.good(&["-h"]).stdout;
-    assert_eq!(names(&whole).len(), 17, "{whole}");
+    assert_eq!(names(&whole).len(), 18, "{whole}");
     for name in names(&whole) {
         let help = place.good(&[&name, "-h"]).stdout;
         let below = names(&help);
         let has = |help: &str, name: &str| {
             assert_eq!(help.matches("Exit codes: 0").count(), 1, "{name}: {help}");
-            let skipping = ["quickstart", "embed", "classify", "ask", "report", "summarise"];
+            let skipping = ["quickstart", "embed", "classify", "ask", "report", "summarise", "match"];
             let left_out = name.starts_with("prepare") || skipping.contains(&name);
             assert_eq!(help.contains("3 done but some"), left_out, "{name}: {help}");
         };

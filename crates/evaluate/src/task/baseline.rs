@@ -44,7 +44,7 @@ pub fn baseline(
             ("most frequent summary", frequent_text()),
             ("first sentence", Some(written(scorer, |record| first_sentence(record).to_string()))),
         ],
-        TaskOutput::Multilabel { .. } => vec![],
+        TaskOutput::Multilabel { .. } | TaskOutput::Retrieval { .. } => return Ok(None),
     };
     let metric = TaskMetric::of(scorer.output)[0];
     let scored = candidates.iter().filter_map(|(name, predicted)| {

@@ -51,7 +51,7 @@ impl TaskEvaluated {
 /// the number of all predictions.
 ///
 /// # Errors
-/// If the bundle is not fine-tuned, files cannot be read, no record of the split has a target, or the model has learned from records
+/// If the bundle is not fine-tuned for classes, labels or answers, files cannot be read, no record of the split has a target, or the model has learned from records
 /// of the split.
 pub fn evaluate_task(
     options: &EvaluateOptions,
@@ -59,6 +59,7 @@ pub fn evaluate_task(
 ) -> Result<Vec<TaskEvaluated>, EvaluateError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
     let task = TaskDescription::of(&bundle, &options.bundle)?;
+    task.require_outputs(&options.bundle)?;
     Evaluator::new(options, &bundle, &task, Protocol::FineTuned)?.all(done)
 }
 
@@ -299,6 +300,7 @@ impl<'a> Evaluator<'a> {
                 let normalisation = if written.lower_case { "lower case" } else { "none" };
                 (format!("texts of the section `{}`", written.target.name()), normalisation)
             }
+            TaskOutput::Retrieval { .. } => ("a score".into(), "none"),
         };
         let (protocol, sentences) = match &self.protocol {
             Protocol::FineTuned => (ScoredProtocol::FineTuned, None),

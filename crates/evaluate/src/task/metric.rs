@@ -67,6 +67,8 @@ impl TaskMetric {
             TaskOutput::Summary(_) => {
                 vec![Self::RougeL, Self::Rouge(1), Self::Rouge(2), Self::Bleu(4), Self::Meteor, Self::FindingF1]
             }
+            // Retrieval is scored by the ranks of whole galleries (`crate::evaluate`).
+            TaskOutput::Retrieval { .. } => vec![],
         }
     }
 
@@ -75,7 +77,7 @@ impl TaskMetric {
         match output {
             TaskOutput::Report(_) => Self::BleuSum,
             TaskOutput::Summary(_) => Self::RougeSum,
-            TaskOutput::Classification { .. } | TaskOutput::Vqa { .. } => Self::Accuracy,
+            TaskOutput::Classification { .. } | TaskOutput::Vqa { .. } | TaskOutput::Retrieval { .. } => Self::Accuracy,
             TaskOutput::Multilabel { .. } => Self::MeanAuroc,
         }
     }

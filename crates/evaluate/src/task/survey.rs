@@ -157,6 +157,7 @@ pub fn targets(output: &TaskOutput) -> String {
         TaskOutput::Classification { label, .. } => format!("one value of the label `{label}`"),
         TaskOutput::Multilabel { labels, .. } => format!("the labels of the model, such as `{}`", labels[0].label),
         TaskOutput::Vqa { .. } => "an answer".into(),
+        TaskOutput::Retrieval { .. } => "a text".into(),
         TaskOutput::Report(written) | TaskOutput::Summary(written) => {
             format!("a text of the section `{}`", written.target.name())
         }

@@ -64,6 +64,11 @@ pub enum TaskOutput {
         /// The splits that the answers were collected from, for example `train and validate`.
         collected_from: String,
     },
+    /// One score for an image and a text, larger for a better fit, by which texts are ranked for an image, and images for a text.
+    Retrieval {
+        /// Largest number of false texts that the true text of an image was compared with in training.
+        negatives: usize,
+    },
     /// A report.
     Report(WrittenText),
     /// A summary of the text that is read.
@@ -129,6 +134,10 @@ impl TaskDescription {
         let (config, outputs) = (bundle.model.config(), task.output.names().len());
         let wrong = |cause: String| InferError::TaskFile { path: path(), cause };
         match task.head() {
+            Some(HeadKind::Retrieval) if bundle.model.heads.retrieval.is_none() => {
+                Err(wrong("its task is retrieval, but the model has no retrieval head".into()))
+            }
+            Some(HeadKind::Retrieval) => Ok(task),
             Some(head) if config.outputs.of(head) != Some(outputs) => {
                 Err(wrong(format!("it lists {outputs} outputs, but the model's head has another number of them")))
             }
@@ -177,8 +186,20 @@ impl TaskDescription {
             TaskOutput::Classification { .. } => Some(HeadKind::Classification),
             TaskOutput::Multilabel { .. } => Some(HeadKind::MultiLabel),
             TaskOutput::Vqa { .. } => Some(HeadKind::Vqa),
+            TaskOutput::Retrieval { .. } => Some(HeadKind::Retrieval),
             TaskOutput::Report(_) | TaskOutput::Summary(_) => None,
         }
+    }
+
+    /// Refuses a task whose output is a score for ranking. `folder` is the folder of the bundle, for the message.
+    ///
+    /// # Errors
+    /// [`InferError::OtherTask`], which names the command for the task.
+    pub fn require_outputs(&self, folder: &Path) -> Result<(), InferError> {
+        let TaskOutput::Retrieval { .. } = self.output else { return Ok(()) };
+        let cure = format!("use `ptunifier match {} IMAGE \"TEXT\"`", folder.display());
+        let (found, wanted) = (self.output.kind(), "classes, labels, answers or texts");
+        Err(InferError::OtherTask { path: folder.into(), found, wanted, cure })
     }
 
     /// The decoder that the task uses; `None` if it writes no text.
@@ -193,7 +214,7 @@ impl TaskDescription {
             TaskOutput::Classification { .. } => Outputs { classification: count, ..Outputs::default() },
             TaskOutput::Multilabel { .. } => Outputs { multilabel: count, ..Outputs::default() },
             TaskOutput::Vqa { .. } => Outputs { vqa: count, ..Outputs::default() },
-            TaskOutput::Report(_) | TaskOutput::Summary(_) => Outputs::default(),
+            TaskOutput::Report(_) | TaskOutput::Summary(_) | TaskOutput::Retrieval { .. } => Outputs::default(),
         }
     }
 }
@@ -203,17 +224,17 @@ impl TaskOutput {
     pub fn written(&self) -> Option<&WrittenText> {
         match self {
             Self::Report(written) | Self::Summary(written) => Some(written),
-            Self::Classification { .. } | Self::Multilabel { .. } | Self::Vqa { .. } => None,
+            Self::Classification { .. } | Self::Multilabel { .. } | Self::Vqa { .. } | Self::Retrieval { .. } => None,
         }
     }
 
-    /// Names of the outputs, in order: classes, labels or answers. Empty for a task that writes texts.
+    /// Names of the outputs, in order: classes, labels or answers. Empty for texts and for a score.
     pub fn names(&self) -> Vec<&str> {
         match self {
             Self::Classification { classes, .. } => classes.iter().map(String::as_str).collect(),
             Self::Multilabel { labels, .. } => labels.iter().map(BinaryLabel::name).collect(),
             Self::Vqa { answers, .. } => answers.iter().map(String::as_str).collect(),
-            Self::Report(_) | Self::Summary(_) => vec![],
+            Self::Report(_) | Self::Summary(_) | Self::Retrieval { .. } => vec![],
         }
     }
 
@@ -225,6 +246,7 @@ impl TaskOutput {
             Self::Vqa { .. } => "vqa",
             Self::Report(_) => "report",
             Self::Summary(_) => "summary",
+            Self::Retrieval { .. } => "retrieval",
         }
     }
 

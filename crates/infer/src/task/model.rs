@@ -59,10 +59,11 @@ impl TaskModel {
     /// Reads a fine-tuned bundle.
     ///
     /// # Errors
-    /// If a file cannot be read, or the bundle is not fine-tuned.
+    /// If a file cannot be read, or the bundle is not fine-tuned for classes, labels or answers.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, InferError> {
         let bundle = Bundle::load(folder, device)?;
         let task = TaskDescription::of(&bundle, folder)?;
+        task.require_outputs(folder)?;
         let preparation = task.preparation(&bundle);
         Ok(Self {
             bundle,

@@ -210,6 +210,8 @@ impl TaskDescription {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::super::description::Calibration;
     use super::*;
 
@@ -226,6 +228,9 @@ mod tests {
         assert!((found[0].probability - 0.75).abs() < 1e-6 && (found[1].probability - 0.25).abs() < 1e-6);
         let answers = task(TaskOutput::Vqa { answers: names(), collected_from: "train".into() });
         let Prediction::Vqa { answers: found } = answers.scored(&[0.0, 0.0]) else { panic!() };
+        let ranking = task(TaskOutput::Retrieval { negatives: 15 });
+        let error = ranking.require_outputs(Path::new("runs/x")).unwrap_err().to_string();
+        assert!(error.contains("fine-tuned for retrieval") && error.contains("ptunifier match runs/x"), "{error}");
         assert_eq!((found[0].name.as_str(), found[0].probability), ("a", 0.5));
         let calibration = Some(Calibration { temperature: 2.0, fitted: 3 });
         let softer = TaskDescription { calibration, ..classes };

@@ -48,6 +48,8 @@ impl TaskOutput {
                 Some(Target::Answer(answers.iter().position(|known| *known == answer)))
             }
             Self::Report(_) | Self::Summary(_) => record.target.clone().map(Target::Text),
+            // The right text of an image is that of its record, and no output of its own.
+            Self::Retrieval { .. } => None,
         }
     }
 }

@@ -40,6 +40,7 @@ impl Objective for Supervised<'_> {
         }
         let logits = self.task_head(step)?.forward(step.pooled(&pairs), step.pass()); // [records, outputs]
         Some(match self.output {
+            TaskOutput::Retrieval { .. } => return None,
             TaskOutput::Multilabel { .. } => multilabel(logits, &targets),
             TaskOutput::Vqa { .. } => answers(logits, &targets),
             _ => self.classification(logits, &targets),

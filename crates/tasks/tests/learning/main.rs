@@ -8,5 +8,6 @@ mod gradients;
 mod memory;
 mod mixed;
 mod overfit;
+mod retrieval;
 mod step_options;
 mod written;

@@ -10,6 +10,9 @@ use super::{PartnerChoice, Recipe, TaskRecipe};
 use crate::RecipeError;
 use crate::objective::ObjectiveKind;
 
+/// Largest number of false texts of an image, and of validation pairs that are ranked with each other.
+const LARGEST_COUNT: usize = 10_000;
+
 impl Recipe {
     /// Checks every value that can be checked without the data and without the machine.
     pub(super) fn check(&self, path: &Path) -> Result<(), RecipeError> {
@@ -131,6 +134,18 @@ impl Recipe {
         match &self.task {
             TaskRecipe::Multilabel(multilabel) if multilabel.labels.is_empty() => {
                 wrong("task.labels", "is empty; name at least one label".into())
+            }
+            TaskRecipe::Retrieval(retrieval) => {
+                for (key, value, least) in [
+                    ("task.negatives", retrieval.negatives, 1),
+                    ("task.validation_pairs", retrieval.validation_pairs, 2),
+                ] {
+                    if !(least..=LARGEST_COUNT).contains(&value) {
+                        let cause = format!("is {value}; it must be at least {least} and at most {LARGEST_COUNT}");
+                        return wrong(key, cause);
+                    }
+                }
+                Ok(())
             }
             TaskRecipe::Pretraining if !self.finetune.is_default() => wrong(
                 "finetune",

@@ -31,6 +31,8 @@ pub enum TaskRecipe {
     Report(ReportRecipe),
     /// A summary of a text, written from the text, with or without its image.
     Summary(SummaryRecipe),
+    /// Ranking texts for an image, and images for a text, by a score of the fused pair (image-text retrieval).
+    Retrieval(RetrievalRecipe),
 }
 
 /// Settings of single-label classification.
@@ -151,6 +153,24 @@ impl Default for SummaryRecipe {
     }
 }
 
+/// Settings of image-text retrieval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetrievalRecipe {
+    /// Number of false texts that the true text of each image is compared with: texts of other pairs of the batch (of the part of it,
+    /// with `train.accumulate`). If there are fewer, all are used.
+    pub negatives: usize,
+    /// Maximal number of validation pairs that are ranked in training. Each image is ranked with each text, so the time of a validation
+    /// grows with the square of this number.
+    pub validation_pairs: usize,
+}
+
+impl Default for RetrievalRecipe {
+    fn default() -> Self {
+        Self { negatives: 15, validation_pairs: 100 }
+    }
+}
+
 /// How fine-tuning starts from a model, and what of it is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -225,13 +245,14 @@ impl TaskRecipe {
             Self::Vqa(_) => "vqa",
             Self::Report(_) => "report",
             Self::Summary(_) => "summary",
+            Self::Retrieval(_) => "retrieval",
         }
     }
 
     /// How the task sees a record.
     pub fn view(&self) -> RecordView {
         match self {
-            Self::Pretraining => InputForm::Available.into(),
+            Self::Pretraining | Self::Retrieval(_) => InputForm::Available.into(),
             Self::Classification(classification) => classification.input.into(),
             Self::Multilabel(multilabel) => multilabel.input.into(),
             Self::Vqa(_) => InputForm::Question.into(),
@@ -249,7 +270,9 @@ impl TaskRecipe {
         match self {
             Self::Report(report) => Some(&report.generation),
             Self::Summary(summary) => Some(&summary.generation),
-            Self::Pretraining | Self::Classification(_) | Self::Multilabel(_) | Self::Vqa(_) => None,
+            Self::Pretraining | Self::Classification(_) | Self::Multilabel(_) | Self::Vqa(_) | Self::Retrieval(_) => {
+                None
+            }
         }
     }
 }

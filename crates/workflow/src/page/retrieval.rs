@@ -1,6 +1,6 @@
 //! Retrieval examples: queries with the items that the model ranks first.
 
-use ptu_evaluate::{Evaluated, Query};
+use ptu_evaluate::{Evaluated, Query, RetrievalProtocol};
 use ptu_random::{Key, Place};
 use ptu_report::{Example, ExampleGroup, Item, Retrieved};
 
@@ -57,16 +57,24 @@ pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
                 .collect(),
         }
     };
+    let [of_images, of_texts] = explanations(evaluated);
     vec![
-        group(
-            &format!("{}: image-to-text retrieval", evaluated.name),
-            "The query is an image without its text; the model uses prompts in place of the text.",
-            Query::Image,
-        ),
-        group(
-            &format!("{}: text-to-image retrieval", evaluated.name),
-            "The query is a text without its image; the model uses prompts in place of the image.",
-            Query::Text,
-        ),
+        group(&format!("{}: image-to-text retrieval", evaluated.name), of_images, Query::Image),
+        group(&format!("{}: text-to-image retrieval", evaluated.name), of_texts, Query::Text),
     ]
+}
+
+/// What the model knows of a query, for images and for texts.
+fn explanations(evaluated: &Evaluated) -> [&'static str; 2] {
+    let set = evaluated.scores.scored_on.as_ref();
+    match set.map_or_else(RetrievalProtocol::default, |set| set.protocol) {
+        RetrievalProtocol::Contrast => [
+            "The query is an image without its text; the model uses prompts in place of the text.",
+            "The query is a text without its image; the model uses prompts in place of the image.",
+        ],
+        RetrievalProtocol::Ranking => [
+            "The query is an image; the model scores it together with each text.",
+            "The query is a text; the model scores it together with each image.",
+        ],
+    }
 }

@@ -44,9 +44,16 @@ struct Compared {
     difference: Score,
 }
 
-/// Whether the model at this path is fine-tuned.
-pub fn is_finetuned(model: &Path) -> anyhow::Result<bool> {
-    Ok(folder::bundle_of(model)?.join(ptu_model::TASK).exists())
+/// The kind of the task that the model at this path is fine-tuned for, as in a recipe; `None` if it is not fine-tuned.
+pub fn kind(model: &Path) -> anyhow::Result<Option<&'static str>> {
+    let folder = folder::bundle_of(model)?;
+    let is_finetuned = folder.join(ptu_model::TASK).exists();
+    Ok(if is_finetuned { Some(TaskDescription::read(&folder)?.output.kind()) } else { None })
+}
+
+/// Whether the model at this path is fine-tuned for classes, labels, answers or texts. Retrieval is scored as that of pre-trained models.
+pub fn is_scored_by_task(model: &Path) -> anyhow::Result<bool> {
+    Ok(kind(model)?.is_some_and(|kind| kind != super::RETRIEVAL))
 }
 
 /// Scores fine-tuned models, or the zero-shot classification of pre-trained ones.
@@ -125,7 +132,7 @@ fn check_zero_shot(arguments: &Arguments) -> anyhow::Result<()> {
     }
     for model in arguments.models.iter().chain(&arguments.compare) {
         super::check_model(model)?;
-        if is_finetuned(model)? {
+        if kind(model)?.is_some() {
             let text = format!(
                 "`{}` is fine-tuned for a task, and `--zero-shot` scores pre-trained models; remove `--zero-shot`, or name a pre-trained \
                  model",
@@ -146,6 +153,7 @@ fn check_finetuned(arguments: &Arguments) -> anyhow::Result<()> {
         ("--sentence", !arguments.sentence.is_empty()),
         ("--rerank", arguments.rerank.is_some()),
         ("--missing", arguments.missing),
+        ("--trec", arguments.trec.is_some()),
         ("--page", arguments.page.is_some()),
     ];
     if let Some((option, _)) = pretrained.iter().find(|(_, given)| *given) {
@@ -154,9 +162,9 @@ fn check_finetuned(arguments: &Arguments) -> anyhow::Result<()> {
     }
     for model in arguments.models.iter().chain(&arguments.compare) {
         super::check_model(model)?;
-        if !is_finetuned(model)? {
+        if !is_scored_by_task(model)? {
             let text = format!(
-                "`{}` is pre-trained, and `{}` is fine-tuned for a task: their scores cannot be compared",
+                "`{}` is pre-trained or fine-tuned for retrieval, and `{}` is fine-tuned for a task: their scores cannot be compared",
                 model.display(),
                 arguments.models[0].display()
             );
