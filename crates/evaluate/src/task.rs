@@ -16,6 +16,7 @@ mod zero_shot;
 
 pub use evaluate::{TaskEvaluated, evaluate_task, evaluate_zero_shot};
 pub use metric::TaskMetric;
+pub use predictions::OtherPredictions;
 pub use probe::{Probe, ProbePredictions};
 pub use reliance::{Reliance, Replacement, other_patients};
 pub use report::{

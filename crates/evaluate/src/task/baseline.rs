@@ -14,7 +14,8 @@ use super::scorer::TaskScorer;
 use crate::EvaluateError;
 
 /// The most frequent class, the most frequent answer of each type of question, or the most frequent text among the training
-/// records; for summaries also the first sentence of the text that is read. The baseline with the best score is returned. `None` for
+/// records; for summaries also the first sentence of the text that is read. The baseline with the best score is returned, with its
+/// predictions. `None` for
 /// multi-label tasks, whose AUROC without a model is 0.5, and if no training record has a target.
 ///
 /// # Errors
@@ -24,7 +25,7 @@ pub fn baseline(
     task: &TaskDescription,
     train: Arc<dyn Source>,
     resampling: &Resampling,
-) -> Result<Option<Baseline>, EvaluateError> {
+) -> Result<Option<(Baseline, Vec<Predicted>)>, EvaluateError> {
     let (mut outputs, mut texts) = (OutputCounts::default(), BTreeMap::<String, usize>::new());
     // Only the targets are read, so no input is kept.
     ViewedSource::new(train, task.view(), &mut |record| {
@@ -54,7 +55,8 @@ pub fn baseline(
     let best = scored.reduce(|best, other| if other.2 > best.2 { other } else { best });
     Ok(best.and_then(|(name, simple, _)| {
         let difference = scorer.difference(&simple, metric, resampling)?;
-        Some(Baseline { name: name.into(), score: simple.score(metric, resampling), difference })
+        let baseline = Baseline { name: name.into(), score: simple.score(metric, resampling), difference };
+        Some((baseline, simple.predicted.to_vec()))
     }))
 }
 

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use super::TaskMetric;
 use super::baseline::baseline;
 use super::calibration;
+use super::predictions::OtherPredictions;
 use super::probe;
 use super::reliance::{Reliance, Replacement, other_patients};
 use super::report::{
@@ -38,6 +39,8 @@ pub struct TaskEvaluated {
     pub report: TaskReport,
     /// The predictions with the records' own images.
     pub predicted: Vec<Predicted>,
+    /// What was predicted in other ways for the same records.
+    pub others: OtherPredictions,
 }
 
 impl TaskEvaluated {
@@ -178,11 +181,6 @@ impl<'a> Evaluator<'a> {
         let replacements = self.replacements();
         let all = count * (1 + replacements.len());
         let predictor = self.predictor()?;
-        let others = if replacements.contains(&Replacement::Other) {
-            other_patients(&viewed, Key::new(options.seed))?
-        } else {
-            vec![]
-        };
         let run = |shown, passes: usize, done: &mut dyn FnMut(&str, usize, usize)| {
             predictor.run(&viewed, &self.preparation, shown, &mut |records| done(&name, passes * count + records, all))
         };
@@ -197,7 +195,8 @@ impl<'a> Evaluator<'a> {
         let scorer = TaskScorer { output: &task.output, predicted: &predicted };
         let key = Key::new(options.seed);
         let resampling = Resampling::new(key);
-        let mut reliance = vec![];
+        let (mut reliance, mut kept) = (vec![], OtherPredictions::default());
+        let others = other_patients(&viewed, key)?;
         for (number, replacement) in replacements.into_iter().enumerate() {
             let shown = match replacement {
                 Replacement::Blank => ShownImage::Blank,
@@ -205,36 +204,59 @@ impl<'a> Evaluator<'a> {
                 Replacement::Missing => ShownImage::Missing,
             };
             let replaced = run(shown, 1 + number, done)?;
+            kept.add(replacement.key(), &task.output, &replaced);
             reliance.extend(costs(&scorer, &replaced, replacement, &resampling));
         }
-        let baseline = self.baseline(path, &scorer, &resampling)?;
-        let (probe, more) = probe::report(options, path, &scorer, task, (&shards, &viewed))?;
-        notes.extend(more);
+        let baseline = self.baseline(path, &scorer, &resampling)?.map(|(baseline, predicted)| {
+            kept.add("baseline", &task.output, &predicted);
+            baseline
+        });
+        let probe = probe::report(options, path, &scorer, task, (&shards, &viewed))?;
+        notes.extend(probe.notes);
+        kept.add("probe", &task.output, &probe.predicted);
         let report = TaskReport {
-            receipt: self.receipt(&shards, &predicted, known),
+            baseline,
+            probe: probe.report,
+            reliance,
+            notes,
+            ..self.scored(&shards, &scorer, known, &resampling)
+        };
+        Ok(TaskEvaluated { name, task: (*task).clone(), report, predicted, others: kept })
+    }
+
+    /// The report of predictions, without comparisons and notes.
+    fn scored(
+        &self,
+        shards: &ShardFolder,
+        scorer: &TaskScorer<'_>,
+        known: TrainingOverlap,
+        resampling: &Resampling,
+    ) -> TaskReport {
+        let predicted = scorer.predicted;
+        TaskReport {
+            receipt: self.receipt(shards, predicted, known),
             records: predicted.len(),
             patients: scorer.patients().into_iter().collect::<BTreeSet<_>>().len(),
             unanswerable: predicted.iter().filter(|one| is_unanswerable(&one.target)).count(),
             cut: predicted.iter().filter(|one| one.cut).count(),
-            scores: scores(&scorer, &resampling),
-            baseline,
-            probe,
-            reliance,
-            groups: self.groups(&predicted, &resampling),
-            calibration: Some(calibration::report(task, &predicted)).filter(|report| report.before.is_some()),
-            counts: counts(&scorer),
-            notes,
-        };
-        Ok(TaskEvaluated { name, task: (*task).clone(), report, predicted })
+            scores: scores(scorer, resampling),
+            baseline: None,
+            probe: None,
+            reliance: vec![],
+            groups: self.groups(predicted, resampling),
+            calibration: Some(calibration::report(self.task, predicted)).filter(|report| report.before.is_some()),
+            counts: counts(scorer),
+            notes: vec![],
+        }
     }
 
-    /// The baseline from the training split of a folder; `None` if it has none.
+    /// The baseline from the training split of a folder, and its predictions; `None` if it has none.
     fn baseline(
         &self,
         path: &Path,
         scorer: &TaskScorer<'_>,
         resampling: &Resampling,
-    ) -> Result<Option<Baseline>, EvaluateError> {
+    ) -> Result<Option<(Baseline, Vec<Predicted>)>, EvaluateError> {
         match ShardFolder::open(path, Split::Train) {
             Ok(train) => baseline(scorer, self.task, self.records(Arc::new(train))?, resampling),
             Err(DataError::NoRecords { .. }) => Ok(None),

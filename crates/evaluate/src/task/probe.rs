@@ -204,8 +204,19 @@ impl Classifiers {
     }
 }
 
-/// The scores of the linear probe of the model in `options.probe` on the records of `own`, and how much better `own` is; `None` if no
-/// probe was requested, and with a note instead if none can be fitted.
+/// The scores and predictions of a linear probe.
+#[derive(Default)]
+pub(super) struct ScoredProbe {
+    /// The scores; `None` if no probe was requested or can be fitted.
+    pub report: Option<ProbeReport>,
+    /// The predictions for the scored records.
+    pub predicted: Vec<Predicted>,
+    /// Messages for the user.
+    pub notes: Vec<String>,
+}
+
+/// The scores of the linear probe of the model in `options.probe` on the records of `own`, how much better `own` is, and the predictions of
+/// the probe; `None` if no probe was requested, and with a note instead if none can be fitted.
 ///
 /// # Errors
 /// If the model or records cannot be read, inputs do not fit the model, or the model has learned from the scored records.
@@ -215,8 +226,9 @@ pub(super) fn report(
     own: &TaskScorer<'_>,
     task: &TaskDescription,
     scored: (&Arc<ShardFolder>, &ViewedSource),
-) -> Result<(Option<ProbeReport>, Vec<String>), EvaluateError> {
-    let Some(folder) = &options.probe else { return Ok((None, vec![])) };
+) -> Result<ScoredProbe, EvaluateError> {
+    let without = |notes| Ok(ScoredProbe { notes, ..ScoredProbe::default() });
+    let Some(folder) = &options.probe else { return without(vec![]) };
     let bundle = Bundle::load(folder, &options.device)?;
     let probe = Probe { task, bundle: &bundle, key: Key::new(options.seed) };
     let open = |split| match ShardFolder::open(path, split) {
@@ -226,10 +238,10 @@ pub(super) fn report(
     };
     let Some(train) = open(Split::Train)? else {
         let note = format!("`{}` has no training split, so no linear probe was fitted", path.display());
-        return Ok((None, vec![note]));
+        return without(vec![note]);
     };
     let Some(found) = probe.predictions(train, open(Split::Validate)?, scored.1)? else {
-        return Ok((None, vec!["no linear probe can be fitted to this task or to these training records".into()]));
+        return without(vec!["no linear probe can be fitted to this task or to these training records".into()]);
     };
     let history = TrainingHistory {
         trained_on: &bundle.trained_on,
@@ -255,5 +267,6 @@ pub(super) fn report(
         Some(ProbeScore { metric: metric.name(own.output), score: other.score(metric, &resampling), difference })
     });
     let scores = scores.collect();
-    Ok((Some(ProbeReport { model: fingerprint, fitted: found.fitted, penalty: found.penalty, scores }), notes))
+    let report = ProbeReport { model: fingerprint, fitted: found.fitted, penalty: found.penalty, scores };
+    Ok(ScoredProbe { report: Some(report), predicted: found.predicted, notes })
 }

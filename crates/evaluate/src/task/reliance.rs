@@ -21,6 +21,15 @@ pub enum Replacement {
 }
 
 impl Replacement {
+    /// The word in files.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Blank => "blank",
+            Self::Other => "other",
+            Self::Missing => "missing",
+        }
+    }
+
     /// The words in messages and tables.
     pub fn name(self) -> &'static str {
         match self {

@@ -266,6 +266,33 @@ fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
         if receipt.protocol == ScoredProtocol::ZeroShot { "zero-shot " } else { "" },
         receipt.task
     ))?;
+    notes(report)?;
+    // A score that is not defined, such as that of open questions where there are none, is not displayed.
+    for score in report.scores.iter().filter(|score| score.score.value.is_some()) {
+        // What a text scores by chance is not known; the baseline shows what is easy.
+        let shown = if score.score.chance.is_some() { line(score.score) } else { interval(score.score) };
+        let name = format!("{}{}", score.name, counted(report, &score.name));
+        print(&format!("  {name:36}{shown}"))?;
+    }
+    comparisons(report)?;
+    if let Some(calibration) = &report.calibration {
+        let after = calibration.after.map_or(String::new(), |after| {
+            format!(", {after:.3} at temperature {:.2} (fitted on validate)", calibration.temperature.unwrap_or(1.0))
+        });
+        print(&format!("  calibration error {}{after}", show(calibration.before).trim_start()))?;
+    }
+    for (field, groups) in &report.groups {
+        for group in groups {
+            let name = format!("{field} = {} ({} records)", group.value, group.records);
+            print(&format!("  {name:36}{}", line(group.score)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints what a reader must know before the scores.
+fn notes(report: &TaskReport) -> anyhow::Result<()> {
+    let receipt = &report.receipt;
     report.notes.iter().try_for_each(|note| print(&format!("  note: {note}")))?;
     if let Some(format) = receipt.cached_images {
         print(&format!("  note: trained on {}-cached outputs of the frozen image encoder", format.name()))?;
@@ -283,13 +310,11 @@ fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
     if undefined > 0 && receipt.task == "multilabel" {
         print(&format!("  note: {undefined} labels have no positives or no negatives and are not in the means"))?;
     }
-    // A score that is not defined, such as that of open questions where there are none, is not displayed.
-    for score in report.scores.iter().filter(|score| score.score.value.is_some()) {
-        // What a text scores by chance is not known; the baseline shows what is easy.
-        let shown = if score.score.chance.is_some() { line(score.score) } else { interval(score.score) };
-        let name = format!("{}{}", score.name, counted(report, &score.name));
-        print(&format!("  {name:36}{shown}"))?;
-    }
+    Ok(())
+}
+
+/// Prints the scores beside those of the baseline, of the linear probe and of replaced images.
+fn comparisons(report: &TaskReport) -> anyhow::Result<()> {
     if let Some(baseline) = &report.baseline {
         print(&format!("  baseline: {:26}{}", baseline.name, interval(baseline.score)))?;
         print(&format!(
@@ -309,18 +334,6 @@ fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
     for one in report.reliance.iter().filter(|one| one.score.value.is_some()) {
         let name = format!("{}, {}", one.metric, one.image.name());
         print(&format!("  {name:52}{}  lost {}", show(one.score.value), interval(one.cost).trim_start()))?;
-    }
-    if let Some(calibration) = &report.calibration {
-        let after = calibration.after.map_or(String::new(), |after| {
-            format!(", {after:.3} at temperature {:.2} (fitted on validate)", calibration.temperature.unwrap_or(1.0))
-        });
-        print(&format!("  calibration error {}{after}", show(calibration.before).trim_start()))?;
-    }
-    for (field, groups) in &report.groups {
-        for group in groups {
-            let name = format!("{field} = {} ({} records)", group.value, group.records);
-            print(&format!("  {name:36}{}", line(group.score)))?;
-        }
     }
     Ok(())
 }
