@@ -10,6 +10,7 @@ mod layers;
 mod licences;
 mod links;
 mod norms;
+mod phantom_tasks;
 mod process;
 mod real_run;
 mod reproducible;
@@ -28,6 +29,7 @@ usage: cargo xtask COMMAND
                       --no-test skips the tests, if they have already run
   real-run DATA OUT   trains and scores on real pairs (DATA contains covid-cxr/ and vqa-rad/), with the user's commands
   interop DATA PYTHON opens shards and computes scores with the programs of others (PYTHON has tools/interop/requirements.txt)
+  phantom-tasks OUT   fine-tunes each task on the phantom corpus and prints its scores; --only NAME for one; resumes
   reproducible        builds the released command twice from scratch and compares the results
   same-bits COMMIT    builds a commit and the current tree, runs both, compares shards, runs, vectors and scores byte by byte
   sbom OUT            writes a bill of materials (CycloneDX) of the command and a list of licences
@@ -41,6 +43,7 @@ enum Task {
     Check { tests: bool },
     RealRun { data: PathBuf, out: PathBuf },
     Interop { data: PathBuf, python: PathBuf },
+    PhantomTasks { out: PathBuf, only: Option<String> },
     Reproducible,
     SameBits { commit: String },
     Sbom { out: PathBuf },
@@ -54,6 +57,10 @@ impl Task {
             ["check", "--no-test"] => Ok(Self::Check { tests: false }),
             ["real-run", data, out] => Ok(Self::RealRun { data: data.into(), out: out.into() }),
             ["interop", data, python] => Ok(Self::Interop { data: data.into(), python: python.into() }),
+            ["phantom-tasks", out] => Ok(Self::PhantomTasks { out: out.into(), only: None }),
+            ["phantom-tasks", out, "--only", name] => {
+                Ok(Self::PhantomTasks { out: out.into(), only: Some((*name).into()) })
+            }
             ["reproducible"] => Ok(Self::Reproducible),
             ["same-bits", commit] => Ok(Self::SameBits { commit: (*commit).into() }),
             ["sbom", out] => Ok(Self::Sbom { out: out.into() }),
@@ -73,6 +80,9 @@ fn main() -> ExitCode {
         Ok(Task::Check { tests }) => House::find().and_then(|house| check::check(&house, tests)),
         Ok(Task::RealRun { data, out }) => House::find().and_then(|house| real_run::real_run(&house, &data, &out)),
         Ok(Task::Interop { data, python }) => House::find().and_then(|house| interop::interop(&house, &data, &python)),
+        Ok(Task::PhantomTasks { out, only }) => {
+            House::find().and_then(|house| phantom_tasks::phantom_tasks(&house, &out, only.as_deref()))
+        }
         Ok(Task::Reproducible) => House::find().and_then(|house| reproducible::reproducible(&house)),
         Ok(Task::SameBits { commit }) => House::find().and_then(|house| same_bits::same_bits(&house, &commit)),
         Ok(Task::Sbom { out }) => House::find().and_then(|house| sbom::sbom(&house, &out)),

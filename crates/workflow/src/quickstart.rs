@@ -1,9 +1,10 @@
 //! Prepares data, pre-trains a model, evaluates it and writes a page, in one call, on the phantom corpus or on a table of
-//! the user.
+//! the user. On the phantom corpus the model is also fine-tuned to answer questions.
 //!
 //! Each stage writes its result to the output folder completely or not at all, and continues from what is there. After the
 //! process was killed in any stage, the same call therefore gives the same result.
 
+mod ask;
 mod next;
 mod output;
 mod time;
@@ -15,6 +16,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use ptu_data::manifest::MANIFEST_FILE;
 use ptu_data::{Manifest, Split};
+use ptu_evaluate::task::{SavedTask, TaskReport};
 use ptu_evaluate::{EvaluateOptions, Saved, Scores, evaluate};
 use ptu_infer::embed::{EmbedJob, EmbedOptions};
 use ptu_model::{Bundle, files};
@@ -130,6 +132,8 @@ pub struct Summary {
     pub page: PathBuf,
     /// The file with the vectors of all images and texts, for a table of the user.
     pub vectors: Option<PathBuf>,
+    /// Scores of the answers to questions about held-out images, for the phantom corpus.
+    pub questions: Option<TaskReport>,
     /// Number of skipped rows and files.
     pub skipped: u64,
 }
@@ -167,6 +171,9 @@ pub fn quickstart(
     quickstart.announce_duration(observer)?;
     let manifest = quickstart.prepare(observer)?;
     if observer.stop() || !quickstart.train(&manifest, observer)? {
+        return Ok(None);
+    }
+    if observer.stop() || !quickstart.learn_questions(observer)? {
         return Ok(None);
     }
     quickstart.finish(observer).map(Some)
@@ -255,7 +262,8 @@ impl Quickstart<'_> {
         let skipped = manifest.map_or(0, |manifest| {
             manifest.unusable() as u64 + manifest.noted.get(FILES_LEFT).copied().unwrap_or_default()
         });
-        Ok(Summary { scores, page: self.output.page.clone(), vectors, skipped })
+        let questions = SavedTask::read(&self.output.ask)?.reports.into_values().next();
+        Ok(Summary { scores, page: self.output.page.clone(), vectors, questions, skipped })
     }
 
     fn announce_duration(&self, observer: &mut dyn Observer) -> Result<(), WorkflowError> {
@@ -331,7 +339,9 @@ impl Quickstart<'_> {
         let work = RemainingWork::of(manifest, recipe.evaluate.gallery, matches!(options.corpus, Corpus::Table(_)));
         let mut plan = |run: &Opened<'_>| {
             let after = work.seconds(&Cost::measure(run)?);
-            let budget = Budget { minutes: options.minutes, spent: self.start.elapsed().as_secs_f64(), pairs };
+            let followed_by = if let Corpus::Phantom(_) = options.corpus { ask::TIME } else { 0.0 };
+            let spent = self.start.elapsed().as_secs_f64();
+            let budget = Budget { minutes: options.minutes, spent, pairs, followed_by };
             Ok(budget.plan(&run.pace, after, usual, &sized)?)
         };
         observer.saves(true);
@@ -348,6 +358,7 @@ impl Quickstart<'_> {
         // With the options of the recipe, so that `evaluate RUN` gives the same scores.
         let evaluate_options = EvaluateOptions::of(run, vec![], Split::Test, device.clone())?;
         let evaluated = evaluate(&evaluate_options, &mut |_, _, _| {})?;
+        let questions = self.score_questions()?;
         let summary = self.summary(evaluated[0].scores.clone())?;
         if let Some(vectors) = &summary.vectors {
             observer.note("embedding all images and texts");
@@ -356,6 +367,8 @@ impl Quickstart<'_> {
         page::to_save(&evaluated, options.seed).write(run)?;
         let mut page = page::of_run(run, &evaluated)?;
         page.examples.extend(page::inside(run, &device)?);
+        page.examples.extend(page::task_examples(&questions, options.seed));
+        page.scores.extend(page::task_score_rows(&questions));
         page.title = match &options.corpus {
             Corpus::Phantom(_) => "PTUnifier quickstart".into(),
             Corpus::Table(own) => format!("PTUnifier on {}", own.path.display()),
@@ -363,7 +376,7 @@ impl Quickstart<'_> {
         page.subtitle =
             "One model for images, texts and image-text pairs, with soft prompts in place of a missing image or text"
                 .into();
-        page.verdict = verdict(&summary.scores);
+        page.verdict = verdict(&summary);
         page.next = next::next(&self.output, summary.vectors.is_some(), &evaluated[0])?;
         files::write_bytes(&summary.page, ptu_report::render(&page).as_bytes())?;
         Ok(summary)
@@ -427,6 +440,16 @@ fn embed(bundle: &Path, data: &Path, vectors: &Path, device: &Device) -> Result<
 }
 
 impl Summary {
+    /// A line about the answers to questions; `None` if there were no questions.
+    pub fn answers(&self) -> Option<String> {
+        let report = self.questions.as_ref()?;
+        let accuracy = report.scores.first()?.score.value?;
+        let baseline = report.baseline.as_ref().and_then(|baseline| baseline.score.value);
+        let baseline = baseline
+            .map_or(String::new(), |value| format!("; the most frequent answers are right for {:.0} %", 100.0 * value));
+        Some(format!("Answers to {} questions: {:.0} % are right{baseline}", report.records, 100.0 * accuracy))
+    }
+
     /// The last line of the output, which scripts read: R@10 as fractions with two digits, the chance level with three.
     pub fn line(&self) -> String {
         let retrieval = self.scores.retrieval.unwrap_or_default();
@@ -442,7 +465,13 @@ impl Summary {
     }
 }
 
-fn verdict(scores: &Scores) -> String {
+fn verdict(summary: &Summary) -> String {
+    let scores = &summary.scores;
+    let answers = summary.answers().map_or(String::new(), |answers| format!(" {answers}."));
+    retrieval_verdict(scores) + &answers
+}
+
+fn retrieval_verdict(scores: &Scores) -> String {
     let Some(retrieval) = scores.retrieval else {
         return "The model was not trained to compare images with texts: the objective `itc` was not used.".into();
     };
@@ -519,7 +548,8 @@ mod tests {
 
     #[test]
     fn the_line_for_scripts_shows_undefined_scores_as_undefined() {
-        let summary = Summary { scores: Scores::default(), page: PathBuf::new(), vectors: None, skipped: 0 };
+        let summary =
+            Summary { scores: Scores::default(), page: PathBuf::new(), vectors: None, questions: None, skipped: 0 };
         assert_eq!(
             summary.line(),
             "quickstart: R@10 image-to-text undefined text-to-image undefined chance undefined N 0"

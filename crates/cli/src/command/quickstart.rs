@@ -16,7 +16,7 @@ use crate::usage::{check_sets, check_shares, share};
 /// Train, evaluate and view a small model in minutes
 ///
 /// Prepares data, pre-trains a model, evaluates it and writes an HTML page. Without a table the data is synthetic (radiograph-like
-/// pictures with report texts), so nothing has to be downloaded. With a table it is your own pairs, and a file of their vectors is
+/// pictures with report texts), so nothing has to be downloaded; the model is then also fine-tuned to answer questions (`ask`). With a table it is your own pairs, and a file of their vectors is
 /// written too, for `search`.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -114,6 +114,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     print(&format!("page: {}", summary.page.display()))?;
     if let Some(vectors) = &summary.vectors {
         print(&format!("vectors for `search`: {}", vectors.display()))?;
+    }
+    if let Some(answers) = summary.answers() {
+        let [ask, example] = ["ask", "example.png"].map(|name| options.out.join(name).display().to_string());
+        print(&format!("{answers}; ask with `ptunifier ask {ask} {example} \"Which side?\"`"))?;
     }
     if let Some(warning) = says_little(&summary.scores) {
         print(&format!("note: {warning}"))?;

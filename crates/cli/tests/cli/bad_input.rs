@@ -81,6 +81,7 @@ fn damaged_states_and_bundles() {
     std::fs::write(state.join("state.json"), "{").unwrap();
     place.bad(&resume, &["state.json", "damaged"]);
     place.write("bundle/config.json", "[".repeat(100_000));
+    std::fs::copy(&weights, place.path("bundle/model.safetensors")).unwrap();
     place.bad(&["evaluate", "bundle", "--data", "data"], &["config.json"]);
     place.bad(&["evaluate", "data"], &["--data"]);
     place.bad(&["inspect", "nowhere"], &["nowhere"]);

@@ -44,6 +44,9 @@ pub struct ClassificationRecipe {
     /// What the model reads of a record.
     #[serde(default)]
     pub input: InputForm,
+    /// The section whose texts are read; all texts if it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub section: Option<Section>,
     /// Whether the loss of each class is weighted by the inverse of its frequency, so that all classes count the same.
     #[serde(default)]
     pub balanced: bool,
@@ -253,7 +256,9 @@ impl TaskRecipe {
     pub fn view(&self) -> RecordView {
         match self {
             Self::Pretraining | Self::Retrieval(_) => InputForm::Available.into(),
-            Self::Classification(classification) => classification.input.into(),
+            Self::Classification(classification) => {
+                RecordView { section: classification.section, ..classification.input.into() }
+            }
             Self::Multilabel(multilabel) => multilabel.input.into(),
             Self::Vqa(_) => InputForm::Question.into(),
             Self::Report(ReportRecipe { target, input, lower_case, .. }) => {

@@ -43,6 +43,13 @@ pub(super) fn next(output: &OutputFolder, own: bool, evaluated: &Evaluated) -> R
         let why = "Shows how the scores fall when images or texts are missing, and how much the prompts help.";
         steps.push(("Evaluate with missing images or texts", command, why));
     }
+    if !own {
+        let command =
+            format!("ptunifier ask {} {} {}", quoted(&output.ask), quoted(&output.example), word("Which side?"));
+        let why =
+            "Answers a question about an image that the model has not seen; without the question, it is typed in.";
+        steps.push(("Ask about an image", command, why));
+    }
     let again = format!("ptunifier evaluate {run}");
     let why = "Computes the same scores on the same pairs, as a table, or as JSON with --json.";
     steps.push(("Evaluate the model again", again, why));

@@ -120,7 +120,11 @@ fn hash(path: &Path) -> Result<Option<String>, WorkflowError> {
 pub(super) struct OutputFolder {
     pub data: PathBuf,
     pub run: PathBuf,
+    /// The run that is fine-tuned on questions.
+    pub ask: PathBuf,
     pub vectors: PathBuf,
+    /// A held-out image of the phantom corpus.
+    pub example: PathBuf,
     pub page: PathBuf,
     /// The lock is held until this value is dropped.
     _lock: File,
@@ -155,7 +159,8 @@ impl OutputFolder {
         } else {
             files::write_bytes(&file, &serde_json::to_vec_pretty(&request).expect("strings can be written as JSON"))?;
         }
-        let [data, run, vectors, page] = ["data", "run", "vectors.parquet", "report.html"].map(|name| out.join(name));
-        Ok(Self { data, run, vectors, page, _lock: lock })
+        let names = ["data", "run", "ask", "vectors.parquet", "example.png", "report.html"];
+        let [data, run, ask, vectors, example, page] = names.map(|name| out.join(name));
+        Ok(Self { data, run, ask, vectors, example, page, _lock: lock })
     }
 }

@@ -104,6 +104,8 @@ pub(super) struct Budget {
     pub spent: f64,
     /// Number of training pairs.
     pub pairs: u64,
+    /// Time of training that follows, as a share of the time of this training.
+    pub followed_by: f64,
 }
 
 impl Budget {
@@ -134,6 +136,7 @@ impl Budget {
             Some(_) => usual.max(self.pairs * MAX_EPOCHS / recipe.train.batch as u64),
         };
         let seconds = f64::from(self.minutes()) * 60.0 * PLANNED_SHARE - self.spent - after;
+        let seconds = seconds / (1.0 + self.followed_by);
         let fits = |steps: u64| Ok::<_, WorkflowError>(pace.training(&sized(steps)?, 0) <= seconds);
         let mut steps = max_steps;
         if !fits(max_steps)? {
@@ -160,13 +163,18 @@ impl Budget {
     /// The message about the plan; `reason` explains why the steps differ from the usual ones.
     fn message(&self, pace: &Pace, recipe: &Recipe, after: f64, reason: &str) -> String {
         let training = pace.training(recipe, 0);
+        let following = self.followed_by * training;
+        let tuning = match following > 0.0 {
+            true => format!("{} for fine-tuning on questions, ", format_duration(following)),
+            false => String::new(),
+        };
         format!(
-            "{} steps of about {:.2} s{reason}: about {} for training, {} for evaluation and the page, {} in all",
+            "{} steps of about {:.2} s{reason}: about {} for training, {tuning}{} for evaluation and the page, {} in all",
             recipe.train.steps,
             pace.step,
             format_duration(training),
             format_duration(after),
-            format_duration(self.spent + training + after)
+            format_duration(self.spent + training + following + after)
         )
     }
 }
@@ -186,7 +194,8 @@ mod tests {
     fn steps(minutes: Option<u32>, step: f64) -> u64 {
         let (pace, cost) = (Pace { step, validation: 2.0 }, Cost { read: 0.0, scored: 0.1, embedded: 0.1 });
         let after = RemainingWork { scored: 100, embedded: 500 }.seconds(&cost);
-        let (recipe, message) = Budget { minutes, spent: 30.0, pairs: 400 }.plan(&pace, after, 1000, &sized).unwrap();
+        let (recipe, message) =
+            Budget { minutes, spent: 30.0, pairs: 400, followed_by: 0.0 }.plan(&pace, after, 1000, &sized).unwrap();
         assert!(message.contains(&format!("{} steps", recipe.train.steps)) && message.contains("in all"), "{message}");
         recipe.train.steps
     }
@@ -212,7 +221,7 @@ mod tests {
     fn steps_set_by_the_user_are_kept() {
         let fixed = |_| Ok(Recipe::parse("data = [\"a\"]\n[train]\nsteps = 7\nbatch = 8\n", Path::new("r.toml"), &[])?);
         let pace = Pace { step: 1e4, ..Pace::default() };
-        let budget = Budget { minutes: None, spent: 0.0, pairs: 400 };
+        let budget = Budget { minutes: None, spent: 0.0, pairs: 400, followed_by: 0.5 };
         assert_eq!(budget.plan(&pace, 5.0, 1000, &fixed).unwrap().0.train.steps, 7);
     }
 }
