@@ -267,6 +267,10 @@ mod tests {
         assert!((trained - cached).abs() < 2e-3 * trained, "{trained} {cached}");
         assert!((results[0].speedup.unwrap() - 1.0).abs() < 1e-12);
         // Operations of other tests of the same process are counted too, so that the variants cannot be compared here.
-        assert!(results.iter().all(|one| one.flops > 1e8), "{:?}", results.iter().map(|one| one.flops).collect::<Vec<_>>());
+        assert!(
+            results.iter().all(|one| one.flops > 1e8),
+            "{:?}",
+            results.iter().map(|one| one.flops).collect::<Vec<_>>()
+        );
     }
 }

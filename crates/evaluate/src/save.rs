@@ -109,7 +109,8 @@ impl Scores {
     }
 }
 
-fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T, EvaluateError> {
+/// Reads a JSON file; a file that does not exist gives the default.
+pub(crate) fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T, EvaluateError> {
     if !path.exists() {
         return Ok(T::default());
     }

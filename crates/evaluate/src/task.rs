@@ -9,6 +9,7 @@ mod predictions;
 mod probe;
 mod reliance;
 mod report;
+mod saved;
 mod scorer;
 mod survey;
 mod texts;
@@ -20,8 +21,9 @@ pub use predictions::OtherPredictions;
 pub use probe::{Probe, ProbePredictions};
 pub use reliance::{Reliance, Replacement, other_patients};
 pub use report::{
-    Baseline, CalibrationReport, GroupScore, NamedScore, OutputCount, ProbeReport, ProbeScore, Receipt, ScoredProtocol,
-    SentencesReceipt, TaskReport,
+    Baseline, CalibrationReport, GroupScore, NamedScore, OutputCount, ProbeReport, ProbeScore, Receipt,
+    ReliabilityPoint, ScoredProtocol, SentencesReceipt, TaskReport,
 };
+pub use saved::SavedTask;
 pub use scorer::TaskScorer;
 pub use zero_shot::ZeroShot;

@@ -67,14 +67,14 @@ fn page_sections(page: &Page) -> [PageSection; 10] {
     let grid = |html: String| if html.is_empty() { html } else { format!("<div class=\"charts\">\n{html}</div>\n") };
     let titled = |anchor, title, body| PageSection { anchor, title, body };
     [
-        titled("scores", "Scores", scores::scores(&page.scores, &palette)),
+        titled("scores", "Scores", scores::scores(&page.scores, &palette) + &tables(&page.score_tables)),
         titled("samples", "Samples", page.samples.iter().map(examples::samples).collect()),
         titled("counts", "Counts", grid(page.bars.iter().map(bars::bars).collect())),
         titled("examples", "Examples", page.examples.iter().map(examples::group).collect()),
         titled("losses", "Losses", grid(chart::losses(&page.losses, &palette))),
         titled("charts", "Curves", grid(page.charts.iter().map(|each| chart::chart(each, &palette)).collect())),
         titled("pools", "Prompt pools", grid(page.pools.iter().map(pool::pool).collect())),
-        titled("tables", "Tables", page.tables.iter().map(table).collect()),
+        titled("tables", "Tables", tables(&page.tables)),
         titled("next", "What to run next", next(&page.next)),
         titled("sources", "How it was made", page.sections.iter().map(section).collect()),
     ]
@@ -97,6 +97,10 @@ fn facts(page: &Page) -> String {
         |(name, value): &(String, String)| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escape(name), escape(value));
     let entries: String = page.facts.iter().map(entry).collect();
     format!("<dl class=\"facts\">\n{entries}</dl>\n")
+}
+
+fn tables(tables: &[Table]) -> String {
+    tables.iter().map(table).collect()
 }
 
 fn table(table: &Table) -> String {

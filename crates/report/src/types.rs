@@ -17,6 +17,8 @@ pub struct Page {
     pub facts: Vec<Fact>,
     /// Scores with their intervals, drawn beside the chance level and listed in a table.
     pub scores: Vec<ScoreRow>,
+    /// Tables about the scores, below them.
+    pub score_tables: Vec<Table>,
     /// Samples of the records.
     pub samples: Vec<SampleGroup>,
     /// Bar charts of counts.
@@ -130,8 +132,24 @@ pub struct ExampleGroup {
     pub title: String,
     /// How the examples were selected, and which results count as correct.
     pub explanation: String,
+    /// What the examples show.
+    #[serde(default)]
+    pub kind: ExampleKind,
     /// The examples.
     pub examples: Vec<Example>,
+}
+
+/// What examples show. It determines the words beside the items.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExampleKind {
+    /// Queries and the items that were found.
+    #[default]
+    Retrieval,
+    /// Inputs and the most probable classes, labels or answers.
+    Prediction,
+    /// Inputs and the texts that were generated.
+    Generation,
 }
 
 /// One query and its results.
@@ -139,19 +157,19 @@ pub struct ExampleGroup {
 pub struct Example {
     /// The query: the model got only this.
     pub query: Item,
-    /// The other modality of the query's record (the ground truth), shown for comparison.
+    /// The ground truth, shown for comparison: the other modality of the query's record, the right answer, the reference text.
     pub partner: Option<Item>,
     /// The results, best first.
     pub found: Vec<Retrieved>,
 }
 
-/// One retrieved item.
+/// One result: a retrieved item, a predicted output or a generated text.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Retrieved {
     /// The item.
     pub item: Item,
-    /// The model's score of the item; a higher score means more similar.
-    pub score: f64,
+    /// The model's score of the item, higher for a better result: a similarity or a probability. `None` if it has none.
+    pub score: Option<f64>,
     /// Whether the item is correct; `None` if this is not known.
     pub hit: Option<bool>,
 }

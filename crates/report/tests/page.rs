@@ -2,8 +2,8 @@
 //! `roxmltree` checks the form independently: the pages are written so that they are also valid XML.
 
 use ptu_report::{
-    Band, Bars, Chart, Example, ExampleGroup, Item, Page, PoolUsage, Retrieved, SampleGroup, ScoreRow, Section, Series,
-    Step, Table, Unit, render,
+    Band, Bars, Chart, Example, ExampleGroup, ExampleKind, Item, Page, PoolUsage, Retrieved, SampleGroup, ScoreRow,
+    Section, Series, Step, Table, Unit, render,
 };
 
 const EVIL: &str = "</style></title><script>alert('x')</script><img src=x onerror=\"alert(1)\">'\" & \0\u{1b}[31m \u{202e}evil ]]> -->";
@@ -59,10 +59,11 @@ fn hostile() -> Page {
         examples: vec![ExampleGroup {
             title: evil(),
             explanation: evil(),
+            kind: ExampleKind::Retrieval,
             examples: vec![Example {
                 query: item(png),
                 partner: Some(item(EVIL.as_bytes())),
-                found: vec![Retrieved { item: item(png), score: f64::NAN, hit: Some(true) }],
+                found: vec![Retrieved { item: item(png), score: Some(f64::NAN), hit: Some(true) }],
             }],
         }],
         losses: vec![series(EVIL), series("b")],

@@ -30,6 +30,10 @@ pub const BEST: &str = "best";
 pub const SCORES: &str = "scores.json";
 /// The retrieval results of the last evaluation, as examples.
 pub const EXAMPLES: &str = "examples.json";
+/// The scores of the last evaluation of a fine-tuned run on its task.
+pub const TASK_SCORES: &str = "task-scores.json";
+/// Predictions of this evaluation as examples.
+pub const TASK_EXAMPLES: &str = "task-examples.json";
 /// The tokenizer of the run. It is written before the first step.
 pub const TOKENIZER: &str = "tokenizer.json";
 /// What is known of the model from which fine-tuning started. It is written before the first step.

@@ -4,17 +4,20 @@
 mod attention;
 mod curves;
 mod inside;
+mod predictions;
 mod prompts;
 mod retrieval;
 mod sets;
 mod shards;
+mod task;
 
 use std::path::{Path, PathBuf};
 
 use ptu_data::Manifest;
+use ptu_evaluate::task::{SavedTask, TaskEvaluated};
 use ptu_evaluate::{Evaluated, Saved, Score, names};
 use ptu_model::files;
-use ptu_report::{Fact, Page, PoolUsage, ScoreRow, Section, Step, Table, Unit};
+use ptu_report::{ExampleGroup, Fact, Page, PoolUsage, ScoreRow, Section, Step, Table, Unit};
 use ptu_tasks::pretraining::{PoolLine, Prompts};
 use ptu_train::log::{Event, Timing, read_events, read_timings};
 use ptu_train::{Recipe, folder};
@@ -40,6 +43,8 @@ struct Run {
     events: Vec<Event>,
     timings: Vec<Timing>,
     saved: Saved,
+    /// The scores of a fine-tuned model on its task.
+    task: SavedTask,
 }
 
 /// Collects the results of an evaluation: the scores and the retrieval examples. They are saved in the run folder
@@ -61,6 +66,38 @@ pub fn of_run(run: &Path, evaluated: &[Evaluated]) -> Result<Page, WorkflowError
     Ok(page(&[one]))
 }
 
+/// Collects the results of an evaluation of a task: the scores, and examples drawn by the seed of the evaluation. They are saved in the run
+/// folder ([`SavedTask::write`]) and shown on its page.
+pub fn task_to_save(evaluated: &[TaskEvaluated]) -> SavedTask {
+    let seed = evaluated.first().map_or(0, |evaluated| evaluated.report.receipt.seed);
+    SavedTask {
+        reports: evaluated.iter().map(|evaluated| (evaluated.name.clone(), evaluated.report.clone())).collect(),
+        examples: task_examples(evaluated, seed),
+    }
+}
+
+/// Examples of predictions, drawn by `seed`: of classes and answers right and wrong ones with the most probable outputs, of labels and
+/// generated texts any.
+pub fn task_examples(evaluated: &[TaskEvaluated], seed: u64) -> Vec<ExampleGroup> {
+    evaluated.iter().flat_map(|evaluated| predictions::examples(evaluated, seed)).collect()
+}
+
+/// The scores of a task as rows of a page, with those of the baseline and of the linear probe.
+pub fn task_score_rows(evaluated: &[TaskEvaluated]) -> Vec<ScoreRow> {
+    evaluated.iter().flat_map(|evaluated| task::score_rows("", &evaluated.name, &evaluated.report)).collect()
+}
+
+/// The page of one run whose task was just evaluated: of a fine-tuned run, or of a pre-trained one that classified by sentences. The caller
+/// sets the title, the subtitle, the verdict and the next steps.
+///
+/// # Errors
+/// As for [`of_run`].
+pub fn of_task_run(run: &Path, evaluated: &[TaskEvaluated]) -> Result<Page, WorkflowError> {
+    let mut one = Run::open(run, String::new())?;
+    one.task = task_to_save(evaluated);
+    Ok(page(&[one]))
+}
+
 /// The page of one or several runs, with the scores that `evaluate` saved in their folders.
 ///
 /// # Errors
@@ -70,16 +107,11 @@ pub fn of_runs(runs: &[PathBuf]) -> Result<Page, WorkflowError> {
     let name = |path: &PathBuf| if several { path.display().to_string() } else { String::new() };
     let runs: Vec<Run> = runs.iter().map(|path| Run::open(path, name(path))).collect::<Result<_, _>>()?;
     let mut page = page(&runs);
-    page.warnings.extend(sets::differences(&runs));
-    for run in runs.iter().filter(|run| run.saved.scores.is_empty()) {
+    page.warnings.extend([sets::differences(&runs), task::differences(&runs)].concat());
+    for run in runs.iter().filter(|run| run.saved.scores.is_empty() && run.task.reports.is_empty()) {
         let path = crate::shell::quoted(&run.path);
-        page.warnings.push(match run.recipe.task.is_pretraining() {
-            true => format!("`{}` has no scores yet: run `ptunifier evaluate {path}`", run.path.display()),
-            false => format!(
-                "`{}` is fine-tuned; pages do not display the scores of fine-tuned runs yet: `ptunifier evaluate {path}` prints them",
-                run.path.display()
-            ),
-        });
+        let told = format!("`{}` has no scores yet: run `ptunifier evaluate {path}`", run.path.display());
+        page.warnings.push(told);
     }
     Ok(page)
 }
@@ -97,6 +129,7 @@ impl Run {
             events: if exists(folder::LOG) { read_events(&run.join(folder::LOG))? } else { vec![] },
             timings: if exists(folder::TIMING) { read_timings(&run.join(folder::TIMING))? } else { vec![] },
             saved: Saved::read(run)?,
+            task: SavedTask::read(run)?,
         })
     }
 
@@ -106,14 +139,16 @@ impl Run {
 }
 
 fn page(runs: &[Run]) -> Page {
-    let one = if let [run] = runs { facts(run) } else { vec![] };
+    let one = if let [run] = runs { [facts(run), task::facts(run)].concat() } else { vec![] };
+    let of_tasks = runs.iter().flat_map(task::charts).collect();
     Page {
         facts: one,
         warnings: runs.iter().flat_map(warnings).collect(),
         losses: runs.iter().flat_map(curves::losses).collect(),
-        charts: [curves::missing_modalities(runs), curves::validation(runs), curves::charts(runs)].concat(),
+        charts: [of_tasks, curves::missing_modalities(runs), curves::validation(runs), curves::charts(runs)].concat(),
         scores: runs.iter().flat_map(score_rows).collect(),
-        examples: if let [run] = runs { run.saved.examples.clone() } else { vec![] },
+        score_tables: runs.iter().flat_map(task::tables).collect(),
+        examples: if let [run] = runs { [&run.saved.examples[..], &run.task.examples].concat() } else { vec![] },
         pools: runs.iter().flat_map(pools).collect(),
         tables: if runs.len() > 1 { vec![side_by_side(runs)] } else { vec![] },
         sections: runs.iter().flat_map(sections).collect(),
@@ -132,7 +167,7 @@ fn warnings(run: &Run) -> Vec<String> {
             .iter()
             .map(move |note| if several { format!("{} {}: {note}", set.source, set.gallery) } else { note.clone() })
     });
-    unfinished.into_iter().chain(notes).map(of).collect()
+    unfinished.into_iter().chain(notes).chain(task::warnings(run)).map(of).collect()
 }
 
 /// The recipe, and the manifests of its data folders that still exist.
@@ -213,7 +248,8 @@ fn score_rows(run: &Run) -> Vec<ScoreRow> {
         let set = sets::title(gallery, scores);
         scores.rows().into_iter().map(move |(name, score)| (set.clone(), name, score))
     });
-    rows.map(|(set, name, score)| row(set, name, score)).collect()
+    let of_task = run.task.reports.iter().flat_map(|(data, report)| task::score_rows(&run.name, data, report));
+    rows.map(|(set, name, score)| row(set, name, score)).chain(of_task).collect()
 }
 
 /// The newest usage counts of each prompt pool in the log.

@@ -30,7 +30,8 @@ use crate::usage::{WrongArguments, at_least_one};
 ///
 /// A fine-tuned model is scored on its task: accuracy, F1, AUROC, or accuracy of answers, beside the most frequent class or answer; each
 /// score again with a blank image, with the image of another patient and from the text alone, and what that costs (image reliance).
-/// Scores and predictions are saved in the run's folder (task-scores.json, predictions.jsonl).
+/// Scores, predictions and examples are saved in the run's folder (task-scores.json, predictions.jsonl, task-examples.json) and shown on
+/// its page.
 ///
 /// A model that is fine-tuned for retrieval ranks every image with every text by its own score, as published; the rankings are saved in
 /// the run's folder (rankings/). `--compare` with the model from which it started, and `--rerank` for that one, say what fine-tuning gained.
@@ -107,7 +108,7 @@ pub struct Arguments {
     #[arg(long)]
     seed: Option<u64>,
     /// Write a page of the run with these scores: one self-contained HTML file
-    #[arg(long, help_heading = PRE_TRAINED, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
     /// One JSON object on stdout
     #[arg(long)]
@@ -205,7 +206,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Refuses impossible requests before anything is scored.
 fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
-    check_page(arguments.page.as_deref())?;
+    check_page_request(arguments)?;
     arguments.models.iter().chain(&arguments.compare).try_for_each(|model| check_model(model))?;
     if arguments.probe.is_some() {
         let text = "`--probe` compares a fine-tuned model with a linear probe, and this model is pre-trained; for probes of its own \
@@ -226,15 +227,20 @@ fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.trec.is_some() && arguments.models.len() > 1 {
         return Err(WrongArguments("`--trec` writes the rankings of one model; name one model".into()).into());
     }
-    if arguments.page.is_some() && arguments.models.len() > 1 {
-        return Err(WrongArguments("a page shows one model; name one model, or remove `--page`".into()).into());
-    }
-    if let (Some(_), [model]) = (&arguments.page, arguments.models.as_slice())
-        && !model.join(folder::RECIPE).exists()
-    {
-        bail!("`{}` is not a run folder, and a page shows a run; name the run, or remove --page", model.display());
-    }
     Ok(())
+}
+
+/// Refuses a page that cannot be written, and one of several models or of a bundle.
+fn check_page_request(arguments: &Arguments) -> anyhow::Result<()> {
+    let Some(page) = &arguments.page else { return Ok(()) };
+    check_page(Some(page))?;
+    match arguments.models.as_slice() {
+        [model] if model.exists() && !model.join(folder::RECIPE).exists() => {
+            bail!("`{}` is not a run folder, and a page shows a run; name the run, or remove --page", model.display())
+        }
+        [_] => Ok(()),
+        _ => Err(WrongArguments("a page shows one model; name one model, or remove `--page`".into()).into()),
+    }
 }
 
 /// Refuses a path that holds no model.

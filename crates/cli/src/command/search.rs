@@ -330,7 +330,7 @@ fn page(arguments: &Arguments, image: Option<&[u8]>, answer: &Answer<'_>) -> Pag
         lost += usize::from(image_png.is_none() && hit.row.picture.is_some());
         let id = [hit.row.id.clone(), path(hit.row), known(hit.row)].into_iter().filter(|part| !part.is_empty());
         let item = Item { id: id.collect::<Vec<_>>().join("  "), image_png, text: hit.row.text.clone() };
-        Retrieved { item, score: hit.matching.unwrap_or(hit.similarity).into(), hit: None }
+        Retrieved { item, score: Some(hit.matching.unwrap_or(hit.similarity).into()), hit: None }
     });
     let found = found.collect();
     let asked = match (&arguments.image, &arguments.text) {

@@ -103,6 +103,11 @@ fn a_class_is_learned_from_images_and_predicted() {
     place.good(&["inspect", "side", "--page", "side.html"]);
     let page = String::from_utf8(bytes(&place.path("side.html"))).unwrap();
     assert!(page.contains("classification") && !page.contains("mlm, itm, itc") && !page.contains("no scores yet"));
+    // It shows the scores that were saved.
+    for shown in ["accuracy", "baseline: most frequent class", "Image reliance", "pairs: right predictions"] {
+        assert!(page.contains(shown), "{shown}");
+    }
+    assert!(page.contains(&format!("{accuracy:.3}")) && page.contains("Reliability of probabilities"));
     // One input, several, JSON.
     let ran = place.good(&["classify", "side", "0.png"]);
     assert!(ran.stdout.contains("0.png") && ran.stdout.contains("left "), "{}", ran.stdout);
@@ -138,6 +143,7 @@ fn labels_and_questions_are_learned_and_answered() {
         one["cost"]["value"].as_f64().unwrap()
     };
     assert!(cost("other") > 0.0 && cost("blank") > 0.0 && cost("missing") > 0.0, "{report}");
+    page_of_answers(&place);
     let ran = place.good(&["ask", "ask", "2.png", "Which side is bright?", "--top", "1"]);
     assert!(ran.stdout.contains("Which side is bright?") && ran.stdout.contains("left "), "{}", ran.stdout);
     // Questions through a pipe.
@@ -152,6 +158,31 @@ fn labels_and_questions_are_learned_and_answered() {
     let ran = place.good(&["ask", "ask", "data", "--split", "test", "--json"]);
     assert_eq!(ran.stdout.lines().count(), 20);
     place.bad(&["classify", "ask", "0.png"], &["fine-tuned for vqa", "ptunifier ask"]);
+}
+
+/// The page of a model that answers questions: of a short training, so that some answers are wrong.
+fn page_of_answers(place: &Place) {
+    place.good(&["finetune", "ask.toml", "--model", "run", "--out", "short", "--set", "train.steps=30"]);
+    place.good(&["inspect", "short", "--page", "p.html"]);
+    let read = |name: &str| String::from_utf8(bytes(&place.path(name))).unwrap();
+    assert!(read("p.html").contains("no scores yet: run `ptunifier evaluate short`"));
+    let report = json(&place.good(&["evaluate", "short", "--page", "p.html", "--json"]).stdout);
+    let accuracy = report["sources"]["pairs"]["scores"][0]["value"].as_f64().unwrap();
+    assert!(accuracy > 0.0 && accuracy < 1.0, "right and wrong answers: {accuracy}");
+    place.good(&["inspect", "short", "--page", "again.html"]);
+    for page in [read("p.html"), read("again.html")] {
+        assert!(page.contains(&format!("{accuracy:.3}")) && page.contains("baseline: most frequent answer by type"));
+        for shown in ["Image reliance", "blank image", "image of another patient", "text alone", "(lost "] {
+            assert!(page.contains(shown), "{shown}");
+        }
+        assert!(page.contains("pairs: right answers") && page.contains("pairs: wrong answers"));
+        assert!(page.contains("✓</span> correct") && page.contains("✗</span> wrong"));
+        assert!(page.contains("Which side is bright?") && page.contains("data:image/png"), "question and image");
+        assert!(!page.contains("no scores yet"));
+    }
+    place.exits(&["evaluate", "short", "--page", "p.txt"], 2, &["p.txt", "`.html`"]);
+    place.exits(&["evaluate", "short", "ask", "--page", "p.html"], 2, &["one model"]);
+    place.bad(&["evaluate", "short/best", "--data", "data", "--page", "p.html"], &["not a run folder"]);
 }
 
 #[test]

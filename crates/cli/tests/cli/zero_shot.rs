@@ -73,8 +73,11 @@ fn images_are_classified_and_scored_by_sentences() {
         assert_eq!(line["classes"][0]["name"], prediction["predicted"]);
     }
     assert!(place.path("run/zero-shot-scores.json").exists());
-    let ran = place.good(&[&score[..], &["--compare", "run"]].concat());
+    let ran = place.good(&[&score[..], &["--compare", "run", "--page", "scores.html"]].concat());
     assert!(ran.stdout.contains("zero-shot classification with 4 classes") && ran.stdout.contains("first minus run"));
+    let page = String::from_utf8(bytes(&place.path("scores.html"))).unwrap();
+    assert!(page.contains("zero-shot classification with 4 classes") && page.contains("Image reliance"));
+    assert!(page.contains("phantom: wrong predictions"), "classes that sentences found");
 }
 
 #[test]

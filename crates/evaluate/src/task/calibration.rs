@@ -3,9 +3,10 @@
 use ptu_infer::task::{Calibration, Predicted, Target, TaskDescription};
 use ptu_metrics::{
     CALIBRATION_BINS, HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, Temperature, argmax, expected_calibration_error,
+    reliability_curve,
 };
 
-use super::report::CalibrationReport;
+use super::report::{CalibrationReport, ReliabilityPoint};
 
 /// Fits the temperature to predictions for a validation split. For classes it minimises the negative log-likelihood of a softmax,
 /// for labels and answers that of sigmoids. `None` if this is not defined, for example without predictions.
@@ -54,8 +55,8 @@ fn decisions(predicted: &Predicted) -> Vec<(f32, bool)> {
     }
 }
 
-/// The expected calibration error before and after the temperature of the task. For classes and answers it is that of the largest
-/// probability, for labels that of all labels.
+/// The expected calibration error and the reliability curve before and after the temperature of the task. For classes and answers they are
+/// those of the largest probability, for labels those of all labels.
 pub fn report(task: &TaskDescription, predicted: &[Predicted]) -> CalibrationReport {
     let of = |task: &TaskDescription| {
         let records = predicted.iter().flat_map(|one| {
@@ -79,14 +80,23 @@ pub fn report(task: &TaskDescription, predicted: &[Predicted]) -> CalibrationRep
             };
             vec![(probabilities[best] as f32, right)]
         });
-        expected_calibration_error(CALIBRATION_BINS, records.collect::<Vec<_>>())
+        let records: Vec<(f32, bool)> = records.collect();
+        (expected_calibration_error(CALIBRATION_BINS, records.iter().copied()), reliability(records))
     };
     let uncalibrated = TaskDescription { calibration: None, ..task.clone() };
-    CalibrationReport {
-        before: of(&uncalibrated),
-        after: task.calibration.and_then(|_| of(task)),
-        temperature: task.calibration.map(|calibration| calibration.temperature),
-    }
+    let (before, reliability_before) = of(&uncalibrated);
+    let (after, reliability_after) = task.calibration.map_or((None, vec![]), |_| of(task));
+    let temperature = task.calibration.map(|calibration| calibration.temperature);
+    CalibrationReport { before, after, temperature, reliability_before, reliability_after }
+}
+
+/// The bins of the reliability curve that have records.
+fn reliability(records: Vec<(f32, bool)>) -> Vec<ReliabilityPoint> {
+    let bins = reliability_curve(CALIBRATION_BINS, records).unwrap_or_default();
+    let point = |bin: ptu_metrics::ReliabilityBin| {
+        Some(ReliabilityPoint { probability: bin.confidence?, share: bin.accuracy?, records: bin.count })
+    };
+    bins.into_iter().filter_map(point).collect()
 }
 
 #[cfg(test)]
@@ -110,5 +120,28 @@ mod tests {
         let fitted = Temperature::fit_softmax(&[3.0, 0.0, 0.0, 3.0], 2, &[1, 0]).unwrap();
         assert!(of(fitted.value).unwrap().contains("chance"));
         assert_eq!(of(1.3), None);
+    }
+
+    #[test]
+    fn the_curve_before_the_temperature_has_the_raw_probabilities() {
+        let output = TaskOutput::Classification { label: "x".into(), classes: vec!["a".into(), "b".into()] };
+        let calibration = Some(Calibration { temperature: 2.0, fitted: 3 });
+        let task = TaskDescription { calibration, ..TaskDescription::new(InputForm::Image, output) };
+        // The softmax of [2, 0] is 1 / (1 + e^-2); with the temperature 2 it is 1 / (1 + e^-1).
+        let predicted = |class| Predicted {
+            position: 0,
+            record: ptu_data::Record::default(),
+            target: Target::Class(class),
+            logits: vec![2.0, 0.0],
+            text: None,
+            image_hash: None,
+            cut: false,
+        };
+        let report = report(&task, &[0, 0, 0, 1].map(predicted));
+        for (curve, logit) in [(&report.reliability_before, 2.0f64), (&report.reliability_after, 1.0)] {
+            let [point] = curve.as_slice() else { panic!("one bin has records: {curve:?}") };
+            assert!((point.probability - 1.0 / (1.0 + (-logit).exp())).abs() < 1e-6, "{point:?}");
+            assert_eq!((point.share, point.records), (0.75, 4));
+        }
     }
 }

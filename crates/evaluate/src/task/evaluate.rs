@@ -8,6 +8,7 @@ use ptu_data::record::label_values;
 use ptu_data::{DataError, InputForm, Manifest, Preparation, ShardFolder, Source, Split, ViewedSource};
 use ptu_infer::task::{Predicted, Predictor, ShownImage, Target, TaskDescription, TaskOutput};
 use ptu_infer::{Embedder, InferError, Vectors};
+use ptu_input::Picture;
 use ptu_kernels::ComputePrecision;
 use ptu_metrics::Resampling;
 use ptu_model::Bundle;
@@ -41,12 +42,20 @@ pub struct TaskEvaluated {
     pub predicted: Vec<Predicted>,
     /// What was predicted in other ways for the same records.
     pub others: OtherPredictions,
+    /// The records as the task reads them, at the positions of the predictions.
+    pub source: Arc<dyn Source>,
 }
 
 impl TaskEvaluated {
     /// The scorer of the predictions.
     pub fn scorer(&self) -> TaskScorer<'_> {
         TaskScorer { output: &self.task.output, predicted: &self.predicted }
+    }
+
+    /// The image of a prediction as a small PNG, for a page; `None` if the record has none, or if it cannot be read any more.
+    pub fn thumbnail(&self, predicted: &Predicted, side: usize) -> Option<Vec<u8>> {
+        let record = self.source.get(predicted.position).ok()?;
+        Some(Picture::decode(&record.image?.bytes, &record.id).ok()?.thumbnail_png(side))
     }
 }
 
@@ -221,7 +230,8 @@ impl<'a> Evaluator<'a> {
             notes,
             ..self.scored(&shards, &scorer, known, &resampling)
         };
-        Ok(TaskEvaluated { name, task: (*task).clone(), report, predicted, others: kept })
+        let (task, source) = ((*task).clone(), Arc::new(viewed));
+        Ok(TaskEvaluated { name, task, report, predicted, others: kept, source })
     }
 
     /// The report of predictions, without comparisons and notes.

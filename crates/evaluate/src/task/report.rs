@@ -106,7 +106,7 @@ pub struct GroupScore {
 }
 
 /// How well probabilities agree with frequencies.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationReport {
     /// Expected calibration error (15 bins of equal width) of the probabilities before the temperature was applied.
     pub before: Option<f64>,
@@ -114,6 +114,23 @@ pub struct CalibrationReport {
     pub after: Option<f64>,
     /// The temperature; it was fitted on the validation split.
     pub temperature: Option<f64>,
+    /// The reliability curve with the same bins, before the temperature was applied; bins without records are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reliability_before: Vec<ReliabilityPoint>,
+    /// The same after it was applied; empty if no temperature was fitted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reliability_after: Vec<ReliabilityPoint>,
+}
+
+/// The records of one bin of a reliability curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReliabilityPoint {
+    /// Mean predicted probability.
+    pub probability: f64,
+    /// Share of records for which the prediction is right.
+    pub share: f64,
+    /// Number of records; of labels, number of records and labels.
+    pub records: usize,
 }
 
 /// How often a class, label or answer occurs.
@@ -189,6 +206,49 @@ pub struct Receipt {
     pub known: TrainingOverlap,
     /// Version of this program.
     pub version: String,
+}
+
+impl TaskReport {
+    /// What was scored, in one line: data set, split, numbers of records and patients, task. `name` is the name of the data set.
+    pub fn title(&self, name: &str) -> String {
+        let Receipt { split, task, outputs, protocol, .. } = &self.receipt;
+        let how = if *protocol == ScoredProtocol::ZeroShot { "zero-shot " } else { "" };
+        let (records, patients) = (self.records, self.patients);
+        format!("{name}, split {split}: {records} records of {patients} patients, {how}{task} with {outputs}")
+    }
+
+    /// Everything that the user should know before reading the scores.
+    pub fn remarks(&self) -> Vec<String> {
+        let (receipt, all) = (&self.receipt, self.records);
+        let mut remarks = self.notes.clone();
+        if let Some(format) = receipt.cached_images {
+            remarks.push(format!("trained on {}-cached outputs of the frozen image encoder", format.name()));
+        }
+        if self.unanswerable > 0 && receipt.task == "vqa" {
+            let count = self.unanswerable;
+            remarks.push(format!(
+                "the right answer of {count} of {all} questions is not in the answer set; they count as wrong"
+            ));
+        }
+        if self.cut > 0 {
+            remarks.push(format!("{} texts are longer than the model reads; only the beginning was read", self.cut));
+        }
+        let undefined = self.counts.iter().filter(|count| count.with == 0 || count.without == 0).count();
+        if undefined > 0 && receipt.task == "multilabel" {
+            remarks.push(format!("{undefined} labels have no positives or no negatives and are not in the means"));
+        }
+        remarks
+    }
+
+    /// The name of a score; that of an AUROC says how many records have the class or label, such as `AUROC mass (12 of 200)`.
+    pub fn score_name(&self, score: &NamedScore) -> String {
+        let output = score.name.strip_prefix("AUROC ");
+        let count = output.and_then(|output| self.counts.iter().find(|count| count.name == output));
+        match count {
+            Some(count) => format!("{} ({} of {})", score.name, count.with, count.with + count.without),
+            None => score.name.clone(),
+        }
+    }
 }
 
 impl Receipt {

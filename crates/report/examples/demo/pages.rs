@@ -2,8 +2,8 @@
 
 use ptu_random::{Key, Place, Stream};
 use ptu_report::{
-    Band, Bars, Chart, Example, ExampleGroup, Item, Page, PoolUsage, Retrieved, ScoreRow, Section, Series, Step, Table,
-    Unit,
+    Band, Bars, Chart, Example, ExampleGroup, ExampleKind, Item, Page, PoolUsage, Retrieved, ScoreRow, Section, Series,
+    Step, Table, Unit,
 };
 
 use crate::picture::{Organ, Scene, png};
@@ -322,7 +322,8 @@ fn examples() -> Vec<ExampleGroup> {
         scene(Skull, -1.0, 0.1),
     ];
     let of = |index: usize| item(pool[index], 300 + 17 * index as u64);
-    let found = |(index, score, hit): (usize, f64, bool)| Retrieved { item: of(index), score, hit: Some(hit) };
+    let found =
+        |(index, score, hit): (usize, f64, bool)| Retrieved { item: of(index), score: Some(score), hit: Some(hit) };
     let queries: [(usize, Vec<Retrieved>); 3] = [
         (0, [(0, 0.831, true), (3, 0.764, false), (1, 0.702, false), (2, 0.611, false), (9, 0.214, false)]),
         (4, [(6, 0.792, false), (4, 0.788, true), (5, 0.644, false), (0, 0.181, false), (7, 0.160, false)]),
@@ -343,11 +344,13 @@ fn examples() -> Vec<ExampleGroup> {
         ExampleGroup {
             title: "image-to-text retrieval".into(),
             explanation: explanation.into(),
+            kind: ExampleKind::Retrieval,
             examples: direction(picture, text),
         },
         ExampleGroup {
             title: "text-to-image retrieval".into(),
             explanation: explanation.into(),
+            kind: ExampleKind::Retrieval,
             examples: direction(text, picture),
         },
     ]

@@ -6,7 +6,7 @@ use ptu_input::{Image, Images, Picture, Text, Texts};
 use ptu_kernels::Pass;
 use ptu_model::Bundle;
 use ptu_model::forward::Encoded;
-use ptu_report::{Example, ExampleGroup, Item, Retrieved};
+use ptu_report::{Example, ExampleGroup, ExampleKind, Item, Retrieved};
 
 use super::THUMBNAIL;
 
@@ -33,7 +33,7 @@ pub fn group(bundle: &Bundle, gallery: &Gallery, picked: &str) -> Result<Example
         words.truncate(WORDS);
         let maps = words.iter().map(|word| Retrieved {
             item: Item { id: String::new(), image_png: Some(overlay(image, word)), text: Some(word.text.clone()) },
-            score: f64::from(word.share),
+            score: Some(f64::from(word.share)),
             hit: None,
         });
         let own = Item {
@@ -52,6 +52,7 @@ pub fn group(bundle: &Bundle, gallery: &Gallery, picked: &str) -> Result<Example
              token. {picked} For each text, the {WORDS} words with the least uniform attention are shown. Attention is not an \
              explanation of a result."
         ),
+        kind: ExampleKind::Retrieval,
         examples: gallery.records.iter().zip(&images).map(example).collect(),
     })
 }

@@ -8,7 +8,7 @@ use ptu_input::{Image, Images, Input, Picture, Text, Texts};
 use ptu_kernels::Pass;
 use ptu_model::{Bundle, StandIn};
 use ptu_random::{Key, Place};
-use ptu_report::{Example, ExampleGroup, Item, Retrieved};
+use ptu_report::{Example, ExampleGroup, ExampleKind, Item, Retrieved};
 
 use super::THUMBNAIL;
 use crate::WorkflowError;
@@ -78,7 +78,7 @@ pub fn groups(
             ranked.sort_unstable();
             let first_items = ranked.iter().take(ITEMS_SHOWN).map(|(rank, item)| Retrieved {
                 item: items[*item].item(as_images),
-                score: (rank + 1) as f64,
+                score: Some((rank + 1) as f64),
                 hit: None,
             });
             let query = Item {
@@ -96,6 +96,7 @@ pub fn groups(
                  similar).",
                 items.len()
             ),
+            kind: ExampleKind::Retrieval,
             examples: counts.iter().take(PROMPTS_SHOWN).map(example).collect(),
         }
     };

@@ -2,7 +2,7 @@
 
 use ptu_evaluate::{Evaluated, Query, RetrievalProtocol};
 use ptu_random::{Key, Place};
-use ptu_report::{Example, ExampleGroup, Item, Retrieved};
+use ptu_report::{Example, ExampleGroup, ExampleKind, Item, Retrieved};
 
 use super::THUMBNAIL;
 
@@ -39,6 +39,7 @@ pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
         ExampleGroup {
             title: title.into(),
             explanation: format!("{explanation} {shown}"),
+            kind: ExampleKind::Retrieval,
             examples: order
                 .into_iter()
                 .map(|query| Example {
@@ -49,7 +50,7 @@ pub fn examples(evaluated: &Evaluated, seed: u64) -> Vec<ExampleGroup> {
                         .take(RESULTS)
                         .map(|other| Retrieved {
                             item: item(other, !query_is_image),
-                            score: f64::from(ranking.similarity[query * size + other]),
+                            score: Some(f64::from(ranking.similarity[query * size + other])),
                             hit: Some(evaluated.gallery.is_hit(direction, query, other)),
                         })
                         .collect(),

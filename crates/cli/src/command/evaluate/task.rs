@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ptu_data::Split;
 use ptu_evaluate::task::{
-    ProbeScore, ScoredProtocol, TaskEvaluated, TaskMetric, TaskReport, ZeroShot, evaluate_task, evaluate_zero_shot,
+    ProbeScore, TaskEvaluated, TaskMetric, TaskReport, ZeroShot, evaluate_task, evaluate_zero_shot,
 };
 use ptu_evaluate::{EvaluateOptions, Score};
 use ptu_infer::task::{ClassSentences, TaskDescription, TaskOutput};
@@ -14,14 +14,15 @@ use ptu_metrics::{Resampling, mean_and_deviation};
 use ptu_model::files::write_bytes;
 use ptu_random::Key;
 use ptu_train::folder;
+use ptu_workflow::page;
 use serde::Serialize;
 
 use super::{Arguments, interval, line, show, with_bar};
 use crate::output::{print, say};
 use crate::usage::WrongArguments;
 
-/// Files of the scores and predictions of the last evaluation of a fine-tuned run.
-const FINE_TUNED_FILES: [&str; 2] = ["task-scores.json", "predictions.jsonl"];
+/// File of the predictions of the last evaluation of a fine-tuned run.
+const PREDICTIONS: &str = "predictions.jsonl";
 /// Files of the scores and predictions of the last zero-shot classification of a pre-trained run.
 const ZERO_SHOT_FILES: [&str; 2] = ["zero-shot-scores.json", "zero-shot-predictions.jsonl"];
 
@@ -81,6 +82,11 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
         save(path, arguments, &evaluated)?;
         models.push((path, evaluated, compared));
     }
+    if let (Some(file), [(path, evaluated, _)]) = (&arguments.page, models.as_slice()) {
+        let mut page = page::of_task_run(path, evaluated)?;
+        page.title = format!("Run {}", path.display());
+        write_bytes(file, ptu_report::render(&page).as_bytes())?;
+    }
     if arguments.json {
         let report = |(path, evaluated, compared): (&PathBuf, Vec<TaskEvaluated>, Vec<Compared>)| {
             let sources = evaluated.iter().map(|one| (one.name.as_str(), &one.report)).collect();
@@ -109,6 +115,7 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
 
 /// Refuses options that are for other scores, and models that cannot be scored together.
 fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
+    super::check_page_request(arguments)?;
     if arguments.zero_shot.is_none() { check_finetuned(arguments) } else { check_zero_shot(arguments) }
 }
 
@@ -120,7 +127,6 @@ fn check_zero_shot(arguments: &Arguments) -> anyhow::Result<()> {
         ("--sentence", !arguments.sentence.is_empty()),
         ("--rerank", arguments.rerank.is_some()),
         ("--missing", arguments.missing),
-        ("--page", arguments.page.is_some()),
         ("--probe", arguments.probe.is_some()),
     ];
     if let Some((option, _)) = others.iter().find(|(_, given)| *given) {
@@ -154,7 +160,6 @@ fn check_finetuned(arguments: &Arguments) -> anyhow::Result<()> {
         ("--rerank", arguments.rerank.is_some()),
         ("--missing", arguments.missing),
         ("--trec", arguments.trec.is_some()),
-        ("--page", arguments.page.is_some()),
     ];
     if let Some((option, _)) = pretrained.iter().find(|(_, given)| *given) {
         let text = format!("`{option}` scores pre-trained models, and this model is fine-tuned for a task; remove it");
@@ -241,14 +246,20 @@ fn compare(
     Ok(compared)
 }
 
-/// Saves scores and predictions of the test split of the run's own data in the run's folder.
+/// Saves scores and predictions of the test split of the run's own data in the run's folder; for pages of a fine-tuned run also examples.
 fn save(path: &Path, arguments: &Arguments, evaluated: &[TaskEvaluated]) -> anyhow::Result<()> {
     if !path.join(folder::RECIPE).exists() || !arguments.data.is_empty() || arguments.split != Split::Test {
         return Ok(());
     }
-    let [scores, predictions] = if arguments.zero_shot.is_some() { ZERO_SHOT_FILES } else { FINE_TUNED_FILES };
-    let reports: BTreeMap<&str, &TaskReport> = evaluated.iter().map(|one| (one.name.as_str(), &one.report)).collect();
-    write_bytes(&path.join(scores), &serde_json::to_vec_pretty(&reports)?)?;
+    let saved = page::task_to_save(evaluated);
+    let predictions = if arguments.zero_shot.is_some() {
+        let [scores, predictions] = ZERO_SHOT_FILES;
+        write_bytes(&path.join(scores), &serde_json::to_vec_pretty(&saved.reports)?)?;
+        predictions
+    } else {
+        saved.write(path)?;
+        PREDICTIONS
+    };
     let mut lines = vec![];
     evaluated.iter().try_for_each(|one| one.write_predictions(&mut lines))?;
     Ok(write_bytes(&path.join(predictions), &lines)?)
@@ -257,22 +268,13 @@ fn save(path: &Path, arguments: &Arguments, evaluated: &[TaskEvaluated]) -> anyh
 /// Prints the scores on one data set.
 fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
     let TaskEvaluated { name, report, .. } = evaluated;
-    let (receipt, outputs) = (&report.receipt, &report.receipt.outputs);
-    print(&format!(
-        "{name}, split {}: {} records of {} patients, {}{} with {outputs}",
-        receipt.split,
-        report.records,
-        report.patients,
-        if receipt.protocol == ScoredProtocol::ZeroShot { "zero-shot " } else { "" },
-        receipt.task
-    ))?;
-    notes(report)?;
+    print(&report.title(name))?;
+    report.remarks().iter().try_for_each(|note| print(&format!("  note: {note}")))?;
     // A score that is not defined, such as that of open questions where there are none, is not displayed.
     for score in report.scores.iter().filter(|score| score.score.value.is_some()) {
         // What a text scores by chance is not known; the baseline shows what is easy.
         let shown = if score.score.chance.is_some() { line(score.score) } else { interval(score.score) };
-        let name = format!("{}{}", score.name, counted(report, &score.name));
-        print(&format!("  {name:36}{shown}"))?;
+        print(&format!("  {:36}{shown}", report.score_name(score)))?;
     }
     comparisons(report)?;
     if let Some(calibration) = &report.calibration {
@@ -286,29 +288,6 @@ fn table(evaluated: &TaskEvaluated) -> anyhow::Result<()> {
             let name = format!("{field} = {} ({} records)", group.value, group.records);
             print(&format!("  {name:36}{}", line(group.score)))?;
         }
-    }
-    Ok(())
-}
-
-/// Prints what a reader must know before the scores.
-fn notes(report: &TaskReport) -> anyhow::Result<()> {
-    let receipt = &report.receipt;
-    report.notes.iter().try_for_each(|note| print(&format!("  note: {note}")))?;
-    if let Some(format) = receipt.cached_images {
-        print(&format!("  note: trained on {}-cached outputs of the frozen image encoder", format.name()))?;
-    }
-    if report.unanswerable > 0 && receipt.task == "vqa" {
-        let (count, all) = (report.unanswerable, report.records);
-        print(&format!(
-            "  note: the right answer of {count} of {all} questions is not in the answer set; they count as wrong"
-        ))?;
-    }
-    if report.cut > 0 {
-        print(&format!("  note: {} texts are longer than the model reads; only the beginning was read", report.cut))?;
-    }
-    let undefined = report.counts.iter().filter(|count| count.with == 0 || count.without == 0).count();
-    if undefined > 0 && receipt.task == "multilabel" {
-        print(&format!("  note: {undefined} labels have no positives or no negatives and are not in the means"))?;
     }
     Ok(())
 }
@@ -336,12 +315,6 @@ fn comparisons(report: &TaskReport) -> anyhow::Result<()> {
         print(&format!("  {name:52}{}  lost {}", show(one.score.value), interval(one.cost).trim_start()))?;
     }
     Ok(())
-}
-
-/// ` (12 of 200)`: how many records have the class or label of an AUROC; empty for other scores.
-fn counted(report: &TaskReport, score: &str) -> String {
-    let of_output = score.strip_prefix("AUROC ").and_then(|name| report.counts.iter().find(|count| count.name == name));
-    of_output.map_or(String::new(), |count| format!(" ({} of {})", count.with, count.with + count.without))
 }
 
 /// Prints mean and standard deviation over several models.
