@@ -34,6 +34,11 @@ impl ExampleKind {
 /// One group of examples with its heading.
 pub fn group(group: &ExampleGroup) -> String {
     let examples: String = group.examples.iter().map(|one| example(one, group.kind)).collect();
+    // Predictions and generated texts are short, so two examples have room beside each other.
+    let examples = match group.kind {
+        ExampleKind::Retrieval => examples,
+        ExampleKind::Prediction | ExampleKind::Generation => format!("<div class=\"beside\">\n{examples}</div>\n"),
+    };
     format!(
         "<section class=\"group\">\n<h3>{}</h3>\n{}{}{examples}</section>\n",
         escape(&group.title),
@@ -156,7 +161,8 @@ mod tests {
     #[test]
     fn the_tally_counts_correct_first_results_and_all() {
         let of = |hits: &[bool]| Example { found: hits.iter().map(|&hit| found(hit)).collect(), ..Example::default() };
-        let html = tally(&[of(&[true, false]), of(&[false, true]), of(&[false, false]), of(&[])], ExampleKind::Retrieval);
+        let html =
+            tally(&[of(&[true, false]), of(&[false, true]), of(&[false, false]), of(&[])], ExampleKind::Retrieval);
         assert!(html.contains("1 of 4 have a correct first result, 2 of 4 have one among the first 2"), "{html}");
         assert!(tally(&[], ExampleKind::Prediction).contains("no examples"));
         let unjudged = Retrieved { hit: None, ..found(true) };
@@ -172,8 +178,12 @@ mod tests {
         let html = card(1, &text, ExampleKind::Generation);
         assert!(html.contains("generated text") && !html.contains("class=\"place\""), "{html}");
         assert!(!html.contains("score-of"), "{html}");
-        let group = ExampleGroup { kind: ExampleKind::Prediction, examples: vec![of_hits()], ..ExampleGroup::default() };
-        assert!(!super::group(&group).contains("Of the examples shown"), "right and wrong ones are groups of their own");
+        let group =
+            ExampleGroup { kind: ExampleKind::Prediction, examples: vec![of_hits()], ..ExampleGroup::default() };
+        assert!(
+            !super::group(&group).contains("Of the examples shown"),
+            "right and wrong ones are groups of their own"
+        );
     }
 
     fn of_hits() -> Example {

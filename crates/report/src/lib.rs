@@ -36,6 +36,6 @@ mod types;
 pub use format::count;
 pub use page::{HEAD_BYTES, is_page, render};
 pub use types::{
-    Band, Bars, Chart, Example, ExampleGroup, ExampleKind, Fact, Item, Page, PoolUsage, Retrieved, SampleGroup, ScoreRow, Section,
-    Series, Step, Table, Unit,
+    Band, Bars, Chart, Example, ExampleGroup, ExampleKind, Fact, Item, Page, PoolUsage, Retrieved, SampleGroup,
+    ScoreRow, Section, Series, Step, Table, Unit,
 };

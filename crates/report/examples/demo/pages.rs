@@ -2,8 +2,8 @@
 
 use ptu_random::{Key, Place, Stream};
 use ptu_report::{
-    Band, Bars, Chart, Example, ExampleGroup, ExampleKind, Item, Page, PoolUsage, Retrieved, ScoreRow, Section, Series, Step, Table,
-    Unit,
+    Band, Bars, Chart, Example, ExampleGroup, ExampleKind, Item, Page, PoolUsage, Retrieved, ScoreRow, Section, Series,
+    Step, Table, Unit,
 };
 
 use crate::picture::{Organ, Scene, png};
@@ -24,6 +24,7 @@ pub fn single() -> Page {
         warnings: vec!["VQA-RAD, abdomen: no clear difference from chance, whose level lies in the interval.".into()],
         facts: facts(),
         scores: scores("", 0.0),
+        score_tables: vec![],
         samples: vec![],
         bars: vec![bars()],
         examples: examples(),
@@ -322,7 +323,8 @@ fn examples() -> Vec<ExampleGroup> {
         scene(Skull, -1.0, 0.1),
     ];
     let of = |index: usize| item(pool[index], 300 + 17 * index as u64);
-    let found = |(index, score, hit): (usize, f64, bool)| Retrieved { item: of(index), score: Some(score), hit: Some(hit) };
+    let found =
+        |(index, score, hit): (usize, f64, bool)| Retrieved { item: of(index), score: Some(score), hit: Some(hit) };
     let queries: [(usize, Vec<Retrieved>); 3] = [
         (0, [(0, 0.831, true), (3, 0.764, false), (1, 0.702, false), (2, 0.611, false), (9, 0.214, false)]),
         (4, [(6, 0.792, false), (4, 0.788, true), (5, 0.644, false), (0, 0.181, false), (7, 0.160, false)]),

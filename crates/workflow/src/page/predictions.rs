@@ -143,7 +143,7 @@ mod tests {
 
     use ptu_data::record::{Question, Section};
     use ptu_data::{InputForm, RecordImage, Records};
-    use ptu_infer::task::{GeneratedText, LabelState, TaskDescription, WrittenText};
+    use ptu_infer::task::{BinaryLabel, GeneratedText, LabelState, TaskDescription, WrittenText};
     use ptu_input::Picture;
     use ptu_input::image::resample::Size;
 
@@ -175,7 +175,10 @@ mod tests {
     }
 
     fn answers() -> TaskOutput {
-        TaskOutput::Vqa { answers: ["left", "right", "yes", "no"].map(String::from).to_vec(), collected_from: "train".into() }
+        TaskOutput::Vqa {
+            answers: ["left", "right", "yes", "no"].map(String::from).to_vec(),
+            collected_from: "train".into(),
+        }
     }
 
     #[test]
@@ -215,7 +218,8 @@ mod tests {
 
     #[test]
     fn labels_show_what_applies() {
-        let labels = ["mass", "edema"].map(|name| serde_json::from_value(serde_json::json!(name)).unwrap());
+        let label = |name: &str| BinaryLabel { label: name.into(), value: None, uncertain: LabelState::Ignore };
+        let labels = ["mass", "edema"].map(label);
         let output = TaskOutput::Multilabel { labels: labels.to_vec(), unmentioned: LabelState::Ignore };
         let target = Target::Labels(vec![LabelState::Positive, LabelState::Ignore]);
         let groups = examples(&evaluated(output, vec![predicted(0, target, &[0.0, 1.0])]), 0);
@@ -227,8 +231,11 @@ mod tests {
 
     #[test]
     fn a_generated_text_is_shown_beside_its_reference() {
-        let written =
-            WrittenText { target: Section::Impression, lower_case: false, generation: serde_json::from_str("{}").unwrap() };
+        let written = WrittenText {
+            target: Section::Impression,
+            lower_case: false,
+            generation: serde_json::from_str("{}").unwrap(),
+        };
         let text = GeneratedText { text: "clear.".into(), tokens: 3, finished: true, score: Some(-0.1) };
         let one = Predicted { text: Some(text), ..predicted(0, Target::Text("normal.".into()), &[]) };
         let groups = examples(&evaluated(TaskOutput::Report(written), vec![one]), 0);

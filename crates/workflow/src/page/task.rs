@@ -23,7 +23,8 @@ struct Shown<'a> {
 impl<'a> Shown<'a> {
     fn all(run: &'a Run) -> Vec<Self> {
         let (reports, is_one_of_several) = (&run.task.reports, run.task.reports.len() > 1);
-        let shown = |(name, report): (&'a String, &'a TaskReport)| Shown { run: &run.name, name, report, is_one_of_several };
+        let shown =
+            |(name, report): (&'a String, &'a TaskReport)| Shown { run: &run.name, name, report, is_one_of_several };
         reports.iter().map(shown).collect()
     }
 
@@ -48,13 +49,15 @@ pub fn score_rows(run: &str, data: &str, report: &TaskReport) -> Vec<ScoreRow> {
         higher_is_better: true,
         unit: unit(metric),
     };
-    let mut rows: Vec<ScoreRow> =
-        report.scores.iter().map(|one| row(&one.name, report.score_name(one), one.score)).collect();
-    if let Some(baseline) = &report.baseline {
-        rows.push(row(headline(report), format!("baseline: {}", baseline.name), baseline.score));
+    // A baseline stands below the score that it is compared with.
+    let mut rows = vec![];
+    for (number, one) in report.scores.iter().enumerate() {
+        rows.push(row(&one.name, report.score_name(one), one.score));
+        let baseline = report.baseline.as_ref().filter(|_| number == 0);
+        rows.extend(baseline.map(|baseline| row(&one.name, format!("baseline: {}", baseline.name), baseline.score)));
+        let probed = report.probe.iter().flat_map(|probe| &probe.scores).filter(|probed| probed.metric == one.name);
+        rows.extend(probed.map(|probed| row(&one.name, format!("{}, linear probe", one.name), probed.score)));
     }
-    let probed = report.probe.iter().flat_map(|probe| &probe.scores);
-    rows.extend(probed.map(|one| row(&one.metric, format!("{}, linear probe", one.metric), one.score)));
     rows
 }
 
@@ -109,7 +112,8 @@ fn reliance(shown: &Shown<'_>) -> Table {
 /// The model minus the baseline and minus the linear probe.
 fn baselines(shown: &Shown<'_>) -> Table {
     let report = shown.report;
-    let own = |metric: &str| report.scores.iter().find(|score| score.name == metric).and_then(|score| score.score.value);
+    let own =
+        |metric: &str| report.scores.iter().find(|score| score.name == metric).and_then(|score| score.score.value);
     let row = |metric: &str, name: String, score: Score, difference: Score| {
         vec![metric.to_string(), name, value(score.value), value(own(metric)), interval(difference)]
     };
@@ -121,7 +125,8 @@ fn baselines(shown: &Shown<'_>) -> Table {
     let probed = probed.map(|(name, one)| row(&one.metric, name, one.score, one.difference));
     Table {
         title: shown.titled("Comparison with baselines"),
-        explanation: "The difference has its 95 % interval by patient on the same records; above 0 the model is better.".into(),
+        explanation:
+            "The difference has its 95 % interval by patient on the same records; above 0 the model is better.".into(),
         columns: ["score", "baseline", "of the baseline", "of the model", "difference"].map(String::from).to_vec(),
         rows: baseline.chain(probed).collect(),
     }
@@ -260,7 +265,10 @@ pub fn differences(runs: &[Run]) -> Vec<String> {
     if differing.is_empty() {
         return vec![];
     }
-    vec![format!("The tasks of these runs were not scored alike, so their scores cannot be compared: they differ, {}", differing.join("; "))]
+    vec![format!(
+        "The tasks of these runs were not scored alike, so their scores cannot be compared: they differ, {}",
+        differing.join("; ")
+    )]
 }
 
 #[cfg(test)]
@@ -284,9 +292,7 @@ pub mod tests {
 
     /// A report about questions.
     pub fn report() -> TaskReport {
-        let reliance = |image: &str, value: f64| {
-            json!({ "image": image, "metric": "accuracy", "score": score(value), "cost": score(0.5 - value) })
-        };
+        let reliance = |image: &str, value: f64| json!({ "image": image, "metric": "accuracy", "score": score(value), "cost": score(0.5 - value) });
         let point = |probability: f64| json!([{ "probability": probability, "share": 0.5, "records": 20 }]);
         let report = json!({
             "receipt": {
@@ -329,11 +335,12 @@ pub mod tests {
         let rows = score_rows("", "phantom", &report());
         let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         let expected =
-            ["accuracy", "CIDEr", "AUROC mass (5 of 20)", "baseline: most frequent answer", "accuracy, linear probe"];
+            ["accuracy", "baseline: most frequent answer", "accuracy, linear probe", "CIDEr", "AUROC mass (5 of 20)"];
         assert_eq!(names, expected);
         assert_eq!(rows[0].set, "phantom, split test: 20 records of 10 patients, vqa with 3 answers of train");
         assert_eq!((rows[0].value, rows[0].low, rows[0].chance), (Some(0.5), Some(0.4), Some(0.25)));
-        assert_eq!([&rows[0].unit, &rows[1].unit], [&Unit::Fraction, &Unit::Named("CIDEr".into())]);
+        assert_eq!([rows[1].value, rows[2].value], [Some(0.3), Some(0.4)]);
+        assert_eq!([&rows[1].unit, &rows[3].unit], [&Unit::Fraction, &Unit::Named("CIDEr".into())]);
         assert!(rows.iter().all(|row| row.higher_is_better));
     }
 
