@@ -34,6 +34,11 @@ impl ExampleKind {
 /// One group of examples with its heading.
 pub fn group(group: &ExampleGroup) -> String {
     let examples: String = group.examples.iter().map(|one| example(one, group.kind)).collect();
+    // Predictions and generated texts are short, so two examples have room beside each other.
+    let examples = match group.kind {
+        ExampleKind::Retrieval => examples,
+        ExampleKind::Prediction | ExampleKind::Generation => format!("<div class=\"beside\">\n{examples}</div>\n"),
+    };
     format!(
         "<section class=\"group\">\n<h3>{}</h3>\n{}{}{examples}</section>\n",
         escape(&group.title),

@@ -55,6 +55,7 @@ fn hostile() -> Page {
             explanation: evil(),
             items: vec![item(png), item(EVIL.as_bytes())],
         }],
+        score_tables: vec![Table { title: evil(), rows: vec![vec![evil(), evil()]], ..Table::default() }],
         bars: vec![Bars { title: evil(), explanation: evil(), counts: vec![(evil(), u64::MAX), (evil(), 0)] }],
         examples: vec![ExampleGroup {
             title: evil(),

@@ -24,6 +24,7 @@ pub fn single() -> Page {
         warnings: vec!["VQA-RAD, abdomen: no clear difference from chance, whose level lies in the interval.".into()],
         facts: facts(),
         scores: scores("", 0.0),
+        score_tables: vec![],
         samples: vec![],
         bars: vec![bars()],
         examples: examples(),

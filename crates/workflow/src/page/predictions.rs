@@ -143,7 +143,7 @@ mod tests {
 
     use ptu_data::record::{Question, Section};
     use ptu_data::{InputForm, RecordImage, Records};
-    use ptu_infer::task::{GeneratedText, LabelState, TaskDescription, WrittenText};
+    use ptu_infer::task::{BinaryLabel, GeneratedText, LabelState, TaskDescription, WrittenText};
     use ptu_input::Picture;
     use ptu_input::image::resample::Size;
 
@@ -218,7 +218,8 @@ mod tests {
 
     #[test]
     fn labels_show_what_applies() {
-        let labels = ["mass", "edema"].map(|name| serde_json::from_value(serde_json::json!(name)).unwrap());
+        let label = |name: &str| BinaryLabel { label: name.into(), value: None, uncertain: LabelState::Ignore };
+        let labels = ["mass", "edema"].map(label);
         let output = TaskOutput::Multilabel { labels: labels.to_vec(), unmentioned: LabelState::Ignore };
         let target = Target::Labels(vec![LabelState::Positive, LabelState::Ignore]);
         let groups = examples(&evaluated(output, vec![predicted(0, target, &[0.0, 1.0])]), 0);

@@ -49,13 +49,15 @@ pub fn score_rows(run: &str, data: &str, report: &TaskReport) -> Vec<ScoreRow> {
         higher_is_better: true,
         unit: unit(metric),
     };
-    let mut rows: Vec<ScoreRow> =
-        report.scores.iter().map(|one| row(&one.name, report.score_name(one), one.score)).collect();
-    if let Some(baseline) = &report.baseline {
-        rows.push(row(headline(report), format!("baseline: {}", baseline.name), baseline.score));
+    // A baseline stands below the score that it is compared with.
+    let mut rows = vec![];
+    for (number, one) in report.scores.iter().enumerate() {
+        rows.push(row(&one.name, report.score_name(one), one.score));
+        let baseline = report.baseline.as_ref().filter(|_| number == 0);
+        rows.extend(baseline.map(|baseline| row(&one.name, format!("baseline: {}", baseline.name), baseline.score)));
+        let probed = report.probe.iter().flat_map(|probe| &probe.scores).filter(|probed| probed.metric == one.name);
+        rows.extend(probed.map(|probed| row(&one.name, format!("{}, linear probe", one.name), probed.score)));
     }
-    let probed = report.probe.iter().flat_map(|probe| &probe.scores);
-    rows.extend(probed.map(|one| row(&one.metric, format!("{}, linear probe", one.metric), one.score)));
     rows
 }
 
@@ -333,11 +335,12 @@ pub mod tests {
         let rows = score_rows("", "phantom", &report());
         let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         let expected =
-            ["accuracy", "CIDEr", "AUROC mass (5 of 20)", "baseline: most frequent answer", "accuracy, linear probe"];
+            ["accuracy", "baseline: most frequent answer", "accuracy, linear probe", "CIDEr", "AUROC mass (5 of 20)"];
         assert_eq!(names, expected);
         assert_eq!(rows[0].set, "phantom, split test: 20 records of 10 patients, vqa with 3 answers of train");
         assert_eq!((rows[0].value, rows[0].low, rows[0].chance), (Some(0.5), Some(0.4), Some(0.25)));
-        assert_eq!([&rows[0].unit, &rows[1].unit], [&Unit::Fraction, &Unit::Named("CIDEr".into())]);
+        assert_eq!([rows[1].value, rows[2].value], [Some(0.3), Some(0.4)]);
+        assert_eq!([&rows[1].unit, &rows[3].unit], [&Unit::Fraction, &Unit::Named("CIDEr".into())]);
         assert!(rows.iter().all(|row| row.higher_is_better));
     }
 
