@@ -166,6 +166,7 @@ mod tests {
         let image = RecordImage { bytes: picture, path: None };
         let records = predicted.iter().map(|one| Record { image: Some(image.clone()), ..one.record.clone() }).collect();
         TaskEvaluated {
+            others: Default::default(),
             name: "phantom".into(),
             task: TaskDescription::new(InputForm::Question, output),
             report: report(),
