@@ -1,8 +1,8 @@
 //! A file with the outputs of an image encoder for the images of the training data. An encoder that is not trained gives the same
 //! outputs in each step, so they are computed once ([`ImageCache`]).
 //!
-//! The file: [`MAGIC`], the length of the header and the header as JSON, for each record of each source the row of its image (u32,
-//! [`NO_IMAGE`] without an image), the rows, and a CRC-32C of all bytes before it. A row holds the hash of the pixels (u64), the
+//! The file: a magic number, the length of the header and the header as JSON, for each record of each source the row of its image (u32,
+//! `u32::MAX` without an image), the rows, and a CRC-32C of all bytes before it. A row holds the hash of the pixels (u64), the
 //! query (f64) and the output tokens (f16). All numbers are little-endian. Equal images share a row.
 
 use std::collections::HashMap;

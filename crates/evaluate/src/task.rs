@@ -5,6 +5,7 @@ mod baseline;
 pub mod calibration;
 mod evaluate;
 mod metric;
+mod others;
 mod predictions;
 mod probe;
 mod reliance;
@@ -17,7 +18,7 @@ mod zero_shot;
 
 pub use evaluate::{TaskEvaluated, evaluate_task, evaluate_zero_shot};
 pub use metric::TaskMetric;
-pub use predictions::OtherPredictions;
+pub use others::OtherPredictions;
 pub use probe::{Probe, ProbePredictions};
 pub use reliance::{Reliance, Replacement, other_patients};
 pub use report::{

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::TaskMetric;
 use super::baseline::baseline;
 use super::calibration;
-use super::predictions::OtherPredictions;
+use super::others::OtherPredictions;
 use super::probe;
 use super::reliance::{Reliance, Replacement, other_patients};
 use super::report::{

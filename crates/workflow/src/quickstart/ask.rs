@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ptu_data::{ShardFolder, Source, Split};
 use ptu_evaluate::EvaluateOptions;
-use ptu_evaluate::task::{SavedTask, TaskEvaluated, evaluate_task};
+use ptu_evaluate::task::{TaskEvaluated, evaluate_task};
 use ptu_model::files;
 use ptu_train::recipe::DataEntry;
 use ptu_train::trainer::{Observer, RunOptions};
@@ -60,9 +60,7 @@ impl Quickstart<'_> {
         let device = self.run.device.clone().inner();
         let options = EvaluateOptions::of(&self.output.ask, vec![], Split::Test, device)?;
         let evaluated = evaluate_task(&options, &mut |_, _, _| {})?;
-        let reports = evaluated.iter().map(|one| (one.name.clone(), one.report.clone())).collect();
-        let examples = page::task_examples(&evaluated, self.options.seed);
-        SavedTask { reports, examples }.write(&self.output.ask)?;
+        page::task_to_save(&evaluated).write(&self.output.ask)?;
         let held_out = ShardFolder::open(&self.output.data, Split::Test)?;
         if let Some(image) = held_out.get(0)?.image {
             files::write_bytes(&self.output.example, &image.bytes)?;
