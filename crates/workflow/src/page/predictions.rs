@@ -56,7 +56,7 @@ fn group(evaluated: &TaskEvaluated, title: &str, mut positions: Vec<usize>, seed
     };
     ExampleGroup {
         title: format!("{}: {title}", evaluated.name),
-        explanation: format!("{count} of {all} records have {title}; {shown}.{below}"),
+        explanation: format!("{count} {title} for {all} inputs; {shown}.{below}"),
         kind,
         examples: positions.into_iter().map(|position| example(evaluated, &evaluated.predicted[position])).collect(),
     }
@@ -193,7 +193,7 @@ mod tests {
         let groups = examples(&evaluated, 1);
         let titles: Vec<&str> = groups.iter().map(|group| group.title.as_str()).collect();
         assert_eq!(titles, ["phantom: right answers", "phantom: wrong answers"]);
-        assert!(groups[0].explanation.starts_with("9 of 20 records have right answers; shown are 6 of them"));
+        assert!(groups[0].explanation.starts_with("9 right answers for 20 inputs; shown are 6 of them"));
         assert!(groups.iter().all(|group| group.examples.len() == 6 && group.kind == ExampleKind::Prediction));
         let first = &groups[0].examples[0];
         assert!(first.query.text.as_ref().unwrap().starts_with("question ") && first.query.image_png.is_some());

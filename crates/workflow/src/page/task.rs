@@ -292,11 +292,15 @@ pub mod tests {
 
     /// A report about questions.
     pub fn report() -> TaskReport {
-        let reliance = |image: &str, value: f64| json!({ "image": image, "metric": "accuracy", "score": score(value), "cost": score(0.5 - value) });
+        let reliance = |image: &str, value: f64| {
+            let (score, cost) = (score(value), score(0.5 - value));
+            json!({ "image": image, "metric": "accuracy", "score": score, "cost": cost })
+        };
         let point = |probability: f64| json!([{ "probability": probability, "share": 0.5, "records": 20 }]);
         let report = json!({
             "receipt": {
-                "model": "m", "task": "vqa", "input": "question", "source": "phantom", "manifest": "0123456789abcdef0123",
+                "model": "m", "task": "vqa", "input": "question", "source": "phantom",
+                "manifest": "0123456789abcdef0123",
                 "split": "test", "records": "fedcba98765432100000", "outputs": "3 answers of train", "normalisation": "none",
                 "decoding": { "strategy": { "kind": "beam", "num_beams": 4 }, "max_length": 60 },
                 "seed": 1, "precision": "f32", "known": { "by": "hashes", "images": 2, "texts": 0 }, "version": "0"
