@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use ptu_data::Split;
+use ptu_data::manifest::MANIFEST_FILE;
 use ptu_evaluate::trec::write_rankings;
 use ptu_evaluate::{
     ALL_FOUND, Difference, EvaluateError, EvaluateOptions, Evaluated, SaveOutcome, Score, ScoredOn, Scores, Spread,
@@ -252,8 +253,13 @@ fn check_model(model: &Path) -> anyhow::Result<()> {
         );
     }
     if !folder::bundle_of(model)?.join(ptu_model::WEIGHTS).exists() {
-        let text =
-            format!("`{}` holds no model; name the folder of a run that has saved one, or a bundle", model.display());
+        let path = model.display();
+        let text = match model.join(MANIFEST_FILE).exists() {
+            true => {
+                format!("`{path}` holds shards and no model; name a run first, and these shards with `--data {path}`")
+            }
+            false => format!("`{path}` holds no model; name the folder of a run that has saved one, or a bundle"),
+        };
         return Err(WrongArguments(text).into());
     }
     Ok(())

@@ -318,6 +318,6 @@ fn commands_on_a_page_work_as_they_are_printed() {
     let commands = printed(&text(&place.path("q/report.html")));
     let (own, others): (Vec<&String>, Vec<&String>) =
         commands.iter().partition(|command| command.contains("pairs.csv"));
-    assert_eq!((own.len(), others.len()), (1, 4), "{commands:?}");
+    assert_eq!((own.len(), others.len()), (1, 5), "{commands:?}");
     others.into_iter().for_each(|command| drop(place.shell(command)));
 }
