@@ -143,8 +143,10 @@ impl Observer for RunProgress {
         }
     }
 
+    /// Begins another run, if there was one before.
     fn paced(&mut self, pace: &Pace) {
-        self.timed = Some(pace.step);
+        self.finish();
+        (self.bar, self.first, self.timed) = (None, None, Some(pace.step));
     }
 
     fn saves(&mut self, saves: bool) {
