@@ -256,7 +256,7 @@ fn check_model(model: &Path) -> anyhow::Result<()> {
         let path = model.display();
         let text = match model.join(MANIFEST_FILE).exists() {
             true => {
-                format!("`{path}` holds shards and no model; name a run first, and these shards with `--data {path}`")
+                format!("`{path}` holds no model but shards; name a run first, and these shards with `--data {path}`")
             }
             false => format!("`{path}` holds no model; name the folder of a run that has saved one, or a bundle"),
         };
