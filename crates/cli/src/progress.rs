@@ -145,8 +145,11 @@ impl Observer for RunProgress {
 
     /// Begins another run, if there was one before.
     fn paced(&mut self, pace: &Pace) {
-        self.finish();
-        (self.bar, self.first, self.timed) = (None, None, Some(pace.step));
+        if let Some(before) = self.bar.take() {
+            before.finish();
+            self.first = None;
+        }
+        self.timed = Some(pace.step);
     }
 
     fn saves(&mut self, saves: bool) {
