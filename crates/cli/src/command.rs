@@ -2,6 +2,7 @@
 
 mod ask;
 mod bench;
+mod chunks;
 mod classify;
 mod doctor;
 mod embed;

@@ -43,11 +43,6 @@ impl InputForm {
             Self::Sentences => "sentences",
         }
     }
-
-    /// Whether an image can be part of the input.
-    pub fn reads_images(self) -> bool {
-        !matches!(self, Self::Text | Self::Sentences)
-    }
 }
 
 /// How a task sees a record: what it reads of it, and what it should write.

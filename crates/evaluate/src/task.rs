@@ -1,4 +1,5 @@
-//! Evaluation of fine-tuned models, and of pre-trained ones that classify by sentences: the scores of a task with intervals by patient, the strongest simple baseline, and what the scores
+//! Evaluation of fine-tuned models, and of pre-trained ones that classify by sentences: the scores of a task with intervals by
+//! patient, the strongest simple baseline, and what the scores
 //! lose without the right image (image reliance). Each report has a receipt, which says what determines its scores.
 
 mod baseline;

@@ -113,10 +113,9 @@ impl Task for ImageTextRetrieval {
     fn check(&self, recipe: &Recipe, data: &[TrainingData], note: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
         let pairs: u64 = data.iter().map(|one| one.manifest.counts(Split::Train).pairs).sum();
         if pairs == 0 {
-            let paths: Vec<String> = recipe.data.iter().map(|entry| format!("`{}`", entry.path.display())).collect();
             let cure = "prepare the data with a column of images and a column of texts";
             return Err(
-                TaskError::NothingToRead { data: paths.join(", "), wanted: "an image with a text", cure }.into()
+                TaskError::NothingToRead { data: recipe.folders(), wanted: "an image with a text", cure }.into()
             );
         }
         self.check_false_texts(recipe, pairs, note)?;

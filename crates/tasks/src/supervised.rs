@@ -42,14 +42,7 @@ impl FineTuning {
         let output = TaskOutput::Classification { label: String::new(), classes: vec![] };
         let output = outputs::written(&recipe.task).unwrap_or(output);
         let view = recipe.task.view();
-        Self::described(TaskDescription {
-            input: view.form,
-            section: view.section,
-            output,
-            started_from: None,
-            calibration: None,
-            cached_images: None,
-        })
+        Self::described(TaskDescription { section: view.section, ..TaskDescription::new(view.form, output) })
     }
 
     /// The task of a description, whose outputs are known.

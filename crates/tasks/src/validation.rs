@@ -14,10 +14,7 @@ pub fn pairs(recipe: &Recipe, data: &[TrainingData]) -> Result<Option<u64>, Trai
         return Ok(None);
     }
     match data.iter().map(|one| one.manifest.counts(Split::Validate).pairs).sum::<u64>() {
-        0 => {
-            let data: Vec<String> = recipe.data.iter().map(|entry| format!("`{}`", entry.path.display())).collect();
-            Err(TrainError::NoValidation { every, data: data.join(", ") })
-        }
+        0 => Err(TrainError::NoValidation { every, data: recipe.folders() }),
         pairs => Ok(Some(pairs)),
     }
 }

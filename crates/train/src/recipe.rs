@@ -318,6 +318,11 @@ impl Recipe {
 }
 
 impl Recipe {
+    /// The folders of shards in quotation marks, for messages.
+    pub fn folders(&self) -> String {
+        self.data.iter().map(|entry| format!("`{}`", entry.path.display())).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether the weight with this published name is trained: in pre-training all are, in fine-tuning those that are not frozen.
     pub fn trains(&self, published: &str) -> bool {
         self.task.is_pretraining() || self.finetune.trains(published)

@@ -71,7 +71,8 @@ pub struct Arguments {
     /// Pairs with equal values of this label also count as hits, besides those with equal texts or images (default: the recipe's)
     #[arg(long, help_heading = PRE_TRAINED)]
     hits: Option<String>,
-    /// Score one gallery per value of this label (a fine-tuned model: the records of each value of this field or label); a pair with several values is in each (default: the recipe's)
+    /// Score one gallery per value of this label (a fine-tuned model: the records of each value of this field or label); a pair
+    /// with several values is in each (default: the recipe's)
     #[arg(long)]
     by: Option<String>,
     /// Label for probes on frozen features; may be given several times (default: the recipe's)
@@ -290,7 +291,8 @@ fn ranks_all_pairs(model: &Path) -> bool {
     matches!(task::kind(model), Ok(Some(RETRIEVAL)))
 }
 
-/// Saves scores with the recipe's settings in the run's folder, and the rankings of a model that is fine-tuned for retrieval; reports that scores with other settings are not saved.
+/// Saves scores with the recipe's settings in the run's folder, and the rankings of a model that is fine-tuned for retrieval;
+/// reports that scores with other settings are not saved.
 fn keep(path: &Path, options: &EvaluateOptions, evaluated: &[Evaluated]) -> anyhow::Result<()> {
     if !path.join(folder::RECIPE).exists() {
         return Ok(());

@@ -2,21 +2,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use ptu_data::inputs::{Inputs, Loaded, Pending, SkippedInput};
+use ptu_data::inputs::Loaded;
 use ptu_data::{Record, Split};
 use ptu_infer::task::Refused;
 use ptu_infer::{MatchKind, MatchModel, MatchScore, RecordMatches, TextMatch};
 use ptu_model::files;
-use ptu_prepare::InputFiles;
-use rayon::prelude::*;
 use serde::Serialize;
 
+use super::chunks::each_chunk;
 use super::{AtWork, done};
 use crate::output::{print, say};
 use crate::usage::WrongArguments;
-
-/// Number of inputs that are read and scored together.
-const CHUNK: usize = 64;
 
 /// The largest file of texts, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -81,40 +77,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             MatchKind::Score => "score of the retrieval head: larger for a better fit, but no probability",
         });
     }
-    let inputs = InputFiles::find(std::slice::from_ref(&arguments.input), &arguments.split)?;
-    inputs.notes().iter().for_each(|line| say(line));
-    let (mut stream, mut skipped, mut printed) = (inputs.stream(0), false, false);
-    let skip = |name: &str, cause: &str| say(&format!("skipped: {name}: {cause}"));
-    loop {
-        let chunk: Vec<Pending> = stream.by_ref().take(CHUNK).collect::<Result<_, _>>()?;
-        if chunk.is_empty() {
-            break;
-        }
-        let loaded: Vec<Result<Loaded, SkippedInput>> = chunk.into_par_iter().map(Pending::load).collect();
-        let mut records = vec![];
-        for one in loaded {
-            match one {
-                // Scores are printed under the name by which the user knows the input.
-                Ok(Loaded { name, record, .. }) => records.push(with_texts(Record { id: name, ..record }, &texts)),
-                Err(SkippedInput { name, cause }) => {
-                    skipped = true;
-                    skip(&name, &cause);
-                }
-            }
-        }
-        for matches in model.matches(records)? {
+    let mut printed = false;
+    let skipped = each_chunk(std::slice::from_ref(&arguments.input), &arguments.split, |loaded, skipped| {
+        // Scores are printed under the name by which the user knows the input.
+        let records = loaded.into_iter().map(|Loaded { name, record, .. }| Record { id: name, ..record });
+        for matches in model.matches(records.map(|record| with_texts(record, &texts)).collect())? {
             match matches {
                 Ok(matches) => {
                     printed = true;
                     show(if texts.is_empty() { matches } else { matches.ranked() }, !texts.is_empty(), arguments.json)?;
                 }
-                Err(Refused { id, cause }) => {
-                    skipped = true;
-                    skip(&id, &cause);
-                }
+                Err(Refused { id, cause }) => skipped.add(&id, &cause),
             }
         }
-    }
+        Ok(())
+    })?;
     anyhow::ensure!(printed, "no input was scored, for the causes above; name other inputs");
     Ok(done(skipped))
 }

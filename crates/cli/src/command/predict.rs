@@ -5,19 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use ptu_data::inputs::{Inputs, Loaded, Pending, SkippedInput};
+use ptu_data::inputs::Loaded;
 use ptu_data::{Record, Split};
 use ptu_infer::task::{Answer, ClassSentences, Prediction, Refused, Scored, TaskModel, TaskOutput};
-use ptu_prepare::InputFiles;
-use rayon::prelude::*;
 use serde::Serialize;
 
+use super::chunks::each_chunk;
+use super::generation::GenerationOptions;
 use super::{AtWork, done};
-use crate::output::{print, say};
+use crate::output::print;
 use crate::usage::at_least_one;
-
-/// Number of inputs that are read and predicted together.
-const CHUNK: usize = 64;
 
 /// Opens a fine-tuned run or bundle.
 pub fn open(model: &Path, work: &AtWork) -> anyhow::Result<TaskModel> {
@@ -38,6 +35,19 @@ pub fn open_for(path: &Path, kind: &str, work: &AtWork) -> anyhow::Result<TaskMo
         bail!("`{shown}` is fine-tuned for {found}, not for {kind}; use `{}`", command_of(&model.task().output, path));
     }
     Ok(model)
+}
+
+/// Writes a text for each input with a model of one kind, `report` or `summary`.
+pub fn write_texts(
+    kind: &str,
+    path: &Path,
+    inputs: &[PathBuf],
+    generation: &GenerationOptions,
+    options: &PredictOptions,
+) -> anyhow::Result<ExitCode> {
+    let mut model = open_for(path, kind, &options.work)?;
+    generation.apply(&mut model)?;
+    Job { model: &model, inputs, options }.run(&|record| record)
 }
 
 /// The command that uses a model with these outputs.
@@ -112,30 +122,15 @@ impl Job<'_> {
     /// Prints a prediction for each input; `change` may add a question to a record. Inputs that cannot be used are reported, and the exit
     /// code is then 3.
     pub fn run(&self, change: &(dyn Fn(Record) -> Record + Sync)) -> anyhow::Result<ExitCode> {
-        let inputs = InputFiles::find(self.inputs, &self.options.split)?;
-        inputs.notes().iter().for_each(|line| say(line));
-        let (mut stream, mut skipped, mut printed) = (inputs.stream(0), false, 0usize);
-        loop {
-            let chunk: Vec<Pending> = stream.by_ref().take(CHUNK).collect::<Result<_, _>>()?;
-            if chunk.is_empty() {
-                break;
-            }
-            let loaded: Vec<Result<Loaded, SkippedInput>> = chunk.into_par_iter().map(Pending::load).collect();
+        let mut printed = 0usize;
+        let skipped = each_chunk(self.inputs, &self.options.split, |loaded, skipped| {
             let (mut records, mut ids) = (vec![], HashMap::new());
-            for one in loaded {
-                match one {
-                    // Predictions are printed under the name by which the user knows the input, and with the id of the record.
-                    Ok(Loaded { name, record, .. }) => {
-                        if record.id != name {
-                            ids.insert(name.clone(), record.id.clone());
-                        }
-                        records.push(change(Record { id: name, ..record }));
-                    }
-                    Err(SkippedInput { name, cause }) => {
-                        skipped = true;
-                        say(&format!("skipped: {name}: {cause}"));
-                    }
+            for Loaded { name, record, .. } in loaded {
+                // Predictions are printed under the name by which the user knows the input, and with the id of the record.
+                if record.id != name {
+                    ids.insert(name.clone(), record.id.clone());
                 }
+                records.push(change(Record { id: name, ..record }));
             }
             for answer in self.model.predict(records)? {
                 match answer {
@@ -143,13 +138,11 @@ impl Job<'_> {
                         printed += 1;
                         self.print(&answer, ids.get(&answer.id).map(String::as_str))?;
                     }
-                    Err(Refused { id, cause }) => {
-                        skipped = true;
-                        say(&format!("skipped: {id}: {cause}"));
-                    }
+                    Err(Refused { id, cause }) => skipped.add(&id, &cause),
                 }
             }
-        }
+            Ok(())
+        })?;
         anyhow::ensure!(printed > 0, "no input gave a prediction, for the causes above; name other inputs");
         Ok(done(skipped))
     }

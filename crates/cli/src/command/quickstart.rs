@@ -16,7 +16,8 @@ use crate::usage::{check_sets, check_shares, share};
 /// Train, evaluate and view a small model in minutes
 ///
 /// Prepares data, pre-trains a model, evaluates it and writes an HTML page. Without a table the data is synthetic (radiograph-like
-/// pictures with report texts), so nothing has to be downloaded; the model is then also fine-tuned to answer questions (`ask`). With a table it is your own pairs, and a file of their vectors is
+/// pictures with report texts), so nothing has to be downloaded; the model is then also fine-tuned to answer questions (`ask`).
+/// With a table it is your own pairs, and a file of their vectors is
 /// written too, for `search`.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:

@@ -27,7 +27,5 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { model, inputs, generation, options } = arguments;
-    let mut opened = predict::open_for(model, "report", &options.work)?;
-    generation.apply(&mut opened)?;
-    predict::Job { model: &opened, inputs, options }.run(&|record| record)
+    predict::write_texts("report", model, inputs, generation, options)
 }

@@ -27,7 +27,5 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { model, inputs, generation, options } = arguments;
-    let mut opened = predict::open_for(model, "summary", &options.work)?;
-    generation.apply(&mut opened)?;
-    predict::Job { model: &opened, inputs, options }.run(&|record| record)
+    predict::write_texts("summary", model, inputs, generation, options)
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ptu_data::record::label_values;
 use ptu_data::{DataError, InputForm, Manifest, Preparation, ShardFolder, Source, Split, ViewedSource};
+use ptu_infer::Vectors;
 use ptu_infer::task::{Predicted, Predictor, ShownImage, Target, TaskDescription, TaskOutput};
-use ptu_infer::{Embedder, InferError, Vectors};
 use ptu_input::Picture;
 use ptu_kernels::ComputePrecision;
 use ptu_metrics::Resampling;
@@ -63,8 +63,8 @@ impl TaskEvaluated {
 /// the number of all predictions.
 ///
 /// # Errors
-/// If the bundle is not fine-tuned for classes, labels or answers, files cannot be read, no record of the split has a target, or the model has learned from records
-/// of the split.
+/// If the bundle is not fine-tuned for classes, labels, answers or texts, files cannot be read, no record of the split has a target, or
+/// the model has learned from records of the split.
 pub fn evaluate_task(
     options: &EvaluateOptions,
     done: &mut dyn FnMut(&str, usize, usize),
@@ -87,11 +87,8 @@ pub fn evaluate_zero_shot(
     done: &mut dyn FnMut(&str, usize, usize),
 ) -> Result<Vec<TaskEvaluated>, EvaluateError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
-    if bundle.model.heads.itc.is_none() {
-        return Err(InferError::NoContrast { path: options.bundle.clone() }.into());
-    }
     let task = zero_shot.task();
-    let classes = zero_shot.sentences.vectors(Embedder::new(&bundle.model), &bundle.processor())?;
+    let classes = zero_shot.sentences.vectors_of(&bundle, &options.bundle)?;
     Evaluator::new(options, &bundle, &task, Protocol::ZeroShot { zero_shot, classes })?.all(done)
 }
 
@@ -205,7 +202,8 @@ impl<'a> Evaluator<'a> {
         let key = Key::new(options.seed);
         let resampling = Resampling::new(key);
         let (mut reliance, mut kept) = (vec![], OtherPredictions::default());
-        let others = other_patients(&viewed, key)?;
+        let needs_others = replacements.contains(&Replacement::Other);
+        let others = if needs_others { other_patients(&viewed, key)? } else { vec![] };
         for (number, replacement) in replacements.into_iter().enumerate() {
             let shown = match replacement {
                 Replacement::Blank => ShownImage::Blank,

@@ -63,7 +63,8 @@ impl Probe<'_> {
     /// the best first score of the task on `validate`. For classes it is one multinomial regression, for labels one regression for each
     /// label, fitted to the records for which it is known.
     ///
-    /// `None` if the training records do not have two classes, or if the task is about answers to questions, whose sets are too large, or writes texts.
+    /// `None` if the training records do not have two classes, or if the task is about answers to questions, whose sets are too
+    /// large, or writes texts.
     ///
     /// # Errors
     /// If records cannot be read, or inputs do not fit the model.

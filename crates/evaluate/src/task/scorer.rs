@@ -3,7 +3,7 @@
 use ptu_infer::task::{LabelState, Predicted, Target, TaskOutput};
 use ptu_metrics::{
     Answer, BinaryScore, LabelAverages, Resampling, argmax, auroc, balanced_accuracy, bootstrap, bootstrap_difference,
-    bootstrap_mean, bootstrap_mean_difference, f1_by_class, f1_by_label, majority_share, scores_by_label,
+    bootstrap_mean, bootstrap_mean_difference, f1_by_class, f1_by_label, majority_share, mean, scores_by_label,
     scores_one_versus_rest,
 };
 
@@ -34,7 +34,7 @@ impl Statistic<'_> {
     /// The value on some records, which may repeat.
     fn of(&self, records: &[usize]) -> Option<f64> {
         match self {
-            Self::Mean(values) => mean(records.iter().filter_map(|&record| values[record])),
+            Self::Mean(values) => mean(records.iter().map(|&record| values[record])),
             Self::Text { counts, metric } => counts.value(*metric, records),
             Self::Outputs { scorer, metric } => scorer.of_outputs(*metric, records),
         }
@@ -43,18 +43,13 @@ impl Statistic<'_> {
     /// The value on all records.
     fn of_all(&self) -> Option<f64> {
         match self {
-            Self::Mean(values) => mean(values.iter().flatten().copied()),
+            Self::Mean(values) => mean(values.iter().copied()),
             Self::Text { counts, metric } => counts.value(*metric, &(0..counts.len()).collect::<Vec<_>>()),
             Self::Outputs { scorer, metric } => {
                 scorer.of_outputs(*metric, &(0..scorer.predicted.len()).collect::<Vec<_>>())
             }
         }
     }
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / count as f64)
 }
 
 impl TaskScorer<'_> {

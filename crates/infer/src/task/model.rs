@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::description::TaskDescription;
 use super::predictor::{Prediction, Predictor};
 use super::sentences::ClassSentences;
-use crate::{Embedder, InferError, Vectors};
+use crate::{InferError, Vectors};
 
 /// A fine-tuned model, or a pre-trained one that classifies by sentences, with everything that it needs.
 pub struct TaskModel {
@@ -82,10 +82,7 @@ impl TaskModel {
     /// If a file cannot be read, the model did not learn to compare images with texts, or a sentence cannot be used.
     pub fn by_sentences(folder: &Path, sentences: &ClassSentences, device: &Device) -> Result<Self, InferError> {
         let bundle = Bundle::load(folder, device)?;
-        if bundle.model.heads.itc.is_none() {
-            return Err(InferError::NoContrast { path: folder.into() });
-        }
-        let classes = Some(sentences.vectors(Embedder::new(&bundle.model), &bundle.processor())?);
+        let classes = Some(sentences.vectors_of(&bundle, folder)?);
         let task = sentences.task("class");
         let preparation = task.preparation(&bundle);
         Ok(Self { bundle, task, classes, preparation, precision: ComputePrecision::F32, generation: None, seed: 0 })

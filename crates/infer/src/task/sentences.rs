@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ptu_data::InputForm;
 use ptu_input::text::name_key;
 use ptu_input::{Processor, Text};
-use ptu_model::files;
+use ptu_model::{Bundle, files};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
@@ -118,6 +118,17 @@ impl ClassSentences {
     pub fn task(&self, label: &str) -> TaskDescription {
         let output = TaskOutput::Classification { label: label.into(), classes: self.names() };
         TaskDescription::new(InputForm::Image, output)
+    }
+
+    /// The unit vector of each class in the contrastive space of a bundle, in order. `folder` is the folder of the bundle, for messages.
+    ///
+    /// # Errors
+    /// If the model did not learn to compare images with texts, or a sentence cannot be used.
+    pub fn vectors_of(&self, bundle: &Bundle, folder: &Path) -> Result<Vectors, InferError> {
+        match bundle.model.heads.itc {
+            Some(_) => self.vectors(Embedder::new(&bundle.model), &bundle.processor()),
+            None => Err(InferError::NoContrast { path: folder.into() }),
+        }
     }
 
     /// The unit vector of each class in the contrastive space, in order.

@@ -59,11 +59,11 @@ pub fn check(
             ),
             _ => ("what `task.input` reads", "choose another `task.input`, or prepare other data"),
         };
-        return Err(TaskError::NothingToRead { data: folders(recipe), wanted, cure }.into());
+        return Err(TaskError::NothingToRead { data: recipe.folders(), wanted, cure }.into());
     }
     let validates = data.iter().any(|one| one.manifest.counts(Split::Validate).records > 0);
     if recipe.train.validate_every > 0 && !validates {
-        return Err(TrainError::NoValidationRecord { every: recipe.train.validate_every, data: folders(recipe) });
+        return Err(TrainError::NoValidationRecord { every: recipe.train.validate_every, data: recipe.folders() });
     }
     for one in data {
         let between = one.manifest.overlaps.iter().filter(|overlap| overlap.splits[0] != overlap.splits[1]);
@@ -72,11 +72,6 @@ pub fn check(
         }
     }
     Ok(())
-}
-
-/// The folders of shards, for messages.
-fn folders(recipe: &Recipe) -> String {
-    recipe.data.iter().map(|entry| format!("`{}`", entry.path.display())).collect::<Vec<_>>().join(", ")
 }
 
 /// All values of a label with the number of records that have each, by the form in which names are compared.
@@ -119,7 +114,7 @@ impl LabelValues {
                 [] => "the records have no labels".to_string(),
                 names => format!("the records have {}", names.join(", ")),
             };
-            return Err(TaskError::NoLabel { label: label.clone(), data: folders(recipe), there }.into());
+            return Err(TaskError::NoLabel { label: label.clone(), data: recipe.folders(), there }.into());
         }
         Ok(all)
     }
@@ -139,7 +134,7 @@ fn classes(label: &str, recipe: &Recipe, data: &[TrainingData]) -> Result<TaskOu
     match classes.as_slice() {
         [class] => {
             let (label, class) = (label.to_string(), class.clone());
-            Err(TaskError::OneClass { label, data: folders(recipe), class }.into())
+            Err(TaskError::OneClass { label, data: recipe.folders(), class }.into())
         }
         _ => Ok(TaskOutput::Classification { label: label.into(), classes }),
     }
@@ -202,7 +197,7 @@ fn answers(splits: AnswerSplits, recipe: &Recipe, data: &[TrainingData]) -> Resu
     if answers.is_empty() {
         let cure = "prepare a data set with questions, or a table with columns `question` and `answer`";
         return Err(
-            TaskError::NothingToRead { data: folders(recipe), wanted: "a question with an answer", cure }.into()
+            TaskError::NothingToRead { data: recipe.folders(), wanted: "a question with an answer", cure }.into()
         );
     }
     Ok(TaskOutput::Vqa { answers: answers.into_iter().collect(), collected_from: collected_from.into() })

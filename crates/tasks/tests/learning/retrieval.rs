@@ -7,11 +7,11 @@ use ptu_random::Key;
 use ptu_tasks::retrieval::Ranking;
 use ptu_train::gradients::Gradients;
 use ptu_train::objective::Weighted;
-use ptu_train::optimizer::{Optimizer, OptimizerConfig};
 use ptu_train::step::{self, Outcome, StepConfig};
 
 use crate::fixtures::{batch, config, largest, lively_model, pairs};
 use crate::gradients::paths;
+use crate::overfit::overfit;
 
 fn ranking_model() -> Model {
     lively_model(&ModelConfig { heads: vec![HeadKind::Retrieval], ..config() })
@@ -63,23 +63,7 @@ fn the_number_of_false_texts_and_the_key_change_the_loss() {
 
 #[test]
 fn ranking_overfits_one_batch() {
-    let (mut model, batch) = (ranking_model(), batch());
-    let rates = OptimizerConfig {
-        learning_rate: 1e-3,
-        fusion: 1.0,
-        head: 1.0,
-        weight_decay: 0.0,
-        ..OptimizerConfig::default()
-    };
-    let mut optimizer = Optimizer::new(rates);
-    let first = step(&model, &batch, 3, Key::new(3)).0.total;
-    for number in 0..600 {
-        let (outcome, gradients) = step(&model, &batch, 3, Key::new(3).at(number));
-        if outcome.total < 0.04 * first {
-            assert_eq!(outcome.objectives["retrieval"].right, 4);
-            return;
-        }
-        model = optimizer.step(model, &gradients, 1.0);
-    }
-    panic!("the loss did not fall below 4 % of {first}");
+    let batch = batch();
+    let last = overfit(ranking_model(), |model, number| step(model, &batch, 3, Key::new(3).at(number)));
+    assert_eq!(last.objectives["retrieval"].right, 4);
 }

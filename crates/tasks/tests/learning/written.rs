@@ -10,12 +10,12 @@ use ptu_random::Key;
 use ptu_tasks::supervised::FineTuning;
 use ptu_train::Recipe;
 use ptu_train::gradients::Gradients;
-use ptu_train::optimizer::{Optimizer, OptimizerConfig};
 use ptu_train::step::{Outcome, StepConfig, gradients};
 use ptu_train::task::Task;
 
 use crate::fixtures::{config, image, largest, lively_model, text};
 use crate::gradients::paths;
+use crate::overfit::overfit;
 
 fn task() -> FineTuning {
     let recipe = "data = [\"a\"]\n[train]\nsteps = 1\n[task]\nkind = \"report\"\n";
@@ -78,26 +78,8 @@ fn every_weight_of_the_decoder_and_below_gets_a_gradient() {
 
 #[test]
 fn written_texts_overfit_one_batch() {
-    let (mut model, batch) = (model(), batch());
-    let rates = OptimizerConfig {
-        learning_rate: 1e-3,
-        fusion: 1.0,
-        head: 1.0,
-        weight_decay: 0.0,
-        ..OptimizerConfig::default()
-    };
-    let mut optimizer = Optimizer::new(rates);
-    let first = step(&model, &batch).0.total;
-    let mut last = first;
-    for _ in 0..600 {
-        let (outcome, gradients) = step(&model, &batch);
-        last = outcome.total;
-        if last < 0.04 * first {
-            return;
-        }
-        model = optimizer.step(model, &gradients, 1.0);
-    }
-    panic!("the loss fell from {first} to {last} only");
+    let batch = batch();
+    overfit(model(), |model, _| step(model, &batch));
 }
 
 #[test]

@@ -254,7 +254,8 @@ fn check_words(tokenizer: &Tokenizer, path: &Path, sources: &[TrainingData]) -> 
     }
 }
 
-/// The run's tokenizer: the one in the folder of a resumed run, that of the starting model, the recipe's, or a new one that is trained on the texts.
+/// The run's tokenizer: the one in the folder of a resumed run, that of the starting model, the recipe's, or a new one that is
+/// trained on the texts.
 fn tokenizer(
     recipe: &Recipe,
     folder: &RunFolder,
