@@ -13,7 +13,7 @@
 //! | `attention.rs` | self-attention, also causal, and cross-attention of packed sequences | no padding, no copy of heads, dropout in place |
 //! | `rows.rs` | embedding lookup: rows of tables | gradients of rows are summed on all cores |
 //! | `cross_entropy.rs` | softmax and cross-entropy | one pass over the logits |
-//! | `matrix.rs`, `product.rs`, `bf16.rs` | matrix products in f32 or in bf16 (tiles) | used by the operations above |
+//! | `matrix.rs`, `product.rs`, `few_rows.rs`, `bf16.rs` | matrix products in f32 or in bf16 (tiles) | used by the operations above |
 //! | `units.rs` | which vector units the processor has | shown to users |
 //! | `drop.rs`, `sum.rs` | dropout, sum | on all cores; dropout masks are generated again instead of stored |
 //!
@@ -39,6 +39,7 @@ mod block_gradients;
 mod checkpoint;
 mod cross_entropy;
 mod drop;
+mod few_rows;
 mod fresh;
 mod linear;
 mod loops;

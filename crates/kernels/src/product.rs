@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-use super::bf16;
 use super::matrix::{ComputePrecision, ProductOptions, Shape};
+use super::{bf16, few_rows};
 
 /// Floating point operations of all products since the process started.
 static OPERATIONS: AtomicU64 = AtomicU64::new(0);
@@ -51,7 +51,7 @@ pub fn product(
         return bf16::product(tiles, (destination, to), (left, l), (right, r), options);
     }
     if options.parallel && to.column_stride == 1 && is_faster_transposed(l, r) {
-        let transposed = f32_product((right, r.transposed()), (left, l.transposed()));
+        let transposed = transposed_product((left, l), (right, r));
         return transpose_into(&transposed, (&mut destination[to.offset..], to), options);
     }
     // SAFETY: the destination was checked. It is borrowed mutably, so it does not overlap the other matrices. Its elements have
@@ -78,7 +78,7 @@ pub fn fresh_product(precision: ComputePrecision, (left, l): (&[f32], Shape), (r
     }
     if is_faster_transposed(l, r) {
         let mut buffer = vec![0.0; len];
-        let transposed = f32_product((right, r.transposed()), (left, l.transposed()));
+        let transposed = transposed_product((left, l), (right, r));
         transpose_into(
             &transposed,
             (&mut buffer, to),
@@ -87,6 +87,14 @@ pub fn fresh_product(precision: ComputePrecision, (left, l): (&[f32], Shape), (r
         return buffer;
     }
     f32_product((left, l), (right, r))
+}
+
+/// Computes `(left right)^T`, `[n, m]`, in f32. The caller has checked the shapes.
+fn transposed_product((left, l): (&[f32], Shape), (right, r): (&[f32], Shape)) -> Vec<f32> {
+    match few_rows::applies(l, r) {
+        true => few_rows::transposed((left, l), (right, r)),
+        false => f32_product((right, r.transposed()), (left, l.transposed())),
+    }
 }
 
 /// Writes a product that was computed in transposed form (`[n, m]`, contiguous) to its destination. The destination slice starts
@@ -211,7 +219,7 @@ mod tests {
         let mut values = |count: usize| (0..count).map(|_| stream.normal() as f32).collect::<Vec<_>>();
         let (k, n, options) =
             (9, 37, ProductOptions { scale: 0.5, add: true, parallel: true, precision: ComputePrecision::F32 });
-        for m in [1, 15, 16, 33, TRANSPOSED_MAX_ROWS, TRANSPOSED_MAX_ROWS + 1] {
+        for m in [1, 2, 3, 4, 5, 15, 16, 33, TRANSPOSED_MAX_ROWS, TRANSPOSED_MAX_ROWS + 1] {
             let (x, w) = (values(m * k), values(n * k));
             let sides = || ((x.as_slice(), Shape::rows(m, k)), (w.as_slice(), Shape::rows(n, k).transposed()));
             let right = |row: usize, column: usize| -> f32 {

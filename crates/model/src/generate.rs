@@ -11,14 +11,16 @@ mod sampling;
 mod scores;
 mod single;
 
+use burn::module::Module;
 use ptu_kernels::{ComputePrecision, Packed, in_pool};
 use ptu_random::{Key, Place};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use cached::CachedDecoder;
 pub use sampling::{Sampling, draw, draw_without_replacement, filter};
 
-use crate::{Model, ModelError};
+use crate::{Decoder, Model, ModelError};
 
 /// The largest number of beams; the memory of the search grows with it.
 const LARGEST_BEAMS: usize = 1024;
@@ -240,8 +242,29 @@ impl Model {
     ) -> Result<Vec<Generated>, ModelError> {
         assert_eq!(prompt.inputs.len(), memory.count(), "each memory belongs to one input");
         let decoder = self.decoder()?;
-        in_pool(|| generate(&mut CachedDecoder::new(decoder, memory, precision), prompt, config))
+        config.check()?;
+        in_pool(|| {
+            let part = |first: usize, inputs: &[u64]| {
+                let memory = memory.select(first..first + inputs.len());
+                (CachedDecoder::new(decoder, &memory, precision), Prompt { inputs: inputs.to_vec(), ..prompt.clone() })
+            };
+            let size = inputs_a_thread(decoder, memory.count());
+            let parts: Vec<(CachedDecoder, Prompt)> =
+                prompt.inputs.chunks(size).enumerate().map(|(number, inputs)| part(number * size, inputs)).collect();
+            let each = parts.into_par_iter().map(|(mut decoder, prompt)| generate(&mut decoder, &prompt, config));
+            Ok(each.collect::<Result<Vec<Vec<Generated>>, ModelError>>()?.concat())
+        })
     }
+}
+
+/// A decoder with at most this many weights is small: a step of it is shorter than sharing it among threads takes.
+const SMALL_DECODER: usize = 4 << 20;
+
+/// Number of inputs that one thread generates texts for, at least 1. With a large decoder this is all of them, and all threads work on
+/// the same step, so that its weights are read from memory once.
+fn inputs_a_thread(decoder: &Decoder, inputs: usize) -> usize {
+    let threads = if decoder.num_params() <= SMALL_DECODER { rayon::current_num_threads() } else { 1 };
+    inputs.div_ceil(threads).max(1)
 }
 
 #[cfg(test)]
