@@ -5,6 +5,8 @@
 mod bad_input;
 #[path = "cli/commands.rs"]
 mod commands;
+#[path = "cli/downloads.rs"]
+mod downloads;
 #[path = "cli/evaluate.rs"]
 mod evaluate;
 #[path = "cli/faults.rs"]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ptu_random::{Key, Place as Draw};
 
+use crate::downloads;
 use crate::harness::{Place, bytes};
 
 /// Kills of a real process.
@@ -124,57 +125,12 @@ fn data_sets_are_described() {
     );
 }
 
-/// Small imitations of ROCO, MedICaT and MIMIC-CXR as they are downloaded.
-fn imitations(place: &Place) {
-    table(place, 30);
-    let picture =
-        |name: &str, number: usize| drop(place.write(name, bytes(&place.path(&format!("images/{}.png", number % 30)))));
-    for (split, first) in [("train", 0), ("validation", 10), ("test", 14)] {
-        let ids = first..first + if split == "train" { 10 } else { 4 };
-        let folder = format!("roco/data/{split}/radiology");
-        let lines: String =
-            ids.clone().map(|id| format!("ROCO_{id:05}\t Invented axial view number {id}.\n")).collect();
-        place.write(&format!("{folder}/captions.txt"), lines);
-        ids.for_each(|id| picture(&format!("{folder}/images/ROCO_{id:05}.jpg"), id));
-    }
-    let figure = |number: usize| {
-        let (hash, uri) = (format!("{number:040x}"), format!("{number}-Figure1-1.png"));
-        picture(&format!("medicat/release/figures/{hash}_{uri}"), number);
-        let (caption, reference) = (format!("Figure {number}. Invented film."), "An invented sentence about it.");
-        serde_json::json!({"pdf_hash": hash, "fig_uri": uri, "s2_caption": caption, "s2orc_references": [reference], "radiology": true})
-            .to_string()
-    };
-    let figures: Vec<String> = (0..20).map(figure).collect();
-    place.write("medicat/release/s2_full_figures_oa_nonroco_combined_medical_top4_public.jsonl", figures.join("\n"));
-    let findings = "Atelectasis,Cardiomegaly,Consolidation,Edema,Enlarged Cardiomediastinum,Fracture,Lung Lesion,Lung Opacity,No Finding,\
-                    Pleural Effusion,Pleural Other,Pneumonia,Pneumothorax,Support Devices";
-    let mut tables = [
-        "dicom_id,subject_id,study_id,ViewPosition\n".to_string(),
-        "dicom_id,study_id,subject_id,split\n".to_string(),
-        format!("subject_id,study_id,{findings}\n"),
-    ];
-    for number in 0..12 {
-        let (id, subject, study) = (format!("image{number}"), 10_000_000 + number, 50_000_000 + number);
-        let split = ["train", "train", "validate", "test"][number % 4];
-        tables[0] += &format!("{id},{subject},{study},PA\n");
-        tables[1] += &format!("{id},{study},{subject},{split}\n");
-        tables[2] += &format!("{subject},{study}{}\n", ",".repeat(14));
-        picture(&format!("mimic/files/p10/p{subject}/s{study}/{id}.jpg"), number);
-        let report = " FINDINGS: \n \n Invented lungs are clear.\n \n IMPRESSION: \n \n Nothing acute is seen.\n";
-        place.write(&format!("mimic/files/p10/p{subject}/s{study}.txt"), report);
-    }
-    for (name, text) in ["metadata", "split", "chexpert"].iter().zip(tables) {
-        place.write(&format!("mimic/mimic-cxr-2.0.0-{name}.csv"), text);
-    }
-}
-
 /// Prepared and trained on together by the recipe of the paper.
 #[test]
 fn the_recipe_of_the_paper_runs_on_its_three_sets() {
     let place = Place::new();
-    imitations(&place);
-    for (set, raw) in [("roco", "roco"), ("medicat", "medicat"), ("mimic-cxr", "mimic")] {
-        place.good(&["prepare", set, raw, &format!("data/{set}"), "--keep-duplicates"]);
+    for name in ["roco", "medicat", "mimic-cxr"] {
+        downloads::prepare(&place, name, &format!("data/{name}"));
     }
     // Only the published tokenizer is not at hand everywhere; one that was trained here takes its place.
     place.recipe();

@@ -1,115 +1,36 @@
-//! Each recipe of `recipes/finetune/` runs from its start to its end on a small imitation of its data set: two steps, then the scores, then
-//! an answer from the command line.
+//! Each recipe of `recipes/finetune/` runs from its start to its end on a small imitation of its data set: `prepare` from the files as they are
+//! downloaded, two steps, then the scores, then an answer from the command line.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use ptu_data::record::Section;
-use ptu_data::{Label, Question, Record, RecordImage, SentencePair, ShardWriter, Split, WriterOptions};
+use ptu_data::{ShardFolder, Source, Split};
 use serde_json::Value;
 
+use crate::downloads;
 use crate::harness::Place;
-use crate::vectors::png;
-
-/// Records of each split.
-const SPLITS: [(Split, usize); 3] = [(Split::Train, 24), (Split::Validate, 8), (Split::Test, 8)];
-
-/// Writes shards into `name`; `fill` adds to each record what its data set has.
-fn shards(place: &Place, name: &str, fill: &dyn Fn(usize, &mut Record)) -> PathBuf {
-    let folder = place.path(name);
-    let mut writer = ShardWriter::create(&folder, WriterOptions::new(name)).unwrap();
-    for (split, count) in SPLITS {
-        for number in 0..count {
-            let id = format!("{split}-{number}");
-            let mut record = Record { patient: id.clone(), id, split, source: name.into(), ..Record::default() };
-            fill(number + split as usize * 100, &mut record);
-            writer.write(record).unwrap();
-        }
-    }
-    writer.finish().unwrap();
-    folder
-}
-
-fn image(number: usize) -> Option<RecordImage> {
-    let pixels: Vec<u8> = (0..32 * 32).map(|place| ((place * (number + 3)) % 251) as u8).collect();
-    Some(RecordImage { bytes: png(32, &pixels), path: None })
-}
-
-fn questions(number: usize, record: &mut Record) {
-    let question = |question: &str, answer: &str, closed| Question {
-        id: format!("{number}-{question}"),
-        question: question.into(),
-        answer: answer.into(),
-        closed,
-        category: String::new(),
-    };
-    record.image = image(number);
-    record.questions = vec![
-        question("which organ is shown?", ["lung", "brain"][number % 2], false),
-        question("is it normal?", ["yes", "no"][number / 2 % 2], true),
-    ];
-}
-
-fn label(record: &mut Record, name: &str, values: &[&str], number: usize) {
-    record.labels.push(Label::new(name, values[number % values.len()]));
-}
-
-fn chexpert(number: usize, record: &mut Record) {
-    record.image = image(number);
-    let findings = ["Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion"];
-    for (shift, name) in findings.into_iter().enumerate() {
-        label(record, name, &["positive", "negative", "uncertain", "unmentioned"], number + shift);
-    }
-}
-
-fn rsna(number: usize, record: &mut Record) {
-    record.image = image(number);
-    label(record, "pneumonia", &["1", "0"], number);
-}
-
-fn nli(number: usize, record: &mut Record) {
-    let hypothesis = format!("there is finding number {number}.");
-    record.sentences = Some(SentencePair { premise: format!("the heart is normal in case {number}."), hypothesis });
-    label(record, "relation", &["contradiction", "entailment", "neutral"], number);
-}
-
-fn chemprot(number: usize, record: &mut Record) {
-    record.texts = vec![format!("case {number}: @CHEMICAL$ inhibits @GENE$ in cells.")];
-    label(record, "relation", &["CPR:3", "CPR:4", "CPR:5", "CPR:6", "CPR:9", "false"], number);
-}
-
-fn melinda(number: usize, record: &mut Record) {
-    record.image = image(number);
-    record.texts = vec![format!("western blot of sample {number}.")];
-    label(record, "i_meth", &["western blot", "pull down", "two hybrid"], number);
-}
-
-fn mimic(number: usize, record: &mut Record) {
-    record.image = image(number);
-    record.texts = vec![format!("the heart is normal in case {number}."), "no acute disease.".into()];
-    record.sections = vec![Section::Findings, Section::Impression];
-}
-
-fn captions(number: usize, record: &mut Record) {
-    record.image = image(number);
-    record.texts = vec![format!("axial slice of case {number}."), format!("scan number {number} of the series.")];
-}
 
 /// The recipes, with the data sets that each one reads.
-type Fill = fn(usize, &mut Record);
-const RECIPES: [(&str, &[&str], Fill); 12] = [
-    ("vqa-rad", &["vqa-rad"], questions),
-    ("slake", &["slake"], questions),
-    ("medvqa-2019", &["medvqa2019"], questions),
-    ("chexpert", &["chexpert"], chexpert),
-    ("rsna", &["rsna"], rsna),
-    ("nli", &["radnli", "mednli"], nli),
-    ("chemprot", &["chemprot"], chemprot),
-    ("melinda", &["melinda"], melinda),
-    ("report", &["mimic-cxr"], mimic),
-    ("summary", &["mimic-cxr"], mimic),
-    ("summary-pair", &["mimic-cxr"], mimic),
-    ("retrieval-roco", &["roco"], captions),
+const RECIPES: [(&str, &[&str]); 12] = [
+    ("vqa-rad", &["vqa-rad"]),
+    ("slake", &["slake"]),
+    ("medvqa-2019", &["medvqa2019"]),
+    ("chexpert", &["chexpert"]),
+    ("rsna", &["rsna"]),
+    ("nli", &["radnli"]),
+    ("chemprot", &["chemprot"]),
+    ("melinda", &["melinda"]),
+    ("report", &["mimic-cxr"]),
+    ("summary", &["mimic-cxr"]),
+    ("summary-pair", &["mimic-cxr"]),
+    ("retrieval-roco", &["roco"]),
 ];
+
+/// Number of inputs that a task has in the training split: its questions for `vqa`, otherwise its records.
+fn inputs(place: &Place, source: &str, recipe: &str) -> usize {
+    let Ok(shards) = ShardFolder::open(&place.path(source), Split::Train) else { return 0 };
+    let questions = || (0..shards.len()).map(|index| shards.get(index).unwrap().questions.len()).sum();
+    if recipe.contains("\"vqa\"") { questions() } else { shards.len() }
+}
 
 /// The command that uses a model of this recipe.
 fn command_of(recipe: &str) -> &'static str {
@@ -132,19 +53,17 @@ fn every_recipe_runs_on_an_imitation_of_its_data() {
     let place = pretrained();
     let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/finetune");
     let mut tried = vec![];
-    for (name, sources, fill) in RECIPES {
+    for (name, sources) in RECIPES {
         tried.push(format!("{name}.toml"));
         let missing = sources.iter().filter(|source| !place.path(source).exists());
-        missing.for_each(|source| drop(shards(&place, source, &fill)));
+        missing.for_each(|source| drop(downloads::prepare(&place, source, source)));
         let recipe = recipes.join(format!("{name}.toml"));
         let text = std::fs::read_to_string(&recipe).unwrap();
         let data: Vec<String> = sources.iter().map(|source| format!("\"{source}\"")).collect();
         assert!(sources.iter().all(|source| text.contains(&format!("\"data/{source}\""))), "{name}: {text}");
-        // Two steps of eight records, at the size of the small model.
-        let epochs = format!(
-            "train.epochs={}",
-            16.0 / (24 * sources.len()) as f64 / if text.contains("\"vqa\"") { 2.0 } else { 1.0 }
-        );
+        // Two steps of eight inputs, at the size of the small model.
+        let inputs: usize = sources.iter().map(|source| inputs(&place, source, &text)).sum();
+        let epochs = format!("train.epochs={}", 16.0 / inputs as f64);
         let (data, out) = (format!("data=[{}]", data.join(", ")), format!("run-{name}"));
         let mut sets = vec!["train.batch=8", &epochs, &data, "text.max_tokens=24"];
         if text.contains("[model.image]") {
@@ -200,9 +119,9 @@ fn the_recipes_of_the_phantom_corpus_run() {
 #[test]
 fn the_recipe_without_a_pretrained_model_runs() {
     let place = Place::new();
-    shards(&place, "data", &questions);
+    downloads::prepare(&place, "vqa-rad", "data");
     let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/finetune/vqa-rad-tiny.toml");
-    let sets = ["data=[\"data\"]", "train.epochs=0.1", "train.batch=8", "text.vocabulary=400"];
+    let sets = ["data=[\"data\"]", "train.epochs=0.125", "train.batch=8", "text.vocabulary=400"];
     let sets: Vec<&str> = sets.into_iter().flat_map(|set| ["--set", set]).collect();
     let ran = place.good(&[&["finetune", recipe.to_str().unwrap(), "--out", "run"][..], &sets].concat());
     assert!(ran.stdout.starts_with("finished: 1 steps"), "{}", ran.stdout);

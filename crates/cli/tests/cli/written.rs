@@ -57,6 +57,13 @@ fn reports_and_summaries_are_learned_written_and_scored() {
     let predictions = String::from_utf8(bytes(&place.path("report/predictions.jsonl"))).unwrap();
     let first = json(predictions.lines().next().unwrap());
     assert!(first["text"].is_string() && first["reference"].is_string() && first["probabilities"].is_null(), "{first}");
+    let short = json(&place.good(&["evaluate", "report", "--greedy", "--max-length", "4", "--json"]).stdout);
+    let short = &short["sources"]["pairs"];
+    assert!(short["scores"][0]["value"].as_f64() < bleu["value"].as_f64(), "{short}");
+    assert_eq!(short["receipt"]["decoding"]["strategy"]["kind"], "greedy");
+    assert_eq!(short["receipt"]["decoding"]["max_length"], 4);
+    let saved = String::from_utf8(bytes(&place.path("report/predictions.jsonl"))).unwrap();
+    assert_eq!(saved, predictions, "scores of texts that are generated in another way are not saved");
     let ran = place.good(&["report", "report", "2.png"]);
     assert_eq!(ran.stdout, "2.png\n  the bright side is left.\n");
     let sampled = |seed: &str| {
@@ -99,7 +106,9 @@ fn refused(place: &Place) {
         (&["--top-k", "5"], &["--sample"]),
     ] {
         place.exits(&[&["report", "report", "2.png"][..], options].concat(), 2, words);
+        place.exits(&[&["evaluate", "report"][..], options].concat(), 2, words);
     }
+    place.exits(&["evaluate", "run", "--greedy"], 2, &["writes no texts"]);
     let wrong = |set: &str, words: &[&str]| {
         place.bad(&["finetune", "report.toml", "--model", "run", "--out", "x", "--set", set], words);
         assert!(!place.path("x/recipe.toml").exists());
