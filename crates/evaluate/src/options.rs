@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use ptu_data::Split;
 use ptu_kernels::ComputePrecision;
 use ptu_model::Heads;
+use ptu_model::generate::GenerationConfig;
 use ptu_train::objective::ObjectiveKind;
 use ptu_train::recipe::EvaluateConfig;
 use ptu_train::{Recipe, folder};
@@ -24,7 +25,7 @@ pub struct EvaluateOptions {
     pub split: Split,
     /// Which text of a record is used, the largest number of pairs, and the label whose equality makes a hit.
     pub config: EvaluateConfig,
-    /// Seed for the sampling of records, masks, images for ITM, and bootstrap resamples.
+    /// Seed for the sampling of records, masks, images for ITM, bootstrap resamples, and texts that are sampled.
     pub seed: u64,
     /// The device that computes.
     pub device: Device,
@@ -40,6 +41,8 @@ pub struct EvaluateOptions {
     pub training: Vec<PathBuf>,
     /// The bundle whose linear probe a fine-tuned model is compared with; `None` for no comparison.
     pub probe: Option<PathBuf>,
+    /// How a model that writes texts generates them; `None` for the way of its recipe.
+    pub generation: Option<GenerationConfig>,
     /// Labels of hits or galleries that the user named for this evaluation. The data must have them. Labels that a recipe names
     /// may be missing in data other than the recipe's own.
     pub requested_labels: Vec<String>,
@@ -81,6 +84,7 @@ impl EvaluateOptions {
             force,
             training,
             probe: None,
+            generation: None,
             requested_labels,
         })
     }

@@ -17,6 +17,7 @@ use ptu_train::folder;
 use ptu_workflow::page;
 use serde::Serialize;
 
+use super::generation::GenerationOptions;
 use super::{AtWork, check_page, check_run};
 use crate::output::{print, say};
 use crate::progress::Bar;
@@ -52,6 +53,7 @@ use crate::usage::{WrongArguments, at_least_one};
   ptunifier evaluate quickstart/run --zero-shot recipes/zero-shot/phantom-finding.toml --label finding
   ptunifier evaluate runs/finding --probe quickstart/run        what fine-tuning adds to a linear probe
   ptunifier evaluate runs/retrieval --compare runs/pretrained --rerank 200
+  ptunifier evaluate runs/report --greedy        texts without beams: another score, several times faster
   ptunifier evaluate runs/a --compare runs/b        paired differences on the same records
   ptunifier evaluate runs/seed0 runs/seed1 runs/seed2        mean and standard deviation")]
 pub struct Arguments {
@@ -106,7 +108,7 @@ pub struct Arguments {
     /// Score records even if the model was trained on them
     #[arg(long)]
     force: bool,
-    /// Seed of the sampled records, masks, negatives and bootstrap resamples (default: the recipe's)
+    /// Seed of the sampled records, masks, negatives, texts and bootstrap resamples (default: the recipe's)
     #[arg(long)]
     seed: Option<u64>,
     /// Write a page of the run with these scores: one self-contained HTML file
@@ -117,6 +119,8 @@ pub struct Arguments {
     json: bool,
     #[command(flatten)]
     work: AtWork,
+    #[command(flatten)]
+    generation: GenerationOptions,
 }
 
 /// Headings in the help.
@@ -164,6 +168,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     if arguments.zero_shot.is_some() || is_scored_by_task {
         return task::run(arguments, precision);
+    }
+    if arguments.generation != GenerationOptions::default() {
+        let text = "this model writes no texts; remove the options of generation";
+        return Err(WrongArguments(text.into()).into());
     }
     check_request(arguments)?;
     let mut models = vec![];

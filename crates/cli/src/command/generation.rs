@@ -1,13 +1,13 @@
 //! Options of commands that generate texts.
 
-use ptu_infer::task::TaskModel;
+use ptu_infer::task::{TaskModel, TaskOutput};
 use ptu_model::generate::{EarlyStopping, GenerationConfig, Sampling, Strategy};
 
 use crate::usage::WrongArguments;
 
 /// How texts are generated. What is not given is as in the recipe of the model.
-#[derive(clap::Args)]
-#[command(next_help_heading = "Generation")]
+#[derive(Default, PartialEq, clap::Args)]
+#[command(next_help_heading = "Generation (models that write texts)")]
 pub struct GenerationOptions {
     /// Take the most likely token at each step, without beams: several times faster
     #[arg(long, conflicts_with = "num_beams")]
@@ -30,9 +30,6 @@ pub struct GenerationOptions {
     /// Sample among the most likely tokens that together have this probability
     #[arg(long, requires = "sample")]
     top_p: Option<f64>,
-    /// Seed of sampling
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
     /// Largest number of tokens of a text
     #[arg(long)]
     max_length: Option<usize>,
@@ -44,11 +41,27 @@ pub struct GenerationOptions {
 impl GenerationOptions {
     /// Lets a model generate as these options say.
     pub fn apply(&self, model: &mut TaskModel) -> anyhow::Result<()> {
-        let Some(written) = model.task().output.written() else { return Ok(()) };
+        if let Some(config) = self.of(&model.task().output)? {
+            model.set_generation(config)?;
+        }
+        Ok(())
+    }
+
+    /// What these options change of the recipe of a model with these outputs; `None` if no option is given.
+    ///
+    /// # Errors
+    /// If an option is not valid, or the model writes no texts.
+    pub fn of(&self, output: &TaskOutput) -> Result<Option<GenerationConfig>, WrongArguments> {
+        if *self == Self::default() {
+            return Ok(None);
+        }
+        let Some(written) = output.written() else {
+            let text = format!("a model for {} writes no texts; remove the options of generation", output.kind());
+            return Err(WrongArguments(text));
+        };
         let config = self.config(written.generation)?;
         config.check().map_err(|error| WrongArguments(error.to_string()))?;
-        (model.generation, model.seed) = (Some(config), self.seed);
-        Ok(())
+        Ok(Some(config))
     }
 
     fn config(&self, recipe: GenerationConfig) -> Result<GenerationConfig, WrongArguments> {

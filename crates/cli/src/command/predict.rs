@@ -42,11 +42,12 @@ pub fn write_texts(
     kind: &str,
     path: &Path,
     inputs: &[PathBuf],
-    generation: &GenerationOptions,
+    (generation, seed): (&GenerationOptions, u64),
     options: &PredictOptions,
 ) -> anyhow::Result<ExitCode> {
     let mut model = open_for(path, kind, &options.work)?;
     generation.apply(&mut model)?;
+    model.seed = seed;
     Job { model: &model, inputs, options }.run(&|record| record)
 }
 

@@ -21,11 +21,14 @@ pub struct Arguments {
     inputs: Vec<PathBuf>,
     #[command(flatten)]
     generation: GenerationOptions,
+    /// Seed of texts that are sampled
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
     #[command(flatten)]
     options: PredictOptions,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { model, inputs, generation, options } = arguments;
-    predict::write_texts("report", model, inputs, generation, options)
+    let Arguments { model, inputs, generation, seed, options } = arguments;
+    predict::write_texts("report", model, inputs, (generation, *seed), options)
 }

@@ -70,8 +70,11 @@ pub fn evaluate_task(
     done: &mut dyn FnMut(&str, usize, usize),
 ) -> Result<Vec<TaskEvaluated>, EvaluateError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
-    let task = TaskDescription::of(&bundle, &options.bundle)?;
+    let mut task = TaskDescription::of(&bundle, &options.bundle)?;
     task.require_outputs(&options.bundle)?;
+    if let (Some(generation), Some(written)) = (options.generation, task.output.written_mut()) {
+        written.generation = generation;
+    }
     Evaluator::new(options, &bundle, &task, Protocol::FineTuned)?.all(done)
 }
 
@@ -140,7 +143,7 @@ impl<'a> Evaluator<'a> {
             Protocol::FineTuned => Predictor::new(model, task)?,
             Protocol::ZeroShot { classes, .. } => Predictor::by_sentences(model, task, classes)?,
         };
-        predictor.precision = self.options.precision;
+        (predictor.precision, predictor.seed) = (self.options.precision, self.options.seed);
         Ok(predictor)
     }
 

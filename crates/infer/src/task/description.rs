@@ -228,6 +228,14 @@ impl TaskOutput {
         }
     }
 
+    /// As [`Self::written`], to be changed.
+    pub fn written_mut(&mut self) -> Option<&mut WrittenText> {
+        match self {
+            Self::Report(written) | Self::Summary(written) => Some(written),
+            Self::Classification { .. } | Self::Multilabel { .. } | Self::Vqa { .. } | Self::Retrieval { .. } => None,
+        }
+    }
+
     /// Names of the outputs, in order: classes, labels or answers. Empty for texts and for a score.
     pub fn names(&self) -> Vec<&str> {
         match self {

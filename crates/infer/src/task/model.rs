@@ -25,8 +25,6 @@ pub struct TaskModel {
     preparation: Preparation,
     /// Precision of the model's matrix products.
     pub precision: ComputePrecision,
-    /// How texts are generated, in place of what the task says.
-    pub generation: Option<GenerationConfig>,
     /// Seed of texts that are sampled.
     pub seed: u64,
 }
@@ -65,15 +63,7 @@ impl TaskModel {
         let task = TaskDescription::of(&bundle, folder)?;
         task.require_outputs(folder)?;
         let preparation = task.preparation(&bundle);
-        Ok(Self {
-            bundle,
-            task,
-            classes: None,
-            preparation,
-            precision: ComputePrecision::F32,
-            generation: None,
-            seed: 0,
-        })
+        Ok(Self { bundle, task, classes: None, preparation, precision: ComputePrecision::F32, seed: 0 })
     }
 
     /// Reads a pre-trained bundle that assigns images to classes by sentences, without fine-tuning (zero-shot classification).
@@ -85,7 +75,7 @@ impl TaskModel {
         let classes = Some(sentences.vectors_of(&bundle, folder)?);
         let task = sentences.task("class");
         let preparation = task.preparation(&bundle);
-        Ok(Self { bundle, task, classes, preparation, precision: ComputePrecision::F32, generation: None, seed: 0 })
+        Ok(Self { bundle, task, classes, preparation, precision: ComputePrecision::F32, seed: 0 })
     }
 
     fn predictor(&self) -> Result<Predictor<'_>, InferError> {
@@ -94,8 +84,20 @@ impl TaskModel {
             Some(classes) => Predictor::by_sentences(model, task, classes)?,
             None => Predictor::new(model, task)?,
         };
-        (predictor.precision, predictor.generation, predictor.seed) = (self.precision, self.generation, self.seed);
+        (predictor.precision, predictor.seed) = (self.precision, self.seed);
         Ok(predictor)
+    }
+
+    /// Generates texts in another way than the recipe of the model says. Changes nothing for a model that writes no texts.
+    ///
+    /// # Errors
+    /// Those of [`GenerationConfig::check`].
+    pub fn set_generation(&mut self, generation: GenerationConfig) -> Result<(), InferError> {
+        generation.check()?;
+        if let Some(written) = self.task.output.written_mut() {
+            written.generation = generation;
+        }
+        Ok(())
     }
 
     /// What the model reads, and what its outputs mean.

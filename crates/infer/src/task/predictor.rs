@@ -6,7 +6,6 @@ use burn::tensor::{Tensor, TensorData};
 use ptu_data::{InputForm, Preparation, TextUnit};
 use ptu_input::{Input, Tokenizer};
 use ptu_kernels::{ComputePrecision, Pass};
-use ptu_model::generate::GenerationConfig;
 use ptu_model::{Bundle, HeadKind, ItcHead, Model, ModelError, StandIn, TaskHead};
 use serde::Serialize;
 
@@ -25,8 +24,6 @@ pub struct Predictor<'a> {
     pub task: &'a TaskDescription,
     /// Precision of the model's matrix products.
     pub precision: ComputePrecision,
-    /// How texts are generated, in place of what the task says.
-    pub generation: Option<GenerationConfig>,
     /// Seed of texts that are sampled.
     pub seed: u64,
 }
@@ -118,7 +115,7 @@ impl<'a> Predictor<'a> {
     }
 
     fn with(model: &'a Model, head: Head<'a>, task: &'a TaskDescription) -> Self {
-        Self { model, head, task, precision: ComputePrecision::F32, generation: None, seed: 0 }
+        Self { model, head, task, precision: ComputePrecision::F32, seed: 0 }
     }
 
     /// What the model computes for each input, in their order. `numbers` name the random numbers of each input, so that a sampled
@@ -135,7 +132,7 @@ impl<'a> Predictor<'a> {
         let Some(written) = self.task.output.written() else {
             return Ok(self.logits(inputs, BATCH)?.into_iter().map(RawPrediction::Logits).collect());
         };
-        let mut generator = Generator::new(self.model, tokenizer, self.generation.unwrap_or(written.generation))?;
+        let mut generator = Generator::new(self.model, tokenizer, written.generation)?;
         (generator.precision, generator.seed) = (self.precision, self.seed);
         Ok(generator.generate(inputs, numbers, BATCH)?.into_iter().map(RawPrediction::Text).collect())
     }

@@ -7,7 +7,7 @@ use ptu_evaluate::task::{TaskMetric, TaskScorer};
 use ptu_infer::InferError;
 use ptu_infer::task::{Predicted, Predictor, ShownImage, TaskDescription};
 use ptu_model::Model;
-use ptu_model::generate::{GenerationConfig, Strategy};
+use ptu_model::generate::Strategy;
 use ptu_random::Key;
 use ptu_train::TrainError;
 use ptu_train::task::{Validated, Validator};
@@ -25,10 +25,11 @@ pub struct HeldOut {
 impl HeldOut {
     /// The predictions of a model for all records.
     pub fn predict(&self, model: &Model) -> Result<Vec<Predicted>, TrainError> {
-        let mut predictor = Predictor::new(model, &self.task)?;
-        let written = self.task.output.written();
-        predictor.generation =
-            written.map(|written| GenerationConfig { strategy: Strategy::Greedy, ..written.generation });
+        let mut task = self.task.clone();
+        if let Some(written) = task.output.written_mut() {
+            written.generation.strategy = Strategy::Greedy;
+        }
+        let predictor = Predictor::new(model, &task)?;
         let mut all: Vec<Predicted> = vec![];
         for source in &self.sources {
             let predicted = predictor.run(source.as_ref(), &self.preparation, ShownImage::Own, &mut |_| {});

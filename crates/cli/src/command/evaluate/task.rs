@@ -12,12 +12,13 @@ use ptu_infer::task::{ClassSentences, TaskDescription, TaskOutput};
 use ptu_kernels::ComputePrecision;
 use ptu_metrics::{Resampling, mean_and_deviation};
 use ptu_model::files::write_bytes;
+use ptu_model::generate::GenerationConfig;
 use ptu_random::Key;
 use ptu_train::folder;
 use ptu_workflow::page;
 use serde::Serialize;
 
-use super::{Arguments, interval, line, show, with_bar};
+use super::{Arguments, GenerationOptions, interval, line, show, with_bar};
 use crate::output::{print, say};
 use crate::usage::WrongArguments;
 
@@ -45,11 +46,16 @@ struct Compared {
     difference: Score,
 }
 
-/// The kind of the task that the model at this path is fine-tuned for, as in a recipe; `None` if it is not fine-tuned.
-pub fn kind(model: &Path) -> anyhow::Result<Option<&'static str>> {
+/// The outputs of the task that the model at this path is fine-tuned for; `None` if it is not fine-tuned.
+fn output_of(model: &Path) -> anyhow::Result<Option<TaskOutput>> {
     let folder = folder::bundle_of(model)?;
     let is_finetuned = folder.join(ptu_model::TASK).exists();
-    Ok(if is_finetuned { Some(TaskDescription::read(&folder)?.output.kind()) } else { None })
+    Ok(if is_finetuned { Some(TaskDescription::read(&folder)?.output) } else { None })
+}
+
+/// The kind of the task that the model at this path is fine-tuned for, as in a recipe; `None` if it is not fine-tuned.
+pub fn kind(model: &Path) -> anyhow::Result<Option<&'static str>> {
+    Ok(output_of(model)?.map(|output| output.kind()))
 }
 
 /// Whether the model at this path is fine-tuned for classes, labels, answers or texts. Retrieval is scored as that of pre-trained models.
@@ -76,7 +82,7 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
         options.seed = *first_seed.get_or_insert(options.seed);
         let evaluated = score(&options)?;
         let compared = match &arguments.compare {
-            Some(other) => compare(&evaluated, other, &options, &score)?,
+            Some(other) => compare(&evaluated, other, (arguments, &options), &score)?,
             None => vec![],
         };
         save(path, arguments, &evaluated)?;
@@ -188,8 +194,17 @@ fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> 
     options.config.by.clone_from(&arguments.by);
     options.seed = arguments.seed.unwrap_or(options.seed);
     (options.precision, options.force) = (precision, arguments.force);
+    options.generation = generation(arguments, model)?;
     options.probe = arguments.probe.as_deref().map(folder::bundle_of).transpose()?;
     Ok(options)
+}
+
+/// How a model generates texts, if the options say so.
+fn generation(arguments: &Arguments, model: &Path) -> anyhow::Result<Option<GenerationConfig>> {
+    match output_of(model)? {
+        Some(output) => Ok(arguments.generation.of(&output)?),
+        None => Ok(None),
+    }
 }
 
 /// Refuses to compare models of different tasks.
@@ -225,11 +240,18 @@ fn check_same_task(own: &Path, other: &Path) -> anyhow::Result<()> {
 fn compare(
     own: &[TaskEvaluated],
     other: &Path,
-    options: &EvaluateOptions,
+    (arguments, options): (&Arguments, &EvaluateOptions),
     score: &dyn Fn(&EvaluateOptions) -> anyhow::Result<Vec<TaskEvaluated>>,
 ) -> anyhow::Result<Vec<Compared>> {
     let others = EvaluateOptions::of(other, options.data.clone(), options.split, options.device.clone())?;
-    let others = EvaluateOptions { bundle: others.bundle, training: others.training, probe: None, ..options.clone() };
+    let generation = generation(arguments, other)?;
+    let others = EvaluateOptions {
+        bundle: others.bundle,
+        training: others.training,
+        probe: None,
+        generation,
+        ..options.clone()
+    };
     let (others, mut compared) = (score(&others)?, vec![]);
     let resampling = Resampling::new(Key::new(options.seed));
     for (own, other) in own.iter().zip(&others) {
@@ -246,9 +268,11 @@ fn compare(
     Ok(compared)
 }
 
-/// Saves scores and predictions of the test split of the run's own data in the run's folder; for pages of a fine-tuned run also examples.
+/// Saves scores and predictions of the test split of the run's own data in the run's folder, unless texts were generated in another way
+/// than its recipe says; for pages of a fine-tuned run also examples.
 fn save(path: &Path, arguments: &Arguments, evaluated: &[TaskEvaluated]) -> anyhow::Result<()> {
-    if !path.join(folder::RECIPE).exists() || !arguments.data.is_empty() || arguments.split != Split::Test {
+    let is_own = path.join(folder::RECIPE).exists() && arguments.data.is_empty() && arguments.split == Split::Test;
+    if !is_own || arguments.generation != GenerationOptions::default() {
         return Ok(());
     }
     let saved = page::task_to_save(evaluated);
