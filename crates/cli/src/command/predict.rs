@@ -37,18 +37,29 @@ pub fn open_for(path: &Path, kind: &str, work: &AtWork) -> anyhow::Result<TaskMo
     Ok(model)
 }
 
-/// Writes a text for each input with a model of one kind, `report` or `summary`.
-pub fn write_texts(
-    kind: &str,
-    path: &Path,
-    inputs: &[PathBuf],
-    (generation, seed): (&GenerationOptions, u64),
-    options: &PredictOptions,
-) -> anyhow::Result<ExitCode> {
-    let mut model = open_for(path, kind, &options.work)?;
-    generation.apply(&mut model)?;
-    model.seed = seed;
-    Job { model: &model, inputs, options }.run(&|record| record)
+/// Options of commands that write a text for each input.
+#[derive(clap::Args)]
+pub struct WriteOptions {
+    /// Files, folders, patterns, tables, shards
+    #[arg(required = true)]
+    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    generation: GenerationOptions,
+    /// Seed of texts that are sampled
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    options: PredictOptions,
+}
+
+impl WriteOptions {
+    /// Writes a text for each input with a model of one kind, `report` or `summary`.
+    pub fn run(&self, kind: &str, path: &Path) -> anyhow::Result<ExitCode> {
+        let mut model = open_for(path, kind, &self.options.work)?;
+        self.generation.apply(&mut model)?;
+        model.seed = self.seed;
+        Job { model: &model, inputs: &self.inputs, options: &self.options }.run(&|record| record)
+    }
 }
 
 /// The command that uses a model with these outputs.

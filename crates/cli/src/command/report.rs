@@ -1,8 +1,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::generation::GenerationOptions;
-use super::predict::{self, PredictOptions};
+use super::predict::WriteOptions;
 
 /// Write the report of images with a fine-tuned model
 ///
@@ -16,19 +15,10 @@ use super::predict::{self, PredictOptions};
 pub struct Arguments {
     /// A run folder that was fine-tuned for reports, or a bundle
     model: PathBuf,
-    /// Files, folders, patterns, tables, shards
-    #[arg(required = true)]
-    inputs: Vec<PathBuf>,
     #[command(flatten)]
-    generation: GenerationOptions,
-    /// Seed of texts that are sampled
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    #[command(flatten)]
-    options: PredictOptions,
+    options: WriteOptions,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { model, inputs, generation, seed, options } = arguments;
-    predict::write_texts("report", model, inputs, (generation, *seed), options)
+    arguments.options.run("report", &arguments.model)
 }
