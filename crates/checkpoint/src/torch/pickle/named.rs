@@ -40,7 +40,7 @@ impl Machine<'_> {
         let rest = &self.bytes[self.at..];
         let rest = &rest[..rest.len().min(MAX_NAME + 1)];
         let Some(length) = rest.iter().position(|byte| *byte == b'\n') else {
-            return Err(self.damaged("the name of a class does not end"));
+            return Err(self.damaged("the file ends early in the name of a class, or the name is too long"));
         };
         let range = self.at..self.at + length;
         self.at += length + 1;
