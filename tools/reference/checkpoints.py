@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Small checkpoints as PyTorch and ONNX write them, for the tests of ptu-checkpoint: crates/checkpoint/tests/fixtures/.
 
-Python 3.11, the versions of requirements-checkpoints.txt. The legacy files differ from run to run in their keys of storages, which are
-addresses. Values are drawn from a fixed seed; `expected.json` lists, for groups of
-files with the same tensors, shape, type and the bits of the 32-bit values of each tensor: as PyTorch reads them back, for ONNX as drawn. From the root of the repository:
-python tools/reference/checkpoints.py
+Python 3.11, the versions of requirements-checkpoints.txt. Values are drawn from a fixed seed. `expected.json` lists, for groups of
+files with the same tensors, shape and type of each tensor and the bits of its values as 32-bit floats: as PyTorch reads them back,
+for ONNX as drawn. The legacy files differ from run to run in the keys of their storages, which are addresses. From the root of the
+repository: python tools/reference/checkpoints.py
 """
 
 import argparse

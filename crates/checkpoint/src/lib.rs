@@ -21,10 +21,13 @@
 //! ```
 
 mod checkpoint;
+mod contents;
 mod dtype;
 mod error;
+mod file;
 mod folder;
 mod mapped;
+mod node;
 mod onnx;
 mod safetensors_file;
 mod sharded;
@@ -32,10 +35,12 @@ mod tensor;
 mod torch;
 mod unique;
 mod value;
+mod wire;
 
-pub use checkpoint::{Checkpoint, Format};
+pub use checkpoint::Checkpoint;
+pub use contents::Format;
 pub use dtype::Dtype;
 pub use error::CheckpointError;
-pub use onnx::{Attribute, Node};
+pub use node::{Attribute, Node};
 pub use tensor::TensorInfo;
 pub use value::Value;

@@ -2,21 +2,17 @@
 
 mod node;
 mod tensor;
-mod wire;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
 
-pub use node::{Attribute, Node};
-pub(crate) use wire::bits16;
-use wire::{Field, Fields};
-
 use crate::CheckpointError;
-use crate::checkpoint::Contents;
+use crate::contents::Contents;
 use crate::error::{Problem, damaged, unsupported};
 use crate::tensor::Stored;
+use crate::wire::{Field, Fields};
 
 /// The most nodes, texts, attributes and numbers of a graph together. A large language model has 50,000.
 const MAX_ITEMS: usize = 1 << 21;

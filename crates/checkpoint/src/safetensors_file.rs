@@ -6,7 +6,7 @@ use bytes::Bytes;
 use safetensors::SafeTensors;
 use serde::de::IgnoredAny;
 
-use crate::checkpoint::Contents;
+use crate::contents::Contents;
 use crate::error::{Problem, damaged, unsupported};
 use crate::tensor::Stored;
 use crate::unique::UniqueMap;

@@ -6,8 +6,9 @@ use std::path::{Component, Path};
 use serde::Deserialize;
 
 use crate::CheckpointError;
-use crate::checkpoint::{Contents, Format, open_file};
+use crate::contents::{Contents, Format};
 use crate::error::{damaged, unsupported};
+use crate::file::open_file;
 use crate::mapped::map;
 use crate::unique::UniqueMap;
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::Dtype;
 use crate::dtype::to_f32;
 use crate::error::{Problem, damaged, unsupported};
+use crate::wire::bits16;
 
 /// The most dimensions of a tensor. Weights have up to five.
 pub(crate) const MAX_DIMENSIONS: usize = 16;
@@ -123,8 +124,7 @@ impl Stored {
                 Ok(to_f32(*dtype, storage, Positions::new(*offset, shape, strides, count)))
             }
             Data::Varints(bytes) => {
-                let bits =
-                    crate::onnx::bits16(bytes, count).map_err(|cause| damaged(format!("tensor `{name}`"), cause))?;
+                let bits = bits16(bytes, count).map_err(|cause| damaged(format!("tensor `{name}`"), cause))?;
                 Ok(to_f32(*dtype, &bits, 0..count))
             }
         }

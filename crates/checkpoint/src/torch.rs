@@ -13,7 +13,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use crate::checkpoint::{Contents, Format};
+use crate::contents::{Contents, Format};
 use crate::error::{Problem, damaged, unsupported};
 use crate::{CheckpointError, Value};
 

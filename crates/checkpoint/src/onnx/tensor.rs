@@ -7,10 +7,10 @@ use bytes::Bytes;
 
 use super::Budget;
 use super::text;
-use super::wire::{Field, Fields, varints};
 use crate::error::{Problem, damaged, unsupported};
 use crate::mapped::map;
 use crate::tensor::{MAX_DIMENSIONS, Stored};
+use crate::wire::{Field, Fields, varints};
 use crate::{Dtype, TensorInfo};
 
 /// Files of elements beside the model, mapped once each.

@@ -3,7 +3,7 @@
 
 /// The content of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field<'a> {
+pub(crate) enum Field<'a> {
     Varint(u64),
     Fixed64([u8; 8]),
     /// A text, bytes, a message or packed numbers.
@@ -12,7 +12,7 @@ pub(super) enum Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    pub(super) fn bytes(self) -> Option<&'a [u8]> {
+    pub(crate) fn bytes(self) -> Option<&'a [u8]> {
         match self {
             Self::Bytes(bytes) => Some(bytes),
             _ => None,
@@ -21,7 +21,7 @@ impl<'a> Field<'a> {
 }
 
 /// The fields of a message in the order of the file: number and content, or what is wrong.
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u64, Field<'a>), &'static str>;
@@ -61,7 +61,7 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], &'static str
 }
 
 /// An integer in groups of seven bits, the lowest first.
-pub(super) fn varint(rest: &mut &[u8]) -> Result<u64, &'static str> {
+pub(crate) fn varint(rest: &mut &[u8]) -> Result<u64, &'static str> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (byte, after) = rest.split_first().ok_or("a number is cut off")?;
@@ -75,7 +75,7 @@ pub(super) fn varint(rest: &mut &[u8]) -> Result<u64, &'static str> {
 }
 
 /// The numbers of a repeated field: packed numbers, or one number.
-pub(super) fn varints(
+pub(crate) fn varints(
     field: Field<'_>,
     each: &mut dyn FnMut(u64) -> Result<(), &'static str>,
 ) -> Result<(), &'static str> {
