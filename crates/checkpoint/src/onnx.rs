@@ -65,14 +65,17 @@ fn read(path: &Path, file: &Bytes, graph: &[u8]) -> Result<Contents, Problem> {
     let mut external = tensor::External::new(path);
     let mut contents = Contents { tensors: BTreeMap::new(), values: BTreeMap::new(), nodes: vec![] };
     for field in Fields(graph) {
-        match field.map_err(|cause| damaged("graph", cause))? {
+        let field = field.map_err(|cause| damaged("graph", cause))?;
+        if matches!(field, (1 | 5, _)) {
+            budget.take(4)?; // a node or a tensor takes more memory than a name
+        }
+        match field {
             (1, Field::Bytes(message)) => {
                 let (node, constant) = node::read(message, &mut budget)?;
                 if let (Some(message), Some(output)) = (constant, node.outputs.first()) {
                     let named = tensor::read(file, message, Some(output), &mut external, &mut budget)?;
                     insert(&mut contents.tensors, named)?;
                 }
-                budget.take(4)?; // a node takes more memory than a name
                 contents.nodes.push(node);
             }
             (5, Field::Bytes(message)) => {

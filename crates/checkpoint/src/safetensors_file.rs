@@ -13,7 +13,7 @@ use crate::unique::UniqueMap;
 use crate::{Dtype, TensorInfo};
 
 /// The longest header in bytes; one of a thousand tensors has 100,000.
-const MAX_HEADER: usize = 32 << 20;
+const MAX_HEADER: usize = 16 << 20;
 
 /// Whether the file begins with the length of a header and the header.
 pub(crate) fn is_safetensors(file: &[u8]) -> bool {

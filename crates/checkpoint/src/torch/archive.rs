@@ -10,7 +10,7 @@ use zip::{CompressionMethod, ZipArchive};
 use crate::error::{Problem, damaged, unsupported};
 
 /// The most bytes that are read to list the records: directory and headers, about 200 bytes a record.
-const MAX_DIRECTORY: usize = 64 << 20;
+const MAX_DIRECTORY: usize = 16 << 20;
 /// The size of the record at the end of an archive, if it holds no comment.
 const END: usize = 22;
 

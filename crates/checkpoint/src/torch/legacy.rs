@@ -27,8 +27,16 @@ pub(super) fn is_legacy(file: &[u8]) -> bool {
 /// # Errors
 /// When a pickle is refused, or the storages are not those of the pickle or do not fill the rest of the file.
 pub(super) fn read(file: &Bytes) -> Result<Contents, Problem> {
-    let magic = pickle::read(file, 0)?;
-    let version = pickle::read(file, magic.end)?;
+    let object = pickle::read(file, header(file)?)?;
+    let keys = pickle::read(file, object.end)?;
+    let storages = storages(&object, &keys)?;
+    contents(&object, &|key| storages.get(key).cloned())
+}
+
+/// Checks magic number, version and byte order, and gives the first byte after them.
+fn header(file: &Bytes) -> Result<usize, Problem> {
+    let magic = pickle::read(file, 0)?.end;
+    let version = pickle::read(file, magic)?;
     if !matches!(version.get(version.root), Object::Int(PROTOCOL)) {
         return Err(unsupported("legacy header", format!("its version is not {PROTOCOL}")));
     }
@@ -37,10 +45,7 @@ pub(super) fn read(file: &Bytes) -> Result<Contents, Problem> {
     if !little.is_some_and(|little| matches!(system.get(little), Object::Bool(true))) {
         return Err(unsupported("legacy header", "it was written by a machine that is not little-endian"));
     }
-    let object = pickle::read(file, system.end)?;
-    let keys = pickle::read(file, object.end)?;
-    let storages = storages(&object, &keys)?;
-    contents(&object, &|key| storages.get(key).cloned())
+    Ok(system.end)
 }
 
 /// The storages by key: for each key of the list the number of elements (8 bytes), then the elements.

@@ -18,9 +18,9 @@ use super::object::{Id, Object, Pickle};
 use crate::error::{Problem, damaged, unsupported};
 
 /// The most operations of a pickle. A checkpoint of a thousand tensors with its optimizer has about 50,000.
-const MAX_OPERATIONS: usize = 1 << 24;
+const MAX_OPERATIONS: usize = 1 << 23;
 /// The most objects; an object takes 48 bytes.
-const MAX_OBJECTS: usize = 1 << 22;
+const MAX_OBJECTS: usize = 1 << 21;
 
 /// Reads the pickle that begins at this byte.
 ///

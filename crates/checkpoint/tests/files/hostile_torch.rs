@@ -128,8 +128,8 @@ fn nesting_and_repetition_end_with_an_error() {
         (0..24).fold(pickle.mark().list().put(0), next).tuple()
     };
     assert!(refusal(&beside(doubled)).contains("values"));
-    let objects = |pickle: Pickle| pickle.mark().raw(&b"]".repeat(5 << 20)).tuple();
-    assert!(refusal(&beside(objects)).contains("more than 4194304 objects"));
+    let objects = |pickle: Pickle| pickle.mark().raw(&b"]".repeat(3 << 20)).tuple();
+    assert!(refusal(&beside(objects)).contains("more than 2097152 objects"));
     // A text of 1 MB that is a value 20,000 times.
     let text = "x".repeat(1 << 20);
     let texts = |pickle: Pickle| pickle.mark().text(&text).put(1).raw(&b"h\x01".repeat(20_000)).tuple();

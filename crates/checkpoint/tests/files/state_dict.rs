@@ -1,5 +1,7 @@
 //! Which tensors of a PyTorch file are its weights.
 
+use ptu_checkpoint::Value;
+
 use crate::build::{Pickle, Zip, open};
 
 /// A dictionary with a tensor of this name.
@@ -41,4 +43,28 @@ fn what_is_no_tensor_is_a_value() {
     let checkpoint = open(&Zip::checkpoint(&pickle).finish()).unwrap();
     assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["encoder.v", "w"]);
     assert_eq!(checkpoint.values().keys().collect::<Vec<_>>(), ["step"]);
+}
+
+#[test]
+fn dictionaries_of_lightning_and_python_2_are_read() {
+    let lightning =
+        |pickle: Pickle| pickle.global("pytorch_lightning.utilities.parsing", "AttributeDict").raw(b")\x81");
+    let pickle = lightning(weights(Pickle::new(), "w").text("hyper_parameters")).text("lr").int(3).set_item();
+    // A class as a key, as the callbacks of Lightning 1.x have it, and an empty namespace.
+    let pickle = pickle.set_item().text("callbacks").dict().global("pytorch_lightning.callbacks", "EarlyStopping");
+    let pickle =
+        pickle.int(1).set_item().set_item().text("args").global("argparse", "Namespace").raw(b")\x81").set_item();
+    let checkpoint = open(&Zip::checkpoint(&pickle.finish()).finish()).unwrap();
+    let map = |key: &str, value| Value::Map(vec![(key.to_owned(), Value::Int(value))]);
+    assert_eq!(checkpoint.values()["hyper_parameters"], map("lr", 3));
+    assert_eq!(checkpoint.values()["callbacks"], map("(pytorch_lightning.callbacks.EarlyStopping)", 1));
+    assert_eq!(checkpoint.values()["args"], Value::Map(vec![]));
+
+    // An ordered dictionary of Python 2 is made from a list of pairs; its texts are bytes, which may be no UTF-8.
+    let start = Pickle::new().global("collections", "OrderedDict").list().list().raw(b"U\x01w").append();
+    let pairs = start.tensor(("FloatStorage", "0", 2), 0, &[2], &[1]).append().append();
+    let pairs = pairs.list().raw(b"U\x01b").append().raw(b"U\x01\xff").append().append();
+    let checkpoint = open(&Zip::checkpoint(&pairs.raw(&[0x85]).reduce().finish()).finish()).unwrap();
+    assert_eq!(checkpoint.read("w").unwrap(), [1.0, 2.0]);
+    assert_eq!(checkpoint.values()["b"], Value::NotPlain("bytes".to_owned()));
 }
