@@ -18,7 +18,7 @@ pub enum CheckpointError {
         source: std::io::Error,
     },
     /// A file of another kind.
-    #[error("`{path}` is {found}; give a file of weights (safetensors, PyTorch or ONNX)")]
+    #[error("`{path}` is {found}; weights are read from safetensors, PyTorch and ONNX files")]
     Unrecognised {
         /// The file.
         path: PathBuf,

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use bytes::Bytes;
-
 use crate::contents::{Contents, Format};
 use crate::error::Problem;
 use crate::mapped::map;
@@ -13,39 +11,34 @@ use crate::{CheckpointError, onnx, safetensors_file, torch};
 pub(crate) fn open_file(path: &Path) -> Result<(Format, Contents), CheckpointError> {
     let file = map(path)?;
     let at = |problem: Problem| problem.at(path);
-    if let Some(found) = refused(&file) {
-        return Err(CheckpointError::Unrecognised { path: path.into(), found });
+    let unrecognised = |found| CheckpointError::Unrecognised { path: path.into(), found };
+    if file.is_empty() {
+        return Err(unrecognised("empty"));
     }
-    if is_tar(&file) {
-        return Err(CheckpointError::LegacyTar { path: path.into() });
-    }
+    // Before all else: a safetensors file begins with a length, whose bytes can be those with which another format begins.
     if safetensors_file::is_safetensors(&file) {
         return Ok((Format::Safetensors, safetensors_file::open(&file).map_err(at)?));
     }
     match torch::format_of(&file) {
-        Some(format @ Format::TorchLegacy) => Ok((format, torch::open_legacy(path, &file)?)),
+        Some(format @ Format::TorchLegacy) => Ok((format, torch::open_legacy(&file).map_err(at)?)),
         Some(format) => Ok((format, torch::open_archive(path, &file)?)),
+        None if is_tar(&file) => Err(CheckpointError::LegacyTar { path: path.into() }),
         None if onnx::is_model(&file) => Ok((Format::Onnx, onnx::open(path, &file)?)),
-        None => Err(CheckpointError::Unrecognised { path: path.into(), found: "of no format that is known" }),
+        None => Err(unrecognised(kind_of_other(&file))),
     }
 }
 
-/// What some files are that people take for weights.
-fn refused(file: &Bytes) -> Option<&'static str> {
-    if file.is_empty() {
-        return Some("empty");
+/// What a file is that somebody took for weights.
+fn kind_of_other(file: &[u8]) -> &'static str {
+    match file {
+        [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' ', b'h', ..] => {
+            "a pointer of Git LFS in place of the file; download the file itself"
+        }
+        [0x1f, 0x8b, ..] => "compressed with gzip; decompress it",
+        [b'<', ..] => "a web page in place of the file; download the file itself",
+        [0x80, ..] => "a pickle, but none of `torch.save`",
+        _ => "of no format that is known",
     }
-    if file.starts_with(b"version https://git-lfs") {
-        return Some("a pointer of Git LFS in place of the file; download the file itself");
-    }
-    if file.starts_with(b"\x1f\x8b") {
-        return Some("compressed with gzip; decompress it");
-    }
-    if file.starts_with(b"<") {
-        return Some("a web page in place of the file; download the file itself");
-    }
-    (file.len() > 1 && file[0] == 0x80 && torch::format_of(file).is_none())
-        .then_some("a pickle, but none of `torch.save`")
 }
 
 /// Tar archives have this name in their first header.

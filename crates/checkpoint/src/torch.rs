@@ -13,9 +13,9 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use crate::CheckpointError;
 use crate::contents::{Contents, Format};
 use crate::error::{Problem, damaged, unsupported};
-use crate::{CheckpointError, Value};
 
 /// The largest pickle of an archive, in bytes.
 const MAX_PICKLE: usize = 256 << 20;
@@ -50,8 +50,8 @@ pub(crate) fn open_archive(path: &Path, file: &Bytes) -> Result<Contents, Checkp
 ///
 /// # Errors
 /// When it is damaged, or when one of its pickles is refused.
-pub(crate) fn open_legacy(path: &Path, file: &Bytes) -> Result<Contents, CheckpointError> {
-    legacy::read(file).map(Contents::from).map_err(|problem| problem.at(path))
+pub(crate) fn open_legacy(file: &Bytes) -> Result<Contents, Problem> {
+    legacy::read(file)
 }
 
 fn read_records(root: &str, records: &BTreeMap<String, Bytes>) -> Result<Contents, Problem> {
@@ -68,12 +68,5 @@ fn read_records(root: &str, records: &BTreeMap<String, Bytes>) -> Result<Content
     if pickle.end != bytes.len() {
         return Err(damaged("record `data.pkl`", "there are bytes after its pickle"));
     }
-    state_dict::contents(&pickle, &|key| record(&format!("data/{key}")).cloned()).map(Contents::from)
-}
-
-impl From<state_dict::Contents> for Contents {
-    fn from(contents: state_dict::Contents) -> Self {
-        let values: BTreeMap<String, Value> = contents.values;
-        Self { tensors: contents.tensors, values, nodes: vec![] }
-    }
+    state_dict::contents(&pickle, &|key| record(&format!("data/{key}")).cloned())
 }

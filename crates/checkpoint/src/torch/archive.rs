@@ -34,7 +34,7 @@ pub(super) fn records(file: &Bytes) -> Result<BTreeMap<String, Bytes>, Problem> 
         return Err(Problem::TorchScript);
     }
     if archive.offset() != 0 {
-        return Err(wrong("it has bytes before its begin".into()));
+        return Err(wrong("it has bytes before its start".into()));
     }
     if archive.has_duplicate_names() {
         return Err(wrong("two records have the same name".into()));

@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::object::{Object, Pickle};
 use super::pickle;
-use super::state_dict::{Contents, contents};
+use super::state_dict::contents;
 use crate::Dtype;
+use crate::contents::Contents;
 use crate::error::{Problem, damaged, unsupported};
 
 /// `0x1950a86a20f9469cfc6c` in the order of the file.

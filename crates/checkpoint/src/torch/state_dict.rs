@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::global::Global;
 use super::object::{Id, Object, Pickle, Tensor};
+use crate::contents::Contents;
 use crate::error::{Problem, damaged, unsupported};
 use crate::tensor::{Stored, TensorInfo, View};
 use crate::{Dtype, Value};
@@ -24,12 +25,6 @@ const MAX_VISITED: usize = 1 << 20;
 const MAX_TENSORS: usize = 1 << 17;
 /// The longest name of a tensor in bytes.
 const MAX_NAME: usize = 512;
-
-/// Weights by name and the other values of the outermost dictionary.
-pub(super) struct Contents {
-    pub(super) tensors: BTreeMap<String, Stored>,
-    pub(super) values: BTreeMap<String, Value>,
-}
 
 /// Finds weights and values. `storage` gives the bytes of a storage by its key.
 ///
@@ -64,7 +59,7 @@ pub(super) fn contents(pickle: &Pickle, storage: &dyn Fn(&str) -> Option<Bytes>)
             return Err(damaged(format!("tensor `{name}`"), "the name occurs twice"));
         }
     }
-    Ok(Contents { tensors, values: walk.values(chosen)? })
+    Ok(Contents { tensors, values: walk.values(chosen)?, nodes: vec![] })
 }
 
 /// The tensor that a pickle describes, checked against its storage.

@@ -95,6 +95,10 @@ fn objects_are_what_the_operations_need() {
         ("did not begin", &|pickle| pickle.raw(b"t")),
         ("more values than there are", &|pickle| pickle.mark().raw(b"a")),
         ("no storage", &|pickle| pickle.mark().text("module").int(1).int(1).int(1).int(1).tuple().raw(b"Q")),
+        ("view of another storage", &|pickle| {
+            let start = pickle.mark().text("storage").global("torch", "FloatStorage").text("0").text("cpu").int(2);
+            start.mark().text("1").int(0).int(2).tuple().tuple().raw(b"Q")
+        }),
         ("too few parts", &|pickle| pickle.mark().text("storage").tuple().raw(b"Q")),
         ("other arguments", &|pickle| pickle.global("torch._utils", "_rebuild_tensor_v2").raw(b")").reduce()),
         ("has no storage", &|pickle| {

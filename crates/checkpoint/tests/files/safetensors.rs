@@ -23,6 +23,16 @@ fn tensors_are_listed_and_read() {
 }
 
 #[test]
+fn the_length_of_a_header_is_not_taken_for_another_format() {
+    let tensor = r#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
+    // The first bytes of a pickle, a web page, gzip and ONNX.
+    for length in [0x80, 0x3c + 0x100, 0x8b1f, 0x308] {
+        let file = safetensors(&format!("{tensor:length$}"), &floats(&[1.0, 2.0]));
+        assert_eq!(open(&file).unwrap().read("w").unwrap(), [1.0, 2.0], "{length:#x}");
+    }
+}
+
+#[test]
 fn damaged_files_are_refused() {
     let tensor = |shape: &str, offsets: &str| format!(r#"{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}"#);
     let file = |header: String| safetensors(&header, &[0; 8]);
