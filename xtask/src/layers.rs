@@ -22,6 +22,7 @@ const FLOORS: &[(&str, i8)] = &[
     ("ptu-input", 0),
     ("ptu-metrics", 0),
     ("ptu-findings", 0),
+    ("ptu-checkpoint", 0),
     ("ptu-report", 0),
     ("ptu-index", 0),
     ("ptu-kernels", 0),

@@ -9,6 +9,7 @@ const LINES: usize = 600;
 const UNSAFE: &[&str] = &[
     "crates/kernels/src/",
     "crates/model/src/mapped.rs",
+    "crates/checkpoint/src/mapped.rs",
     "crates/cli/src/memory.rs",
     "crates/cli/src/interrupt/hang_up.rs",
 ];
