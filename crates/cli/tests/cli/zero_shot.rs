@@ -59,7 +59,9 @@ fn images_are_classified_and_scored_by_sentences() {
     assert!(report["baseline"]["score"]["value"].is_number(), "{report}");
     let images: Vec<&str> =
         report["reliance"].as_array().unwrap().iter().map(|one| one["image"].as_str().unwrap()).collect();
-    assert!(images.contains(&"blank") && images.contains(&"other") && !images.contains(&"missing"), "{images:?}");
+    assert!(images.contains(&"blank") && !images.contains(&"missing"), "{images:?}");
+    // With one patient there is no image of another.
+    assert_eq!(images.contains(&"other"), report["patients"].as_u64() > Some(1), "{report}");
     let notes = report["notes"].to_string();
     assert!(
         notes.contains("their class is not in the file of sentences (`") && notes.contains("`rare thing`)"),
