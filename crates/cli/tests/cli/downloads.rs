@@ -193,7 +193,7 @@ fn rsna(place: &Place, raw: &str) {
     let row = |number: usize| {
         let id = format!("00000000-0000-4000-8000-{number:012}");
         picture(place, &format!("{raw}/stage_2_train_images/{id}.png"), number);
-        if number % 2 == 0 { format!("{id},,,,,0") } else { format!("{id},4.0,4.0,9.0,9.0,1") }
+        if number.is_multiple_of(2) { format!("{id},,,,,0") } else { format!("{id},4.0,4.0,9.0,9.0,1") }
     };
     let rows = lines(0, 60, row);
     place.write(&format!("{raw}/stage_2_train_labels.csv"), format!("patientId,x,y,width,height,Target\n{rows}"));
