@@ -86,6 +86,9 @@ def images():
     larger = pixels(203, 20)
     tokens = compute(dino, lambda it: it(larger).last_hidden_state)
     save_file({"input": larger.float(), "tokens": tokens.float()}, folder / "expected-20.safetensors")
+    onnx = OUT / "dinov2-onnx" / "model.onnx"
+    onnx.parent.mkdir(exist_ok=True)
+    torch.onnx.export(dino, (pixels(103).float(),), onnx, dynamo=False, opset_version=17)
     registers = Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**HF, num_register_tokens=3))
 
     def without_registers(model, image):

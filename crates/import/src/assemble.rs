@@ -58,7 +58,9 @@ pub fn assemble(image: ImageWeights, text: TextWeights, options: &AssembleOption
     let longest = text.longest();
     let mut arrays = image.arrays;
     arrays.extend(text.arrays);
-    let (model, initialised) = complete(&config, arrays, options.seed, &image.report.source)?;
+    let fresh = fresh(&config, options.seed)?;
+    let initialised: Vec<String> = fresh.keys().filter(|name| !arrays.contains_key(*name)).cloned().collect();
+    let model = with_fresh(&config, fresh, arrays, &image.report.source)?;
     let bundle = Bundle {
         model,
         tokenizer: Arc::new(text.tokenizer.tokenizer),
@@ -98,19 +100,21 @@ fn configuration(image: &ImageWeights, text: &TextWeights, options: &AssembleOpt
     }
 }
 
-/// A model with these weights; those that are not given are initialised, and named.
-pub(crate) fn complete(
+/// The weights of a new model, by published name.
+pub(crate) fn fresh(config: &ModelConfig, seed: u64) -> Result<Arrays, ImportError> {
+    Ok(Model::new(config, Key::new(seed), &Device::flex())?.to_arrays())
+}
+
+/// A model with these weights; those that are not given are taken from `fresh`.
+pub(crate) fn with_fresh(
     config: &ModelConfig,
-    arrays: Arrays,
-    seed: u64,
+    mut fresh: Arrays,
+    given: Arrays,
     file: &Path,
-) -> Result<(Model, Vec<String>), ImportError> {
-    let device = Device::flex();
-    let mut all = Model::new(config, Key::new(seed), &device)?.to_arrays();
-    let initialised = all.keys().filter(|name| !arrays.contains_key(*name)).cloned().collect();
-    all.extend(arrays);
-    let (model, _unused) = Model::from_arrays(config, all, &device, file)?;
-    Ok((model, initialised))
+) -> Result<Model, ImportError> {
+    fresh.extend(given);
+    let (model, _unused) = Model::from_arrays(config, fresh, &Device::flex(), file)?;
+    Ok(model)
 }
 
 /// The model card: sources, licences, and what is new.

@@ -14,6 +14,7 @@
 //! ```
 
 mod assemble;
+mod checkpoint;
 mod collect;
 mod error;
 mod image;
@@ -21,11 +22,13 @@ mod licence;
 mod onnx;
 mod report;
 mod settings;
+mod shapes;
 mod source;
 mod text;
 mod unsupported;
 
 pub use assemble::{AssembleOptions, Imported, assemble};
+pub use checkpoint::{CheckpointOptions, CheckpointWeights, read_checkpoint};
 pub use error::{ImportError, Part};
 pub use image::{ImageOptions, ImageWeights, read_image_encoder};
 pub use report::{Assumed, ImportedWeight, Origin, Report, UnusedReason, UnusedTensor};

@@ -3,19 +3,18 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use std::path::Path;
 
 use burn::tensor::Tensor;
+use common::fixture;
 use ptu_import::{
     AssembleOptions, ImageOptions, Imported, TextOptions, assemble, read_image_encoder, read_text_encoder,
 };
 use ptu_input::{Images, Texts};
 use ptu_kernels::Pass;
 use safetensors::SafeTensors;
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
-}
 
 /// Shape and bytes of a tensor in a file of expected values.
 fn stored(file: &Path, name: &str) -> (Vec<usize>, Vec<u8>) {
