@@ -73,13 +73,12 @@ pub struct CheckpointWeights {
 /// When the file cannot be read or is of another kind; when weights are missing, unknown, of another shape or not finite.
 pub fn read_checkpoint(path: &Path, options: &CheckpointOptions) -> Result<CheckpointWeights, ImportError> {
     let source = Source::open(path)?;
-    let sign = SIGNS.iter().find(|(name, _)| source.has(name));
-    let (_, author) = sign.ok_or_else(|| source.unknown(Part::Whole))?;
+    let author = author(&source).ok_or_else(|| source.unknown(Part::Whole))?;
     let tokenizer = read_tokenizer(&source, options)?;
     let mut report = Report { source: source.path().into(), layout: author.to_string(), ..Report::default() };
     let (mut arrays, origins) = read_arrays(&source, &mut report)?;
     let special = tokenizer.as_ref().map(|published| published.tokenizer.special());
-    let shapes = Shapes { source: &source, arrays: &arrays, author: *author, special };
+    let shapes = Shapes { source: &source, arrays: &arrays, author, special };
     let given = options.heads.or_else(|| parameter(&source, "num_heads"));
     let config = shapes.config(given, options.prompts.unwrap_or([49, 32]), &mut report.assumed)?;
     account(&config, &mut arrays, origins, options, &mut report)?;
@@ -115,6 +114,11 @@ impl CheckpointWeights {
         let bundle = Bundle { model, tokenizer, preprocess, max_tokens, trained_on, learned: None, task: None };
         Ok(Imported { bundle, card, reports, initialised })
     }
+}
+
+/// Whose checkpoint a file is, if it is a whole one.
+pub(crate) fn author(source: &Source) -> Option<Author> {
+    SIGNS.iter().find(|(name, _)| source.has(name)).map(|(_, author)| *author)
 }
 
 /// The tokenizer of the options, else that beside the weights, if there is one.

@@ -7,7 +7,7 @@ mod common;
 use burn::tensor::Device;
 use common::{copy, counting, fixture, weights};
 use ptu_import::{
-    AssembleOptions, CheckpointOptions, ImageOptions, ImportError, TextOptions, UnusedReason, assemble,
+    AssembleOptions, CheckpointOptions, ImageOptions, ImportError, Part, TextOptions, UnusedReason, assemble, parts,
     read_checkpoint, read_image_encoder, read_text_encoder,
 };
 use ptu_model::config::{Pooling, PromptsConfig, Similarity};
@@ -141,4 +141,18 @@ fn a_model_without_normalisation_is_not_assembled() {
     let text = read_text_encoder(&fixture("bert"), &TextOptions::default()).unwrap();
     let error = assemble(image, text, &AssembleOptions::default()).unwrap_err();
     assert!(error.to_string().contains("--mean"), "{error}");
+}
+
+#[test]
+fn the_parts_of_a_file_are_told() {
+    let both = |image: &str, text: &str| {
+        let mut both = common::renamed(&weights(image), "", "visual.trunk.");
+        both.extend(common::renamed(&weights(text), "", "text.transformer."));
+        parts(stored(&both).path()).unwrap()
+    };
+    assert_eq!(both("timm", "bert"), [Part::Image, Part::Text]);
+    assert_eq!(parts(&fixture("vit")).unwrap(), [Part::Image]);
+    assert_eq!(parts(&fixture("roberta")).unwrap(), [Part::Text]);
+    assert_eq!(parts(stored(&own()).path()).unwrap(), [Part::Whole]);
+    assert_eq!(parts(stored(&Arrays::from([("a".into(), counting(&[2]))])).path()).unwrap(), []);
 }
