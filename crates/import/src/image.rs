@@ -16,7 +16,7 @@ use crate::collect::{Collect, without_leading_ones};
 use crate::error::{ImportError, Part};
 use crate::report::{Origin, Report, UnusedReason};
 use crate::source::Source;
-use crate::{text, unsupported};
+use crate::{limits, text, unsupported};
 use layout::LAYOUTS;
 use sizes::Found;
 
@@ -122,6 +122,8 @@ pub(crate) fn is_image_encoder(source: &Source) -> Result<bool, ImportError> {
 
 /// Checks what reading depends on; a model checks the rest.
 fn check(config: &ImageConfig) -> Result<(), ModelError> {
+    limits::check("image.layers", config.layers, limits::LAYERS)?;
+    limits::check("image.mlp_width", config.mlp_width(), limits::MLP_WIDTH)?;
     if config.drop_last >= config.layers {
         let rule = format!("is {}; it must be less than image.layers, {}", config.drop_last, config.layers);
         return Err(ModelError::Config { key: "image.drop_last".into(), rule });
@@ -150,7 +152,8 @@ fn take_positions(
     }
     let mut positions = Array { shape: vec![special + from * from, d], values };
     if let Some(size) = size {
-        if size == 0 || !size.is_multiple_of(config.patch) {
+        limits::check("image.size", size, limits::SIZE)?;
+        if !size.is_multiple_of(config.patch) {
             let rule = format!("is {size}; it must be a multiple of the side of a patch, {}", config.patch);
             return Err(ModelError::Config { key: "image.size".into(), rule }.into());
         }

@@ -19,6 +19,7 @@ mod collect;
 mod error;
 mod image;
 mod licence;
+mod limits;
 mod onnx;
 mod parts;
 mod report;

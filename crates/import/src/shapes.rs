@@ -113,7 +113,7 @@ impl Shapes<'_> {
             return Err(ImportError::Unsupported { path, name, what: Unsupported::PositionGrid(rows) });
         }
         // Their files hold the blocks that are used; the last one of CLIP is not among them.
-        let layers = self.layers("vision_encoder.visual.transformer.resblocks.") + 1;
+        let layers = self.layers("vision_encoder.visual.transformer.resblocks.").saturating_add(1);
         Ok(ImageConfig::clip(grid * patch, patch, width, layers))
     }
 

@@ -13,7 +13,7 @@ use crate::error::{ImportError, Part};
 use crate::report::{Assumed, Report, UnusedReason};
 use crate::source::Source;
 use crate::unsupported::Unsupported;
-use crate::{image, settings, unsupported};
+use crate::{image, limits, settings, unsupported};
 
 /// The beginning of the published names of the text encoder's weights. Behind it, they are those of `transformers`.
 const OURS: &str = "language_encoder.";
@@ -146,7 +146,17 @@ impl Found<'_> {
         assumed: &mut Vec<Assumed>,
     ) -> Result<TextConfig, ImportError> {
         let settings = self.settings()?;
-        let (vocabulary, width) = self.table(WORDS)?;
+        let ((vocabulary, width), (positions, _)) = (self.table(WORDS)?, self.table(POSITIONS)?);
+        let layers = settings::count(settings, "num_hidden_layers")
+            .unwrap_or_else(|| self.source.blocks(&format!("{}{LAYER}", self.prefix)));
+        for (key, value, most) in [
+            ("text.width", width, limits::WIDTH),
+            ("text.vocabulary", vocabulary, limits::VOCABULARY),
+            ("text.positions", positions, limits::POSITIONS),
+            ("text.layers", layers, limits::LAYERS),
+        ] {
+            limits::check(key, value, most)?;
+        }
         let known = !settings["model_type"].is_null();
         let given = heads.or_else(|| settings::count(settings, "num_attention_heads"));
         let heads = given.or(known.then_some(TRANSFORMERS_HEADS)).unwrap_or_else(|| {
@@ -169,10 +179,9 @@ impl Found<'_> {
             style: self.style,
             vocabulary,
             width,
-            layers: settings::count(settings, "num_hidden_layers")
-                .unwrap_or_else(|| self.source.blocks(&format!("{}{LAYER}", self.prefix))),
+            layers,
             heads,
-            positions: self.table(POSITIONS)?.0,
+            positions,
             eps,
             start: special.start,
             end: special.end,
@@ -199,7 +208,7 @@ impl Found<'_> {
     fn table(&self, name: &str) -> Result<(usize, usize), ImportError> {
         let name = format!("{}{name}", self.prefix);
         match self.source.shape(&name).as_deref() {
-            Some(&[rows, width]) if rows * width > 0 => Ok((rows, width)),
+            Some(&[rows, width]) if rows > 0 && width > 0 => Ok((rows, width)),
             Some(found) => {
                 let (path, found) = (self.source.path().into(), found.to_vec());
                 Err(ImportError::Shape { path, name, found, expected: vec![1, 1] })

@@ -207,6 +207,18 @@ fn what_is_missing_unknown_or_damaged_is_named() {
 }
 
 #[test]
+fn sizes_beyond_reason_are_refused_before_anything_is_made_of_them() {
+    let folder = copy("vit", &weights("vit"));
+    let settings = r#"{"model_type": "vit", "num_hidden_layers": 1000000000000}"#;
+    std::fs::write(folder.path().join("config.json"), settings).unwrap();
+    let error = read_image_encoder(folder.path(), &ImageOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("`image.layers` is 1000000000000"), "{error}");
+    let options = ImageOptions { size: Some(4_000_000), ..ImageOptions::default() };
+    let error = read_image_encoder(&fixture("vit"), &options).unwrap_err();
+    assert!(error.to_string().contains("`image.size`"), "{error}");
+}
+
+#[test]
 fn encoders_that_cannot_be_described_are_refused_by_name() {
     let refused = |name: &str, changes: &[(&str, &[usize])]| match read(name, &{
         let mut weights = weights(name);

@@ -78,6 +78,8 @@ fn encoders_that_cannot_be_described_are_refused_by_name() {
     assert_eq!(what(refused("{}", Some(types))), Unsupported::TokenTypes(4));
     let cross = ("encoder.layer.0.crossattention.self.query.weight", &[8, 8][..]);
     assert!(matches!(refused("{}", Some(cross)), ImportError::Unexplained { .. }));
+    let many = refused(r#"{"model_type": "bert", "num_hidden_layers": 1000000000000}"#, None).to_string();
+    assert!(many.contains("`text.layers` is 1000000000000"), "{many}");
     let image = read_text_encoder(&fixture("vit"), &TextOptions::default()).unwrap_err();
     assert!(matches!(image, ImportError::OtherPart { found: Part::Image, wanted: Part::Text, .. }), "{image}");
 }

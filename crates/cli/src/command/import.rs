@@ -50,6 +50,9 @@ pub struct Arguments {
     of_text: OfText,
     #[command(flatten)]
     of_model: OfModel,
+    /// Prompts in place of a missing image and of a missing text, of a whole checkpoint (default: 49,32, as published)
+    #[arg(long, value_name = "IMAGE,TEXT", value_parser = prompts)]
+    prompts: Option<[usize; 2]>,
     /// Weights that may be missing or unknown (`*` stands for any characters); missing ones are initialised anew
     #[arg(long, value_name = "PATTERN")]
     allow_missing: Vec<String>,
@@ -181,6 +184,10 @@ fn read(arguments: &Arguments, sources: &Sources<'_>) -> anyhow::Result<Imported
 
 fn encoders(arguments: &Arguments, image: &Path, text: &Path) -> anyhow::Result<Imported> {
     let Arguments { of_image, of_text, of_model, .. } = arguments;
+    if arguments.prompts.is_some() {
+        let cause = "--prompts is for a whole checkpoint, but the sources are two encoders; omit it";
+        return Err(WrongArguments(cause.into()).into());
+    }
     let allow_missing = arguments.allow_missing.clone();
     let image_options = ImageOptions {
         size: of_image.size,
@@ -223,7 +230,7 @@ fn checkpoint_options(arguments: &Arguments) -> anyhow::Result<CheckpointOptions
     }
     Ok(CheckpointOptions {
         heads: of_text.text_heads,
-        prompts: None,
+        prompts: arguments.prompts,
         max_tokens: of_text.max_tokens,
         tokenizer: of_text.tokenizer.clone(),
         allow_missing: arguments.allow_missing.clone(),
@@ -272,6 +279,13 @@ fn colours(word: &str) -> Result<[f32; 3], String> {
         return Err(wrong());
     }
     numbers.try_into().map_err(|_| wrong())
+}
+
+/// Two whole numbers that are separated by a comma.
+fn prompts(word: &str) -> Result<[usize; 2], String> {
+    let numbers: Result<Vec<usize>, _> = word.split(',').map(|number| number.trim().parse()).collect();
+    let pair = numbers.ok().and_then(|numbers| numbers.try_into().ok());
+    pair.ok_or_else(|| format!("`{word}` is not two whole numbers that are separated by a comma, such as 49,32"))
 }
 
 fn activation(word: &str) -> Result<ImageActivation, String> {

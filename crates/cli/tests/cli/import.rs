@@ -60,5 +60,6 @@ fn what_cannot_be_imported_says_why() {
     fails(&["--image", &image], 2, &["--text"]);
     fails(&["--image", &image, "--text", &text, "--mean", "1,2", "--std", "1,1,1"], 2, &["three numbers"]);
     fails(&["--image", &image, "--text", &text, "--activation", "relu"], 2, &["quick_gelu"]);
+    fails(&["--image", &image, "--text", &text, "--prompts", "4,5"], 2, &["--prompts is for a whole checkpoint"]);
     assert_eq!(place.path("b").read_dir().unwrap().count(), 0);
 }

@@ -4,6 +4,7 @@ use ptu_model::config::{ImageActivation, ImageConfig};
 
 use super::layout::Layout;
 use crate::error::ImportError;
+use crate::limits;
 use crate::source::Source;
 use crate::unsupported::Unsupported;
 
@@ -51,7 +52,11 @@ impl Found<'_> {
         let name = self.outside("conv1.weight").remove(0);
         let shape = self.source.shape(&name).unwrap_or_default();
         match shape.as_slice() {
-            &[width, 3, side, other] if side == other && width * side > 0 => Ok((width, side)),
+            &[width, 3, side, other] if side == other => {
+                limits::check("image.width", width, limits::WIDTH)?;
+                limits::check("image.patch", side, limits::PATCH)?;
+                Ok((width, side))
+            }
             _ => Err(self.refuse(&name, Unsupported::Patches(shape))),
         }
     }
@@ -103,7 +108,7 @@ impl Found<'_> {
         };
         let hidden = rows("mlp.c_fc.weight", 0).unwrap_or(4 * width);
         match rows("mlp.c_proj.weight", 1) {
-            Some(halved) if 2 * halved == hidden => {
+            Some(halved) if halved.checked_mul(2) == Some(hidden) => {
                 Err(self.refuse(&self.inside(0, "mlp.c_proj.weight").remove(0), Unsupported::GatedMlp))
             }
             _ => Ok(hidden),
