@@ -16,7 +16,7 @@ use crate::collect::{Collect, without_leading_ones};
 use crate::error::{ImportError, Part};
 use crate::report::{Origin, Report, UnusedReason};
 use crate::source::Source;
-use crate::{limits, text, unsupported};
+use crate::{bert, limits, signs};
 use layout::LAYOUTS;
 use sizes::Found;
 
@@ -63,7 +63,7 @@ pub struct ImageWeights {
 pub fn read_image_encoder(path: &Path, options: &ImageOptions) -> Result<ImageWeights, ImportError> {
     let source = Source::open(path)?;
     let found = find(&source)?;
-    if let Some((name, what)) = unsupported::sign(&source, &found.prefix) {
+    if let Some((name, what)) = signs::sign(&source, &found.prefix) {
         return Err(ImportError::Unsupported { path: source.path().into(), name, what });
     }
     let mut config = found.sizes()?;
@@ -100,11 +100,11 @@ fn find(source: &Source) -> Result<Found<'_>, ImportError> {
             return Ok(Found { source, layout, prefix });
         }
     }
-    if text::is_text_encoder(source)? {
+    if bert::prefix(source)?.is_some() {
         let path = source.path().into();
         return Err(ImportError::OtherPart { path, found: Part::Text, wanted: Part::Image });
     }
-    Err(match unsupported::sign_of_unknown(source) {
+    Err(match signs::sign_of_unknown(source) {
         Some((name, what)) => ImportError::Unsupported { path: source.path().into(), name, what },
         None => source.unknown(Part::Image),
     })

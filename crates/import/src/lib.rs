@@ -14,6 +14,7 @@
 //! ```
 
 mod assemble;
+mod bert;
 mod checkpoint;
 mod collect;
 mod error;
@@ -22,9 +23,11 @@ mod licence;
 mod limits;
 mod onnx;
 mod parts;
+mod place;
 mod report;
 mod settings;
 mod shapes;
+mod signs;
 mod source;
 mod text;
 mod unsupported;

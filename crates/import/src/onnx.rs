@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ptu_checkpoint::{Checkpoint, Node};
 
-use crate::source::Place;
+use crate::place::Place;
 
 /// What the names that the exporter of PyTorch makes up contain.
 const ANONYMOUS: &str = "::";

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{ImportError, Part};
 use crate::source::Source;
-use crate::{checkpoint, image, text};
+use crate::{bert, checkpoint, image};
 
 /// The parts of a model that a file of weights, or a folder with one, holds: a whole checkpoint, or an image encoder, a text encoder or
 /// both.
@@ -16,6 +16,6 @@ pub fn parts(path: &Path) -> Result<Vec<Part>, ImportError> {
     if checkpoint::author(&source).is_some() {
         return Ok(vec![Part::Whole]);
     }
-    let found = [(Part::Image, image::is_image_encoder(&source)?), (Part::Text, text::is_text_encoder(&source)?)];
+    let found = [(Part::Image, image::is_image_encoder(&source)?), (Part::Text, bert::prefix(&source)?.is_some())];
     Ok(found.into_iter().filter(|(_, found)| *found).map(|(part, _)| part).collect())
 }

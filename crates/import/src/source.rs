@@ -8,6 +8,7 @@ use ptu_model::weights::Array;
 use serde_json::Value;
 
 use crate::error::{ImportError, Part};
+use crate::place::Place;
 use crate::{onnx, settings};
 
 /// Names of the layer norms of BERT in files of TensorFlow's time, and their names since.
@@ -19,21 +20,6 @@ pub(crate) struct Source {
     places: BTreeMap<String, Place>,
     /// `config.json` of the same folder, or null.
     pub(crate) config: Value,
-}
-
-/// Where a weight is in the file.
-#[derive(Clone, Debug)]
-pub(crate) struct Place {
-    /// Tensors that are joined along their second-to-last dimension; nearly always one.
-    pub(crate) parts: Vec<String>,
-    /// Whether it is a matrix that is stored transposed.
-    pub(crate) transposed: bool,
-}
-
-impl Place {
-    fn of(tensor: &str) -> Self {
-        Self { parts: vec![tensor.into()], transposed: false }
-    }
 }
 
 impl Source {

@@ -8,20 +8,19 @@ use ptu_model::config::TextConfig;
 use ptu_model::weights::Arrays;
 use serde_json::Value;
 
+use crate::bert::{self, WORDS};
 use crate::collect::{Collect, Unused};
 use crate::error::{ImportError, Part};
 use crate::report::{Assumed, Report, UnusedReason};
 use crate::source::Source;
 use crate::unsupported::Unsupported;
-use crate::{image, limits, settings, unsupported};
+use crate::{image, limits, settings, signs};
 
 /// The beginning of the published names of the text encoder's weights. Behind it, they are those of `transformers`.
 const OURS: &str = "language_encoder.";
-const WORDS: &str = "embeddings.word_embeddings.weight";
 const POSITIONS: &str = "embeddings.position_embeddings.weight";
 const TYPES: &str = "embeddings.token_type_embeddings.weight";
 const LAYER: &str = "encoder.layer.{}.";
-const FIRST_QUERY: &str = "encoder.layer.0.attention.self.query.weight";
 const INNER: &str = "intermediate.dense.weight";
 
 const UNUSED: &[Unused] = &[
@@ -93,11 +92,6 @@ pub fn read_text_encoder(path: &Path, options: &TextOptions) -> Result<TextWeigh
     Ok(TextWeights { config, arrays, tokenizer, report })
 }
 
-/// Whether a file holds a text encoder.
-pub(crate) fn is_text_encoder(source: &Source) -> Result<bool, ImportError> {
-    Ok(source.prefix(WORDS, &[FIRST_QUERY])?.is_some())
-}
-
 fn tokenizer_folder(source: &Source, options: &TextOptions) -> PathBuf {
     options.tokenizer.clone().unwrap_or_else(|| source.beside(""))
 }
@@ -116,7 +110,7 @@ struct Found<'a> {
 }
 
 fn find(source: &Source) -> Result<Found<'_>, ImportError> {
-    let Some(prefix) = source.prefix(WORDS, &[FIRST_QUERY])? else {
+    let Some(prefix) = bert::prefix(source)? else {
         let path = source.path().into();
         return Err(match image::is_image_encoder(source)? {
             true => ImportError::OtherPart { path, found: Part::Image, wanted: Part::Text },
@@ -124,7 +118,7 @@ fn find(source: &Source) -> Result<Found<'_>, ImportError> {
         });
     };
     let refuse = |name: String, what| Err(ImportError::Unsupported { path: source.path().into(), name, what });
-    if let Some((name, what)) = unsupported::sign(source, &prefix) {
+    if let Some((name, what)) = signs::sign(source, &prefix) {
         return refuse(name, what);
     }
     let types = format!("{prefix}{TYPES}");
