@@ -49,6 +49,8 @@ mod retrieval_task;
 mod runs;
 #[path = "cli/tables.rs"]
 mod tables;
+#[path = "cli/task_faults.rs"]
+mod task_faults;
 #[path = "cli/usage.rs"]
 mod usage;
 #[path = "cli/vectors.rs"]

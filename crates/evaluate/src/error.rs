@@ -77,6 +77,12 @@ pub enum EvaluateError {
         /// The objective that is missing.
         objective: ObjectiveKind,
     },
+    /// A folder for rankings holds something else.
+    #[error("`{path}` holds other files than rankings; name a new or empty folder", path = path.display())]
+    NotRankings {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Saved scores or examples cannot be read.
     #[error("`{path}` cannot be read: {cause}; run `evaluate` again")]
     Saved {

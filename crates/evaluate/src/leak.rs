@@ -11,7 +11,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use ptu_data::{Manifest, Record, ShardFolder, Source, Split};
+use ptu_data::{InputForm, Manifest, Record, ShardFolder, Source, Split};
+use ptu_infer::task::{Predicted, TaskDescription};
 use ptu_input::Picture;
 use ptu_input::text::text_hash;
 use ptu_model::{Learned, TrainedOn};
@@ -39,6 +40,29 @@ pub struct TrainingOverlap {
     pub images: usize,
     /// Number of pairs with a text that is, word for word, a text of the training data.
     pub texts: usize,
+}
+
+/// A record that a task reads: its id, and hashes of what the model saw of it.
+pub struct ReadRecord<'a> {
+    /// Id of the record.
+    pub id: &'a str,
+    /// Hash of the pixels of its image; `None` if the model saw none.
+    pub image: Option<u64>,
+    /// Hash of its text; `None` if the model saw none.
+    pub text: Option<u64>,
+}
+
+impl<'a> ReadRecord<'a> {
+    /// What a task reads of predicted records. Questions are not among it: many records have the same one.
+    pub fn of(task: &TaskDescription, predicted: &'a [Predicted]) -> Vec<Self> {
+        let reads_texts = !matches!(task.input, InputForm::Image | InputForm::Question);
+        let of = |one: &'a Predicted| Self {
+            id: &one.record.id,
+            image: one.image_hash,
+            text: one.text_hash.filter(|_| reads_texts),
+        };
+        predicted.iter().map(of).collect()
+    }
 }
 
 /// What is known about the data that a model has learned from.
@@ -129,30 +153,45 @@ impl TrainingHistory<'_> {
         Ok((TrainingOverlap { by: known.by, images, texts }, notes))
     }
 
-    /// The same check for images by their hashes, without texts: `images` has the id and the hash of each image.
+    /// The same check for records that a task reads, by hashes alone. Records that have no image are refused by their texts: if more
+    /// than half of them are known, which is more than short reports have in common by chance.
     ///
     /// # Errors
     /// [`EvaluateError::Learned`].
-    pub fn check_images(
+    pub fn check_records(
         &self,
         path: &Path,
         source: &ShardFolder,
-        images: &[(&str, u64)],
+        records: &[ReadRecord<'_>],
         forced: bool,
     ) -> Result<(TrainingOverlap, Vec<String>), EvaluateError> {
         let Some(learned) = self.learned else {
-            let note = "this bundle contains no hashes of its training data, so images were not compared with it";
+            let note = "this bundle contains no hashes of its training data, so records were not compared with it";
             return Ok((TrainingOverlap { by: ComparedBy::Ids, images: 0, texts: 0 }, vec![note.into()]));
         };
-        let known: Vec<&str> =
-            images.iter().filter(|(_, hash)| learned.images.contains(hash)).map(|(id, _)| *id).collect();
-        let overlap = TrainingOverlap { by: ComparedBy::Hashes, images: known.len(), texts: 0 };
-        let Some(first) = known.first() else { return Ok((overlap, vec![])) };
-        let cause = format!("the images of {} of {} records, among them `{first}`", known.len(), images.len());
-        if !(forced || (source.split() != Split::Train && self.is_training_data(source.manifest()))) {
-            return Err(EvaluateError::Learned { path: path.into(), cause });
+        let known = |part: &str, of: &dyn Fn(&ReadRecord<'_>) -> Option<bool>| {
+            let all: Vec<(&str, bool)> = records.iter().filter_map(|one| Some((one.id, of(one)?))).collect();
+            let known: Vec<&str> = all.iter().filter(|(_, is_known)| *is_known).map(|(id, _)| *id).collect();
+            let first = known.first().map_or("", |first| *first);
+            let cause = format!("the {part} of {} of {} records, among them `{first}`", known.len(), all.len());
+            (known.len(), all.len(), cause)
+        };
+        let images = known("images", &|one| Some(learned.images.contains(&one.image?)));
+        let texts = known("texts", &|one| Some(learned.texts.contains(&one.text?)));
+        let overlap = TrainingOverlap { by: ComparedBy::Hashes, images: images.0, texts: texts.0 };
+        let may_score = forced || (source.split() != Split::Train && self.is_training_data(source.manifest()));
+        let mut notes = vec![];
+        for ((count, _, cause), is_refused) in
+            [(&images, images.0 > 0), (&texts, images.1 == 0 && 2 * texts.0 > texts.1)]
+        {
+            if is_refused && !may_score {
+                return Err(EvaluateError::Learned { path: path.into(), cause: cause.clone() });
+            }
+            if *count > 0 {
+                notes.push(format!("the model was trained on {cause}; it may have memorised them"));
+            }
         }
-        Ok((overlap, vec![format!("the model was trained on {cause}; it may have memorised them")]))
+        Ok((overlap, notes))
     }
 
     /// Compares the pairs with the training records of the same id. A text or image is known if that record has it too.

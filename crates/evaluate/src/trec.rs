@@ -2,7 +2,8 @@
 //! each query.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 
 use ptu_model::files::write_bytes;
 use serde::Serialize;
@@ -44,8 +45,9 @@ struct RankLine<'a> {
 /// candidates with the same score, and programs that read the files may order them otherwise.
 ///
 /// # Errors
-/// If a file cannot be written.
+/// If a file cannot be written, or the folder holds something else than earlier rankings.
 pub fn write_rankings(evaluated: &[Evaluated], folder: &Path) -> Result<(), EvaluateError> {
+    check_folder(folder)?;
     let failed = |source| ptu_model::ModelError::File { action: "create", path: folder.into(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
     let (mut ranks, mut stems): (Vec<u8>, Vec<String>) = (vec![], vec![]);
@@ -60,6 +62,27 @@ pub fn write_rankings(evaluated: &[Evaluated], folder: &Path) -> Result<(), Eval
         stems.push(stem);
     }
     Ok(write_bytes(&folder.join(RANKS), &ranks)?)
+}
+
+/// Refuses a folder with files of somebody else. Rankings that were written before are replaced: each run file ends its lines with our
+/// tag.
+///
+/// # Errors
+/// [`EvaluateError::NotRankings`].
+pub fn check_folder(folder: &Path) -> Result<(), EvaluateError> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
+    let paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let has_ending = |path: &Path, ending: &str| path.extension().is_some_and(|found| found == ending);
+    let is_ours = |path: &Path| {
+        let line = std::fs::File::open(path).ok().and_then(|file| BufReader::new(file).lines().next()?.ok());
+        line.is_some_and(|line| line.ends_with(TAG))
+    };
+    let runs: Vec<&PathBuf> = paths.iter().filter(|path| has_ending(path, "run")).collect();
+    let is_known = |path: &PathBuf| {
+        has_ending(path, "run") || has_ending(path, "qrels") || path.file_name().is_some_and(|name| name == RANKS)
+    };
+    let holds_rankings = !runs.is_empty() && runs.iter().all(|path| is_ours(path)) && paths.iter().all(is_known);
+    if paths.is_empty() || holds_rankings { Ok(()) } else { Err(EvaluateError::NotRankings { path: folder.into() }) }
 }
 
 /// The content of the files of one gallery and direction.

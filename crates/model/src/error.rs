@@ -90,6 +90,12 @@ pub enum ModelError {
         /// Height and width that the model takes in pixels.
         expected: usize,
     },
+    /// Outputs that are NaN or infinite.
+    #[error(
+        "the model gives values that are not finite: its weights are damaged, or its training diverged; use an earlier model, or train \
+         again with a lower learning rate"
+    )]
+    NotFinite,
     /// A head that this model does not have.
     #[error("the model has no {head} head; train or load a model that has one")]
     NoHead {

@@ -229,7 +229,7 @@ impl Model {
     /// Generates a text for each memory, see [`Self::decoder_memory`].
     ///
     /// # Errors
-    /// When the model has no decoder, or an option is not valid.
+    /// When the model has no decoder, an option is not valid, or a logit is not finite.
     ///
     /// # Panics
     /// If the prompt has another number of inputs than there are memories.
@@ -251,7 +251,10 @@ impl Model {
             let size = inputs_a_thread(decoder, memory.count());
             let parts: Vec<(CachedDecoder, Prompt)> =
                 prompt.inputs.chunks(size).enumerate().map(|(number, inputs)| part(number * size, inputs)).collect();
-            let each = parts.into_par_iter().map(|(mut decoder, prompt)| generate(&mut decoder, &prompt, config));
+            let each = parts.into_par_iter().map(|(mut decoder, prompt)| {
+                let texts = generate(&mut decoder, &prompt, config)?;
+                if decoder.is_finite() { Ok(texts) } else { Err(ModelError::NotFinite) }
+            });
             Ok(each.collect::<Result<Vec<Vec<Generated>>, ModelError>>()?.concat())
         })
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use ptu_data::Split;
 use ptu_data::manifest::MANIFEST_FILE;
-use ptu_evaluate::trec::write_rankings;
+use ptu_evaluate::trec::{check_folder, write_rankings};
 use ptu_evaluate::{
     ALL_FOUND, Difference, EvaluateError, EvaluateOptions, Evaluated, SaveOutcome, Score, ScoredOn, Scores, Spread,
     compare, evaluate, mean_r10, spread,
@@ -234,6 +234,9 @@ fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     check_retrieval(arguments)?;
+    if let Some(folder) = &arguments.trec {
+        check_folder(folder)?;
+    }
     if arguments.trec.is_some() && arguments.models.len() > 1 {
         return Err(WrongArguments("`--trec` writes the rankings of one model; name one model".into()).into());
     }

@@ -49,7 +49,9 @@ fn share(word: &str) -> Result<f64, String> {
 /// Parses one of several seeds.
 fn seed(word: &str) -> Result<u64, String> {
     let written = "write whole numbers with commas between them, for example --seeds 0,1,2";
-    word.trim().parse().map_err(|_| format!("`{word}` is no seed: {written}"))
+    // Recipes are TOML, whose numbers have 63 bits.
+    let seed = word.trim().parse().ok().filter(|seed| i64::try_from(*seed).is_ok());
+    seed.ok_or_else(|| format!("`{word}` is no seed: {written}; the largest one is {}", i64::MAX))
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {

@@ -41,7 +41,7 @@ fn turn<'a>(values: &[&'a str], number: usize) -> &'a str {
 }
 
 /// Writes a picture that looks different for each number.
-fn picture(place: &Place, path: &str, number: usize) {
+pub fn picture(place: &Place, path: &str, number: usize) {
     let pixels: Vec<u8> = (0..32 * 32).map(|at| ((at * (number + 3)) % 251) as u8).collect();
     place.write(path, png(32, &pixels));
 }

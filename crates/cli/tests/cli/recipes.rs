@@ -96,7 +96,7 @@ fn every_recipe_runs_on_an_imitation_of_its_data() {
     // A recipe that is added is tried too. Those of the phantom corpus are tried with the corpus itself.
     for entry in std::fs::read_dir(recipes).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
-        let elsewhere = file.starts_with("phantom-") || file == "vqa-rad-tiny.toml";
+        let elsewhere = file.starts_with("phantom-") || ["table.toml", "vqa-rad-tiny.toml"].contains(&file.as_str());
         assert!(elsewhere || tried.contains(&file), "{file} has no imitation");
     }
 }
@@ -112,6 +112,29 @@ fn the_recipes_of_the_phantom_corpus_run() {
         place.good(&[&["finetune", recipe.to_str().unwrap(), "--model", "run", "--out", name][..], &sets].concat());
         let command = command_of(&std::fs::read_to_string(recipe).unwrap());
         place.good(&[command, name, "data", "--split", "test"]);
+    }
+}
+
+/// The recipe for a label column of a user's table, with each input.
+#[test]
+fn the_recipe_for_a_table_runs() {
+    let place = pretrained();
+    let mut table = "image,text,finding,patient\n".to_string();
+    for number in 0..60 {
+        downloads::picture(&place, &format!("{number}.png"), number);
+        let finding = ["effusion", "nodule"][number % 2];
+        table += &format!("{number}.png,there is an {finding} in case {number},{finding},p{number}\n");
+    }
+    place.write("pairs.csv", table);
+    place.good(&["prepare", "table", "pairs.csv", "data/own", "--label", "finding"]);
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/finetune/table.toml");
+    for input in ["image", "text", "pair"] {
+        let (out, input) = (format!("run-{input}"), format!("task.input=\"{input}\""));
+        let sets = [&input, "data=[\"data/own\"]", "train.epochs=0.5", "text.max_tokens=24"];
+        let sets: Vec<&str> = sets.into_iter().flat_map(|set| ["--set", set]).collect();
+        place.good(&[&["finetune", recipe.to_str().unwrap(), "--model", "run", "--out", &out][..], &sets].concat());
+        let ran = place.good(&["classify", &out, "data/own", "--split", "test", "--json"]);
+        assert!(ran.stdout.contains("\"effusion\""), "{}", ran.stdout);
     }
 }
 

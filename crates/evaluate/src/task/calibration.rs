@@ -135,6 +135,7 @@ mod tests {
             logits: vec![2.0, 0.0],
             text: None,
             image_hash: None,
+            text_hash: None,
             cut: false,
         };
         let report = report(&task, &[0, 0, 0, 1].map(predicted));

@@ -27,7 +27,7 @@ use super::report::{
 use super::scorer::TaskScorer;
 use super::survey::{Survey, reads, targets};
 use super::zero_shot::ZeroShot;
-use crate::leak::{TrainingHistory, TrainingOverlap};
+use crate::leak::{ReadRecord, TrainingHistory, TrainingOverlap};
 use crate::{EvaluateError, EvaluateOptions};
 
 /// The scores of a fine-tuned model on a folder of shards, and the predictions that they were computed from.
@@ -206,12 +206,18 @@ impl<'a> Evaluator<'a> {
         let resampling = Resampling::new(key);
         let (mut reliance, mut kept) = (vec![], OtherPredictions::default());
         let needs_others = replacements.contains(&Replacement::Other);
-        let others = if needs_others { other_patients(&viewed, key)? } else { vec![] };
+        let others = if needs_others { other_patients(&viewed, key)? } else { None };
+        if needs_others && others.is_none() {
+            notes.push(
+                "all records are of one patient, so there is no image of another one: this score is left out".into(),
+            );
+        }
         for (number, replacement) in replacements.into_iter().enumerate() {
-            let shown = match replacement {
-                Replacement::Blank => ShownImage::Blank,
-                Replacement::Other => ShownImage::Of(&others),
-                Replacement::Missing => ShownImage::Missing,
+            let shown = match (replacement, &others) {
+                (Replacement::Blank, _) => ShownImage::Blank,
+                (Replacement::Other, Some(others)) => ShownImage::Of(others),
+                (Replacement::Other, None) => continue,
+                (Replacement::Missing, _) => ShownImage::Missing,
             };
             let replaced = run(shown, 1 + number, done)?;
             kept.add(replacement.key(), &task.output, &replaced);
@@ -275,15 +281,14 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// How many images the model has learned from, and notes about them.
+    /// How many images and texts the model has learned from, and notes about them.
     fn known(
         &self,
         path: &Path,
         shards: &ShardFolder,
         predicted: &[Predicted],
     ) -> Result<(TrainingOverlap, Vec<String>), EvaluateError> {
-        let images = predicted.iter().filter_map(|one| Some((one.record.id.as_str(), one.image_hash?)));
-        self.history().check_images(path, shards, &images.collect::<Vec<_>>(), self.options.force)
+        self.history().check_records(path, shards, &ReadRecord::of(self.task, predicted), self.options.force)
     }
 
     /// What the model sees instead of the right image, as far as the input of the task has an image, and a text beside it.

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use super::TaskMetric;
 use super::report::{ProbeReport, ProbeScore};
 use super::scorer::TaskScorer;
-use crate::leak::TrainingHistory;
+use crate::leak::{ReadRecord, TrainingHistory};
 use crate::{EvaluateError, EvaluateOptions};
 
 /// Largest number of training records that a probe is fitted to.
@@ -134,8 +134,8 @@ impl Probe<'_> {
         let Some(target) = self.task.output.target(&record) else { return Ok(None) };
         let origin = Origin { source: 0, name: source.name(), position };
         let example = preparation.evaluate(record, origin, TextChoice::All, None)?;
-        Ok(example.map(|Example { input, record, image_hash, cut, .. }| {
-            (input, Predicted { position, record, target, logits: vec![], text: None, image_hash, cut })
+        Ok(example.map(|Example { input, record, image_hash, text_hash, cut, .. }| {
+            (input, Predicted { position, record, target, logits: vec![], text: None, image_hash, text_hash, cut })
         }))
     }
 
@@ -249,9 +249,8 @@ pub(super) fn report(
         learned: bundle.learned.as_ref(),
         folders: &options.training,
     };
-    let images: Vec<(&str, u64)> =
-        found.predicted.iter().filter_map(|one| Some((one.record.id.as_str(), one.image_hash?))).collect();
-    let (_, notes) = history.check_images(path, scored.0, &images, options.force)?;
+    let read = ReadRecord::of(task, &found.predicted);
+    let (_, notes) = history.check_records(path, scored.0, &read, options.force)?;
     let mut notes: Vec<String> = notes.into_iter().map(|note| format!("linear probe: {note}")).collect();
     let fingerprint = Bundle::fingerprint(folder)?;
     if task.started_from.as_ref().is_some_and(|start| *start != fingerprint) {

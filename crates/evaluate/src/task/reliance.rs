@@ -54,12 +54,13 @@ pub struct Reliance {
     pub cost: Score,
 }
 
-/// For each record of a source the position of a record of another patient whose image is shown instead; its own position if there is
-/// no such record. Each image is used about as often as it occurs (a derangement drawn with `key`).
+/// For each record of a source the position of a record of another patient whose image is shown instead (a derangement drawn with `key`);
+/// `None` if all records are of one patient. Each image is used once, unless one patient has more than half of the records: then the
+/// images of the others are used several times.
 ///
 /// # Errors
 /// If records cannot be read.
-pub fn other_patients(source: &dyn Source, key: Key) -> Result<Vec<usize>, EvaluateError> {
+pub fn other_patients(source: &dyn Source, key: Key) -> Result<Option<Vec<usize>>, EvaluateError> {
     let mut patients: Vec<String> = vec![];
     source.each_without_image(&mut |record: Record| patients.push(record.patient))?;
     let mut order: Vec<usize> = (0..patients.len()).collect();
@@ -80,10 +81,13 @@ pub fn other_patients(source: &dyn Source, key: Key) -> Result<Vec<usize>, Evalu
     let grouped: Vec<usize> = groups.into_iter().flat_map(|(_, members)| members).collect();
     let mut others = vec![0; grouped.len()];
     for (place, &position) in grouped.iter().enumerate() {
-        let other = grouped[(place + shift) % grouped.len()];
-        others[position] = if patients[other] == patients[position] { position } else { other };
+        let behind = (0..grouped.len()).map(|step| grouped[(place + shift + step) % grouped.len()]);
+        match behind.into_iter().find(|other| patients[*other] != patients[position]) {
+            Some(other) => others[position] = other,
+            None => return Ok(None),
+        }
     }
-    Ok(others)
+    Ok(Some(others))
 }
 
 #[cfg(test)]
@@ -101,18 +105,26 @@ mod tests {
     fn the_shown_image_is_of_another_patient() {
         let patients: Vec<String> = (0..60).map(|number| format!("p{}", number % 17)).collect();
         let patients: Vec<&str> = patients.iter().map(String::as_str).collect();
-        let others = other_patients(&source(&patients), Key::new(3)).unwrap();
+        let drawn = |seed| other_patients(&source(&patients), Key::new(seed)).unwrap().unwrap();
+        let others = drawn(3);
         assert!((0..60).all(|position| patients[others[position]] != patients[position]));
         let mut used = others.clone();
         used.sort_unstable();
         assert_eq!(used, (0..60).collect::<Vec<_>>(), "each image is used once");
-        assert_eq!(others, other_patients(&source(&patients), Key::new(3)).unwrap());
-        assert_ne!(others, other_patients(&source(&patients), Key::new(4)).unwrap());
+        assert_eq!(others, drawn(3));
+        assert_ne!(others, drawn(4));
     }
 
     #[test]
-    fn a_single_patient_keeps_its_images() {
-        assert_eq!(other_patients(&source(&["a", "a"]), Key::new(1)).unwrap(), [0, 1]);
-        assert!(other_patients(&source(&[]), Key::new(1)).unwrap().is_empty());
+    fn a_patient_with_most_records_gets_the_images_of_the_others_too() {
+        let patients = ["a", "a", "a", "a", "a", "b", "c"];
+        let others = other_patients(&source(&patients), Key::new(1)).unwrap().unwrap();
+        assert!((0..7).all(|position| patients[others[position]] != patients[position]), "{others:?}");
+    }
+
+    #[test]
+    fn a_single_patient_has_no_other() {
+        assert_eq!(other_patients(&source(&["a", "a"]), Key::new(1)).unwrap(), None);
+        assert_eq!(other_patients(&source(&[]), Key::new(1)).unwrap(), Some(vec![]));
     }
 }

@@ -302,7 +302,16 @@ mod tests {
 
     fn predicted(position: usize, target: Target, logits: &[f32]) -> Predicted {
         let record = Record { patient: position.to_string(), ..Record::default() };
-        Predicted { position, record, target, logits: logits.to_vec(), text: None, image_hash: None, cut: false }
+        Predicted {
+            position,
+            record,
+            target,
+            logits: logits.to_vec(),
+            text: None,
+            image_hash: None,
+            text_hash: None,
+            cut: false,
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The description of a fine-tuned model's task.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use ptu_data::record::Section;
@@ -16,6 +17,9 @@ use crate::InferError;
 
 /// Largest size of a description, in bytes.
 const LARGEST_FILE: u64 = 1 << 24;
+
+/// The temperatures of a calibration: those that the fit searches.
+const TEMPERATURES: RangeInclusive<f64> = 0.01..=100.0;
 
 /// What a fine-tuned model reads, and what its outputs mean. It is stored in a bundle as `task.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -162,6 +166,15 @@ impl TaskDescription {
     fn parse(value: serde_json::Value, folder: &Path) -> Result<Self, InferError> {
         let wrong = |cause: String| InferError::TaskFile { path: folder.into(), cause };
         let task: Self = serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?;
+        if let Some(Calibration { temperature, .. }) = task.calibration
+            && !TEMPERATURES.contains(&temperature)
+        {
+            let range = format!("it must be between {} and {}", TEMPERATURES.start(), TEMPERATURES.end());
+            return Err(wrong(format!("the temperature of its calibration is {temperature}; {range}")));
+        }
+        if matches!(task.output, TaskOutput::Vqa { .. }) != (task.input == InputForm::Question) {
+            return Err(wrong(format!("its task is {} and it reads `{}`", task.output.kind(), task.input)));
+        }
         let mut names = BTreeSet::new();
         match task.output.names().into_iter().find(|name| !names.insert(name_key(name))) {
             Some(name) => Err(wrong(format!("it has the output `{name}` twice, and predictions would be ambiguous"))),

@@ -140,7 +140,7 @@ impl<'a> Predictor<'a> {
     /// The logits of each input, computed for `batch` inputs at a time; one number for each output of the task.
     ///
     /// # Errors
-    /// If the task writes texts, or inputs do not fit the model.
+    /// If the task writes texts, inputs do not fit the model, or a logit is not finite.
     pub fn logits(&self, inputs: &[Input], batch: usize) -> Result<Vec<Vec<f32>>, ModelError> {
         let mut rows = Vec::with_capacity(inputs.len());
         for chunk in inputs.chunks(batch.max(1)) {
@@ -153,6 +153,9 @@ impl<'a> Predictor<'a> {
             };
             let outputs = logits.dims()[1];
             let values: Vec<f32> = logits.inner().into_data().try_into_vec().expect("the model computes in f32");
+            if !values.iter().all(|value| value.is_finite()) {
+                return Err(ModelError::NotFinite);
+            }
             rows.extend(values.chunks_exact(outputs).map(<[f32]>::to_vec));
         }
         Ok(rows)

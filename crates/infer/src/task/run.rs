@@ -38,6 +38,8 @@ pub struct Predicted {
     pub text: Option<GeneratedText>,
     /// Hash of the pixels of the image that the model saw; `None` if it saw none.
     pub image_hash: Option<u64>,
+    /// Hash of the text that the model saw, before it was cut; `None` if it saw none.
+    pub text_hash: Option<u64>,
     /// Whether the text was longer than the model reads, so that it saw only the beginning.
     pub cut: bool,
 }
@@ -64,19 +66,21 @@ impl Predictor<'_> {
             let (inputs, rest): (Vec<Input>, Vec<_>) = read
                 .into_iter()
                 .flatten()
-                .map(|(Example { position, record, input, image_hash, cut, .. }, target)| {
-                    (input, (position, record, target, image_hash, cut))
+                .map(|(Example { position, record, input, image_hash, text_hash, cut, .. }, target)| {
+                    (input, (position, record, target, [image_hash, text_hash], cut))
                 })
                 .unzip();
             let numbers: Vec<u64> = rest.iter().map(|(position, ..)| *position as u64).collect();
             let raw = self.raw(&inputs, &numbers, &preparation.processor.tokenizer)?;
-            predicted.extend(rest.into_iter().zip(raw).map(|((position, record, target, image_hash, cut), raw)| {
-                let (logits, text) = match raw {
-                    RawPrediction::Logits(logits) => (logits, None),
-                    RawPrediction::Text(text) => (vec![], Some(text)),
-                };
-                Predicted { position, record, target, logits, text, image_hash, cut }
-            }));
+            predicted.extend(rest.into_iter().zip(raw).map(
+                |((position, record, target, [image_hash, text_hash], cut), raw)| {
+                    let (logits, text) = match raw {
+                        RawPrediction::Logits(logits) => (logits, None),
+                        RawPrediction::Text(text) => (vec![], Some(text)),
+                    };
+                    Predicted { position, record, target, logits, text, image_hash, text_hash, cut }
+                },
+            ));
             done(chunk.last().map_or(0, |last| last + 1));
         }
         Ok(predicted)

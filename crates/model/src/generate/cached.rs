@@ -24,6 +24,7 @@ pub struct CachedDecoder {
     /// Number of tokens of each hypothesis.
     tokens: usize,
     precision: ComputePrecision,
+    is_finite: bool,
 }
 
 impl CachedDecoder {
@@ -36,7 +37,20 @@ impl CachedDecoder {
             0 => vec![],
             _ => decoder.layers.iter().map(|layer| memory.with(joined(layer))).collect(),
         };
-        Self { memory: of_memory, own: vec![], inputs: (0..memory.count()).collect(), tokens: 0, precision, decoder }
+        Self {
+            memory: of_memory,
+            own: vec![],
+            inputs: (0..memory.count()).collect(),
+            tokens: 0,
+            precision,
+            is_finite: true,
+            decoder,
+        }
+    }
+
+    /// Whether all logits so far were finite numbers.
+    pub fn is_finite(&self) -> bool {
+        self.is_finite
     }
 
     /// The cache rows of the extended hypotheses: the tokens of its parent, then the new token, which is behind all old ones.
@@ -94,6 +108,8 @@ impl StepModel for CachedDecoder {
         }
         (self.own, self.inputs, self.tokens) = (own, inputs, self.tokens + 1);
         let logits = self.decoder.head.forward(x.tokens, &pass);
-        logits.into_data().try_into_vec().expect("the model computes in f32")
+        let logits: Vec<f32> = logits.into_data().try_into_vec().expect("the model computes in f32");
+        self.is_finite &= logits.iter().all(|logit| logit.is_finite());
+        logits
     }
 }

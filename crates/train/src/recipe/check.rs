@@ -1,5 +1,6 @@
 //! Checks the values of a recipe against their valid ranges.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ptu_data::InputForm;
@@ -134,6 +135,13 @@ impl Recipe {
         match &self.task {
             TaskRecipe::Multilabel(multilabel) if multilabel.labels.is_empty() => {
                 wrong("task.labels", "is empty; name at least one label".into())
+            }
+            TaskRecipe::Multilabel(multilabel) => {
+                let mut names = BTreeSet::new();
+                match multilabel.labels.iter().find(|label| !names.insert(label.as_str())) {
+                    Some(label) => wrong("task.labels", format!("names `{label}` twice; name each label once")),
+                    None => Ok(()),
+                }
             }
             TaskRecipe::Retrieval(retrieval) => {
                 for (key, value, least) in [

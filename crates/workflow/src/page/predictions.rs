@@ -158,7 +158,16 @@ mod tests {
             questions: vec![question],
             ..Record::default()
         };
-        Predicted { position, record, target, logits: logits.to_vec(), text: None, image_hash: None, cut: false }
+        Predicted {
+            position,
+            record,
+            target,
+            logits: logits.to_vec(),
+            text: None,
+            image_hash: None,
+            text_hash: None,
+            cut: false,
+        }
     }
 
     fn evaluated(output: TaskOutput, predicted: Vec<Predicted>) -> TaskEvaluated {

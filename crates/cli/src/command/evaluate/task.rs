@@ -78,6 +78,7 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
     let (mut models, mut first_seed) = (vec![], None);
     for path in &arguments.models {
         let mut options = options(arguments, path, precision)?;
+        let own_seed = options.seed;
         // All models are scored with the same resamples, whatever seed each was trained with.
         options.seed = *first_seed.get_or_insert(options.seed);
         let evaluated = score(&options)?;
@@ -85,7 +86,9 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
             Some(other) => compare(&evaluated, other, (arguments, &options), &score)?,
             None => vec![],
         };
-        save(path, arguments, &evaluated)?;
+        if options.seed == own_seed {
+            save(path, arguments, &evaluated)?;
+        }
         models.push((path, evaluated, compared));
     }
     if let (Some(file), [(path, evaluated, _)]) = (&arguments.page, models.as_slice()) {
@@ -269,7 +272,7 @@ fn compare(
 }
 
 /// Saves scores and predictions of the test split of the run's own data in the run's folder, unless texts were generated in another way
-/// than its recipe says; for pages of a fine-tuned run also examples.
+/// than its recipe says; for pages of a fine-tuned run also examples. Scores with the seed of another run are not saved by the caller.
 fn save(path: &Path, arguments: &Arguments, evaluated: &[TaskEvaluated]) -> anyhow::Result<()> {
     let is_own = path.join(folder::RECIPE).exists() && arguments.data.is_empty() && arguments.split == Split::Test;
     if !is_own || arguments.generation != GenerationOptions::default() {
