@@ -10,6 +10,7 @@ mod evaluate;
 mod fields;
 mod finetune;
 mod generation;
+mod import;
 mod inspect;
 mod matching;
 mod page;
@@ -77,6 +78,7 @@ enum Command {
     Match(matching::Arguments),
     Embed(embed::Arguments),
     Search(search::Arguments),
+    Import(import::Arguments),
     Inspect(inspect::Arguments),
     Watch(watch::Arguments),
     Doctor(doctor::Arguments),
@@ -149,6 +151,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Match(arguments) => return matching::run(&arguments),
         Command::Embed(arguments) => return embed::run(&arguments),
         Command::Search(arguments) => search::run(&arguments)?,
+        Command::Import(arguments) => import::run(&arguments)?,
         Command::Inspect(arguments) => inspect::run(&arguments)?,
         Command::Watch(arguments) => watch::run(&arguments)?,
         Command::Doctor(arguments) => doctor::run(&arguments)?,

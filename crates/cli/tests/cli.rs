@@ -21,6 +21,8 @@ mod finetune_faults;
 mod harness;
 #[path = "cli/image_cache.rs"]
 mod image_cache;
+#[path = "cli/import.rs"]
+mod import;
 #[path = "cli/inputs.rs"]
 mod inputs;
 #[path = "cli/interrupt.rs"]

@@ -12,7 +12,7 @@ pub mod transform;
 
 pub use perceptual_hash::PerceptualHash;
 pub use raster::{Picture, Samples};
-pub use transform::{Augment, Fit, Preprocess, Transform};
+pub use transform::{Augment, CLIP_DEVIATION, CLIP_MEAN, Fit, Preprocess, Transform};
 
 /// The largest width and height of a picture that is read, in pixels.
 pub const MAX_SIDE: u32 = 32_768;

@@ -7,7 +7,7 @@
 //! | `packed.rs` | packed sequences: tokens of all sequences in one tensor, one sequence after another | no padding |
 //! | `pass.rs` | settings of a forward pass: dropout, compute precision, checkpointing | dropout masks are reproducible |
 //! | `checkpoint.rs`, `block_gradients.rs` | gradient checkpointing of blocks | less memory |
-//! | `activation.rs` | GELU, QuickGELU | vectorised, on all cores; the engine's error function is not vectorised |
+//! | `activation.rs` | GELU, its tanh approximation, QuickGELU | vectorised, on all cores; the engine's error function is not vectorised |
 //! | `norm.rs` | layer norm; residual connection, dropout and layer norm in one operation | one pass over memory instead of about eight |
 //! | `linear.rs` | linear map; linear map plus residual; several linear maps of one input | no extra pass for bias and residual |
 //! | `attention.rs` | self-attention, also causal, and cross-attention of packed sequences | no padding, no copy of heads, dropout in place |
@@ -56,7 +56,7 @@ mod rows;
 mod sum;
 mod units;
 
-pub use activation::{gelu, quick_gelu};
+pub use activation::{gelu, gelu_tanh, quick_gelu};
 pub use attention::{AttentionPlan, Visible, cross_attention, self_attention};
 pub use bf16::tiles;
 pub use block_gradients::BlockGradients;

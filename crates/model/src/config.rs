@@ -1,11 +1,13 @@
 //! Sizes and options of a model (specification, sections 1 and 2). They determine completely what the network computes.
 
+mod image;
 mod task;
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use image::{ImageActivation, ImageConfig};
 pub use task::{DecoderConfig, MemoryMask, Outputs};
 
 use crate::ModelError;
@@ -43,24 +45,6 @@ pub struct ModelConfig {
 
 fn published_deviation() -> f64 {
     0.02
-}
-
-/// The image encoder of CLIP, a vision transformer (specification, section 1).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImageConfig {
-    /// Height and width of the input in pixels.
-    pub size: usize,
-    /// Height and width of a patch in pixels; `size` is a multiple of it.
-    pub patch: usize,
-    /// Width; there is one attention head for every 64 of it.
-    pub width: usize,
-    /// Number of blocks as in CLIP, including the blocks that are not used.
-    pub layers: usize,
-    /// Number of blocks at the end that are not used (published: 1).
-    pub drop_last: usize,
-    /// Epsilon of the layer norms.
-    pub eps: f64,
 }
 
 /// The text encoder, RoBERTa or BERT (specification, section 1).
@@ -248,18 +232,6 @@ impl TextConfig {
     }
 }
 
-impl ImageConfig {
-    /// Patches along one side.
-    pub fn grid(&self) -> usize {
-        self.size / self.patch
-    }
-
-    /// Number of blocks that are used.
-    pub fn used_layers(&self) -> usize {
-        self.layers - self.drop_last
-    }
-}
-
 /// The sizes in which the presets differ.
 struct Sizes {
     image: usize,
@@ -315,14 +287,7 @@ impl Preset {
         let pool =
             |take| PromptsConfig::Pool { size: s.pool, take, pooling: Pooling::Mean, similarity: Similarity::Dot };
         ModelConfig {
-            image: ImageConfig {
-                size: s.image,
-                patch: s.patch,
-                width: s.width,
-                layers: s.image_layers,
-                drop_last: 1,
-                eps: 1e-5,
-            },
+            image: ImageConfig::clip(s.image, s.patch, s.width, s.image_layers),
             text: TextConfig {
                 style,
                 vocabulary,
@@ -367,6 +332,7 @@ impl ModelConfig {
             ("image.patch", image.patch, 512),
             ("image.width", image.width, 16_384),
             ("image.layers", image.layers, 256),
+            ("image.mlp_width", image.mlp_width(), 65_536),
             ("text.vocabulary", text.vocabulary, 4_000_000),
             ("text.width", text.width, 16_384),
             ("text.layers", text.layers, 256),
@@ -384,6 +350,8 @@ impl ModelConfig {
             let takes_none = matches!(prompts, PromptsConfig::Pool { size: 1.., take: 0, .. });
             ensure(!takes_none, key, "takes 0 prompts; to use no prompts, set the size of the pool to 0".into())?;
         }
+        let registers = image.registers;
+        ensure(registers <= 1024, "image.registers", format!("is {registers}; it must be at most 1024"))?;
         for (key, value, least, below) in [
             ("dropout", self.dropout, 0.0, 1.0),
             ("deviation", self.deviation, 0.0, 10.0),
@@ -403,13 +371,20 @@ impl ModelConfig {
         let (image, text, fusion) = (&self.image, &self.text, &self.fusion);
         let rule = format!("is {}; it must be a multiple of image.patch, {}", image.size, image.patch);
         ensure(image.size.is_multiple_of(image.patch), "image.size", rule)?;
-        let rule = format!("is {}; it must be a multiple of 64 (the width of one attention head)", image.width);
-        ensure(image.width.is_multiple_of(64), "image.width", rule)?;
         let rule = format!("is {}; it must be less than image.layers, {}", image.drop_last, image.layers);
         ensure(image.drop_last < image.layers, "image.drop_last", rule)?;
-        for (part, width, heads) in [("text", text.width, text.heads), ("fusion", fusion.width, fusion.heads)] {
+        if image.heads.is_none() {
+            let rule = format!("is {}; without image.heads it must be a multiple of 64", image.width);
+            ensure(image.width.is_multiple_of(64), "image.width", rule)?;
+        }
+        let parts = [
+            ("image", image.width, image.heads()),
+            ("text", text.width, text.heads),
+            ("fusion", fusion.width, fusion.heads),
+        ];
+        for (part, width, heads) in parts {
             let rule = format!("is {heads}; it must divide {part}.width, {width}");
-            ensure(width.is_multiple_of(heads), &format!("{part}.heads"), rule)?;
+            ensure(heads > 0 && width.is_multiple_of(heads), &format!("{part}.heads"), rule)?;
         }
         let (positions, first) = (text.positions, text.first_position());
         let rule = format!("is {positions}; a text of two tokens that starts at position {first} must fit");

@@ -1,4 +1,4 @@
-//! Image encoder: the vision transformer of CLIP without its last block (specification, section 1).
+//! Image encoder: a vision transformer, as published that of CLIP without its last block (specification, section 1).
 //!
 //! Shapes: b images, p patches, n = 1 + p image tokens, d is the width.
 
@@ -11,7 +11,7 @@ use ptu_kernels::{Packed, Pass, rows};
 use rayon::prelude::*;
 
 use crate::config::ImageConfig;
-use crate::layer::{ClipBlock, LayerNorm, Linear, constant};
+use crate::layer::{LayerNorm, Linear, VitBlock, constant};
 
 /// The image encoder: patch embedding, transformer blocks, and a layer norm on every token.
 #[derive(Module, Debug)]
@@ -19,13 +19,15 @@ pub struct ImageEncoder {
     /// Patch embedding, a convolution computed as a matrix product: `[3 * patch * patch, d]`.
     pub patch: Linear,
     /// Class embedding, `[d]`.
-    pub class: Param<Tensor<1>>,
-    /// Position embeddings, `[1 + p, d]`; row 0 is for the class token.
+    pub class: Option<Param<Tensor<1>>>,
+    /// Position embeddings, `[1 + p, d]`; row 0 is for the class token. `[p, d]` without a class token.
     pub positions: Param<Tensor<2>>,
+    /// Register tokens, `[registers, d]`.
+    pub registers: Option<Param<Tensor<2>>>,
     /// Layer norm before the blocks (`ln_pre`).
-    pub norm_before: LayerNorm,
+    pub norm_before: Option<LayerNorm>,
     /// The blocks that are used.
-    pub blocks: Vec<ClipBlock>,
+    pub blocks: Vec<VitBlock>,
     /// Layer norm after the blocks (`ln_post`).
     pub norm_after: LayerNorm,
     side: usize,
@@ -34,53 +36,110 @@ pub struct ImageEncoder {
 impl ImageEncoder {
     /// An encoder with the configured sizes.
     pub fn new(config: &ImageConfig, device: &Device) -> Self {
-        let &ImageConfig { patch, width: d, eps, .. } = config;
-        let tokens = 1 + config.grid() * config.grid();
+        let &ImageConfig { patch, width: d, eps, class_token, registers, .. } = config;
+        let patch_size = 3 * patch * patch;
+        let positions = usize::from(class_token) + config.grid() * config.grid();
         Self {
-            patch: Linear::without_bias(3 * patch * patch, d, device),
-            class: constant(0.0, [d], device),
-            positions: constant(0.0, [tokens, d], device),
-            norm_before: LayerNorm::new(d, eps, device),
-            blocks: (0..config.used_layers()).map(|_| ClipBlock::new(d, eps, device)).collect(),
+            patch: match config.patch_bias {
+                true => Linear::new(patch_size, d, device),
+                false => Linear::without_bias(patch_size, d, device),
+            },
+            class: class_token.then(|| constant(0.0, [d], device)),
+            positions: constant(0.0, [positions, d], device),
+            registers: (registers > 0).then(|| constant(0.0, [registers, d], device)),
+            norm_before: config.pre_norm.then(|| LayerNorm::new(d, eps, device)),
+            blocks: (0..config.used_layers()).map(|_| VitBlock::new(config, device)).collect(),
             norm_after: LayerNorm::new(d, eps, device),
             side: patch,
         }
     }
 
-    /// Class token, patch embeddings and position embeddings: `b` sequences of `1 + p` tokens. Only the patches that `pass`
-    /// selects are embedded.
+    /// Class token, patch embeddings and position embeddings: `b` sequences of `1 + p` tokens (`p` without a class token). Only the
+    /// patches that `pass` selects are embedded.
     ///
     /// # Panics
     /// If the images have no pixels, because the outputs of the encoder are known.
     pub fn embed(&self, images: &Images, pass: &Pass) -> Packed {
         let (b, grid) = (images.count, images.side / self.side);
         assert_eq!(images.planes.len(), b * 3 * images.side * images.side, "these images have no pixels to embed");
-        let (p, device) = (grid * grid, self.class.val().device());
+        let (p, first, device) = (grid * grid, self.special_tokens(), self.positions.val().device());
         let kept = pass.patches(b, p).unwrap_or_else(|| vec![(0..p).collect(); b]);
         let p = kept.first().map_or(0, Vec::len); // the same number for each image
         // A convolution whose stride equals its kernel size is one matrix product over the patches.
         let patches = TensorData::new(cut(images, self.side, &kept), [b * p, 3 * self.side * self.side]);
-        let positions = kept.iter().flatten().map(|patch| 1 + patch).collect();
+        let positions = kept.iter().flatten().map(|patch| first + patch).collect();
         let positions = rows(vec![self.positions.val()], Arc::new(positions));
         let patches = self.patch.forward_onto(positions, Tensor::from_data(patches, &device), pass); // [b * p, d]
+        let Some(class) = self.class_token() else { return Packed::new(patches, vec![p; b]) };
         let index = (0..b).flat_map(|image| std::iter::once(0).chain(1 + image * p..1 + (image + 1) * p));
-        let tokens = rows(vec![self.class_token(), patches], Arc::new(index.collect()));
+        let tokens = rows(vec![class, patches], Arc::new(index.collect()));
         Packed::new(tokens, vec![1 + p; b])
     }
 
-    /// The class token with its position embedding, `[1, d]`: the first token of images and of prompts in place of an image.
-    pub fn class_token(&self) -> Tensor<2> {
-        self.class.val().unsqueeze::<2>() + self.positions.val().narrow(0, 0, 1)
+    /// The class token with its position embedding, `[1, d]`: the first token of images and of prompts in place of an image. `None`
+    /// if the encoder has none.
+    pub fn class_token(&self) -> Option<Tensor<2>> {
+        let class = self.class.as_ref()?.val().unsqueeze::<2>();
+        Some(class + self.positions.val().narrow(0, 0, 1))
     }
 
-    /// Runs `ln_pre`, all blocks, and `ln_post` on every token: `[rows, d] -> [rows, d]`.
+    /// Number of tokens before the patches, or before the prompts in their place, after [`Self::embed`].
+    pub fn special_tokens(&self) -> usize {
+        usize::from(self.class.is_some())
+    }
+
+    /// Runs `ln_pre`, all blocks, and `ln_post` on every token: `[rows, d] -> [rows of the result, d]`. Registers take part in the blocks
+    /// and are removed then. If there is no class token, the mean of all tokens of a sequence is put before them, so that each
+    /// result has one token more than its patches or prompts.
     pub fn encode(&self, x: &Packed, pass: &Pass) -> Packed {
-        let mut x = x.with(self.norm_before.forward(x.tokens.clone()));
+        let mut x = self.with_registers(x);
+        if let Some(norm) = &self.norm_before {
+            x = x.with(norm.forward(x.tokens.clone()));
+        }
         for block in &self.blocks {
             x = pass.block(block, &[&x], |block, x, pass| block.forward(x[0], pass));
         }
-        x.with(self.norm_after.forward(x.tokens.clone()))
+        let x = self.without_registers(&x.with(self.norm_after.forward(x.tokens.clone())));
+        if self.class.is_some() { x } else { with_means(&x) }
     }
+
+    /// Inserts the registers behind the class token of each sequence.
+    fn with_registers(&self, x: &Packed) -> Packed {
+        let Some(registers) = &self.registers else { return x.clone() };
+        let (count, all, special) = (registers.dims()[0], x.tokens.dims()[0], self.special_tokens());
+        let sequences = x.starts().into_iter().zip(x.lengths.iter());
+        let index = sequences.flat_map(|(start, length)| {
+            (start..start + special).chain(all..all + count).chain(start + special..start + length)
+        });
+        let tokens = rows(vec![x.tokens.clone(), registers.val()], Arc::new(index.collect()));
+        Packed::new(tokens, x.lengths.iter().map(|length| length + count).collect())
+    }
+
+    /// Removes the registers of each sequence.
+    fn without_registers(&self, x: &Packed) -> Packed {
+        let Some(registers) = &self.registers else { return x.clone() };
+        let (count, special) = (registers.dims()[0], self.special_tokens());
+        let sequences = x.starts().into_iter().zip(x.lengths.iter());
+        let index = sequences
+            .flat_map(|(start, length)| (start..start + special).chain(start + special + count..start + length));
+        x.pick(index.collect(), x.lengths.iter().map(|length| length - count).collect())
+    }
+}
+
+/// Puts the mean of the tokens of each sequence before them. The mean of no tokens is zero.
+fn with_means(x: &Packed) -> Packed {
+    let (all, b) = (x.tokens.dims()[0], x.count());
+    let mut weights = vec![0.0; b * all];
+    for (sequence, (start, length)) in x.starts().into_iter().zip(x.lengths.iter()).enumerate() {
+        weights[sequence * all..][start..start + length].fill(1.0 / *length as f32);
+    }
+    let index = x.starts().into_iter().zip(x.lengths.iter()).enumerate();
+    let index =
+        index.flat_map(|(sequence, (start, length))| std::iter::once(sequence).chain(b + start..b + start + length));
+    let lengths = x.lengths.iter().map(|length| 1 + length).collect();
+    let means: Tensor<2> = Tensor::from_data(TensorData::new(weights, [b, all]), &x.tokens.device());
+    let means = means.matmul(x.tokens.clone()); //                                                   [b, d]
+    Packed::new(rows(vec![means, x.tokens.clone()], Arc::new(index.collect())), lengths)
 }
 
 /// Cuts the selected patches (the same number for each image) out of all images: `[b * p, 3 * s * s]`. The values of a patch
@@ -109,6 +168,33 @@ fn cut(images: &Images, s: usize, kept: &[Vec<usize>]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mean_stands_before_the_tokens() {
+        let tokens = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 6.0], [5.0, 5.0]], &Device::flex());
+        let found = with_means(&Packed::new(tokens, vec![2, 0, 1]));
+        assert_eq!(*found.lengths, [3, 1, 2]);
+        let values: Vec<f32> = found.tokens.into_data().try_into_vec().unwrap();
+        assert_eq!(values, [2.0, 4.0, 1.0, 2.0, 3.0, 6.0, 0.0, 0.0, 5.0, 5.0, 5.0, 5.0]);
+    }
+
+    #[test]
+    fn registers_are_inserted_behind_the_class_token_and_removed() {
+        for class_token in [true, false] {
+            let config = ImageConfig { registers: 2, class_token, ..ImageConfig::clip(16, 8, 64, 2) };
+            let mut encoder = ImageEncoder::new(&config, &Device::flex());
+            encoder.registers = Some(Param::from_tensor(Tensor::full([2, 64], 7.0, &Device::flex())));
+            let x = Packed::new(Tensor::ones([5, 64], &Device::flex()), vec![2, 3]);
+            let with = encoder.with_registers(&x);
+            assert_eq!(*with.lengths, [4, 5]);
+            let values: Vec<f32> = with.tokens.clone().into_data().try_into_vec().unwrap();
+            let is_register: Vec<bool> = values.chunks(64).map(|token| token[0] > 1.0).collect();
+            let first = usize::from(class_token);
+            assert_eq!(is_register[..4], [first == 0, true, first == 1, false]);
+            let without = encoder.without_registers(&with);
+            assert_eq!((&*without.lengths, without.tokens.into_data()), (&*x.lengths, x.tokens.into_data()));
+        }
+    }
 
     #[test]
     fn patches_are_cut_channel_by_channel() {

@@ -4,10 +4,10 @@
 
 mod attention;
 mod bert;
-mod clip;
 mod dense;
+mod vit;
 
 pub use attention::Attention;
 pub use bert::{BertLayer, CrossLayer};
-pub use clip::ClipBlock;
 pub use dense::{Embedding, LayerNorm, Linear, constant};
+pub use vit::VitBlock;

@@ -51,8 +51,13 @@ impl Model {
             image_projection: Linear::new(image, d, device),
             text_projection: Linear::new(text, d, device),
             modality: Embedding::new(2, d, device),
-            image_prompts: Prompts::new(config.image_prompts, image, text, device),
-            text_prompts: Prompts::new(config.text_prompts, text, image, device),
+            image_prompts: Prompts::new(config.image_prompts, image, (text, 1), device),
+            text_prompts: Prompts::new(
+                config.text_prompts,
+                text,
+                (image, usize::from(config.image.class_token)),
+                device,
+            ),
             fusion: Fusion::new(&config.fusion, device),
             heads: Heads::new(config, device),
             decoder: config.decoder.is_some().then(|| Decoder::new(config, device)),
@@ -92,17 +97,21 @@ impl Model {
         Texts { lengths: vec![1; ids.len()], ids }
     }
 
-    /// The input of the image encoder in place of missing images: the class token and the prompts selected by the texts that are
-    /// present.
+    /// The input of the image encoder in place of missing images: the class token (if the encoder has one) and the prompts selected by
+    /// the texts that are present.
     pub fn image_stand_ins(&self, texts: &Packed, stand_in: StandIn) -> (Packed, Chosen) {
         let chosen = self.image_prompts.choose(texts);
-        let lengths = chosen.rows.iter().map(|rows| 1 + rows.len()).collect();
-        // Row 0 is the class token; the prompt table follows.
-        let index = chosen.rows.iter().flat_map(|rows| std::iter::once(0).chain(rows.iter().map(|row| 1 + row)));
+        // The class token is the first row, the prompt table follows.
+        let special = self.image.special_tokens();
+        let lengths = chosen.rows.iter().map(|rows| special + rows.len()).collect();
+        let index = chosen.rows.iter().flat_map(|rows| (0..special).chain(rows.iter().map(|row| special + row)));
         let table = self.image_prompts.table.iter().map(|table| table.val());
-        let tables = std::iter::once(self.image.class_token()).chain(table).collect();
-        let prompts = Packed::new(rows(tables, Arc::new(index.collect())), lengths);
-        (without_prompts(prompts, 0, stand_in), chosen)
+        let tables: Vec<Tensor<2>> = self.image.class_token().into_iter().chain(table).collect();
+        let prompts = match tables.is_empty() {
+            true => Tensor::zeros([0, self.config.image.width], &self.device()),
+            false => rows(tables, Arc::new(index.collect())),
+        };
+        (without_prompts(Packed::new(prompts, lengths), [special, 0], stand_in), chosen)
     }
 
     /// The input of the text encoder in place of missing texts: start token, prompts selected by the images that are present,
@@ -123,7 +132,7 @@ impl Model {
         let lengths = index.iter().map(Vec::len).collect();
         let tokens = rows(vec![edges.tokens.clone(), table.val()], Arc::new(index.concat()));
         // The sequence has one special token at each end, so one token at the end is kept.
-        (without_prompts(Packed::new(tokens, lengths), 1, stand_in), chosen)
+        (without_prompts(Packed::new(tokens, lengths), [1, 1], stand_in), chosen)
     }
 
     /// Runs the image encoder and projects its output to the width of the fusion.
@@ -175,21 +184,21 @@ impl TextConfig {
     }
 }
 
-/// Replaces the prompts in these sequences as `stand_in` says. The prompts are all tokens except the first one and the last
-/// `ends` ones.
-fn without_prompts(stand_ins: Packed, ends: usize, stand_in: StandIn) -> Packed {
+/// Replaces the prompts in these sequences as `stand_in` says. The prompts are all tokens except the first `before` and the last `after`
+/// ones; without prompts, those before them are left.
+fn without_prompts(stand_ins: Packed, [before, after]: [usize; 2], stand_in: StandIn) -> Packed {
     let (d, device) = (stand_ins.tokens.dims()[1], stand_ins.tokens.device());
     let starts = stand_ins.starts().into_iter().zip(stand_ins.lengths.iter());
     match stand_in {
         StandIn::Prompts => stand_ins,
         StandIn::Nothing => {
-            let first = starts.map(|(start, _)| start).collect();
-            Packed::new(rows(vec![stand_ins.tokens.clone()], Arc::new(first)), vec![1; stand_ins.count()])
+            let first = starts.flat_map(|(start, _)| start..start + before).collect();
+            stand_ins.pick(first, vec![before; stand_ins.count()])
         }
         StandIn::Zeros => {
             let zeros = stand_ins.tokens.dims()[0];
             let kept = starts.flat_map(|(start, length)| {
-                let is_kept = move |position: usize| position == 0 || position >= length - ends;
+                let is_kept = move |position: usize| position < before || position >= length - after;
                 (0..*length).map(move |position| if is_kept(position) { start + position } else { zeros })
             });
             let index = Arc::new(kept.collect());
@@ -206,8 +215,8 @@ mod tests {
     #[test]
     fn prompts_are_replaced_between_the_first_and_the_last_token() {
         let tokens = Tensor::<2>::from_floats([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0], [7.0]], &Device::flex());
-        let of = |ends, stand_in| {
-            let left = without_prompts(Packed::new(tokens.clone(), vec![4, 3]), ends, stand_in);
+        let of = |after, stand_in| {
+            let left = without_prompts(Packed::new(tokens.clone(), vec![4, 3]), [1, after], stand_in);
             (left.tokens.into_data().try_into_vec::<f32>().unwrap(), left.lengths.to_vec())
         };
         assert_eq!(of(1, StandIn::Zeros), (vec![1.0, 0.0, 0.0, 4.0, 5.0, 0.0, 7.0], vec![4, 3]));

@@ -81,6 +81,11 @@ const DECAYING_NORM: Kind = Kind::Norm { published_decay: true };
 #[rustfmt::skip]
 const TABLE: &[(&str, &str, Role, Kind)] = &[
     ("image.patch.weight", "vision_encoder.visual.conv1.weight", Backbone, Patch),
+    // Not in the published model: encoders other than that of CLIP (specification, section 1).
+    ("image.patch.bias", "vision_encoder.visual.conv1.bias", Backbone, Bias),
+    ("image.registers", "vision_encoder.visual.register_embedding", Backbone, Table),
+    ("image.blocks.{}.scale_1", "vision_encoder.visual.transformer.resblocks.{}.ls_1.gamma", Backbone, NORM),
+    ("image.blocks.{}.scale_2", "vision_encoder.visual.transformer.resblocks.{}.ls_2.gamma", Backbone, NORM),
     ("image.class", "vision_encoder.visual.class_embedding", Backbone, Table),
     ("image.positions", "vision_encoder.visual.positional_embedding", Backbone, Table),
     ("image.norm_before.weight", "vision_encoder.visual.ln_pre.weight", Backbone, DECAYING_NORM),
@@ -352,7 +357,7 @@ mod tests {
     #[test]
     fn the_image_encoder_has_the_names_of_its_blocks() {
         let names: Vec<String> = image_encoder(2).collect();
-        assert_eq!(names.len(), 7 + 2 * 12);
+        assert_eq!(names.len(), 9 + 2 * 14);
         assert!(names.iter().all(|name| name.starts_with("vision_encoder.visual.")));
         assert!(names.contains(&"vision_encoder.visual.transformer.resblocks.1.mlp.c_proj.bias".to_string()));
     }

@@ -50,6 +50,8 @@ pub struct Prompts {
     pub projection: Option<Param<Tensor<2>>>,
     #[module(skip)]
     config: PromptsConfig,
+    /// Number of tokens before the patches or words of the modality that is present.
+    special_tokens: usize,
 }
 
 /// The prompts selected in place of the missing images or texts of a batch.
@@ -62,16 +64,16 @@ pub struct Chosen {
 }
 
 impl Prompts {
-    /// Prompts of width `d`, selected by queries of width `query`.
-    pub fn new(config: PromptsConfig, d: usize, query: usize, device: &Device) -> Self {
+    /// Prompts of width `d`, selected by queries of width `query`. The first `special_tokens` tokens of the modality that is present
+    /// (class token or `<s>`) are not used in the query.
+    pub fn new(config: PromptsConfig, d: usize, (query, special_tokens): (usize, usize), device: &Device) -> Self {
         let table = (config.rows() > 0).then(|| constant(0.0, [config.rows(), d], device));
         let by_query = matches!(config, PromptsConfig::Pool { size: 1.., .. });
         let projection = (by_query && query != d).then(|| constant(0.0, [query, d], device).set_require_grad(false));
-        Self { table, projection, config }
+        Self { table, projection, config, special_tokens }
     }
 
-    /// Selects rows of the table for each sequence of the modality that is present (after embedding). The first token (class
-    /// token or `<s>`) is not used in the query.
+    /// Selects rows of the table for each sequence of the modality that is present (after embedding).
     pub fn choose(&self, present: &Packed) -> Chosen {
         self.choose_by(self.pooled(present))
     }
@@ -89,9 +91,9 @@ impl Prompts {
                 let d = present.tokens.dims()[1];
                 let tokens = host(present.tokens.clone());
                 let sequences = present.starts().into_iter().zip(present.lengths.iter());
-                let pooled =
-                    sequences.map(|(start, length)| pool_tokens(&tokens[start * d..(start + length) * d], d, pooling));
-                pooled.collect()
+                let used =
+                    |(start, length): (usize, &usize)| &tokens[(start + self.special_tokens) * d..(start + length) * d];
+                sequences.map(|sequence| pool_tokens(used(sequence), d, pooling)).collect()
             }
             _ => vec![vec![]; present.count()],
         }
@@ -136,7 +138,7 @@ fn pool_tokens(tokens: &[f32], d: usize, pooling: Pooling) -> Vec<f64> {
         Pooling::Max => f64::NEG_INFINITY,
     };
     let (mut query, mut count) = (vec![start; d], 0usize);
-    for token in tokens.chunks_exact(d).skip(1) {
+    for token in tokens.chunks_exact(d) {
         count += 1;
         query.iter_mut().zip(token).for_each(|(query, value)| match pooling {
             Pooling::Mean => *query += f64::from(*value),
@@ -183,6 +185,8 @@ fn dot_f32(x: &[f32], y: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::TensorData;
+
     use super::*;
 
     const TABLE: [f32; 8] = [1.0, 0.0, 0.0, 1.0, 10.0, 10.0, 0.0, 1.0];
@@ -199,11 +203,18 @@ mod tests {
 
     #[test]
     fn queries_do_not_use_the_first_token() {
-        let tokens = [9.0, 9.0, 1.0, 2.0, 3.0, 6.0];
-        let mean = pool_tokens(&tokens, 2, Pooling::Mean);
+        let pool = |pooling| PromptsConfig::Pool { size: 1, take: 1, pooling, similarity: Similarity::Dot };
+        let pooled = |special_tokens, pooling, tokens: &[[f32; 2]]| {
+            let prompts = Prompts::new(pool(pooling), 2, (2, special_tokens), &Device::flex());
+            let data = TensorData::new(tokens.as_flattened().to_vec(), [tokens.len(), 2]);
+            prompts.pooled(&Packed::new(Tensor::from_data(data, &Device::flex()), vec![tokens.len()])).remove(0)
+        };
+        let tokens = [[9.0, 9.0], [1.0, 2.0], [3.0, 6.0]];
+        let mean = pooled(1, Pooling::Mean, &tokens);
         assert!((mean[0] - 2.0).abs() < 1e-7 && (mean[1] - 4.0).abs() < 1e-7, "{mean:?}");
-        assert_eq!(pool_tokens(&tokens, 2, Pooling::Max), [3.0, 6.0]);
-        assert_eq!(pool_tokens(&tokens[..2], 2, Pooling::Max), [0.0, 0.0]);
+        assert_eq!(pooled(1, Pooling::Max, &tokens), [3.0, 6.0]);
+        assert_eq!(pooled(1, Pooling::Max, &tokens[..1]), [0.0, 0.0]);
+        assert_eq!(pooled(0, Pooling::Max, &tokens), [9.0, 9.0]);
     }
 
     fn packed(lengths: Vec<usize>) -> Packed {
@@ -212,14 +223,14 @@ mod tests {
 
     #[test]
     fn fixed_prompts_are_the_same_for_every_input() {
-        let prompts = Prompts::new(PromptsConfig::Fixed { take: 3 }, 4, 4, &Device::flex());
+        let prompts = Prompts::new(PromptsConfig::Fixed { take: 3 }, 4, (4, 1), &Device::flex());
         assert_eq!(prompts.choose(&packed(vec![5, 2])).rows, [[0, 1, 2], [0, 1, 2]]);
     }
 
     #[test]
     fn a_pool_of_size_zero_gives_no_prompts() {
         let pool = PromptsConfig::Pool { size: 0, take: 8, pooling: Pooling::Mean, similarity: Similarity::Dot };
-        let prompts = Prompts::new(pool, 4, 4, &Device::flex());
+        let prompts = Prompts::new(pool, 4, (4, 1), &Device::flex());
         assert!(prompts.table.is_none());
         assert_eq!(prompts.choose(&packed(vec![5])).rows, [[0usize; 0]]);
     }

@@ -105,7 +105,7 @@ impl Load {
     pub(crate) fn new(mut stored: Stored, config: &ModelConfig) -> Self {
         if let Some(found) = stored.get_mut(POSITIONS) {
             let mut array = array(found);
-            positions::fit(&mut array, config.image.grid());
+            positions::fit(&mut array, config.image.grid(), usize::from(config.image.class_token));
             *found = TensorData::new(array.values, array.shape);
         }
         Self { stored, missing: vec![], wrong_shape: None }

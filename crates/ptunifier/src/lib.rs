@@ -17,6 +17,7 @@
 //! | [`evaluate`] | scores of a model, with intervals |
 //! | [`workflow`] | quickstart, pages, checks of a machine, parity with PyTorch |
 //! | [`findings`] | findings in the text of a report, by rules |
+//! | [`import`] | published encoders and checkpoints become models |
 //! | [`index`] | nearest neighbours |
 //! | [`metrics`] | scores with intervals, beside chance |
 //! | [`report`] | pages |
@@ -28,6 +29,7 @@ pub use burn::tensor::Device;
 pub use ptu_data as data;
 pub use ptu_evaluate as evaluate;
 pub use ptu_findings as findings;
+pub use ptu_import as import;
 pub use ptu_index as index;
 pub use ptu_infer as infer;
 pub use ptu_input as input;

@@ -200,12 +200,13 @@ impl Case {
         let bert = self.text("text_style") == Some("bert");
         ModelConfig {
             image: ImageConfig {
-                size: self.number("image_size"),
-                patch: self.number("patch_size"),
-                width: self.number("vision_width"),
-                layers: self.number("vision_layers"),
-                drop_last: 1,
                 eps: eps("vision"),
+                ..ImageConfig::clip(
+                    self.number("image_size"),
+                    self.number("patch_size"),
+                    self.number("vision_width"),
+                    self.number("vision_layers"),
+                )
             },
             text: TextConfig {
                 style: if bert { TextStyle::Bert } else { TextStyle::Roberta },

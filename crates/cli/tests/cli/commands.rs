@@ -218,6 +218,7 @@ fn help_has_examples() {
         &["evaluate", "--help"],
         &["embed", "--help"],
         &["search", "--help"],
+        &["import", "--help"],
         &["watch", "--help"],
         &["doctor", "--help"],
     ] {

@@ -19,7 +19,7 @@ pub const WORDS: u32 = 40;
 pub fn config() -> ModelConfig {
     let pool = |take| PromptsConfig::Pool { size: 12, take, pooling: Pooling::Mean, similarity: Similarity::Dot };
     ModelConfig {
-        image: ImageConfig { size: SIDE, patch: 8, width: 64, layers: 2, drop_last: 1, eps: 1e-5 },
+        image: ImageConfig::clip(SIDE, 8, 64, 2),
         text: TextConfig {
             style: TextStyle::Roberta,
             vocabulary: WORDS as usize,
