@@ -11,7 +11,7 @@ pub fn run(case: &Case) -> Result<Quantities, String> {
     for grid in case.config["grids"].as_array().ok_or("no `grids`")? {
         let grid = grid.as_u64().ok_or("a grid is not a number")? as usize;
         let mut array = Array { shape: shape.clone(), values: values.clone() };
-        fit_positions(&mut array, grid);
+        fit_positions(&mut array, grid, 1);
         let name =
             case.expected.floats.keys().find(|name| name.starts_with("resized_") && name.ends_with(&format!("{grid}")));
         let name = name.ok_or(format!("no expected positions for grid {grid}"))?;
