@@ -84,8 +84,8 @@ const TABLE: &[(&str, &str, Role, Kind)] = &[
     // Not in the published model: encoders other than that of CLIP (specification, section 1).
     ("image.patch.bias", "vision_encoder.visual.conv1.bias", Backbone, Bias),
     ("image.registers", "vision_encoder.visual.register_embedding", Backbone, Table),
-    ("image.blocks.{}.scale_1", "vision_encoder.visual.transformer.resblocks.{}.ls_1.gamma", Backbone, NORM),
-    ("image.blocks.{}.scale_2", "vision_encoder.visual.transformer.resblocks.{}.ls_2.gamma", Backbone, NORM),
+    ("image.blocks.{}.scale_1", "vision_encoder.visual.transformer.resblocks.{}.ls_1.gamma", Backbone, DECAYING_NORM),
+    ("image.blocks.{}.scale_2", "vision_encoder.visual.transformer.resblocks.{}.ls_2.gamma", Backbone, DECAYING_NORM),
     ("image.class", "vision_encoder.visual.class_embedding", Backbone, Table),
     ("image.positions", "vision_encoder.visual.positional_embedding", Backbone, Table),
     ("image.norm_before.weight", "vision_encoder.visual.ln_pre.weight", Backbone, DECAYING_NORM),
