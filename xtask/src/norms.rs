@@ -8,7 +8,6 @@ const LINES: usize = 600;
 /// Where `unsafe` may be (the start of a path). It is denied by a lint everywhere, so each use needs an attribute.
 const UNSAFE: &[&str] = &[
     "crates/kernels/src/",
-    "crates/model/src/mapped.rs",
     "crates/checkpoint/src/mapped.rs",
     "crates/cli/src/memory.rs",
     "crates/cli/src/interrupt/hang_up.rs",

@@ -41,6 +41,7 @@ pub use checkpoint::Checkpoint;
 pub use contents::Format;
 pub use dtype::Dtype;
 pub use error::CheckpointError;
+pub use mapped::map;
 pub use node::{Attribute, Node};
 pub use tensor::TensorInfo;
 pub use value::Value;

@@ -13,7 +13,7 @@ use crate::CheckpointError;
 ///
 /// # Errors
 /// When the path is no regular file (a pipe would wait for its writer), or when it cannot be opened or mapped.
-pub(crate) fn map(path: &Path) -> Result<Bytes, CheckpointError> {
+pub fn map(path: &Path) -> Result<Bytes, CheckpointError> {
     let error = |action| move |source| CheckpointError::File { action, path: path.into(), source };
     let known = std::fs::metadata(path).map_err(error("open"))?;
     if !known.is_file() {
@@ -23,9 +23,10 @@ pub(crate) fn map(path: &Path) -> Result<Bytes, CheckpointError> {
     if file.metadata().map_err(error("read"))?.len() == 0 {
         return Ok(Bytes::new()); // nothing to map
     }
-    // SAFETY: the bytes must not change while they are mapped. This program never changes a file in place. If another
-    // program writes into the file in the meantime, only numbers change: texts and positions are checked where they are
-    // used, and every bit pattern is a valid number.
+    // SAFETY: the bytes must not change while they are mapped. This program never changes a file in place: it writes a new one
+    // under another name and renames it, so a process that mapped the old file keeps the old bytes. If another program writes
+    // into the file in the meantime, only numbers change: texts and positions are checked where they are used, and every bit
+    // pattern is a valid number.
     let map = unsafe { Mmap::map(&file) }.map_err(error("map"))?;
     Ok(Bytes::from_owner(map))
 }

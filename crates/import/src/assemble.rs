@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use ptu_model::config::{ContrastConfig, FusionConfig, Pooling, PromptsConfig, Similarity};
-use ptu_model::weights::Arrays;
-use ptu_model::{Bundle, HeadKind, Model, ModelConfig, Outputs};
+use ptu_model::config::{FusionConfig, TextConfig};
+use ptu_model::{Bundle, Model, ModelConfig, Preset};
 use ptu_random::Key;
 
 use crate::error::ImportError;
@@ -58,9 +57,8 @@ pub fn assemble(image: ImageWeights, text: TextWeights, options: &AssembleOption
     let longest = text.longest();
     let mut arrays = image.arrays;
     arrays.extend(text.arrays);
-    let fresh = fresh(&config, options.seed)?;
-    let initialised: Vec<String> = fresh.keys().filter(|name| !arrays.contains_key(*name)).cloned().collect();
-    let model = with_fresh(&config, fresh, arrays, &image.report.source)?;
+    let (seed, device) = (Key::new(options.seed), Device::flex());
+    let (model, initialised) = Model::complete(&config, arrays, seed, &device, &image.report.source)?;
     let bundle = Bundle {
         model,
         tokenizer: Arc::new(text.tokenizer.tokenizer),
@@ -78,43 +76,22 @@ pub fn assemble(image: ImageWeights, text: TextWeights, options: &AssembleOption
 fn configuration(image: &ImageWeights, text: &TextWeights, options: &AssembleOptions) -> ModelConfig {
     let width = options.fusion_width.unwrap_or(text.config.width);
     let rule = if width == text.config.width { text.config.heads } else { (width / 64).max(1) };
-    let pool =
-        |take| PromptsConfig::Pool { size: 2048, take, pooling: Pooling::default(), similarity: Similarity::default() };
     ModelConfig {
         image: image.config,
-        text: text.config,
         fusion: FusionConfig {
             width,
             layers: options.fusion_layers.unwrap_or((text.config.layers / 2).max(1)),
             heads: options.fusion_heads.unwrap_or(rule),
             eps: text.config.eps,
         },
-        image_prompts: pool(49),
-        text_prompts: pool(32),
-        heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
-        outputs: Outputs::default(),
-        decoder: None,
-        contrast: ContrastConfig::default(),
-        dropout: 0.1,
-        deviation: 0.02,
+        ..as_published(text.config)
     }
 }
 
-/// The weights of a new model, by published name.
-pub(crate) fn fresh(config: &ModelConfig, seed: u64) -> Result<Arrays, ImportError> {
-    Ok(Model::new(config, Key::new(seed), &Device::flex())?.to_arrays())
-}
-
-/// A model with these weights; those that are not given are taken from `fresh`.
-pub(crate) fn with_fresh(
-    config: &ModelConfig,
-    mut fresh: Arrays,
-    given: Arrays,
-    file: &Path,
-) -> Result<Model, ImportError> {
-    fresh.extend(given);
-    let (model, _unused) = Model::from_arrays(config, fresh, &Device::flex(), file)?;
-    Ok(model)
+/// The published model with this text encoder.
+pub(crate) fn as_published(text: TextConfig) -> ModelConfig {
+    let TextConfig { style, vocabulary, start, end, padding, .. } = text;
+    ModelConfig { text, ..Preset::Base.config(style, vocabulary, [start, end, padding]) }
 }
 
 /// The model card: sources, licences, and what is new.

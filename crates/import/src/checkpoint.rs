@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use burn::tensor::Device;
 use ptu_checkpoint::Value;
 use ptu_input::{InputError, Preprocess, Published, Tokenizer};
 use ptu_model::names::is_unused;
 use ptu_model::weights::Arrays;
-use ptu_model::{Bundle, ModelConfig};
+use ptu_model::{Bundle, Model, ModelConfig};
+use ptu_random::Key;
 
-use crate::assemble::{Imported, card, fresh, with_fresh};
+use crate::assemble::{Imported, card};
 use crate::collect::matches;
 use crate::error::{ImportError, Part};
 use crate::report::{Assumed, ImportedWeight, Origin, Report, UnusedReason, UnusedTensor};
@@ -57,8 +59,10 @@ pub struct CheckpointOptions {
 pub struct CheckpointWeights {
     /// Sizes and options of the model.
     pub config: ModelConfig,
-    /// Its weights by published name, complete.
+    /// Its weights by published name. Those that are missing are initialised by [`Self::bundle`].
     pub arrays: Arrays,
+    /// Seed of the weights that are initialised.
+    pub seed: u64,
     /// The tokenizer, if there is one in the folder.
     pub tokenizer: Option<Published>,
     /// The largest number of tokens of a text.
@@ -89,7 +93,8 @@ pub fn read_checkpoint(path: &Path, options: &CheckpointOptions) -> Result<Check
         report.assumed.push(Assumed { key: "max_tokens", value: longest.to_string(), because });
         longest
     });
-    Ok(CheckpointWeights { config, arrays, tokenizer, max_tokens: max_tokens.min(longest), report })
+    let (max_tokens, seed) = (max_tokens.min(longest), options.seed);
+    Ok(CheckpointWeights { config, arrays, seed, tokenizer, max_tokens, report })
 }
 
 impl CheckpointWeights {
@@ -104,9 +109,8 @@ impl CheckpointWeights {
             cure: "give the folder of the text encoder that it was trained with, with `--tokenizer`",
         })?;
         let preprocess = Preprocess::clip(self.config.image.size);
-        let model = with_fresh(&self.config, Arrays::new(), self.arrays, &self.report.source)?;
-        let new = self.report.weights.iter().filter(|weight| weight.origin == Origin::Initialised);
-        let initialised: Vec<String> = new.map(|weight| weight.name.clone()).collect();
+        let (seed, device) = (Key::new(self.seed), Device::flex());
+        let (model, initialised) = Model::complete(&self.config, self.arrays, seed, &device, &self.report.source)?;
         let reports = vec![self.report];
         let card = card(&reports, &initialised);
         let tokenizer = Arc::new(tokenizer.tokenizer);
@@ -155,7 +159,7 @@ fn read_arrays(source: &Source, report: &mut Report) -> Result<(Arrays, Origins)
     Ok((arrays, origins))
 }
 
-/// Removes the arrays that the model does not use and adds those that are missing; both must be known or allowed.
+/// Removes the arrays that the model does not use, and reports those that are missing; both must be known or allowed.
 fn account(
     config: &ModelConfig,
     arrays: &mut Arrays,
@@ -163,14 +167,14 @@ fn account(
     options: &CheckpointOptions,
     report: &mut Report,
 ) -> Result<(), ImportError> {
-    let fresh = fresh(config, options.seed)?;
+    let shapes = Model::shapes(config)?;
     let is_allowed = |name: &str| options.allow_missing.iter().any(|pattern| matches(pattern, name));
     let mut unexplained = vec![];
     for (ours, theirs) in origins {
-        if let Some(expected) = fresh.get(&ours) {
+        if let Some(expected) = shapes.get(&ours) {
             let found = &arrays[&ours].shape;
-            if *found != expected.shape {
-                let (path, found, expected) = (report.source.clone(), found.clone(), expected.shape.clone());
+            if found != expected {
+                let (path, found, expected) = (report.source.clone(), found.clone(), expected.clone());
                 return Err(ImportError::Shape { path, name: theirs, found, expected });
             }
             report.weights.push(ImportedWeight { name: ours, origin: Origin::Matched { from: vec![theirs] } });
@@ -190,16 +194,13 @@ fn account(
     if !unexplained.is_empty() {
         return Err(ImportError::Unexplained { path: report.source.clone(), names: unexplained });
     }
-    let missing: Vec<String> = fresh.keys().filter(|name| !arrays.contains_key(*name)).cloned().collect();
+    let missing: Vec<String> = shapes.into_keys().filter(|name| !arrays.contains_key(name)).collect();
     let refused: Vec<String> = missing.iter().filter(|name| !is_allowed(name)).cloned().collect();
     if !refused.is_empty() {
         return Err(ImportError::Missing { path: report.source.clone(), names: refused });
     }
-    report
-        .weights
-        .extend(missing.iter().map(|name| ImportedWeight { name: name.clone(), origin: Origin::Initialised }));
+    report.weights.extend(missing.into_iter().map(|name| ImportedWeight { name, origin: Origin::Initialised }));
     report.weights.sort_by(|one, other| one.name.cmp(&other.name));
-    arrays.extend(fresh.into_iter().filter(|(name, _)| missing.contains(name)));
     Ok(())
 }
 

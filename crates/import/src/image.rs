@@ -8,7 +8,7 @@ mod sizes;
 use std::path::Path;
 
 use ptu_input::Preprocess;
-use ptu_model::config::{ImageActivation, ImageConfig};
+use ptu_model::config::{ImageActivation, ImageConfig, limits};
 use ptu_model::weights::{Array, Arrays};
 use ptu_model::{ModelError, fit_positions};
 
@@ -16,7 +16,7 @@ use crate::collect::{Collect, without_leading_ones};
 use crate::error::{ImportError, Part};
 use crate::report::{Origin, Report, UnusedReason};
 use crate::source::Source;
-use crate::{bert, limits, signs};
+use crate::{bert, signs};
 use layout::LAYOUTS;
 use sizes::Found;
 
@@ -95,10 +95,8 @@ pub fn read_image_encoder(path: &Path, options: &ImageOptions) -> Result<ImageWe
 
 /// Finds the layout of the image encoder in a file.
 fn find(source: &Source) -> Result<Found<'_>, ImportError> {
-    for layout in LAYOUTS {
-        if let Some(prefix) = source.prefix(layout.anchor, layout.also)? {
-            return Ok(Found { source, layout, prefix });
-        }
+    if let Some(found) = known(source)? {
+        return Ok(found);
     }
     if bert::prefix(source)?.is_some() {
         let path = source.path().into();
@@ -110,14 +108,19 @@ fn find(source: &Source) -> Result<Found<'_>, ImportError> {
     })
 }
 
-/// Whether a file holds an image encoder of a known layout.
-pub(crate) fn is_image_encoder(source: &Source) -> Result<bool, ImportError> {
+/// The image encoder of a known layout in a file; `None` if there is none.
+fn known(source: &Source) -> Result<Option<Found<'_>>, ImportError> {
     for layout in LAYOUTS {
-        if source.prefix(layout.anchor, layout.also)?.is_some() {
-            return Ok(true);
+        if let Some(prefix) = source.prefix(layout.anchor, layout.also)? {
+            return Ok(Some(Found { source, layout, prefix }));
         }
     }
-    Ok(false)
+    Ok(None)
+}
+
+/// Whether a file holds an image encoder of a known layout.
+pub(crate) fn is_image_encoder(source: &Source) -> Result<bool, ImportError> {
+    Ok(known(source)?.is_some())
 }
 
 /// Checks what reading depends on; a model checks the rest.

@@ -20,7 +20,6 @@ mod collect;
 mod error;
 mod image;
 mod licence;
-mod limits;
 mod onnx;
 mod parts;
 mod place;

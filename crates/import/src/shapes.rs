@@ -3,12 +3,11 @@
 use std::fmt;
 
 use ptu_input::Special;
-use ptu_model::config::{
-    ContrastConfig, DecoderConfig, FusionConfig, ImageConfig, Pooling, PromptsConfig, Similarity, TextConfig,
-};
+use ptu_model::config::{DecoderConfig, FusionConfig, ImageConfig, Pooling, PromptsConfig, Similarity, TextConfig};
 use ptu_model::weights::Arrays;
 use ptu_model::{HeadKind, ModelConfig, Outputs, TextStyle};
 
+use crate::assemble::as_published;
 use crate::error::ImportError;
 use crate::report::Assumed;
 use crate::source::Source;
@@ -85,7 +84,6 @@ impl Shapes<'_> {
         let heads = HEADS.iter().filter(|(name, _)| self.arrays.contains_key(*name)).map(|(_, kind)| *kind);
         Ok(ModelConfig {
             image: self.image()?,
-            text,
             fusion: FusionConfig { width, layers: self.layers("multi_modal_vision_layers."), heads: fusion_heads, eps },
             image_prompts: pool("pseudo_vision_token_pool", prompts[0]),
             text_prompts: pool("pseudo_language_token_pool", prompts[1]),
@@ -96,9 +94,7 @@ impl Shapes<'_> {
                 multilabel: rows("mlc_head.3.bias"),
             },
             decoder: self.arrays.contains_key("clm_proj.0.weight").then(DecoderConfig::default),
-            contrast: ContrastConfig::default(),
-            dropout: 0.1,
-            deviation: 0.02,
+            ..as_published(text)
         })
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ptu_input::{Published, Tokenizer};
 use ptu_model::TextStyle;
-use ptu_model::config::TextConfig;
+use ptu_model::config::{TextConfig, limits};
 use ptu_model::weights::Arrays;
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::error::{ImportError, Part};
 use crate::report::{Assumed, Report, UnusedReason};
 use crate::source::Source;
 use crate::unsupported::Unsupported;
-use crate::{image, limits, settings, signs};
+use crate::{image, settings, signs};
 
 /// The beginning of the published names of the text encoder's weights. Behind it, they are those of `transformers`.
 const OURS: &str = "language_encoder.";
@@ -145,7 +145,7 @@ impl Found<'_> {
             .unwrap_or_else(|| self.source.blocks(&format!("{}{LAYER}", self.prefix)));
         for (key, value, most) in [
             ("text.width", width, limits::WIDTH),
-            ("text.vocabulary", vocabulary, limits::VOCABULARY),
+            ("text.vocabulary", vocabulary, limits::ROWS),
             ("text.positions", positions, limits::POSITIONS),
             ("text.layers", layers, limits::LAYERS),
         ] {

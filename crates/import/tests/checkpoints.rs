@@ -1,6 +1,6 @@
 //! Whole checkpoints, and models that are assembled from two encoders.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens, and says so")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Image encoders in all layouts, and what is refused. The fixtures are those of `forward.rs`.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens, and says so")]
 
 mod common;
 
@@ -22,22 +22,7 @@ fn published(name: &str) -> ImageWeights {
 
 #[test]
 fn configurations_follow_from_shapes_and_settings() {
-    let clip = ImageConfig {
-        size: 12,
-        patch: 4,
-        width: 8,
-        layers: 2,
-        drop_last: 0,
-        eps: 1e-5,
-        heads: Some(2),
-        mlp_width: None,
-        activation: ImageActivation::QuickGelu,
-        class_token: true,
-        pre_norm: true,
-        patch_bias: false,
-        layer_scale: false,
-        registers: 0,
-    };
+    let clip = ImageConfig { drop_last: 0, heads: Some(2), ..ImageConfig::clip(12, 4, 8, 2) };
     let vit = ImageConfig { activation: ImageActivation::Gelu, pre_norm: false, patch_bias: true, ..clip };
     let dino = ImageConfig { eps: 1e-6, layer_scale: true, ..vit };
     let siglip = ImageConfig {

@@ -1,6 +1,6 @@
 //! Text encoders in all layouts, and what is refused. The fixtures are those of `forward.rs`.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens, and says so")]
 
 mod common;
 

@@ -1,6 +1,7 @@
 //! Sizes and options of a model (specification, sections 1 and 2). They determine completely what the network computes.
 
 mod image;
+pub mod limits;
 mod task;
 
 use std::str::FromStr;
@@ -328,25 +329,25 @@ impl ModelConfig {
     fn check_ranges(&self) -> Result<(), ModelError> {
         let (image, text, fusion) = (&self.image, &self.text, &self.fusion);
         for (key, value, most) in [
-            ("image.size", image.size, 4096),
-            ("image.patch", image.patch, 512),
-            ("image.width", image.width, 16_384),
-            ("image.layers", image.layers, 256),
-            ("image.mlp_width", image.mlp_width(), 65_536),
-            ("text.vocabulary", text.vocabulary, 4_000_000),
-            ("text.width", text.width, 16_384),
-            ("text.layers", text.layers, 256),
-            ("text.heads", text.heads, 1024),
-            ("text.positions", text.positions, 1_000_000),
-            ("fusion.width", fusion.width, 16_384),
-            ("fusion.layers", fusion.layers, 256),
-            ("fusion.heads", fusion.heads, 1024),
+            ("image.size", image.size, limits::SIZE),
+            ("image.patch", image.patch, limits::PATCH),
+            ("image.width", image.width, limits::WIDTH),
+            ("image.layers", image.layers, limits::LAYERS),
+            ("image.mlp_width", image.mlp_width(), limits::MLP_WIDTH),
+            ("text.vocabulary", text.vocabulary, limits::ROWS),
+            ("text.width", text.width, limits::WIDTH),
+            ("text.layers", text.layers, limits::LAYERS),
+            ("text.heads", text.heads, limits::HEADS),
+            ("text.positions", text.positions, limits::POSITIONS),
+            ("fusion.width", fusion.width, limits::WIDTH),
+            ("fusion.layers", fusion.layers, limits::LAYERS),
+            ("fusion.heads", fusion.heads, limits::HEADS),
         ] {
-            ensure((1..=most).contains(&value), key, format!("is {value}; it must be between 1 and {most}"))?;
+            limits::check(key, value, most)?;
         }
         for (key, prompts) in [("image_prompts", &self.image_prompts), ("text_prompts", &self.text_prompts)] {
             let rows = prompts.rows();
-            ensure(rows <= 4_000_000, key, format!("has {rows} rows; at most 4000000 are allowed"))?;
+            ensure(rows <= limits::ROWS, key, format!("has {rows} rows; at most {} are allowed", limits::ROWS))?;
             let takes_none = matches!(prompts, PromptsConfig::Pool { size: 1.., take: 0, .. });
             ensure(!takes_none, key, "takes 0 prompts; to use no prompts, set the size of the pool to 0".into())?;
         }

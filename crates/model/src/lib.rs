@@ -29,7 +29,6 @@ mod image;
 mod init;
 pub mod layer;
 mod learned;
-mod mapped;
 mod memory;
 mod model;
 pub mod names;

@@ -52,6 +52,47 @@ impl Model {
     ) -> Result<(Self, Started), ModelError> {
         start(config, to_stored(arrays), key, device, file)
     }
+
+    /// A model of this configuration with these arrays; every weight that is not among them is initialised as in [`Model::new`]. Also
+    /// returns the published names of these weights, sorted. `file` appears in error messages.
+    ///
+    /// # Errors
+    /// When the configuration is not valid, or an array is unknown or has another shape.
+    ///
+    /// # Panics
+    /// If the number of values of an array does not match its shape.
+    pub fn complete(
+        config: &ModelConfig,
+        arrays: Arrays,
+        key: Key,
+        device: &Device,
+        file: &File,
+    ) -> Result<(Self, Vec<String>), ModelError> {
+        let fill = Fill { key, deviation: config.deviation };
+        let load = Load::new(to_stored(arrays), config);
+        let mut complete = Complete { load, fill, initialised: vec![] };
+        let model = Self::empty(config, device)?.map_weights(&mut complete);
+        complete.load.finish(config, file)?;
+        complete.initialised.sort_unstable();
+        Ok((model, complete.initialised))
+    }
+}
+
+/// Takes each weight from the file, or initialises it if the file does not have it.
+struct Complete {
+    load: Load,
+    fill: Fill,
+    initialised: Vec<String>,
+}
+
+impl WeightMapper for Complete {
+    fn map<const D: usize>(&mut self, name: Name, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if self.load.stored.contains_key(&name.published) {
+            return self.load.map(name, param);
+        }
+        self.initialised.push(name.published.clone());
+        self.fill.map(name, param)
+    }
 }
 
 fn start(

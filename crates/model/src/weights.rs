@@ -5,12 +5,12 @@ use std::path::Path as File;
 
 use burn::module::Param;
 use burn::tensor::{AllocationProperty, Bytes, DType, Device, Tensor, TensorData};
+use ptu_checkpoint::CheckpointError;
 use ptu_input::files::write_atomically;
 use safetensors::{Dtype, SafeTensors};
 
 pub use crate::array::{Array, Arrays};
 use crate::files::write_error;
-use crate::mapped::map;
 use crate::names::{Kind, Name, is_unused};
 use crate::{Model, ModelConfig, ModelError, WeightMapper, WeightVisitor, positions};
 
@@ -22,6 +22,16 @@ impl Model {
         let mut save = Save { arrays: Arrays::new(), patch: self.config().image.patch };
         self.visit_weights(&mut save);
         save.arrays
+    }
+
+    /// Published name and shape of each weight of a model with this configuration. No weights are created.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] when the configuration is not valid.
+    pub fn shapes(config: &ModelConfig) -> Result<BTreeMap<String, Vec<usize>>, ModelError> {
+        let mut shapes = Shapes { shapes: BTreeMap::new(), patch: config.image.patch };
+        Self::empty(config, &Device::flex())?.visit_weights(&mut shapes);
+        Ok(shapes.shapes)
     }
 
     /// Loads the weights of a safetensors file into a model of this configuration; see [`Self::from_arrays`]. On a CPU the
@@ -74,13 +84,28 @@ impl WeightVisitor for Save {
     }
 }
 
+struct Shapes {
+    shapes: BTreeMap<String, Vec<usize>>,
+    patch: usize,
+}
+
+impl WeightVisitor for Shapes {
+    fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
+        self.shapes.insert(name.published, published_shape(&param.lazy_shape(), name.kind, self.patch));
+    }
+}
+
 /// A weight in published shape; `patch` is the height and width of a patch.
 fn published<const D: usize>(tensor: Tensor<D>, kind: Kind, patch: usize) -> Array {
-    let mut shape = tensor.dims().to_vec();
-    if kind == Kind::Patch {
-        shape = vec![shape[0], 3, patch, patch];
-    }
+    let shape = published_shape(&tensor.dims(), kind, patch);
     Array { shape, values: tensor.into_data().try_into_vec().expect("the model computes in f32") }
+}
+
+fn published_shape(shape: &[usize], kind: Kind, patch: usize) -> Vec<usize> {
+    match kind {
+        Kind::Patch => vec![shape[0], 3, patch, patch],
+        Kind::Matrix | Kind::Table | Kind::Bias | Kind::Norm { .. } | Kind::Projection => shape.to_vec(),
+    }
 }
 
 /// Arrays by name, as stored in a file.
@@ -172,7 +197,10 @@ pub(crate) fn read_stored(path: &File) -> Result<Stored, ModelError> {
         expected: "a safetensors file of 32-bit floats",
         cause,
     };
-    let file = map(path)?;
+    let file = ptu_checkpoint::map(path).map_err(|error| match error {
+        CheckpointError::File { path, source, .. } => ModelError::File { action: "read", path, source },
+        other => format(other.to_string()),
+    })?;
     let tensors = SafeTensors::deserialize(&file).map_err(|error| format(error.to_string()))?;
     let mut stored = Stored::new();
     for (name, view) in tensors.iter() {

@@ -166,12 +166,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(model) => task::is_scored_by_task(model)?,
         None => false,
     };
-    if arguments.zero_shot.is_some() || is_scored_by_task {
-        return task::run(arguments, precision);
-    }
-    if arguments.generation != GenerationOptions::default() {
+    if !is_scored_by_task && arguments.generation != GenerationOptions::default() {
         let text = "this model writes no texts; remove the options of generation";
         return Err(WrongArguments(text.into()).into());
+    }
+    if arguments.zero_shot.is_some() || is_scored_by_task {
+        return task::run(arguments, precision);
     }
     check_request(arguments)?;
     let mut models = vec![];

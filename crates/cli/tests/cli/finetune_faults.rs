@@ -4,7 +4,7 @@ use crate::finetune::{QUESTIONS, SIDE, json, picture, prepared, recipe};
 use crate::harness::Place;
 
 /// A model that was fine-tuned for a few steps, in `side`.
-fn fine_tuned() -> Place {
+pub fn fine_tuned() -> Place {
     let place = prepared();
     recipe(&place, "side.toml", SIDE);
     let sets = ["--set", "train.steps=6", "--set", "train.validate_every=2"];

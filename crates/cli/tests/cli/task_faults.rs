@@ -1,16 +1,8 @@
 //! Scores and answers of fine-tuned models that must not be believed: known texts, one patient, damaged weights and descriptions.
 
 use crate::finetune::{SIDE, json, picture, prepared, recipe};
-use crate::harness::{Place, bytes};
-
-/// A model that was fine-tuned for a few steps, in `side`.
-fn fine_tuned() -> Place {
-    let place = prepared();
-    recipe(&place, "side.toml", SIDE);
-    let sets = ["--set", "train.steps=4", "--set", "train.validate_every=2"];
-    place.good(&[&["finetune", "side.toml", "--model", "run", "--out", "side"][..], &sets].concat());
-    place
-}
+use crate::finetune_faults::fine_tuned;
+use crate::harness::bytes;
 
 #[test]
 fn records_of_one_patient_have_no_image_of_another() {

@@ -77,15 +77,23 @@ pub fn other_patients(source: &dyn Source, key: Key) -> Result<Option<Vec<usize>
         });
         groups[group].1.push(position);
     }
-    let shift = groups.iter().map(|(_, members)| members.len()).max().unwrap_or(0);
+    let (largest, shift) = groups
+        .iter()
+        .map(|(patient, members)| (*patient, members.len()))
+        .max_by_key(|(_, count)| *count)
+        .unwrap_or_default();
     let grouped: Vec<usize> = groups.into_iter().flat_map(|(_, members)| members).collect();
-    let mut others = vec![0; grouped.len()];
+    let outside: Vec<usize> = grouped.iter().copied().filter(|position| patients[*position] != largest).collect();
+    if outside.is_empty() && !grouped.is_empty() {
+        return Ok(None);
+    }
+    let (mut again, mut others) = (outside.iter().cycle(), vec![0; grouped.len()]);
     for (place, &position) in grouped.iter().enumerate() {
-        let behind = (0..grouped.len()).map(|step| grouped[(place + shift + step) % grouped.len()]);
-        match behind.into_iter().find(|other| patients[*other] != patients[position]) {
-            Some(other) => others[position] = other,
-            None => return Ok(None),
-        }
+        let shifted = grouped[(place + shift) % grouped.len()];
+        others[position] = match patients[shifted] == patients[position] {
+            true => again.next().copied().unwrap_or(shifted),
+            false => shifted,
+        };
     }
     Ok(Some(others))
 }

@@ -1,10 +1,9 @@
 //! What the shapes of an image encoder's tensors say about its configuration, and the shapes that a configuration requires.
 
-use ptu_model::config::{ImageActivation, ImageConfig};
+use ptu_model::config::{ImageActivation, ImageConfig, limits};
 
 use super::layout::Layout;
 use crate::error::ImportError;
-use crate::limits;
 use crate::source::Source;
 use crate::unsupported::Unsupported;
 

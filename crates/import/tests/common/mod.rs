@@ -1,6 +1,6 @@
 //! Files of weights for the tests: changed copies of the fixtures.
 
-#![allow(dead_code)] // each test file uses a part of it
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::path::{Path, PathBuf};
 

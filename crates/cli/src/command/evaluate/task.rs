@@ -86,6 +86,7 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
             Some(other) => compare(&evaluated, other, (arguments, &options), &score)?,
             None => vec![],
         };
+        // Scores with the seed of another run would not be those of this run's recipe.
         if options.seed == own_seed {
             save(path, arguments, &evaluated)?;
         }
@@ -272,7 +273,7 @@ fn compare(
 }
 
 /// Saves scores and predictions of the test split of the run's own data in the run's folder, unless texts were generated in another way
-/// than its recipe says; for pages of a fine-tuned run also examples. Scores with the seed of another run are not saved by the caller.
+/// than its recipe says; for pages of a fine-tuned run also examples.
 fn save(path: &Path, arguments: &Arguments, evaluated: &[TaskEvaluated]) -> anyhow::Result<()> {
     let is_own = path.join(folder::RECIPE).exists() && arguments.data.is_empty() && arguments.split == Split::Test;
     if !is_own || arguments.generation != GenerationOptions::default() {
