@@ -79,8 +79,16 @@ fn write(options: &ColdOptions, folder: &Path) -> Result<(PathBuf, PathBuf), Ben
     let model = Model::new(&config, Key::new(options.seed), &Device::flex())?;
     let (tokenizer, preprocess) = (tokenizer(vocabulary(options.preset), folder)?, Preprocess::clip(config.image.size));
     let tokenizer = Arc::new(tokenizer);
-    let new_bundle =
-        Bundle { model, tokenizer, preprocess, max_tokens: TOKENS, trained_on: vec![], learned: None, task: None };
+    let new_bundle = Bundle {
+        model,
+        tokenizer,
+        preprocess,
+        max_tokens: TOKENS,
+        trained_on: vec![],
+        weights_from: vec![],
+        learned: None,
+        task: None,
+    };
     new_bundle.save(&bundle, "A bundle for a benchmark.\n")?;
     Ok((bundle, image))
 }

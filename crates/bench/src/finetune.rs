@@ -9,7 +9,7 @@ use ptu_data::{DataError, ImageCache, InputForm, Label, Record, TrainBatch, Trai
 use ptu_infer::task::{TaskDescription, TaskOutput};
 use ptu_input::{Batch, Images, Slot};
 use ptu_kernels::ComputePrecision;
-use ptu_model::{Model, ModelConfig, Preset};
+use ptu_model::{FrozenEncoders, Model, ModelConfig, Preset};
 use ptu_random::{Key, Place};
 use ptu_tasks::supervised::FineTuning;
 use ptu_train::memory;
@@ -118,7 +118,9 @@ pub fn finetune(options: &FinetuneOptions) -> Result<Vec<VariantResult>, BenchEr
             encoder,
             model: Some(match encoder {
                 EncoderUse::Trained => model.clone(),
-                EncoderUse::Frozen | EncoderUse::Cached => model.clone().with_frozen_image_encoder(),
+                EncoderUse::Frozen | EncoderUse::Cached => {
+                    model.clone().with_frozen(FrozenEncoders { image: true, text: false })
+                }
             }),
             optimizer: Optimizer::new(OptimizerConfig::default()),
             losses: vec![],

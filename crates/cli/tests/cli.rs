@@ -33,6 +33,8 @@ mod objectives;
 mod pages;
 #[path = "cli/prepare.rs"]
 mod prepare;
+#[path = "cli/published_weights.rs"]
+mod published_weights;
 #[path = "cli/quickstart.rs"]
 mod quickstart;
 #[path = "cli/quickstart_rows.rs"]

@@ -65,6 +65,9 @@ pub enum Space {
     Contrast,
     /// The output of the fusion encoder for a record with either or both modalities; it is the input of classifiers.
     Features,
+    /// The outputs of one encoder alone, before the fusion: for the first token, and the mean for all tokens. Vectors of images and of texts
+    /// cannot be compared with each other.
+    Encoder,
 }
 
 /// The header of a file of vectors: which model computed them, from which inputs.

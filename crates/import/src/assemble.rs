@@ -1,7 +1,6 @@
 //! An image encoder and a text encoder become one model: their weights, and new ones for all else.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
@@ -11,7 +10,6 @@ use ptu_random::Key;
 
 use crate::error::ImportError;
 use crate::image::ImageWeights;
-use crate::licence::licence;
 use crate::report::Report;
 use crate::text::TextWeights;
 
@@ -59,16 +57,17 @@ pub fn assemble(image: ImageWeights, text: TextWeights, options: &AssembleOption
     arrays.extend(text.arrays);
     let (seed, device) = (Key::new(options.seed), Device::flex());
     let (model, initialised) = Model::complete(&config, arrays, seed, &device, &image.report.source)?;
+    let reports = vec![image.report, text.report];
     let bundle = Bundle {
         model,
         tokenizer: Arc::new(text.tokenizer.tokenizer),
         preprocess,
         max_tokens: options.max_tokens.map_or(longest, |most| most.min(longest)),
         trained_on: vec![],
+        weights_from: reports.iter().map(Report::weight_source).collect(),
         learned: None,
         task: None,
     };
-    let reports = vec![image.report, text.report];
     let card = card(&reports, &initialised);
     Ok(Imported { bundle, card, reports, initialised })
 }
@@ -83,6 +82,7 @@ fn configuration(image: &ImageWeights, text: &TextWeights, options: &AssembleOpt
             layers: options.fusion_layers.unwrap_or((text.config.layers / 2).max(1)),
             heads: options.fusion_heads.unwrap_or(rule),
             eps: text.config.eps,
+            add_mean: false,
         },
         ..as_published(text.config)
     }
@@ -98,9 +98,9 @@ pub(crate) fn as_published(text: TextConfig) -> ModelConfig {
 pub(crate) fn card(reports: &[Report], initialised: &[String]) -> String {
     let mut card = String::from("# Imported model\n\nNot trained by this project. Its weights come from:\n\n");
     for report in reports {
-        let name = file_name(&report.source);
-        let licence = licence(&report.source).unwrap_or_else(|| "not stated beside the weights".into());
-        let _ = writeln!(card, "- `{name}` (layout: {}): licence {licence}", report.layout);
+        let source = report.weight_source();
+        let licence = source.licence.unwrap_or_else(|| "not stated beside the weights".into());
+        let _ = writeln!(card, "- `{}` (layout: {}): licence {licence}", source.name, source.layout);
         for assumed in &report.assumed {
             let _ = writeln!(card, "  - assumed: `{}` is {}, {}", assumed.key, assumed.value, assumed.because);
         }
@@ -108,10 +108,4 @@ pub(crate) fn card(reports: &[Report], initialised: &[String]) -> String {
     let _ = write!(card, "\n{} weights are new and have to be trained", initialised.len());
     card.push_str(if initialised.is_empty() { ".\n" } else { "; see the report of the import.\n" });
     card
-}
-
-/// Folder and name of a file, without the folders above.
-fn file_name(path: &Path) -> String {
-    let last: Vec<_> = path.components().rev().take(2).collect();
-    last.into_iter().rev().collect::<PathBuf>().display().to_string()
 }

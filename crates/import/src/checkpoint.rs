@@ -113,9 +113,16 @@ impl CheckpointWeights {
         let (model, initialised) = Model::complete(&self.config, self.arrays, seed, &device, &self.report.source)?;
         let reports = vec![self.report];
         let card = card(&reports, &initialised);
-        let tokenizer = Arc::new(tokenizer.tokenizer);
-        let (max_tokens, trained_on) = (self.max_tokens, vec![]);
-        let bundle = Bundle { model, tokenizer, preprocess, max_tokens, trained_on, learned: None, task: None };
+        let bundle = Bundle {
+            model,
+            tokenizer: Arc::new(tokenizer.tokenizer),
+            preprocess,
+            max_tokens: self.max_tokens,
+            trained_on: vec![],
+            weights_from: reports.iter().map(Report::weight_source).collect(),
+            learned: None,
+            task: None,
+        };
         Ok(Imported { bundle, card, reports, initialised })
     }
 }

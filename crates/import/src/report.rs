@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use ptu_model::WeightSource;
 use serde::Serialize;
+
+use crate::licence::licence;
 
 /// What became of each weight of a file and of each weight of the encoder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -17,6 +20,15 @@ pub struct Report {
     pub unused: Vec<UnusedTensor>,
     /// Values that no file gives, with the defaults that were used.
     pub assumed: Vec<Assumed>,
+}
+
+impl Report {
+    /// The file, without the folders above its own, with the licence that the files beside it state.
+    pub fn weight_source(&self) -> WeightSource {
+        let last: Vec<_> = self.source.components().rev().take(2).collect();
+        let name = last.into_iter().rev().collect::<PathBuf>().display().to_string();
+        WeightSource { name, layout: self.layout.clone(), licence: licence(&self.source) }
+    }
 }
 
 /// A weight of the result.

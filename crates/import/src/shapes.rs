@@ -84,7 +84,13 @@ impl Shapes<'_> {
         let heads = HEADS.iter().filter(|(name, _)| self.arrays.contains_key(*name)).map(|(_, kind)| *kind);
         Ok(ModelConfig {
             image: self.image()?,
-            fusion: FusionConfig { width, layers: self.layers("multi_modal_vision_layers."), heads: fusion_heads, eps },
+            fusion: FusionConfig {
+                width,
+                layers: self.layers("multi_modal_vision_layers."),
+                heads: fusion_heads,
+                eps,
+                add_mean: false,
+            },
             image_prompts: pool("pseudo_vision_token_pool", prompts[0]),
             text_prompts: pool("pseudo_language_token_pool", prompts[1]),
             heads: heads.collect(),

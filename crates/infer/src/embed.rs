@@ -174,6 +174,11 @@ impl<'a> EmbedJob<'a> {
         let width = match space {
             Space::Contrast => fusion,
             Space::Features => 2 * fusion,
+            Space::Encoder => match only {
+                Some(Modality::Image) => 2 * self.bundle.model.config().image.width,
+                Some(Modality::Text) => 2 * self.bundle.model.config().text.width,
+                Some(Modality::Pair) | None => return Err(InferError::OneModality),
+            },
         };
         let inputs_and_options = format!("{}\n{only:?} {text:?} {batch} {precision:?}", inputs.hash()?);
         let hash = format!("{:x}", Sha256::digest(inputs_and_options));
@@ -195,7 +200,7 @@ impl<'a> EmbedJob<'a> {
         let cut = prepared.iter().filter(|one: &&Prepared| one.cut).count() as u64;
         let rows = match self.options.space {
             Space::Contrast => self.contrast(prepared)?,
-            Space::Features => self.features(prepared)?,
+            Space::Features | Space::Encoder => self.features(prepared)?,
         };
         Ok(Chunk { rows, skipped, cut, without_modality })
     }
@@ -247,10 +252,13 @@ impl<'a> EmbedJob<'a> {
         Ok(rows)
     }
 
-    /// Pooled features: one row for each record.
+    /// Pooled features, or those of an encoder alone: one row for each record.
     fn features(&self, prepared: Vec<Prepared>) -> Result<Vec<VectorRow>, ModelError> {
         let (inputs, rows): (Vec<Input>, Vec<VectorRow>) = prepared.into_iter().map(|one| (one.input, one.row)).unzip();
-        let vectors = self.embedder().features(&inputs, self.options.batch, &mut |_| {})?;
+        let vectors = match self.options.space {
+            Space::Encoder => self.embedder().encoder_features(&inputs, self.options.batch)?,
+            Space::Contrast | Space::Features => self.embedder().features(&inputs, self.options.batch, &mut |_| {})?,
+        };
         let modality = |input: &Input| match input {
             Input::Pair { .. } => Modality::Pair,
             Input::Image(_) => Modality::Image,

@@ -124,6 +124,11 @@ pub enum InferError {
         /// The bundle.
         path: PathBuf,
     },
+    /// Vectors of an encoder alone were requested without naming the encoder.
+    #[error(
+        "vectors of an encoder alone are of one modality: choose images or texts (`--only images`, `--only texts`)"
+    )]
+    OneModality,
     /// The query cannot be used.
     #[error("{0}")]
     Query(String),

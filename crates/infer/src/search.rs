@@ -91,6 +91,12 @@ impl VectorIndex {
     pub fn open(path: &Path) -> Result<Self, InferError> {
         let reader = VectorReader::open(path)?;
         let header = reader.header().clone();
+        if header.space == Space::Encoder {
+            let cause =
+                "they are of an encoder alone, for probes and other programs; embed with `--space contrast` to search"
+                    .into();
+            return Err(InferError::Vectors { path: path.into(), cause });
+        }
         let (mut rows, mut values, mut names) = (vec![], vec![], BTreeSet::new());
         for batch in reader {
             for mut row in batch? {
@@ -184,6 +190,7 @@ pub fn query_vector(bundle: &Bundle, space: Space, query: &Query) -> Result<Vec<
     let embedder = Embedder { precision: query.precision, ..Embedder::new(&bundle.model) };
     let mut modalities = vec![];
     match space {
+        Space::Encoder => return Err(InferError::OneModality),
         Space::Features => modalities.extend(
             embedder.features(slice::from_ref(&query.input), 1, &mut |_| {})?.values.into_iter().map(f64::from),
         ),

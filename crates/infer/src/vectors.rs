@@ -188,6 +188,27 @@ impl<'a> Embedder<'a> {
         Ok(vectors)
     }
 
+    /// Features of inputs of one modality by its encoder alone ([`Model::image_encoder_features`], [`Model::text_encoder_features`]),
+    /// `batch` at a time. Of a pair the image is used.
+    ///
+    /// # Errors
+    /// If inputs do not fit the model.
+    pub fn encoder_features(self, inputs: &[Input], batch: usize) -> Result<Vectors, ModelError> {
+        let mut vectors = Vectors::default();
+        for chunk in inputs.chunks(batch.max(1)) {
+            self.model.check_batch(&Batch::collect(chunk))?;
+            let images: Vec<&Image> = chunk.iter().filter_map(Input::image).collect();
+            vectors.extend(match images.is_empty() {
+                true => {
+                    let texts = chunk.iter().filter_map(Input::text).map(|text| text.ids.as_slice());
+                    self.model.text_encoder_features(&Texts::collect(texts), self.precision)
+                }
+                false => self.model.image_encoder_features(&Images::collect(images.into_iter()), self.precision),
+            });
+        }
+        Ok(vectors)
+    }
+
     fn head(self) -> Result<&'a ItcHead, ModelError> {
         self.model.heads.itc.as_ref().ok_or(ModelError::NoHead { head: "contrast (itc)" })
     }

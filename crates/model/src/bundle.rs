@@ -41,6 +41,8 @@ pub struct Bundle {
     pub max_tokens: usize,
     /// The data sets that the model was trained on.
     pub trained_on: Vec<TrainedOn>,
+    /// The published weights from which its training started; empty if it started from random ones.
+    pub weights_from: Vec<WeightSource>,
     /// Hashes of the images and texts of the training data; `None` in bundles of earlier versions, and if the file was removed.
     pub learned: Option<Learned>,
     /// What a fine-tuned model predicts (`task.json`), in the form of the crate `ptu-infer`; `None` for a pre-trained model.
@@ -56,12 +58,25 @@ pub struct TrainedOn {
     pub manifest: String,
 }
 
+/// Published weights from which the training of a model started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightSource {
+    /// Name of the file, with the folder in which it was.
+    pub name: String,
+    /// The layout that was recognised, such as `transformers, BERT`.
+    pub layout: String,
+    /// Their licence, as the files beside them state it; `None` if none does.
+    pub licence: Option<String>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct ConfigFile {
     model_type: String,
     max_tokens: usize,
     #[serde(default)]
     trained_on: Vec<TrainedOn>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    weights_from: Vec<WeightSource>,
     #[serde(flatten)]
     rest: serde_json::Map<String, serde_json::Value>,
 }
@@ -82,6 +97,7 @@ impl Bundle {
             model_type: "ptunifier".into(),
             max_tokens: self.max_tokens,
             trained_on: self.trained_on.clone(),
+            weights_from: self.weights_from.clone(),
             rest: match serde_json::to_value(self.model.config()) {
                 Ok(serde_json::Value::Object(map)) => map,
                 _ => unreachable!("a configuration is a map"),
@@ -125,11 +141,12 @@ impl Bundle {
         }
         let (model, _unused) = Model::load(&config, &folder.join(WEIGHTS), device)?;
         let preprocess = read_json(&folder.join(PREPROCESS), "a list of image transforms")?;
-        let ConfigFile { max_tokens, trained_on, .. } = file;
+        let ConfigFile { max_tokens, trained_on, weights_from, .. } = file;
         let learned = Learned::read(&folder.join(LEARNED))?;
         let path = folder.join(TASK);
         let task = if path.exists() { Some(read_json(&path, "a description of a task")?) } else { None };
-        Ok(Self { model, tokenizer: Arc::new(tokenizer), preprocess, max_tokens, trained_on, learned, task })
+        let tokenizer = Arc::new(tokenizer);
+        Ok(Self { model, tokenizer, preprocess, max_tokens, trained_on, weights_from, learned, task })
     }
 
     /// Replaces the description of the task in the folder of a bundle.

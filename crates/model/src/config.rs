@@ -96,6 +96,10 @@ pub struct FusionConfig {
     pub heads: usize,
     /// Epsilon of the layer norms.
     pub eps: f64,
+    /// Whether the mean of the outputs of an encoder is added to its first token before the fusion (published: no). The poolers, which
+    /// read the first token, then see all tokens from the start.
+    #[serde(default)]
+    pub add_mean: bool,
 }
 
 /// Temperature of image-text contrast (specification, section 3).
@@ -301,7 +305,7 @@ impl Preset {
                 end,
                 padding,
             },
-            fusion: FusionConfig { width: s.width, layers: s.fusion_layers, heads: s.heads, eps },
+            fusion: FusionConfig { width: s.width, layers: s.fusion_layers, heads: s.heads, eps, add_mean: false },
             image_prompts: pool(s.image_prompts),
             text_prompts: pool(s.text_prompts),
             heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
@@ -372,6 +376,9 @@ impl ModelConfig {
         let (image, text, fusion) = (&self.image, &self.text, &self.fusion);
         let rule = format!("is {}; it must be a multiple of image.patch, {}", image.size, image.patch);
         ensure(image.size.is_multiple_of(image.patch), "image.size", rule)?;
+        let (merge, grid) = (image.merge, image.grid());
+        let rule = format!("is {merge}; it must divide the number of patches along a side, {grid}");
+        ensure(merge > 0 && grid.is_multiple_of(merge), "image.merge", rule)?;
         let rule = format!("is {}; it must be less than image.layers, {}", image.drop_last, image.layers);
         ensure(image.drop_last < image.layers, "image.drop_last", rule)?;
         if image.heads.is_none() {

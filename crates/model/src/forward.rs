@@ -288,13 +288,14 @@ impl Model {
         chosen.text = rows.rows;
         let is_known = |image: &Row| inputs.images[image.group].outputs.is_some();
         let real_images = || image_sequences.iter().filter_map(ImageSequence::image);
-        let mut parts = vec![images.select(real_images().filter(|image| !is_known(image)))];
+        let unknown = images.select(real_images().filter(|image| !is_known(image)));
+        let mut image_stand_ins = vec![];
         for group in 0..inputs.texts.len() {
             let lacking =
                 image_sequences.iter().filter_map(ImageSequence::query_text).filter(|text| text.group == group);
             let (stand_ins, rows) = self.image_stand_ins(&texts.select(lacking), stand_in);
             chosen.image.extend(rows.rows);
-            parts.push(stand_ins);
+            image_stand_ins.push(stand_ins);
         }
         let real = texts.select(text_sequences.iter().filter_map(TextSequence::text));
         let all_texts = Packed::cat(&[real, text_stand_ins]);
@@ -302,7 +303,7 @@ impl Model {
         // Known outputs come first. Stand-ins come after all images already, so only the images change their order.
         let order = known_first(real_images().map(|image| is_known(&image)), image_sequences.len());
         Encoded {
-            images: self.encode_images(known, &parts, pass).select(order),
+            images: self.encode_images(known, unknown, &image_stand_ins, pass).select(order),
             texts: self.encode_text(all_texts, pass),
             image_sequences,
             text_sequences,

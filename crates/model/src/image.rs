@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use crate::config::ImageConfig;
 use crate::layer::{LayerNorm, Linear, VitBlock, constant};
+use crate::means;
 
 /// The image encoder: patch embedding, transformer blocks, and a layer norm on every token.
 #[derive(Module, Debug)]
@@ -31,6 +32,8 @@ pub struct ImageEncoder {
     /// Layer norm after the blocks (`ln_post`).
     pub norm_after: LayerNorm,
     side: usize,
+    grid: usize,
+    merge: usize,
 }
 
 impl ImageEncoder {
@@ -51,6 +54,8 @@ impl ImageEncoder {
             blocks: (0..config.used_layers()).map(|_| VitBlock::new(config, device)).collect(),
             norm_after: LayerNorm::new(d, eps, device),
             side: patch,
+            grid: config.grid(),
+            merge: config.merge,
         }
     }
 
@@ -100,7 +105,30 @@ impl ImageEncoder {
             x = pass.block(block, &[&x], |block, x, pass| block.forward(x[0], pass));
         }
         let x = self.without_registers(&x.with(self.norm_after.forward(x.tokens.clone())));
-        if self.class.is_some() { x } else { with_means(&x) }
+        if self.class.is_some() { x } else { means::before(&x) }
+    }
+
+    /// Averages the outputs for squares of patches (`image.merge`) of the first `images` sequences, which are images with all patches.
+    pub fn merged(&self, x: Packed, images: usize) -> Packed {
+        let (k, grid) = (self.merge, self.grid);
+        if k == 1 || images == 0 {
+            return x;
+        }
+        let (of_images, others) = (x.select(0..images), x.select(images..x.count()));
+        let cells = grid / k;
+        // The rows that are at the same place of their squares; the first token of an image is in each of them.
+        let at = |down: usize, right: usize| {
+            let patch = move |cell: usize| 1 + (cell / cells * k + down) * grid + cell % cells * k + right;
+            let of_image = move |start: usize| {
+                std::iter::once(start).chain((0..cells * cells).map(move |cell| start + patch(cell)))
+            };
+            let index = of_images.starts().into_iter().flat_map(of_image).collect();
+            rows(vec![of_images.tokens.clone()], Arc::new(index))
+        };
+        let places = (0..k).flat_map(|down| (0..k).map(move |right| (down, right)));
+        let sum = places.map(|(down, right)| at(down, right)).reduce(|sum, next| sum + next).expect("k is at least 1");
+        let merged = Packed::new(sum.div_scalar((k * k) as f64), vec![1 + cells * cells; images]);
+        Packed::cat(&[merged, others])
     }
 
     /// Inserts the registers behind the class token of each sequence.
@@ -124,22 +152,6 @@ impl ImageEncoder {
             .flat_map(|(start, length)| (start..start + special).chain(start + special + count..start + length));
         x.pick(index.collect(), x.lengths.iter().map(|length| length - count).collect())
     }
-}
-
-/// Puts the mean of the tokens of each sequence before them. The mean of no tokens is zero.
-fn with_means(x: &Packed) -> Packed {
-    let (all, b) = (x.tokens.dims()[0], x.count());
-    let mut weights = vec![0.0; b * all];
-    for (sequence, (start, length)) in x.starts().into_iter().zip(x.lengths.iter()).enumerate() {
-        weights[sequence * all..][start..start + length].fill(1.0 / *length as f32);
-    }
-    let index = x.starts().into_iter().zip(x.lengths.iter()).enumerate();
-    let index =
-        index.flat_map(|(sequence, (start, length))| std::iter::once(sequence).chain(b + start..b + start + length));
-    let lengths = x.lengths.iter().map(|length| 1 + length).collect();
-    let means: Tensor<2> = Tensor::from_data(TensorData::new(weights, [b, all]), &x.tokens.device());
-    let means = means.matmul(x.tokens.clone()); //                                                   [b, d]
-    Packed::new(rows(vec![means, x.tokens.clone()], Arc::new(index.collect())), lengths)
 }
 
 /// Cuts the selected patches (the same number for each image) out of all images: `[b * p, 3 * s * s]`. The values of a patch
@@ -170,12 +182,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mean_stands_before_the_tokens() {
-        let tokens = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 6.0], [5.0, 5.0]], &Device::flex());
-        let found = with_means(&Packed::new(tokens, vec![2, 0, 1]));
-        assert_eq!(*found.lengths, [3, 1, 2]);
+    fn squares_of_patches_are_averaged() {
+        let config = ImageConfig { merge: 2, ..ImageConfig::clip(32, 8, 64, 2) };
+        let encoder = ImageEncoder::new(&config, &Device::flex());
+        // Two images of 4 x 4 patches and prompts of three tokens, each token with its number as its only value.
+        let values: Vec<f32> = (0..17 + 17 + 3).map(|row| row as f32).collect();
+        let tokens = Tensor::<2>::from_data(TensorData::new(values, [37, 1]), &Device::flex());
+        let found = encoder.merged(Packed::new(tokens, vec![17, 17, 3]), 2);
+        assert_eq!(*found.lengths, [config.tokens(), 5, 3]);
         let values: Vec<f32> = found.tokens.into_data().try_into_vec().unwrap();
-        assert_eq!(values, [2.0, 4.0, 1.0, 2.0, 3.0, 6.0, 0.0, 0.0, 5.0, 5.0, 5.0, 5.0]);
+        // The patches 1, 2, 5 and 6 of the first image are one square.
+        assert_eq!(values, [0.0, 3.5, 5.5, 11.5, 13.5, 17.0, 20.5, 22.5, 28.5, 30.5, 34.0, 35.0, 36.0]);
     }
 
     #[test]

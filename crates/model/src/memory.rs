@@ -5,7 +5,7 @@
 //! image, nothing but the decoder attends to them. Their states are therefore computed beside the others.
 
 use burn::tensor::Tensor;
-use ptu_input::{Batch, Slot};
+use ptu_input::{Batch, Images, Slot};
 use ptu_kernels::{Packed, Pass};
 
 use crate::config::{MemoryMask, TextStyle};
@@ -78,16 +78,12 @@ impl Model {
     fn padded(&self, batch: &Batch, padded: usize, pass: &Pass) -> Padded {
         let texts = ptu_input::Texts::cat([&batch.pair_texts, &batch.texts]);
         let embedded = self.embed_text(&texts, pass);
-        let mut images = vec![];
         let known = self.known_outputs(&[&batch.pair_images], (0..batch.pair_images.count).map(Row::from));
-        if batch.pair_images.count > 0 && known.is_none() {
-            images.push(self.embed_image(&batch.pair_images, pass));
-        }
+        let none = Images::default();
+        let images = self.embed_image(if known.is_none() { &batch.pair_images } else { &none }, pass);
         let alone = batch.pair_texts.count()..texts.count();
-        if !alone.is_empty() {
-            images.push(self.image_stand_ins(&embedded.select(alone), StandIn::Prompts).0);
-        }
-        let image = self.encode_images(known, &images, pass);
+        let stand_ins = self.image_stand_ins(&embedded.select(alone), StandIn::Prompts).0;
+        let image = self.encode_images(known, images, &[stand_ins], pass);
         let counts: Vec<usize> = texts.lengths.iter().map(|length| padded.saturating_sub(*length)).collect();
         let mut padding = self.embed_padding(&texts.lengths, counts, pass);
         let mut text = embedded;
@@ -98,6 +94,7 @@ impl Model {
             padding = run_if_any(&padding, run);
             text = pass.block(layer, &[&text], |layer, x, pass| layer.forward(x[0], pass));
         }
+        let text = self.with_means(text);
         let [text, padding] = [text, padding].map(|x| self.project(x, &self.text_projection, 0, pass));
         let (fused, padding) = self.fusion.forward_padded(image, text, padding, pass);
         Padded { fused, padding }

@@ -11,6 +11,7 @@ use ptu_kernels::{Packed, Pass, linear, rows};
 
 use crate::config::{ModelConfig, TextConfig};
 use crate::layer::{Embedding, Linear};
+use crate::means;
 use crate::{Chosen, Decoder, Fusion, Heads, ImageEncoder, ModelError, Prompts, StandIn, TextEncoder};
 
 /// One network for image-text pairs, images without text and texts without image.
@@ -137,12 +138,18 @@ impl Model {
 
     /// Runs the image encoder and projects its output to the width of the fusion.
     pub fn encode_image(&self, images: &Packed, pass: &Pass) -> Packed {
-        self.project(self.image.encode(images, pass), &self.image_projection, 1, pass)
+        let encoded = self.image.merged(self.image.encode(images, pass), images.count());
+        self.project(self.with_means(encoded), &self.image_projection, 1, pass)
     }
 
     /// Runs the text encoder and projects its output to the width of the fusion.
     pub fn encode_text(&self, texts: Packed, pass: &Pass) -> Packed {
-        self.project(self.text.encode(texts, pass), &self.text_projection, 0, pass)
+        self.project(self.with_means(self.text.encode(texts, pass)), &self.text_projection, 0, pass)
+    }
+
+    /// Adds the mean of each sequence to its first token, if the fusion is configured so (`fusion.add_mean`).
+    pub(crate) fn with_means(&self, x: Packed) -> Packed {
+        if self.config.fusion.add_mean { means::added_to_first(&x) } else { x }
     }
 
     /// Projects every token and adds the modality embedding.

@@ -238,6 +238,8 @@ const CROSS_LAYER: &[(&str, &str, Kind)] = &[
 
 /// The start of our paths of the image encoder's weights.
 pub const IMAGE_ENCODER: &str = "image.";
+/// The start of our paths of the text encoder's weights.
+pub const TEXT_ENCODER: &str = "text.";
 
 /// The start of our paths of the decoder's weights.
 const DECODER: &str = "decoder.";
@@ -294,11 +296,12 @@ pub fn is_unused(published: &str, used_blocks: usize) -> bool {
     dropped || layer || TABLE.iter().any(is_part) || UNUSED.contains(&published)
 }
 
-/// The published names of the weights of an image encoder that uses this many blocks.
-pub fn image_encoder(blocks: usize) -> impl Iterator<Item = String> {
-    let rows = TABLE.iter().filter(|(ours, ..)| ours.starts_with(IMAGE_ENCODER));
+/// The published names of the weights of an encoder that uses this many blocks or layers; `path` is [`IMAGE_ENCODER`] or
+/// [`TEXT_ENCODER`].
+pub fn of_encoder(path: &'static str, layers: usize) -> impl Iterator<Item = String> {
+    let rows = TABLE.iter().filter(move |(ours, ..)| ours.starts_with(path));
     rows.flat_map(move |(_, published, ..)| {
-        let numbers = if published.contains("{}") { blocks } else { 1 };
+        let numbers = if published.contains("{}") { layers } else { 1 };
         (0..numbers).map(move |number| published.replace("{}", &number.to_string()))
     })
 }
@@ -356,7 +359,7 @@ mod tests {
 
     #[test]
     fn the_image_encoder_has_the_names_of_its_blocks() {
-        let names: Vec<String> = image_encoder(2).collect();
+        let names: Vec<String> = of_encoder(IMAGE_ENCODER, 2).collect();
         assert_eq!(names.len(), 9 + 2 * 14);
         assert!(names.iter().all(|name| name.starts_with("vision_encoder.visual.")));
         assert!(names.contains(&"vision_encoder.visual.transformer.resblocks.1.mlp.c_proj.bias".to_string()));

@@ -17,38 +17,37 @@ impl Model {
         in_pool(|| {
             let embedded = self.embed_image(images, &pass);
             let queries = self.text_prompts.pooled(&embedded).concat();
-            let encoded = self.image.encode(&embedded, &pass);
+            let encoded = self.image.merged(self.image.encode(&embedded, &pass), images.count);
             let [rows, width] = encoded.tokens.dims();
             let tokens = rows.checked_div(images.count).unwrap_or(0);
             ImageOutputs { tokens, width, values: host(encoded.tokens), queries }
         })
     }
 
-    /// The model with an image encoder whose weights get no gradients. The gradients of all other weights, and of prompts that go
-    /// through the encoder, stay the same, but the backward pass does not compute those of the encoder.
-    pub fn with_frozen_image_encoder(mut self) -> Self {
-        self.image = self.image.no_grad();
-        self
-    }
-
     /// Number of values that the image encoder computes for each image, and the width of the query by which an image selects
     /// prompts (0 if there is none): the sizes of [`ImageOutputs`].
     pub fn image_output_sizes(&self) -> ImageOutputSizes {
-        let (image, grid) = (&self.config().image, self.config().image.grid());
+        let image = &self.config().image;
         let query = if self.text_prompts.has_queries() { image.width } else { 0 };
-        ImageOutputSizes { tokens: 1 + grid * grid, width: image.width, query }
+        ImageOutputSizes { tokens: image.tokens(), width: image.width, query }
     }
 
-    /// Runs the image encoder on `embedded` sequences and projects its outputs to the width of the fusion. Outputs that are
+    /// Runs the image encoder on embedded images and stand-ins, and projects its outputs to the width of the fusion. Outputs that are
     /// already known are only projected, and come first.
-    pub(crate) fn encode_images(&self, known: Option<Packed>, embedded: &[Packed], pass: &Pass) -> Packed {
-        let rows: usize = embedded.iter().map(|part| part.tokens.dims()[0]).sum();
-        let Some(known) = known else { return self.encode_image(&Packed::cat(embedded), pass) };
-        let mut parts = vec![known];
-        if rows > 0 {
-            parts.push(self.image.encode(&Packed::cat(embedded), pass));
+    pub(crate) fn encode_images(
+        &self,
+        known: Option<Packed>,
+        images: Packed,
+        stand_ins: &[Packed],
+        pass: &Pass,
+    ) -> Packed {
+        let count = images.count();
+        let embedded = Packed::cat(&[&[images], stand_ins].concat());
+        let mut parts: Vec<Packed> = known.into_iter().collect();
+        if embedded.count() > 0 || parts.is_empty() {
+            parts.push(self.image.merged(self.image.encode(&embedded, pass), count));
         }
-        self.project(Packed::cat(&parts), &self.image_projection, 1, pass)
+        self.project(self.with_means(Packed::cat(&parts)), &self.image_projection, 1, pass)
     }
 
     /// The known outputs of these images; `None` if there are none.
@@ -92,7 +91,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Pooling, PromptsConfig, Similarity};
-    use crate::{ModelConfig, Preset, Read, StandIn, TextStyle};
+    use crate::{FrozenEncoders, ModelConfig, Preset, Read, StandIn, TextStyle};
 
     /// A small model whose image and text encoder differ in width.
     fn config() -> ModelConfig {
@@ -136,8 +135,16 @@ mod tests {
 
     #[test]
     fn known_outputs_give_the_states_and_gradients_of_pixels() {
+        known_outputs_equal_pixels(&config());
+        let mut config = config();
+        (config.image.merge, config.fusion.add_mean) = (2, true);
+        known_outputs_equal_pixels(&config);
+    }
+
+    fn known_outputs_equal_pixels(config: &ModelConfig) {
         let device = Device::flex().autodiff();
-        let model = Model::new(&config(), Key::new(3), &device).unwrap().with_frozen_image_encoder();
+        let model =
+            Model::new(config, Key::new(3), &device).unwrap().with_frozen(FrozenEncoders { image: true, text: false });
         let run = |batch: &Batch| {
             let read = vec![Read::All; batch.len()];
             let fused = model.forward_pass(batch, &read, StandIn::Prompts, &Pass::new(0.2, Key::new(1)));

@@ -26,7 +26,7 @@ pub struct TwoStream {
 impl TwoStream {
     /// A fusion with the configured sizes.
     pub fn new(config: &FusionConfig, device: &Device) -> Self {
-        let &FusionConfig { width: d, layers, heads, eps } = config;
+        let &FusionConfig { width: d, layers, heads, eps, .. } = config;
         let stream = || (0..layers).map(|_| CrossLayer::new(d, heads, eps, device)).collect();
         Self {
             image: stream(),

@@ -1,6 +1,6 @@
 //! The model card of a bundle.
 
-use ptu_model::{Bundle, LEARNED};
+use ptu_model::{Bundle, LEARNED, WeightSource};
 
 use crate::Recipe;
 
@@ -8,10 +8,11 @@ use crate::Recipe;
 pub fn card(recipe: &Recipe, objectives: &[String], bundle: &Bundle, step: u64) -> String {
     let config = bundle.model.config();
     let sources: Vec<&str> = bundle.trained_on.iter().map(|one| one.source.as_str()).collect();
+    let weights = weights_from(bundle);
     format!(
         "---\nlibrary_name: ptunifier\ntags: [medical, image-text]\n---\n\n# A PTUnifier model\n\nOne model for \
          images, texts and pairs, with soft prompts in place of a missing image or text.\n\n| | |\n|---|---|\n| \
-         trained on | {} |\n| objectives | {} |\n| steps | {step} of {}, batch {} |\n| image | {} px, patches of {} \
+         trained on | {} |\n{weights}| objectives | {} |\n| steps | {step} of {}, batch {} |\n| image | {} px, patches of {} \
          px |\n| text | {} tokens at most, vocabulary {} |\n| seed | {} |\n\n`{LEARNED}` contains no weights. It \
          lists 64-bit hashes of the images (their pixels) and of the texts that the model was trained on. With them, \
          `ptunifier evaluate` can refuse to score records that the model was trained on, even without the training \
@@ -29,4 +30,13 @@ pub fn card(recipe: &Recipe, objectives: &[String], bundle: &Bundle, step: u64) 
         config.text.vocabulary,
         recipe.seed,
     )
+}
+
+/// The rows of the table about published weights from which training started.
+fn weights_from(bundle: &Bundle) -> String {
+    let row = |source: &WeightSource| {
+        let licence = source.licence.as_deref().unwrap_or("not stated beside the weights");
+        format!("| weights from | `{}` ({}), licence: {licence} |\n", source.name, source.layout)
+    };
+    bundle.weights_from.iter().map(row).collect()
 }

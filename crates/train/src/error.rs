@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ptu_data::DataError;
+use ptu_import::ImportError;
 use ptu_input::InputError;
 use ptu_model::ModelError;
 
@@ -93,6 +94,9 @@ pub enum TrainError {
     /// An error in the recipe.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
+    /// An error in the published weights from which a run starts.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// An error in the data.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -253,7 +257,7 @@ pub enum TrainError {
     /// The outputs of a frozen image encoder could not be stored.
     #[error(
         "cannot store the outputs of the frozen image encoder in `{path}` ({size}): {source}; free some space, or set \
-         finetune.cache = false"
+         train.cache = false"
     )]
     ImageCache {
         /// The file.

@@ -61,9 +61,7 @@ pub fn recipe_with(run: &Path, overrides: &[String]) -> Result<Recipe, TrainErro
         return Err(TrainError::NoRun { path: run.into() });
     }
     let mut recipe = Recipe::load(&file, overrides)?;
-    let paths = recipe.data.iter_mut().map(|entry| &mut entry.path);
-    let paths = paths.chain(&mut recipe.text.tokenizer).chain(&mut recipe.finetune.model);
-    for path in paths.filter(|path| !path.exists()) {
+    for path in recipe.paths().filter(|path| !path.exists()) {
         let absolute = std::path::absolute(run).unwrap_or_else(|_| run.to_path_buf());
         let beside = absolute.parent().zip(path.file_name()).map(|(folder, name)| folder.join(name));
         if let Some(beside) = beside.filter(|beside| beside.exists()) {

@@ -79,7 +79,15 @@ struct StepShape<'a> {
 }
 
 impl StepShape<'_> {
-    /// Number of tokens of an image, or of the prompts in place of it.
+    /// Number of tokens in the fusion of an image, or of the prompts in place of it.
+    fn fused_image_tokens(&self, sequence: ImageSequence) -> usize {
+        match sequence {
+            ImageSequence::Image(_) if self.config.image.merge > 1 => self.config.image.tokens(),
+            sequence => self.image_tokens(sequence),
+        }
+    }
+
+    /// Number of tokens in the encoder of an image, or of the prompts in place of it.
     fn image_tokens(&self, sequence: ImageSequence) -> usize {
         let patches = (self.config.image.grid() * self.config.image.grid()) as f64;
         match sequence {
@@ -107,7 +115,7 @@ impl StepShape<'_> {
         let texts: usize = forward.text_sequences().into_iter().map(|sequence| self.text_tokens(sequence)).sum();
         let (mut fused, mut masked) = (0, 0);
         for pair in forward.pairs() {
-            fused += self.image_tokens(pair.image) + self.text_tokens(pair.text);
+            fused += self.fused_image_tokens(pair.image) + self.text_tokens(pair.text);
             if let Read::Text(positions) = &pair.read {
                 masked += positions.len();
             }

@@ -3,6 +3,7 @@
 mod check;
 mod evaluate;
 mod merge;
+mod model;
 mod similar;
 pub mod task;
 mod task_keys;
@@ -13,10 +14,10 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 pub use evaluate::{EvaluateConfig, TextPick};
+pub use model::{InitRecipe, ModelRecipe};
 use ptu_data::TextUnit;
 use ptu_input::{Augment, Fit};
-use ptu_model::config::{ContrastConfig, FusionConfig, ImageConfig, ModelConfig, Preset, TextConfig};
-use ptu_model::{HeadKind, Outputs, TextStyle};
+use ptu_model::{FrozenEncoders, ModelConfig, names};
 use serde::{Deserialize, Serialize};
 pub use task::{FinetuneRecipe, TaskRecipe};
 pub use train::{Checkpointing, Mixing, Precision, TrainConfig};
@@ -137,32 +138,6 @@ pub struct TextRecipe {
     pub word_keep: f64,
 }
 
-/// A preset of the model, and the keys whose values differ from it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ModelRecipe {
-    /// The preset from which the sizes are taken.
-    pub preset: Preset,
-    /// The style of position and type embeddings of the text encoder.
-    pub style: TextStyle,
-    /// Dropout probability in training.
-    pub dropout: f64,
-    /// Standard deviation of newly initialised weights.
-    pub deviation: f64,
-    /// Keys of [`ImageConfig`] that differ.
-    pub image: toml::Table,
-    /// Keys of [`TextConfig`] that differ.
-    pub text: toml::Table,
-    /// Keys of [`FusionConfig`] that differ.
-    pub fusion: toml::Table,
-    /// Keys of the prompts in place of images that differ, including `kind`.
-    pub image_prompts: toml::Table,
-    /// Keys of the prompts in place of texts that differ, including `kind`.
-    pub text_prompts: toml::Table,
-    /// Keys of [`ContrastConfig`] that differ.
-    pub contrast: toml::Table,
-}
-
 impl Default for Recipe {
     fn default() -> Self {
         Self {
@@ -190,24 +165,6 @@ impl Default for TextRecipe {
     }
 }
 
-impl Default for ModelRecipe {
-    fn default() -> Self {
-        let empty = toml::Table::new;
-        Self {
-            preset: Preset::Base,
-            style: TextStyle::Roberta,
-            dropout: 0.1,
-            deviation: 0.02,
-            image: empty(),
-            text: empty(),
-            fusion: empty(),
-            image_prompts: empty(),
-            text_prompts: empty(),
-            contrast: empty(),
-        }
-    }
-}
-
 impl Recipe {
     /// Reads a recipe, applies `--set key=value` overrides, and checks all keys and values.
     ///
@@ -231,13 +188,10 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// The recipe as the text of a TOML file, with every default written out. A fine-tuning recipe is written without keys that
-    /// have no effect.
+    /// The recipe as the text of a TOML file, with every default written out, without keys that have no effect.
     pub fn to_toml(&self) -> String {
         let mut table = toml::Table::try_from(self).expect("every value of a recipe can be written as TOML");
-        if !self.task.is_pretraining() {
-            merge::remove_unused_keys(&mut table);
-        }
+        merge::remove_unused_keys(&mut table);
         toml::to_string(&table).expect("every value of a recipe can be written as TOML")
     }
 
@@ -274,46 +228,13 @@ impl Recipe {
     /// # Errors
     /// When a path is not valid Unicode, so that it cannot be written in a recipe.
     pub fn from_anywhere(mut self) -> Result<Self, RecipeError> {
-        let paths = self.data.iter_mut().map(|entry| &mut entry.path);
-        for path in paths.chain(&mut self.text.tokenizer).chain(&mut self.finetune.model) {
+        for path in self.paths() {
             *path = std::path::absolute(&*path).unwrap_or_else(|_| path.clone());
             if path.to_str().is_none() {
                 return Err(RecipeError::NotUnicode { path: path.clone() });
             }
         }
         Ok(self)
-    }
-
-    /// The configuration of the model, for a vocabulary size and the ids of the start, end and padding tokens. `heads` are the
-    /// heads that the task trains, with their numbers of `outputs`; the model gets no other heads, so that a head without training
-    /// cannot be used.
-    ///
-    /// # Errors
-    /// When a key of `[model.*]` does not exist, or sizes do not fit each other.
-    pub fn model_config(
-        &self,
-        vocabulary: usize,
-        special: [u32; 3],
-        heads: &[HeadKind],
-        outputs: Outputs,
-    ) -> Result<ModelConfig, RecipeError> {
-        let preset = self.model.preset.config(self.model.style, vocabulary, special);
-        let model = &self.model;
-        let config = ModelConfig {
-            image: merge::merge_section::<ImageConfig>("model.image", &preset.image, &model.image)?,
-            text: merge::merge_section::<TextConfig>("model.text", &preset.text, &model.text)?,
-            fusion: merge::merge_section::<FusionConfig>("model.fusion", &preset.fusion, &model.fusion)?,
-            image_prompts: merge::prompts("model.image_prompts", preset.image_prompts, &model.image_prompts)?,
-            text_prompts: merge::prompts("model.text_prompts", preset.text_prompts, &model.text_prompts)?,
-            contrast: merge::merge_section::<ContrastConfig>("model.contrast", &preset.contrast, &model.contrast)?,
-            heads: heads.to_vec(),
-            outputs,
-            decoder: preset.decoder,
-            dropout: model.dropout,
-            deviation: model.deviation,
-        };
-        config.check().map_err(|error| RecipeError::Model { cause: error.to_string() })?;
-        Ok(config)
     }
 }
 
@@ -323,15 +244,34 @@ impl Recipe {
         self.data.iter().map(|entry| format!("`{}`", entry.path.display())).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether the weight with this published name is trained: in pre-training all are, in fine-tuning those that are not frozen.
-    pub fn trains(&self, published: &str) -> bool {
-        self.task.is_pretraining() || self.finetune.trains(published)
+    /// Whether the weight with this published name is trained in a step, counted from 0.
+    pub fn trains(&self, published: &str, step: u64) -> bool {
+        let frozen_pool = !self.task.is_pretraining() && self.finetune.freezes(published);
+        !frozen_pool && !self.train.freezes(published, step)
     }
 
-    /// Whether no weight of the image encoder is trained, in a model of this configuration. The projection behind the encoder
-    /// may be trained.
+    /// The encoders of a model of this configuration of which no weight is trained in a step, counted from 0. The projection behind an
+    /// encoder may be trained.
+    pub fn frozen(&self, config: &ModelConfig, step: u64) -> FrozenEncoders {
+        let is_frozen = |path, layers| !names::of_encoder(path, layers).any(|name| self.trains(&name, step));
+        FrozenEncoders {
+            image: is_frozen(names::IMAGE_ENCODER, config.image.used_layers()),
+            text: is_frozen(names::TEXT_ENCODER, config.text.layers),
+        }
+    }
+
+    /// Whether no weight of the image encoder is trained in any step, in a model of this configuration.
     pub fn freezes_image_encoder(&self, config: &ModelConfig) -> bool {
-        !ptu_model::names::image_encoder(config.image.used_layers()).any(|name| self.trains(&name))
+        self.frozen(config, self.train.steps.saturating_sub(1)).image
+    }
+
+    /// All paths of the recipe: data, tokenizer, models and weights.
+    pub(crate) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let Self { data, text, finetune, model, .. } = self;
+        let init = &mut model.init;
+        let start = [&mut finetune.model, &mut init.model, &mut init.image, &mut init.text];
+        let optional = std::iter::once(&mut text.tokenizer).chain(start).flatten();
+        data.iter_mut().map(|entry| &mut entry.path).chain(optional)
     }
 
     /// The recipe with `train.epochs` resolved into steps, for this number of training records; a validation that is requested
@@ -345,34 +285,12 @@ impl Recipe {
         }
         self
     }
-
-    /// The configuration of a model that starts from another one. All sizes are those of the other model, except those of the
-    /// image (`model.image.size`) and of the heads.
-    ///
-    /// # Errors
-    /// When a key of `[model.image]` does not exist, or sizes do not fit each other.
-    pub fn config_from(
-        &self,
-        start: &ModelConfig,
-        heads: &[HeadKind],
-        outputs: Outputs,
-    ) -> Result<ModelConfig, RecipeError> {
-        let config = ModelConfig {
-            image: merge::merge_section::<ImageConfig>("model.image", &start.image, &self.model.image)?,
-            heads: heads.to_vec(),
-            outputs,
-            dropout: self.model.dropout,
-            ..start.clone()
-        };
-        config.check().map_err(|error| RecipeError::Model { cause: error.to_string() })?;
-        Ok(config)
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use ptu_model::HeadKind;
     use ptu_model::config::PromptsConfig;
+    use ptu_model::{HeadKind, Outputs};
 
     use super::*;
 

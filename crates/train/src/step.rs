@@ -30,7 +30,7 @@ pub struct StepConfig {
     pub precision: ComputePrecision,
     /// The largest number of tokens of a text that the decoder writes; 0 if it writes none. It is used to estimate memory.
     pub written_tokens: usize,
-    /// Whether no weight of the image encoder is trained ([`Model::with_frozen_image_encoder`]). Only the forecast of the memory
+    /// Whether no weight of the image encoder is trained ([`Model::with_frozen`]). Only the forecast of the memory
     /// reads it.
     pub frozen_image_encoder: bool,
 }

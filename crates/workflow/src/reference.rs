@@ -225,6 +225,7 @@ impl Case {
                 layers: self.number("fusion_layers"),
                 heads: self.number("fusion_heads"),
                 eps: eps("fusion"),
+                add_mean: false,
             },
             image_prompts: prompts("visual_prompts_kind", "visual_pool", "visual_prompts"),
             text_prompts: prompts("textual_prompts_kind", "textual_pool", "textual_prompts"),

@@ -53,7 +53,8 @@ pub struct Arguments {
     /// A new file: .parquet (what `search` reads), .npy (with .npy.jsonl beside it) or .jsonl
     #[arg(long)]
     out: PathBuf,
-    /// Kind of vectors: contrast (to compare images and texts with each other) or features (of whole records, for classifiers)
+    /// Kind of vectors: contrast (to compare images and texts with each other), features (of whole records, for classifiers) or encoder (of
+    /// one encoder alone, before the fusion; with `--only`)
     #[arg(long, default_value = "contrast")]
     space: SpaceName,
     /// Embed only this modality of each record
@@ -87,6 +88,7 @@ pub struct Arguments {
 enum SpaceName {
     Contrast,
     Features,
+    Encoder,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -220,6 +222,7 @@ fn options(arguments: &Arguments, precision: ComputePrecision) -> EmbedOptions {
         space: match arguments.space {
             SpaceName::Contrast => Space::Contrast,
             SpaceName::Features => Space::Features,
+            SpaceName::Encoder => Space::Encoder,
         },
         only: arguments.only.map(ModalityName::modality),
         text: match arguments.text {

@@ -236,7 +236,7 @@ fn what_cannot_be_learned_is_refused_before_anything_is_written() {
     refused(SIDE, &["task.labels=[\"side\"]"], &["labels"]);
     refused(SIDE, &["task.input=\"sentences\""], &["no training record", "task.input"]);
     refused(SIDE, &["finetune.share=1.5"], &["finetune.share"]);
-    refused(SIDE, &["finetune.freeze=[\"vision\", \"visoin\"]"], &["`visoin`", "vision_encoder"]);
+    refused(SIDE, &["train.freeze=[\"vision\", \"visoin\"]"], &["`visoin`", "vision_encoder"]);
     refused(SIDE, &["train.epochs=0.0"], &["train.epochs"]);
     refused(BRIGHT, &["task.labels=[\"bright\", \"side\"]"], &["neither yes nor no", "`side`"]);
     refused(BRIGHT, &["task.uncertain={ other = \"positive\" }"], &["`other`"]);

@@ -11,7 +11,7 @@ use crate::harness::{Place, bytes};
 /// The name of the file in the run folder.
 const CACHE: &str = "image-outputs.f16";
 /// An image encoder that is frozen and sees the same images in each step.
-const FROZEN: [&str; 4] = ["--set", "finetune.freeze=[\"vision_encoder\"]", "--set", "augment.crop=false"];
+const FROZEN: [&str; 4] = ["--set", "train.freeze=[\"vision_encoder\"]", "--set", "augment.crop=false"];
 
 /// Fine-tunes with the recipe `x.toml`; returns what the run reported.
 fn finetune(place: &Place, out: &str, sets: &[&str]) -> String {
@@ -35,9 +35,9 @@ fn cached_outputs_give_the_losses_of_computed_ones() {
         // The texts of classification are missing here, so prompts that the image selects take their place.
         let said = finetune(&place, &cached, &["train.steps=20", "finetune.prompts=\"trained\""]);
         assert!(said.contains("for 120 images are cached as f16"), "{said}");
-        let sets = ["train.steps=20", "finetune.prompts=\"trained\"", "finetune.cache=false"];
+        let sets = ["train.steps=20", "finetune.prompts=\"trained\"", "train.cache=false"];
         let said = finetune(&place, &computed, &sets);
-        assert!(said.contains("computed in each step: finetune.cache is false"), "{said}");
+        assert!(said.contains("computed in each step: train.cache is false"), "{said}");
         assert!(place.path(&cached).join(CACHE).exists() && !place.path(&computed).join(CACHE).exists());
         let [one, other] = [&cached, &computed].map(|run| losses(&place, run));
         assert_eq!((one.len(), other.len()), (20, 20));
@@ -128,13 +128,13 @@ fn a_run_says_why_outputs_are_not_cached() {
     said("crops", &["augment.crop=true"], &["at random", "augment.crop = false"]);
     said("changes", &["augment.operations=1"], &["augment.operations = 0"]);
     said("patches", &["train.patch_keep=0.5"], &["train.patch_keep"]);
-    said("limit", &["finetune.cache_limit=300000"], &["needs 0.3 MB", "finetune.cache_limit is 0.3 MB"]);
+    said("limit", &["train.cache_limit=300000"], &["needs 0.3 MB", "train.cache_limit is 0.3 MB"]);
     said("text", &["task.input=\"text\""], &["reads no images"]);
-    said("one", &["finetune.freeze=[\"vision_encoder.visual.conv1\"]"], &[]);
-    said("trained", &["finetune.freeze=[]"], &[]);
+    said("one", &["train.freeze=[\"vision_encoder.visual.conv1\"]"], &[]);
+    said("trained", &["train.freeze=[]"], &[]);
     place.bad(
-        &["finetune", "x.toml", "--model", "run", "--out", "x", "--set", "finetune.cache=1"],
-        &["finetune.cache", "boolean"],
+        &["finetune", "x.toml", "--model", "run", "--out", "x", "--set", "train.cache=1"],
+        &["train.cache", "boolean"],
     );
 }
 
@@ -150,7 +150,7 @@ fn a_full_disk_stops_the_run_with_a_message() {
     let call: Vec<&str> = call.into_iter().chain(FROZEN).collect();
     let full = place.run(&call);
     assert!(!full.success, "{}", full.stderr);
-    for word in ["No space", CACHE, "finetune.cache = false"] {
+    for word in ["No space", CACHE, "train.cache = false"] {
         assert!(full.stderr.contains(word), "{word}: {}", full.stderr);
     }
     disk.grow();

@@ -31,6 +31,24 @@ fn lines(text: &[u8]) -> Vec<Value> {
     String::from_utf8_lossy(text).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+#[test]
+fn vectors_of_an_encoder_alone_are_of_one_modality() {
+    let place = trained();
+    let embed = |only: &str, out: &str| {
+        place.good(&["embed", "run", "data", "--space", "encoder", "--only", only, "--out", out]);
+        let told = place.good(&["inspect", out, "--json"]).stdout;
+        crate::finetune::json(&told)
+    };
+    for (only, width) in [("images", 128), ("texts", 64)] {
+        let told = embed(only, &format!("{only}.parquet"));
+        assert!(told.to_string().contains(&format!("\"width\":{width}")), "{told}");
+    }
+    let call = ["embed", "run", "data", "--space", "encoder", "--out", "x.parquet"];
+    place.bad(&call, &["of one modality", "--only images"]);
+    let search = ["search", "images.parquet", "--model", "run", "--text", "effusion"];
+    place.bad(&search, &["images.parquet", "encoder alone", "--space contrast"]);
+}
+
 /// What `search` finds is what one finds by hand in the same vectors.
 #[test]
 fn search_finds_what_a_plain_product_finds() {

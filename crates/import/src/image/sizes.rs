@@ -84,6 +84,7 @@ impl Found<'_> {
             patch_bias: self.has(&self.outside("conv1.bias")),
             layer_scale: self.has(&self.inside(0, "ls_1.gamma")),
             registers: registers.and_then(|shape| shape.iter().rev().nth(1).copied()).unwrap_or(0),
+            merge: 1,
         })
     }
 

@@ -135,6 +135,17 @@ impl Preprocess {
         Self::with_training(fitted.into_iter().chain([normalize]).collect(), size, augment)
     }
 
+    /// The same transforms with the mean and standard deviation of others; unchanged if the others have none.
+    pub fn normalised_as(mut self, other: &Self) -> Self {
+        let is_normalise = |step: &&Transform| matches!(step, Transform::Normalize { .. });
+        if let Some(normalise) = other.evaluate.iter().find(is_normalise) {
+            for step in self.train.iter_mut().chain(&mut self.evaluate).filter(|step| is_normalise(&&**step)) {
+                *step = normalise.clone();
+            }
+        }
+        self
+    }
+
     /// These transforms of evaluation, and those of training with this augmentation and the same normalisation.
     fn with_training(evaluate: Vec<Transform>, size: usize, augment: Augment) -> Self {
         let Augment { crop, scale, operations, magnitude } = augment;

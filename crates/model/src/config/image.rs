@@ -44,6 +44,10 @@ pub struct ImageConfig {
     /// Number of register tokens, which go through the blocks behind the class token and are removed after them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub registers: usize,
+    /// Side of the squares of patches whose outputs are averaged to one token before the fusion (this project): 1 for no averaging, 2 for a
+    /// fourth of the tokens. The number of patches along a side is a multiple of it.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub merge: usize,
 }
 
 /// The activation of the MLPs of an image encoder.
@@ -69,6 +73,15 @@ fn yes() -> bool {
     true
 }
 
+fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(number: &usize) -> bool {
+    *number == 1
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(number: &usize) -> bool {
     *number == 0
@@ -92,12 +105,18 @@ impl ImageConfig {
             patch_bias: false,
             layer_scale: false,
             registers: 0,
+            merge: 1,
         }
     }
 
     /// Patches along one side.
     pub fn grid(&self) -> usize {
         self.size / self.patch
+    }
+
+    /// Number of tokens of an image in the fusion: the first one, and those of its patches.
+    pub fn tokens(&self) -> usize {
+        1 + (self.grid() / self.merge).pow(2)
     }
 
     /// Number of blocks that are used.
@@ -133,6 +152,7 @@ mod tests {
             patch_bias: true,
             layer_scale: true,
             registers: 4,
+            merge: 2,
             heads: Some(6),
             mlp_width: Some(100),
             ..clip

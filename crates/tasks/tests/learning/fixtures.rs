@@ -32,7 +32,7 @@ pub fn config() -> ModelConfig {
             end: 2,
             padding: 1,
         },
-        fusion: FusionConfig { width: 32, layers: 2, heads: 2, eps: 1e-5 },
+        fusion: FusionConfig { width: 32, layers: 2, heads: 2, eps: 1e-5, add_mean: false },
         image_prompts: pool(4),
         text_prompts: pool(3),
         heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],

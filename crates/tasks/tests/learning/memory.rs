@@ -91,8 +91,8 @@ fn a_frozen_image_encoder_needs_less() {
     let small = "model.preset=\"small\"";
     let (trained, is_frozen) = of(&[small]);
     assert!(!is_frozen);
-    let (part, is_frozen) = of(&[small, "finetune.freeze=[\"vision_encoder.visual.transformer\"]"]);
+    let (part, is_frozen) = of(&[small, "train.freeze=[\"vision_encoder.visual.transformer\"]"]);
     assert!(!is_frozen && part == trained, "{part} {trained}");
-    let (frozen, is_frozen) = of(&[small, "finetune.freeze=[\"vision_encoder\"]"]);
+    let (frozen, is_frozen) = of(&[small, "train.freeze=[\"vision_encoder\"]"]);
     assert!(is_frozen && frozen < 0.9 * trained, "{frozen} {trained}");
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ptu_data::TrainBatch;
 use ptu_input::Images;
 use ptu_kernels::{ComputePrecision, Pass, Tiles};
+use ptu_model::FrozenEncoders;
 use ptu_random::Key;
 use ptu_tasks::pretraining::cached;
 use ptu_train::ObjectiveKind;
@@ -131,7 +132,7 @@ fn a_frozen_image_encoder_changes_no_other_gradient() {
     let mut known = batch.clone();
     let outputs = Some(model.image_outputs(&batch.batch.pair_images, ComputePrecision::F32));
     known.batch.pair_images = Images { outputs, planes: vec![], ..known.batch.pair_images };
-    let frozen = model.with_frozen_image_encoder();
+    let frozen = model.with_frozen(FrozenEncoders { image: true, text: false });
     for checkpointing in [Checkpointing::None, Checkpointing::Blocks] {
         let config = StepConfig { checkpointing, ..DROPOUT };
         for batch in [&batch, &known] {

@@ -51,6 +51,7 @@ impl Recipe {
             ensure((0.0..=most).contains(&value), key, format!("is {value}; it must lie between 0 and {most}"))?;
         }
         self.check_finetuning(path)?;
+        self.check_init(path)?;
         self.check_rates(path)?;
         self.check_optimizer(path)?;
         // Whether a list of transforms is valid does not depend on the size of the image, so any size can be used here.
@@ -62,7 +63,13 @@ impl Recipe {
         )?;
         // The sizes do not depend on the vocabulary and the special tokens. Placeholders are used for these, so that wrong sizes
         // are found now and not only after the data was read.
-        self.model_config(self.text.vocabulary, [0, 2, 1], &[], Outputs::default())?;
+        let placeholder = self.model.preset.config(self.model.style, self.text.vocabulary, [0, 2, 1]);
+        let is_started = self.finetune.model.is_some() || !self.model.init.is_random();
+        match is_started {
+            // The model from which training starts gives the other sizes.
+            true => self.with_differences(placeholder, &[], Outputs::default())?,
+            false => self.config_with(placeholder, &[], Outputs::default())?,
+        };
         Ok(())
     }
 
@@ -96,6 +103,36 @@ impl Recipe {
             "train.accumulate",
             format!("is {}; it must divide train.batch, {}", train.accumulate, train.batch),
         )
+    }
+
+    /// Checks from which weights the model starts, and which of them are frozen at first.
+    fn check_init(&self, path: &Path) -> Result<(), RecipeError> {
+        let wrong = |key: &str, cause: &str| {
+            Err(RecipeError::Value { path: path.into(), key: key.into(), cause: cause.to_string() })
+        };
+        let init = &self.model.init;
+        if self.finetune.model.is_some() && !init.is_random() {
+            return wrong(
+                "model.init",
+                "says from which weights training starts, and so does `finetune.model`; remove one of them",
+            );
+        }
+        if init.model.is_some() && (init.image.is_some() || init.text.is_some()) {
+            return wrong(
+                "model.init.model",
+                "is a whole model; remove it, or `model.init.image` and `model.init.text`",
+            );
+        }
+        if init.mean.is_some() != init.std.is_some() || (init.mean.is_some() && init.image.is_none()) {
+            return wrong("model.init.mean", "and `model.init.std` belong to `model.init.image`; write all three");
+        }
+        match self.train.freeze_steps {
+            Some(0) => wrong("train.freeze_steps", "is 0, so nothing is frozen; remove it and `train.freeze`"),
+            Some(_) if self.train.freeze.is_empty() => {
+                wrong("train.freeze_steps", "needs `train.freeze`, the weights that are frozen")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks the values of the optimizer.

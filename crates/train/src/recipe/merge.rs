@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::similar::most_similar;
 use super::task::VqaRecipe;
 use super::task_keys;
-use super::{Recipe, TaskRecipe};
+use super::{InitRecipe, Recipe, TaskRecipe};
 use crate::RecipeError;
 
 /// Parses a recipe and applies its overrides. The ranges of values are not checked here.
@@ -22,9 +22,10 @@ pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, Re
         set(&mut table, assignment)?;
         keep_length(&mut table, assignment);
     }
+    move_keys(&mut table);
     check_keys(&table, &all_keys(), "", path)?;
+    refuse_unused_keys(&table, path)?;
     if is_finetuning(&table) {
-        refuse_unused_keys(&table, path)?;
         if LENGTHS.iter().all(|key| length(&table, key).is_none()) {
             let cause = "is missing, and so is `train.epochs`; write how long to train: the number of steps (`steps = 1000`) or of passes \
                          over the training data (`epochs = 10`)";
@@ -70,8 +71,30 @@ fn keep_length(table: &mut Table, assignment: &str) {
 
 /// Keys that only pre-training has.
 const PRETRAINING_KEYS: [&str; 3] = ["objectives", "weights", "itm"];
-/// Keys of `[model]` that a recipe may have although the model starts from another one: the dropout, and the size of the image.
-const STARTED_MODEL_KEYS: [&str; 2] = ["dropout", "image"];
+/// Keys of `[model]` that a recipe may have although the model starts from another one: the dropout, the size of the image, and the
+/// other model itself.
+const STARTED_MODEL_KEYS: [&str; 3] = ["dropout", "image", "init"];
+/// Keys of `[model.image]` that a recipe may have although the image encoder is a published one: those that are chosen, and those that its
+/// files may lack.
+const STARTED_IMAGE_KEYS: [&str; 5] = ["size", "drop_last", "heads", "activation", "merge"];
+/// The same for `[model.text]`.
+const STARTED_TEXT_KEYS: [&str; 1] = ["heads"];
+/// Keys that were in `[finetune]` in earlier versions and are now in `[train]`.
+const MOVED_KEYS: [&str; 3] = ["freeze", "cache", "cache_limit"];
+
+/// Moves keys of a recipe of an earlier version to their present table.
+fn move_keys(table: &mut Table) {
+    for key in MOVED_KEYS {
+        let Some(value) =
+            table.get_mut("finetune").and_then(Value::as_table_mut).and_then(|finetune| finetune.remove(key))
+        else {
+            continue;
+        };
+        if let Value::Table(train) = table.entry("train").or_insert_with(|| Value::Table(Table::new())) {
+            train.entry(key).or_insert(value);
+        }
+    }
+}
 
 /// Whether a recipe names another task than pre-training.
 fn is_finetuning(table: &Table) -> bool {
@@ -79,23 +102,36 @@ fn is_finetuning(table: &Table) -> bool {
     kind.is_some_and(|kind| kind != TaskRecipe::Pretraining.name())
 }
 
-/// Whether the model of a recipe starts from another one, which determines its sizes.
-fn is_started(table: &Table) -> bool {
-    table.get("finetune").is_some_and(|finetune| finetune.get("model").is_some())
+/// The key that names another model, from which the model of a recipe starts and which determines its sizes.
+fn start_key(table: &Table) -> Option<&'static str> {
+    let has = |table: Option<&Value>| table.is_some_and(|table| table.get("model").is_some());
+    if has(table.get("finetune")) {
+        return Some("finetune.model");
+    }
+    has(init(table)).then_some("model.init.model")
 }
 
-/// Refuses keys that have no effect: those of pre-training in a fine-tuning recipe, and sizes of a model that starts from another
-/// one.
+/// `[model.init]`.
+fn init(table: &Table) -> Option<&Value> {
+    table.get("model")?.get("init")
+}
+
+/// Refuses keys that have no effect: those of pre-training in a fine-tuning recipe, and sizes of what starts from published weights or
+/// from another model.
 fn refuse_unused_keys(table: &Table, path: &Path) -> Result<(), RecipeError> {
     let refused = |key: String, cause: &str| Err(RecipeError::Value { path: path.into(), key, cause: cause.into() });
-    if let Some(key) = PRETRAINING_KEYS.iter().find(|key| table.contains_key(**key)) {
+    if let Some(key) = PRETRAINING_KEYS.iter().find(|key| is_finetuning(table) && table.contains_key(**key)) {
         return refused(key.to_string(), "belongs to pre-training; remove it from this fine-tuning recipe");
     }
-    if !is_started(table) {
-        return Ok(());
+    if let Some((key, by)) = determined_by_encoder(table) {
+        return refused(
+            key,
+            &format!("is determined by the published encoder (`model.init.{by}`); remove it from this recipe"),
+        );
     }
+    let Some(start) = start_key(table) else { return Ok(()) };
     let cause =
-        "is determined by the model from which fine-tuning starts (`finetune.model`); remove it from this recipe";
+        &format!("is determined by the model from which training starts (`{start}`); remove it from this recipe");
     if table.contains_key("fit") {
         return refused("fit".into(), cause);
     }
@@ -111,13 +147,37 @@ fn refuse_unused_keys(table: &Table, path: &Path) -> Result<(), RecipeError> {
     Ok(())
 }
 
-/// Removes keys that have no effect from the written form of a fine-tuning recipe.
+/// A key of `[model]` whose value a published encoder gives, and the key of `[model.init]` that names this encoder.
+fn determined_by_encoder(table: &Table) -> Option<(String, &'static str)> {
+    let (init, model) = (init(table)?, table.get("model")?.as_table()?);
+    let keys = |section: &str| model.get(section).and_then(Value::as_table).into_iter().flat_map(Table::keys);
+    if init.get("image").is_some()
+        && let Some(key) = keys("image").find(|key| !STARTED_IMAGE_KEYS.contains(&key.as_str()))
+    {
+        return Some((format!("model.image.{key}"), "image"));
+    }
+    init.get("text")?;
+    if model.contains_key("style") {
+        return Some(("model.style".into(), "text"));
+    }
+    let key = keys("text").find(|key| !STARTED_TEXT_KEYS.contains(&key.as_str()))?;
+    Some((format!("model.text.{key}"), "text"))
+}
+
+/// Removes keys that have no effect from the written form of a recipe.
 pub fn remove_unused_keys(table: &mut Table) {
-    table.retain(|key, _| !PRETRAINING_KEYS.contains(&key));
-    if is_started(table) {
+    if is_finetuning(table) {
+        table.retain(|key, _| !PRETRAINING_KEYS.contains(&key));
+    }
+    let (has_model, has_text) =
+        (start_key(table).is_some(), init(table).is_some_and(|init| init.get("text").is_some()));
+    if has_model {
         table.remove("fit");
-        if let Some(Value::Table(model)) = table.get_mut("model") {
-            model.retain(|key, _| STARTED_MODEL_KEYS.contains(&key));
+    }
+    if let Some(Value::Table(model)) = table.get_mut("model") {
+        model.retain(|key, _| !has_model || STARTED_MODEL_KEYS.contains(&key));
+        if has_text {
+            model.remove("style");
         }
     }
 }
@@ -135,7 +195,15 @@ fn typed<T: DeserializeOwned>(table: Table) -> Result<T, (String, String)> {
 fn all_keys() -> Table {
     let mut recipe = Recipe { task: TaskRecipe::Vqa(VqaRecipe::default()), ..Recipe::default() };
     recipe.finetune.model = Some("folder".into());
-    recipe.finetune.freeze = vec!["name".into()];
+    recipe.train.freeze = vec!["name".into()];
+    recipe.train.freeze_steps = Some(1);
+    recipe.model.init = InitRecipe {
+        model: Some("folder".into()),
+        image: Some("folder".into()),
+        text: Some("folder".into()),
+        mean: Some([0.5; 3]),
+        std: Some([0.5; 3]),
+    };
     recipe.train.epochs = Some(1.0);
     recipe.train.patience = 1;
     recipe.text.tokenizer = Some("folder".into());
@@ -209,14 +277,16 @@ pub fn merge_section<T: Serialize + DeserializeOwned>(
     differs: &Table,
 ) -> Result<T, RecipeError> {
     let mut table = Table::try_from(preset).expect("a section of a model is a table");
-    for (key, value) in differs {
-        if !table.contains_key(key) {
-            let nearest = most_similar(key, table.keys()).map(String::from);
-            return Err(RecipeError::UnknownModelKey { key: format!("{section}.{key}"), nearest });
+    table.extend(differs.clone());
+    typed(table).map_err(|(key, cause)| match cause.strip_prefix("unknown field ") {
+        Some(names) => {
+            let mut names = names.split('`').skip(1).step_by(2).map(String::from);
+            let (key, known) = (names.next().unwrap_or(key), names.collect::<Vec<_>>());
+            let nearest = most_similar(&key, known.iter()).map(String::from);
+            RecipeError::UnknownModelKey { key: format!("{section}.{key}"), nearest }
         }
-        table.insert(key.clone(), value.clone());
-    }
-    typed(table).map_err(|(key, cause)| RecipeError::ModelValue { key: format!("{section}.{key}"), cause })
+        None => RecipeError::ModelValue { key: format!("{section}.{key}"), cause },
+    })
 }
 
 /// The same as [`merge_section`], for prompts. If `kind` is not `pool`, as in the presets, no values of the preset are used.

@@ -11,9 +11,6 @@ use serde::{Deserialize, Serialize};
 /// Published names of the prompt pools.
 const PROMPT_POOLS: [&str; 2] = ["pseudo_vision_token_pool", "pseudo_language_token_pool"];
 
-/// The default of `finetune.cache_limit`: 8 GiB.
-const CACHE_LIMIT: u64 = 8 << 30;
-
 /// What a model is trained for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -183,14 +180,6 @@ pub struct FinetuneRecipe {
     pub model: Option<PathBuf>,
     /// Whether the prompt pools are trained.
     pub prompts: PromptTraining,
-    /// Weights that are not trained, by the beginning of their published names, for example `vision_encoder`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub freeze: Vec<String>,
-    /// Whether the outputs of a frozen image encoder are computed once and stored in the run folder, where that gives the same
-    /// outputs in each step (no random crops, no patch dropout).
-    pub cache: bool,
-    /// Largest size of this file in bytes. If it would be larger, the outputs are computed in each step.
-    pub cache_limit: u64,
     /// Share of the training data that is used. A smaller share is a part of each larger one with the same seed; each class keeps
     /// its share.
     pub share: f64,
@@ -209,14 +198,7 @@ pub enum PromptTraining {
 
 impl Default for FinetuneRecipe {
     fn default() -> Self {
-        Self {
-            model: None,
-            prompts: PromptTraining::default(),
-            freeze: vec![],
-            cache: true,
-            cache_limit: CACHE_LIMIT,
-            share: 1.0,
-        }
+        Self { model: None, prompts: PromptTraining::default(), share: 1.0 }
     }
 }
 
@@ -226,10 +208,9 @@ impl FinetuneRecipe {
         *self == Self::default()
     }
 
-    /// Whether the weight with this published name is trained.
-    pub fn trains(&self, published: &str) -> bool {
-        let is_frozen_pool = self.prompts == PromptTraining::Frozen && PROMPT_POOLS.contains(&published);
-        !is_frozen_pool && !self.freeze.iter().any(|start| published.starts_with(start))
+    /// Whether these settings freeze the weight with this published name.
+    pub fn freezes(&self, published: &str) -> bool {
+        self.prompts == PromptTraining::Frozen && PROMPT_POOLS.contains(&published)
     }
 }
 

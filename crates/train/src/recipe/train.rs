@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::schedule::Decay;
 
+/// The default of `train.cache_limit`: 8 GiB.
+const CACHE_LIMIT: u64 = 8 << 30;
+
 /// Settings of steps and batches, and when files are written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -38,6 +41,18 @@ pub struct TrainConfig {
     /// Share of an image's patches that the encoder receives, drawn again in each step; 1 for all. A smaller share needs less
     /// time and memory and makes the task harder.
     pub patch_keep: f64,
+    /// Weights that are not trained, by the beginning of their published names, for example `vision_encoder`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+    /// Number of steps, from the first one, in which the weights of `freeze` are not trained; afterwards all are. Without this key they
+    /// are never trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freeze_steps: Option<u64>,
+    /// Whether the outputs of a frozen image encoder are computed once and stored in the run folder, where that gives the same
+    /// outputs in each step (no random crops, no patch dropout).
+    pub cache: bool,
+    /// Largest size of this file in bytes. If it would be larger, the outputs are computed in each step.
+    pub cache_limit: u64,
     /// Number of steps between two saved states.
     pub save_every: u64,
     /// Save the state also every N seconds, so that a crash loses at most this time. Results do not depend on it.
@@ -57,6 +72,14 @@ pub struct TrainConfig {
     pub workers: usize,
     /// After this number of steps in a row whose loss or gradient was not finite, the state is saved and the run stops.
     pub bad_steps: u64,
+}
+
+impl TrainConfig {
+    /// Whether `freeze` freezes the weight with this published name in a step, counted from 0.
+    pub fn freezes(&self, published: &str, step: u64) -> bool {
+        self.freeze_steps.is_none_or(|steps| step < steps)
+            && self.freeze.iter().any(|start| published.starts_with(start))
+    }
 }
 
 fn is_zero(value: &u64) -> bool {
@@ -156,6 +179,10 @@ impl Default for TrainConfig {
             checkpointing: Checkpointing::None,
             precision: Precision::default(),
             patch_keep: 1.0,
+            freeze: vec![],
+            freeze_steps: None,
+            cache: true,
+            cache_limit: CACHE_LIMIT,
             save_every: 1000,
             save_every_seconds: 300,
             validate_every: 0,

@@ -17,7 +17,7 @@ use ptu_input::files::write_atomically;
 use ptu_input::{ImageFile, Images};
 use ptu_kernels::ComputePrecision;
 use ptu_model::names::{IMAGE_ENCODER, Name};
-use ptu_model::{ImageOutputSizes, Model, WeightVisitor};
+use ptu_model::{ImageOutputSizes, ModelConfig, WeightVisitor};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -36,6 +36,7 @@ const VERSION: u32 = 1;
 /// Why the outputs of a frozen image encoder are computed in each step.
 enum NoCache {
     Off,
+    TrainedLater,
     RandomImages,
     PatchDropout,
     NoImages,
@@ -45,9 +46,10 @@ enum NoCache {
 
 impl NoCache {
     /// The reason why outputs cannot be cached with these settings.
-    fn of(recipe: &Recipe, preparation: &Preparation) -> Option<Self> {
+    fn of(recipe: &Recipe, config: &ModelConfig, preparation: &Preparation) -> Option<Self> {
         match () {
-            () if !recipe.finetune.cache => Some(Self::Off),
+            () if !recipe.train.cache => Some(Self::Off),
+            () if !recipe.freezes_image_encoder(config) => Some(Self::TrainedLater),
             () if preparation.sentence_pairs => Some(Self::NoImages),
             () if preparation.preprocess().is_random() => Some(Self::RandomImages),
             () if recipe.train.patch_keep < 1.0 => Some(Self::PatchDropout),
@@ -58,7 +60,8 @@ impl NoCache {
     /// The end of the sentence "the outputs of the frozen image encoder are computed in each step: ...".
     fn cause(&self) -> String {
         match self {
-            Self::Off => "finetune.cache is false".into(),
+            Self::Off => "train.cache is false".into(),
+            Self::TrainedLater => "it is trained later (train.freeze_steps)".into(),
             Self::RandomImages => {
                 "training changes the images at random (to cache them, set augment.crop = false and augment.operations = 0)"
                     .into()
@@ -68,30 +71,24 @@ impl NoCache {
             Self::TooManyImages => "there are too many images for one file".into(),
             Self::Limit { needed, limit } => {
                 let [needed, limit] = [*needed, *limit].map(size_of_file);
-                format!("a file of them needs {needed}, and finetune.cache_limit is {limit}")
+                format!("a file of them needs {needed}, and train.cache_limit is {limit}")
             }
         }
     }
 }
 
 impl Session<'_> {
-    /// Stops computing gradients of an image encoder of which nothing is trained.
-    pub(super) fn freeze(&mut self) {
-        if self.recipe.freezes_image_encoder(self.model().config()) {
-            self.model = self.model.take().map(Model::with_frozen_image_encoder);
-        }
-    }
-
     /// Opens the file with the outputs of a frozen image encoder, and computes it first if there is none. The loader then reads
     /// outputs from it and decodes no images. A note says whether and why.
     ///
     /// # Errors
     /// When an image cannot be read or decoded, or the file cannot be written.
     pub(super) fn open_image_cache(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
-        if !self.recipe.freezes_image_encoder(self.model().config()) {
+        let config = self.model().config();
+        if !self.recipe.frozen(config, self.progress.step).image {
             return Ok(());
         }
-        let cache = match NoCache::of(&self.recipe, &self.preparation) {
+        let cache = match NoCache::of(&self.recipe, config, &self.preparation) {
             Some(cause) => Err(cause),
             None => {
                 // Nothing is lost if the process ends during this work: it is done again.
@@ -143,7 +140,7 @@ impl Session<'_> {
         let side = self.model().config().image.size;
         let header =
             CacheHeader { key: key.clone(), side, tokens, width, query, records, images: index.images().len() };
-        let limit = self.recipe.finetune.cache_limit;
+        let limit = self.recipe.train.cache_limit;
         match header.bytes() {
             Some(needed) if needed <= limit => self.write_image_cache(&path, header, &index, observer)?,
             needed => return Ok(Err(NoCache::Limit { needed: needed.unwrap_or(u64::MAX), limit })),

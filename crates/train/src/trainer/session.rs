@@ -9,7 +9,7 @@ use burn::module::Module;
 use ptu_data::{Loader, LoaderOptions, Preparation, TrainBatch, WeightedSource};
 use ptu_input::Slot;
 use ptu_model::weights::read_arrays;
-use ptu_model::{Bundle, Learned, Model, TrainedOn};
+use ptu_model::{Bundle, FrozenEncoders, Learned, Model, TrainedOn};
 use ptu_random::Key;
 
 use super::pace::{Pace, format_duration};
@@ -19,7 +19,7 @@ use crate::folder::{self, RunFolder};
 use crate::gradients::Gradients;
 use crate::log::{Event, Lines, ObjectiveLine, Timing};
 use crate::optimizer::Optimizer;
-use crate::start::StartModel;
+use crate::start::Start;
 use crate::state::{self, Progress};
 use crate::step::{self, MicroBatches, StepConfig};
 use crate::task::{Task, Validated};
@@ -51,8 +51,10 @@ pub(super) struct Session<'t> {
     /// them.
     pub learned: Option<Learned>,
     pub folder: RunFolder,
-    /// The model from which training started; `None` if it started from random weights.
-    pub start: Option<StartModel>,
+    /// What training started from.
+    pub start: Start,
+    /// The encoders of which nothing is trained.
+    pub frozen: FrozenEncoders,
     /// Texts that were used so far.
     pub texts: TextCounts,
 }
@@ -238,6 +240,15 @@ impl Session<'_> {
         read_arrays(&weights).is_ok_and(|arrays| arrays == self.model().to_arrays())
     }
 
+    /// Computes no gradients of encoders of which nothing is trained in the next step.
+    pub(super) fn freeze(&mut self) {
+        let frozen = self.recipe.frozen(self.model().config(), self.progress.step);
+        if self.frozen != frozen {
+            self.frozen = frozen;
+            self.model = self.model.take().map(|model| model.with_frozen(frozen));
+        }
+    }
+
     fn save_bundle(&self, folder: &Path) -> Result<(), TrainError> {
         let bundle = Bundle {
             model: self.model().clone(),
@@ -245,6 +256,7 @@ impl Session<'_> {
             preprocess: self.preparation.preprocess(),
             max_tokens: self.recipe.text.max_tokens,
             trained_on: self.trained_on(),
+            weights_from: self.start.weights_from().to_vec(),
             learned: self.learned.clone(),
             task: self.task_description(),
         };
@@ -254,7 +266,7 @@ impl Session<'_> {
 
     /// The description of the task for the bundle. It says so if the model was trained on cached outputs.
     fn task_description(&self) -> Option<serde_json::Value> {
-        let mut description = self.task.description(self.start.as_ref().map(|start| start.fingerprint.as_str()))?;
+        let mut description = self.task.description(self.start.fingerprint())?;
         if let (Some(format), Some(fields)) = (self.progress.image_cache, description.as_object_mut()) {
             fields.insert(CACHED_IMAGES.into(), format.name().into());
         }
@@ -263,7 +275,7 @@ impl Session<'_> {
 
     /// The data sets of this run and of the model from which it started, each once.
     fn trained_on(&self) -> Vec<TrainedOn> {
-        let mut all: Vec<TrainedOn> = self.start.iter().flat_map(|start| start.trained_on.clone()).collect();
+        let mut all = self.start.trained_on().to_vec();
         for (source, manifest) in self.names.iter().zip(&self.progress.data) {
             let one = TrainedOn { source: source.clone(), manifest: manifest.clone() };
             if !all.contains(&one) {
@@ -280,8 +292,9 @@ impl Session<'_> {
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         let (start, step) = (Instant::now(), self.progress.step);
+        self.freeze();
         let (outcome, mut gradients, used) = self.compute(loader, config)?;
-        gradients.retain(&|name| self.recipe.trains(name));
+        gradients.retain(&|name| self.recipe.trains(name, step));
         let update = Instant::now();
         self.count(&used);
         let (norms, total) = (gradients.norms(), outcome.total);

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use ptu_data::{LoaderOptions, Preparation, Rank, ShardFolder, Source, Split, WeightedSource};
-use ptu_input::{Preprocess, Published, Slot, Tokenizer};
+use ptu_input::{Published, Slot, Tokenizer};
 use ptu_kernels::ComputePrecision;
 use ptu_model::names::Name;
-use ptu_model::{Learned, Model, ModelConfig, Started, WeightVisitor};
+use ptu_model::{FrozenEncoders, Model, ModelConfig, WeightVisitor};
 use ptu_random::Key;
 
 use super::session::{Session, TextCounts};
@@ -19,7 +19,7 @@ use super::{Observer, RunOptions, resume};
 use crate::folder::{self, RunFolder};
 use crate::optimizer::Optimizer;
 use crate::recipe::Precision;
-use crate::start::StartModel;
+use crate::start::{FirstModel, Start};
 use crate::state::{self, Progress, SavedState};
 use crate::task::{Task, TrainingData};
 use crate::{Recipe, RecipeError, TrainError, files, memory};
@@ -47,15 +47,16 @@ pub(super) fn open<'a>(
     task.check(recipe, &sources, &mut |text| observer.note(text))?;
     let folder = RunFolder::open(&options.out, options.resume)?;
     let recipe = &resume::recipe_to_continue(recipe, &folder, observer)?;
-    let start = recipe.finetune.model.as_deref().map(|model| StartModel::open(model, &folder)).transpose()?;
-    let tokenizer = Arc::new(tokenizer(recipe, &folder, start.as_ref(), &sources, observer)?);
+    let mut start = Start::open(recipe, &folder)?;
+    let tokenizer = Arc::new(tokenizer(recipe, &folder, &start, &sources, observer)?);
     let vocabulary = tokenizer.vocabulary_size();
-    let config = config(recipe, start.as_ref(), task, &tokenizer)?;
+    let config = config(recipe, &start, task, &tokenizer)?;
     check_positions(recipe, &config, &options.out)?;
+    check_patches(recipe, &config, &options.out)?;
     if options.device.clone().inner() == Device::flex() {
         memory::check(&task.objectives(), recipe, &config)?;
     }
-    let preparation = task.preparation(preparation(recipe, start.as_ref(), tokenizer, config.image.size));
+    let preparation = task.preparation(preparation(recipe, &start, tokenizer, config.image.size));
     let data: Vec<String> = sources.iter().map(|source| source.manifest.hash()).collect();
     let saved = state::load(&folder.join(folder::STATE), &config, recipe.optimizer, &options.device)?;
     let SavedState { model, optimizer, progress, learned } = match saved {
@@ -66,7 +67,9 @@ pub(super) fn open<'a>(
         }
         None => {
             let progress = Progress { data, ..Progress::default() };
-            let (model, learned) = first_model(recipe, start.as_ref(), &config, &options.device, observer)?;
+            let FirstModel { model, learned, note } =
+                start.first_model(&config, Key::new(recipe.seed), &options.device)?;
+            note.iter().for_each(|note| observer.note(note));
             SavedState { model, optimizer: Optimizer::new(recipe.optimizer), progress, learned }
         }
     };
@@ -91,6 +94,7 @@ pub(super) fn open<'a>(
         files: None,
         folder,
         start,
+        frozen: FrozenEncoders::default(),
         texts: TextCounts::default(),
     };
     session.freeze();
@@ -98,19 +102,13 @@ pub(super) fn open<'a>(
 }
 
 /// The configuration of the model: that of the starting model, or that of the recipe, with the heads and the decoder of the task.
-fn config(
-    recipe: &Recipe,
-    start: Option<&StartModel>,
-    task: &dyn Task,
-    tokenizer: &Tokenizer,
-) -> Result<ModelConfig, TrainError> {
+fn config(recipe: &Recipe, start: &Start, task: &dyn Task, tokenizer: &Tokenizer) -> Result<ModelConfig, TrainError> {
     let (special, heads, outputs) = (tokenizer.special(), task.heads(), task.outputs());
+    let (vocabulary, special) = (tokenizer.vocabulary_size(), [special.start, special.end, special.pad]);
     let config = match start {
-        Some(start) => recipe.config_from(&start.config, &heads, outputs)?,
-        None => {
-            let special = [special.start, special.end, special.pad];
-            recipe.model_config(tokenizer.vocabulary_size(), special, &heads, outputs)?
-        }
+        Start::Model(start) => recipe.config_from(&start.config, &heads, outputs)?,
+        Start::Encoders(start) => recipe.config_with(start.base(recipe, vocabulary, special), &heads, outputs)?,
+        Start::Random => recipe.model_config(vocabulary, special, &heads, outputs)?,
     };
     let config = ModelConfig { decoder: task.decoder(), ..config };
     config.check()?;
@@ -118,47 +116,11 @@ fn config(
 }
 
 /// How records become inputs of images of this size.
-fn preparation(recipe: &Recipe, start: Option<&StartModel>, tokenizer: Arc<Tokenizer>, size: usize) -> Preparation {
-    let preprocess = match start {
-        Some(start) => start.preprocess.resized(size, recipe.augment),
-        None => Preprocess::new(size, recipe.fit, recipe.augment),
-    };
+fn preparation(recipe: &Recipe, start: &Start, tokenizer: Arc<Tokenizer>, size: usize) -> Preparation {
     Preparation {
         unit: recipe.text.unit,
         word_keep: recipe.text.word_keep,
-        ..Preparation::new(tokenizer, preprocess, recipe.text.max_tokens)
-    }
-}
-
-/// The model before the first step, and hashes of what it was trained on: that of the starting model, or a random one.
-fn first_model(
-    recipe: &Recipe,
-    start: Option<&StartModel>,
-    config: &ModelConfig,
-    device: &Device,
-    observer: &mut dyn Observer,
-) -> Result<(Model, Option<Learned>), TrainError> {
-    let key = Key::new(recipe.seed);
-    let Some(files) = start.and_then(|start| start.files.as_ref()) else {
-        return Ok((Model::new(config, key, device)?, Some(Learned::default())));
-    };
-    let (model, started) = Model::start(config, &files.folder.join(ptu_model::WEIGHTS), key, device)?;
-    observer.note(&start_note(&files.folder, &started));
-    Ok((model, files.learned.clone()))
-}
-
-/// The note about the model from which training starts, with the parts that it does not have.
-fn start_note(folder: &Path, started: &Started) -> String {
-    let part = |name: &String| name.split('.').next().map(String::from);
-    let mut new: Vec<String> = started.initialised.iter().filter_map(part).collect();
-    new.dedup();
-    let copied: BTreeSet<String> = started.copied.iter().filter_map(part).collect();
-    for part in new.iter_mut().filter(|part| copied.contains(*part)) {
-        *part += " (partly copied)";
-    }
-    match new.as_slice() {
-        [] => format!("training starts from `{}`", folder.display()),
-        new => format!("training starts from `{}`; new and random: {}", folder.display(), new.join(", ")),
+        ..Preparation::new(tokenizer, start.preprocess(recipe, size), recipe.text.max_tokens)
     }
 }
 
@@ -172,20 +134,18 @@ impl WeightVisitor for WeightNames {
     }
 }
 
-/// Refuses beginnings of names in `finetune.freeze` that no weight has, and a model of which nothing is trained.
+/// Refuses beginnings of names in `train.freeze` that no weight has, and a model of which nothing is trained.
 fn check_frozen(recipe: &Recipe, model: &Model, run: &Path) -> Result<(), TrainError> {
     let (mut names, path) = (WeightNames::default(), run.join(folder::RECIPE));
     model.visit_weights(&mut names);
-    let key = "finetune.freeze".to_string();
-    if let Some(start) =
-        recipe.finetune.freeze.iter().find(|start| !names.0.iter().any(|name| name.starts_with(*start)))
-    {
+    let key = "train.freeze".to_string();
+    if let Some(start) = recipe.train.freeze.iter().find(|start| !names.0.iter().any(|name| name.starts_with(*start))) {
         let parts: BTreeSet<&str> = names.0.iter().filter_map(|name| name.split('.').next()).collect();
         let parts = parts.into_iter().collect::<Vec<_>>().join(", ");
         let cause = format!("names `{start}`, with which no weight begins; weights begin with {parts}");
         return Err(RecipeError::Value { path, key, cause }.into());
     }
-    if !names.0.iter().any(|name| recipe.trains(name)) {
+    if !names.0.iter().any(|name| recipe.trains(name, 0)) {
         return Err(RecipeError::Value { path, key, cause: "freezes all weights, so nothing is trained".into() }.into());
     }
     Ok(())
@@ -202,6 +162,18 @@ fn check_positions(recipe: &Recipe, config: &ModelConfig, run: &Path) -> Result<
     };
     let cause = format!("is {tokens}; the model has position embeddings for at most {longest} tokens");
     Err(RecipeError::Value { path: run.join(folder::RECIPE), key: key.into(), cause }.into())
+}
+
+/// Refuses patch dropout where the outputs of patches are averaged by their places; `run` is the run folder, for the message.
+fn check_patches(recipe: &Recipe, config: &ModelConfig, run: &Path) -> Result<(), TrainError> {
+    if config.image.merge == 1 || recipe.train.patch_keep == 1.0 {
+        return Ok(());
+    }
+    let cause = format!(
+        "is {}, but `model.image.merge` ({}) averages squares of patches, which needs all of them; set one of the two to 1",
+        recipe.train.patch_keep, config.image.merge
+    );
+    Err(RecipeError::Value { path: run.join(folder::RECIPE), key: "train.patch_keep".into(), cause }.into())
 }
 
 /// The options of the data loader.
@@ -259,7 +231,7 @@ fn check_words(tokenizer: &Tokenizer, path: &Path, sources: &[TrainingData]) -> 
 fn tokenizer(
     recipe: &Recipe,
     folder: &RunFolder,
-    start: Option<&StartModel>,
+    start: &Start,
     sources: &[TrainingData],
     observer: &mut dyn Observer,
 ) -> Result<Tokenizer, TrainError> {
@@ -268,9 +240,8 @@ fn tokenizer(
     if saved.exists() && folder.join(folder::RECIPE).exists() {
         return Ok(Tokenizer::from_file(&saved)?);
     }
-    let started = start.and_then(|start| start.files.as_ref());
-    let tokenizer = match (started, &recipe.text.tokenizer) {
-        (Some(files), _) => Tokenizer::clone(&files.tokenizer),
+    let tokenizer = match (start.tokenizer(), &recipe.text.tokenizer) {
+        (Some(tokenizer), _) => tokenizer.clone(),
         (None, Some(path)) => {
             let tokenizer = load_tokenizer(path, recipe.text.max_tokens, observer)?;
             check_words(&tokenizer, path, sources)?;
