@@ -79,6 +79,10 @@ def statistics(out, name, metric):
     own = [score(lines, [one.get("predicted", one.get("text")) for one in lines]) for lines in predictions]
     others = {}
     for way in BASELINES[name] + ["other"]:
+        if way == "probe":
+            # A probe of the starting model does not depend on the seed, so only the first run has it.
+            others[way] = [score(predictions[0], [line["others"][way] for line in predictions[0]])]
+            continue
         if all(way in line.get("others", {}) for lines in predictions for line in lines):
             others[way] = [score(lines, [line["others"][way] for line in lines]) for lines in predictions]
     return [line["patient"] for line in predictions[0]], own, others

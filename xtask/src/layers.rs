@@ -53,6 +53,7 @@ const NETWORK: &[&str] = &[
     "ptu-bench",
     "ptunifier",
     "ptunifier-cli",
+    "xtask", // the baselines of `real-pairs`
 ];
 
 const FENCES: &[Fence] = &[

@@ -12,7 +12,8 @@ mod links;
 mod norms;
 mod phantom_tasks;
 mod process;
-mod real_run;
+mod real;
+mod real_pairs;
 mod reproducible;
 mod same_bits;
 mod sbom;
@@ -27,7 +28,8 @@ usage: cargo xtask COMMAND
 
   check [--no-test]   the full check: format, norms, links, layers, clippy, tests, docs, licences; fast steps first
                       --no-test skips the tests, if they have already run
-  real-run DATA OUT   trains and scores on real pairs (DATA contains covid-cxr/ and vqa-rad/), with the user's commands
+  real-pairs DATA OUT pre-trains on real pairs from published weights, beside its baselines (DATA contains roco-cc/, covid-cxr/ and
+                      vqa-rad/); --only ARM for one; resumes
   interop DATA PYTHON opens shards and computes scores with the programs of others (PYTHON has tools/interop/requirements.txt)
   phantom-tasks OUT   fine-tunes each task on the phantom corpus and prints its scores; --only NAME for one; resumes
   reproducible        builds the released command twice from scratch and compares the results
@@ -41,7 +43,7 @@ usage: cargo xtask COMMAND
 enum Task {
     Help,
     Check { tests: bool },
-    RealRun { data: PathBuf, out: PathBuf },
+    RealPairs { data: PathBuf, out: PathBuf, only: Option<String> },
     Interop { data: PathBuf, python: PathBuf },
     PhantomTasks { out: PathBuf, only: Option<String> },
     Reproducible,
@@ -55,7 +57,10 @@ impl Task {
             [] | ["help" | "--help" | "-h"] => Ok(Self::Help),
             ["check"] => Ok(Self::Check { tests: true }),
             ["check", "--no-test"] => Ok(Self::Check { tests: false }),
-            ["real-run", data, out] => Ok(Self::RealRun { data: data.into(), out: out.into() }),
+            ["real-pairs", data, out] => Ok(Self::RealPairs { data: data.into(), out: out.into(), only: None }),
+            ["real-pairs", data, out, "--only", arm] => {
+                Ok(Self::RealPairs { data: data.into(), out: out.into(), only: Some((*arm).into()) })
+            }
             ["interop", data, python] => Ok(Self::Interop { data: data.into(), python: python.into() }),
             ["phantom-tasks", out] => Ok(Self::PhantomTasks { out: out.into(), only: None }),
             ["phantom-tasks", out, "--only", name] => {
@@ -78,7 +83,9 @@ fn main() -> ExitCode {
             Ok(())
         }
         Ok(Task::Check { tests }) => House::find().and_then(|house| check::check(&house, tests)),
-        Ok(Task::RealRun { data, out }) => House::find().and_then(|house| real_run::real_run(&house, &data, &out)),
+        Ok(Task::RealPairs { data, out, only }) => {
+            House::find().and_then(|house| real_pairs::real_pairs(&house, &data, &out, only.as_deref()))
+        }
         Ok(Task::Interop { data, python }) => House::find().and_then(|house| interop::interop(&house, &data, &python)),
         Ok(Task::PhantomTasks { out, only }) => {
             House::find().and_then(|house| phantom_tasks::phantom_tasks(&house, &out, only.as_deref()))

@@ -79,7 +79,8 @@ impl Runner {
         for seed in 0..task.seeds() {
             let run = folder.join(format!("seed-{seed}"));
             self.finetune(task, seed, &run)?;
-            self.evaluate(task, &run, &start)?;
+            let probed = (task.has_probe() && seed == 0).then_some(start.as_path());
+            self.evaluate(&run, probed)?;
             runs.push(run);
         }
         let compared = match task {
@@ -113,11 +114,12 @@ impl Runner {
         run(&mut command).map(drop)
     }
 
-    fn evaluate(&self, task: PhantomTask, run: &Path, start: &Path) -> Result<(), String> {
+    /// Scores a run, beside a probe of the model `probed`.
+    fn evaluate(&self, run: &Path, probed: Option<&Path>) -> Result<(), String> {
         let mut command = self.ptunifier(&["evaluate"]);
         command.arg(run);
-        if task.has_probe() {
-            command.arg("--probe").arg(start);
+        if let Some(probed) = probed {
+            command.arg("--probe").arg(probed);
         }
         crate::process::run(&mut command).map(drop)
     }

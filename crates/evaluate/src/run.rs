@@ -37,6 +37,8 @@ pub struct Evaluated {
     pub gallery: Gallery,
     /// Retrieval results; `None` if the model has neither a retrieval head nor an ITC head.
     pub retrieval: Option<RetrievalResults>,
+    /// Retrieval results after reranking by matching, if it was requested. Their similarities are those before it.
+    pub reranked: Option<RetrievalResults>,
     /// The measure of each score, by the name of the score.
     pub measures: BTreeMap<String, Measure>,
     source: Arc<ShardFolder>,
@@ -210,9 +212,9 @@ impl Evaluator<'_> {
         let mut scored = score(&features, Key::new(self.options.seed), &mut report)?;
         self.score_on_request(folder, train, &features, &mut scored)?;
         drop(features);
-        let Scored { mut scores, measures, retrieval } = scored;
+        let Scored { mut scores, measures, retrieval, reranked } = scored;
         scores.scored_on = Some(scored_on);
-        Ok(Evaluated { name, scores, gallery, retrieval, measures, source: Arc::clone(&folder.source) })
+        Ok(Evaluated { name, scores, gallery, retrieval, reranked, measures, source: Arc::clone(&folder.source) })
     }
 
     /// Adds the scores that are computed only if they are requested: reranking, probes of labels, missing modalities.
@@ -230,6 +232,7 @@ impl Evaluator<'_> {
             scored.scores.reranked = Some(measures.score(gallery, &Resampling::new(key)));
             scored.measures.extend(measures.named(names::RERANKED));
             scored.scores.rerank = Some(keep);
+            scored.reranked = Some(reranked);
         }
         let mut probes = vec![];
         for label in &options.config.labels {

@@ -23,6 +23,8 @@ pub struct Scored {
     pub measures: BTreeMap<String, Measure>,
     /// Retrieval results; `None` if the model has neither a retrieval head nor an ITC head.
     pub retrieval: Option<RetrievalResults>,
+    /// Retrieval results after reranking by matching; `None` if it was not requested.
+    pub reranked: Option<RetrievalResults>,
 }
 
 /// Computes the scores of retrieval, image-text matching and masked words, each if the model has the head for it. `done` is
@@ -33,8 +35,12 @@ pub struct Scored {
 pub fn score(features: &GalleryFeatures<'_>, key: Key, done: &mut dyn FnMut(usize)) -> Result<Scored, EvaluateError> {
     let (gallery, heads) = (features.gallery, &features.embedder.model.heads);
     let (resampling, size) = (Resampling::new(key), gallery.records.len());
-    let mut scored =
-        Scored { scores: Scores { pairs: size, ..Scores::default() }, measures: BTreeMap::new(), retrieval: None };
+    let mut scored = Scored {
+        scores: Scores { pairs: size, ..Scores::default() },
+        measures: BTreeMap::new(),
+        retrieval: None,
+        reranked: None,
+    };
     let mut count = 0;
     let found = match (heads.retrieval.is_some(), heads.itc.is_some()) {
         (true, _) => Some(rank_all(features.embedder, gallery, done)?),

@@ -9,7 +9,8 @@ use ptu_model::files::write_bytes;
 use serde::Serialize;
 
 use crate::EvaluateError;
-use crate::gallery::Query;
+use crate::gallery::{Pair, Query};
+use crate::retrieval::Ranking;
 use crate::run::Evaluated;
 use crate::scores::names;
 
@@ -19,6 +20,9 @@ pub const RANKS: &str = "ranks.jsonl";
 /// Largest number of candidates of a query in a run file, as in TREC.
 const DEPTH: usize = 1000;
 
+/// The ending of the directions of reranked results in [`RANKS`].
+const RERANKED: &str = "-reranked";
+
 /// The last column of a run file.
 const TAG: &str = "ptunifier";
 
@@ -26,7 +30,7 @@ const TAG: &str = "ptunifier";
 #[derive(Serialize)]
 struct RankLine<'a> {
     gallery: &'a str,
-    /// The direction: `image-to-text` or `text-to-image`.
+    /// The direction: `image-to-text` or `text-to-image`; with `-reranked` after reranking by matching.
     direction: &'a str,
     id: &'a str,
     patient: &'a str,
@@ -111,20 +115,34 @@ impl Files {
             for item in (0..ids.len()).filter(|item| hits[*item]) {
                 line(&mut files.judgements, format_args!("{} 0 {} 1", ids[row], ids[item]));
             }
-            let pair = &gallery.records[row];
-            let rank = RankLine {
-                gallery: &evaluated.name,
-                direction,
-                id: &pair.id,
-                patient: &pair.patient,
-                rank: ranking.ranks[row].map(|rank| rank + 1),
-                hits: hits.iter().filter(|hit| **hit).count(),
-            };
-            files.ranks.extend(serde_json::to_vec(&rank).expect("a line is plain data"));
-            files.ranks.push(b'\n');
+        }
+        files.ranks = rank_lines(evaluated, direction, query, ranking);
+        if let Some(reranked) = &evaluated.reranked {
+            let direction = format!("{direction}{RERANKED}");
+            files.ranks.extend(rank_lines(evaluated, &direction, query, reranked.of(query)));
         }
         Some(files)
     }
+}
+
+/// The lines of [`RANKS`] for one direction.
+fn rank_lines(evaluated: &Evaluated, direction: &str, query: Query, ranking: &Ranking) -> Vec<u8> {
+    let gallery = &evaluated.gallery;
+    let line = |(row, pair): (usize, &Pair)| {
+        let hits = (0..gallery.records.len()).filter(|item| gallery.is_hit(query, row, *item)).count();
+        let rank = RankLine {
+            gallery: &evaluated.name,
+            direction,
+            id: &pair.id,
+            patient: &pair.patient,
+            rank: ranking.ranks[row].map(|rank| rank + 1),
+            hits,
+        };
+        let mut line = serde_json::to_vec(&rank).expect("a line is plain data");
+        line.push(b'\n');
+        line
+    };
+    gallery.records.iter().enumerate().flat_map(line).collect()
 }
 
 fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {

@@ -377,8 +377,8 @@ impl ModelConfig {
         let rule = format!("is {}; it must be a multiple of image.patch, {}", image.size, image.patch);
         ensure(image.size.is_multiple_of(image.patch), "image.size", rule)?;
         let (merge, grid) = (image.merge, image.grid());
-        let rule = format!("is {merge}; it must divide the number of patches along a side, {grid}");
-        ensure(merge > 0 && grid.is_multiple_of(merge), "image.merge", rule)?;
+        let rule = format!("is {merge}; it must lie between 1 and the number of patches along a side, {grid}");
+        ensure((1..=grid).contains(&merge), "image.merge", rule)?;
         let rule = format!("is {}; it must be less than image.layers, {}", image.drop_last, image.layers);
         ensure(image.drop_last < image.layers, "image.drop_last", rule)?;
         if image.heads.is_none() {

@@ -115,10 +115,14 @@ impl ImageEncoder {
             return x;
         }
         let (of_images, others) = (x.select(0..images), x.select(images..x.count()));
-        let cells = grid / k;
+        let cells = grid.div_ceil(k);
         // The rows that are at the same place of their squares; the first token of an image is in each of them.
+        // A square at the right or lower edge that has fewer patches repeats its last ones.
         let at = |down: usize, right: usize| {
-            let patch = move |cell: usize| 1 + (cell / cells * k + down) * grid + cell % cells * k + right;
+            let patch = move |cell: usize| {
+                let (row, column) = (cell / cells * k + down, cell % cells * k + right);
+                1 + row.min(grid - 1) * grid + column.min(grid - 1)
+            };
             let of_image = move |start: usize| {
                 std::iter::once(start).chain((0..cells * cells).map(move |cell| start + patch(cell)))
             };
@@ -193,6 +197,18 @@ mod tests {
         let values: Vec<f32> = found.tokens.into_data().try_into_vec().unwrap();
         // The patches 1, 2, 5 and 6 of the first image are one square.
         assert_eq!(values, [0.0, 3.5, 5.5, 11.5, 13.5, 17.0, 20.5, 22.5, 28.5, 30.5, 34.0, 35.0, 36.0]);
+    }
+
+    #[test]
+    fn squares_at_the_edge_repeat_their_last_patches() {
+        let config = ImageConfig { merge: 2, ..ImageConfig::clip(24, 8, 64, 2) };
+        let encoder = ImageEncoder::new(&config, &Device::flex());
+        let values: Vec<f32> = (0..10).map(|row| row as f32).collect();
+        let tokens = Tensor::<2>::from_data(TensorData::new(values, [10, 1]), &Device::flex());
+        let found = encoder.merged(Packed::new(tokens, vec![10]), 1);
+        assert_eq!(*found.lengths, [config.tokens()]);
+        let values: Vec<f32> = found.tokens.into_data().try_into_vec().unwrap();
+        assert_eq!(values, [0.0, 3.0, 4.5, 7.5, 9.0]);
     }
 
     #[test]

@@ -56,6 +56,12 @@ pub enum WorkflowError {
         /// The differences.
         cause: String,
     },
+    /// Published weights from which a quickstart cannot start.
+    #[error("`--init`: {cause}")]
+    Init {
+        /// What is wrong, and what to change.
+        cause: String,
+    },
     /// Two options that both set the number of steps.
     #[error("`--minutes` and `--set train.steps` both set the number of steps; use only one of them")]
     ConflictingSteps,
@@ -77,7 +83,7 @@ impl WorkflowError {
     /// Whether the arguments are wrong. Commands then end with the exit code for wrong arguments.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::ConflictingSteps => true,
+            Self::ConflictingSteps | Self::Init { .. } => true,
             Self::Train(error) => error.is_usage(),
             Self::Evaluate(error) => error.is_usage(),
             Self::Infer(error) => error.is_usage(),

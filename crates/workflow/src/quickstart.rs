@@ -7,6 +7,7 @@
 mod ask;
 mod next;
 mod output;
+mod start_weights;
 mod time;
 
 use std::ops::ControlFlow;
@@ -31,6 +32,7 @@ use ptu_train::{Recipe, folder, state};
 use crate::WorkflowError;
 use crate::page;
 use output::OutputFolder;
+pub use start_weights::StartWeights;
 use time::{Budget, Cost, DEFAULT_MINUTES, RemainingWork};
 
 /// Number of held-out pairs of the phantom corpus, on which the model is scored.
@@ -45,6 +47,8 @@ pub struct QuickstartOptions {
     pub out: PathBuf,
     /// The data to train on.
     pub corpus: Corpus,
+    /// The published encoders from which training on a table starts; `None` for random weights.
+    pub init: Option<StartWeights>,
     /// The random seed.
     pub seed: u64,
     /// Total minutes, which set the number of steps; `None` for the recipe's steps, but at most 15 minutes.
@@ -147,6 +151,7 @@ const TABLE_STEPS: std::ops::RangeInclusive<u64> = 100..=2000;
 const PHANTOM_STEPS: u64 = 1000;
 const PHANTOM_RECIPE: &str = include_str!("quickstart.toml");
 const TABLE_RECIPE: &str = include_str!("quickstart-table.toml");
+const WEIGHTS_RECIPE: &str = include_str!("quickstart-weights.toml");
 
 /// Prepares the data, trains a model on it, scores the model on held-out pairs, and writes `report.html`. For a table of the
 /// user it also writes `vectors.parquet`, for `search`. Called again in the same folder, it continues where it stopped.
@@ -189,13 +194,16 @@ struct Quickstart<'a> {
 
 impl QuickstartOptions {
     /// The recipe for a number of training pairs: the recipe `recipes/pretrain/phantom.toml`, or `table.toml` in the same
-    /// folder with a batch size that suits the number of pairs. The run is saved and validated four times. `changes` are
+    /// folder (`weights.toml` with published weights) with a batch size that suits the number of pairs. The run is saved and validated four times. `changes` are
     /// overrides by the quickstart; the user's overrides come after them.
     fn recipe(&self, data: &Path, pairs: u64, steps: u64, changes: &[String]) -> Result<Recipe, WorkflowError> {
-        let (text, batch) = match self.corpus {
-            Corpus::Phantom(_) => (PHANTOM_RECIPE, 32),
-            Corpus::Table(_) => (TABLE_RECIPE, (pairs / 2).next_power_of_two().clamp(2, 32)),
+        let half = (pairs / 2).next_power_of_two();
+        let (text, batch) = match (&self.corpus, &self.init) {
+            (Corpus::Phantom(_), _) => (PHANTOM_RECIPE, 32),
+            (Corpus::Table(_), None) => (TABLE_RECIPE, half.clamp(2, 32)),
+            (Corpus::Table(_), Some(_)) => (WEIGHTS_RECIPE, half.clamp(2, 64)),
         };
+        let weights: Vec<String> = self.init.iter().flat_map(StartWeights::changes).collect();
         let quarter = (steps / 4).max(1);
         let sized = [
             format!("train.steps={steps}"),
@@ -203,7 +211,11 @@ impl QuickstartOptions {
             format!("train.save_every={quarter}"),
             format!("train.validate_every={quarter}"),
         ];
-        let recipe = Recipe::parse(text, Path::new("quickstart.toml"), &[&sized, changes, &self.overrides].concat())?;
+        let recipe = Recipe::parse(
+            text,
+            Path::new("quickstart.toml"),
+            &[sized.as_slice(), &weights, changes, &self.overrides].concat(),
+        )?;
         Ok(Recipe { data: vec![DataEntry { path: data.into(), weight: 1.0 }], seed: self.seed, ..recipe })
     }
 
@@ -499,7 +511,7 @@ mod tests {
 
     fn options(corpus: Corpus, sets: &[&str]) -> QuickstartOptions {
         let overrides = sets.iter().map(|set| set.to_string()).collect();
-        QuickstartOptions { out: "out".into(), corpus, seed: 0, minutes: None, overrides }
+        QuickstartOptions { out: "out".into(), corpus, init: None, seed: 0, minutes: None, overrides }
     }
 
     #[test]
@@ -521,6 +533,17 @@ mod tests {
         let few = of(35, &["train.steps=7"]);
         assert_eq!((few.train.steps, few.train.batch), (7, 32));
         assert_eq!(of(3, &[]).train.batch, 2);
+    }
+
+    #[test]
+    fn the_recipe_file_for_weights_equals_the_recipe_of_the_quickstart_except_for_its_size() {
+        let written = recipe_file("weights.toml");
+        let weights = StartWeights { image: "weights/image".into(), text: "weights/text".into() };
+        let table = Corpus::Table(Box::new(OwnTable::new("pairs.csv")));
+        let options = QuickstartOptions { init: Some(weights), ..options(table, &[]) };
+        let own = options.recipe(&written.data[0].path, 4000, 2000, &[]).unwrap();
+        assert_eq!(own.train.batch, 64);
+        assert_eq!(Recipe { train: written.train.clone(), ..own }, written);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use ptu_metrics::{Interval, Resampling, bootstrap, bootstrap_difference};
 use ptu_random::Key;
 use serde_json::Value;
 
-use super::task::{Metric, PhantomTask};
+use super::task::{Metric, PROBE, PhantomTask};
 
 /// What is scored for each record by one model or baseline.
 #[derive(Clone, Debug)]
@@ -104,7 +104,12 @@ impl Compared {
         let runs = scores(&own).ok_or("a record has no prediction")?;
         let names = task.baselines().iter().copied().chain(["other"]);
         let compared = names.filter_map(|name| {
-            let others = scores(&|line: &Value| Some(line["others"][name].as_str()?.to_string()))?;
+            let other = |line: &Value| Some(line["others"][name].as_str()?.to_string());
+            // A probe of the starting model does not depend on the seed, so only the first run has it.
+            let others = match name {
+                PROBE => vec![scored(metric, first, &other)?; all.len()],
+                _ => scores(&other)?,
+            };
             Some(Self { name: name.into(), patients: patients.clone(), runs: runs.clone(), others })
         });
         Ok(compared.collect())

@@ -1,5 +1,8 @@
 //! The tasks on the phantom corpus.
 
+/// The name of the linear probe of the starting model among the other predictions.
+pub const PROBE: &str = "probe";
+
 /// A task on the phantom corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PhantomTask {
@@ -84,7 +87,7 @@ impl PhantomTask {
     pub fn baselines(self) -> &'static [&'static str] {
         match self {
             Self::QuestionAnswering => &["baseline", "missing"],
-            Self::FindingFromImage | Self::FindingFromText => &["baseline", "probe"],
+            Self::FindingFromImage | Self::FindingFromText => &["baseline", PROBE],
             Self::Retrieval => &["zero-shot"],
             Self::ReportFromImage => &["baseline", "blank"],
             Self::ImpressionFromFindings => &["baseline"],

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use ptu_prepare::Shares;
 use ptu_prepare::table::ColumnNames;
 use ptu_train::{RunOptions, TrainError};
-use ptu_workflow::quickstart::{Corpus, OwnTable, QuickstartOptions, quickstart};
+use ptu_workflow::quickstart::{Corpus, OwnTable, QuickstartOptions, StartWeights, quickstart};
 
 use super::evaluate::says_little;
 use super::{Compute, wall_time};
@@ -22,7 +22,8 @@ use crate::usage::{check_sets, check_shares, share};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier quickstart --out quickstart && xdg-open quickstart/report.html
-  ptunifier quickstart --table pairs.csv --out own")]
+  ptunifier quickstart --table pairs.csv --out own
+  ptunifier quickstart --table pairs.csv --init weights/dinov2-small weights/all-MiniLM-L6-v2 --out own")]
 pub struct Arguments {
     /// A new or empty folder, or the folder of an interrupted quickstart
     #[arg(long)]
@@ -52,6 +53,10 @@ pub struct Arguments {
     /// Skip rows that cannot be used, such as rows with broken images, instead of stopping at the first
     #[arg(long, requires = "table")]
     skip_bad: bool,
+    /// Start from published weights: files or folders of an image encoder and a text encoder (`docs/weights.md`). Both stay as they are; what
+    /// is new is trained
+    #[arg(long, value_name = "FOLDER", num_args = 1.., requires = "table")]
+    init: Vec<PathBuf>,
     /// Total minutes; sets the number of training steps (default: the recipe's steps, but at most 15 minutes)
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     minutes: Option<u32>,
@@ -66,7 +71,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    fn options(&self) -> QuickstartOptions {
+    fn options(&self) -> anyhow::Result<QuickstartOptions> {
         let own = |path: &PathBuf| OwnTable {
             path: path.clone(),
             columns: ColumnNames {
@@ -79,19 +84,20 @@ impl Arguments {
             test: self.test,
             skip_bad: self.skip_bad,
         };
-        QuickstartOptions {
+        Ok(QuickstartOptions {
             out: self.out.clone(),
             corpus: self.table.as_ref().map_or(Corpus::Phantom(self.pairs), |path| Corpus::Table(Box::new(own(path)))),
             seed: self.seed,
             minutes: self.minutes,
             overrides: self.overrides.clone(),
-        }
+            init: (!self.init.is_empty()).then(|| StartWeights::find(&self.init)).transpose()?,
+        })
     }
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     arguments.compute.start()?;
-    let options = arguments.options();
+    let options = arguments.options()?;
     check_shares(Shares { validate: arguments.validate, test: arguments.test, seed: arguments.seed })?;
     check_sets(&arguments.overrides, |sets| {
         QuickstartOptions { overrides: sets.to_vec(), ..options.clone() }.check_recipe().map_err(TrainError::from)

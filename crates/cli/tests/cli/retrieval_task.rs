@@ -103,6 +103,14 @@ fn evaluated(place: &Place) {
     place.exits(&["evaluate", "found", "found", "--trec", "files"], 2, &["--trec", "one model"]);
     place.good(&["evaluate", "run", "--trec", "files"]);
     assert!(place.path("files/phantom-text-to-image.qrels").exists(), "a pre-trained model has rankings too");
+    let report = json(&place.good(&["evaluate", "run", "--trec", "files", "--rerank", "5", "--json"]).stdout);
+    let ranks = String::from_utf8(bytes(&place.path("files/ranks.jsonl"))).unwrap();
+    for (key, direction) in [("image_to_text", "image-to-text-reranked"), ("text_to_image", "text-to-image-reranked")] {
+        let ranks: Vec<Value> = ranks.lines().map(json).filter(|line| line["direction"] == direction).collect();
+        let first = ranks.iter().filter(|line| line["rank"] == 1).count() as f64 / ranks.len() as f64;
+        let scored = report["sources"]["phantom"]["reranked"][key]["r1"]["value"].as_f64().unwrap();
+        assert!((scored - first).abs() < 1e-12, "{direction}: {scored} {first}");
+    }
     place.good(&["inspect", "found", "--page", "found.html"]);
     let page = String::from_utf8(bytes(&place.path("found.html"))).unwrap();
     assert!(page.contains("scores it together with each text") && !page.contains("no scores yet"));

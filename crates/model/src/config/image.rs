@@ -45,7 +45,7 @@ pub struct ImageConfig {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub registers: usize,
     /// Side of the squares of patches whose outputs are averaged to one token before the fusion (this project): 1 for no averaging, 2 for a
-    /// fourth of the tokens. The number of patches along a side is a multiple of it.
+    /// fourth of the tokens. Squares at the right and lower edge that have fewer patches repeat their last ones.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub merge: usize,
 }
@@ -116,7 +116,7 @@ impl ImageConfig {
 
     /// Number of tokens of an image in the fusion: the first one, and those of its patches.
     pub fn tokens(&self) -> usize {
-        1 + (self.grid() / self.merge).pow(2)
+        1 + self.grid().div_ceil(self.merge).pow(2)
     }
 
     /// Number of blocks that are used.

@@ -38,7 +38,7 @@ struct Request {
 const TABLE: &str = "--table";
 
 /// Options that do not describe the corpus.
-const OTHER_OPTIONS: [&str; 3] = ["--seed", "--minutes", "--set"];
+const OTHER_OPTIONS: [&str; 4] = ["--init", "--seed", "--minutes", "--set"];
 
 impl Request {
     fn of(options: &QuickstartOptions) -> Result<Self, WorkflowError> {
@@ -48,6 +48,9 @@ impl Request {
         };
         values.insert("--seed".into(), options.seed.to_string());
         values.extend(options.minutes.map(|minutes| ("--minutes".into(), minutes.to_string())));
+        if let Some(init) = &options.init {
+            values.insert("--init".into(), format!("{} {}", init.image.display(), init.text.display()));
+        }
         if !options.overrides.is_empty() {
             values.insert("--set".into(), options.overrides.join(" "));
         }

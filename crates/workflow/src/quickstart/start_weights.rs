@@ -1,0 +1,60 @@
+//! `quickstart --init`: the published weights from which training starts.
+
+use std::path::{Path, PathBuf};
+
+use ptu_import::{Part, parts};
+
+use crate::WorkflowError;
+
+/// The published encoders from which a quickstart starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartWeights {
+    /// File or folder of the image encoder.
+    pub image: PathBuf,
+    /// File or folder of the text encoder.
+    pub text: PathBuf,
+}
+
+impl StartWeights {
+    /// The encoders in these files or folders, which may be one and the same.
+    ///
+    /// # Errors
+    /// If a file cannot be read or holds another model, or if there is not exactly one encoder of each modality.
+    pub fn find(paths: &[PathBuf]) -> Result<Self, WorkflowError> {
+        let (mut image, mut text) = (None, None);
+        for path in paths {
+            let wrong = |cause: &str| WorkflowError::Init { cause: format!("`{}` {cause}", path.display()) };
+            let found = parts(path).map_err(ptu_train::TrainError::from)?;
+            if found.is_empty() {
+                return Err(wrong("holds no image encoder and no text encoder"));
+            }
+            for part in found {
+                let place = match part {
+                    Part::Image => &mut image,
+                    Part::Text => &mut text,
+                    Part::Whole => {
+                        let cure = "holds a whole model; make a bundle of it (`ptunifier import`) and start from it (`model.init.model`)";
+                        return Err(wrong(cure));
+                    }
+                };
+                if place.replace(path.clone()).is_some() {
+                    return Err(wrong(&format!("is a second {part}; name one")));
+                }
+            }
+        }
+        let missing =
+            |part: Part| WorkflowError::Init { cause: format!("there is no {part} among the weights; name one too") };
+        Ok(Self { image: image.ok_or_else(|| missing(Part::Image))?, text: text.ok_or_else(|| missing(Part::Text))? })
+    }
+
+    /// Keys of the recipe, as `key=value`.
+    pub(super) fn changes(&self) -> [String; 2] {
+        let set = |key: &str, path: &Path| format!("model.init.{key}={}", toml_text(path));
+        [set("image", &self.image), set("text", &self.text)]
+    }
+}
+
+/// A path as a TOML string.
+fn toml_text(path: &Path) -> String {
+    serde_json::Value::from(path.display().to_string()).to_string()
+}

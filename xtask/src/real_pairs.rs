@@ -1,0 +1,243 @@
+//! `cargo xtask real-pairs DATA OUT [--only ARM]`: pre-training on real pairs from published weights, beside its baselines, on the same held-out
+//! articles of `roco-cc`.
+//!
+//! Called again, it continues where it stopped; a finished arm is not trained again. Choices are made on `validate`; `test` is scored once
+//! for each arm, and the number of times is counted in OUT/looks.txt.
+
+mod features;
+mod heads;
+mod ranks;
+mod ridge;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use features::PairFeatures;
+use ranks::{Comparison, Found};
+use serde_json::json;
+
+use crate::house::House;
+use crate::process::run;
+use crate::real::{Splits, Weights, covid_pairs, roco_pairs, statements, write_table};
+
+/// Mean and standard deviation of the colours for the image encoder, which its file does not give (those of ImageNet).
+const COLOURS: [&str; 2] = ["0.485,0.456,0.406", "0.229,0.224,0.225"];
+/// The source whose held-out articles are scored.
+const SCORED: &str = "roco-cc";
+/// Number of candidates that are reranked by matching.
+const RERANKED: &str = "400";
+const LOOKS: &str = "looks.txt";
+
+/// What is trained and scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arm {
+    /// Pre-training from the published weights.
+    Pretrained,
+    /// The same recipe from random weights, all parts trained, for the same time.
+    Scratch,
+    /// A linear map between the frozen encoders, in closed form.
+    Ridge,
+    /// Two-layer projections of the frozen encoders, trained by contrast.
+    Heads,
+}
+
+impl Arm {
+    const ALL: [Self; 4] = [Self::Ridge, Self::Heads, Self::Pretrained, Self::Scratch];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pretrained => "pretrained",
+            Self::Scratch => "scratch",
+            Self::Ridge => "ridge",
+            Self::Heads => "heads",
+        }
+    }
+
+    /// The recipe of an arm that is pre-trained.
+    fn recipe(self) -> Option<&'static str> {
+        match self {
+            Self::Pretrained => Some("recipes/pretrain/real.toml"),
+            Self::Scratch => Some("recipes/pretrain/real-scratch.toml"),
+            Self::Ridge | Self::Heads => None,
+        }
+    }
+}
+
+/// Runs all arms, or one, and prints a line for each comparison whose arms have been scored.
+pub fn real_pairs(house: &House, data: &Path, out: &Path, only: Option<&str>) -> Result<(), String> {
+    let arms: Vec<Arm> = match only {
+        None => Arm::ALL.to_vec(),
+        Some(name) => Arm::ALL.into_iter().filter(|arm| arm.name() == name).collect(),
+    };
+    if arms.is_empty() {
+        let names = Arm::ALL.map(Arm::name).join(", ");
+        return Err(format!("there is no arm `{}`; the arms are {names}", only.unwrap_or_default()));
+    }
+    fs::create_dir_all(out).map_err(|error| format!("cannot create `{}`: {error}", out.display()))?;
+    let (data, out) = (absolute(data)?, absolute(out)?);
+    run(&mut house.cargo(&["build", "--release", "--quiet", "--package", "ptunifier-cli"]))?;
+    let runner = Runner { root: house.root.clone(), weights: Weights::get(&house.root, &out.join("weights"))?, out };
+    runner.prepare(&data)?;
+    for arm in arms {
+        let start = Instant::now();
+        runner.run_arm(arm)?;
+        eprintln!("{}: {:.0} s", arm.name(), start.elapsed().as_secs_f64());
+    }
+    runner.print()
+}
+
+/// The folders of the arms.
+struct Runner {
+    root: PathBuf,
+    out: PathBuf,
+    weights: Weights,
+}
+
+impl Runner {
+    fn ptunifier(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.root.join("target/release/ptunifier"));
+        command.args(arguments).current_dir(&self.root).stdout(Stdio::null());
+        command
+    }
+
+    fn shards(&self, source: &str) -> PathBuf {
+        self.out.join("data").join(source)
+    }
+
+    /// The file with what an arm found in a split.
+    fn found(&self, arm: Arm) -> PathBuf {
+        self.out.join(format!("{}.json", arm.name()))
+    }
+
+    /// Prepares shards of all sources with the splits of the repository.
+    fn prepare(&self, data: &Path) -> Result<(), String> {
+        let splits = Splits::read(&self.root)?;
+        fs::create_dir_all(self.out.join("data")).map_err(|error| error.to_string())?;
+        for (source, rows) in [
+            (SCORED, roco_pairs(&data.join("roco-cc"), &splits)?),
+            ("covid-cxr", covid_pairs(&data.join("covid-cxr"), &splits)?),
+            ("vqa-rad", statements(&data.join("vqa-rad"), &splits)?),
+        ] {
+            let (table, shards) = (self.out.join(format!("{source}.jsonl")), self.shards(source));
+            if shards.join("manifest.json").exists() {
+                continue;
+            }
+            write_table(&table, &rows)?;
+            run(self.ptunifier(&["prepare", "table"]).arg(table).arg(shards).args(["--side", "256"]))?;
+        }
+        Ok(())
+    }
+
+    fn run_arm(&self, arm: Arm) -> Result<(), String> {
+        if self.found(arm).exists() {
+            return Ok(());
+        }
+        let found = match arm.recipe() {
+            Some(recipe) => self.pretrain(arm, recipe)?,
+            None => vec![("contrast", self.closed(arm)?)],
+        };
+        self.count_look()?;
+        let found: serde_json::Map<_, _> =
+            found.into_iter().map(|(name, found)| (name.to_string(), found.to_json())).collect();
+        let path = self.found(arm);
+        fs::write(&path, json!(found).to_string()).map_err(|error| format!("`{}`: {error}", path.display()))
+    }
+
+    /// Pre-trains, and ranks the held-out pairs by the contrast and by matching.
+    fn pretrain(&self, arm: Arm, recipe: &str) -> Result<Vec<(&'static str, Found)>, String> {
+        let folder = self.out.join(arm.name());
+        let sources = [SCORED, "covid-cxr", "vqa-rad"].map(|source| self.shards(source));
+        let mut command = self.ptunifier(&["pretrain", recipe, "--out"]);
+        command.arg(&folder).args(["--set", &format!("data={}", json!(sources))]);
+        if arm == Arm::Pretrained {
+            let Weights { image, text } = &self.weights;
+            command.args(["--set", &format!("model.init.image={}", json!(image))]);
+            command.args(["--set", &format!("model.init.text={}", json!(text))]);
+        }
+        if folder.join("recipe.toml").exists() {
+            command.arg("--resume");
+        }
+        run(&mut command)?;
+        let ranks = self.out.join(format!("{}-ranks", arm.name()));
+        let mut evaluate = self.ptunifier(&["evaluate", "--rerank", RERANKED, "--gallery", "400", "--trec"]);
+        run(evaluate.arg(&ranks).arg("--data").arg(self.shards(SCORED)).arg(folder.join("best")))?;
+        let ranks = ranks.join("ranks.jsonl");
+        Ok(vec![("contrast", Found::read(&ranks, false)?), ("rerank", Found::read(&ranks, true)?)])
+    }
+
+    /// Fits a baseline on the features of the frozen encoders.
+    fn closed(&self, arm: Arm) -> Result<Found, String> {
+        let [images, texts] = self.features()?;
+        let [train, validate, test] =
+            ["train", "validate", "test"].map(|split| PairFeatures::read(&images, &texts, split));
+        let (train, validate, test) = (train?, validate?, test?);
+        let (found, on_validate) = match arm {
+            Arm::Heads => heads::heads(&train, &validate, &test, 0),
+            _ => {
+                let (found, penalty, on_validate) = ridge::ridge(&train, &validate, &test)?;
+                eprintln!("ridge: penalty {penalty}");
+                (found, on_validate)
+            }
+        };
+        eprintln!("{}: R@10 {on_validate:.4} on validate", arm.name());
+        Ok(found)
+    }
+
+    /// Vectors of the frozen encoders for all images and texts of the source that is scored.
+    fn features(&self) -> Result<[PathBuf; 2], String> {
+        let encoders = self.out.join("encoders");
+        if !encoders.join("config.json").exists() {
+            let [mean, std] = COLOURS;
+            let mut import = self.ptunifier(&["import", "--mean", mean, "--std", std, "--size", "224", "--out"]);
+            import.arg(&encoders).arg("--image").arg(&self.weights.image).arg("--text").arg(&self.weights.text);
+            run(&mut import)?;
+        }
+        let files = ["images", "texts"].map(|modality| (modality, self.out.join(format!("features-{modality}.jsonl"))));
+        for (modality, file) in files.iter().filter(|(_, file)| !file.exists()) {
+            let mut embed = self.ptunifier(&["embed", "--space", "encoder", "--only", modality, "--resume", "--out"]);
+            run(embed.arg(file).arg(&encoders).arg(self.shards(SCORED)))?;
+        }
+        Ok(files.map(|(_, file)| file))
+    }
+
+    /// Counts that `test` was looked at.
+    fn count_look(&self) -> Result<(), String> {
+        let path = self.out.join(LOOKS);
+        fs::write(&path, format!("{}\n", self.looks() + 1)).map_err(|error| format!("`{}`: {error}", path.display()))
+    }
+
+    fn looks(&self) -> u64 {
+        fs::read_to_string(self.out.join(LOOKS)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// Prints the comparisons of all arms that were scored.
+    fn print(&self) -> Result<(), String> {
+        let read = |arm: Arm, name: &str| -> Option<Found> {
+            let text = fs::read_to_string(self.found(arm)).ok()?;
+            Found::from_json(&serde_json::from_str::<serde_json::Value>(&text).ok()?[name])
+        };
+        println!("test was scored {} times (once for each arm)", self.looks());
+        let Some(contrast) = read(Arm::Pretrained, "contrast") else { return Ok(()) };
+        let baselines = [
+            ("contrast-chance", Some(contrast.chance())),
+            ("contrast-scratch", read(Arm::Scratch, "contrast")),
+            ("contrast-ridge", read(Arm::Ridge, "contrast")),
+            ("contrast-heads", read(Arm::Heads, "contrast")),
+        ];
+        for (name, baseline) in baselines {
+            if let Some(baseline) = baseline {
+                println!("{}", Comparison::of(name, &contrast, &baseline)?);
+            }
+        }
+        if let Some(reranked) = read(Arm::Pretrained, "rerank") {
+            println!("{}", Comparison::of("rerank-contrast", &reranked, &contrast)?);
+        }
+        Ok(())
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, String> {
+    path.canonicalize().map_err(|error| format!("`{}`: {error}", path.display()))
+}
