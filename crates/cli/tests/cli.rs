@@ -33,6 +33,8 @@ mod objectives;
 mod pages;
 #[path = "cli/prepare.rs"]
 mod prepare;
+#[path = "cli/question_faults.rs"]
+mod question_faults;
 #[path = "cli/quickstart.rs"]
 mod quickstart;
 #[path = "cli/quickstart_rows.rs"]

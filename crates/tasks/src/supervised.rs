@@ -95,10 +95,16 @@ impl FineTuning {
         Ok(counts.into_iter().map(|count| all / (classes * count.max(1) as f64)).collect())
     }
 
-    /// A view of a source with the records that have a target.
-    fn view(&self, source: Arc<dyn Source>) -> Result<ViewedSource, TrainError> {
-        let mut has_target = |record: &Record| self.task.output.target(record).is_some();
-        Ok(ViewedSource::new(source, self.task.view(), &mut has_target)?)
+    /// A view of a source with the records that have a target, and the number of questions without an answer, which have none.
+    fn view(&self, source: Arc<dyn Source>) -> Result<(ViewedSource, usize), TrainError> {
+        let mut unanswered = 0;
+        let mut has_target = |record: &Record| {
+            let has_target = self.task.output.target(record).is_some();
+            unanswered += usize::from(self.task.input == InputForm::Question && !has_target);
+            has_target
+        };
+        let viewed = ViewedSource::new(source, self.task.view(), &mut has_target)?;
+        Ok((viewed, unanswered))
     }
 }
 
@@ -133,11 +139,15 @@ impl Task for FineTuning {
         self.task.output = outputs::output(recipe, data)?;
         for one in data.iter_mut() {
             let all = one.source.source.len();
-            let mut viewed = self.view(Arc::clone(&one.source.source))?;
+            let (mut viewed, unanswered) = self.view(Arc::clone(&one.source.source))?;
             if recipe.finetune.share < 1.0 {
                 viewed = share::share(viewed, &self.task.output, recipe.finetune.share, recipe.seed)?;
             }
-            note(&format!("{}: {} examples from {all} records", viewed.name(), viewed.len()));
+            let unused = match unanswered {
+                0 => String::new(),
+                count => format!("; {count} questions without an answer are not used"),
+            };
+            note(&format!("{}: {} examples from {all} records{unused}", viewed.name(), viewed.len()));
             one.source.source = Arc::new(viewed);
         }
         note(&describe(&self.task.output));
@@ -168,7 +178,7 @@ impl Task for FineTuning {
         for entry in &recipe.data {
             if Manifest::read(&entry.path)?.counts(Split::Validate).records > 0 {
                 let shards = ptu_data::ShardFolder::open(&entry.path, Split::Validate)?;
-                sources.push(Arc::new(self.view(Arc::new(shards))?));
+                sources.push(Arc::new(self.view(Arc::new(shards))?.0));
             }
         }
         self.held_out = Some(HeldOut { sources, preparation: preparation.clone(), task: self.task.clone() });

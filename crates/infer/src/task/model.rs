@@ -170,7 +170,9 @@ impl TaskModel {
             && view.questions.first().is_none_or(|one| one.question.trim().is_empty())
         {
             return Err(refused(
-                "it has no question; write one behind the input: `ask MODEL INPUT \"QUESTION\"`".into(),
+                "it has no question; write one behind the input: `ask MODEL INPUT \"QUESTION\"`, or name the column of a table \
+                 that holds them `question`"
+                    .into(),
             ));
         }
         let example = self.preparation.evaluate(view, origin, TextChoice::All, None).map_err(|error| match error {
