@@ -55,26 +55,31 @@ impl FineTuning {
         &self.task
     }
 
-    /// Fits the temperature of the bundles of a finished run to the validation records, and stores it in their `task.json`. Bundles that
-    /// have one are left as they are, and so are all if there was no validation.
+    /// Fits the temperature of the bundles of a finished run to the validation records, and stores it, or the reason why there is none, in
+    /// their `task.json`. Bundles that have one of both are left as they are, and so are all if there was no validation. `note` gets the
+    /// reasons.
     ///
     /// # Errors
     /// When a bundle or a record cannot be read, or a file cannot be written.
-    pub fn calibrate(&self, run: &Path, device: &Device) -> Result<(), TrainError> {
+    pub fn calibrate(&self, run: &Path, device: &Device, note: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
         let Some(held_out) = self.held_out.as_ref().filter(|_| self.task.output.written().is_none()) else {
             return Ok(());
         };
-        for folder in [folder::BUNDLE, folder::BEST].map(|name| run.join(name)) {
+        for name in [folder::BUNDLE, folder::BEST] {
+            let folder = run.join(name);
             if !folder.join(ptu_model::WEIGHTS).exists() {
                 continue;
             }
             let bundle = Bundle::load(&folder, device)?;
             let task = TaskDescription::of(&bundle, &folder).map_err(train_error)?;
-            if task.calibration.is_some() {
+            if task.calibration.is_some() || task.uncalibrated.is_some() {
                 continue;
             }
-            let calibration = calibration::fit(&task, &held_out.predict(&bundle.model)?);
-            let task = TaskDescription { calibration, ..task };
+            let fitted = calibration::fit(&task, &held_out.predict(&bundle.model)?);
+            let task = TaskDescription { calibration: fitted.ok(), uncalibrated: fitted.err(), ..task };
+            if let Some(text) = calibration::note(&task) {
+                note(&format!("{name}/: {text}"));
+            }
             let json = serde_json::to_value(task).expect("a description of a task can be written as JSON");
             Bundle::save_task(&folder, &json)?;
         }
