@@ -55,6 +55,8 @@ mod tables;
 mod task_faults;
 #[path = "cli/usage.rs"]
 mod usage;
+#[path = "cli/training_faults.rs"]
+mod training_faults;
 #[path = "cli/vectors.rs"]
 mod vectors;
 #[path = "cli/written.rs"]

@@ -3,6 +3,7 @@
 //! all states after the fusion; prompts take the place of a missing image or text.
 
 mod generation;
+mod learnable;
 mod loss;
 mod outputs;
 mod share;
@@ -165,7 +166,9 @@ impl Task for FineTuning {
     }
 
     fn check(&self, recipe: &Recipe, data: &[TrainingData], note: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
-        outputs::check(recipe, data, &self.task.output, note)
+        outputs::check(recipe, data, &self.task.output, note)?;
+        let sources: Vec<&dyn Source> = data.iter().map(|one| one.source.source.as_ref()).collect();
+        learnable::check(&self.task.output, recipe, &sources, note)
     }
 
     fn preparation(&self, preparation: Preparation) -> Preparation {

@@ -46,7 +46,7 @@ impl StartModel {
     /// The starting model of a run: from the run folder if the run has a saved state, else from the bundle.
     ///
     /// # Errors
-    /// When the bundle or the file in the run folder cannot be read.
+    /// When the bundle or the file in the run folder cannot be read, or a weight is not finite.
     pub fn open(model: &Path, run: &RunFolder) -> Result<Self, TrainError> {
         let saved = run.join(folder::START);
         if saved.exists() && state::saved_step(&run.join(folder::STATE))?.is_some() {
@@ -56,6 +56,7 @@ impl StartModel {
         }
         let folder = folder::bundle_of(model)?;
         let bundle = Bundle::load(&folder, &Device::flex())?;
+        bundle.model.check_finite(&folder.join(ptu_model::WEIGHTS))?;
         let start = Self {
             config: bundle.model.config().clone(),
             preprocess: bundle.preprocess,

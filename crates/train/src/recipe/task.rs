@@ -181,6 +181,9 @@ pub struct FinetuneRecipe {
     /// The bundle, or the folder of a run, from which training starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
+    /// Whether a model with random weights is trained, and none is given in `model`. The command refuses a recipe that has neither of both.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub from_scratch: bool,
     /// Whether the prompt pools are trained.
     pub prompts: PromptTraining,
     /// Weights that are not trained, by the beginning of their published names, for example `vision_encoder`.
@@ -211,6 +214,7 @@ impl Default for FinetuneRecipe {
     fn default() -> Self {
         Self {
             model: None,
+            from_scratch: false,
             prompts: PromptTraining::default(),
             freeze: vec![],
             cache: true,
