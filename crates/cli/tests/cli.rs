@@ -49,14 +49,16 @@ mod resume;
 mod retrieval_task;
 #[path = "cli/runs.rs"]
 mod runs;
+#[path = "cli/score_faults.rs"]
+mod score_faults;
 #[path = "cli/tables.rs"]
 mod tables;
 #[path = "cli/task_faults.rs"]
 mod task_faults;
-#[path = "cli/usage.rs"]
-mod usage;
 #[path = "cli/training_faults.rs"]
 mod training_faults;
+#[path = "cli/usage.rs"]
+mod usage;
 #[path = "cli/vectors.rs"]
 mod vectors;
 #[path = "cli/written.rs"]

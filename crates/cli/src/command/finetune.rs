@@ -105,10 +105,7 @@ impl Arguments {
     fn overrides(&self) -> anyhow::Result<Vec<String>> {
         let mut overrides: Vec<String> = self.data.map(|share| format!("finetune.share={share}")).into_iter().collect();
         if let Some(model) = &self.model {
-            super::check_run(model)?;
-            if !folder::bundle_of(model)?.join(ptu_model::WEIGHTS).exists() {
-                bail!("`{}` holds no model; name a run or a bundle with `--model`", model.display());
-            }
+            super::check_model(model)?;
             let path = model.to_str().with_context(|| format!("path `{}` is not valid Unicode", model.display()))?;
             overrides.push(format!("finetune.model={}", serde_json::to_string(path)?));
         }

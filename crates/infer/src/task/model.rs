@@ -91,9 +91,9 @@ impl TaskModel {
     /// Generates texts in another way than the recipe of the model says. Changes nothing for a model that writes no texts.
     ///
     /// # Errors
-    /// Those of [`GenerationConfig::check`].
+    /// Those of [`GenerationConfig::check_for`].
     pub fn set_generation(&mut self, generation: GenerationConfig) -> Result<(), InferError> {
-        generation.check()?;
+        generation.check_for(self.bundle.model.config())?;
         if let Some(written) = self.task.output.written_mut() {
             written.generation = generation;
         }
