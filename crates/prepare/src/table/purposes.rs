@@ -119,7 +119,7 @@ impl Columns {
         line(
             Purpose::Split,
             match (self.command, has_file_splits) {
-                (TableCommand::Embed, _) => None,
+                (TableCommand::Embed | TableCommand::Predict, _) => None,
                 (_, true) => Some("none; given by the names of files and folders".into()),
                 (_, false) => Some("none; chosen by a hash of the patient".into()),
             },

@@ -243,7 +243,9 @@ impl RecordBuilder {
             TableCommand::Prepare => {
                 format!("{problem}; fill it, or pass `--allow-missing` to allow records without {modality}")
             }
-            TableCommand::Quickstart | TableCommand::Embed => format!("{problem}; fill it, or remove the row"),
+            TableCommand::Quickstart | TableCommand::Embed | TableCommand::Predict => {
+                format!("{problem}; fill it, or remove the row")
+            }
         }
     }
 
