@@ -187,7 +187,9 @@ fn check_model(model: &Path) -> anyhow::Result<()> {
 
 /// Reports that the best model of a run was deleted, so that the last one is used.
 fn say_if_best_is_lost(model: &Path) {
-    if folder::has_lost_best(model) {
+    // The log of a run without validation may be long, and names no best model.
+    let is_validated = folder::recipe(model).is_ok_and(|recipe| recipe.train.validate_every > 0);
+    if is_validated && folder::has_lost_best(model) {
         let (run, best, last) = (model.display(), folder::BEST, folder::BUNDLE);
         say(&format!(
             "note: the best model of this run, `{run}/{best}`, does not exist any more; the last one, `{run}/{last}`, is used"

@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_run_that_has_stopped_has_no_time_left() {
-        let timing = Timing {
+        let timing = [Timing {
             step: 0,
             seconds: 2.0,
             records_per_second: 8.0,
@@ -200,10 +200,10 @@ mod tests {
             forward: Default::default(),
             backward: 1.0,
             update: 0.1,
-        };
-        assert_eq!(speed(&[timing.clone()], 3, true), "8.0 records/s, 6 s left");
-        assert_eq!(speed(&[timing.clone()], 3, false), "8.0 records/s, stopped");
-        assert_eq!(speed(&[timing], 0, false), "8.0 records/s, done");
+        }];
+        assert_eq!(speed(&timing, 3, true), "8.0 records/s, 6 s left");
+        assert_eq!(speed(&timing, 3, false), "8.0 records/s, stopped");
+        assert_eq!(speed(&timing, 0, false), "8.0 records/s, done");
     }
 
     #[test]
