@@ -89,7 +89,9 @@ const RUNS: [(&str, &str, Option<&str>); 3] = [
 /// Computes scores again with scikit-learn and ranx. `place` has the phantom.
 fn metrics(house: &House, place: &Path, python: &Path) -> Result<(), String> {
     let (script, command) = (house.root.join("tools/interop/metrics.py"), house.root.join("target/release/ptunifier"));
-    let settings = ["data=[\"phantom\"]", "train.steps=40", "train.validate_every=20", "model.preset=\"tiny\""];
+    let data = "data=[\"phantom\"]";
+    let settings =
+        [data, "train.steps=40", "train.validate_every=20", "model.preset=\"tiny\"", "finetune.from_scratch=true"];
     for (recipe, run_folder, task) in RUNS {
         let recipe = house.root.join(format!("recipes/finetune/{recipe}.toml"));
         let sets = settings.into_iter().chain(task).flat_map(|set| ["--set", set]);

@@ -37,6 +37,7 @@ use ptu_train::recipe::Precision;
 
 use crate::device::DeviceName;
 use crate::output::say;
+use crate::usage::WrongArguments;
 pub use fields::Fields;
 use page::check_page;
 
@@ -164,8 +165,36 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 /// The bundle at a path ([`folder::bundle_of`]).
 fn bundle_folder(model: &Path) -> anyhow::Result<PathBuf> {
-    check_run(model)?;
+    check_model(model)?;
     Ok(folder::bundle_of(model)?)
+}
+
+/// Refuses a path that holds no model, and reports a best model that was deleted.
+fn check_model(model: &Path) -> anyhow::Result<()> {
+    check_run(model)?;
+    let path = model.display();
+    let text = match (model.exists(), model.join(MANIFEST_FILE).exists()) {
+        _ if folder::bundle_of(model)?.join(ptu_model::WEIGHTS).exists() => {
+            say_if_best_is_lost(model);
+            return Ok(());
+        }
+        (false, _) => format!("`{path}` does not exist; name a run folder or a bundle"),
+        (true, true) => format!("`{path}` holds no model but shards; name a run folder or a bundle in its place"),
+        (true, false) => format!("`{path}` holds no model; name the folder of a run that has saved one, or a bundle"),
+    };
+    Err(WrongArguments(text).into())
+}
+
+/// Reports that the best model of a run was deleted, so that the last one is used.
+fn say_if_best_is_lost(model: &Path) {
+    // The log of a run without validation may be long, and names no best model.
+    let is_validated = folder::recipe(model).is_ok_and(|recipe| recipe.train.validate_every > 0);
+    if is_validated && folder::has_lost_best(model) {
+        let (run, best, last) = (model.display(), folder::BEST, folder::BUNDLE);
+        say(&format!(
+            "note: the best model of this run, `{run}/{best}`, does not exist any more; the last one, `{run}/{last}`, is used"
+        ));
+    }
 }
 
 /// At most so many entries of a folder are searched for runs, and at most so many runs are named in a message.

@@ -1,6 +1,6 @@
 //! Progress of long work: a bar on a terminal, plain lines elsewhere. Both go to stderr; stdout is for results.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,6 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ptu_train::log::{Event, Timing};
 use ptu_train::task::Validated;
 use ptu_train::{Observer, Pace, format_duration};
+
+use crate::output::{printable, say};
 
 /// Seconds between two plain lines.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -56,22 +58,18 @@ impl Bar {
     /// Sets how many items are done, with a message beside the bar.
     pub fn set(&mut self, done: u64, message: impl FnOnce() -> String) {
         if !self.plain {
-            self.bar.set_message(message());
+            self.bar.set_message(printable(&message()).into_owned());
             self.bar.set_position(done);
         } else if self.last.is_none_or(|last| last.elapsed() >= PLAIN_EVERY) || done == self.length {
             self.last = Some(Instant::now());
             let done = if self.percent { format!("{done} %") } else { format!("{done}/{}", self.length) };
-            let _ = writeln!(std::io::stderr(), "{} {done} {}", self.what, message());
+            say(&format!("{} {done} {}", self.what, message()));
         }
     }
 
     /// A line above the bar.
     pub fn line(&self, text: &str) {
-        if self.plain {
-            let _ = writeln!(std::io::stderr(), "{text}");
-        } else {
-            self.bar.println(text);
-        }
+        if self.plain { say(text) } else { self.bar.println(printable(text)) }
     }
 
     /// Removes the bar.
@@ -123,9 +121,7 @@ impl Observer for RunProgress {
     fn note(&mut self, text: &str) {
         match &self.bar {
             Some(bar) => bar.line(text),
-            None => {
-                let _ = writeln!(std::io::stderr(), "{text}");
-            }
+            None => say(text),
         }
     }
 

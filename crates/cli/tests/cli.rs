@@ -35,6 +35,8 @@ mod pages;
 mod prepare;
 #[path = "cli/published_weights.rs"]
 mod published_weights;
+#[path = "cli/question_faults.rs"]
+mod question_faults;
 #[path = "cli/quickstart.rs"]
 mod quickstart;
 #[path = "cli/quickstart_rows.rs"]
@@ -49,10 +51,14 @@ mod resume;
 mod retrieval_task;
 #[path = "cli/runs.rs"]
 mod runs;
+#[path = "cli/score_faults.rs"]
+mod score_faults;
 #[path = "cli/tables.rs"]
 mod tables;
 #[path = "cli/task_faults.rs"]
 mod task_faults;
+#[path = "cli/training_faults.rs"]
+mod training_faults;
 #[path = "cli/usage.rs"]
 mod usage;
 #[path = "cli/vectors.rs"]

@@ -154,12 +154,19 @@ pub struct Question {
     pub id: String,
     /// The text of the question.
     pub question: String,
-    /// The text of the answer.
+    /// The text of the answer; empty if it is not known, so that the question can only be asked.
     pub answer: String,
     /// Whether the question is closed: it has few possible answers, usually yes and no.
     pub closed: bool,
     /// The category that the data set gives the question, for example `organ`; empty if there is none.
     pub category: String,
+}
+
+impl Question {
+    /// Whether the answer is known.
+    pub fn has_answer(&self) -> bool {
+        !self.answer.trim().is_empty()
+    }
 }
 
 /// Two sentences for natural language inference: the first may entail the second.

@@ -110,6 +110,16 @@ pub enum EvaluateError {
         /// Which of its records.
         cause: String,
     },
+    /// The data of a run were replaced after its training.
+    #[error(
+        "the data in `{path}` are not those that the model was trained on: they were prepared again since, so their splits may hold \
+         records that it has learned from; name them with `--data {path}` to score them all the same",
+        path = path.display()
+    )]
+    Replaced {
+        /// The folder of shards.
+        path: PathBuf,
+    },
     /// No record of the split has an input and a target of the task.
     #[error("no record of split `{split}` can be scored: {cause}; name another split or other data")]
     NoTarget {

@@ -18,8 +18,8 @@ use ptu_input::text::text_hash;
 use ptu_model::{Learned, TrainedOn};
 use serde::{Deserialize, Serialize};
 
-use crate::EvaluateError;
 use crate::gallery::{Gallery, Pair};
+use crate::{EvaluateError, EvaluateOptions};
 
 /// How pairs were compared with the training data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,18 +85,22 @@ struct KnownPairs {
 }
 
 impl TrainingHistory<'_> {
-    /// Refuses the split that the model was trained on, before any record of it is read.
+    /// Refuses the split that the model was trained on, and other data in the place of the run's own, before any record is read.
     ///
     /// # Errors
-    /// [`EvaluateError::Learned`].
-    pub fn check_split(&self, path: &Path, manifest: &Manifest, split: Split) -> Result<(), EvaluateError> {
-        if split == Split::Train && self.is_training_data(manifest) {
-            return Err(EvaluateError::Learned {
-                path: path.into(),
-                cause: format!("all records of its split `{split}`"),
-            });
+    /// [`EvaluateError::Learned`], [`EvaluateError::Replaced`].
+    pub fn check_split(&self, path: &Path, options: &EvaluateOptions) -> Result<(), EvaluateError> {
+        let (manifest, split) = (Manifest::read(path)?, options.split);
+        match self.is_training_data(&manifest) {
+            true if split == Split::Train => {
+                Err(EvaluateError::Learned { path: path.into(), cause: format!("all records of its split `{split}`") })
+            }
+            // Models of earlier versions do not name their data.
+            false if options.is_own_data && !self.trained_on.is_empty() => {
+                Err(EvaluateError::Replaced { path: path.into() })
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// True if the model was trained on the data of this manifest.

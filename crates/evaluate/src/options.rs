@@ -39,6 +39,9 @@ pub struct EvaluateOptions {
     pub force: bool,
     /// Folders of the data that the model was trained on, if they are known.
     pub training: Vec<PathBuf>,
+    /// Whether `data` are those of the run's recipe: then their splits belong to the data that the model was trained on, and other data in
+    /// their place are refused.
+    pub is_own_data: bool,
     /// The bundle whose linear probe a fine-tuned model is compared with; `None` for no comparison.
     pub probe: Option<PathBuf>,
     /// How a model that writes texts generates them; `None` for the way of its recipe.
@@ -63,6 +66,7 @@ impl EvaluateOptions {
         };
         let training = |recipe: &Recipe| recipe.data.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>();
         let training = recipe.as_ref().map_or(vec![], training);
+        let is_own_data = recipe.is_some() && data.is_empty();
         let data = match (recipe.is_some(), data.is_empty()) {
             (true, true) => training.clone(),
             (false, true) => return Err(EvaluateError::NoData { path: path.into() }),
@@ -83,6 +87,7 @@ impl EvaluateOptions {
             missing,
             force,
             training,
+            is_own_data,
             probe: None,
             generation: None,
             requested_labels,

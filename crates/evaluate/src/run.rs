@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ptu_data::{DataError, Manifest, Preparation, Records, ShardFolder, Source, Split};
+use ptu_data::{DataError, Preparation, Records, ShardFolder, Source, Split};
 use ptu_infer::Embedder;
 use ptu_input::Picture;
 use ptu_kernels::ComputePrecision;
@@ -114,7 +114,7 @@ impl Evaluator<'_> {
         let mut folders = vec![];
         for path in &options.data {
             if !options.force {
-                self.training_history().check_split(path, &Manifest::read(path)?, options.split)?;
+                self.training_history().check_split(path, options)?;
             }
             let source = Arc::new(ShardFolder::open(path, options.split)?);
             let needs_probes = !options.config.labels.is_empty() || options.missing;

@@ -15,7 +15,7 @@ mod run;
 mod sentences;
 mod target;
 
-pub use description::{BinaryLabel, Calibration, TaskDescription, TaskOutput, WrittenText};
+pub use description::{BinaryLabel, Calibration, LEAST_FITTED, TaskDescription, TaskOutput, Uncalibrated, WrittenText};
 pub use generator::{GeneratedText, Generator};
 pub use label_state::LabelState;
 pub use model::{Answer, Refused, TaskModel};

@@ -90,6 +90,17 @@ pub enum ModelError {
         /// Height and width that the model takes in pixels.
         expected: usize,
     },
+    /// A weight that is NaN or infinite.
+    #[error(
+        "weight `{name}` of `{path}` has values that are not finite: the file is damaged, or the training of the model diverged; use an \
+         earlier model, or train it again with a lower learning rate"
+    )]
+    WeightNotFinite {
+        /// The file.
+        path: PathBuf,
+        /// Its published name.
+        name: String,
+    },
     /// Outputs that are NaN or infinite.
     #[error(
         "the model gives values that are not finite: its weights are damaged, or its training diverged; use an earlier model, or train \

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use cached::CachedDecoder;
 pub use sampling::{Sampling, draw, draw_without_replacement, filter};
 
-use crate::{Decoder, Model, ModelError};
+use crate::{Decoder, Model, ModelConfig, ModelError};
 
 /// The largest number of beams; the memory of the search grows with it.
 const LARGEST_BEAMS: usize = 1024;
@@ -122,6 +122,18 @@ impl GenerationConfig {
                 sampling.map_or(Ok(()), |sampling| sampling.check())
             }
         }
+    }
+
+    /// As [`Self::check`], and that the model has position embeddings for `max_length` tokens.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_for(&self, model: &ModelConfig) -> Result<(), ModelError> {
+        self.check()?;
+        let (max_length, longest) = (self.max_length, model.text.longest());
+        ensure(max_length <= longest, "max_length", || {
+            format!("is {max_length}; the model has position embeddings for at most {longest} tokens")
+        })
     }
 }
 

@@ -24,6 +24,16 @@ impl Model {
         save.arrays
     }
 
+    /// Refuses weights that are NaN or infinite; `file` appears in the error.
+    ///
+    /// # Errors
+    /// [`ModelError::WeightNotFinite`] with the first one.
+    pub fn check_finite(&self, file: &File) -> Result<(), ModelError> {
+        let mut check = NotFinite(None);
+        self.visit_weights(&mut check);
+        check.0.map_or(Ok(()), |name| Err(ModelError::WeightNotFinite { path: file.into(), name }))
+    }
+
     /// Published name and shape of each weight of a model with this configuration. No weights are created.
     ///
     /// # Errors
@@ -81,6 +91,18 @@ struct Save {
 impl WeightVisitor for Save {
     fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
         self.arrays.insert(name.published, published(param.val().inner(), name.kind, self.patch));
+    }
+}
+
+/// The name of the first weight that is not finite.
+struct NotFinite(Option<String>);
+
+impl WeightVisitor for NotFinite {
+    fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
+        if self.0.is_none() {
+            let values: Vec<f32> = param.val().inner().into_data().try_into_vec().expect("the model computes in f32");
+            self.0 = (!values.iter().all(|value| value.is_finite())).then_some(name.published);
+        }
     }
 }
 

@@ -15,8 +15,8 @@ const QUESTIONS: &str = "questions-in-";
 /// Counts of questions and of different answers.
 #[derive(Default)]
 pub(crate) struct QuestionCounts {
-    /// For each split, the number of questions, and of the closed ones among them.
-    questions: BTreeMap<Split, [u64; 2]>,
+    /// For each split, the number of questions, of the closed ones among them, and of those without an answer.
+    questions: BTreeMap<Split, [u64; 3]>,
     /// The answers in all splits but test, and in all splits, in normal form.
     answers: [HashSet<u128>; 2],
 }
@@ -33,8 +33,12 @@ impl QuestionCounts {
     }
 
     fn add_question(&mut self, split: Split, question: &Question) {
-        let [all, closed] = self.questions.entry(split).or_default();
+        let [all, closed, unanswered] = self.questions.entry(split).or_default();
         (*all, *closed) = (*all + 1, *closed + u64::from(question.closed));
+        if !question.has_answer() {
+            *unanswered += 1;
+            return;
+        }
         let answer = name_digest(&normal_answer(&question.answer));
         let [to_learn_from, in_all] = &mut self.answers;
         for (answers, counted) in [(to_learn_from, split != Split::Test), (in_all, true)] {
@@ -45,12 +49,16 @@ impl QuestionCounts {
         }
     }
 
-    /// Counts by their names in the manifest: questions in each split, the closed ones among them, and different
-    /// answers in all splits but test and in all splits, counted as published code counts them. Answers are not counted
+    /// Counts by their names in the manifest: questions in each split, the closed ones and those without an answer among them, and
+    /// different answers in all splits but test and in all splits, counted as published code counts them. Answers are not counted
     /// if there are more than 1,048,576 different ones.
     pub(crate) fn noted(&self) -> BTreeMap<String, u64> {
-        let questions = self.questions.iter().flat_map(|(split, [all, closed])| {
-            [(format!("{QUESTIONS}{split}"), *all), (format!("closed-questions-in-{split}"), *closed)]
+        let questions = self.questions.iter().flat_map(|(split, [all, closed, unanswered])| {
+            [
+                (format!("{QUESTIONS}{split}"), *all),
+                (format!("closed-questions-in-{split}"), *closed),
+                (format!("questions-without-an-answer-in-{split}"), *unanswered),
+            ]
         });
         let answers = ["answers-to-learn-from", "answers-in-all-splits"].into_iter().zip(&self.answers);
         let counted = answers.filter(|(_, answers)| answers.len() <= MOST_ANSWERS);
@@ -77,15 +85,16 @@ mod tests {
         let mut counts = QuestionCounts::default();
         assert!(counts.noted().is_empty());
         counts.add(&record(Split::Train, &["yes", "The chest", "chest."]));
-        counts.add(&record(Split::Test, &["no", "yes", "two"]));
+        counts.add(&record(Split::Test, &["no", "yes", "two", ""]));
         let noted = counts.noted();
         let wanted = [
             ("answers-in-all-splits", 4),
             ("answers-to-learn-from", 2),
             ("closed-questions-in-test", 2),
             ("closed-questions-in-train", 1),
-            ("questions-in-test", 3),
+            ("questions-in-test", 4),
             ("questions-in-train", 3),
+            ("questions-without-an-answer-in-test", 1),
         ];
         assert!(noted.iter().map(|(key, count)| (key.as_str(), *count)).eq(wanted), "{noted:?}");
         assert!(QuestionCounts::are_in(&noted) && !QuestionCounts::are_in(&BTreeMap::new()));

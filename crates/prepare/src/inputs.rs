@@ -20,7 +20,7 @@ use ptu_data::source::Source;
 use ptu_data::vectors::Modality;
 use sha2::{Digest, Sha256};
 
-use crate::table::{DraftSource, TableRows};
+use crate::table::{DraftSource, TableCommand, TableRows};
 use folder::SkipReason;
 use pattern::match_pattern;
 use pending::UnreadInput;
@@ -39,6 +39,8 @@ pub struct InputFiles {
     count: u64,
     /// Columns of tables that are kept as fields; `None` keeps all columns that have no other use.
     fields: Option<Vec<String>>,
+    /// The command that reads the inputs; messages name its options.
+    command: TableCommand,
     /// Sentences for the user, about tables and about files that are not read.
     notes: Vec<String>,
     table_count: usize,
@@ -74,17 +76,26 @@ impl InputFiles {
     /// other file in a folder is an input that is skipped with a reason.
     ///
     /// # Errors
-    /// When a name does not exist, contains no input, or is a table or folder of shards that cannot be used.
+    /// When a name does not exist, contains no input, or is a table or folder of shards that cannot be used or is empty.
     pub fn find(names: &[PathBuf], splits: &[Split]) -> Result<Self, DataError> {
-        Self::with_fields(names, splits, None)
+        Self::find_for(TableCommand::Predict, names, splits, None)
     }
 
-    /// Like [`InputFiles::find`], but of the tables' columns only `fields` are kept as fields.
+    /// Like [`InputFiles::find`], for the command `embed`: of the tables' columns only `fields` are kept as fields.
     ///
     /// # Errors
     /// As [`InputFiles::find`], and when a table has no column of such a name.
     pub fn with_fields(names: &[PathBuf], splits: &[Split], fields: Option<Vec<String>>) -> Result<Self, DataError> {
-        let mut inputs = Self { sources: vec![], count: 0, fields, notes: vec![], table_count: 0 };
+        Self::find_for(TableCommand::Embed, names, splits, fields)
+    }
+
+    fn find_for(
+        command: TableCommand,
+        names: &[PathBuf],
+        splits: &[Split],
+        fields: Option<Vec<String>>,
+    ) -> Result<Self, DataError> {
+        let mut inputs = Self { sources: vec![], count: 0, fields, command, notes: vec![], table_count: 0 };
         let mut seen = HashSet::new();
         for name in names {
             if name.join(MANIFEST_FILE).is_file() {
@@ -148,10 +159,14 @@ impl InputFiles {
             return Ok(());
         }
         if is_table(&path) {
-            let (mut drafts, lines) = TableRows::open_to_embed(&path, self.fields.as_deref())?;
+            let (mut drafts, lines) = TableRows::open_as_inputs(&path, self.fields.as_deref(), self.command)?;
             let mut rows = 0;
             while drafts.next()?.is_some() {
                 rows += 1;
+            }
+            if rows == 0 {
+                let cause = "has no rows after its header; fill it, or name another file".into();
+                return Err(DataError::Input { path, cause });
             }
             self.table_count += 1;
             if self.table_count <= MAX_TABLES_REPORTED {
@@ -217,7 +232,7 @@ impl Inputs for InputFiles {
 
     fn stream(&self, from: u64) -> Box<dyn Iterator<Item = Result<Pending, DataError>> + '_> {
         let (sources, fields) = (self.sources.iter(), self.fields.as_deref());
-        Box::new(InputStream { sources, fields, rows: None, shard: None, skip: from })
+        Box::new(InputStream { sources, fields, command: self.command, rows: None, shard: None, skip: from })
     }
 }
 
@@ -236,6 +251,7 @@ struct InputStream<'a> {
     /// Sources that are not started yet.
     sources: std::slice::Iter<'a, InputSource>,
     fields: Option<&'a [String]>,
+    command: TableCommand,
     /// The table that is being read.
     rows: Option<(PathBuf, TableRows)>,
     /// The shards that are being read, and the next record.
@@ -275,7 +291,10 @@ impl InputStream<'_> {
                 Some(InputSource::Table { path, rows }) => {
                     match self.skip.checked_sub(*rows) {
                         Some(rest) if *rows > 0 => self.skip = rest,
-                        _ => self.rows = Some((path.clone(), TableRows::open_to_embed(path, self.fields)?.0)),
+                        _ => {
+                            self.rows =
+                                Some((path.clone(), TableRows::open_as_inputs(path, self.fields, self.command)?.0))
+                        }
                     }
                     continue;
                 }

@@ -30,6 +30,16 @@ pub enum TaskError {
         /// The value.
         class: String,
     },
+    /// All training examples have the same right output, or none.
+    #[error("the training records of {data} give nothing to learn: {cause}; {cure}")]
+    NothingToLearn {
+        /// The folders of shards.
+        data: String,
+        /// What all examples have in common.
+        cause: String,
+        /// What to do.
+        cure: &'static str,
+    },
     /// A value says neither yes nor no.
     #[error(
         "label `{label}` of record `{id}` is `{value}`, which says neither yes nor no (positive, negative, uncertain, unmentioned, \
@@ -72,6 +82,14 @@ pub enum TaskError {
         count: usize,
         /// The smallest share that leaves a record of each class.
         least: f64,
+    },
+    /// A share of the training data leaves no record at all.
+    #[error("`finetune.share` {share} leaves none of {count} training examples; use a larger share (`--data`)")]
+    EmptyShare {
+        /// The share.
+        share: f64,
+        /// Number of training examples.
+        count: usize,
     },
     /// There is no false text to compare the true text of an image with.
     #[error("retrieval compares the text of each image with texts of other pairs of the batch, but {cause}; {cure}")]

@@ -13,7 +13,7 @@ pub fn train(recipe: &Recipe, options: &RunOptions, observer: &mut dyn Observer)
     let mut kind = TaskKind::of(recipe);
     let outcome = trainer::train(kind.get_mut(), recipe, options, observer)?;
     if let (TaskKind::FineTuning(task), true) = (&kind, outcome.finished) {
-        task.calibrate(&options.out, &options.device.clone().inner())?;
+        task.calibrate(&options.out, &options.device.clone().inner(), &mut |text| observer.note(text))?;
     }
     Ok(outcome)
 }

@@ -3,6 +3,7 @@
 //! all states after the fusion; prompts take the place of a missing image or text.
 
 mod generation;
+mod learnable;
 mod loss;
 mod outputs;
 mod share;
@@ -55,26 +56,31 @@ impl FineTuning {
         &self.task
     }
 
-    /// Fits the temperature of the bundles of a finished run to the validation records, and stores it in their `task.json`. Bundles that
-    /// have one are left as they are, and so are all if there was no validation.
+    /// Fits the temperature of the bundles of a finished run to the validation records, and stores it, or the reason why there is none, in
+    /// their `task.json`. Bundles that have one of both are left as they are, and so are all if there was no validation. `note` gets the
+    /// reasons.
     ///
     /// # Errors
     /// When a bundle or a record cannot be read, or a file cannot be written.
-    pub fn calibrate(&self, run: &Path, device: &Device) -> Result<(), TrainError> {
+    pub fn calibrate(&self, run: &Path, device: &Device, note: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
         let Some(held_out) = self.held_out.as_ref().filter(|_| self.task.output.written().is_none()) else {
             return Ok(());
         };
-        for folder in [folder::BUNDLE, folder::BEST].map(|name| run.join(name)) {
+        for name in [folder::BUNDLE, folder::BEST] {
+            let folder = run.join(name);
             if !folder.join(ptu_model::WEIGHTS).exists() {
                 continue;
             }
             let bundle = Bundle::load(&folder, device)?;
             let task = TaskDescription::of(&bundle, &folder).map_err(train_error)?;
-            if task.calibration.is_some() {
+            if task.calibration.is_some() || task.uncalibrated.is_some() {
                 continue;
             }
-            let calibration = calibration::fit(&task, &held_out.predict(&bundle.model)?);
-            let task = TaskDescription { calibration, ..task };
+            let fitted = calibration::fit(&task, &held_out.predict(&bundle.model)?);
+            let task = TaskDescription { calibration: fitted.ok(), uncalibrated: fitted.err(), ..task };
+            if let Some(text) = calibration::note(&task) {
+                note(&format!("{name}/: {text}"));
+            }
             let json = serde_json::to_value(task).expect("a description of a task can be written as JSON");
             Bundle::save_task(&folder, &json)?;
         }
@@ -95,10 +101,16 @@ impl FineTuning {
         Ok(counts.into_iter().map(|count| all / (classes * count.max(1) as f64)).collect())
     }
 
-    /// A view of a source with the records that have a target.
-    fn view(&self, source: Arc<dyn Source>) -> Result<ViewedSource, TrainError> {
-        let mut has_target = |record: &Record| self.task.output.target(record).is_some();
-        Ok(ViewedSource::new(source, self.task.view(), &mut has_target)?)
+    /// A view of a source with the records that have a target, and the number of questions without an answer, which have none.
+    fn view(&self, source: Arc<dyn Source>) -> Result<(ViewedSource, usize), TrainError> {
+        let mut unanswered = 0;
+        let mut has_target = |record: &Record| {
+            let has_target = self.task.output.target(record).is_some();
+            unanswered += usize::from(self.task.input == InputForm::Question && !has_target);
+            has_target
+        };
+        let viewed = ViewedSource::new(source, self.task.view(), &mut has_target)?;
+        Ok((viewed, unanswered))
     }
 }
 
@@ -133,11 +145,15 @@ impl Task for FineTuning {
         self.task.output = outputs::output(recipe, data)?;
         for one in data.iter_mut() {
             let all = one.source.source.len();
-            let mut viewed = self.view(Arc::clone(&one.source.source))?;
+            let (mut viewed, unanswered) = self.view(Arc::clone(&one.source.source))?;
             if recipe.finetune.share < 1.0 {
                 viewed = share::share(viewed, &self.task.output, recipe.finetune.share, recipe.seed)?;
             }
-            note(&format!("{}: {} examples from {all} records", viewed.name(), viewed.len()));
+            let unused = match unanswered {
+                0 => String::new(),
+                count => format!("; {count} questions without an answer are not used"),
+            };
+            note(&format!("{}: {} examples from {all} records{unused}", viewed.name(), viewed.len()));
             one.source.source = Arc::new(viewed);
         }
         note(&describe(&self.task.output));
@@ -150,7 +166,9 @@ impl Task for FineTuning {
     }
 
     fn check(&self, recipe: &Recipe, data: &[TrainingData], note: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
-        outputs::check(recipe, data, &self.task.output, note)
+        outputs::check(recipe, data, &self.task.output, note)?;
+        let sources: Vec<&dyn Source> = data.iter().map(|one| one.source.source.as_ref()).collect();
+        learnable::check(&self.task.output, recipe, &sources, note)
     }
 
     fn preparation(&self, preparation: Preparation) -> Preparation {
@@ -168,7 +186,7 @@ impl Task for FineTuning {
         for entry in &recipe.data {
             if Manifest::read(&entry.path)?.counts(Split::Validate).records > 0 {
                 let shards = ptu_data::ShardFolder::open(&entry.path, Split::Validate)?;
-                sources.push(Arc::new(self.view(Arc::new(shards))?));
+                sources.push(Arc::new(self.view(Arc::new(shards))?.0));
             }
         }
         self.held_out = Some(HeldOut { sources, preparation: preparation.clone(), task: self.task.clone() });

@@ -280,6 +280,17 @@ pub enum TrainError {
         /// The run folder.
         path: PathBuf,
     },
+    /// Every step of a run was skipped, because its loss or gradient was not finite.
+    #[error(
+        "the loss or a gradient was not finite in all {steps} steps, so nothing was learned; no model is saved in `{path}`: start again \
+         in a new folder with a lower optimizer.learning_rate, or from another model"
+    )]
+    NeverFinite {
+        /// Number of steps.
+        steps: u64,
+        /// The run folder.
+        path: PathBuf,
+    },
     /// An error of the task, for example of its validation.
     #[error(transparent)]
     Task(Box<dyn std::error::Error + Send + Sync>),

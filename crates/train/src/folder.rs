@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use ptu_input::files::{TEMPORARY, remove_unfinished};
 use ptu_report::count;
 
-use crate::log::Event;
+use crate::log::{Event, read_events};
 use crate::state::saved_step;
 use crate::{Recipe, TrainError};
 
@@ -89,6 +89,15 @@ pub fn bundle_of(model: &Path) -> Result<PathBuf, TrainError> {
         Some(missing) => Err(TrainError::Incomplete { file: best.join(missing), last }),
         None => Ok(best),
     }
+}
+
+/// Whether the best model of a fine-tuned run was deleted: its log names one, and the folder of it does not exist.
+pub fn has_lost_best(run: &Path) -> bool {
+    let is_finetuned = run.join(BUNDLE).join(ptu_model::TASK).exists();
+    let is_best = |event: &Event| matches!(event, Event::Validation { best: true, .. });
+    is_finetuned
+        && !run.join(BEST).exists()
+        && read_events(&run.join(LOG)).is_ok_and(|events| events.iter().any(is_best))
 }
 
 /// Whether a folder contains files or folders for whose names `ours` returns `false`.

@@ -191,10 +191,19 @@ pub fn fits(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig, 
     {
         Some(parts) if parts == accumulate => "set train.checkpointing = \"blocks\"".to_string(),
         Some(parts) => format!("set train.accumulate = {parts} and train.checkpointing = \"blocks\""),
-        None => "choose a smaller model (model.preset), or a machine with more memory".to_string(),
+        None => format!("{}, or use a machine with more memory", smaller_model(recipe)),
     };
     let [needed, free] = [needs, free].map(gigabytes);
     Err(TrainError::Memory { batch: batch / accumulate, needed, free, cure })
+}
+
+/// How to choose a smaller model.
+fn smaller_model(recipe: &Recipe) -> &'static str {
+    match (recipe.task.is_pretraining(), &recipe.finetune.model) {
+        (true, _) => "choose a smaller model (model.preset)",
+        (false, Some(_)) => "name a smaller pre-trained model with `--model`",
+        (false, None) => "name a pre-trained model with `--model`, or choose a smaller model (model.preset)",
+    }
 }
 
 /// Formats a number of bytes like `8.9 GB`.

@@ -274,14 +274,16 @@ impl Recipe {
         data.iter_mut().map(|entry| &mut entry.path).chain(optional)
     }
 
-    /// The recipe with `train.epochs` resolved into steps, for this number of training records; a validation that is requested
-    /// takes place after each epoch.
+    /// The recipe with epochs resolved into steps, for this number of training records: `train.epochs`, and validations after each epoch.
     pub fn with_steps(mut self, records: usize) -> Self {
-        let Some(epochs) = self.train.epochs.take() else { return self };
         let of = |epochs: f64| (epochs * records as f64 / self.train.batch as f64).ceil().max(1.0) as u64;
-        self.train.steps = of(epochs);
-        if self.train.validate_every > 0 {
-            self.train.validate_every = of(1.0);
+        let (one, epochs) = (of(1.0), self.train.epochs.take());
+        let by_epoch = std::mem::take(&mut self.train.validates_by_epoch) || epochs.is_some();
+        if let Some(epochs) = epochs {
+            self.train.steps = of(epochs);
+        }
+        if by_epoch && self.train.validate_every > 0 {
+            self.train.validate_every = one;
         }
         self
     }
@@ -317,6 +319,13 @@ mod tests {
         let length = |recipe: Recipe| (recipe.train.steps, recipe.train.epochs);
         assert_eq!(length(of("epochs = 3", &["train.steps=7"]).unwrap()), (7, None), "the override wins");
         assert_eq!(length(of("steps = 3", &["train.epochs=2"]).unwrap()).1, Some(2.0));
+        let validates = |train: &str, sets: &[&str]| of(train, sets).unwrap().with_steps(40).train.validate_every;
+        let every = "epochs = 3\nvalidate_every = 1";
+        assert_eq!(validates(every, &[]), 10, "after each epoch of 40 records");
+        assert_eq!(validates(every, &["train.steps=7"]), 10, "an epoch is as long as before");
+        assert_eq!(validates(every, &["train.steps=7", "train.validate_every=3"]), 3);
+        assert_eq!(validates("epochs = 3", &["train.steps=7"]), 0, "no validation was requested");
+        assert_eq!(validates("steps = 3\nvalidate_every = 2", &["train.steps=7"]), 2);
         let message = of("epochs = 3\nsteps = 4", &[]).unwrap_err().to_string();
         assert!(message.contains("`train.epochs`") && message.contains("`train.steps`"), "{message}");
         let message = of("", &[]).unwrap_err().to_string();

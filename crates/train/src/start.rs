@@ -155,6 +155,7 @@ impl StartModel {
     fn read(model: &Path) -> Result<Self, TrainError> {
         let folder = folder::bundle_of(model)?;
         let bundle = Bundle::load(&folder, &Device::flex())?;
+        bundle.model.check_finite(&folder.join(ptu_model::WEIGHTS))?;
         Ok(Self {
             config: bundle.model.config().clone(),
             preprocess: bundle.preprocess,

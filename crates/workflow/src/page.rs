@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use ptu_data::Manifest;
 use ptu_evaluate::task::{SavedTask, TaskEvaluated};
 use ptu_evaluate::{Evaluated, Saved, Score, names};
-use ptu_model::files;
+use ptu_model::{Bundle, files};
 use ptu_report::{ExampleGroup, Fact, Page, PoolUsage, ScoreRow, Section, Step, Table, Unit};
 use ptu_tasks::pretraining::{PoolLine, Prompts};
 use ptu_train::log::{Event, Timing, read_events, read_timings};
@@ -45,6 +45,8 @@ struct Run {
     saved: Saved,
     /// The scores of a fine-tuned model on its task.
     task: SavedTask,
+    /// Names of files with scores of an earlier model of the run, which are not shown.
+    outdated: Vec<&'static str>,
 }
 
 /// Collects the results of an evaluation: the scores and the retrieval examples. They are saved in the run folder
@@ -63,6 +65,7 @@ pub fn to_save(evaluated: &[Evaluated], seed: u64) -> Saved {
 pub fn of_run(run: &Path, evaluated: &[Evaluated]) -> Result<Page, WorkflowError> {
     let mut one = Run::open(run, String::new())?;
     one.saved = to_save(evaluated, one.recipe.seed);
+    one.outdated.retain(|file| *file != folder::SCORES);
     Ok(page(&[one]))
 }
 
@@ -95,6 +98,7 @@ pub fn task_score_rows(evaluated: &[TaskEvaluated]) -> Vec<ScoreRow> {
 pub fn of_task_run(run: &Path, evaluated: &[TaskEvaluated]) -> Result<Page, WorkflowError> {
     let mut one = Run::open(run, String::new())?;
     one.task = task_to_save(evaluated);
+    one.outdated.retain(|file| *file != folder::TASK_SCORES);
     Ok(page(&[one]))
 }
 
@@ -108,7 +112,8 @@ pub fn of_runs(runs: &[PathBuf]) -> Result<Page, WorkflowError> {
     let runs: Vec<Run> = runs.iter().map(|path| Run::open(path, name(path))).collect::<Result<_, _>>()?;
     let mut page = page(&runs);
     page.warnings.extend([sets::differences(&runs), task::differences(&runs)].concat());
-    for run in runs.iter().filter(|run| run.saved.scores.is_empty() && run.task.reports.is_empty()) {
+    let has_none = |run: &&Run| run.saved.scores.is_empty() && run.task.reports.is_empty() && run.outdated.is_empty();
+    for run in runs.iter().filter(has_none) {
         let path = crate::shell::quoted(&run.path);
         let told = format!("`{}` has no scores yet: run `ptunifier evaluate {path}`", run.path.display());
         page.warnings.push(told);
@@ -117,7 +122,22 @@ pub fn of_runs(runs: &[PathBuf]) -> Result<Page, WorkflowError> {
 }
 
 impl Run {
+    /// Reads a run folder. Scores of an earlier model are left out: the run was continued after they were saved.
     fn open(run: &Path, name: String) -> Result<Self, WorkflowError> {
+        let (mut saved, mut task, mut outdated) = (Saved::read(run)?, SavedTask::read(run)?, vec![]);
+        if !(saved.scores.is_empty() && task.reports.is_empty())
+            && let Some(model) = model_of(run)?
+        {
+            let sets = saved.scores.values().filter_map(|scores| scores.scored_on.as_ref());
+            if sets.into_iter().any(|set| set.model != model) {
+                saved = Saved::default();
+                outdated.push(folder::SCORES);
+            }
+            if task.reports.values().any(|report| report.receipt.model != model) {
+                task = SavedTask::default();
+                outdated.push(folder::TASK_SCORES);
+            }
+        }
         let path = run.join(folder::RECIPE);
         let exists = |name: &str| run.join(name).exists();
         Ok(Self {
@@ -128,14 +148,22 @@ impl Run {
             // A run that has just started has no log yet.
             events: if exists(folder::LOG) { read_events(&run.join(folder::LOG))? } else { vec![] },
             timings: if exists(folder::TIMING) { read_timings(&run.join(folder::TIMING))? } else { vec![] },
-            saved: Saved::read(run)?,
-            task: SavedTask::read(run)?,
+            saved,
+            task,
+            outdated,
         })
     }
 
     fn steps(&self) -> folder::Steps {
         folder::Steps::of(&self.path, &self.recipe, &self.events)
     }
+}
+
+/// The fingerprint of the model that `evaluate` scores for a run; `None` if the run has no model any more.
+fn model_of(run: &Path) -> Result<Option<String>, WorkflowError> {
+    let bundle = folder::bundle_of(run)?;
+    let has_model = bundle.join(ptu_model::WEIGHTS).exists();
+    Ok(if has_model { Some(Bundle::fingerprint(&bundle)?) } else { None })
 }
 
 fn page(runs: &[Run]) -> Page {
@@ -167,7 +195,14 @@ fn warnings(run: &Run) -> Vec<String> {
             .iter()
             .map(move |note| if several { format!("{} {}: {note}", set.source, set.gallery) } else { note.clone() })
     });
-    unfinished.into_iter().chain(notes).chain(task::warnings(run)).map(of).collect()
+    let outdated = run.outdated.iter().map(|file| {
+        format!(
+            "the scores in {file} are those of an earlier model of this run, which was continued since, and are not shown: run `ptunifier \
+             evaluate {}` again",
+            crate::shell::quoted(&run.path)
+        )
+    });
+    unfinished.into_iter().chain(outdated).chain(notes).chain(task::warnings(run)).map(of).collect()
 }
 
 /// The recipe, and the manifests of its data folders that still exist.

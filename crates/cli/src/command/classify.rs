@@ -24,7 +24,7 @@ use super::predict::{self, PredictOptions};
   ptunifier classify runs/finding scan.png
   ptunifier classify runs/finding scans/ --json > predictions.jsonl
   ptunifier classify runs/finding data/own --split test --top 3
-  ptunifier classify quickstart/run scans/ --sentences recipes/zero-shot/phantom-finding.toml"
+  ptunifier classify quickstart/run quickstart/example.png --sentences recipes/zero-shot/phantom-organ.toml"
 )]
 pub struct Arguments {
     /// A fine-tuned run folder, or a bundle; with --sentences a pre-trained one

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use ptu_data::Split;
-use ptu_data::manifest::MANIFEST_FILE;
 use ptu_evaluate::trec::{check_folder, write_rankings};
 use ptu_evaluate::{
     ALL_FOUND, Difference, EvaluateError, EvaluateOptions, Evaluated, SaveOutcome, Score, ScoredOn, Scores, Spread,
@@ -18,7 +17,7 @@ use ptu_workflow::page;
 use serde::Serialize;
 
 use super::generation::GenerationOptions;
-use super::{AtWork, check_page, check_run};
+use super::{AtWork, check_model, check_page};
 use crate::output::{print, say};
 use crate::progress::Bar;
 use crate::usage::{WrongArguments, at_least_one};
@@ -188,7 +187,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Some(compared) => {
                 // On the same records, whatever the other's recipe says.
                 let other = EvaluateOptions::of(compared, options.data.clone(), options.split, options.device.clone())?;
-                let other = EvaluateOptions { bundle: other.bundle, training: other.training, ..options.clone() };
+                let (bundle, training) = (other.bundle, other.training);
+                let other = EvaluateOptions { bundle, training, is_own_data: false, ..options.clone() };
                 let other =
                     EvaluateOptions { rerank: arguments.rerank.filter(|_| !ranks_all_pairs(compared)), ..other };
                 compare(&evaluated, &with_bar(|done| evaluate(&other, done))?, options.seed)
@@ -217,6 +217,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Refuses impossible requests before anything is scored.
 fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
     check_page_request(arguments)?;
+    check_different(&arguments.models)?;
     arguments.models.iter().chain(&arguments.compare).try_for_each(|model| check_model(model))?;
     if arguments.probe.is_some() {
         let text = "`--probe` compares a fine-tuned model with a linear probe, and this model is pre-trained; for probes of its own \
@@ -256,23 +257,17 @@ fn check_page_request(arguments: &Arguments) -> anyhow::Result<()> {
     }
 }
 
-/// Refuses a path that holds no model.
-fn check_model(model: &Path) -> anyhow::Result<()> {
-    check_run(model)?;
-    if !model.exists() {
-        return Err(
-            WrongArguments(format!("`{}` does not exist; name a run folder or a bundle", model.display())).into()
-        );
-    }
-    if !folder::bundle_of(model)?.join(ptu_model::WEIGHTS).exists() {
-        let path = model.display();
-        let text = match model.join(MANIFEST_FILE).exists() {
-            true => {
-                format!("`{path}` holds no model but shards; name a run first, and these shards with `--data {path}`")
-            }
-            false => format!("`{path}` holds no model; name the folder of a run that has saved one, or a bundle"),
-        };
-        return Err(WrongArguments(text).into());
+/// Refuses models that are the same one: their mean would be that of fewer models than are named.
+fn check_different(models: &[PathBuf]) -> anyhow::Result<()> {
+    let mut seen: BTreeMap<PathBuf, &PathBuf> = BTreeMap::new();
+    for model in models {
+        let bundle = folder::bundle_of(model)?;
+        let bundle = bundle.canonicalize().unwrap_or(bundle);
+        if let Some(other) = seen.insert(bundle, model) {
+            let text =
+                format!("`{}` and `{}` are the same model; name each model once", other.display(), model.display());
+            return Err(WrongArguments(text).into());
+        }
     }
     Ok(())
 }
@@ -357,11 +352,16 @@ fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> 
 fn with_bar<T>(
     score: impl FnOnce(&mut dyn FnMut(&str, usize, usize)) -> Result<T, EvaluateError>,
 ) -> anyhow::Result<T> {
-    let mut bar = None;
+    // A bar for each part of the work, since parts have other lengths.
+    let mut bar: Option<(usize, Bar)> = None;
     let scored = score(&mut |name, done, all| {
-        bar.get_or_insert_with(|| Bar::new("scoring", all as u64)).set(done as u64, || name.to_string());
+        if let Some((_, before)) = bar.take_if(|(length, _)| *length != all) {
+            before.finish();
+        }
+        let (_, bar) = bar.get_or_insert_with(|| (all, Bar::new("scoring", all as u64)));
+        bar.set(done as u64, || name.to_string());
     })?;
-    if let Some(bar) = &bar {
+    if let Some((_, bar)) = &bar {
         bar.finish();
     }
     Ok(scored)
@@ -397,6 +397,11 @@ fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
         print(&set.map_or(evaluated.name.clone(), ScoredOn::title))?;
         set.iter().flat_map(|set| &set.notes).try_for_each(|note| print(&format!("  note: {note}")))?;
         says_little(scores).iter().try_for_each(|warning| print(&format!("  note: {warning}")))?;
+        if scores.rows().iter().any(|(_, score)| score.value.is_some() && score.low.is_none()) {
+            print(
+                "  note: an interval that is shown as [-, -] is not defined: there are too few patients to resample",
+            )?;
+        }
         for (name, score) in scores.rows() {
             print(&format!("  {name:36}{}", line(score)))?;
         }
@@ -449,7 +454,7 @@ pub fn says_little(scores: &Scores) -> Option<String> {
 
 /// Mean and standard deviation of several models.
 fn together(models: Vec<Model<'_>>) -> anyhow::Result<()> {
-    print(&format!("mean and standard deviation of {} models", models.len()))?;
+    let count = models.len();
     let evaluated: Vec<Vec<Evaluated>> = models.into_iter().map(|model| model.evaluated).collect();
     let spreads = spread(&evaluated);
     for gallery in spreads.iter().filter(|one| !one.same_pairs).map(|one| &one.gallery).collect::<BTreeSet<_>>() {
@@ -458,7 +463,11 @@ fn together(models: Vec<Model<'_>>) -> anyhow::Result<()> {
              --seed to score all of them alike"
         ));
     }
-    for Spread { gallery, score, mean, deviation, .. } in spreads {
+    let alike: Vec<Spread> = spreads.into_iter().filter(|one| one.same_pairs).collect();
+    if !alike.is_empty() {
+        print(&format!("mean and standard deviation of {count} models"))?;
+    }
+    for Spread { gallery, score, mean, deviation, .. } in alike {
         print(&format!("  {gallery:20} {score:36}{} +- {}", show(mean), show(deviation).trim_start()))?;
     }
     Ok(())

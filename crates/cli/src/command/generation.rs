@@ -1,6 +1,8 @@
 //! Options of commands that generate texts.
 
+use ptu_infer::InferError;
 use ptu_infer::task::{TaskModel, TaskOutput};
+use ptu_model::ModelError;
 use ptu_model::generate::{EarlyStopping, GenerationConfig, Sampling, Strategy};
 
 use crate::usage::WrongArguments;
@@ -38,11 +40,28 @@ pub struct GenerationOptions {
     no_repeat_ngram_size: Option<usize>,
 }
 
+/// Keys of the configuration of generation that are options of the command.
+const OPTIONS: [&str; 7] =
+    ["num_beams", "length_penalty", "temperature", "top_k", "top_p", "max_length", "no_repeat_ngram_size"];
+
+/// An error about the value of an option, by the name of the option; `None` for another error.
+fn of_option(error: &ModelError) -> Option<WrongArguments> {
+    let ModelError::Config { key, rule } = error else { return None };
+    let option = key.strip_prefix("generate.").filter(|key| OPTIONS.contains(key))?;
+    Some(WrongArguments(format!("`--{}` {rule}", option.replace('_', "-"))))
+}
+
+/// The error of a model that cannot generate as the options say, by the name of the option.
+pub fn in_options(error: InferError) -> anyhow::Error {
+    let named = if let InferError::Model(error) = &error { of_option(error) } else { None };
+    named.map_or_else(|| error.into(), Into::into)
+}
+
 impl GenerationOptions {
     /// Lets a model generate as these options say.
     pub fn apply(&self, model: &mut TaskModel) -> anyhow::Result<()> {
         if let Some(config) = self.of(&model.task().output)? {
-            model.set_generation(config)?;
+            model.set_generation(config).map_err(in_options)?;
         }
         Ok(())
     }
@@ -60,7 +79,7 @@ impl GenerationOptions {
             return Err(WrongArguments(text));
         };
         let config = self.config(written.generation)?;
-        config.check().map_err(|error| WrongArguments(error.to_string()))?;
+        config.check().map_err(|error| of_option(&error).unwrap_or_else(|| WrongArguments(error.to_string())))?;
         Ok(Some(config))
     }
 

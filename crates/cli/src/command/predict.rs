@@ -96,7 +96,7 @@ pub struct PredictOptions {
     top: usize,
     /// One JSON object per line on stdout
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     #[command(flatten)]
     pub work: AtWork,
 }

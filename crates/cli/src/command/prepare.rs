@@ -136,9 +136,11 @@ fn arguments(out: &Path) -> Vec<String> {
 
 /// A CSV, JSON or parquet file of images, texts and labels
 ///
-/// Columns with usual names are recognised: image, text (or report, caption, findings and impression), id, patient, split, label;
-/// all others are kept as fields. The command first prints how each column is used, and writes this to manifest.json. Without a
-/// split column, patients are split by a hash of their name.
+/// Columns with usual names are recognised: image, text (or report, caption, findings and impression), id, patient, split, label,
+/// labels (several values, separated by | in a CSV), question with answer and answer_type (open or closed; an answer may be empty),
+/// premise with hypothesis; all others are kept as fields. In JSONL each line is an object, in which a list gives several texts or
+/// labels. The command first prints how each column is used, and writes this to manifest.json. Without a split column, patients are
+/// split by a hash of their name.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ptunifier prepare table pairs.csv data/own

@@ -28,6 +28,7 @@ pub fn run(Arguments { run }: &Arguments) -> anyhow::Result<()> {
     if !recipe.task.is_pretraining() {
         bail!("this recipe has a `[task]`, so it is for fine-tuning: use `ptunifier finetune`");
     }
-    let outcome = run.train(&recipe, &request.out, request.resume, "pretrain")?;
+    let how_to_continue = format!("continue with `ptunifier pretrain --resume {}`", request.out.display());
+    let outcome = run.train(&recipe, &request.out, request.resume, &how_to_continue)?;
     print(&format!("finished: {} steps, model in {}", outcome.steps, outcome.bundle.display()))
 }

@@ -86,26 +86,30 @@ impl RunArguments {
         check_sets(&overrides, load)?;
         let recipe = load(&overrides)?;
         if let (None, Ok(Some(epochs))) = (recipe.train.epochs, load(&[]).map(|written| written.train.epochs)) {
-            let (steps, every) = (recipe.train.steps, recipe.train.validate_every);
+            let steps = recipe.train.steps;
+            let validated = match (recipe.train.validate_every, recipe.train.validates_by_epoch) {
+                (0, _) => "not validated".to_string(),
+                (_, true) => "validated after each epoch, and at the end".into(),
+                (every, false) => format!("validated every {every} steps (`train.validate_every`)"),
+            };
             say(&format!(
                 "training for {steps} steps, as `--set train.steps` says, and not for the {epochs} epochs of the recipe; the model is \
-                 validated every {every} steps (`train.validate_every`)"
+                 {validated}"
             ));
         }
         Ok(recipe)
     }
 
-    /// Trains a run to its end. `command` is the name of the command, for the message of an interrupted run.
-    pub fn train(&self, recipe: &Recipe, out: &Path, resume: bool, command: &str) -> anyhow::Result<Outcome> {
+    /// Trains a run to its end. `how_to_continue` is for the message of an interrupted run.
+    pub fn train(&self, recipe: &Recipe, out: &Path, resume: bool, how_to_continue: &str) -> anyhow::Result<Outcome> {
         let device = self.compute.device.training();
         let options = RunOptions { out: out.to_path_buf(), resume, device, wall_time };
         let mut progress = RunProgress::new(stop_flag("the current step is finished and saved"));
         let outcome = ptu_tasks::train(recipe, &options, &mut progress)?;
         progress.finish();
         if !outcome.finished {
-            let (steps, run) = (outcome.steps, out.display());
-            let text = format!("{steps} steps are saved; continue with `ptunifier {command} --resume {run}`");
-            return Err(Interrupted(text).into());
+            let steps = outcome.steps;
+            return Err(Interrupted(format!("{steps} steps are saved; {how_to_continue}")).into());
         }
         Ok(outcome)
     }

@@ -93,8 +93,8 @@ fn update(run: &Path, recipe: &Recipe, width: usize) -> anyhow::Result<Update> {
         _ => None,
     });
     let done = done.unwrap_or(0);
-    let mut lines =
-        vec![format!("{}  step {done} of {steps}  {}", run.display(), speed(&timings, steps.saturating_sub(done)))];
+    let speed = speed(&timings, steps.saturating_sub(done), folder::Steps::of(run, recipe, &events).going_on);
+    let mut lines = vec![format!("{}  step {done} of {steps}  {speed}", run.display())];
     let mut row = |name: &str, values: Vec<f64>, digits: usize| {
         if let Some(last) = values.last().copied() {
             let line = format!("  {name:22} {last:>9.digits$}  ");
@@ -138,7 +138,7 @@ fn update(run: &Path, recipe: &Recipe, width: usize) -> anyhow::Result<Update> {
         lines.push(format!("  {skipped} steps were skipped: their loss or gradient was not finite"));
     }
     let last = events.iter().rev().find_map(loss).map_or("-".into(), |loss| format!("{loss:.3}"));
-    let summary = format!("step {done} of {steps} loss {last} {}", speed(&timings, steps.saturating_sub(done)));
+    let summary = format!("step {done} of {steps} loss {last} {speed}");
     Ok(Update { lines, summary, finished: done >= steps })
 }
 
@@ -149,8 +149,8 @@ fn loss(event: &Event) -> Option<f64> {
     }
 }
 
-/// `31.2 records/s, 4 min 10 s left`.
-fn speed(timings: &[Timing], left: u64) -> String {
+/// `31.2 records/s, 4 min 10 s left`; of a run on which no process works, that it has stopped.
+fn speed(timings: &[Timing], left: u64, going_on: bool) -> String {
     let recent = &timings[timings.len().saturating_sub(RECENT)..];
     if recent.is_empty() {
         return String::new();
@@ -160,6 +160,7 @@ fn speed(timings: &[Timing], left: u64) -> String {
     let seconds = recent.iter().map(|timing| timing.seconds).sum::<f64>() / count;
     let left = match left {
         0 => "done".to_string(),
+        _ if !going_on => "stopped".to_string(),
         left => format!("{} left", format_duration(seconds * left as f64)),
     };
     format!("{records:.1} records/s, {left}")
@@ -188,6 +189,22 @@ fn sparkline(values: &[f64], columns: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_has_stopped_has_no_time_left() {
+        let timing = [Timing {
+            step: 0,
+            seconds: 2.0,
+            records_per_second: 8.0,
+            waiting: 0.0,
+            forward: Default::default(),
+            backward: 1.0,
+            update: 0.1,
+        }];
+        assert_eq!(speed(&timing, 3, true), "8.0 records/s, 6 s left");
+        assert_eq!(speed(&timing, 3, false), "8.0 records/s, stopped");
+        assert_eq!(speed(&timing, 0, false), "8.0 records/s, done");
+    }
 
     #[test]
     fn a_sparkline_spans_its_values() {

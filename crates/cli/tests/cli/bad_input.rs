@@ -83,7 +83,7 @@ fn damaged_states_and_bundles() {
     place.write("bundle/config.json", "[".repeat(100_000));
     std::fs::copy(&weights, place.path("bundle/model.safetensors")).unwrap();
     place.bad(&["evaluate", "bundle", "--data", "data"], &["config.json"]);
-    place.bad(&["evaluate", "data"], &["--data"]);
+    place.bad(&["evaluate", "data"], &["`data` holds no model but shards"]);
     place.bad(&["inspect", "nowhere"], &["nowhere"]);
 }
 

@@ -241,7 +241,10 @@ fn what_cannot_be_learned_is_refused_before_anything_is_written() {
     refused(BRIGHT, &["task.labels=[\"bright\", \"side\"]"], &["neither yes nor no", "`side`"]);
     refused(BRIGHT, &["task.uncertain={ other = \"positive\" }"], &["`other`"]);
     refused(SIDE, &["model.image.size=33"], &["image.size"]);
-    place.bad(&["finetune", "x.toml", "--model", "data", "--out", "x"], &["`data` holds no model", "--model"]);
+    place.bad(
+        &["finetune", "x.toml", "--model", "data", "--out", "x"],
+        &["`data` holds no model", "name a run folder or a bundle"],
+    );
     place.bad(&["pretrain", "x.toml", "--out", "x"], &["[task]", "finetune"]);
     place.bad(&["finetune", "r.toml", "--model", "run", "--out", "x"], &["no `[task]`", "pretrain"]);
     place.exits(&["finetune", "x.toml", "--model", "run", "--out", "x", "--data", "0%"], 2, &["share"]);

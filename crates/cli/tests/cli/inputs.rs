@@ -131,7 +131,7 @@ fn nothing_in_a_folder_vanishes() {
     ] {
         has(&said, &["skipped: ", name, "save its picture as PNG"]);
     }
-    has(&said, &["`ptunifier embed MODEL in/table.csv --out FILE`", "which are not read: 1 .md, 1 hidden"]);
+    has(&said, &["for example `in/table.csv`", "which are not read: 1 .md, 1 hidden"]);
     // What is no input alone does not change the exit code, and programs are told of it too.
     ["in/a.dcm", "in/sub/IM0001", "in/b.gif", "in/c.bmp", "in/d.docx"]
         .iter()
@@ -142,7 +142,7 @@ fn nothing_in_a_folder_vanishes() {
     place.write("tables/t.csv", "text\nClear.\n");
     place.bad(
         &["embed", "run", "tables", "--out", "x.parquet"],
-        &["`tables` contains no image", "`ptunifier embed MODEL tables/t.csv"],
+        &["`tables` contains no image", "for example `tables/t.csv`"],
     );
 }
 

@@ -71,6 +71,27 @@ fn damaged_models_give_no_answers() {
 }
 
 #[test]
+fn a_folder_without_a_model_and_a_table_without_rows_are_refused() {
+    let place = fine_tuned();
+    for (model, words) in [("nowhere", "`nowhere` does not exist"), ("data", "`data` holds no model but shards")] {
+        for arguments in [
+            &["classify", model, "0.png"][..],
+            &["ask", model, "0.png", "Which side?"],
+            &["match", model, "0.png", "a note"],
+            &["embed", model, "0.png", "--out", "v.parquet"],
+            &["evaluate", model],
+            &["finetune", "side.toml", "--model", model, "--out", "x"],
+        ] {
+            place.exits(arguments, 2, &[words, "name a run folder or a bundle"]);
+        }
+    }
+    place.write("empty.csv", "image,text\n");
+    for arguments in [&["classify", "side", "empty.csv"][..], &["match", "run", "empty.csv"]] {
+        place.bad(arguments, &["`empty.csv` has no rows after its header"]);
+    }
+}
+
+#[test]
 fn requests_that_cannot_be_met_are_refused() {
     let place = fine_tuned();
     let start = ["finetune", "side.toml", "--model", "run", "--out", "x"];

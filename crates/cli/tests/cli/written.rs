@@ -99,9 +99,10 @@ fn refused(place: &Place) {
     place.bad(&["summarise", "summary", "2.png"], &["it has no text"]);
     place.bad(&["report", "run", "2.png"], &["finetune"]);
     for (options, words) in [
-        (&["--num-beams", "0"][..], &["num_beams"][..]),
-        (&["--max-length", "1"], &["max_length"]),
-        (&["--sample", "--temperature", "0"], &["temperature"]),
+        (&["--num-beams", "0"][..], &["`--num-beams`"][..]),
+        (&["--max-length", "1"], &["`--max-length`"]),
+        (&["--max-length", "4000"], &["`--max-length` is 4000", "position embeddings"]),
+        (&["--sample", "--temperature", "0"], &["`--temperature`"]),
         (&["--greedy", "--length-penalty", "2"], &["--num-beams"]),
         (&["--top-k", "5"], &["--sample"]),
     ] {

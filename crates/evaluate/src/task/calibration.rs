@@ -1,16 +1,26 @@
 //! Calibration of probabilities: fitted on the validation split, reported on the scored split before and after.
 
-use ptu_infer::task::{Calibration, Predicted, Target, TaskDescription};
+use ptu_infer::task::{Calibration, LEAST_FITTED, Predicted, Target, TaskDescription, Uncalibrated};
 use ptu_metrics::{
-    CALIBRATION_BINS, HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, Temperature, argmax, expected_calibration_error,
-    reliability_curve,
+    CALIBRATION_BINS, HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, Temperature, TemperatureFit, argmax,
+    expected_calibration_error, reliability_curve,
 };
 
 use super::report::{CalibrationReport, ReliabilityPoint};
 
 /// Fits the temperature to predictions for a validation split. For classes it minimises the negative log-likelihood of a softmax,
-/// for labels and answers that of sigmoids. `None` if this is not defined, for example without predictions.
-pub fn fit(task: &TaskDescription, predicted: &[Predicted]) -> Option<Calibration> {
+/// for labels and answers that of sigmoids.
+///
+/// # Errors
+/// The reason why there is no temperature: too few records, or a fit that ends at a bound of its range, whose probabilities would be
+/// sure of everything or of nothing.
+pub fn fit(task: &TaskDescription, predicted: &[Predicted]) -> Result<Calibration, Uncalibrated> {
+    // A class that the model does not know is no class of the softmax.
+    let is_excluded = |target: &Target| task.output.is_exclusive() && *target == Target::OtherClass;
+    let fitted = predicted.iter().filter(|one| !is_excluded(&one.target) && !decisions(one).is_empty()).count();
+    if fitted < LEAST_FITTED {
+        return Err(Uncalibrated::FewRecords { records: fitted });
+    }
     let outputs = task.output.names().len();
     let temperature = if task.output.is_exclusive() {
         let (mut logits, mut right) = (vec![], vec![]);
@@ -24,11 +34,20 @@ pub fn fit(task: &TaskDescription, predicted: &[Predicted]) -> Option<Calibratio
     } else {
         Temperature::fit_sigmoid(predicted.iter().flat_map(decisions))
     };
-    temperature.map(|temperature| Calibration { temperature: temperature.value, fitted: predicted.len() })
+    match temperature.map(|temperature| (temperature.fit, temperature.value)) {
+        Some((TemperatureFit::Minimum, temperature)) => Ok(Calibration { temperature, fitted }),
+        Some((TemperatureFit::Lowest, _)) => Err(Uncalibrated::Lowest),
+        Some((TemperatureFit::Highest, _)) => Err(Uncalibrated::Highest),
+        Some((TemperatureFit::Flat, _)) | None => Err(Uncalibrated::Flat),
+    }
 }
 
-/// A note about a temperature at an end of the range in which it was searched.
+/// A note about probabilities that are not calibrated, or, of a model of an earlier version, about a temperature at an end of the range
+/// in which it was searched.
 pub fn note(task: &TaskDescription) -> Option<String> {
+    if let Some(cause) = task.uncalibrated {
+        return Some(format!("the probabilities are not calibrated (temperature 1): {cause}"));
+    }
     let temperature = task.calibration?.temperature;
     let cause = if temperature <= LOWEST_TEMPERATURE * 1.001 {
         "the predictions for the validation split are all right, or its logits are very small"
@@ -123,12 +142,26 @@ mod tests {
     }
 
     #[test]
-    fn the_curve_before_the_temperature_has_the_raw_probabilities() {
+    fn a_fit_that_cannot_be_trusted_gives_no_temperature() {
         let output = TaskOutput::Classification { label: "x".into(), classes: vec!["a".into(), "b".into()] };
-        let calibration = Some(Calibration { temperature: 2.0, fitted: 3 });
-        let task = TaskDescription { calibration, ..TaskDescription::new(InputForm::Image, output) };
-        // The softmax of [2, 0] is 1 / (1 + e^-2); with the temperature 2 it is 1 / (1 + e^-1).
-        let predicted = |class| Predicted {
+        let task = TaskDescription::new(InputForm::Image, output);
+        let of = |right: usize, wrong: usize| {
+            let classes = std::iter::repeat_n(0, right).chain(std::iter::repeat_n(1, wrong));
+            fit(&task, &classes.map(predicted).collect::<Vec<_>>())
+        };
+        assert_eq!(of(LEAST_FITTED - 2, 1), Err(Uncalibrated::FewRecords { records: LEAST_FITTED - 1 }));
+        assert_eq!(of(LEAST_FITTED, 0), Err(Uncalibrated::Lowest));
+        assert_eq!(of(0, LEAST_FITTED), Err(Uncalibrated::Highest));
+        let fitted = of(30, 10).unwrap();
+        // Three of four are right, all with the margin 2: the best confidence is 3/4, so 2 / T = ln 3.
+        assert!((fitted.temperature - 2.0 / 3f64.ln()).abs() < 1e-6 && fitted.fitted == 40, "{fitted:?}");
+        let others = vec![Predicted { target: Target::OtherClass, ..predicted(0) }; 40];
+        assert_eq!(fit(&task, &others), Err(Uncalibrated::FewRecords { records: 0 }));
+    }
+
+    /// A prediction with the logits 2 and 0 of a record of this class.
+    fn predicted(class: usize) -> Predicted {
+        Predicted {
             position: 0,
             record: ptu_data::Record::default(),
             target: Target::Class(class),
@@ -137,7 +170,15 @@ mod tests {
             image_hash: None,
             text_hash: None,
             cut: false,
-        };
+        }
+    }
+
+    #[test]
+    fn the_curve_before_the_temperature_has_the_raw_probabilities() {
+        let output = TaskOutput::Classification { label: "x".into(), classes: vec!["a".into(), "b".into()] };
+        let calibration = Some(Calibration { temperature: 2.0, fitted: 3 });
+        let task = TaskDescription { calibration, ..TaskDescription::new(InputForm::Image, output) };
+        // The softmax of [2, 0] is 1 / (1 + e^-2); with the temperature 2 it is 1 / (1 + e^-1).
         let report = report(&task, &[0, 0, 0, 1].map(predicted));
         for (curve, logit) in [(&report.reliability_before, 2.0f64), (&report.reliability_after, 1.0)] {
             let [point] = curve.as_slice() else { panic!("one bin has records: {curve:?}") };

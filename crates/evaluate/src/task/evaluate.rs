@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ptu_data::record::label_values;
-use ptu_data::{DataError, InputForm, Manifest, Preparation, ShardFolder, Source, Split, ViewedSource};
+use ptu_data::{DataError, InputForm, Preparation, ShardFolder, Source, Split, ViewedSource};
 use ptu_infer::Vectors;
 use ptu_infer::task::{Predicted, Predictor, ShownImage, Target, TaskDescription, TaskOutput};
 use ptu_input::Picture;
@@ -19,7 +19,7 @@ use super::TaskMetric;
 use super::baseline::baseline;
 use super::calibration;
 use super::others::OtherPredictions;
-use super::probe;
+use super::probe::{self, ProbedRecords};
 use super::reliance::{Reliance, Replacement, other_patients};
 use super::report::{
     Baseline, GroupScore, NamedScore, OutputCount, Receipt, ScoredProtocol, SentencesReceipt, TaskReport,
@@ -182,7 +182,7 @@ impl<'a> Evaluator<'a> {
     fn folder(&self, path: &Path, done: &mut dyn FnMut(&str, usize, usize)) -> Result<TaskEvaluated, EvaluateError> {
         let Self { options, task, .. } = self;
         if !options.force {
-            self.history().check_split(path, &Manifest::read(path)?, options.split)?;
+            self.history().check_split(path, options)?;
         }
         let shards = Arc::new(ShardFolder::open(path, options.split)?);
         let (viewed, survey) = self.view(path, &shards)?;
@@ -227,7 +227,8 @@ impl<'a> Evaluator<'a> {
             kept.add("baseline", &task.output, &predicted);
             baseline
         });
-        let probe = probe::report(options, path, &scorer, task, (&shards, &viewed))?;
+        let records = ProbedRecords { path, shards: &shards, viewed: &viewed };
+        let probe = probe::report(options, &scorer, task, &records, done)?;
         notes.extend(probe.notes);
         kept.add("probe", &task.output, &probe.predicted);
         let report = TaskReport {

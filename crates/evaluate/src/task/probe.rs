@@ -57,11 +57,14 @@ pub struct Probe<'a> {
     pub key: Key,
 }
 
+/// Receives the progress of a probe: what is done, how many of how many.
+pub type ProbeProgress<'a> = &'a mut dyn FnMut(&str, usize, usize);
+
 impl Probe<'_> {
     /// Predicts the outputs of the task for the records of `scored`, as the task reads them, by logistic regression on the model's pooled
     /// features of the same inputs (image, text or both). It is fitted to at most 20,000 records of `train`. The L2 penalty is the one with
     /// the best first score of the task on `validate`. For classes it is one multinomial regression, for labels one regression for each
-    /// label, fitted to the records for which it is known.
+    /// label, fitted to the records for which it is known. `done` receives the progress.
     ///
     /// `None` if the training records do not have two classes, or if the task is about answers to questions, whose sets are too
     /// large, or writes texts.
@@ -73,6 +76,7 @@ impl Probe<'_> {
         train: Arc<dyn Source>,
         validate: Option<Arc<dyn Source>>,
         scored: &ViewedSource,
+        done: ProbeProgress<'_>,
     ) -> Result<Option<ProbePredictions>, EvaluateError> {
         if !matches!(self.task.output, TaskOutput::Classification { .. } | TaskOutput::Multilabel { .. }) {
             return Ok(None);
@@ -82,12 +86,13 @@ impl Probe<'_> {
         self.key.stream(Place::Sample, 5).shuffle(&mut order);
         order.truncate(MAX_FITTED);
         order.sort_unstable();
-        let train = self.features(&train.select(&order))?;
-        let validate = validate.map(|source| self.features(&self.view(source)?)).transpose()?;
+        let train = self.features(&train.select(&order), done)?;
+        let validate = validate.map(|source| self.features(&self.view(source)?, done)).transpose()?;
         let validate = validate.filter(|features| !features.predicted.is_empty());
         let Some(start) = self.fit(&train, 1.0) else { return Ok(None) };
         let mut best = (start, 1.0, None::<f64>);
-        for penalty in PENALTIES {
+        for (number, penalty) in PENALTIES.into_iter().enumerate() {
+            done("linear probe: penalties", number, PENALTIES.len());
             let (Some(validate), Some(fitted)) = (&validate, self.fit(&train, penalty)) else { continue };
             let score = self.score(&fitted.predictions(validate));
             // Of equal scores the stronger penalty is kept.
@@ -96,7 +101,7 @@ impl Probe<'_> {
             }
         }
         let (fitted, penalty, score) = best;
-        let predicted = fitted.predictions(&self.features(scored)?);
+        let predicted = fitted.predictions(&self.features(scored, done)?);
         Ok(Some(ProbePredictions { predicted, fitted: train.predicted.len(), penalty, validated: score.is_some() }))
     }
 
@@ -109,7 +114,7 @@ impl Probe<'_> {
     }
 
     /// The features of the records of a source; records that give no input are left out.
-    fn features(&self, source: &ViewedSource) -> Result<Features, EvaluateError> {
+    fn features(&self, source: &ViewedSource, done: ProbeProgress<'_>) -> Result<Features, EvaluateError> {
         let (preparation, embedder) = (self.task.preparation(self.bundle), Embedder::new(&self.bundle.model));
         let mut features = Features { predicted: vec![], vectors: Vectors::default() };
         let positions: Vec<usize> = (0..source.len()).collect();
@@ -120,6 +125,7 @@ impl Probe<'_> {
             let (inputs, predicted): (Vec<Input>, Vec<Predicted>) = read.into_iter().flatten().unzip();
             features.vectors.append(embedder.features(&inputs, BATCH, &mut |_| {})?);
             features.predicted.extend(predicted);
+            done("linear probe: features", chunk.last().map_or(0, |last| last + 1), source.len());
         }
         Ok(features)
     }
@@ -205,6 +211,16 @@ impl Classifiers {
     }
 }
 
+/// The records that a probe is scored on.
+pub(super) struct ProbedRecords<'a> {
+    /// The folder of shards.
+    pub path: &'a Path,
+    /// Its split that is scored.
+    pub shards: &'a ShardFolder,
+    /// The records of this split as the task reads them.
+    pub viewed: &'a ViewedSource,
+}
+
 /// The scores and predictions of a linear probe.
 #[derive(Default)]
 pub(super) struct ScoredProbe {
@@ -223,14 +239,14 @@ pub(super) struct ScoredProbe {
 /// If the model or records cannot be read, inputs do not fit the model, or the model has learned from the scored records.
 pub(super) fn report(
     options: &EvaluateOptions,
-    path: &Path,
     own: &TaskScorer<'_>,
     task: &TaskDescription,
-    scored: (&Arc<ShardFolder>, &ViewedSource),
+    records: &ProbedRecords<'_>,
+    done: ProbeProgress<'_>,
 ) -> Result<ScoredProbe, EvaluateError> {
     let without = |notes| Ok(ScoredProbe { notes, ..ScoredProbe::default() });
     let Some(folder) = &options.probe else { return without(vec![]) };
-    let bundle = Bundle::load(folder, &options.device)?;
+    let (bundle, path) = (Bundle::load(folder, &options.device)?, records.path);
     let probe = Probe { task, bundle: &bundle, key: Key::new(options.seed) };
     let open = |split| match ShardFolder::open(path, split) {
         Ok(shards) => Ok(Some(Arc::new(shards) as Arc<dyn Source>)),
@@ -241,7 +257,7 @@ pub(super) fn report(
         let note = format!("`{}` has no training split, so no linear probe was fitted", path.display());
         return without(vec![note]);
     };
-    let Some(found) = probe.predictions(train, open(Split::Validate)?, scored.1)? else {
+    let Some(found) = probe.predictions(train, open(Split::Validate)?, records.viewed, done)? else {
         return without(vec!["no linear probe can be fitted to this task or to these training records".into()]);
     };
     let history = TrainingHistory {
@@ -250,10 +266,11 @@ pub(super) fn report(
         folders: &options.training,
     };
     let read = ReadRecord::of(task, &found.predicted);
-    let (_, notes) = history.check_records(path, scored.0, &read, options.force)?;
+    let (_, notes) = history.check_records(path, records.shards, &read, options.force)?;
     let mut notes: Vec<String> = notes.into_iter().map(|note| format!("linear probe: {note}")).collect();
     let fingerprint = Bundle::fingerprint(folder)?;
-    if task.started_from.as_ref().is_some_and(|start| *start != fingerprint) {
+    let is_other_model = task.started_from.as_ref().is_some_and(|start| *start != fingerprint);
+    if is_other_model {
         notes.push("the model of the linear probe is not the one from which fine-tuning started".into());
     }
     if !found.validated {
@@ -267,6 +284,7 @@ pub(super) fn report(
         Some(ProbeScore { metric: metric.name(own.output), score: other.score(metric, &resampling), difference })
     });
     let scores = scores.collect();
-    let report = ProbeReport { model: fingerprint, fitted: found.fitted, penalty: found.penalty, scores };
+    let report =
+        ProbeReport { model: fingerprint, is_other_model, fitted: found.fitted, penalty: found.penalty, scores };
     Ok(ScoredProbe { report: Some(report), predicted: found.predicted, notes })
 }

@@ -8,6 +8,7 @@ use ptu_model::generate::GenerationConfig;
 use serde::{Deserialize, Serialize};
 
 use super::reliance::Reliance;
+use super::survey::listed;
 use crate::leak::TrainingOverlap;
 use crate::scores::Score;
 
@@ -75,12 +76,23 @@ pub struct Baseline {
 pub struct ProbeReport {
     /// Fingerprint of the model's bundle.
     pub model: String,
+    /// Whether it is known to be another model than the one from which fine-tuning started.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_other_model: bool,
     /// Number of training records that it was fitted to.
     pub fitted: usize,
     /// Factor of the L2 penalty (the inverse of scikit-learn's C), chosen on the validation split.
     pub penalty: f64,
     /// The scores of the task, except those of single classes and labels.
     pub scores: Vec<ProbeScore>,
+}
+
+impl ProbeReport {
+    /// What the probe is: `linear probe of the starting model, fitted to 120 records`.
+    pub fn title(&self) -> String {
+        let model = if self.is_other_model { "another model than the starting one" } else { "the starting model" };
+        format!("linear probe of {model}, fitted to {} records", self.fitted)
+    }
 }
 
 /// A score of a linear probe, and how much better the model is.
@@ -208,6 +220,14 @@ pub struct Receipt {
     pub version: String,
 }
 
+/// Why a score has no interval.
+fn undefined_interval(patients: usize) -> String {
+    format!(
+        "an interval that is shown as [-, -] is not defined: patients are resampled, and among {patients} patients most resamples lack \
+         records that the score needs; score more patients"
+    )
+}
+
 impl TaskReport {
     /// What was scored, in one line: data set, split, numbers of records and patients, task. `name` is the name of the data set.
     pub fn title(&self, name: &str) -> String {
@@ -233,9 +253,14 @@ impl TaskReport {
         if self.cut > 0 {
             remarks.push(format!("{} texts are longer than the model reads; only the beginning was read", self.cut));
         }
-        let undefined = self.counts.iter().filter(|count| count.with == 0 || count.without == 0).count();
-        if undefined > 0 && receipt.task == "multilabel" {
-            remarks.push(format!("{undefined} labels have no positives or no negatives and are not in the means"));
+        let is_undefined = |count: &&OutputCount| count.with == 0 || count.without == 0;
+        let undefined: Vec<&String> = self.counts.iter().filter(is_undefined).map(|count| &count.name).collect();
+        if !undefined.is_empty() && receipt.task == "multilabel" {
+            let names = listed(undefined.into_iter());
+            remarks.push(format!("labels without positives or without negatives are not in the means: {names}"));
+        }
+        if self.scores.iter().any(|one| one.score.value.is_some() && one.score.low.is_none()) {
+            remarks.push(undefined_interval(self.patients));
         }
         remarks
     }

@@ -132,7 +132,7 @@ impl<'a> Survey<'a> {
 }
 
 /// The first names, in quotation marks.
-fn listed<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
+pub(super) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
     let count = names.len();
     let shown: Vec<String> = names.take(LISTED).map(|name| format!("`{name}`")).collect();
     let more = if count > LISTED { format!(" and {} more", count - LISTED) } else { String::new() };

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use ptu_data::Record;
 use ptu_input::{Image, ImageFile, Input, InputError, Processor, Text};
 use ptu_kernels::ComputePrecision;
-use ptu_model::Bundle;
+use ptu_model::{Bundle, ModelError};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -127,7 +127,7 @@ impl MatchModel {
     /// refused one by one. A text that several records have is encoded once.
     ///
     /// # Errors
-    /// If inputs do not fit the model.
+    /// If inputs do not fit the model, or a score is not finite.
     pub fn matches(&self, records: Vec<Record>) -> Result<Vec<Result<RecordMatches, Refused>>, InferError> {
         let mut positions: HashMap<String, usize> = HashMap::new();
         let mut listed: Vec<Vec<(usize, String)>> = vec![];
@@ -224,7 +224,11 @@ impl MatchModel {
             let place = |all: &[usize], one: usize| all.binary_search(&one).expect("every pair is listed");
             let local: Vec<(usize, usize)> =
                 chunk.iter().map(|&(image, text)| (place(&rows, image), place(&columns, text))).collect();
-            scores.extend(chunk.iter().copied().zip(matcher.scores(&local, BATCH)));
+            let found = matcher.scores(&local, BATCH);
+            if !found.iter().all(|score| score.is_finite()) {
+                return Err(ModelError::NotFinite.into());
+            }
+            scores.extend(chunk.iter().copied().zip(found));
         }
         Ok(scores)
     }

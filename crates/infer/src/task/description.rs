@@ -1,6 +1,7 @@
 //! The description of a fine-tuned model's task.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -21,6 +22,10 @@ const LARGEST_FILE: u64 = 1 << 24;
 /// The temperatures of a calibration: those that the fit searches.
 const TEMPERATURES: RangeInclusive<f64> = 0.01..=100.0;
 
+/// Smallest number of validation records that a calibration is fitted to. With fewer, the temperature says more about these records than
+/// about the model.
+pub const LEAST_FITTED: usize = 30;
+
 /// What a fine-tuned model reads, and what its outputs mean. It is stored in a bundle as `task.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +43,9 @@ pub struct TaskDescription {
     /// How logits become calibrated probabilities, if this was fitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// Why the probabilities are not calibrated, if that was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncalibrated: Option<Uncalibrated>,
     /// The format of the cached outputs of the frozen image encoder that the model was trained on; `None` if it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_images: Option<CacheFormat>,
@@ -121,10 +129,53 @@ pub struct Calibration {
     pub fitted: usize,
 }
 
+/// Why the probabilities of a fine-tuned model are not calibrated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum Uncalibrated {
+    /// There are fewer validation records than [`LEAST_FITTED`].
+    FewRecords {
+        /// Number of validation records whose right output is known.
+        records: usize,
+    },
+    /// The fit ends at the lowest temperature: all predictions are right, or the logits are very small.
+    Lowest,
+    /// The fit ends at the highest temperature: the predictions are not better than chance.
+    Highest,
+    /// All temperatures fit equally well, for example because all logits are equal.
+    Flat,
+}
+
+impl fmt::Display for Uncalibrated {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FewRecords { records } => write!(
+                out,
+                "only {records} records of the validation split have a known answer, and at least {LEAST_FITTED} are needed"
+            ),
+            Self::Lowest => out.write_str(
+                "the predictions for the validation split are all right, or its logits are very small, so no temperature fits",
+            ),
+            Self::Highest => out.write_str(
+                "the predictions for the validation split are not better than chance, so no temperature fits",
+            ),
+            Self::Flat => out.write_str("all temperatures fit the validation split equally well"),
+        }
+    }
+}
+
 impl TaskDescription {
     /// The description of a model that reads all texts, was trained from random weights, and has no calibration.
     pub fn new(input: InputForm, output: TaskOutput) -> Self {
-        Self { input, section: None, output, started_from: None, calibration: None, cached_images: None }
+        Self {
+            input,
+            section: None,
+            output,
+            started_from: None,
+            calibration: None,
+            uncalibrated: None,
+            cached_images: None,
+        }
     }
 
     /// The task of a bundle. `folder` is the folder of the bundle, for messages.

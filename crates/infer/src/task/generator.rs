@@ -39,10 +39,10 @@ impl<'a> Generator<'a> {
     /// A generator that computes in f32, with the seed 0.
     ///
     /// # Errors
-    /// If the model has no decoder, or an option of `config` is not valid.
+    /// If the model has no decoder, or an option of `config` is not valid or does not fit it.
     pub fn new(model: &'a Model, tokenizer: &'a Tokenizer, config: GenerationConfig) -> Result<Self, ModelError> {
         model.decoder()?;
-        config.check()?;
+        config.check_for(model.config())?;
         Ok(Self { model, tokenizer, config, seed: 0, precision: ComputePrecision::F32 })
     }
 

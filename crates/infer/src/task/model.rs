@@ -91,9 +91,9 @@ impl TaskModel {
     /// Generates texts in another way than the recipe of the model says. Changes nothing for a model that writes no texts.
     ///
     /// # Errors
-    /// Those of [`GenerationConfig::check`].
+    /// Those of [`GenerationConfig::check_for`].
     pub fn set_generation(&mut self, generation: GenerationConfig) -> Result<(), InferError> {
-        generation.check()?;
+        generation.check_for(self.bundle.model.config())?;
         if let Some(written) = self.task.output.written_mut() {
             written.generation = generation;
         }
@@ -170,7 +170,9 @@ impl TaskModel {
             && view.questions.first().is_none_or(|one| one.question.trim().is_empty())
         {
             return Err(refused(
-                "it has no question; write one behind the input: `ask MODEL INPUT \"QUESTION\"`".into(),
+                "it has no question; write one behind the input: `ask MODEL INPUT \"QUESTION\"`, or name the column of a table \
+                 that holds them `question`"
+                    .into(),
             ));
         }
         let example = self.preparation.evaluate(view, origin, TextChoice::All, None).map_err(|error| match error {

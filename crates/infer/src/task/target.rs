@@ -29,7 +29,7 @@ pub(crate) fn values_of<'a>(record: &'a Record, label: &str) -> impl Iterator<It
 }
 
 impl TaskOutput {
-    /// The right outputs for a record as the task reads it; `None` if the record has no usable label or question.
+    /// The right outputs for a record as the task reads it; `None` if the record has no usable label, or no question with an answer.
     pub fn target(&self, record: &Record) -> Option<Target> {
         match self {
             Self::Classification { label, classes } => {
@@ -44,7 +44,8 @@ impl TaskOutput {
                 states.iter().any(|state| *state != LabelState::Ignore).then_some(Target::Labels(states))
             }
             Self::Vqa { answers, .. } => {
-                let answer = normal_answer(&record.questions.first()?.answer);
+                let question = record.questions.first().filter(|question| question.has_answer())?;
+                let answer = normal_answer(&question.answer);
                 Some(Target::Answer(answers.iter().position(|known| *known == answer)))
             }
             Self::Report(_) | Self::Summary(_) => record.target.clone().map(Target::Text),
@@ -127,6 +128,7 @@ mod tests {
         };
         assert_eq!(asked("Right-sided"), Some(Target::Answer(Some(1))));
         assert_eq!(asked("left"), Some(Target::Answer(None)));
+        assert_eq!(asked(" "), None, "the answer is not known");
         assert_eq!(output.target(&Record::default()), None);
     }
 }

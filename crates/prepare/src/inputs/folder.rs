@@ -51,7 +51,7 @@ impl fmt::Display for SkipReason {
                 "is in an unknown format: save an image as PNG, a text as `.txt`, or move the file elsewhere",
             ),
             FileForm::Text | FileForm::Utf16 | FileForm::Xml | FileForm::WebPage => {
-                write!(formatter, "is {form} without the ending `.txt`: save it as `.txt` (UTF-8) to embed it")
+                write!(formatter, "is {form} without the ending `.txt`: save it as `.txt` (UTF-8) to use it")
             }
             FileForm::Document(_) => {
                 write!(formatter, "is {form}, which is not supported: save its text as `.txt`, its pictures as PNG")
@@ -267,7 +267,7 @@ impl UnusedFiles {
                 let (all, first) = (paths.text(), first.display());
                 lines.push(format!(
                     "`{folder}` contains {kind}, which are not read: {all}; to use the {contents} of one of them, \
-                     name it: `ptunifier embed MODEL {first} --out FILE`"
+                     name it as the input, for example `{first}`"
                 ));
             }
         }
@@ -286,7 +286,7 @@ impl UnusedFiles {
         let example = self.tables.first.iter().chain(&self.shards.first).next();
         let cure = match example {
             Some(path) => format!(
-                "; tables and shards are read only if you name them: `ptunifier embed MODEL {} --out FILE`",
+                "; tables and shards are read only if you name them as the input, for example `{}`",
                 path.display()
             ),
             None => "; name a folder that has such files, or a table".into(),

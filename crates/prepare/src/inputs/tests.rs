@@ -213,7 +213,7 @@ fn other_files_of_a_folder_are_reported_and_are_not_inputs() {
     );
     assert_eq!((ids, skipped.len(), notes.len()), (vec!["0.png".to_string()], 0, 3), "{skipped:?} {notes:?}");
     for name in
-        ["in/rows.json`, ", "in/t.csv`, ", "in/u.tsv.gz`", "name it: `ptunifier embed MODEL ", "in/rows.json --out"]
+        ["in/rows.json`, ", "in/t.csv`, ", "in/u.tsv.gz`", "name it as the input, for example `", "in/rows.json`"]
     {
         assert!(notes[0].contains(name), "{name}: {}", notes[0]);
     }
@@ -231,7 +231,7 @@ fn the_error_for_a_folder_without_images_names_its_tables() {
     let fails = |name: &str| InputFiles::find(&[here.path().join(name)], &[]).err().unwrap().to_string();
     let error = fails("tables");
     assert!(
-        error.contains("contains no image") && error.contains("only if you name them: `ptunifier embed MODEL "),
+        error.contains("contains no image") && error.contains("only if you name them as the input, for example `"),
         "{error}"
     );
     assert!(error.contains("tables/t.csv"), "{error}");

@@ -63,8 +63,10 @@ pub struct Columns {
     pub patient: Option<usize>,
     pub split: Option<usize>,
     pub labels: Vec<usize>,
-    /// The columns of the question and of the answer.
-    pub question: Option<[usize; 2]>,
+    /// The column of the question.
+    pub question: Option<usize>,
+    /// The column of the answer to the question; without one, the answers are not known.
+    pub answer: Option<usize>,
     /// The column that says whether the question is closed, that is, whether its answer is one of few possible answers.
     pub answer_type: Option<usize>,
     /// The columns of the premise and of the hypothesis.
@@ -108,6 +110,7 @@ impl Columns {
             (Some(first), Some(second)) => Ok::<_, DataError>(Some([first, second])),
             _ => Ok(None),
         };
+        let question = one(&None, Purpose::Question, QUESTION)?;
         let mut found = Self {
             names: columns.iter().map(|column| column.name.clone()).collect(),
             image: match &wanted.image {
@@ -119,7 +122,8 @@ impl Columns {
             patient: one(&wanted.patient, Purpose::Patient, PATIENT)?,
             split: one(&wanted.split, Purpose::Split, SPLIT)?,
             labels: header.find_all(&wanted.labels, Purpose::Label, LABELS)?,
-            question: both((Purpose::Question, QUESTION), (Purpose::Answer, ANSWER))?,
+            answer: question.and(one(&None, Purpose::Answer, ANSWER)?),
+            question,
             answer_type: one(&None, Purpose::AnswerType, ANSWER_TYPE)?,
             sentences: both((Purpose::Premise, PREMISE), (Purpose::Hypothesis, HYPOTHESIS))?,
             fields: vec![],
@@ -167,9 +171,9 @@ impl Columns {
 
     /// Columns that have a purpose, except fields.
     fn used(&self) -> Vec<usize> {
-        let single = [self.image, self.id, self.patient, self.split, self.answer_type].into_iter().flatten();
-        let pairs = [self.question, self.sentences].into_iter().flatten().flatten();
-        single.chain(pairs).chain(self.texts.iter().copied()).chain(self.labels.iter().copied()).collect()
+        let single = [self.image, self.id, self.patient, self.split, self.question, self.answer, self.answer_type];
+        let single = single.into_iter().flatten().chain(self.sentences.into_iter().flatten());
+        single.chain(self.texts.iter().copied()).chain(self.labels.iter().copied()).collect()
     }
 }
 

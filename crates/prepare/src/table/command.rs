@@ -12,6 +12,8 @@ pub enum TableCommand {
     Quickstart,
     /// `embed`.
     Embed,
+    /// A command that predicts with a model, such as `classify`, `ask` and `match`. It has no options for columns.
+    Predict,
 }
 
 impl TableCommand {
@@ -39,7 +41,7 @@ impl TableCommand {
 
     /// The option that skips bad rows, if the command has one.
     pub(crate) fn skip_bad_option(self) -> Option<&'static str> {
-        (self != Self::Embed).then_some("--skip-bad")
+        matches!(self, Self::Prepare | Self::Quickstart).then_some("--skip-bad")
     }
 }
 

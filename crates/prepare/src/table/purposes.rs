@@ -66,8 +66,8 @@ impl Columns {
             (Purpose::Patient, is(self.patient)),
             (Purpose::Split, is(self.split)),
             (Purpose::Label, self.labels.contains(&index)),
-            (Purpose::Question, is_in_pair(self.question, 0)),
-            (Purpose::Answer, is_in_pair(self.question, 1)),
+            (Purpose::Question, is(self.question)),
+            (Purpose::Answer, is(self.answer)),
             (Purpose::AnswerType, is(self.answer_type)),
             (Purpose::Premise, is_in_pair(self.sentences, 0)),
             (Purpose::Hypothesis, is_in_pair(self.sentences, 1)),
@@ -119,7 +119,7 @@ impl Columns {
         line(
             Purpose::Split,
             match (self.command, has_file_splits) {
-                (TableCommand::Embed, _) => None,
+                (TableCommand::Embed | TableCommand::Predict, _) => None,
                 (_, true) => Some("none; given by the names of files and folders".into()),
                 (_, false) => Some("none; chosen by a hash of the patient".into()),
             },

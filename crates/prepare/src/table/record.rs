@@ -243,7 +243,9 @@ impl RecordBuilder {
             TableCommand::Prepare => {
                 format!("{problem}; fill it, or pass `--allow-missing` to allow records without {modality}")
             }
-            TableCommand::Quickstart | TableCommand::Embed => format!("{problem}; fill it, or remove the row"),
+            TableCommand::Quickstart | TableCommand::Embed | TableCommand::Predict => {
+                format!("{problem}; fill it, or remove the row")
+            }
         }
     }
 
@@ -267,18 +269,22 @@ impl RecordBuilder {
         if sections.iter().all(|section| *section == Section::Text) { vec![] } else { sections }
     }
 
-    /// The question and the answer of a row; none if both are empty.
+    /// The question of a row with its answer, which is empty if it is not known; none if there is no question.
     fn questions(&self, id: &str, cells: &[Cell]) -> Result<Vec<Question>, String> {
-        let Some([question, answer]) = self.columns.question else { return Ok(vec![]) };
-        let word = |column: usize| Ok::<_, String>(self.value(column, cells)?.unwrap_or_default().to_string());
-        let (question, answer) = (word(question)?, word(answer)?);
+        let word = |column: Option<usize>| match column {
+            Some(column) => Ok::<_, String>(self.value(column, cells)?.unwrap_or_default().to_string()),
+            None => Ok(String::new()),
+        };
+        let (question, answer) = (word(self.columns.question)?, word(self.columns.answer)?);
         match (question.is_empty(), answer.is_empty()) {
             (true, true) => return Ok(vec![]),
-            (false, false) => {}
-            _ => return Err("a question without an answer, or an answer without a question; fill both or none".into()),
+            (true, false) => {
+                return Err("an answer without a question; fill in the question, or empty the answer".into());
+            }
+            (false, _) => {}
         }
         let closed = match self.columns.answer_type {
-            Some(column) => word(column)?.eq_ignore_ascii_case("closed"),
+            Some(column) => word(Some(column))?.eq_ignore_ascii_case("closed"),
             None => ["yes", "no"].contains(&ptu_input::text::normal_answer(&answer).as_str()),
         };
         Ok(vec![Question { id: id.to_string(), question, answer, closed, category: String::new() }])

@@ -52,15 +52,18 @@ impl TableRows {
         Ok((Self { table, rows, builder, files, file: 0, lines_before: 0, line: 0, notices }, columns))
     }
 
-    /// Opens a table whose rows will be embedded. Its columns are found by their usual names, and a row may lack its image or its
-    /// text. Also returns lines for the user about the columns.
+    /// Opens a table whose rows are inputs of a model. Its columns are found by their usual names, and a row may lack its image or its
+    /// text. Also returns lines for the user about the columns; errors name the options of `command`.
     ///
     /// # Errors
     /// As [`TableRows::open`].
-    pub(crate) fn open_to_embed(table: &Path, fields: Option<&[String]>) -> Result<(Self, Vec<String>), DataError> {
+    pub(crate) fn open_as_inputs(
+        table: &Path,
+        fields: Option<&[String]>,
+        command: TableCommand,
+    ) -> Result<(Self, Vec<String>), DataError> {
         let columns = ColumnNames { fields: fields.map(<[String]>::to_vec), ..ColumnNames::default() };
-        let options =
-            TableOptions { columns, command: TableCommand::Embed, allow_missing: true, ..TableOptions::default() };
+        let options = TableOptions { columns, command, allow_missing: true, ..TableOptions::default() };
         let files = TableFiles::find(table)?.files;
         let (rows, columns) = Self::open(table, files, &options)?;
         let lines = columns.lines(table, false);

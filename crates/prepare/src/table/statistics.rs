@@ -143,7 +143,7 @@ impl TableStatistics {
             Some(image) => format!("no record has an image in `{}`", shortened(&columns.names[image], 40)),
         };
         let texts_only = match columns.command {
-            TableCommand::Quickstart => "",
+            TableCommand::Quickstart | TableCommand::Predict => "",
             TableCommand::Prepare | TableCommand::Embed => "; or pass `--no-fields` if you only want the texts",
         };
         Some(format!(
@@ -183,7 +183,7 @@ impl TableStatistics {
                 let ValueCounts { values, several_patients: shared, several_splits: split } = counts;
                 let about = if one.zero_bits > 0 { "about " } else { "" };
                 let splits = match columns.command {
-                    TableCommand::Embed => String::new(),
+                    TableCommand::Embed | TableCommand::Predict => String::new(),
                     _ if split == 0 => String::new(),
                     _ => format!(", {split} of them in more than one split"),
                 };

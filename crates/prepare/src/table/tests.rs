@@ -401,6 +401,18 @@ fn questions_are_counted_in_the_manifest() {
 }
 
 #[test]
+fn questions_may_have_no_answer() {
+    let fixture = TestFolder::new();
+    for text in ["image,question\nimages/0.png,Is it?\n", "image,question,answer\nimages/0.png,Is it?,\n"] {
+        let (manifest, records) = fixture.prepare(&fixture.table("q.csv", text), &TableOptions::default()).unwrap();
+        let question = &records[0].questions[0];
+        assert_eq!((question.question.as_str(), question.has_answer(), question.closed), ("Is it?", false, false));
+        assert!(manifest.noted.keys().any(|key| key.starts_with("questions-without-an-answer-in-")), "{manifest:?}");
+        assert!(!manifest.noted.contains_key("answers-in-all-splits"));
+    }
+}
+
+#[test]
 fn pairs_of_sentences_and_sections_are_found_by_their_columns() {
     let fixture = TestFolder::new();
     let table = fixture.table("t.csv", "premise,hypothesis,label\nA.,B.,neutral\n");

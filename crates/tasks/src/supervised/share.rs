@@ -13,7 +13,7 @@ use crate::TaskError;
 /// keeps its share. With the same seed, the examples of a smaller share are among those of a larger one.
 ///
 /// # Errors
-/// When a class would have no example left, or a record cannot be read.
+/// When a class, or the whole source, would have no example left, or a record cannot be read.
 pub fn share(viewed: ViewedSource, output: &TaskOutput, share: f64, seed: u64) -> Result<ViewedSource, TrainError> {
     let (mut strata, mut position): (BTreeMap<Vec<usize>, Vec<usize>>, usize) = (BTreeMap::new(), 0);
     viewed.each_without_image(&mut |record| {
@@ -40,6 +40,9 @@ pub fn share(viewed: ViewedSource, output: &TaskOutput, share: f64, seed: u64) -
             return Err(TaskError::EmptyClass { share, class: classes[*class].clone(), count, least }.into());
         }
         kept.extend(positions.into_iter().take(keep));
+    }
+    if kept.is_empty() && position > 0 {
+        return Err(TaskError::EmptyShare { share, count: position }.into());
     }
     kept.sort_unstable();
     Ok(viewed.select(&kept))

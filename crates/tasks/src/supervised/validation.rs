@@ -1,8 +1,9 @@
 //! The validation of a fine-tuned model.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use ptu_data::{Preparation, Source};
+use ptu_data::{DataError, Preparation, Record, Records, Source};
 use ptu_evaluate::task::{TaskMetric, TaskScorer};
 use ptu_infer::InferError;
 use ptu_infer::task::{Predicted, Predictor, ShownImage, TaskDescription};
@@ -11,6 +12,9 @@ use ptu_model::generate::Strategy;
 use ptu_random::Key;
 use ptu_train::TrainError;
 use ptu_train::task::{Validated, Validator};
+
+/// Largest number of records by which the time of a validation is forecast.
+const FORECAST_RECORDS: usize = 16;
 
 /// The records of the validation splits.
 pub struct HeldOut {
@@ -25,13 +29,17 @@ pub struct HeldOut {
 impl HeldOut {
     /// The predictions of a model for all records.
     pub fn predict(&self, model: &Model) -> Result<Vec<Predicted>, TrainError> {
+        self.predict_for(model, &self.sources)
+    }
+
+    fn predict_for(&self, model: &Model, sources: &[Arc<dyn Source>]) -> Result<Vec<Predicted>, TrainError> {
         let mut task = self.task.clone();
         if let Some(written) = task.output.written_mut() {
             written.generation.strategy = Strategy::Greedy;
         }
         let predictor = Predictor::new(model, &task)?;
         let mut all: Vec<Predicted> = vec![];
-        for source in &self.sources {
+        for source in sources {
             let predicted = predictor.run(source.as_ref(), &self.preparation, ShownImage::Own, &mut |_| {});
             all.extend(predicted.map_err(train_error)?);
         }
@@ -47,6 +55,17 @@ impl Validator for HeldOut {
         let metric = TaskMetric::selecting(&self.task.output);
         let score = TaskScorer { output: &self.task.output, predicted: &all }.value(metric);
         Ok(Validated::new(&metric.to_string(), score.value, score.chance))
+    }
+
+    fn forecast(&self, model: &Model, _key: Key) -> Result<Duration, TrainError> {
+        let all: usize = self.sources.iter().map(|source| source.len()).sum();
+        let Some(source) = self.sources.iter().find(|source| !source.is_empty()) else { return Ok(Duration::ZERO) };
+        let count = source.len().min(FORECAST_RECORDS);
+        let records: Vec<Record> = (0..count).map(|position| source.get(position)).collect::<Result<_, DataError>>()?;
+        let sample: Arc<dyn Source> = Arc::new(Records { name: source.name().into(), records });
+        let start = Instant::now();
+        self.predict_for(model, &[sample])?;
+        Ok(start.elapsed().mul_f64(all as f64 / count as f64))
     }
 }
 

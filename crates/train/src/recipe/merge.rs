@@ -18,11 +18,13 @@ pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, Re
         .parse()
         .map_err(|error: toml::de::Error| RecipeError::Syntax { path: path.into(), cause: error.to_string() })?;
     one_length(&table, path)?;
+    let had_epochs = length(&table, "epochs").is_some();
     for assignment in overrides {
         set(&mut table, assignment)?;
         keep_length(&mut table, assignment);
     }
     move_keys(&mut table);
+    let validates = overrides.iter().any(|set| key_of(set) == "train.validate_every");
     check_keys(&table, &all_keys(), "", path)?;
     refuse_unused_keys(&table, path)?;
     if is_finetuning(&table) {
@@ -33,10 +35,18 @@ pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, Re
         }
     }
     let task = table.get("task").and_then(Value::as_table).cloned();
-    typed(table).map_err(|(key, cause)| match task {
+    let mut recipe: Recipe = typed(table).map_err(|(key, cause)| match task {
         Some(task) if key.split('.').next() == Some("task") => task_keys::error(&task, &cause, path),
         _ => RecipeError::Value { path: path.into(), key, cause },
-    })
+    })?;
+    // What a recipe with epochs says of validation is meant by epoch, although an override says how many steps there are.
+    recipe.train.validates_by_epoch = had_epochs && recipe.train.epochs.is_none() && !validates;
+    Ok(recipe)
+}
+
+/// The key of an override.
+fn key_of(assignment: &str) -> &str {
+    assignment.split('=').next().unwrap_or_default().trim()
 }
 
 /// The keys of `[train]` that say how long a run trains. One of them is used.
@@ -58,8 +68,7 @@ fn one_length(table: &Table, path: &Path) -> Result<(), RecipeError> {
 
 /// An override of one of the two keys takes the place of the other one in the recipe.
 fn keep_length(table: &mut Table, assignment: &str) {
-    let key = assignment.split('=').next().unwrap_or_default().trim();
-    let replaced = match key {
+    let replaced = match key_of(assignment) {
         "train.steps" => "epochs",
         "train.epochs" => "steps",
         _ => return,
@@ -204,6 +213,7 @@ fn all_keys() -> Table {
         mean: Some([0.5; 3]),
         std: Some([0.5; 3]),
     };
+    recipe.finetune.from_scratch = true;
     recipe.train.epochs = Some(1.0);
     recipe.train.patience = 1;
     recipe.text.tokenizer = Some("folder".into());

@@ -178,6 +178,9 @@ pub struct FinetuneRecipe {
     /// The bundle, or the folder of a run, from which training starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
+    /// Whether a model with random weights is trained, and none is given in `model`. The command refuses a recipe that has neither of both.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub from_scratch: bool,
     /// Whether the prompt pools are trained.
     pub prompts: PromptTraining,
     /// Share of the training data that is used. A smaller share is a part of each larger one with the same seed; each class keeps
@@ -198,7 +201,7 @@ pub enum PromptTraining {
 
 impl Default for FinetuneRecipe {
     fn default() -> Self {
-        Self { model: None, prompts: PromptTraining::default(), share: 1.0 }
+        Self { model: None, from_scratch: false, prompts: PromptTraining::default(), share: 1.0 }
     }
 }
 

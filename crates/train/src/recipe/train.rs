@@ -59,6 +59,10 @@ pub struct TrainConfig {
     pub save_every_seconds: u64,
     /// Number of steps between two validations; 0 for no validation.
     pub validate_every: u64,
+    /// Whether a validation that is requested takes place after each epoch although `epochs` is not given, because an override of `steps`
+    /// took its place. It is no key of a recipe: `validate_every` has the number of steps once the number of records is known.
+    #[serde(skip)]
+    pub validates_by_epoch: bool,
     /// After this number of validations without a better score the run ends (early stopping); 0 for never.
     #[serde(skip_serializing_if = "is_zero")]
     pub patience: u64,
@@ -186,6 +190,7 @@ impl Default for TrainConfig {
             save_every: 1000,
             save_every_seconds: 300,
             validate_every: 0,
+            validates_by_epoch: false,
             patience: 0,
             log_every: 1,
             warmup: 0.1,

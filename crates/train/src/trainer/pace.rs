@@ -21,6 +21,19 @@ impl Pace {
         };
         steps * self.step + validations * self.validation
     }
+
+    /// A sentence about the time of a run from step `from` to its end. Validations of which the time is not known are not included, and
+    /// the sentence says so.
+    pub fn forecast(&self, recipe: &Recipe, from: u64) -> String {
+        let validations = match (recipe.train.validate_every, self.validation) {
+            (0, _) => String::new(),
+            (_, 0.0) => " without validation".into(),
+            (_, seconds) => format!(" with validations of about {seconds:.1} s each"),
+        };
+        let steps = recipe.train.steps.saturating_sub(from);
+        let total = format_duration(self.training(recipe, from));
+        format!("{steps} steps of about {:.2} s each: {total} in total{validations}", self.step)
+    }
 }
 
 /// Formats a duration for people: `12 s`, `4 min 10 s`, `3 h 2 min`.
@@ -56,5 +69,8 @@ mod tests {
         assert_eq!(pace.training(&recipe, 0), 200.0 + 4.0 * 5.0);
         assert_eq!(pace.training(&recipe, 90), 20.0 + 5.0);
         assert_eq!(pace.training(&recipe, 100), 0.0);
+        let text = pace.forecast(&recipe, 0);
+        assert_eq!(text, "100 steps of about 2.00 s each: 3 min 40 s in total with validations of about 5.0 s each");
+        assert!(Pace { validation: 0.0, ..pace }.forecast(&recipe, 0).ends_with("in total without validation"));
     }
 }

@@ -12,12 +12,12 @@ use ptu_model::weights::read_arrays;
 use ptu_model::{Bundle, FrozenEncoders, Learned, Model, TrainedOn};
 use ptu_random::Key;
 
-use super::pace::{Pace, format_duration};
+use super::pace::Pace;
 use super::{Observer, Opened, Outcome, Plan, RunOptions};
 use crate::card::card;
 use crate::folder::{self, RunFolder};
 use crate::gradients::Gradients;
-use crate::log::{Event, Lines, ObjectiveLine, Timing};
+use crate::log::{Event, Lines, ObjectiveLine, Timing, read_events};
 use crate::optimizer::Optimizer;
 use crate::start::Start;
 use crate::state::{self, Progress};
@@ -160,12 +160,7 @@ impl Session<'_> {
                     self.recipe = recipe.from_anywhere()?;
                     observer.note(&note);
                 }
-                None => observer.note(&format!(
-                    "{} steps of about {:.2} s each: {} in total",
-                    self.recipe.train.steps - from,
-                    pace.step,
-                    format_duration(pace.training(&self.recipe, from))
-                )),
+                None => observer.note(&pace.forecast(&self.recipe, from)),
             }
             observer.paced(&pace);
         }
@@ -216,6 +211,12 @@ impl Session<'_> {
             ));
         }
         let finished = self.progress.step == steps || self.has_stopped_early();
+        if finished && self.has_learned_nothing() {
+            return Err(TrainError::NeverFinite { steps: self.progress.step, path: self.folder.path().into() });
+        }
+        if finished {
+            self.note_equal_validations(observer)?;
+        }
         let bundle = self.folder.join(folder::BUNDLE);
         if !(finished && self.is_saved(&bundle)) {
             self.save_bundle(&bundle)?;
@@ -227,6 +228,31 @@ impl Session<'_> {
     fn has_stopped_early(&self) -> bool {
         let patience = self.recipe.train.patience;
         patience > 0 && self.progress.not_better >= patience
+    }
+
+    /// Whether every step so far was skipped, so that the weights are those of the beginning.
+    fn has_learned_nothing(&self) -> bool {
+        self.progress.bad_steps == self.progress.step
+    }
+
+    /// Notes that no validation was better than another one, so that the model in `best/` was not chosen by its score.
+    fn note_equal_validations(&self, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        let mut values = vec![];
+        for event in read_events(&self.folder.join(folder::LOG))? {
+            if let Event::Validation { fields, .. } = event {
+                values.extend(self.task.validated(&fields).map(|validated| validated.value));
+            }
+        }
+        if let [Some(first), _, ..] = values.as_slice()
+            && values.iter().all(|value| *value == Some(*first))
+        {
+            let (count, best) = (values.len(), folder::BEST);
+            observer.note(&format!(
+                "all {count} validations gave the same score, {first:.3}, so {best}/ holds the first of these models, which is not better \
+                 than the others; more validation records could tell them apart"
+            ));
+        }
+        Ok(())
     }
 
     pub(super) fn model(&self) -> &Model {
@@ -422,7 +448,8 @@ impl Session<'_> {
         let every = self.recipe.train.validate_every;
         let Some(validator) = self.task.validator() else { return Ok(()) };
         let step = self.progress.step;
-        if every == 0 || !(last || step.is_multiple_of(every)) {
+        // A model that has learned nothing must not become the best one.
+        if every == 0 || !(last || step.is_multiple_of(every)) || self.has_learned_nothing() {
             return Ok(());
         }
         let validated = validator.validate(&self.model().valid(), Key::new(self.recipe.seed))?;

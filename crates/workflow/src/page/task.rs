@@ -119,7 +119,7 @@ fn baselines(shown: &Shown<'_>) -> Table {
     };
     let baseline = report.baseline.iter().map(|one| row(headline(report), one.name.clone(), one.score, one.difference));
     let probed = report.probe.iter().flat_map(|probe| {
-        let name = format!("linear probe of the starting model, fitted to {} records", probe.fitted);
+        let name = probe.title();
         probe.scores.iter().filter(|one| one.score.value.is_some()).map(move |one| (name.clone(), one))
     });
     let probed = probed.map(|(name, one)| row(&one.metric, name, one.score, one.difference));
@@ -331,6 +331,7 @@ pub mod tests {
             timings: vec![],
             saved: ptu_evaluate::Saved::default(),
             task: SavedTask { reports, examples: vec![] },
+            outdated: vec![],
         }
     }
 

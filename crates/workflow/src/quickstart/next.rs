@@ -44,8 +44,12 @@ pub(super) fn next(output: &OutputFolder, own: bool, evaluated: &Evaluated) -> R
         steps.push(("Evaluate with missing images or texts", command, why));
     }
     if !own {
-        let command =
-            format!("ptunifier ask {} {} {}", quoted(&output.ask), quoted(&output.example), word("Which side?"));
+        let command = format!(
+            "ptunifier ask {} {} {}",
+            quoted(&output.ask),
+            quoted(&output.example),
+            word("Which body part is shown?")
+        );
         let why =
             "Answers a question about an image that the model has not seen; without the question, it is typed in.";
         steps.push(("Ask about an image", command, why));

@@ -1,13 +1,13 @@
 //! `evaluate` of fine-tuned models, and of pre-trained ones that classify by sentences.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ptu_data::Split;
 use ptu_evaluate::task::{
     ProbeScore, TaskEvaluated, TaskMetric, TaskReport, ZeroShot, evaluate_task, evaluate_zero_shot,
 };
-use ptu_evaluate::{EvaluateOptions, Score};
+use ptu_evaluate::{EvaluateError, EvaluateOptions, Score};
 use ptu_infer::task::{ClassSentences, TaskDescription, TaskOutput};
 use ptu_kernels::ComputePrecision;
 use ptu_metrics::{Resampling, mean_and_deviation};
@@ -18,6 +18,8 @@ use ptu_train::folder;
 use ptu_workflow::page;
 use serde::Serialize;
 
+use super::super::check_model;
+use super::super::generation::in_options;
 use super::{Arguments, GenerationOptions, interval, line, show, with_bar};
 use crate::output::{print, say};
 use crate::usage::WrongArguments;
@@ -70,9 +72,14 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
     let label = arguments.label.first().map(String::as_str);
     let zero_shot = sentences.as_ref().map(|sentences| ZeroShot { sentences, label });
     let score = |options: &EvaluateOptions| {
-        with_bar(|done| match &zero_shot {
+        let scored = with_bar(|done| match &zero_shot {
             Some(zero_shot) => evaluate_zero_shot(options, zero_shot, done),
             None => evaluate_task(options, done),
+        });
+        scored.map_err(|error| match error.downcast() {
+            Ok(EvaluateError::Infer(error)) => in_options(error),
+            Ok(other) => other.into(),
+            Err(error) => error,
         })
     };
     let (mut models, mut first_seed) = (vec![], None);
@@ -126,6 +133,7 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
 /// Refuses options that are for other scores, and models that cannot be scored together.
 fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
     super::check_page_request(arguments)?;
+    super::check_different(&arguments.models)?;
     if arguments.zero_shot.is_none() { check_finetuned(arguments) } else { check_zero_shot(arguments) }
 }
 
@@ -147,7 +155,7 @@ fn check_zero_shot(arguments: &Arguments) -> anyhow::Result<()> {
         return Err(WrongArguments(text.into()).into());
     }
     for model in arguments.models.iter().chain(&arguments.compare) {
-        super::check_model(model)?;
+        check_model(model)?;
         if kind(model)?.is_some() {
             let text = format!(
                 "`{}` is fine-tuned for a task, and `--zero-shot` scores pre-trained models; remove `--zero-shot`, or name a pre-trained \
@@ -176,7 +184,7 @@ fn check_finetuned(arguments: &Arguments) -> anyhow::Result<()> {
         return Err(WrongArguments(text).into());
     }
     for model in arguments.models.iter().chain(&arguments.compare) {
-        super::check_model(model)?;
+        check_model(model)?;
         if !is_scored_by_task(model)? {
             let text = format!(
                 "`{}` is pre-trained or fine-tuned for retrieval, and `{}` is fine-tuned for a task: their scores cannot be compared",
@@ -187,9 +195,10 @@ fn check_finetuned(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     if let Some(probe) = &arguments.probe {
-        super::check_model(probe)?;
+        check_model(probe)?;
     }
-    arguments.compare.iter().try_for_each(|other| check_same_task(&arguments.models[0], other))
+    let others = arguments.models.iter().skip(1).chain(&arguments.compare);
+    others.into_iter().try_for_each(|other| check_same_task(&arguments.models[0], other))
 }
 
 fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> anyhow::Result<EvaluateOptions> {
@@ -252,6 +261,7 @@ fn compare(
     let others = EvaluateOptions {
         bundle: others.bundle,
         training: others.training,
+        is_own_data: false,
         probe: None,
         generation,
         ..options.clone()
@@ -331,8 +341,7 @@ fn comparisons(report: &TaskReport) -> anyhow::Result<()> {
         ))?;
     }
     if let Some(probe) = &report.probe {
-        let (fitted, penalty) = (probe.fitted, probe.penalty);
-        print(&format!("  linear probe of the starting model, fitted to {fitted} records with penalty {penalty}"))?;
+        print(&format!("  {} with penalty {}", probe.title(), probe.penalty))?;
         for ProbeScore { metric, score, difference } in probe.scores.iter().filter(|one| one.score.value.is_some()) {
             print(&format!("  {:36}{}", format!("{metric}, probe"), interval(*score)))?;
             print(&format!("  {:36}{}", format!("{metric} minus probe"), interval(*difference)))?;
@@ -345,8 +354,34 @@ fn comparisons(report: &TaskReport) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints mean and standard deviation over several models.
+/// In what the evaluations of several models differ, apart from the models and their answer sets.
+fn differences(models: &[(&PathBuf, Vec<TaskEvaluated>, Vec<Compared>)]) -> BTreeSet<&'static str> {
+    let Some(((_, first, _), others)) = models.split_first() else { return BTreeSet::new() };
+    let mut differing = BTreeSet::new();
+    for (_, other, _) in others {
+        let names = |evaluated: &[TaskEvaluated]| evaluated.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+        if names(first) != names(other) {
+            differing.insert("data");
+        }
+        for (one, other) in first.iter().zip(other) {
+            differing.extend(one.report.receipt.differences(&other.report.receipt));
+        }
+    }
+    differing.remove("outputs");
+    differing
+}
+
+/// Prints mean and standard deviation over several models. If they were not scored alike, says so instead.
 fn spread(models: &[(&PathBuf, Vec<TaskEvaluated>, Vec<Compared>)]) -> anyhow::Result<()> {
+    let differing = differences(models);
+    if !differing.is_empty() {
+        let differing = differing.into_iter().collect::<Vec<_>>().join(", ");
+        say(&format!(
+            "the models were not scored alike, so they have no mean: they differ in {differing}; give --data, --split and the options of \
+             generation to score all of them alike"
+        ));
+        return Ok(());
+    }
     let mut values: BTreeMap<(String, String), Vec<f64>> = BTreeMap::new();
     for one in models.iter().flat_map(|(_, evaluated, _)| evaluated) {
         for score in &one.report.scores {
@@ -354,7 +389,7 @@ fn spread(models: &[(&PathBuf, Vec<TaskEvaluated>, Vec<Compared>)]) -> anyhow::R
         }
     }
     print(&format!("mean and standard deviation of {} models", models.len()))?;
-    for ((source, metric), values) in values.into_iter().filter(|(_, values)| values.len() > 1) {
+    for ((source, metric), values) in values.into_iter().filter(|(_, values)| values.len() == models.len()) {
         let (mean, deviation) = mean_and_deviation(&values);
         print(&format!("  {source:20} {metric:36}{} +- {}", show(mean), show(deviation).trim_start()))?;
     }
