@@ -146,6 +146,27 @@ fn pretraining_goes_on_from_a_model_with_other_data() {
 }
 
 #[test]
+fn a_quickstart_starts_from_published_encoders() {
+    let place = with_weights();
+    let small =
+        ["model.image.size=24", "train.steps=4", "text.max_tokens=8", "model.fusion.width=16", "model.fusion.heads=2"];
+    let small = small.iter().flat_map(|set| ["--set", set]);
+    let start = ["quickstart", "--table", "pairs.csv", "--out", "own", "--init", "weights/dinov2", "weights/bert"];
+    let ran = place.good(&start.into_iter().chain(small).collect::<Vec<_>>());
+    assert!(ran.stderr.contains("training starts from `dinov2/model.safetensors` and `bert/model.safetensors`"));
+    assert!(ran.stdout.lines().last().unwrap().starts_with("quickstart: R@10 image-to-text 0."), "{}", ran.stdout);
+    place.good(&["search", "own/vectors.parquet", "--model", "own/run", "--text", "a y x"]);
+    let refused = |init: &[&str], words: &[&str]| {
+        let start = ["quickstart", "--table", "pairs.csv", "--out", "other", "--init"];
+        place.exits(&[&start, init].concat(), 2, words);
+        assert!(!place.path("other").exists());
+    };
+    refused(&["weights/dinov2"], &["`--init`", "a text encoder is missing"]);
+    refused(&["weights/bert", "weights/dinov2", "weights/bert"], &["`weights/bert` holds a text encoder", "name one"]);
+    place.exits(&["quickstart", "--out", "other", "--init", "weights/bert"], 2, &["--table"]);
+}
+
+#[test]
 fn weights_that_cannot_be_used_say_why() {
     let place = with_weights();
     let fails = |sets: &[&str], words: &[&str]| {

@@ -163,8 +163,8 @@ impl Recipe {
     fn check_finetuning(&self, path: &Path) -> Result<(), RecipeError> {
         let wrong = |key: &str, cause: String| Err(RecipeError::Value { path: path.into(), key: key.into(), cause });
         let (share, epochs) = (self.finetune.share, self.train.epochs.unwrap_or(1.0));
-        if self.finetune.from_scratch && self.finetune.model.is_some() {
-            let cause = "is true, but `finetune.model` (`--model`) names a model to start from; remove one of both";
+        if self.finetune.from_scratch && (self.finetune.model.is_some() || !self.model.init.is_random()) {
+            let cause = "is true, but `finetune.model` (`--model`) or `model.init` names weights to start from; remove one of both";
             return wrong("finetune.from_scratch", cause.into());
         }
         if !(share > 0.0 && share <= 1.0) {

@@ -114,7 +114,7 @@ fn is_finetuning(table: &Table) -> bool {
 /// The key that names another model, from which the model of a recipe starts and which determines its sizes.
 fn start_key(table: &Table) -> Option<&'static str> {
     let has = |table: Option<&Value>| table.is_some_and(|table| table.get("model").is_some());
-    if has(table.get("finetune")) {
+    if is_finetuning(table) && has(table.get("finetune")) {
         return Some("finetune.model");
     }
     has(init(table)).then_some("model.init.model")

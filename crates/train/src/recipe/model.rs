@@ -202,7 +202,10 @@ mod tests {
             (&[text, "model.style=\"bert\""], &["`model.style`", "model.init.text"]),
             (&["model.init.model=\"run\"", "model.preset=\"tiny\""], &["`model.preset`", "model.init.model"]),
             (&["model.init.model=\"run\"", text], &["`model.init.model`", "whole model"]),
-            (&["model.init.model=\"run\"", "finetune.model=\"run\""], &["`model.init`", "finetune.model"]),
+            (
+                &["task={ kind = \"vqa\" }", "model.init.model=\"run\"", "finetune.model=\"run\""],
+                &["`model.init`", "finetune.model"],
+            ),
             (&[text, "model.init.mean=[0.5, 0.5, 0.5]"], &["`model.init.mean`", "model.init.image"]),
             (&["model.init.imgae=\"vit\""], &["model.init.imgae", "did you mean `model.init.image`?"]),
             (&["train.freeze_steps=5"], &["`train.freeze_steps`", "needs `train.freeze`"]),

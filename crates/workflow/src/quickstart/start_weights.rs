@@ -38,12 +38,12 @@ impl StartWeights {
                     }
                 };
                 if place.replace(path.clone()).is_some() {
-                    return Err(wrong(&format!("is a second {part}; name one")));
+                    return Err(wrong(&format!("holds {part}, and so does a file that was named before; name one")));
                 }
             }
         }
         let missing =
-            |part: Part| WorkflowError::Init { cause: format!("there is no {part} among the weights; name one too") };
+            |part: Part| WorkflowError::Init { cause: format!("{part} is missing; name the weights of one too") };
         Ok(Self { image: image.ok_or_else(|| missing(Part::Image))?, text: text.ok_or_else(|| missing(Part::Text))? })
     }
 
