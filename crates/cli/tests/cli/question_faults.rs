@@ -62,7 +62,7 @@ fn questions_without_answers_are_neither_trained_on_nor_scored() {
     let mut table = "image,question,answer,patient,split\n".to_string();
     for number in 0..40 {
         let split = ["train", "train", "train", "test"][number / 2 % 4];
-        let answer = if number % 4 < 2 { ["left", "right"][number % 2] } else { "" };
+        let answer = if number % 5 < 3 { ["left", "right"][number % 2] } else { "" };
         table += &format!("{number}.png,Which side is bright?,{answer},p{number},{split}\n");
     }
     place.write("half.csv", table);
@@ -75,6 +75,6 @@ fn questions_without_answers_are_neither_trained_on_nor_scored() {
     let report = json(&place.good(&["evaluate", "ask", "--json"]).stdout);
     let report = report["sources"].as_object().unwrap().values().next().unwrap().clone();
     assert!(report["notes"].to_string().contains("do not have a question and an answer"), "{report}");
-    let unanswered = (0..40).filter(|number| number / 2 % 4 == 3 && number % 4 >= 2).count() as u64;
+    let unanswered = (0..40).filter(|number| number / 2 % 4 == 3 && number % 5 >= 3).count() as u64;
     assert_eq!(report["records"].as_u64(), Some(10 - unanswered), "{report}");
 }

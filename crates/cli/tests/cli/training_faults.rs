@@ -51,7 +51,7 @@ fn a_run_whose_steps_were_all_skipped_fails() {
     let place = prepared();
     recipe(&place, "side.toml", SIDE);
     // Finite weights whose products are not.
-    change(&place.path("run/bundle/model.safetensors"), "vision_encoder", 3e38);
+    change(&place.path("run/bundle/model.safetensors"), "vision_encoder.visual.conv1.weight", 3e38);
     for arguments in
         [&with(&START, &["train.steps=3", "train.validate_every=1"])[..], &["finetune", "--resume", "side"]]
     {
