@@ -217,6 +217,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Refuses impossible requests before anything is scored.
 fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
     check_page_request(arguments)?;
+    if arguments.trec.is_some() && arguments.models.len() > 1 {
+        return Err(WrongArguments("`--trec` writes the rankings of one model; name one model".into()).into());
+    }
     check_different(&arguments.models)?;
     arguments.models.iter().chain(&arguments.compare).try_for_each(|model| check_model(model))?;
     if arguments.probe.is_some() {
@@ -237,9 +240,6 @@ fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
     check_retrieval(arguments)?;
     if let Some(folder) = &arguments.trec {
         check_folder(folder)?;
-    }
-    if arguments.trec.is_some() && arguments.models.len() > 1 {
-        return Err(WrongArguments("`--trec` writes the rankings of one model; name one model".into()).into());
     }
     Ok(())
 }

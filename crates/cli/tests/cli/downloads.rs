@@ -85,8 +85,9 @@ fn mimic_cxr(place: &Place, raw: &str) {
             tables[1] += &format!("{id},{study},{subject},{split}\n");
             tables[2] += &format!("{subject},{study}{}\n", ",".repeat(14));
             picture(place, &format!("{raw}/files/p10/p{subject}/s{study}/{id}.jpg"), 200 + number);
+            let impression = turn(&["Nothing acute is seen.", "No change is seen."], number);
             let report = format!(
-                " FINDINGS: \n \n Invented lungs are clear in case {number}.\n \n IMPRESSION: \n \n Nothing acute is seen.\n"
+                " FINDINGS: \n \n Invented lungs are clear in case {number}.\n \n IMPRESSION: \n \n {impression}\n"
             );
             place.write(&format!("{raw}/files/p10/p{subject}/s{study}.txt"), report);
         }
