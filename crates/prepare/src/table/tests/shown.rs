@@ -122,7 +122,7 @@ fn an_unused_column_of_image_paths_is_an_error() {
     let quick = TableOptions { command: TableCommand::Quickstart, ..options() };
     let error = fixture.prepare(&table, &quick).unwrap_err();
     assert!(error.contains("pass `--image picture`") && !error.contains("--no-fields"), "{error}");
-    let embedded = crate::InputFiles::with_fields(&[table.clone()], &[], None).err().unwrap().to_string();
+    let embedded = crate::InputFiles::with_fields(std::slice::from_ref(&table), &[], None).err().unwrap().to_string();
     assert!(embedded.contains("rename it to `image`") && embedded.contains("`--no-fields`"), "{embedded}");
     let predicted = crate::InputFiles::find(&[table], &[]).err().unwrap().to_string();
     assert!(predicted.contains("rename it to `image`") && !predicted.contains("--no-fields"), "{predicted}");
