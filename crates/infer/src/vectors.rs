@@ -203,7 +203,7 @@ impl<'a> Embedder<'a> {
                     let texts = chunk.iter().filter_map(Input::text).map(|text| text.ids.as_slice());
                     self.model.text_encoder_features(&Texts::collect(texts), self.precision)
                 }
-                false => self.model.image_encoder_features(&Images::collect(images.into_iter()), self.precision),
+                false => self.model.image_encoder_features(&Images::collect(images), self.precision),
             });
         }
         Ok(vectors)

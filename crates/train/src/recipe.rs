@@ -4,6 +4,7 @@ mod check;
 mod evaluate;
 mod merge;
 mod model;
+mod section;
 mod similar;
 pub mod task;
 mod task_keys;

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use ptu_model::config::PromptsConfig;
-use serde::{Serialize, de::DeserializeOwned};
 use toml::{Table, Value};
 
+use super::section::typed;
 use super::similar::most_similar;
 use super::task::VqaRecipe;
 use super::task_keys;
@@ -27,12 +26,10 @@ pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, Re
     let validates = overrides.iter().any(|set| key_of(set) == "train.validate_every");
     check_keys(&table, &all_keys(), "", path)?;
     refuse_unused_keys(&table, path)?;
-    if is_finetuning(&table) {
-        if LENGTHS.iter().all(|key| length(&table, key).is_none()) {
-            let cause = "is missing, and so is `train.epochs`; write how long to train: the number of steps (`steps = 1000`) or of passes \
-                         over the training data (`epochs = 10`)";
-            return Err(RecipeError::Value { path: path.into(), key: "train.steps".into(), cause: cause.into() });
-        }
+    if is_finetuning(&table) && LENGTHS.iter().all(|key| length(&table, key).is_none()) {
+        let cause = "is missing, and so is `train.epochs`; write how long to train: the number of steps (`steps = 1000`) or of passes \
+                     over the training data (`epochs = 10`)";
+        return Err(RecipeError::Value { path: path.into(), key: "train.steps".into(), cause: cause.into() });
     }
     let task = table.get("task").and_then(Value::as_table).cloned();
     let mut recipe: Recipe = typed(table).map_err(|(key, cause)| match task {
@@ -191,15 +188,6 @@ pub fn remove_unused_keys(table: &mut Table) {
     }
 }
 
-/// Converts a table to a typed value.
-///
-/// # Errors
-/// The key of the first wrong value, with dots, and what is wrong with it.
-fn typed<T: DeserializeOwned>(table: Table) -> Result<T, (String, String)> {
-    serde_path_to_error::deserialize(Value::Table(table))
-        .map_err(|error| (error.path().to_string(), error.inner().message().trim().to_string()))
-}
-
 /// A recipe with every key that a recipe can have: the default recipe, with values for its optional keys.
 fn all_keys() -> Table {
     let mut recipe = Recipe { task: TaskRecipe::Vqa(VqaRecipe::default()), ..Recipe::default() };
@@ -278,32 +266,4 @@ fn set(table: &mut Table, assignment: &str) -> Result<(), RecipeError> {
     }
     inner.insert(last.into(), value);
     Ok(())
-}
-
-/// A section of the model: the section of the preset, with the recipe's values for the keys that differ.
-pub fn merge_section<T: Serialize + DeserializeOwned>(
-    section: &str,
-    preset: &T,
-    differs: &Table,
-) -> Result<T, RecipeError> {
-    let mut table = Table::try_from(preset).expect("a section of a model is a table");
-    table.extend(differs.clone());
-    typed(table).map_err(|(key, cause)| match cause.strip_prefix("unknown field ") {
-        Some(names) => {
-            let mut names = names.split('`').skip(1).step_by(2).map(String::from);
-            let (key, known) = (names.next().unwrap_or(key), names.collect::<Vec<_>>());
-            let nearest = most_similar(&key, known.iter()).map(String::from);
-            RecipeError::UnknownModelKey { key: format!("{section}.{key}"), nearest }
-        }
-        None => RecipeError::ModelValue { key: format!("{section}.{key}"), cause },
-    })
-}
-
-/// The same as [`merge_section`], for prompts. If `kind` is not `pool`, as in the presets, no values of the preset are used.
-pub fn prompts(section: &str, preset: PromptsConfig, differs: &Table) -> Result<PromptsConfig, RecipeError> {
-    match differs.get("kind").and_then(Value::as_str) {
-        None | Some("pool") => merge_section(section, &preset, differs),
-        Some(_) => typed(differs.clone())
-            .map_err(|(key, cause)| RecipeError::ModelValue { key: format!("{section}.{key}"), cause }),
-    }
 }

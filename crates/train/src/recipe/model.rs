@@ -7,7 +7,7 @@ use ptu_model::{HeadKind, ModelConfig, Outputs, Preset, TextStyle};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::{Recipe, merge};
+use super::{Recipe, section};
 use crate::RecipeError;
 
 /// A preset of the model, and the keys whose values differ from it.
@@ -130,7 +130,7 @@ impl Recipe {
         outputs: Outputs,
     ) -> Result<ModelConfig, RecipeError> {
         checked(ModelConfig {
-            image: merge::merge_section::<ImageConfig>("model.image", &start.image, &self.model.image)?,
+            image: section::merge_section::<ImageConfig>("model.image", &start.image, &self.model.image)?,
             heads: heads.to_vec(),
             outputs,
             dropout: self.model.dropout,
@@ -147,12 +147,12 @@ impl Recipe {
     ) -> Result<ModelConfig, RecipeError> {
         let model = &self.model;
         Ok(ModelConfig {
-            image: merge::merge_section::<ImageConfig>("model.image", &base.image, &model.image)?,
-            text: merge::merge_section::<TextConfig>("model.text", &base.text, &model.text)?,
-            fusion: merge::merge_section::<FusionConfig>("model.fusion", &base.fusion, &model.fusion)?,
-            image_prompts: merge::prompts("model.image_prompts", base.image_prompts, &model.image_prompts)?,
-            text_prompts: merge::prompts("model.text_prompts", base.text_prompts, &model.text_prompts)?,
-            contrast: merge::merge_section::<ContrastConfig>("model.contrast", &base.contrast, &model.contrast)?,
+            image: section::merge_section::<ImageConfig>("model.image", &base.image, &model.image)?,
+            text: section::merge_section::<TextConfig>("model.text", &base.text, &model.text)?,
+            fusion: section::merge_section::<FusionConfig>("model.fusion", &base.fusion, &model.fusion)?,
+            image_prompts: section::prompts("model.image_prompts", base.image_prompts, &model.image_prompts)?,
+            text_prompts: section::prompts("model.text_prompts", base.text_prompts, &model.text_prompts)?,
+            contrast: section::merge_section::<ContrastConfig>("model.contrast", &base.contrast, &model.contrast)?,
             heads: heads.to_vec(),
             outputs,
             decoder: base.decoder,
