@@ -50,6 +50,13 @@ impl House {
         command
     }
 
+    /// A call of the released command in the root, without its standard output. It must have been built.
+    pub fn ptunifier(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(self.root.join("target/release/ptunifier"), arguments);
+        command.stdout(Stdio::null());
+        command
+    }
+
     /// Every text file that git tracks or would track. Binary files are skipped.
     pub fn text_files(&self) -> Result<Vec<TextFile>, String> {
         let list = output(self.command("git", &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]))?;

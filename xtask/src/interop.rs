@@ -6,7 +6,7 @@
 //! again; ranx scores the rankings of the tests of `ptu-metrics`, and of a model, as TREC files.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::house::House;
 use crate::process::{run, run_with};
@@ -21,16 +21,12 @@ const SKIPPED: i32 = 3;
 const SMALL: [&str; 4] = ["data=[\"phantom\"]", "train.steps=2", "train.batch=8", "train.validate_every=0"];
 
 /// Lets `ranx` score the rankings of a small model, and compares its scores with those of `evaluate`.
-fn rankings(root: &Path, place: &Path, python: &Path, script: &Path) -> Result<String, String> {
-    let ptunifier = || {
-        let mut command = Command::new(root.join("target/release/ptunifier"));
-        command.current_dir(place);
-        command
-    };
-    let recipe = root.join("recipes/pretrain/phantom.toml");
+fn rankings(house: &House, place: &Path, python: &Path, script: &Path) -> Result<String, String> {
+    let recipe = house.root.join("recipes/pretrain/phantom.toml");
     let sets = SMALL.iter().flat_map(|set| ["--set", set]);
-    run(ptunifier().arg("pretrain").arg(recipe).args(["--out", "run"]).args(sets))?;
-    let scores = run(ptunifier().args(["evaluate", "run", "--json", "--trec", "rankings"]))?;
+    run(house.ptunifier(&["pretrain"]).arg(recipe).args(["--out", "run"]).args(sets).current_dir(place))?;
+    let mut evaluate = house.ptunifier(&["evaluate", "run", "--json", "--trec", "rankings"]);
+    let scores = run(evaluate.current_dir(place).stdout(Stdio::piped()))?;
     std::fs::write(place.join("scores.json"), scores).map_err(|error| error.to_string())?;
     run(Command::new(python).arg(script).args(["rankings", "rankings", "scores.json", "phantom"]).current_dir(place))
 }
@@ -45,9 +41,7 @@ pub fn interop(house: &House, data: &Path, python: &Path) -> Result<(), String> 
         std::fs::remove_dir_all(&place).map_err(|error| error.to_string())?;
     }
     std::fs::create_dir_all(&place).map_err(|error| error.to_string())?;
-    let prepare = |arguments: &[&str]| {
-        run(Command::new(root.join("target/release/ptunifier")).arg("prepare").args(arguments).current_dir(&place))
-    };
+    let prepare = |arguments: &[&str]| run(house.ptunifier(&["prepare"]).args(arguments).current_dir(&place));
     let mut folders = vec!["phantom", "openi"];
     prepare(&["phantom", "phantom", "--pairs", "400", "--image-missing", "0.2", "--text-missing", "0.2"])?;
     let vqa = data.join("vqa-rad");
@@ -60,8 +54,8 @@ pub fn interop(house: &House, data: &Path, python: &Path) -> Result<(), String> 
     }
     let reports = run(Command::new(python).arg(&script).arg("openi"))?;
     // The archive has reports without their images, which are skipped, and the command says so by its exit code.
-    let mut openi = Command::new(root.join("target/release/ptunifier"));
-    run_with(openi.args(["prepare", "openi", reports.trim(), "openi"]).current_dir(&place), &[SKIPPED])?;
+    let mut openi = house.ptunifier(&["prepare", "openi", reports.trim(), "openi"]);
+    run_with(openi.current_dir(&place), &[SKIPPED])?;
     let manifest = std::fs::read_to_string(place.join("openi/manifest.json")).map_err(|error| error.to_string())?;
     let manifest: serde_json::Value = serde_json::from_str(&manifest).map_err(|error| error.to_string())?;
     let noted = |what: &str| manifest["noted"][what].as_u64().unwrap_or_default();
@@ -71,7 +65,7 @@ pub fn interop(house: &House, data: &Path, python: &Path) -> Result<(), String> 
         return Err(format!("Open-i has {} reports, {} with both sections", REPORTS.0, REPORTS.1));
     }
     print!("{}", run(Command::new(python).arg(&script).arg("shards").args(&folders).current_dir(&place))?);
-    print!("{}", rankings(root, &place, python, &script)?);
+    print!("{}", rankings(house, &place, python, &script)?);
     let job = root.join("deploy/prepare.yaml");
     print!("{}", run(Command::new(python).arg(&script).arg("manifests").arg(job))?);
     run(Command::new("bash").arg("-n").arg(root.join("deploy/prepare.sbatch")))?;
@@ -88,20 +82,16 @@ const RUNS: [(&str, &str, Option<&str>); 3] = [
 
 /// Computes scores again with scikit-learn and ranx. `place` has the phantom.
 fn metrics(house: &House, place: &Path, python: &Path) -> Result<(), String> {
-    let (script, command) = (house.root.join("tools/interop/metrics.py"), house.root.join("target/release/ptunifier"));
+    let script = house.root.join("tools/interop/metrics.py");
     let data = "data=[\"phantom\"]";
     let settings =
         [data, "train.steps=40", "train.validate_every=20", "model.preset=\"tiny\"", "finetune.from_scratch=true"];
     for (recipe, run_folder, task) in RUNS {
         let recipe = house.root.join(format!("recipes/finetune/{recipe}.toml"));
         let sets = settings.into_iter().chain(task).flat_map(|set| ["--set", set]);
-        run(Command::new(&command)
-            .arg("finetune")
-            .arg(recipe)
-            .args(["--out", run_folder])
-            .args(sets)
-            .current_dir(place))?;
-        run(Command::new(&command).args(["evaluate", run_folder]).current_dir(place))?;
+        let mut finetune = house.ptunifier(&["finetune"]);
+        run(finetune.arg(recipe).args(["--out", run_folder]).args(sets).current_dir(place))?;
+        run(house.ptunifier(&["evaluate", run_folder]).current_dir(place))?;
     }
     let runs = RUNS.map(|(_, run_folder, _)| run_folder);
     print!("{}", run(Command::new(python).arg(&script).arg("runs").args(runs).current_dir(place))?);

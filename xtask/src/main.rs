@@ -10,6 +10,7 @@ mod layers;
 mod licences;
 mod links;
 mod norms;
+mod paired;
 mod phantom_tasks;
 mod process;
 mod real;

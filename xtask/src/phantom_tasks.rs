@@ -9,7 +9,6 @@ mod task;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::house::House;
@@ -33,8 +32,8 @@ pub fn phantom_tasks(house: &House, out: &Path, only: Option<&str>) -> Result<()
     fs::create_dir_all(out).map_err(|error| format!("cannot create `{}`: {error}", out.display()))?;
     let out = fs::canonicalize(out).map_err(|error| error.to_string())?;
     run(&mut house.cargo(&["build", "--release", "--quiet", "--package", "ptunifier-cli"]))?;
-    let runner = Runner { root: house.root.clone(), quickstart: out.join("quickstart"), out };
-    run(runner.ptunifier(&["quickstart", "--out"]).arg(&runner.quickstart))?;
+    let runner = Runner { house, quickstart: out.join("quickstart"), out };
+    run(house.ptunifier(&["quickstart", "--out"]).arg(&runner.quickstart))?;
     eprintln!("quickstart: {:.0} s", start.elapsed().as_secs_f64());
     let (start, mut lines, mut failed) = (Instant::now(), vec![], 0);
     for task in tasks {
@@ -57,19 +56,13 @@ pub fn phantom_tasks(house: &House, out: &Path, only: Option<&str>) -> Result<()
 }
 
 /// The folders of the tasks.
-struct Runner {
-    root: PathBuf,
+struct Runner<'a> {
+    house: &'a House,
     out: PathBuf,
     quickstart: PathBuf,
 }
 
-impl Runner {
-    fn ptunifier(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.root.join("target/release/ptunifier"));
-        command.args(arguments).current_dir(&self.root).stdout(Stdio::null());
-        command
-    }
-
+impl Runner<'_> {
     /// Fine-tunes and scores a task; its line, and for questions a second one about other images.
     fn task(&self, task: PhantomTask) -> Result<Vec<String>, String> {
         let folder = self.out.join(task.name());
@@ -86,7 +79,7 @@ impl Runner {
         let compared = match task {
             PhantomTask::Retrieval => {
                 let zero_shot = folder.join("zero-shot");
-                crate::process::run(self.ptunifier(&["evaluate", "--trec"]).arg(&zero_shot).arg(&start))?;
+                crate::process::run(self.house.ptunifier(&["evaluate", "--trec"]).arg(&zero_shot).arg(&start))?;
                 vec![Compared::of_ranks(&runs, &zero_shot)?]
             }
             _ => Compared::of_predictions(task, &runs)?,
@@ -102,7 +95,7 @@ impl Runner {
 
     fn finetune(&self, task: PhantomTask, seed: u64, out: &Path) -> Result<(), String> {
         let sets = [format!("seed={seed}"), format!("data=[{}]", serde_json::json!(self.quickstart.join("data")))];
-        let mut command = self.ptunifier(&["finetune", task.recipe(), "--model"]);
+        let mut command = self.house.ptunifier(&["finetune", task.recipe(), "--model"]);
         command.arg(self.quickstart.join("run")).arg("--out").arg(out);
         for set in sets.iter().map(String::as_str).chain(task.sets().iter().copied()) {
             command.args(["--set", set]);
@@ -116,7 +109,7 @@ impl Runner {
 
     /// Scores a run, beside a probe of the model `probed`.
     fn evaluate(&self, run: &Path, probed: Option<&Path>) -> Result<(), String> {
-        let mut command = self.ptunifier(&["evaluate"]);
+        let mut command = self.house.ptunifier(&["evaluate"]);
         command.arg(run);
         if let Some(probed) = probed {
             command.arg("--probe").arg(probed);

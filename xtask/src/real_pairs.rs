@@ -11,7 +11,6 @@ mod ridge;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use features::PairFeatures;
@@ -78,7 +77,7 @@ pub fn real_pairs(house: &House, data: &Path, out: &Path, only: Option<&str>) ->
     fs::create_dir_all(out).map_err(|error| format!("cannot create `{}`: {error}", out.display()))?;
     let (data, out) = (absolute(data)?, absolute(out)?);
     run(&mut house.cargo(&["build", "--release", "--quiet", "--package", "ptunifier-cli"]))?;
-    let runner = Runner { root: house.root.clone(), weights: Weights::get(&house.root, &out.join("weights"))?, out };
+    let runner = Runner { house, weights: Weights::get(&house.root, &out.join("weights"))?, out };
     runner.prepare(&data)?;
     for arm in arms {
         let start = Instant::now();
@@ -89,19 +88,13 @@ pub fn real_pairs(house: &House, data: &Path, out: &Path, only: Option<&str>) ->
 }
 
 /// The folders of the arms.
-struct Runner {
-    root: PathBuf,
+struct Runner<'a> {
+    house: &'a House,
     out: PathBuf,
     weights: Weights,
 }
 
-impl Runner {
-    fn ptunifier(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.root.join("target/release/ptunifier"));
-        command.args(arguments).current_dir(&self.root).stdout(Stdio::null());
-        command
-    }
-
+impl Runner<'_> {
     fn shards(&self, source: &str) -> PathBuf {
         self.out.join("data").join(source)
     }
@@ -113,7 +106,7 @@ impl Runner {
 
     /// Prepares shards of all sources with the splits of the repository.
     fn prepare(&self, data: &Path) -> Result<(), String> {
-        let splits = Splits::read(&self.root)?;
+        let splits = Splits::read(&self.house.root)?;
         fs::create_dir_all(self.out.join("data")).map_err(|error| error.to_string())?;
         for (source, rows) in [
             (SCORED, roco_pairs(&data.join("roco-cc"), &splits)?),
@@ -125,7 +118,7 @@ impl Runner {
                 continue;
             }
             write_table(&table, &rows)?;
-            run(self.ptunifier(&["prepare", "table"]).arg(table).arg(shards).args(["--side", "256"]))?;
+            run(self.house.ptunifier(&["prepare", "table"]).arg(table).arg(shards).args(["--side", "256"]))?;
         }
         Ok(())
     }
@@ -149,7 +142,7 @@ impl Runner {
     fn pretrain(&self, arm: Arm, recipe: &str) -> Result<Vec<(&'static str, Found)>, String> {
         let folder = self.out.join(arm.name());
         let sources = [SCORED, "covid-cxr", "vqa-rad"].map(|source| self.shards(source));
-        let mut command = self.ptunifier(&["pretrain", recipe, "--out"]);
+        let mut command = self.house.ptunifier(&["pretrain", recipe, "--out"]);
         command.arg(&folder).args(["--set", &format!("data={}", json!(sources))]);
         if arm == Arm::Pretrained {
             let Weights { image, text } = &self.weights;
@@ -161,7 +154,7 @@ impl Runner {
         }
         run(&mut command)?;
         let ranks = self.out.join(format!("{}-ranks", arm.name()));
-        let mut evaluate = self.ptunifier(&["evaluate", "--rerank", RERANKED, "--gallery", "400", "--trec"]);
+        let mut evaluate = self.house.ptunifier(&["evaluate", "--rerank", RERANKED, "--gallery", "400", "--trec"]);
         run(evaluate.arg(&ranks).arg("--data").arg(self.shards(SCORED)).arg(folder.join("best")))?;
         let ranks = ranks.join("ranks.jsonl");
         Ok(vec![("contrast", Found::read(&ranks, false)?), ("rerank", Found::read(&ranks, true)?)])
@@ -190,13 +183,14 @@ impl Runner {
         let encoders = self.out.join("encoders");
         if !encoders.join("config.json").exists() {
             let [mean, std] = COLOURS;
-            let mut import = self.ptunifier(&["import", "--mean", mean, "--std", std, "--size", "224", "--out"]);
+            let mut import = self.house.ptunifier(&["import", "--mean", mean, "--std", std, "--size", "224", "--out"]);
             import.arg(&encoders).arg("--image").arg(&self.weights.image).arg("--text").arg(&self.weights.text);
             run(&mut import)?;
         }
         let files = ["images", "texts"].map(|modality| (modality, self.out.join(format!("features-{modality}.jsonl"))));
         for (modality, file) in files.iter().filter(|(_, file)| !file.exists()) {
-            let mut embed = self.ptunifier(&["embed", "--space", "encoder", "--only", modality, "--resume", "--out"]);
+            let mut embed =
+                self.house.ptunifier(&["embed", "--space", "encoder", "--only", modality, "--resume", "--out"]);
             run(embed.arg(file).arg(&encoders).arg(self.shards(SCORED)))?;
         }
         Ok(files.map(|(_, file)| file))

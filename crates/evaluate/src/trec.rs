@@ -102,9 +102,10 @@ impl Files {
     fn of(evaluated: &Evaluated, direction: &str, query: Query) -> Option<Self> {
         let (gallery, ranking) = (&evaluated.gallery, evaluated.retrieval.as_ref()?.of(query));
         let ids: Vec<String> = gallery.records.iter().map(|pair| encoded(&pair.id)).collect();
-        let mut files = Self::default();
+        let (mut files, mut counts) = (Self::default(), vec![]);
         for (row, scores) in ranking.similarity.chunks_exact(ids.len()).enumerate() {
             let hits: Vec<bool> = (0..ids.len()).map(|item| gallery.is_hit(query, row, item)).collect();
+            counts.push(hits.iter().filter(|hit| **hit).count());
             let mut items: Vec<usize> = (0..ids.len()).collect();
             // A hit comes after wrong candidates with the same score, as its rank counts them.
             items.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(hits[*a].cmp(&hits[*b])));
@@ -116,33 +117,25 @@ impl Files {
                 line(&mut files.judgements, format_args!("{} 0 {} 1", ids[row], ids[item]));
             }
         }
-        files.ranks = rank_lines(evaluated, direction, query, ranking);
+        files.ranks = rank_lines(evaluated, direction, ranking, &counts);
         if let Some(reranked) = &evaluated.reranked {
             let direction = format!("{direction}{RERANKED}");
-            files.ranks.extend(rank_lines(evaluated, &direction, query, reranked.of(query)));
+            files.ranks.extend(rank_lines(evaluated, &direction, reranked.of(query), &counts));
         }
         Some(files)
     }
 }
 
-/// The lines of [`RANKS`] for one direction.
-fn rank_lines(evaluated: &Evaluated, direction: &str, query: Query, ranking: &Ranking) -> Vec<u8> {
-    let gallery = &evaluated.gallery;
-    let line = |(row, pair): (usize, &Pair)| {
-        let hits = (0..gallery.records.len()).filter(|item| gallery.is_hit(query, row, *item)).count();
-        let rank = RankLine {
-            gallery: &evaluated.name,
-            direction,
-            id: &pair.id,
-            patient: &pair.patient,
-            rank: ranking.ranks[row].map(|rank| rank + 1),
-            hits,
-        };
+/// The lines of [`RANKS`] for one direction; `hits` has the number of hits of each query.
+fn rank_lines(evaluated: &Evaluated, direction: &str, ranking: &Ranking, hits: &[usize]) -> Vec<u8> {
+    let line = |((pair, rank), &hits): ((&Pair, &Option<usize>), &usize)| {
+        let (gallery, rank) = (&evaluated.name, rank.map(|rank| rank + 1));
+        let rank = RankLine { gallery, direction, id: &pair.id, patient: &pair.patient, rank, hits };
         let mut line = serde_json::to_vec(&rank).expect("a line is plain data");
         line.push(b'\n');
         line
     };
-    gallery.records.iter().enumerate().flat_map(line).collect()
+    evaluated.gallery.records.iter().zip(&ranking.ranks).zip(hits).flat_map(line).collect()
 }
 
 fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {

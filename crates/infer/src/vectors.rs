@@ -188,22 +188,19 @@ impl<'a> Embedder<'a> {
         Ok(vectors)
     }
 
-    /// Features of inputs of one modality by its encoder alone ([`Model::image_encoder_features`], [`Model::text_encoder_features`]),
-    /// `batch` at a time. Of a pair the image is used.
+    /// Features of images alone or of texts alone by their encoder ([`Model::image_encoder_features`],
+    /// [`Model::text_encoder_features`]), `batch` at a time.
     ///
     /// # Errors
     /// If inputs do not fit the model.
     pub fn encoder_features(self, inputs: &[Input], batch: usize) -> Result<Vectors, ModelError> {
         let mut vectors = Vectors::default();
         for chunk in inputs.chunks(batch.max(1)) {
-            self.model.check_batch(&Batch::collect(chunk))?;
-            let images: Vec<&Image> = chunk.iter().filter_map(Input::image).collect();
-            vectors.extend(match images.is_empty() {
-                true => {
-                    let texts = chunk.iter().filter_map(Input::text).map(|text| text.ids.as_slice());
-                    self.model.text_encoder_features(&Texts::collect(texts), self.precision)
-                }
-                false => self.model.image_encoder_features(&Images::collect(images), self.precision),
+            let chunk = Batch::collect(chunk);
+            self.model.check_batch(&chunk)?;
+            vectors.extend(match chunk.images.count {
+                0 => self.model.text_encoder_features(&chunk.texts, self.precision),
+                _ => self.model.image_encoder_features(&chunk.images, self.precision),
             });
         }
         Ok(vectors)

@@ -193,9 +193,9 @@ struct Quickstart<'a> {
 }
 
 impl QuickstartOptions {
-    /// The recipe for a number of training pairs: the recipe `recipes/pretrain/phantom.toml`, or `table.toml` in the same
-    /// folder (`weights.toml` with published weights) with a batch size that suits the number of pairs. The run is saved and validated four times. `changes` are
-    /// overrides by the quickstart; the user's overrides come after them.
+    /// The recipe for a number of training pairs: the recipe `recipes/pretrain/phantom.toml`, or `table.toml` in the same folder
+    /// (`weights.toml` with published weights) with a batch size that suits the number of pairs. The run is saved and validated four
+    /// times. `changes` are overrides by the quickstart; the user's overrides come after them.
     fn recipe(&self, data: &Path, pairs: u64, steps: u64, changes: &[String]) -> Result<Recipe, WorkflowError> {
         let half = (pairs / 2).next_power_of_two();
         let (text, batch) = match (&self.corpus, &self.init) {

@@ -6,11 +6,11 @@ use std::ops::Add;
 use std::path::{Path, PathBuf};
 
 use ptu_metrics::text::{BleuCounts, Compared as ComparedTexts, ptb_tokens, rouge_l, rouge_tokens};
-use ptu_metrics::{Interval, Resampling, bootstrap, bootstrap_difference};
-use ptu_random::Key;
 use serde_json::Value;
 
 use super::task::{Metric, PROBE, PhantomTask};
+use crate::paired::PairedScore;
+use crate::process::json_lines;
 
 /// What is scored for each record by one model or baseline.
 #[derive(Clone, Debug)]
@@ -53,13 +53,6 @@ fn mean(scored: &[Scored], records: &[usize]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// The lines of a file, as JSON.
-fn lines(path: &Path) -> Result<Vec<Value>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-    let parse = |line: &str| serde_json::from_str(line).map_err(|error| format!("`{}`: {error}", path.display()));
-    text.lines().map(parse).collect()
-}
-
 fn text<'a>(line: &'a Value, key: &str) -> &'a str {
     line[key].as_str().unwrap_or_default()
 }
@@ -93,7 +86,7 @@ impl Compared {
     /// Compares the predictions of the runs with each other way that their files have for all records.
     pub fn of_predictions(task: PhantomTask, runs: &[PathBuf]) -> Result<Vec<Self>, String> {
         let all: Vec<Vec<Value>> =
-            runs.iter().map(|run| lines(&run.join("predictions.jsonl"))).collect::<Result<_, _>>()?;
+            runs.iter().map(|run| json_lines(&run.join("predictions.jsonl"))).collect::<Result<_, _>>()?;
         let first = all.first().filter(|lines| !lines.is_empty()).ok_or("there are no predictions")?;
         let patients: Vec<String> = first.iter().map(|line| text(line, "patient").to_string()).collect();
         let metric = task.metric();
@@ -117,7 +110,7 @@ impl Compared {
 
     /// Compares the ranks of runs that are fine-tuned for retrieval with those of the starting model.
     pub fn of_ranks(runs: &[PathBuf], zero_shot: &Path) -> Result<Self, String> {
-        let read = |folder: &Path| lines(&folder.join("ranks.jsonl"));
+        let read = |folder: &Path| json_lines(&folder.join("ranks.jsonl"));
         let start = read(zero_shot)?;
         let queries = |lines: &[Value]| -> Vec<String> {
             lines.iter().map(|line| format!("{} {}", text(line, "direction"), text(line, "id"))).collect()
@@ -149,10 +142,9 @@ impl Compared {
 /// The scores of a task in one line.
 pub struct Line {
     metric: Metric,
-    records: usize,
-    value: Option<Interval>,
-    /// Score of the baseline, its name, and the difference to it.
-    baseline: (String, Option<f64>, Option<Interval>),
+    score: PairedScore,
+    /// The name of the baseline.
+    against: String,
 }
 
 impl Line {
@@ -162,39 +154,18 @@ impl Line {
         let value = |one: &&Compared| mean(&one.others, &one.all()).unwrap_or(f64::NEG_INFINITY);
         let best = baselines.reduce(|best, other| if value(&other) > value(&best) { other } else { best });
         let best = best.ok_or("there is no baseline")?;
-        let (patients, resampling) = (&best.patients, Resampling::new(Key::new(0)));
-        let runs = |records: &[usize]| mean(&best.runs, records);
-        let others = |records: &[usize]| mean(&best.others, records);
-        Ok(Self {
-            metric,
-            records: patients.len(),
-            value: bootstrap(patients, runs, &resampling),
-            baseline: (
-                best.name.clone(),
-                others(&best.all()),
-                bootstrap_difference(patients, runs, others, &resampling),
-            ),
-        })
+        let score = PairedScore::of(
+            &best.patients,
+            |records: &[usize]| mean(&best.runs, records),
+            |records: &[usize]| mean(&best.others, records),
+        );
+        Ok(Self { metric, score, against: best.name.clone() })
     }
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let show = |value: Option<f64>| value.map_or("undefined".to_string(), |value| format!("{value:.4}"));
-        let interval = |found: &Option<Interval>| {
-            let parts = [found.map(|it| it.value), found.map(|it| it.low), found.map(|it| it.high)];
-            parts.map(show).join(" ")
-        };
-        let (name, value, difference) = &self.baseline;
-        write!(
-            out,
-            "metric {} n {} value {} baseline {} diff {} against {name}",
-            self.metric.name(),
-            self.records,
-            interval(&self.value),
-            show(*value),
-            interval(difference)
-        )
+        write!(out, "metric {} {} against {}", self.metric.name(), self.score, self.against)
     }
 }
 

@@ -1,14 +1,15 @@
 //! Ranks of true partners, and their scores beside those of a baseline.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
 use nalgebra::DMatrix;
-use ptu_metrics::{Interval, Resampling, bootstrap, bootstrap_difference};
-use ptu_random::Key;
 use serde_json::{Value, json};
 
 use super::features::FeatureRecord;
+use crate::paired::PairedScore;
+use crate::process::json_lines;
 
 /// The number of results in which the true partner must be found.
 const WITHIN: usize = 10;
@@ -41,10 +42,8 @@ impl Found {
 
     /// By the file `ranks.jsonl` that `ptunifier evaluate --trec` writes: the search by contrast, or its results after reranking.
     pub fn read(path: &Path, reranked: bool) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()))?;
-        let mut all = std::collections::BTreeMap::<String, (String, f64)>::new();
-        for line in text.lines() {
-            let line: Value = serde_json::from_str(line).map_err(|error| format!("`{}`: {error}", path.display()))?;
+        let mut all = BTreeMap::<String, (String, f64)>::new();
+        for line in json_lines(path)? {
             let of = |key: &str| line[key].as_str().unwrap_or_default().to_string();
             if of("direction").ends_with("-reranked") != reranked {
                 continue;
@@ -97,10 +96,7 @@ impl Found {
 /// R@10 of a model beside a baseline, on the same records, with intervals by article.
 pub struct Comparison {
     name: String,
-    records: usize,
-    value: Option<Interval>,
-    baseline: f64,
-    difference: Option<Interval>,
+    score: PairedScore,
 }
 
 impl Comparison {
@@ -114,34 +110,18 @@ impl Comparison {
             let sum: f64 = records.iter().map(|record| values[*record]).sum();
             (!records.is_empty()).then(|| sum / records.len() as f64)
         };
-        let (own, other) =
-            (|records: &[usize]| mean(&model.values, records), |records: &[usize]| mean(&others, records));
-        let resampling = Resampling::new(Key::new(0));
-        Ok(Self {
-            name: name.into(),
-            records: model.ids.len(),
-            value: bootstrap(&model.patients, own, &resampling),
-            baseline: baseline.value(),
-            difference: bootstrap_difference(&model.patients, own, other, &resampling),
-        })
+        let score = PairedScore::of(
+            &model.patients,
+            |records: &[usize]| mean(&model.values, records),
+            |records: &[usize]| mean(&others, records),
+        );
+        Ok(Self { name: name.into(), score })
     }
 }
 
 impl fmt::Display for Comparison {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let interval = |found: &Option<Interval>| match found {
-            Some(it) => format!("{:.4} {:.4} {:.4}", it.value, it.low, it.high),
-            None => "undefined undefined undefined".into(),
-        };
-        write!(
-            out,
-            "real-pairs {} metric R@10 n {} value {} baseline {:.4} diff {}",
-            self.name,
-            self.records,
-            interval(&self.value),
-            self.baseline,
-            interval(&self.difference)
-        )
+        write!(out, "real-pairs {} metric R@10 {}", self.name, self.score)
     }
 }
 

@@ -70,6 +70,16 @@ pub fn recipe(place: &Place, name: &str, task: &str) {
     );
 }
 
+/// A model in `out`, fine-tuned from [`prepared`]'s for a task with these changes to the recipe.
+pub fn tuned(task: &str, out: &str, sets: &[&str]) -> Place {
+    let place = prepared();
+    let file = format!("{out}.toml");
+    recipe(&place, &file, task);
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    place.good(&["finetune", &file, "--model", "run", "--out", out].into_iter().chain(sets).collect::<Vec<_>>());
+    place
+}
+
 pub const SIDE: &str = "[task]\nkind = \"classification\"\nlabel = \"side\"\ninput = \"image\"\n";
 const BRIGHT: &str = "[task]\nkind = \"multilabel\"\nlabels = [\"bright\"]\ninput = \"image\"\n";
 pub const QUESTIONS: &str = "[task]\nkind = \"vqa\"\n";

@@ -1,15 +1,11 @@
 //! What fine-tuning, evaluation and prediction say when something is wrong, and the linear probe beside a fine-tuned model.
 
-use crate::finetune::{QUESTIONS, SIDE, json, picture, prepared, recipe};
+use crate::finetune::{QUESTIONS, SIDE, json, picture, prepared, recipe, tuned};
 use crate::harness::Place;
 
 /// A model that was fine-tuned for a few steps, in `side`.
 pub fn fine_tuned() -> Place {
-    let place = prepared();
-    recipe(&place, "side.toml", SIDE);
-    let sets = ["--set", "train.steps=6", "--set", "train.validate_every=2"];
-    place.good(&[&["finetune", "side.toml", "--model", "run", "--out", "side"][..], &sets].concat());
-    place
+    tuned(SIDE, "side", &["train.steps=6", "train.validate_every=2"])
 }
 
 #[test]

@@ -3,16 +3,12 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::finetune::{QUESTIONS, json, prepared, recipe};
+use crate::finetune::{QUESTIONS, json, prepared, recipe, tuned};
 use crate::harness::Place;
 
 /// A model that answers questions, fine-tuned for one step, in `ask`.
 fn asked() -> Place {
-    let place = prepared();
-    recipe(&place, "ask.toml", QUESTIONS);
-    let sets = ["--set", "train.steps=1", "--set", "train.validate_every=0"];
-    place.good(&[&["finetune", "ask.toml", "--model", "run", "--out", "ask"][..], &sets].concat());
-    place
+    tuned(QUESTIONS, "ask", &["train.steps=1", "train.validate_every=0"])
 }
 
 #[test]

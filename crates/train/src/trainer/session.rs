@@ -9,7 +9,7 @@ use burn::module::Module;
 use ptu_data::{Loader, LoaderOptions, Preparation, TrainBatch, WeightedSource};
 use ptu_input::Slot;
 use ptu_model::weights::read_arrays;
-use ptu_model::{Bundle, FrozenEncoders, Learned, Model, TrainedOn};
+use ptu_model::{Bundle, Learned, Model, TrainedOn};
 use ptu_random::Key;
 
 use super::pace::Pace;
@@ -53,8 +53,6 @@ pub(super) struct Session<'t> {
     pub folder: RunFolder,
     /// What training started from.
     pub start: Start,
-    /// The encoders of which nothing is trained.
-    pub frozen: FrozenEncoders,
     /// Texts that were used so far.
     pub texts: TextCounts,
 }
@@ -269,10 +267,7 @@ impl Session<'_> {
     /// Computes no gradients of encoders of which nothing is trained in the next step.
     pub(super) fn freeze(&mut self) {
         let frozen = self.recipe.frozen(self.model().config(), self.progress.step);
-        if self.frozen != frozen {
-            self.frozen = frozen;
-            self.model = self.model.take().map(|model| model.with_frozen(frozen));
-        }
+        self.model = self.model.take().map(|model| model.with_frozen(frozen));
     }
 
     fn save_bundle(&self, folder: &Path) -> Result<(), TrainError> {
@@ -318,7 +313,9 @@ impl Session<'_> {
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         let (start, step) = (Instant::now(), self.progress.step);
-        self.freeze();
+        if self.recipe.train.freeze_steps == Some(step) {
+            self.freeze();
+        }
         let (outcome, mut gradients, used) = self.compute(loader, config)?;
         gradients.retain(&|name| self.recipe.trains(name, step));
         let update = Instant::now();

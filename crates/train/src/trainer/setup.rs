@@ -11,7 +11,7 @@ use ptu_data::{LoaderOptions, Preparation, Rank, ShardFolder, Source, Split, Wei
 use ptu_input::{Published, Slot, Tokenizer};
 use ptu_kernels::ComputePrecision;
 use ptu_model::names::Name;
-use ptu_model::{FrozenEncoders, Model, ModelConfig, WeightVisitor};
+use ptu_model::{Model, ModelConfig, WeightVisitor};
 use ptu_random::Key;
 
 use super::session::{Session, TextCounts};
@@ -94,7 +94,6 @@ pub(super) fn open<'a>(
         files: None,
         folder,
         start,
-        frozen: FrozenEncoders::default(),
         texts: TextCounts::default(),
     };
     session.freeze();
