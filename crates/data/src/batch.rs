@@ -145,9 +145,9 @@ impl TrainBatch {
         self.image_hashes[i] == self.image_hashes[j] || self.text_hashes[i] == self.text_hashes[j]
     }
 
-    /// Samples the image that each text is paired with in ITM: see [`Partners::draw`].
-    pub fn draw_partners(&self, key: Key, weights: Option<&[f64]>) -> Partners {
-        Partners::draw(self.pairs(), |i, j| self.same(i, j), key, weights)
+    /// Samples the images that the first `texts` texts are paired with in ITM: see [`Partners::draw`].
+    pub fn draw_partners(&self, texts: usize, key: Key, weights: Option<&[f64]>) -> Partners {
+        Partners::draw(texts, self.pairs(), |i, j| self.same(i, j), key, weights)
     }
 
     /// Ids of the records.

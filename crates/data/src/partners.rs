@@ -25,16 +25,30 @@ impl Partners {
         }
     }
 
-    /// Samples the images for `b` texts: half of them keep their own image, half get a random other image as a negative. An
-    /// image for which `same` returns true is never a negative. A larger `weights[i * b + j]` makes image j more likely for
-    /// text i (hard negatives).
-    pub fn draw(b: usize, same: impl Fn(usize, usize) -> bool, key: Key, weights: Option<&[f64]>) -> Self {
+    /// The same for the first `texts` texts only.
+    #[must_use]
+    pub fn first(&self, texts: usize) -> Self {
+        let Self { image, matched, without_partner } = self;
+        let texts = texts.min(image.len());
+        Self { image: image[..texts].to_vec(), matched: matched[..texts].to_vec(), without_partner: *without_partner }
+    }
+
+    /// Samples the images for the first `texts` texts of `b` pairs: half of these texts keep their own image, half get a random
+    /// other image of the `b` as a negative. An image for which `same` returns true is never a negative. A larger
+    /// `weights[i * b + j]` makes image j more likely for text i (hard negatives).
+    pub fn draw(
+        texts: usize,
+        b: usize,
+        same: impl Fn(usize, usize) -> bool,
+        key: Key,
+        weights: Option<&[f64]>,
+    ) -> Self {
         let mut stream = key.stream(Place::Partners, 0);
-        let mut rows: Vec<usize> = (0..b).collect();
+        let mut rows: Vec<usize> = (0..texts).collect();
         stream.shuffle(&mut rows);
-        let mut partners = Self { image: (0..b).collect(), matched: vec![true; b], without_partner: 0 };
+        let mut partners = Self { image: (0..texts).collect(), matched: vec![true; texts], without_partner: 0 };
         let weight = |row: usize, other: usize| weights.map_or(1.0, |weights| weights[row * b + other]);
-        for &row in &rows[b / 2..] {
+        for &row in &rows[texts / 2..] {
             let row_weights: Vec<f64> =
                 (0..b).map(|other| if same(row, other) { 0.0 } else { weight(row, other) }).collect();
             match stream.weighted(&row_weights) {
@@ -55,7 +69,7 @@ mod tests {
 
     /// Samples partners for pairs with these hashes of images and of texts.
     fn draw(images: &[u64], texts: &[u64], key: Key, weights: Option<&[f64]>) -> Partners {
-        Partners::draw(images.len(), |i, j| images[i] == images[j] || texts[i] == texts[j], key, weights)
+        Partners::draw(images.len(), images.len(), |i, j| images[i] == images[j] || texts[i] == texts[j], key, weights)
     }
 
     #[test]
@@ -67,6 +81,18 @@ mod tests {
                 assert_eq!(partners.matched[row], partners.image[row] == row);
             }
         }
+    }
+
+    #[test]
+    fn images_come_from_the_whole_batch_when_only_some_texts_are_used() {
+        let mut used = std::collections::BTreeSet::new();
+        for step in 0..200 {
+            let partners = Partners::draw(4, 12, |i, j| i == j, Key::new(5).at(step), None);
+            assert_eq!((partners.image.len(), partners.matched.len()), (4, 4));
+            assert_eq!(partners.matched.iter().filter(|matched| **matched).count(), 2);
+            used.extend(partners.image);
+        }
+        assert_eq!(used.len(), 12);
     }
 
     #[test]

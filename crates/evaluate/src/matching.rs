@@ -9,7 +9,7 @@ use ptu_random::Key;
 use ptu_train::forward::StepForward;
 use ptu_train::loss::Itm;
 use ptu_train::objective::Objective;
-use ptu_train::recipe::PartnerChoice;
+use ptu_train::recipe::ItmConfig;
 
 use crate::EvaluateError;
 use crate::gallery::{BATCH, Gallery};
@@ -34,7 +34,7 @@ pub(crate) fn matching(embedder: Embedder<'_>, gallery: &Gallery, key: Key) -> R
             text_hashes: records.iter().map(|record| record.text_hash).collect(),
             ..TrainBatch::default()
         };
-        let (off, itm) = (Pass::off().with(embedder.precision), Itm { partners: PartnerChoice::Random });
+        let (off, itm) = (Pass::off().with(embedder.precision), Itm(ItmConfig::default()));
         let key = key.at(number as u64);
         let step = StepForward::new(embedder.model, &batch, [itm.pairs(&batch, key)], &off, key);
         if let Some(loss) = itm.loss(&step) {

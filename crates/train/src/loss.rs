@@ -11,6 +11,12 @@ pub use mlm::Mlm;
 
 pub use crate::objective::Loss;
 
+/// Number of pairs of a batch of `pairs` that an objective uses which uses this share of them (`mlm.share`, `itm.share`), at least one
+/// if there is one.
+fn used(share: f64, pairs: usize) -> usize {
+    (share * pairs as f64).ceil() as usize
+}
+
 /// For each row of `logits [m, c]`, whether the logit of the right class is the largest.
 fn answers(logits: &Tensor<2>, classes: &[usize]) -> Vec<bool> {
     let c = logits.dims()[1];

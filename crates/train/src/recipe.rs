@@ -51,6 +51,8 @@ pub struct Recipe {
     pub fit: Fit,
     /// Factor of each loss in the total.
     pub weights: BTreeMap<ObjectiveKind, f64>,
+    /// Settings of masked language modelling.
+    pub mlm: MlmConfig,
     /// Settings of image-text matching.
     pub itm: ItmConfig,
     /// Settings of texts and their tokens.
@@ -101,12 +103,34 @@ impl From<DataEntryForm> for DataEntry {
     }
 }
 
+/// Settings of masked language modelling.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MlmConfig {
+    /// The share of the texts of each batch that are used, above 0; 1 for all. A smaller share makes a step faster.
+    pub share: f64,
+}
+
 /// Settings of image-text matching.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ItmConfig {
     /// How negatives, that is, images of other pairs, are drawn.
     pub partners: PartnerChoice,
+    /// The share of the texts of each batch that are used, above 0; 1 for all. A smaller share makes a step faster.
+    pub share: f64,
+}
+
+impl Default for MlmConfig {
+    fn default() -> Self {
+        Self { share: 1.0 }
+    }
+}
+
+impl Default for ItmConfig {
+    fn default() -> Self {
+        Self { partners: PartnerChoice::default(), share: 1.0 }
+    }
 }
 
 /// How the negative image of a text is drawn from its batch.
@@ -149,6 +173,7 @@ impl Default for Recipe {
             objectives: vec![ObjectiveKind::Mlm, ObjectiveKind::Itm, ObjectiveKind::Itc],
             fit: Fit::default(),
             weights: ObjectiveKind::ALL.into_iter().map(|kind| (kind, default_weight(kind))).collect(),
+            mlm: MlmConfig::default(),
             itm: ItmConfig::default(),
             text: TextRecipe::default(),
             augment: Augment::default(),
@@ -275,16 +300,16 @@ impl Recipe {
         data.iter_mut().map(|entry| &mut entry.path).chain(optional)
     }
 
-    /// The recipe with epochs resolved into steps, for this number of training records: `train.epochs`, and validations after each epoch.
+    /// The recipe with epochs resolved into steps, for this number of training records: `train.epochs`, and `train.validate_every`, which
+    /// is a number of epochs in a recipe with epochs.
     pub fn with_steps(mut self, records: usize) -> Self {
         let of = |epochs: f64| (epochs * records as f64 / self.train.batch as f64).ceil().max(1.0) as u64;
-        let (one, epochs) = (of(1.0), self.train.epochs.take());
-        let by_epoch = std::mem::take(&mut self.train.validates_by_epoch) || epochs.is_some();
+        let epochs = self.train.epochs.take();
         if let Some(epochs) = epochs {
             self.train.steps = of(epochs);
         }
-        if by_epoch && self.train.validate_every > 0 {
-            self.train.validate_every = one;
+        if std::mem::take(&mut self.train.validates_by_epoch) && self.train.validate_every > 0 {
+            self.train.validate_every = of(self.train.validate_every as f64);
         }
         self
     }
@@ -323,8 +348,11 @@ mod tests {
         let validates = |train: &str, sets: &[&str]| of(train, sets).unwrap().with_steps(40).train.validate_every;
         let every = "epochs = 3\nvalidate_every = 1";
         assert_eq!(validates(every, &[]), 10, "after each epoch of 40 records");
+        assert_eq!(validates("epochs = 3\nvalidate_every = 2", &[]), 20, "after every second epoch");
         assert_eq!(validates(every, &["train.steps=7"]), 10, "an epoch is as long as before");
         assert_eq!(validates(every, &["train.steps=7", "train.validate_every=3"]), 3);
+        assert_eq!(validates("epochs = 3", &["train.validate_every=2"]), 20, "the override is in epochs too");
+        assert_eq!(validates("steps = 3\nvalidate_every = 2", &["train.epochs=7"]), 2, "the recipe counts steps");
         assert_eq!(validates("epochs = 3", &["train.steps=7"]), 0, "no validation was requested");
         assert_eq!(validates("steps = 3\nvalidate_every = 2", &["train.steps=7"]), 2);
         let message = of("epochs = 3\nsteps = 4", &[]).unwrap_err().to_string();
@@ -389,6 +417,9 @@ mod tests {
             ("weights.itc=-1.0", "weights.itc"),
             ("weights.itm=0.0", "weights.itm"),
             ("weights.itm=1e-60", "weights.itm"),
+            ("mlm.share=0.0", "mlm.share"),
+            ("itm.share=1.5", "itm.share"),
+            ("itm.share=nan", "itm.share"),
             ("optimizer.learning_rate=-1.0", "optimizer.learning_rate"),
             ("optimizer.learning_rate=0.0", "optimizer.learning_rate"),
             ("optimizer.betas=[0.9, 1.0]", "optimizer.betas"),

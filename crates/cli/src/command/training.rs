@@ -89,7 +89,8 @@ impl RunArguments {
             let steps = recipe.train.steps;
             let validated = match (recipe.train.validate_every, recipe.train.validates_by_epoch) {
                 (0, _) => "not validated".to_string(),
-                (_, true) => "validated after each epoch, and at the end".into(),
+                (1, true) => "validated after each epoch, and at the end".into(),
+                (every, true) => format!("validated after every {every} epochs, and at the end"),
                 (every, false) => format!("validated every {every} steps (`train.validate_every`)"),
             };
             say(&format!(

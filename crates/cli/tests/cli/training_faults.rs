@@ -83,7 +83,10 @@ fn steps_in_place_of_epochs_are_validated_by_epoch() {
     let place = prepared();
     recipe(&place, "side.toml", SIDE);
     let text = std::fs::read_to_string(place.path("side.toml")).unwrap();
-    place.write("side.toml", text.replace("steps = 200", "epochs = 9"));
+    place.write(
+        "side.toml",
+        text.replace("steps = 200", "epochs = 9").replace("validate_every = 20", "validate_every = 1"),
+    );
     let ran = place.good(&with(&START, &["train.steps=20"]));
     assert!(ran.stderr.contains("validated after each epoch"), "{}", ran.stderr);
     // An epoch of 120 records has 8 steps of 16.

@@ -9,7 +9,7 @@ use ptu_train::Recipe;
 use ptu_train::gradients::Gradients;
 use ptu_train::loss::{CachedItc, Itc, Itm, Mlm, Vectors};
 use ptu_train::objective::{Objective, ObjectiveKind, Weighted, default_weight};
-use ptu_train::recipe::PartnerChoice;
+use ptu_train::recipe::{ItmConfig, MlmConfig};
 use ptu_train::step::{self, Outcome, StepConfig};
 
 /// The objectives of a step, with their weights and settings.
@@ -17,8 +17,10 @@ use ptu_train::step::{self, Outcome, StepConfig};
 pub struct StepPlan {
     /// The objectives, with the factors of their losses in the total.
     pub objectives: BTreeMap<ObjectiveKind, f64>,
-    /// How the negatives of image-text matching are drawn.
-    pub partners: PartnerChoice,
+    /// Settings of masked language modelling.
+    pub mlm: MlmConfig,
+    /// Settings of image-text matching.
+    pub itm: ItmConfig,
 }
 
 impl StepPlan {
@@ -27,7 +29,8 @@ impl StepPlan {
         let weight = |kind: &ObjectiveKind| recipe.weights.get(kind).copied().unwrap_or(default_weight(*kind));
         Self {
             objectives: recipe.objectives.iter().map(|kind| (*kind, weight(kind))).collect(),
-            partners: recipe.itm.partners,
+            mlm: recipe.mlm,
+            itm: recipe.itm,
         }
     }
 
@@ -35,9 +38,9 @@ impl StepPlan {
     pub fn objectives(&self) -> Vec<Weighted<'static>> {
         let one = |(&kind, &weight): (&ObjectiveKind, &f64)| {
             let objective: Box<dyn Objective> = match kind {
-                ObjectiveKind::Mlm => Box::new(Mlm),
+                ObjectiveKind::Mlm => Box::new(Mlm(self.mlm)),
                 ObjectiveKind::Itc => Box::new(Itc),
-                ObjectiveKind::Itm => Box::new(Itm { partners: self.partners }),
+                ObjectiveKind::Itm => Box::new(Itm(self.itm)),
             };
             Weighted { name: kind.name().into(), weight, objective }
         };

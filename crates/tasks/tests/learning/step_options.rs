@@ -7,13 +7,13 @@ use ptu_input::Images;
 use ptu_kernels::{ComputePrecision, Pass, Tiles};
 use ptu_model::FrozenEncoders;
 use ptu_random::Key;
-use ptu_tasks::pretraining::cached;
+use ptu_tasks::pretraining::{StepPlan, cached};
 use ptu_train::ObjectiveKind;
 use ptu_train::forward::StepForward;
 use ptu_train::gradients::Gradients;
 use ptu_train::loss::{Itc, Itm};
 use ptu_train::objective::Objective;
-use ptu_train::recipe::{Checkpointing, PartnerChoice};
+use ptu_train::recipe::{Checkpointing, ItmConfig, MlmConfig, PartnerChoice};
 use ptu_train::step::{Outcome, StepConfig};
 
 use crate::fixtures::{batch, config, largest, lively_model, model, pairs, plan, step};
@@ -44,7 +44,7 @@ fn hard_negatives_are_drawn_by_the_similarities() {
     let (model, batch) = (lively_model(&config), TrainBatch { partners: None, ..pairs(0..6, &[0, 1, 2, 3, 4, 5]) });
     let (off, mut with_negative) = (Pass::off(), BTreeSet::new());
     for key in (0..20).map(|step| Key::new(3).at(step)) {
-        let itm = Itm { partners: PartnerChoice::Hard };
+        let itm = Itm(ItmConfig { partners: PartnerChoice::Hard, ..ItmConfig::default() });
         let step = StepForward::new(&model, &batch, [Itc.pairs(&batch, key), itm.pairs(&batch, key)], &off, key);
         let similarity = Itc::similarity(&step).unwrap().inner().into_data().try_into_vec::<f32>().unwrap();
         let partners = itm.partners(&step);
@@ -57,6 +57,25 @@ fn hard_negatives_are_drawn_by_the_similarities() {
         }
     }
     assert_eq!(with_negative.len(), 6, "each text gets a negative in some step");
+}
+
+#[test]
+fn objectives_use_their_share_of_the_texts() {
+    let (model, batch) = (model(&config()), batch());
+    let (mlm, itm) = (MlmConfig { share: 0.5 }, ItmConfig { share: 0.5, ..ItmConfig::default() });
+    let results = |plan: StepPlan| {
+        plan.gradients(&model, &batch, &StepConfig::default(), Key::new(3))
+            .0
+            .objectives
+            .into_values()
+            .collect::<Vec<_>>()
+    };
+    // All four pairs and two texts, then the first half of both; each text has one masked token.
+    let [all, half] = [plan(&ObjectiveKind::ALL), StepPlan { mlm, itm, ..plan(&ObjectiveKind::ALL) }].map(results);
+    assert_eq!(all.iter().map(|one| one.scored).collect::<Vec<_>>(), [6, 8, 4]);
+    assert_eq!(half.iter().map(|one| one.scored).collect::<Vec<_>>(), [3, 8, 2]);
+    assert!(half[0].loss != all[0].loss && half[2].loss != all[2].loss);
+    assert!((half[1].loss - all[1].loss).abs() < 1e-5, "the contrast uses all pairs");
 }
 
 /// The largest difference between two sets of gradients, relative to the largest gradient of each weight. Key biases are

@@ -7,16 +7,13 @@ use ptu_model::Read;
 use ptu_model::forward::FusedPair;
 use ptu_random::Key;
 
-use super::{Itc, answers};
+use super::{Itc, answers, used};
 use crate::forward::StepForward;
 use crate::objective::{Loss, Objective};
-use crate::recipe::PartnerChoice;
+use crate::recipe::{ItmConfig, PartnerChoice};
 
-/// Image-text matching.
-pub struct Itm {
-    /// How negatives, that is, images of other pairs, are drawn.
-    pub partners: PartnerChoice,
-}
+/// Image-text matching, with these settings.
+pub struct Itm(pub ItmConfig);
 
 impl Objective for Itm {
     fn pairs(&self, batch: &TrainBatch, key: Key) -> Vec<FusedPair> {
@@ -41,19 +38,24 @@ impl Objective for Itm {
 }
 
 impl Itm {
-    /// The image for each text: as given in the batch, or drawn with the key of the step.
+    /// The image for each text that is used: as given in the batch, or drawn with the key of the step.
     pub fn partners(&self, step: &StepForward<'_>) -> Partners {
         let drawn = self.drawn(step.batch, step.key);
-        drawn.unwrap_or_else(|| step.batch.draw_partners(step.key, hardness(step).as_deref()))
+        drawn.unwrap_or_else(|| step.batch.draw_partners(self.texts(step.batch), step.key, hardness(step).as_deref()))
     }
 
     /// The same if the model is not needed for it; `None` for hard negatives, which need the model's similarities.
     fn drawn(&self, batch: &TrainBatch, key: Key) -> Option<Partners> {
-        match (&batch.partners, self.partners) {
-            (Some(given), _) => Some(given.clone()),
-            (None, PartnerChoice::Random) => Some(batch.draw_partners(key, None)),
+        match (&batch.partners, self.0.partners) {
+            (Some(given), _) => Some(given.first(self.texts(batch))),
+            (None, PartnerChoice::Random) => Some(batch.draw_partners(self.texts(batch), key, None)),
             (None, PartnerChoice::Hard) => None,
         }
+    }
+
+    /// Number of texts of a batch that are used.
+    fn texts(&self, batch: &TrainBatch) -> usize {
+        used(self.0.share, batch.pairs())
     }
 }
 

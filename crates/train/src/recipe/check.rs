@@ -281,6 +281,14 @@ impl Recipe {
                 );
             }
         }
+        for (key, share) in [("mlm.share", self.mlm.share), ("itm.share", self.itm.share)] {
+            if !(share > 0.0 && share <= 1.0) {
+                return wrong(
+                    key,
+                    format!("is {share}; it is the share of the pairs that are used, above 0 and at most 1"),
+                );
+            }
+        }
         if self.itm.partners == PartnerChoice::Hard && !self.objectives.contains(&ObjectiveKind::Itc) {
             return wrong(
                 "itm.partners",

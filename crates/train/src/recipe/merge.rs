@@ -36,8 +36,8 @@ pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, Re
         Some(task) if key.split('.').next() == Some("task") => task_keys::error(&task, &cause, path),
         _ => RecipeError::Value { path: path.into(), key, cause },
     })?;
-    // What a recipe with epochs says of validation is meant by epoch, although an override says how many steps there are.
-    recipe.train.validates_by_epoch = had_epochs && recipe.train.epochs.is_none() && !validates;
+    // What a recipe says of validation is meant in its own unit, whichever unit an override of its length has.
+    recipe.train.validates_by_epoch = if validates { recipe.train.epochs.is_some() } else { had_epochs };
     Ok(recipe)
 }
 
@@ -76,7 +76,7 @@ fn keep_length(table: &mut Table, assignment: &str) {
 }
 
 /// Keys that only pre-training has.
-const PRETRAINING_KEYS: [&str; 3] = ["objectives", "weights", "itm"];
+const PRETRAINING_KEYS: [&str; 4] = ["objectives", "weights", "mlm", "itm"];
 /// Keys of `[model]` that a recipe may have although the model starts from another one: the dropout, the size of the image, and the
 /// other model itself.
 const STARTED_MODEL_KEYS: [&str; 3] = ["dropout", "image", "init"];

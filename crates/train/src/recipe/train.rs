@@ -17,8 +17,8 @@ const CACHE_LIMIT: u64 = 8 << 30;
 pub struct TrainConfig {
     /// Number of updates of the weights.
     pub steps: u64,
-    /// Number of times that the training records are used. It replaces `steps` once the number of records is known, and a
-    /// validation takes place after each epoch.
+    /// Number of times that the training records are used. It replaces `steps` once the number of records is known;
+    /// `validate_every` is then a number of epochs too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<f64>,
     /// The numbers of steps after which the run was finished and then extended. The learning rate starts again at each of them.
@@ -57,10 +57,10 @@ pub struct TrainConfig {
     pub save_every: u64,
     /// Save the state also every N seconds, so that a crash loses at most this time. Results do not depend on it.
     pub save_every_seconds: u64,
-    /// Number of steps between two validations; 0 for no validation.
+    /// Number of steps between two validations, in a recipe with `epochs` the number of epochs; 0 for no validation.
     pub validate_every: u64,
-    /// Whether a validation that is requested takes place after each epoch although `epochs` is not given, because an override of `steps`
-    /// took its place. It is no key of a recipe: `validate_every` has the number of steps once the number of records is known.
+    /// Whether `validate_every` is a number of epochs, also where an override of `steps` took the place of `epochs`. It is no
+    /// key of a recipe: `validate_every` has the number of steps once the number of records is known.
     #[serde(skip)]
     pub validates_by_epoch: bool,
     /// After this number of validations without a better score the run ends (early stopping); 0 for never.

@@ -205,7 +205,7 @@ fn logits(
     if batch.pairs() == 0 {
         return;
     }
-    let (off, itm) = (Pass::off(), Itm { partners: plan.partners });
+    let (off, itm) = (Pass::off(), Itm(plan.itm));
     let (key, declared) = (Key::new(0), |objective: &dyn Objective| objective.pairs(batch, Key::new(0)));
     let step = StepForward::new(model, batch, [declared(&Itc), declared(&itm)], &off, key);
     if let Some(similarity) = Itc::similarity(&step) {
