@@ -94,8 +94,8 @@ impl Model {
             padding = run_if_any(&padding, run);
             text = pass.block(layer, &[&text], |layer, x, pass| layer.forward(x[0], pass));
         }
-        let text = self.with_means(text);
         let [text, padding] = [text, padding].map(|x| self.project(x, &self.text_projection, 0, pass));
+        let text = self.with_means(text);
         let (fused, padding) = self.fusion.forward_padded(image, text, padding, pass);
         Padded { fused, padding }
     }

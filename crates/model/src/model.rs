@@ -139,12 +139,12 @@ impl Model {
     /// Runs the image encoder and projects its output to the width of the fusion.
     pub fn encode_image(&self, images: &Packed, pass: &Pass) -> Packed {
         let encoded = self.image.merged(self.image.encode(images, pass), images.count());
-        self.project(self.with_means(encoded), &self.image_projection, 1, pass)
+        self.with_means(self.project(encoded, &self.image_projection, 1, pass))
     }
 
     /// Runs the text encoder and projects its output to the width of the fusion.
     pub fn encode_text(&self, texts: Packed, pass: &Pass) -> Packed {
-        self.project(self.with_means(self.text.encode(texts, pass)), &self.text_projection, 0, pass)
+        self.with_means(self.project(self.text.encode(texts, pass), &self.text_projection, 0, pass))
     }
 
     /// Adds the mean of each sequence to its first token, if the fusion is configured so (`fusion.add_mean`).

@@ -47,7 +47,7 @@ impl Model {
         if embedded.count() > 0 || parts.is_empty() {
             parts.push(self.image.merged(self.image.encode(&embedded, pass), count));
         }
-        self.project(self.with_means(Packed::cat(&parts)), &self.image_projection, 1, pass)
+        self.with_means(self.project(Packed::cat(&parts), &self.image_projection, 1, pass))
     }
 
     /// The known outputs of these images; `None` if there are none.

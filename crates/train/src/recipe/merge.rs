@@ -200,6 +200,7 @@ fn all_keys() -> Table {
         text: Some("folder".into()),
         mean: Some([0.5; 3]),
         std: Some([0.5; 3]),
+        standardise: Some(true),
     };
     recipe.finetune.from_scratch = true;
     recipe.train.epochs = Some(1.0);

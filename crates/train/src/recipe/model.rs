@@ -60,12 +60,16 @@ pub struct InitRecipe {
     /// Standard deviation of red, green and blue, if no file beside the image encoder gives it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub std: Option<[f32; 3]>,
+    /// Whether the projections into the fusion are initialised by some of the training data, so that they standardise the outputs of
+    /// published encoders (`image`, `text`). Without this key they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standardise: Option<bool>,
 }
 
 impl InitRecipe {
     /// Whether all weights are initialised at random.
     pub fn is_random(&self) -> bool {
-        *self == Self::default()
+        self.model.is_none() && self.image.is_none() && self.text.is_none()
     }
 }
 

@@ -19,8 +19,10 @@ use super::{Observer, RunOptions, resume};
 use crate::folder::{self, RunFolder};
 use crate::optimizer::Optimizer;
 use crate::recipe::Precision;
+use crate::start::standardise::standardised;
 use crate::start::{FirstModel, Start};
 use crate::state::{self, Progress, SavedState};
+use crate::step::StepConfig;
 use crate::task::{Task, TrainingData};
 use crate::{Recipe, RecipeError, TrainError, files, memory};
 
@@ -66,11 +68,9 @@ pub(super) fn open<'a>(
             saved
         }
         None => {
-            let progress = Progress { data, ..Progress::default() };
-            let FirstModel { model, learned, note } =
-                start.first_model(&config, Key::new(recipe.seed), &options.device)?;
-            note.iter().for_each(|note| observer.note(note));
-            SavedState { model, optimizer: Optimizer::new(recipe.optimizer), progress, learned }
+            let model = start.first_model(&config, Key::new(recipe.seed), &options.device)?;
+            model.note.iter().for_each(|note| observer.note(note));
+            first_state(recipe, model, start.standardises(recipe), (&sources, &preparation), data)?
         }
     };
     let learns_from_images = task.learns_from(Slot::Image(0));
@@ -79,14 +79,15 @@ pub(super) fn open<'a>(
     check_frozen(recipe, &model, &options.out)?;
     task.prepare(recipe, &model, &preparation)?;
     task.restore(&progress.task);
+    let sources: Vec<WeightedSource> = sources.into_iter().map(|source| source.source).collect();
     let mut session = Session {
         task,
         model: Some(model),
         recipe: recipe.clone(),
         options: options.clone(),
         loader: loader(recipe),
-        names: sources.iter().map(|source| source.source.source.name().to_string()).collect(),
-        sources: sources.into_iter().map(|source| source.source).collect(),
+        names: sources.iter().map(|source| source.source.name().to_string()).collect(),
+        sources,
         preparation,
         optimizer,
         progress,
@@ -98,6 +99,22 @@ pub(super) fn open<'a>(
     };
     session.freeze();
     Ok(session)
+}
+
+/// The state before the first step, with this model; `data` are the hashes of the manifests.
+fn first_state(
+    recipe: &Recipe,
+    FirstModel { model, learned, .. }: FirstModel,
+    standardises: bool,
+    (sources, preparation): (&[TrainingData], &Preparation),
+    data: Vec<String>,
+) -> Result<SavedState, TrainError> {
+    let model = match standardises {
+        true => standardised(model, sources, preparation, StepConfig::of(recipe).precision)?,
+        false => model,
+    };
+    let progress = Progress { data, ..Progress::default() };
+    Ok(SavedState { model, optimizer: Optimizer::new(recipe.optimizer), progress, learned })
 }
 
 /// The configuration of the model: that of the starting model, or that of the recipe, with the heads and the decoder of the task.

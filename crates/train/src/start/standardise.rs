@@ -1,0 +1,51 @@
+//! Statistics of the training data by which the projections into the fusion are initialised (`model.init.standardise`).
+
+use ptu_data::collate::{Origin, TextChoice};
+use ptu_data::{Preparation, Source};
+use ptu_input::{Batch, Input};
+use ptu_kernels::ComputePrecision;
+use ptu_model::{EncoderMoments, Model};
+
+use crate::TrainError;
+use crate::task::TrainingData;
+
+/// Largest number of records that are read, evenly from all data.
+pub const RECORDS: usize = 128;
+/// Number of records that the encoders process at a time.
+const BATCH: usize = 16;
+
+/// The model with its projections initialised by some of the training data.
+///
+/// # Errors
+/// When a record cannot be read.
+pub fn standardised(
+    model: Model,
+    data: &[TrainingData],
+    preparation: &Preparation,
+    precision: ComputePrecision,
+) -> Result<Model, TrainError> {
+    let sources: Vec<&dyn Source> = data.iter().map(|one| one.source.source.as_ref()).collect();
+    let all: usize = sources.iter().map(|source| source.len()).sum();
+    let read = RECORDS.min(all);
+    let places: Vec<usize> = (0..read).map(|number| number * all / read).collect();
+    let mut moments = EncoderMoments::new(model.config());
+    for places in places.chunks(BATCH) {
+        let inputs = places.iter().map(|place| input(&sources, *place, preparation)).collect::<Result<Vec<_>, _>>()?;
+        let inputs: Vec<Input> = inputs.into_iter().flatten().collect();
+        moments.add(&model, &Batch::collect(&inputs), precision);
+    }
+    Ok(model.standardised(&moments))
+}
+
+/// The input of the record at a place among the records of all sources; `None` if it has neither an image nor a text.
+fn input(sources: &[&dyn Source], mut place: usize, preparation: &Preparation) -> Result<Option<Input>, TrainError> {
+    for (number, source) in sources.iter().enumerate() {
+        if place < source.len() {
+            let origin = Origin { source: number, name: source.name(), position: place };
+            let example = preparation.evaluate(source.get(place)?, origin, TextChoice::First, None)?;
+            return Ok(example.map(|example| example.input));
+        }
+        place -= source.len();
+    }
+    Ok(None)
+}
