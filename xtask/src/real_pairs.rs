@@ -11,6 +11,7 @@ mod ridge;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use features::PairFeatures;
@@ -18,7 +19,7 @@ use ranks::{Comparison, Found};
 use serde_json::json;
 
 use crate::house::House;
-use crate::process::run;
+use crate::process::{json_lines, run};
 use crate::real::{Splits, Weights, covid_pairs, roco_pairs, statements, write_table};
 
 /// Mean and standard deviation of the colours for the image encoder, which its file does not give (those of ImageNet).
@@ -26,8 +27,12 @@ const COLOURS: [&str; 2] = ["0.485,0.456,0.406", "0.229,0.224,0.225"];
 /// The source whose held-out articles are scored.
 const SCORED: &str = "roco-cc";
 /// Number of candidates that are reranked by matching.
-const RERANKED: &str = "400";
+const RERANKED: &str = "50";
 const LOOKS: &str = "looks.txt";
+/// Number of steps by which the time of a step from random weights is measured; the first one is left out.
+const TIMED_STEPS: usize = 4;
+/// The share of the time of `pretrained` that the steps of `scratch` are planned for; the rest is for its validations.
+const PLANNED_SHARE: f64 = 0.9;
 
 /// What is trained and scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,23 +146,77 @@ impl Runner<'_> {
     /// Pre-trains, and ranks the held-out pairs by the contrast and by matching.
     fn pretrain(&self, arm: Arm, recipe: &str) -> Result<Vec<(&'static str, Found)>, String> {
         let folder = self.out.join(arm.name());
-        let sources = [SCORED, "covid-cxr", "vqa-rad"].map(|source| self.shards(source));
-        let mut command = self.house.ptunifier(&["pretrain", recipe, "--out"]);
-        command.arg(&folder).args(["--set", &format!("data={}", json!(sources))]);
-        if arm == Arm::Pretrained {
-            let Weights { image, text } = &self.weights;
-            command.args(["--set", &format!("model.init.image={}", json!(image))]);
-            command.args(["--set", &format!("model.init.text={}", json!(text))]);
+        let mut command = self.training(recipe, &folder);
+        match arm {
+            Arm::Scratch if !folder.join("recipe.toml").exists() => {
+                let steps = self.steps_in_the_same_time(recipe)?;
+                let validations = (steps / 4).max(1);
+                command.args(["--set", &format!("train.steps={steps}")]);
+                command.args(["--set", &format!("train.validate_every={validations}")]);
+            }
+            Arm::Pretrained => {
+                let Weights { image, text } = &self.weights;
+                command.args(["--set", &format!("model.init.image={}", json!(image))]);
+                command.args(["--set", &format!("model.init.text={}", json!(text))]);
+            }
+            _ => {}
         }
         if folder.join("recipe.toml").exists() {
             command.arg("--resume");
         }
-        run(&mut command)?;
+        let start = Instant::now();
+        let trained = run(&mut command);
+        self.add_seconds(arm, start.elapsed().as_secs_f64())?;
+        trained?;
         let ranks = self.out.join(format!("{}-ranks", arm.name()));
         let mut evaluate = self.house.ptunifier(&["evaluate", "--rerank", RERANKED, "--gallery", "400", "--trec"]);
         run(evaluate.arg(&ranks).arg("--data").arg(self.shards(SCORED)).arg(folder.join("best")))?;
         let ranks = ranks.join("ranks.jsonl");
         Ok(vec![("contrast", Found::read(&ranks, false)?), ("rerank", Found::read(&ranks, true)?)])
+    }
+
+    /// The command that trains with a recipe on all sources.
+    fn training(&self, recipe: &str, folder: &Path) -> Command {
+        let sources = [SCORED, "covid-cxr", "vqa-rad"].map(|source| self.shards(source));
+        let mut command = self.house.ptunifier(&["pretrain", recipe, "--out"]);
+        command.arg(folder).args(["--set", &format!("data={}", json!(sources))]);
+        command
+    }
+
+    /// The number of steps of a recipe that take as long as `pretrained` did.
+    fn steps_in_the_same_time(&self, recipe: &str) -> Result<u64, String> {
+        let seconds = self.seconds(Arm::Pretrained);
+        if seconds == 0.0 {
+            return Err("`scratch` trains as long as `pretrained` did: run that arm first".into());
+        }
+        let folder = self.out.join("scratch-pace");
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(|error| format!("`{}`: {error}", folder.display()))?;
+        }
+        let mut command = self.training(recipe, &folder);
+        for set in [&format!("train.steps={TIMED_STEPS}"), "train.validate_every=0", "train.log_every=1"] {
+            command.args(["--set", set]);
+        }
+        run(&mut command)?;
+        let timings = json_lines(&folder.join("timing.jsonl"))?;
+        let steps: Vec<f64> = timings.iter().skip(1).filter_map(|line| line["seconds"].as_f64()).collect();
+        let pace = steps.iter().sum::<f64>() / steps.len().max(1) as f64;
+        if pace > 0.0 { Ok((PLANNED_SHARE * seconds / pace).max(1.0) as u64) } else { Err("no step was timed".into()) }
+    }
+
+    fn seconds_file(&self, arm: Arm) -> PathBuf {
+        self.out.join(format!("{}-seconds.txt", arm.name()))
+    }
+
+    /// Seconds for which an arm was trained so far.
+    fn seconds(&self, arm: Arm) -> f64 {
+        fs::read_to_string(self.seconds_file(arm)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0.0)
+    }
+
+    fn add_seconds(&self, arm: Arm, seconds: f64) -> Result<(), String> {
+        let path = self.seconds_file(arm);
+        let all = self.seconds(arm) + seconds;
+        fs::write(&path, format!("{all:.0}\n")).map_err(|error| format!("`{}`: {error}", path.display()))
     }
 
     /// Fits a baseline on the features of the frozen encoders.
@@ -213,6 +272,9 @@ impl Runner<'_> {
             Found::from_json(&serde_json::from_str::<serde_json::Value>(&text).ok()?[name])
         };
         println!("test was scored {} times (once for each arm)", self.looks());
+        for arm in [Arm::Pretrained, Arm::Scratch].into_iter().filter(|arm| self.seconds(*arm) > 0.0) {
+            println!("{} was trained for {:.0} s", arm.name(), self.seconds(arm));
+        }
         let Some(contrast) = read(Arm::Pretrained, "contrast") else { return Ok(()) };
         let baselines = [
             ("contrast-chance", Some(contrast.chance())),

@@ -238,12 +238,21 @@ fn facts(run: &Run) -> Vec<Fact> {
     vec![
         fact("data", data.join(", ")),
         learned,
+        fact("starts from", started_from(recipe)),
         fact("steps", run.steps().to_string()),
         fact("batch size", recipe.train.batch.to_string()),
         fact("seed", recipe.seed.to_string()),
         fact("time in training steps", format!("{seconds:.0} s")),
         fact("records per second", format!("{rate:.1}")),
     ]
+}
+
+/// The models or files of weights from which training started.
+fn started_from(recipe: &Recipe) -> String {
+    let init = &recipe.model.init;
+    let paths = [&recipe.finetune.model, &init.model, &init.image, &init.text].into_iter().flatten();
+    let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+    if paths.is_empty() { "random weights".into() } else { paths.join(", ") }
 }
 
 /// The facts of several runs in one table, one column for each run.
