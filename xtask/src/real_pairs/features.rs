@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector, RowDVector};
 use serde_json::Value;
 
 /// Features of images and texts of the same records, row by row.
@@ -38,6 +38,42 @@ impl PairFeatures {
         let texts: Vec<Vec<f64>> = texts.into_iter().map(|mut row| row.split_off(half)).collect();
         Ok(Self { records, images: matrix(&images), texts: matrix(&texts) })
     }
+
+    /// The same records with scaled features of images and of texts.
+    pub fn scaled(&self, [images, texts]: &[Scale; 2]) -> Self {
+        Self { records: self.records.clone(), images: images.apply(&self.images), texts: texts.apply(&self.texts) }
+    }
+}
+
+/// Mean and standard deviation of each feature.
+pub struct Scale {
+    mean: RowDVector<f64>,
+    deviation: DVector<f64>,
+}
+
+impl Scale {
+    /// Those of some features.
+    pub fn of(x: &DMatrix<f64>) -> Self {
+        let mean = x.row_mean();
+        let variance = without(x, &mean).column_iter().map(|column| column.norm_squared() / x.nrows() as f64).collect();
+        Self { mean, deviation: DVector::from_vec(variance).map(|variance: f64| variance.sqrt().max(1e-9)) }
+    }
+
+    /// Features minus this mean, divided by this deviation.
+    pub fn apply(&self, x: &DMatrix<f64>) -> DMatrix<f64> {
+        let mut scaled = without(x, &self.mean);
+        for (mut column, deviation) in scaled.column_iter_mut().zip(&self.deviation) {
+            column /= *deviation;
+        }
+        scaled
+    }
+}
+
+/// The rows minus a row.
+pub fn without(x: &DMatrix<f64>, row: &RowDVector<f64>) -> DMatrix<f64> {
+    let mut x = x.clone();
+    x.row_iter_mut().for_each(|mut each| each -= row);
+    x
 }
 
 fn matrix(rows: &[Vec<f64>]) -> DMatrix<f64> {

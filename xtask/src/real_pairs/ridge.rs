@@ -1,8 +1,8 @@
 //! The baseline `ridge`: a linear map from image features to text features in closed form, with a penalty chosen on `validate`.
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 
-use super::features::PairFeatures;
+use super::features::{PairFeatures, Scale, without};
 use super::ranks::Found;
 
 /// The penalties that are tried, as multiples of the mean variance of a feature times the number of pairs.
@@ -34,35 +34,6 @@ fn finds(scale: &Scale, mean: &nalgebra::RowDVector<f64>, map: &DMatrix<f64>, pa
     let images = unit_rows(&(scale.apply(&pairs.images) * map));
     let texts = unit_rows(&without(&unit_rows(&pairs.texts), mean));
     Found::of(&pairs.records, &(images * texts.transpose()))
-}
-
-/// Mean and standard deviation of each feature.
-struct Scale {
-    mean: nalgebra::RowDVector<f64>,
-    deviation: DVector<f64>,
-}
-
-impl Scale {
-    fn of(x: &DMatrix<f64>) -> Self {
-        let mean = x.row_mean();
-        let variance = without(x, &mean).column_iter().map(|column| column.norm_squared() / x.nrows() as f64).collect();
-        Self { mean, deviation: DVector::from_vec(variance).map(|variance: f64| variance.sqrt().max(1e-9)) }
-    }
-
-    fn apply(&self, x: &DMatrix<f64>) -> DMatrix<f64> {
-        let mut scaled = without(x, &self.mean);
-        for (mut column, deviation) in scaled.column_iter_mut().zip(&self.deviation) {
-            column /= *deviation;
-        }
-        scaled
-    }
-}
-
-/// The rows minus a row.
-fn without(x: &DMatrix<f64>, row: &nalgebra::RowDVector<f64>) -> DMatrix<f64> {
-    let mut x = x.clone();
-    x.row_iter_mut().for_each(|mut each| each -= row);
-    x
 }
 
 /// The rows, each scaled to length 1.
