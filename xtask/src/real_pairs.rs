@@ -146,24 +146,12 @@ impl Runner<'_> {
     /// Pre-trains, and ranks the held-out pairs by the contrast and by matching.
     fn pretrain(&self, arm: Arm, recipe: &str) -> Result<Vec<(&'static str, Found)>, String> {
         let folder = self.out.join(arm.name());
-        let mut command = self.training(recipe, &folder);
-        match arm {
-            Arm::Scratch if !folder.join("recipe.toml").exists() => {
-                let steps = self.steps_in_the_same_time(recipe)?;
-                let validations = (steps / 4).max(1);
-                command.args(["--set", &format!("train.steps={steps}")]);
-                command.args(["--set", &format!("train.validate_every={validations}")]);
-            }
-            Arm::Pretrained => {
-                let Weights { image, text } = &self.weights;
-                command.args(["--set", &format!("model.init.image={}", json!(image))]);
-                command.args(["--set", &format!("model.init.text={}", json!(text))]);
-            }
-            _ => {}
-        }
-        if folder.join("recipe.toml").exists() {
-            command.arg("--resume");
-        }
+        let mut command = match folder.join("recipe.toml").exists() {
+            // A run goes on with its own recipe, in which the steps of `scratch` are.
+            true => self.house.ptunifier(&["pretrain", "--resume"]),
+            false => self.first_call(arm, recipe)?,
+        };
+        command.arg(&folder);
         let start = Instant::now();
         let trained = run(&mut command);
         self.add_seconds(arm, start.elapsed().as_secs_f64())?;
@@ -175,11 +163,29 @@ impl Runner<'_> {
         Ok(vec![("contrast", Found::read(&ranks, false)?), ("rerank", Found::read(&ranks, true)?)])
     }
 
-    /// The command that trains with a recipe on all sources.
-    fn training(&self, recipe: &str, folder: &Path) -> Command {
+    /// The command that begins to train an arm; its folder comes next.
+    fn first_call(&self, arm: Arm, recipe: &str) -> Result<Command, String> {
+        let sets = match arm {
+            Arm::Scratch => {
+                let steps = self.steps_in_the_same_time(recipe)?;
+                [format!("train.steps={steps}"), format!("train.validate_every={}", (steps / 4).max(1))]
+            }
+            _ => {
+                let Weights { image, text } = &self.weights;
+                [format!("model.init.image={}", json!(image)), format!("model.init.text={}", json!(text))]
+            }
+        };
+        Ok(self.training(recipe, &sets))
+    }
+
+    /// The command that trains with a recipe and these changes to it on all sources; the folder of the run comes next.
+    fn training(&self, recipe: &str, sets: &[String]) -> Command {
         let sources = [SCORED, "covid-cxr", "vqa-rad"].map(|source| self.shards(source));
-        let mut command = self.house.ptunifier(&["pretrain", recipe, "--out"]);
-        command.arg(folder).args(["--set", &format!("data={}", json!(sources))]);
+        let mut command = self.house.ptunifier(&["pretrain", recipe, "--set", &format!("data={}", json!(sources))]);
+        sets.iter().for_each(|set| {
+            command.args(["--set", set]);
+        });
+        command.arg("--out");
         command
     }
 
@@ -193,11 +199,8 @@ impl Runner<'_> {
         if folder.exists() {
             fs::remove_dir_all(&folder).map_err(|error| format!("`{}`: {error}", folder.display()))?;
         }
-        let mut command = self.training(recipe, &folder);
-        for set in [&format!("train.steps={TIMED_STEPS}"), "train.validate_every=0", "train.log_every=1"] {
-            command.args(["--set", set]);
-        }
-        run(&mut command)?;
+        let sets = [format!("train.steps={TIMED_STEPS}"), "train.validate_every=0".into(), "train.log_every=1".into()];
+        run(self.training(recipe, &sets).arg(&folder))?;
         let timings = json_lines(&folder.join("timing.jsonl"))?;
         let steps: Vec<f64> = timings.iter().skip(1).filter_map(|line| line["seconds"].as_f64()).collect();
         let pace = steps.iter().sum::<f64>() / steps.len().max(1) as f64;

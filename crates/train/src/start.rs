@@ -2,7 +2,6 @@
 //! the run can be resumed without it.
 
 mod encoders;
-pub mod standardise;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -134,11 +133,6 @@ impl Start {
                 None => of_recipe(),
             },
         }
-    }
-
-    /// Whether the projections into the fusion are initialised by some of the training data.
-    pub fn standardises(&self, recipe: &Recipe) -> bool {
-        matches!(self, Self::Encoders(_)) && recipe.model.init.standardise.unwrap_or(true)
     }
 
     /// The model before the first step. It can be asked for once.

@@ -36,6 +36,15 @@ pub struct SavedState {
     pub learned: Option<Learned>,
 }
 
+impl SavedState {
+    /// The state before the first step; `data` are the hashes of the manifests of the data folders, `learned` those of what the model was
+    /// trained on before.
+    pub fn first(model: Model, optimizer: OptimizerConfig, data: Vec<String>, learned: Option<Learned>) -> Self {
+        let progress = Progress { data, ..Progress::default() };
+        Self { model, optimizer: Optimizer::new(optimizer), progress, learned }
+    }
+}
+
 /// Everything in a state except arrays and hashes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {

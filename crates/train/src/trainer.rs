@@ -6,6 +6,7 @@ mod pace;
 mod resume;
 mod session;
 mod setup;
+mod standardise;
 mod timed;
 
 use std::path::PathBuf;

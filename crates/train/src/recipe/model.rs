@@ -67,6 +67,11 @@ pub struct InitRecipe {
 }
 
 impl InitRecipe {
+    /// Whether the projections into the fusion are initialised by some of the training data.
+    pub fn standardises(&self) -> bool {
+        (self.image.is_some() || self.text.is_some()) && self.standardise.unwrap_or(true)
+    }
+
     /// Whether all weights are initialised at random.
     pub fn is_random(&self) -> bool {
         self.model.is_none() && self.image.is_none() && self.text.is_none()

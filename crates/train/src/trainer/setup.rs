@@ -15,14 +15,12 @@ use ptu_model::{Model, ModelConfig, WeightVisitor};
 use ptu_random::Key;
 
 use super::session::{Session, TextCounts};
+use super::standardise::standardised;
 use super::{Observer, RunOptions, resume};
 use crate::folder::{self, RunFolder};
-use crate::optimizer::Optimizer;
 use crate::recipe::Precision;
-use crate::start::standardise::standardised;
-use crate::start::{FirstModel, Start};
-use crate::state::{self, Progress, SavedState};
-use crate::step::StepConfig;
+use crate::start::Start;
+use crate::state::{self, SavedState};
 use crate::task::{Task, TrainingData};
 use crate::{Recipe, RecipeError, TrainError, files, memory};
 
@@ -68,9 +66,10 @@ pub(super) fn open<'a>(
             saved
         }
         None => {
-            let model = start.first_model(&config, Key::new(recipe.seed), &options.device)?;
-            model.note.iter().for_each(|note| observer.note(note));
-            first_state(recipe, model, start.standardises(recipe), (&sources, &preparation), data)?
+            let first = start.first_model(&config, Key::new(recipe.seed), &options.device)?;
+            first.note.iter().for_each(|note| observer.note(note));
+            let model = standardised(first.model, &sources, &preparation, recipe, observer)?;
+            SavedState::first(model, recipe.optimizer, data, first.learned)
         }
     };
     let learns_from_images = task.learns_from(Slot::Image(0));
@@ -99,22 +98,6 @@ pub(super) fn open<'a>(
     };
     session.freeze();
     Ok(session)
-}
-
-/// The state before the first step, with this model; `data` are the hashes of the manifests.
-fn first_state(
-    recipe: &Recipe,
-    FirstModel { model, learned, .. }: FirstModel,
-    standardises: bool,
-    (sources, preparation): (&[TrainingData], &Preparation),
-    data: Vec<String>,
-) -> Result<SavedState, TrainError> {
-    let model = match standardises {
-        true => standardised(model, sources, preparation, StepConfig::of(recipe).precision)?,
-        false => model,
-    };
-    let progress = Progress { data, ..Progress::default() };
-    Ok(SavedState { model, optimizer: Optimizer::new(recipe.optimizer), progress, learned })
 }
 
 /// The configuration of the model: that of the starting model, or that of the recipe, with the heads and the decoder of the task.

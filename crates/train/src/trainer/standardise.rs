@@ -3,37 +3,46 @@
 use ptu_data::collate::{Origin, TextChoice};
 use ptu_data::{Preparation, Source};
 use ptu_input::{Batch, Input};
-use ptu_kernels::ComputePrecision;
 use ptu_model::{EncoderMoments, Model};
+use rayon::prelude::*;
 
-use crate::TrainError;
+use super::Observer;
+use crate::step::StepConfig;
 use crate::task::TrainingData;
+use crate::{Recipe, TrainError};
 
 /// Largest number of records that are read, evenly from all data.
-pub const RECORDS: usize = 128;
+const RECORDS: usize = 128;
 /// Number of records that the encoders process at a time.
 const BATCH: usize = 16;
 
-/// The model with its projections initialised by some of the training data.
+/// The model with its projections initialised by some of the training data, if the recipe says so.
 ///
 /// # Errors
 /// When a record cannot be read.
-pub fn standardised(
+pub(super) fn standardised(
     model: Model,
     data: &[TrainingData],
     preparation: &Preparation,
-    precision: ComputePrecision,
+    recipe: &Recipe,
+    observer: &mut dyn Observer,
 ) -> Result<Model, TrainError> {
+    if !recipe.model.init.standardises() {
+        return Ok(model);
+    }
     let sources: Vec<&dyn Source> = data.iter().map(|one| one.source.source.as_ref()).collect();
     let all: usize = sources.iter().map(|source| source.len()).sum();
     let read = RECORDS.min(all);
     let places: Vec<usize> = (0..read).map(|number| number * all / read).collect();
-    let mut moments = EncoderMoments::new(model.config());
-    for places in places.chunks(BATCH) {
-        let inputs = places.iter().map(|place| input(&sources, *place, preparation)).collect::<Result<Vec<_>, _>>()?;
-        let inputs: Vec<Input> = inputs.into_iter().flatten().collect();
-        moments.add(&model, &Batch::collect(&inputs), precision);
+    let (mut moments, precision) = (EncoderMoments::new(model.config()), StepConfig::of(recipe).precision);
+    for (number, places) in places.chunks(BATCH).enumerate() {
+        observer.working("outputs of the encoders", (number * BATCH) as u64, read as u64);
+        let inputs: Vec<Result<_, TrainError>> =
+            places.par_iter().map(|place| input(&sources, *place, preparation)).collect();
+        let inputs: Vec<Option<Input>> = inputs.into_iter().collect::<Result<_, _>>()?;
+        moments.add(&model, &Batch::collect(&inputs.into_iter().flatten().collect::<Vec<_>>()), precision);
     }
+    observer.working("outputs of the encoders", read as u64, read as u64);
     Ok(model.standardised(&moments))
 }
 
