@@ -4,10 +4,12 @@ crates/import/tests/fixtures/<name>/.
 
 Python 3.11, the versions of requirements-encoders.txt. Weights and inputs are drawn from a fixed seed. `expected.safetensors` holds
 `input` (pixels or ids) and `tokens` (all tokens behind the last norm, without registers; the mean of all tokens first where there is
-no class token), computed in float64. From the root of the repository: python tools/reference/encoders.py
+no class token), computed in float64. From the root of the repository: python tools/reference/encoders.py [OUT SEED]
+With OUT and SEED, other weights and inputs are drawn, into another folder, and a small BiomedCLIP too (`cargo xtask interop`).
 """
 
 import json
+import sys
 from pathlib import Path
 
 import timm
@@ -19,7 +21,8 @@ from transformers import (
     Dinov2WithRegistersModel, RobertaConfig, RobertaModel, SiglipVisionConfig, SiglipVisionModel, ViTConfig, ViTModel,
 )
 
-OUT = Path(__file__).parents[2] / "crates/import/tests/fixtures"
+OUT = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[2] / "crates/import/tests/fixtures"
+SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 0
 SIZE, PATCH, WIDTH, LAYERS, HEADS = 12, 4, 8, 2, 2
 HF = dict(image_size=SIZE, patch_size=PATCH, hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS)
 COLOURS = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.25, 0.5, 0.125]}
@@ -27,7 +30,7 @@ COLOURS = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.25, 0.5, 0.125]}
 
 def drawn(model, seed):
     """The model with all weights drawn, so that every bias, norm and scale shows."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed + SEED)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             values = torch.randn(weight.shape, generator=generator) * 0.4
@@ -48,7 +51,7 @@ def save(name, model, config, **expected):
 
 
 def pixels(seed, size=SIZE):
-    return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(seed + SEED), dtype=torch.float64)
 
 
 def compute(model, run):
@@ -131,7 +134,7 @@ def open_clip_image():
 
 def texts():
     sizes = dict(vocab_size=40, hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=32)
-    ids = torch.randint(5, 40, (2, 7), generator=torch.Generator().manual_seed(9))
+    ids = torch.randint(5, 40, (2, 7), generator=torch.Generator().manual_seed(9 + SEED))
     bert = drawn(BertModel(BertConfig(**sizes, max_position_embeddings=12, pad_token_id=0)), 9)
     bert.config.architectures = ["BertModel"]
     tokens = compute(bert, lambda it: it(ids).last_hidden_state)
@@ -148,6 +151,39 @@ def texts():
     (folder / "merges.txt").write_text("#version: 0.2\n")
 
 
+def biomedclip():
+    """A vision tower of timm and a BERT in one file of open_clip. Its config names architectures of the Hub, so nothing is as small as above."""
+    from open_clip import CustomTextCLIP
+
+    vision = {"timm_model_name": "vit_tiny_patch16_224", "timm_model_pretrained": False, "timm_pool": "", "timm_proj": "linear", "image_size": 224}
+    text = {"hf_model_name": str(OUT / "bert"), "hf_model_pretrained": False, "hf_proj_type": "mlp",
+            "hf_pooler_type": "cls_last_hidden_state_pooler", "context_length": 7}
+    model = drawn_small(CustomTextCLIP(6, vision, text), 11)
+    image = pixels(111, 224)
+    tokens = compute(model.visual.trunk, lambda it: it.forward_features(image))
+    folder = save("biomedclip", model, {}, input=image, tokens=tokens)
+    (folder / "model.safetensors").rename(folder / "open_clip_model.safetensors")
+    (folder / "config.json").unlink()
+    config = {"model_cfg": {"embed_dim": 6, "vision_cfg": vision, "text_cfg": text}, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.25] * 3}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    ids = torch.randint(5, 40, (2, 7), generator=torch.Generator().manual_seed(12 + SEED))
+    states = compute(model.text.transformer, lambda it: it(ids).last_hidden_state)
+    save_file({"input": ids, "tokens": states.float().contiguous()}, folder / "expected-text.safetensors")
+    for name in ("vocab.txt", "tokenizer_config.json"):
+        (folder / name).write_text((OUT / "bert" / name).read_text())
+
+
+def drawn_small(model, seed):
+    """As `drawn`, with smaller values, which a network of twelve layers needs."""
+    generator = torch.Generator().manual_seed(seed + SEED)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            is_norm = weight.dim() == 1 and "norm" in name.lower() and name.endswith("weight")
+            values = torch.randn(weight.shape, generator=generator) * 0.05
+            weight.copy_(values + 1 if is_norm else values)
+    return model.eval()
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     images()
@@ -155,3 +191,5 @@ if __name__ == "__main__":
     timm_image("timm-dinov2", 7, 2, no_embed_class=True, init_values=1e-5)
     open_clip_image()
     texts()
+    if len(sys.argv) > 1:
+        biomedclip()

@@ -3,7 +3,8 @@
 //! PYTHON has `tools/interop/requirements.txt`. Shards are prepared from the phantom, from `DATA/vqa-rad` if it exists, and from
 //! the 3,955 reports of Open-i that torchxrayvision contains; `datasets`, pandas and DuckDB read them. Manifests in `deploy/` are
 //! checked by their own validators. Small models are fine-tuned on the phantom, and scikit-learn computes their scores from the predictions
-//! again; ranx scores the rankings of the tests of `ptu-metrics`, and of a model, as TREC files.
+//! again; ranx scores the rankings of the tests of `ptu-metrics`, and of a model, as TREC files. Small encoders with random weights, written by
+//! transformers, timm and open_clip, are imported, and their outputs compared with those of these programs.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -70,7 +71,23 @@ pub fn interop(house: &House, data: &Path, python: &Path) -> Result<(), String> 
     print!("{}", run(Command::new(python).arg(&script).arg("manifests").arg(job))?);
     run(Command::new("bash").arg("-n").arg(root.join("deploy/prepare.sbatch")))?;
     println!("deploy/prepare.sbatch: bash accepts it");
+    encoders(house, &place, python)?;
     metrics(house, &place, python)
+}
+
+/// The seed of the encoders: another one than that of the fixtures.
+const ENCODERS_SEED: &str = "7";
+
+/// Imports encoders that the programs of others wrote, and compares their outputs (`crates/import/tests/forward.rs`).
+fn encoders(house: &House, place: &Path, python: &Path) -> Result<(), String> {
+    let folder = place.join("encoders");
+    let script = house.root.join("tools/reference/encoders.py");
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    run(Command::new(python).arg(script).arg(&folder).arg(ENCODERS_SEED).current_dir(place))?;
+    let mut test = house.cargo(&["test", "--release", "--quiet", "--package", "ptu-import", "--test", "forward"]);
+    run(test.args(["--", "--nocapture"]).env("PTUNIFIER_ENCODERS", &folder))?;
+    println!("encoders in the layouts of transformers, timm and open_clip: imported, with equal outputs");
+    Ok(())
 }
 
 /// Tasks of small models that are fine-tuned on the phantom: the recipe, the folder of the run, and a task other than the recipe's.

@@ -15,9 +15,11 @@ mod phantom_tasks;
 mod process;
 mod real;
 mod real_pairs;
+mod real_tasks;
 mod reproducible;
 mod same_bits;
 mod sbom;
+mod task_lines;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +33,9 @@ usage: cargo xtask COMMAND
                       --no-test skips the tests, if they have already run
   real-pairs DATA OUT pre-trains on real pairs from published weights, beside its baselines (DATA contains roco-cc/, covid-cxr/ and
                       vqa-rad/); --only ARM for one; resumes
+  real-tasks DATA OUT fine-tunes each task on real data from the model of real-pairs (the same OUT) and from the published encoders, and
+                      prints its scores (DATA contains also kermany-cxr/ and nih-cxr-1000/); --only NAME for one; --compare adds
+                      random weights, and zeros in place of prompts; resumes
   interop DATA PYTHON opens shards and computes scores with the programs of others (PYTHON has tools/interop/requirements.txt)
   phantom-tasks OUT   fine-tunes each task on the phantom corpus and prints its scores; --only NAME for one; resumes
   reproducible        builds the released command twice from scratch and compares the results
@@ -45,6 +50,7 @@ enum Task {
     Help,
     Check { tests: bool },
     RealPairs { data: PathBuf, out: PathBuf, only: Option<String> },
+    RealTasks { data: PathBuf, out: PathBuf, only: Option<String>, compare: bool },
     Interop { data: PathBuf, python: PathBuf },
     PhantomTasks { out: PathBuf, only: Option<String> },
     Reproducible,
@@ -61,6 +67,16 @@ impl Task {
             ["real-pairs", data, out] => Ok(Self::RealPairs { data: data.into(), out: out.into(), only: None }),
             ["real-pairs", data, out, "--only", arm] => {
                 Ok(Self::RealPairs { data: data.into(), out: out.into(), only: Some((*arm).into()) })
+            }
+            ["real-tasks", data, out, rest @ ..] => {
+                let (only, compare) = match rest {
+                    [] => (None, false),
+                    ["--compare"] => (None, true),
+                    ["--only", name] => (Some((*name).into()), false),
+                    ["--only", name, "--compare"] | ["--compare", "--only", name] => (Some((*name).into()), true),
+                    other => return Err(format!("real-tasks has no arguments `{}`", other.join(" "))),
+                };
+                Ok(Self::RealTasks { data: data.into(), out: out.into(), only, compare })
             }
             ["interop", data, python] => Ok(Self::Interop { data: data.into(), python: python.into() }),
             ["phantom-tasks", out] => Ok(Self::PhantomTasks { out: out.into(), only: None }),
@@ -86,6 +102,10 @@ fn main() -> ExitCode {
         Ok(Task::Check { tests }) => House::find().and_then(|house| check::check(&house, tests)),
         Ok(Task::RealPairs { data, out, only }) => {
             House::find().and_then(|house| real_pairs::real_pairs(&house, &data, &out, only.as_deref()))
+        }
+        Ok(Task::RealTasks { data, out, only, compare }) => {
+            let options = real_tasks::Options { only: only.as_deref(), compare };
+            House::find().and_then(|house| real_tasks::real_tasks(&house, &data, &out, options))
         }
         Ok(Task::Interop { data, python }) => House::find().and_then(|house| interop::interop(&house, &data, &python)),
         Ok(Task::PhantomTasks { out, only }) => {

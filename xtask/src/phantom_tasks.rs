@@ -2,9 +2,8 @@
 //!
 //! OUT/quickstart is made first, unless it is there; `ln -s` brings one from elsewhere. Each task is fine-tuned with the commands of a
 //! user, for some tasks with several seeds, and compared with the strongest of its baselines on the same records. Called again, it
-//! continues where it stopped. `tools/interop/phantom_tasks.py OUT` computes every line again.
+//! continues where it stopped. `tools/interop/task_lines.py OUT` computes every line again.
 
-mod score;
 mod task;
 
 use std::fs;
@@ -13,11 +12,8 @@ use std::time::Instant;
 
 use crate::house::House;
 use crate::process::run;
-use score::{Compared, Line};
+use crate::task_lines::{Line, TaskLines, Way, save, shown};
 use task::PhantomTask;
-
-/// The file with the lines.
-const LINES: &str = "lines.txt";
 
 /// Runs all tasks, or one, and prints a line for each.
 ///
@@ -35,23 +31,17 @@ pub fn phantom_tasks(house: &House, out: &Path, only: Option<&str>) -> Result<()
     let runner = Runner { house, quickstart: out.join("quickstart"), out };
     run(house.ptunifier(&["quickstart", "--out"]).arg(&runner.quickstart))?;
     eprintln!("quickstart: {:.0} s", start.elapsed().as_secs_f64());
-    let (start, mut lines, mut failed) = (Instant::now(), vec![], 0);
+    let (start, mut found): (_, Vec<(&str, TaskLines)>) = (Instant::now(), vec![]);
     for task in tasks {
-        let line = match runner.task(task) {
-            Ok(found) => found,
-            Err(cause) => {
-                failed += 1;
-                vec![format!("failed {} {}", task.name(), cause.replace('\n', " "))]
-            }
-        };
-        line.iter().for_each(|line| println!("{line}"));
-        lines.extend(line);
+        let lines = runner.task(task);
+        print!("{}", shown(task.name(), &lines));
+        found.push((task.name(), lines));
         eprintln!("{}: {:.0} s since the start", task.name(), start.elapsed().as_secs_f64());
     }
     if only.is_none() {
-        let text = lines.join("\n") + "\n";
-        fs::write(runner.out.join(LINES), text).map_err(|error| format!("cannot write `{LINES}`: {error}"))?;
+        save(&runner.out, &found)?;
     }
+    let failed = found.iter().filter(|(_, lines)| lines.is_err()).count();
     if failed > 0 { Err(format!("{failed} tasks failed")) } else { Ok(()) }
 }
 
@@ -64,31 +54,36 @@ struct Runner<'a> {
 
 impl Runner<'_> {
     /// Fine-tunes and scores a task; its line, and for questions a second one about other images.
-    fn task(&self, task: PhantomTask) -> Result<Vec<String>, String> {
+    fn task(&self, task: PhantomTask) -> TaskLines {
         let folder = self.out.join(task.name());
         fs::create_dir_all(&folder).map_err(|error| format!("cannot create `{}`: {error}", folder.display()))?;
         let start = self.quickstart.join("run");
         let mut runs = vec![];
         for seed in 0..task.seeds() {
-            let run = folder.join(format!("seed-{seed}"));
-            self.finetune(task, seed, &run)?;
+            let out = folder.join(format!("seed-{seed}"));
+            self.finetune(task, seed, &out)?;
             let probed = (task.has_probe() && seed == 0).then_some(start.as_path());
-            self.evaluate(&run, probed)?;
-            runs.push(run);
+            self.evaluate(&out, probed)?;
+            runs.push(out);
         }
-        let compared = match task {
-            PhantomTask::Retrieval => {
-                let zero_shot = folder.join("zero-shot");
-                crate::process::run(self.house.ptunifier(&["evaluate", "--trec"]).arg(&zero_shot).arg(&start))?;
-                vec![Compared::of_ranks(&runs, &zero_shot)?]
-            }
-            _ => Compared::of_predictions(task, &runs)?,
+        let files = |name: &str| runs.iter().map(|run| run.join(name)).collect::<Vec<_>>();
+        if task == PhantomTask::Retrieval {
+            let zero_shot = folder.join("zero-shot");
+            run(self.house.ptunifier(&["evaluate", "--trec"]).arg(&zero_shot).arg(&start))?;
+            let model = Way::own("model", files("rankings/ranks.jsonl"));
+            let zero_shot = Way::own("zero-shot", [zero_shot.join("ranks.jsonl")]);
+            return Ok(vec![Line::of("task", task.name(), task.metric(), &model, &[zero_shot])?]);
+        }
+        let model = Way::own("model", files("predictions.jsonl"));
+        // A probe of the starting model does not depend on the seed, so only the first run has it.
+        let baseline = |name: &&'static str| match *name {
+            "probe" => model.other("probe").first_seed(),
+            name => model.other(name),
         };
-        let line = Line::of(task.metric(), &compared)?;
-        let mut lines = vec![format!("task {} {line}", task.name())];
+        let baselines: Vec<Way> = task.baselines().iter().map(baseline).collect();
+        let mut lines = vec![Line::of("task", task.name(), task.metric(), &model, &baselines)?];
         if task == PhantomTask::QuestionAnswering {
-            let other: Vec<Compared> = compared.into_iter().filter(|one| one.name == "other").collect();
-            lines.push(format!("reliance {} {}", task.name(), Line::of(task.metric(), &other)?));
+            lines.push(Line::of("reliance", task.name(), task.metric(), &model, &[model.other("other")])?);
         }
         Ok(lines)
     }
@@ -107,13 +102,13 @@ impl Runner<'_> {
         run(&mut command).map(drop)
     }
 
-    /// Scores a run, beside a probe of the model `probed`.
-    fn evaluate(&self, run: &Path, probed: Option<&Path>) -> Result<(), String> {
+    /// Scores the run of a folder, beside a probe of the model `probed`.
+    fn evaluate(&self, folder: &Path, probed: Option<&Path>) -> Result<(), String> {
         let mut command = self.house.ptunifier(&["evaluate"]);
-        command.arg(run);
+        command.arg(folder);
         if let Some(probed) = probed {
             command.arg("--probe").arg(probed);
         }
-        crate::process::run(&mut command).map(drop)
+        run(&mut command).map(drop)
     }
 }

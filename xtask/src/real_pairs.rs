@@ -14,9 +14,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use features::PairFeatures;
 use ranks::{Comparison, Found};
 use serde_json::json;
+
+pub use features::PairFeatures;
+pub use ridge::Ridge;
 
 use crate::house::House;
 use crate::process::{json_lines, run};
@@ -231,9 +233,9 @@ impl Runner<'_> {
         let (found, on_validate) = match arm {
             Arm::Heads => heads::heads(&train, &validate, &test, 0),
             _ => {
-                let (found, penalty, on_validate) = ridge::ridge(&train, &validate, &test)?;
-                eprintln!("ridge: penalty {penalty}");
-                (found, on_validate)
+                let fitted = Ridge::fit(&train, &validate)?;
+                eprintln!("ridge: penalty {}", fitted.penalty);
+                (Found::of(&test.records, &fitted.similarity(&test)), fitted.on_validate)
             }
         };
         eprintln!("{}: R@10 {on_validate:.4} on validate", arm.name());

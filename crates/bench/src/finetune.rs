@@ -4,7 +4,8 @@ use std::io;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use ptu_data::image_cache::{CacheHeader, ImageCacheWriter, ImageIndex};
+use ptu_data::files::digest;
+use ptu_data::image_cache::{CacheHeader, ImageCacheWriter};
 use ptu_data::{DataError, ImageCache, InputForm, Label, Record, TrainBatch, TrainRecord};
 use ptu_infer::task::{TaskDescription, TaskOutput};
 use ptu_input::{Batch, Images, Slot};
@@ -214,25 +215,25 @@ fn batch(config: &ModelConfig, options: &FinetuneOptions, classes: &[String]) ->
 
 /// Writes the outputs of the encoder for these images into a file.
 fn cache(model: &Model, images: &Images, folder: &std::path::Path) -> Result<ImageCache, BenchError> {
-    let digests = vec![(0..images.count).map(|row| Some(row as u128)).collect::<Vec<_>>()];
-    let index = ImageIndex::of(&digests).expect("a batch has fewer images than a file can number");
+    let digests: Vec<u128> = (0..images.count).map(|row| digest(row.to_le_bytes())).collect();
     let sizes = model.image_output_sizes();
     let header = CacheHeader {
-        key: String::new(),
+        encoder: String::new(),
+        data: String::new(),
         side: images.side,
         tokens: sizes.tokens,
         width: sizes.width,
         query: sizes.query,
-        records: vec![images.count],
         images: images.count,
     };
     let path = folder.join("image-outputs.f16");
-    let hashes: Vec<u64> = (0..images.count as u64).collect();
     let outputs = model.image_outputs(images, ComputePrecision::F32);
     let write = || -> io::Result<()> {
         let file = io::BufWriter::new(std::fs::File::create(&path)?);
-        let mut writer = ImageCacheWriter::start(file, header, &index)?;
-        writer.add(&hashes, &outputs)?;
+        let mut writer = ImageCacheWriter::start(file, header.clone(), &digests)?;
+        for row in 0..images.count {
+            writer.add(&header.row(row as u64, &outputs, row)?)?;
+        }
         writer.finish().map(|_| ())
     };
     write().map_err(DataError::io("write", &path))?;
@@ -242,7 +243,7 @@ fn cache(model: &Model, images: &Images, folder: &std::path::Path) -> Result<Ima
 
 /// The batch with cached outputs in place of pixels.
 fn read(cache: &ImageCache, plain: &TrainBatch) -> Result<TrainBatch, DataError> {
-    let images = (0..plain.batch.pair_images.count).map(|row| Ok(cache.get(0, row)?.1));
+    let images = (0..plain.batch.pair_images.count).map(|row| Ok(cache.get(&row.to_le_bytes())?.1));
     let images = images.collect::<Result<Vec<_>, DataError>>()?;
     let batch = Batch {
         pair_images: Images::collect(&images),

@@ -144,7 +144,7 @@ impl Preparation {
         let mut mask = key.stream(Place::Mask, place);
         let mut words = (self.word_keep < 1.0).then(|| key.stream(Place::Words, place));
         let image = match (&self.image_cache, &record.image) {
-            (Some(cache), Some(_)) => ImageChoice::Known(cache.get(origin.source, origin.position)?),
+            (Some(cache), Some(image)) => ImageChoice::Known(cache.get(&image.bytes)?),
             _ => ImageChoice::Random(&mut crop),
         };
         let sampling = Sampling { text, image, word_stream: words.as_mut(), mask_stream: Some(&mut mask) };

@@ -1,11 +1,11 @@
-//! A file with the outputs of an image encoder for the images of the training data. An encoder that is not trained gives the same
+//! A file with the outputs of an image encoder for the images of a data set. An encoder that is not trained gives the same
 //! outputs in each step, so they are computed once ([`ImageCache`]).
 //!
-//! The file: a magic number, the length of the header and the header as JSON, for each record of each source the row of its image (u32,
-//! `u32::MAX` without an image), the rows, and a CRC-32C of all bytes before it. A row holds the hash of the pixels (u64), the
-//! query (f64) and the output tokens (f16). All numbers are little-endian. Equal images share a row.
+//! The file: a magic number, the length of the header and the header as JSON, for each row the digest of the bytes of its image
+//! (u128), the rows, and a CRC-32C of all bytes before it. A row holds the hash of the pixels (u64), the query (f64) and the output
+//! tokens (f16). All numbers are little-endian. Equal images share a row.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -17,13 +17,14 @@ use ptu_input::{Image, ImageOutputs};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
+use crate::files::digest;
 
 /// The first bytes of the file; the last one is the version of the format.
-const MAGIC: &[u8; 8] = b"PTUIMGS\x01";
-/// In place of a row number: the record has no image.
-const NO_IMAGE: u32 = u32::MAX;
+const MAGIC: &[u8; 8] = b"PTUIMGS\x02";
 /// The largest header that is read, in bytes.
 const LARGEST_HEADER: u32 = 1 << 20;
+/// Bytes of the digest of an image.
+const DIGEST: usize = 16;
 /// Bytes of the checksum at the end.
 const CHECKSUM: u64 = 4;
 
@@ -48,8 +49,10 @@ impl CacheFormat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheHeader {
-    /// Hash of everything that the outputs and the order of the records depend on.
-    pub key: String,
+    /// Hash of everything that the outputs for an image depend on. Rows of files with the same one can be used for each other.
+    pub encoder: String,
+    /// Hash of everything that decides which images are in the file.
+    pub data: String,
     /// Height and width of an image in pixels.
     pub side: usize,
     /// Number of output tokens of an image.
@@ -58,8 +61,6 @@ pub struct CacheHeader {
     pub width: usize,
     /// Width of a query; 0 without queries.
     pub query: usize,
-    /// Number of records of each source.
-    pub records: Vec<usize>,
     /// Number of rows.
     pub images: usize,
 }
@@ -71,53 +72,70 @@ impl CacheHeader {
         values.checked_add((self.query as u64).checked_mul(8)?)?.checked_add(8)
     }
 
-    /// Bytes of the row numbers; `None` if the number is too large.
-    fn index_bytes(&self) -> Option<u64> {
-        self.records.iter().try_fold(0u64, |sum, &count| sum.checked_add(count as u64))?.checked_mul(4)
-    }
-
     /// Bytes of the whole file, except for the header itself, which has a few hundred; `None` if the number is too large.
     pub fn bytes(&self) -> Option<u64> {
-        let rows = self.row_bytes()?.checked_mul(self.images as u64)?;
-        rows.checked_add(self.index_bytes()?)?.checked_add(MAGIC.len() as u64 + 4 + CHECKSUM)
+        let rows = self.row_bytes()?.checked_add(DIGEST as u64)?.checked_mul(self.images as u64)?;
+        rows.checked_add(MAGIC.len() as u64 + 4 + CHECKSUM)
+    }
+
+    fn json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a header can be written as JSON")
+    }
+
+    /// Where the digests start in the file.
+    fn start(&self) -> u64 {
+        MAGIC.len() as u64 + 4 + self.json().len() as u64
+    }
+
+    /// The row of one of these images: the hash of its pixels, its query and its tokens.
+    ///
+    /// # Errors
+    /// When an output is too large for f16.
+    ///
+    /// # Panics
+    /// If the outputs have other sizes than the header says.
+    pub fn row(&self, hash: u64, outputs: &ImageOutputs, index: usize) -> io::Result<Vec<u8>> {
+        assert_eq!([outputs.tokens, outputs.width], [self.tokens, self.width], "the sizes agree");
+        let (values, queries) = (outputs.image(index), outputs.query(index));
+        assert_eq!(queries.len(), self.query, "the width of a query agrees");
+        let mut halves = vec![f16::ZERO; values.len()];
+        halves.convert_from_f32_slice(values);
+        if let Some((value, _)) = values.iter().zip(&halves).find(|(x, half)| x.is_finite() && !half.is_finite()) {
+            return Err(io::Error::other(format!("an output of the image encoder, {value}, is too large for f16")));
+        }
+        let head = hash.to_le_bytes().into_iter().chain(queries.iter().flat_map(|value| value.to_le_bytes()));
+        Ok(head.chain(halves.iter().flat_map(|half| half.to_le_bytes())).collect())
     }
 }
 
-/// The different images of the training data.
+/// The different images of a data set, each with the first record that has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageIndex {
-    /// For each source and record, the row of its image.
-    rows: Vec<Vec<u32>>,
-    /// For each row, the source and position of the first record with this image.
+    digests: Vec<u128>,
     first: Vec<(usize, usize)>,
 }
 
 impl ImageIndex {
-    /// Gives equal images one row. `digests` are, for each source and record, a hash of the bytes of its image, or `None` without
-    /// an image. `None` if there are more images than the file format can number.
-    pub fn of(digests: &[Vec<Option<u128>>]) -> Option<Self> {
-        let (mut all, mut row_of) = (Self::default(), HashMap::new());
+    /// Takes equal images once. `digests` are, for each source and record, that of its image's bytes, or `None` without an image.
+    pub fn of(digests: &[Vec<Option<u128>>]) -> Self {
+        let (mut all, mut known) = (Self::default(), HashSet::new());
         for (source, digests) in digests.iter().enumerate() {
-            let mut rows = Vec::with_capacity(digests.len());
             for (position, digest) in digests.iter().enumerate() {
-                let Some(digest) = digest else {
-                    rows.push(NO_IMAGE);
-                    continue;
-                };
-                let next = u32::try_from(all.first.len()).ok().filter(|next| *next < NO_IMAGE)?;
-                let row = *row_of.entry(*digest).or_insert(next);
-                if row == next {
-                    all.first.push((source, position));
-                }
-                rows.push(row);
+                let Some(digest) = digest.filter(|digest| known.insert(*digest)) else { continue };
+                all.digests.push(digest);
+                all.first.push((source, position));
             }
-            all.rows.push(rows);
         }
-        Some(all)
+        all
     }
 
-    /// For each row, the source and position of a record with this image.
-    pub fn images(&self) -> &[(usize, usize)] {
+    /// The digest of each image.
+    pub fn digests(&self) -> &[u128] {
+        &self.digests
+    }
+
+    /// For each image, the source and position of the first record that has it.
+    pub fn records(&self) -> &[(usize, usize)] {
         &self.first
     }
 }
@@ -127,7 +145,7 @@ impl ImageIndex {
 pub enum Unusable {
     /// There is no file.
     Absent,
-    /// It was computed for another model, other data or other settings.
+    /// It was computed by another encoder, or with other settings.
     Foreign,
     /// It is not complete, or its bytes were changed.
     Damaged(String),
@@ -139,17 +157,18 @@ pub struct ImageCache {
     path: PathBuf,
     file: Mutex<File>,
     header: CacheHeader,
-    rows: Vec<Vec<u32>>,
+    /// The row of each image, by its digest.
+    rows: HashMap<u128, usize>,
     /// Where the rows start in the file.
     start: u64,
 }
 
 impl ImageCache {
-    /// Opens a file that was computed for `key`. All its bytes are read once, to compare their checksum.
+    /// Opens a file with outputs of this encoder. All its bytes are read once, to compare their checksum.
     ///
     /// # Errors
     /// When there is no such file, or it cannot be used.
-    pub fn open(path: &Path, key: &str) -> Result<Self, Unusable> {
+    pub fn open(path: &Path, encoder: &str) -> Result<Self, Unusable> {
         let damaged = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => Unusable::Absent,
             _ => Unusable::Damaged(error.to_string()),
@@ -158,21 +177,19 @@ impl ImageCache {
         let length = file.metadata().map_err(damaged)?.len();
         let mut reader = Checked { inner: BufReader::with_capacity(1 << 20, file), crc: 0 };
         let header = read_header(&mut reader, length)?;
-        if header.key != key {
+        if header.encoder != encoder {
             return Err(Unusable::Foreign);
         }
         let expected = header.bytes().and_then(|bytes| bytes.checked_add(header.json().len() as u64));
         if expected != Some(length) {
             return Err(Unusable::Damaged(format!("it has {length} bytes, which do not fit its header")));
         }
-        // The length of the file limits the memory for the row numbers.
-        let start = header.start();
-        let mut rows = vec![];
-        for &count in &header.records {
-            let mut bytes = vec![0; count * 4];
-            reader.read_exact(&mut bytes).map_err(damaged)?;
-            rows.push(bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect::<Vec<_>>());
-        }
+        // The length of the file limits the memory for the digests.
+        let mut digests = vec![0; header.images * DIGEST];
+        reader.read_exact(&mut digests).map_err(damaged)?;
+        let of_bytes = |bytes: &[u8]| u128::from_le_bytes(std::array::from_fn(|index| bytes[index]));
+        let rows = digests.chunks_exact(DIGEST).enumerate().map(|(row, bytes)| (of_bytes(bytes), row)).collect();
+        let start = header.start() + digests.len() as u64;
         let mut rest = length - start - CHECKSUM;
         let mut buffer = vec![0; 1 << 20];
         while rest > 0 {
@@ -185,12 +202,13 @@ impl ImageCache {
         if u32::from_le_bytes(stored) != found {
             return Err(Unusable::Damaged("its checksum is wrong".into()));
         }
-        let is_row = |row: &u32| *row == NO_IMAGE || (*row as usize) < header.images;
-        if !rows.iter().flatten().all(is_row) {
-            return Err(Unusable::Damaged("a row number is too large".into()));
-        }
         let file = Mutex::new(reader.inner.into_inner());
         Ok(Self { path: path.into(), file, header, rows, start })
+    }
+
+    /// Whether the file was computed for these data ([`CacheHeader::data`]), so that it has all their images.
+    pub fn is_for(&self, data: &str) -> bool {
+        self.header.data == data
     }
 
     /// Number of different images.
@@ -203,25 +221,17 @@ impl ImageCache {
         self.header.bytes().unwrap_or(0)
     }
 
-    /// The image of a record of a source: the hash of its pixels, and the image with the outputs of the encoder in place of
-    /// pixels.
+    /// The image with these bytes: the hash of its pixels, and the image with the outputs of the encoder in place of pixels.
     ///
     /// # Errors
-    /// When the file cannot be read any more, or has no such record, or the record had no image when the file was written.
-    pub fn get(&self, source: usize, position: usize) -> Result<(u64, Image), DataError> {
-        let row = self.rows.get(source).and_then(|rows| rows.get(position)).filter(|row| **row != NO_IMAGE);
+    /// When the file cannot be read any more, or does not have the image.
+    pub fn get(&self, bytes: &[u8]) -> Result<(u64, Image), DataError> {
         let error = |error| DataError::Io { action: "read", path: self.path.clone(), source: error };
-        let row = *row.ok_or_else(|| error(io::Error::other(format!("it has no image of record {position}"))))?;
+        let absent = || error(io::Error::other("it does not have the outputs for an image of the data"));
+        let row = self.row(digest(bytes)).map_err(error)?.ok_or_else(absent)?;
         let CacheHeader { tokens, width, query, side, .. } = self.header;
-        let mut bytes = vec![0; 8 + query * 8 + tokens * width * 2];
-        let at = self.start + u64::from(row) * bytes.len() as u64;
-        {
-            // No code panics while it holds this lock, and each reader seeks first, so a poisoned lock can be used.
-            let mut file = self.file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes)).map_err(error)?;
-        }
         let number = |bytes: &[u8]| u64::from_le_bytes(std::array::from_fn(|index| bytes[index]));
-        let (head, halves) = bytes.split_at(8 + query * 8);
+        let (head, halves) = row.split_at(8 + query * 8);
         let queries = head[8..].chunks_exact(8).map(|bytes| f64::from_bits(number(bytes))).collect();
         let halves: Vec<f16> = halves.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]])).collect();
         let mut values = vec![0.0; halves.len()];
@@ -229,16 +239,20 @@ impl ImageCache {
         let outputs = ImageOutputs { tokens, width, values, queries };
         Ok((number(head), Image { outputs: Some(outputs), ..Image::new(side, vec![]) }))
     }
-}
 
-impl CacheHeader {
-    fn json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a header can be written as JSON")
-    }
-
-    /// Where the rows start in the file.
-    fn start(&self) -> u64 {
-        MAGIC.len() as u64 + 4 + self.json().len() as u64 + self.index_bytes().unwrap_or(0)
+    /// The bytes of the row of the image with this digest; `None` if the file does not have it.
+    ///
+    /// # Errors
+    /// When the file cannot be read any more.
+    pub fn row(&self, digest: u128) -> io::Result<Option<Vec<u8>>> {
+        let Some(row) = self.rows.get(&digest) else { return Ok(None) };
+        let CacheHeader { tokens, width, query, .. } = self.header;
+        let mut bytes = vec![0; 8 + query * 8 + tokens * width * 2];
+        let at = self.start + *row as u64 * bytes.len() as u64;
+        // No code panics while it holds this lock, and each reader seeks first, so a poisoned lock can be used.
+        let mut file = self.file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes))?;
+        Ok(Some(bytes))
     }
 }
 
@@ -249,6 +263,10 @@ fn read_header(reader: &mut impl Read, length: u64) -> Result<CacheHeader, Unusa
     reader.read_exact(&mut magic).map_err(damaged)?;
     reader.read_exact(&mut size).map_err(damaged)?;
     let size = u32::from_le_bytes(size);
+    if magic != *MAGIC && magic[..7] == MAGIC[..7] {
+        // Another version of the format.
+        return Err(Unusable::Foreign);
+    }
     if &magic != MAGIC || size > LARGEST_HEADER || u64::from(size) > length {
         return Err(Unusable::Damaged("it does not begin as such a file".into()));
     }
@@ -273,24 +291,21 @@ pub struct ImageCacheWriter<W> {
 }
 
 impl<W: Write> ImageCacheWriter<W> {
-    /// Starts a file.
+    /// Starts a file with the images of these digests.
     ///
     /// # Errors
     /// When it cannot be written, for example because the disk is full.
     ///
     /// # Panics
-    /// If the numbers of records and images are not those of the index.
-    pub fn start(inner: W, header: CacheHeader, index: &ImageIndex) -> io::Result<Self> {
-        let records: Vec<usize> = index.rows.iter().map(Vec::len).collect();
-        assert_eq!((&header.records, header.images), (&records, index.first.len()), "the header fits the index");
+    /// If the header has another number of images.
+    pub fn start(inner: W, header: CacheHeader, digests: &[u128]) -> io::Result<Self> {
+        assert_eq!(header.images, digests.len(), "the header fits the images");
         let mut all = Self { inner, crc: 0, header, written: 0 };
         let json = all.header.json();
         all.write(MAGIC)?;
         all.write(&(json.len() as u32).to_le_bytes())?;
         all.write(&json)?;
-        for rows in &index.rows {
-            all.write(&rows.iter().flat_map(|row| row.to_le_bytes()).collect::<Vec<u8>>())?;
-        }
+        all.write(&digests.iter().flat_map(|digest| digest.to_le_bytes()).collect::<Vec<u8>>())?;
         Ok(all)
     }
 
@@ -299,30 +314,17 @@ impl<W: Write> ImageCacheWriter<W> {
         self.inner.write_all(bytes)
     }
 
-    /// Writes the next images: the hashes of their pixels, and the outputs of the encoder.
+    /// Writes the row of the next image ([`CacheHeader::row`], [`ImageCache::row`]).
     ///
     /// # Errors
-    /// When they cannot be written, or an output is too large for f16.
+    /// When it cannot be written.
     ///
     /// # Panics
-    /// If the outputs have other sizes than the header says.
-    pub fn add(&mut self, hashes: &[u64], outputs: &ImageOutputs) -> io::Result<()> {
-        let CacheHeader { tokens, width, query, .. } = self.header;
-        assert_eq!([outputs.tokens, outputs.width, outputs.count()], [tokens, width, hashes.len()], "the sizes agree");
-        for (index, hash) in hashes.iter().enumerate() {
-            let (values, queries) = (outputs.image(index), outputs.query(index));
-            assert_eq!(queries.len(), query, "the width of a query agrees");
-            let mut halves = vec![f16::ZERO; values.len()];
-            halves.convert_from_f32_slice(values);
-            if let Some((value, _)) = values.iter().zip(&halves).find(|(x, half)| x.is_finite() && !half.is_finite()) {
-                return Err(io::Error::other(format!("an output of the image encoder, {value}, is too large for f16")));
-            }
-            let head = hash.to_le_bytes().into_iter().chain(queries.iter().flat_map(|value| value.to_le_bytes()));
-            let row: Vec<u8> = head.chain(halves.iter().flat_map(|half| half.to_le_bytes())).collect();
-            self.write(&row)?;
-            self.written += 1;
-        }
-        Ok(())
+    /// If the row has another size than the header says.
+    pub fn add(&mut self, row: &[u8]) -> io::Result<()> {
+        assert_eq!(self.header.row_bytes(), Some(row.len() as u64), "the size of the row agrees");
+        self.written += 1;
+        self.write(row)
     }
 
     /// Writes the checksum and returns the finished file.
@@ -360,12 +362,13 @@ mod tests {
     use super::*;
 
     fn header() -> CacheHeader {
-        CacheHeader { key: "k".into(), side: 16, tokens: 2, width: 3, query: 1, records: vec![3, 2], images: 2 }
+        CacheHeader { encoder: "k".into(), data: "d".into(), side: 16, tokens: 2, width: 3, query: 1, images: 2 }
     }
 
     /// Two different images: the second record of the first source has none, the last of the second source is a repeated one.
     fn index() -> ImageIndex {
-        ImageIndex::of(&[vec![Some(7), None, Some(7)], vec![Some(9), Some(7)]]).unwrap()
+        let [one, other] = [b"one", &b"two"[..]].map(|bytes| Some(digest(bytes)));
+        ImageIndex::of(&[vec![one, None, one], vec![other, one]])
     }
 
     fn outputs(first: f32) -> ImageOutputs {
@@ -374,39 +377,40 @@ mod tests {
     }
 
     fn written() -> Vec<u8> {
-        let mut writer = ImageCacheWriter::start(vec![], header(), &index()).unwrap();
-        writer.add(&[11], &outputs(1.0)).unwrap();
-        writer.add(&[12], &outputs(0.1)).unwrap();
+        let mut writer = ImageCacheWriter::start(vec![], header(), index().digests()).unwrap();
+        writer.add(&header().row(11, &outputs(1.0), 0).unwrap()).unwrap();
+        writer.add(&header().row(12, &outputs(0.1), 0).unwrap()).unwrap();
         writer.finish().unwrap()
     }
 
-    fn open(bytes: &[u8], key: &str) -> Result<ImageCache, Unusable> {
+    fn open(bytes: &[u8], encoder: &str) -> Result<ImageCache, Unusable> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cache");
         std::fs::write(&path, bytes).unwrap();
-        ImageCache::open(&path, key)
+        ImageCache::open(&path, encoder)
     }
 
     #[test]
     fn equal_images_share_a_row() {
-        assert_eq!(index().rows, [vec![0, NO_IMAGE, 0], vec![1, 0]]);
-        assert_eq!(index().images(), [(0, 0), (1, 0)]);
+        assert_eq!((index().digests().len(), index().records()), (2, &[(0, 0), (1, 0)][..]));
     }
 
     #[test]
     fn a_file_returns_what_was_written_rounded_to_f16() {
         let cache = open(&written(), "k").unwrap();
-        assert_eq!((cache.images(), cache.get(0, 0).unwrap()), (2, cache.get(1, 1).unwrap()));
-        let (hash, image) = cache.get(0, 2).unwrap();
+        assert_eq!((cache.images(), cache.is_for("d"), cache.is_for("k")), (2, true, false));
+        let (hash, image) = cache.get(b"one").unwrap();
         assert_eq!((hash, image.side, image.planes.len(), image.outputs.unwrap()), (11, 16, 0, outputs(1.0)));
-        let (hash, image) = cache.get(1, 0).unwrap();
+        let (hash, image) = cache.get(b"two").unwrap();
         let (found, wanted) = (image.outputs.unwrap(), outputs(0.1));
         assert_eq!((hash, &found.queries), (12, &vec![0.1]), "queries are not rounded");
         // The relative error of rounding to 11 significant bits is at most 2^-11.
         let close = |(x, y): (&f32, &f32)| x != y && (x - y).abs() <= y.abs() / 2048.0;
         assert!(found.values.iter().zip(&wanted.values).all(close), "{found:?}");
-        assert!(cache.get(0, 1).unwrap_err().to_string().contains("no image of record 1"));
-        assert!(cache.get(0, 3).is_err() && cache.get(2, 0).is_err());
+        assert!(cache.get(b"three").unwrap_err().to_string().contains("does not have the outputs"));
+        // A row that is copied from another file is the one that was written there.
+        assert_eq!(cache.row(digest(b"two")).unwrap(), Some(header().row(12, &outputs(0.1), 0).unwrap()));
+        assert_eq!(cache.row(3).unwrap(), None);
         let bytes = written().len() as u64 - header().json().len() as u64;
         assert_eq!((cache.bytes(), header().bytes()), (bytes, Some(bytes)));
     }
@@ -426,19 +430,18 @@ mod tests {
         }
         assert!(open(&[&whole[..], b"x"].concat(), "k").is_err());
         // A header that promises more than any memory can hold.
-        let huge = CacheHeader { records: vec![usize::MAX], ..header() };
+        let huge = CacheHeader { images: usize::MAX, ..header() };
         let bytes = [&MAGIC[..], &(huge.json().len() as u32).to_le_bytes(), &huge.json()].concat();
         assert!(matches!(open(&bytes, "k"), Err(Unusable::Damaged(_))));
     }
 
     #[test]
     fn a_value_beyond_f16_and_a_full_disk_are_errors() {
-        let mut writer = ImageCacheWriter::start(vec![], header(), &index()).unwrap();
-        let error = writer.add(&[1], &outputs(65_520.0)).unwrap_err().to_string();
+        let error = header().row(1, &outputs(65_520.0), 0).unwrap_err().to_string();
         assert!(error.contains("too large for f16"), "{error}");
         // NaN is kept, so that training notices it as it does without a cache.
-        writer.add(&[1], &outputs(f32::NAN)).unwrap();
+        header().row(1, &outputs(f32::NAN), 0).unwrap();
         let mut room = [0u8; 40];
-        assert!(ImageCacheWriter::start(&mut room[..], header(), &index()).is_err());
+        assert!(ImageCacheWriter::start(&mut room[..], header(), index().digests()).is_err());
     }
 }

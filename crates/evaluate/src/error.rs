@@ -17,6 +17,12 @@ pub enum EvaluateError {
     /// Inputs cannot be embedded.
     #[error(transparent)]
     Infer(#[from] InferError),
+    /// A probe reads the encoders' features of records of different modalities.
+    #[error(
+        "a linear probe of the encoders needs records of the same modalities, and here some have an image and a text, others only one of \
+         them; probe the features after the fusion (`--probe-space features`), or set `task.input` to \"image\", \"text\" or \"pair\""
+    )]
+    ProbeModalities,
     /// A bundle does not name any data, and the user named none.
     #[error(
         "`{path}` is not a run folder, so it does not name any data to evaluate on; name shard folders with `--data`"

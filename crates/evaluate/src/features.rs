@@ -40,6 +40,7 @@ pub struct GalleryFeatures<'a> {
 impl<'a> GalleryFeatures<'a> {
     /// An empty cache: nothing is computed yet.
     pub fn new(embedder: Embedder<'a>, gallery: &'a Gallery) -> Self {
+        gallery.encoded.start(embedder.model, embedder.precision);
         Self { embedder, gallery, features: RefCell::default(), words: RefCell::default() }
     }
 
@@ -75,10 +76,12 @@ impl<'a> GalleryFeatures<'a> {
         let texts = rows.iter().map(|&row| self.gallery.records[row].text.clone());
         Ok(match available {
             AvailableModalities::Both => {
-                let images = self.gallery.images(rows)?.into_iter();
+                let images = self.gallery.encoded_images(self.embedder, rows)?.into_iter();
                 images.zip(texts).map(|(image, text)| Input::Pair { image, text }).collect()
             }
-            AvailableModalities::ImageOnly(_) => self.gallery.images(rows)?.into_iter().map(Input::Image).collect(),
+            AvailableModalities::ImageOnly(_) => {
+                self.gallery.encoded_images(self.embedder, rows)?.into_iter().map(Input::Image).collect()
+            }
             AvailableModalities::TextOnly(_) => texts.map(Input::Text).collect(),
         })
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ptu_data::collate::Origin;
 use ptu_data::record::{Label, label_values};
 use ptu_data::{DataError, Example, Masked, Preparation, Record, Source, TextChoice};
+use ptu_infer::{Embedder, EncodedImages};
 use ptu_input::{Image, ImageFile, Input, Processor, Text};
 use ptu_random::{Key, Place};
 use rayon::prelude::*;
@@ -52,6 +53,8 @@ pub struct Gallery {
     pub incomplete: usize,
     /// Turns the bytes of an image into an input of the model.
     pub processor: Processor,
+    /// The outputs of the image encoder of the model that was scored last.
+    pub encoded: Arc<EncodedImages>,
 }
 
 /// One pair of a gallery.
@@ -137,7 +140,7 @@ impl Gallery {
     /// A gallery of the first pairs only, to measure how long an evaluation takes.
     pub fn first(&self, pairs: usize) -> Self {
         let records = self.records.iter().take(pairs).cloned().collect();
-        Self { records, incomplete: 0, processor: self.processor.clone() }
+        Self { records, incomplete: 0, processor: self.processor.clone(), encoded: Arc::default() }
     }
 
     /// Reads pairs from a source.
@@ -168,7 +171,7 @@ impl Gallery {
         if records.is_empty() {
             return Err(EvaluateError::NoPairs { source_name: source.name().into() });
         }
-        Ok(Self { records, incomplete, processor: preparation.processor.clone() })
+        Ok(Self { records, incomplete, processor: preparation.processor.clone(), encoded: Arc::default() })
     }
 
     /// Splits the pairs into one gallery for each value of the label [`GalleryOptions::by`], sorted by value. Pairs without the
@@ -182,7 +185,10 @@ impl Gallery {
             others.iter().for_each(|group| parts.entry(group.clone()).or_default().push(pair.clone()));
             parts.entry(last).or_default().push(pair);
         }
-        let gallery = |records| Self { records, incomplete: self.incomplete, processor: self.processor.clone() };
+        let gallery = |records| {
+            let (incomplete, processor) = (self.incomplete, self.processor.clone());
+            Self { records, incomplete, processor, encoded: Arc::clone(&self.encoded) }
+        };
         parts.into_iter().map(|(name, records)| (name, gallery(records))).collect()
     }
 
@@ -208,6 +214,15 @@ impl Gallery {
     pub fn images(&self, rows: &[usize]) -> Result<Vec<Image>, EvaluateError> {
         let images: Vec<Result<_, _>> = rows.par_iter().map(|&row| self.records[row].image(&self.processor)).collect();
         images.into_iter().collect()
+    }
+
+    /// As [`Self::images`], with the outputs of the model's image encoder in place of the pixels. Each image is encoded once for a model for
+    /// which [`EncodedImages::start`] was called.
+    ///
+    /// # Errors
+    /// If an image cannot be read any more.
+    pub(crate) fn encoded_images(&self, embedder: Embedder<'_>, rows: &[usize]) -> Result<Vec<Image>, EvaluateError> {
+        Ok(self.encoded.encode(embedder.model, embedder.precision, self.images(rows)?))
     }
 
     /// Patient of each record.
@@ -275,7 +290,7 @@ mod tests {
         };
         let records =
             vec![pair("a", 1, &["mass", "nodule"]), pair("b", 2, &["mass"]), pair("c", 3, &["mass", "nodule"])];
-        let gallery = Gallery { records, incomplete: 0, processor: processor(1) };
+        let gallery = Gallery { records, incomplete: 0, processor: processor(1), encoded: Arc::default() };
         assert!(gallery.is_hit(Query::Image, 0, 2) && !gallery.is_hit(Query::Image, 0, 1));
         let parts: Vec<(String, usize)> =
             gallery.split().into_iter().map(|(name, part)| (name, part.records.len())).collect();
@@ -284,7 +299,8 @@ mod tests {
 
     #[test]
     fn images_are_read_again() {
-        let gallery = Gallery { records: vec![pair("0", 1, &[1], None)], incomplete: 0, processor: processor(8) };
+        let records = vec![pair("0", 1, &[1], None)];
+        let gallery = Gallery { records, incomplete: 0, processor: processor(8), encoded: Arc::default() };
         let again = gallery.images(&[0, 0]).unwrap();
         assert!(again[0] == again[1] && again[0].side == 8);
         let mut changed = gallery;
@@ -301,7 +317,7 @@ mod tests {
             pair("d", 3, &[10], Some("x")),
             pair("e", 4, &[15], None),
         ];
-        let gallery = Gallery { records, incomplete: 0, processor: processor(1) };
+        let gallery = Gallery { records, incomplete: 0, processor: processor(1), encoded: Arc::default() };
         let hits = |query, row| (0..5).filter(|&item| gallery.is_hit(query, row, item)).collect::<Vec<_>>();
         // Hits of image a: its own text, the text of b (also a text of a), of c (an equal image), and of d (equal to a's text).
         assert_eq!(hits(Query::Image, 0), [0, 1, 2, 3]);

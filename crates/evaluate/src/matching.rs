@@ -21,10 +21,11 @@ use crate::measure::Measure;
 /// If an image cannot be read any more.
 pub(crate) fn matching(embedder: Embedder<'_>, gallery: &Gallery, key: Key) -> Result<Measure, EvaluateError> {
     let (mut measure, mut truths, rows) = (Measure::default(), vec![], gallery.rows());
+    gallery.encoded.start(embedder.model, embedder.precision);
     for (number, rows) in rows.chunks(BATCH).enumerate() {
         let records: Vec<_> = rows.iter().map(|&row| &gallery.records[row]).collect();
         let arrays = Batch {
-            pair_images: Images::collect(&gallery.images(rows)?),
+            pair_images: Images::collect(&gallery.encoded_images(embedder, rows)?),
             pair_texts: Texts::collect(records.iter().map(|record| record.text.ids.as_slice())),
             ..Batch::default()
         };

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use ptu_data::Split;
 use ptu_kernels::ComputePrecision;
-use ptu_model::Heads;
 use ptu_model::generate::GenerationConfig;
+use ptu_model::{Heads, StandIn};
 use ptu_train::objective::ObjectiveKind;
 use ptu_train::recipe::EvaluateConfig;
 use ptu_train::{Recipe, folder};
 
 use crate::EvaluateError;
 use crate::labels::CLASS;
+use crate::probe_space::ProbeSpace;
 
 /// Which model is scored, on which data, and how.
 #[derive(Clone, Debug)]
@@ -44,6 +45,10 @@ pub struct EvaluateOptions {
     pub is_own_data: bool,
     /// The bundle whose linear probe a fine-tuned model is compared with; `None` for no comparison.
     pub probe: Option<PathBuf>,
+    /// Which features of that bundle the linear probe reads.
+    pub probe_space: ProbeSpace,
+    /// What takes the place of a missing image or text of a fine-tuned model.
+    pub stand_in: StandIn,
     /// How a model that writes texts generates them; `None` for the way of its recipe.
     pub generation: Option<GenerationConfig>,
     /// Labels of hits or galleries that the user named for this evaluation. The data must have them. Labels that a recipe names
@@ -89,6 +94,8 @@ impl EvaluateOptions {
             training,
             is_own_data,
             probe: None,
+            probe_space: ProbeSpace::default(),
+            stand_in: StandIn::default(),
             generation: None,
             requested_labels,
         })

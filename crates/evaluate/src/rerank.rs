@@ -72,7 +72,8 @@ pub fn rank_all(
 /// The encoded images and texts of a gallery.
 fn matcher<'a>(embedder: Embedder<'a>, gallery: &Gallery) -> Result<Matcher<'a>, EvaluateError> {
     let (rows, texts) = (gallery.rows(), gallery.records.iter().map(|record| &record.text).collect::<Vec<_>>());
-    let images = rows.chunks(BATCH).map(|rows| gallery.images(rows));
+    gallery.encoded.start(embedder.model, embedder.precision);
+    let images = rows.chunks(BATCH).map(|rows| gallery.encoded_images(embedder, rows));
     Matcher::of_batches(embedder, images, &texts, BATCH)
 }
 
@@ -123,7 +124,12 @@ mod tests {
                 labels: vec![],
             }
         };
-        Gallery { records: (0..6).map(pair).collect(), incomplete: 0, processor: processor(32) }
+        Gallery {
+            records: (0..6).map(pair).collect(),
+            incomplete: 0,
+            processor: processor(32),
+            encoded: Arc::default(),
+        }
     }
 
     #[test]

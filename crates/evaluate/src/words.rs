@@ -53,6 +53,7 @@ pub fn predict(
 ) -> Result<WordPredictions, EvaluateError> {
     let Embedder { model, precision } = embedder;
     let Some(head) = &model.heads.mlm else { return Ok(WordPredictions::default()) };
+    gallery.encoded.start(model, precision);
     let masked = |row: usize| {
         let labels = gallery.records[row].masked.labels.iter().enumerate();
         labels.filter_map(|(place, label)| Some((place, (*label)?))).collect::<Vec<(usize, u32)>>()
@@ -62,7 +63,7 @@ pub fn predict(
     let (mut predictions, mut truths) = (WordPredictions::default(), vec![]);
     for chunk in masked_rows.chunks(BATCH) {
         let rows: Vec<usize> = chunk.iter().map(|(row, _)| *row).collect();
-        let batch = batch(gallery, &rows, context)?;
+        let batch = batch(embedder, gallery, &rows, context)?;
         model.check_batch(&batch)?;
         let read: Vec<Read> =
             chunk.iter().map(|(_, words)| Read::Text(words.iter().map(|(place, _)| *place).collect())).collect();
@@ -92,7 +93,12 @@ pub fn predict(
 }
 
 /// The masked texts of some rows with the images of this context.
-fn batch(gallery: &Gallery, rows: &[usize], context: ImageContext) -> Result<Batch, EvaluateError> {
+fn batch(
+    embedder: Embedder<'_>,
+    gallery: &Gallery,
+    rows: &[usize],
+    context: ImageContext,
+) -> Result<Batch, EvaluateError> {
     let texts = Texts::collect(rows.iter().map(|&row| gallery.records[row].masked.ids.as_slice()));
     let count = texts.count();
     let image_rows = match context {
@@ -103,7 +109,7 @@ fn batch(gallery: &Gallery, rows: &[usize], context: ImageContext) -> Result<Bat
         }
     };
     Ok(Batch {
-        pair_images: Images::collect(&gallery.images(&image_rows)?),
+        pair_images: Images::collect(&gallery.encoded_images(embedder, &image_rows)?),
         pair_texts: texts,
         order: (0..count).map(Slot::Pair).collect(),
         ..Batch::default()

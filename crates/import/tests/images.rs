@@ -264,3 +264,16 @@ fn positions_of_patches_only_give_the_class_token_the_position_zero() {
     assert_eq!((shape, &positions.shape), (&vec![1, 9, 8], &vec![10, 8]));
     assert_eq!((&positions.values[..8], &positions.values[8..]), (&[0.0; 8][..], &values[..]));
 }
+
+#[test]
+fn another_filter_than_the_bicubic_one_is_told() {
+    for (filter, expected) in [(2, &["resampling"][..]), (3, &[])] {
+        let folder = copy("vit", &weights("vit"));
+        let path = folder.path().join("preprocessor_config.json");
+        let mut settings: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        settings["resample"] = filter.into();
+        std::fs::write(&path, settings.to_string()).unwrap();
+        let found = read_image_encoder(folder.path(), &ImageOptions::default()).unwrap();
+        assert_eq!(found.report.assumed.iter().map(|one| one.key).collect::<Vec<_>>(), expected);
+    }
+}

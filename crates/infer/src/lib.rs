@@ -8,6 +8,7 @@
 //! - [`Matcher`] scores how well an image and a text match when the fusion sees both; [`MatchModel`] does so for a bundle, from bytes.
 
 pub mod embed;
+mod encoded;
 mod error;
 mod filter;
 mod matcher;
@@ -16,6 +17,7 @@ pub mod search;
 pub mod task;
 mod vectors;
 
+pub use encoded::EncodedImages;
 pub use error::InferError;
 pub use filter::{Filter, FilterNotes};
 pub use matcher::{MatchKind, MatchModel, MatchScore, Matcher, RecordMatches, TextMatch};

@@ -85,7 +85,7 @@ impl<'a> Matcher<'a> {
             let images = Images::collect(images?.iter().map(Borrow::borrow));
             let checked = Batch { images, ..Batch::default() };
             model.check_batch(&checked)?;
-            encoded_images.push(model.encode_image(&model.embed_image(&checked.images, &pass), &pass));
+            encoded_images.push(model.image_sequences(&checked.images, &pass));
         }
         for chunk in texts.chunks(batch.max(1)) {
             let texts = Texts::collect(chunk.iter().map(|text| text.ids.as_slice()));

@@ -188,19 +188,26 @@ impl<'a> Embedder<'a> {
         Ok(vectors)
     }
 
-    /// Features of images alone or of texts alone by their encoder ([`Model::image_encoder_features`],
-    /// [`Model::text_encoder_features`]), `batch` at a time.
+    /// Features of inputs of the same modalities by the encoders alone ([`Model::image_encoder_features`],
+    /// [`Model::text_encoder_features`]), `batch` at a time. A pair has those of its image, then those of its text.
     ///
     /// # Errors
     /// If inputs do not fit the model.
+    ///
+    /// # Panics
+    /// If the inputs are of different modalities.
     pub fn encoder_features(self, inputs: &[Input], batch: usize) -> Result<Vectors, ModelError> {
         let mut vectors = Vectors::default();
         for chunk in inputs.chunks(batch.max(1)) {
             let chunk = Batch::collect(chunk);
             self.model.check_batch(&chunk)?;
-            vectors.extend(match chunk.images.count {
-                0 => self.model.text_encoder_features(&chunk.texts, self.precision),
-                _ => self.model.image_encoder_features(&chunk.images, self.precision),
+            let images = |images: &Images| self.model.image_encoder_features(images, self.precision);
+            let texts = |texts: &Texts| self.model.text_encoder_features(texts, self.precision);
+            vectors.extend(match [chunk.pair_images.count, chunk.images.count, chunk.texts.count()] {
+                [_, 0, 0] => Tensor::cat(vec![images(&chunk.pair_images), texts(&chunk.pair_texts)], 1),
+                [0, _, 0] => images(&chunk.images),
+                [0, 0, _] => texts(&chunk.texts),
+                _ => panic!("inputs of the same modalities"),
             });
         }
         Ok(vectors)

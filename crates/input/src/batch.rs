@@ -182,6 +182,14 @@ impl Input {
         }
     }
 
+    /// The image for changes, if there is one.
+    pub fn image_mut(&mut self) -> Option<&mut Image> {
+        match self {
+            Self::Pair { image, .. } | Self::Image(image) => Some(image),
+            Self::Text(_) => None,
+        }
+    }
+
     /// The text for changes, if there is one.
     pub fn text_mut(&mut self) -> Option<&mut Text> {
         match self {

@@ -38,6 +38,16 @@ impl ImageOutputs {
         &self.queries[index * size..(index + 1) * size]
     }
 
+    /// The outputs of one image alone.
+    ///
+    /// # Panics
+    /// If there is no such image.
+    #[must_use]
+    pub fn only(&self, index: usize) -> Self {
+        let Self { tokens, width, .. } = *self;
+        Self { tokens, width, values: self.image(index).to_vec(), queries: self.query(index).to_vec() }
+    }
+
     /// Adds the outputs of other images of the same encoder.
     ///
     /// # Panics

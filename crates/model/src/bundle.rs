@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 
 use crate::files::{read, write_bytes};
 use crate::learned::{LEARNED, Learned};
-use crate::weights::write_arrays;
 use crate::{Model, ModelConfig, ModelError};
 
 /// The weights file of a bundle.
@@ -120,7 +119,7 @@ impl Bundle {
             Some(task) => write_json(&path, task)?,
             None => remove(path)?,
         }
-        write_arrays(&folder.join(WEIGHTS), &self.model.to_arrays())
+        self.model.write_weights(&folder.join(WEIGHTS))
     }
 
     /// Reads a bundle.

@@ -1,13 +1,15 @@
 //! Outputs of the image encoder that are computed once and used again ([`ImageOutputs`]), for an encoder that is not trained.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use ptu_input::{ImageOutputs, Images};
 use ptu_kernels::{ComputePrecision, Packed, Pass, in_pool};
+use sha2::{Digest, Sha256};
 
 use crate::forward::Row;
+use crate::names::{IMAGE_ENCODER, Name};
 use crate::prompt::host;
-use crate::{ImageEncoder, Model};
+use crate::{ImageEncoder, Model, WeightVisitor};
 
 impl Model {
     /// Runs the image encoder on images, and computes the queries by which these images select prompts in place of a missing
@@ -22,6 +24,13 @@ impl Model {
             let tokens = rows.checked_div(images.count).unwrap_or(0);
             ImageOutputs { tokens, width, values: host(encoded.tokens), queries }
         })
+    }
+
+    /// A hash of the names and weights of the image encoder.
+    pub fn image_encoder_digest(&self) -> [u8; 32] {
+        let mut weights = EncoderDigest(Sha256::new());
+        self.visit_weights(&mut weights);
+        weights.0.finalize().into()
     }
 
     /// Number of values that the image encoder computes for each image, and the width of the query by which an image selects
@@ -48,6 +57,15 @@ impl Model {
             parts.push(self.image.merged(self.image.encode(&embedded, pass), count));
         }
         self.with_means(self.project(Packed::cat(&parts), &self.image_projection, 1, pass))
+    }
+
+    /// Images as the fusion reads them: the outputs of the image encoder, known or computed, in the width of the fusion.
+    pub fn image_sequences(&self, images: &Images, pass: &Pass) -> Packed {
+        let rows = (0..images.count).map(|row| Row { group: 0, row });
+        match self.known_outputs(&[images], rows) {
+            Some(known) => self.with_means(self.project(known, &self.image_projection, 1, pass)),
+            None => self.encode_image(&self.embed_image(images, pass), pass),
+        }
     }
 
     /// The known outputs of these images; `None` if there are none.
@@ -80,6 +98,19 @@ impl ImageEncoder {
     /// Number of weights of an encoder with these sizes.
     pub fn weights(config: &crate::config::ImageConfig) -> usize {
         Self::new(config, &burn::tensor::Device::flex()).num_params()
+    }
+}
+
+/// Hashes the names and weights of the image encoder.
+struct EncoderDigest(Sha256);
+
+impl WeightVisitor for EncoderDigest {
+    fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
+        if name.path.starts_with(IMAGE_ENCODER) {
+            self.0.update(name.path.as_bytes());
+            let values: Vec<f32> = param.val().into_data().try_into_vec().expect("the model computes in f32");
+            self.0.update(bytemuck::cast_slice(&values));
+        }
     }
 }
 

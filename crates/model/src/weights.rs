@@ -1,13 +1,15 @@
 //! Weight files: safetensors with published names and in published layout, so that other programs can read them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::path::Path as File;
 
 use burn::module::Param;
 use burn::tensor::{AllocationProperty, Bytes, DType, Device, Tensor, TensorData};
 use ptu_checkpoint::CheckpointError;
 use ptu_input::files::write_atomically;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensors, View};
 
 pub use crate::array::{Array, Arrays};
 use crate::files::write_error;
@@ -22,6 +24,16 @@ impl Model {
         let mut save = Save { arrays: Arrays::new(), patch: self.config().image.patch };
         self.visit_weights(&mut save);
         save.arrays
+    }
+
+    /// Writes the weights into a safetensors file, in the form of [`write_arrays`]. One of them at a time is copied.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_weights(&self, path: &File) -> Result<(), ModelError> {
+        let mut weights = Weights { weights: BTreeMap::new(), patch: self.config().image.patch };
+        self.visit_weights(&mut weights);
+        write_views(path, weights.weights)
     }
 
     /// Refuses weights that are NaN or infinite; `file` appears in the error.
@@ -91,6 +103,45 @@ struct Save {
 impl WeightVisitor for Save {
     fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
         self.arrays.insert(name.published, published(param.val().inner(), name.kind, self.patch));
+    }
+}
+
+/// The weights of a model by published name, to be written.
+struct Weights {
+    weights: BTreeMap<String, Weight>,
+    patch: usize,
+}
+
+/// A weight that is copied when it is written.
+struct Weight {
+    shape: Vec<usize>,
+    data: Box<dyn Fn() -> TensorData>,
+}
+
+impl WeightVisitor for Weights {
+    fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
+        let tensor = param.val().inner();
+        let shape = published_shape(&tensor.dims(), name.kind, self.patch);
+        self.weights.insert(name.published, Weight { shape, data: Box::new(move || tensor.clone().into_data()) });
+    }
+}
+
+impl View for Weight {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let values: Vec<f32> = (self.data)().try_into_vec().expect("the model computes in f32");
+        Cow::Owned(values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        4 * self.shape.iter().product::<usize>()
     }
 }
 
@@ -251,11 +302,39 @@ pub(crate) fn read_stored(path: &File) -> Result<Stored, ModelError> {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_arrays(path: &File, arrays: &Arrays) -> Result<(), ModelError> {
+    write_views(path, arrays)
+}
+
+fn write_views<N, V>(path: &File, views: impl IntoIterator<Item = (N, V)>) -> Result<(), ModelError>
+where
+    N: AsRef<str> + Ord + Display,
+    V: View,
+{
     write_atomically(path, |temporary| {
         // `transformers` requires this entry to load the file. Only one entry, because the order of several entries would not
         // be fixed.
         let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-        safetensors::serialize_to_file(arrays, Some(metadata), temporary).map_err(std::io::Error::other)
+        safetensors::serialize_to_file(views, Some(metadata), temporary).map_err(std::io::Error::other)
     })
     .map_err(write_error(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use ptu_random::Key;
+
+    use super::*;
+    use crate::{Preset, TextStyle};
+
+    #[test]
+    fn weights_that_are_written_one_by_one_give_the_bytes_of_all_at_once() {
+        let config = Preset::Tiny.config(TextStyle::Roberta, 50, [0, 2, 1]);
+        let model = Model::new(&config, Key::new(3), &Device::flex()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let [one, all] = ["one", "all"].map(|name| folder.path().join(name));
+        model.write_weights(&one).unwrap();
+        write_arrays(&all, &model.to_arrays()).unwrap();
+        assert_eq!(std::fs::read(&one).unwrap(), std::fs::read(&all).unwrap());
+        assert_eq!(read_arrays(&one).unwrap(), model.to_arrays());
+    }
 }

@@ -16,6 +16,7 @@ use burn::tensor::Device;
 
 use ptu_data::{InputForm, Manifest, Preparation, Record, Source, Split, TextUnit, ViewedSource};
 use ptu_evaluate::task::calibration;
+use ptu_infer::EncodedImages;
 use ptu_infer::task::{Target, TaskDescription, TaskOutput};
 use ptu_model::config::DecoderConfig;
 use ptu_model::{Bundle, HeadKind, Model, Outputs};
@@ -189,7 +190,12 @@ impl Task for FineTuning {
                 sources.push(Arc::new(self.view(Arc::new(shards))?.0));
             }
         }
-        self.held_out = Some(HeldOut { sources, preparation: preparation.clone(), task: self.task.clone() });
+        self.held_out = Some(HeldOut {
+            sources,
+            preparation: preparation.clone(),
+            task: self.task.clone(),
+            encoded: EncodedImages::default(),
+        });
         Ok(())
     }
 

@@ -99,7 +99,7 @@ pub fn save(
         fs::remove_dir_all(&writing).map_err(error("remove", &writing))?;
     }
     fs::create_dir_all(&writing).map_err(error("create", &writing))?;
-    write_arrays(&writing.join(WEIGHTS), &model.to_arrays())?;
+    model.write_weights(&writing.join(WEIGHTS))?;
     write_arrays(&writing.join(MOMENTS), &optimizer.to_arrays())?;
     if let Some(learned) = learned {
         learned.write(&writing.join(LEARNED))?;

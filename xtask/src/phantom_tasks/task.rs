@@ -1,7 +1,6 @@
 //! The tasks on the phantom corpus.
 
-/// The name of the linear probe of the starting model among the other predictions.
-pub const PROBE: &str = "probe";
+use crate::task_lines::Metric;
 
 /// A task on the phantom corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,19 +11,6 @@ pub enum PhantomTask {
     Retrieval,
     ReportFromImage,
     ImpressionFromFindings,
-}
-
-/// How a task is scored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    /// Share of right answers.
-    Accuracy,
-    /// Mean of R@1, R@5 and R@10 over the queries of both directions.
-    MeanRecall,
-    /// BLEU-4 of the corpus.
-    Bleu4,
-    /// ROUGE-L, mean over texts.
-    RougeL,
 }
 
 impl PhantomTask {
@@ -87,8 +73,9 @@ impl PhantomTask {
     pub fn baselines(self) -> &'static [&'static str] {
         match self {
             Self::QuestionAnswering => &["baseline", "missing"],
-            Self::FindingFromImage | Self::FindingFromText => &["baseline", PROBE],
-            Self::Retrieval => &["zero-shot"],
+            Self::FindingFromImage | Self::FindingFromText => &["baseline", "probe"],
+            // The search of the model that fine-tuning started from, whose ranks are in another file.
+            Self::Retrieval => &[],
             Self::ReportFromImage => &["baseline", "blank"],
             Self::ImpressionFromFindings => &["baseline"],
         }
@@ -100,17 +87,6 @@ impl PhantomTask {
             Self::Retrieval => Metric::MeanRecall,
             Self::ReportFromImage => Metric::Bleu4,
             Self::ImpressionFromFindings => Metric::RougeL,
-        }
-    }
-}
-
-impl Metric {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Accuracy => "accuracy",
-            Self::MeanRecall => "mean-recall",
-            Self::Bleu4 => "BLEU-4",
-            Self::RougeL => "ROUGE-L",
         }
     }
 }

@@ -47,18 +47,12 @@ pub fn covid_pairs(folder: &Path, splits: &Splits) -> Result<Vec<Value>, String>
 /// Images of VQA-RAD with their questions and answers as statements, of which one is drawn for each step.
 pub fn statements(folder: &Path, splits: &Splits) -> Result<Vec<Value>, String> {
     let mut images: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for name in ["trainset.json", "testset.json"] {
-        let path = folder.join(name);
-        let text = fs::read_to_string(&path).map_err(|error| format!("`{}`: {error}", path.display()))?;
-        let questions: Vec<Value> =
-            serde_json::from_str(&text).map_err(|error| format!("`{}`: {error}", path.display()))?;
-        for question in &questions {
-            let of = |key: &str| match &question[key] {
-                Value::String(text) => text.trim().to_string(),
-                other => other.to_string(),
-            };
-            images.entry(of("image_name")).or_default().push(statement(&of("question"), &of("answer")));
-        }
+    for question in &questions(folder)? {
+        let of = |key: &str| match &question[key] {
+            Value::String(text) => text.trim().to_string(),
+            other => other.to_string(),
+        };
+        images.entry(of("image_name")).or_default().push(statement(&of("question"), &of("answer")));
     }
     let record = |(name, statements): (String, Vec<String>)| {
         let split = splits.of("vqa-rad", &name)?;
@@ -66,6 +60,19 @@ pub fn statements(folder: &Path, splits: &Splits) -> Result<Vec<Value>, String> 
         Some(json!({ "id": name, "image": image, "text": statements, "patient": name, "split": split }))
     };
     Ok(images.into_iter().filter_map(record).collect())
+}
+
+/// All questions of VQA-RAD, as its files have them.
+pub fn questions(folder: &Path) -> Result<Vec<Value>, String> {
+    let mut all = vec![];
+    for name in ["trainset.json", "testset.json"] {
+        let path = folder.join(name);
+        let text = fs::read_to_string(&path).map_err(|error| format!("`{}`: {error}", path.display()))?;
+        let questions: Vec<Value> =
+            serde_json::from_str(&text).map_err(|error| format!("`{}`: {error}", path.display()))?;
+        all.extend(questions);
+    }
+    Ok(all)
 }
 
 /// "Is the heart enlarged?", "No" -> "Is the heart enlarged: no." It is one sentence, so that it is always drawn as a whole.
@@ -89,14 +96,17 @@ pub fn write_table(path: &Path, rows: &[Value]) -> Result<(), String> {
     write().map_err(|error| format!("cannot write `{}`: {error}", path.display()))
 }
 
-type Row = BTreeMap<String, String>;
+/// A row of a CSV file, by column.
+pub type Row = BTreeMap<String, String>;
 
-fn csv_rows(path: &Path) -> Result<Vec<Row>, String> {
+/// The rows of a CSV file.
+pub fn csv_rows(path: &Path) -> Result<Vec<Row>, String> {
     let wrong = |error: csv::Error| format!("`{}`: {error}", path.display());
     csv::Reader::from_path(path).map_err(wrong)?.deserialize().map(|row| row.map_err(wrong)).collect()
 }
 
-fn of<'r>(row: &'r Row, column: &str) -> &'r str {
+/// The trimmed value of a column; empty if there is none.
+pub fn of<'r>(row: &'r Row, column: &str) -> &'r str {
     row.get(column).map(|value| value.trim()).unwrap_or_default()
 }
 

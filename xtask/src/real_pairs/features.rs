@@ -39,6 +39,19 @@ impl PairFeatures {
         Ok(Self { records, images: matrix(&images), texts: matrix(&texts) })
     }
 
+    /// These records, then others.
+    pub fn and(&self, others: &Self) -> Self {
+        let both = |one: &DMatrix<f64>, other: &DMatrix<f64>| {
+            let rows: Vec<_> = one.row_iter().chain(other.row_iter()).collect();
+            DMatrix::from_rows(&rows)
+        };
+        Self {
+            records: [self.records.as_slice(), &others.records].concat(),
+            images: both(&self.images, &others.images),
+            texts: both(&self.texts, &others.texts),
+        }
+    }
+
     /// The same records with scaled features of images and of texts.
     pub fn scaled(&self, [images, texts]: &[Scale; 2]) -> Self {
         Self { records: self.records.clone(), images: images.apply(&self.images), texts: texts.apply(&self.texts) }
@@ -46,6 +59,7 @@ impl PairFeatures {
 }
 
 /// Mean and standard deviation of each feature.
+#[derive(Clone)]
 pub struct Scale {
     mean: RowDVector<f64>,
     deviation: DVector<f64>,

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use clap::ValueEnum;
 use ptu_data::Split;
 use ptu_evaluate::trec::{check_folder, write_rankings};
 use ptu_evaluate::{
-    ALL_FOUND, Difference, EvaluateError, EvaluateOptions, Evaluated, SaveOutcome, Score, ScoredOn, Scores, Spread,
-    compare, evaluate, mean_r10, spread,
+    ALL_FOUND, Difference, EvaluateError, EvaluateOptions, Evaluated, ProbeSpace, SaveOutcome, Score, ScoredOn, Scores,
+    Spread, compare, evaluate, mean_r10, spread,
 };
 use ptu_kernels::ComputePrecision;
+use ptu_model::StandIn;
 use ptu_model::files::write_bytes;
 use ptu_train::folder;
 use ptu_workflow::page;
@@ -104,6 +106,16 @@ pub struct Arguments {
     /// bundle), fitted to the training split; name the model from which fine-tuning started
     #[arg(long, help_heading = FINE_TUNED, value_name = "START_MODEL")]
     probe: Option<PathBuf>,
+    /// What the linear probe reads: features (after the fusion) or encoder (the encoders alone, before the fusion; for a bundle of published
+    /// encoders, whose fusion is not trained)
+    #[arg(long, help_heading = FINE_TUNED, default_value = "features", requires = "probe", hide_default_value = true)]
+    probe_space: ProbeSpaceName,
+    /// What takes the place of a missing image or text: prompts, zeros or nothing (tasks that write texts: prompts)
+    #[arg(long, help_heading = FINE_TUNED, default_value = "prompts", hide_default_value = true)]
+    stand_in: StandInName,
+    /// In addition, write each prediction into this file, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    predictions: Option<PathBuf>,
     /// Score records even if the model was trained on them
     #[arg(long)]
     force: bool,
@@ -157,6 +169,40 @@ struct Model<'a> {
     seed: u64,
     evaluated: Vec<Evaluated>,
     compared: Vec<Difference>,
+}
+
+/// What takes the place of a missing image or text.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StandInName {
+    Prompts,
+    Zeros,
+    Nothing,
+}
+
+impl StandInName {
+    fn stand_in(self) -> StandIn {
+        match self {
+            Self::Prompts => StandIn::Prompts,
+            Self::Zeros => StandIn::Zeros,
+            Self::Nothing => StandIn::Nothing,
+        }
+    }
+}
+
+/// What a linear probe reads.
+#[derive(Clone, Copy, ValueEnum)]
+enum ProbeSpaceName {
+    Features,
+    Encoder,
+}
+
+impl ProbeSpaceName {
+    fn space(self) -> ProbeSpace {
+        match self {
+            Self::Features => ProbeSpace::Features,
+            Self::Encoder => ProbeSpace::Encoder,
+        }
+    }
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -217,11 +263,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Refuses impossible requests before anything is scored.
 fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
     check_page_request(arguments)?;
+    if arguments.predictions.is_some() {
+        let text = "`--predictions` writes those of a fine-tuned model or of `--zero-shot`; for rankings use `--trec`";
+        return Err(WrongArguments(text.into()).into());
+    }
     if arguments.trec.is_some() && arguments.models.len() > 1 {
         return Err(WrongArguments("`--trec` writes the rankings of one model; name one model".into()).into());
     }
     check_different(&arguments.models)?;
     arguments.models.iter().chain(&arguments.compare).try_for_each(|model| check_model(model))?;
+    if arguments.stand_in != StandInName::Prompts {
+        let text = "`--stand-in` is for fine-tuned models; `--missing` compares stand-ins of a pre-trained one";
+        return Err(WrongArguments(text.into()).into());
+    }
     if arguments.probe.is_some() {
         let text = "`--probe` compares a fine-tuned model with a linear probe, and this model is pre-trained; for probes of its own \
                     features use `--label`";

@@ -125,8 +125,14 @@ struct Output<'a> {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let sources = sources(arguments)?;
+    let was_there = arguments.out.exists();
     check_out(&arguments.out)?;
-    let imported = read(arguments, &sources)?;
+    let imported = read(arguments, &sources).inspect_err(|_| {
+        if !was_there {
+            // It is empty; if it cannot be removed, the next call uses it.
+            let _ = std::fs::remove_dir(&arguments.out);
+        }
+    })?;
     imported.bundle.save(&arguments.out, &imported.card)?;
     let output = Output { bundle: &arguments.out, reports: &imported.reports, initialised: &imported.initialised };
     write_bytes(&arguments.out.join(REPORT), serde_json::to_string_pretty(&output)?.as_bytes())?;

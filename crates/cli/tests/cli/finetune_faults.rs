@@ -1,7 +1,7 @@
 //! What fine-tuning, evaluation and prediction say when something is wrong, and the linear probe beside a fine-tuned model.
 
 use crate::finetune::{QUESTIONS, SIDE, json, picture, prepared, recipe, tuned};
-use crate::harness::Place;
+use crate::harness::{Place, bytes};
 
 /// A model that was fine-tuned for a few steps, in `side`.
 pub fn fine_tuned() -> Place {
@@ -29,6 +29,20 @@ fn the_linear_probe_of_the_starting_model_is_a_baseline() {
         "{}",
         ran.stdout
     );
+    // The encoders alone have other features.
+    let encoders = [&score[..], &["--probe-space", "encoder", "--predictions", "p.jsonl"]].concat();
+    let ran = place.good(&encoders);
+    assert!(ran.stdout.contains("linear probe of the encoders of the starting model"), "{}", ran.stdout);
+    let lines = |file: &str| String::from_utf8(bytes(&place.path(file))).unwrap().lines().map(json).collect::<Vec<_>>();
+    for line in lines("p.jsonl") {
+        let [own, probe] = [&line["logits"], &line["other_logits"]["probe"]].map(|it| it.as_array().unwrap().clone());
+        assert!(own.len() == 2 && probe.len() == 2 && own != probe, "{line}");
+        let best = if probe[0].as_f64() >= probe[1].as_f64() { "left" } else { "right" };
+        assert_eq!(line["others"]["probe"], best, "{line}");
+    }
+    assert_eq!(lines("p.jsonl"), lines("side/predictions.jsonl"), "the file in the run folder is the same");
+    place.exits(&["evaluate", "side", "--probe-space", "encoder"], 2, &["--probe"]);
+    place.exits(&["evaluate", "run", "--predictions", "p.jsonl"], 2, &["--predictions", "--trec"]);
     place.exits(&["evaluate", "run", "--probe", "run"], 2, &["--probe", "pre-trained"]);
     place.exits(&["evaluate", "side", "--probe", "nowhere"], 2, &["`nowhere` does not exist"]);
     // Which validation chose the model.

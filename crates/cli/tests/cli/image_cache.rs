@@ -15,8 +15,13 @@ const FROZEN: [&str; 4] = ["--set", "train.freeze=[\"vision_encoder\"]", "--set"
 
 /// Fine-tunes with the recipe `x.toml`; returns what the run reported.
 fn finetune(place: &Place, out: &str, sets: &[&str]) -> String {
+    finetune_from(place, "run", out, sets)
+}
+
+/// Fine-tunes `model` with the recipe `x.toml`; returns what the run reported.
+fn finetune_from(place: &Place, model: &str, out: &str, sets: &[&str]) -> String {
     let sets = sets.iter().flat_map(|set| ["--set", set]);
-    let call = ["finetune", "x.toml", "--model", "run", "--out", out].into_iter().chain(FROZEN).chain(sets);
+    let call = ["finetune", "x.toml", "--model", model, "--out", out].into_iter().chain(FROZEN).chain(sets);
     place.good(&call.collect::<Vec<_>>()).stderr
 }
 
@@ -79,7 +84,8 @@ fn damage(kill: usize, cache: &Path, foreign: &Path) {
 fn a_killed_run_gives_the_same_bits_whatever_happens_to_the_file() {
     let place = prepared();
     recipe(&place, "x.toml", SIDE);
-    finetune(&place, "whole", &[]);
+    // It does not lie beside the other one, which would copy its outputs.
+    finetune(&place, "apart/whole", &[]);
     // Another encoder: its file must not be used.
     place.good(&["pretrain", "r.toml", "--out", "other", "--set", "seed=9", "--set", "train.steps=2"]);
     let call = ["finetune", "x.toml", "--model", "other", "--out", "foreign", "--set", "train.steps=1"];
@@ -110,9 +116,31 @@ fn a_killed_run_gives_the_same_bits_whatever_happens_to_the_file() {
     }
     assert!([1, 2].iter().all(|run| !notes[*run].contains("computed again")), "{notes:?}");
     for file in ["bundle/model.safetensors", "best/model.safetensors", "best/task.json", "log.jsonl", CACHE] {
-        let [one, other] = ["whole", "killed"].map(|run| bytes(&place.path(&format!("{run}/{file}"))));
+        let [one, other] = ["apart/whole", "killed"].map(|run| bytes(&place.path(&format!("{run}/{file}"))));
         assert_eq!(one, other, "{file} differs");
     }
+}
+
+#[test]
+fn outputs_are_copied_from_the_run_of_another_seed() {
+    let place = prepared();
+    recipe(&place, "x.toml", SIDE);
+    let run = |out: &str, sets: &[&str]| finetune(&place, out, &[&["train.steps=6"], sets].concat());
+    let copied = "copied from other runs of the same encoder";
+    assert!(!run("apart/second", &["seed=1"]).contains(copied));
+    let said = run("seeds/0", &["finetune.share=0.5"]);
+    assert!(!said.contains(copied), "{said}");
+    let said = run("seeds/1", &["seed=1"]);
+    assert!(said.contains("images are copied from other runs of the same encoder"), "{said}");
+    for file in ["bundle/model.safetensors", "log.jsonl", CACHE] {
+        let [one, other] = ["apart/second", "seeds/1"].map(|run| bytes(&place.path(&format!("{run}/{file}"))));
+        assert_eq!(one, other, "{file} differs");
+    }
+    // The run that training starts from may have them too; one of another encoder has none of use.
+    let said = finetune_from(&place, "seeds/1", "elsewhere/next", &["train.steps=1"]);
+    assert!(said.contains("the outputs for 120 of 120 images are copied"), "{said}");
+    place.good(&["pretrain", "r.toml", "--out", "other", "--set", "seed=9", "--set", "train.steps=2"]);
+    assert!(!finetune_from(&place, "other", "seeds/2", &["train.steps=1"]).contains(copied));
 }
 
 #[test]

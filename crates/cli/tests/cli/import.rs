@@ -61,5 +61,8 @@ fn what_cannot_be_imported_says_why() {
     fails(&["--image", &image, "--text", &text, "--mean", "1,2", "--std", "1,1,1"], 2, &["three numbers"]);
     fails(&["--image", &image, "--text", &text, "--activation", "relu"], 2, &["quick_gelu"]);
     fails(&["--image", &image, "--text", &text, "--prompts", "4,5"], 2, &["--prompts is for a whole checkpoint"]);
-    assert_eq!(place.path("b").read_dir().unwrap().count(), 0);
+    assert!(!place.path("b").exists(), "a failed import leaves no folder");
+    std::fs::create_dir(place.path("b")).unwrap();
+    fails(&["absent"], 1, &["absent"]);
+    assert_eq!(place.path("b").read_dir().unwrap().count(), 0, "nor does it remove one that was there");
 }

@@ -93,10 +93,11 @@ fn every_recipe_runs_on_an_imitation_of_its_data() {
         let number = kind.map_or(&line["score"], |kind| &line[kind][0]["probability"]);
         assert!(number.is_number() || line["text"].is_string(), "{name}: {line}");
     }
-    // A recipe that is added is tried too. Those of the phantom corpus are tried with the corpus itself.
+    // A recipe that is added is tried too. Those of the phantom corpus and of `cargo xtask real-tasks` have tests of their own.
     for entry in std::fs::read_dir(recipes).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
-        let elsewhere = file.starts_with("phantom-") || ["table.toml", "vqa-rad-tiny.toml"].contains(&file.as_str());
+        let elsewhere = ["phantom-", "real-"].iter().any(|start| file.starts_with(start))
+            || ["table.toml", "vqa-rad-tiny.toml"].contains(&file.as_str());
         assert!(elsewhere || tried.contains(&file), "{file} has no imitation");
     }
 }
@@ -112,6 +113,60 @@ fn the_recipes_of_the_phantom_corpus_run() {
         place.good(&[&["finetune", recipe.to_str().unwrap(), "--model", "run", "--out", name][..], &sets].concat());
         let command = command_of(&std::fs::read_to_string(recipe).unwrap());
         place.good(&[command, name, "data", "--split", "test"]);
+    }
+}
+
+/// Labels of the recipes for single films of `cargo xtask real-tasks`, with two values each.
+const LABELS: [(&str, [&str; 2]); 9] = [
+    ("class", ["normal", "viral"]),
+    ("modality", ["CT", "PET"]),
+    ("COVID-19", ["positive", "negative"]),
+    ("Atelectasis", ["positive", "negative"]),
+    ("Edema", ["positive", "negative"]),
+    ("Effusion", ["negative", "positive"]),
+    ("Infiltration", ["positive", "negative"]),
+    ("No Finding", ["negative", "positive"]),
+    ("Pneumonia", ["positive", "negative"]),
+];
+
+/// The recipes of `cargo xtask real-tasks`, on tables of the same columns.
+#[test]
+fn the_recipes_of_real_tasks_run() {
+    let place = pretrained();
+    let names: Vec<&str> = LABELS.iter().map(|(name, _)| *name).collect();
+    let mut table = format!("image,patient,{}\n", names.join(","));
+    for number in 0..60 {
+        downloads::picture(&place, &format!("{number}.png"), number);
+        let values: Vec<&str> = LABELS.iter().map(|(_, values)| values[number % 2]).collect();
+        table += &format!("{number}.png,p{number},{}\n", values.join(","));
+    }
+    place.write("films.csv", table);
+    let labels = names.iter().flat_map(|name| ["--label", name]);
+    place.good(&["prepare", "table", "films.csv", "films"].into_iter().chain(labels).collect::<Vec<_>>());
+    for source in ["vqa-rad", "mimic-cxr"] {
+        downloads::prepare(&place, source, source);
+    }
+    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/finetune");
+    for (name, source) in [
+        ("real-kermany", "films"),
+        ("real-nih", "films"),
+        ("real-covid", "films"),
+        ("real-modality", "films"),
+        ("real-questions", "vqa-rad"),
+        ("real-impression", "mimic-cxr"),
+    ] {
+        let recipe = recipes.join(format!("{name}.toml"));
+        let text = std::fs::read_to_string(&recipe).unwrap();
+        let data = format!("data=[\"{source}\"]");
+        let mut sets =
+            vec![data.as_str(), "train.epochs=0.5", "train.batch=8", "text.max_tokens=24", "train.validate_every=0"];
+        if text.contains("[task.generation]") {
+            sets.push("task.generation.max_length=16");
+        }
+        let sets: Vec<&str> = sets.into_iter().flat_map(|set| ["--set", set]).collect();
+        place.good(&[&["finetune", recipe.to_str().unwrap(), "--model", "run", "--out", name][..], &sets].concat());
+        let ran = place.good(&[command_of(&text), name, source, "--split", "test"]);
+        assert!(!ran.stdout.is_empty(), "{name}");
     }
 }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use ptu_data::record::label_values;
 use ptu_data::{DataError, InputForm, Preparation, ShardFolder, Source, Split, ViewedSource};
-use ptu_infer::Vectors;
 use ptu_infer::task::{Predicted, Predictor, ShownImage, Target, TaskDescription, TaskOutput};
+use ptu_infer::{EncodedImages, Vectors};
 use ptu_input::Picture;
 use ptu_kernels::ComputePrecision;
 use ptu_metrics::Resampling;
-use ptu_model::Bundle;
+use ptu_model::{Bundle, StandIn};
 use ptu_random::Key;
 use sha2::{Digest, Sha256};
 
@@ -137,14 +137,18 @@ impl<'a> Evaluator<'a> {
         self.options.data.iter().map(|path| self.folder(path, done)).collect()
     }
 
-    fn predictor(&self) -> Result<Predictor<'a>, EvaluateError> {
+    /// A predictor that keeps the outputs of the image encoder in `encoded`.
+    fn predictor<'b>(&self, encoded: &'b EncodedImages) -> Result<Predictor<'b>, EvaluateError>
+    where
+        'a: 'b,
+    {
         let (model, task) = (&self.bundle.model, self.task);
         let mut predictor = match &self.protocol {
             Protocol::FineTuned => Predictor::new(model, task)?,
             Protocol::ZeroShot { classes, .. } => Predictor::by_sentences(model, task, classes)?,
         };
-        (predictor.precision, predictor.seed) = (self.options.precision, self.options.seed);
-        Ok(predictor)
+        (predictor.seed, predictor.stand_in) = (self.options.seed, self.options.stand_in);
+        Ok(predictor.with_encoded(encoded, self.options.precision))
     }
 
     /// The records of a folder as the protocol uses them.
@@ -189,7 +193,8 @@ impl<'a> Evaluator<'a> {
         let (name, count) = (shards.name().to_string(), viewed.len());
         let replacements = self.replacements();
         let all = count * (1 + replacements.len());
-        let predictor = self.predictor()?;
+        let encoded = EncodedImages::default();
+        let predictor = self.predictor(&encoded)?;
         let run = |shown, passes: usize, done: &mut dyn FnMut(&str, usize, usize)| {
             predictor.run(&viewed, &self.preparation, shown, &mut |records| done(&name, passes * count + records, all))
         };
@@ -198,9 +203,7 @@ impl<'a> Evaluator<'a> {
             return Err(survey.nothing(path, options.split));
         }
         let (known, mut notes) = self.known(path, &shards, &predicted)?;
-        notes.extend(survey.notes(predicted.len()));
-        notes.extend(written_notes(&predicted));
-        notes.extend(calibration::note(task));
+        notes.extend(self.notes(&survey, &predicted));
         let scorer = TaskScorer { output: &task.output, predicted: &predicted };
         let key = Key::new(options.seed);
         let resampling = Resampling::new(key);
@@ -240,6 +243,18 @@ impl<'a> Evaluator<'a> {
         };
         let (task, source) = ((*task).clone(), Arc::new(viewed));
         Ok(TaskEvaluated { name, task, report, predicted, others: kept, source })
+    }
+
+    /// What the user should know about the predictions.
+    fn notes(&self, survey: &Survey<'_>, predicted: &[Predicted]) -> Vec<String> {
+        let mut notes = survey.notes(predicted.len());
+        let stand_in = self.options.stand_in;
+        if stand_in != StandIn::Prompts {
+            notes.push(format!("in place of a missing image or text stand {}, not prompts", stand_in.name()));
+        }
+        notes.extend(written_notes(predicted));
+        notes.extend(calibration::note(self.task));
+        notes
     }
 
     /// The report of predictions, without comparisons and notes.

@@ -43,6 +43,9 @@ struct Line<'a> {
     /// What was predicted in other ways: see [`OtherPredictions`](super::OtherPredictions).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     others: BTreeMap<&'a str, &'a str>,
+    /// The logits of classes or labels in these other ways.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    other_logits: BTreeMap<&'a str, &'a [f32]>,
 }
 
 #[derive(Serialize)]
@@ -89,6 +92,7 @@ impl TaskEvaluated {
                 text: one.text.as_ref(),
                 reference,
                 others: self.others.of(one.position),
+                other_logits: self.others.logits(one.position),
                 source: one.record.texts.first().filter(|_| reference.is_some()).map(String::as_str),
             };
             writeln!(out, "{}", serde_json::to_string(&line).map_err(io::Error::other)?)?;

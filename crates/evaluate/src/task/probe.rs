@@ -19,6 +19,7 @@ use super::TaskMetric;
 use super::report::{ProbeReport, ProbeScore};
 use super::scorer::TaskScorer;
 use crate::leak::{ReadRecord, TrainingHistory};
+use crate::probe_space::ProbeSpace;
 use crate::{EvaluateError, EvaluateOptions};
 
 /// Largest number of training records that a probe is fitted to.
@@ -53,6 +54,8 @@ pub struct Probe<'a> {
     pub task: &'a TaskDescription,
     /// The frozen model.
     pub bundle: &'a Bundle,
+    /// Which of its features are read.
+    pub space: ProbeSpace,
     /// Draws the training records, if there are more than 20,000.
     pub key: Key,
 }
@@ -61,7 +64,7 @@ pub struct Probe<'a> {
 pub type ProbeProgress<'a> = &'a mut dyn FnMut(&str, usize, usize);
 
 impl Probe<'_> {
-    /// Predicts the outputs of the task for the records of `scored`, as the task reads them, by logistic regression on the model's pooled
+    /// Predicts the outputs of the task for the records of `scored`, as the task reads them, by logistic regression on the model's
     /// features of the same inputs (image, text or both). It is fitted to at most 20,000 records of `train`. The L2 penalty is the one with
     /// the best first score of the task on `validate`. For classes it is one multinomial regression, for labels one regression for each
     /// label, fitted to the records for which it is known. `done` receives the progress.
@@ -117,13 +120,23 @@ impl Probe<'_> {
     fn features(&self, source: &ViewedSource, done: ProbeProgress<'_>) -> Result<Features, EvaluateError> {
         let (preparation, embedder) = (self.task.preparation(self.bundle), Embedder::new(&self.bundle.model));
         let mut features = Features { predicted: vec![], vectors: Vectors::default() };
+        let mut modality = None;
         let positions: Vec<usize> = (0..source.len()).collect();
         for chunk in positions.chunks(BATCH) {
             let read: Vec<Result<_, EvaluateError>> =
                 chunk.par_iter().map(|&position| self.read(source, position, &preparation)).collect();
             let read: Vec<Option<(Input, Predicted)>> = read.into_iter().collect::<Result<_, _>>()?;
             let (inputs, predicted): (Vec<Input>, Vec<Predicted>) = read.into_iter().flatten().unzip();
-            features.vectors.append(embedder.features(&inputs, BATCH, &mut |_| {})?);
+            features.vectors.append(match self.space {
+                ProbeSpace::Features => embedder.features(&inputs, BATCH, &mut |_| {})?,
+                ProbeSpace::Encoder => {
+                    let first = modality.get_or_insert_with(|| inputs.first().map(std::mem::discriminant));
+                    if inputs.iter().any(|input| Some(std::mem::discriminant(input)) != *first) {
+                        return Err(EvaluateError::ProbeModalities);
+                    }
+                    embedder.encoder_features(&inputs, BATCH)?
+                }
+            });
             features.predicted.extend(predicted);
             done("linear probe: features", chunk.last().map_or(0, |last| last + 1), source.len());
         }
@@ -247,7 +260,8 @@ pub(super) fn report(
     let without = |notes| Ok(ScoredProbe { notes, ..ScoredProbe::default() });
     let Some(folder) = &options.probe else { return without(vec![]) };
     let (bundle, path) = (Bundle::load(folder, &options.device)?, records.path);
-    let probe = Probe { task, bundle: &bundle, key: Key::new(options.seed) };
+    let space = options.probe_space;
+    let probe = Probe { task, bundle: &bundle, space, key: Key::new(options.seed) };
     let open = |split| match ShardFolder::open(path, split) {
         Ok(shards) => Ok(Some(Arc::new(shards) as Arc<dyn Source>)),
         Err(DataError::NoRecords { .. }) => Ok(None),
@@ -285,6 +299,6 @@ pub(super) fn report(
     });
     let scores = scores.collect();
     let report =
-        ProbeReport { model: fingerprint, is_other_model, fitted: found.fitted, penalty: found.penalty, scores };
+        ProbeReport { model: fingerprint, space, is_other_model, fitted: found.fitted, penalty: found.penalty, scores };
     Ok(ScoredProbe { report: Some(report), predicted: found.predicted, notes })
 }

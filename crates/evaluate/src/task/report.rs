@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::reliance::Reliance;
 use super::survey::listed;
 use crate::leak::TrainingOverlap;
+use crate::probe_space::ProbeSpace;
 use crate::scores::Score;
 
 /// The scores of a fine-tuned model on one folder of shards.
@@ -76,6 +77,9 @@ pub struct Baseline {
 pub struct ProbeReport {
     /// Fingerprint of the model's bundle.
     pub model: String,
+    /// Which of its features the probe reads.
+    #[serde(default)]
+    pub space: ProbeSpace,
     /// Whether it is known to be another model than the one from which fine-tuning started.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_other_model: bool,
@@ -91,7 +95,8 @@ impl ProbeReport {
     /// What the probe is: `linear probe of the starting model, fitted to 120 records`.
     pub fn title(&self) -> String {
         let model = if self.is_other_model { "another model than the starting one" } else { "the starting model" };
-        format!("linear probe of {model}, fitted to {} records", self.fitted)
+        let part = if self.space == ProbeSpace::Encoder { "the encoders of " } else { "" };
+        format!("linear probe of {part}{model}, fitted to {} records", self.fitted)
     }
 }
 

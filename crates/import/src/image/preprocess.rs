@@ -17,6 +17,8 @@ struct Steps {
     fit: Fit,
     /// Size of the shorter side before the central square is cut out, as a share of the square's side.
     shorter: f64,
+    /// Whether images are resized with another filter than the bicubic one, which is the only one here.
+    has_other_filter: bool,
 }
 
 impl Found<'_> {
@@ -31,8 +33,13 @@ impl Found<'_> {
         assumed: &mut Vec<Assumed>,
     ) -> Result<Option<Preprocess>, ImportError> {
         let mut steps = self.steps(assumed)?;
+        if steps.as_ref().is_some_and(|steps| steps.has_other_filter) {
+            let because = "images are always resized so, although the file beside the weights names another filter";
+            assumed.push(Assumed { key: "resampling", value: "bicubic".into(), because });
+        }
         if let Some([mean, deviation]) = options.normalisation {
-            let found = steps.unwrap_or(Steps { mean, deviation, fit: Fit::default(), shorter: 1.0 });
+            let found =
+                steps.unwrap_or(Steps { mean, deviation, fit: Fit::default(), shorter: 1.0, has_other_filter: false });
             steps = Some(Steps { mean, deviation, ..found });
         }
         Ok(steps.map(|steps| steps.build(size)))
@@ -67,21 +74,30 @@ fn transformers(file: &Value) -> Option<Steps> {
         (false, ..) if file["size"]["shortest_edge"].is_null() => (Fit::Squeeze, 1.0),
         (false, ..) => (Fit::Crop, 1.0),
     };
-    Some(Steps { mean, deviation, fit, shorter })
+    // Numbers of Pillow; 3 is the bicubic filter.
+    let has_other_filter = file["resample"].as_u64().is_some_and(|filter| filter != 3);
+    Some(Steps { mean, deviation, fit, shorter, has_other_filter })
 }
 
 /// `preprocess_cfg` of `open_clip`; what is not given is as in CLIP.
 fn open_clip(file: &Value) -> Steps {
     let fit = if file["resize_mode"] == "squash" { Fit::Squeeze } else { Fit::Crop };
-    let mean = colours(&file["mean"]).unwrap_or(CLIP_MEAN);
-    Steps { mean, deviation: colours(&file["std"]).unwrap_or(CLIP_DEVIATION), fit, shorter: 1.0 }
+    let (mean, deviation) =
+        (colours(&file["mean"]).unwrap_or(CLIP_MEAN), colours(&file["std"]).unwrap_or(CLIP_DEVIATION));
+    Steps { mean, deviation, fit, shorter: 1.0, has_other_filter: has_other_filter(file) }
 }
 
 /// `pretrained_cfg` of `timm`.
 fn timm(file: &Value) -> Option<Steps> {
     let share = file["crop_pct"].as_f64().filter(|share| (0.1..=1.0).contains(share)).unwrap_or(1.0);
     let fit = if file["crop_mode"] == "squash" { Fit::Squeeze } else { Fit::Crop };
-    Some(Steps { mean: colours(&file["mean"])?, deviation: colours(&file["std"])?, fit, shorter: 1.0 / share })
+    let (mean, deviation) = (colours(&file["mean"])?, colours(&file["std"])?);
+    Some(Steps { mean, deviation, fit, shorter: 1.0 / share, has_other_filter: has_other_filter(file) })
+}
+
+/// Whether the settings of `open_clip` or `timm` name a filter, and not the bicubic one.
+fn has_other_filter(file: &Value) -> bool {
+    file["interpolation"].as_str().is_some_and(|filter| filter != "bicubic")
 }
 
 fn colours(value: &Value) -> Option<[f32; 3]> {

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use ptu_model::weights::{Array, Arrays, read_arrays, write_arrays};
 
-/// The folder of a fixture.
+/// The folder of a fixture; below the folder in `PTUNIFIER_ENCODERS`, if `cargo xtask interop` names one with other weights.
 pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    let committed = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    std::env::var_os("PTUNIFIER_ENCODERS").map_or_else(committed, PathBuf::from).join(name)
 }
 
 /// The weights of a fixture.

@@ -11,21 +11,25 @@ use serde::Serialize;
 
 use super::description::{TaskDescription, TaskOutput};
 use super::generator::{GeneratedText, Generator};
-use crate::{InferError, Vectors};
+use crate::{EncodedImages, InferError, Vectors};
 
 /// Batch size of the model.
 pub(super) const BATCH: usize = 16;
 
 /// Computes the predictions of a fine-tuned model, or of a pre-trained one that classifies by sentences.
 pub struct Predictor<'a> {
-    model: &'a Model,
+    pub(super) model: &'a Model,
     head: Head<'a>,
+    /// Images that were encoded before, if the same ones may be asked for again.
+    pub(super) encoded: Option<&'a EncodedImages>,
     /// The task of the model.
     pub task: &'a TaskDescription,
     /// Precision of the model's matrix products.
     pub precision: ComputePrecision,
     /// Seed of texts that are sampled.
     pub seed: u64,
+    /// What takes the place of a missing image or text. Texts are always written with prompts.
+    pub stand_in: StandIn,
 }
 
 /// What the model computes for one input.
@@ -115,7 +119,15 @@ impl<'a> Predictor<'a> {
     }
 
     fn with(model: &'a Model, head: Head<'a>, task: &'a TaskDescription) -> Self {
-        Self { model, head, task, precision: ComputePrecision::F32, seed: 0 }
+        Self { model, head, encoded: None, task, precision: ComputePrecision::F32, seed: 0, stand_in: StandIn::Prompts }
+    }
+
+    /// The predictor with this precision, which takes the outputs of the image encoder for images that it has seen from `encoded`. Other
+    /// predictors of the same model and precision may share it.
+    #[must_use]
+    pub fn with_encoded(self, encoded: &'a EncodedImages, precision: ComputePrecision) -> Self {
+        encoded.start(self.model, precision);
+        Self { encoded: Some(encoded), precision, ..self }
     }
 
     /// What the model computes for each input, in their order. `numbers` name the random numbers of each input, so that a sampled
@@ -145,7 +157,7 @@ impl<'a> Predictor<'a> {
         let mut rows = Vec::with_capacity(inputs.len());
         for chunk in inputs.chunks(batch.max(1)) {
             let arrays = ptu_input::Batch::collect(chunk);
-            let features = self.model.features_with(StandIn::Prompts, &arrays, self.precision)?;
+            let features = self.model.features_with(self.stand_in, &arrays, self.precision)?;
             let logits = match &self.head {
                 Head::Task(head) => head.forward(features, &Pass::off().with(self.precision)),
                 Head::Sentences(head, classes) => head.similarity(head.image(features), classes.as_ref().clone()),

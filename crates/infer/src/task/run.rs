@@ -70,6 +70,7 @@ impl Predictor<'_> {
                     (input, (position, record, target, [image_hash, text_hash], cut))
                 })
                 .unzip();
+            let inputs = self.encoded_inputs(inputs);
             let numbers: Vec<u64> = rest.iter().map(|(position, ..)| *position as u64).collect();
             let raw = self.raw(&inputs, &numbers, &preparation.processor.tokenizer)?;
             predicted.extend(rest.into_iter().zip(raw).map(
@@ -84,6 +85,17 @@ impl Predictor<'_> {
             done(chunk.last().map_or(0, |last| last + 1));
         }
         Ok(predicted)
+    }
+
+    /// The inputs with the outputs of the image encoder in place of pixels, if the predictor keeps them.
+    fn encoded_inputs(&self, mut inputs: Vec<Input>) -> Vec<Input> {
+        let Some(encoded) = self.encoded else { return inputs };
+        let mut images: Vec<&mut Image> = inputs.iter_mut().filter_map(Input::image_mut).collect();
+        let taken = images.iter_mut().map(|image| std::mem::replace(*image, Image::new(0, vec![]))).collect();
+        for (image, known) in images.into_iter().zip(encoded.encode(self.model, self.precision, taken)) {
+            *image = known;
+        }
+        inputs
     }
 
     /// A record as an example with the image that is shown; `None` if it gives no input or has no target.

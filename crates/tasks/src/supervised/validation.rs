@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use ptu_data::{DataError, Preparation, Record, Records, Source};
 use ptu_evaluate::task::{TaskMetric, TaskScorer};
-use ptu_infer::InferError;
 use ptu_infer::task::{Predicted, Predictor, ShownImage, TaskDescription};
+use ptu_infer::{EncodedImages, InferError};
+use ptu_kernels::ComputePrecision;
 use ptu_model::Model;
 use ptu_model::generate::Strategy;
 use ptu_random::Key;
@@ -24,6 +25,8 @@ pub struct HeldOut {
     pub preparation: Preparation,
     /// The task.
     pub task: TaskDescription,
+    /// The outputs of the image encoder in the last validation. Those of a frozen one are the same in the next.
+    pub encoded: EncodedImages,
 }
 
 impl HeldOut {
@@ -37,7 +40,7 @@ impl HeldOut {
         if let Some(written) = task.output.written_mut() {
             written.generation.strategy = Strategy::Greedy;
         }
-        let predictor = Predictor::new(model, &task)?;
+        let predictor = Predictor::new(model, &task)?.with_encoded(&self.encoded, ComputePrecision::F32);
         let mut all: Vec<Predicted> = vec![];
         for source in sources {
             let predicted = predictor.run(source.as_ref(), &self.preparation, ShownImage::Own, &mut |_| {});

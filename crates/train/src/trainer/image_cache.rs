@@ -2,22 +2,23 @@
 //!
 //! They are the same in each step: the encoder has no dropout, its weights do not change, and without random crops neither do its
 //! images. Prompts in place of a missing image go through the encoder in each step, because training may change them.
+//!
+//! Outputs that another run has are copied from its file: that of the run from which training starts, and those of the runs beside this
+//! one, such as other seeds. Each run keeps a file of its own, so that any of them can be deleted.
 
 use std::fs::File;
 use std::io::{self, BufWriter};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::module::Module;
 use ptu_data::files::digest;
 use ptu_data::image_cache::{CacheHeader, ImageCacheWriter, ImageIndex, Unusable};
 use ptu_data::{CacheFormat, DataError, ImageCache, Preparation, WeightedSource};
 use ptu_input::files::write_atomically;
 use ptu_input::{ImageFile, Images};
 use ptu_kernels::ComputePrecision;
-use ptu_model::names::{IMAGE_ENCODER, Name};
-use ptu_model::{ImageOutputSizes, ModelConfig, WeightVisitor};
+use ptu_model::{ImageOutputSizes, ModelConfig};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -40,7 +41,6 @@ enum NoCache {
     RandomImages,
     PatchDropout,
     NoImages,
-    TooManyImages,
     Limit { needed: u64, limit: u64 },
 }
 
@@ -68,7 +68,6 @@ impl NoCache {
             }
             Self::PatchDropout => "train.patch_keep drops patches at random".into(),
             Self::NoImages => "the task reads no images".into(),
-            Self::TooManyImages => "there are too many images for one file".into(),
             Self::Limit { needed, limit } => {
                 let [needed, limit] = [*needed, *limit].map(size_of_file);
                 format!("a file of them needs {needed}, and train.cache_limit is {limit}")
@@ -117,11 +116,12 @@ impl Session<'_> {
 
     /// The file in the run folder; it is computed if there is none that can be used.
     fn image_cache(&self, observer: &mut dyn Observer) -> Result<Result<ImageCache, NoCache>, TrainError> {
-        let (path, key) = (self.folder.join(folder::IMAGE_CACHE), self.image_cache_key());
-        match ImageCache::open(&path, &key) {
-            Ok(cache) => return Ok(Ok(cache)),
+        let path = self.folder.join(folder::IMAGE_CACHE);
+        let (encoder, data) = (self.encoder_key(), self.data_key());
+        match ImageCache::open(&path, &encoder) {
+            Ok(cache) if cache.is_for(&data) => return Ok(Ok(cache)),
             Err(Unusable::Absent) => {}
-            Err(Unusable::Foreign) => observer.note(&format!(
+            Ok(_) | Err(Unusable::Foreign) => observer.note(&format!(
                 "`{}` was computed for another model, other data or other settings: it is computed again",
                 path.display()
             )),
@@ -129,17 +129,14 @@ impl Session<'_> {
                 observer.note(&format!("`{}` is damaged ({cause}): it is computed again", path.display()));
             }
         }
-        let Some(index) = ImageIndex::of(&image_digests(&self.sources, observer)?) else {
-            return Ok(Err(NoCache::TooManyImages));
-        };
-        if index.images().is_empty() {
+        let index = ImageIndex::of(&image_digests(&self.sources, observer)?);
+        let images = index.digests().len();
+        if images == 0 {
             return Ok(Err(NoCache::NoImages));
         }
         let ImageOutputSizes { tokens, width, query } = self.model().image_output_sizes();
-        let records = self.sources.iter().map(|source| source.source.len()).collect();
         let side = self.model().config().image.size;
-        let header =
-            CacheHeader { key: key.clone(), side, tokens, width, query, records, images: index.images().len() };
+        let header = CacheHeader { encoder: encoder.clone(), data, side, tokens, width, query, images };
         let limit = self.recipe.train.cache_limit;
         match header.bytes() {
             Some(needed) if needed <= limit => self.write_image_cache(&path, header, &index, observer)?,
@@ -150,21 +147,27 @@ impl Session<'_> {
             size: "just written".into(),
             source: io::Error::other(format!("it cannot be read back: {cause:?}")),
         };
-        Ok(Ok(ImageCache::open(&path, &key).map_err(failed)?))
+        Ok(Ok(ImageCache::open(&path, &encoder).map_err(failed)?))
     }
 
-    /// A hash of everything that the outputs and the order of the records depend on.
-    fn image_cache_key(&self) -> String {
-        let mut weights = EncoderDigest(vec![]);
-        self.model().visit_weights(&mut weights);
-        let (config, recipe) = (self.model().config(), &self.recipe);
+    /// A hash of everything that the outputs for an image depend on.
+    fn encoder_key(&self) -> String {
+        let config = self.model().config();
         let all = json!({
             "version": VERSION,
-            "weights": format!("{:032x}", digest(&weights.0)),
+            "weights": self.model().image_encoder_digest(),
             "image": config.image,
             "query": config.text_prompts,
             "transforms": self.preparation.train_transforms,
             "precision": format!("{:?}", self.precision()),
+        });
+        format!("{:032x}", digest(all.to_string()))
+    }
+
+    /// A hash of everything that decides which images are needed.
+    fn data_key(&self) -> String {
+        let recipe = &self.recipe;
+        let all = json!({
             "data": self.progress.data,
             "records": self.sources.iter().map(|source| source.source.len()).collect::<Vec<_>>(),
             "task": recipe.task,
@@ -172,6 +175,20 @@ impl Session<'_> {
             "seed": recipe.seed,
         });
         format!("{:032x}", digest(all.to_string()))
+    }
+
+    /// The files of other runs with outputs of the same encoder.
+    fn other_caches(&self, encoder: &str) -> Vec<ImageCache> {
+        let start = self.recipe.finetune.model.as_ref().or(self.recipe.model.init.model.as_ref());
+        let of_start = start.into_iter().flat_map(|path| [Some(path.as_path()), path.parent()]).flatten();
+        let mut folders: Vec<PathBuf> = of_start.map(Path::to_path_buf).collect();
+        // `a/run` has the parent `a`, and `run` has the parent ``, which stands for the working directory.
+        let beside = self.folder.path().parent().map(|parent| Path::new(".").join(parent).read_dir());
+        let mut beside: Vec<PathBuf> =
+            beside.into_iter().flatten().flatten().flatten().map(|entry| entry.path()).collect();
+        beside.sort();
+        folders.extend(beside);
+        folders.iter().filter_map(|folder| ImageCache::open(&folder.join(folder::IMAGE_CACHE), encoder).ok()).collect()
     }
 
     fn precision(&self) -> ComputePrecision {
@@ -186,30 +203,53 @@ impl Session<'_> {
         index: &ImageIndex,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
-        let (mut failed, all) = (None, index.images().len() as u64);
+        let (mut failed, mut copied, all) = (None, 0, index.digests().len());
         let size = size_of_file(header.bytes().unwrap_or(0));
         let (model, precision) = (self.model().valid(), self.precision());
+        let others = self.other_caches(&header.encoder);
         let write = |temporary: &Path| -> io::Result<()> {
             let file = BufWriter::with_capacity(1 << 20, File::create(temporary)?);
-            let mut writer = ImageCacheWriter::start(file, header.clone(), index)?;
-            for (number, images) in index.images().chunks(IMAGES).enumerate() {
-                observer.working("image encoder", (number * IMAGES) as u64, all);
-                let (hashes, images) = decode(&self.sources, &self.preparation, images).map_err(|error| {
-                    failed = Some(error);
-                    io::Error::other("an image cannot be read")
-                })?;
-                writer.add(&hashes, &model.image_outputs(&images, precision))?;
+            let mut writer = ImageCacheWriter::start(file, header.clone(), index.digests())?;
+            for (number, digests) in index.digests().chunks(IMAGES).enumerate() {
+                observer.working("image encoder", (number * IMAGES) as u64, all as u64);
+                let mut rows =
+                    digests.iter().map(|digest| known_row(&others, *digest)).collect::<io::Result<Vec<_>>>()?;
+                let records = &index.records()[number * IMAGES..][..digests.len()];
+                let is_new = |(record, row): (&(usize, usize), &Option<Vec<u8>>)| row.is_none().then_some(*record);
+                let new: Vec<_> = records.iter().zip(&rows).filter_map(is_new).collect();
+                copied += digests.len() - new.len();
+                if !new.is_empty() {
+                    let (hashes, images) = decode(&self.sources, &self.preparation, &new).map_err(|error| {
+                        failed = Some(error);
+                        io::Error::other("an image cannot be read")
+                    })?;
+                    let outputs = model.image_outputs(&images, precision);
+                    for (index, row) in rows.iter_mut().filter(|row| row.is_none()).enumerate() {
+                        *row = Some(header.row(hashes[index], &outputs, index)?);
+                    }
+                }
+                rows.iter().flatten().try_for_each(|row| writer.add(row))?;
             }
-            observer.working("image encoder", all, all);
+            observer.working("image encoder", all as u64, all as u64);
             writer.finish().map(|_| ())
         };
         let written = write_atomically(path, write);
+        if copied > 0 {
+            observer.note(&format!(
+                "the outputs for {copied} of {all} images are copied from other runs of the same encoder"
+            ));
+        }
         match (written, failed) {
             (Ok(()), _) => Ok(()),
             (Err(_), Some(error)) => Err(error),
             (Err(source), None) => Err(TrainError::ImageCache { path: path.into(), size, source }),
         }
     }
+}
+
+/// The row of an image in the first of these files that has it.
+fn known_row(files: &[ImageCache], digest: u128) -> io::Result<Option<Vec<u8>>> {
+    files.iter().find_map(|file| file.row(digest).transpose()).transpose()
 }
 
 /// Decodes the images of some records: the hashes of their pixels, and the images as training sees them.
@@ -268,18 +308,4 @@ fn image_digests(
     }
     observer.working("images", all as u64, all as u64);
     Ok(digests)
-}
-
-/// Collects the names and hashes of the weights of the image encoder.
-struct EncoderDigest(Vec<u8>);
-
-impl WeightVisitor for EncoderDigest {
-    fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
-        if name.path.starts_with(IMAGE_ENCODER) {
-            let values: Vec<f32> = param.val().into_data().try_into_vec().expect("the model computes in f32");
-            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            self.0.extend(name.path.bytes());
-            self.0.extend(digest(bytes).to_le_bytes());
-        }
-    }
 }

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use super::super::check_model;
 use super::super::generation::in_options;
-use super::{Arguments, GenerationOptions, interval, line, show, with_bar};
+use super::{Arguments, GenerationOptions, StandInName, interval, line, show, with_bar};
 use crate::output::{print, say};
 use crate::usage::WrongArguments;
 
@@ -93,6 +93,9 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
             Some(other) => compare(&evaluated, other, (arguments, &options), &score)?,
             None => vec![],
         };
+        if let Some(file) = &arguments.predictions {
+            write_bytes(file, &predictions(&evaluated)?)?;
+        }
         // Scores with the seed of another run would not be those of this run's recipe.
         if options.seed == own_seed {
             save(path, arguments, &evaluated)?;
@@ -105,7 +108,7 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
         write_bytes(file, ptu_report::render(&page).as_bytes())?;
     }
     if arguments.json {
-        let report = |(path, evaluated, compared): (&PathBuf, Vec<TaskEvaluated>, Vec<Compared>)| {
+        let report = |(path, evaluated, compared): Scored<'_>| {
             let sources = evaluated.iter().map(|one| (one.name.as_str(), &one.report)).collect();
             serde_json::to_value(ModelReport { model: path, sources, compared })
         };
@@ -115,7 +118,15 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
             reports => print(&serde_json::json!({ "models": reports }).to_string()),
         };
     }
-    for (path, evaluated, compared) in &models {
+    tables(arguments, &models)
+}
+
+/// A model with its scores and what it was compared with.
+type Scored<'a> = (&'a PathBuf, Vec<TaskEvaluated>, Vec<Compared>);
+
+/// Prints the scores of all models.
+fn tables(arguments: &Arguments, models: &[Scored<'_>]) -> anyhow::Result<()> {
+    for (path, evaluated, compared) in models {
         if models.len() > 1 {
             print(&path.display().to_string())?;
         }
@@ -127,13 +138,16 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
             print(&format!("  {source:20} {metric:36}{}", interval(*difference)))?;
         }
     }
-    if models.len() > 1 { spread(&models) } else { Ok(()) }
+    if models.len() > 1 { spread(models) } else { Ok(()) }
 }
 
 /// Refuses options that are for other scores, and models that cannot be scored together.
 fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
     super::check_page_request(arguments)?;
     super::check_different(&arguments.models)?;
+    if arguments.predictions.is_some() && arguments.models.len() > 1 {
+        return Err(WrongArguments("`--predictions` writes those of one model; name one model".into()).into());
+    }
     if arguments.zero_shot.is_none() { check_finetuned(arguments) } else { check_zero_shot(arguments) }
 }
 
@@ -185,6 +199,14 @@ fn check_finetuned(arguments: &Arguments) -> anyhow::Result<()> {
     }
     for model in arguments.models.iter().chain(&arguments.compare) {
         check_model(model)?;
+        let writes = output_of(model)?.is_some_and(|output| output.written().is_some());
+        if writes && arguments.stand_in != StandInName::Prompts {
+            let text = format!(
+                "`{}` writes texts, always with prompts in place of what is missing; omit `--stand-in`",
+                model.display()
+            );
+            return Err(WrongArguments(text).into());
+        }
         if !is_scored_by_task(model)? {
             let text = format!(
                 "`{}` is pre-trained or fine-tuned for retrieval, and `{}` is fine-tuned for a task: their scores cannot be compared",
@@ -209,6 +231,8 @@ fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> 
     (options.precision, options.force) = (precision, arguments.force);
     options.generation = generation(arguments, model)?;
     options.probe = arguments.probe.as_deref().map(folder::bundle_of).transpose()?;
+    options.probe_space = arguments.probe_space.space();
+    options.stand_in = arguments.stand_in.stand_in();
     Ok(options)
 }
 
@@ -283,14 +307,15 @@ fn compare(
 }
 
 /// Saves scores and predictions of the test split of the run's own data in the run's folder, unless texts were generated in another way
-/// than its recipe says; for pages of a fine-tuned run also examples.
+/// than its recipe says, or something else than prompts took the place of what is missing; for pages of a fine-tuned run also examples.
 fn save(path: &Path, arguments: &Arguments, evaluated: &[TaskEvaluated]) -> anyhow::Result<()> {
     let is_own = path.join(folder::RECIPE).exists() && arguments.data.is_empty() && arguments.split == Split::Test;
-    if !is_own || arguments.generation != GenerationOptions::default() {
+    let is_usual = arguments.generation == GenerationOptions::default() && arguments.stand_in == StandInName::Prompts;
+    if !is_own || !is_usual {
         return Ok(());
     }
     let saved = page::task_to_save(evaluated);
-    let predictions = if arguments.zero_shot.is_some() {
+    let file = if arguments.zero_shot.is_some() {
         let [scores, predictions] = ZERO_SHOT_FILES;
         write_bytes(&path.join(scores), &serde_json::to_vec_pretty(&saved.reports)?)?;
         predictions
@@ -298,9 +323,14 @@ fn save(path: &Path, arguments: &Arguments, evaluated: &[TaskEvaluated]) -> anyh
         saved.write(path)?;
         PREDICTIONS
     };
+    Ok(write_bytes(&path.join(file), &predictions(evaluated)?)?)
+}
+
+/// The predictions as JSON lines.
+fn predictions(evaluated: &[TaskEvaluated]) -> anyhow::Result<Vec<u8>> {
     let mut lines = vec![];
     evaluated.iter().try_for_each(|one| one.write_predictions(&mut lines))?;
-    Ok(write_bytes(&path.join(predictions), &lines)?)
+    Ok(lines)
 }
 
 /// Prints the scores on one data set.
@@ -355,7 +385,7 @@ fn comparisons(report: &TaskReport) -> anyhow::Result<()> {
 }
 
 /// In what the evaluations of several models differ, apart from the models and their answer sets.
-fn differences(models: &[(&PathBuf, Vec<TaskEvaluated>, Vec<Compared>)]) -> BTreeSet<&'static str> {
+fn differences(models: &[Scored<'_>]) -> BTreeSet<&'static str> {
     let Some(((_, first, _), others)) = models.split_first() else { return BTreeSet::new() };
     let mut differing = BTreeSet::new();
     for (_, other, _) in others {
@@ -372,7 +402,7 @@ fn differences(models: &[(&PathBuf, Vec<TaskEvaluated>, Vec<Compared>)]) -> BTre
 }
 
 /// Prints mean and standard deviation over several models. If they were not scored alike, says so instead.
-fn spread(models: &[(&PathBuf, Vec<TaskEvaluated>, Vec<Compared>)]) -> anyhow::Result<()> {
+fn spread(models: &[Scored<'_>]) -> anyhow::Result<()> {
     let differing = differences(models);
     if !differing.is_empty() {
         let differing = differing.into_iter().collect::<Vec<_>>().join(", ");
