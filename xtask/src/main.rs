@@ -35,7 +35,7 @@ usage: cargo xtask COMMAND
                       vqa-rad/); --only ARM for one; resumes
   real-tasks DATA OUT fine-tunes each task on real data from the model of real-pairs (the same OUT) and from the published encoders, and
                       prints its scores (DATA contains also kermany-cxr/ and nih-cxr-1000/); --only NAME for one; --compare adds
-                      random weights, and zeros in place of prompts; resumes
+                      random weights, and zeros in place of prompts; --dev fine-tunes once and scores `validate` only; resumes
   interop DATA PYTHON opens shards and computes scores with the programs of others (PYTHON has tools/interop/requirements.txt)
   phantom-tasks OUT   fine-tunes each task on the phantom corpus and prints its scores; --only NAME for one; resumes
   reproducible        builds the released command twice from scratch and compares the results
@@ -50,7 +50,7 @@ enum Task {
     Help,
     Check { tests: bool },
     RealPairs { data: PathBuf, out: PathBuf, only: Option<String> },
-    RealTasks { data: PathBuf, out: PathBuf, only: Option<String>, compare: bool },
+    RealTasks { data: PathBuf, out: PathBuf, only: Option<String>, compare: bool, dev: bool },
     Interop { data: PathBuf, python: PathBuf },
     PhantomTasks { out: PathBuf, only: Option<String> },
     Reproducible,
@@ -69,14 +69,17 @@ impl Task {
                 Ok(Self::RealPairs { data: data.into(), out: out.into(), only: Some((*arm).into()) })
             }
             ["real-tasks", data, out, rest @ ..] => {
-                let (only, compare) = match rest {
-                    [] => (None, false),
-                    ["--compare"] => (None, true),
-                    ["--only", name] => (Some((*name).into()), false),
-                    ["--only", name, "--compare"] | ["--compare", "--only", name] => (Some((*name).into()), true),
+                let (only, rest) = match rest {
+                    ["--only", name, rest @ ..] => (Some((*name).into()), rest),
+                    rest => (None, rest),
+                };
+                let (compare, dev) = match rest {
+                    [] => (false, false),
+                    ["--compare"] => (true, false),
+                    ["--dev"] => (false, true),
                     other => return Err(format!("real-tasks has no arguments `{}`", other.join(" "))),
                 };
-                Ok(Self::RealTasks { data: data.into(), out: out.into(), only, compare })
+                Ok(Self::RealTasks { data: data.into(), out: out.into(), only, compare, dev })
             }
             ["interop", data, python] => Ok(Self::Interop { data: data.into(), python: python.into() }),
             ["phantom-tasks", out] => Ok(Self::PhantomTasks { out: out.into(), only: None }),
@@ -103,8 +106,8 @@ fn main() -> ExitCode {
         Ok(Task::RealPairs { data, out, only }) => {
             House::find().and_then(|house| real_pairs::real_pairs(&house, &data, &out, only.as_deref()))
         }
-        Ok(Task::RealTasks { data, out, only, compare }) => {
-            let options = real_tasks::Options { only: only.as_deref(), compare };
+        Ok(Task::RealTasks { data, out, only, compare, dev }) => {
+            let options = real_tasks::Options { only: only.as_deref(), compare, dev };
             House::find().and_then(|house| real_tasks::real_tasks(&house, &data, &out, options))
         }
         Ok(Task::Interop { data, python }) => House::find().and_then(|house| interop::interop(&house, &data, &python)),

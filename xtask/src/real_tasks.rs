@@ -1,4 +1,4 @@
-//! `cargo xtask real-tasks DATA OUT [--only NAME] [--compare]`: tasks on real data, from the model of `real-pairs` (whose OUT this is too) and from the
+//! `cargo xtask real-tasks DATA OUT [--only NAME] [--compare | --dev]`: tasks on real data, from the model of `real-pairs` (whose OUT this is too) and from the
 //! published encoders alone.
 //!
 //! Each task is fine-tuned and scored with the commands of a user, and compared with the strongest of its baselines on the same records:
@@ -11,7 +11,7 @@ mod task;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -38,6 +38,8 @@ pub struct Options<'o> {
     pub only: Option<&'o str>,
     /// Whether random weights, and zeros in place of what is missing, are compared too.
     pub compare: bool,
+    /// Whether each task is only fine-tuned once, anew, to see its score on `validate`; nothing is scored on `test`.
+    pub dev: bool,
 }
 
 /// Runs all tasks, or one, and prints a line for each comparison.
@@ -63,6 +65,9 @@ pub fn real_tasks(house: &House, data: &Path, out: &Path, options: Options<'_>) 
     let weights = Weights::get(&house.root, &pairs.join("weights"))?;
     let splits = Splits::read(&house.root)?;
     let runner = Runner { house, data, pairs, out, weights, splits, compare: options.compare };
+    if options.dev {
+        return tasks.into_iter().try_for_each(|task| runner.dev(task));
+    }
     let mut found: Vec<(&str, TaskLines)> = vec![];
     for task in tasks {
         let lines = runner.task(task);
@@ -110,6 +115,20 @@ impl Runner<'_> {
             (_, Protocol::Finetune(recipe)) => self.finetuned(task, recipe),
             (_, Protocol::ZeroShot) => Err("there is no such protocol".into()),
         }
+    }
+
+    /// Fine-tunes a task once and prints its best score on `validate`, by which values of its recipe are chosen.
+    fn dev(&self, task: RealTask) -> Result<(), String> {
+        let Protocol::Finetune(recipe) = task.protocol() else { return Ok(()) };
+        let (mut sets, folder) = (vec![], self.out.join("dev").join(task.name()));
+        let shards = self.shards(task, 0, &mut sets)?;
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(|error| format!("`{}`: {error}", folder.display()))?;
+        }
+        let one = Finetuning { recipe, start: task.start(), seed: 0, shards, sets, is_probed: false };
+        let said = run(self.finetuning(&one, &folder)?.stdout(Stdio::piped()))?;
+        println!("{}: {}", task.name(), said.trim());
+        Ok(())
     }
 
     /// Fine-tunes a task from each start, and compares.
@@ -263,6 +282,17 @@ impl Runner<'_> {
         if predictions.exists() {
             return Ok(predictions);
         }
+        run(&mut self.finetuning(one, folder)?)?;
+        let mut evaluate = self.house.ptunifier(&["evaluate"]);
+        if one.is_probed {
+            evaluate.args(["--probe-space", "encoder", "--probe"]).arg(self.pairs.join("encoders"));
+        }
+        run(evaluate.arg(folder))?;
+        Ok(predictions)
+    }
+
+    /// The command that fine-tunes a run, or goes on with it.
+    fn finetuning(&self, one: &Finetuning<'_>, folder: &Path) -> Result<Command, String> {
         let mut finetune = self.house.ptunifier(&["finetune", one.recipe]);
         let mut sets = vec![format!("seed={}", one.seed), format!("data=[{}]", json!(one.shards))];
         match one.start {
@@ -286,13 +316,8 @@ impl Runner<'_> {
         if folder.join("recipe.toml").exists() {
             finetune.arg("--resume");
         }
-        run(finetune.arg("--out").arg(folder))?;
-        let mut evaluate = self.house.ptunifier(&["evaluate"]);
-        if one.is_probed {
-            evaluate.args(["--probe-space", "encoder", "--probe"]).arg(self.pairs.join("encoders"));
-        }
-        run(evaluate.arg(folder))?;
-        Ok(predictions)
+        finetune.arg("--out").arg(folder);
+        Ok(finetune)
     }
 
     /// The network of the model of `real-pairs`, as changes to a recipe.
