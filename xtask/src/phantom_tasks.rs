@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use crate::house::House;
 use crate::process::run;
-use crate::task_lines::{Line, TaskLines, Way, save, shown};
+use crate::task_lines::{Line, TaskLines, Way, run_tasks};
 use task::PhantomTask;
 
 /// Runs all tasks, or one, and prints a line for each.
@@ -31,18 +31,7 @@ pub fn phantom_tasks(house: &House, out: &Path, only: Option<&str>) -> Result<()
     let runner = Runner { house, quickstart: out.join("quickstart"), out };
     run(house.ptunifier(&["quickstart", "--out"]).arg(&runner.quickstart))?;
     eprintln!("quickstart: {:.0} s", start.elapsed().as_secs_f64());
-    let (start, mut found): (_, Vec<(&str, TaskLines)>) = (Instant::now(), vec![]);
-    for task in tasks {
-        let lines = runner.task(task);
-        print!("{}", shown(task.name(), &lines));
-        found.push((task.name(), lines));
-        eprintln!("{}: {:.0} s since the start", task.name(), start.elapsed().as_secs_f64());
-    }
-    if only.is_none() {
-        save(&runner.out, &found)?;
-    }
-    let failed = found.iter().filter(|(_, lines)| lines.is_err()).count();
-    if failed > 0 { Err(format!("{failed} tasks failed")) } else { Ok(()) }
+    run_tasks((&runner.out, only.is_none()), &tasks, PhantomTask::name, |task| runner.task(task))
 }
 
 /// The folders of the tasks.

@@ -6,4 +6,4 @@ mod weights;
 
 pub use splits::Splits;
 pub use tables::{covid_pairs, csv_rows, of, questions, roco_pairs, statements, write_table};
-pub use weights::Weights;
+pub use weights::{Weights, download};

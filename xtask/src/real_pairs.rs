@@ -253,9 +253,7 @@ impl Runner<'_> {
         }
         let files = ["images", "texts"].map(|modality| (modality, self.out.join(format!("features-{modality}.jsonl"))));
         for (modality, file) in files.iter().filter(|(_, file)| !file.exists()) {
-            let mut embed =
-                self.house.ptunifier(&["embed", "--space", "encoder", "--only", modality, "--resume", "--out"]);
-            run(embed.arg(file).arg(&encoders).arg(self.shards(SCORED)))?;
+            encoder_features(self.house, &encoders, &self.shards(SCORED), (modality, file))?;
         }
         Ok(files.map(|(_, file)| file))
     }
@@ -297,6 +295,17 @@ impl Runner<'_> {
         }
         Ok(())
     }
+}
+
+/// Writes the features of all images, or texts, of some shards by the encoders of a bundle alone.
+pub fn encoder_features(
+    house: &House,
+    encoders: &Path,
+    shards: &Path,
+    (modality, out): (&str, &Path),
+) -> Result<(), String> {
+    let mut embed = house.ptunifier(&["embed", "--space", "encoder", "--only", modality, "--resume", "--out"]);
+    run(embed.arg(out).arg(encoders).arg(shards)).map(drop)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, String> {

@@ -12,14 +12,13 @@ mod task;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::house::House;
 use crate::process::{run, run_with};
 use crate::real::{Splits, Weights, write_table};
-use crate::task_lines::{Line, Metric, TaskLines, Way, save, shown};
+use crate::task_lines::{Line, Metric, TaskLines, Way, run_tasks};
 use task::{Protocol, RealTask, Start};
 
 /// The exit code of a command that is done, but skipped some inputs.
@@ -47,7 +46,6 @@ pub struct Options<'o> {
 /// # Errors
 /// If a step fails; the other tasks are done all the same.
 pub fn real_tasks(house: &House, data: &Path, out: &Path, options: Options<'_>) -> Result<(), String> {
-    let start = Instant::now();
     let tasks: Vec<RealTask> = match options.only {
         None => RealTask::ALL.to_vec(),
         Some(name) => vec![RealTask::of(name)?],
@@ -68,18 +66,7 @@ pub fn real_tasks(house: &House, data: &Path, out: &Path, options: Options<'_>) 
     if options.dev {
         return tasks.into_iter().try_for_each(|task| runner.dev(task));
     }
-    let mut found: Vec<(&str, TaskLines)> = vec![];
-    for task in tasks {
-        let lines = runner.task(task);
-        print!("{}", shown(task.name(), &lines));
-        found.push((task.name(), lines));
-        eprintln!("{}: {:.0} s since the start", task.name(), start.elapsed().as_secs_f64());
-    }
-    if options.only.is_none() {
-        save(&runner.out, &found)?;
-    }
-    let failed = found.iter().filter(|(_, lines)| lines.is_err()).count();
-    if failed > 0 { Err(format!("{failed} tasks failed")) } else { Ok(()) }
+    run_tasks((&runner.out, options.only.is_none()), &tasks, RealTask::name, |task| runner.task(task))
 }
 
 /// The folders of the tasks.
@@ -332,11 +319,6 @@ impl Runner<'_> {
         // The recipe of the task says how strongly its training is regularised.
         sets.retain(|set| !set.starts_with("model.dropout"));
         Ok(sets)
-    }
-
-    fn embed(&self, modality: &str, shards: &Path, file: &Path) -> Result<(), String> {
-        let mut embed: Command = self.house.ptunifier(&["embed", "--space", "encoder", "--only", modality, "--resume"]);
-        run(embed.arg("--out").arg(file).arg(self.pairs.join("encoders")).arg(shards)).map(drop)
     }
 }
 

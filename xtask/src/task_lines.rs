@@ -6,6 +6,7 @@
 use std::fmt;
 use std::ops::Add;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use ptu_metrics::auroc;
 use ptu_metrics::text::{BleuCounts, Compared as ComparedTexts, ptb_tokens, rouge_l, rouge_tokens};
@@ -328,11 +329,33 @@ impl fmt::Display for Line {
 /// The lines of a task, or why it failed.
 pub type TaskLines = Result<Vec<Line>, String>;
 
-/// Writes the lines of all tasks into two files of a folder.
+/// Does each task with this name and prints its lines, and the seconds since the start. With `saves`, the lines are written into two files of a
+/// folder.
 ///
 /// # Errors
-/// If they cannot be written.
-pub fn save(out: &Path, tasks: &[(&str, TaskLines)]) -> Result<(), String> {
+/// If a task fails, after all were done, or if the files cannot be written.
+pub fn run_tasks<'t, T: Copy>(
+    (out, saves): (&Path, bool),
+    tasks: &[T],
+    name: impl Fn(T) -> &'t str,
+    lines: impl Fn(T) -> TaskLines,
+) -> Result<(), String> {
+    let (start, mut found): (_, Vec<(&str, TaskLines)>) = (Instant::now(), vec![]);
+    for &task in tasks {
+        let (name, lines) = (name(task), lines(task));
+        print!("{}", shown(name, &lines));
+        found.push((name, lines));
+        eprintln!("{name}: {:.0} s since the start", start.elapsed().as_secs_f64());
+    }
+    if saves {
+        save(out, &found)?;
+    }
+    let failed = found.iter().filter(|(_, lines)| lines.is_err()).count();
+    if failed > 0 { Err(format!("{failed} tasks failed")) } else { Ok(()) }
+}
+
+/// Writes the lines of all tasks into two files of a folder.
+fn save(out: &Path, tasks: &[(&str, TaskLines)]) -> Result<(), String> {
     let (mut lines, mut sources) = (String::new(), String::new());
     for (name, found) in tasks {
         lines += &shown(name, found);
@@ -347,7 +370,7 @@ pub fn save(out: &Path, tasks: &[(&str, TaskLines)]) -> Result<(), String> {
 }
 
 /// The lines of a task as they are printed.
-pub fn shown(name: &str, found: &TaskLines) -> String {
+fn shown(name: &str, found: &TaskLines) -> String {
     match found {
         Ok(lines) => lines.iter().map(|line| format!("{line}\n")).collect(),
         Err(cause) => format!("failed {name} {}\n", cause.replace('\n', " ")),

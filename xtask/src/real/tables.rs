@@ -48,11 +48,8 @@ pub fn covid_pairs(folder: &Path, splits: &Splits) -> Result<Vec<Value>, String>
 pub fn statements(folder: &Path, splits: &Splits) -> Result<Vec<Value>, String> {
     let mut images: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for question in &questions(folder)? {
-        let of = |key: &str| match &question[key] {
-            Value::String(text) => text.trim().to_string(),
-            other => other.to_string(),
-        };
-        images.entry(of("image_name")).or_default().push(statement(&of("question"), &of("answer")));
+        let statement = statement(of(question, "question"), of(question, "answer"));
+        images.entry(of(question, "image_name").into()).or_default().push(statement);
     }
     let record = |(name, statements): (String, Vec<String>)| {
         let split = splits.of("vqa-rad", &name)?;
@@ -62,15 +59,18 @@ pub fn statements(folder: &Path, splits: &Splits) -> Result<Vec<Value>, String> 
     Ok(images.into_iter().filter_map(record).collect())
 }
 
-/// All questions of VQA-RAD, as its files have them.
-pub fn questions(folder: &Path) -> Result<Vec<Value>, String> {
+/// All questions of VQA-RAD, with the values of its files as text.
+pub fn questions(folder: &Path) -> Result<Vec<Row>, String> {
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), String::from);
     let mut all = vec![];
     for name in ["trainset.json", "testset.json"] {
         let path = folder.join(name);
-        let text = fs::read_to_string(&path).map_err(|error| format!("`{}`: {error}", path.display()))?;
-        let questions: Vec<Value> =
-            serde_json::from_str(&text).map_err(|error| format!("`{}`: {error}", path.display()))?;
-        all.extend(questions);
+        let file = fs::read_to_string(&path).map_err(|error| format!("`{}`: {error}", path.display()))?;
+        let questions: Vec<BTreeMap<String, Value>> =
+            serde_json::from_str(&file).map_err(|error| format!("`{}`: {error}", path.display()))?;
+        let row =
+            |question: BTreeMap<String, Value>| question.into_iter().map(|(key, value)| (key, text(value))).collect();
+        all.extend(questions.into_iter().map(row));
     }
     Ok(all)
 }
@@ -96,7 +96,7 @@ pub fn write_table(path: &Path, rows: &[Value]) -> Result<(), String> {
     write().map_err(|error| format!("cannot write `{}`: {error}", path.display()))
 }
 
-/// A row of a CSV file, by column.
+/// A row of a table, by column.
 pub type Row = BTreeMap<String, String>;
 
 /// The rows of a CSV file.

