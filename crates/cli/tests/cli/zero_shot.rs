@@ -92,6 +92,7 @@ fn what_cannot_be_classified_by_sentences_is_refused() {
     refused(&["--label", "organ"], 1, &["the values `chest`", "the classes are `fracture`"]);
     refused(&[], 1, &["exactly one positive label"]);
     refused(&["--label", "finding", "--rerank", "3"], 2, &["--rerank", "--zero-shot"]);
+    refused(&["--label", "finding", "--stand-in", "zeros"], 2, &["--stand-in", "--zero-shot"]);
     refused(&["--label", "finding", "--label", "organ"], 2, &["once"]);
     refused(&["--label", "finding", "--split", "train"], 1, &["learned from"]);
     refused(&["--label", "finding", "--by", "orgn"], 2, &["`orgn`", "`organ`"]);

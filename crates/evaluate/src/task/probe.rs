@@ -27,7 +27,7 @@ const MAX_FITTED: usize = 20_000;
 /// Batch size of the model.
 const BATCH: usize = 16;
 /// Factors of the L2 penalty from which one is chosen by the validation split, the strongest first: the inverse of scikit-learn's C.
-const PENALTIES: [f64; 6] = [1000.0, 100.0, 10.0, 1.0, 0.1, 0.01];
+const PENALTIES: [f64; 8] = [1e5, 1e4, 1000.0, 100.0, 10.0, 1.0, 0.1, 0.01];
 
 /// The predictions of a linear probe, and how it was fitted.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! Statistics of the training data by which the projections into the fusion are initialised (`model.init.standardise`).
 
+use burn::module::Module;
 use ptu_data::collate::{Origin, TextChoice};
 use ptu_data::{Preparation, Source};
 use ptu_input::{Batch, Input};
@@ -35,12 +36,14 @@ pub(super) fn standardised(
     let read = RECORDS.min(all);
     let places: Vec<usize> = (0..read).map(|number| number * all / read).collect();
     let (mut moments, precision) = (EncoderMoments::new(model.config()), StepConfig::of(recipe).precision);
+    // Without a graph for gradients, which would keep the outputs of all layers.
+    let encoders = model.valid();
     for (number, places) in places.chunks(BATCH).enumerate() {
         observer.working("outputs of the encoders", (number * BATCH) as u64, read as u64);
         let inputs: Vec<Result<_, TrainError>> =
             places.par_iter().map(|place| input(&sources, *place, preparation)).collect();
         let inputs: Vec<Option<Input>> = inputs.into_iter().collect::<Result<_, _>>()?;
-        moments.add(&model, &Batch::collect(&inputs.into_iter().flatten().collect::<Vec<_>>()), precision);
+        moments.add(&encoders, &Batch::collect(&inputs.into_iter().flatten().collect::<Vec<_>>()), precision);
     }
     observer.working("outputs of the encoders", read as u64, read as u64);
     Ok(model.standardised(&moments))

@@ -160,6 +160,7 @@ fn check_zero_shot(arguments: &Arguments) -> anyhow::Result<()> {
         ("--rerank", arguments.rerank.is_some()),
         ("--missing", arguments.missing),
         ("--probe", arguments.probe.is_some()),
+        ("--stand-in", arguments.stand_in != StandInName::Prompts),
     ];
     if let Some((option, _)) = others.iter().find(|(_, given)| *given) {
         return Err(WrongArguments(format!("`{option}` has no meaning with `--zero-shot`; remove one of them")).into());
