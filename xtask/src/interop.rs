@@ -9,6 +9,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::exports::exports;
 use crate::house::House;
 use crate::process::{run, run_with};
 
@@ -72,7 +73,9 @@ pub fn interop(house: &House, data: &Path, python: &Path) -> Result<(), String> 
     run(Command::new("bash").arg("-n").arg(root.join("deploy/prepare.sbatch")))?;
     println!("deploy/prepare.sbatch: bash accepts it");
     encoders(house, &place, python)?;
-    metrics(house, &place, python)
+    metrics(house, &place, python)?;
+    let models = ["run", RUNS[2].1].map(|run_folder| place.join(run_folder));
+    exports(house, python, &place.join("exports"), &models)
 }
 
 /// The seed of the encoders: another one than that of the fixtures.

@@ -3,6 +3,7 @@
 
 mod check;
 mod circles;
+mod exports;
 mod heart;
 mod house;
 mod interop;
@@ -37,6 +38,9 @@ usage: cargo xtask COMMAND
                       prints its scores (DATA contains also kermany-cxr/ and nih-cxr-1000/); --only NAME for one; --compare adds
                       random weights, and zeros in place of prompts; --dev fine-tunes once and scores `validate` only; resumes
   interop DATA PYTHON opens shards and computes scores with the programs of others (PYTHON has tools/interop/requirements.txt)
+  exports PYTHON OUT MODEL...
+                      exports models and compares transformers and ONNX Runtime with this program (PYTHON has
+                      tools/interop/requirements-exports.txt)
   phantom-tasks OUT   fine-tunes each task on the phantom corpus and prints its scores; --only NAME for one; resumes
   reproducible        builds the released command twice from scratch and compares the results
   same-bits COMMIT    builds a commit and the current tree, runs both, compares shards, runs, vectors and scores byte by byte
@@ -52,6 +56,7 @@ enum Task {
     RealPairs { data: PathBuf, out: PathBuf, only: Option<String> },
     RealTasks { data: PathBuf, out: PathBuf, only: Option<String>, compare: bool, dev: bool },
     Interop { data: PathBuf, python: PathBuf },
+    Exports { python: PathBuf, out: PathBuf, models: Vec<PathBuf> },
     PhantomTasks { out: PathBuf, only: Option<String> },
     Reproducible,
     SameBits { commit: String },
@@ -82,6 +87,11 @@ impl Task {
                 Ok(Self::RealTasks { data: data.into(), out: out.into(), only, compare, dev })
             }
             ["interop", data, python] => Ok(Self::Interop { data: data.into(), python: python.into() }),
+            ["exports", python, out, models @ ..] if !models.is_empty() => Ok(Self::Exports {
+                python: python.into(),
+                out: out.into(),
+                models: models.iter().map(PathBuf::from).collect(),
+            }),
             ["phantom-tasks", out] => Ok(Self::PhantomTasks { out: out.into(), only: None }),
             ["phantom-tasks", out, "--only", name] => {
                 Ok(Self::PhantomTasks { out: out.into(), only: Some((*name).into()) })
@@ -111,6 +121,9 @@ fn main() -> ExitCode {
             House::find().and_then(|house| real_tasks::real_tasks(&house, &data, &out, options))
         }
         Ok(Task::Interop { data, python }) => House::find().and_then(|house| interop::interop(&house, &data, &python)),
+        Ok(Task::Exports { python, out, models }) => {
+            House::find().and_then(|house| exports::exports(&house, &python, &out, &models))
+        }
         Ok(Task::PhantomTasks { out, only }) => {
             House::find().and_then(|house| phantom_tasks::phantom_tasks(&house, &out, only.as_deref()))
         }

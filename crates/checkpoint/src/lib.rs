@@ -1,5 +1,5 @@
 //! Reads the weights of published model files: safetensors, PyTorch checkpoints, ONNX models, and folders of them as `hf
-//! download` leaves them.
+//! download` leaves them; writes PyTorch checkpoints.
 //!
 //! - **No code is run.** The pickle in a PyTorch file is a program; this reader knows the few operations and names that
 //!   weights need, and refuses every other by name. TorchScript archives and the tar format of the first versions are
@@ -44,4 +44,5 @@ pub use error::CheckpointError;
 pub use mapped::map;
 pub use node::{Attribute, Node};
 pub use tensor::TensorInfo;
+pub use torch::{WrittenTensor, write_torch};
 pub use value::Value;

@@ -7,6 +7,9 @@ mod legacy;
 mod object;
 mod pickle;
 mod state_dict;
+mod write;
+
+pub use write::{WrittenTensor, write_torch};
 
 use std::collections::BTreeMap;
 use std::path::Path;

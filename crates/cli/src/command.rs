@@ -7,6 +7,8 @@ mod classify;
 mod doctor;
 mod embed;
 mod evaluate;
+mod explain;
+mod export;
 mod fields;
 mod finetune;
 mod generation;
@@ -80,6 +82,8 @@ enum Command {
     Embed(embed::Arguments),
     Search(search::Arguments),
     Import(import::Arguments),
+    Export(export::Arguments),
+    Explain(explain::Arguments),
     Inspect(inspect::Arguments),
     Watch(watch::Arguments),
     Doctor(doctor::Arguments),
@@ -153,6 +157,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Embed(arguments) => return embed::run(&arguments),
         Command::Search(arguments) => search::run(&arguments)?,
         Command::Import(arguments) => import::run(&arguments)?,
+        Command::Export(arguments) => export::run(&arguments)?,
+        Command::Explain(arguments) => explain::run(&arguments)?,
         Command::Inspect(arguments) => inspect::run(&arguments)?,
         Command::Watch(arguments) => watch::run(&arguments)?,
         Command::Doctor(arguments) => doctor::run(&arguments)?,

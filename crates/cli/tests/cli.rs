@@ -9,6 +9,10 @@ mod commands;
 mod downloads;
 #[path = "cli/evaluate.rs"]
 mod evaluate;
+#[path = "cli/explain.rs"]
+mod explain;
+#[path = "cli/export.rs"]
+mod export;
 #[path = "cli/faults.rs"]
 mod faults;
 #[path = "cli/filters.rs"]

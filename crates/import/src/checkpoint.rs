@@ -12,6 +12,7 @@ use ptu_model::{Bundle, Model, ModelConfig};
 use ptu_random::Key;
 
 use crate::assemble::{Imported, card};
+use crate::carried::Carried;
 use crate::collect::matches;
 use crate::error::{ImportError, Part};
 use crate::report::{Assumed, ImportedWeight, Origin, Report, UnusedReason, UnusedTensor};
@@ -67,6 +68,8 @@ pub struct CheckpointWeights {
     pub tokenizer: Option<Published>,
     /// The largest number of tokens of a text.
     pub max_tokens: usize,
+    /// The settings of the bundle from which this project exported the checkpoint; `None` for checkpoints of others.
+    pub carried: Option<Carried>,
     /// What became of each weight.
     pub report: Report,
 }
@@ -82,19 +85,28 @@ pub fn read_checkpoint(path: &Path, options: &CheckpointOptions) -> Result<Check
     let mut report = Report { source: source.path().into(), layout: author.to_string(), ..Report::default() };
     let (mut arrays, origins) = read_arrays(&source, &mut report)?;
     let special = tokenizer.as_ref().map(|published| published.tokenizer.special());
-    let shapes = Shapes { source: &source, arrays: &arrays, author, special };
-    let given = options.heads.or_else(|| parameter(&source, "num_heads"));
-    let config = shapes.config(given, options.prompts.unwrap_or([49, 32]), &mut report.assumed)?;
+    let carried = Carried::read(&source)?;
+    let config = match &carried {
+        Some(carried) => carried.config.model.clone(),
+        None => {
+            let shapes = Shapes { source: &source, arrays: &arrays, author, special };
+            let given = options.heads.or_else(|| parameter(&source, "num_heads"));
+            shapes.config(given, options.prompts.unwrap_or([49, 32]), &mut report.assumed)?
+        }
+    };
     account(&config, &mut arrays, origins, options, &mut report)?;
     let longest = config.text.longest();
-    let asked = options.max_tokens.or_else(|| parameter(&source, "max_text_len"));
+    let asked = options.max_tokens.or_else(|| match &carried {
+        Some(carried) => Some(carried.config.max_tokens),
+        None => parameter(&source, "max_text_len"),
+    });
     let max_tokens = asked.unwrap_or_else(|| {
         let because = "the number of position embeddings";
         report.assumed.push(Assumed { key: "max_tokens", value: longest.to_string(), because });
         longest
     });
     let (max_tokens, seed) = (max_tokens.min(longest), options.seed);
-    Ok(CheckpointWeights { config, arrays, seed, tokenizer, max_tokens, report })
+    Ok(CheckpointWeights { config, arrays, seed, tokenizer, max_tokens, carried, report })
 }
 
 impl CheckpointWeights {
@@ -108,7 +120,13 @@ impl CheckpointWeights {
             what: "a tokenizer",
             cure: "give the folder of the text encoder that it was trained with, with `--tokenizer`",
         })?;
-        let preprocess = Preprocess::clip(self.config.image.size);
+        let (mut trained_on, mut weights_from) = (vec![], vec![self.report.weight_source()]);
+        let mut preprocess = Preprocess::clip(self.config.image.size);
+        if let Some(carried) = self.carried {
+            preprocess = carried.preprocess;
+            trained_on = carried.config.trained_on;
+            weights_from = [carried.config.weights_from, weights_from].concat();
+        }
         let (seed, device) = (Key::new(self.seed), Device::flex());
         let (model, initialised) = Model::complete(&self.config, self.arrays, seed, &device, &self.report.source)?;
         let reports = vec![self.report];
@@ -118,8 +136,8 @@ impl CheckpointWeights {
             tokenizer: Arc::new(tokenizer.tokenizer),
             preprocess,
             max_tokens: self.max_tokens,
-            trained_on: vec![],
-            weights_from: reports.iter().map(Report::weight_source).collect(),
+            trained_on,
+            weights_from,
             learned: None,
             task: None,
         };

@@ -15,6 +15,7 @@
 
 mod assemble;
 mod bert;
+mod carried;
 mod checkpoint;
 mod collect;
 mod error;
@@ -32,6 +33,7 @@ mod text;
 mod unsupported;
 
 pub use assemble::{AssembleOptions, Imported, assemble};
+pub use carried::Carried;
 pub use checkpoint::{CheckpointOptions, CheckpointWeights, read_checkpoint};
 pub use error::{ImportError, Part};
 pub use image::{ImageOptions, ImageWeights, read_image_encoder};

@@ -92,6 +92,18 @@ impl Image {
     pub fn new(side: usize, planes: Vec<f32>) -> Self {
         Self { side, planes, outputs: None }
     }
+
+    /// Grey levels 0 to 255 of the first channel, from its lowest to its highest value, as a person may look at them.
+    ///
+    /// # Panics
+    /// If the image has no pixels.
+    pub fn grey_levels(&self) -> Vec<u8> {
+        let plane = &self.planes[..self.side * self.side];
+        let (low, high) =
+            plane.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));
+        let level = |x: &f32| if high > low { ((x - low) / (high - low) * 255.0) as u8 } else { 0 };
+        plane.iter().map(level).collect()
+    }
 }
 
 impl Images {
@@ -148,6 +160,15 @@ impl Texts {
             *next += length;
             Some(*next - length)
         })
+    }
+
+    /// The token ids of one text.
+    ///
+    /// # Panics
+    /// If there is no such text.
+    pub fn text(&self, number: usize) -> &[u32] {
+        let start: usize = self.lengths[..number].iter().sum();
+        &self.ids[start..start + self.lengths[number]]
     }
 }
 

@@ -12,6 +12,7 @@ use super::drop::DropMask;
 use super::matrix::ComputePrecision;
 use super::operation::{Operation, is_cpu_f32, run, tensor, values};
 use super::rows::rows;
+use super::trace::RecordSlot;
 use loops::{Gradients, Inputs, Sequences};
 
 /// Which keys of its sequence a query attends to.
@@ -40,6 +41,8 @@ pub struct AttentionPlan {
     pub mask: Option<DropMask>,
     /// Precision of the matrix products.
     pub precision: ComputePrecision,
+    /// Where the backward pass records what the probabilities are worth, if it does. The call has no dropout then.
+    pub record: Option<RecordSlot>,
 }
 
 /// Self-attention: each sequence attends to itself. Each row of `joined` has queries, keys and values next to each other:
@@ -114,6 +117,15 @@ impl Operation for AttentionPlan {
     fn backward(&self, gradient: &FlexTensor, saved: &[FlexTensor], _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         let (probabilities, inputs) = saved.split_last().expect("the probabilities are the last saved tensor");
         let parts = self.inputs(inputs);
+        if let Some(record) = &self.record {
+            record.write(loops::relevance(
+                &self.sequences(),
+                values(gradient),
+                &parts,
+                values(probabilities),
+                self.precision,
+            ));
+        }
         let gradients = loops::backward(&self.sequences(), values(gradient), &parts, values(probabilities), self);
         match gradients {
             Gradients::Joined(all) => vec![Some(tensor(all, inputs[0].shape()))],
@@ -169,6 +181,7 @@ mod tests {
     use ptu_random::{Key, Place};
 
     use super::super::reference::{compare, host, random};
+    use super::super::trace::{NetworkPart, Trace};
     use super::*;
 
     fn plans(heads: usize, queries: &[usize], keys: &[usize]) -> [AttentionPlan; 2] {
@@ -180,6 +193,7 @@ mod tests {
             visible: Visible::All,
             mask: None,
             precision: ComputePrecision::F32,
+            record: None,
         };
         [AttentionPlan { mask: Some(mask), ..plan.clone() }, plan]
     }
@@ -279,6 +293,43 @@ mod tests {
         let [_, plan] = plans(2, &[3], &[2]);
         let plan = AttentionPlan { visible: Visible::Causal, ..plan };
         let _ = cross_attention(random([3, 8], 1), random([2, 16], 2), plan);
+    }
+
+    /// What is recorded equals probability times gradient, computed directly.
+    #[test]
+    fn relevance_is_the_positive_part_of_probability_times_gradient() {
+        let (d, h, lengths) = (8, 2, [3usize, 70]);
+        let (e, n) = (d / h, 73);
+        let trace = Trace::default();
+        trace.enter(NetworkPart::TextEncoder);
+        let [_, plan] = plans(h, &lengths, &lengths);
+        let plan = AttentionPlan { record: Some(trace.slot(false)), ..plan };
+        let (joined, weights) = (random([n, 3 * d], 1).require_grad(), random::<2>([n, d], 2));
+        let loss = (self_attention(joined.clone(), plan) * weights.clone()).sum();
+        assert!(trace.attention()[0].relevance.is_empty(), "nothing is known before the backward pass");
+        let _ = loss.backward();
+        let (x, g) = (host(joined), host(weights));
+        let mut start = 0;
+        for (length, found) in lengths.into_iter().zip(&trace.attention()[0].relevance) {
+            let at = |row: usize, part: usize, head: usize, place: usize| {
+                x[(start + row) * 3 * d + part * d + head * e + place]
+            };
+            for (query, key) in [(0, 0), (2, 1), (length - 1, length - 2)] {
+                let of_head = |head: usize| {
+                    let dot = |key: usize| (0..e).map(|c| at(query, 0, head, c) * at(key, 1, head, c)).sum::<f32>();
+                    let score = |key: usize| (dot(key) / (e as f32).sqrt()).exp();
+                    let probability = score(key) / (0..length).map(score).sum::<f32>();
+                    let of_output = |c: usize| g[(start + query) * d + head * e + c];
+                    let gradient: f32 = (0..e).map(|c| of_output(c) * at(key, 2, head, c)).sum();
+                    (probability * gradient).max(0.0) / h as f32
+                };
+                let expected: f32 = (0..h).map(of_head).sum();
+                let found = found[query * length + key];
+                assert!((found - expected).abs() < 1e-4 * (1.0 + expected), "{found} {expected}");
+            }
+            start += length;
+        }
+        assert_eq!(trace.attention()[0].part, Some(NetworkPart::TextEncoder));
     }
 
     #[test]

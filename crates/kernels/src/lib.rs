@@ -15,6 +15,7 @@
 //! | `cross_entropy.rs` | softmax and cross-entropy | one pass over the logits |
 //! | `matrix.rs`, `product.rs`, `few_rows.rs`, `bf16.rs` | matrix products in f32 or in bf16 (tiles) | used by the operations above |
 //! | `units.rs` | which vector units the processor has | shown to users |
+//! | `trace.rs` | what is recorded of a pass to explain a result: inputs, and attention weighted by its gradient | used by explanations |
 //! | `drop.rs`, `sum.rs` | dropout, sum | on all cores; dropout masks are generated again instead of stored |
 //!
 //! Each operation has three parts: a type with a forward and a backward pass (`operation.rs`); loops over slices (`loops.rs`,
@@ -54,6 +55,7 @@ mod product;
 mod reference;
 mod rows;
 mod sum;
+mod trace;
 mod units;
 
 pub use activation::{gelu, gelu_tanh, quick_gelu};
@@ -72,4 +74,5 @@ pub use pass::Pass;
 pub use product::operations;
 pub use rows::rows;
 pub use sum::sum;
+pub use trace::{NetworkPart, RecordSlot, RecordedAttention, Trace, TracedInput, TracedModality};
 pub use units::vector_units;

@@ -1,5 +1,5 @@
-//! Settings of a forward pass that go through the layers with the data: dropout, which image patches are used, precision, and
-//! gradient checkpointing.
+//! Settings of a forward pass that go through the layers with the data: dropout, which image patches are used, precision, gradient
+//! checkpointing, and what is recorded to explain a result.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use ptu_random::{Key, Place};
 
 use crate::block_gradients::BlockGradients;
+use crate::trace::{NetworkPart, RecordSlot, Trace};
 use crate::{ComputePrecision, DropMask, drop};
 
 /// The settings and the state of one forward pass.
@@ -23,6 +24,7 @@ pub struct Pass {
     checkpoint: Option<BlockGradients>,
     /// Share of an image's patches that is used, if not all of them are.
     patch_keep: Option<f64>,
+    trace: Option<Trace>,
     /// Precision of the products in linear maps and attention. Norms, softmax and losses always use f32.
     pub precision: ComputePrecision,
 }
@@ -36,6 +38,7 @@ impl Pass {
             calls: AtomicU64::new(0),
             checkpoint: None,
             patch_keep: None,
+            trace: None,
             precision: ComputePrecision::F32,
         }
     }
@@ -54,6 +57,26 @@ impl Pass {
     /// The same pass, with this precision of products.
     pub fn with(self, precision: ComputePrecision) -> Self {
         Self { precision, ..self }
+    }
+
+    /// The same pass, recorded to explain a result. It has no dropout and no checkpointing.
+    pub fn traced(self, trace: Trace) -> Self {
+        Self { threshold: 0, checkpoint: None, trace: Some(trace), ..self }
+    }
+
+    /// The recording; `None` if the pass is not recorded.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
+    }
+
+    /// The attention calls that follow belong to this part of the network.
+    pub fn enter(&self, part: NetworkPart) {
+        self.trace.iter().for_each(|trace| trace.enter(part));
+    }
+
+    /// Where the next attention call is recorded; `crosses`: whether it attends to another stream.
+    pub fn record(&self, crosses: bool) -> Option<RecordSlot> {
+        self.trace.as_ref().map(|trace| trace.slot(crosses))
     }
 
     /// The patches that are used of each of `b` images with `p` patches each, in ascending order; `None` for all.
@@ -79,7 +102,7 @@ impl Pass {
     pub(crate) fn again(&self) -> Self {
         let calls = AtomicU64::new(self.calls());
         let Self { threshold, key, patch_keep, precision, .. } = *self;
-        Self { threshold, key, calls, checkpoint: None, patch_keep, precision }
+        Self { threshold, key, calls, checkpoint: None, patch_keep, trace: None, precision }
     }
 
     /// The storage for the gradients of checkpointed blocks; `None` without checkpointing.

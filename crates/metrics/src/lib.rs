@@ -36,6 +36,7 @@ mod calibration;
 mod chance;
 mod classify;
 mod confusion;
+mod correlation;
 mod f1;
 mod interval;
 mod labels;
@@ -60,6 +61,7 @@ pub use classify::{
     Answer, ClassScores, accuracy, argmax, auroc, balanced_accuracy, correct, majority_share, per_class,
 };
 pub use confusion::ConfusionMatrix;
+pub use correlation::spearman;
 pub use f1::{F1Averages, always_positive_f1, f1, f1_by_class, f1_by_label};
 pub use interval::{Interval, Resampling, bootstrap, bootstrap_difference};
 pub use labels::{BinaryScore, LabelAverages, LabelScore, scores_by_label, scores_one_versus_rest};

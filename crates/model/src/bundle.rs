@@ -10,9 +10,10 @@ use ptu_input::{Preprocess, Processor, Tokenizer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::bundle_config::{BundleConfig, TrainedOn, WeightSource, preprocessing};
 use crate::files::{read, write_bytes};
 use crate::learned::{LEARNED, Learned};
-use crate::{Model, ModelConfig, ModelError};
+use crate::{Model, ModelError};
 
 /// The weights file of a bundle.
 pub const WEIGHTS: &str = "model.safetensors";
@@ -48,38 +49,6 @@ pub struct Bundle {
     pub task: Option<serde_json::Value>,
 }
 
-/// A data set that a model was trained on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TrainedOn {
-    /// Name of the data set.
-    pub source: String,
-    /// Hash of its manifest.
-    pub manifest: String,
-}
-
-/// Published weights from which the training of a model started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WeightSource {
-    /// Name of the file, with the folder in which it was.
-    pub name: String,
-    /// The layout that was recognised, such as `transformers, BERT`.
-    pub layout: String,
-    /// Their licence, as the files beside them state it; `None` if none does.
-    pub licence: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ConfigFile {
-    model_type: String,
-    max_tokens: usize,
-    #[serde(default)]
-    trained_on: Vec<TrainedOn>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    weights_from: Vec<WeightSource>,
-    #[serde(flatten)]
-    rest: serde_json::Map<String, serde_json::Value>,
-}
-
 impl Bundle {
     /// Writes all files into `folder`, which is created if it does not exist; `card` is the model card, in Markdown. Each file is
     /// written completely or not at all; the weights are written last.
@@ -92,17 +61,13 @@ impl Bundle {
             path: folder.into(),
             source,
         })?;
-        let config = ConfigFile {
-            model_type: "ptunifier".into(),
+        let config = BundleConfig {
+            model: self.model.config().clone(),
             max_tokens: self.max_tokens,
             trained_on: self.trained_on.clone(),
             weights_from: self.weights_from.clone(),
-            rest: match serde_json::to_value(self.model.config()) {
-                Ok(serde_json::Value::Object(map)) => map,
-                _ => unreachable!("a configuration is a map"),
-            },
         };
-        write_json(&folder.join(CONFIG), &config)?;
+        write_bytes(&folder.join(CONFIG), config.to_json().as_bytes())?;
         write_json(&folder.join(PREPROCESS), &self.preprocess)?;
         let tokenizer = self.tokenizer.to_json();
         let tokenizer =
@@ -127,9 +92,9 @@ impl Bundle {
     /// # Errors
     /// When a file is missing, does not have the content that its name says, or does not fit the other files.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
-        let file: ConfigFile = read_json(&folder.join(CONFIG), "a model configuration")?;
-        let config: ModelConfig = serde_json::from_value(serde_json::Value::Object(file.rest.clone()))
-            .map_err(|error| format_error(folder.join(CONFIG), "a model configuration", error.to_string()))?;
+        let file = BundleConfig::from_json(&read(&folder.join(CONFIG), LARGEST_JSON)?)
+            .map_err(|cause| format_error(folder.join(CONFIG), "a model configuration", cause))?;
+        let config = file.model;
         config.check()?;
         let tokenizer = Tokenizer::from_file(folder.join(TOKENIZER))
             .map_err(|error| format_error(folder.join(TOKENIZER), "a tokenizer", error.to_string()))?;
@@ -139,8 +104,9 @@ impl Bundle {
             return Err(format_error(folder.join(TOKENIZER), "the tokenizer of these weights", cause));
         }
         let (model, _unused) = Model::load(&config, &folder.join(WEIGHTS), device)?;
-        let preprocess = read_json(&folder.join(PREPROCESS), "a list of image transforms")?;
-        let ConfigFile { max_tokens, trained_on, weights_from, .. } = file;
+        let preprocess = preprocessing(&read(&folder.join(PREPROCESS), LARGEST_JSON)?)
+            .map_err(|cause| format_error(folder.join(PREPROCESS), "a list of image transforms", cause))?;
+        let BundleConfig { max_tokens, trained_on, weights_from, .. } = file;
         let learned = Learned::read(&folder.join(LEARNED))?;
         let path = folder.join(TASK);
         let task = if path.exists() { Some(read_json(&path, "a description of a task")?) } else { None };

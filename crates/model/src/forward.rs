@@ -13,6 +13,7 @@ use burn::tensor::Tensor;
 use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_kernels::{ComputePrecision, Packed, Pass, in_pool, starts};
 
+use crate::traced::traced_stand_ins;
 use crate::{Chosen, Fused, Model, ModelError, Pairs, Read, StandIn};
 
 /// An input image or text: a row of one of the groups in [`Inputs`].
@@ -285,19 +286,23 @@ impl Model {
         let mut chosen = ChosenRows::default();
         let text_prompts = self.choose_text_prompts(&inputs.images, &images, &lacking_text);
         let (text_stand_ins, rows) = self.chosen_text_stand_ins(text_prompts, &edges, stand_in);
+        let text_stand_ins = traced_stand_ins(text_stand_ins, pass);
         chosen.text = rows.rows;
         let is_known = |image: &Row| inputs.images[image.group].outputs.is_some();
         let real_images = || image_sequences.iter().filter_map(ImageSequence::image);
         let unknown = images.select(real_images().filter(|image| !is_known(image)));
+        let unknown = self.traced_images(unknown, pass);
         let mut image_stand_ins = vec![];
         for group in 0..inputs.texts.len() {
             let lacking =
                 image_sequences.iter().filter_map(ImageSequence::query_text).filter(|text| text.group == group);
             let (stand_ins, rows) = self.image_stand_ins(&texts.select(lacking), stand_in);
             chosen.image.extend(rows.rows);
-            image_stand_ins.push(stand_ins);
+            image_stand_ins.push(traced_stand_ins(stand_ins, pass));
         }
-        let real = texts.select(text_sequences.iter().filter_map(TextSequence::text));
+        let real_texts = || text_sequences.iter().filter_map(TextSequence::text);
+        let ids = || real_texts().map(|text| inputs.texts[text.group].text(text.row).to_vec()).collect();
+        let real = self.traced_texts(texts.select(real_texts()), ids, pass);
         let all_texts = Packed::cat(&[real, text_stand_ins]);
         let known = self.known_outputs(&inputs.images, real_images().filter(is_known));
         // Known outputs come first. Stand-ins come after all images already, so only the images change their order.

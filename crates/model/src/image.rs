@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use ptu_input::Images;
-use ptu_kernels::{Packed, Pass, rows};
+use ptu_kernels::{NetworkPart, Packed, Pass, rows};
 use rayon::prelude::*;
 
 use crate::config::ImageConfig;
@@ -97,6 +97,7 @@ impl ImageEncoder {
     /// and are removed then. If there is no class token, the mean of all tokens of a sequence is put before them, so that each
     /// result has one token more than its patches or prompts.
     pub fn encode(&self, x: &Packed, pass: &Pass) -> Packed {
+        pass.enter(NetworkPart::ImageEncoder);
         let mut x = self.with_registers(x);
         if let Some(norm) = &self.norm_before {
             x = x.with(norm.forward(x.tokens.clone()));

@@ -17,6 +17,7 @@
 
 mod array;
 mod bundle;
+mod bundle_config;
 pub mod config;
 mod decoder;
 mod error;
@@ -41,12 +42,14 @@ mod prompt;
 mod standardise;
 mod start;
 mod text;
+mod traced;
 mod two_stream;
 mod unimodal;
 mod walk;
 pub mod weights;
 
-pub use bundle::{Bundle, FILES, TASK, TrainedOn, WEIGHTS, WeightSource};
+pub use bundle::{Bundle, FILES, TASK, WEIGHTS};
+pub use bundle_config::{BundleConfig, CARRIED_CONFIG, CARRIED_PREPROCESSING, TrainedOn, WeightSource, preprocessing};
 pub use config::{HeadKind, ModelConfig, Outputs, Preset, TextStyle};
 pub use decoder::Decoder;
 pub use error::ModelError;

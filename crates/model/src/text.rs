@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use ptu_input::Texts;
-use ptu_kernels::{Packed, Pass, rows, sum};
+use ptu_kernels::{NetworkPart, Packed, Pass, rows, sum};
 
 use crate::config::TextConfig;
 use crate::layer::{BertLayer, Embedding, LayerNorm};
@@ -56,6 +56,7 @@ impl TextEncoder {
 
     /// Runs all layers: `[rows, d] -> [rows, d]`.
     pub fn encode(&self, x: Packed, pass: &Pass) -> Packed {
+        pass.enter(NetworkPart::TextEncoder);
         self.layers.iter().fold(x, |x, layer| pass.block(layer, &[&x], |layer, x, pass| layer.forward(x[0], pass)))
     }
 }

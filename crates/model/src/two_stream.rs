@@ -4,7 +4,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use ptu_kernels::{Packed, Pass};
+use ptu_kernels::{NetworkPart, Packed, Pass};
 
 use crate::config::FusionConfig;
 use crate::layer::{CrossLayer, Linear};
@@ -58,7 +58,10 @@ impl TwoStream {
         if self.image.len() == 1 {
             return self.forward(image, text, &pairs.read, pass);
         }
-        let own = [self_attention(&self.image[0], images, pass), self_attention(&self.text[0], texts, pass)];
+        pass.enter(NetworkPart::ImageStream);
+        let own_images = self_attention(&self.image[0], images, pass);
+        pass.enter(NetworkPart::TextStream);
+        let own = [own_images, self_attention(&self.text[0], texts, pass)];
         let [own_image, own_text] = select([&own[0], &own[1]]);
         let next = |layer: &CrossLayer, own: &Packed, other: &Packed| {
             pass.block(layer, &[own, other], |layer, x, pass| {
@@ -66,6 +69,7 @@ impl TwoStream {
             })
         };
         let next_text = next(&self.text[0], &own_text, &image);
+        pass.enter(NetworkPart::ImageStream);
         let next_image = next(&self.image[0], &own_image, &text);
         let (image, text) = self.before_last_layer(1, next_image, next_text, pass);
         self.read(&image, &text, &pairs.read, pass)
@@ -104,17 +108,19 @@ impl TwoStream {
                 all.iter_mut().zip(each).for_each(|(all, places)| all.push(places));
                 all
             });
-        Fused {
-            text: run_last_layer(&self.text[last], text, image, &text_places, pass),
-            image: run_last_layer(&self.image[last], image, text, &image_places, pass),
-        }
+        pass.enter(NetworkPart::TextStream);
+        let of_text = run_last_layer(&self.text[last], text, image, &text_places, pass);
+        pass.enter(NetworkPart::ImageStream);
+        Fused { text: of_text, image: run_last_layer(&self.image[last], image, text, &image_places, pass) }
     }
 
     /// Runs the layers from `first` on, except the last one.
     fn before_last_layer(&self, first: usize, mut image: Packed, mut text: Packed, pass: &Pass) -> (Packed, Packed) {
         for index in first..self.image.len() - 1 {
             // In each layer, a stream attends to the other stream's state from before this layer.
+            pass.enter(NetworkPart::TextStream);
             let next = run_layer(&self.text[index], &text, &image, pass);
+            pass.enter(NetworkPart::ImageStream);
             image = run_layer(&self.image[index], &image, &text, pass);
             text = next;
         }

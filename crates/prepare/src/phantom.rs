@@ -75,6 +75,9 @@ struct Draws {
     lesion: Stream,
 }
 
+/// Grey levels by which a pixel has to differ to be clearly another one.
+const CLEAR: u8 = 20;
+
 /// The numbers of records of the three patients of a block of six records; their order is random.
 const PATIENTS: [u64; 3] = [1, 2, 3];
 
@@ -118,6 +121,17 @@ pub fn draw(key: Key, index: u64, causes: &Causes, side: usize) -> Picture {
     }
     mark(&mut canvas, causes);
     Picture { side, grey: canvas.develop(&mut stream(key, Draw::Film, index)) }
+}
+
+/// Where the finding of the record with an index shows: for each pixel of its picture, row by row, whether it is clearly another one than
+/// without the finding. `None` for a normal picture.
+pub fn region(key: Key, index: u64, side: usize) -> Option<Vec<bool>> {
+    let causes = causes_of(key, index);
+    if causes.finding == Finding::Normal {
+        return None;
+    }
+    let [with, without] = [causes, causes.healthy()].map(|causes| draw(key, index, &causes, side).grey);
+    Some(with.iter().zip(&without).map(|(with, without)| with.abs_diff(*without) > CLEAR).collect())
 }
 
 /// The patient of a record. Consecutive records belong to the same patient: one to three for each patient, three patients for six
@@ -201,8 +215,8 @@ mod tests {
             let weight = f64::from(a.abs_diff(*b));
             let parts = [(place % SIDE) as f64 * weight, (place / SIDE) as f64 * weight, weight];
             sums = std::array::from_fn(|index| sums[index] + parts[index]);
-            changed += usize::from(weight > 20.0);
-            darker += usize::from(weight > 20.0 && a < b);
+            changed += usize::from(weight > f64::from(CLEAR));
+            darker += usize::from(weight > f64::from(CLEAR) && a < b);
         }
         let centre = [sums[0], sums[1]].map(|sum| (sum / sums[2] + 0.5) / SIDE as f64);
         Difference { centre, changed, darker }
@@ -255,6 +269,17 @@ mod tests {
             let normal = causes.finding == Finding::Normal;
             assert_eq!(changed == 0, normal, "{causes:?}: {changed} of 1,024 pixels differ");
             assert!(normal || changed >= 3, "{causes:?}: only {changed} of 1,024 pixels differ");
+        }
+    }
+
+    #[test]
+    fn the_region_of_a_finding_is_where_its_picture_differs() {
+        let key = Key::new(KEY);
+        for index in 0..50 {
+            let (causes, Difference { changed, .. }) = twins(index);
+            let region = region(key, index, SIDE);
+            assert_eq!(region.is_none(), causes.finding == Finding::Normal);
+            assert_eq!(region.map_or(0, |region| region.iter().filter(|pixel| **pixel).count()), changed);
         }
     }
 

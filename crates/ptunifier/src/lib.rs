@@ -17,6 +17,8 @@
 //! | [`evaluate`] | scores of a model, with intervals |
 //! | [`workflow`] | quickstart, pages, checks of a machine, parity with PyTorch |
 //! | [`findings`] | findings in the text of a report, by rules |
+//! | [`export`] | models for other programs: transformers, ONNX Runtime, the published program |
+//! | [`explain`] | why a model gives a score |
 //! | [`import`] | published encoders and checkpoints become models |
 //! | [`index`] | nearest neighbours |
 //! | [`metrics`] | scores with intervals, beside chance |
@@ -28,6 +30,8 @@ pub use burn;
 pub use burn::tensor::Device;
 pub use ptu_data as data;
 pub use ptu_evaluate as evaluate;
+pub use ptu_explain as explain;
+pub use ptu_export as export;
 pub use ptu_findings as findings;
 pub use ptu_import as import;
 pub use ptu_index as index;

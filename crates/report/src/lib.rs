@@ -22,6 +22,7 @@ mod chart;
 mod examples;
 mod forest;
 mod format;
+mod heat_map;
 mod html;
 mod page;
 mod palette;
@@ -34,6 +35,7 @@ mod svg;
 mod types;
 
 pub use format::count;
+pub use heat_map::HeatMap;
 pub use page::{HEAD_BYTES, is_page, render};
 pub use types::{
     Band, Bars, Chart, Example, ExampleGroup, ExampleKind, Fact, Item, Page, PoolUsage, Retrieved, SampleGroup,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use ptu_data::DataError;
 use ptu_evaluate::EvaluateError;
+use ptu_explain::ExplainError;
 use ptu_infer::InferError;
 use ptu_model::ModelError;
 use ptu_train::{RecipeError, TrainError};
@@ -17,6 +18,9 @@ pub enum WorkflowError {
     /// An error of the evaluation.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// An error of an explanation.
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
     /// An error of embedding.
     #[error(transparent)]
     Infer(#[from] InferError),

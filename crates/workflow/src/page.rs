@@ -25,6 +25,7 @@ use ptu_train::{Recipe, folder};
 use crate::WorkflowError;
 
 pub use inside::inside;
+pub use prompts::{PromptItems, prompt_items, stand_in_group};
 pub use shards::of_shards;
 
 /// Longest side of an image on a page, in pixels.
@@ -32,19 +33,19 @@ const THUMBNAIL: usize = 160;
 /// The largest recipe that is read for the page, in bytes.
 const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
-/// The contents of a run folder that a page shows.
-struct Run {
-    path: PathBuf,
+/// The contents of a run folder that a page or a card shows.
+pub(crate) struct Run {
+    pub(crate) path: PathBuf,
     /// Empty if the page shows only one run.
     name: String,
-    recipe: Recipe,
+    pub(crate) recipe: Recipe,
     /// The recipe file as text.
     text: String,
     events: Vec<Event>,
     timings: Vec<Timing>,
-    saved: Saved,
+    pub(crate) saved: Saved,
     /// The scores of a fine-tuned model on its task.
-    task: SavedTask,
+    pub(crate) task: SavedTask,
     /// Names of files with scores of an earlier model of the run, which are not shown.
     outdated: Vec<&'static str>,
 }
@@ -123,7 +124,7 @@ pub fn of_runs(runs: &[PathBuf]) -> Result<Page, WorkflowError> {
 
 impl Run {
     /// Reads a run folder. Scores of an earlier model are left out: the run was continued after they were saved.
-    fn open(run: &Path, name: String) -> Result<Self, WorkflowError> {
+    pub(crate) fn open(run: &Path, name: String) -> Result<Self, WorkflowError> {
         let (mut saved, mut task, mut outdated) = (Saved::read(run)?, SavedTask::read(run)?, vec![]);
         if !(saved.scores.is_empty() && task.reports.is_empty())
             && let Some(model) = model_of(run)?
@@ -154,7 +155,7 @@ impl Run {
         })
     }
 
-    fn steps(&self) -> folder::Steps {
+    pub(crate) fn steps(&self) -> folder::Steps {
         folder::Steps::of(&self.path, &self.recipe, &self.events)
     }
 }

@@ -532,7 +532,8 @@ fn line(score: Score) -> String {
     format!("{}  chance level {}", interval(score), show(score.chance).trim_start())
 }
 
-fn interval(score: Score) -> String {
+/// `0.620 [0.550, 0.690]`; what is undefined is a dash.
+pub fn interval(score: Score) -> String {
     format!("{} [{}, {}]", show(score.value), show(score.low).trim_start(), show(score.high).trim_start())
 }
 

@@ -129,6 +129,11 @@ impl Tokenizer {
         self.special
     }
 
+    /// The token with this id; `None` if there is none.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
     /// The number of rows that the model's word embeddings need: the largest id plus 1.
     pub fn vocabulary_size(&self) -> usize {
         self.size

@@ -233,6 +233,41 @@ pub fn forward(
     (out, saved)
 }
 
+/// For each sequence `[queries, keys]`: the mean over heads of the positive part of a probability times the gradient of the result by
+/// it. There must be no dropout.
+pub fn relevance(
+    sequences: &Sequences,
+    gradient: &[f32],
+    inputs: &Inputs<'_>,
+    probabilities: &[f32],
+    precision: ComputePrecision,
+) -> Vec<Vec<f32>> {
+    let (h, d, visible) = (sequences.h, inputs.d, sequences.visible);
+    let e = d / h;
+    let gradients = ColumnView { values: gradient, column: 0, stride: d };
+    let of_sequence = |sequence: &Sequence| {
+        let Sequence { query, q, key, k, .. } = *sequence;
+        let (mut sums, mut scratch) = (vec![0.0; q * k], vec![]);
+        for block in sequence.blocks() {
+            let sums = &mut sums[block.start * k..(block.start + block.rows) * k];
+            for head in 0..h {
+                scratch.clear();
+                scratch.resize(block.rows * k, 0.0);
+                let (values, of_values) = inputs.parts[2].head(key, block.reach(visible), head, e);
+                let rows = gradients.head(query + block.start, block.rows, head, e);
+                let to = (scratch.as_mut_slice(), block.shape(visible));
+                product(to, rows, (values, of_values.transposed()), alone(precision));
+                let probabilities = &probabilities[block.probability_range(h, head)];
+                for ((sum, gradient), probability) in sums.iter_mut().zip(&scratch).zip(probabilities) {
+                    *sum += (gradient * probability).max(0.0) / h as f32;
+                }
+            }
+        }
+        sums
+    };
+    sequences.each.par_iter().map(of_sequence).collect()
+}
+
 /// Gradients of the inputs, in the layout of the inputs.
 pub enum Gradients {
     /// Of queries, keys and values next to each other.

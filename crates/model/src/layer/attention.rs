@@ -51,7 +51,7 @@ impl Attention {
     fn attend_to_itself(&self, x: &Packed, visible: Visible, pass: &Pass) -> Packed {
         let joined =
             linears(x.tokens.clone(), [self.query.parts(), self.key.parts(), self.value.parts()], pass.precision); // [rows, 3d]
-        let plan = AttentionPlan { visible, ..self.plan(&x.lengths, &x.lengths, pass) };
+        let plan = AttentionPlan { visible, ..self.plan(&x.lengths, &x.lengths, false, pass) };
         self.finish(x, ptu_kernels::self_attention(joined, plan), pass)
     }
 
@@ -68,7 +68,7 @@ impl Attention {
     /// As [`Self::cross_attention`], with keys and values that were computed before: see [`Self::keys_and_values`].
     pub fn cross_attention_to(&self, x: &Packed, joined: &Packed, pass: &Pass) -> Packed {
         let queries = self.query.forward(x.tokens.clone(), pass); //                              [rows of x, d]
-        let plan = self.plan(&x.lengths, &joined.lengths, pass);
+        let plan = self.plan(&x.lengths, &joined.lengths, true, pass);
         self.finish(x, ptu_kernels::cross_attention(queries, joined.tokens.clone(), plan), pass)
     }
 
@@ -111,7 +111,7 @@ impl Attention {
         mean
     }
 
-    fn plan(&self, queries: &Arc<Vec<usize>>, keys: &Arc<Vec<usize>>, pass: &Pass) -> AttentionPlan {
+    fn plan(&self, queries: &Arc<Vec<usize>>, keys: &Arc<Vec<usize>>, crosses: bool, pass: &Pass) -> AttentionPlan {
         let (queries, keys) = (Arc::clone(queries), Arc::clone(keys));
         AttentionPlan {
             heads: self.heads,
@@ -120,6 +120,7 @@ impl Attention {
             visible: Visible::All,
             mask: pass.mask(),
             precision: pass.precision,
+            record: pass.record(crosses),
         }
     }
 

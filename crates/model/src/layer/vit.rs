@@ -64,6 +64,7 @@ impl VitBlock {
             visible: Visible::All,
             mask: None,
             precision: pass.precision,
+            record: pass.record(false),
         };
         let mixed = self_attention(joined, plan);
         let tokens = added(x.tokens.clone(), mixed, (&self.attention_output, self.scale_1.as_ref()), pass);

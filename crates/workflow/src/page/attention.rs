@@ -6,7 +6,7 @@ use ptu_input::{Image, Images, Picture, Text, Texts};
 use ptu_kernels::Pass;
 use ptu_model::Bundle;
 use ptu_model::forward::Encoded;
-use ptu_report::{Example, ExampleGroup, ExampleKind, Item, Retrieved};
+use ptu_report::{Example, ExampleGroup, ExampleKind, HeatMap, Item, Retrieved};
 
 use super::THUMBNAIL;
 
@@ -92,40 +92,13 @@ fn words(bundle: &Bundle, image: &Image, text: &Text) -> Vec<Word> {
 
 /// The preprocessed image as the model gets it: its first channel as a grey image.
 fn grey(image: &Image) -> Picture {
-    Picture::new(Size { width: image.side, height: image.side }, 1, levels(image))
-}
-
-/// Grey levels 0 to 255 of the first channel, from its lowest to its highest value.
-fn levels(image: &Image) -> Vec<u8> {
-    let plane = &image.planes[..image.side * image.side];
-    let (low, high) =
-        plane.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));
-    let level = |x: &f32| if high > low { ((x - low) / (high - low) * 255.0) as u8 } else { 0 };
-    plane.iter().map(level).collect()
+    Picture::new(Size { width: image.side, height: image.side }, 1, image.grey_levels())
 }
 
 /// The grey image with the attention drawn over it in red, interpolated bilinearly between the patches.
 fn overlay(image: &Image, word: &Word) -> Vec<u8> {
-    let side = image.side;
-    let grid = (word.patches.len() as f64).sqrt().round() as usize;
-    let most = word.patches.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
-    let at = |row: isize, column: isize| {
-        let inside = |place: isize| place.clamp(0, grid as isize - 1) as usize;
-        word.patches.get(inside(row) * grid + inside(column)).copied().unwrap_or(0.0) / most
-    };
-    let heat = |x: usize, y: usize| {
-        let place = |pixel: usize| (pixel as f32 + 0.5) / side as f32 * grid as f32 - 0.5;
-        let (x, y) = (place(x), place(y));
-        let (column, row) = (x.floor() as isize, y.floor() as isize);
-        let (right, down) = (x - column as f32, y - row as f32);
-        let above = at(row, column) * (1.0 - right) + at(row, column + 1) * right;
-        let below = at(row + 1, column) * (1.0 - right) + at(row + 1, column + 1) * right;
-        above * (1.0 - down) + below * down
-    };
-    let pixels = levels(image).into_iter().enumerate().flat_map(|(place, level)| {
-        let strength = 0.65 * heat(place % side, place / side);
-        let mix = |target: f32| (f32::from(level) * (1.0 - strength) + target * strength) as u8;
-        [mix(230.0), mix(40.0), mix(30.0)]
-    });
-    Picture::new(Size { width: side, height: side }, 3, pixels.collect()).thumbnail_png(THUMBNAIL)
+    let (side, grid) = (image.side, (word.patches.len() as f64).sqrt().round() as usize);
+    let map = HeatMap { grey: &image.grey_levels(), size: [side; 2], values: &word.patches, grid: [grid; 2] };
+    let pixels = map.pixels(1).chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+    Picture::new(Size { width: side, height: side }, 3, pixels).thumbnail_png(THUMBNAIL)
 }

@@ -1,14 +1,18 @@
 //! The most used prompts of each pool, with the training items that select them first.
 
 use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
 use ptu_data::collate::Origin;
-use ptu_data::{Preparation, ShardFolder, Source, TextChoice};
+use ptu_data::manifest::MANIFEST_FILE;
+use ptu_data::{Preparation, ShardFolder, Source, Split, TextChoice};
 use ptu_input::{Image, Images, Input, Picture, Text, Texts};
 use ptu_kernels::Pass;
 use ptu_model::{Bundle, StandIn};
 use ptu_random::{Key, Place};
 use ptu_report::{Example, ExampleGroup, ExampleKind, Item, Retrieved};
+use ptu_train::folder;
 
 use super::THUMBNAIL;
 use crate::WorkflowError;
@@ -48,6 +52,64 @@ pub struct PromptCounts<'a> {
     pub counted_steps: Range<u64>,
 }
 
+/// Training records, and the prompts that each of them selects.
+pub struct PromptItems {
+    samples: Vec<Sample>,
+    /// The rows that the texts select in place of an image, most similar first; the numbers of their samples.
+    by_texts: Vec<(usize, Vec<usize>)>,
+    /// The rows that the images select in place of a text.
+    by_images: Vec<(usize, Vec<usize>)>,
+    /// How the records were selected.
+    selection: &'static str,
+}
+
+impl PromptItems {
+    /// Draws records of a training split and lets them select prompts.
+    ///
+    /// # Errors
+    /// If records cannot be read.
+    pub fn read(bundle: &Bundle, preparation: &Preparation, train: &ShardFolder) -> Result<Self, WorkflowError> {
+        let samples = draw_samples(preparation, train)?;
+        let selection = if samples.len() < train.len() { "drawn at random by seed 0" } else { "all of the split" };
+        let (model, off) = (&bundle.model, Pass::off());
+        let with = |has: fn(&Sample) -> bool| -> Vec<usize> {
+            (0..samples.len()).filter(|number| has(&samples[*number])).collect()
+        };
+        let (texts, images) = (with(|one| one.text.is_some()), with(|one| one.image.is_some()));
+        let ids = texts.iter().filter_map(|one| Some(samples[*one].text.as_ref()?.0.ids.as_slice()));
+        let (_, by_texts) = model.image_stand_ins(&model.embed_text(&Texts::collect(ids), &off), StandIn::Prompts);
+        let pixels = images.iter().filter_map(|one| Some(&samples[*one].image.as_ref()?.0));
+        let edges = model.embed_text(&model.edges(images.len()), &off);
+        let embedded = model.embed_image(&Images::collect(pixels), &off);
+        let (_, by_images) = model.text_stand_ins(&embedded, &edges, StandIn::Prompts);
+        let (by_texts, by_images) =
+            (texts.into_iter().zip(by_texts.rows).collect(), images.into_iter().zip(by_images.rows).collect());
+        Ok(Self { samples, by_texts, by_images, selection })
+    }
+
+    /// The records that rank a prompt highest among those that they select: images (`as_images`) for a prompt in place of a text, or texts
+    /// for one in place of an image. The score is the rank of the prompt, 1 for the most similar.
+    pub fn nearest(&self, row: usize, as_images: bool) -> Vec<Retrieved> {
+        let selected = if as_images { &self.by_images } else { &self.by_texts };
+        let rank = |rows: &Vec<usize>| rows.iter().position(|prompt| *prompt == row);
+        let mut ranked: Vec<(usize, usize)> =
+            selected.iter().filter_map(|(sample, rows)| Some((rank(rows)?, *sample))).collect();
+        ranked.sort_unstable();
+        let item = |&(rank, sample): &(usize, usize)| Retrieved {
+            item: self.samples[sample].item(as_images),
+            score: Some((rank + 1) as f64),
+            hit: None,
+        };
+        ranked.iter().take(ITEMS_SHOWN).map(item).collect()
+    }
+
+    /// Number of records of this modality, and how they were selected, in words.
+    fn searched(&self, as_images: bool) -> String {
+        let count = if as_images { self.by_images.len() } else { self.by_texts.len() };
+        format!("{count} training records ({})", self.selection)
+    }
+}
+
 /// For each pool its most used prompts, each with the training items that rank this prompt highest among their selected
 /// prompts.
 ///
@@ -59,64 +121,65 @@ pub fn groups(
     train: &ShardFolder,
     usage: &PromptCounts<'_>,
 ) -> Result<Vec<ExampleGroup>, WorkflowError> {
-    let samples = draw_samples(preparation, train)?;
-    let selection = if samples.len() < train.len() { "drawn at random by seed 0" } else { "all of the split" };
-    let (model, off, steps) = (&bundle.model, Pass::off(), &usage.counted_steps);
-    let texts: Vec<&Sample> = samples.iter().filter(|one| one.text.is_some()).collect();
-    let images: Vec<&Sample> = samples.iter().filter(|one| one.image.is_some()).collect();
-    let ids = texts.iter().filter_map(|one| Some(one.text.as_ref()?.0.ids.as_slice()));
-    let (_, by_texts) = model.image_stand_ins(&model.embed_text(&Texts::collect(ids), &off), StandIn::Prompts);
-    let pixels = images.iter().filter_map(|one| Some(&one.image.as_ref()?.0));
-    let edges = model.embed_text(&model.edges(images.len()), &off);
-    let (_, by_images) =
-        model.text_stand_ins(&model.embed_image(&Images::collect(pixels), &off), &edges, StandIn::Prompts);
-    let group = |title: &str, items: &[&Sample], selected: &[Vec<usize>], counts: &[(usize, u64)], as_images: bool| {
+    let (items, steps) = (PromptItems::read(bundle, preparation, train)?, &usage.counted_steps);
+    let group = |title: &str, counts: &[(usize, u64)], as_images: bool| {
         let example = |(row, times): &(usize, u64)| {
-            let rank = |item: &usize| selected[*item].iter().position(|prompt| prompt == row);
-            let mut ranked: Vec<(usize, usize)> =
-                (0..items.len()).filter_map(|item| Some((rank(&item)?, item))).collect();
-            ranked.sort_unstable();
-            let first_items = ranked.iter().take(ITEMS_SHOWN).map(|(rank, item)| Retrieved {
-                item: items[*item].item(as_images),
-                score: Some((rank + 1) as f64),
-                hit: None,
-            });
-            let query = Item {
-                id: format!("prompt {row}"),
-                text: Some(format!("selected {times} times in training steps {} to {}", steps.start + 1, steps.end)),
-                image_png: None,
-            };
-            Example { query, partner: None, found: first_items.collect() }
+            let text = format!("selected {times} times in training steps {} to {}", steps.start + 1, steps.end);
+            let query = Item { id: format!("prompt {row}"), text: Some(text), image_png: None };
+            Example { query, partner: None, found: items.nearest(*row, as_images) }
         };
         ExampleGroup {
             title: title.into(),
             explanation: format!(
-                "The prompts that were selected most often in training. For each prompt: those of {} training records ({selection}) \
-                 that rank it highest. The number is the rank of the prompt among the prompts that the record selects (1 is the most \
-                 similar).",
-                items.len()
+                "The prompts that were selected most often in training. For each prompt: those of {} that rank it highest. The number is \
+                 the rank of the prompt among the prompts that the record selects (1 is the most similar).",
+                items.searched(as_images)
             ),
             kind: ExampleKind::Retrieval,
             examples: counts.iter().take(PROMPTS_SHOWN).map(example).collect(),
         }
     };
     let groups = [
-        group(
-            "Prompts in place of missing images, and the texts that select them",
-            &texts,
-            &by_texts.rows,
-            usage.image,
-            false,
-        ),
-        group(
-            "Prompts in place of missing texts, and the images that select them",
-            &images,
-            &by_images.rows,
-            usage.text,
-            true,
-        ),
+        group("Prompts in place of missing images, and the texts that select them", usage.image, false),
+        group("Prompts in place of missing texts, and the images that select them", usage.text, true),
     ];
     Ok(groups.into_iter().filter(|group| !group.examples.is_empty()).collect())
+}
+
+/// The training items of a run that tell what prompts stand for; `None` if the data of the run are not there any more.
+///
+/// # Errors
+/// If the data or the recipe is damaged.
+pub fn prompt_items(run: &Path, bundle: &Bundle) -> Result<Option<PromptItems>, WorkflowError> {
+    if !run.join(folder::RECIPE).exists() {
+        return Ok(None);
+    }
+    let recipe = folder::recipe(run)?;
+    let Some(data) = recipe.data.first().map(|entry| entry.path.as_path()) else { return Ok(None) };
+    if !data.join(MANIFEST_FILE).exists() {
+        return Ok(None);
+    }
+    let preparation = Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens);
+    Ok(Some(PromptItems::read(bundle, &preparation, &ShardFolder::open(data, Split::Train)?)?))
+}
+
+/// The prompts that stood in for something that was missing, each with its nearest training items.
+pub fn stand_in_group(rows: &[usize], is_image_missing: bool, items: &PromptItems) -> ExampleGroup {
+    let example = |row: &usize| Example {
+        query: Item { id: format!("prompt {row}"), text: None, image_png: None },
+        partner: None,
+        found: items.nearest(*row, !is_image_missing),
+    };
+    let missing = if is_image_missing { "image" } else { "text" };
+    ExampleGroup {
+        title: format!("The prompts that stood in for the missing {missing}"),
+        explanation: format!(
+            "Most similar first. For each prompt: those of {} that rank it highest; the number is its rank there.",
+            items.searched(!is_image_missing)
+        ),
+        kind: ExampleKind::Retrieval,
+        examples: rows.iter().map(example).collect(),
+    }
 }
 
 /// Draws training records by a fixed seed and prepares them.
