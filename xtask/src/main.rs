@@ -35,7 +35,8 @@ usage: cargo xtask COMMAND
   real-pairs DATA OUT pre-trains on real pairs from published weights, beside its baselines (DATA contains roco-cc/, covid-cxr/ and
                       vqa-rad/); --only ARM for one; resumes
   real-tasks DATA OUT fine-tunes each task on real data from the model of real-pairs (the same OUT) and from the published encoders, and
-                      prints its scores (DATA contains also kermany-cxr/ and nih-cxr-1000/); --only NAME for one; --compare adds
+                      prints its scores (DATA contains also kermany-cxr/ and nih-cxr-1000/); --only NAME for one (vqa-rad, the published
+                      split, is done by name only, from a model that is pre-trained without VQA-RAD); --compare adds
                       random weights, and zeros in place of prompts; --dev fine-tunes once and scores `validate` only; resumes
   interop DATA PYTHON opens shards and computes scores with the programs of others (PYTHON has tools/interop/requirements.txt)
   exports PYTHON OUT MODEL...

@@ -5,5 +5,5 @@ mod tables;
 mod weights;
 
 pub use splits::Splits;
-pub use tables::{covid_pairs, csv_rows, of, questions, roco_pairs, statements, write_table};
+pub use tables::{PUBLISHED_SPLIT, covid_pairs, csv_rows, of, questions, roco_pairs, statements, write_table};
 pub use weights::{Weights, download};

@@ -143,8 +143,8 @@ impl Runner<'_> {
         let model = way(task.start().name(), task.start(), task.seeds(), &shards)?;
         let trivial = if task.metric() == Metric::Auroc { model.chance() } else { model.other("baseline") };
         let mut baselines = vec![trivial.clone(), model.other("missing"), model.other("probe").first_seed()];
-        if task == RealTask::VqaRadDisjoint {
-            let texts = self.vqa_shards("vqa-texts", false)?;
+        if matches!(task, RealTask::VqaRadDisjoint | RealTask::VqaRad) {
+            let texts = self.vqa_shards(task, false)?;
             baselines.push(way("text-alone", task.start(), task.seeds(), &[texts])?);
         }
         let line = |kind, baselines: &[Way]| Line::of(kind, task.name(), task.metric(), &model, baselines);
@@ -182,7 +182,8 @@ impl Runner<'_> {
     /// Body parts by sentences, beside a linear probe.
     fn organs(&self) -> TaskLines {
         let task = RealTask::VqaOrgan;
-        let shards = self.table(task.name(), &tables::organs(&self.data.join("vqa-rad"), &self.splits)?, &["organ"])?;
+        let shards =
+            self.table(task.name(), &tables::organs(&self.data.join("vqa-rad"), &self.splits)?, &["--label", "organ"])?;
         let folder = self.out.join(task.name());
         let carrier = Finetuning {
             recipe: CARRIER,
@@ -216,37 +217,66 @@ impl Runner<'_> {
         let (name, splits) = (task.name(), &self.splits);
         let folder = |name: &str| self.data.join(name);
         match task {
-            RealTask::VqaRadDisjoint => self.vqa_shards(name, true),
-            RealTask::Kermany => self.table(name, &tables::kermany(&folder("kermany-cxr"), splits)?, &["class"]),
+            RealTask::VqaRadDisjoint | RealTask::VqaRad => self.vqa_shards(task, true),
+            RealTask::Kermany => {
+                self.table(name, &tables::kermany(&folder("kermany-cxr"), splits)?, &["--label", "class"])
+            }
             RealTask::Nih => {
                 let (rows, labels) = tables::nih(&folder("nih-cxr-1000"), splits)?;
                 sets.push(format!("task.labels={}", json!(labels)));
-                self.table(name, &rows, &labels.iter().map(String::as_str).collect::<Vec<_>>())
+                let options: Vec<&str> = labels.iter().flat_map(|label| ["--label", label.as_str()]).collect();
+                self.table(name, &rows, &options)
             }
             RealTask::Covid => {
                 let rows = tables::covid(&folder("covid-cxr"), splits, fold, task.folds())?;
-                self.table(&format!("{name}-{fold}"), &rows, &["COVID-19"])
+                self.table(&format!("{name}-{fold}"), &rows, &["--label", "COVID-19"])
             }
-            RealTask::RocoModality => self.table(name, &tables::modalities(&folder("roco-cc"), splits)?, &["modality"]),
+            RealTask::RocoModality => {
+                self.table(name, &tables::modalities(&folder("roco-cc"), splits)?, &["--label", "modality"])
+            }
             RealTask::OpeniImpression => self.reports(name),
             RealTask::CovidNotes | RealTask::VqaOrgan => Err("this task is not fine-tuned".into()),
         }
     }
 
-    fn vqa_shards(&self, name: &str, with_images: bool) -> Result<PathBuf, String> {
-        self.table(name, &tables::vqa_questions(&self.data.join("vqa-rad"), &self.splits, with_images)?, &[])
+    /// Questions of VQA-RAD, with their images or without.
+    fn vqa_shards(&self, task: RealTask, with_images: bool) -> Result<PathBuf, String> {
+        let splits = (task == RealTask::VqaRadDisjoint).then_some(&self.splits);
+        let rows = tables::vqa_questions(&self.data.join("vqa-rad"), splits, with_images)?;
+        let name = if with_images { task.name().into() } else { format!("{}-texts", task.name()) };
+        // In the published split, questions of both parts are about the same images.
+        self.table(&name, &rows, if splits.is_some() { &[] } else { &["--keep-duplicates"] })
     }
 
-    /// Shards of a table with these labels; made once.
-    fn table(&self, name: &str, rows: &[Value], labels: &[&str]) -> Result<PathBuf, String> {
+    /// The model that was pre-trained on the pairs of `real-pairs` without those of VQA-RAD; trained once.
+    fn without_vqa_rad(&self) -> Result<PathBuf, String> {
+        let folder = self.out.join(Start::WithoutVqaRad.name());
+        let sources = ["roco-cc", "covid-cxr"].map(|source| self.pairs.join("data").join(source));
+        let mut sets = vec![format!("data={}", json!(sources))];
+        sets.extend(self.init());
+        let mut pretrain = self.house.ptunifier(&["pretrain"]);
+        if folder.join("recipe.toml").exists() {
+            pretrain.arg("--resume").arg(&folder);
+        } else {
+            pretrain.arg(PRETRAINING).args(sets.iter().flat_map(|set| ["--set", set])).arg("--out").arg(&folder);
+        }
+        run(&mut pretrain)?;
+        Ok(folder)
+    }
+
+    /// The published weights, as changes to a recipe.
+    fn init(&self) -> [String; 2] {
+        let Weights { image, text } = &self.weights;
+        [format!("model.init.image={}", json!(image)), format!("model.init.text={}", json!(text))]
+    }
+
+    /// Shards of a table, prepared with these options; made once.
+    fn table(&self, name: &str, rows: &[Value], options: &[&str]) -> Result<PathBuf, String> {
         let (table, shards) = (self.out.join(format!("data/{name}.jsonl")), self.out.join("data").join(name));
         if !shards.join("manifest.json").exists() {
             write_table(&table, rows)?;
             let mut prepare = self.house.ptunifier(&["prepare", "table", "--side", "256"]);
-            for label in labels {
-                prepare.args(["--label", label]);
-            }
-            run(prepare.arg(&table).arg(&shards))?;
+            run(prepare.args(options).arg(&table).arg(&shards))?;
         }
         Ok(shards)
     }
@@ -286,10 +316,12 @@ impl Runner<'_> {
             Start::Pretrained => {
                 finetune.arg("--model").arg(self.pretrained());
             }
+            Start::WithoutVqaRad => {
+                finetune.arg("--model").arg(self.without_vqa_rad()?);
+            }
             Start::Encoders => {
-                let Weights { image, text } = &self.weights;
                 sets.extend(self.network()?);
-                sets.extend([format!("model.init.image={}", json!(image)), format!("model.init.text={}", json!(text))]);
+                sets.extend(self.init());
             }
             Start::Random => {
                 sets.extend(self.network()?.into_iter().filter(|set| !set.starts_with("model.init.")));

@@ -7,7 +7,7 @@ const GAP: usize = 12;
 /// Width of the bar.
 const BAR: usize = 16;
 /// Width of the numbers beside it.
-const NUMBERS: usize = 76;
+const NUMBERS: usize = 96;
 /// How much of a colour covers the picture where the value is largest.
 const STRONGEST: f32 = 0.7;
 /// The colour of the largest value.

@@ -59,17 +59,22 @@ pub fn statements(folder: &Path, splits: &Splits) -> Result<Vec<Value>, String> 
     Ok(images.into_iter().filter_map(record).collect())
 }
 
+/// The column of a question of VQA-RAD with its published split.
+pub const PUBLISHED_SPLIT: &str = "published split";
+
 /// All questions of VQA-RAD, with the values of its files as text.
 pub fn questions(folder: &Path) -> Result<Vec<Row>, String> {
     let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), String::from);
     let mut all = vec![];
-    for name in ["trainset.json", "testset.json"] {
-        let path = folder.join(name);
+    for split in ["train", "test"] {
+        let path = folder.join(format!("{split}set.json"));
         let file = fs::read_to_string(&path).map_err(|error| format!("`{}`: {error}", path.display()))?;
         let questions: Vec<BTreeMap<String, Value>> =
             serde_json::from_str(&file).map_err(|error| format!("`{}`: {error}", path.display()))?;
-        let row =
-            |question: BTreeMap<String, Value>| question.into_iter().map(|(key, value)| (key, text(value))).collect();
+        let row = |question: BTreeMap<String, Value>| {
+            let values = question.into_iter().map(|(key, value)| (key, text(value)));
+            values.chain([(PUBLISHED_SPLIT.to_string(), split.to_string())]).collect()
+        };
         all.extend(questions.into_iter().map(row));
     }
     Ok(all)

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::real::{Splits, csv_rows, download, of, questions};
+use crate::real::{PUBLISHED_SPLIT, Splits, csv_rows, download, of, questions};
 
 /// Words that name a modality in a caption. A caption that names exactly one of the six is used.
 const MODALITIES: [(&str, &[&str]); 6] = [
@@ -32,14 +32,18 @@ const MODALITIES: [(&str, &[&str]); 6] = [
 /// Labels of `nih` that at least this many patients have are scored.
 const PATIENTS: usize = 50;
 
-/// Questions of VQA-RAD with their images, or without them.
-pub fn vqa_questions(folder: &Path, splits: &Splits, with_images: bool) -> Result<Vec<Value>, String> {
+/// Questions of VQA-RAD with their images, or without them; split by image, or as published without `splits`.
+pub fn vqa_questions(folder: &Path, splits: Option<&Splits>, with_images: bool) -> Result<Vec<Value>, String> {
     let record = |question: &_| {
         let image = of(question, "image_name");
+        let split = match splits {
+            Some(splits) => splits.of("vqa-rad", image)?.to_string(),
+            None => of(question, PUBLISHED_SPLIT).to_string(),
+        };
         let mut record = json!({
             "id": format!("{}-{}", image.trim_end_matches(".jpg"), of(question, "qid")), "patient": image,
             "question": of(question, "question"), "answer": of(question, "answer"),
-            "answer_type": of(question, "answer_type").to_lowercase(), "split": splits.of("vqa-rad", image)?,
+            "answer_type": of(question, "answer_type").to_lowercase(), "split": split,
         });
         if with_images {
             record["image"] = json!(folder.join("images").join(image));

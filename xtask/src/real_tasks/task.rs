@@ -21,6 +21,8 @@ pub enum RealTask {
     OpeniImpression,
     /// The body part of an image by sentences, without fine-tuning.
     VqaOrgan,
+    /// The published split of VQA-RAD, in which questions of both parts are about the same images: for the comparison with the literature.
+    VqaRad,
 }
 
 /// How a task is learned.
@@ -37,6 +39,8 @@ pub enum Protocol {
 pub enum Start {
     /// The model of `real-pairs`.
     Pretrained,
+    /// As the model of `real-pairs`, but without the statements of VQA-RAD, whose images its published test asks about.
+    WithoutVqaRad,
     /// The published encoders, with a network of the same shape whose other weights are random.
     Encoders,
     /// The same network with random weights in all parts (`--compare`).
@@ -47,6 +51,7 @@ impl Start {
     pub fn name(self) -> &'static str {
         match self {
             Self::Pretrained => "pretrained",
+            Self::WithoutVqaRad => "without-vqa-rad",
             Self::Encoders => "encoders",
             Self::Random => "random",
         }
@@ -54,6 +59,8 @@ impl Start {
 }
 
 impl RealTask {
+    /// Tasks that are not among all, and are done only by name.
+    const BY_NAME: [Self; 1] = [Self::VqaRad];
     pub const ALL: [Self; 8] = [
         Self::VqaRadDisjoint,
         Self::Kermany,
@@ -67,8 +74,9 @@ impl RealTask {
 
     /// The task with this name.
     pub fn of(name: &str) -> Result<Self, String> {
-        let names = || Self::ALL.map(Self::name).join(", ");
-        Self::ALL.into_iter().find(|task| task.name() == name).ok_or_else(|| format!("no task `{name}`: {}", names()))
+        let all = || Self::ALL.into_iter().chain(Self::BY_NAME);
+        let names = || all().map(Self::name).collect::<Vec<_>>().join(", ");
+        all().find(|task| task.name() == name).ok_or_else(|| format!("no task `{name}`: {}", names()))
     }
 
     pub fn name(self) -> &'static str {
@@ -81,12 +89,14 @@ impl RealTask {
             Self::CovidNotes => "covid-notes",
             Self::OpeniImpression => "openi-impression",
             Self::VqaOrgan => "vqa-organ",
+            Self::VqaRad => "vqa-rad",
         }
     }
 
     pub fn protocol(self) -> Protocol {
         match self {
             Self::VqaRadDisjoint => Protocol::Finetune("recipes/finetune/real-questions.toml"),
+            Self::VqaRad => Protocol::Finetune("recipes/finetune/real-vqa-rad.toml"),
             Self::Kermany => Protocol::Finetune("recipes/finetune/real-kermany.toml"),
             Self::Nih => Protocol::Finetune("recipes/finetune/real-nih.toml"),
             Self::Covid => Protocol::Finetune("recipes/finetune/real-covid.toml"),
@@ -98,7 +108,11 @@ impl RealTask {
 
     /// What the score of the task starts from. The model of `real-pairs` has learned from notes of patients of every fold of `covid`.
     pub fn start(self) -> Start {
-        if self == Self::Covid { Start::Encoders } else { Start::Pretrained }
+        match self {
+            Self::Covid => Start::Encoders,
+            Self::VqaRad => Start::WithoutVqaRad,
+            _ => Start::Pretrained,
+        }
     }
 
     /// Number of seeds of the start whose score counts. Other starts have one.
@@ -121,7 +135,9 @@ impl RealTask {
 
     pub fn metric(self) -> Metric {
         match self {
-            Self::VqaRadDisjoint | Self::Kermany | Self::RocoModality | Self::VqaOrgan => Metric::Accuracy,
+            Self::VqaRadDisjoint | Self::VqaRad | Self::Kermany | Self::RocoModality | Self::VqaOrgan => {
+                Metric::Accuracy
+            }
             Self::Nih | Self::Covid => Metric::Auroc,
             Self::CovidNotes => Metric::MeanRecall,
             Self::OpeniImpression => Metric::RougeL,
@@ -135,7 +151,7 @@ mod tests {
 
     #[test]
     fn each_task_has_a_name_and_its_recipe_is_there() {
-        for task in RealTask::ALL {
+        for task in RealTask::ALL.into_iter().chain(RealTask::BY_NAME) {
             assert_eq!(RealTask::of(task.name()), Ok(task));
             if let Protocol::Finetune(recipe) = task.protocol() {
                 let recipe = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(recipe);

@@ -153,6 +153,7 @@ fn the_recipes_of_real_tasks_run() {
         ("real-covid", "films"),
         ("real-modality", "films"),
         ("real-questions", "vqa-rad"),
+        ("real-vqa-rad", "vqa-rad"),
         ("real-impression", "mimic-cxr"),
     ] {
         let recipe = recipes.join(format!("{name}.toml"));
