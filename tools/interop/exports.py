@@ -126,7 +126,7 @@ def main(folder):
                 if contrast:
                     expected = [contrast[name] for name in batch]
                     programs["transformers"].add(f"{kind}, contrast", output.embeds.numpy(), expected, margins)
-                    programs["ONNX Runtime"].add(f"{kind}, contrast", run["vector"], expected, margins)
+                    programs["ONNX Runtime"].add(f"{kind}, contrast", run["embeds"], expected, margins)
     for program, compared in programs.items():
         compared.print(program, len(names))
     reference(folder, model)

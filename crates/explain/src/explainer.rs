@@ -8,7 +8,7 @@ use ptu_infer::task::TaskDescription;
 use ptu_input::{Batch, Input};
 use ptu_kernels::{Pass, Trace, TracedInput, TracedModality, in_pool};
 use ptu_model::forward::{ChosenRows, ForwardPlan, FusedPair, Inputs, Row};
-use ptu_model::{Bundle, Model, Read, StandIn};
+use ptu_model::{Bundle, Model, ModelError, Read, StandIn};
 
 use crate::explanation::{Explanation, StandInRows};
 use crate::goal::{Goal, scores, similarities};
@@ -69,7 +69,7 @@ impl Explainer {
     /// When it cannot be read.
     pub fn open(folder: &Path) -> Result<Self, ExplainError> {
         let bundle = Bundle::load(folder, &device())?;
-        let task = if folder.join(ptu_model::TASK).exists() { Some(TaskDescription::read(folder)?) } else { None };
+        let task = bundle.task.is_some().then(|| TaskDescription::of(&bundle, folder)).transpose()?;
         Ok(Self::new(bundle, task))
     }
 
@@ -89,12 +89,17 @@ impl Explainer {
     /// # Errors
     /// When the model does not have the score, or an input does not fit the model or the score.
     pub fn explain(&self, inputs: &[Input], goals: &[Goal], method: Method) -> Result<Vec<Explanation>, ExplainError> {
-        self.by_kind(inputs, goals, |inputs, goals| match method {
+        let explained = self.by_kind(inputs, goals, |inputs, goals| match method {
             Method::Attention => self.attention(inputs, goals),
             Method::IntegratedGradients { steps } => {
                 inputs.iter().zip(goals).map(|(input, goal)| self.integrated(input, *goal, steps.max(1))).collect()
             }
-        })
+        })?;
+        let is_finite = |one: &Explanation| {
+            let parts = one.patches.iter().chain(&one.tokens).flatten();
+            one.score.is_finite() && parts.chain(&one.baseline).all(|value| value.is_finite())
+        };
+        if explained.iter().all(is_finite) { Ok(explained) } else { Err(ModelError::NotFinite.into()) }
     }
 
     /// A score of each input, without explanation.
@@ -166,7 +171,7 @@ impl Explainer {
                 patches: has_image(input).then_some(patches),
                 tokens: has_text(input).then_some(tokens),
                 stand_in: stand_in(input, &chosen, index),
-                gap: None,
+                baseline: None,
             }
         });
         Ok(explained.collect())
@@ -193,14 +198,13 @@ impl Explainer {
         let Traced { scores, chosen, .. } = self.trace(&[input.clone(), input.clone()], &[goal, goal], &[1.0, 0.0])?;
         let ends = host(scores);
         let [images, texts] = sums;
-        let all: f32 = images.iter().chain(&texts).flatten().sum();
         let special = usize::from(self.model().config().image.class_token);
         Ok(Explanation {
             score: ends[0],
             patches: images.filter(|_| has_image(input)).map(|parts| parts[special..].to_vec()),
             tokens: texts.filter(|_| has_text(input)),
             stand_in: stand_in(input, &chosen, 0),
-            gap: Some((all - (ends[0] - ends[1])).abs()),
+            baseline: Some(ends[1]),
         })
     }
 

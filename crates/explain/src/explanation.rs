@@ -13,8 +13,16 @@ pub struct Explanation {
     pub tokens: Option<Vec<f32>>,
     /// What stood in for a missing modality; `None` if nothing is missing.
     pub stand_in: Option<StandInRows>,
-    /// How far the sum of all parts is from the score minus that of the baseline; `None` for attention, which has no such sum.
-    pub gap: Option<f32>,
+    /// The score of the baseline: the sum of all parts is close to the score minus this one. `None` for attention, which has no such sum.
+    pub baseline: Option<f32>,
+}
+
+impl Explanation {
+    /// The sum of all parts, and how far it is from the score minus that of the baseline; `None` for attention.
+    pub fn sum_and_gap(&self) -> Option<(f32, f32)> {
+        let sum: f32 = self.patches.iter().chain(&self.tokens).flatten().sum();
+        Some((sum, (sum - (self.score - self.baseline?)).abs()))
+    }
 }
 
 /// The rows of the prompt table that stood in for a missing modality, most similar first.

@@ -28,4 +28,4 @@ class PTUnifierConfig(PretrainedConfig):
         self.heads, self.outputs = list(heads), dict(outputs or {})
         self.contrast = {"temperature": 0.1, "learned": False, **(contrast or {})}
         self.max_tokens, self.task = max_tokens, task
-        super().__init__(pad_token_id=self.text["padding"], **others)
+        super().__init__(**{"pad_token_id": self.text["padding"], **others})

@@ -5,9 +5,9 @@ use std::io::{self, BufWriter};
 use std::path::Path;
 
 use ptu_checkpoint::{Checkpoint, WrittenTensor, write_torch};
-use ptu_model::WEIGHTS;
 use ptu_model::files::write_bytes;
-use ptu_model::{CARRIED_CONFIG, CARRIED_PREPROCESSING};
+use ptu_model::{CARRIED_CONFIG, CARRIED_PREPROCESSING, CARRIED_TASK};
+use ptu_model::{TASK, WEIGHTS};
 
 use crate::ExportError;
 
@@ -17,8 +17,8 @@ const FILE: &str = "ptunifier.ckpt";
 const BESIDE: [&str; 2] = ["tokenizer.json", "README.md"];
 /// Hyper-parameters under which the checkpoint carries files of the bundle, so that it can be imported again as it was: published
 /// checkpoints have no place for most of the settings.
-const CARRIED: [(&str, &str); 2] =
-    [(CARRIED_CONFIG, "config.json"), (CARRIED_PREPROCESSING, "preprocessor_config.json")];
+const CARRIED: [(&str, &str); 3] =
+    [(CARRIED_CONFIG, "config.json"), (CARRIED_PREPROCESSING, "preprocessor_config.json"), (CARRIED_TASK, TASK)];
 
 /// Writes the checkpoint and the tokenizer; the names of the files.
 ///
@@ -29,11 +29,11 @@ pub(crate) fn write(from: &Path, out: &Path) -> Result<Vec<String>, ExportError>
     let shape = |name: &str| weights.info(name).map(|info| info.shape.clone()).unwrap_or_default();
     let tensors: Vec<WrittenTensor> =
         weights.names().map(|name| WrittenTensor { name: name.into(), shape: shape(name) }).collect();
-    let carried = CARRIED.map(|(key, file)| {
+    let carried = CARRIED.into_iter().filter(|(_, file)| from.join(file).exists()).map(|(key, file)| {
         let path = from.join(file);
         fs::read_to_string(&path).map(|text| (key, text)).map_err(|source| ExportError::read(&path, source))
     });
-    let carried: Vec<(&str, String)> = carried.into_iter().collect::<Result<_, _>>()?;
+    let carried: Vec<(&str, String)> = carried.collect::<Result<_, _>>()?;
     let parameters: Vec<(&str, &str)> = carried.iter().map(|(key, text)| (*key, text.as_str())).collect();
     let path = out.join(FILE);
     let file = File::create(&path).map_err(|source| ExportError::write(&path, source))?;

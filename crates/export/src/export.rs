@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use ptu_infer::task::TaskDescription;
 use ptu_model::files::write_bytes;
 use ptu_model::{Bundle, HeadKind};
 
@@ -42,6 +43,10 @@ pub struct Exported {
 pub fn export(bundle: &Path, format: ExportFormat, out: &Path, card: Option<&str>) -> Result<Exported, ExportError> {
     let existed = check_empty(out)?;
     let loaded = Bundle::load(bundle, &Device::flex())?;
+    if loaded.task.is_some() {
+        // What its outputs mean has to fit its head, or the names of an export would be wrong.
+        TaskDescription::of(&loaded, bundle)?;
+    }
     check_parts(bundle, &loaded, format)?;
     fs::create_dir_all(out).map_err(|source| ExportError::write(out, source))?;
     let written = match format {

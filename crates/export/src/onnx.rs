@@ -15,9 +15,9 @@ use std::path::Path;
 
 use prost::Message;
 use ptu_checkpoint::Checkpoint;
-use ptu_model::WEIGHTS;
 use ptu_model::config::ModelConfig;
 use ptu_model::files::write_bytes;
+use ptu_model::{TASK, WEIGHTS};
 
 use crate::ExportError;
 use fusion::{Present, Streams, features, outputs};
@@ -33,6 +33,9 @@ use weights::Weights;
 const OPERATORS: i64 = 17;
 /// The version of the file format that came with these operators.
 const FORMAT: i64 = 8;
+
+/// Files of a bundle that lie beside the graphs.
+const BESIDE: [&str; 4] = ["config.json", "tokenizer.json", "preprocessor_config.json", TASK];
 
 /// A graph of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +85,12 @@ pub(crate) fn write(bundle: &Path, config: &ModelConfig, out: &Path) -> Result<V
     }
     weights.finish()?;
     files.push(WEIGHTS_FILE.into());
+    // What an input needs before it comes to a graph.
+    for name in BESIDE.into_iter().filter(|name| bundle.join(name).exists()) {
+        let bytes = std::fs::read(bundle.join(name)).map_err(|source| ExportError::read(&bundle.join(name), source))?;
+        write_bytes(&out.join(name), &bytes)?;
+        files.push(name.into());
+    }
     Ok(files)
 }
 

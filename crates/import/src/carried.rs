@@ -2,7 +2,7 @@
 
 use ptu_checkpoint::Value;
 use ptu_input::Preprocess;
-use ptu_model::{BundleConfig, CARRIED_CONFIG, CARRIED_PREPROCESSING, preprocessing};
+use ptu_model::{BundleConfig, CARRIED_CONFIG, CARRIED_PREPROCESSING, CARRIED_TASK, preprocessing};
 
 use crate::error::ImportError;
 use crate::source::Source;
@@ -14,6 +14,8 @@ pub struct Carried {
     pub config: BundleConfig,
     /// Its image transforms.
     pub preprocess: Preprocess,
+    /// What a fine-tuned model predicts.
+    pub task: Option<serde_json::Value>,
 }
 
 impl Carried {
@@ -40,6 +42,8 @@ impl Carried {
             let cause = format!("it gives images of {side} pixels, and the model takes {}", config.model.image.size);
             return Err(wrong(CARRIED_PREPROCESSING, cause));
         }
-        Ok(Some(Self { config, preprocess }))
+        let task = text(CARRIED_TASK).map(serde_json::from_slice).transpose();
+        let task = task.map_err(|error| wrong(CARRIED_TASK, error.to_string()))?;
+        Ok(Some(Self { config, preprocess, task }))
     }
 }

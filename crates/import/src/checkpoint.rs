@@ -120,11 +120,12 @@ impl CheckpointWeights {
             what: "a tokenizer",
             cure: "give the folder of the text encoder that it was trained with, with `--tokenizer`",
         })?;
-        let (mut trained_on, mut weights_from) = (vec![], vec![self.report.weight_source()]);
+        let (mut trained_on, mut weights_from, mut task) = (vec![], vec![self.report.weight_source()], None);
         let mut preprocess = Preprocess::clip(self.config.image.size);
         if let Some(carried) = self.carried {
             preprocess = carried.preprocess;
             trained_on = carried.config.trained_on;
+            task = carried.task;
             weights_from = [carried.config.weights_from, weights_from].concat();
         }
         let (seed, device) = (Key::new(self.seed), Device::flex());
@@ -139,7 +140,7 @@ impl CheckpointWeights {
             trained_on,
             weights_from,
             learned: None,
-            task: None,
+            task,
         };
         Ok(Imported { bundle, card, reports, initialised })
     }

@@ -10,10 +10,24 @@ use crate::ModelConfig;
 pub const CARRIED_CONFIG: &str = "ptunifier_config";
 /// The hyper-parameter under which it carries `preprocessor_config.json`.
 pub const CARRIED_PREPROCESSING: &str = "ptunifier_preprocessing";
+/// The hyper-parameter under which it carries the description of a fine-tuned model's task.
+pub const CARRIED_TASK: &str = "ptunifier_task";
 /// The `model_type` of a bundle.
 const MODEL_TYPE: &str = "ptunifier";
 /// Keys that only `transformers` reads: an export for it stays a bundle.
-const OF_TRANSFORMERS: [&str; 5] = ["architectures", "auto_map", "id2label", "image_processor_type", "processor_class"];
+const OF_TRANSFORMERS: [&str; 11] = [
+    "architectures",
+    "auto_map",
+    "dtype",
+    "id2label",
+    "image_processor_type",
+    "label2id",
+    "pad_token_id",
+    "processor_class",
+    "task",
+    "torch_dtype",
+    "transformers_version",
+];
 
 /// The content of `config.json`.
 #[derive(Clone, Debug, PartialEq)]

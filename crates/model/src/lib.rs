@@ -49,7 +49,9 @@ mod walk;
 pub mod weights;
 
 pub use bundle::{Bundle, FILES, TASK, WEIGHTS};
-pub use bundle_config::{BundleConfig, CARRIED_CONFIG, CARRIED_PREPROCESSING, TrainedOn, WeightSource, preprocessing};
+pub use bundle_config::{
+    BundleConfig, CARRIED_CONFIG, CARRIED_PREPROCESSING, CARRIED_TASK, TrainedOn, WeightSource, preprocessing,
+};
 pub use config::{HeadKind, ModelConfig, Outputs, Preset, TextStyle};
 pub use decoder::Decoder;
 pub use error::ModelError;

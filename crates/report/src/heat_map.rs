@@ -14,8 +14,9 @@ const STRONGEST: f32 = 0.7;
 const POSITIVE: [f32; 3] = [230.0, 60.0, 20.0];
 /// The colour of the most negative one.
 const NEGATIVE: [f32; 3] = [40.0, 110.0, 235.0];
-/// The colour of numbers, readable on white and on black.
-const NUMBER: [u8; 4] = [128, 128, 128, 255];
+/// The colours behind the bar and of its numbers: the picture is the same on light and on dark pages.
+const GROUND: u8 = 245;
+const NUMBER: [u8; 4] = [60, 60, 60, 255];
 /// Height of a digit in points.
 const HIGH: usize = 7;
 /// Its width.
@@ -34,12 +35,14 @@ pub struct HeatMap<'a> {
     pub values: &'a [f32],
     /// Columns and rows of the values.
     pub grid: [usize; 2],
+    /// The value without colour: 0, or, where no value is below 0, another one from which the colours begin.
+    pub plain: f32,
 }
 
 impl HeatMap<'_> {
-    /// The largest distance of a value from 0: the strongest colour.
+    /// The largest distance of a value from the one without colour: the strongest colour.
     fn most(&self) -> f32 {
-        self.values.iter().fold(0.0f32, |most, value| most.max(value.abs()))
+        self.values.iter().fold(0.0f32, |most, value| most.max((value - self.plain).abs()))
     }
 
     /// The value at a place of the picture, `x` and `y` in [0, 1], interpolated between the cells.
@@ -65,7 +68,7 @@ impl HeatMap<'_> {
         assert!(self.grey.len() == width * height && width * height > 0, "the levels fit the size");
         assert!(self.values.len() == columns * rows && columns * rows > 0, "the values fit the grid");
         let ([w, h], most) = ([width * factor, height * factor], self.most());
-        let share = |value: f32| if most > 0.0 { value / most } else { 0.0 };
+        let share = |value: f32| if most > 0.0 { (value - self.plain) / most } else { 0.0 };
         let places = (0..h).flat_map(|y| (0..w).map(move |x| (x, y)));
         let pixel = |(x, y): (usize, usize)| {
             let level = f32::from(self.grey[y / factor * width + x / factor]);
@@ -86,16 +89,16 @@ impl HeatMap<'_> {
         for (place, pixel) in self.pixels(factor).chunks_exact(4).enumerate() {
             canvas.set(place % w, place / w, [pixel[0], pixel[1], pixel[2], pixel[3]]);
         }
-        let lowest = if self.values.iter().any(|value| *value < 0.0) { -1.0 } else { 0.0 };
+        let lowest = if self.values.iter().any(|value| *value < self.plain) { -1.0 } else { 0.0 };
         for y in 0..h {
             let value = 1.0 - (1.0 - lowest) * y as f32 / (h - 1).max(1) as f32;
             (0..BAR).for_each(|x| canvas.set(w + GAP + x, y, mixed([160.0; 3], value)));
         }
         let left = w + GAP + BAR + 4;
-        canvas.number(left, 0, most);
-        canvas.number(left, h - HIGH * POINT, most * lowest);
+        canvas.number(left, 0, self.plain + most);
+        canvas.number(left, h - HIGH * POINT, self.plain + most * lowest);
         if lowest < 0.0 {
-            canvas.number(left, (h - HIGH * POINT) / 2, 0.0);
+            canvas.number(left, (h - HIGH * POINT) / 2, self.plain);
         }
         canvas.png()
     }
@@ -109,7 +112,7 @@ fn mixed(under: [f32; 3], value: f32) -> [u8; 4] {
     [channel(0), channel(1), channel(2), 255]
 }
 
-/// A picture that is being drawn, transparent at first.
+/// A picture that is being drawn, of one light colour at first.
 struct Canvas {
     width: usize,
     height: usize,
@@ -118,7 +121,7 @@ struct Canvas {
 
 impl Canvas {
     fn new(width: usize, height: usize) -> Self {
-        Self { width, height, pixels: vec![0; width * height * 4] }
+        Self { width, height, pixels: [GROUND, GROUND, GROUND, 255].repeat(width * height) }
     }
 
     fn set(&mut self, x: usize, y: usize, colour: [u8; 4]) {
@@ -187,7 +190,7 @@ mod tests {
 
     #[test]
     fn red_is_above_zero_and_blue_below() {
-        let map = HeatMap { grey: &[100; 4], size: [2, 2], values: &[1.0, -1.0, 0.0, 0.0], grid: [2, 2] };
+        let map = HeatMap { grey: &[100; 4], size: [2, 2], values: &[1.0, -1.0, 0.0, 0.0], grid: [2, 2], plain: 0.0 };
         let (width, pixels) = decoded(&map.png());
         assert_eq!(width, 2 * 160 + GAP + BAR + NUMBERS);
         let at = |x: usize, y: usize| &pixels[(y * width + x) * 4..][..4];
@@ -195,12 +198,16 @@ mod tests {
         assert!(at(319, 0)[2] > 190 && at(319, 0)[0] < 70, "{:?}", at(319, 0));
         assert_eq!(at(0, 319), [100, 100, 100, 255]);
         // The bar begins with the colour of the largest value; between picture and bar there is nothing.
-        assert!(at(320 + GAP, 0)[0] > 200 && at(320 + GAP / 2, 0)[3] == 0);
+        assert!(at(320 + GAP, 0)[0] > 200 && at(320 + GAP / 2, 0)[0] == GROUND);
     }
 
     #[test]
     fn values_of_zero_leave_the_picture_as_it_is() {
-        let map = HeatMap { grey: &[7; 6], size: [3, 2], values: &[0.0], grid: [1, 1] };
+        let map = HeatMap { grey: &[7; 6], size: [3, 2], values: &[0.0], grid: [1, 1], plain: 0.0 };
+        let (_, pixels) = decoded(&map.png());
+        assert_eq!(pixels[..4], [7, 7, 7, 255]);
+        // Colours may begin at another value.
+        let map = HeatMap { grey: &[7; 2], size: [2, 1], values: &[3.0, 4.0], grid: [2, 1], plain: 3.0 };
         let (_, pixels) = decoded(&map.png());
         assert_eq!(pixels[..4], [7, 7, 7, 255]);
     }

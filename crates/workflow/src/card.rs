@@ -58,9 +58,12 @@ pub fn of_run(run: &Path, bundle: &Path) -> Result<String, WorkflowError> {
 
 /// How to use the model.
 const USE: &str = "\n## Use\n\n```sh\nptunifier embed FOLDER scans/ --out vectors.parquet\nptunifier export FOLDER --to hf exported\n```\n\n\
-    ```python\nfrom transformers import AutoModel, AutoProcessor\n\nmodel = AutoModel.from_pretrained(\"exported\", trust_remote_code=True).eval()\n\
-    processor = AutoProcessor.from_pretrained(\"exported\", trust_remote_code=True)\n\
-    output = model(**processor(images=image, text=\"...\"))  # either may be missing\n```\n";
+    ```python\nimport torch\nfrom PIL import Image\nfrom transformers import AutoModel, AutoProcessor\n\nmodel = AutoModel.from_pretrained(\"exported\", trust_remote_code=True).eval()\n\
+    processor = AutoProcessor.from_pretrained(\"exported\", trust_remote_code=True, use_fast=False)\n\
+    image, texts = Image.open(\"scan.png\"), [\"No effusion.\", \"Effusion on the left.\"]\nwith torch.no_grad():\n    \
+    output = model(**processor(images=image, text=texts[0]))  # features; logits of a fine-tuned model; either input may be missing\n    \
+    similar = model.get_image_features(**processor(images=image)) @ model.get_text_features(**processor(text=texts)).T\n```\n\n\
+    The last line needs a model that learned by contrast. Longer texts are cut at the number of tokens above.\n";
 
 /// A score that a card shows.
 struct Shown {

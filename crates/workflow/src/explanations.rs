@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ptu_data::collate::Origin;
-use ptu_data::{Example, Preparation, ShardFolder, Source, Split, TextChoice, TextUnit, ViewedSource};
+use ptu_data::{Example, InputForm, Preparation, ShardFolder, Source, Split, TextChoice, TextUnit, ViewedSource};
 use ptu_evaluate::{EvaluateOptions, Score};
 use ptu_explain::{Checked, Checker, ExplainError, Explainer, Goal, Method};
 use ptu_infer::task::{Predictor, Target, TaskDescription, TaskOutput};
@@ -107,10 +107,24 @@ pub fn check_explanations(
     let model = Model::new(bundle.model.config(), weights, &ptu_explain::device())?;
     let randomised = Explainer::new(Bundle { model, ..bundle.clone() }, explainer.task.clone());
     let checker = Checker { explainer: &explainer, randomised: &randomised, key };
+    if let Some(task) = &explainer.task {
+        let cause = match (&task.output, task.input) {
+            (TaskOutput::Report(_) | TaskOutput::Summary(_), _) => {
+                Some("it writes texts, whose scores are not explained")
+            }
+            (_, InputForm::Text | InputForm::Sentences) => {
+                Some("it reads texts alone, and maps over images are checked")
+            }
+            _ => None,
+        };
+        if let Some(cause) = cause {
+            return Err(ExplainError::Goal(format!("`{}` cannot be checked: {cause}", options.model.display())).into());
+        }
+    }
     let (cases, fixed) = cases(&explainer, &of, options.records)?;
     if cases.is_empty() {
         return Err(ExplainError::Goal(format!(
-            "no record of the {} split has an image (and, for a pre-trained model, a text), so nothing can be explained",
+            "no record of the {} split has what is explained: an image, and the label, question or text that the model is about",
             options.split
         ))
         .into());
@@ -174,9 +188,11 @@ fn is_explained(input: &Input, task: Option<&TaskDescription>) -> bool {
 
 /// The records as the task reads them.
 fn viewed(source: Arc<dyn Source>, task: Option<&TaskDescription>) -> Result<ViewedSource, WorkflowError> {
+    // Retrieval has no right output of a record: its pairs are explained.
+    let task = task.filter(|task| !matches!(task.output, TaskOutput::Retrieval { .. }));
     let view = match task {
         Some(task) => task.view(),
-        None => ptu_data::InputForm::Available.into(),
+        None => InputForm::Available.into(),
     };
     let mut is_used = |record: &ptu_data::Record| task.is_none_or(|task| task.output.target(record).is_some());
     Ok(ViewedSource::new(source, view, &mut is_used)?)

@@ -21,6 +21,10 @@ use crate::output::{print, say};
 use crate::progress::Bar;
 use crate::usage::{WrongArguments, at_least_one};
 
+/// Number of records that `--check` explains, unless the user asks for others.
+const RECORDS: usize = 200;
+/// The file of everything that is explained.
+const FILE: &str = "explanation.json";
 /// Longest bar beside a word in the terminal, in characters.
 const BAR: usize = 24;
 
@@ -61,14 +65,14 @@ pub struct Arguments {
     #[arg(long, conflicts_with_all = ["image", "text", "output", "score", "out"])]
     check: bool,
     /// Shard folders for --check (default: those of the run's recipe)
-    #[arg(long, requires = "check")]
+    #[arg(long)]
     data: Vec<PathBuf>,
-    /// Which split for --check: train, validate or test
-    #[arg(long, default_value = "test", requires = "check", hide_default_value = true)]
-    split: Split,
-    /// Largest number of records for --check
-    #[arg(long, default_value = "200", value_parser = at_least_one, requires = "check", hide_default_value = true)]
-    records: usize,
+    /// Which split for --check: train, validate or test (default: test)
+    #[arg(long)]
+    split: Option<Split>,
+    /// Largest number of records for --check (default: 200)
+    #[arg(long, value_parser = at_least_one)]
+    records: Option<usize>,
     /// How it is explained
     #[arg(long, default_value = "both")]
     method: MethodName,
@@ -123,6 +127,9 @@ struct Explained {
     /// For each of them the ids of the training items that rank it highest, if the data of the run are there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     nearest: Vec<Vec<String>>,
+    /// The score of the baseline: an image of one colour, and padding in the place of words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline: Option<f32>,
     /// How far the parts are from adding up to the score minus that of the baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     gap: Option<f32>,
@@ -139,12 +146,26 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.check {
         return check(arguments);
     }
+    if !arguments.data.is_empty() || arguments.split.is_some() || arguments.records.is_some() {
+        return Err(WrongArguments(
+            "`--data`, `--split` and `--records` are for `--check`; add it, or remove them".into(),
+        )
+        .into());
+    }
     if arguments.image.is_empty() && arguments.text.is_none() {
         let text = "there is nothing to explain; give --image, --text, or both, or check the explanations with --check";
         return Err(WrongArguments(text.into()).into());
     }
     check_page(arguments.page.as_deref())?;
     if let Some(out) = &arguments.out {
+        let is_foreign = out.read_dir().is_ok_and(|mut files| files.next().is_some()) && !out.join(FILE).exists();
+        if is_foreign {
+            let text = format!(
+                "`{}` is not empty and has no explanation of before; name an empty or a new folder",
+                out.display()
+            );
+            return Err(WrongArguments(text).into());
+        }
         std::fs::create_dir_all(out).with_context(|| format!("cannot create `{}`", out.display()))?;
     }
     let explainer = Explainer::open(&folder::bundle_of(&arguments.model)?)?;
@@ -168,7 +189,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         write_bytes(file, ptu_report::render(&page).as_bytes())?;
     }
     if let Some(out) = &arguments.out {
-        write_bytes(&out.join("explanation.json"), serde_json::to_string_pretty(&all)?.as_bytes())?;
+        write_bytes(&out.join(FILE), serde_json::to_string_pretty(&all)?.as_bytes())?;
     }
     if arguments.json {
         return print(&serde_json::json!({ "explanations": all }).to_string());
@@ -178,11 +199,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Prints what the checks of explanations found.
 fn check(arguments: &Arguments) -> anyhow::Result<()> {
+    let split = arguments.split.unwrap_or(Split::Test);
     let options = ExplanationCheckOptions {
         model: arguments.model.clone(),
         data: arguments.data.clone(),
-        split: arguments.split,
-        records: arguments.records,
+        split,
+        records: arguments.records.unwrap_or(RECORDS),
         methods: methods(arguments),
     };
     let mut bar: Option<(String, Bar)> = None;
@@ -197,7 +219,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<()> {
         bar.finish();
     }
     if arguments.json {
-        return print(&serde_json::json!({ "split": arguments.split, "checks": found }).to_string());
+        return print(&serde_json::json!({ "split": split, "checks": found }).to_string());
     }
     for ExplanationCheck {
         method,
@@ -209,7 +231,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<()> {
         pointing,
     } in found
     {
-        print(&format!("{method}, {records} records of the {} split", arguments.split))?;
+        print(&format!("{method}, {records} records of the {split} split"))?;
         let row = |name: &str, score| print(&format!("  {name:52}{}", interval(score)));
         row("score lost without the tenth that is worth most", deletion)?;
         row("score lost without a random tenth", random_deletion)?;
@@ -248,7 +270,11 @@ fn nearest(stand_in: Option<&StandInRows>, items: Option<&PromptItems>) -> Vec<V
 /// The inputs of the model, with their names.
 fn inputs(arguments: &Arguments, explainer: &Explainer) -> anyhow::Result<Vec<(String, Input)>> {
     let processor = explainer.bundle.processor();
-    let text = arguments.text.as_deref();
+    // Without white space at its ends, as texts of records are.
+    let text = arguments.text.as_deref().map(str::trim);
+    if text == Some("") {
+        return Err(WrongArguments("the text is empty; write one, or none at all".into()).into());
+    }
     let one = |file: Option<&PathBuf>| -> anyhow::Result<(String, Input)> {
         let bytes = file.map(|file| std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display())));
         let bytes = bytes.transpose()?;
@@ -307,7 +333,12 @@ fn goal(arguments: &Arguments, explainer: &Explainer, input: &Input) -> anyhow::
                 Some(ScoreName::Match) => Goal::Match,
                 Some(ScoreName::Ranking) => Goal::Ranking,
                 None if heads.retrieval.is_some() => Goal::Ranking,
-                None if heads.itc.is_some() => Goal::Contrast,
+                None if heads.itc.is_some() => {
+                    say(
+                        "explaining the cosine similarity of the contrast, by which `search` ranks; `match` prints another score: --score match",
+                    );
+                    Goal::Contrast
+                }
                 None => Goal::Match,
             };
             let name = match goal {
@@ -327,15 +358,22 @@ fn explained(
     (name, input): &(String, Input),
     (what, method, explanation): (&str, Method, Explanation),
 ) -> anyhow::Result<Explained> {
-    let Explanation { score, patches, tokens, stand_in, gap } = explanation;
+    let gap = explanation.sum_and_gap().map(|(_, gap)| gap);
+    let Explanation { score, patches, tokens, stand_in, baseline } = explanation;
     let (mut files, mut map) = (vec![], None);
     if let (Some(patches), Some(image)) = (&patches, input.image()) {
         let grid = patches.len().isqrt();
-        let drawn =
-            HeatMap { grey: &image.grey_levels(), size: [image.side; 2], values: patches, grid: [grid; 2] }.png();
+        // Attention is above 0 everywhere: its colours begin with its lowest value.
+        let plain =
+            if method == Method::Attention { patches.iter().copied().fold(f32::INFINITY, f32::min) } else { 0.0 };
+        let grey = image.grey_levels();
+        let drawn = HeatMap { grey: &grey, size: [image.side; 2], values: patches, grid: [grid; 2], plain }.png();
         if let Some(out) = &arguments.out {
+            // Images of different folders may have the same name.
+            let number = arguments.image.iter().position(|image| image == Path::new(name)).unwrap_or(0) + 1;
+            let first = if arguments.image.len() > 1 { format!("{number}-") } else { String::new() };
             let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
-            let stem = format!("{stem}-{}", method.name().replace(' ', "-"));
+            let stem = format!("{first}{stem}-{}", method.name().replace(' ', "-"));
             for (ending, bytes) in [("png", drawn.as_slice()), ("npy", &npy(patches, &[grid, grid]))] {
                 let path = out.join(format!("{stem}.{ending}"));
                 write_bytes(&path, bytes)?;
@@ -347,7 +385,20 @@ fn explained(
     let weighed = input.text().zip(tokens).map(|(text, tokens)| words(text, &tokens, &explainer.bundle.tokenizer));
     let (name, explained, method) = (name.clone(), what.to_string(), method.name());
     let nearest = vec![];
-    Ok(Explained { name, explained, method, score, patches, words: weighed, stand_in, nearest, gap, files, map })
+    Ok(Explained {
+        name,
+        explained,
+        method,
+        score,
+        patches,
+        words: weighed,
+        stand_in,
+        nearest,
+        baseline,
+        gap,
+        files,
+        map,
+    })
 }
 
 /// Prints an explanation.
@@ -360,22 +411,34 @@ fn show(one: &Explained) -> anyhow::Result<()> {
         print(&format!("  {word:20} {weight:>10.4} {bar}"))?;
     }
     if let Some(patches) = &one.patches {
-        let grid = patches.len().isqrt();
-        let best =
-            patches.iter().enumerate().max_by(|one, other| one.1.total_cmp(other.1)).map_or(0, |(place, _)| place);
-        print(&format!(
-            "  image: the patch in row {} and column {} of {grid} is worth most",
-            best / grid + 1,
-            best % grid + 1
-        ))?;
+        print(&format!("  image: {}", strongest(patches)))?;
     }
     match &one.stand_in {
         Some(StandInRows::Image(rows)) => print(&format!("  no image: prompts {rows:?} stood in for it"))?,
         Some(StandInRows::Text(rows)) => print(&format!("  no text: prompts {rows:?} stood in for it"))?,
         None => {}
     }
-    if let Some(gap) = one.gap {
-        print(&format!("  the parts miss the difference to the baseline by {gap:.2e}"))?;
+    if let (Some(gap), Some(baseline)) = (one.gap, one.baseline) {
+        let difference = one.score - baseline;
+        let share =
+            if difference == 0.0 { String::new() } else { format!(" ({:.0} % of it)", 100.0 * gap / difference.abs()) };
+        print(&format!(
+            "  the parts should add up to {difference:.4}, the score minus that of a blank image and an empty text; they miss it by \
+             {gap:.4}{share}; more --steps bring them closer"
+        ))?;
     }
     one.files.iter().try_for_each(|file| print(&format!("  {}", file.display())))
+}
+
+/// Where the patches are that are worth most, for the score and against it.
+fn strongest(patches: &[f32]) -> String {
+    let grid = patches.len().isqrt();
+    let place = |least: bool| {
+        let sign = if least { -1.0 } else { 1.0 };
+        let order = |one: &(usize, &f32), other: &(usize, &f32)| (sign * one.1).total_cmp(&(sign * other.1));
+        let (place, value) = patches.iter().enumerate().max_by(order).unwrap_or((0, &0.0));
+        format!("row {} and column {} of {grid} ({value:.4})", place / grid + 1, place % grid + 1)
+    };
+    let most = format!("worth most: the patch in {}", place(false));
+    if patches.iter().any(|value| *value < 0.0) { format!("{most}; against the score: {}", place(true)) } else { most }
 }

@@ -140,7 +140,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return print(&serde_json::to_string(&output)?);
     }
     imported.reports.iter().flat_map(lines).try_for_each(|line| print(&line))?;
-    print(&format!("{} weights are new; train them before the model is used", imported.initialised.len()))?;
+    if !imported.initialised.is_empty() {
+        print(&format!("{} weights are new; train them before the model is used", imported.initialised.len()))?;
+    }
     print(&format!("bundle {}", arguments.out.display()))
 }
 

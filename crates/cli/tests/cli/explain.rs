@@ -38,7 +38,9 @@ fn a_score_of_an_image_is_explained_by_both_methods() {
     );
     let shown = place.good(&explain).stdout;
     assert!(
-        shown.contains("left.png: left") && shown.contains("no text: prompts [") && shown.contains("is worth most"),
+        shown.contains("left.png: left")
+            && shown.contains("no text: prompts [")
+            && shown.contains("worth most: the patch in row"),
         "{shown}"
     );
     // The check of the explanations runs on the test records of the run.
@@ -69,5 +71,9 @@ fn a_pair_is_explained_by_a_pre_trained_model_and_wrong_requests_say_why() {
     refused(&["--image", "nowhere.png", "--text", "x"], 1, &["nowhere.png"]);
     refused(&["--image", "pairs.csv", "--text", "x"], 1, &["pairs.csv"]);
     refused(&["--check", "--data", "nowhere"], 1, &["nowhere"]);
+    refused(&["--image", "0.png", "--text", " "], 2, &["text is empty"]);
+    refused(&["--image", "0.png", "--text", "x", "--records", "3"], 2, &["--check"]);
+    place.write("full/x.png", "x");
+    refused(&["--image", "0.png", "--text", "x", "--out", "full"], 2, &["`full`", "empty"]);
     place.exits(&["explain", "nowhere", "--text", "x"], 2, &["`nowhere` does not exist"]);
 }

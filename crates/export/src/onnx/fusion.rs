@@ -91,7 +91,7 @@ pub fn outputs(
                 let x = graph.norm(features, &format!("itc_head.{side}_ln"), HEAD_EPS)?;
                 let x = graph.linear(&x, &format!("itc_head.{side}_proj"))?;
                 let vector = unit(graph, &x);
-                graph.output("vector", &vector, element::FLOAT, &[batch, Dim::Fixed(width)]);
+                graph.output("embeds", &vector, element::FLOAT, &[batch, Dim::Fixed(width)]);
             }
             (HeadKind::Itm, Present::Both) => {
                 let logits = graph.linear(features, "itm_head.fc")?;

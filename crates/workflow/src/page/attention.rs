@@ -98,7 +98,8 @@ fn grey(image: &Image) -> Picture {
 /// The grey image with the attention drawn over it in red, interpolated bilinearly between the patches.
 fn overlay(image: &Image, word: &Word) -> Vec<u8> {
     let (side, grid) = (image.side, (word.patches.len() as f64).sqrt().round() as usize);
-    let map = HeatMap { grey: &image.grey_levels(), size: [side; 2], values: &word.patches, grid: [grid; 2] };
+    let map =
+        HeatMap { grey: &image.grey_levels(), size: [side; 2], values: &word.patches, grid: [grid; 2], plain: 0.0 };
     let pixels = map.pixels(1).chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
     Picture::new(Size { width: side, height: side }, 3, pixels).thumbnail_png(THUMBNAIL)
 }

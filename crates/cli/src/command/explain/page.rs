@@ -17,8 +17,8 @@ pub fn page(
     let examples = inputs.iter().map(|(name, input)| example(arguments, (name, input), &of(name)));
     let shown = ExampleGroup {
         title: "What the image is worth".into(),
-        explanation: "Red speaks for the score, blue against it (integrated gradients only; attention says where the model looks, not for \
-                      what). The bar beside each map has its values; maps are not compared with each other."
+        explanation: "Integrated gradients: red speaks for the score, blue against it. Attention: where the model looks, not for what; its \
+                      colours begin with its lowest value. The bar beside each map has its values; maps are not compared with each other."
             .into(),
         kind: ExampleKind::Retrieval,
         examples: examples.collect(),
@@ -47,7 +47,7 @@ pub fn page(
 
 fn fact(one: &Explained) -> Fact {
     let gap =
-        one.gap.map(|gap| format!("; the parts miss the difference to the baseline by {gap:.1e}")).unwrap_or_default();
+        one.baseline.map(|baseline| format!("; {baseline:.4} for a blank image and an empty text")).unwrap_or_default();
     (format!("{}, {}", one.name, one.method), format!("{}: {:.4}{gap}", one.explained, one.score))
 }
 
