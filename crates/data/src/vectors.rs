@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::picture::PictureLocation;
 use crate::record::{Label, Split};
 
-pub use array::{JsonLines, NumpyArray};
+pub use array::{JsonLines, NumpyArray, numpy_array};
 pub use file::{VectorReader, VectorWriter};
 
 /// What a vector was computed from.

@@ -78,7 +78,7 @@ pub fn evaluate(
         options,
         bundle: &bundle,
         model: Bundle::fingerprint(&options.bundle)?,
-        preparation: Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens),
+        preparation: ptu_infer::preparation(&bundle),
     };
     let folders = evaluator.open_folders()?;
     let notes = label_check::check(options, &folders)?;

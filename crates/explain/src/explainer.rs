@@ -4,10 +4,10 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use ptu_infer::task::TaskDescription;
+use ptu_infer::task::{Predictor, TaskDescription, TaskOutput};
 use ptu_input::{Batch, Input};
 use ptu_kernels::{Pass, Trace, TracedInput, TracedModality, in_pool};
-use ptu_model::forward::{ChosenRows, ForwardPlan, FusedPair, Inputs, Row};
+use ptu_model::forward::{ChosenRows, ForwardPlan, Inputs};
 use ptu_model::{Bundle, Model, ModelError, Read, StandIn};
 
 use crate::explanation::{Explanation, StandInRows};
@@ -82,6 +82,25 @@ impl Explainer {
 
     fn model(&self) -> &Model {
         &self.bundle.model
+    }
+
+    /// The score that is explained unless another one is asked for: the output that a fine-tuned model predicts, or how well an image and a
+    /// text go together.
+    ///
+    /// # Errors
+    /// When the model writes texts, or the input does not fit it.
+    pub fn goal(&self, input: &Input) -> Result<Goal, ExplainError> {
+        let heads = &self.model().heads;
+        match &self.task {
+            Some(task) if !matches!(task.output, TaskOutput::Retrieval { .. }) => {
+                let logits = Predictor::new(self.model(), task)?.logits(std::slice::from_ref(input), 1)?;
+                let largest = logits[0].iter().enumerate().max_by(|one, other| one.1.total_cmp(other.1));
+                Ok(Goal::Output(largest.map_or(0, |(number, _)| number)))
+            }
+            _ if heads.retrieval.is_some() => Ok(Goal::Ranking),
+            _ if heads.itc.is_some() => Ok(Goal::Contrast),
+            _ => Ok(Goal::Match),
+        }
     }
 
     /// Explains a score of each input; `goals` has one for each, all of one kind.
@@ -229,14 +248,8 @@ impl Explainer {
     /// Pooled features of inputs of one kind, with all states of the fusion, so that all of its attention is recorded.
     fn features(&self, batch: &Batch, trace: &Trace) -> (Tensor<2>, ChosenRows) {
         let (model, pass) = (self.model(), Pass::off().traced(trace.clone()));
-        let unpaired = |row| Row { group: 1, row };
-        let pairs = (0..batch.pair_images.count).map(|row| FusedPair::both(row, row, Read::All));
-        let images = (0..batch.images.count).map(|row| FusedPair::image_alone(unpaired(row), Read::All));
-        let texts = (0..batch.texts.count()).map(|row| FusedPair::text_alone(unpaired(row), Read::All));
-        let plan = ForwardPlan::of(pairs.chain(images).chain(texts));
-        let inputs =
-            Inputs { images: vec![&batch.pair_images, &batch.images], texts: vec![&batch.pair_texts, &batch.texts] };
-        let encoded = model.encode(&inputs, &plan, StandIn::Prompts, &pass);
+        let plan = ForwardPlan::of_batch(batch, &vec![Read::All; batch.len()]);
+        let encoded = model.encode(&Inputs::of(batch), &plan, StandIn::Prompts, &pass);
         let fused = model.fuse(&encoded, plan.pairs(), &pass);
         (model.pool(&fused, 0..plan.pairs().len()), encoded.chosen)
     }

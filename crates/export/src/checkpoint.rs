@@ -1,15 +1,15 @@
 //! A checkpoint with the published names (specification, section 8), as Lightning writes it.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
 
 use ptu_checkpoint::{Checkpoint, WrittenTensor, write_torch};
-use ptu_model::files::write_bytes;
 use ptu_model::{CARRIED_CONFIG, CARRIED_PREPROCESSING, CARRIED_TASK};
 use ptu_model::{TASK, WEIGHTS};
 
 use crate::ExportError;
+use crate::files::{copy, read};
 
 /// Name of the checkpoint.
 const FILE: &str = "ptunifier.ckpt";
@@ -29,22 +29,16 @@ pub(crate) fn write(from: &Path, out: &Path) -> Result<Vec<String>, ExportError>
     let shape = |name: &str| weights.info(name).map(|info| info.shape.clone()).unwrap_or_default();
     let tensors: Vec<WrittenTensor> =
         weights.names().map(|name| WrittenTensor { name: name.into(), shape: shape(name) }).collect();
-    let carried = CARRIED.into_iter().filter(|(_, file)| from.join(file).exists()).map(|(key, file)| {
-        let path = from.join(file);
-        fs::read_to_string(&path).map(|text| (key, text)).map_err(|source| ExportError::read(&path, source))
-    });
+    let carried = CARRIED.into_iter().filter(|(_, file)| from.join(file).exists());
+    let carried = carried.map(|(key, file)| Ok::<_, ExportError>((key, read(&from.join(file))?)));
     let carried: Vec<(&str, String)> = carried.collect::<Result<_, _>>()?;
     let parameters: Vec<(&str, &str)> = carried.iter().map(|(key, text)| (*key, text.as_str())).collect();
     let path = out.join(FILE);
     let file = File::create(&path).map_err(|source| ExportError::write(&path, source))?;
-    let read = |name: &str| weights.read(name).map_err(io::Error::other);
-    write_torch(BufWriter::new(file), &parameters, &tensors, read)
+    let values = |name: &str| weights.read(name).map_err(io::Error::other);
+    write_torch(BufWriter::new(file), &parameters, &tensors, values)
         .map_err(|source| ExportError::write(&path, source))?;
     let mut files = vec![FILE.to_string()];
-    for name in BESIDE.into_iter().filter(|name| from.join(name).exists()) {
-        let bytes = fs::read(from.join(name)).map_err(|source| ExportError::read(&from.join(name), source))?;
-        write_bytes(&out.join(name), &bytes)?;
-        files.push(name.into());
-    }
+    copy(&BESIDE, (from, out), &mut files)?;
     Ok(files)
 }

@@ -43,14 +43,12 @@ pub struct Exported {
 pub fn export(bundle: &Path, format: ExportFormat, out: &Path, card: Option<&str>) -> Result<Exported, ExportError> {
     let existed = check_empty(out)?;
     let loaded = Bundle::load(bundle, &Device::flex())?;
-    if loaded.task.is_some() {
-        // What its outputs mean has to fit its head, or the names of an export would be wrong.
-        TaskDescription::of(&loaded, bundle)?;
-    }
+    // What its outputs mean has to fit its head, or the names of an export would be wrong.
+    let task = loaded.task.is_some().then(|| TaskDescription::of(&loaded, bundle)).transpose()?;
     check_parts(bundle, &loaded, format)?;
     fs::create_dir_all(out).map_err(|source| ExportError::write(out, source))?;
     let written = match format {
-        ExportFormat::Hf => hf::write(bundle, &loaded, out),
+        ExportFormat::Hf => hf::write((bundle, out), &loaded, task.as_ref()),
         ExportFormat::Ptunifier => checkpoint::write(bundle, out),
         ExportFormat::Onnx => onnx::write(bundle, loaded.model.config(), out),
     };

@@ -9,6 +9,7 @@ use ptu_model::{Bundle, FILES, LEARNED, TASK, WEIGHTS};
 use serde_json::{Map, Value, json};
 
 use crate::ExportError;
+use crate::files::{copy, read};
 
 /// The modules that `transformers` loads: name and content.
 const MODULES: [(&str, &str); 4] = [
@@ -22,28 +23,28 @@ const MODULES: [(&str, &str); 4] = [
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub(crate) fn write(from: &Path, bundle: &Bundle, out: &Path) -> Result<Vec<String>, ExportError> {
+pub(crate) fn write(
+    (from, out): (&Path, &Path),
+    bundle: &Bundle,
+    task: Option<&TaskDescription>,
+) -> Result<Vec<String>, ExportError> {
     let mut files = vec![];
     let mut put = |name: &str, bytes: &[u8]| -> Result<(), ExportError> {
         files.push(name.to_string());
         Ok(write_bytes(&out.join(name), bytes)?)
     };
-    let task = if from.join(TASK).exists() { Some(TaskDescription::read(from)?) } else { None };
     for name in FILES.into_iter().filter(|name| *name != WEIGHTS) {
         let text = read(&from.join(name))?;
-        match added(name, task.as_ref()) {
+        match added(name, task) {
             Some(more) => put(name, with(&from.join(name), &text, more)?.as_bytes())?,
             None => put(name, text.as_bytes())?,
         }
     }
     put("tokenizer_config.json", pretty(&tokenizer(bundle)).as_bytes())?;
-    for name in [LEARNED, TASK, "README.md"].into_iter().filter(|name| from.join(name).exists()) {
-        let bytes = fs::read(from.join(name)).map_err(|source| ExportError::read(&from.join(name), source))?;
-        put(name, &bytes)?;
-    }
     for (name, module) in MODULES {
         put(name, module.as_bytes())?;
     }
+    copy(&[LEARNED, TASK, "README.md"], (from, out), &mut files)?;
     let weights = [from, out].map(|folder| folder.join(WEIGHTS));
     fs::copy(&weights[0], &weights[1]).map_err(|source| ExportError::write(&weights[1], source))?;
     files.push(WEIGHTS.into());
@@ -130,8 +131,4 @@ fn with(path: &Path, text: &str, more: Value) -> Result<String, ExportError> {
 
 fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
-}
-
-fn read(path: &Path) -> Result<String, ExportError> {
-    fs::read_to_string(path).map_err(|source| ExportError::read(path, source))
 }

@@ -11,6 +11,7 @@
 mod checkpoint;
 mod error;
 mod export;
+mod files;
 mod hf;
 mod onnx;
 

@@ -20,6 +20,7 @@ use ptu_model::files::write_bytes;
 use ptu_model::{TASK, WEIGHTS};
 
 use crate::ExportError;
+use crate::files::copy;
 use fusion::{Present, Streams, features, outputs};
 use graph::{Dim, Graph, Value};
 use image::ImageEncoder;
@@ -86,11 +87,7 @@ pub(crate) fn write(bundle: &Path, config: &ModelConfig, out: &Path) -> Result<V
     weights.finish()?;
     files.push(WEIGHTS_FILE.into());
     // What an input needs before it comes to a graph.
-    for name in BESIDE.into_iter().filter(|name| bundle.join(name).exists()) {
-        let bytes = std::fs::read(bundle.join(name)).map_err(|source| ExportError::read(&bundle.join(name), source))?;
-        write_bytes(&out.join(name), &bytes)?;
-        files.push(name.into());
-    }
+    copy(&BESIDE, (bundle, out), &mut files)?;
     Ok(files)
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn card(reports: &[Report], initialised: &[String]) -> String {
     let mut card = String::from("# Imported model\n\nNot trained by this project. Its weights come from:\n\n");
     for report in reports {
         let source = report.weight_source();
-        let licence = source.licence.unwrap_or_else(|| "not stated beside the weights".into());
+        let licence = source.stated_licence();
         let _ = writeln!(card, "- `{}` (layout: {}): licence {licence}", source.name, source.layout);
         for assumed in &report.assumed {
             let _ = writeln!(card, "  - assumed: `{}` is {}, {}", assumed.key, assumed.value, assumed.because);

@@ -8,7 +8,6 @@ mod write;
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ptu_data::collate::Origin;
@@ -113,7 +112,7 @@ struct Chunk {
 impl<'a> EmbedJob<'a> {
     /// A job for a bundle; `model` is its [`Bundle::fingerprint`].
     pub fn new(bundle: &'a Bundle, model: String, options: EmbedOptions) -> Self {
-        let preparation = Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens);
+        let preparation = crate::preparation(bundle);
         Self { bundle, model, options, preparation }
     }
 

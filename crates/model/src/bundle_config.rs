@@ -74,6 +74,13 @@ struct File {
     rest: Map<String, Value>,
 }
 
+impl WeightSource {
+    /// The licence in words for a card.
+    pub fn stated_licence(&self) -> &str {
+        self.licence.as_deref().unwrap_or("not stated beside the weights")
+    }
+}
+
 impl BundleConfig {
     /// Reads the file's content.
     ///

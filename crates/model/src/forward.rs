@@ -153,12 +153,30 @@ impl FusedPair {
     }
 }
 
+impl<'a> Inputs<'a> {
+    /// The arrays of a mixed batch: those of its pairs are group 0, those without the other modality group 1.
+    pub fn of(batch: &'a Batch) -> Self {
+        Self { images: vec![&batch.pair_images, &batch.images], texts: vec![&batch.pair_texts, &batch.texts] }
+    }
+}
+
 impl ForwardPlan {
     /// A plan of these pairs: see [`Self::add`].
     pub fn of(declared: impl IntoIterator<Item = FusedPair>) -> Self {
         let mut plan = Self::default();
         plan.add(declared);
         plan
+    }
+
+    /// The records of a mixed batch in their order, with prompts in place of missing modalities; its rows are those of [`Inputs::of`].
+    pub fn of_batch(batch: &Batch, read: &[Read]) -> Self {
+        let unpaired = |row| Row { group: 1, row };
+        let pair = |(slot, read): (&Slot, &Read)| match *slot {
+            Slot::Pair(row) => FusedPair::both(row, row, read.clone()),
+            Slot::Image(row) => FusedPair::image_alone(unpaired(row), read.clone()),
+            Slot::Text(row) => FusedPair::text_alone(unpaired(row), read.clone()),
+        };
+        Self::of(batch.order.iter().zip(read).map(pair))
     }
 
     /// Adds pairs. A pair that is already in the plan is not added again, so each pair is computed once. Returns the indices
@@ -247,16 +265,8 @@ impl Model {
 
     /// As [`Self::forward`], with the settings of a pass: for training.
     pub fn forward_pass(&self, batch: &Batch, read: &[Read], stand_in: StandIn, pass: &Pass) -> Fused {
-        let unpaired = |row| Row { group: 1, row };
-        let pair = |(slot, read): (&Slot, &Read)| match *slot {
-            Slot::Pair(row) => FusedPair::both(row, row, read.clone()),
-            Slot::Image(row) => FusedPair::image_alone(unpaired(row), read.clone()),
-            Slot::Text(row) => FusedPair::text_alone(unpaired(row), read.clone()),
-        };
-        let plan = ForwardPlan::of(batch.order.iter().zip(read).map(pair));
-        let inputs =
-            Inputs { images: vec![&batch.pair_images, &batch.images], texts: vec![&batch.pair_texts, &batch.texts] };
-        let encoded = self.encode(&inputs, &plan, stand_in, pass);
+        let plan = ForwardPlan::of_batch(batch, read);
+        let encoded = self.encode(&Inputs::of(batch), &plan, stand_in, pass);
         self.fuse(&encoded, plan.pairs(), pass)
     }
 

@@ -14,6 +14,12 @@ use crate::files::{read, write_error};
 
 /// The file of a bundle with the hashes of the training data.
 pub const LEARNED: &str = "learned.safetensors";
+/// What a model card says of [`LEARNED`].
+pub const ABOUT_LEARNED: &str = "`learned.safetensors` contains no weights. It lists 64-bit hashes of the images (their pixels) and of the \
+    texts that the model was trained on. With them, `ptunifier evaluate` can refuse to score records that the model was trained on, even \
+    without the training data. An image or a text cannot be recovered from its hash. But whoever has an image or a text, or guesses a \
+    short text, can find out whether the model was trained on it. If this matters, delete the file before you pass the folder on; the \
+    check then compares only the ids of records.";
 const IMAGES: &str = "images";
 const TEXTS: &str = "texts";
 /// The largest file that is read, in bytes: enough for 64 million images and as many texts.

@@ -59,7 +59,7 @@ pub use frozen::FrozenEncoders;
 pub use fusion::Fusion;
 pub use head::{Heads, ItcHead, MlmHead, TaskHead};
 pub use image::ImageEncoder;
-pub use learned::{LEARNED, Learned};
+pub use learned::{ABOUT_LEARNED, LEARNED, Learned};
 pub use model::Model;
 pub use outputs::ImageOutputSizes;
 pub use pairs::{Fused, Pairs, Read};

@@ -1,6 +1,6 @@
 //! The model card of a bundle.
 
-use ptu_model::{Bundle, LEARNED, WeightSource};
+use ptu_model::{ABOUT_LEARNED, Bundle, WeightSource};
 
 use crate::Recipe;
 
@@ -13,12 +13,7 @@ pub fn card(recipe: &Recipe, objectives: &[String], bundle: &Bundle, step: u64) 
         "---\nlibrary_name: ptunifier\ntags: [medical, image-text]\n---\n\n# A PTUnifier model\n\nOne model for \
          images, texts and pairs, with soft prompts in place of a missing image or text.\n\n| | |\n|---|---|\n| \
          trained on | {} |\n{weights}| objectives | {} |\n| steps | {step} of {}, batch {} |\n| image | {} px, patches of {} \
-         px |\n| text | {} tokens at most, vocabulary {} |\n| seed | {} |\n\n`{LEARNED}` contains no weights. It \
-         lists 64-bit hashes of the images (their pixels) and of the texts that the model was trained on. With them, \
-         `ptunifier evaluate` can refuse to score records that the model was trained on, even without the training \
-         data. An image or a text cannot be recovered from its hash. But whoever has an image or a text, or guesses \
-         a short text, can find out whether the model was trained on it. If this matters, delete the file before you \
-         pass the folder on; the check then compares only the ids of records.\n\nFor research only. This model is \
+         px |\n| text | {} tokens at most, vocabulary {} |\n| seed | {} |\n\n{ABOUT_LEARNED}\n\nFor research only. This model is \
          not a medical device: do not use it for decisions about patients.\n",
         sources.join(", "),
         objectives.join(", "),
@@ -35,7 +30,7 @@ pub fn card(recipe: &Recipe, objectives: &[String], bundle: &Bundle, step: u64) 
 /// The rows of the table about published weights from which training started.
 fn weights_from(bundle: &Bundle) -> String {
     let row = |source: &WeightSource| {
-        let licence = source.licence.as_deref().unwrap_or("not stated beside the weights");
+        let licence = source.stated_licence();
         format!("| weights from | `{}` ({}), licence: {licence} |\n", source.name, source.layout)
     };
     bundle.weights_from.iter().map(row).collect()

@@ -8,7 +8,7 @@ use ptu_data::Manifest;
 use ptu_evaluate::Score;
 use ptu_evaluate::task::TaskReport;
 use ptu_infer::task::{TaskDescription, TaskOutput};
-use ptu_model::{BundleConfig, LEARNED, ModelError, TASK, WeightSource, files};
+use ptu_model::{ABOUT_LEARNED, BundleConfig, ModelError, TASK, files};
 use ptu_prepare::named::Description;
 use serde_json::{Value, json};
 
@@ -46,13 +46,7 @@ pub fn of_run(run: &Path, bundle: &Path) -> Result<String, WorkflowError> {
     card.push_str(&reliance(&run));
     card.push_str(&network(&run, &config));
     card.push_str(USE);
-    let _ = write!(
-        card,
-        "\n## Hashes of the training data\n\n`{LEARNED}` has 64-bit hashes of the images (their pixels) and of the texts that the model was \
-         trained on, so that `ptunifier evaluate` can refuse to score them. An image or a text cannot be recovered from its hash, but \
-         whoever has one, or guesses a short text, can find out whether the model was trained on it. If this matters, delete \
-         the file before you pass the folder on.\n"
-    );
+    let _ = writeln!(card, "\n## Hashes of the training data\n\n{ABOUT_LEARNED}");
     Ok(card)
 }
 
@@ -195,9 +189,8 @@ fn learned_from(run: &Run, config: &BundleConfig) -> String {
         return text;
     }
     text.push_str("\n| weights from which it started | layout | licence |\n|---|---|---|\n");
-    for WeightSource { name, layout, licence } in &config.weights_from {
-        let licence = licence.as_deref().unwrap_or("not stated beside the weights");
-        let _ = writeln!(text, "| `{name}` | {layout} | {licence} |");
+    for source in &config.weights_from {
+        let _ = writeln!(text, "| `{}` | {} | {} |", source.name, source.layout, source.stated_licence());
     }
     text
 }

@@ -14,9 +14,9 @@ use ptu_data::collate::Origin;
 use ptu_data::{Example, InputForm, Preparation, ShardFolder, Source, Split, TextChoice, TextUnit, ViewedSource};
 use ptu_evaluate::{EvaluateOptions, Score};
 use ptu_explain::{Checked, Checker, ExplainError, Explainer, Goal, Method};
-use ptu_infer::task::{Predictor, Target, TaskDescription, TaskOutput};
+use ptu_infer::preparation;
+use ptu_infer::task::{Target, TaskDescription, TaskOutput};
 use ptu_input::Input;
-use ptu_kernels::ComputePrecision;
 use ptu_metrics::{Resampling, bootstrap_mean, bootstrap_mean_difference, mean, spearman};
 use ptu_model::{Bundle, Model};
 use ptu_random::{Key, Place};
@@ -129,16 +129,16 @@ pub fn check_explanations(
         ))
         .into());
     }
-    let mut found = vec![];
+    let (mut found, all) = (vec![], cases.len() * options.methods.len());
     for method in &options.methods {
-        let mut checked = vec![];
+        let (mut checked, before) = (vec![], found.len() * cases.len());
         for (number, chunk) in cases.chunks(CHUNK).enumerate() {
-            done(method.name(), number * CHUNK, cases.len());
+            done(method.name(), before + number * CHUNK, all);
             let inputs: Vec<Input> = chunk.iter().map(|case| case.input.clone()).collect();
             let goals: Vec<Goal> = chunk.iter().map(|case| case.goal).collect();
             checked.extend(checker.check(&inputs, &goals, *method, number * CHUNK)?);
         }
-        done(method.name(), cases.len(), cases.len());
+        done(method.name(), before + cases.len(), all);
         found.push(summary(method.name(), (&cases, &checked), fixed, &Resampling::new(key)));
     }
     Ok(found)
@@ -159,7 +159,7 @@ fn cases(
             fixed = fixed.or(regions.most_frequent(folder)?);
         }
         let source = viewed(Arc::new(shards), explainer.task.as_ref())?;
-        let preparation = preparation(explainer);
+        let preparation = preparation_of(explainer);
         let mut order: Vec<usize> = (0..source.len()).collect();
         Key::new(options.seed).stream(Place::Sample, 7).shuffle(&mut order);
         let before = cases.len();
@@ -198,32 +198,19 @@ fn viewed(source: Arc<dyn Source>, task: Option<&TaskDescription>) -> Result<Vie
     Ok(ViewedSource::new(source, view, &mut is_used)?)
 }
 
-fn preparation(explainer: &Explainer) -> Preparation {
-    let bundle = &explainer.bundle;
+fn preparation_of(explainer: &Explainer) -> Preparation {
     match &explainer.task {
-        Some(task) => task.preparation(bundle),
-        None => {
-            let plain = Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens);
-            Preparation { unit: TextUnit::Text, ..plain }
-        }
+        Some(task) => task.preparation(&explainer.bundle),
+        None => Preparation { unit: TextUnit::Text, ..preparation(&explainer.bundle) },
     }
 }
 
 fn case(explainer: &Explainer, example: Example, regions: Option<&Regions>) -> Result<Case, WorkflowError> {
     let Example { record, input, .. } = example;
-    let heads = &explainer.bundle.model.heads;
-    let (goal, is_right) = match &explainer.task {
-        Some(task) if task.head().is_some() && !matches!(task.output, TaskOutput::Retrieval { .. }) => {
-            let mut predictor = Predictor::new(&explainer.bundle.model, task)?;
-            predictor.precision = ComputePrecision::F32;
-            let logits = predictor.logits(std::slice::from_ref(&input), 1)?;
-            let largest = logits[0].iter().enumerate().max_by(|one, other| one.1.total_cmp(other.1));
-            let class = largest.map_or(0, |(class, _)| class);
-            (Goal::Output(class), task.output.target(&record) == Some(Target::Class(class)))
-        }
-        _ if heads.retrieval.is_some() => (Goal::Ranking, true),
-        _ if heads.itc.is_some() => (Goal::Contrast, true),
-        _ => (Goal::Match, true),
+    let goal = explainer.goal(&input)?;
+    let is_right = match (&explainer.task, goal) {
+        (Some(task), Goal::Output(class)) => task.output.target(&record) == Some(Target::Class(class)),
+        _ => true,
     };
     let region = regions.filter(|_| is_right).and_then(|regions| regions.patches(&record.id));
     Ok(Case { patient: record.patient, input, goal, region })

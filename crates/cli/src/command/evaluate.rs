@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use ptu_data::Split;
 use ptu_evaluate::trec::{check_folder, write_rankings};
 use ptu_evaluate::{
-    ALL_FOUND, Difference, EvaluateError, EvaluateOptions, Evaluated, ProbeSpace, SaveOutcome, Score, ScoredOn, Scores,
-    Spread, compare, evaluate, mean_r10, spread,
+    ALL_FOUND, Difference, EvaluateOptions, Evaluated, ProbeSpace, SaveOutcome, Score, ScoredOn, Scores, Spread,
+    compare, evaluate, mean_r10, spread,
 };
 use ptu_kernels::ComputePrecision;
 use ptu_model::StandIn;
@@ -228,7 +228,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Some(first) => EvaluateOptions { config: first.config.clone(), seed: first.seed, ..own },
             None => first.insert(own).clone(),
         };
-        let evaluated = with_bar(|done| evaluate(&options, done))?;
+        let evaluated = with_bar("scoring", |done| evaluate(&options, done))?;
         let compared = match &arguments.compare {
             Some(compared) => {
                 // On the same records, whatever the other's recipe says.
@@ -237,7 +237,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 let other = EvaluateOptions { bundle, training, is_own_data: false, ..options.clone() };
                 let other =
                     EvaluateOptions { rerank: arguments.rerank.filter(|_| !ranks_all_pairs(compared)), ..other };
-                compare(&evaluated, &with_bar(|done| evaluate(&other, done))?, options.seed)
+                compare(&evaluated, &with_bar("scoring", |done| evaluate(&other, done))?, options.seed)
             }
             None => vec![],
         };
@@ -402,9 +402,10 @@ fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> 
     Ok(options)
 }
 
-/// Calls `score` with a callback that shows its progress: name, finished and all predictions.
-fn with_bar<T>(
-    score: impl FnOnce(&mut dyn FnMut(&str, usize, usize)) -> Result<T, EvaluateError>,
+/// Calls `score` with a callback that shows its progress: name, finished and all predictions. `title` stands before the bar.
+pub fn with_bar<T, E: Into<anyhow::Error>>(
+    title: &'static str,
+    score: impl FnOnce(&mut dyn FnMut(&str, usize, usize)) -> Result<T, E>,
 ) -> anyhow::Result<T> {
     // A bar for each part of the work, since parts have other lengths.
     let mut bar: Option<(usize, Bar)> = None;
@@ -412,9 +413,10 @@ fn with_bar<T>(
         if let Some((_, before)) = bar.take_if(|(length, _)| *length != all) {
             before.finish();
         }
-        let (_, bar) = bar.get_or_insert_with(|| (all, Bar::new("scoring", all as u64)));
+        let (_, bar) = bar.get_or_insert_with(|| (all, Bar::new(title, all as u64)));
         bar.set(done as u64, || name.to_string());
-    })?;
+    })
+    .map_err(Into::into)?;
     if let Some((_, bar)) = &bar {
         bar.finish();
     }

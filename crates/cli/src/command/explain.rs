@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use ptu_data::Split;
-use ptu_explain::{Explainer, Explanation, Goal, Method, StandInRows, WeightedWord, npy, words};
-use ptu_infer::task::{Predictor, TaskOutput};
+use ptu_data::vectors::numpy_array;
+use ptu_explain::{Explainer, Explanation, Goal, Method, StandInRows, WeightedWord, words};
+use ptu_infer::task::TaskOutput;
 use ptu_input::{ImageFile, Input};
 use ptu_model::files::write_bytes;
 use ptu_report::HeatMap;
@@ -15,10 +16,9 @@ use ptu_workflow::explanations::{ExplanationCheck, ExplanationCheckOptions, chec
 use ptu_workflow::page::{PromptItems, prompt_items};
 use serde::Serialize;
 
-use super::evaluate::interval;
+use super::evaluate::{interval, with_bar};
 use super::{AtWork, check_model, check_page};
 use crate::output::{print, say};
-use crate::progress::Bar;
 use crate::usage::{WrongArguments, at_least_one};
 
 /// Number of records that `--check` explains, unless the user asks for others.
@@ -172,7 +172,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let inputs = inputs(arguments, &explainer)?;
     let goals = inputs.iter().map(|input| goal(arguments, &explainer, &input.1)).collect::<anyhow::Result<Vec<_>>>()?;
     let is_anything_missing = inputs.iter().any(|(_, input)| !matches!(input, Input::Pair { .. }));
-    let items = if is_anything_missing { prompt_items(&arguments.model, &explainer.bundle)? } else { None };
+    // The terminal shows the numbers of prompts only.
+    let is_shown = arguments.json || arguments.page.is_some() || arguments.out.is_some();
+    let items = if is_anything_missing && is_shown { prompt_items(&arguments.model, &explainer.bundle)? } else { None };
     let mut all = vec![];
     for method in methods(arguments) {
         let only: Vec<Input> = inputs.iter().map(|(_, input)| input.clone()).collect();
@@ -207,17 +209,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<()> {
         records: arguments.records.unwrap_or(RECORDS),
         methods: methods(arguments),
     };
-    let mut bar: Option<(String, Bar)> = None;
-    let found = check_explanations(&options, &mut |name, done, all| {
-        if let Some((_, before)) = bar.take_if(|(before, _)| before != name) {
-            before.finish();
-        }
-        let (_, bar) = bar.get_or_insert_with(|| (name.to_string(), Bar::new("checking", all as u64)));
-        bar.set(done as u64, || name.to_string());
-    })?;
-    if let Some((_, bar)) = &bar {
-        bar.finish();
-    }
+    let found = with_bar("checking", |done| check_explanations(&options, done))?;
     if arguments.json {
         return print(&serde_json::json!({ "split": split, "checks": found }).to_string());
     }
@@ -294,7 +286,6 @@ fn inputs(arguments: &Arguments, explainer: &Explainer) -> anyhow::Result<Vec<(S
 
 /// What is explained of an input, and its name.
 fn goal(arguments: &Arguments, explainer: &Explainer, input: &Input) -> anyhow::Result<(Goal, String)> {
-    let heads = &explainer.bundle.model.heads;
     match &explainer.task {
         Some(task) if !matches!(task.output, TaskOutput::Retrieval { .. }) => {
             if task.output.written().is_some() {
@@ -314,12 +305,10 @@ fn goal(arguments: &Arguments, explainer: &Explainer, input: &Input) -> anyhow::
                     .iter()
                     .position(|one| one == name)
                     .with_context(|| format!("the model has no output `{name}`; it has {}", names.join(", ")))?,
-                None => {
-                    let logits =
-                        Predictor::new(&explainer.bundle.model, task)?.logits(std::slice::from_ref(input), 1)?;
-                    let largest = logits[0].iter().enumerate().max_by(|one, other| one.1.total_cmp(other.1));
-                    largest.map(|(number, _)| number).context("the model has no outputs")?
-                }
+                None => match explainer.goal(input)? {
+                    Goal::Output(number) => number,
+                    other => return Ok((other, name_of(other).into())),
+                },
             };
             Ok((Goal::Output(number), names[number].to_string()))
         }
@@ -332,22 +321,24 @@ fn goal(arguments: &Arguments, explainer: &Explainer, input: &Input) -> anyhow::
                 Some(ScoreName::Contrast) => Goal::Contrast,
                 Some(ScoreName::Match) => Goal::Match,
                 Some(ScoreName::Ranking) => Goal::Ranking,
-                None if heads.retrieval.is_some() => Goal::Ranking,
-                None if heads.itc.is_some() => {
-                    say(
-                        "explaining the cosine similarity of the contrast, by which `search` ranks; `match` prints another score: --score match",
-                    );
-                    Goal::Contrast
-                }
-                None => Goal::Match,
+                None => explainer.goal(input)?,
             };
-            let name = match goal {
-                Goal::Ranking => "how well image and text go together (retrieval head)",
-                Goal::Match => "how well image and text go together (matching head)",
-                _ => "how well image and text go together (contrast)",
-            };
-            Ok((goal, name.into()))
+            if arguments.score.is_none() && goal == Goal::Contrast {
+                say(
+                    "explaining the cosine similarity of the contrast, by which `search` ranks; `match` prints another score: --score match",
+                );
+            }
+            Ok((goal, name_of(goal).into()))
         }
+    }
+}
+
+/// What a score of an image with a text is called.
+fn name_of(goal: Goal) -> &'static str {
+    match goal {
+        Goal::Ranking => "how well image and text go together (retrieval head)",
+        Goal::Match => "how well image and text go together (matching head)",
+        _ => "how well image and text go together (contrast)",
     }
 }
 
@@ -374,7 +365,7 @@ fn explained(
             let first = if arguments.image.len() > 1 { format!("{number}-") } else { String::new() };
             let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
             let stem = format!("{first}{stem}-{}", method.name().replace(' ', "-"));
-            for (ending, bytes) in [("png", drawn.as_slice()), ("npy", &npy(patches, &[grid, grid]))] {
+            for (ending, bytes) in [("png", drawn.as_slice()), ("npy", &numpy_array(patches, grid))] {
                 let path = out.join(format!("{stem}.{ending}"));
                 write_bytes(&path, bytes)?;
                 files.push(path);

@@ -123,6 +123,17 @@ impl NumpyArray {
     }
 }
 
+/// The bytes of a `.npy` file of rows with `width` values each.
+///
+/// # Panics
+/// If the values do not fill their rows.
+pub fn numpy_array(values: &[f32], width: usize) -> Vec<u8> {
+    assert!(width > 0 && values.len().is_multiple_of(width), "the values fill their rows");
+    let mut bytes = numpy_header((values.len() / width) as u64, width);
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    bytes
+}
+
 /// The header of NumPy's format 1.0: magic bytes, length, and a Python dictionary, padded to a multiple of 64 bytes.
 fn numpy_header(rows: u64, width: usize) -> Vec<u8> {
     let mut words = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
@@ -140,6 +151,15 @@ fn numpy_header(rows: u64, width: usize) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::vectors::{Modality, Space};
+
+    #[test]
+    fn the_header_says_type_and_shape() {
+        let bytes = numpy_array(&[1.0, 2.0, 3.0], 1);
+        let text = String::from_utf8_lossy(&bytes[10..128]);
+        assert!(text.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 1), }"), "{text}");
+        assert_eq!((bytes.len(), bytes[127]), (128 + 12, b'\n'));
+        assert_eq!(bytes[128..132], 1.0f32.to_le_bytes());
+    }
 
     #[test]
     fn an_array_and_its_descriptions_contain_the_written_rows() {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::proto::{self, attribute, element};
-use super::weights::{Array, Weights};
+use super::weights::{Array, Number, Weights};
 use crate::ExportError;
 
 /// A value in a graph: an input, a weight, or the output of an operation.
@@ -89,22 +89,12 @@ impl<'w, 'c> Graph<'w, 'c> {
     }
 
     /// An initializer that is computed from weights; graphs that name it alike share it.
-    pub fn stored(
+    pub fn stored<T: Number>(
         &mut self,
         name: &str,
-        make: impl FnOnce(&Weights<'c>) -> Result<Array, ExportError>,
+        make: impl FnOnce(&Weights<'c>) -> Result<Array<T>, ExportError>,
     ) -> Result<Value, ExportError> {
         let tensor = self.weights.store(name, make)?;
-        Ok(self.initializer(tensor))
-    }
-
-    /// As [`Self::stored`], with 64 bits.
-    pub fn stored_double(
-        &mut self,
-        name: &str,
-        make: impl FnOnce(&Weights<'c>) -> Result<(Vec<usize>, Vec<f64>), ExportError>,
-    ) -> Result<Value, ExportError> {
-        let tensor = self.weights.store_double(name, make)?;
         Ok(self.initializer(tensor))
     }
 

@@ -69,20 +69,20 @@ impl Prompts<'_> {
     /// cosines, behind the projection of the query if there is one.
     fn keys(&self, graph: &mut Graph<'_, '_>, similarity: Similarity) -> Result<Value, ExportError> {
         let table = self.table;
-        let keys = graph.stored_double(&format!("{table}.keys"), |weights| keys(weights, table, similarity))?;
+        let keys = graph.stored(&format!("{table}.keys"), |weights| keys(weights, table, similarity))?;
         if !graph.weights.has(self.projection) {
             return Ok(keys);
         }
         let projection = self.projection;
-        let projection = graph.stored_double(&format!("{projection}.double"), |weights| {
+        let projection = graph.stored(&format!("{projection}.double"), |weights| {
             let Array { shape, values } = weights.read(projection)?;
-            Ok((shape, values.into_iter().map(f64::from).collect()))
+            Ok(Array { shape, values: values.into_iter().map(f64::from).collect() })
         })?;
         Ok(graph.op("MatMul", &[&projection, &keys], &[]))
     }
 }
 
-fn keys(weights: &Weights<'_>, table: &str, similarity: Similarity) -> Result<(Vec<usize>, Vec<f64>), ExportError> {
+fn keys(weights: &Weights<'_>, table: &str, similarity: Similarity) -> Result<Array<f64>, ExportError> {
     let Array { shape, values } = weights.read(table)?;
     let [rows, width] = [shape[0], shape[1]];
     let norm = |row: &[f32]| match similarity {
@@ -92,7 +92,7 @@ fn keys(weights: &Weights<'_>, table: &str, similarity: Similarity) -> Result<(V
     let norms: Vec<f64> = values.chunks_exact(width).map(norm).collect();
     let places = (0..width).flat_map(|column| (0..rows).map(move |row| (column, row)));
     let key = |(column, row): (usize, usize)| f64::from(values[row * width + column]) / norms[row];
-    Ok((vec![width, rows], places.map(key).collect()))
+    Ok(Array { shape: vec![width, rows], values: places.map(key).collect() })
 }
 
 /// The query of tokens `[B, T, d]`: their mean or maximum, `[B, d]`.

@@ -27,9 +27,31 @@ pub struct Weights<'c> {
 }
 
 /// A weight in memory, row by row.
-pub struct Array {
+pub struct Array<T = f32> {
     pub shape: Vec<usize>,
-    pub values: Vec<f32>,
+    pub values: Vec<T>,
+}
+
+/// A number of a weight.
+pub trait Number {
+    /// Its type in the format.
+    const ELEMENT: i32;
+    /// Its bytes, little-endian.
+    fn bytes(&self) -> impl Iterator<Item = u8>;
+}
+
+impl Number for f32 {
+    const ELEMENT: i32 = element::FLOAT;
+    fn bytes(&self) -> impl Iterator<Item = u8> {
+        self.to_le_bytes().into_iter()
+    }
+}
+
+impl Number for f64 {
+    const ELEMENT: i32 = element::DOUBLE;
+    fn bytes(&self) -> impl Iterator<Item = u8> {
+        self.to_le_bytes().into_iter()
+    }
 }
 
 impl<'c> Weights<'c> {
@@ -53,29 +75,16 @@ impl<'c> Weights<'c> {
     }
 
     /// The initializer of this name; `make` gives its values if it is not in the file yet.
-    pub fn store(
+    pub fn store<T: Number>(
         &mut self,
         name: &str,
-        make: impl FnOnce(&Self) -> Result<Array, ExportError>,
+        make: impl FnOnce(&Self) -> Result<Array<T>, ExportError>,
     ) -> Result<proto::Tensor, ExportError> {
         if let Some(stored) = self.stored.get(name) {
             return Ok(stored.clone());
         }
         let Array { shape, values } = make(self)?;
-        self.write(name, &shape, element::FLOAT, values.iter().flat_map(|value| value.to_le_bytes()))
-    }
-
-    /// As [`Self::store`], for numbers of 64 bits.
-    pub fn store_double(
-        &mut self,
-        name: &str,
-        make: impl FnOnce(&Self) -> Result<(Vec<usize>, Vec<f64>), ExportError>,
-    ) -> Result<proto::Tensor, ExportError> {
-        if let Some(stored) = self.stored.get(name) {
-            return Ok(stored.clone());
-        }
-        let (shape, values) = make(self)?;
-        self.write(name, &shape, element::DOUBLE, values.iter().flat_map(|value| value.to_le_bytes()))
+        self.write(name, &shape, T::ELEMENT, values.iter().flat_map(Number::bytes))
     }
 
     fn write(

@@ -1,7 +1,5 @@
 //! Predictions of a fine-tuned model.
 
-use std::sync::Arc;
-
 use burn::tensor::{Tensor, TensorData};
 use ptu_data::{InputForm, Preparation, TextUnit};
 use ptu_input::{Input, Tokenizer};
@@ -177,7 +175,7 @@ impl<'a> Predictor<'a> {
 impl TaskDescription {
     /// How records become inputs of the task.
     pub fn preparation(&self, bundle: &Bundle) -> Preparation {
-        let plain = Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens);
+        let plain = crate::preparation(bundle);
         Preparation { unit: TextUnit::Text, sentence_pairs: self.input == InputForm::Sentences, ..plain }
     }
 

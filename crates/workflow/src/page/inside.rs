@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use ptu_data::{Preparation, ShardFolder, Source, Split};
+use ptu_data::{ShardFolder, Source, Split};
 use ptu_evaluate::{Gallery, GalleryOptions};
 use ptu_model::Bundle;
 use ptu_report::ExampleGroup;
@@ -33,7 +33,7 @@ pub fn inside(run: &Path, device: &Device) -> Result<Vec<ExampleGroup>, Workflow
         return Ok(vec![]);
     }
     let bundle = Bundle::load(&bundle, device)?;
-    let preparation = Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens);
+    let preparation = ptu_infer::preparation(&bundle);
     let mut groups = vec![];
     let manifest = ptu_data::Manifest::read(data)?;
     // Only the objectives MLM and ITM train the attention between text and image.

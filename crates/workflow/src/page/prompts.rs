@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 use ptu_data::collate::Origin;
 use ptu_data::manifest::MANIFEST_FILE;
@@ -159,7 +158,7 @@ pub fn prompt_items(run: &Path, bundle: &Bundle) -> Result<Option<PromptItems>, 
     if !data.join(MANIFEST_FILE).exists() {
         return Ok(None);
     }
-    let preparation = Preparation::new(Arc::clone(&bundle.tokenizer), bundle.preprocess.clone(), bundle.max_tokens);
+    let preparation = ptu_infer::preparation(bundle);
     Ok(Some(PromptItems::read(bundle, &preparation, &ShardFolder::open(data, Split::Train)?)?))
 }
 

@@ -72,7 +72,7 @@ pub fn run(arguments: &Arguments, precision: ComputePrecision) -> anyhow::Result
     let label = arguments.label.first().map(String::as_str);
     let zero_shot = sentences.as_ref().map(|sentences| ZeroShot { sentences, label });
     let score = |options: &EvaluateOptions| {
-        let scored = with_bar(|done| match &zero_shot {
+        let scored = with_bar("scoring", |done| match &zero_shot {
             Some(zero_shot) => evaluate_zero_shot(options, zero_shot, done),
             None => evaluate_task(options, done),
         });
