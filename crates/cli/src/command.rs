@@ -172,7 +172,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// The bundle at a path ([`folder::bundle_of`]).
 fn bundle_folder(model: &Path) -> anyhow::Result<PathBuf> {
     check_model(model)?;
-    Ok(folder::bundle_of(model)?)
+    let bundle = folder::bundle_of(model)?;
+    import::say_if_untrained(&bundle)?;
+    Ok(bundle)
 }
 
 /// Refuses a path that holds no model, and reports a best model that was deleted.

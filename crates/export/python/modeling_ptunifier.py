@@ -425,7 +425,11 @@ class PTUnifierModel(PreTrainedModel):
         return self(input_ids=input_ids, attention_mask=attention_mask).embeds
 
     def match(self, input_ids, pixel_values, attention_mask=None):
-        """Log-odds that each image and text belong together."""
+        """How well each image and text fit: the score of the retrieval head, or the log-odds that both belong together."""
         features = self(input_ids=input_ids, attention_mask=attention_mask, pixel_values=pixel_values).features
+        if hasattr(self, "irtr_head"):
+            return self.irtr_head(features)[:, 0]
+        if not hasattr(self, "itm_head"):
+            raise ValueError("this model has no head that compares an image with a text")
         logits = self.itm_head.fc(features)
         return logits[:, 1] - logits[:, 0]

@@ -46,6 +46,7 @@ pub fn export(bundle: &Path, format: ExportFormat, out: &Path, card: Option<&str
     // What its outputs mean has to fit its head, or the names of an export would be wrong.
     let task = loaded.task.is_some().then(|| TaskDescription::of(&loaded, bundle)).transpose()?;
     check_parts(bundle, &loaded, format)?;
+    loaded.model.check_finite(&bundle.join(ptu_model::WEIGHTS))?;
     fs::create_dir_all(out).map_err(|source| ExportError::write(out, source))?;
     let written = match format {
         ExportFormat::Hf => hf::write((bundle, out), &loaded, task.as_ref()),

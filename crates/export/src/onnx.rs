@@ -115,7 +115,8 @@ impl Network<'_> {
                 let pixels = self.pixels(graph);
                 let patches = image.embed(graph, &pixels)?;
                 let encoded = image.encode(graph, &patches)?;
-                let tokens = 1 + (self.config.image.size / self.config.image.patch).pow(2);
+                let tokens = usize::from(self.config.image.class_token)
+                    + (self.config.image.size / self.config.image.patch).pow(2);
                 let shape = [Dim::Any("batch"), Dim::Fixed(tokens), Dim::Fixed(self.config.image.width)];
                 graph.output("last_hidden_state", &encoded, element::FLOAT, &shape);
                 Ok(())

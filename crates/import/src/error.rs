@@ -144,6 +144,8 @@ pub enum Part {
     Text,
     /// A whole model: a PTUnifier or METER checkpoint.
     Whole,
+    /// A bundle of this program, which needs no import.
+    Bundle,
 }
 
 impl std::fmt::Display for Part {
@@ -152,6 +154,7 @@ impl std::fmt::Display for Part {
             Self::Image => "an image encoder",
             Self::Text => "a text encoder",
             Self::Whole => "a PTUnifier or METER checkpoint",
+            Self::Bundle => "a bundle of this program",
         })
     }
 }

@@ -12,8 +12,8 @@ pub const CARRIED_CONFIG: &str = "ptunifier_config";
 pub const CARRIED_PREPROCESSING: &str = "ptunifier_preprocessing";
 /// The hyper-parameter under which it carries the description of a fine-tuned model's task.
 pub const CARRIED_TASK: &str = "ptunifier_task";
-/// The `model_type` of a bundle.
-const MODEL_TYPE: &str = "ptunifier";
+/// The `model_type` in the `config.json` of a bundle.
+pub const MODEL_TYPE: &str = "ptunifier";
 /// Keys that only `transformers` reads: an export for it stays a bundle.
 const OF_TRANSFORMERS: [&str; 11] = [
     "architectures",

@@ -50,7 +50,8 @@ pub mod weights;
 
 pub use bundle::{Bundle, FILES, TASK, WEIGHTS};
 pub use bundle_config::{
-    BundleConfig, CARRIED_CONFIG, CARRIED_PREPROCESSING, CARRIED_TASK, TrainedOn, WeightSource, preprocessing,
+    BundleConfig, CARRIED_CONFIG, CARRIED_PREPROCESSING, CARRIED_TASK, MODEL_TYPE, TrainedOn, WeightSource,
+    preprocessing,
 };
 pub use config::{HeadKind, ModelConfig, Outputs, Preset, TextStyle};
 pub use decoder::Decoder;

@@ -36,4 +36,5 @@ pub use error::{RecipeError, TrainError};
 pub use objective::ObjectiveKind;
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use recipe::Recipe;
+pub use start::Start;
 pub use trainer::{Observer, Outcome, Pace, RunOptions, Silent, format_duration, train};

@@ -73,6 +73,14 @@ pub struct FirstModel {
 }
 
 impl Start {
+    /// Checks before long work that the published encoders which a recipe names can be read.
+    ///
+    /// # Errors
+    /// When they cannot, or when something is not known that belongs to them.
+    pub fn check_encoders(recipe: &Recipe) -> Result<(), TrainError> {
+        StartEncoders::read(recipe).map(drop)
+    }
+
     /// What a run starts from: read from the run folder if the run has a saved state, else from what the recipe names.
     ///
     /// # Errors

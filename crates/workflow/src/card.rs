@@ -7,6 +7,7 @@ use std::path::Path;
 use ptu_data::Manifest;
 use ptu_evaluate::Score;
 use ptu_evaluate::task::TaskReport;
+use ptu_export::ExportFormat;
 use ptu_infer::task::{TaskDescription, TaskOutput};
 use ptu_model::{ABOUT_LEARNED, BundleConfig, ModelError, TASK, files};
 use ptu_prepare::named::Description;
@@ -22,11 +23,11 @@ const SHOWN: usize = 12;
 /// What the licence of data or weights is called if nobody stated it.
 const NOT_STATED: &str = "not stated";
 
-/// The card of the model of a run; `bundle` is the folder of the model.
+/// The card of the model of a run that is exported in a format; `bundle` is the folder of the model.
 ///
 /// # Errors
 /// When the run or the bundle cannot be read.
-pub fn of_run(run: &Path, bundle: &Path) -> Result<String, WorkflowError> {
+pub fn of_run(run: &Path, bundle: &Path, format: ExportFormat) -> Result<String, WorkflowError> {
     let run = Run::open(run, String::new())?;
     let config = BundleConfig::from_json(&files::read(&bundle.join("config.json"), LARGEST)?).map_err(|cause| {
         ModelError::Format { path: bundle.join("config.json"), expected: "a model configuration", cause }
@@ -34,7 +35,7 @@ pub fn of_run(run: &Path, bundle: &Path) -> Result<String, WorkflowError> {
     let task = if bundle.join(TASK).exists() { Some(TaskDescription::read(bundle)?) } else { None };
     let name = run.path.file_name().map_or("model".into(), |name| name.to_string_lossy().into_owned());
     let scores = scores(&run);
-    let mut card = front_matter(&name, task.as_ref(), &scores);
+    let mut card = front_matter(&name, (task.as_ref(), format), &scores);
     let _ = write!(card, "\n# {name}: a PTUnifier model\n\n{}\n", what(task.as_ref()));
     card.push_str(
         "\n## Intended use and limits\n\nFor research. This model is not a medical device: do not use it for decisions about \
@@ -45,13 +46,31 @@ pub fn of_run(run: &Path, bundle: &Path) -> Result<String, WorkflowError> {
     card.push_str(&table_of(&scores));
     card.push_str(&reliance(&run));
     card.push_str(&network(&run, &config));
-    card.push_str(USE);
+    card.push_str(&usage(format, config.model.image.size));
     let _ = writeln!(card, "\n## Hashes of the training data\n\n{ABOUT_LEARNED}");
     Ok(card)
 }
 
-/// How to use the model.
-const USE: &str = "\n## Use\n\n```sh\nptunifier embed FOLDER scans/ --out vectors.parquet\nptunifier export FOLDER --to hf exported\n```\n\n\
+/// How the exported files are used, with images of `size` pixels.
+fn usage(format: ExportFormat, size: usize) -> String {
+    match format {
+        ExportFormat::Hf => WITH_TRANSFORMERS.into(),
+        ExportFormat::Onnx => WITH_ONNX_RUNTIME.replace("SIZE", &size.to_string()),
+        ExportFormat::Ptunifier => AS_CHECKPOINT.into(),
+    }
+}
+
+const WITH_ONNX_RUNTIME: &str = "\n## Use\n\n```python\nimport numpy, onnxruntime\n\nimage = onnxruntime.InferenceSession(\"image.onnx\")\n\
+    pixels = numpy.zeros([1, 3, SIZE, SIZE], numpy.float32)  # resized and normalised as preprocessor_config.json says\n\
+    print([output.name for output in image.get_outputs()], image.run(None, {\"pixel_values\": pixels}))\n```\n\n\
+    `image.onnx`, `text.onnx` and `pair.onnx` give features, vectors and logits; `image_encoder.onnx` and `text_encoder.onnx` the tokens of one \
+    encoder. Texts are `input_ids` and `attention_mask` of `tokenizer.json`, cut at the number of tokens above. All weights lie in \
+    `weights.bin`.\n";
+
+const AS_CHECKPOINT: &str = "\n## Use\n\n```sh\nptunifier import ptunifier.ckpt --tokenizer . --out bundle\n```\n\n\
+    ```python\nimport torch\n\nweights = torch.load(\"ptunifier.ckpt\", weights_only=True)[\"state_dict\"]  # under the published names\n```\n";
+
+const WITH_TRANSFORMERS: &str = "\n## Use\n\n```sh\nptunifier embed FOLDER scans/ --out vectors.parquet\nptunifier export FOLDER --to hf exported\n```\n\n\
     ```python\nimport torch\nfrom PIL import Image\nfrom transformers import AutoModel, AutoProcessor\n\nmodel = AutoModel.from_pretrained(\"exported\", trust_remote_code=True).eval()\n\
     processor = AutoProcessor.from_pretrained(\"exported\", trust_remote_code=True, use_fast=False)\n\
     image, texts = Image.open(\"scan.png\"), [\"No effusion.\", \"Effusion on the left.\"]\nwith torch.no_grad():\n    \
@@ -115,10 +134,15 @@ fn receipt(report: &TaskReport) -> String {
 }
 
 /// The block at the beginning that the Hub reads.
-fn front_matter(name: &str, task: Option<&TaskDescription>, scores: &[Shown]) -> String {
+fn front_matter(name: &str, (task, format): (Option<&TaskDescription>, ExportFormat), scores: &[Shown]) -> String {
     let kind = pipeline(task);
+    let library = match format {
+        ExportFormat::Hf => "transformers",
+        ExportFormat::Onnx => "onnx",
+        ExportFormat::Ptunifier => "pytorch",
+    };
     let mut card = format!(
-        "---\nlibrary_name: transformers\npipeline_tag: {kind}\nlicense: other\nlicense_name: see-card\nlicense_link: README.md\n\
+        "---\nlibrary_name: {library}\npipeline_tag: {kind}\nlicense: other\nlicense_name: see-card\nlicense_link: README.md\n\
          language: en\ntags: [ptunifier, medical, radiology, image-text]\n"
     );
     let results: Vec<Value> = scores

@@ -64,6 +64,34 @@ pub struct ExplanationCheck {
     pub pointing: Option<Pointing>,
 }
 
+/// A map that correlates less than this with that of random weights depends on the weights.
+const ALIKE: f64 = 0.3;
+
+impl ExplanationCheck {
+    /// What the checks say, in one sentence.
+    pub fn verdict(&self) -> String {
+        let is_above = |score: &Score, limit: f64| score.low.is_some_and(|low| low > limit);
+        let is_below = |score: &Score, limit: f64| score.high.is_some_and(|high| high < limit);
+        let deletion = match &self.deletion_difference {
+            difference if is_above(difference, 0.0) => "marks what the score depends on",
+            difference if is_below(difference, 0.0) => "marks what matters less than random patches",
+            _ => "is not shown to mark what the score depends on",
+        };
+        let weights = match &self.random_weights {
+            correlation if is_below(correlation, ALIKE) => "depends on the weights",
+            correlation if is_above(correlation, ALIKE) => "hardly depends on the weights",
+            _ => "is not shown to depend on the weights",
+        };
+        let pointing = self.pointing.as_ref().map_or("", |pointing| {
+            match [&pointing.centre_difference, &pointing.fixed_difference].iter().all(|score| is_above(score, 0.0)) {
+                true => ", and points to findings more often than fixed places do",
+                false => ", and is not shown to point to findings more often than a fixed place",
+            }
+        });
+        format!("it {deletion}, {weights}{pointing}")
+    }
+}
+
 /// How often a patch lies in the region of the finding, on records whose finding is predicted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Pointing {

@@ -27,7 +27,7 @@ use ptu_prepare::{InputFiles, Shares};
 use ptu_tasks::train_planned;
 use ptu_train::recipe::DataEntry;
 use ptu_train::trainer::{Observer, Opened, RunOptions};
-use ptu_train::{Recipe, folder, state};
+use ptu_train::{Recipe, Start, folder, state};
 
 use crate::WorkflowError;
 use crate::page;
@@ -149,6 +149,8 @@ const ROWS_LISTED: usize = 5;
 const TABLE_STEPS: std::ops::RangeInclusive<u64> = 100..=2000;
 /// Number of steps for the phantom corpus.
 const PHANTOM_STEPS: u64 = 1000;
+/// The folder of the run, in the output folder.
+const RUN: &str = "run";
 const PHANTOM_RECIPE: &str = include_str!("quickstart.toml");
 const TABLE_RECIPE: &str = include_str!("quickstart-table.toml");
 const WEIGHTS_RECIPE: &str = include_str!("quickstart-weights.toml");
@@ -245,6 +247,9 @@ impl QuickstartOptions {
     fn check(&self) -> Result<(), WorkflowError> {
         if !self.steps_are_adjustable()? && self.minutes.is_some() {
             return Err(WorkflowError::ConflictingSteps);
+        }
+        if self.init.is_some() && !self.out.join(RUN).join(folder::RECIPE).exists() {
+            Start::check_encoders(&self.recipe(Path::new("data"), 100, *TABLE_STEPS.start(), &[])?)?;
         }
         match &self.corpus {
             Corpus::Table(own) => own.check(self.seed),

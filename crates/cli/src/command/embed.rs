@@ -14,9 +14,10 @@ use ptu_kernels::ComputePrecision;
 use ptu_model::Bundle;
 use ptu_model::files::check_writable;
 use ptu_prepare::InputFiles;
+use ptu_train::folder;
 use serde::Serialize;
 
-use super::{AtWork, SOME_SKIPPED};
+use super::{AtWork, SOME_SKIPPED, check_model};
 use crate::interrupt::{Interrupted, stop_flag};
 use crate::output::{print, say};
 use crate::progress::Bar;
@@ -145,7 +146,14 @@ struct Report<'a> {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let precision = arguments.work.start()?;
     check_writable(&arguments.out)?;
-    let folder = super::bundle_folder(&arguments.model)?;
+    let folder = match arguments.space {
+        // The encoders of a model whose other weights are new are as published.
+        SpaceName::Encoder => {
+            check_model(&arguments.model)?;
+            folder::bundle_of(&arguments.model)?
+        }
+        SpaceName::Contrast | SpaceName::Features => super::bundle_folder(&arguments.model)?,
+    };
     let bundle = Bundle::load(&folder, &arguments.work.compute.device.plain())?;
     let model = Bundle::fingerprint(&folder)?;
     let inputs = InputFiles::with_fields(&arguments.inputs, &arguments.split, arguments.fields.chosen())?;

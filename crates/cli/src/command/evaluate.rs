@@ -19,7 +19,7 @@ use ptu_workflow::page;
 use serde::Serialize;
 
 use super::generation::GenerationOptions;
-use super::{AtWork, check_model, check_page};
+use super::{AtWork, bundle_folder, check_page};
 use crate::output::{print, say};
 use crate::progress::Bar;
 use crate::usage::{WrongArguments, at_least_one};
@@ -271,7 +271,7 @@ fn check_request(arguments: &Arguments) -> anyhow::Result<()> {
         return Err(WrongArguments("`--trec` writes the rankings of one model; name one model".into()).into());
     }
     check_different(&arguments.models)?;
-    arguments.models.iter().chain(&arguments.compare).try_for_each(|model| check_model(model))?;
+    arguments.models.iter().chain(&arguments.compare).try_for_each(|model| bundle_folder(model).map(drop))?;
     if arguments.stand_in != StandInName::Prompts {
         let text = "`--stand-in` is for fine-tuned models; `--missing` compares stand-ins of a pre-trained one";
         return Err(WrongArguments(text.into()).into());

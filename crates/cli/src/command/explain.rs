@@ -17,7 +17,7 @@ use ptu_workflow::page::{PromptItems, prompt_items};
 use serde::Serialize;
 
 use super::evaluate::{interval, with_bar};
-use super::{AtWork, check_model, check_page};
+use super::{AtWork, bundle_folder, check_model, check_page};
 use crate::output::{print, say};
 use crate::usage::{WrongArguments, at_least_one};
 
@@ -168,7 +168,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         std::fs::create_dir_all(out).with_context(|| format!("cannot create `{}`", out.display()))?;
     }
-    let explainer = Explainer::open(&folder::bundle_of(&arguments.model)?)?;
+    let explainer = Explainer::open(&bundle_folder(&arguments.model)?)?;
     let inputs = inputs(arguments, &explainer)?;
     let goals = inputs.iter().map(|input| goal(arguments, &explainer, &input.1)).collect::<anyhow::Result<Vec<_>>>()?;
     let is_anything_missing = inputs.iter().any(|(_, input)| !matches!(input, Input::Pair { .. }));
@@ -213,22 +213,24 @@ fn check(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.json {
         return print(&serde_json::json!({ "split": split, "checks": found }).to_string());
     }
-    for ExplanationCheck {
-        method,
-        records,
-        deletion,
-        random_deletion,
-        deletion_difference,
-        random_weights,
-        pointing,
-    } in found
-    {
+    for check in found {
+        let verdict = check.verdict();
+        let ExplanationCheck {
+            method,
+            records,
+            deletion,
+            random_deletion,
+            deletion_difference,
+            random_weights,
+            pointing,
+        } = check;
         print(&format!("{method}, {records} records of the {split} split"))?;
         let row = |name: &str, score| print(&format!("  {name:52}{}", interval(score)));
         row("score lost without the tenth that is worth most", deletion)?;
         row("score lost without a random tenth", random_deletion)?;
         row("difference", deletion_difference)?;
         row("rank correlation with maps of random weights", random_weights)?;
+        print(&format!("  in short: {verdict}"))?;
         let Some(pointing) = pointing else { continue };
         print(&format!("  the patch that is worth most lies in the finding, {} records", pointing.records))?;
         row("  share", pointing.most)?;

@@ -14,8 +14,8 @@ use crate::output::print;
 /// hf: a folder that `transformers` opens (`AutoModel.from_pretrained(folder, trust_remote_code=True)`, and `AutoProcessor` likewise):
 /// the same vectors and logits for images, texts and pairs. The folder is still a bundle of this program.
 ///
-/// onnx: a graph for each kind of input (image.onnx, text.onnx, pair.onnx, image_encoder.onnx, text_encoder.onnx), any number of inputs and
-/// any length, with their weights in weights.bin.
+/// onnx: a graph for each kind of input (image.onnx, text.onnx, pair.onnx, image_encoder.onnx, text_encoder.onnx), for any number of inputs and
+/// texts of any length that the model reads, with their weights in weights.bin.
 ///
 /// ptunifier: a PyTorch checkpoint with the published names (ptunifier.ckpt), which `ptunifier import` reads again.
 #[derive(clap::Args)]
@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let bundle = folder::bundle_of(&arguments.model)?;
     // A run has scores and data of which the card of its bundle does not know.
     let is_run = arguments.model.join(folder::RECIPE).exists();
-    let card = if is_run { Some(card::of_run(&arguments.model, &bundle)?) } else { None };
+    let card = if is_run { Some(card::of_run(&arguments.model, &bundle, arguments.to.format())?) } else { None };
     let exported = export(&bundle, arguments.to.format(), &arguments.out, card.as_deref())?;
     if arguments.json {
         let output = Output { folder: &exported.folder, files: &exported.files };

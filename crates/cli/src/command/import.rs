@@ -1,21 +1,25 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use ptu_import::{
     AssembleOptions, CheckpointOptions, ImageOptions, Imported, Origin, Part, Report, TextOptions, UnusedReason,
     assemble, parts, read_checkpoint, read_image_encoder, read_text_encoder,
 };
 use ptu_input::files::try_folder;
 use ptu_model::config::ImageActivation;
-use ptu_model::files::write_bytes;
-use serde::Serialize;
+use ptu_model::files::{read as read_bytes, write_bytes};
+use serde::{Deserialize, Serialize};
 
-use crate::output::print;
+use crate::output::{print, say};
 use crate::usage::WrongArguments;
 
 /// The file of the report in the folder of the bundle.
 const REPORT: &str = "import.json";
+/// The start of the names of the weights of the fusion.
+const FUSION: &str = "multi_modal_";
+/// The largest report that is read, in bytes.
+const LARGEST_REPORT: u64 = 1 << 24;
 
 /// Make a bundle of published weights: a PTUnifier or METER checkpoint, or an image encoder and a text encoder
 ///
@@ -146,6 +150,31 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     print(&format!("bundle {}", arguments.out.display()))
 }
 
+/// What is read of the report again.
+#[derive(Deserialize)]
+struct Initialised {
+    initialised: Vec<String>,
+}
+
+/// Says that a model was made of two encoders and not trained since, so that its scores say nothing.
+pub fn say_if_untrained(bundle: &Path) -> anyhow::Result<()> {
+    let path = bundle.join(REPORT);
+    if !path.exists() {
+        return Ok(());
+    }
+    let cure = || format!("`{}` is not the report of an import; remove it", path.display());
+    let Initialised { initialised } = serde_json::from_slice(&read_bytes(&path, LARGEST_REPORT)?).with_context(cure)?;
+    if initialised.iter().any(|name| name.starts_with(FUSION)) {
+        say(&format!(
+            "note: {} weights of `{}` are new and were never trained (fusion, prompts, heads): what it says means nothing before \
+             `pretrain` or `finetune`; only `embed --space encoder` does not need them",
+            initialised.len(),
+            bundle.display()
+        ));
+    }
+    Ok(())
+}
+
 /// Checks before long work that the bundle can be written.
 fn check_out(out: &Path) -> anyhow::Result<()> {
     let used = out.is_file() || out.read_dir().is_ok_and(|mut entries| entries.next().is_some());
@@ -186,6 +215,10 @@ fn read(arguments: &Arguments, sources: &Sources<'_>) -> anyhow::Result<Imported
             let cure = "a model needs both encoders: name them with --image and --text";
             bail!("`{}` holds only {part}; {cure}", source.display())
         }
+        [Part::Bundle] => bail!(
+            "`{}` is a bundle of this program already; use it as it is (`finetune --model`, `embed`, `model.init.model` in a recipe)",
+            source.display()
+        ),
         _ => Ok(read_checkpoint(source, &checkpoint_options(arguments)?)?.bundle()?),
     }
 }
@@ -263,7 +296,12 @@ fn lines(report: &Report) -> Vec<String> {
     }
     for (reason, names) in unused {
         let first = names.first().copied().unwrap_or_default();
-        lines.push(format!("  not used: {} tensors, {}, such as `{first}`", names.len(), because(reason)));
+        lines.push(format!(
+            "  not used: {} tensor{}, {}, such as `{first}`",
+            names.len(),
+            if names.len() == 1 { "" } else { "s" },
+            because(reason)
+        ));
     }
     lines
 }

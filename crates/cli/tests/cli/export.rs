@@ -53,6 +53,7 @@ fn a_hugging_face_export_is_still_a_bundle() {
         );
     }
     assert_eq!(vectors(&place, "out", "pairs"), vectors(&place, "run", "pairs"));
+    place.exits(&["import", "out", "--out", "again"], 1, &["`out` is a bundle of this program already"]);
     let config: Value = serde_json::from_slice(&bytes(&place.path("out/config.json"))).unwrap();
     assert_eq!(config["auto_map"]["AutoModel"], "modeling_ptunifier.PTUnifierModel");
     // The card says what the model learned from, and its scores.
@@ -77,6 +78,8 @@ fn graphs_share_their_weights() {
         weights < 2 * of_bundle,
         "each weight is stored once, tables of prompts in 64 bits too: {weights} {of_bundle}"
     );
+    let card = String::from_utf8(bytes(&place.path("out/README.md"))).unwrap();
+    assert!(card.contains("onnxruntime") && !card.contains("transformers"), "{card}");
     for graph in ["image", "text", "pair", "image_encoder", "text_encoder"] {
         let graph = std::fs::metadata(place.path(&format!("out/{graph}.onnx"))).unwrap().len();
         assert!(graph < 200_000, "{graph}");
@@ -93,6 +96,15 @@ fn what_cannot_be_exported_says_why() {
     place.write("broken/config.json", "{}");
     place.bad(&["export", "broken", "--to", "onnx", "out"], &["broken"]);
     assert!(!place.path("out").exists(), "a failed export leaves no folder");
+    // Weights of a training that diverged.
+    place.good(&["export", "run", "--to", "hf", "diverged"]);
+    let mut weights = bytes(&place.path("diverged/model.safetensors"));
+    let end = weights.len() - 4;
+    weights[end..].copy_from_slice(&f32::NAN.to_le_bytes());
+    place.write("diverged/model.safetensors", weights);
+    for format in ["hf", "onnx", "ptunifier"] {
+        place.bad(&["export", "diverged", "--to", format, "out"], &["diverged/model.safetensors", "not finite"]);
+    }
     // A checkpoint whose carried settings were changed.
     place.good(&["export", "run", "--to", "ptunifier", "out"]);
     let mut changed = bytes(&place.path("out/ptunifier.ckpt"));

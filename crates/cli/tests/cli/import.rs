@@ -25,8 +25,12 @@ fn two_encoders_become_a_bundle_that_embeds() {
     assert_eq!(json(&std::fs::read_to_string(place.path("b/import.json")).unwrap()), told);
     assert!(std::fs::read_to_string(place.path("b/README.md")).unwrap().contains("licence not stated"));
     place.write("0.png", picture(true, 0));
-    place.good(&["embed", "b", "0.png", "--out", "v.parquet"]);
+    let untrained = "weights of `b` are new and were never trained";
+    assert!(place.good(&["embed", "b", "0.png", "--out", "v.parquet"]).stderr.contains(untrained));
+    let encoder = ["embed", "b", "0.png", "--space", "encoder", "--only", "images", "--out", "e.jsonl"];
+    assert!(!place.good(&encoder).stderr.contains(untrained), "the encoders are as published");
     place.good(&["inspect", "b"]);
+    place.exits(&["import", "b", "--out", "again"], 1, &["`b` is a bundle of this program already"]);
     assert_eq!(json(&std::fs::read_to_string(place.path("b/config.json")).unwrap())["image"]["size"], 20);
     place.exits(&["import", "--image", &image, "--text", &text, "--out", "b"], 2, &["`b` exists", "name another"]);
 }

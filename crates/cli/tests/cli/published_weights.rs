@@ -163,6 +163,10 @@ fn a_quickstart_starts_from_published_encoders() {
     };
     refused(&["weights/dinov2"], &["`--init`", "a text encoder is missing"]);
     refused(&["weights/bert", "weights/dinov2", "weights/bert"], &["`weights/bert` holds a text encoder", "name one"]);
+    refused(&["own/run/bundle", "weights/bert"], &["`own/run/bundle` is a bundle of this program", "model.init.model"]);
+    // What is missing is said before any work, so that the same folder takes the corrected command.
+    let onnx = ["weights/dinov2-onnx", "weights/bert", "--set", "model.image.heads=2", "--set", "model.image.size=24"];
+    refused(&onnx, &["`model.init.mean`", "--set 'model.init.mean=[0.485,0.456,0.406]'"]);
     place.exits(&["quickstart", "--out", "other", "--init", "weights/bert"], 2, &["--table"]);
 }
 
@@ -177,7 +181,7 @@ fn weights_that_cannot_be_used_say_why() {
     fails(&["model.init.text=\"weights/dinov2\""], &["holds an image encoder, but a text encoder is asked for"]);
     fails(&["model.init.image=\"absent\""], &["absent"]);
     let onnx = ["model.init.image=\"weights/dinov2-onnx\"", "model.image.heads=2"];
-    fails(&onnx, &["`model.init.mean`", "[0.485, 0.456, 0.406]"]);
+    fails(&onnx, &["`model.init.mean`", "[0.485,0.456,0.406]"]);
     fails(&["model.image.size=21"], &["21", "multiple"]);
     fails(&["text.max_tokens=13"], &["`text.max_tokens`", "12"]);
 }

@@ -54,7 +54,7 @@ impl Found<'_> {
                 what: Unsupported::Activation(name.clone()),
             })?,
             (None, None) => {
-                let value = format!("{:?}", config.activation);
+                let value = config.activation.name().into();
                 assumed.push(Assumed { key: "image.activation", value, because: "the default of its program" });
                 config.activation
             }

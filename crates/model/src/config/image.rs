@@ -64,6 +64,15 @@ pub enum ImageActivation {
 }
 
 impl ImageActivation {
+    /// Its name in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::QuickGelu => "quick_gelu",
+            Self::Gelu => "gelu",
+            Self::GeluTanh => "gelu_tanh",
+        }
+    }
+
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

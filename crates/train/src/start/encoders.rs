@@ -138,8 +138,8 @@ fn value<T: DeserializeOwned>(table: &Table, section: &str, key: &str) -> Result
 /// The error if nothing says how the colours of images are normalised.
 fn no_colours(image: &Path) -> TrainError {
     let cause = format!(
-        "is missing, and no file beside `{}` gives it; write `model.init.mean` and `model.init.std`, for example those of ImageNet: mean = \
-         [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]",
+        "is missing, and no file beside `{}` gives it; write it and `model.init.std` into the recipe, or after the command, for example those of \
+         ImageNet: --set 'model.init.mean=[0.485,0.456,0.406]' --set 'model.init.std=[0.229,0.224,0.225]'",
         image.display()
     );
     RecipeError::Value { path: folder::RECIPE.into(), key: "model.init.mean".into(), cause }.into()

@@ -11,7 +11,7 @@ use ptu_prepare::table::ColumnNames;
 use ptu_train::folder::{holds_others, lock};
 use serde::{Deserialize, Serialize};
 
-use super::{Corpus, OwnTable, QuickstartOptions};
+use super::{Corpus, OwnTable, QuickstartOptions, RUN};
 use crate::WorkflowError;
 
 /// The file with the saved options.
@@ -162,7 +162,7 @@ impl OutputFolder {
         } else {
             files::write_bytes(&file, &serde_json::to_vec_pretty(&request).expect("strings can be written as JSON"))?;
         }
-        let names = ["data", "run", "ask", "vectors.parquet", "example.png", "report.html"];
+        let names = ["data", RUN, "ask", "vectors.parquet", "example.png", "report.html"];
         let [data, run, ask, vectors, example, page] = names.map(|name| out.join(name));
         Ok(Self { data, run, ask, vectors, example, page, _lock: lock })
     }

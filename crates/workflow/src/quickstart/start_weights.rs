@@ -6,6 +6,9 @@ use ptu_import::{Part, parts};
 
 use crate::WorkflowError;
 
+/// What starts from a whole model, which a quickstart does not.
+const START_FROM_BUNDLE: &str = "prepare the table and start from its bundle with `ptunifier pretrain recipes/pretrain/table.toml --set 'model.init.model=\"BUNDLE\"'`";
+
 /// The published encoders from which a quickstart starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartWeights {
@@ -33,9 +36,11 @@ impl StartWeights {
                     Part::Image => &mut image,
                     Part::Text => &mut text,
                     Part::Whole => {
-                        let cure = "holds a whole model; make a bundle of it (`ptunifier import`) and start from it (`model.init.model`)";
-                        return Err(wrong(cure));
+                        return Err(wrong(&format!(
+                            "holds a whole model; {START_FROM_BUNDLE}, which `ptunifier import` makes of it"
+                        )));
                     }
+                    Part::Bundle => return Err(wrong(&format!("is a bundle of this program; {START_FROM_BUNDLE}"))),
                 };
                 if place.replace(path.clone()).is_some() {
                     return Err(wrong(&format!("holds {part}, and so does a file that was named before; name one")));
