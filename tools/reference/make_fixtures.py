@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ptunifier_reference import Switches, resize_positions
-from variants import VariantConfig, VariantPTUnifier, forward, load_case, train
+from variants import VariantConfig, build, forward, load_case, train
 
 OUT = Path(__file__).resolve().parents[2] / "crates/workflow/tests/fixtures/parity"
 POOL = "pretrain-pool"
@@ -43,6 +43,11 @@ WEIGHTS_AFTER = (
     "pseudo_vision_token_pool",                                      # fusion, decays, unchosen rows too
     "multi_modal_vision_layers.0.output.LayerNorm.weight",           # fusion, no decay
     "multi_modal_language_proj.bias",                                # fusion, no decay
+    "image_prompt_slots",                                            # fusion, decays, as all that follow
+    "text_prompt_keys",
+    "image_prompt_codebook.queries",
+    "image_prompt_codebook.codes",                                   # no gradient: moving averages
+    "text_prompt_codebook.uses",
 )
 # take no part (specification, section 8), any shape is accepted
 SPARE = {"vision_encoder.positional_embedding": (2, 4), "vision_encoder.token_embedding.weight": (3, 4), "vision_encoder.ln_final.weight": (4,),
@@ -67,6 +72,7 @@ def beside(**changes) -> dict:
     return {**BASE, "gradients_up_to": LIMIT, "optimizer": optimizer, **changes}
 
 
+CODES = {"codes": 6, "width": 5, "take": 3, "levels": 2, "layers": 1, "weight": 0.8, "commitment": 0.25, "decay": 0.8, "restart": 0}
 # made by `beside`
 BESIDE = ("pretrain-fixed", "pretrain-max-cosine", "pretrain-decay-default", "pretrain-cosine-schedule", "text-only-mlm")
 TASK = {**{k: v for k, v in BASE.items() if k not in ("loss_weights", "itc_temperature", "optimizer")}, **NARROW}
@@ -80,6 +86,10 @@ CASES = {
     "pretrain-decay-default": (11, beside(decay_groups="default", optimizer={"weight_decay": 0.1, "warmup_fraction": 0.25, "steps": 12})),
     "pretrain-cosine-schedule": (11, beside(optimizer={"schedule": "cosine", "warmup_fraction": 0.25, "steps": 8})),
     "text-only-mlm": (11, beside(records="texts", optimizer={"steps": 1})),
+    "pretrain-soft": (12, {**BASE, "gradients_up_to": LIMIT, "visual_prompts_kind": "soft", "textual_prompts_kind": "soft"}),
+    "pretrain-keyed": (11, {**BASE, **NARROW, "gradients_up_to": LIMIT, "visual_prompts_kind": "keyed", "textual_prompts_kind": "keyed", "keyed": {"pull": 0.7, "balance": 0.3}}),
+    "pretrain-token": (11, {**BASE, **NO_POOLS, "gradients_up_to": LIMIT, "visual_prompts_kind": "token", "textual_prompts_kind": "token"}),
+    "pretrain-codebook": (11, {**BASE, **NO_POOLS, "gradients_up_to": LIMIT, "visual_prompts_kind": "codebook", "textual_prompts_kind": "codebook", "codebook": CODES}),
     "retrieve": (11, {**TASK, **NO_POOLS, "case": "irtr", "inputs": "pair", "labels": 0}),
     "answer": (12, {**TASK, **NO_POOLS, "case": "vqa", "inputs": "pair", "labels": 0, "answers": 5}),
     "generate": (13, {**TASK, **NO_POOLS, "case": "clm", "inputs": "pair", "labels": 0, "text_positions": 16}),
@@ -89,7 +99,7 @@ CASES = {
 
 def random_weights(c: VariantConfig, g: np.random.Generator) -> dict[str, Tensor]:
     """Weights large enough that a mistake in any part shows; rows of a pool differ in length."""
-    model = VariantPTUnifier(c)
+    model = build(c)
     shapes = {n: tuple(p.shape) for n, p in [*model.named_parameters(), *model.named_buffers()]} | SPARE
     if c.case == "irtr":  # a retrieval checkpoint comes from pre-training and still holds ITM's head
         shapes |= {"itm_head.fc.weight": (2, 2 * c.hidden_size), "itm_head.fc.bias": (2,)}
@@ -100,6 +110,8 @@ def random_weights(c: VariantConfig, g: np.random.Generator) -> dict[str, Tensor
         values = g.standard_normal(shape) * scale + float(norm)
         if c.text_style == "bert" and n.startswith("language_encoder.embeddings."):
             values *= 1 if norm or n.endswith("bias") else 0.2  # so small that an epsilon of 1e-5 in place of 1e-12 shows
+        if n.endswith(".uses"):
+            values = 0.5 + np.abs(values)
         if "token_pool" in n:
             values *= g.uniform(0.5, 2, (shape[0], 1))
         weights[n] = torch.from_numpy(np.asarray(values, np.float32))

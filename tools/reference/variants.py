@@ -35,6 +35,10 @@ class VariantConfig(Config):
     similarity: str = "dot"             # dot or cosine, of both pools
     records: str = "pairs"              # pairs; texts: MLM of texts alone
     decay_groups: str = "published"     # published; default: no norm weight and no bias decays
+    soft_temperature: float = 0.1       # of attention over a pool, after training, and at its first step
+    soft_first_temperature: float = 1.0
+    keyed: dict | None = None           # pull, balance
+    codebook: dict | None = None        # codes, width, take, levels, layers, weight, commitment, decay, restart
     gradients_up_to: int = 0            # 0: gradients.safetensors holds all; else only weights of at most so many elements
 
     @staticmethod
@@ -127,6 +131,9 @@ class VariantPTUnifier(PTUnifier):
                 out.pop(name, None)
         return out
 
+    def after_step(self) -> None:
+        """What changes after the optimizer's step, other than by gradients."""
+
     def pretrain(self, batch: dict[str, Tensor], s: Switches) -> dict[str, Tensor]:
         if self.config.records == "pairs":
             return super().pretrain(batch, s)
@@ -140,6 +147,11 @@ def variant_optimizer(model: VariantPTUnifier) -> PlainAdamW:
     """AdamW of the specification (section 4). `default`: what the published rule decays, but no norm weight either."""
     o = model.config.optimizer
     groups = parameter_groups(model, o)
+    for source, to in ((0, 4), (1, 5)):  # prompts beyond the paper belong to the fusion
+        mine = [i for i, n in enumerate(groups[source]["names"]) if n.startswith(("image_prompt_", "text_prompt_"))]
+        for key in ("names", "params"):
+            groups[to][key] += [groups[source][key][i] for i in mine]
+            groups[source][key] = [v for i, v in enumerate(groups[source][key]) if i not in mine]
     if model.config.decay_groups == "default":
         norms = {f"{n}.weight" for n, m in model.named_modules() if isinstance(m, nn.LayerNorm)}
         for with_decay, without in zip(groups[::2], groups[1::2]):
@@ -159,9 +171,17 @@ def variant_schedule(step: int, o: dict) -> float:
 
 
 # ------------------------------------------------------------------------------------------------------- what a case expects
+def build(config: VariantConfig) -> VariantPTUnifier:
+    """The model of a configuration."""
+    if config.visual_prompts_kind in ("pool", "fixed"):
+        return VariantPTUnifier(config)
+    from beyond import BeyondPTUnifier  # it subclasses what is above
+    return BeyondPTUnifier(config)
+
+
 def load_case(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[VariantPTUnifier, dict[str, Tensor]]:
     """Model in evaluation mode and inputs of a case."""
-    model = VariantPTUnifier(VariantConfig.load(folder / "config.json")).eval()
+    model = build(VariantConfig.load(folder / "config.json")).eval()
     model.load(load_file(folder / "checkpoint.safetensors"))
     inputs = {k: v.to(dtype) if v.is_floating_point() else v for k, v in load_file(folder / "inputs.safetensors").items()}
     return model.to(dtype), inputs
@@ -204,5 +224,6 @@ def train(model: VariantPTUnifier, x: dict[str, Tensor], s: Switches) -> tuple[d
         rows.append(torch.stack([losses[k].detach() for k in LOSSES if k in losses]))
         rates.append([g["lr"] for g in optimizer.param_groups])
         optimizer.step()
-    after = {f"weights_after.{n}": p.detach().clone() for n, p in model.named_parameters()}
+        model.after_step()
+    after = {f"weights_after.{n}": p.detach().clone() for n, p in model.state_dict().items()}
     return {**first, "trajectory": torch.stack(rows), "learning_rates": torch.tensor(rates, dtype=torch.float64), **after}, gradients

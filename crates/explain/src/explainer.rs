@@ -176,7 +176,8 @@ impl Explainer {
             let (patches, tokens) = match recorded.as_slice() {
                 // An image alone, and a text alone.
                 [of_image, of_text] => {
-                    let (image_stand_in, text_stand_in) = (self.image_stand_in(), self.text_stand_in());
+                    let (image_stand_in, text_stand_in) =
+                        (config.image_stand_in_tokens(), config.text_stand_in_tokens());
                     let patches = of_image.of(index, [image, text_stand_in]).patches;
                     (patches, of_text.of(index, [image_stand_in, text]).tokens)
                 }
@@ -256,24 +257,15 @@ impl Explainer {
 
     /// Number of tokens of the image sequence in the fusion.
     fn image_tokens(&self, input: &Input) -> usize {
-        if has_image(input) { self.model().config().image.tokens() } else { self.image_stand_in() }
+        if has_image(input) {
+            self.model().config().image.tokens()
+        } else {
+            self.model().config().image_stand_in_tokens()
+        }
     }
 
     fn text_tokens(&self, input: &Input) -> usize {
-        input.text().map_or_else(|| self.text_stand_in(), |text| text.ids.len())
-    }
-
-    /// Number of tokens in the place of a missing image: one, and the prompts.
-    fn image_stand_in(&self) -> usize {
-        1 + self.model().config().image_prompts.count()
-    }
-
-    /// Number of tokens in the place of a missing text: the start token, and the prompts with an end token.
-    fn text_stand_in(&self) -> usize {
-        match self.model().config().text_prompts.count() {
-            0 => 1,
-            count => count + 2,
-        }
+        input.text().map_or_else(|| self.model().config().text_stand_in_tokens(), |text| text.ids.len())
     }
 }
 

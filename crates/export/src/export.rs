@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use ptu_infer::task::TaskDescription;
+use ptu_model::config::PromptsConfig;
 use ptu_model::files::write_bytes;
 use ptu_model::{Bundle, HeadKind};
 
@@ -94,6 +95,11 @@ fn check_parts(path: &Path, bundle: &Bundle, format: ExportFormat) -> Result<(),
             "writes texts, and its decoder is exported as a checkpoint only; use `--to ptunifier`, or export the model from which it was \
              fine-tuned",
         );
+    }
+    let is_published =
+        |prompts: &PromptsConfig| matches!(prompts, PromptsConfig::Pool { .. } | PromptsConfig::Fixed { .. });
+    if !(is_published(&config.image_prompts) && is_published(&config.text_prompts)) {
+        return refused("has prompts beyond the paper, which are exported as a checkpoint only; use `--to ptunifier`");
     }
     let has_vectors = config.heads.iter().any(|head| *head != HeadKind::Mlm);
     if format == ExportFormat::Onnx && !config.image.class_token && config.image_prompts.count() == 0 && has_vectors {

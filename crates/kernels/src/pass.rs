@@ -25,6 +25,10 @@ pub struct Pass {
     /// Share of an image's patches that is used, if not all of them are.
     patch_keep: Option<f64>,
     trace: Option<Trace>,
+    /// Share of the training that is done, in [0, 1].
+    progress: f64,
+    /// Whether losses of the prompts are computed.
+    learns_prompts: bool,
     /// Precision of the products in linear maps and attention. Norms, softmax and losses always use f32.
     pub precision: ComputePrecision,
 }
@@ -39,6 +43,8 @@ impl Pass {
             checkpoint: None,
             patch_keep: None,
             trace: None,
+            progress: 1.0,
+            learns_prompts: false,
             precision: ComputePrecision::F32,
         }
     }
@@ -62,6 +68,22 @@ impl Pass {
     /// The same pass, recorded to explain a result. It has no dropout and no checkpointing.
     pub fn traced(self, trace: Trace) -> Self {
         Self { threshold: 0, checkpoint: None, trace: Some(trace), ..self }
+    }
+
+    /// The same pass, after this share of a training, in [0, 1]; in other passes the training is over. `learns_prompts`: whether the prompts
+    /// in place of missing modalities are trained.
+    pub fn in_training(self, progress: f64, learns_prompts: bool) -> Self {
+        Self { progress, learns_prompts, ..self }
+    }
+
+    /// Share of the training that is done, in [0, 1].
+    pub fn progress(&self) -> f64 {
+        self.progress
+    }
+
+    /// Whether losses of the prompts are computed.
+    pub fn learns_prompts(&self) -> bool {
+        self.learns_prompts
     }
 
     /// The recording; `None` if the pass is not recorded.
@@ -101,8 +123,8 @@ impl Pass {
     /// A pass that produces the same masks from here on, without checkpointing.
     pub(crate) fn again(&self) -> Self {
         let calls = AtomicU64::new(self.calls());
-        let Self { threshold, key, patch_keep, precision, .. } = *self;
-        Self { threshold, key, calls, checkpoint: None, patch_keep, trace: None, precision }
+        let Self { threshold, key, patch_keep, progress, learns_prompts, precision, .. } = *self;
+        Self { threshold, key, calls, checkpoint: None, patch_keep, trace: None, progress, learns_prompts, precision }
     }
 
     /// The storage for the gradients of checkpointed blocks; `None` without checkpointing.

@@ -19,6 +19,8 @@ pub enum NetworkPart {
     ImageStream,
     /// The text stream of the fusion.
     TextStream,
+    /// What composes a sequence in place of a missing one.
+    Prompts,
 }
 
 /// The modality of a traced input.

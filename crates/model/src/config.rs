@@ -2,6 +2,7 @@
 
 mod image;
 pub mod limits;
+mod prompts;
 mod task;
 
 use std::str::FromStr;
@@ -9,6 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use image::{ImageActivation, ImageConfig};
+pub use prompts::{CodebookConfig, Pooling, PromptsConfig, Similarity};
 pub use task::{DecoderConfig, MemoryMask, Outputs};
 
 use crate::ModelError;
@@ -118,52 +120,6 @@ impl Default for ContrastConfig {
     }
 }
 
-/// The soft prompts in place of a missing modality (specification, section 2).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum PromptsConfig {
-    /// A soft prompt pool with top-k selection: the `take` rows that are most similar to the modality that is present.
-    Pool {
-        /// Number of rows of the pool; 0 means no prompts.
-        size: usize,
-        /// Number of rows selected; at most all rows of the pool.
-        take: usize,
-        /// How the tokens of the modality that is present become one query vector.
-        #[serde(default)]
-        pooling: Pooling,
-        /// How the query is compared with a row of the pool.
-        #[serde(default)]
-        similarity: Similarity,
-    },
-    /// The same `take` prompts for every input.
-    Fixed {
-        /// Number of prompts.
-        take: usize,
-    },
-}
-
-/// How tokens become one query vector.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pooling {
-    /// Mean over all tokens except the first.
-    #[default]
-    Mean,
-    /// Element-wise maximum over the same tokens.
-    Max,
-}
-
-/// How a query is compared with a prompt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Similarity {
-    /// Dot product, as published.
-    #[default]
-    Dot,
-    /// Cosine similarity.
-    Cosine,
-}
-
 /// A head on the output of the fusion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -194,24 +150,6 @@ pub enum Preset {
     Small,
     /// 288 pixels, width 768: the published model, with about 364 million weights for RoBERTa's vocabulary.
     Base,
-}
-
-impl PromptsConfig {
-    /// Number of prompts in place of one missing image or text.
-    pub fn count(&self) -> usize {
-        match *self {
-            Self::Pool { size, take, .. } => take.min(size),
-            Self::Fixed { take } => take,
-        }
-    }
-
-    /// Number of rows of the prompt table.
-    pub fn rows(&self) -> usize {
-        match *self {
-            Self::Pool { size, .. } => size,
-            Self::Fixed { take } => take,
-        }
-    }
 }
 
 impl TextConfig {
@@ -349,12 +287,8 @@ impl ModelConfig {
         ] {
             limits::check(key, value, most)?;
         }
-        for (key, prompts) in [("image_prompts", &self.image_prompts), ("text_prompts", &self.text_prompts)] {
-            let rows = prompts.rows();
-            ensure(rows <= limits::ROWS, key, format!("has {rows} rows; at most {} are allowed", limits::ROWS))?;
-            let takes_none = matches!(prompts, PromptsConfig::Pool { size: 1.., take: 0, .. });
-            ensure(!takes_none, key, "takes 0 prompts; to use no prompts, set the size of the pool to 0".into())?;
-        }
+        self.image_prompts.check("image_prompts")?;
+        self.text_prompts.check("text_prompts")?;
         let registers = image.registers;
         ensure(registers <= 1024, "image.registers", format!("is {registers}; it must be at most 1024"))?;
         for (key, value, least, below) in [
@@ -369,6 +303,20 @@ impl ModelConfig {
             ensure((least..below).contains(&value), key, rule)?;
         }
         Ok(())
+    }
+
+    /// Number of tokens of the fusion in the place of a missing image: the first token and the prompts.
+    pub fn image_stand_in_tokens(&self) -> usize {
+        usize::from(self.image_prompts.is_encoded()) + self.image_prompts.count()
+    }
+
+    /// Number of tokens in the place of a missing text: start, prompts and end; the start alone if there are no prompts.
+    pub fn text_stand_in_tokens(&self) -> usize {
+        match self.text_prompts.count() {
+            0 => 1,
+            count if self.text_prompts.is_encoded() => 2 + count,
+            count => count,
+        }
     }
 
     /// Checks that the numbers are consistent with each other.

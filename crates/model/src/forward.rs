@@ -13,8 +13,9 @@ use burn::tensor::Tensor;
 use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_kernels::{ComputePrecision, Packed, Pass, in_pool, starts};
 
+use crate::prompt::{CodeUse, Composed, Targets};
 use crate::traced::traced_stand_ins;
-use crate::{Chosen, Fused, Model, ModelError, Pairs, Read, StandIn};
+use crate::{Chosen, Fused, Model, ModelError, Pairs, Prompts, Read, StandIn};
 
 /// An input image or text: a row of one of the groups in [`Inputs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,6 +126,10 @@ pub struct Encoded {
     text_sequences: Vec<TextSequence>,
     /// The prompts selected in place of missing inputs.
     pub chosen: ChosenRows,
+    /// The loss of the prompts, if they are trained and have one.
+    pub prompt_loss: Option<Tensor<1>>,
+    /// What the codes of composed sequences learn from, of images and of texts.
+    pub used_codes: [CodeUse; 2],
 }
 
 /// A row of group 0.
@@ -285,7 +290,11 @@ impl Model {
         let groups = inputs.texts.iter().enumerate();
         let groups: Vec<&Texts> =
             groups.map(|(group, texts)| if used.contains(&group) { texts } else { &none }).collect();
-        let edges = self.edges(lacking_text.len());
+        // Sequences in place of missing ones are composed in the fusion, or go through the encoder as prompts.
+        let is_encoded = |prompts: &Prompts| prompts.is_encoded() || stand_in != StandIn::Prompts;
+        let [image_prompts, text_prompts] = [&self.image_prompts, &self.text_prompts].map(is_encoded);
+        let encoded_lacking_text = if text_prompts { lacking_text.as_slice() } else { &[] };
+        let edges = self.edges(encoded_lacking_text.len());
         let all = Texts::cat(groups.iter().copied().chain([&edges]));
         let texts =
             Embedded { tokens: self.embed_text(&all, pass), starts: starts(groups.iter().map(|texts| texts.count())) };
@@ -294,20 +303,22 @@ impl Model {
         let images = self.embed_images(&inputs.images, &used_images(&image_sequences, &text_sequences), pass);
 
         let mut chosen = ChosenRows::default();
-        let text_prompts = self.choose_text_prompts(&inputs.images, &images, &lacking_text);
-        let (text_stand_ins, rows) = self.chosen_text_stand_ins(text_prompts, &edges, stand_in);
+        let chosen_text = self.choose_text_prompts(&inputs.images, &images, encoded_lacking_text, pass);
+        let (text_stand_ins, rows) = self.chosen_text_stand_ins(chosen_text, &edges, stand_in);
         let text_stand_ins = traced_stand_ins(text_stand_ins, pass);
+        let mut prompt_loss = rows.loss;
         chosen.text = rows.rows;
         let is_known = |image: &Row| inputs.images[image.group].outputs.is_some();
         let real_images = || image_sequences.iter().filter_map(ImageSequence::image);
         let unknown = images.select(real_images().filter(|image| !is_known(image)));
         let unknown = self.traced_images(unknown, pass);
         let mut image_stand_ins = vec![];
-        for group in 0..inputs.texts.len() {
+        for group in 0..if image_prompts { inputs.texts.len() } else { 0 } {
             let lacking =
                 image_sequences.iter().filter_map(ImageSequence::query_text).filter(|text| text.group == group);
-            let (stand_ins, rows) = self.image_stand_ins(&texts.select(lacking), stand_in);
+            let (stand_ins, rows) = self.image_stand_ins(&texts.select(lacking), stand_in, pass);
             chosen.image.extend(rows.rows);
+            prompt_loss = sum_of(prompt_loss, rows.loss);
             image_stand_ins.push(traced_stand_ins(stand_ins, pass));
         }
         let real_texts = || text_sequences.iter().filter_map(TextSequence::text);
@@ -316,18 +327,64 @@ impl Model {
         let all_texts = Packed::cat(&[real, text_stand_ins]);
         let known = self.known_outputs(&inputs.images, real_images().filter(is_known));
         // Known outputs come first. Stand-ins come after all images already, so only the images change their order.
-        let order = known_first(real_images().map(|image| is_known(&image)), image_sequences.len());
-        Encoded {
-            images: self.encode_images(known, unknown, &image_stand_ins, pass).select(order),
+        let images = self.encode_images(known, unknown, &image_stand_ins, pass);
+        let order = known_first(real_images().map(|image| is_known(&image)), images.count());
+        let encoded = Encoded {
+            images: images.select(order),
             texts: self.encode_text(all_texts, pass),
             image_sequences,
             text_sequences,
             chosen,
+            prompt_loss,
+            used_codes: <[CodeUse; 2]>::default(),
+        };
+        self.with_composed(encoded, [!image_prompts, !text_prompts], pass)
+    }
+
+    /// Adds the sequences that are composed in place of missing images and of missing texts.
+    fn with_composed(&self, mut encoded: Encoded, [images, texts]: [bool; 2], pass: &Pass) -> Encoded {
+        // Both are composed of real sequences only.
+        let made_images = images.then(|| self.composed_images(&encoded, pass));
+        let made_texts = texts.then(|| self.composed_texts(&encoded, pass));
+        if let Some(made) = made_images {
+            encoded.images = Packed::cat(&[encoded.images, made.tokens]);
+            encoded.chosen.image = made.rows;
+            encoded.prompt_loss = sum_of(encoded.prompt_loss, made.loss);
+            encoded.used_codes[0] = made.used;
         }
+        if let Some(made) = made_texts {
+            encoded.texts = Packed::cat(&[encoded.texts, made.tokens]);
+            encoded.chosen.text = made.rows;
+            encoded.prompt_loss = sum_of(encoded.prompt_loss, made.loss);
+            encoded.used_codes[1] = made.used;
+        }
+        encoded
+    }
+
+    /// Sequences in place of missing images. Row r of the first group of images and of the first group of texts belong together in training:
+    /// the image is what the sequence in its place is to become.
+    fn composed_images(&self, encoded: &Encoded, pass: &Pass) -> Composed {
+        let lacking: Vec<Row> = encoded.image_sequences.iter().filter_map(ImageSequence::query_text).collect();
+        let present = encoded.texts.select(lacking.iter().map(|text| encoded.text_index(TextSequence::Text(*text))));
+        let place = |text: &Row| encoded.image_sequences.binary_search(&ImageSequence::Image(*text)).ok();
+        let (composed, real) = targets(&lacking, place, pass);
+        let targets = Targets { composed, real: &encoded.images.select(real) };
+        self.image_prompts.compose(&present, Some(&targets), pass)
+    }
+
+    /// Sequences in place of missing texts, as [`Self::composed_images`].
+    fn composed_texts(&self, encoded: &Encoded, pass: &Pass) -> Composed {
+        let lacking: Vec<Row> = encoded.text_sequences.iter().filter_map(TextSequence::query_image).collect();
+        let present =
+            encoded.images.select(lacking.iter().map(|image| encoded.image_index(ImageSequence::Image(*image))));
+        let place = |image: &Row| encoded.text_sequences.binary_search(&TextSequence::Text(*image)).ok();
+        let (composed, real) = targets(&lacking, place, pass);
+        let targets = Targets { composed, real: &encoded.texts.select(real) };
+        self.text_prompts.compose(&present, Some(&targets), pass)
     }
 
     /// Selects prompts in place of the missing texts of these images: by their embedded pixels, or by queries that are known.
-    fn choose_text_prompts(&self, groups: &[&Images], images: &Embedded, lacking: &[Row]) -> Chosen {
+    fn choose_text_prompts(&self, groups: &[&Images], images: &Embedded, lacking: &[Row], pass: &Pass) -> Chosen {
         let is_known = |image: &&Row| groups[image.group].outputs.is_some();
         let embedded = images.select(lacking.iter().filter(|image| !is_known(image)).copied());
         let mut pooled = self.text_prompts.pooled(&embedded).into_iter();
@@ -335,7 +392,7 @@ impl Model {
             Some(outputs) => Some(outputs.query(image.row).to_vec()),
             None => pooled.next(),
         };
-        self.text_prompts.choose_by(lacking.iter().filter_map(query).collect())
+        self.text_prompts.choose_by(lacking.iter().filter_map(query).collect(), pass)
     }
 
     /// Embeds the images of the groups that are used, except those whose encoder outputs are known.
@@ -376,6 +433,21 @@ impl Model {
     }
 }
 
+/// The numbers of the sequences in place of missing ones whose real sequence is known, and the numbers of these; none if prompts are not
+/// trained.
+fn targets(lacking: &[Row], place: impl Fn(&Row) -> Option<usize>, pass: &Pass) -> (Vec<usize>, Vec<usize>) {
+    let lacking = if pass.learns_prompts() { lacking } else { &[] };
+    let pairs = lacking.iter().enumerate().filter(|(_, row)| row.group == 0);
+    pairs.filter_map(|(number, row)| Some((number, place(row)?))).unzip()
+}
+
+fn sum_of(one: Option<Tensor<1>>, other: Option<Tensor<1>>) -> Option<Tensor<1>> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one + other),
+        (one, other) => one.or(other),
+    }
+}
+
 /// For each of `count` sequences, its number after those of the first ones for which `known` is true were put before all others.
 fn known_first(known: impl Iterator<Item = bool> + Clone, count: usize) -> Vec<usize> {
     let (mut next, mut later) = (0, known.clone().filter(|known| *known).count());
@@ -409,6 +481,8 @@ impl Encoded {
             images,
             texts,
             chosen: ChosenRows::default(),
+            prompt_loss: None,
+            used_codes: <[CodeUse; 2]>::default(),
         }
     }
 
@@ -422,6 +496,8 @@ impl Encoded {
             image_sequences: images.iter().map(|index| self.image_sequences[*index]).collect(),
             text_sequences: texts.iter().map(|index| self.text_sequences[*index]).collect(),
             chosen: ChosenRows::default(),
+            prompt_loss: None,
+            used_codes: <[CodeUse; 2]>::default(),
         }
     }
 

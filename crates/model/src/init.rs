@@ -2,8 +2,8 @@
 //!
 //! | kind | initial value |
 //! |---|---|
-//! | matrix, patch, table | N(0, s), where the standard deviation s is 0.02 unless the configuration sets another value |
-//! | bias | 0 |
+//! | matrix, patch, table, codes | N(0, s), where the standard deviation s is 0.02 unless the configuration sets another value |
+//! | bias, uses of codes | 0 |
 //! | norm | 1 |
 //! | projection of a prompt query | N(0, 1 / sqrt(in)), fixed |
 
@@ -56,9 +56,9 @@ impl WeightMapper for Fill {
     fn map<const D: usize>(&mut self, name: Name, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let index = index_of(&name.published);
         let (place, deviation) = match name.kind {
-            Kind::Matrix | Kind::Patch | Kind::Table => (Place::Weights, self.deviation),
+            Kind::Matrix | Kind::Patch | Kind::Table | Kind::Codes => (Place::Weights, self.deviation),
             Kind::Projection => (Place::Projection, (param.lazy_shape()[0] as f64).powf(-0.5)),
-            Kind::Bias | Kind::Norm { .. } => return param, // already have their initial values
+            Kind::Bias | Kind::Norm { .. } | Kind::Uses => return param, // already have their initial values
         };
         let (shape, id) = (param.lazy_shape(), param.id);
         let values = normal(&self.key.stream(place, index), shape.num_elements(), deviation);

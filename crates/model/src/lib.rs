@@ -65,7 +65,7 @@ pub use model::Model;
 pub use outputs::ImageOutputSizes;
 pub use pairs::{Fused, Pairs, Read};
 pub use positions::fit as fit_positions;
-pub use prompt::{Chosen, Prompts, StandIn};
+pub use prompt::{Chosen, CodeUse, Codebook, PromptSizes, Prompts, StandIn};
 pub use standardise::EncoderMoments;
 pub use start::Started;
 pub use text::TextEncoder;

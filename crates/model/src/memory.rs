@@ -82,7 +82,7 @@ impl Model {
         let none = Images::default();
         let images = self.embed_image(if known.is_none() { &batch.pair_images } else { &none }, pass);
         let alone = batch.pair_texts.count()..texts.count();
-        let stand_ins = self.image_stand_ins(&embedded.select(alone), StandIn::Prompts).0;
+        let stand_ins = self.image_stand_ins(&embedded.select(alone), StandIn::Prompts, pass).0;
         let image = self.encode_images(known, images, &[stand_ins], pass);
         let counts: Vec<usize> = texts.lengths.iter().map(|length| padded.saturating_sub(*length)).collect();
         let mut padding = self.embed_padding(&texts.lengths, counts, pass);

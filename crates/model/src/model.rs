@@ -8,11 +8,14 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use ptu_input::{Batch, Images, Texts};
 use ptu_kernels::{Packed, Pass, linear, rows};
+use ptu_random::Key;
 
 use crate::config::{ModelConfig, TextConfig};
 use crate::layer::{Embedding, Linear};
 use crate::means;
-use crate::{Chosen, Decoder, Fusion, Heads, ImageEncoder, ModelError, Prompts, StandIn, TextEncoder};
+use crate::{
+    Chosen, CodeUse, Decoder, Fusion, Heads, ImageEncoder, ModelError, PromptSizes, Prompts, StandIn, TextEncoder,
+};
 
 /// One network for image-text pairs, images without text and texts without image.
 #[derive(Module, Debug)]
@@ -46,24 +49,33 @@ impl Model {
     pub(crate) fn empty(config: &ModelConfig, device: &Device) -> Result<Self, ModelError> {
         config.check()?;
         let (image, text, d) = (config.image.width, config.text.width, config.fusion.width);
+        let fusion = &config.fusion;
+        let of_images = PromptSizes { width: image, query: text, special_tokens: 1, fusion };
+        let special_tokens = usize::from(config.image.class_token);
+        let of_texts = PromptSizes { width: text, query: image, special_tokens, fusion };
         Ok(Self {
             image: ImageEncoder::new(&config.image, device),
             text: TextEncoder::new(&config.text, device),
             image_projection: Linear::new(image, d, device),
             text_projection: Linear::new(text, d, device),
             modality: Embedding::new(2, d, device),
-            image_prompts: Prompts::new(config.image_prompts, image, (text, 1), device),
-            text_prompts: Prompts::new(
-                config.text_prompts,
-                text,
-                (image, usize::from(config.image.class_token)),
-                device,
-            ),
+            image_prompts: Prompts::new(config.image_prompts, of_images, device),
+            text_prompts: Prompts::new(config.text_prompts, of_texts, device),
             fusion: Fusion::new(&config.fusion, device),
             heads: Heads::new(config, device),
             decoder: config.decoder.is_some().then(|| Decoder::new(config, device)),
             config: config.clone(),
         })
+    }
+
+    /// The codes of both codebooks after a step, see [`crate::Codebook`]; `used` are those of images and of texts.
+    #[must_use]
+    pub fn with_learned_codes(mut self, used: &[CodeUse; 2], key: Key) -> Self {
+        let prompts = [&mut self.image_prompts, &mut self.text_prompts];
+        for (index, (prompts, used)) in prompts.into_iter().zip(used).enumerate() {
+            prompts.codebook = prompts.codebook.take().map(|codes| codes.learned(used, key, index as u64));
+        }
+        self
     }
 
     /// Sizes and options of the network.
@@ -93,20 +105,20 @@ impl Model {
     /// together with other texts: first all start tokens, then all end tokens. Without prompts there are no end tokens.
     pub fn edges(&self, count: usize) -> Texts {
         let one = |id: u32| std::iter::repeat_n(id, count);
-        let ends = if self.text_prompts.table.is_some() { count } else { 0 };
+        let ends = if self.config.text_prompts.count() > 0 { count } else { 0 };
         let ids: Vec<u32> = one(self.config.text.start).chain(one(self.config.text.end).take(ends)).collect();
         Texts { lengths: vec![1; ids.len()], ids }
     }
 
     /// The input of the image encoder in place of missing images: the class token (if the encoder has one) and the prompts selected by
     /// the texts that are present.
-    pub fn image_stand_ins(&self, texts: &Packed, stand_in: StandIn) -> (Packed, Chosen) {
-        let chosen = self.image_prompts.choose(texts);
+    pub fn image_stand_ins(&self, texts: &Packed, stand_in: StandIn, pass: &Pass) -> (Packed, Chosen) {
+        let chosen = self.image_prompts.choose(texts, pass);
+        let (table, prompts) = self.image_prompts.vectors(&chosen, &self.device());
         // The class token is the first row, the prompt table follows.
         let special = self.image.special_tokens();
-        let lengths = chosen.rows.iter().map(|rows| special + rows.len()).collect();
-        let index = chosen.rows.iter().flat_map(|rows| (0..special).chain(rows.iter().map(|row| special + row)));
-        let table = self.image_prompts.table.iter().map(|table| table.val());
+        let lengths = prompts.iter().map(|rows| special + rows.len()).collect();
+        let index = prompts.iter().flat_map(|rows| (0..special).chain(rows.iter().map(|row| special + row)));
         let tables: Vec<Tensor<2>> = self.image.class_token().into_iter().chain(table).collect();
         let prompts = match tables.is_empty() {
             true => Tensor::zeros([0, self.config.image.width], &self.device()),
@@ -118,20 +130,21 @@ impl Model {
     /// The input of the text encoder in place of missing texts: start token, prompts selected by the images that are present,
     /// end token. The prompts get neither position embeddings nor the layer norm of the embeddings; the start and end tokens
     /// get both: `edges` are the tokens of [`Self::edges`] after embedding.
-    pub fn text_stand_ins(&self, images: &Packed, edges: &Packed, stand_in: StandIn) -> (Packed, Chosen) {
-        self.chosen_text_stand_ins(self.text_prompts.choose(images), edges, stand_in)
+    pub fn text_stand_ins(&self, images: &Packed, edges: &Packed, stand_in: StandIn, pass: &Pass) -> (Packed, Chosen) {
+        self.chosen_text_stand_ins(self.text_prompts.choose(images, pass), edges, stand_in)
     }
 
     /// The same as [`Self::text_stand_ins`] with prompts that are already selected.
     pub(crate) fn chosen_text_stand_ins(&self, chosen: Chosen, edges: &Packed, stand_in: StandIn) -> (Packed, Chosen) {
         let b = chosen.rows.len();
-        let Some(table) = &self.text_prompts.table else { return (edges.clone(), chosen) };
+        let (table, prompts) = self.text_prompts.vectors(&chosen, &self.device());
+        let Some(table) = table else { return (edges.clone(), chosen) };
         let sequence = |(text, rows): (usize, &Vec<usize>)| -> Vec<usize> {
             std::iter::once(text).chain(rows.iter().map(|row| 2 * b + row)).chain([b + text]).collect()
         };
-        let index: Vec<Vec<usize>> = chosen.rows.iter().enumerate().map(sequence).collect();
+        let index: Vec<Vec<usize>> = prompts.iter().enumerate().map(sequence).collect();
         let lengths = index.iter().map(Vec::len).collect();
-        let tokens = rows(vec![edges.tokens.clone(), table.val()], Arc::new(index.concat()));
+        let tokens = rows(vec![edges.tokens.clone(), table], Arc::new(index.concat()));
         // The sequence has one special token at each end, so one token at the end is kept.
         (without_prompts(Packed::new(tokens, lengths), [1, 1], stand_in), chosen)
     }

@@ -34,6 +34,10 @@ pub enum Kind {
     },
     /// A fixed random projection that is never trained: `[in, out]`.
     Projection,
+    /// Codes of a codebook: moving averages, which have no gradient.
+    Codes,
+    /// How often codes are used: moving averages, which begin at 0.
+    Uses,
 }
 
 /// Which weights decay (specification, section 4).
@@ -48,11 +52,16 @@ pub enum DecayGroups {
 }
 
 impl Kind {
+    /// Whether a weight of this kind is trained by gradients.
+    pub fn has_gradient(self) -> bool {
+        !matches!(self, Self::Projection | Self::Codes | Self::Uses)
+    }
+
     /// Whether weight decay applies.
     pub fn decays(self, groups: DecayGroups) -> bool {
         match self {
             Self::Matrix | Self::Patch | Self::Table => true,
-            Self::Bias | Self::Projection => false,
+            Self::Bias | Self::Projection | Self::Codes | Self::Uses => false,
             Self::Norm { published_decay } => published_decay && groups == DecayGroups::Published,
         }
     }
@@ -71,7 +80,7 @@ pub struct Name {
     pub kind: Kind,
 }
 
-use Kind::{Bias, Matrix, Patch, Projection, Table};
+use Kind::{Bias, Codes, Matrix, Patch, Projection, Table, Uses};
 use Role::{Backbone, Fusion, Head};
 
 const NORM: Kind = Kind::Norm { published_decay: false };
@@ -137,6 +146,25 @@ const TABLE: &[(&str, &str, Role, Kind)] = &[
     // Not in the published model: these exist only if the widths of the encoders differ (specification, section 2).
     ("image_prompts.projection", "image_prompt_query_projection", Fusion, Projection),
     ("text_prompts.projection", "text_prompt_query_projection", Fusion, Projection),
+    // Not in the published model: prompts beyond the paper (specification, section 2.4).
+    ("image_prompts.slots", "image_prompt_slots", Fusion, Table),
+    ("text_prompts.slots", "text_prompt_slots", Fusion, Table),
+    ("image_prompts.keys", "image_prompt_keys", Fusion, Table),
+    ("text_prompts.keys", "text_prompt_keys", Fusion, Table),
+    ("image_prompts.codebook.queries", "image_prompt_codebook.queries", Fusion, Table),
+    ("text_prompts.codebook.queries", "text_prompt_codebook.queries", Fusion, Table),
+    ("image_prompts.codebook.latent.weight", "image_prompt_codebook.latent.weight", Fusion, Matrix),
+    ("image_prompts.codebook.latent.bias", "image_prompt_codebook.latent.bias", Fusion, Bias),
+    ("text_prompts.codebook.latent.weight", "text_prompt_codebook.latent.weight", Fusion, Matrix),
+    ("text_prompts.codebook.latent.bias", "text_prompt_codebook.latent.bias", Fusion, Bias),
+    ("image_prompts.codebook.codes", "image_prompt_codebook.codes", Fusion, Codes),
+    ("text_prompts.codebook.codes", "text_prompt_codebook.codes", Fusion, Codes),
+    ("image_prompts.codebook.uses", "image_prompt_codebook.uses", Fusion, Uses),
+    ("text_prompts.codebook.uses", "text_prompt_codebook.uses", Fusion, Uses),
+    ("image_prompts.codebook.token.weight", "image_prompt_codebook.token.weight", Fusion, Matrix),
+    ("image_prompts.codebook.token.bias", "image_prompt_codebook.token.bias", Fusion, Bias),
+    ("text_prompts.codebook.token.weight", "text_prompt_codebook.token.weight", Fusion, Matrix),
+    ("text_prompts.codebook.token.bias", "text_prompt_codebook.token.bias", Fusion, Bias),
 
     ("fusion.image_pooler.weight", "multi_modal_vision_pooler.dense.weight", Fusion, Matrix),
     ("fusion.image_pooler.bias", "multi_modal_vision_pooler.dense.bias", Fusion, Bias),
@@ -201,10 +229,12 @@ const TABLE: &[(&str, &str, Role, Kind)] = &[
 const CROSS_LAYERS: &[(&str, &str, Role)] = &[
     ("fusion.image.{}.", "multi_modal_vision_layers.{}.", Fusion),
     ("fusion.text.{}.", "multi_modal_language_layers.{}.", Fusion),
+    ("image_prompts.codebook.layers.{}.", "image_prompt_codebook.layers.{}.", Fusion),
+    ("text_prompts.codebook.layers.{}.", "text_prompt_codebook.layers.{}.", Fusion),
     ("decoder.layers.{}.", "clm_head.bert.encoder.layer.{}.", Head),
 ];
 
-/// Weights of a fusion layer in either stream and of a decoder layer: (our path after, for example, `fusion.image.{}.`, published
+/// Weights of a fusion layer in either stream, of a layer that composes prompts and of a decoder layer: (our path after, for example, `fusion.image.{}.`, published
 /// name after `multi_modal_vision_layers.{}.`, kind).
 #[rustfmt::skip]
 const CROSS_LAYER: &[(&str, &str, Kind)] = &[
@@ -351,7 +381,7 @@ mod tests {
         let fusion = CROSS_LAYER.iter().map(|(_, published, kind)| (*published, *kind));
         for (published, kind) in TABLE.iter().map(|(_, published, _, kind)| (*published, *kind)).chain(fusion) {
             // Weights that are not in the published model have no published rule.
-            if kind != Projection && published != "itc_head.logit_scale" {
+            if kind.has_gradient() && published != "itc_head.logit_scale" {
                 assert_eq!(kind.decays(DecayGroups::Published), by_name(published), "{published}");
             }
         }

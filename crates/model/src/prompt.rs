@@ -2,17 +2,27 @@
 //!
 //! The modality that is present becomes a query. The rows of the pool that are most similar to the query (top-k selection) go
 //! through the encoder of the missing modality and then to the same fusion. No gradient flows through the selection; the selected
-//! rows get gradients.
+//! rows get gradients. Beyond the paper: attention over the pool (`soft.rs`), learned keys (`keyed.rs`), and sequences that stand in the fusion
+//! without an encoder: one learned vector, or codes that are composed (`codebook.rs`).
 //!
 //! Shapes: d is the width.
 
+mod codebook;
+mod keyed;
+mod soft;
+
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
+use ptu_kernels::{Packed, Pass, rows};
 use rayon::prelude::*;
 
-use crate::config::{Pooling, PromptsConfig, Similarity};
+use crate::config::{FusionConfig, Pooling, PromptsConfig, Similarity};
 use crate::layer::constant;
-use ptu_kernels::Packed;
+pub use codebook::{CodeUse, Codebook};
+pub(crate) use codebook::{Composed, Targets};
+use keyed::KeyLoss;
 
 /// What takes the place of a missing modality. Only `Prompts` is the method itself; the others are baselines for comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,51 +53,107 @@ impl StandIn {
 /// A table of soft prompts (a pool, or fixed prompts) and the selection of its rows.
 #[derive(Module, Debug)]
 pub struct Prompts {
-    /// `[size, d]`; `None` for a pool of size 0.
+    /// `[size, d]`; `None` for a pool of size 0. A token has the width of the fusion.
     pub table: Option<Param<Tensor<2>>>,
     /// `[width of the query, d]`: projects the query to the width of the pool if the two widths differ. Random, fixed, never
     /// trained.
     pub projection: Option<Param<Tensor<2>>>,
+    /// `[take, d]`: what attends to the table, together with the query.
+    pub slots: Option<Param<Tensor<2>>>,
+    /// `[size, width of the query]`: keys by which rows are selected.
+    pub keys: Option<Param<Tensor<2>>>,
+    /// What composes sequences.
+    pub codebook: Option<Codebook>,
     #[module(skip)]
     config: PromptsConfig,
     /// Number of tokens before the patches or words of the modality that is present.
     special_tokens: usize,
+    /// Width of the encoder of the missing modality.
+    width: usize,
+}
+
+/// The widths of the vectors that prompts meet.
+#[derive(Clone, Copy, Debug)]
+pub struct PromptSizes<'a> {
+    /// Width of the encoder of the missing modality.
+    pub width: usize,
+    /// Width of a query.
+    pub query: usize,
+    /// Number of tokens before the patches or words of the modality that is present (class token or `<s>`), which are not used in the query.
+    pub special_tokens: usize,
+    /// The fusion.
+    pub fusion: &'a FusionConfig,
 }
 
 /// The prompts selected in place of the missing images or texts of a batch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Chosen {
-    /// The selected rows of the table for each input, most similar first.
+    /// The selected rows of the table for each input, most similar first; with attention, the row to which each slot attends most.
     pub rows: Vec<Vec<usize>>,
     /// The query vector of each input; empty for fixed prompts.
     pub queries: Vec<Vec<f64>>,
+    /// The prompts themselves, one input after another, if they are no rows of the table.
+    pub mixed: Option<Tensor<2>>,
+    /// A loss of the selection, if the prompts are trained.
+    pub loss: Option<Tensor<1>>,
 }
 
 impl Prompts {
-    /// Prompts of width `d`, selected by queries of width `query`. The first `special_tokens` tokens of the modality that is present
-    /// (class token or `<s>`) are not used in the query.
-    pub fn new(config: PromptsConfig, d: usize, (query, special_tokens): (usize, usize), device: &Device) -> Self {
-        let table = (config.rows() > 0).then(|| constant(0.0, [config.rows(), d], device));
-        let by_query = matches!(config, PromptsConfig::Pool { size: 1.., .. });
-        let projection = (by_query && query != d).then(|| constant(0.0, [query, d], device).set_require_grad(false));
-        Self { table, projection, config, special_tokens }
+    /// Prompts of these sizes.
+    pub fn new(config: PromptsConfig, sizes: PromptSizes<'_>, device: &Device) -> Self {
+        let PromptSizes { width, query, special_tokens, fusion } = sizes;
+        let table = |d: usize| (config.rows() > 0).then(|| constant(0.0, [config.rows(), d], device));
+        let projection = || {
+            let is_needed = config.query().is_some() && query != width;
+            is_needed.then(|| constant(0.0, [query, width], device).set_require_grad(false))
+        };
+        let none = Self {
+            table: None,
+            projection: None,
+            slots: None,
+            keys: None,
+            codebook: None,
+            config,
+            special_tokens,
+            width,
+        };
+        match config {
+            PromptsConfig::Pool { .. } | PromptsConfig::Fixed { .. } => {
+                Self { table: table(width), projection: projection(), ..none }
+            }
+            PromptsConfig::Soft { size, take, .. } => {
+                let slots = (size > 0).then(|| constant(0.0, [take, width], device));
+                Self { table: table(width), projection: projection(), slots, ..none }
+            }
+            PromptsConfig::Keyed { size, .. } => {
+                let keys = (size > 0).then(|| constant(0.0, [size, query], device));
+                Self { table: table(width), keys, ..none }
+            }
+            PromptsConfig::Token => Self { table: table(fusion.width), ..none },
+            PromptsConfig::Codebook(codes) => Self { codebook: Some(Codebook::new(codes, fusion, device)), ..none },
+        }
+    }
+
+    /// Whether the prompts go through the encoder of the missing modality.
+    pub fn is_encoded(&self) -> bool {
+        self.config.is_encoded()
     }
 
     /// Selects rows of the table for each sequence of the modality that is present (after embedding).
-    pub fn choose(&self, present: &Packed) -> Chosen {
-        self.choose_by(self.pooled(present))
+    pub fn choose(&self, present: &Packed, pass: &Pass) -> Chosen {
+        self.choose_by(self.pooled(present), pass)
     }
 
-    /// Whether rows are selected by a query.
+    /// Whether prompts are selected by a query.
     pub fn has_queries(&self) -> bool {
-        self.table.is_some() && matches!(self.config, PromptsConfig::Pool { .. })
+        self.config.query().is_some()
     }
 
     /// The pooled tokens of each sequence (after embedding), which become its query: they do not depend on the table. Empty
     /// vectors if rows are not selected by a query.
     pub fn pooled(&self, present: &Packed) -> Vec<Vec<f64>> {
-        match self.config {
-            PromptsConfig::Pool { pooling, .. } if self.table.is_some() => {
+        match self.config.query() {
+            Some(pooling) => {
                 let d = present.tokens.dims()[1];
                 let tokens = host(present.tokens.clone());
                 let sequences = present.starts().into_iter().zip(present.lengths.iter());
@@ -95,20 +161,68 @@ impl Prompts {
                     |(start, length): (usize, &usize)| &tokens[(start + self.special_tokens) * d..(start + length) * d];
                 sequences.map(|sequence| pool_tokens(used(sequence), d, pooling)).collect()
             }
-            _ => vec![vec![]; present.count()],
+            None => vec![vec![]; present.count()],
         }
     }
 
     /// Selects rows of the table for sequences with these pooled tokens, see [`Self::pooled`].
-    pub fn choose_by(&self, pooled: Vec<Vec<f64>>) -> Chosen {
+    pub fn choose_by(&self, pooled: Vec<Vec<f64>>, pass: &Pass) -> Chosen {
         let b = pooled.len();
-        let Some(table) = &self.table else { return Chosen { rows: vec![vec![]; b], queries: vec![] } };
-        match self.config {
-            PromptsConfig::Fixed { take } => Chosen { rows: vec![(0..take).collect(); b], queries: vec![] },
-            PromptsConfig::Pool { similarity, .. } => {
-                let queries: Vec<Vec<f64>> = pooled.into_iter().map(|query| self.project(query)).collect();
-                Chosen { rows: top_k(&queries, &host(table.val()), similarity, self.config.count()), queries }
+        let projected = |pooled: Vec<Vec<f64>>| pooled.into_iter().map(|query| self.project(query)).collect::<Vec<_>>();
+        let count = self.config.count();
+        match (self.config, &self.table) {
+            (PromptsConfig::Fixed { take }, Some(_)) => {
+                Chosen { rows: vec![(0..take).collect(); b], ..Chosen::default() }
             }
+            (PromptsConfig::Pool { similarity, .. }, Some(table)) => {
+                let queries = projected(pooled);
+                Chosen { rows: top_k(&queries, &host(table.val()), similarity, count), queries, ..Chosen::default() }
+            }
+            (PromptsConfig::Soft { temperature, first_temperature, .. }, Some(table)) => {
+                let slots = self.slots.as_ref().expect("attention over a pool has slots");
+                let temperature = soft::temperature([first_temperature, temperature], pass.progress());
+                soft::attend(projected(pooled), &table.val(), &slots.val(), temperature)
+            }
+            (PromptsConfig::Keyed { pull, balance, .. }, Some(_)) => {
+                let keys = self.keys.as_ref().expect("a pool with keys has them").val();
+                let rows = top_k(&pooled, &host(keys.clone()), Similarity::Cosine, count);
+                let loss = || KeyLoss { pull, balance }.of(&pooled, &keys, &rows);
+                let loss = pass.learns_prompts().then(loss).flatten();
+                Chosen { rows, loss, queries: pooled, mixed: None }
+            }
+            _ => Chosen { rows: vec![vec![]; b], ..Chosen::default() },
+        }
+    }
+
+    /// The prompts that were chosen, as a table in the width of the encoder, and its rows for each input; no table without prompts. Prompts that
+    /// stand behind the encoder have no such vectors: zeros take their place.
+    pub(crate) fn vectors(&self, chosen: &Chosen, device: &Device) -> (Option<Tensor<2>>, Vec<Vec<usize>>) {
+        let (b, count) = (chosen.rows.len(), self.config.count());
+        match (&chosen.mixed, &self.table) {
+            (Some(mixed), _) => {
+                (Some(mixed.clone()), (0..b).map(|input| (input * count..(input + 1) * count).collect()).collect())
+            }
+            (None, Some(table)) if self.is_encoded() => (Some(table.val()), chosen.rows.clone()),
+            _ if count > 0 => (Some(Tensor::zeros([1, self.width], device)), vec![vec![0; count]; b]),
+            _ => (None, vec![vec![]; b]),
+        }
+    }
+
+    /// Sequences of the fusion in place of those that are missing, for each sequence of the modality that is present, `[tokens, d]` in the
+    /// fusion: for prompts that do not go through an encoder.
+    ///
+    /// # Panics
+    /// If prompts go through the encoder.
+    pub(crate) fn compose(&self, present: &Packed, targets: Option<&Targets<'_>>, pass: &Pass) -> Composed {
+        if let Some(codebook) = &self.codebook {
+            return codebook.compose(present, targets, pass);
+        }
+        let (b, table) = (present.count(), self.table.as_ref().expect("a token has a table"));
+        Composed {
+            tokens: Packed::new(rows(vec![table.val()], Arc::new(vec![0; b])), vec![1; b]),
+            rows: vec![vec![0]; b],
+            loss: None,
+            used: CodeUse::default(),
         }
     }
 
@@ -189,6 +303,12 @@ mod tests {
 
     use super::*;
 
+    /// Queries and encoder of the same width, with a fusion that is not used.
+    fn sizes(width: usize, special_tokens: usize) -> PromptSizes<'static> {
+        const FUSION: FusionConfig = FusionConfig { width: 4, layers: 1, heads: 1, eps: 1e-5, add_mean: false };
+        PromptSizes { width, query: width, special_tokens, fusion: &FUSION }
+    }
+
     const TABLE: [f32; 8] = [1.0, 0.0, 0.0, 1.0, 10.0, 10.0, 0.0, 1.0];
 
     #[test]
@@ -205,7 +325,7 @@ mod tests {
     fn queries_do_not_use_the_first_token() {
         let pool = |pooling| PromptsConfig::Pool { size: 1, take: 1, pooling, similarity: Similarity::Dot };
         let pooled = |special_tokens, pooling, tokens: &[[f32; 2]]| {
-            let prompts = Prompts::new(pool(pooling), 2, (2, special_tokens), &Device::flex());
+            let prompts = Prompts::new(pool(pooling), sizes(2, special_tokens), &Device::flex());
             let data = TensorData::new(tokens.as_flattened().to_vec(), [tokens.len(), 2]);
             prompts.pooled(&Packed::new(Tensor::from_data(data, &Device::flex()), vec![tokens.len()])).remove(0)
         };
@@ -223,15 +343,15 @@ mod tests {
 
     #[test]
     fn fixed_prompts_are_the_same_for_every_input() {
-        let prompts = Prompts::new(PromptsConfig::Fixed { take: 3 }, 4, (4, 1), &Device::flex());
-        assert_eq!(prompts.choose(&packed(vec![5, 2])).rows, [[0, 1, 2], [0, 1, 2]]);
+        let prompts = Prompts::new(PromptsConfig::Fixed { take: 3 }, sizes(4, 1), &Device::flex());
+        assert_eq!(prompts.choose(&packed(vec![5, 2]), &Pass::off()).rows, [[0, 1, 2], [0, 1, 2]]);
     }
 
     #[test]
     fn a_pool_of_size_zero_gives_no_prompts() {
         let pool = PromptsConfig::Pool { size: 0, take: 8, pooling: Pooling::Mean, similarity: Similarity::Dot };
-        let prompts = Prompts::new(pool, 4, (4, 1), &Device::flex());
+        let prompts = Prompts::new(pool, sizes(4, 1), &Device::flex());
         assert!(prompts.table.is_none());
-        assert_eq!(prompts.choose(&packed(vec![5])).rows, [[0usize; 0]]);
+        assert_eq!(prompts.choose(&packed(vec![5]), &Pass::off()).rows, [[0usize; 0]]);
     }
 }

@@ -177,7 +177,7 @@ fn published<const D: usize>(tensor: Tensor<D>, kind: Kind, patch: usize) -> Arr
 fn published_shape(shape: &[usize], kind: Kind, patch: usize) -> Vec<usize> {
     match kind {
         Kind::Patch => vec![shape[0], 3, patch, patch],
-        Kind::Matrix | Kind::Table | Kind::Bias | Kind::Norm { .. } | Kind::Projection => shape.to_vec(),
+        _ => shape.to_vec(),
     }
 }
 
@@ -238,7 +238,7 @@ impl WeightMapper for Load {
         let (ours, shape) = (param.lazy_shape().to_vec(), found.shape().to_vec());
         let fits = match name.kind {
             Kind::Patch => shape.len() == 4 && [shape[0], shape[1..].iter().product()] == *ours,
-            Kind::Matrix | Kind::Table | Kind::Bias | Kind::Norm { .. } | Kind::Projection => shape == ours,
+            _ => shape == ours,
         };
         if !fits {
             self.wrong_shape.get_or_insert((name.published, shape, ours));

@@ -42,6 +42,8 @@ pub enum Place {
     Permutation = 16,
     /// Tokens that are sampled when a text is generated; the index is the number of the input.
     Generation = 17,
+    /// Latents at which codes of a codebook restart that are not used; the index is that of the level.
+    Codes = 18,
 }
 
 /// A step of a run on one rank: seed, step and rank.

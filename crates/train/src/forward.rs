@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use ptu_data::TrainBatch;
 use ptu_kernels::Pass;
 use ptu_model::forward::{ChosenRows, Encoded, ForwardPlan, FusedPair};
-use ptu_model::{Fused, Model, StandIn};
+use ptu_model::{CodeUse, Fused, Model, StandIn};
 use ptu_random::Key;
 
 use crate::batch::inputs;
@@ -27,6 +27,17 @@ pub struct StepForward<'a> {
     declared: Vec<Range<usize>>,
     encoded: OnceCell<Encoded>,
     fused: OnceCell<Fused>,
+}
+
+/// The prompts of a step.
+#[derive(Default)]
+pub struct Chosen {
+    /// The rows that were chosen.
+    pub rows: ChosenRows,
+    /// The loss that the prompts have of their own, if they are trained.
+    pub loss: Option<Tensor<1>>,
+    /// What the codes of composed sequences learn from, of images and of texts.
+    pub used_codes: [CodeUse; 2],
 }
 
 impl<'a> StepForward<'a> {
@@ -106,7 +117,8 @@ impl<'a> StepForward<'a> {
     }
 
     /// The prompts that were chosen in this step.
-    pub fn into_chosen(self) -> ChosenRows {
-        self.encoded.into_inner().map_or_else(ChosenRows::default, |encoded| encoded.chosen)
+    pub fn into_chosen(self) -> Chosen {
+        let Some(encoded) = self.encoded.into_inner() else { return Chosen::default() };
+        Chosen { rows: encoded.chosen, loss: encoded.prompt_loss, used_codes: encoded.used_codes }
     }
 }

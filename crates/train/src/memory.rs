@@ -92,7 +92,7 @@ impl StepShape<'_> {
         let patches = (self.config.image.grid() * self.config.image.grid()) as f64;
         match sequence {
             ImageSequence::Image(_) => 1 + (patches * self.step.patch_keep.unwrap_or(1.0)).round() as usize,
-            ImageSequence::StandIn(_) => 1 + self.config.image_prompts.count(),
+            ImageSequence::StandIn(_) => self.config.image_stand_in_tokens(),
         }
     }
 
@@ -100,7 +100,7 @@ impl StepShape<'_> {
     fn text_tokens(&self, sequence: TextSequence) -> usize {
         match sequence {
             TextSequence::Text(_) => self.length,
-            TextSequence::StandIn(_) => 2 + self.config.text_prompts.count(),
+            TextSequence::StandIn(_) => self.config.text_stand_in_tokens(),
         }
     }
 

@@ -276,6 +276,12 @@ impl Recipe {
         !frozen_pool && !self.train.freezes(published, step)
     }
 
+    /// Whether the prompts in place of missing modalities are trained; fine-tuning leaves them as they are, unless `finetune.prompts` says
+    /// otherwise.
+    pub fn learns_prompts(&self) -> bool {
+        self.task.is_pretraining() || self.finetune.prompts == task::PromptTraining::Trained
+    }
+
     /// The encoders of a model of this configuration of which no weight is trained in a step, counted from 0. The projection behind an
     /// encoder may be trained.
     pub fn frozen(&self, config: &ModelConfig, step: u64) -> FrozenEncoders {

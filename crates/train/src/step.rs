@@ -7,15 +7,18 @@ use burn::tensor::Tensor;
 use indexmap::IndexMap;
 use ptu_data::TrainBatch;
 use ptu_kernels::{BlockGradients, ComputePrecision, Pass};
-use ptu_model::Model;
 use ptu_model::forward::ChosenRows;
+use ptu_model::{CodeUse, Model};
 use ptu_random::Key;
 
 use crate::TrainError;
-use crate::forward::StepForward;
+use crate::forward::{Chosen, StepForward};
 use crate::gradients::Gradients;
 use crate::objective::{Loss, Weighted};
 use crate::recipe::{Checkpointing, Recipe};
+
+/// The name in the log of the loss that prompts have of their own.
+const PROMPTS: &str = "prompts";
 
 /// Settings of a step that do not depend on its objectives.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +36,10 @@ pub struct StepConfig {
     /// Whether no weight of the image encoder is trained ([`Model::with_frozen`]). Only the forecast of the memory
     /// reads it.
     pub frozen_image_encoder: bool,
+    /// Share of the training that is done, in [0, 1].
+    pub progress: f64,
+    /// Whether the prompts in place of missing modalities are trained.
+    pub learns_prompts: bool,
 }
 
 impl StepConfig {
@@ -45,12 +52,15 @@ impl StepConfig {
             patch_keep: (recipe.train.patch_keep < 1.0).then_some(recipe.train.patch_keep),
             written_tokens: recipe.task.generation().map_or(0, |generation| generation.max_length),
             frozen_image_encoder: false,
+            progress: 0.0,
+            learns_prompts: recipe.learns_prompts(),
         }
     }
 
     /// The settings that every layer receives in the step of `key`.
     pub fn pass(&self, key: Key) -> Pass {
-        Pass::new(self.dropout, key).keeping(self.patch_keep).with(self.precision)
+        let pass = Pass::new(self.dropout, key).keeping(self.patch_keep).with(self.precision);
+        pass.in_training(self.progress, self.learns_prompts)
     }
 }
 
@@ -94,6 +104,8 @@ pub struct Outcome {
     pub objectives: IndexMap<String, ObjectiveResult>,
     /// The prompts that were used in place of missing modalities.
     pub chosen: ChosenRows,
+    /// What the codes of composed sequences learn from, of images and of texts.
+    pub used_codes: [CodeUse; 2],
     /// Other counts of the objectives, by name.
     pub counts: BTreeMap<String, u64>,
     /// Time of the backward pass.
@@ -139,6 +151,7 @@ impl Outcome {
         }
         self.chosen.image.extend(other.chosen.image);
         self.chosen.text.extend(other.chosen.text);
+        self.used_codes.iter_mut().zip(other.used_codes).for_each(|(all, more)| all.add(more));
         other.counts.into_iter().for_each(|(name, count)| *self.counts.entry(name).or_default() += count);
         self.backward += other.backward;
     }
@@ -182,8 +195,15 @@ pub fn gradients(
         }
         total = sum(total, loss.value.mul_scalar(*weight));
     }
+    let Chosen { rows, loss, used_codes } = step.into_chosen();
+    if let Some(loss) = loss {
+        let result = ObjectiveResult::of(&Loss::new(loss.clone(), vec![]));
+        outcome.total += result.loss;
+        outcome.objectives.insert(PROMPTS.into(), result);
+        total = sum(total, loss);
+    }
+    (outcome.chosen, outcome.used_codes) = (rows, used_codes);
     let start = Instant::now();
-    outcome.chosen = step.into_chosen();
     let gradients =
         total.map_or_else(Gradients::default, |total| Gradients::take(model, &mut total.backward(), &block_gradients));
     outcome.backward = start.elapsed();

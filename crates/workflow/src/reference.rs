@@ -184,12 +184,31 @@ impl Case {
     pub fn model_config(&self, heads: &[HeadKind]) -> ModelConfig {
         let special = |key: &str, default: u32| self.config[key].as_u64().map_or(default, |id| id as u32);
         let eps = |part: &str| self.float(&["layer_norm_eps", part], 1e-5);
+        let pooling = if self.text("pooling") == Some("max") { Pooling::Max } else { Pooling::Mean };
         let prompts = |kind: &str, size: &str, take: &str| match self.text(kind) {
             Some("fixed") => PromptsConfig::Fixed { take: self.number(take) },
+            Some("soft") => PromptsConfig::Soft {
+                size: self.number(size),
+                take: self.number(take),
+                pooling,
+                temperature: self.float(&["soft_temperature"], 0.1),
+                first_temperature: self.float(&["soft_first_temperature"], 1.0),
+            },
+            Some("keyed") => PromptsConfig::Keyed {
+                size: self.number(size),
+                take: self.number(take),
+                pooling,
+                pull: self.float(&["keyed", "pull"], 1.0),
+                balance: self.float(&["keyed", "balance"], 0.01),
+            },
+            Some("token") => PromptsConfig::Token,
+            Some("codebook") => {
+                PromptsConfig::Codebook(serde_json::from_value(self.config["codebook"].clone()).unwrap_or_default())
+            }
             _ => PromptsConfig::Pool {
                 size: self.number(size),
                 take: self.number(take),
-                pooling: if self.text("pooling") == Some("max") { Pooling::Max } else { Pooling::Mean },
+                pooling,
                 similarity: if self.text("similarity") == Some("cosine") {
                     Similarity::Cosine
                 } else {

@@ -62,6 +62,10 @@ impl Prompts<'_> {
                 let table = graph.weight(self.table)?;
                 Ok(Some(Chosen { prompts: graph.op("Gather", &[&table, &rows], &[]), rows: Some(rows) }))
             }
+            PromptsConfig::Soft { .. }
+            | PromptsConfig::Keyed { .. }
+            | PromptsConfig::Token
+            | PromptsConfig::Codebook(_) => unreachable!("an export refuses models with these prompts"),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use burn::module::Param;
 use burn::tensor::Tensor;
 use ptu_model::config::ContrastConfig;
-use ptu_model::names::{DecayGroups, Kind, Name, name_of};
+use ptu_model::names::{DecayGroups, Name, name_of};
 use ptu_model::{Model, ModelConfig, WeightVisitor};
 use ptu_train::ObjectiveKind;
 
@@ -104,7 +104,7 @@ fn every_weight_is_in_exactly_one_group() {
     for (path, _) in paths(&model(&config)) {
         let name = name_of(&path).unwrap_or_else(|| panic!("{path} is missing in names.rs"));
         assert!(names.insert(name.published.clone()), "{} is the name of two weights", name.published);
-        if name.kind != Kind::Projection {
+        if name.kind.has_gradient() {
             *groups.entry((name.role, name.kind.decays(DecayGroups::Published))).or_default() += 1;
         }
     }

@@ -8,6 +8,7 @@ mod gradients;
 mod memory;
 mod mixed;
 mod overfit;
+mod prompts;
 mod retrieval;
 mod step_options;
 mod written;

@@ -25,6 +25,8 @@ const PLAIN: StepConfig = StepConfig {
     precision: ComputePrecision::F32,
     written_tokens: 0,
     frozen_image_encoder: false,
+    progress: 0.0,
+    learns_prompts: false,
 };
 const DROPOUT: StepConfig = StepConfig { dropout: 0.3, ..PLAIN };
 

@@ -8,8 +8,8 @@ use ptu_data::{InputForm, RecordView};
 use ptu_model::generate::GenerationConfig;
 use serde::{Deserialize, Serialize};
 
-/// Published names of the prompt pools.
-const PROMPT_POOLS: [&str; 2] = ["pseudo_vision_token_pool", "pseudo_language_token_pool"];
+/// How the names of the weights of prompts begin.
+const PROMPTS: [&str; 4] = ["pseudo_vision_token_pool", "pseudo_language_token_pool", "image_prompt_", "text_prompt_"];
 
 /// What a model is trained for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -213,7 +213,7 @@ impl FinetuneRecipe {
 
     /// Whether these settings freeze the weight with this published name.
     pub fn freezes(&self, published: &str) -> bool {
-        self.prompts == PromptTraining::Frozen && PROMPT_POOLS.contains(&published)
+        self.prompts == PromptTraining::Frozen && PROMPTS.iter().any(|start| published.starts_with(start))
     }
 }
 

@@ -183,7 +183,8 @@ impl Session<'_> {
             let config = StepConfig::of(&self.recipe);
             let (mut saved, interval) = (Instant::now(), Duration::from_secs(self.recipe.train.save_every_seconds));
             while self.progress.step < steps && !self.has_stopped_early() {
-                self.step(&mut loader, &config, observer)?;
+                let progress = self.progress.step as f64 / steps as f64;
+                self.step(&mut loader, &StepConfig { progress, ..config }, observer)?;
                 let stop = observer.stop();
                 let last = self.recipe.ends_at(self.progress.step);
                 let due = last || self.progress.step.is_multiple_of(self.recipe.train.save_every);
@@ -330,7 +331,11 @@ impl Session<'_> {
             gradients.scale((clip / norm) as f32);
         }
         let model = self.model.take().expect("the model is absent only while the optimizer updates it");
-        self.model = Some(self.optimizer.step(model, &gradients, factor));
+        let model = self.optimizer.step(model, &gradients, factor);
+        self.model = Some(match self.recipe.learns_prompts() {
+            true => model.with_learned_codes(&outcome.used_codes, Key::new(self.recipe.seed).at(step)),
+            false => model,
+        });
         self.progress.step += 1;
         self.progress.bad_steps = 0;
         let seconds = start.elapsed().as_secs_f64();

@@ -6,9 +6,10 @@ use std::path::Path;
 use ptu_data::collate::Origin;
 use ptu_data::manifest::MANIFEST_FILE;
 use ptu_data::{Preparation, ShardFolder, Source, Split, TextChoice};
-use ptu_input::{Image, Images, Input, Picture, Text, Texts};
-use ptu_kernels::Pass;
-use ptu_model::{Bundle, StandIn};
+use ptu_input::{Batch, Image, Images, Input, Picture, Slot, Text, Texts};
+use ptu_kernels::{Pass, in_pool};
+use ptu_model::forward::{ChosenRows, ForwardPlan, Inputs};
+use ptu_model::{Bundle, Model, Read, StandIn};
 use ptu_random::{Key, Place};
 use ptu_report::{Example, ExampleGroup, ExampleKind, Item, Retrieved};
 use ptu_train::folder;
@@ -76,13 +77,28 @@ impl PromptItems {
         };
         let (texts, images) = (with(|one| one.text.is_some()), with(|one| one.image.is_some()));
         let ids = texts.iter().filter_map(|one| Some(samples[*one].text.as_ref()?.0.ids.as_slice()));
-        let (_, by_texts) = model.image_stand_ins(&model.embed_text(&Texts::collect(ids), &off), StandIn::Prompts);
+        let ids = Texts::collect(ids);
         let pixels = images.iter().filter_map(|one| Some(&samples[*one].image.as_ref()?.0));
-        let edges = model.embed_text(&model.edges(images.len()), &off);
-        let embedded = model.embed_image(&Images::collect(pixels), &off);
-        let (_, by_images) = model.text_stand_ins(&embedded, &edges, StandIn::Prompts);
+        let pixels = Images::collect(pixels);
+        let by_texts = match model.image_prompts.is_encoded() {
+            true => model.image_stand_ins(&model.embed_text(&ids, &off), StandIn::Prompts, &off).1.rows,
+            false => {
+                let order = (0..ids.count()).map(Slot::Text).collect();
+                composed(model, &Batch { texts: ids, order, ..Batch::default() }).image
+            }
+        };
+        let by_images = match model.text_prompts.is_encoded() {
+            true => {
+                let edges = model.embed_text(&model.edges(images.len()), &off);
+                model.text_stand_ins(&model.embed_image(&pixels, &off), &edges, StandIn::Prompts, &off).1.rows
+            }
+            false => {
+                let order = (0..pixels.count).map(Slot::Image).collect();
+                composed(model, &Batch { images: pixels, order, ..Batch::default() }).text
+            }
+        };
         let (by_texts, by_images) =
-            (texts.into_iter().zip(by_texts.rows).collect(), images.into_iter().zip(by_images.rows).collect());
+            (texts.into_iter().zip(by_texts).collect(), images.into_iter().zip(by_images).collect());
         Ok(Self { samples, by_texts, by_images, selection })
     }
 
@@ -107,6 +123,12 @@ impl PromptItems {
         let count = if as_images { self.by_images.len() } else { self.by_texts.len() };
         format!("{count} training records ({})", self.selection)
     }
+}
+
+/// The rows that a batch chooses whose sequences are composed behind the encoders.
+fn composed(model: &Model, batch: &Batch) -> ChosenRows {
+    let plan = ForwardPlan::of_batch(batch, &vec![Read::Pooled; batch.len()]);
+    in_pool(|| model.encode(&Inputs::of(batch), &plan, StandIn::Prompts, &Pass::off())).chosen
 }
 
 /// For each pool its most used prompts, each with the training items that rank this prompt highest among their selected

@@ -6,13 +6,14 @@ use burn::tensor::{Device, Tensor};
 use ptu_data::TrainBatch;
 use ptu_input::Images;
 use ptu_kernels::{Packed, Pass};
-use ptu_model::forward::{Encoded, FusedPair};
+use ptu_model::forward::{ChosenRows, Encoded, ForwardPlan, FusedPair};
 use ptu_model::names::{DecayGroups, Role, name_of};
 use ptu_model::weights::Arrays;
-use ptu_model::{Chosen, Model, Read, StandIn};
+use ptu_model::{Chosen, Fused, Model, Read, StandIn};
 use ptu_random::Key;
 use ptu_tasks::pretraining::StepPlan;
 use ptu_train::ObjectiveKind;
+use ptu_train::batch::inputs;
 use ptu_train::forward::StepForward;
 use ptu_train::gradients::Gradients;
 use ptu_train::loss::{Itc, Itm, matched};
@@ -61,9 +62,8 @@ fn features(case: &Case, model: &Model, batch: &TrainBatch, quantities: &mut Qua
         let pairs: Vec<FusedPair> = (0..images.count()).map(|row| FusedPair::both(row, row, Read::All)).collect();
         model.fuse(&Encoded::of(images.clone(), texts.clone()), &pairs, &off)
     };
-    let mut compare = |part: &str, images: &Packed, texts: &Packed| {
-        let fused = fuse(images, texts);
-        let pooled = model.pool(&fused, 0..images.count());
+    let mut compare = |part: &str, fused: Fused| {
+        let (pooled, lengths) = (model.pool(&fused, 0..fused.text.count()), fused.text.lengths.clone());
         for (name, ours) in [
             ("text_features", host(fused.text.tokens)),
             ("image_features", host(fused.image.tokens)),
@@ -72,7 +72,7 @@ fn features(case: &Case, model: &Model, batch: &TrainBatch, quantities: &mut Qua
             let name = format!("{part}.{name}");
             let Some((shape, theirs)) = theirs.get(&name) else { continue };
             match name.ends_with("text_features") {
-                true => quantities.values(&name, &ours, &unpadded(theirs, shape[1], &texts.lengths)),
+                true => quantities.values(&name, &ours, &unpadded(theirs, shape[1], &lengths)),
                 false => quantities.values(&name, &ours, theirs),
             }
         }
@@ -87,19 +87,28 @@ fn features(case: &Case, model: &Model, batch: &TrainBatch, quantities: &mut Qua
         let image = model.embed_image(&Images { count: b, planes, side: images.side, outputs: None }, &off);
         let tokens = model.encode_image(&image, &off);
         let embedded = model.embed_text(&batch.batch.pair_texts, &off);
-        compare("pair", &tokens, &encode(embedded.clone()));
-        let (stand_in, chosen) =
-            model.text_stand_ins(&image, &model.embed_text(&model.edges(b), &off), StandIn::Prompts);
-        compare("image_only", &tokens, &encode(stand_in));
-        prompts.push(("prompts.textual", chosen));
-        let (stand_in, chosen) = model.image_stand_ins(&embedded, StandIn::Prompts);
-        compare("text_only", &model.encode_image(&stand_in, &off), &encode(embedded));
-        prompts.push(("prompts.visual", chosen));
+        compare("pair", fuse(&tokens, &encode(embedded.clone())));
+        if model.image_prompts.is_encoded() {
+            let (stand_in, chosen) =
+                model.text_stand_ins(&image, &model.embed_text(&model.edges(b), &off), StandIn::Prompts, &off);
+            compare("image_only", fuse(&tokens, &encode(stand_in)));
+            prompts.push(("prompts.textual", chosen));
+            let (stand_in, chosen) = model.image_stand_ins(&embedded, StandIn::Prompts, &off);
+            compare("text_only", fuse(&model.encode_image(&stand_in, &off), &encode(embedded)));
+            prompts.push(("prompts.visual", chosen));
+        } else {
+            let (fused, rows) = composed(model, batch, |row| FusedPair::image_alone(row, Read::All));
+            compare("image_only", fused);
+            prompts.push(("prompts.textual", Chosen { rows: rows.text, ..Chosen::default() }));
+            let (fused, rows) = composed(model, batch, |row| FusedPair::text_alone(row, Read::All));
+            compare("text_only", fused);
+            prompts.push(("prompts.visual", Chosen { rows: rows.image, ..Chosen::default() }));
+        }
         masked_image = Some(tokens);
     }
     let masked_text = model.embed_text(&masked.texts, &off);
     let image = masked_image.unwrap_or_else(|| {
-        let (stand_in, chosen) = model.image_stand_ins(&masked_text, StandIn::Prompts);
+        let (stand_in, chosen) = model.image_stand_ins(&masked_text, StandIn::Prompts, &off);
         prompts.push(("prompts.visual", chosen));
         model.encode_image(&stand_in, &off)
     });
@@ -115,6 +124,13 @@ fn features(case: &Case, model: &Model, batch: &TrainBatch, quantities: &mut Qua
     };
     quantities.values("mlm_logits", &at_masked(&logits), &at_masked(&theirs));
     Ok(())
+}
+
+/// Images or texts of the pairs alone, with sequences in the fusion in place of what is missing.
+fn composed(model: &Model, batch: &TrainBatch, alone: impl Fn(usize) -> FusedPair) -> (Fused, ChosenRows) {
+    let (plan, off) = (ForwardPlan::of((0..batch.pairs()).map(alone)), Pass::off());
+    let encoded = model.encode(&inputs(batch), &plan, StandIn::Prompts, &off);
+    (model.fuse(&encoded, plan.pairs(), &off), encoded.chosen)
 }
 
 /// Compares the queries of the prompt pools, and the rows that they select.
@@ -138,13 +154,18 @@ fn training(case: &Case, mut model: Model, batch: &TrainBatch, quantities: &mut 
     let weight = |kind: ObjectiveKind| (kind, case.float(&["loss_weights", kind.name()], 0.0));
     let plan = StepPlan { objectives: ObjectiveKind::ALL.into_iter().map(weight).collect(), ..StepPlan::default() };
     logits(&model, batch, &plan, theirs, quantities);
-    let (outcome, first) = plan.gradients(&model, batch, &StepConfig::default(), Key::new(0));
+    let settings = StepConfig { learns_prompts: true, ..StepConfig::default() };
+    let (outcome, first) = plan.gradients(&model, batch, &settings, Key::new(0));
     for (name, kind) in
         [("mlm_loss", ObjectiveKind::Mlm), ("itm_loss", ObjectiveKind::Itm), ("itc_loss", ObjectiveKind::Itc)]
     {
         if let (Some((_, theirs)), Some(ours)) = (theirs.get(name), outcome.objectives.get(kind.name())) {
             quantities.values(name, &[ours.loss as f32], theirs);
         }
+    }
+    if let Some((_, theirs)) = theirs.get("prompts_loss") {
+        let ours = outcome.objectives.get("prompts").ok_or("the prompts have no loss of their own")?;
+        quantities.values("prompts_loss", &[ours.loss as f32], theirs);
     }
     quantities.values("total_loss", &[outcome.total as f32], &theirs["total_loss"].1);
     compare_gradients(case, &first, quantities)?;
@@ -172,7 +193,7 @@ fn training(case: &Case, mut model: Model, batch: &TrainBatch, quantities: &mut 
     );
     let (mut optimizer, mut losses, mut rates) = (Optimizer::new(config), vec![], vec![]);
     for step in 0..shape[0] as u64 {
-        let (outcome, gradients) = plan.gradients(&model, batch, &StepConfig::default(), Key::new(0));
+        let (outcome, gradients) = plan.gradients(&model, batch, &settings, Key::new(0));
         let loss =
             |kind: ObjectiveKind| outcome.objectives.get(kind.name()).map_or(0.0, |measured| measured.loss as f32);
         losses.extend([ObjectiveKind::Mlm, ObjectiveKind::Itm, ObjectiveKind::Itc].map(loss));
@@ -181,6 +202,7 @@ fn training(case: &Case, mut model: Model, batch: &TrainBatch, quantities: &mut 
         let rate = |role: Role| (config.learning_rate * config.times(role) * factor) as f32;
         rates.extend([Role::Backbone, Role::Head, Role::Fusion].into_iter().flat_map(|role| [rate(role); 2]));
         model = optimizer.step(model, &gradients, factor);
+        model = model.with_learned_codes(&outcome.used_codes, Key::new(0));
     }
     quantities.values("trajectory", &losses, trajectory);
     quantities.values("learning_rates", &rates, &theirs["learning_rates"].1);
