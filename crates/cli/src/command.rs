@@ -23,6 +23,7 @@ mod quickstart;
 mod report;
 mod search;
 mod shell;
+mod study;
 mod summarise;
 mod training;
 mod watch;
@@ -82,6 +83,7 @@ enum Command {
     Embed(embed::Arguments),
     Search(search::Arguments),
     Import(import::Arguments),
+    Study(study::Arguments),
     Export(export::Arguments),
     Explain(explain::Arguments),
     Inspect(inspect::Arguments),
@@ -157,6 +159,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Embed(arguments) => return embed::run(&arguments),
         Command::Search(arguments) => search::run(&arguments)?,
         Command::Import(arguments) => import::run(&arguments)?,
+        Command::Study(arguments) => return study::run(&arguments),
         Command::Export(arguments) => export::run(&arguments)?,
         Command::Explain(arguments) => explain::run(&arguments)?,
         Command::Inspect(arguments) => inspect::run(&arguments)?,

@@ -7,6 +7,7 @@ use ptu_infer::InferError;
 use ptu_prepare::Shares;
 use ptu_train::{RecipeError, TrainError};
 use ptu_workflow::WorkflowError;
+use ptu_workflow::study::StudyError;
 
 /// Exit code of wrong arguments, wherever the mistake is found.
 pub const WRONG_ARGUMENTS: u8 = 2;
@@ -62,6 +63,7 @@ fn exit_codes(path: &[String]) -> &'static str {
             "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some rows of the table were skipped, 130 interrupted
 (continue with the same command)"
         }
+        ["study"] => "Exit codes: 0 done, 1 cells failed, 2 wrong arguments, 130 interrupted (continue with the same command)",
         ["pretrain"] | ["finetune"] => "Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 interrupted (`--resume` continues)",
         ["classify" | "ask" | "report" | "summarise" | "match"] => {
             "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some inputs were skipped, 130 interrupted"
@@ -79,6 +81,7 @@ pub fn is_usage(error: &anyhow::Error) -> bool {
         || error.downcast_ref().is_some_and(TrainError::is_usage)
         || error.downcast_ref().is_some_and(EvaluateError::is_usage)
         || error.downcast_ref().is_some_and(WorkflowError::is_usage)
+        || error.downcast_ref().is_some_and(StudyError::is_usage)
 }
 
 /// Parses a share, 0 to 1.

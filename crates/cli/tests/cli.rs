@@ -57,6 +57,8 @@ mod retrieval_task;
 mod runs;
 #[path = "cli/score_faults.rs"]
 mod score_faults;
+#[path = "cli/study.rs"]
+mod study;
 #[path = "cli/tables.rs"]
 mod tables;
 #[path = "cli/task_faults.rs"]

@@ -81,7 +81,7 @@ impl MaskedTexts {
     }
 
     /// Collects the masking results of several texts, one per text. `None`: no token of this text is predicted.
-    fn from_rows(rows: &[Option<Masked>], texts: &Texts) -> Self {
+    pub fn from_rows(rows: &[Option<Masked>], texts: &Texts) -> Self {
         let mut all = Self { texts: texts.clone(), labels: vec![None; texts.ids.len()] };
         for (masked, start) in rows.iter().zip(texts.starts()) {
             if let Some(masked) = masked {

@@ -221,7 +221,7 @@ impl Gallery {
     ///
     /// # Errors
     /// If an image cannot be read any more.
-    pub(crate) fn encoded_images(&self, embedder: Embedder<'_>, rows: &[usize]) -> Result<Vec<Image>, EvaluateError> {
+    pub fn encoded_images(&self, embedder: Embedder<'_>, rows: &[usize]) -> Result<Vec<Image>, EvaluateError> {
         Ok(self.encoded.encode(embedder.model, embedder.precision, self.images(rows)?))
     }
 

@@ -224,26 +224,47 @@ fn description(chart: &Chart, lines: &[Line]) -> String {
     text
 }
 
+/// A line of a legend.
+pub struct LegendEntry {
+    /// The class of its colour.
+    pub class: String,
+    /// Its dash pattern; empty for a solid line.
+    pub dash: &'static str,
+    /// What it shows.
+    pub text: String,
+}
+
+/// The drawing of a chart and its legend, for a file of its own; `None` if there is nothing to draw.
+pub fn parts(chart: &Chart, palette: &Palette) -> Option<(String, Vec<LegendEntry>)> {
+    let lines: Vec<Line> = chart.series.iter().map(|series| prepare(chart, series, palette)).collect();
+    let (x, y) = axes(chart, &lines)?;
+    Some((draw(chart, &lines, &x, &y, palette), entries(&lines)))
+}
+
+fn entries(lines: &[Line]) -> Vec<LegendEntry> {
+    let same_name = lines.iter().all(|line| line.series.name == lines[0].series.name && !line.series.run.is_empty());
+    let entry = |Line { series, style, smoothed, .. }: &Line| {
+        let text = if same_name { series.run.clone() } else { name(series) };
+        let no_value = if smoothed.is_empty() { " (no value)" } else { "" };
+        LegendEntry { class: style.class.clone(), dash: style.dash, text: format!("{text}{no_value}") }
+    };
+    lines.iter().map(entry).collect()
+}
+
 /// The legend; empty for a single line.
 fn legend(lines: &[Line]) -> String {
     if lines.len() < 2 {
         return String::new();
     }
-    let same_name = lines.iter().all(|line| line.series.name == lines[0].series.name && !line.series.run.is_empty());
-    let entries: String = lines
-        .iter()
-        .map(|Line { series, style, smoothed, .. }| {
-            let text = if same_name { series.run.clone() } else { name(series) };
-            let no_value = if smoothed.is_empty() { " (no value)" } else { "" };
-            format!(
-                "<li><svg class=\"key\" viewBox=\"0 0 24 8\" aria-hidden=\"true\"><path class=\"curve {}\" d=\"M1 4L23 4\" \
-                 stroke-dasharray=\"{}\"/></svg>{}{no_value}</li>\n",
-                style.class,
-                if style.dash.is_empty() { "none" } else { style.dash },
-                escape(&text),
-            )
-        })
-        .collect();
+    let shown = |LegendEntry { class, dash, text }: LegendEntry| {
+        format!(
+            "<li><svg class=\"key\" viewBox=\"0 0 24 8\" aria-hidden=\"true\"><path class=\"curve {class}\" d=\"M1 4L23 4\" \
+             stroke-dasharray=\"{}\"/></svg>{}</li>\n",
+            if dash.is_empty() { "none" } else { dash },
+            escape(&text),
+        )
+    };
+    let entries: String = entries(lines).into_iter().map(shown).collect();
     format!("<ul class=\"legend\">\n{entries}</ul>\n")
 }
 

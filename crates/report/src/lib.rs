@@ -19,6 +19,7 @@
 
 mod bars;
 mod chart;
+mod chart_file;
 mod examples;
 mod forest;
 mod format;
@@ -34,6 +35,7 @@ mod scores;
 mod svg;
 mod types;
 
+pub use chart_file::chart_file;
 pub use format::count;
 pub use heat_map::HeatMap;
 pub use page::{HEAD_BYTES, is_page, render};

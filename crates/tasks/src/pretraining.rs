@@ -2,6 +2,7 @@
 //! section 3). Models are validated by retrieval on the validation split.
 
 pub mod cached;
+mod held_out;
 mod learnable;
 mod plan;
 mod usage;
@@ -11,11 +12,13 @@ use ptu_input::Slot;
 use ptu_model::{HeadKind, Model};
 use serde_json::Value;
 
+use held_out::HeldOut;
+pub use held_out::HeldOutScore;
 pub use plan::StepPlan;
 use usage::{PROMPTS, PromptUsage};
 pub use usage::{PoolLine, Prompts};
 
-use ptu_evaluate::{ALL_FOUND, Gallery, ValidationScore};
+use ptu_evaluate::ALL_FOUND;
 use ptu_train::gradients::Gradients;
 use ptu_train::log::Fields;
 use ptu_train::objective::{ObjectiveKind, Weighted};
@@ -31,7 +34,7 @@ pub struct Pretraining {
     /// Whether the contrast is over the whole batch although it is computed in micro-batches.
     is_cached: bool,
     usage: PromptUsage,
-    gallery: Option<Gallery>,
+    held_out: Option<HeldOut>,
 }
 
 impl Pretraining {
@@ -41,7 +44,7 @@ impl Pretraining {
             plan: StepPlan::of(recipe),
             is_cached: recipe.train.cached_contrast,
             usage: PromptUsage::default(),
-            gallery: None,
+            held_out: None,
         }
     }
 }
@@ -67,7 +70,8 @@ impl Task for Pretraining {
 
     fn prepare(&mut self, recipe: &Recipe, model: &Model, preparation: &Preparation) -> Result<(), TrainError> {
         self.usage = PromptUsage::new(model.config());
-        self.gallery = validation::gallery(recipe, preparation, recipe.evaluate.gallery)?;
+        let gallery = validation::gallery(recipe, preparation, recipe.evaluate.gallery)?;
+        self.held_out = gallery.map(|gallery| HeldOut::new(gallery, recipe));
         Ok(())
     }
 
@@ -88,11 +92,11 @@ impl Task for Pretraining {
     }
 
     fn validator(&self) -> Option<&dyn Validator> {
-        self.gallery.as_ref().map(|gallery| gallery as &dyn Validator)
+        self.held_out.as_ref().map(|held_out| held_out as &dyn Validator)
     }
 
     fn validated(&self, fields: &Fields) -> Option<Validated> {
-        Some(fields.get::<ValidationScore>()?.validated())
+        Some(HeldOut::validated(&fields.get::<HeldOutScore>()?))
     }
 
     fn event(&mut self) -> Option<(&'static str, Fields)> {

@@ -179,22 +179,7 @@ pub fn gradients(
     };
     let declared = objectives.iter().map(|weighted| weighted.objective.pairs(batch, key));
     let step = StepForward::new(model, batch, declared, &pass, key);
-    let (mut outcome, mut total, start) = (Outcome::default(), None, Instant::now());
-    step.compute();
-    let (shared, tokens) = (start.elapsed(), step.tokens());
-    let all = tokens.iter().sum::<usize>().max(1);
-    for (Weighted { name, weight, objective }, tokens) in objectives.iter().zip(tokens) {
-        let start = Instant::now();
-        let Some(loss) = objective.loss(&step) else { continue };
-        if objective.is_measured() {
-            let mut result = ObjectiveResult::of(&loss);
-            result.forward = shared.mul_f64(tokens as f64 / all as f64) + start.elapsed();
-            outcome.total += weight * result.loss;
-            outcome.objectives.insert(name.clone(), result);
-            loss.counts.into_iter().for_each(|(name, count)| *outcome.counts.entry(name.into()).or_default() += count);
-        }
-        total = sum(total, loss.value.mul_scalar(*weight));
-    }
+    let (mut outcome, mut total) = measured(&step, objectives);
     let Chosen { rows, loss, used_codes } = step.into_chosen();
     if let Some(loss) = loss {
         let result = ObjectiveResult::of(&Loss::new(loss.clone(), vec![]));
@@ -208,6 +193,34 @@ pub fn gradients(
         total.map_or_else(Gradients::default, |total| Gradients::take(model, &mut total.backward(), &block_gradients));
     outcome.backward = start.elapsed();
     (outcome, gradients)
+}
+
+/// Computes the losses of a batch without dropout, for a validation. `key` gives the random numbers of the objectives.
+pub fn losses(model: &Model, batch: &TrainBatch, objectives: &[Weighted<'_>], key: Key) -> Outcome {
+    let declared = objectives.iter().map(|weighted| weighted.objective.pairs(batch, key));
+    let pass = Pass::off();
+    measured(&StepForward::new(model, batch, declared, &pass, key), objectives).0
+}
+
+/// The losses of the objectives of a step, and their weighted sum.
+fn measured(step: &StepForward<'_>, objectives: &[Weighted<'_>]) -> (Outcome, Option<Tensor<1>>) {
+    let (mut outcome, mut total, start) = (Outcome::default(), None, Instant::now());
+    step.compute();
+    let (shared, tokens) = (start.elapsed(), step.tokens());
+    let all = tokens.iter().sum::<usize>().max(1);
+    for (Weighted { name, weight, objective }, tokens) in objectives.iter().zip(tokens) {
+        let start = Instant::now();
+        let Some(loss) = objective.loss(step) else { continue };
+        if objective.is_measured() {
+            let mut result = ObjectiveResult::of(&loss);
+            result.forward = shared.mul_f64(tokens as f64 / all as f64) + start.elapsed();
+            outcome.total += weight * result.loss;
+            outcome.objectives.insert(name.clone(), result);
+            loss.counts.into_iter().for_each(|(name, count)| *outcome.counts.entry(name.into()).or_default() += count);
+        }
+        total = sum(total, loss.value.mul_scalar(*weight));
+    }
+    (outcome, total)
 }
 
 /// Computes [`gradients`] of each micro-batch of a step, and returns the means of losses and gradients.

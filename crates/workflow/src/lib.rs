@@ -5,6 +5,7 @@
 //! - [`card`]: the model card of a run.
 //! - [`explanations`]: checks whether explanations say something about a model.
 //! - [`page`]: one HTML file about a run and its scores.
+//! - [`study`](study::study): grids of runs with several seeds, and their tables.
 //! - [`doctor`]: checks whether a machine can train and use models.
 //! - [`parity`] and [`mod@reference`]: test cases of the PyTorch reference, and the comparison with them.
 
@@ -17,5 +18,6 @@ pub mod parity;
 pub mod quickstart;
 pub mod reference;
 mod shell;
+pub mod study;
 
 pub use error::WorkflowError;

@@ -11,7 +11,6 @@ use ptu_infer::task::TaskOutput;
 use ptu_input::{ImageFile, Input};
 use ptu_model::files::write_bytes;
 use ptu_report::HeatMap;
-use ptu_train::folder;
 use ptu_workflow::explanations::{ExplanationCheck, ExplanationCheckOptions, check_explanations};
 use ptu_workflow::page::{PromptItems, prompt_items};
 use serde::Serialize;

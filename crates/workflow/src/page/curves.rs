@@ -4,7 +4,7 @@ use ptu_evaluate::{Score, Scores};
 use ptu_model::names::Role;
 use ptu_report::{Band, Chart, Series};
 use ptu_tasks::TaskKind;
-use ptu_tasks::pretraining::{PoolLine, Prompts};
+use ptu_tasks::pretraining::{HeldOutScore, PoolLine, Prompts};
 use ptu_train::log::{Event, ObjectiveLine, objectives};
 
 use super::sets::validated_on;
@@ -17,8 +17,12 @@ pub fn losses(run: &Run) -> Vec<Series> {
         Event::Step { loss, .. } => Some(*loss),
         _ => None,
     });
+    let held_out = line("total, validation split".into(), &|event| match event {
+        Event::Validation { fields, .. } => fields.get::<HeldOutScore>()?.losses.get("total").copied(),
+        _ => None,
+    });
     let each = of_objectives(run, |line| Some(line.loss));
-    each.into_iter().chain([total]).filter(|series| !series.points.is_empty()).collect()
+    each.into_iter().chain([total, held_out]).filter(|series| !series.points.is_empty()).collect()
 }
 
 /// A logged value of each objective over the steps.

@@ -1,0 +1,192 @@
+//! Studies: a grid of runs, its tables, and what happens if it is killed, shared by processes, or wrong.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Place, bytes};
+
+const STUDY: &str = r#"
+name = "small"
+title = "Rows of the pools"
+question = "Are more rows better?"
+seeds = [0, 1]
+reference = "0"
+[corpus]
+train = 48
+validate = 16
+test = 24
+side = 32
+[pretrain]
+recipe = "r.toml"
+set = ["train.steps=8", "train.save_every=2", "train.validate_every=4"]
+[[axis]]
+name = "rows"
+[[axis.value]]
+name = "0"
+set = ["model.image_prompts.size=0", "model.text_prompts.size=0"]
+[[axis.value]]
+name = "16"
+set = ["model.image_prompts.size=16", "model.text_prompts.size=16"]
+[[cell]]
+name = "16, more steps"
+set = ["model.image_prompts.size=16", "model.text_prompts.size=16"]
+finetune = ["train.steps=3"]
+[[finetune]]
+name = "finding"
+recipe = "f.toml"
+[[measure]]
+name = "R@10"
+of = "pretrain"
+score = ["image-to-text R@10", "text-to-image R@10"]
+[[measure]]
+name = "loss"
+of = "losses"
+score = ["total"]
+lower_is_better = true
+[[measure]]
+name = "finding"
+of = "finding"
+score = ["accuracy"]
+"#;
+const FINETUNE: &str = r#"
+data = ["data"]
+[task]
+kind = "classification"
+label = "finding"
+input = "image"
+[text]
+max_tokens = 24
+[train]
+steps = 2
+batch = 8
+validate_every = 0
+"#;
+
+fn with_study() -> Place {
+    let place = Place::new();
+    place.recipe();
+    place.write("s.toml", STUDY);
+    place.write("f.toml", FINETUNE);
+    place
+}
+
+/// The tables of a study.
+fn tables(place: &Place, out: &str) -> Vec<Vec<u8>> {
+    let mut names: Vec<_> = std::fs::read_dir(place.path(out)).unwrap().flatten().map(|entry| entry.path()).collect();
+    names.retain(|path| path.is_file() && path.extension().is_some_and(|end| end != "html"));
+    names.sort();
+    assert!(names.len() >= 5, "{names:?}");
+    names.iter().map(|path| bytes(path)).collect()
+}
+
+#[test]
+fn a_study_gives_tables_and_shares_what_is_the_same() {
+    let place = with_study();
+    let said = place.good(&["study", "s.toml", "--out", "s", "--json"]);
+    let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!((&found["done"], &found["of"]), (&6.into(), &6.into()));
+    let rows = found["rows"].as_array().unwrap();
+    assert_eq!(rows.iter().map(|row| row["cell"].as_str().unwrap()).collect::<Vec<_>>(), ["0", "16", "16, more steps"]);
+    assert!(
+        rows[1]["measures"]["R@10"]["mean"]["half"].is_number() && rows[0]["measures"]["R@10"]["difference"].is_null()
+    );
+    assert_eq!(rows[0]["prompt_share"], 0.0);
+    // Two cells share their pre-training, and all measures but that of the task.
+    let runs =
+        || std::fs::read_dir(place.path("s/runs")).unwrap().flatten().map(|one| one.file_name().into_string().unwrap());
+    assert_eq!(runs().filter(|name| name.starts_with("pretrain-")).count(), 4);
+    assert_eq!(runs().filter(|name| name.starts_with("finding-")).count(), 6);
+    assert_eq!(rows[1]["measures"]["loss"], rows[2]["measures"]["loss"]);
+    let text = |name: &str| String::from_utf8(bytes(&place.path(name))).unwrap();
+    assert!(text("s/study.md").contains("| 16, more steps | 2 |") && text("s/study.tex").contains("\\toprule"));
+    assert!(text("s/study.csv").lines().count() > 9 + 18, "means and seeds");
+    assert!(
+        text("s/total-loss-on-the-validation-split.svg").contains("<svg")
+            && text("s/study.html").contains("machine time")
+    );
+    // It is done: the same call trains nothing, and another seed only itself.
+    let again = place.good(&["study", "s.toml", "--out", "s"]);
+    assert!(!again.stderr.contains("cell `"), "{}", again.stderr);
+    let more = place.good(&["study", "s.toml", "--out", "s", "--seeds", "0,1,2", "--cell", "0"]).stderr;
+    assert!(more.contains("cell `0`, seed 2") && !more.contains("seed 1"), "{more}");
+}
+
+#[test]
+fn kills_and_two_processes_change_no_table() {
+    let place = with_study();
+    place.good(&["study", "s.toml", "--out", "whole"]);
+    for (life, lives) in [(700, 6), (1500, 4)] {
+        for _ in 0..lives {
+            let mut child = place.command(&["study", "s.toml", "--out", "killed"]);
+            let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(life));
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
+    }
+    place.good(&["study", "s.toml", "--out", "killed"]);
+    assert_eq!(tables(&place, "killed"), tables(&place, "whole"));
+    let start = || {
+        let mut command = place.command(&["study", "s.toml", "--out", "shared"]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    for child in [start(), start()] {
+        let ended = child.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+    assert_eq!(tables(&place, "shared"), tables(&place, "whole"));
+}
+
+#[test]
+fn a_cell_that_fails_or_diverges_is_named_and_the_rest_goes_on() {
+    let place = with_study();
+    // More prompts than a text encoder has room for do not fail, but a fine-tuning without its label does.
+    let failing = STUDY.replace("finetune = [\"train.steps=3\"]", "finetune = ['task.label=\"absent\"']");
+    place.write("failing.toml", &failing);
+    let ran =
+        place.exits(&["study", "failing.toml", "--out", "f"], 1, &["failed: cell `16, more steps`, seed 1", "absent"]);
+    assert!(ran.stdout.contains("| 16 | 2 |") && ran.stdout.contains("| 16, more steps | 0 |"), "{}", ran.stdout);
+    let stopping = format!("{STUDY}\n[[stop]]\nafter = 3\nloss_above = 0.001\n");
+    place.write("stopping.toml", stopping);
+    let seen = place.good(&["study", "stopping.toml", "--out", "d"]).stdout;
+    assert!(seen.contains("`16` was ended early (seed 1: loss ") && seen.contains("after step 3"), "{seen}");
+    // It stays ended.
+    assert_eq!(place.good(&["study", "stopping.toml", "--out", "d"]).stdout, seen);
+}
+
+#[test]
+fn a_study_that_is_wrong_says_why() {
+    let place = with_study();
+    let wrong = |from: &str, to: &str, words: &[&str]| {
+        place.write("w.toml", STUDY.replace(from, to));
+        place.exits(&["study", "w.toml", "--out", "w"], 2, words);
+        assert!(!place.path("w").exists(), "nothing was done");
+    };
+    wrong("model.image_prompts.size=16", "model.image_prompts.sise=16", &["cell `16`", "sise", "did you mean"]);
+    wrong(
+        "[[finetune]]",
+        "[[axis]]\nname = \"b\"\n[[axis.value]]\nname = \"x\"\nset = [\"model.text_prompts.size=3\"]\n[[finetune]]",
+        &["cell `0, x`", "two axes change `model.text_prompts.size`"],
+    );
+    wrong("finetune = [\"train.steps=3\"]", "", &["`16` and `16, more steps` are the same"]);
+    wrong("reference = \"0\"", "reference = \"1\"", &["cell `1`", "`reference` names it"]);
+    wrong("of = \"losses\"", "of = \"loss\"", &["measure `loss`", "known are finding, pretrain, losses"]);
+    wrong("title =", "titel =", &["titel"]);
+    wrong("recipe = \"f.toml\"", "recipe = \"g.toml\"", &["g.toml"]);
+    wrong("recipe = \"r.toml\"", "recipe = \"{data}/r.toml\"", &["--data"]);
+    wrong("recipe = \"r.toml\"", "recipe = \"f.toml\"", &["for fine-tuning"]);
+    place.good(&["study", "s.toml", "--out", "s", "--cell", "0", "--seeds", "0"]);
+    place.write("o.toml", STUDY.replace("name = \"small\"", "name = \"other\""));
+    place.exits(&["study", "o.toml", "--out", "s"], 2, &["holds study `small`, not `other`"]);
+    place.exits(&["study", "s.toml", "--out", "s", "--cell", "1"], 2, &["no such cell", "`16, more steps`"]);
+    place.write("full/file", "x");
+    place.exits(&["study", "s.toml", "--out", "full"], 2, &["`full` is not empty"]);
+    place.write("n.toml", STUDY.replace("score = [\"accuracy\"]", "score = [\"acuracy\"]"));
+    place.exits(
+        &["study", "n.toml", "--out", "s", "--collect"],
+        1,
+        &["no cell has `acuracy` of `finding`", "`accuracy`"],
+    );
+}

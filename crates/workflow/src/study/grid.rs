@@ -1,0 +1,150 @@
+//! The cells of a study, with the recipes of each.
+
+use std::path::Path;
+
+use ptu_train::Recipe;
+use ptu_train::recipe::DataEntry;
+use sha2::{Digest, Sha256};
+
+use super::StudyError;
+use super::recipe::{StudyRecipe, Value};
+
+/// Digits of a key that name a folder.
+const SHOWN: usize = 16;
+
+/// A cell: one way to train and to fine-tune, with several seeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The name of its value along each axis, or its own name.
+    pub values: Vec<String>,
+    set: Vec<String>,
+    finetune: Vec<String>,
+}
+
+/// The recipes of a cell with one seed.
+#[derive(Clone, Debug)]
+pub(super) struct CellRecipes {
+    pub pretrain: Stage,
+    /// One for each fine-tuning of the study, without the model from which it starts.
+    pub finetune: Vec<Stage>,
+}
+
+/// A recipe, and the name of its folder. Equal recipes that start from equal models have equal folders.
+#[derive(Clone, Debug)]
+pub(super) struct Stage {
+    pub recipe: Recipe,
+    pub folder: String,
+}
+
+impl Cell {
+    /// Its name: those of its values, joined.
+    pub fn name(&self) -> String {
+        self.values.join(", ")
+    }
+
+    /// All cells of a study: the grid in the order of its axes, then those beside it.
+    ///
+    /// # Errors
+    /// When two axes change the same key of a cell, or two cells have the same name.
+    pub fn all(study: &StudyRecipe) -> Result<Vec<Self>, StudyError> {
+        let mut cells: Vec<Self> = vec![];
+        if !study.axis.is_empty() {
+            cells.push(Self { values: vec![], set: vec![], finetune: vec![] });
+        }
+        for axis in &study.axis {
+            let mut next = vec![];
+            for cell in &cells {
+                for value in &axis.value {
+                    next.push(cell.with(value).map_err(|key| StudyError::Contradiction {
+                        cell: [&cell.values[..], std::slice::from_ref(&value.name)].concat().join(", "),
+                        key,
+                    })?);
+                }
+            }
+            cells = next;
+        }
+        cells.extend(study.cell.iter().map(|cell| Self {
+            values: vec![cell.name.clone()],
+            set: cell.set.clone(),
+            finetune: cell.finetune.clone(),
+        }));
+        for (index, cell) in cells.iter().enumerate() {
+            if cells[..index].iter().any(|other| other.name() == cell.name()) {
+                return Err(StudyError::SameCell { cells: [cell.name(), cell.name()] });
+            }
+        }
+        Ok(cells)
+    }
+
+    /// This cell with a value of another axis; the key that both change.
+    fn with(&self, value: &Value) -> Result<Self, String> {
+        let key = |set: &String| set.split('=').next().unwrap_or_default().trim().to_string();
+        let clash = |ours: &[String], theirs: &[String]| {
+            theirs.iter().map(key).find(|new| ours.iter().any(|old| key(old) == *new))
+        };
+        if let Some(key) = clash(&self.set, &value.set).or_else(|| clash(&self.finetune, &value.finetune)) {
+            return Err(key);
+        }
+        Ok(Self {
+            values: [&self.values[..], std::slice::from_ref(&value.name)].concat(),
+            set: [&self.set[..], &value.set].concat(),
+            finetune: [&self.finetune[..], &value.finetune].concat(),
+        })
+    }
+
+    /// The recipes of this cell; `data` is the corpus of the study, if it has one, and `sets` are changes to pre-training of all cells.
+    ///
+    /// # Errors
+    /// When a recipe cannot be read or is not valid.
+    pub(super) fn recipes(
+        &self,
+        study: &StudyRecipe,
+        seed: u64,
+        data: Option<&Path>,
+        sets: &[String],
+    ) -> Result<CellRecipes, StudyError> {
+        let load = |path: &Path, changes: &[&[String]]| -> Result<Recipe, StudyError> {
+            let wrong = |cause: String| StudyError::Cell { cell: self.name(), cause };
+            let seed = [format!("seed={seed}")];
+            let recipe = Recipe::load(path, &[changes, &[&seed]].concat().concat());
+            let mut recipe = recipe.map_err(|error| wrong(format!("`{}`: {error}", path.display())))?;
+            if let Some(data) = data {
+                recipe.data = vec![DataEntry { path: data.into(), weight: 1.0 }];
+            }
+            recipe.from_anywhere().map_err(|error| wrong(error.to_string()))
+        };
+        let pretrain = load(&study.pretrain.recipe, &[&study.pretrain.set, sets, &self.set])?;
+        if !pretrain.task.is_pretraining() {
+            let cause = format!(
+                "`{}` is for fine-tuning; `[pretrain]` needs one without `[task]`",
+                study.pretrain.recipe.display()
+            );
+            return Err(StudyError::Cell { cell: self.name(), cause });
+        }
+        let pretrain = Stage::new("pretrain", pretrain, "");
+        let finetune = study.finetune.iter().map(|one| {
+            let recipe = load(&one.recipe, &[&one.set, &self.finetune])?;
+            Ok(Stage::new(&one.name, recipe, &pretrain.folder))
+        });
+        Ok(CellRecipes { finetune: finetune.collect::<Result<_, StudyError>>()?, pretrain })
+    }
+}
+
+impl Stage {
+    /// The stage of a recipe that starts from the model of another stage.
+    fn new(name: &str, recipe: Recipe, from: &str) -> Self {
+        let mut hash = Sha256::new();
+        for part in [env!("CARGO_PKG_VERSION"), from, &recipe.to_toml()] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        let key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { recipe, folder: format!("{}-{}", file_name(name), &key[..SHOWN]) }
+    }
+}
+
+/// A name as the name of a file: letters, digits and dashes.
+pub(super) fn file_name(name: &str) -> String {
+    let parts = name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("-").to_lowercase()
+}

@@ -1,0 +1,79 @@
+//! What was found of one cell with one seed. It is one file, so that a study can be collected without its models.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ptu_model::files;
+use serde::{Deserialize, Serialize};
+
+use super::StudyError;
+use super::grid::{Cell, file_name};
+use super::recipe::Measure;
+
+/// The folder of results in that of a study.
+pub(super) const RESULTS: &str = "results";
+/// The largest result that is read, in bytes.
+const LARGEST: u64 = 1 << 24;
+
+/// What was found of one cell with one seed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellResult {
+    /// The values of the cell.
+    pub cell: Vec<String>,
+    /// The seed.
+    pub seed: u64,
+    /// All scores of each of its runs: of `pretrain`, `losses` (of the last validation) and each fine-tuning; null where one is undefined.
+    pub scores: BTreeMap<String, BTreeMap<String, Option<f64>>>,
+    /// Losses on the validation split over the steps of pre-training, by objective.
+    pub curves: BTreeMap<String, Vec<(u64, f64)>>,
+    /// Number of weights of the model, and those of its prompts among them.
+    pub weights: usize,
+    /// Number of weights of the prompts.
+    pub prompt_weights: usize,
+    /// Why the cell was ended early; it has no scores but losses then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// The folders of its runs, in that of the study.
+    pub runs: Vec<String>,
+}
+
+impl CellResult {
+    /// The value of a measure: the mean of its scores; `None` if one is undefined or is not there.
+    pub fn value(&self, measure: &Measure) -> Option<f64> {
+        let scores = self.scores.get(&measure.of)?;
+        let each: Option<Vec<f64>> = measure.score.iter().map(|name| *scores.get(name)?).collect();
+        each.map(|each| each.iter().sum::<f64>() / each.len() as f64)
+    }
+
+    /// The file of a result in the folder of a study.
+    pub(super) fn path(study: &Path, cell: &Cell, seed: u64) -> PathBuf {
+        let name = cell.name();
+        // Different names may have equal letters.
+        let tag = ptu_random::index_of(&name) as u32;
+        study.join(RESULTS).join(format!("{}-{tag:08x}-seed-{seed}.json", file_name(&name)))
+    }
+
+    /// Reads a result; `None` if there is none, or if it is that of other runs than `runs` (the study has changed since then).
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) fn read(path: &Path, runs: &[String]) -> Result<Option<Self>, StudyError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let bytes = files::read(path, LARGEST)?;
+        let wrong = |error: serde_json::Error| StudyError::Result { path: path.into(), cause: error.to_string() };
+        let found: Self = serde_json::from_slice(&bytes).map_err(wrong)?;
+        Ok(Some(found).filter(|found| found.runs == runs))
+    }
+
+    /// Writes the result.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(super) fn write(&self, path: &Path) -> Result<(), StudyError> {
+        let json = serde_json::to_vec_pretty(self).expect("a result can be written as JSON");
+        Ok(files::write_bytes(path, &json)?)
+    }
+}
