@@ -65,7 +65,7 @@ pub use correlation::spearman;
 pub use f1::{F1Averages, always_positive_f1, f1, f1_by_class, f1_by_label};
 pub use interval::{Interval, Resampling, bootstrap, bootstrap_difference};
 pub use labels::{BinaryScore, LabelAverages, LabelScore, scores_by_label, scores_one_versus_rest};
-pub use mean::{mean, mean_and_deviation};
+pub use mean::{mean, mean_and_deviation, student_half_width};
 pub use ndcg::{chance_ndcg_at, ndcg, ndcg_at};
 pub use paired::{PairedResult, PairedTest, Permutations, mcnemar, permutation_test};
 pub use rank::{found_at, hits_per_query, mean_reciprocal_rank, median_rank, ranks, recall_at, reciprocal_ranks};

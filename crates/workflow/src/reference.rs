@@ -184,38 +184,6 @@ impl Case {
     pub fn model_config(&self, heads: &[HeadKind]) -> ModelConfig {
         let special = |key: &str, default: u32| self.config[key].as_u64().map_or(default, |id| id as u32);
         let eps = |part: &str| self.float(&["layer_norm_eps", part], 1e-5);
-        let pooling = if self.text("pooling") == Some("max") { Pooling::Max } else { Pooling::Mean };
-        let prompts = |kind: &str, size: &str, take: &str| match self.text(kind) {
-            Some("fixed") => PromptsConfig::Fixed { take: self.number(take) },
-            Some("soft") => PromptsConfig::Soft {
-                size: self.number(size),
-                take: self.number(take),
-                pooling,
-                temperature: self.float(&["soft_temperature"], 0.1),
-                first_temperature: self.float(&["soft_first_temperature"], 1.0),
-            },
-            Some("keyed") => PromptsConfig::Keyed {
-                size: self.number(size),
-                take: self.number(take),
-                pooling,
-                pull: self.float(&["keyed", "pull"], 1.0),
-                balance: self.float(&["keyed", "balance"], 0.01),
-            },
-            Some("token") => PromptsConfig::Token,
-            Some("codebook") => {
-                PromptsConfig::Codebook(serde_json::from_value(self.config["codebook"].clone()).unwrap_or_default())
-            }
-            _ => PromptsConfig::Pool {
-                size: self.number(size),
-                take: self.number(take),
-                pooling,
-                similarity: if self.text("similarity") == Some("cosine") {
-                    Similarity::Cosine
-                } else {
-                    Similarity::Dot
-                },
-            },
-        };
         let bert = self.text("text_style") == Some("bert");
         ModelConfig {
             image: ImageConfig {
@@ -246,14 +214,50 @@ impl Case {
                 eps: eps("fusion"),
                 add_mean: false,
             },
-            image_prompts: prompts("visual_prompts_kind", "visual_pool", "visual_prompts"),
-            text_prompts: prompts("textual_prompts_kind", "textual_pool", "textual_prompts"),
+            image_prompts: self.prompts("visual_prompts_kind", "visual_pool", "visual_prompts"),
+            text_prompts: self.prompts("textual_prompts_kind", "textual_pool", "textual_prompts"),
             heads: heads.to_vec(),
             outputs: self.outputs(heads),
             decoder: (self.text("case") == Some("clm")).then_some(DecoderConfig { memory_mask: MemoryMask::Published }),
             contrast: ContrastConfig { temperature: self.float(&["itc_temperature"], 0.1), learned: false },
             dropout: 0.0,
             deviation: 0.02,
+        }
+    }
+
+    /// The prompts whose kind, size and number these keys give.
+    fn prompts(&self, kind: &str, size: &str, take: &str) -> PromptsConfig {
+        let pooling = if self.text("pooling") == Some("max") { Pooling::Max } else { Pooling::Mean };
+        match self.text(kind) {
+            Some("fixed") => PromptsConfig::Fixed { take: self.number(take) },
+            Some("soft") => PromptsConfig::Soft {
+                size: self.number(size),
+                take: self.number(take),
+                pooling,
+                temperature: self.float(&["soft_temperature"], 0.1),
+                first_temperature: self.float(&["soft_first_temperature"], 1.0),
+            },
+            Some("keyed") => PromptsConfig::Keyed {
+                size: self.number(size),
+                take: self.number(take),
+                pooling,
+                pull: self.float(&["keyed", "pull"], 1.0),
+                balance: self.float(&["keyed", "balance"], 0.01),
+            },
+            Some("token") => PromptsConfig::Token,
+            Some("codebook") => {
+                PromptsConfig::Codebook(serde_json::from_value(self.config["codebook"].clone()).unwrap_or_default())
+            }
+            _ => PromptsConfig::Pool {
+                size: self.number(size),
+                take: self.number(take),
+                pooling,
+                similarity: if self.text("similarity") == Some("cosine") {
+                    Similarity::Cosine
+                } else {
+                    Similarity::Dot
+                },
+            },
         }
     }
 

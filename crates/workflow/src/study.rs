@@ -104,7 +104,10 @@ pub fn study(
         });
     }
     if let Some(name) = recipe.reference.as_ref().filter(|name| !cells.iter().any(|cell| cell.name() == **name)) {
-        return Err(StudyError::Cell { cell: name.clone(), cause: "`reference` names it, and there is no such cell".into() });
+        return Err(StudyError::Cell {
+            cell: name.clone(),
+            cause: "`reference` names it, and there is no such cell".into(),
+        });
     }
     let data = recipe.corpus.map(|_| options.out.join(DATA));
     let mut work = vec![];

@@ -43,11 +43,8 @@ impl HeldOut {
     pub fn new(gallery: Gallery, recipe: &Recipe) -> Self {
         let of_recipe = StepPlan::of(recipe);
         // All texts count, where a step of the training uses some of them only.
-        let plan = StepPlan {
-            mlm: MlmConfig { share: 1.0, ..of_recipe.mlm },
-            itm: ItmConfig { share: 1.0, ..of_recipe.itm },
-            ..of_recipe
-        };
+        let plan =
+            StepPlan { mlm: MlmConfig { share: 1.0 }, itm: ItmConfig { share: 1.0, ..of_recipe.itm }, ..of_recipe };
         Self { gallery, plan, batch: recipe.train.batch / recipe.train.accumulate }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
-use ptu_data::TrainBatch;
+use ptu_data::{MaskedTexts, TrainBatch};
 use ptu_input::Images;
 use ptu_kernels::{Packed, Pass};
 use ptu_model::forward::{ChosenRows, Encoded, ForwardPlan, FusedPair};
@@ -113,9 +113,20 @@ fn features(case: &Case, model: &Model, batch: &TrainBatch, quantities: &mut Qua
         model.encode_image(&stand_in, &off)
     });
     compare_prompts(case, prompts, quantities);
-    let states = fuse(&image, &encode(masked_text)).text;
+    masked_words(case, model, masked, fuse(&image, &encode(masked_text)).text, quantities)
+}
+
+/// Compares the MLM logits at the masked words; `states` are those of the text stream.
+fn masked_words(
+    case: &Case,
+    model: &Model,
+    masked: &MaskedTexts,
+    states: Packed,
+    quantities: &mut Quantities,
+) -> Result<(), String> {
+    let theirs = &case.expected.floats;
     let head = model.heads.mlm.as_ref().ok_or("no MLM head")?;
-    let logits = host(head.forward(states.tokens, &off));
+    let logits = host(head.forward(states.tokens, &Pass::off()));
     let (shape, theirs) = &theirs["mlm_logits"];
     let theirs = unpadded(theirs, shape[1], &masked.texts.lengths);
     let at_masked = |logits: &[f32]| -> Vec<f32> {
@@ -172,19 +183,7 @@ fn training(case: &Case, mut model: Model, batch: &TrainBatch, quantities: &mut 
 
     let Some((shape, trajectory)) = theirs.get("trajectory") else { return Ok(()) };
     let at = |key: &str, default: f64| case.float(&["optimizer", key], default);
-    let config = OptimizerConfig {
-        learning_rate: at("learning_rate", 1e-5),
-        fusion: at("lr_multiplier_multi_modal", 5.0),
-        head: at("lr_multiplier_head", 5.0),
-        eps: at("eps", 1e-8),
-        weight_decay: at("weight_decay", 0.01),
-        decay_groups: if case.text("decay_groups") == Some("default") {
-            DecayGroups::Default
-        } else {
-            DecayGroups::Published
-        },
-        ..OptimizerConfig::default()
-    };
+    let config = optimizer_config(case);
     let cosine = case.config["optimizer"]["schedule"].as_str() == Some("cosine");
     let schedule = Schedule::new(
         at("steps", 1.0) as u64,
@@ -214,6 +213,23 @@ fn training(case: &Case, mut model: Model, batch: &TrainBatch, quantities: &mut 
         }
     }
     Ok(())
+}
+
+fn optimizer_config(case: &Case) -> OptimizerConfig {
+    let at = |key: &str, default: f64| case.float(&["optimizer", key], default);
+    OptimizerConfig {
+        learning_rate: at("learning_rate", 1e-5),
+        fusion: at("lr_multiplier_multi_modal", 5.0),
+        head: at("lr_multiplier_head", 5.0),
+        eps: at("eps", 1e-8),
+        weight_decay: at("weight_decay", 0.01),
+        decay_groups: if case.text("decay_groups") == Some("default") {
+            DecayGroups::Default
+        } else {
+            DecayGroups::Published
+        },
+        ..OptimizerConfig::default()
+    }
 }
 
 /// Compares the logits of ITM and ITC, computed from the shared forward pass.
