@@ -18,6 +18,15 @@ const KEPT: std::ffi::c_long = 60_000;
 
 /// Keeps freed memory for a while. Must be called before work begins.
 pub fn keep() {
+    set_purge_delay(KEPT);
+}
+
+/// Returns freed memory at once: for work that copies large files once and allocates nothing again.
+pub fn give_back() {
+    set_purge_delay(0);
+}
+
+fn set_purge_delay(milliseconds: std::ffi::c_long) {
     // SAFETY: the function only stores a number in the allocator's table of options, at an index that lies within it.
-    unsafe { mi_option_set(PURGE_DELAY, KEPT) }
+    unsafe { mi_option_set(PURGE_DELAY, milliseconds) }
 }

@@ -54,7 +54,8 @@ impl<'a> Collect<'a> {
                 let (path, name, expected) = (self.source.path().into(), name.clone(), part);
                 return Err(ImportError::Shape { path, name, found: array.shape, expected });
             }
-            values.extend(array.values);
+            // Most weights come from one tensor, which is not copied.
+            values = if values.is_empty() { array.values } else { [values, array.values].concat() };
         }
         self.insert(ours, theirs, Array { shape: shape.to_vec(), values });
         Ok(())

@@ -115,14 +115,22 @@ struct Weights {
 /// A weight that is copied when it is written.
 struct Weight {
     shape: Vec<usize>,
-    data: Box<dyn Fn() -> TensorData>,
+    /// Length of the first axis of the tensor.
+    rows: usize,
+    /// Some of these rows: the first one, and their number.
+    part: Box<dyn Fn(usize, usize) -> TensorData>,
 }
+
+/// Number of elements that are copied at a time.
+const COPIED: usize = 1 << 20;
 
 impl WeightVisitor for Weights {
     fn visit<const D: usize>(&mut self, name: Name, param: &Param<Tensor<D>>) {
         let tensor = param.val().inner();
         let shape = published_shape(&tensor.dims(), name.kind, self.patch);
-        self.weights.insert(name.published, Weight { shape, data: Box::new(move || tensor.clone().into_data()) });
+        let rows = tensor.dims().first().copied().unwrap_or(1);
+        let part = move |start, count| tensor.clone().narrow(0, start, count).into_data();
+        self.weights.insert(name.published, Weight { shape, rows, part: Box::new(part) });
     }
 }
 
@@ -136,8 +144,16 @@ impl View for Weight {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let values: Vec<f32> = (self.data)().try_into_vec().expect("the model computes in f32");
-        Cow::Owned(values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        // Copied once, part by part, into an allocation of the right size: the largest weights are a tenth of a model.
+        let mut bytes = Vec::with_capacity(self.data_len());
+        let row = self.data_len() / 4 / self.rows.max(1);
+        let at_a_time = (COPIED / row.max(1)).max(1);
+        for start in (0..self.rows).step_by(at_a_time) {
+            let part = (self.part)(start, at_a_time.min(self.rows - start));
+            let values = part.as_slice::<f32>().expect("the model computes in f32");
+            values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+        }
+        Cow::Owned(bytes)
     }
 
     fn data_len(&self) -> usize {

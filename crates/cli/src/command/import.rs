@@ -11,6 +11,7 @@ use ptu_model::config::ImageActivation;
 use ptu_model::files::{read as read_bytes, write_bytes};
 use serde::{Deserialize, Serialize};
 
+use crate::memory;
 use crate::output::{print, say};
 use crate::usage::WrongArguments;
 
@@ -128,6 +129,8 @@ struct Output<'a> {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    // A checkpoint of gigabytes is read and written once: its buffers are not needed again.
+    memory::give_back();
     let sources = sources(arguments)?;
     let was_there = arguments.out.exists();
     check_out(&arguments.out)?;

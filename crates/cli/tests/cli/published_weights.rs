@@ -166,7 +166,9 @@ fn a_quickstart_starts_from_published_encoders() {
     refused(&["own/run/bundle", "weights/bert"], &["`own/run/bundle` is a bundle of this program", "model.init.model"]);
     // What is missing is said before any work, so that the same folder takes the corrected command.
     let onnx = ["weights/dinov2-onnx", "weights/bert", "--set", "model.image.heads=2", "--set", "model.image.size=24"];
-    refused(&onnx, &["`model.init.mean`", "--set 'model.init.mean=[0.485,0.456,0.406]'"]);
+    let start = ["quickstart", "--table", "pairs.csv", "--out", "other", "--init"];
+    place.bad(&[&start[..], &onnx].concat(), &["`model.init.mean`", "--set 'model.init.mean=[0.485,0.456,0.406]'"]);
+    assert!(!place.path("other").exists());
     place.exits(&["quickstart", "--out", "other", "--init", "weights/bert"], 2, &["--table"]);
 }
 
