@@ -271,6 +271,14 @@ pub const IMAGE_ENCODER: &str = "image.";
 /// The start of our paths of the text encoder's weights.
 pub const TEXT_ENCODER: &str = "text.";
 
+/// How the published names of the weights of prompts begin.
+const PROMPTS: [&str; 4] = ["pseudo_vision_token_pool", "pseudo_language_token_pool", "image_prompt_", "text_prompt_"];
+
+/// Whether a weight with this published name belongs to the prompts in place of missing modalities.
+pub fn is_prompt(published: &str) -> bool {
+    PROMPTS.iter().any(|start| published.starts_with(start))
+}
+
 /// The start of our paths of the decoder's weights.
 const DECODER: &str = "decoder.";
 

@@ -6,10 +6,8 @@ use std::path::PathBuf;
 use ptu_data::record::Section;
 use ptu_data::{InputForm, RecordView};
 use ptu_model::generate::GenerationConfig;
+use ptu_model::names;
 use serde::{Deserialize, Serialize};
-
-/// How the names of the weights of prompts begin.
-const PROMPTS: [&str; 4] = ["pseudo_vision_token_pool", "pseudo_language_token_pool", "image_prompt_", "text_prompt_"];
 
 /// What a model is trained for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -213,7 +211,7 @@ impl FinetuneRecipe {
 
     /// Whether these settings freeze the weight with this published name.
     pub fn freezes(&self, published: &str) -> bool {
-        self.prompts == PromptTraining::Frozen && PROMPTS.iter().any(|start| published.starts_with(start))
+        self.prompts == PromptTraining::Frozen && names::is_prompt(published)
     }
 }
 

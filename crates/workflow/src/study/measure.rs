@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ptu_evaluate::Saved;
 use ptu_evaluate::task::SavedTask;
-use ptu_model::{BundleConfig, Model};
+use ptu_model::{BundleConfig, Model, names};
 use ptu_tasks::pretraining::HeldOutScore;
 use ptu_train::folder;
 use ptu_train::log::{Event, read_events};
@@ -15,8 +15,6 @@ use super::grid::{Cell, CellRecipes};
 use super::recipe::{LOSSES, PRETRAIN, StudyRecipe};
 use super::result::CellResult;
 
-/// How the names of the weights of prompts begin.
-const PROMPTS: [&str; 4] = ["pseudo_vision_token_pool", "pseudo_language_token_pool", "image_prompt_", "text_prompt_"];
 /// The largest configuration of a model that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
 
@@ -86,7 +84,7 @@ fn weights(run: &Path) -> Result<[usize; 2], StudyError> {
     for (name, shape) in Model::shapes(&config.model)? {
         let count: usize = shape.iter().product();
         all += count;
-        if PROMPTS.iter().any(|start| name.starts_with(start)) {
+        if names::is_prompt(&name) {
             prompts += count;
         }
     }
