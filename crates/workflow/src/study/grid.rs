@@ -39,7 +39,7 @@ pub(super) struct Stage {
 impl Cell {
     /// Its name: those of its values, joined.
     pub fn name(&self) -> String {
-        self.values.join(", ")
+        joined(&self.values)
     }
 
     /// All cells of a study: the grid in the order of its axes, then those beside it.
@@ -56,7 +56,7 @@ impl Cell {
             for cell in &cells {
                 for value in &axis.value {
                     next.push(cell.with(value).map_err(|key| StudyError::Contradiction {
-                        cell: [&cell.values[..], std::slice::from_ref(&value.name)].concat().join(", "),
+                        cell: joined(&[&cell.values[..], std::slice::from_ref(&value.name)].concat()),
                         key,
                     })?);
                 }
@@ -141,6 +141,11 @@ impl Stage {
         let key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Self { recipe, folder: format!("{}-{}", file_name(name), &key[..SHOWN]) }
     }
+}
+
+/// The name of a cell with these values.
+pub(super) fn joined(values: &[String]) -> String {
+    values.join(", ")
 }
 
 /// A name as the name of a file: letters, digits and dashes.

@@ -77,7 +77,7 @@ fn loss_charts(results: &[CellResult]) -> Vec<Chart> {
     objectives.dedup();
     let mut cells: Vec<String> = vec![];
     for result in results {
-        let cell = result.cell.join(", ");
+        let cell = result.name();
         if !cells.contains(&cell) {
             cells.push(cell);
         }
@@ -86,7 +86,7 @@ fn loss_charts(results: &[CellResult]) -> Vec<Chart> {
         let (mut series, mut bands) = (vec![], vec![]);
         for cell in &cells {
             let mut at: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-            for result in results.iter().filter(|result| result.cell.join(", ") == *cell) {
+            for result in results.iter().filter(|result| result.name() == *cell) {
                 for (step, loss) in result.curves.get(objective).into_iter().flatten() {
                     at.entry(*step).or_default().push(*loss);
                 }

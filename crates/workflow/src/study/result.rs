@@ -7,7 +7,7 @@ use ptu_model::files;
 use serde::{Deserialize, Serialize};
 
 use super::StudyError;
-use super::grid::{Cell, file_name};
+use super::grid::{Cell, file_name, joined};
 use super::recipe::Measure;
 
 /// The folder of results in that of a study.
@@ -39,6 +39,11 @@ pub struct CellResult {
 }
 
 impl CellResult {
+    /// The name of its cell.
+    pub fn name(&self) -> String {
+        joined(&self.cell)
+    }
+
     /// The value of a measure: the mean of its scores; `None` if one is undefined or is not there.
     pub fn value(&self, measure: &Measure) -> Option<f64> {
         let scores = self.scores.get(&measure.of)?;

@@ -66,9 +66,7 @@ impl StudyTable {
             .map(|one| Column { name: one.name.clone(), lower_is_better: one.lower_is_better })
             .collect();
         let reference = study.reference.clone().or_else(|| cells.first().map(Cell::name)).unwrap_or_default();
-        let of = |cell: &str| -> Vec<&CellResult> {
-            results.iter().filter(|result| result.cell.join(", ") == cell).collect()
-        };
+        let of = |cell: &str| -> Vec<&CellResult> { results.iter().filter(|result| result.name() == cell).collect() };
         let by_seed = |cell: &str, column: &Column| -> BTreeMap<u64, f64> {
             let found = of(cell).into_iter();
             found.filter_map(|one| Some((one.seed, one.value(measure(&column.name)?)?))).collect()
@@ -96,10 +94,7 @@ impl StudyTable {
             }
         };
         let values = results.iter().flat_map(|one| {
-            study
-                .measure
-                .iter()
-                .map(|measure| (one.cell.join(", "), one.seed, measure.name.clone(), one.value(measure)))
+            study.measure.iter().map(|measure| (one.name(), one.seed, measure.name.clone(), one.value(measure)))
         });
         Self {
             title: study.title.clone(),
