@@ -369,7 +369,7 @@ impl Model {
         let place = |text: &Row| encoded.image_sequences.binary_search(&ImageSequence::Image(*text)).ok();
         let (composed, real) = targets(&lacking, place, pass);
         let targets = Targets { composed, real: &encoded.images.select(real) };
-        self.image_prompts.compose(&present, Some(&targets), pass)
+        self.image_prompts.compose(&present, &targets, pass)
     }
 
     /// Sequences in place of missing texts, as [`Self::composed_images`].
@@ -380,7 +380,7 @@ impl Model {
         let place = |image: &Row| encoded.text_sequences.binary_search(&TextSequence::Text(*image)).ok();
         let (composed, real) = targets(&lacking, place, pass);
         let targets = Targets { composed, real: &encoded.texts.select(real) };
-        self.text_prompts.compose(&present, Some(&targets), pass)
+        self.text_prompts.compose(&present, &targets, pass)
     }
 
     /// Selects prompts in place of the missing texts of these images: by their embedded pixels, or by queries that are known.

@@ -213,7 +213,7 @@ impl Prompts {
     ///
     /// # Panics
     /// If prompts go through the encoder.
-    pub(crate) fn compose(&self, present: &Packed, targets: Option<&Targets<'_>>, pass: &Pass) -> Composed {
+    pub(crate) fn compose(&self, present: &Packed, targets: &Targets<'_>, pass: &Pass) -> Composed {
         if let Some(codebook) = &self.codebook {
             return codebook.compose(present, targets, pass);
         }

@@ -96,7 +96,7 @@ impl Codebook {
     }
 
     /// Composes a sequence for each sequence of the modality that is present.
-    pub(crate) fn compose(&self, present: &Packed, targets: Option<&Targets<'_>>, pass: &Pass) -> Composed {
+    pub(crate) fn compose(&self, present: &Packed, targets: &Targets<'_>, pass: &Pass) -> Composed {
         let (b, take) = (present.count(), self.config.take);
         let repeated = Arc::new((0..b).flat_map(|_| 0..take).collect());
         let mut own = Packed::new(rows(vec![self.queries.val()], repeated), vec![take; b]);
@@ -117,9 +117,9 @@ impl Codebook {
             let commitment = sums.into_iter().map(|sum| (latents.clone() - sum).powf_scalar(2.0).mean());
             let commitment = commitment.reduce(|all, one| all + one).expect("a codebook has a level");
             let commitment = commitment.mul_scalar(self.config.commitment);
-            match targets.filter(|targets| !targets.composed.is_empty()) {
-                Some(targets) => commitment + distance(&tokens, targets, take).mul_scalar(self.config.weight),
-                None => commitment,
+            match targets.composed.is_empty() {
+                true => commitment,
+                false => commitment + distance(&tokens, targets, take).mul_scalar(self.config.weight),
             }
         });
         Composed { tokens, rows, loss, used }
