@@ -43,6 +43,9 @@ WEIGHTS_AFTER = (
     "pseudo_vision_token_pool",                                      # fusion, decays, unchosen rows too
     "multi_modal_vision_layers.0.output.LayerNorm.weight",           # fusion, no decay
     "multi_modal_language_proj.bias",                                # fusion, no decay
+    "multi_modal_layers.1.output.dense.weight",                      # fusion of one stream, decays
+    "multi_modal_blocks.0.attn.in_proj_weight",                      # fusion of one stream, decays
+    "multi_modal_ln_post.weight",                                    # fusion of one stream, decays by the published rule only
     "image_prompt_slots",                                            # fusion, decays, as all that follow
     "text_prompt_keys",
     "image_prompt_codebook.queries",
@@ -72,6 +75,7 @@ def beside(**changes) -> dict:
     return {**BASE, "gradients_up_to": LIMIT, "optimizer": optimizer, **changes}
 
 
+SINGLE = {"vision_layers": 0, "text_layers": 0, "gradients_up_to": LIMIT}
 CODES = {"codes": 6, "width": 5, "take": 3, "levels": 2, "layers": 1, "weight": 0.8, "commitment": 0.25, "decay": 0.8, "restart": 0}
 # made by `beside`
 BESIDE = ("pretrain-fixed", "pretrain-max-cosine", "pretrain-decay-default", "pretrain-cosine-schedule", "text-only-mlm")
@@ -90,6 +94,8 @@ CASES = {
     "pretrain-keyed": (11, {**BASE, **NARROW, "gradients_up_to": LIMIT, "visual_prompts_kind": "keyed", "textual_prompts_kind": "keyed", "keyed": {"pull": 0.7, "balance": 0.3}}),
     "pretrain-token": (11, {**BASE, **NO_POOLS, "gradients_up_to": LIMIT, "visual_prompts_kind": "token", "textual_prompts_kind": "token"}),
     "pretrain-codebook": (11, {**BASE, **NO_POOLS, "gradients_up_to": LIMIT, "visual_prompts_kind": "codebook", "textual_prompts_kind": "codebook", "codebook": CODES}),
+    "pretrain-single-bert": (11, {**BASE, **NARROW, **SINGLE, "fusion_kind": "single_stream_bert"}),
+    "pretrain-single-vit": (11, {**BASE, **SINGLE, "fusion_kind": "single_stream_vit"}),
     "retrieve": (11, {**TASK, **NO_POOLS, "case": "irtr", "inputs": "pair", "labels": 0}),
     "answer": (12, {**TASK, **NO_POOLS, "case": "vqa", "inputs": "pair", "labels": 0, "answers": 5}),
     "generate": (13, {**TASK, **NO_POOLS, "case": "clm", "inputs": "pair", "labels": 0, "text_positions": 16}),

@@ -42,7 +42,26 @@ impl<'r> Recorded<'r> {
 
     /// The relevance of the tokens that come into the fusion: how much both first tokens at its end, which are pooled, owe to them
     /// (Chefer et al., equations 6 to 11).
-    fn fused(&self, index: usize, [image, text]: [usize; 2]) -> [Vec<f32>; 2] {
+    fn fused(&self, index: usize, tokens: [usize; 2]) -> [Vec<f32>; 2] {
+        match self.config.fusion.kind.is_single_stream() {
+            true => self.in_one_stream(index, tokens),
+            false => self.in_two_streams(index, tokens),
+        }
+    }
+
+    /// As [`Self::fused`], where the text and the image behind it are one sequence.
+    fn in_one_stream(&self, index: usize, [image, text]: [usize; 2]) -> [Vec<f32>; 2] {
+        let size = text + image;
+        // Both first tokens are pooled: that of the text, and that of the image behind it.
+        let mut pooled = vec![0.0; size];
+        (pooled[0], pooled[text]) = (1.0, 1.0);
+        let layers = self.matrices(NetworkPart::SingleStream, false, index).rev();
+        let mut of_text = layers.fold(pooled, |row, attention| through(row, &Matrix::of(attention, size, size)));
+        let of_image = of_text.split_off(text);
+        [of_image, of_text]
+    }
+
+    fn in_two_streams(&self, index: usize, [image, text]: [usize; 2]) -> [Vec<f32>; 2] {
         let layers = |part, crosses| self.matrices(part, crosses, index);
         let own = layers(NetworkPart::ImageStream, false).zip(layers(NetworkPart::TextStream, false));
         let cross = layers(NetworkPart::ImageStream, true).zip(layers(NetworkPart::TextStream, true));

@@ -7,24 +7,24 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use ptu_explain::{Explainer, Explanation, Goal, Method, StandInRows, words};
 use ptu_input::{Image, Input, Preprocess, Text, Tokenizer};
-use ptu_model::config::ImageConfig;
-use ptu_model::{Bundle, HeadKind, Model, Outputs, Preset, TextStyle};
+use ptu_model::config::FusionKind;
+use ptu_model::{Bundle, HeadKind, Model, ModelConfig, Outputs, Preset, TextStyle};
 use ptu_random::{Key, Place, Stream};
 
-/// A change to the configuration of the image encoder.
-type Change = fn(&mut ImageConfig);
+/// A change to the configuration of the model.
+type Change = fn(&mut ModelConfig);
 
 const SIDE: usize = 32;
 const REPORTS: [&str; 2] = ["No fracture of the left hand.", "There is a large effusion on the right side."];
 
-/// A model with these changes to its image encoder.
-fn explainer(image: impl Fn(&mut ImageConfig), add_mean: bool) -> Explainer {
+/// A model with these changes.
+fn explainer(change: impl Fn(&mut ModelConfig), add_mean: bool) -> Explainer {
     let tokenizer = Tokenizer::train(REPORTS, 300).unwrap();
     let special = tokenizer.special();
     let ids = [special.start, special.end, special.pad];
     let mut config = Preset::Tiny.config(TextStyle::Roberta, tokenizer.vocabulary_size(), ids);
     (config.image.size, config.deviation, config.fusion.add_mean) = (SIDE, 0.12, add_mean);
-    image(&mut config.image);
+    change(&mut config);
     config.heads = vec![HeadKind::Itm, HeadKind::Itc, HeadKind::Classification];
     config.outputs = Outputs { classification: Some(3), ..Outputs::default() };
     let model = Model::new(&config, Key::new(4), &Device::flex().autodiff()).unwrap();
@@ -96,15 +96,23 @@ fn a_patch_like_the_baseline_is_worth_nothing_by_gradients() {
 }
 
 #[test]
-fn inputs_of_a_batch_are_explained_as_alone_by_every_kind_of_encoder() {
-    let encoders: [(Change, bool); 4] = [
+fn inputs_of_a_batch_are_explained_as_alone_by_every_kind_of_network() {
+    let networks: [(Change, bool); 6] = [
         (|_| {}, false),
-        (|image| image.merge = 3, true),
-        (|image| image.registers = 2, false),
-        (|image| image.class_token = false, true),
+        (|config| config.image.merge = 3, true),
+        (|config| config.image.registers = 2, false),
+        (|config| config.image.class_token = false, true),
+        (|config| config.fusion.kind = FusionKind::SingleStreamBert, true),
+        (
+            |config| {
+                (config.image.layers, config.image.drop_last, config.text.layers) = (0, 0, 0);
+                config.fusion.kind = FusionKind::SingleStreamVit;
+            },
+            false,
+        ),
     ];
-    for (number, (encoder, add_mean)) in encoders.into_iter().enumerate() {
-        let explainer = explainer(encoder, add_mean);
+    for (number, (change, add_mean)) in networks.into_iter().enumerate() {
+        let explainer = explainer(change, add_mean);
         let inputs = [inputs(&explainer), inputs(&explainer)].concat();
         let goals = vec![Goal::Output(1); inputs.len()];
         for method in [Method::Attention, Method::IntegratedGradients { steps: 3 }] {

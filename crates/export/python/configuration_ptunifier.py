@@ -22,7 +22,7 @@ class PTUnifierConfig(PretrainedConfig):
             "vocabulary": 50265, "width": 768, "layers": 12, "heads": 12, "positions": 514, "eps": 1e-5, "style": "roberta", "start": 0,
             "end": 2, "padding": 1, **(text or {}),
         }
-        self.fusion = {"width": 768, "layers": 6, "heads": 12, "eps": 1e-5, "add_mean": False, **(fusion or {})}
+        self.fusion = {"kind": "two_stream", "width": 768, "layers": 6, "heads": 12, "eps": 1e-5, "add_mean": False, **(fusion or {})}
         self.image_prompts, self.text_prompts = {**prompts, **(image_prompts or {})}, {**prompts, **(text_prompts or {})}
         # The heads, and the number of outputs of those of a task.
         self.heads, self.outputs = list(heads), dict(outputs or {})

@@ -116,9 +116,9 @@ class JoinedAttention(nn.Module):
         self.in_proj_weight, self.in_proj_bias = nn.Parameter(torch.zeros(3 * width, width)), nn.Parameter(torch.zeros(3 * width))
         self.out_proj, self.heads = nn.Linear(width, width), heads
 
-    def forward(self, x):
+    def forward(self, x, mask=None):
         query, key, value = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, -1)
-        return self.out_proj(attend(query, key, value, None, self.heads))
+        return self.out_proj(attend(query, key, value, mask, self.heads))
 
 
 class LayerScale(nn.Module):
@@ -131,27 +131,26 @@ class LayerScale(nn.Module):
 
 
 class Block(nn.Module):
-    """A pre-norm block of the image encoder."""
+    """A pre-norm block of the image encoder, or of a fusion with one stream."""
 
-    def __init__(self, image, heads, inner):
+    def __init__(self, image):
         super().__init__()
         width, eps = image["width"], image["eps"]
+        heads, inner = image["heads"] or width // 64, image["mlp_width"] or 4 * width
         self.ln_1, self.ln_2 = nn.LayerNorm(width, eps=eps), nn.LayerNorm(width, eps=eps)
         self.attn, self.mlp = JoinedAttention(width, heads), Mlp(width, inner, image["activation"])
         scale = lambda: LayerScale(width) if image["layer_scale"] else nn.Identity()
         self.ls_1, self.ls_2 = scale(), scale()
 
-    def forward(self, x):
-        x = x + self.ls_1(self.attn(self.ln_1(x)))
+    def forward(self, x, mask=None):
+        x = x + self.ls_1(self.attn(self.ln_1(x), mask))
         return x + self.ls_2(self.mlp(self.ln_2(x)))
 
 
 class Blocks(nn.Module):
     def __init__(self, image):
         super().__init__()
-        width = image["width"]
-        heads, inner = image["heads"] or width // 64, image["mlp_width"] or 4 * width
-        self.resblocks = nn.ModuleList(Block(image, heads, inner) for _ in range(image["layers"] - image["drop_last"]))
+        self.resblocks = nn.ModuleList(Block(image) for _ in range(image["layers"] - image["drop_last"]))
 
 
 class Visual(nn.Module):
@@ -167,7 +166,8 @@ class Visual(nn.Module):
         self.conv1 = nn.Conv2d(3, width, image["patch"], image["patch"], bias=image["patch_bias"])
         if image["pre_norm"]:
             self.ln_pre = nn.LayerNorm(width, eps=image["eps"])
-        self.transformer, self.ln_post = Blocks(image), nn.LayerNorm(width, eps=image["eps"])
+        self.transformer = Blocks(image)
+        self.ln_post = nn.LayerNorm(width, eps=image["eps"]) if image["layers"] else nn.Identity()
 
     def first(self, count):
         """The class token with its position, [count, 0 or 1, width]."""
@@ -324,8 +324,15 @@ class PTUnifierModel(PreTrainedModel):
         self.modality_type_embeddings = nn.Embedding(2, width)
         self.multi_modal_vision_proj = nn.Linear(image["width"], width)
         self.multi_modal_language_proj = nn.Linear(text["width"], width)
-        layers = lambda: nn.ModuleList(Layer(width, fusion["heads"], fusion["eps"], True) for _ in range(fusion["layers"]))
-        self.multi_modal_vision_layers, self.multi_modal_language_layers = layers(), layers()
+        layers = lambda crosses: nn.ModuleList(Layer(width, fusion["heads"], fusion["eps"], crosses) for _ in range(fusion["layers"]))
+        if fusion["kind"] == "single_stream_bert":
+            self.multi_modal_layers = layers(False)
+        elif fusion["kind"] == "single_stream_vit":
+            block = {**image, "width": width, "heads": fusion["heads"], "eps": fusion["eps"]}
+            self.multi_modal_blocks = nn.ModuleList(Block(block) for _ in range(fusion["layers"]))
+            self.multi_modal_ln_post = nn.LayerNorm(width, eps=fusion["eps"])
+        else:
+            self.multi_modal_vision_layers, self.multi_modal_language_layers = layers(True), layers(True)
         self.multi_modal_vision_pooler, self.multi_modal_language_pooler = Dense(width, width), Dense(width, width)
         if "mlm" in heads:
             self.mlm_head = MlmHead(width, text)
@@ -398,9 +405,25 @@ class PTUnifierModel(PreTrainedModel):
         texts = language.encode(self.text_stand_in(patches) if words is None else words, mask)
         images = self.projected(images, None, self.multi_modal_vision_proj, 1)
         texts = self.projected(texts, mask, self.multi_modal_language_proj, 0)
+        if self.config.fusion["kind"] != "two_stream":
+            return self.in_one_stream(texts, images, mask)
         for of_image, of_text in zip(self.multi_modal_vision_layers, self.multi_modal_language_layers):
             texts, images = of_text(texts, mask, images, None), of_image(images, None, texts, mask)
         return texts, images
+
+    def in_one_stream(self, texts, images, mask):
+        """Text and image as one sequence through the layers of a Transformer."""
+        if mask is not None:
+            mask = torch.cat([mask, mask.new_ones(images.shape[:2])], 1)
+        x, length = torch.cat([texts, images], 1), texts.shape[1]
+        if self.config.fusion["kind"] == "single_stream_vit":
+            for block in self.multi_modal_blocks:
+                x = block(x, mask)
+            x = self.multi_modal_ln_post(x)
+        else:
+            for layer in self.multi_modal_layers:
+                x = layer(x, mask)
+        return x[:, :length], x[:, length:]
 
     def forward(self, input_ids=None, attention_mask=None, pixel_values=None, return_dict=None, **_):
         texts, images = self.fused(input_ids, attention_mask, pixel_values)

@@ -88,7 +88,12 @@ fn check_parts(path: &Path, bundle: &Bundle, format: ExportFormat) -> Result<(),
     let config = bundle.model.config();
     let refused = |cause| Err(ExportError::Unsupported { path: path.into(), cause });
     if format == ExportFormat::Ptunifier {
-        return Ok(());
+        return match config.fusion.kind.is_single_stream() {
+            true => refused(
+                "has a fusion with one stream, which the published program does not know; use `--to hf` or `--to onnx`",
+            ),
+            false => Ok(()),
+        };
     }
     if config.decoder.is_some() {
         return refused(

@@ -198,7 +198,7 @@ impl Network<'_> {
     }
 
     fn finish(&self, graph: &mut Graph<'_, '_>, streams: &Streams, present: Present) -> Result<(), ExportError> {
-        let features = features(graph, &self.config.fusion, streams)?;
+        let features = features(graph, self.config, streams)?;
         outputs(graph, self.config, &features, present)
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use ptu_model::config::{FusionConfig, TextConfig};
+use ptu_model::config::{FusionConfig, FusionKind, TextConfig};
 use ptu_model::{Bundle, Model, ModelConfig, Preset};
 use ptu_random::Key;
 
@@ -78,6 +78,7 @@ fn configuration(image: &ImageWeights, text: &TextWeights, options: &AssembleOpt
     ModelConfig {
         image: image.config,
         fusion: FusionConfig {
+            kind: FusionKind::TwoStream,
             width,
             layers: options.fusion_layers.unwrap_or((text.config.layers / 2).max(1)),
             heads: options.fusion_heads.unwrap_or(rule),

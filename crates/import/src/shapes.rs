@@ -3,7 +3,9 @@
 use std::fmt;
 
 use ptu_input::Special;
-use ptu_model::config::{DecoderConfig, FusionConfig, ImageConfig, Pooling, PromptsConfig, Similarity, TextConfig};
+use ptu_model::config::{
+    DecoderConfig, FusionConfig, FusionKind, ImageConfig, Pooling, PromptsConfig, Similarity, TextConfig,
+};
 use ptu_model::weights::Arrays;
 use ptu_model::{HeadKind, ModelConfig, Outputs, TextStyle};
 
@@ -85,6 +87,7 @@ impl Shapes<'_> {
         Ok(ModelConfig {
             image: self.image()?,
             fusion: FusionConfig {
+                kind: FusionKind::TwoStream,
                 width,
                 layers: self.layers("multi_modal_vision_layers."),
                 heads: fusion_heads,

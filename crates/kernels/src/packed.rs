@@ -56,6 +56,52 @@ impl Packed {
         Self { tokens, lengths: Arc::new(parts.iter().flat_map(|part| part.lengths.iter().copied()).collect()) }
     }
 
+    /// Joins sequences `i` of all parts to one sequence, in the order of the parts.
+    ///
+    /// # Panics
+    /// If the parts differ in the number of sequences, or if there are more than five.
+    pub fn join(parts: &[&Self]) -> Self {
+        let count = parts.iter().map(|part| part.count()).max().unwrap_or(0);
+        assert!(parts.iter().all(|part| part.count() == count), "the parts to be joined differ in number");
+        let mut offset = 0;
+        let starts: Vec<Vec<usize>> = parts
+            .iter()
+            .map(|part| {
+                let starts = part.starts().into_iter().map(|start| offset + start).collect();
+                offset += part.tokens.dims()[0];
+                starts
+            })
+            .collect();
+        let (mut index, mut lengths) = (Vec::with_capacity(offset), Vec::with_capacity(count));
+        for which in 0..count {
+            let before = index.len();
+            for (part, starts) in parts.iter().zip(&starts) {
+                index.extend(starts[which]..starts[which] + part.lengths[which]);
+            }
+            lengths.push(index.len() - before);
+        }
+        let tables = parts.iter().map(|part| part.tokens.clone()).collect();
+        Self::new(rows(tables, Arc::new(index)), lengths)
+    }
+
+    /// The inverse of [`Self::join`] for two parts: the first `firsts[i]` tokens of sequence `i`, and the others.
+    ///
+    /// # Panics
+    /// If a sequence has fewer tokens.
+    pub fn split(&self, firsts: &[usize]) -> [Self; 2] {
+        let (mut index, mut lengths) = (<[Vec<usize>; 2]>::default(), <[Vec<usize>; 2]>::default());
+        for ((start, length), first) in self.starts().into_iter().zip(self.lengths.iter()).zip(firsts) {
+            let rest = length.checked_sub(*first).expect("a sequence is at least as long as its first part");
+            index[0].extend(start..start + first);
+            index[1].extend(start + first..start + length);
+            lengths[0].push(*first);
+            lengths[1].push(rest);
+        }
+        let [first, rest] = index;
+        let [of_first, of_rest] = lengths;
+        [self.pick(first, of_first), self.pick(rest, of_rest)]
+    }
+
     /// Selects sequences by number, in any order; a number may be repeated.
     pub fn select(&self, sequences: impl IntoIterator<Item = usize>) -> Self {
         let (starts, mut index, mut lengths) = (self.starts(), vec![], vec![]);
@@ -135,6 +181,18 @@ mod tests {
     fn cat_concatenates_sequences() {
         let both = Packed::cat(&[packed(), packed().select([1])]);
         assert_eq!((both.count(), both.tokens.dims()), (4, [7, 1]));
+    }
+
+    #[test]
+    fn parts_are_joined_sequence_by_sequence_and_split_again() {
+        let other = Packed::new(Tensor::from_floats([[7.0], [8.0]], &Device::flex()), vec![0, 2, 0]);
+        let joined = Packed::join(&[&packed(), &other]);
+        assert_eq!(*joined.lengths, [2, 3, 3]);
+        assert_eq!(values(joined.tokens.clone()), [0.0, 1.0, 2.0, 7.0, 8.0, 3.0, 4.0, 5.0]);
+        for (part, expected) in joined.split(&[2, 1, 3]).iter().zip([packed(), other]) {
+            assert_eq!(part.lengths, expected.lengths);
+            assert_eq!(values(part.tokens.clone()), values(expected.tokens));
+        }
     }
 
     #[test]

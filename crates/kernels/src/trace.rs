@@ -19,6 +19,8 @@ pub enum NetworkPart {
     ImageStream,
     /// The text stream of the fusion.
     TextStream,
+    /// The fusion with one stream.
+    SingleStream,
     /// What composes a sequence in place of a missing one.
     Prompts,
 }

@@ -1,5 +1,6 @@
 //! Sizes and options of a model (specification, sections 1 and 2). They determine completely what the network computes.
 
+mod fusion;
 mod image;
 pub mod limits;
 mod prompts;
@@ -9,6 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use fusion::{FusionConfig, FusionKind};
 pub use image::{ImageActivation, ImageConfig};
 pub use prompts::{CodebookConfig, Pooling, PromptsConfig, Similarity};
 pub use task::{DecoderConfig, MemoryMask, Outputs};
@@ -23,7 +25,7 @@ pub struct ModelConfig {
     pub image: ImageConfig,
     /// Text encoder.
     pub text: TextConfig,
-    /// Fusion of the two streams.
+    /// Fusion of images and texts.
     pub fusion: FusionConfig,
     /// Soft prompts in place of a missing image.
     pub image_prompts: PromptsConfig,
@@ -84,24 +86,6 @@ pub enum TextStyle {
     Roberta,
     /// Positions start at 0; two token types.
     Bert,
-}
-
-/// The fusion: layers with self-attention and cross-attention for both streams (specification, section 1).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FusionConfig {
-    /// Width of both streams.
-    pub width: usize,
-    /// Number of layers in each stream.
-    pub layers: usize,
-    /// Number of attention heads.
-    pub heads: usize,
-    /// Epsilon of the layer norms.
-    pub eps: f64,
-    /// Whether the mean of the outputs of an encoder is added to its first token before the fusion (published: no). The poolers, which
-    /// read the first token, then see all tokens from the start.
-    #[serde(default)]
-    pub add_mean: bool,
 }
 
 /// Temperature of image-text contrast (specification, section 3).
@@ -243,7 +227,14 @@ impl Preset {
                 end,
                 padding,
             },
-            fusion: FusionConfig { width: s.width, layers: s.fusion_layers, heads: s.heads, eps, add_mean: false },
+            fusion: FusionConfig {
+                kind: FusionKind::TwoStream,
+                width: s.width,
+                layers: s.fusion_layers,
+                heads: s.heads,
+                eps,
+                add_mean: false,
+            },
             image_prompts: pool(s.image_prompts),
             text_prompts: pool(s.text_prompts),
             heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
@@ -274,11 +265,9 @@ impl ModelConfig {
             ("image.size", image.size, limits::SIZE),
             ("image.patch", image.patch, limits::PATCH),
             ("image.width", image.width, limits::WIDTH),
-            ("image.layers", image.layers, limits::LAYERS),
             ("image.mlp_width", image.mlp_width(), limits::MLP_WIDTH),
             ("text.vocabulary", text.vocabulary, limits::ROWS),
             ("text.width", text.width, limits::WIDTH),
-            ("text.layers", text.layers, limits::LAYERS),
             ("text.heads", text.heads, limits::HEADS),
             ("text.positions", text.positions, limits::POSITIONS),
             ("fusion.width", fusion.width, limits::WIDTH),
@@ -286,6 +275,10 @@ impl ModelConfig {
             ("fusion.heads", fusion.heads, limits::HEADS),
         ] {
             limits::check(key, value, most)?;
+        }
+        for (key, layers) in [("image.layers", image.layers), ("text.layers", text.layers)] {
+            let rule = format!("is {layers}; it must be at most {}", limits::LAYERS);
+            ensure(layers <= limits::LAYERS, key, rule)?;
         }
         self.image_prompts.check("image_prompts")?;
         self.text_prompts.check("text_prompts")?;
@@ -328,7 +321,10 @@ impl ModelConfig {
         let rule = format!("is {merge}; it must lie between 1 and the number of patches along a side, {grid}");
         ensure((1..=grid).contains(&merge), "image.merge", rule)?;
         let rule = format!("is {}; it must be less than image.layers, {}", image.drop_last, image.layers);
-        ensure(image.drop_last < image.layers, "image.drop_last", rule)?;
+        ensure(image.drop_last < image.layers || image.layers + image.drop_last == 0, "image.drop_last", rule)?;
+        let rule =
+            format!("is {}; registers take part in the layers of the image encoder, which has none", image.registers);
+        ensure(image.registers == 0 || image.layers > 0, "image.registers", rule)?;
         if image.heads.is_none() {
             let rule = format!("is {}; without image.heads it must be a multiple of 64", image.width);
             ensure(image.width.is_multiple_of(64), "image.width", rule)?;

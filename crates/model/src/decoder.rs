@@ -2,12 +2,10 @@
 //!
 //! Shapes: `rows` is the number of tokens of all packed sequences, d is the width of the text encoder, v the vocabulary.
 
-use std::sync::Arc;
-
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use ptu_input::Texts;
-use ptu_kernels::{Packed, Pass, rows};
+use ptu_kernels::{Packed, Pass};
 
 use crate::config::{ModelConfig, TextConfig};
 use crate::head::HEAD_EPS;
@@ -39,7 +37,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder with the sizes of the text encoder.
+    /// A decoder with the sizes of the text encoder; where that one has no layers, with as many as the fusion.
     pub(crate) fn new(config: &ModelConfig, device: &Device) -> Self {
         let text = &config.text;
         let d = text.width;
@@ -50,7 +48,7 @@ impl Decoder {
             positions: Embedding::new(text.positions, d, device),
             types: Embedding::new(text.types(), d, device),
             norm: LayerNorm::new(d, text.eps, device),
-            layers: (0..text.layers).map(|_| CrossLayer::new(d, text.heads, text.eps, device)).collect(),
+            layers: (0..config.decoder_layers()).map(|_| CrossLayer::new(d, text.heads, text.eps, device)).collect(),
             head: MlmHead::new(d, text, device),
             config: *text,
         }
@@ -63,7 +61,7 @@ impl Decoder {
     /// # Panics
     /// If the parts differ in the number of sequences, or if there are more than five.
     pub fn memory(&self, parts: &[&Packed], pass: &Pass) -> Packed {
-        let joined = join(parts);
+        let joined = Packed::join(parts);
         let projected = self.projection.forward(joined.tokens.clone(), pass); //                  [rows, d]
         joined.with(self.projection_norm.forward(projected))
     }
@@ -127,48 +125,5 @@ impl Decoder {
     /// The embedding tables.
     pub(crate) fn tables(&self) -> EmbeddingTables<'_> {
         EmbeddingTables { words: &self.words, positions: &self.positions, types: &self.types, norm: &self.norm }
-    }
-}
-
-/// Joins sequences `i` of all parts to one sequence, in the order of the parts.
-fn join(parts: &[&Packed]) -> Packed {
-    let count = parts.iter().map(|part| part.count()).max().unwrap_or(0);
-    assert!(parts.iter().all(|part| part.count() == count), "the parts of the decoder's memory differ in number");
-    let mut offset = 0;
-    let starts: Vec<Vec<usize>> = parts
-        .iter()
-        .map(|part| {
-            let starts = part.starts().into_iter().map(|start| offset + start).collect();
-            offset += part.tokens.dims()[0];
-            starts
-        })
-        .collect();
-    let (mut index, mut lengths) = (Vec::with_capacity(offset), Vec::with_capacity(count));
-    for which in 0..count {
-        let before = index.len();
-        for (part, starts) in parts.iter().zip(&starts) {
-            index.extend(starts[which]..starts[which] + part.lengths[which]);
-        }
-        lengths.push(index.len() - before);
-    }
-    let tables = parts.iter().map(|part| part.tokens.clone()).collect();
-    Packed::new(rows(tables, Arc::new(index)), lengths)
-}
-
-#[cfg(test)]
-mod tests {
-    use burn::tensor::TensorData;
-
-    use super::*;
-
-    #[test]
-    fn parts_are_joined_sequence_by_sequence() {
-        let packed = |values: Vec<f32>, lengths: Vec<usize>| {
-            let rows = values.len();
-            Packed::new(Tensor::from_data(TensorData::new(values, [rows, 1]), &Device::flex()), lengths)
-        };
-        let joined = join(&[&packed(vec![1.0, 2.0, 3.0], vec![2, 1]), &packed(vec![4.0, 5.0], vec![0, 2])]);
-        assert_eq!(*joined.lengths, [2, 3]);
-        assert_eq!(joined.tokens.into_data().try_into_vec::<f32>().unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0]);
     }
 }

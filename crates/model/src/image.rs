@@ -29,8 +29,8 @@ pub struct ImageEncoder {
     pub norm_before: Option<LayerNorm>,
     /// The blocks that are used.
     pub blocks: Vec<VitBlock>,
-    /// Layer norm after the blocks (`ln_post`).
-    pub norm_after: LayerNorm,
+    /// Layer norm after the blocks (`ln_post`); `None` if there are no blocks.
+    pub norm_after: Option<LayerNorm>,
     side: usize,
     grid: usize,
     merge: usize,
@@ -52,7 +52,7 @@ impl ImageEncoder {
             registers: (registers > 0).then(|| constant(0.0, [registers, d], device)),
             norm_before: config.pre_norm.then(|| LayerNorm::new(d, eps, device)),
             blocks: (0..config.used_layers()).map(|_| VitBlock::new(config, device)).collect(),
-            norm_after: LayerNorm::new(d, eps, device),
+            norm_after: (config.used_layers() > 0).then(|| LayerNorm::new(d, eps, device)),
             side: patch,
             grid: config.grid(),
             merge: config.merge,
@@ -93,7 +93,7 @@ impl ImageEncoder {
         usize::from(self.class.is_some())
     }
 
-    /// Runs `ln_pre`, all blocks, and `ln_post` on every token: `[rows, d] -> [rows of the result, d]`. Registers take part in the blocks
+    /// Runs `ln_pre`, all blocks, and `ln_post` on every token (no blocks: no `ln_post`): `[rows, d] -> [rows of the result, d]`. Registers take part in the blocks
     /// and are removed then. If there is no class token, the mean of all tokens of a sequence is put before them, so that each
     /// result has one token more than its patches or prompts.
     pub fn encode(&self, x: &Packed, pass: &Pass) -> Packed {
@@ -105,7 +105,10 @@ impl ImageEncoder {
         for block in &self.blocks {
             x = pass.block(block, &[&x], |block, x, pass| block.forward(x[0], pass));
         }
-        let x = self.without_registers(&x.with(self.norm_after.forward(x.tokens.clone())));
+        if let Some(norm) = &self.norm_after {
+            x = x.with(norm.forward(x.tokens.clone()));
+        }
+        let x = self.without_registers(&x);
         if self.class.is_some() { x } else { means::before(&x) }
     }
 

@@ -7,7 +7,7 @@ mod bert;
 mod dense;
 mod vit;
 
-pub use attention::Attention;
+pub use attention::{Attention, attention_weights};
 pub use bert::{BertLayer, CrossLayer};
 pub use dense::{Embedding, LayerNorm, Linear, constant};
 pub use vit::VitBlock;

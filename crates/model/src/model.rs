@@ -34,7 +34,7 @@ pub struct Model {
     pub image_prompts: Prompts,
     /// Soft prompts in place of a missing text.
     pub text_prompts: Prompts,
-    /// Fusion of the image stream and the text stream.
+    /// Fusion of images and texts.
     pub fusion: Fusion,
     /// Heads.
     pub heads: Heads,
@@ -61,7 +61,7 @@ impl Model {
             modality: Embedding::new(2, d, device),
             image_prompts: Prompts::new(config.image_prompts, of_images, device),
             text_prompts: Prompts::new(config.text_prompts, of_texts, device),
-            fusion: Fusion::new(&config.fusion, device),
+            fusion: Fusion::new(config, device),
             heads: Heads::new(config, device),
             decoder: config.decoder.is_some().then(|| Decoder::new(config, device)),
             config: config.clone(),

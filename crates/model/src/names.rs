@@ -170,6 +170,9 @@ const TABLE: &[(&str, &str, Role, Kind)] = &[
     ("fusion.image_pooler.bias", "multi_modal_vision_pooler.dense.bias", Fusion, Bias),
     ("fusion.text_pooler.weight", "multi_modal_language_pooler.dense.weight", Fusion, Matrix),
     ("fusion.text_pooler.bias", "multi_modal_language_pooler.dense.bias", Fusion, Bias),
+    // Not in the published model: one stream of blocks of a vision transformer (specification, section 1.4.1).
+    ("fusion.layers.norm.weight", "multi_modal_ln_post.weight", Fusion, DECAYING_NORM),
+    ("fusion.layers.norm.bias", "multi_modal_ln_post.bias", Fusion, Bias),
 
     ("heads.mlm.dense.weight", "mlm_head.transform.dense.weight", Head, Matrix),
     ("heads.mlm.dense.bias", "mlm_head.transform.dense.bias", Head, Bias),
@@ -225,16 +228,18 @@ const TABLE: &[(&str, &str, Role, Kind)] = &[
     ("decoder.head.decoder.bias", "clm_head.lm_head.bias", Head, Bias),
 ];
 
-/// Layers that attend to another sequence: (our path, published name, role). Each has the weights of `CROSS_LAYER`.
+/// Layers that may attend to another sequence: (our path, published name, role). Each has the weights of `CROSS_LAYER`.
 const CROSS_LAYERS: &[(&str, &str, Role)] = &[
-    ("fusion.image.{}.", "multi_modal_vision_layers.{}.", Fusion),
-    ("fusion.text.{}.", "multi_modal_language_layers.{}.", Fusion),
+    ("fusion.layers.image.{}.", "multi_modal_vision_layers.{}.", Fusion),
+    ("fusion.layers.text.{}.", "multi_modal_language_layers.{}.", Fusion),
+    // Not in the published model: one stream, whose layers have no cross-attention (specification, section 1.4.1).
+    ("fusion.layers.{}.", "multi_modal_layers.{}.", Fusion),
     ("image_prompts.codebook.layers.{}.", "image_prompt_codebook.layers.{}.", Fusion),
     ("text_prompts.codebook.layers.{}.", "text_prompt_codebook.layers.{}.", Fusion),
     ("decoder.layers.{}.", "clm_head.bert.encoder.layer.{}.", Head),
 ];
 
-/// Weights of a fusion layer in either stream, of a layer that composes prompts and of a decoder layer: (our path after, for example, `fusion.image.{}.`, published
+/// Weights of a fusion layer in either stream, of a layer that composes prompts and of a decoder layer: (our path after, for example, `fusion.layers.image.{}.`, published
 /// name after `multi_modal_vision_layers.{}.`, kind).
 #[rustfmt::skip]
 const CROSS_LAYER: &[(&str, &str, Kind)] = &[
@@ -265,6 +270,11 @@ const CROSS_LAYER: &[(&str, &str, Kind)] = &[
     ("feed_forward.norm.weight", "output.LayerNorm.weight", NORM),
     ("feed_forward.norm.bias", "output.LayerNorm.bias", Bias),
 ];
+
+/// How our paths and the published names of the weights of a block of the image encoder begin.
+const BLOCK_OF_IMAGE: [&str; 2] = ["image.blocks.{}.", "vision_encoder.visual.transformer.resblocks.{}."];
+/// The same for a block of a fusion with one stream, which has the same weights. Not in the published model.
+const BLOCK_OF_FUSION: [&str; 2] = ["fusion.layers.blocks.{}.", "multi_modal_blocks.{}."];
 
 /// The start of our paths of the image encoder's weights.
 pub const IMAGE_ENCODER: &str = "image.";
@@ -313,7 +323,12 @@ pub fn name_of(path: &str) -> Option<Name> {
             return Some(row(&format!("{theirs}{published}"), *role, *kind));
         }
     }
-    TABLE.iter().find(|(ours, ..)| *ours == template).map(|(_, published, role, kind)| row(published, *role, *kind))
+    let find = |path: &str| TABLE.iter().find(|(ours, ..)| *ours == path);
+    if let Some(rest) = template.strip_prefix(BLOCK_OF_FUSION[0]) {
+        let (_, published, _, kind) = find(&format!("{}{rest}", BLOCK_OF_IMAGE[0]))?;
+        return Some(row(&published.replacen(BLOCK_OF_IMAGE[1], BLOCK_OF_FUSION[1], 1), Fusion, *kind));
+    }
+    find(&template).map(|(_, published, role, kind)| row(published, *role, *kind))
 }
 
 /// Whether a model may leave a published weight unused: it is in the list of unused weights, it belongs to an image encoder block
@@ -367,13 +382,17 @@ mod tests {
 
     #[test]
     fn names_contain_the_layer_number() {
-        let name = name_of("fusion.text.5.cross.norm.weight").unwrap();
+        let name = name_of("fusion.layers.text.5.cross.norm.weight").unwrap();
         assert_eq!(name.published, "multi_modal_language_layers.5.crossattention.output.LayerNorm.weight");
         assert_eq!((name.role, name.kind), (Fusion, NORM));
         assert_eq!(
             name_of("image.blocks.11.inner.bias").unwrap().published,
             "vision_encoder.visual.transformer.resblocks.11.mlp.c_fc.bias"
         );
+        let name = name_of("fusion.layers.blocks.3.attention_output.bias").unwrap();
+        assert_eq!((name.published.as_str(), name.role), ("multi_modal_blocks.3.attn.out_proj.bias", Fusion));
+        let name = name_of("fusion.layers.3.feed_forward.norm.weight").unwrap();
+        assert_eq!((name.published.as_str(), name.kind), ("multi_modal_layers.3.output.LayerNorm.weight", NORM));
         assert_eq!(name_of("image.blocks.11.outer.gain"), None);
     }
 

@@ -33,6 +33,14 @@ pub struct Fused {
     pub text: Packed,
 }
 
+/// The tokens of each sequence that are read, and the numbers of the sequences of which something is read: of the others keys and values
+/// are not needed either.
+pub(crate) fn read_tokens(x: &Packed, places: &[Vec<usize>]) -> (Packed, Vec<usize>) {
+    let used: Vec<usize> = (0..x.count()).filter(|&which| !places[which].is_empty()).collect();
+    let rows = x.starts().into_iter().zip(places).flat_map(|(start, places)| places.iter().map(move |p| start + p));
+    (x.pick(rows.collect(), used.iter().map(|&which| places[which].len()).collect()), used)
+}
+
 impl Read {
     /// The positions to read in an image of `image` tokens and in a text of `text` tokens.
     pub(crate) fn places(&self, image: usize, text: usize) -> [Vec<usize>; 2] {

@@ -302,10 +302,12 @@ mod tests {
     use burn::tensor::TensorData;
 
     use super::*;
+    use crate::config::FusionKind;
 
     /// Queries and encoder of the same width, with a fusion that is not used.
     fn sizes(width: usize, special_tokens: usize) -> PromptSizes<'static> {
-        const FUSION: FusionConfig = FusionConfig { width: 4, layers: 1, heads: 1, eps: 1e-5, add_mean: false };
+        const FUSION: FusionConfig =
+            FusionConfig { kind: FusionKind::TwoStream, width: 4, layers: 1, heads: 1, eps: 1e-5, add_mean: false };
         PromptSizes { width, query: width, special_tokens, fusion: &FUSION }
     }
 

@@ -76,10 +76,15 @@ impl Moments {
 
 impl Model {
     /// The model whose projections into the fusion take standardised outputs of the encoders: those with these moments, less their mean,
-    /// divided by their deviation. An encoder without moments keeps its projection.
+    /// divided by their deviation. An encoder without moments keeps its projection, and so does one whose layers are in the fusion: these take
+    /// the embeddings as they are.
     pub fn standardised(mut self, moments: &EncoderMoments) -> Self {
-        self.image_projection = standardised(self.image_projection, &moments.image);
-        self.text_projection = standardised(self.text_projection, &moments.text);
+        if !self.config().image_blocks_are_in_fusion() {
+            self.image_projection = standardised(self.image_projection, &moments.image);
+        }
+        if !self.config().text_layers_are_in_fusion() {
+            self.text_projection = standardised(self.text_projection, &moments.text);
+        }
         self
     }
 }

@@ -1,26 +1,23 @@
-//! Fusion with an image stream and a text stream that attend to each other (specification, section 1).
+//! Fusion with an image stream and a text stream that attend to each other (specification, section 1.4).
 //!
 //! Shapes: `rows` is the number of tokens of all packed sequences of a stream, d is the width.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use ptu_kernels::{NetworkPart, Packed, Pass};
 
 use crate::config::FusionConfig;
-use crate::layer::{CrossLayer, Linear};
+use crate::layer::CrossLayer;
+use crate::pairs::read_tokens;
 use crate::{Fused, Pairs, Read};
 
-/// Layers and poolers of both streams.
+/// Layers of both streams.
 #[derive(Module, Debug)]
 pub struct TwoStream {
     /// Layers of the image stream.
     pub image: Vec<CrossLayer>,
     /// Layers of the text stream.
     pub text: Vec<CrossLayer>,
-    /// Pooler of the image stream.
-    pub image_pooler: Linear,
-    /// Pooler of the text stream.
-    pub text_pooler: Linear,
 }
 
 impl TwoStream {
@@ -28,12 +25,7 @@ impl TwoStream {
     pub fn new(config: &FusionConfig, device: &Device) -> Self {
         let &FusionConfig { width: d, layers, heads, eps, .. } = config;
         let stream = || (0..layers).map(|_| CrossLayer::new(d, heads, eps, device)).collect();
-        Self {
-            image: stream(),
-            text: stream(),
-            image_pooler: Linear::new(d, d, device),
-            text_pooler: Linear::new(d, d, device),
-        }
+        Self { image: stream(), text: stream() }
     }
 
     /// Runs image `i` with text `i` through all layers; `read` says which states of each pair are returned.
@@ -133,12 +125,6 @@ impl TwoStream {
         let (image, text) = self.before_last_layer(0, image, text, &Pass::off());
         self.text[self.text.len() - 1].cross_weights(&text, &image)
     }
-
-    /// Applies the poolers to the first tokens of some pairs and concatenates the results, text first: `[pairs.len(), 2d]`.
-    pub fn pool(&self, fused: &Fused, pairs: impl IntoIterator<Item = usize> + Clone) -> Tensor<2> {
-        let pool = |x: &Packed, pooler: &Linear| pooler.forward(x.first_tokens(pairs.clone()), &Pass::off()).tanh();
-        Tensor::cat(vec![pool(&fused.text, &self.text_pooler), pool(&fused.image, &self.image_pooler)], 1)
-    }
 }
 
 /// The self-attention of a layer of one stream; it does not depend on the other stream.
@@ -157,10 +143,7 @@ fn run_last_layer(layer: &CrossLayer, own: &Packed, other: &Packed, places: &[Ve
     if lengths == *own.lengths {
         return run_layer(layer, own, other, pass);
     }
-    // If nothing is read of a sequence, its keys and values are not needed either.
-    let used: Vec<usize> = (0..own.count()).filter(|&which| lengths[which] > 0).collect();
-    let rows = own.starts().into_iter().zip(places).flat_map(|(start, places)| places.iter().map(move |p| start + p));
-    let some = own.pick(rows.collect(), used.iter().map(|&which| lengths[which]).collect());
+    let (some, used) = read_tokens(own, places);
     let [own, other] = [own, other].map(|stream| stream.select(used.iter().copied()));
     let run = |layer: &CrossLayer, x: &[&Packed], pass: &Pass| layer.forward_some(x[0], x[1], x[2], pass);
     let read = pass.block(layer, &[&some, &own, &other], run);
@@ -174,11 +157,12 @@ pub(crate) fn run_if_any(padding: &Packed, run: impl FnOnce(&Packed) -> Packed) 
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::TensorData;
+    use burn::tensor::{Tensor, TensorData};
     use ptu_random::{Key, Place};
 
     use super::*;
-    use crate::{Fusion, Model, Preset, TextStyle};
+    use crate::fusion::FusionLayers;
+    use crate::{Model, Preset, TextStyle};
 
     /// If sequences are shared by several pairs, values and gradients are the same as with one copy of a sequence for each pair.
     #[test]
@@ -188,7 +172,8 @@ mod tests {
             let mut config = Preset::Tiny.config(TextStyle::Roberta, 50, [0, 2, 1]);
             (config.fusion.layers, config.deviation) = (layers, 0.1);
             let model = Model::new(&config, Key::new(5), &device).unwrap();
-            let (Fusion::TwoStream(streams), d) = (model.fusion, config.fusion.width);
+            let FusionLayers::TwoStream(streams) = model.fusion.layers else { panic!("the preset has two streams") };
+            let d = config.fusion.width;
             let mut stream = Key::new(layers as u64).stream(Place::Sample, 0);
             let mut packed = |lengths: Vec<usize>| {
                 let rows: usize = lengths.iter().sum();

@@ -31,6 +31,8 @@ const ENCODER_LAYER: f64 = 20.0;
 const FUSION_LAYER: f64 = 28.0;
 /// Stored vectors per token of the last fusion layer, where only some tokens are read.
 const LAST_FUSION_LAYER: f64 = 8.0;
+/// Stored vectors per token of the last layer of a fusion with one stream, where only some tokens are read.
+const LAST_SINGLE_STREAM_LAYER: f64 = 4.0;
 /// With checkpointing: stored vectors per token of each block.
 const CHECKPOINTED_BLOCK: f64 = 2.2;
 /// With checkpointing: stored vectors per token of the one block that is being computed again in the backward pass.
@@ -125,24 +127,28 @@ impl StepShape<'_> {
         let encoders = images * image.used_layers() as f64 + texts * text.layers as f64;
         let fusion_layers = fused * (fusion.layers - 1) as f64;
         let reads_all = forward.pairs().iter().any(|pair| pair.read == Read::All);
-        let last_fusion_layer = if reads_all { FUSION_LAYER } else { LAST_FUSION_LAYER };
-        // A decoder layer has the same parts as a fusion layer, and keys and values of all states after the fusion.
+        // One stream has layers of an encoder. A block of two streams stores the inputs of both, image and text.
+        let (fusion_layer, last, inputs) = match fusion.kind.is_single_stream() {
+            false => (FUSION_LAYER, LAST_FUSION_LAYER, 2.0),
+            true => (ENCODER_LAYER, LAST_SINGLE_STREAM_LAYER, 1.0),
+        };
+        let last_fusion_layer = if reads_all { fusion_layer } else { last };
+        // A decoder layer has the same parts as a layer of two streams, and keys and values of all states after the fusion.
         let written = if self.config.decoder.is_some() { forward.pairs().len() * self.step.written_tokens } else { 0 };
-        let decoder = (written * text.width * text.layers) as f64;
-        let memory = if written > 0 { 2.0 * fused * text.layers as f64 } else { 0.0 };
+        let decoder = (written * text.width * self.config.decoder_layers()) as f64;
+        let memory = if written > 0 { 2.0 * fused * self.config.decoder_layers() as f64 } else { 0.0 };
         // The logits of masked or written words and their gradients.
         let logits = ((masked + written) * text.vocabulary * 2) as f64;
         logits
             + memory
             + match self.step.checkpointing {
                 Checkpointing::None => {
-                    let fusion = FUSION_LAYER * fusion_layers + last_fusion_layer * fused;
+                    let fusion = fusion_layer * fusion_layers + last_fusion_layer * fused;
                     ENCODER_LAYER * encoders + fusion + FUSION_LAYER * decoder
                 }
-                // A fusion block stores the inputs of both streams, image and text.
                 Checkpointing::Blocks => {
                     let recomputed = RECOMPUTED_BLOCK * fused.max(images).max(texts);
-                    CHECKPOINTED_BLOCK * (encoders + 2.0 * fusion_layers + 2.0 * decoder) + recomputed
+                    CHECKPOINTED_BLOCK * (encoders + inputs * fusion_layers + 2.0 * decoder) + recomputed
                 }
             }
     }

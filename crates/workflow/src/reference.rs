@@ -9,8 +9,8 @@ use ptu_data::{MaskedTexts, Partners, TrainBatch};
 use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_model::Model;
 use ptu_model::config::{
-    ContrastConfig, DecoderConfig, FusionConfig, HeadKind, ImageConfig, MemoryMask, ModelConfig, Outputs, Pooling,
-    PromptsConfig, Similarity, TextConfig, TextStyle,
+    ContrastConfig, DecoderConfig, FusionConfig, FusionKind, HeadKind, ImageConfig, MemoryMask, ModelConfig, Outputs,
+    Pooling, PromptsConfig, Similarity, TextConfig, TextStyle,
 };
 use ptu_model::weights::{Arrays, read_arrays};
 use safetensors::{Dtype, SafeTensors};
@@ -180,6 +180,11 @@ impl Case {
         }
     }
 
+    /// The kind of the fusion of the case.
+    fn fusion_kind(&self) -> FusionKind {
+        serde_json::from_value(self.config["fusion_kind"].clone()).unwrap_or_default()
+    }
+
     /// The configuration of the case as a [`ModelConfig`].
     pub fn model_config(&self, heads: &[HeadKind]) -> ModelConfig {
         let special = |key: &str, default: u32| self.config[key].as_u64().map_or(default, |id| id as u32);
@@ -188,6 +193,7 @@ impl Case {
         ModelConfig {
             image: ImageConfig {
                 eps: eps("vision"),
+                drop_last: self.number("vision_layers").min(1),
                 ..ImageConfig::clip(
                     self.number("image_size"),
                     self.number("patch_size"),
@@ -208,6 +214,7 @@ impl Case {
                 padding: special("padding", 1),
             },
             fusion: FusionConfig {
+                kind: self.fusion_kind(),
                 width: self.number("hidden_size"),
                 layers: self.number("fusion_layers"),
                 heads: self.number("fusion_heads"),

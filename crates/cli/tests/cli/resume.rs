@@ -8,9 +8,6 @@ use ptu_random::{Key, Place as Draw};
 
 use crate::harness::{Place, bytes};
 
-/// Kills of a real process.
-const KILLS: usize = 20;
-
 fn pretrain(place: &Place, out: &str, extra: &[&str]) -> std::process::Command {
     let mut command = place.command(&["pretrain", "r.toml", "--out", out]);
     command.args(["--set", "train.steps=150", "--set", "train.save_every=4", "--set", "train.validate_every=25"]);
@@ -38,17 +35,26 @@ fn compare(whole: &Path, killed: &Path) {
 
 #[test]
 fn twenty_kills_at_random_moments_change_no_bit() {
+    kills_change_no_bit(20, &[]);
+}
+
+#[test]
+fn kills_of_a_model_with_one_stream_change_no_bit() {
+    kills_change_no_bit(4, &["--set", "model.fusion.kind=\"single_stream_vit\""]);
+}
+
+fn kills_change_no_bit(wanted: usize, sets: &[&str]) {
     let place = Place::new();
     place.phantom();
     place.recipe();
-    let whole = pretrain(&place, "whole", &[]).output().unwrap();
+    let whole = pretrain(&place, "whole", sets).output().unwrap();
     assert!(whole.status.success(), "{}", String::from_utf8_lossy(&whole.stderr));
     let mut moments = Key::new(11).stream(Draw::Sample, 0);
     let mut kills = 0;
     loop {
-        let mut child = pretrain(&place, "killed", &["--resume"]).spawn().unwrap();
+        let mut child = pretrain(&place, "killed", &[sets, &["--resume"]].concat()).spawn().unwrap();
         // The last lives are left to finish.
-        let end = if kills < KILLS { Some(Duration::from_millis(20 + moments.below(900) as u64)) } else { None };
+        let end = if kills < wanted { Some(Duration::from_millis(20 + moments.below(900) as u64)) } else { None };
         let finished = match end {
             Some(life) => {
                 std::thread::sleep(life);
@@ -65,7 +71,7 @@ fn twenty_kills_at_random_moments_change_no_bit() {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         compare(&place.path("whole"), &place.path("killed"));
-        if kills >= KILLS {
+        if kills >= wanted {
             break;
         }
         // Finished before all kills were spent: once more from the start.

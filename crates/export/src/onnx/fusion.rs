@@ -1,8 +1,9 @@
-//! The fusion of both streams and what is read of it (specification, sections 1.3 and 1.5).
+//! The fusion and what is read of it (specification, sections 1.3 to 1.5).
 
-use ptu_model::config::{FusionConfig, HeadKind, ModelConfig};
+use ptu_model::config::{FusionConfig, FusionKind, HeadKind, ModelConfig};
 
 use super::graph::{Attribute, Dim, Graph, Value};
+use super::image::block;
 use super::layer::{END, HEAD_EPS, Masks, PostNorm};
 use super::proto::element;
 use super::text::first_token;
@@ -17,12 +18,72 @@ pub struct Streams {
 }
 
 /// Runs the fusion; the pooled features, text first, `[B, 2 d]`.
-pub fn features(graph: &mut Graph<'_, '_>, config: &FusionConfig, streams: &Streams) -> Result<Value, ExportError> {
+pub fn features(graph: &mut Graph<'_, '_>, config: &ModelConfig, streams: &Streams) -> Result<Value, ExportError> {
     let Streams { texts, images, masks } = streams;
     let counts = masks.as_ref().map(|masks| &masks.counts);
     let mask = masks.as_ref().map(|masks| &masks.added);
-    let mut images = projected(graph, config, (images, "vision", 1), None)?;
-    let mut texts = projected(graph, config, (texts, "language", 0), counts)?;
+    let images = projected(graph, &config.fusion, (images, "vision", 1), None)?;
+    let texts = projected(graph, &config.fusion, (texts, "language", 0), counts)?;
+    let first = match config.fusion.kind {
+        FusionKind::TwoStream => two_streams(graph, &config.fusion, [texts, images], mask)?,
+        FusionKind::SingleStreamBert | FusionKind::SingleStreamVit => {
+            single_stream(graph, config, [&texts, &images], mask)?
+        }
+    };
+    let mut pooled = vec![];
+    for (first, side) in first.iter().zip(["language", "vision"]) {
+        pooled.push(graph.linear(first, &format!("multi_modal_{side}_pooler.dense"))?);
+    }
+    let features = graph.concat(&pooled.iter().collect::<Vec<_>>(), 1);
+    Ok(graph.op("Tanh", &[&features], &[]))
+}
+
+/// Text and image as one sequence through the layers of a Transformer; the states of their first tokens.
+fn single_stream(
+    graph: &mut Graph<'_, '_>,
+    config: &ModelConfig,
+    [texts, images]: [&Value; 2],
+    mask: Option<&Value>,
+) -> Result<[Value; 2], ExportError> {
+    let fusion = &config.fusion;
+    let mask = mask.map(|mask| {
+        let shape = graph.op("Shape", &[images], &[]);
+        let [count, tokens, one] = [graph.slice(&shape, 0, 0, 1), graph.slice(&shape, 0, 1, 2), graph.ints(&[1, 1])];
+        let shape = graph.concat(&[&count, &one, &tokens], 0);
+        // Zeros: every token of an image counts.
+        let of_images = graph.op("ConstantOfShape", &[&shape], &[]);
+        graph.concat(&[mask, &of_images], 3)
+    });
+    let mut x = graph.concat(&[texts, images], 1);
+    if fusion.kind == FusionKind::SingleStreamVit {
+        let blocks = config.single_stream_blocks();
+        for layer in 0..fusion.layers {
+            x = block(graph, &x, mask.as_ref(), (&format!("multi_modal_blocks.{layer}"), &blocks))?;
+        }
+        x = graph.norm(&x, "multi_modal_ln_post", fusion.eps)?;
+    } else {
+        let sizes = PostNorm { width: fusion.width, heads: fusion.heads, eps: fusion.eps };
+        for layer in 0..fusion.layers {
+            let name = format!("multi_modal_layers.{layer}");
+            x = graph.attention((&x, &x), mask.as_ref(), &format!("{name}.attention"), &sizes)?;
+            x = graph.feed_forward(&x, &name, sizes.eps)?;
+        }
+    }
+    // The image follows the text.
+    let shape = graph.op("Shape", &[texts], &[]);
+    let [length, axis] = [graph.slice(&shape, 0, 1, 2), graph.ints(&[1])];
+    let end = graph.ints(&[END]);
+    let of_image = graph.op("Slice", &[&x, &length, &end, &axis], &[]);
+    Ok([first_token(graph, &x), first_token(graph, &of_image)])
+}
+
+/// Both streams through their layers; the states of the first tokens of texts and images.
+fn two_streams(
+    graph: &mut Graph<'_, '_>,
+    config: &FusionConfig,
+    [mut texts, mut images]: [Value; 2],
+    mask: Option<&Value>,
+) -> Result<[Value; 2], ExportError> {
     let sizes = PostNorm { width: config.width, heads: config.heads, eps: config.eps };
     for layer in 0..config.layers {
         let name = |side: &str| format!("multi_modal_{side}_layers.{layer}");
@@ -36,13 +97,7 @@ pub fn features(graph: &mut Graph<'_, '_>, config: &FusionConfig, streams: &Stre
         let image = cross(graph, "vision", (&images, None), (&texts, mask))?;
         (texts, images) = (text, image);
     }
-    let mut pooled = vec![];
-    for (stream, side) in [(&texts, "language"), (&images, "vision")] {
-        let first = first_token(graph, stream);
-        pooled.push(graph.linear(&first, &format!("multi_modal_{side}_pooler.dense"))?);
-    }
-    let features = graph.concat(&pooled.iter().collect::<Vec<_>>(), 1);
-    Ok(graph.op("Tanh", &[&features], &[]))
+    Ok([&texts, &images].map(|stream| first_token(graph, stream)))
 }
 
 /// Outputs of an encoder in the width of the fusion.

@@ -75,9 +75,11 @@ impl ImageEncoder<'_> {
             x = graph.norm(&x, &format!("{PREFIX}.ln_pre"), eps)?;
         }
         for block in 0..self.0.used_layers() {
-            x = self.block(graph, &x, &format!("{PREFIX}.transformer.resblocks.{block}"))?;
+            x = self::block(graph, &x, None, (&format!("{PREFIX}.transformer.resblocks.{block}"), self.0))?;
         }
-        x = graph.norm(&x, &format!("{PREFIX}.ln_post"), eps)?;
+        if self.0.used_layers() > 0 {
+            x = graph.norm(&x, &format!("{PREFIX}.ln_post"), eps)?;
+        }
         if registers > 0 {
             let [before, after] = [graph.slice(&x, 1, 0, special), graph.slice(&x, 1, special + registers, END)];
             x = graph.concat(&[&before, &after], 1);
@@ -87,29 +89,6 @@ impl ImageEncoder<'_> {
             x = graph.concat(&[&mean, &x], 1);
         }
         Ok(x)
-    }
-
-    fn block(&self, graph: &mut Graph<'_, '_>, x: &Value, name: &str) -> Result<Value, ExportError> {
-        let scaled = |graph: &mut Graph<'_, '_>, y: Value, scale: &str| -> Result<Value, ExportError> {
-            if !self.0.layer_scale {
-                return Ok(y);
-            }
-            let gamma = graph.weight(&format!("{name}.{scale}.gamma"))?;
-            Ok(graph.multiply(&y, &gamma))
-        };
-        let y = graph.norm(x, &format!("{name}.ln_1"), self.0.eps)?;
-        let joined = graph.product(&y, &format!("{name}.attn.in_proj_weight"), &format!("{name}.attn.in_proj_bias"))?;
-        let [query, key, value] = graph.ops("Split", &[&joined], &[Attribute::Int("axis", -1)]);
-        let y = graph.attend([&query, &key, &value], None, (self.0.heads(), self.0.width));
-        let y = graph.linear(&y, &format!("{name}.attn.out_proj"))?;
-        let y = scaled(graph, y, "ls_1")?;
-        let x = graph.add(x, &y);
-        let y = graph.norm(&x, &format!("{name}.ln_2"), self.0.eps)?;
-        let y = graph.linear(&y, &format!("{name}.mlp.c_fc"))?;
-        let y = graph.activation(&y, self.0.activation);
-        let y = graph.linear(&y, &format!("{name}.mlp.c_proj"))?;
-        let y = scaled(graph, y, "ls_2")?;
-        Ok(graph.add(&x, &y))
     }
 
     /// Averages squares of patches; squares at the right and lower edge repeat their last ones.
@@ -132,4 +111,33 @@ impl ImageEncoder<'_> {
         let patches = graph.transpose(&patches, &[0, 2, 1]);
         graph.concat(&[&first, &patches], 1)
     }
+}
+
+/// A pre-norm block with these sizes, whose weights have names that begin so.
+pub fn block(
+    graph: &mut Graph<'_, '_>,
+    x: &Value,
+    mask: Option<&Value>,
+    (name, config): (&str, &ImageConfig),
+) -> Result<Value, ExportError> {
+    let scaled = |graph: &mut Graph<'_, '_>, y: Value, scale: &str| -> Result<Value, ExportError> {
+        if !config.layer_scale {
+            return Ok(y);
+        }
+        let gamma = graph.weight(&format!("{name}.{scale}.gamma"))?;
+        Ok(graph.multiply(&y, &gamma))
+    };
+    let y = graph.norm(x, &format!("{name}.ln_1"), config.eps)?;
+    let joined = graph.product(&y, &format!("{name}.attn.in_proj_weight"), &format!("{name}.attn.in_proj_bias"))?;
+    let [query, key, value] = graph.ops("Split", &[&joined], &[Attribute::Int("axis", -1)]);
+    let y = graph.attend([&query, &key, &value], mask, (config.heads(), config.width));
+    let y = graph.linear(&y, &format!("{name}.attn.out_proj"))?;
+    let y = scaled(graph, y, "ls_1")?;
+    let x = graph.add(x, &y);
+    let y = graph.norm(&x, &format!("{name}.ln_2"), config.eps)?;
+    let y = graph.linear(&y, &format!("{name}.mlp.c_fc"))?;
+    let y = graph.activation(&y, config.activation);
+    let y = graph.linear(&y, &format!("{name}.mlp.c_proj"))?;
+    let y = scaled(graph, y, "ls_2")?;
+    Ok(graph.add(&x, &y))
 }

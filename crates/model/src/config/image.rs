@@ -13,7 +13,8 @@ pub struct ImageConfig {
     pub patch: usize,
     /// Width.
     pub width: usize,
-    /// Number of blocks of the published encoder, including the blocks that are not used.
+    /// Number of blocks of the published encoder, including the blocks that are not used. Without blocks, embedded patches go to the fusion as
+    /// they are.
     pub layers: usize,
     /// Number of blocks at the end that are not used (published: 1).
     pub drop_last: usize,

@@ -75,40 +75,9 @@ impl Attention {
     /// Attention weights of each token of sequence `i` of `x` over the tokens of sequence `i` of `y`, averaged over heads.
     /// For each sequence `[tokens of x, tokens of y]`; each row sums to 1. Computed with simple loops; used for display only.
     pub fn weights(&self, x: &Packed, y: &Packed) -> Vec<Vec<f32>> {
-        let off = Pass::off();
-        let host = |tokens: Tensor<2>| -> Vec<f32> {
-            tokens.inner().into_data().try_into_vec().expect("the model computes in f32")
-        };
-        let d = x.tokens.dims()[1];
         let [queries, keys] =
-            [(&self.query, x), (&self.key, y)].map(|(map, of)| host(map.forward(of.tokens.clone(), &off)));
-        let sequences = x.starts().into_iter().zip(x.lengths.iter()).zip(y.starts().into_iter().zip(y.lengths.iter()));
-        sequences
-            .map(|((from, queries_here), (start, keys_here))| {
-                let (queries, keys) = (&queries[from * d..], &keys[start * d..]);
-                self.mean_weights((queries, *queries_here), (keys, *keys_here), d)
-            })
-            .collect()
-    }
-
-    /// Attention weights of one sequence of m queries over n keys, averaged over heads: `[m, n]`.
-    fn mean_weights(&self, (queries, m): (&[f32], usize), (keys, n): (&[f32], usize), d: usize) -> Vec<f32> {
-        let (mut mean, size) = (vec![0.0; m * n], d / self.heads);
-        for head in 0..self.heads {
-            for (query, mean) in mean.chunks_exact_mut(n).enumerate() {
-                let query = &queries[query * d + head * size..][..size];
-                let dot = |key: usize| {
-                    query.iter().zip(&keys[key * d + head * size..][..size]).map(|(x, y)| x * y).sum::<f32>()
-                };
-                let scores: Vec<f32> = (0..n).map(|key| dot(key) / (size as f32).sqrt()).collect();
-                let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let sum: f32 = scores.iter().map(|score| (score - most).exp()).sum();
-                mean.iter_mut()
-                    .zip(&scores)
-                    .for_each(|(mean, score)| *mean += (score - most).exp() / sum / self.heads as f32);
-            }
-        }
-        mean
+            [(&self.query, x), (&self.key, y)].map(|(map, of)| of.with(map.forward(of.tokens.clone(), &Pass::off())));
+        attention_weights((&queries, &keys), self.heads)
     }
 
     fn plan(&self, queries: &Arc<Vec<usize>>, keys: &Arc<Vec<usize>>, crosses: bool, pass: &Pass) -> AttentionPlan {
@@ -128,6 +97,39 @@ impl Attention {
     fn finish(&self, x: &Packed, mixed: Tensor<2>, pass: &Pass) -> Packed {
         x.with(self.norm.forward_sum(x.tokens.clone(), self.output.forward(mixed, pass), pass))
     }
+}
+
+/// Attention weights of queries over the keys of their sequence, averaged over heads: see [`Attention::weights`].
+pub fn attention_weights((queries, keys): (&Packed, &Packed), heads: usize) -> Vec<Vec<f32>> {
+    let host = |x: &Packed| -> Vec<f32> {
+        x.tokens.clone().inner().into_data().try_into_vec().expect("the model computes in f32")
+    };
+    let d = queries.tokens.dims()[1];
+    let of = |x: &Packed| x.starts().into_iter().zip(x.lengths.to_vec());
+    let (query_values, key_values) = (host(queries), host(keys));
+    of(queries)
+        .zip(of(keys))
+        .map(|((from, m), (start, n))| {
+            mean_weights((&query_values[from * d..], m), (&key_values[start * d..], n), (d, heads))
+        })
+        .collect()
+}
+
+/// Attention weights of one sequence of m queries over n keys, averaged over heads: `[m, n]`.
+fn mean_weights((queries, m): (&[f32], usize), (keys, n): (&[f32], usize), (d, heads): (usize, usize)) -> Vec<f32> {
+    let (mut mean, size) = (vec![0.0; m * n], d / heads);
+    for head in 0..heads {
+        for (query, mean) in mean.chunks_exact_mut(n).enumerate() {
+            let query = &queries[query * d + head * size..][..size];
+            let dot =
+                |key: usize| query.iter().zip(&keys[key * d + head * size..][..size]).map(|(x, y)| x * y).sum::<f32>();
+            let scores: Vec<f32> = (0..n).map(|key| dot(key) / (size as f32).sqrt()).collect();
+            let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f32 = scores.iter().map(|score| (score - most).exp()).sum();
+            mean.iter_mut().zip(&scores).for_each(|(mean, score)| *mean += (score - most).exp() / sum / heads as f32);
+        }
+    }
+    mean
 }
 
 #[cfg(test)]

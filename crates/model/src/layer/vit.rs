@@ -1,12 +1,15 @@
 //! The transformer block of a vision transformer: pre-norm, no dropout (specification, section 1).
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use ptu_kernels::{AttentionPlan, Packed, Pass, Visible, gelu, gelu_tanh, quick_gelu, self_attention};
+use ptu_kernels::{
+    AttentionPlan, Packed, Pass, Visible, cross_attention, gelu, gelu_tanh, linear, quick_gelu, self_attention,
+};
 
-use super::{LayerNorm, Linear, constant};
+use super::{LayerNorm, Linear, attention_weights, constant};
 use crate::config::{ImageActivation, ImageConfig};
 
 /// A pre-norm transformer block: `x + attention(ln_1(x))`, then `x + mlp(ln_2(x))`. With LayerScale the outputs of attention and MLP
@@ -56,17 +59,55 @@ impl VitBlock {
     /// Runs the block: `[rows, d] -> [rows, d]`.
     pub fn forward(&self, x: &Packed, pass: &Pass) -> Packed {
         let joined = self.attention_input.forward(self.norm_1.forward(x.tokens.clone()), pass); //   [rows, 3d]
-        let lengths = || Arc::clone(&x.lengths);
-        let plan = AttentionPlan {
+        let mixed = self_attention(joined, self.plan(x, x, pass));
+        self.after_attention(x, mixed, pass)
+    }
+
+    /// Runs the block for other tokens, which attend to the sequences of `x` without being attended to.
+    pub fn forward_some(&self, some: &Packed, x: &Packed, pass: &Pass) -> Packed {
+        let mixed = cross_attention(self.queries(some, pass), self.keys_and_values(x, pass), self.plan(some, x, pass));
+        self.after_attention(some, mixed, pass)
+    }
+
+    /// Attention weights of each token over the tokens of its sequence: see [`super::Attention::weights`].
+    pub fn weights(&self, x: &Packed) -> Vec<Vec<f32>> {
+        let d = x.tokens.dims()[1];
+        let keys = self.keys_and_values(x, &Pass::off()).narrow(1, 0, d);
+        attention_weights((&x.with(self.queries(x, &Pass::off())), &x.with(keys)), self.heads)
+    }
+
+    /// Query projection: `[rows, d] -> [rows, d]`.
+    fn queries(&self, x: &Packed, pass: &Pass) -> Tensor<2> {
+        self.part_of_input(x, 0..1, pass)
+    }
+
+    /// Key and value projections: `[rows, d] -> [rows, 2d]`.
+    fn keys_and_values(&self, x: &Packed, pass: &Pass) -> Tensor<2> {
+        self.part_of_input(x, 1..3, pass)
+    }
+
+    /// Some of the projections of the normalised tokens: query, key, value.
+    fn part_of_input(&self, x: &Packed, part: Range<usize>, pass: &Pass) -> Tensor<2> {
+        let ((weight, bias), d) = (self.attention_input.parts(), x.tokens.dims()[1]);
+        let (from, count) = (part.start * d, part.len() * d);
+        let (weight, bias) = (weight.narrow(0, from, count), bias.narrow(0, from, count));
+        linear(self.norm_1.forward(x.tokens.clone()), weight, Some(bias), pass.precision)
+    }
+
+    fn plan(&self, queries: &Packed, keys: &Packed, pass: &Pass) -> AttentionPlan {
+        AttentionPlan {
             heads: self.heads,
-            queries: lengths(),
-            keys: lengths(),
+            queries: Arc::clone(&queries.lengths),
+            keys: Arc::clone(&keys.lengths),
             visible: Visible::All,
             mask: None,
             precision: pass.precision,
             record: pass.record(false),
-        };
-        let mixed = self_attention(joined, plan);
+        }
+    }
+
+    /// The block after attention: output projection, residual connections, MLP.
+    fn after_attention(&self, x: &Packed, mixed: Tensor<2>, pass: &Pass) -> Packed {
         let tokens = added(x.tokens.clone(), mixed, (&self.attention_output, self.scale_1.as_ref()), pass);
         let inner = self.inner.forward(self.norm_2.forward(tokens.clone()), pass); //                [rows, mlp_width]
         let inner = match self.activation {

@@ -4,7 +4,8 @@ use burn::tensor::Device;
 use ptu_data::{MaskedTexts, Partners, TrainBatch};
 use ptu_input::{Batch, Image, Images, Text, Texts};
 use ptu_model::config::{
-    ContrastConfig, FusionConfig, HeadKind, ImageConfig, Outputs, Pooling, PromptsConfig, Similarity, TextConfig,
+    ContrastConfig, FusionConfig, FusionKind, HeadKind, ImageConfig, Outputs, Pooling, PromptsConfig, Similarity,
+    TextConfig,
 };
 use ptu_model::{Model, ModelConfig, TextStyle};
 use ptu_random::{Key, Place};
@@ -32,7 +33,14 @@ pub fn config() -> ModelConfig {
             end: 2,
             padding: 1,
         },
-        fusion: FusionConfig { width: 32, layers: 2, heads: 2, eps: 1e-5, add_mean: false },
+        fusion: FusionConfig {
+            kind: FusionKind::TwoStream,
+            width: 32,
+            layers: 2,
+            heads: 2,
+            eps: 1e-5,
+            add_mean: false,
+        },
         image_prompts: pool(4),
         text_prompts: pool(3),
         heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
@@ -42,6 +50,18 @@ pub fn config() -> ModelConfig {
         dropout: 0.0,
         deviation: 0.02,
     }
+}
+
+/// The model with each kind of fusion: two streams, and one stream in whose place encoders have no layers.
+pub fn with_each_fusion() -> [ModelConfig; 3] {
+    [FusionKind::TwoStream, FusionKind::SingleStreamBert, FusionKind::SingleStreamVit].map(|kind| {
+        let mut config = config();
+        config.fusion.kind = kind;
+        if kind.is_single_stream() {
+            (config.image.layers, config.image.drop_last, config.text.layers) = (0, 0, 0);
+        }
+        config
+    })
 }
 
 pub fn model(config: &ModelConfig) -> Model {

@@ -9,7 +9,7 @@ use ptu_model::names::{DecayGroups, Name, name_of};
 use ptu_model::{Model, ModelConfig, WeightVisitor};
 use ptu_train::ObjectiveKind;
 
-use crate::fixtures::{batch, config, largest, lively_model, model, step};
+use crate::fixtures::{batch, config, largest, lively_model, model, step, with_each_fusion};
 
 #[derive(Default)]
 struct PathCollector {
@@ -32,9 +32,14 @@ pub fn paths(model: &Model) -> Vec<(String, Vec<usize>)> {
 fn is_unreachable(kind: ObjectiveKind, path: &str) -> bool {
     let unreachable: &[&str] = match kind {
         // Masked language modelling uses neither the last layer of the image stream nor the poolers.
-        ObjectiveKind::Mlm => {
-            &["heads.itm", "heads.itc", "fusion.image.1.", "fusion.image_pooler", "fusion.text_pooler", "text_prompts"]
-        }
+        ObjectiveKind::Mlm => &[
+            "heads.itm",
+            "heads.itc",
+            "fusion.layers.image.1.",
+            "fusion.image_pooler",
+            "fusion.text_pooler",
+            "text_prompts",
+        ],
         ObjectiveKind::Itm => &["heads.mlm", "heads.itc", "image_prompts", "text_prompts"],
         ObjectiveKind::Itc => &["heads.mlm", "heads.itm"],
     };
@@ -43,11 +48,17 @@ fn is_unreachable(kind: ObjectiveKind, path: &str) -> bool {
 
 #[test]
 fn every_weight_that_a_loss_depends_on_gets_a_gradient() {
-    let (model, batch) = (lively_model(&config()), batch());
+    for config in with_each_fusion() {
+        every_weight_gets_a_gradient(&lively_model(&config));
+    }
+}
+
+fn every_weight_gets_a_gradient(model: &Model) {
+    let batch = batch();
     let mut reached = BTreeSet::new();
     for kind in ObjectiveKind::ALL {
-        let (_, gradients) = step(&model, &batch, &[kind]);
-        for (path, _) in paths(&model) {
+        let (_, gradients) = step(model, &batch, &[kind]);
+        for (path, _) in paths(model) {
             match (largest(&gradients, &path), is_unreachable(kind, &path)) {
                 (None, expected) => assert!(expected, "{kind} gives {path} no gradient"),
                 (Some(value), expected) if path.ends_with("key.bias") => {
@@ -63,7 +74,7 @@ fn every_weight_that_a_loss_depends_on_gets_a_gradient() {
             }
         }
     }
-    let never_reached: Vec<String> = paths(&model)
+    let never_reached: Vec<String> = paths(model)
         .into_iter()
         .map(|(path, _)| path)
         .filter(|path| !reached.contains(path) && !path.ends_with("key.bias") && !path.ends_with(".projection"))
@@ -98,17 +109,19 @@ fn each_objective_changes_the_total() {
 
 #[test]
 fn every_weight_is_in_exactly_one_group() {
-    let config = ModelConfig { contrast: ContrastConfig { learned: true, ..ContrastConfig::default() }, ..config() };
-    let mut groups: BTreeMap<_, usize> = BTreeMap::new();
-    let mut names = BTreeSet::new();
-    for (path, _) in paths(&model(&config)) {
-        let name = name_of(&path).unwrap_or_else(|| panic!("{path} is missing in names.rs"));
-        assert!(names.insert(name.published.clone()), "{} is the name of two weights", name.published);
-        if name.kind.has_gradient() {
-            *groups.entry((name.role, name.kind.decays(DecayGroups::Published))).or_default() += 1;
+    for config in with_each_fusion() {
+        let contrast = ContrastConfig { learned: true, ..ContrastConfig::default() };
+        let mut groups: BTreeMap<_, usize> = BTreeMap::new();
+        let mut names = BTreeSet::new();
+        for (path, _) in paths(&model(&ModelConfig { contrast, ..config })) {
+            let name = name_of(&path).unwrap_or_else(|| panic!("{path} is missing in names.rs"));
+            assert!(names.insert(name.published.clone()), "{} is the name of two weights", name.published);
+            if name.kind.has_gradient() {
+                *groups.entry((name.role, name.kind.decays(DecayGroups::Published))).or_default() += 1;
+            }
         }
+        assert_eq!(groups.len(), 6, "backbone, fusion and heads, each with and without decay: {groups:?}");
     }
-    assert_eq!(groups.len(), 6, "backbone, fusion and heads, each with and without decay: {groups:?}");
 }
 
 #[test]

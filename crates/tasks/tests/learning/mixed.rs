@@ -6,7 +6,7 @@ use ptu_kernels::ComputePrecision;
 use ptu_model::Model;
 use ptu_random::Key;
 
-use crate::fixtures::{config, image, text};
+use crate::fixtures::{config, image, text, with_each_fusion};
 
 fn rows(features: Tensor<2>) -> Vec<Vec<f32>> {
     let d = features.dims()[1];
@@ -16,8 +16,12 @@ fn rows(features: Tensor<2>) -> Vec<Vec<f32>> {
 
 #[test]
 fn each_record_of_a_mixed_batch_has_the_same_vector_as_alone() {
-    let config = config();
-    let model = Model::new(&config, Key::new(7), &Device::flex()).unwrap();
+    for config in with_each_fusion() {
+        each_record_has_the_same_vector_as_alone(&Model::new(&config, Key::new(7), &Device::flex()).unwrap());
+    }
+}
+
+fn each_record_has_the_same_vector_as_alone(model: &Model) {
     let inputs = [
         Input::Text(text(0)),
         Input::Pair { image: image(1), text: text(1) },

@@ -7,7 +7,7 @@ use ptu_train::gradients::Gradients;
 use ptu_train::optimizer::{Optimizer, OptimizerConfig};
 use ptu_train::step::Outcome;
 
-use crate::fixtures::{batch, config, lively_model, step};
+use crate::fixtures::{batch, lively_model, step, with_each_fusion};
 
 /// Trains on one batch until the loss is below 4 % of the first one; `step` gives the outcome and the gradients of the step with this
 /// number. Returns the last outcome.
@@ -34,7 +34,9 @@ pub fn overfit(mut model: Model, step: impl Fn(&Model, u64) -> (Outcome, Gradien
 }
 
 fn overfit_objective(kind: ObjectiveKind, batch: &TrainBatch) {
-    overfit(lively_model(&config()), |model, _| step(model, batch, &[kind]));
+    for config in with_each_fusion() {
+        overfit(lively_model(&config), |model, _| step(model, batch, &[kind]));
+    }
 }
 
 #[test]

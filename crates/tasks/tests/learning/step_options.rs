@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ptu_data::TrainBatch;
 use ptu_input::Images;
 use ptu_kernels::{ComputePrecision, Pass, Tiles};
-use ptu_model::FrozenEncoders;
+use ptu_model::{FrozenEncoders, Model};
 use ptu_random::Key;
 use ptu_tasks::pretraining::{StepPlan, cached};
 use ptu_train::ObjectiveKind;
@@ -16,7 +16,7 @@ use ptu_train::objective::Objective;
 use ptu_train::recipe::{Checkpointing, ItmConfig, MlmConfig, PartnerChoice};
 use ptu_train::step::{Outcome, StepConfig};
 
-use crate::fixtures::{batch, config, largest, lively_model, model, pairs, plan, step};
+use crate::fixtures::{batch, config, largest, lively_model, model, pairs, plan, step, with_each_fusion};
 
 const PLAIN: StepConfig = StepConfig {
     dropout: 0.0,
@@ -128,11 +128,17 @@ fn a_micro_batch_is_encoded_twice_with_the_same_dropout() {
 
 #[test]
 fn checkpointed_blocks_give_the_same_gradients() {
-    let (model, batch) = (lively_model(&config()), batch());
+    for config in with_each_fusion() {
+        checkpointed_blocks_give_the_gradients_of(&lively_model(&config));
+    }
+}
+
+fn checkpointed_blocks_give_the_gradients_of(model: &Model) {
+    let batch = batch();
     let plan = plan(&ObjectiveKind::ALL);
     let checkpointed = StepConfig { checkpointing: Checkpointing::Blocks, ..DROPOUT };
-    let (kept, expected) = plan.gradients(&model, &batch, &DROPOUT, Key::new(3));
-    let (again, found) = plan.gradients(&model, &batch, &checkpointed, Key::new(3));
+    let (kept, expected) = plan.gradients(model, &batch, &DROPOUT, Key::new(3));
+    let (again, found) = plan.gradients(model, &batch, &checkpointed, Key::new(3));
     assert_eq!(kept.total, again.total);
     // A stream that two blocks read gets the sum of their gradients. With checkpointing, the order of the sum is different, so
     // there are rounding differences.
@@ -140,7 +146,7 @@ fn checkpointed_blocks_give_the_same_gradients() {
     // The same holds for the cached contrast.
     let parts = [pairs(0..2, &[0, 1]), pairs(2..4, &[2, 3])];
     let [kept, checkpointed] =
-        [DROPOUT, checkpointed].map(|config| cached::gradients(&model, &parts, &plan, &config, |_| Key::new(3)).1);
+        [DROPOUT, checkpointed].map(|config| cached::gradients(model, &parts, &plan, &config, |_| Key::new(3)).1);
     assert!(difference(&kept, &checkpointed) < 1e-5, "{}", difference(&kept, &checkpointed));
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ptu_model::config::{ContrastConfig, FusionConfig, ImageConfig, TextConfig};
+use ptu_model::config::{ContrastConfig, FusionConfig, FusionKind, ImageConfig, TextConfig};
 use ptu_model::{HeadKind, ModelConfig, Outputs, Preset, TextStyle};
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -155,7 +155,7 @@ impl Recipe {
         outputs: Outputs,
     ) -> Result<ModelConfig, RecipeError> {
         let model = &self.model;
-        Ok(ModelConfig {
+        let mut config = ModelConfig {
             image: section::merge_section::<ImageConfig>("model.image", &base.image, &model.image)?,
             text: section::merge_section::<TextConfig>("model.text", &base.text, &model.text)?,
             fusion: section::merge_section::<FusionConfig>("model.fusion", &base.fusion, &model.fusion)?,
@@ -167,7 +167,34 @@ impl Recipe {
             decoder: base.decoder,
             dropout: model.dropout,
             deviation: model.deviation,
-        })
+        };
+        if config.fusion.kind.is_single_stream() {
+            model.move_layers(&mut config);
+        }
+        Ok(config)
+    }
+}
+
+impl ModelRecipe {
+    /// Moves the layers of an encoder into a fusion with one stream: those of the text encoder, or those of the image encoder, as its kind
+    /// says. The fusion gets their sizes, and both encoders keep only their embeddings. Keys that the recipe sets are kept.
+    fn move_layers(&self, config: &mut ModelConfig) {
+        let ModelConfig { image, text, fusion, .. } = config;
+        let (layers, width, heads, eps) = match fusion.kind {
+            FusionKind::SingleStreamVit => (image.used_layers(), image.width, image.heads(), image.eps),
+            FusionKind::SingleStreamBert | FusionKind::TwoStream => (text.layers, text.width, text.heads, text.eps),
+        };
+        let in_fusion = |key| !self.fusion.contains_key(key);
+        fusion.layers = if in_fusion("layers") { layers } else { fusion.layers };
+        fusion.width = if in_fusion("width") { width } else { fusion.width };
+        fusion.heads = if in_fusion("heads") { heads } else { fusion.heads };
+        fusion.eps = if in_fusion("eps") { eps } else { fusion.eps };
+        if !self.image.contains_key("layers") {
+            (image.layers, image.drop_last, image.registers) = (0, 0, 0);
+        }
+        if !self.text.contains_key("layers") {
+            text.layers = 0;
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use ptu_import::{ImageOptions, Report, TextOptions, read_image_encoder, read_tex
 use ptu_input::{Preprocess, Published, Tokenizer};
 use ptu_model::config::{ImageConfig, TextConfig};
 use ptu_model::weights::Arrays;
-use ptu_model::{Learned, Model, ModelConfig, WeightSource};
+use ptu_model::{Learned, Model, ModelConfig, WeightSource, into_single_stream};
 use ptu_random::Key;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -106,7 +106,8 @@ impl StartEncoders {
         let files = self.files.take().expect("a run without a saved state has read them");
         let names: Vec<String> = self.sources.iter().map(|source| format!("`{}`", source.name)).collect();
         let file = self.sources.first().map_or("", |source| &source.name);
-        let (model, initialised) = Model::complete(config, files.arrays, key, device, Path::new(file))?;
+        let arrays = into_single_stream(config, files.arrays);
+        let (model, initialised) = Model::complete(config, arrays, key, device, Path::new(file))?;
         let note = note(&names.join(" and "), &initialised, &[]);
         Ok(FirstModel { model, learned: Some(Learned::default()), note: Some(note) })
     }
