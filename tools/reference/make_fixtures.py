@@ -44,6 +44,8 @@ WEIGHTS_AFTER = (
     "multi_modal_vision_layers.0.output.LayerNorm.weight",           # fusion, no decay
     "multi_modal_language_proj.bias",                                # fusion, no decay
     "multi_modal_layers.1.output.dense.weight",                      # fusion of one stream, decays
+    "mim_head.mask_token",                                           # head, decays
+    "mim_head.blocks.1.mlp.c_proj.weight",                           # head, decays
     "multi_modal_blocks.0.attn.in_proj_weight",                      # fusion of one stream, decays
     "multi_modal_ln_post.weight",                                    # fusion of one stream, decays by the published rule only
     "image_prompt_slots",                                            # fusion, decays, as all that follow
@@ -75,6 +77,8 @@ def beside(**changes) -> dict:
     return {**BASE, "gradients_up_to": LIMIT, "optimizer": optimizer, **changes}
 
 
+MIM = {"mim": {"ratio": 0.5, "after": 1, "width": 12, "layers": 2, "heads": 3},
+       "loss_weights": {"mlm": 0.5, "itm": 0.3, "itc": 0.2, "mlm_text_only": 0.4, "mim": 0.7, "mim_image_only": 0.6}}
 SINGLE = {"vision_layers": 0, "text_layers": 0, "gradients_up_to": LIMIT}
 CODES = {"codes": 6, "width": 5, "take": 3, "levels": 2, "layers": 1, "weight": 0.8, "commitment": 0.25, "decay": 0.8, "restart": 0}
 # made by `beside`
@@ -96,6 +100,7 @@ CASES = {
     "pretrain-codebook": (11, {**BASE, **NO_POOLS, "gradients_up_to": LIMIT, "visual_prompts_kind": "codebook", "textual_prompts_kind": "codebook", "codebook": CODES}),
     "pretrain-single-bert": (11, {**BASE, **NARROW, **SINGLE, "fusion_kind": "single_stream_bert"}),
     "pretrain-single-vit": (11, {**BASE, **SINGLE, "fusion_kind": "single_stream_vit"}),
+    "pretrain-masked-images": (11, {**BASE, **NARROW, **MIM, "gradients_up_to": LIMIT}),
     "retrieve": (11, {**TASK, **NO_POOLS, "case": "irtr", "inputs": "pair", "labels": 0}),
     "answer": (12, {**TASK, **NO_POOLS, "case": "vqa", "inputs": "pair", "labels": 0, "answers": 5}),
     "generate": (13, {**TASK, **NO_POOLS, "case": "clm", "inputs": "pair", "labels": 0, "text_positions": 16}),
@@ -149,6 +154,8 @@ def random_inputs(c: dict, g: np.random.Generator) -> dict[str, Tensor]:
     side = c["image_size"]
     for name in ("image", "false_image"):  # tinted each in its own way: means of noise alone would all choose the same prompts
         out[name] = torch.from_numpy((g.standard_normal((4, 3, side, side)) + g.standard_normal((4, 3, 1, 1))).astype(np.float32))
+    if c.get("mim"):  # five of nine patches
+        out["kept_patches"] = torch.from_numpy(np.stack([np.sort(g.permutation(9)[:5]) for _ in range(4)]))
     if c["case"] == "irtr":
         for i, other in enumerate(([5, 10, 7, 3], [9, 4, 10, 6], [3, 8, 5, 10])):
             out[f"false_text_{i}_ids"], out[f"false_text_{i}_mask"] = random_text(c, g, other)

@@ -38,6 +38,7 @@ class VariantConfig(Config):
     soft_temperature: float = 0.1       # of attention over a pool, after training, and at its first step
     soft_first_temperature: float = 1.0
     fusion_kind: str = "two_stream"     # two_stream; single_stream_bert, single_stream_vit: one Transformer over text and image
+    mim: dict | None = None             # ratio, after, width, layers, heads
     keyed: dict | None = None           # pull, balance
     codebook: dict | None = None        # codes, width, take, levels, layers, weight, commitment, decay, restart
     gradients_up_to: int = 0            # 0: gradients.safetensors holds all; else only weights of at most so many elements
@@ -177,6 +178,9 @@ def build(config: VariantConfig) -> VariantPTUnifier:
     if config.fusion_kind != "two_stream":
         from single_stream import SingleStreamPTUnifier
         return SingleStreamPTUnifier(config)
+    if config.mim:
+        from masked_images import MimPTUnifier
+        return MimPTUnifier(config)
     if config.visual_prompts_kind in ("pool", "fixed"):
         return VariantPTUnifier(config)
     from beyond import BeyondPTUnifier  # it subclasses what is above

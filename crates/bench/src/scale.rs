@@ -90,7 +90,7 @@ pub fn scale(options: &ScaleOptions, report: &mut dyn FnMut(&str)) -> Result<Sca
         let result = step(&StepOptions {
             preset: Preset::Small,
             batch,
-            objectives: ObjectiveKind::ALL.to_vec(),
+            objectives: ObjectiveKind::PUBLISHED.to_vec(),
             dropout: 0.1,
             checkpointing: Checkpointing::None,
             precision: Precision::F32,

@@ -144,7 +144,7 @@ fn named_losses(outcome: &ptu_train::step::Outcome) -> BTreeMap<String, f64> {
 pub fn case_losses(folder: &Path, device: &Device) -> Result<BTreeMap<String, f64>, BenchError> {
     let case = Case::open(folder)?;
     let model = case.model(&ptu_workflow::reference::PRETRAINING_HEADS, device)?;
-    let plan = plan(&ObjectiveKind::ALL);
+    let plan = plan(&ObjectiveKind::PUBLISHED);
     let (outcome, _) = plan.gradients(&model, &case.batch()?, &StepConfig::default(), Key::new(0));
     Ok(named_losses(&outcome))
 }
@@ -206,7 +206,7 @@ mod tests {
         let options = StepOptions {
             preset: Preset::Tiny,
             batch: 2,
-            objectives: ObjectiveKind::ALL.to_vec(),
+            objectives: ObjectiveKind::PUBLISHED.to_vec(),
             dropout: 0.1,
             checkpointing: Checkpointing::None,
             precision: Precision::F32,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ptu_input::{Batch, Input, Texts};
-use ptu_random::Key;
+use ptu_random::{Key, Place};
 
 use crate::collate::Example;
 use crate::mask::Masked;
@@ -31,6 +31,8 @@ pub struct TrainBatch {
     /// The images that the texts are paired with in ITM, where they are given (reference cases, benchmarks); `None`: they are
     /// sampled.
     pub partners: Option<Partners>,
+    /// The patches that masked image modelling leaves, where they are given (reference cases); `None`: they are drawn.
+    pub kept_patches: Option<KeptPatches>,
     /// The number of texts in the batch that were truncated.
     pub cut: usize,
     /// For each source, the number of sampled records with neither an image nor a text. These records are not in the batch.
@@ -59,6 +61,32 @@ pub struct MaskedTexts {
     pub texts: Texts,
     /// For each token of the texts, the original token id to be predicted; `None` where nothing is masked.
     pub labels: Vec<Option<u32>>,
+}
+
+/// The patches of images that masked image modelling leaves, in ascending order; the same number for all images.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptPatches {
+    /// Of each image of the pairs.
+    pub pairs: Vec<Vec<usize>>,
+    /// Of each image without a text.
+    pub images: Vec<Vec<usize>>,
+}
+
+impl KeptPatches {
+    /// Draws `count` of `all` patches of each image of a batch.
+    pub fn draw(batch: &Batch, count: usize, all: usize, key: Key) -> Self {
+        let draw = |group: u64, rows: usize| {
+            let of_image = |row: usize| {
+                let mut patches: Vec<usize> = (0..all).collect();
+                key.stream(Place::MaskedPatches, group << 32 | row as u64).shuffle(&mut patches);
+                patches.truncate(count);
+                patches.sort_unstable();
+                patches
+            };
+            (0..rows).map(of_image).collect()
+        };
+        Self { pairs: draw(0, batch.pair_images.count), images: draw(1, batch.images.count) }
+    }
 }
 
 impl MaskedTexts {

@@ -61,7 +61,7 @@ pub mod survey;
 pub mod vectors;
 pub mod view;
 
-pub use batch::{MaskedTexts, TrainBatch, TrainRecord};
+pub use batch::{KeptPatches, MaskedTexts, TrainBatch, TrainRecord};
 pub use collate::{Example, Preparation, TextChoice, TextUnit};
 pub use error::{DataError, shortened};
 pub use files::sha256;

@@ -309,6 +309,8 @@ class PTUnifierModel(PreTrainedModel):
 
     config_class = PTUnifierConfig
     main_input_name = "pixel_values"
+    # The head of masked image modelling is needed in training only.
+    _keys_to_ignore_on_load_unexpected = [r"^mim_head\."]
 
     def __init__(self, config):
         super().__init__(config)

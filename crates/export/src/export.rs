@@ -106,7 +106,7 @@ fn check_parts(path: &Path, bundle: &Bundle, format: ExportFormat) -> Result<(),
     if !(is_published(&config.image_prompts) && is_published(&config.text_prompts)) {
         return refused("has prompts beyond the paper, which are exported as a checkpoint only; use `--to ptunifier`");
     }
-    let has_vectors = config.heads.iter().any(|head| *head != HeadKind::Mlm);
+    let has_vectors = config.heads.iter().any(|head| !matches!(head, HeadKind::Mlm | HeadKind::Mim));
     if format == ExportFormat::Onnx && !config.image.class_token && config.image_prompts.count() == 0 && has_vectors {
         return refused(
             "has neither a class token nor prompts for images, so that a text alone has no image sequence in a graph",

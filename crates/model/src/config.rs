@@ -3,6 +3,7 @@
 mod fusion;
 mod image;
 pub mod limits;
+mod mim;
 mod prompts;
 mod task;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use fusion::{FusionConfig, FusionKind};
 pub use image::{ImageActivation, ImageConfig};
+pub use mim::MimConfig;
 pub use prompts::{CodebookConfig, Pooling, PromptsConfig, Similarity};
 pub use task::{DecoderConfig, MemoryMask, Outputs};
 
@@ -36,6 +38,9 @@ pub struct ModelConfig {
     /// Number of outputs of each task head among them.
     #[serde(default, skip_serializing_if = "Outputs::is_empty")]
     pub outputs: Outputs,
+    /// Masked image modelling; `None` if the model has no head for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mim: Option<MimConfig>,
     /// Decoder for reports and summaries; `None` if the model generates no text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoder: Option<DecoderConfig>,
@@ -114,6 +119,8 @@ pub enum HeadKind {
     Itm,
     /// Image-text contrast.
     Itc,
+    /// Masked image modelling.
+    Mim,
     /// Image-text retrieval: ranks the texts for an image (`irtr_head`).
     Retrieval,
     /// Visual question answering: one logit for each answer (`vqa_head`).
@@ -239,6 +246,7 @@ impl Preset {
             text_prompts: pool(s.text_prompts),
             heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
             outputs: Outputs::default(),
+            mim: None,
             decoder: None,
             contrast: ContrastConfig::default(),
             dropout: 0.1,
@@ -255,6 +263,7 @@ impl ModelConfig {
     pub fn check(&self) -> Result<(), ModelError> {
         self.check_ranges()?;
         self.check_fits()?;
+        self.check_mim()?;
         self.check_outputs()
     }
 

@@ -95,9 +95,24 @@ pub struct FusedPair {
 #[derive(Clone, Debug)]
 pub struct Inputs<'a> {
     /// Groups of images.
-    pub images: Vec<&'a Images>,
+    pub images: Vec<ImageGroup<'a>>,
     /// Groups of texts.
     pub texts: Vec<&'a Texts>,
+}
+
+/// Images, or parts of them.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageGroup<'a> {
+    /// The images.
+    pub images: &'a Images,
+    /// The patches of each image that the image encoder gets; `None` for all. All images have the same number.
+    pub patches: Option<&'a [Vec<usize>]>,
+}
+
+impl<'a> From<&'a Images> for ImageGroup<'a> {
+    fn from(images: &'a Images) -> Self {
+        Self { images, patches: None }
+    }
 }
 
 /// All pairs that a forward pass computes.
@@ -161,7 +176,8 @@ impl FusedPair {
 impl<'a> Inputs<'a> {
     /// The arrays of a mixed batch: those of its pairs are group 0, those without the other modality group 1.
     pub fn of(batch: &'a Batch) -> Self {
-        Self { images: vec![&batch.pair_images, &batch.images], texts: vec![&batch.pair_texts, &batch.texts] }
+        let images = [&batch.pair_images, &batch.images].map(ImageGroup::from).to_vec();
+        Self { images, texts: vec![&batch.pair_texts, &batch.texts] }
     }
 }
 
@@ -308,7 +324,7 @@ impl Model {
         let text_stand_ins = traced_stand_ins(text_stand_ins, pass);
         let mut prompt_loss = rows.loss;
         chosen.text = rows.rows;
-        let is_known = |image: &Row| inputs.images[image.group].outputs.is_some();
+        let is_known = |image: &Row| inputs.images[image.group].images.outputs.is_some();
         let real_images = || image_sequences.iter().filter_map(ImageSequence::image);
         let unknown = images.select(real_images().filter(|image| !is_known(image)));
         let unknown = self.traced_images(unknown, pass);
@@ -325,7 +341,8 @@ impl Model {
         let ids = || real_texts().map(|text| inputs.texts[text.group].text(text.row).to_vec()).collect();
         let real = self.traced_texts(texts.select(real_texts()), ids, pass);
         let all_texts = Packed::cat(&[real, text_stand_ins]);
-        let known = self.known_outputs(&inputs.images, real_images().filter(is_known));
+        let groups: Vec<&Images> = inputs.images.iter().map(|group| group.images).collect();
+        let known = self.known_outputs(&groups, real_images().filter(is_known));
         // Known outputs come first. Stand-ins come after all images already, so only the images change their order.
         let images = self.encode_images(known, unknown, &image_stand_ins, pass);
         let order = known_first(real_images().map(|image| is_known(&image)), images.count());
@@ -384,11 +401,17 @@ impl Model {
     }
 
     /// Selects prompts in place of the missing texts of these images: by their embedded pixels, or by queries that are known.
-    fn choose_text_prompts(&self, groups: &[&Images], images: &Embedded, lacking: &[Row], pass: &Pass) -> Chosen {
-        let is_known = |image: &&Row| groups[image.group].outputs.is_some();
+    fn choose_text_prompts(
+        &self,
+        groups: &[ImageGroup<'_>],
+        images: &Embedded,
+        lacking: &[Row],
+        pass: &Pass,
+    ) -> Chosen {
+        let is_known = |image: &&Row| groups[image.group].images.outputs.is_some();
         let embedded = images.select(lacking.iter().filter(|image| !is_known(image)).copied());
         let mut pooled = self.text_prompts.pooled(&embedded).into_iter();
-        let query = |image: &Row| match &groups[image.group].outputs {
+        let query = |image: &Row| match &groups[image.group].images.outputs {
             Some(outputs) => Some(outputs.query(image.row).to_vec()),
             None => pooled.next(),
         };
@@ -396,14 +419,17 @@ impl Model {
     }
 
     /// Embeds the images of the groups that are used, except those whose encoder outputs are known.
-    fn embed_images(&self, groups: &[&Images], used: &BTreeSet<usize>, pass: &Pass) -> Embedded {
-        let used: Vec<usize> = used.iter().copied().filter(|group| groups[*group].outputs.is_none()).collect();
+    fn embed_images(&self, groups: &[ImageGroup<'_>], used: &BTreeSet<usize>, pass: &Pass) -> Embedded {
+        let used: Vec<usize> = used.iter().copied().filter(|group| groups[*group].images.outputs.is_none()).collect();
         let is_used = |group: &usize| used.contains(group);
-        let count = |(group, images): (usize, &&Images)| if is_used(&group) { images.count } else { 0 };
+        let count = |(number, group): (usize, &ImageGroup<'_>)| if is_used(&number) { group.images.count } else { 0 };
         let starts = starts(groups.iter().enumerate().map(count));
         let embedded: Vec<Packed> = match used.is_empty() {
             true => vec![self.embed_image(&Images::default(), pass)],
-            false => used.iter().map(|group| self.embed_image(groups[*group], pass)).collect(),
+            false => {
+                let embed = |group: &ImageGroup<'_>| self.image.embed(group.images, group.patches, pass);
+                used.iter().map(|group| embed(&groups[*group])).collect()
+            }
         };
         Embedded { tokens: Packed::cat(&embedded), starts }
     }
@@ -413,12 +439,35 @@ impl Model {
     /// # Panics
     /// If a sequence of a pair was not encoded.
     pub fn fuse(&self, encoded: &Encoded, pairs: &[FusedPair], pass: &Pass) -> Fused {
-        let queue = Pairs {
-            images: pairs.iter().map(|pair| encoded.image_index(pair.image)).collect(),
-            texts: pairs.iter().map(|pair| encoded.text_index(pair.text)).collect(),
-            read: pairs.iter().map(|pair| pair.read.clone()).collect(),
+        let all = self.fusion.layers();
+        let last = |pair: &FusedPair| match (&pair.read, &self.config().mim) {
+            (Read::MaskedImage, Some(mim)) => mim.after,
+            _ => all,
         };
-        self.fusion.forward(&encoded.images, &encoded.texts, &queue, pass)
+        let (to_the_end, earlier): (Vec<usize>, Vec<usize>) = (0..pairs.len()).partition(|at| last(&pairs[*at]) == all);
+        let run = |places: &[usize], layers: usize| {
+            let pairs = || places.iter().map(|at| &pairs[*at]);
+            let queue = Pairs {
+                images: pairs().map(|pair| encoded.image_index(pair.image)).collect(),
+                texts: pairs().map(|pair| encoded.text_index(pair.text)).collect(),
+                read: pairs().map(|pair| pair.read.clone()).collect(),
+            };
+            self.fusion.forward([&encoded.images, &encoded.texts], &queue, layers, pass)
+        };
+        if earlier.is_empty() {
+            return run(&to_the_end, all);
+        }
+        let after = last(&pairs[earlier[0]]);
+        if to_the_end.is_empty() {
+            return run(&earlier, after);
+        }
+        let (whole, part) = (run(&to_the_end, all), run(&earlier, after));
+        // Back into the order of the pairs.
+        let mut order = vec![0; pairs.len()];
+        to_the_end.iter().chain(&earlier).enumerate().for_each(|(place, pair)| order[*pair] = place);
+        let join =
+            |one: &Packed, other: &Packed| Packed::cat(&[one.clone(), other.clone()]).select(order.iter().copied());
+        Fused { image: join(&whole.image, &part.image), text: join(&whole.text, &part.text) }
     }
 
     /// Pooled features of some of the fused pairs, `[pairs.len(), 2d]`. These pairs must have been read with [`Read::Pooled`].

@@ -43,15 +43,23 @@ impl Fusion {
         Self { layers, image_pooler: Linear::new(d, d, device), text_pooler: Linear::new(d, d, device) }
     }
 
-    /// Runs pairs through all layers; `pairs` gives the numbers of their sequences in `images` and `texts`. A sequence may be in
-    /// several pairs.
+    /// Number of layers.
+    pub(crate) fn layers(&self) -> usize {
+        match &self.layers {
+            FusionLayers::TwoStream(streams) => streams.layers(),
+            FusionLayers::SingleStream(stream) => stream.layers(),
+        }
+    }
+
+    /// Runs pairs through the first `layers` layers; `pairs` gives the numbers of their sequences among images and texts. A sequence may be
+    /// in several pairs.
     ///
     /// # Panics
     /// If the number of a sequence, or the position of a token to read, is out of range.
-    pub(crate) fn forward(&self, images: &Packed, texts: &Packed, pairs: &Pairs, pass: &Pass) -> Fused {
+    pub(crate) fn forward(&self, sequences: [&Packed; 2], pairs: &Pairs, layers: usize, pass: &Pass) -> Fused {
         match &self.layers {
-            FusionLayers::TwoStream(streams) => streams.forward_pairs(images, texts, pairs, pass),
-            FusionLayers::SingleStream(stream) => stream.forward_pairs(images, texts, pairs, pass),
+            FusionLayers::TwoStream(streams) => streams.forward_pairs(sequences, pairs, layers, pass),
+            FusionLayers::SingleStream(stream) => stream.forward_pairs(sequences, pairs, layers, pass),
         }
     }
 

@@ -1,8 +1,12 @@
 //! Heads on the output of the fusion (specification, section 1).
 
+mod mim;
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use ptu_kernels::{Pass, gelu};
+
+pub use mim::MimHead;
 
 use crate::config::{HeadKind, ModelConfig, TextConfig};
 use crate::layer::{LayerNorm, Linear};
@@ -16,6 +20,8 @@ pub struct Heads {
     pub itm: Option<Linear>,
     /// Image-text contrast (ITC).
     pub itc: Option<ItcHead>,
+    /// Masked image modelling (MIM).
+    pub mim: Option<MimHead>,
     /// Image-text retrieval: one score, `[2d, 1]`.
     pub retrieval: Option<Linear>,
     /// Visual question answering: `[2d, answers]`.
@@ -92,6 +98,7 @@ impl Heads {
                 }),
                 scale: config.contrast.temperature.recip(),
             }),
+            mim: config.mim.as_ref().filter(|_| has(HeadKind::Mim)).map(|mim| MimHead::new(mim, config, device)),
             retrieval: has(HeadKind::Retrieval).then(|| Linear::new(2 * d, 1, device)),
             vqa: task(HeadKind::Vqa),
             classification: task(HeadKind::Classification),

@@ -59,16 +59,17 @@ impl ImageEncoder {
         }
     }
 
-    /// Class token, patch embeddings and position embeddings: `b` sequences of `1 + p` tokens (`p` without a class token). Only the
-    /// patches that `pass` selects are embedded.
+    /// Class token, patch embeddings and position embeddings: `b` sequences of `1 + p` tokens (`p` without a class token). Only these
+    /// patches of each image are embedded, or, without a list, those that `pass` selects.
     ///
     /// # Panics
-    /// If the images have no pixels, because the outputs of the encoder are known.
-    pub fn embed(&self, images: &Images, pass: &Pass) -> Packed {
+    /// If the images have no pixels, because the outputs of the encoder are known, or the lists differ in length.
+    pub fn embed(&self, images: &Images, patches: Option<&[Vec<usize>]>, pass: &Pass) -> Packed {
         let (b, grid) = (images.count, images.side / self.side);
         assert_eq!(images.planes.len(), b * 3 * images.side * images.side, "these images have no pixels to embed");
         let (p, first, device) = (grid * grid, self.special_tokens(), self.positions.val().device());
-        let kept = pass.patches(b, p).unwrap_or_else(|| vec![(0..p).collect(); b]);
+        let kept = patches.map(<[Vec<usize>]>::to_vec).or_else(|| pass.patches(b, p));
+        let kept = kept.unwrap_or_else(|| vec![(0..p).collect(); b]);
         let p = kept.first().map_or(0, Vec::len); // the same number for each image
         // A convolution whose stride equals its kernel size is one matrix product over the patches.
         let patches = TensorData::new(cut(images, self.side, &kept), [b * p, 3 * self.side * self.side]);
@@ -164,7 +165,7 @@ impl ImageEncoder {
 
 /// Cuts the selected patches (the same number for each image) out of all images: `[b * p, 3 * s * s]`. The values of a patch
 /// are in the order of the convolution's weight: channel, row, column.
-fn cut(images: &Images, s: usize, kept: &[Vec<usize>]) -> Vec<f32> {
+pub(crate) fn cut(images: &Images, s: usize, kept: &[Vec<usize>]) -> Vec<f32> {
     let (side, grid) = (images.side, images.side / s);
     let (size, p) = (3 * s * s, kept.first().map_or(0, Vec::len));
     let mut patches = vec![0.0; images.count * p * size];

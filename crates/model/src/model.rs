@@ -93,7 +93,7 @@ impl Model {
     /// # Panics
     /// If the size of the images is not the configured size; [`Self::check_batch`] checks this.
     pub fn embed_image(&self, images: &Images, pass: &Pass) -> Packed {
-        self.image.embed(images, pass)
+        self.image.embed(images, None, pass)
     }
 
     /// Embeds texts: word, position and token type embeddings, the input of the text encoder.

@@ -190,6 +190,14 @@ const TABLE: &[(&str, &str, Role, Kind)] = &[
     ("heads.itc.text.weight", "itc_head.language_proj.weight", Head, Matrix),
     // Not in the published model: a learned temperature.
     ("heads.itc.log_scale", "itc_head.logit_scale", Head, Bias),
+    // Not in the published model, whose program has masked image modelling under names that are not known (specification, section 3.4).
+    ("heads.mim.embed.weight", "mim_head.embed.weight", Head, Matrix),
+    ("heads.mim.embed.bias", "mim_head.embed.bias", Head, Bias),
+    ("heads.mim.mask_token", "mim_head.mask_token", Head, Table),
+    ("heads.mim.norm.weight", "mim_head.ln_post.weight", Head, DECAYING_NORM),
+    ("heads.mim.norm.bias", "mim_head.ln_post.bias", Head, Bias),
+    ("heads.mim.pixels.weight", "mim_head.pixels.weight", Head, Matrix),
+    ("heads.mim.pixels.bias", "mim_head.pixels.bias", Head, Bias),
     ("heads.retrieval.weight", "irtr_head.weight", Head, Matrix),
     ("heads.retrieval.bias", "irtr_head.bias", Head, Bias),
     ("heads.vqa.inner.weight", "vqa_head.0.weight", Head, Matrix),
@@ -272,9 +280,11 @@ const CROSS_LAYER: &[(&str, &str, Kind)] = &[
 ];
 
 /// How our paths and the published names of the weights of a block of the image encoder begin.
-const BLOCK_OF_IMAGE: [&str; 2] = ["image.blocks.{}.", "vision_encoder.visual.transformer.resblocks.{}."];
-/// The same for a block of a fusion with one stream, which has the same weights. Not in the published model.
-const BLOCK_OF_FUSION: [&str; 2] = ["fusion.layers.blocks.{}.", "multi_modal_blocks.{}."];
+const BLOCK_OF_IMAGE: (&str, &str) = ("image.blocks.{}.", "vision_encoder.visual.transformer.resblocks.{}.");
+/// Other blocks with the same weights: (our path, name, role). Not in the published model.
+const BLOCKS: &[(&str, &str, Role)] =
+    &[("fusion.layers.blocks.{}.", "multi_modal_blocks.{}.", Fusion), ("heads.mim.blocks.{}.", MIM_BLOCK, Head)];
+const MIM_BLOCK: &str = "mim_head.blocks.{}.";
 
 /// The start of our paths of the image encoder's weights.
 pub const IMAGE_ENCODER: &str = "image.";
@@ -324,9 +334,11 @@ pub fn name_of(path: &str) -> Option<Name> {
         }
     }
     let find = |path: &str| TABLE.iter().find(|(ours, ..)| *ours == path);
-    if let Some(rest) = template.strip_prefix(BLOCK_OF_FUSION[0]) {
-        let (_, published, _, kind) = find(&format!("{}{rest}", BLOCK_OF_IMAGE[0]))?;
-        return Some(row(&published.replacen(BLOCK_OF_IMAGE[1], BLOCK_OF_FUSION[1], 1), Fusion, *kind));
+    for (ours, theirs, role) in BLOCKS {
+        if let Some(rest) = template.strip_prefix(ours) {
+            let (_, published, _, kind) = find(&format!("{}{rest}", BLOCK_OF_IMAGE.0))?;
+            return Some(row(&published.replacen(BLOCK_OF_IMAGE.1, theirs, 1), *role, *kind));
+        }
     }
     find(&template).map(|(_, published, role, kind)| row(published, *role, *kind))
 }
@@ -346,7 +358,7 @@ pub fn is_unused(published: &str, used_blocks: usize) -> bool {
     let layer = CROSS_LAYERS.iter().filter(|(ours, ..)| ours.starts_with(DECODER)).any(|(_, theirs, _)| {
         template.strip_prefix(theirs).is_some_and(|rest| CROSS_LAYER.iter().any(|(_, published, _)| *published == rest))
     });
-    dropped || layer || TABLE.iter().any(is_part) || UNUSED.contains(&published)
+    dropped || layer || template.starts_with(MIM_BLOCK) || TABLE.iter().any(is_part) || UNUSED.contains(&published)
 }
 
 /// The published names of the weights of an encoder that uses this many blocks or layers; `path` is [`IMAGE_ENCODER`] or

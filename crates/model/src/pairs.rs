@@ -11,6 +11,8 @@ pub enum Read {
     Text(Vec<usize>),
     /// Every token of the image and of the text.
     All,
+    /// Every token of the image, after the layer that masked image modelling reads (`mim.after`).
+    MaskedImage,
 }
 
 /// The pairs that go into the fusion, by the numbers of their sequences, and what is read of each pair.
@@ -48,6 +50,7 @@ impl Read {
             Self::Pooled => [vec![0], vec![0]],
             Self::Text(places) => [vec![], places.clone()],
             Self::All => [(0..image).collect(), (0..text).collect()],
+            Self::MaskedImage => [(0..image).collect(), vec![]],
         }
     }
 }

@@ -51,12 +51,12 @@ impl SingleStream {
         })
     }
 
-    /// Runs pairs, given by the numbers of their sequences in `images` and `texts`, through all layers. The last layer runs only for the
-    /// tokens that are read.
+    /// Runs pairs, given by the numbers of their sequences in `images` and `texts`, through the first `layers` layers. The last of these runs
+    /// only for the tokens that are read.
     ///
     /// # Panics
     /// If the number of a sequence or a position is out of range.
-    pub fn forward_pairs(&self, images: &Packed, texts: &Packed, pairs: &Pairs, pass: &Pass) -> Fused {
+    pub fn forward_pairs(&self, [images, texts]: [&Packed; 2], pairs: &Pairs, layers: usize, pass: &Pass) -> Fused {
         let (image, text) = (images.select(pairs.images.iter().copied()), texts.select(pairs.texts.iter().copied()));
         let lengths = image.lengths.iter().zip(text.lengths.iter());
         let (places, of_texts): (Vec<Vec<usize>>, Vec<usize>) = pairs
@@ -69,8 +69,8 @@ impl SingleStream {
                 (text.into_iter().chain(image.into_iter().map(|place| of_text + place)).collect(), count)
             })
             .unzip();
-        let x = self.before_last_layer(&Packed::join(&[&text, &image]), pass);
-        let [text, image] = self.last_layer(&x, &places, pass).split(&of_texts);
+        let x = self.before(layers - 1, Packed::join(&[&text, &image]), pass);
+        let [text, image] = self.last_layer(layers - 1, &x, &places, pass).split(&of_texts);
         Fused { image, text }
     }
 
@@ -90,10 +90,11 @@ impl SingleStream {
     /// Attention weights of each token of a text over the tokens of its image, in the last layer, averaged over heads, as shares of what goes
     /// to the image. For each pair `[tokens of the text, tokens of the image]`; each row sums to 1.
     pub fn text_attention(&self, image: &Packed, text: &Packed) -> Vec<Vec<f32>> {
-        let x = self.before_last_layer(&Packed::join(&[text, image]), &Pass::off());
+        let last = self.layers() - 1;
+        let x = self.before(last, Packed::join(&[text, image]), &Pass::off());
         let all = match self {
-            Self::Bert(layers) => layers[layers.len() - 1].attention.weights(&x, &x),
-            Self::Vit(stack) => stack.blocks[stack.blocks.len() - 1].weights(&x),
+            Self::Bert(layers) => layers[last].attention.weights(&x, &x),
+            Self::Vit(stack) => stack.blocks[last].weights(&x),
         };
         let lengths = text.lengths.iter().zip(x.lengths.iter());
         let of_pair = |(weights, (&of_text, &length)): (Vec<f32>, (&usize, &usize))| -> Vec<f32> {
@@ -104,28 +105,28 @@ impl SingleStream {
     }
 
     /// Number of layers.
-    fn layers(&self) -> usize {
+    pub fn layers(&self) -> usize {
         match self {
             Self::Bert(layers) => layers.len(),
             Self::Vit(stack) => stack.blocks.len(),
         }
     }
 
-    /// Runs all layers except the last one.
-    fn before_last_layer(&self, x: &Packed, pass: &Pass) -> Packed {
+    /// Runs the layers before the one with this number.
+    fn before(&self, last: usize, x: Packed, pass: &Pass) -> Packed {
         pass.enter(NetworkPart::SingleStream);
-        (0..self.layers() - 1).fold(x.clone(), |x, layer| self.run(layer, &x, pass))
+        (0..last).fold(x, |x, layer| self.run(layer, &x, pass))
     }
 
-    /// Runs the last layer and what follows it, only for the tokens at `places` of each sequence.
-    fn last_layer(&self, x: &Packed, places: &[Vec<usize>], pass: &Pass) -> Packed {
-        let last = self.layers() - 1;
+    /// Runs the layer with this number, only for the tokens at `places` of each sequence, and the norm behind the last layer.
+    fn last_layer(&self, last: usize, x: &Packed, places: &[Vec<usize>], pass: &Pass) -> Packed {
+        let normalised = |x: Packed| if last + 1 == self.layers() { self.normalised(x) } else { x };
         let lengths: Vec<usize> = places.iter().map(Vec::len).collect();
         if lengths == *x.lengths {
-            return self.normalised(self.run(last, x, pass));
+            return normalised(self.run(last, x, pass));
         }
         let (some, used) = read_tokens(x, places);
-        let read = self.normalised(self.run_some(last, &some, &x.select(used), pass));
+        let read = normalised(self.run_some(last, &some, &x.select(used), pass));
         Packed::new(read.tokens, lengths)
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Shapes: `rows` is the number of tokens of all packed sequences of a stream, d is the width.
 
+use std::ops::Range;
+
 use burn::module::Module;
 use burn::tensor::Device;
 use ptu_kernels::{NetworkPart, Packed, Pass};
@@ -28,13 +30,18 @@ impl TwoStream {
         Self { image: stream(), text: stream() }
     }
 
-    /// Runs image `i` with text `i` through all layers; `read` says which states of each pair are returned.
+    /// Number of layers of each stream.
+    pub fn layers(&self) -> usize {
+        self.image.len()
+    }
+
+    /// Runs image `i` with text `i` through the first `layers` layers; `read` says which states of each pair are returned.
     ///
     /// # Panics
     /// If the numbers of images, texts and elements of `read` differ, or if a position is out of range.
-    pub fn forward(&self, image: Packed, text: Packed, read: &[Read], pass: &Pass) -> Fused {
-        let (image, text) = self.before_last_layer(0, image, text, pass);
-        self.read(&image, &text, read, pass)
+    pub fn forward(&self, [image, text]: [Packed; 2], read: &[Read], layers: usize, pass: &Pass) -> Fused {
+        let (image, text) = self.run_layers(0..layers - 1, image, text, pass);
+        self.read(layers - 1, [&image, &text], read, pass)
     }
 
     /// Like [`Self::forward`], for pairs given by the numbers of their sequences in `images` and `texts`. A sequence may be
@@ -42,13 +49,13 @@ impl TwoStream {
     ///
     /// # Panics
     /// As [`Self::forward`], or if the number of a sequence is out of range.
-    pub fn forward_pairs(&self, images: &Packed, texts: &Packed, pairs: &Pairs, pass: &Pass) -> Fused {
+    pub fn forward_pairs(&self, [images, texts]: [&Packed; 2], pairs: &Pairs, layers: usize, pass: &Pass) -> Fused {
         let select = |streams: [&Packed; 2]| {
             [streams[0].select(pairs.images.iter().copied()), streams[1].select(pairs.texts.iter().copied())]
         };
         let [image, text] = select([images, texts]);
-        if self.image.len() == 1 {
-            return self.forward(image, text, &pairs.read, pass);
+        if layers == 1 {
+            return self.forward([image, text], &pairs.read, layers, pass);
         }
         pass.enter(NetworkPart::ImageStream);
         let own_images = self_attention(&self.image[0], images, pass);
@@ -63,8 +70,8 @@ impl TwoStream {
         let next_text = next(&self.text[0], &own_text, &image);
         pass.enter(NetworkPart::ImageStream);
         let next_image = next(&self.image[0], &own_image, &text);
-        let (image, text) = self.before_last_layer(1, next_image, next_text, pass);
-        self.read(&image, &text, &pairs.read, pass)
+        let (image, text) = self.run_layers(1..layers - 1, next_image, next_text, pass);
+        self.read(layers - 1, [&image, &text], &pairs.read, pass)
     }
 
     /// Runs image `i` with text `i` through all layers, and the padding of each text, which attends to the text and the image
@@ -84,8 +91,8 @@ impl TwoStream {
         (Fused { text, image }, padding)
     }
 
-    /// Runs the last layer, only for the states that are read.
-    fn read(&self, image: &Packed, text: &Packed, read: &[Read], pass: &Pass) -> Fused {
+    /// Runs the layer with this number, the last one, only for the states that are read.
+    fn read(&self, last: usize, [image, text]: [&Packed; 2], read: &[Read], pass: &Pass) -> Fused {
         assert!(
             image.count() == text.count() && text.count() == read.len(),
             "the numbers of images, texts and elements of `read` differ: {}, {}, {}",
@@ -93,7 +100,6 @@ impl TwoStream {
             text.count(),
             read.len()
         );
-        let last = self.image.len() - 1;
         let places = read.iter().zip(image.lengths.iter().zip(text.lengths.iter()));
         let [image_places, text_places] =
             places.map(|(read, (&image, &text))| read.places(image, text)).fold([vec![], vec![]], |mut all, each| {
@@ -106,9 +112,9 @@ impl TwoStream {
         Fused { text: of_text, image: run_last_layer(&self.image[last], image, text, &image_places, pass) }
     }
 
-    /// Runs the layers from `first` on, except the last one.
-    fn before_last_layer(&self, first: usize, mut image: Packed, mut text: Packed, pass: &Pass) -> (Packed, Packed) {
-        for index in first..self.image.len() - 1 {
+    /// Runs the layers with these numbers.
+    fn run_layers(&self, layers: Range<usize>, mut image: Packed, mut text: Packed, pass: &Pass) -> (Packed, Packed) {
+        for index in layers {
             // In each layer, a stream attends to the other stream's state from before this layer.
             pass.enter(NetworkPart::TextStream);
             let next = run_layer(&self.text[index], &text, &image, pass);
@@ -122,8 +128,9 @@ impl TwoStream {
     /// Cross-attention weights of each token of a text over the tokens of its image, in the last layer, averaged over heads.
     /// For each pair `[tokens of the text, tokens of the image]`; each row sums to 1.
     pub fn text_attention(&self, image: Packed, text: Packed) -> Vec<Vec<f32>> {
-        let (image, text) = self.before_last_layer(0, image, text, &Pass::off());
-        self.text[self.text.len() - 1].cross_weights(&text, &image)
+        let last = self.layers() - 1;
+        let (image, text) = self.run_layers(0..last, image, text, &Pass::off());
+        self.text[last].cross_weights(&text, &image)
     }
 }
 
@@ -192,10 +199,10 @@ mod tests {
                     |x: &Packed| -> Vec<f32> { x.tokens.grad(&gradients).unwrap().into_data().try_into_vec().unwrap() };
                 [host(fused.image.tokens), host(fused.text.tokens), gradient(&images), gradient(&texts)]
             };
-            let shared = run(streams.forward_pairs(&images, &texts, &pairs, &Pass::off()));
+            let shared = run(streams.forward_pairs([&images, &texts], &pairs, layers, &Pass::off()));
             let (image, text) =
                 (images.select(pairs.images.iter().copied()), texts.select(pairs.texts.iter().copied()));
-            let repeated = run(streams.forward(image, text, &pairs.read, &Pass::off()));
+            let repeated = run(streams.forward([image, text], &pairs.read, layers, &Pass::off()));
             for (shared, repeated) in shared.iter().zip(&repeated) {
                 assert_eq!(shared.len(), repeated.len());
                 assert!(shared.iter().zip(repeated).all(|(x, y)| (x - y).abs() < 1e-4), "{layers} layers");

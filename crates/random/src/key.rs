@@ -44,6 +44,8 @@ pub enum Place {
     Generation = 17,
     /// Latents at which codes of a codebook restart that are not used; the index is that of the level.
     Codes = 18,
+    /// Patches that masked image modelling leaves; the index is the row, and above it the group of images.
+    MaskedPatches = 19,
 }
 
 /// A step of a run on one rank: seed, step and rank.

@@ -58,9 +58,9 @@ impl Task for Pretraining {
         self.plan.heads()
     }
 
-    /// Images without a text are not used: no objective can learn from them yet.
+    /// From images without a text only masked image modelling can learn.
     fn learns_from(&self, slot: Slot) -> bool {
-        !matches!(slot, Slot::Image(_))
+        self.plan.objectives.contains_key(&ObjectiveKind::Mim) || !matches!(slot, Slot::Image(_))
     }
 
     fn check(&self, recipe: &Recipe, data: &[TrainingData], note: &mut dyn FnMut(&str)) -> Result<(), TrainError> {

@@ -5,13 +5,13 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 use burn::tensor::Tensor;
-use ptu_data::TrainBatch;
+use ptu_data::{KeptPatches, TrainBatch};
 use ptu_kernels::Pass;
 use ptu_model::forward::{ChosenRows, Encoded, ForwardPlan, FusedPair};
 use ptu_model::{CodeUse, Fused, Model, StandIn};
 use ptu_random::Key;
 
-use crate::batch::inputs;
+use crate::batch::{inputs, kept_patches};
 
 /// What the objectives of a step read: the model, the batch, and the forward pass, which is computed on demand.
 pub struct StepForward<'a> {
@@ -25,6 +25,7 @@ pub struct StepForward<'a> {
     plan: ForwardPlan,
     /// For each objective, the indices in the plan of the pairs that it was the first to declare.
     declared: Vec<Range<usize>>,
+    kept: OnceCell<KeptPatches>,
     encoded: OnceCell<Encoded>,
     fused: OnceCell<Fused>,
 }
@@ -52,7 +53,8 @@ impl<'a> StepForward<'a> {
     ) -> Self {
         let mut plan = ForwardPlan::default();
         let declared = objectives.into_iter().map(|pairs| plan.add(pairs)).collect();
-        Self { model, batch, key, pass, plan, declared, encoded: OnceCell::new(), fused: OnceCell::new() }
+        let (kept, encoded, fused) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { model, batch, key, pass, plan, declared, kept, encoded, fused }
     }
 
     /// The settings that every layer receives in this step.
@@ -66,7 +68,13 @@ impl<'a> StepForward<'a> {
     }
 
     fn encoded(&self) -> &Encoded {
-        self.encoded.get_or_init(|| self.model.encode(&inputs(self.batch), &self.plan, StandIn::Prompts, self.pass))
+        let inputs = || inputs(self.batch, self.kept_patches());
+        self.encoded.get_or_init(|| self.model.encode(&inputs(), &self.plan, StandIn::Prompts, self.pass))
+    }
+
+    /// The patches that masked image modelling leaves in this step.
+    pub fn kept_patches(&self) -> &KeptPatches {
+        self.kept.get_or_init(|| kept_patches(self.batch, self.model.config(), self.key))
     }
 
     fn fused(&self) -> &Fused {

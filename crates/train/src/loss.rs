@@ -2,11 +2,13 @@
 
 mod itc;
 mod itm;
+mod mim;
 mod mlm;
 
 use burn::tensor::Tensor;
 pub use itc::{CachedItc, Itc, Vectors, contrastive_loss, duplicate_mask};
 pub use itm::{Itm, matched};
+pub use mim::Mim;
 pub use mlm::Mlm;
 
 pub use crate::objective::Loss;

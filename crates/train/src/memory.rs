@@ -6,6 +6,7 @@ use ptu_model::forward::{ForwardPlan, ImageSequence, TextSequence};
 use ptu_model::{ImageEncoder, Model, ModelConfig, ModelError, Read};
 use ptu_random::Key;
 
+use crate::batch::is_masked;
 use crate::objective::Weighted;
 use crate::recipe::Checkpointing;
 use crate::step::StepConfig;
@@ -92,10 +93,19 @@ impl StepShape<'_> {
     /// Number of tokens in the encoder of an image, or of the prompts in place of it.
     fn image_tokens(&self, sequence: ImageSequence) -> usize {
         let patches = (self.config.image.grid() * self.config.image.grid()) as f64;
-        match sequence {
-            ImageSequence::Image(_) => 1 + (patches * self.step.patch_keep.unwrap_or(1.0)).round() as usize,
-            ImageSequence::StandIn(_) => self.config.image_stand_in_tokens(),
+        match (sequence, &self.config.mim) {
+            (ImageSequence::Image(image), Some(mim)) if is_masked(image) => 1 + mim.kept(patches as usize),
+            (ImageSequence::Image(_), _) => 1 + (patches * self.step.patch_keep.unwrap_or(1.0)).round() as usize,
+            (ImageSequence::StandIn(_), _) => self.config.image_stand_in_tokens(),
         }
+    }
+
+    /// Number of values that the head of masked image modelling stores.
+    fn mim_values(&self, forward: &ForwardPlan) -> f64 {
+        let Some(mim) = &self.config.mim else { return 0.0 };
+        let pairs = forward.pairs().iter().filter(|pair| pair.read == Read::MaskedImage).count();
+        let tokens = self.config.image.grid().pow(2) + 1;
+        ENCODER_LAYER * (pairs * tokens * mim.width * mim.layers) as f64
     }
 
     /// Number of tokens of a text, or of the prompts in place of it.
@@ -141,6 +151,7 @@ impl StepShape<'_> {
         let logits = ((masked + written) * text.vocabulary * 2) as f64;
         logits
             + memory
+            + self.mim_values(forward)
             + match self.step.checkpointing {
                 Checkpointing::None => {
                     let fusion = fusion_layer * fusion_layers + last_fusion_layer * fused;

@@ -60,7 +60,7 @@ pub struct Weighted<'a> {
 
 /// The pre-training objectives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum ObjectiveKind {
     /// Masked language modelling.
     Mlm,
@@ -68,12 +68,18 @@ pub enum ObjectiveKind {
     Itc,
     /// Image-text matching. It comes after the contrast, because hard negatives are drawn by the similarities of the contrast.
     Itm,
+    /// Masked language modelling of the texts of pairs without their images.
+    MlmTextOnly,
+    /// Masked image modelling.
+    Mim,
+    /// Masked image modelling of the images of pairs without their texts.
+    MimImageOnly,
 }
 
 /// Default factor of an objective's loss in the total (specification, section 3).
 pub fn default_weight(kind: ObjectiveKind) -> f64 {
     match kind {
-        ObjectiveKind::Mlm => 1.0,
+        ObjectiveKind::Mlm | ObjectiveKind::MlmTextOnly | ObjectiveKind::Mim | ObjectiveKind::MimImageOnly => 1.0,
         ObjectiveKind::Itm => 0.5,
         ObjectiveKind::Itc => 0.1,
     }
@@ -81,7 +87,14 @@ pub fn default_weight(kind: ObjectiveKind) -> f64 {
 
 impl ObjectiveKind {
     /// All objectives, in the order in which a step computes them.
-    pub const ALL: [Self; 3] = [Self::Mlm, Self::Itc, Self::Itm];
+    pub const ALL: [Self; 6] = [Self::Mlm, Self::Itc, Self::Itm, Self::MlmTextOnly, Self::Mim, Self::MimImageOnly];
+    /// The objectives of the paper, in the order in which a step computes them.
+    pub const PUBLISHED: [Self; 3] = [Self::Mlm, Self::Itc, Self::Itm];
+
+    /// The names of all objectives, for messages.
+    pub fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
 
     /// The name in recipes and logs.
     pub fn name(self) -> &'static str {
@@ -89,15 +102,19 @@ impl ObjectiveKind {
             Self::Mlm => "mlm",
             Self::Itm => "itm",
             Self::Itc => "itc",
+            Self::MlmTextOnly => "mlm_text_only",
+            Self::Mim => "mim",
+            Self::MimImageOnly => "mim_image_only",
         }
     }
 
     /// The head that the objective trains.
     pub fn head(self) -> HeadKind {
         match self {
-            Self::Mlm => HeadKind::Mlm,
+            Self::Mlm | Self::MlmTextOnly => HeadKind::Mlm,
             Self::Itm => HeadKind::Itm,
             Self::Itc => HeadKind::Itc,
+            Self::Mim | Self::MimImageOnly => HeadKind::Mim,
         }
     }
 }
@@ -106,7 +123,8 @@ impl FromStr for ObjectiveKind {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|kind| kind.name() == word).ok_or(format!("`{word}` is not one of mlm, itm, itc"))
+        let error = || format!("`{word}` is not one of {}", Self::names());
+        Self::ALL.into_iter().find(|kind| kind.name() == word).ok_or_else(error)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use ptu_data::{MaskedTexts, Partners, TrainBatch};
+use ptu_data::{KeptPatches, MaskedTexts, Partners, TrainBatch};
 use ptu_input::{Batch, Images, Slot, Texts};
 use ptu_model::Model;
 use ptu_model::config::{
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::WorkflowError;
 
-/// Heads of a pre-training case.
+/// Heads of a pre-training case with the objectives of the paper.
 pub const PRETRAINING_HEADS: [HeadKind; 3] = [HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc];
 
 /// The kind of a case.
@@ -160,12 +160,19 @@ impl Case {
             }
         }
         let hashes: Vec<u64> = (0..b as u64).collect();
+        // Images of other texts take no part in masked image modelling; their patches are not used.
+        let kept = self.inputs.integers.get("kept_patches").map(|(shape, values)| {
+            let rows =
+                values.chunks_exact(shape[1]).map(|row| row.iter().map(|patch| *patch as usize).collect::<Vec<_>>());
+            rows.cycle().take(images.count).collect()
+        });
         Ok(TrainBatch {
             batch: Batch { pair_images: images, pair_texts: texts, ..Batch::default() },
             masked_pairs: masked,
             image_hashes: hashes.clone(),
             text_hashes: hashes,
             partners: Some(partners),
+            kept_patches: kept.map(|pairs| KeptPatches { pairs, images: vec![] }),
             ..TrainBatch::default()
         })
     }
@@ -225,6 +232,7 @@ impl Case {
             text_prompts: self.prompts("textual_prompts_kind", "textual_pool", "textual_prompts"),
             heads: heads.to_vec(),
             outputs: self.outputs(heads),
+            mim: serde_json::from_value(self.config["mim"].clone()).ok(),
             decoder: (self.text("case") == Some("clm")).then_some(DecoderConfig { memory_mask: MemoryMask::Published }),
             contrast: ContrastConfig { temperature: self.float(&["itc_temperature"], 0.1), learned: false },
             dropout: 0.0,

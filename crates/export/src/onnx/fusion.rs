@@ -165,7 +165,7 @@ pub fn outputs(
                 let count = config.outputs.of(*head).unwrap_or_default();
                 graph.output("logits", &logits, element::FLOAT, &[batch, Dim::Fixed(count)]);
             }
-            (HeadKind::Mlm | HeadKind::Itc | HeadKind::Itm | HeadKind::Retrieval, _) => {}
+            (HeadKind::Mlm | HeadKind::Itc | HeadKind::Itm | HeadKind::Mim | HeadKind::Retrieval, _) => {}
         }
     }
     Ok(())

@@ -55,7 +55,7 @@ impl Outputs {
             HeadKind::Vqa => self.vqa,
             HeadKind::Classification => self.classification,
             HeadKind::MultiLabel => self.multilabel,
-            HeadKind::Mlm | HeadKind::Itm | HeadKind::Itc | HeadKind::Retrieval => None,
+            HeadKind::Mlm | HeadKind::Itm | HeadKind::Itc | HeadKind::Mim | HeadKind::Retrieval => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ptu_data::{MaskedTexts, TrainBatch};
 use ptu_evaluate::{Gallery, ValidationScore};
 use ptu_infer::Embedder;
-use ptu_input::{Batch, Images, Slot, Texts};
+use ptu_input::{Batch, Image, Images, Slot, Texts};
 use ptu_model::Model;
 use ptu_random::Key;
 use ptu_train::log::Fields;
@@ -72,6 +72,14 @@ impl HeldOut {
         embedder
     }
 
+    /// Images of some pairs. Where removed patches are predicted, the pixels are needed, else the outputs of the encoder.
+    fn images(&self, embedder: Embedder<'_>, rows: &[usize]) -> Result<Vec<Image>, TrainError> {
+        Ok(match self.plan.models_images() {
+            true => self.gallery.images(rows)?,
+            false => self.gallery.encoded_images(embedder, rows)?,
+        })
+    }
+
     /// Some pairs as a batch of training.
     fn train_batch(&self, embedder: Embedder<'_>, rows: &[usize]) -> Result<TrainBatch, TrainError> {
         let pairs = || rows.iter().map(|row| &self.gallery.records[*row]);
@@ -80,7 +88,7 @@ impl HeldOut {
         Ok(TrainBatch {
             masked_pairs: MaskedTexts::from_rows(&masked, &texts),
             batch: Batch {
-                pair_images: Images::collect(&self.gallery.encoded_images(embedder, rows)?),
+                pair_images: Images::collect(&self.images(embedder, rows)?),
                 pair_texts: texts,
                 order: (0..rows.len()).map(Slot::Pair).collect(),
                 ..Batch::default()

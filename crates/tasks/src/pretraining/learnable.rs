@@ -29,8 +29,10 @@ enum RecordKind {
     Pair(u64, Option<u64>),
     /// A text without an image.
     Text,
-    /// An image without a text, or an empty record.
-    Other,
+    /// An image without a text.
+    Image,
+    /// An empty record.
+    Empty,
 }
 
 impl RecordKind {
@@ -43,7 +45,8 @@ impl RecordKind {
                 Self::Pair(hasher.finish(), only_text(&record.texts, unit))
             }
             (None, true) => Self::Text,
-            (_, false) => Self::Other,
+            (Some(_), false) => Self::Image,
+            (None, false) => Self::Empty,
         }
     }
 }
@@ -135,7 +138,21 @@ impl<'a> PlannedRun<'a> {
                     "prepare the data with a column of texts".into(),
                 );
             }
-            ObjectiveKind::Mlm => return Ok(()),
+            ObjectiveKind::Mim if pairs + images == 0 => {
+                return nothing(
+                    format!("it predicts removed patches of images, but {contents}"),
+                    "prepare the data with a column of images".into(),
+                );
+            }
+            ObjectiveKind::MlmTextOnly | ObjectiveKind::MimImageOnly if pairs == 0 => {
+                return nothing(
+                    format!("it uses pairs without one of their sides, but {contents}"),
+                    "add data with image-text pairs to `data`".into(),
+                );
+            }
+            ObjectiveKind::Mlm | ObjectiveKind::MlmTextOnly | ObjectiveKind::Mim | ObjectiveKind::MimImageOnly => {
+                return Ok(());
+            }
             ObjectiveKind::Itc => "it compares an image with the texts of other pairs",
             ObjectiveKind::Itm => "it combines a text with the image of another pair",
         };
@@ -172,7 +189,7 @@ impl<'a> PlannedRun<'a> {
             lacking.retain(|objective| !self.learns(*objective, &kinds));
             let Some(first) = lacking.first().copied() else { return Ok(BatchCheck::AllLearn) };
             if before < all && known.len() == all && !any_negatives(known.values()) {
-                let of_pairs = lacking.iter().find(|kind| **kind != ObjectiveKind::Mlm);
+                let of_pairs = lacking.iter().find(|kind| matches!(kind, ObjectiveKind::Itc | ObjectiveKind::Itm));
                 if let Some(kind) = of_pairs {
                     return Ok(BatchCheck::Never(*kind, "all pairs have the same image or the same text".into()));
                 }
@@ -198,7 +215,11 @@ impl<'a> PlannedRun<'a> {
     /// Whether an objective can learn from a batch.
     fn learns(&self, kind: ObjectiveKind, batch: &[RecordKind]) -> bool {
         match kind {
-            ObjectiveKind::Mlm => batch.iter().any(|kind| *kind != RecordKind::Other),
+            ObjectiveKind::Mlm => batch.iter().any(|kind| matches!(kind, RecordKind::Pair(..) | RecordKind::Text)),
+            ObjectiveKind::Mim => batch.iter().any(|kind| matches!(kind, RecordKind::Pair(..) | RecordKind::Image)),
+            ObjectiveKind::MlmTextOnly | ObjectiveKind::MimImageOnly => {
+                batch.iter().any(|kind| matches!(kind, RecordKind::Pair(..)))
+            }
             ObjectiveKind::Itc | ObjectiveKind::Itm => batch.chunks(self.records_at_a_time(kind)).any(any_negatives),
         }
     }
@@ -222,9 +243,16 @@ impl<'a> PlannedRun<'a> {
     /// The reason why no batch was found that the objective can learn from, although the counts of the data allow it.
     fn cause(&self, kind: ObjectiveKind) -> String {
         let records = self.sum(|counts| counts.records);
-        let [pairs, texts] = [|of: &Counts| of.pairs, |of: &Counts| of.texts_only].map(|of| self.sum(of));
+        let [pairs, images, texts] =
+            [|of: &Counts| of.pairs, |of: &Counts| of.images_only, |of: &Counts| of.texts_only].map(|of| self.sum(of));
         match kind {
             ObjectiveKind::Mlm => format!("no batch contains a text ({} of {records} records have one)", pairs + texts),
+            ObjectiveKind::Mim => {
+                format!("no batch contains an image ({} of {records} records have one)", pairs + images)
+            }
+            ObjectiveKind::MlmTextOnly | ObjectiveKind::MimImageOnly => {
+                format!("no batch contains a pair ({pairs} of {records} records are pairs)")
+            }
             ObjectiveKind::Itc | ObjectiveKind::Itm => format!(
                 "no batch contains, among the {} records that are compared at a time, two pairs with different images and \
                  different texts ({pairs} of {records} records are pairs)",
@@ -235,8 +263,13 @@ impl<'a> PlannedRun<'a> {
 
     /// What the user can change so that the objective finds something to learn from.
     fn cure(&self, kind: ObjectiveKind) -> String {
-        if kind == ObjectiveKind::Mlm {
-            return "raise `train.batch`, or add data with texts to `data`".into();
+        match kind {
+            ObjectiveKind::Mlm => return "raise `train.batch`, or add data with texts to `data`".into(),
+            ObjectiveKind::Mim => return "raise `train.batch`, or add data with images to `data`".into(),
+            ObjectiveKind::MlmTextOnly | ObjectiveKind::MimImageOnly => {
+                return "raise `train.batch`, or add data with image-text pairs to `data`".into();
+            }
+            ObjectiveKind::Itc | ObjectiveKind::Itm => {}
         }
         let mut cures = vec!["add pairs with other images and other texts", "raise `train.batch`"];
         if self.data.len() > 1 {

@@ -7,7 +7,7 @@ use ptu_model::{HeadKind, Model};
 use ptu_random::Key;
 use ptu_train::Recipe;
 use ptu_train::gradients::Gradients;
-use ptu_train::loss::{CachedItc, Itc, Itm, Mlm, Vectors};
+use ptu_train::loss::{CachedItc, Itc, Itm, Mim, Mlm, Vectors};
 use ptu_train::objective::{Objective, ObjectiveKind, Weighted, default_weight};
 use ptu_train::recipe::{ItmConfig, MlmConfig};
 use ptu_train::step::{self, Outcome, StepConfig};
@@ -38,7 +38,10 @@ impl StepPlan {
     pub fn objectives(&self) -> Vec<Weighted<'static>> {
         let one = |(&kind, &weight): (&ObjectiveKind, &f64)| {
             let objective: Box<dyn Objective> = match kind {
-                ObjectiveKind::Mlm => Box::new(Mlm(self.mlm)),
+                ObjectiveKind::Mlm => Box::new(Mlm { config: self.mlm, is_text_only: false }),
+                ObjectiveKind::MlmTextOnly => Box::new(Mlm { config: self.mlm, is_text_only: true }),
+                ObjectiveKind::Mim => Box::new(Mim { is_image_only: false }),
+                ObjectiveKind::MimImageOnly => Box::new(Mim { is_image_only: true }),
                 ObjectiveKind::Itc => Box::new(Itc),
                 ObjectiveKind::Itm => Box::new(Itm(self.itm)),
             };
@@ -57,9 +60,20 @@ impl StepPlan {
         objectives
     }
 
-    /// The heads that the objectives train.
+    /// The heads that the objectives train, each once.
     pub fn heads(&self) -> Vec<HeadKind> {
-        self.objectives.keys().map(|kind| kind.head()).collect()
+        let heads = self.objectives.keys().map(|kind| kind.head());
+        heads.fold(vec![], |mut all, head| {
+            if !all.contains(&head) {
+                all.push(head);
+            }
+            all
+        })
+    }
+
+    /// Whether removed patches of images are predicted.
+    pub fn models_images(&self) -> bool {
+        self.objectives.keys().any(|kind| kind.head() == HeadKind::Mim)
     }
 
     /// Computes [`step::gradients`] for these objectives.

@@ -4,8 +4,8 @@ use burn::tensor::Device;
 use ptu_data::{MaskedTexts, Partners, TrainBatch};
 use ptu_input::{Batch, Image, Images, Text, Texts};
 use ptu_model::config::{
-    ContrastConfig, FusionConfig, FusionKind, HeadKind, ImageConfig, Outputs, Pooling, PromptsConfig, Similarity,
-    TextConfig,
+    ContrastConfig, FusionConfig, FusionKind, HeadKind, ImageConfig, MimConfig, Outputs, Pooling, PromptsConfig,
+    Similarity, TextConfig,
 };
 use ptu_model::{Model, ModelConfig, TextStyle};
 use ptu_random::{Key, Place};
@@ -43,8 +43,9 @@ pub fn config() -> ModelConfig {
         },
         image_prompts: pool(4),
         text_prompts: pool(3),
-        heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc],
+        heads: vec![HeadKind::Mlm, HeadKind::Itm, HeadKind::Itc, HeadKind::Mim],
         outputs: Outputs::default(),
+        mim: Some(MimConfig { ratio: 0.5, after: 2, width: 16, layers: 1, heads: 2 }),
         decoder: None,
         contrast: ContrastConfig::default(),
         dropout: 0.0,

@@ -1,6 +1,7 @@
 //! Each objective can overfit one batch.
 
 use ptu_data::TrainBatch;
+use ptu_input::Batch;
 use ptu_model::Model;
 use ptu_train::ObjectiveKind;
 use ptu_train::gradients::Gradients;
@@ -58,4 +59,22 @@ fn contrast_overfits_one_batch() {
 fn masked_words_of_texts_without_an_image_overfit_one_batch() {
     let all = batch();
     overfit_objective(ObjectiveKind::Mlm, &TrainBatch { masked_texts: all.masked_texts, ..TrainBatch::default() });
+}
+
+#[test]
+fn masked_words_of_pairs_without_their_images_overfit_one_batch() {
+    overfit_objective(ObjectiveKind::MlmTextOnly, &batch());
+}
+
+#[test]
+fn removed_patches_overfit_one_batch() {
+    overfit_objective(ObjectiveKind::Mim, &batch());
+}
+
+#[test]
+fn removed_patches_of_images_without_a_text_overfit_one_batch() {
+    overfit_objective(ObjectiveKind::MimImageOnly, &batch());
+    // Records without a text take part in masked image modelling itself.
+    let images = Batch { images: batch().batch.pair_images, ..Batch::default() };
+    overfit_objective(ObjectiveKind::Mim, &TrainBatch { batch: images, ..TrainBatch::default() });
 }

@@ -33,7 +33,8 @@ const DROPOUT: StepConfig = StepConfig { dropout: 0.3, ..PLAIN };
 #[test]
 fn dropout_depends_on_the_step_alone() {
     let (model, batch) = (model(&config()), batch());
-    let total = |step| plan(&ObjectiveKind::ALL).gradients(&model, &batch, &DROPOUT, Key::new(3).at(step)).0.total;
+    let total =
+        |step| plan(&ObjectiveKind::PUBLISHED).gradients(&model, &batch, &DROPOUT, Key::new(3).at(step)).0.total;
     assert_eq!(total(5), total(5));
     assert_ne!(total(5), total(6));
 }
@@ -73,7 +74,8 @@ fn objectives_use_their_share_of_the_texts() {
             .collect::<Vec<_>>()
     };
     // All four pairs and two texts, then the first half of both; each text has one masked token.
-    let [all, half] = [plan(&ObjectiveKind::ALL), StepPlan { mlm, itm, ..plan(&ObjectiveKind::ALL) }].map(results);
+    let [all, half] =
+        [plan(&ObjectiveKind::PUBLISHED), StepPlan { mlm, itm, ..plan(&ObjectiveKind::PUBLISHED) }].map(results);
     assert_eq!(all.iter().map(|one| one.scored).collect::<Vec<_>>(), [6, 8, 4]);
     assert_eq!(half.iter().map(|one| one.scored).collect::<Vec<_>>(), [3, 8, 2]);
     assert!(half[0].loss != all[0].loss && half[2].loss != all[2].loss);
@@ -100,13 +102,13 @@ fn a_cached_contrast_equals_the_contrast_over_the_whole_batch() {
     // Images 0 and 2 have the same hash, so they are not negatives of each other, although they are in different micro-batches.
     let whole = pairs(0..6, &[0, 1, 0, 3, 4, 5]);
     let parts = [pairs(0..2, &[0, 1]), pairs(2..4, &[0, 3]), pairs(4..6, &[4, 5])];
-    let plan = plan(&ObjectiveKind::ALL);
+    let plan = plan(&ObjectiveKind::PUBLISHED);
     let (outcome, expected) = plan.gradients(&model, &whole, &PLAIN, Key::new(3));
     let (of_parts, found) = cached::gradients(&model, &parts, &plan, &PLAIN, |_| Key::new(3));
     assert!(found.get("heads.itc.log_scale").is_some(), "{:?}", found.iter().map(|(path, _)| path).collect::<Vec<_>>());
     assert!(difference(&expected, &found) < 1e-5, "{}", difference(&expected, &found));
     assert!((outcome.total - of_parts.total).abs() < 1e-5);
-    for kind in ObjectiveKind::ALL {
+    for kind in ObjectiveKind::PUBLISHED {
         let (whole, parts) = (&outcome.objectives[kind.name()], &of_parts.objectives[kind.name()]);
         assert!((whole.loss - parts.loss).abs() < 1e-5, "{kind}");
         assert_eq!((whole.right, whole.scored), (parts.right, parts.scored), "{kind}");
@@ -119,7 +121,7 @@ fn a_cached_contrast_equals_the_contrast_over_the_whole_batch() {
 #[test]
 fn a_micro_batch_is_encoded_twice_with_the_same_dropout() {
     let (model, part) = (lively_model(&config()), pairs(0..4, &[0, 1, 2, 3]));
-    let plan = plan(&ObjectiveKind::ALL);
+    let plan = plan(&ObjectiveKind::PUBLISHED);
     let (outcome, expected) = plan.gradients(&model, &part, &DROPOUT, Key::new(3));
     let (cached, found) = cached::gradients(&model, &[part], &plan, &DROPOUT, |_| Key::new(3));
     assert!((outcome.total - cached.total).abs() < 1e-6);
@@ -153,7 +155,7 @@ fn checkpointed_blocks_give_the_gradients_of(model: &Model) {
 #[test]
 fn a_frozen_image_encoder_changes_no_other_gradient() {
     let (model, batch) = (lively_model(&config()), batch());
-    let plan = plan(&ObjectiveKind::ALL);
+    let plan = plan(&ObjectiveKind::PUBLISHED);
     let (whole, mut expected) = plan.gradients(&model, &batch, &DROPOUT, Key::new(3));
     expected.retain(&|published| !published.starts_with("vision_encoder."));
     let mut known = batch.clone();
@@ -176,7 +178,7 @@ fn dropped_patches_give_no_gradient() {
     let (model, batch) = (lively_model(&config()), batch());
     let run = |patch_keep: Option<f64>, step| {
         let config = StepConfig { patch_keep, ..PLAIN };
-        plan(&ObjectiveKind::ALL).gradients(&model, &batch, &config, Key::new(3).at(step))
+        plan(&ObjectiveKind::PUBLISHED).gradients(&model, &batch, &config, Key::new(3).at(step))
     };
     let (all, few) = (run(None, 1), run(Some(0.25), 1));
     assert_eq!(few.0.total, run(Some(0.25), 1).0.total, "the same step keeps the same patches");
@@ -200,7 +202,7 @@ fn dropped_patches_give_no_gradient() {
 fn a_step_in_bf16_stays_near_one_in_f32() {
     let (model, batch) = (lively_model(&config()), batch());
     let run = |precision| {
-        plan(&ObjectiveKind::ALL).gradients(&model, &batch, &StepConfig { precision, ..PLAIN }, Key::new(3))
+        plan(&ObjectiveKind::PUBLISHED).gradients(&model, &batch, &StepConfig { precision, ..PLAIN }, Key::new(3))
     };
     let (exact, rounded) = (run(ComputePrecision::F32), run(ComputePrecision::Bf16(Tiles::Portable)));
     for (kind, measured) in &exact.0.objectives {

@@ -13,26 +13,30 @@ use crate::forward::StepForward;
 use crate::objective::{Loss, Objective};
 use crate::recipe::MlmConfig;
 
-/// Masked language modelling, with these settings.
-pub struct Mlm(pub MlmConfig);
+/// Masked language modelling.
+pub struct Mlm {
+    /// The settings.
+    pub config: MlmConfig,
+    /// Whether the texts of pairs lack their images, and no other texts are used.
+    pub is_text_only: bool,
+}
 
 impl Objective for Mlm {
     fn pairs(&self, batch: &TrainBatch, _key: Key) -> Vec<FusedPair> {
-        let with_image = self.masked_positions(&batch.masked_pairs).into_iter().enumerate();
-        let with_image =
-            with_image.map(|(row, positions)| FusedPair::both(row, masked_pair(row), Read::Text(positions)));
-        let without_image = self.masked_positions(&batch.masked_texts).into_iter().enumerate();
-        let without_image =
-            without_image.map(|(row, positions)| FusedPair::text_alone(masked_text(row), Read::Text(positions)));
-        with_image.chain(without_image).collect()
+        let of_pairs = self.masked_positions(&batch.masked_pairs).into_iter().enumerate();
+        let of_pairs = of_pairs.map(|(row, positions)| match self.is_text_only {
+            false => FusedPair::both(row, masked_pair(row), Read::Text(positions)),
+            true => FusedPair::text_alone(masked_pair(row), Read::Text(positions)),
+        });
+        let others = self.others(batch).into_iter().flat_map(|texts| self.masked_positions(texts)).enumerate();
+        let others = others.map(|(row, positions)| FusedPair::text_alone(masked_text(row), Read::Text(positions)));
+        of_pairs.chain(others).collect()
     }
 
     fn loss(&self, step: &StepForward<'_>) -> Option<Loss> {
         let head = step.model.heads.mlm.as_ref()?;
-        let labels: Vec<usize> = [&step.batch.masked_pairs, &step.batch.masked_texts]
-            .into_iter()
-            .flat_map(|texts| self.classes(texts))
-            .collect();
+        let texts = std::iter::once(&step.batch.masked_pairs).chain(self.others(step.batch));
+        let labels: Vec<usize> = texts.flat_map(|texts| self.classes(texts)).collect();
         if labels.is_empty() {
             return None;
         }
@@ -44,10 +48,15 @@ impl Objective for Mlm {
 }
 
 impl Mlm {
+    /// The texts of records without an image, if they are used.
+    fn others<'b>(&self, batch: &'b TrainBatch) -> Option<&'b MaskedTexts> {
+        (!self.is_text_only).then_some(&batch.masked_texts)
+    }
+
     /// The masked positions of each text that is used; nothing if no text of the batch has any.
     fn masked_positions(&self, texts: &MaskedTexts) -> Vec<Vec<usize>> {
         let mut places = if texts.any() { texts.places() } else { vec![] };
-        places.truncate(used(self.0.share, places.len()));
+        places.truncate(used(self.config.share, places.len()));
         places
     }
 

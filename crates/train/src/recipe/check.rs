@@ -266,7 +266,7 @@ impl Recipe {
     fn check_objectives(&self, path: &Path) -> Result<(), RecipeError> {
         let wrong = |key: &str, cause: String| Err(RecipeError::Value { path: path.into(), key: key.into(), cause });
         if self.objectives.is_empty() {
-            return wrong("objectives", "is empty; name at least one of mlm, itm, itc".into());
+            return wrong("objectives", format!("is empty; name at least one of {}", ObjectiveKind::names()));
         }
         for (index, kind) in self.objectives.iter().enumerate() {
             if self.objectives[..index].contains(kind) {

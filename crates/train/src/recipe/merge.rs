@@ -202,6 +202,7 @@ fn all_keys() -> Table {
         std: Some([0.5; 3]),
         standardise: Some(true),
     };
+    recipe.model.mim.insert("ratio".into(), Value::Float(0.75));
     recipe.finetune.from_scratch = true;
     recipe.train.epochs = Some(1.0);
     recipe.train.patience = 1;
@@ -226,6 +227,7 @@ fn is_open(key: &str) -> bool {
             | "model.image_prompts"
             | "model.text_prompts"
             | "model.contrast"
+            | "model.mim"
     )
 }
 

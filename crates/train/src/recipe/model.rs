@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ptu_model::config::{ContrastConfig, FusionConfig, FusionKind, ImageConfig, TextConfig};
+use ptu_model::config::{ContrastConfig, FusionConfig, FusionKind, ImageConfig, MimConfig, TextConfig};
 use ptu_model::{HeadKind, ModelConfig, Outputs, Preset, TextStyle};
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -37,6 +37,9 @@ pub struct ModelRecipe {
     pub text_prompts: Table,
     /// Keys of [`ContrastConfig`] that differ.
     pub contrast: Table,
+    /// Keys of [`MimConfig`] that differ.
+    #[serde(skip_serializing_if = "Table::is_empty")]
+    pub mim: Table,
 }
 
 /// `[model.init]`: published weights, or a model of this project, from which pre-training starts. All else is initialised at random.
@@ -93,6 +96,7 @@ impl Default for ModelRecipe {
             image_prompts: empty(),
             text_prompts: empty(),
             contrast: empty(),
+            mim: empty(),
         }
     }
 }
@@ -142,6 +146,7 @@ impl Recipe {
             image: section::merge_section::<ImageConfig>("model.image", &start.image, &self.model.image)?,
             heads: heads.to_vec(),
             outputs,
+            mim: start.mim.filter(|_| heads.contains(&HeadKind::Mim)),
             dropout: self.model.dropout,
             ..start.clone()
         })
@@ -164,12 +169,17 @@ impl Recipe {
             contrast: section::merge_section::<ContrastConfig>("model.contrast", &base.contrast, &model.contrast)?,
             heads: heads.to_vec(),
             outputs,
+            mim: None,
             decoder: base.decoder,
             dropout: model.dropout,
             deviation: model.deviation,
         };
         if config.fusion.kind.is_single_stream() {
             model.move_layers(&mut config);
+        }
+        if heads.contains(&HeadKind::Mim) {
+            let published = MimConfig::published(&config.fusion);
+            config.mim = Some(section::merge_section::<MimConfig>("model.mim", &published, &model.mim)?);
         }
         Ok(config)
     }

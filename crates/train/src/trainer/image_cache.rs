@@ -40,6 +40,7 @@ enum NoCache {
     TrainedLater,
     RandomImages,
     PatchDropout,
+    MaskedImages,
     NoImages,
     Limit { needed: u64, limit: u64 },
 }
@@ -53,6 +54,7 @@ impl NoCache {
             () if preparation.sentence_pairs => Some(Self::NoImages),
             () if preparation.preprocess().is_random() => Some(Self::RandomImages),
             () if recipe.train.patch_keep < 1.0 => Some(Self::PatchDropout),
+            () if config.mim.is_some() => Some(Self::MaskedImages),
             () => None,
         }
     }
@@ -67,6 +69,7 @@ impl NoCache {
                     .into()
             }
             Self::PatchDropout => "train.patch_keep drops patches at random".into(),
+            Self::MaskedImages => "masked image modelling removes patches at random".into(),
             Self::NoImages => "the task reads no images".into(),
             Self::Limit { needed, limit } => {
                 let [needed, limit] = [*needed, *limit].map(size_of_file);

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
-use ptu_data::{MaskedTexts, TrainBatch};
+use ptu_data::{KeptPatches, MaskedTexts, TrainBatch};
 use ptu_input::Images;
 use ptu_kernels::{Packed, Pass};
 use ptu_model::forward::{ChosenRows, Encoded, ForwardPlan, FusedPair};
 use ptu_model::names::{DecayGroups, Role, name_of};
 use ptu_model::weights::Arrays;
-use ptu_model::{Chosen, Fused, Model, Read, StandIn};
+use ptu_model::{Chosen, Fused, HeadKind, Model, Read, StandIn};
 use ptu_random::Key;
 use ptu_tasks::pretraining::StepPlan;
 use ptu_train::ObjectiveKind;
@@ -30,7 +30,8 @@ use crate::reference::{Case, PRETRAINING_HEADS, Tensors, unpadded};
 /// # Errors
 /// If the case cannot be read.
 pub fn pretrain(case: &Case) -> Result<Quantities, String> {
-    let config = case.model_config(&PRETRAINING_HEADS);
+    let mim = case.config["mim"].is_object().then_some(HeadKind::Mim);
+    let config = case.model_config(&PRETRAINING_HEADS.into_iter().chain(mim).collect::<Vec<_>>());
     let (file, device) = (case.folder.join("checkpoint.safetensors"), Device::flex().autodiff());
     let load = |arrays: Arrays| Model::from_arrays(&config, arrays, &device, &file).map_err(|error| error.to_string());
     let checkpoint = || case.checkpoint().map_err(|error| error.to_string());
@@ -140,7 +141,7 @@ fn masked_words(
 /// Images or texts of the pairs alone, with sequences in the fusion in place of what is missing.
 fn composed(model: &Model, batch: &TrainBatch, alone: impl Fn(usize) -> FusedPair) -> (Fused, ChosenRows) {
     let (plan, off) = (ForwardPlan::of((0..batch.pairs()).map(alone)), Pass::off());
-    let encoded = model.encode(&inputs(batch), &plan, StandIn::Prompts, &off);
+    let encoded = model.encode(&inputs(batch, &KeptPatches::default()), &plan, StandIn::Prompts, &off);
     (model.fuse(&encoded, plan.pairs(), &off), encoded.chosen)
 }
 
@@ -163,15 +164,18 @@ fn compare_prompts(case: &Case, prompts: Vec<(&str, Chosen)>, quantities: &mut Q
 fn training(case: &Case, mut model: Model, batch: &TrainBatch, quantities: &mut Quantities) -> Result<(), String> {
     let theirs = &case.expected.floats;
     let weight = |kind: ObjectiveKind| (kind, case.float(&["loss_weights", kind.name()], 0.0));
-    let plan = StepPlan { objectives: ObjectiveKind::ALL.into_iter().map(weight).collect(), ..StepPlan::default() };
+    let is_used = |kind: &ObjectiveKind| {
+        ObjectiveKind::PUBLISHED.contains(kind) || case.config["loss_weights"][kind.name()].is_number()
+    };
+    let objectives = ObjectiveKind::ALL.into_iter().filter(is_used).map(weight).collect();
+    let plan = StepPlan { objectives, ..StepPlan::default() };
     logits(&model, batch, &plan, theirs, quantities);
     let settings = StepConfig { learns_prompts: true, ..StepConfig::default() };
     let (outcome, first) = plan.gradients(&model, batch, &settings, Key::new(0));
-    for (name, kind) in
-        [("mlm_loss", ObjectiveKind::Mlm), ("itm_loss", ObjectiveKind::Itm), ("itc_loss", ObjectiveKind::Itc)]
-    {
-        if let (Some((_, theirs)), Some(ours)) = (theirs.get(name), outcome.objectives.get(kind.name())) {
-            quantities.values(name, &[ours.loss as f32], theirs);
+    for kind in ObjectiveKind::ALL {
+        let name = format!("{kind}_loss");
+        if let (Some((_, theirs)), Some(ours)) = (theirs.get(&name), outcome.objectives.get(kind.name())) {
+            quantities.values(&name, &[ours.loss as f32], theirs);
         }
     }
     if let Some((_, theirs)) = theirs.get("prompts_loss") {
