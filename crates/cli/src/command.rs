@@ -9,6 +9,7 @@ mod embed;
 mod evaluate;
 mod explain;
 mod export;
+mod fidelity;
 mod fields;
 mod finetune;
 mod generation;
@@ -75,6 +76,7 @@ enum Command {
     Pretrain(pretrain::Arguments),
     Finetune(finetune::Arguments),
     Evaluate(evaluate::Arguments),
+    Fidelity(fidelity::Arguments),
     Classify(classify::Arguments),
     Ask(ask::Arguments),
     Report(report::Arguments),
@@ -151,6 +153,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Pretrain(arguments) => pretrain::run(&arguments)?,
         Command::Finetune(arguments) => finetune::run(&arguments)?,
         Command::Evaluate(arguments) => evaluate::run(&arguments)?,
+        Command::Fidelity(arguments) => fidelity::run(&arguments)?,
         Command::Classify(arguments) => return classify::run(&arguments),
         Command::Ask(arguments) => return ask::run(&arguments),
         Command::Report(arguments) => return report::run(&arguments),

@@ -62,6 +62,12 @@ pub enum EvaluateError {
         /// The label.
         label: String,
     },
+    /// A folder has no pairs to learn a completion from.
+    #[error("`{path}` has no pairs in its split `train`, from which means and neighbours come; prepare it with training records", path = path.display())]
+    NoTraining {
+        /// The folder of shards.
+        path: PathBuf,
+    },
     /// A record has no image any more, although it had one when the gallery was read.
     #[error(
         "record `{id}` of `{source_name}` changed during the evaluation; evaluate again when nothing writes to its data"

@@ -138,8 +138,25 @@ impl LabelProbes {
         Ok(self.measure(&similarity.chunks_exact(self.classes.len()).filter_map(nearest).collect::<Vec<_>>()))
     }
 
+    /// The class that the linear probe predicts for each vector.
+    pub fn predict(&self, vectors: &Vectors) -> Vec<usize> {
+        self.linear.predict(vectors)
+    }
+
+    /// For each record with a class, the probability of the class that the linear probe predicts, and whether it is right.
+    pub fn confidence(&self, vectors: &Vectors) -> Vec<(f32, bool)> {
+        let rows =
+            vectors.rows().zip(&self.truths).filter_map(|(row, truth)| Some((self.linear.logits(row), (*truth)?)));
+        rows.map(|(logits, truth)| {
+            let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f32 = logits.iter().map(|logit| (logit - most).exp()).sum();
+            (sum.recip(), logits.iter().position(|logit| *logit == most) == Some(truth))
+        })
+        .collect()
+    }
+
     /// Compares predicted classes with the true ones.
-    fn measure(&self, predicted: &[usize]) -> Measure {
+    pub(crate) fn measure(&self, predicted: &[usize]) -> Measure {
         let pairs = predicted.iter().zip(&self.truths);
         let values = pairs.map(|(class, truth)| truth.map(|truth| f64::from(u8::from(*class == truth)))).collect();
         let answers: Vec<Answer<usize>> =

@@ -6,6 +6,7 @@
 //!   [`compare`] compares two runs.
 //! - [`Gallery`] holds the pairs that are scored together. It is also the validation of a model during pre-training
 //!   ([`ptu_train::task::Validator`]).
+//! - [`fidelity`] says how close pairs without one modality, completed by prompts or otherwise, come to the real pairs.
 //! - [`rank_all`] ranks all pairs by a model that was fine-tuned for retrieval; [`trec`] writes rankings as TREC files.
 //! - [`leak`] finds records that the model was trained on, so that they are not scored.
 //!
@@ -15,6 +16,7 @@ mod compare;
 mod error;
 mod evaluation_folder;
 mod features;
+pub mod fidelity;
 mod gallery;
 mod label_check;
 pub mod labels;
@@ -47,9 +49,9 @@ pub use options::EvaluateOptions;
 pub use probe_space::ProbeSpace;
 pub use rerank::{rank_all, rerank};
 pub use retrieval::{ALL_FOUND, Ranking, RetrievalResults, retrieval, search};
-pub use run::{Evaluated, evaluate, mean_r10};
+pub use run::{Evaluated, evaluate, fidelity, mean_r10};
 pub use save::{SaveOutcome, Saved};
 pub use score::{Scored, score};
 pub use scored_on::{RetrievalProtocol, ScoredOn};
-pub use scores::{Direction, LabelScores, MaskedWords, Retrieval, Score, Scores, names};
+pub use scores::{Direction, LabelScores, MaskedWords, Removed, Retrieval, Score, Scores, names};
 pub use validation::ValidationScore;

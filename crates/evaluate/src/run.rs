@@ -14,6 +14,7 @@ use ptu_random::Key;
 use crate::EvaluateError;
 use crate::evaluation_folder::EvaluationFolder;
 use crate::features::{AvailableModalities, GalleryFeatures, TrainFeatures};
+use crate::fidelity::{FidelityReport, Studied, TrainingMemory};
 use crate::gallery::{Gallery, GalleryOptions, Query};
 use crate::label_check;
 use crate::labels::LabelProbes;
@@ -91,6 +92,49 @@ pub fn evaluate(
         folders.iter().map(|folder| evaluator.train_features(folder, &nothing)).collect();
     let score = |one: SelectedGallery| evaluator.score(&folders[one.folder], &mut train[one.folder], one, done);
     selected.into_iter().map(score).collect()
+}
+
+/// Compares completed pairs with real ones in each gallery: see [`FidelityReport`]. `done` is called with the name of the gallery and of what is
+/// being computed.
+///
+/// # Errors
+/// As [`evaluate`]; also if a folder has no pairs in its training split.
+pub fn fidelity(
+    options: &EvaluateOptions,
+    done: &mut dyn FnMut(&str, &str),
+) -> Result<Vec<FidelityReport>, EvaluateError> {
+    // The training split is needed as for scores with missing modalities.
+    let options = &EvaluateOptions { missing: true, ..options.clone() };
+    let bundle = Bundle::load(&options.bundle, &options.device)?;
+    let evaluator = Evaluator {
+        options,
+        bundle: &bundle,
+        model: Bundle::fingerprint(&options.bundle)?,
+        preparation: ptu_infer::preparation(&bundle),
+    };
+    let folders = evaluator.open_folders()?;
+    let notes = label_check::check(options, &folders)?;
+    let mut reports = vec![];
+    for (position, folder) in folders.iter().enumerate() {
+        let selected = evaluator.select_galleries(position, folder, &notes)?;
+        let train = folder.train.as_ref().ok_or_else(|| EvaluateError::NoTraining { path: folder.path.clone() })?;
+        let source: &dyn Source = train;
+        let (embedder, key) = (evaluator.embedder(), Key::new(options.seed));
+        let text = options.config.text.choice(options.seed);
+        let name = folder.source.name();
+        let memory = TrainingMemory::read(embedder, (source, &evaluator.preparation, text), key, &mut |pairs| {
+            done(name, &format!("{pairs} training pairs"));
+        })?;
+        let memory = memory.ok_or_else(|| EvaluateError::NoTraining { path: folder.path.clone() })?;
+        let mut features = TrainFeatures::new(embedder, source, &evaluator.preparation, text);
+        for SelectedGallery { gallery, scored_on, .. } in selected {
+            let probes = evaluator.probes(folder, &mut features, &gallery)?;
+            let studied = Studied { embedder, gallery: &gallery, memory: &memory, probes: &probes, key };
+            let (fidelity, differences) = studied.fidelity(&mut |part| done(name, part))?;
+            reports.push(FidelityReport { scored_on, training_pairs: memory.len(), fidelity, differences });
+        }
+    }
+    Ok(reports)
 }
 
 /// A model and the options of its evaluation.
@@ -234,18 +278,28 @@ impl Evaluator<'_> {
             scored.scores.rerank = Some(keep);
             scored.reranked = Some(reranked);
         }
-        let mut probes = vec![];
-        for label in &options.config.labels {
-            let fitted = LabelProbes::fit(train, gallery, label, key)?;
-            let fitted =
-                fitted.ok_or_else(|| EvaluateError::Label { path: folder.path.clone(), label: label.clone() })?;
-            self.score_label(&fitted, features, scored)?;
-            probes.push(fitted);
+        let probes = self.probes(folder, train, gallery)?;
+        for probes in &probes {
+            self.score_label(probes, features, scored)?;
         }
         if options.missing {
             scored.scores.missing = MissingModalityCurves { features, probes: &probes, key }.curves()?;
         }
         Ok(())
+    }
+
+    /// Probes of the labels of the options.
+    fn probes(
+        &self,
+        folder: &EvaluationFolder,
+        train: &mut TrainFeatures<'_>,
+        gallery: &Gallery,
+    ) -> Result<Vec<LabelProbes>, EvaluateError> {
+        let fit = |label: &String| {
+            let fitted = LabelProbes::fit(train, gallery, label, Key::new(self.options.seed))?;
+            fitted.ok_or_else(|| EvaluateError::Label { path: folder.path.clone(), label: label.clone() })
+        };
+        self.options.config.labels.iter().map(fit).collect()
     }
 
     /// Adds the scores of one label.

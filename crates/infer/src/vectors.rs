@@ -188,6 +188,26 @@ impl<'a> Embedder<'a> {
         Ok(vectors)
     }
 
+    /// The states of the first tokens of text and image after each layer of the fusion ([`Model::first_tokens_by_layer`]), `batch` at a
+    /// time.
+    ///
+    /// # Errors
+    /// As [`Self::features`].
+    pub fn first_tokens_by_layer(
+        self,
+        stand_in: StandIn,
+        inputs: &[Input],
+        batch: usize,
+    ) -> Result<Vec<Vectors>, ModelError> {
+        let mut layers: Vec<Vectors> = vec![];
+        for chunk in inputs.chunks(batch.max(1)) {
+            let states = self.model.first_tokens_by_layer(&Batch::collect(chunk), stand_in, self.precision)?;
+            layers.resize_with(states.len(), Vectors::default);
+            layers.iter_mut().zip(states).for_each(|(layer, states)| layer.extend(states));
+        }
+        Ok(layers)
+    }
+
     /// Features of inputs of the same modalities by the encoders alone ([`Model::image_encoder_features`],
     /// [`Model::text_encoder_features`]), `batch` at a time. A pair has those of its image, then those of its text.
     ///

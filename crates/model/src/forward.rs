@@ -445,15 +445,8 @@ impl Model {
             _ => all,
         };
         let (to_the_end, earlier): (Vec<usize>, Vec<usize>) = (0..pairs.len()).partition(|at| last(&pairs[*at]) == all);
-        let run = |places: &[usize], layers: usize| {
-            let pairs = || places.iter().map(|at| &pairs[*at]);
-            let queue = Pairs {
-                images: pairs().map(|pair| encoded.image_index(pair.image)).collect(),
-                texts: pairs().map(|pair| encoded.text_index(pair.text)).collect(),
-                read: pairs().map(|pair| pair.read.clone()).collect(),
-            };
-            self.fusion.forward([&encoded.images, &encoded.texts], &queue, layers, pass)
-        };
+        let run =
+            |places: &[usize], layers: usize| self.fuse_to(encoded, places.iter().map(|at| &pairs[*at]), layers, pass);
         if earlier.is_empty() {
             return run(&to_the_end, all);
         }
@@ -468,6 +461,23 @@ impl Model {
         let join =
             |one: &Packed, other: &Packed| Packed::cat(&[one.clone(), other.clone()]).select(order.iter().copied());
         Fused { image: join(&whole.image, &part.image), text: join(&whole.text, &part.text) }
+    }
+
+    /// Runs pairs of encoded sequences through the first `layers` layers of the fusion.
+    pub(crate) fn fuse_to<'p>(
+        &self,
+        encoded: &Encoded,
+        pairs: impl IntoIterator<Item = &'p FusedPair>,
+        layers: usize,
+        pass: &Pass,
+    ) -> Fused {
+        let mut queue = Pairs::default();
+        for pair in pairs {
+            queue.images.push(encoded.image_index(pair.image));
+            queue.texts.push(encoded.text_index(pair.text));
+            queue.read.push(pair.read.clone());
+        }
+        self.fusion.forward([&encoded.images, &encoded.texts], &queue, layers, pass)
     }
 
     /// Pooled features of some of the fused pairs, `[pairs.len(), 2d]`. These pairs must have been read with [`Read::Pooled`].

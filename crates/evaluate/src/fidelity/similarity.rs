@@ -1,0 +1,123 @@
+//! How similar completed inputs are to real pairs: record by record, and as clouds of points.
+
+use ptu_infer::Vectors;
+
+/// Vectors without their common mean, so that what all records share does not count as similarity.
+#[derive(Clone, Debug)]
+pub struct Centred {
+    width: usize,
+    values: Vec<f64>,
+}
+
+impl Centred {
+    /// Vectors less this mean.
+    pub fn new(vectors: &Vectors, mean: &[f64]) -> Self {
+        let rows = vectors.rows().flat_map(|row| row.iter().zip(mean).map(|(x, mean)| f64::from(*x) - mean));
+        Self { width: vectors.width, values: rows.collect() }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &[f64]> + Clone {
+        self.values.chunks_exact(self.width.max(1))
+    }
+
+    /// The cosine similarity of each row with the same row of `other`; `None` where one has no direction.
+    pub fn cosines(&self, other: &Self) -> Vec<Option<f64>> {
+        self.rows().zip(other.rows()).map(|(x, y)| cosine(x, y)).collect()
+    }
+
+    /// The cosine similarity of each row with each row of `others`, row by row; -1 where one has no direction.
+    pub fn all_cosines(&self, others: &Self) -> Vec<f64> {
+        self.rows().flat_map(|x| others.rows().map(move |y| cosine(x, y).unwrap_or(-1.0))).collect()
+    }
+}
+
+/// The mean of vectors.
+pub fn mean(vectors: &Vectors) -> Vec<f64> {
+    let mut mean = vec![0.0; vectors.width];
+    let count = vectors.len().max(1) as f64;
+    vectors.rows().for_each(|row| mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x) / count));
+    mean
+}
+
+fn dot(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| x * y).sum()
+}
+
+fn cosine(x: &[f64], y: &[f64]) -> Option<f64> {
+    let lengths = (dot(x, x) * dot(y, y)).sqrt();
+    (lengths > 0.0).then(|| dot(x, y) / lengths)
+}
+
+/// Linear CKA (Kornblith et al., "Similarity of neural network representations revisited", 2019) by the unbiased estimator of HSIC (Song et
+/// al., 2012), so that unrelated clouds of few points in many dimensions have about 0 and not about 1. `None` for fewer than four rows, or if
+/// a cloud has no spread.
+///
+/// # Panics
+/// If the numbers of rows differ.
+pub fn cka(one: &Vectors, other: &Vectors) -> Option<f64> {
+    assert_eq!(one.len(), other.len(), "both have the same rows");
+    let grams = [one, other].map(|vectors| gram(&Centred::new(vectors, &mean(vectors))));
+    let n = one.len();
+    let [own, others] = [0, 1].map(|which| hsic(&grams[which], &grams[which], n));
+    let (own, others, both) = (own?, others?, hsic(&grams[0], &grams[1], n)?);
+    (own > 0.0 && others > 0.0).then(|| both / (own * others).sqrt())
+}
+
+/// Dot products of all rows, without those of a row with itself.
+fn gram(vectors: &Centred) -> Vec<f64> {
+    let products = vectors.rows().enumerate().flat_map(|(row, x)| {
+        vectors.rows().enumerate().map(move |(other, y)| if row == other { 0.0 } else { dot(x, y) })
+    });
+    products.collect()
+}
+
+/// The unbiased estimator of HSIC from two matrices of dot products with zeros on the diagonal.
+fn hsic(one: &[f64], other: &[f64], n: usize) -> Option<f64> {
+    if n < 4 {
+        return None;
+    }
+    let sums = |gram: &[f64]| -> Vec<f64> { gram.chunks_exact(n).map(|row| row.iter().sum()).collect() };
+    let (of_one, of_other, count) = (sums(one), sums(other), n as f64);
+    let total = of_one.iter().sum::<f64>() * of_other.iter().sum::<f64>() / ((count - 1.0) * (count - 2.0));
+    let cross = 2.0 / (count - 2.0) * dot(&of_one, &of_other);
+    Some((dot(one, other) + total - cross) / (count * (count - 3.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use ptu_random::{Key, Place};
+
+    use super::*;
+
+    fn noise(seed: u64, rows: usize, width: usize) -> Vectors {
+        let mut stream = Key::new(seed).stream(Place::Sample, 0);
+        Vectors { width, values: (0..rows * width).map(|_| stream.normal() as f32).collect() }
+    }
+
+    #[test]
+    fn what_all_records_share_is_no_similarity() {
+        let shifted = |vectors: &Vectors| Vectors {
+            width: vectors.width,
+            values: vectors.values.iter().map(|value| value + 50.0).collect(),
+        };
+        let (one, other) = (noise(1, 200, 8), noise(2, 200, 8));
+        let of = |one: &Vectors, other: &Vectors| {
+            let centre = mean(one);
+            let cosines = Centred::new(one, &centre).cosines(&Centred::new(other, &centre));
+            cosines.iter().flatten().sum::<f64>() / 200.0
+        };
+        assert!(of(&shifted(&one), &shifted(&other)).abs() < 0.1);
+        assert!((of(&one, &one) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn unrelated_clouds_have_no_cka_and_rotated_ones_have_all() {
+        let (one, other) = (noise(1, 60, 200), noise(2, 60, 200));
+        assert!(cka(&one, &other).unwrap().abs() < 0.1, "{:?}", cka(&one, &other));
+        // A permutation of the dimensions, and a scale.
+        let turned = one.rows().flat_map(|row| row.iter().rev().map(|value| 3.0 * value)).collect();
+        assert!((cka(&one, &Vectors { width: 200, values: turned }).unwrap() - 1.0).abs() < 1e-6);
+        assert_eq!(cka(&noise(1, 3, 4), &noise(2, 3, 4)), None);
+        assert_eq!(cka(&Vectors { width: 1, values: vec![2.0; 8] }, &noise(2, 8, 1)), None);
+    }
+}
