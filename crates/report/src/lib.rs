@@ -40,6 +40,6 @@ pub use format::count;
 pub use heat_map::HeatMap;
 pub use page::{HEAD_BYTES, is_page, render};
 pub use types::{
-    Band, Bars, Chart, Example, ExampleGroup, ExampleKind, Fact, Item, Page, PoolUsage, Retrieved, SampleGroup,
-    ScoreRow, Section, Series, Step, Table, Unit,
+    Band, Bars, Chart, Example, ExampleGroup, ExampleKind, Fact, Item, Page, PoolMap, PoolUsage, Retrieved,
+    SampleGroup, ScoreRow, Section, Series, Step, Table, Unit,
 };

@@ -4,13 +4,15 @@ use crate::format::{count, number};
 use crate::html::{escape, undefined};
 use crate::scale::Scale;
 use crate::svg::{Anchor, Drawing, LETTER};
-use crate::types::PoolUsage;
+use crate::types::{PoolMap, PoolUsage};
 
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 170.0;
 const TOP: f64 = 22.0;
 const BOTTOM: f64 = 34.0;
 const RIGHT: f64 = 8.0;
+const MAP_HEIGHT: f64 = 260.0;
+const MAP_EDGE: f64 = 12.0;
 /// The largest number of bars.
 const MAX_BARS: usize = 40;
 
@@ -34,12 +36,13 @@ pub fn pool(usage: &PoolUsage) -> String {
         "<figure class=\"chart pool\">\n<figcaption><h3>{}</h3><span class=\"course\">{} prompts</span></figcaption>\n\
          <dl class=\"meters\">\n<div><dt>selected at least once</dt><dd>{coverage}{}</dd></div>\n\
          <div><dt title=\"has its maximum if all prompts are selected equally often\">entropy</dt><dd>{entropy}{}</dd></div>\n\
-         <div><dt>different sets per 1,000 inputs</dt><dd>{distinct}</dd></div>\n</dl>\n{}</figure>\n",
+         <div><dt>different sets per 1,000 inputs</dt><dd>{distinct}</dd></div>\n</dl>\n{}{}</figure>\n",
         escape(&usage.name),
         count(size),
         meter(usage.coverage),
         meter(evenness),
         bars(usage),
+        usage.map.as_ref().map_or(String::new(), |map| self::map(&usage.name, map)),
     )
 }
 
@@ -92,6 +95,40 @@ fn bars(usage: &PoolUsage) -> String {
     drawing.finish(&format!("{}: the most used prompt, {}, was selected {} times", usage.name, first.0, count(first.1)))
 }
 
+/// A dot for each prompt, the larger the more often it was selected.
+fn map(name: &str, map: &PoolMap) -> String {
+    let shown = || map.points.iter().filter(|(x, y, _)| x.is_finite() && y.is_finite());
+    let extent = |of: fn(&(f64, f64, u64)) -> f64| {
+        shown().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+    };
+    let (across, up) = (extent(|point| point.0), extent(|point| point.1));
+    if !(across.0 < across.1 && up.0 < up.1) {
+        return String::new();
+    }
+    let x = Scale::new(across, (MAP_EDGE, WIDTH - MAP_EDGE), 2, false);
+    let y = Scale::new(up, (MAP_HEIGHT - BOTTOM, TOP + MAP_EDGE), 2, false);
+    let most = shown().map(|point| point.2).max().unwrap_or(0).max(1);
+    let mut drawing = Drawing::new(WIDTH, MAP_HEIGHT);
+    let mut points: Vec<(usize, &(f64, f64, u64))> = map.points.iter().enumerate().collect();
+    points.sort_by_key(|(_, point)| point.2);
+    for (prompt, &(across, up, times)) in
+        points.into_iter().filter(|(_, point)| point.0.is_finite() && point.1.is_finite())
+    {
+        let at = (x.position(across), y.position(up));
+        let (class, radius) = match times {
+            0 => ("rare", 1.6),
+            times => ("dot", 2.5 + 4.5 * (times as f64 / most as f64).sqrt()),
+        };
+        let tip = if times == 0 { String::new() } else { format!("prompt {prompt}: selected {} times", count(times)) };
+        drawing.dot(class, at, radius, &tip);
+    }
+    let share = |which: usize| format!("{} %", number(map.shares[which] * 100.0));
+    drawing.text("axis-label", Anchor::Start, (2.0, 11.0), "map of all prompts; the most used ones are large");
+    let axes = format!("principal components with {} and {} of the variance", share(0), share(1));
+    drawing.text("axis-label", Anchor::End, (WIDTH - RIGHT, MAP_HEIGHT - 3.0), &axes);
+    drawing.finish(&format!("{name}: {} prompts by two principal components", map.points.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +147,16 @@ mod tests {
         let html = pool(&PoolUsage { size: 5000, coverage: Some(1.0), counts, ..PoolUsage::default() });
         assert_eq!(html.matches("<title>prompt").count(), MAX_BARS);
         assert!(html.contains("prompt 0: selected 6,000 times"));
+    }
+
+    #[test]
+    fn the_map_has_a_dot_for_each_prompt() {
+        let points = vec![(0.0, 1.0, 0), (2.0, -1.0, 7), (f64::NAN, 0.0, 3), (1.0, 0.5, 0)];
+        let usage = |points| PoolUsage { map: Some(PoolMap { points, shares: [0.5, 0.25] }), ..PoolUsage::default() };
+        let html = pool(&usage(points));
+        assert_eq!(html.matches("<circle").count(), 3, "{html}");
+        assert!(html.contains("prompt 1: selected 7 times") && html.contains("25 %"), "{html}");
+        assert!(!pool(&usage(vec![(1.0, 1.0, 0); 3])).contains("<circle"));
     }
 
     #[test]

@@ -225,6 +225,17 @@ pub struct PoolUsage {
     pub distinct_per_1000: Option<f64>,
     /// (prompt, number of selections) of the most used prompts, most used first.
     pub counts: Vec<(usize, u64)>,
+    /// The vectors of the prompts in two dimensions.
+    pub map: Option<PoolMap>,
+}
+
+/// The vectors of a pool by their two leading principal components.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PoolMap {
+    /// For each prompt both components, and how often it was selected (0 for prompts that are not among the most used ones).
+    pub points: Vec<(f64, f64, u64)>,
+    /// Share of the variance of the vectors in each of both components, 0 to 1.
+    pub shares: [f64; 2],
 }
 
 /// A table of texts.

@@ -4,6 +4,7 @@
 mod attention;
 mod curves;
 mod inside;
+mod pool_map;
 mod predictions;
 mod prompts;
 mod retrieval;
@@ -297,10 +298,18 @@ fn score_rows(run: &Run) -> Vec<ScoreRow> {
     rows.map(|(set, name, score)| row(set, name, score)).chain(of_task).collect()
 }
 
+/// The title of a pool, and the names that its vectors may have: rows of a pool, or codes.
+type PoolNames = (&'static str, &'static [&'static str]);
+
+const IMAGE_POOL: PoolNames =
+    ("Prompts in place of missing images", &["pseudo_vision_token_pool", "image_prompt_codebook.codes"]);
+const TEXT_POOL: PoolNames =
+    ("Prompts in place of missing texts", &["pseudo_language_token_pool", "text_prompt_codebook.codes"]);
+
 /// The newest usage counts of each prompt pool in the log.
 fn pools(run: &Run) -> Vec<PoolUsage> {
     let Some(Prompts { image, text }) = run.events.iter().rev().find_map(Prompts::read) else { return vec![] };
-    let usage = |name: &str, line: &PoolLine| PoolUsage {
+    let usage = |(name, weights): (&str, &[&str]), line: &PoolLine| PoolUsage {
         name: if run.name.is_empty() { name.into() } else { format!("{name}, {}", run.name) },
         size: line.size,
         coverage: line.share_chosen,
@@ -308,11 +317,12 @@ fn pools(run: &Run) -> Vec<PoolUsage> {
         max_entropy_bits: (line.size > 0).then(|| (line.size as f64).log2()),
         distinct_per_1000: line.sets_per_thousand,
         counts: line.most_used.clone(),
+        map: pool_map::pool_map(&run.path, weights, &line.most_used),
     };
-    [("Prompts in place of missing images", image), ("Prompts in place of missing texts", text)]
+    [(IMAGE_POOL, image), (TEXT_POOL, text)]
         .into_iter()
         .filter(|(_, line)| line.size > 0)
-        .map(|(name, line)| usage(name, &line))
+        .map(|(pool, line)| usage(pool, &line))
         .collect()
 }
 

@@ -266,6 +266,7 @@ fn usage(name: &str, index: u64) -> PoolUsage {
         max_entropy_bits: Some(10.0),
         distinct_per_1000: Some(238.0),
         counts,
+        map: None,
     }
 }
 

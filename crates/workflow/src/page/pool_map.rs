@@ -1,0 +1,79 @@
+//! A map of a prompt pool: its vectors by their two leading principal components.
+
+use std::path::Path;
+
+use nalgebra::{DMatrix, SymmetricEigen};
+use ptu_checkpoint::Checkpoint;
+use ptu_report::PoolMap;
+use ptu_train::folder;
+
+/// The most rows of a pool that are shown; of a larger pool the first ones.
+const ROWS: usize = 4096;
+
+/// The vectors of a pool of the last model of a run, with how often each was selected; `None` if the model is not there any more, has no
+/// such weight, or its vectors do not differ. `weights` are the names that the vectors may have.
+pub fn pool_map(run: &Path, weights: &[&str], counts: &[(usize, u64)]) -> Option<PoolMap> {
+    let checkpoint = Checkpoint::open(&run.join(folder::BUNDLE).join(ptu_model::WEIGHTS)).ok()?;
+    let name = weights.iter().find(|name| checkpoint.info(name).is_some())?;
+    let [rows, width] = checkpoint.info(name)?.shape[..] else { return None };
+    let values = checkpoint.read(name).ok()?;
+    of_vectors(&values, (rows.min(ROWS), width), counts)
+}
+
+fn of_vectors(values: &[f32], (rows, width): (usize, usize), counts: &[(usize, u64)]) -> Option<PoolMap> {
+    if rows < 3 || width < 2 {
+        return None;
+    }
+    let mut vectors = DMatrix::from_fn(rows, width, |row, column| f64::from(values[row * width + column]));
+    for mut column in vectors.column_iter_mut() {
+        let mean = column.mean();
+        column.add_scalar_mut(-mean);
+    }
+    // The smaller of both matrices of products has the same leading eigenvalues.
+    let is_wide = width > rows;
+    let products = if is_wide { &vectors * vectors.transpose() } else { vectors.transpose() * &vectors };
+    let eigen = SymmetricEigen::new(products);
+    let mut order: Vec<usize> = (0..eigen.eigenvalues.len()).collect();
+    order.sort_by(|one, other| eigen.eigenvalues[*other].total_cmp(&eigen.eigenvalues[*one]));
+    let all: f64 = eigen.eigenvalues.iter().map(|value| value.max(0.0)).sum();
+    let first_two = [order[0], order[1]];
+    if !(all > 1e-12 && all.is_finite()) {
+        return None;
+    }
+    let axis = |which: usize| -> Vec<f64> {
+        let vector = eigen.eigenvectors.column(which);
+        match is_wide {
+            true => (vector * eigen.eigenvalues[which].max(0.0).sqrt()).iter().copied().collect(),
+            false => (&vectors * vector).iter().copied().collect(),
+        }
+    };
+    let [x, y] = first_two.map(axis);
+    let mut times = vec![0; rows];
+    counts.iter().filter(|(row, _)| *row < rows).for_each(|(row, count)| times[*row] = *count);
+    Some(PoolMap {
+        points: x.into_iter().zip(y).zip(times).map(|((x, y), times)| (x, y, times)).collect(),
+        shares: first_two.map(|which| eigen.eigenvalues[which].max(0.0) / all),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_that_lie_in_a_plane_keep_their_distances() {
+        // Four corners of a rectangle of 4 by 2 in a plane of five dimensions.
+        let corner = |x: f32, y: f32| [x, y, 7.0, -1.0, 0.5];
+        let corners = [corner(0.0, 0.0), corner(4.0, 0.0), corner(0.0, 2.0), corner(4.0, 2.0)];
+        for repeated in [1, 3] {
+            let values: Vec<f32> = (0..repeated).flat_map(|_| corners.concat()).collect();
+            let map = of_vectors(&values, (4 * repeated, 5), &[(1, 9)]).unwrap();
+            assert_eq!((map.points.len(), map.points[1].2, map.points[0].2), (4 * repeated, 9, 0));
+            assert!((map.shares[0] - 0.8).abs() < 1e-9 && (map.shares[1] - 0.2).abs() < 1e-9, "{:?}", map.shares);
+            let [one, other] = [map.points[0], map.points[3]];
+            assert!(((one.0 - other.0).abs() - 4.0).abs() < 1e-9 && ((one.1 - other.1).abs() - 2.0).abs() < 1e-9);
+        }
+        assert_eq!(of_vectors(&[1.0; 12], (4, 3), &[]), None, "all vectors are equal");
+        assert_eq!(of_vectors(&[1.0, 2.0], (2, 1), &[]), None);
+    }
+}
