@@ -4,6 +4,7 @@
 //! recipes: cells that differ only in what comes later share what comes before, and a study that gets further cells trains only these.
 
 mod error;
+mod fidelity;
 mod grid;
 mod measure;
 mod page;

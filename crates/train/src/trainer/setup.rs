@@ -293,7 +293,7 @@ fn report_data(recipe: &Recipe, sources: &[TrainingData], learns_from_images: bo
         ));
         if counts.images_only > 0 && !learns_from_images {
             observer.note(&format!(
-                "{} images without a text are not used in training: no objective can learn from them yet",
+                "{} images without a text are not used in training: only the objective `mim` can learn from them",
                 counts.images_only
             ));
         }

@@ -10,10 +10,10 @@ use ptu_tasks::pretraining::HeldOutScore;
 use ptu_train::folder;
 use ptu_train::log::{Event, read_events};
 
-use super::StudyError;
 use super::grid::{Cell, CellRecipes};
-use super::recipe::{LOSSES, PRETRAIN, StudyRecipe};
+use super::recipe::{FIDELITY, LOSSES, PRETRAIN, StudyRecipe};
 use super::result::CellResult;
+use super::{StudyError, fidelity};
 
 /// The largest configuration of a model that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -38,6 +38,7 @@ impl CellRuns<'_> {
             let (count, rows) = (saved.len(), saved.into_values().map(|one| one.rows()));
             let rows = one_set(PRETRAIN, count, rows)?.into_iter().map(|(name, score)| (name, score.value));
             scores.insert(PRETRAIN.into(), rows.collect());
+            scores.insert(FIDELITY.into(), fidelity::read(&run)?);
             for (task, stage) in self.study.finetune.iter().zip(finetune) {
                 let reports = SavedTask::read(&self.runs.join(&stage.folder))?.reports;
                 let rows = one_set(&task.name, reports.len(), reports.into_values().map(|report| report.scores))?;

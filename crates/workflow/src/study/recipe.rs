@@ -48,6 +48,9 @@ pub struct StudyRecipe {
     /// What the model of each cell is fine-tuned for.
     #[serde(default)]
     pub finetune: Vec<Finetuning>,
+    /// Labels for the probes of measures of fidelity.
+    #[serde(default)]
+    pub fidelity_labels: Vec<String>,
     /// When a cell is ended early.
     #[serde(default)]
     pub stop: Vec<StopRule>,
@@ -137,7 +140,8 @@ pub struct StopRule {
 pub struct Measure {
     /// The heading of its column.
     pub name: String,
-    /// What it is read from: `pretrain` (scores of `evaluate`), `losses` (of the last validation), or the name of a fine-tuning.
+    /// What it is read from: `pretrain` (scores of `evaluate`), `losses` (of the last validation), `fidelity` (of completed pairs), or the
+    /// name of a fine-tuning.
     pub of: String,
     /// The scores; the mean of several.
     pub score: Vec<String>,
@@ -161,8 +165,14 @@ fn side() -> usize {
 /// What measures read, apart from fine-tunings.
 pub(super) const PRETRAIN: &str = "pretrain";
 pub(super) const LOSSES: &str = "losses";
+pub(super) const FIDELITY: &str = "fidelity";
 
 impl StudyRecipe {
+    /// Whether something is measured of completed pairs.
+    pub(super) fn measures_fidelity(&self) -> bool {
+        self.measure.iter().any(|measure| measure.of == FIDELITY)
+    }
+
     /// Reads a study; `data` is the folder that `{data}` stands for.
     ///
     /// # Errors
@@ -212,7 +222,7 @@ impl StudyRecipe {
         different("fine-tuning", self.finetune.iter().map(|one| one.name.as_str()).collect())?;
         different("measure", self.measure.iter().map(|one| one.name.as_str()).collect())?;
         for measure in &self.measure {
-            let names = || self.finetune.iter().map(|one| one.name.as_str()).chain([PRETRAIN, LOSSES]);
+            let names = || self.finetune.iter().map(|one| one.name.as_str()).chain([PRETRAIN, LOSSES, FIDELITY]);
             if !names().any(|name| name == measure.of) {
                 let known = names().collect::<Vec<_>>().join(", ");
                 return Err(format!("measure `{}` is `of` `{}`; known are {known}", measure.name, measure.of));

@@ -14,7 +14,7 @@ use ptu_train::{Pace, Recipe, TrainError};
 
 use super::grid::Stage;
 use super::recipe::{StopRule, StudyRecipe};
-use super::{LOCKS, StudyError, StudyOptions};
+use super::{LOCKS, StudyError, StudyOptions, fidelity};
 use crate::page;
 
 /// The file with the seconds for which a run was trained and scored.
@@ -55,9 +55,12 @@ impl Stages<'_> {
             if !finished {
                 return Ok(Trained::Stopped);
             }
+            let options = EvaluateOptions::of(run, vec![], self.study.split, self.options.device.clone().inner())?;
             if Saved::read(run)?.scores.is_empty() {
-                let options = EvaluateOptions::of(run, vec![], self.study.split, self.options.device.clone().inner())?;
                 page::to_save(&evaluate(&options, &mut |_, _, _| {})?, options.seed).write(run)?;
+            }
+            if self.study.measures_fidelity() {
+                fidelity::compute(run, &self.study.fidelity_labels, &options)?;
             }
             Ok(Trained::Finished)
         })
