@@ -49,6 +49,9 @@ fn one(house: &House, python: &Path, (folder, shards): (&Path, &Path), model: &P
     let config = config(&folder.join("hf"))?;
     let has_contrast = config["heads"].as_array().into_iter().flatten().any(|head| head == "itc");
     let has_one_stream = config["fusion"].get("kind").is_some();
+    if !has_one_stream {
+        export("ptunifier")?;
+    }
     let embed = |model: &Path, modality: &str, space: &str, file: &str| {
         let mut embed = house.ptunifier(&["embed", "--only", modality, "--space", space, "--out"]);
         run(embed.arg(folder.join(file)).arg(model).arg(shards))
@@ -68,7 +71,6 @@ fn one(house: &House, python: &Path, (folder, shards): (&Path, &Path), model: &P
         return Ok(());
     }
     // Out and in again.
-    export("ptunifier")?;
     let again = folder.join("imported");
     let mut import = house.ptunifier(&["import"]);
     run(import.arg(folder.join("ptunifier/ptunifier.ckpt")).arg("--out").arg(&again).stdout(Stdio::null()))?;

@@ -62,6 +62,14 @@ pub enum EvaluateError {
         /// The label.
         label: String,
     },
+    /// A file with the memory of a training split that cannot be used.
+    #[error("memory `{path}` cannot be used: {cause}; name another file, which is then written anew", path = path.display())]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// A folder has no pairs to learn a completion from.
     #[error("`{path}` has no pairs in its split `train`, from which means and neighbours come; prepare it with training records", path = path.display())]
     NoTraining {

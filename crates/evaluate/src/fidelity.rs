@@ -2,6 +2,7 @@
 
 mod information;
 mod memory;
+mod memory_file;
 mod similarity;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use crate::scored_on::ScoredOn;
 use crate::scores::{Removed, Score};
 use information::Told;
 pub(crate) use memory::TrainingMemory;
+pub use memory_file::MemoryFile;
 use similarity::{Centred, cka, mean};
 
 /// What takes the place of the modality that was removed.

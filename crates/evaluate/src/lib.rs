@@ -6,7 +6,7 @@
 //!   [`compare`] compares two runs.
 //! - [`Gallery`] holds the pairs that are scored together. It is also the validation of a model during pre-training
 //!   ([`ptu_train::task::Validator`]).
-//! - [`fidelity`] says how close pairs without one modality, completed by prompts or otherwise, come to the real pairs.
+//! - [`fidelity()`] says how close pairs without one modality, completed by prompts or otherwise, come to the real pairs.
 //! - [`rank_all`] ranks all pairs by a model that was fine-tuned for retrieval; [`trec`] writes rankings as TREC files.
 //! - [`leak`] finds records that the model was trained on, so that they are not scored.
 //!

@@ -1,6 +1,7 @@
 //! Evaluates a bundle on folders of shards. Each folder is a gallery of its own, or several if a label splits it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use ptu_data::{DataError, Preparation, Records, ShardFolder, Source, Split};
@@ -14,7 +15,7 @@ use ptu_random::Key;
 use crate::EvaluateError;
 use crate::evaluation_folder::EvaluationFolder;
 use crate::features::{AvailableModalities, GalleryFeatures, TrainFeatures};
-use crate::fidelity::{FidelityReport, Studied, TrainingMemory};
+use crate::fidelity::{FidelityReport, MemoryFile, Studied, TrainingMemory};
 use crate::gallery::{Gallery, GalleryOptions, Query};
 use crate::label_check;
 use crate::labels::LabelProbes;
@@ -94,13 +95,15 @@ pub fn evaluate(
     selected.into_iter().map(score).collect()
 }
 
-/// Compares completed pairs with real ones in each gallery: see [`FidelityReport`]. `done` is called with the name of the gallery and of what is
+/// Compares completed pairs with real ones in each gallery: see [`FidelityReport`]. `memory` is a file with the vectors of the training pairs,
+/// which is written if it does not exist; it is for one folder of data. `done` is called with the name of the gallery and of what is
 /// being computed.
 ///
 /// # Errors
 /// As [`evaluate`]; also if a folder has no pairs in its training split.
 pub fn fidelity(
     options: &EvaluateOptions,
+    memory: Option<&Path>,
     done: &mut dyn FnMut(&str, &str),
 ) -> Result<Vec<FidelityReport>, EvaluateError> {
     // The training split is needed as for scores with missing modalities.
@@ -113,6 +116,10 @@ pub fn fidelity(
         preparation: ptu_infer::preparation(&bundle),
     };
     let folders = evaluator.open_folders()?;
+    if let (Some(path), true) = (memory, folders.len() > 1) {
+        let cause = "it is for one folder of data, and there are several".to_string();
+        return Err(EvaluateError::Memory { path: path.into(), cause });
+    }
     let notes = label_check::check(options, &folders)?;
     let mut reports = vec![];
     for (position, folder) in folders.iter().enumerate() {
@@ -122,7 +129,14 @@ pub fn fidelity(
         let (embedder, key) = (evaluator.embedder(), Key::new(options.seed));
         let text = options.config.text.choice(options.seed);
         let name = folder.source.name();
-        let memory = TrainingMemory::read(embedder, (source, &evaluator.preparation, text), key, &mut |pairs| {
+        let file = memory.map(|path| MemoryFile {
+            path: path.into(),
+            model: evaluator.model.clone(),
+            data: train.manifest().hash(),
+            settings: format!("seed {}, texts {text:?}", options.seed),
+        });
+        let records = (source, &evaluator.preparation, text);
+        let memory = TrainingMemory::read(embedder, records, key, file.as_ref(), &mut |pairs| {
             done(name, &format!("{pairs} training pairs"));
         })?;
         let memory = memory.ok_or_else(|| EvaluateError::NoTraining { path: folder.path.clone() })?;

@@ -10,6 +10,9 @@ from transformers import BaseImageProcessor, BatchFeature
 
 def samples(picture):
     """A picture without alpha: mode L or RGB with 8 bits, or mode F with its lowest value at 0 and its highest at 1."""
+    # Pillow reads grey with alpha of 16 bits as 8 bits; a file that was not read yet says how many it has.
+    if any(str(tile[3]).startswith("LA;16") for tile in getattr(picture, "tile", ())):
+        raise ValueError("grey with alpha of 16 bits is not read as such here; save the picture without its alpha channel")
     picture = ImageOps.exif_transpose(picture)
     if picture.mode in ("1", "L", "LA"):
         return picture.convert("L")

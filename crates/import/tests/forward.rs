@@ -47,7 +47,7 @@ fn image_error(name: &str, expected: &str, options: &ImageOptions) -> f32 {
     let (shape, planes) = floats(&file, "input");
     let images = Images { count: shape[0], side: shape[2], planes, outputs: None };
     let model = imported.bundle.model;
-    let tokens = model.image.encode(&model.image.embed(&images, &Pass::off()), &Pass::off());
+    let tokens = model.image.encode(&model.image.embed(&images, None, &Pass::off()), &Pass::off());
     worst(tokens.tokens, &floats(&file, "tokens").1)
 }
 

@@ -2,13 +2,9 @@
 //!
 //! Shapes: `rows` is the number of tokens of all packed sequences, d is the width.
 
-mod arrays;
-
 use burn::module::Module;
 use burn::tensor::Device;
 use ptu_kernels::{NetworkPart, Packed, Pass};
-
-pub use arrays::into_single_stream;
 
 use crate::config::ModelConfig;
 use crate::layer::{BertLayer, LayerNorm, VitBlock};

@@ -155,7 +155,7 @@ mod tests {
         let usage = |points| PoolUsage { map: Some(PoolMap { points, shares: [0.5, 0.25] }), ..PoolUsage::default() };
         let html = pool(&usage(points));
         assert_eq!(html.matches("<circle").count(), 3, "{html}");
-        assert!(html.contains("prompt 1: selected 7 times") && html.contains("25 %"), "{html}");
+        assert!(html.contains("prompt 1: selected 7 times") && html.contains("25.0 %"), "{html}");
         assert!(!pool(&usage(vec![(1.0, 1.0, 0); 3])).contains("<circle"));
     }
 

@@ -400,7 +400,7 @@ mod tests {
     fn a_value_of_another_type_names_its_key() {
         let message = parse(MINIMAL, &["train.steps=\"many\""]).unwrap_err().to_string();
         assert!(message.contains("train.steps"), "{message}");
-        let message = parse(MINIMAL, &["objectives=[\"mim\"]"]).unwrap_err().to_string();
+        let message = parse(MINIMAL, &["objectives=[\"rtd\"]"]).unwrap_err().to_string();
         assert!(message.contains("objectives") && message.contains("mlm"), "{message}");
         let message = parse(MINIMAL, &["train.steps"]).unwrap_err().to_string();
         assert!(message.contains("key=value"), "{message}");

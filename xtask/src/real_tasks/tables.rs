@@ -45,8 +45,10 @@ pub fn vqa_questions(folder: &Path, splits: Option<&Splits>, with_images: bool) 
             "question": of(question, "question"), "answer": of(question, "answer"),
             "answer_type": of(question, "answer_type").to_lowercase(), "split": split,
         });
-        if with_images {
-            record["image"] = json!(folder.join("images").join(image));
+        match with_images {
+            true => record["image"] = json!(folder.join("images").join(image)),
+            // A record needs an image or a text.
+            false => record["text"] = record["question"].clone(),
         }
         Some(record)
     };

@@ -35,6 +35,10 @@ pub struct Arguments {
     /// Number of pairs at most (default: the recipe's, or 200)
     #[arg(long, value_parser = at_least_one)]
     gallery: Option<usize>,
+    /// File with the vectors of the training pairs (neighbours and mean): written if it does not exist, else read; one of another model or of
+    /// other data is refused
+    #[arg(long, value_name = "FILE")]
+    memory: Option<PathBuf>,
     /// Label for a probe; may be given several times
     #[arg(long)]
     label: Vec<String>,
@@ -65,7 +69,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     options.force = arguments.force;
     let mut bar = Bar::new("compare", PARTS);
     let mut part = 0;
-    let reports = fidelity(&options, &mut |source, what| {
+    let reports = fidelity(&options, arguments.memory.as_deref(), &mut |source, what| {
         part += u64::from(what.contains("removed"));
         bar.set(part.saturating_sub(1).min(PARTS), || format!("{source}: {what}"));
     })?;

@@ -113,3 +113,19 @@ fn what_cannot_be_exported_says_why() {
     place.write("out/changed.ckpt", changed);
     place.bad(&["import", "out/changed.ckpt", "--out", "again"], &["changed.ckpt"]);
 }
+
+#[test]
+fn a_model_with_one_stream_has_no_published_names() {
+    let place = Place::new();
+    place.phantom();
+    place.recipe();
+    let kind = "model.fusion.kind=\"single_stream_bert\"";
+    let sets = ["--set", "train.steps=2", "--set", "train.validate_every=0", "--set", kind];
+    place.good(&[&["pretrain", "r.toml", "--out", "run"][..], &sets].concat());
+    place.exits(&["export", "run", "--to", "ptunifier", "no"], 1, &["one stream", "--to hf", "--to onnx"]);
+    assert!(!place.path("no").exists());
+    for format in ["hf", "onnx"] {
+        place.good(&["export", "run", "--to", format, format]);
+    }
+    assert_eq!(vectors(&place, "hf", "pairs"), vectors(&place, "run", "pairs"));
+}

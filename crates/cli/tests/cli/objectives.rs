@@ -212,3 +212,24 @@ fn weights_and_rates_of_zero_move_nothing() {
     refused(&place, &["optimizer.learning_rate=0.0"], &["optimizer.learning_rate", "no weight would change"]);
     refused(&place, &["train.steps=1", "train.warmup=1.0"], &["train.warmup", "would be 0"]);
 }
+
+#[test]
+fn removed_patches_are_learned_from_images_without_a_text_too() {
+    let place = Place::new();
+    place.recipe();
+    let images = [(Some(1), None), (Some(2), None), (Some(3), None), (Some(4), None)];
+    shards(&place, "data", &images, 2);
+    refused(&place, &["objectives=[\"mim_image_only\"]"], &["mim_image_only", "pairs without one of their sides"]);
+    learns(
+        &place,
+        "learned",
+        &["objectives=[\"mim\"]", "model.mim.width=32", "model.mim.layers=1", "model.mim.heads=2"],
+    );
+    let log = std::fs::read_to_string(place.path("learned/log.jsonl")).unwrap();
+    assert!(log.lines().filter(|line| line.contains("\"mim\"")).count() >= 4, "{log}");
+    refused(&place, &["objectives=[\"mim\"]", "model.mim.after=9"], &["mim.after", "between 1 and fusion.layers"]);
+    refused(&place, &["objectives=[\"mim\"]", "model.mim.depth=9"], &["model.mim.depth"]);
+    refused(&place, &["objectives=[\"mim\"]", "model.image.merge=2"], &["image.merge", "single patches"]);
+    shards(&place, "texts", &texts(4), 0);
+    refused(&place, &["objectives=[\"mim\"]", "data=[\"texts\"]"], &["removed patches", "column of images"]);
+}

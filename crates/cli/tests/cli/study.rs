@@ -190,3 +190,47 @@ fn a_study_that_is_wrong_says_why() {
         &["no cell has `acuracy` of `finding`", "`accuracy`"],
     );
 }
+
+#[test]
+fn fidelity_is_measured_by_a_study_as_by_its_own_command() {
+    let place = with_study();
+    let measure = "[[measure]]\nname = \"cosine\"\nof = \"fidelity\"\nscore = [\"texts, neighbour, cosine\"]\n";
+    let start = STUDY.split("[[cell]]").next().unwrap();
+    let start = start.replace("name = \"small\"", "name = \"of\"\nfidelity_labels = [\"finding\"]");
+    place.write("of.toml", start + measure);
+    let said = place.good(&["study", "of.toml", "--out", "s", "--json", "--seeds", "0", "--cell", "16"]).stdout;
+    let found: Value = serde_json::from_str(&said).unwrap();
+    let value =
+        found["values"].as_array().unwrap().iter().find(|one| one["value"].is_number()).unwrap()["value"].clone();
+    let run = std::fs::read_dir(place.path("s/runs")).unwrap().flatten().next().unwrap().path();
+    let run = run.to_str().unwrap();
+    let said = place.good(&["fidelity", run, "--label", "finding", "--json"]).stdout;
+    let of_run: Value = serde_json::from_str(&said).unwrap();
+    let all = of_run["galleries"][0]["fidelity"].as_array().unwrap().clone();
+    assert_eq!(all.len(), 12, "two modalities, six completions");
+    let of = |removed: &str, completion: &str| {
+        all.iter().find(|one| one["removed"] == removed && one["completion"] == completion).unwrap().clone()
+    };
+    assert_eq!(of("texts", "neighbour")["scores"]["cosine"]["value"], value);
+    // What is compared with itself is the same, and everything is between 0 and that.
+    for removed in ["images", "texts"] {
+        let pair = of(removed, "pair");
+        assert!((pair["scores"]["cosine"]["value"].as_f64().unwrap() - 1.0).abs() < 1e-6);
+        assert_eq!(pair["scores"]["finding agreement"]["value"], 1.0);
+        assert!(of(removed, "prompts")["scores"]["cosine"]["value"].as_f64().unwrap() < 1.0);
+        assert_eq!(pair["layers"].as_array().unwrap().len(), 2);
+    }
+    // A memory is written, read again, and refused for another model.
+    for _ in 0..2 {
+        let remembered = place.good(&["fidelity", run, "--label", "finding", "--json", "--memory", "m.safetensors"]);
+        assert_eq!(remembered.stdout, said);
+    }
+    place.good(&["study", "of.toml", "--out", "s", "--seeds", "1", "--cell", "16"]);
+    let runs = std::fs::read_dir(place.path("s/runs")).unwrap().flatten().map(|entry| entry.path());
+    let other = runs.into_iter().find(|other| other.to_str() != Some(run)).unwrap();
+    let asked = ["fidelity", other.to_str().unwrap(), "--memory", "m.safetensors"];
+    place.exits(&asked, 1, &["m.safetensors", "written for another model"]);
+    let shown = place.good(&["fidelity", run]).stdout;
+    assert!(shown.contains("texts removed") && shown.contains("prompts minus neighbour"), "{shown}");
+    place.exits(&["fidelity", run, "--label", "colour"], 2, &["colour"]);
+}

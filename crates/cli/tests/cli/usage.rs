@@ -90,7 +90,7 @@ fn every_help_tells_exit_codes() {
         names.filter(|name| *name != "help").map(String::from).collect()
     };
     let whole = place.good(&["-h"]).stdout;
-    assert_eq!(names(&whole).len(), 22, "{whole}");
+    assert_eq!(names(&whole).len(), 23, "{whole}");
     for name in names(&whole) {
         let help = place.good(&[&name, "-h"]).stdout;
         let below = names(&help);

@@ -8,6 +8,7 @@ use ptu_model::{EmbeddingSums, Model};
 use ptu_random::{Key, Place};
 use rayon::prelude::*;
 
+use super::memory_file::MemoryFile;
 use super::similarity::{Centred, mean};
 use crate::EvaluateError;
 use crate::gallery::BATCH;
@@ -20,46 +21,70 @@ pub struct TrainingMemory<'a> {
     source: &'a dyn Source,
     preparation: &'a Preparation,
     text: TextChoice,
-    positions: Vec<usize>,
-    texts: Vec<Text>,
-    image_features: Vectors,
-    text_features: Vectors,
-    sums: EmbeddingSums,
+    vectors: MemoryVectors,
+}
+
+/// The vectors of a memory, with the records that they belong to.
+#[derive(Clone, Debug)]
+pub struct MemoryVectors {
+    /// Position of each pair in the training split.
+    pub positions: Vec<usize>,
+    /// Token ids of its text.
+    pub texts: Vec<Vec<u32>>,
+    /// Features of its image by the image encoder alone.
+    pub image_features: Vectors,
+    /// Features of its text by the text encoder alone.
+    pub text_features: Vectors,
+    /// Sums of all embedded tokens.
+    pub sums: EmbeddingSums,
 }
 
 impl<'a> TrainingMemory<'a> {
-    /// Reads at most 5,000 pairs, drawn with `key`; `done` is called with the number of pairs. `None` if there is no pair.
+    /// Reads at most 5,000 pairs, drawn with `key`; `done` is called with the number of pairs. `None` if there is no pair. With a file, the
+    /// vectors are read from it, or, if it does not exist, written to it.
     ///
     /// # Errors
-    /// If a record cannot be read, or inputs do not fit the model.
+    /// If a record cannot be read, inputs do not fit the model, or the file belongs to another model, to other data or to other settings.
     pub fn read(
         embedder: Embedder<'_>,
         (source, preparation, text): (&'a dyn Source, &'a Preparation, TextChoice),
         key: Key,
+        file: Option<&MemoryFile>,
         done: &mut dyn FnMut(usize),
     ) -> Result<Option<Self>, EvaluateError> {
+        let model = embedder.model;
+        let vectors = MemoryVectors {
+            positions: vec![],
+            texts: vec![],
+            image_features: Vectors::default(),
+            text_features: Vectors::default(),
+            sums: model.no_embeddings(),
+        };
+        let mut all = Self { source, preparation, text, vectors };
+        if let Some(vectors) = file.map(|file| file.read(&all.vectors.sums)).transpose()?.flatten() {
+            return Ok(Some(Self { vectors, ..all }));
+        }
         let mut order: Vec<usize> = (0..source.len()).collect();
         key.stream(Place::Sample, 4).shuffle(&mut order);
-        let model = embedder.model;
-        let (positions, texts, sums) = (vec![], vec![], model.no_embeddings());
-        let (image_features, text_features) = (Vectors::default(), Vectors::default());
-        let mut all = Self { source, preparation, text, positions, texts, image_features, text_features, sums };
         for chunk in order.chunks(BATCH) {
-            let pairs: Vec<Result<Option<(usize, Image, Text)>, EvaluateError>> =
-                chunk.par_iter().map(|position| all.pair(*position)).collect();
+            let pairs: Vec<Result<_, EvaluateError>> = chunk.par_iter().map(|position| all.pair(*position)).collect();
             let pairs: Vec<_> = pairs.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
             all.add(embedder, pairs)?;
-            done(all.positions.len());
-            if all.positions.len() >= MOST {
+            done(all.len());
+            if all.len() >= MOST {
                 break;
             }
         }
-        Ok((!all.positions.is_empty()).then_some(all))
+        if all.len() == 0 {
+            return Ok(None);
+        }
+        file.map_or(Ok(()), |file| file.write(&all.vectors))?;
+        Ok(Some(all))
     }
 
     /// Number of pairs.
     pub fn len(&self) -> usize {
-        self.positions.len()
+        self.vectors.positions.len()
     }
 
     /// The image and the text of a record; `None` if it lacks one.
@@ -81,12 +106,13 @@ impl<'a> TrainingMemory<'a> {
         let images = inputs(|(_, image, _)| Input::Image(image.clone()));
         let texts = inputs(|(.., text)| Input::Text(text.clone()));
         let both = inputs(|(_, image, text)| Input::Pair { image: image.clone(), text: text.clone() });
-        self.image_features.append(embedder.encoder_features(&images, BATCH)?);
-        self.text_features.append(embedder.encoder_features(&texts, BATCH)?);
-        embedder.model.add_embeddings(&Batch::collect(&both), &mut self.sums)?;
+        let vectors = &mut self.vectors;
+        vectors.image_features.append(embedder.encoder_features(&images, BATCH)?);
+        vectors.text_features.append(embedder.encoder_features(&texts, BATCH)?);
+        embedder.model.add_embeddings(&Batch::collect(&both), &mut vectors.sums)?;
         for (position, _, text) in pairs {
-            self.positions.push(position);
-            self.texts.push(text);
+            vectors.positions.push(position);
+            vectors.texts.push(text.ids);
         }
         Ok(())
     }
@@ -96,7 +122,7 @@ impl<'a> TrainingMemory<'a> {
     /// # Errors
     /// If the model cannot be built.
     pub fn mean_model(&self, model: &Model) -> Result<Model, EvaluateError> {
-        Ok(model.with_mean_prompts(&self.sums)?)
+        Ok(model.with_mean_prompts(&self.vectors.sums)?)
     }
 
     /// The text of the training pair whose image is most similar to each of these images.
@@ -108,8 +134,12 @@ impl<'a> TrainingMemory<'a> {
         embedder: Embedder<'_>,
         images: &[Input],
     ) -> Result<Vec<Text>, EvaluateError> {
-        let nearest = nearest(&self.image_features, &embedder.encoder_features(images, BATCH)?);
-        Ok(nearest.into_iter().map(|place| self.texts[place].clone()).collect())
+        let nearest = nearest(&self.vectors.image_features, &embedder.encoder_features(images, BATCH)?);
+        let text = |place: usize| {
+            let ids = self.vectors.texts[place].clone();
+            Text { words: vec![None; ids.len()], ids }
+        };
+        Ok(nearest.into_iter().map(text).collect())
     }
 
     /// The image of the training pair whose text is most similar to each of these texts.
@@ -121,9 +151,9 @@ impl<'a> TrainingMemory<'a> {
         embedder: Embedder<'_>,
         texts: &[Input],
     ) -> Result<Vec<Image>, EvaluateError> {
-        let nearest = nearest(&self.text_features, &embedder.encoder_features(texts, BATCH)?);
+        let nearest = nearest(&self.vectors.text_features, &embedder.encoder_features(texts, BATCH)?);
         let image = |place: usize| -> Result<Image, EvaluateError> {
-            let position = self.positions[place];
+            let position = self.vectors.positions[place];
             let changed =
                 || EvaluateError::Changed { id: format!("record {position}"), source_name: self.source.name().into() };
             Ok(self.pair(position)?.ok_or_else(changed)?.1)

@@ -313,7 +313,7 @@ mod tests {
             (vec![], false),
             (vec![pair(1, 1)], false),
             (vec![pair(1, 1), pair(1, 1)], false),
-            (vec![pair(1, 1), RecordKind::Text, RecordKind::Other, pair(2, 1)], false),
+            (vec![pair(1, 1), RecordKind::Text, RecordKind::Empty, pair(2, 1)], false),
             (vec![pair(1, 1), pair(1, 2), pair(1, 3)], false),
             (vec![pair(1, 1), pair(2, 2)], true),
             // The second and the third pair can be negatives of each other, although neither can be a negative of the first.

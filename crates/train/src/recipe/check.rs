@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ptu_data::InputForm;
 use ptu_input::Preprocess;
-use ptu_model::{ModelError, Outputs};
+use ptu_model::{HeadKind, ModelError, Outputs};
 
 use super::{PartnerChoice, Recipe, TaskRecipe};
 use crate::RecipeError;
@@ -64,11 +64,17 @@ impl Recipe {
         // The sizes do not depend on the vocabulary and the special tokens. Placeholders are used for these, so that wrong sizes
         // are found now and not only after the data was read.
         let placeholder = self.model.preset.config(self.model.style, self.text.vocabulary, [0, 2, 1]);
+        let models_images = self.objectives.iter().any(|kind| kind.head() == HeadKind::Mim);
+        let heads: &[HeadKind] = if self.task.is_pretraining() && (models_images || !self.model.mim.is_empty()) {
+            &[HeadKind::Mim]
+        } else {
+            &[]
+        };
         let is_started = self.finetune.model.is_some() || !self.model.init.is_random();
         match is_started {
             // The model from which training starts gives the other sizes.
-            true => self.with_differences(placeholder, &[], Outputs::default())?,
-            false => self.config_with(placeholder, &[], Outputs::default())?,
+            true => self.with_differences(placeholder, heads, Outputs::default())?,
+            false => self.config_with(placeholder, heads, Outputs::default())?,
         };
         Ok(())
     }

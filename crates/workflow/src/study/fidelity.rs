@@ -23,7 +23,7 @@ pub(super) fn compute(run: &Path, labels: &[String], options: &EvaluateOptions) 
     }
     let mut options = options.clone();
     options.config.labels = labels.to_vec();
-    let reports = fidelity(&options, &mut |_, _| {})?;
+    let reports = fidelity(&options, None, &mut |_, _| {})?;
     let json = serde_json::to_vec(&reports).expect("numbers and names can be written as JSON");
     Ok(files::write_bytes(&path, &json)?)
 }
