@@ -4,11 +4,11 @@ use ptu_data::collate::Origin;
 use ptu_data::{Preparation, Source, TextChoice};
 use ptu_infer::{Embedder, Vectors};
 use ptu_input::{Batch, Image, Input, Text};
-use ptu_model::{EmbeddingSums, Model};
+use ptu_model::Model;
 use ptu_random::{Key, Place};
 use rayon::prelude::*;
 
-use super::memory_file::MemoryFile;
+use super::memory_file::{MemoryFile, MemoryVectors};
 use super::similarity::{Centred, mean};
 use crate::EvaluateError;
 use crate::gallery::BATCH;
@@ -22,21 +22,6 @@ pub struct TrainingMemory<'a> {
     preparation: &'a Preparation,
     text: TextChoice,
     vectors: MemoryVectors,
-}
-
-/// The vectors of a memory, with the records that they belong to.
-#[derive(Clone, Debug)]
-pub struct MemoryVectors {
-    /// Position of each pair in the training split.
-    pub positions: Vec<usize>,
-    /// Token ids of its text.
-    pub texts: Vec<Vec<u32>>,
-    /// Features of its image by the image encoder alone.
-    pub image_features: Vectors,
-    /// Features of its text by the text encoder alone.
-    pub text_features: Vectors,
-    /// Sums of all embedded tokens.
-    pub sums: EmbeddingSums,
 }
 
 impl<'a> TrainingMemory<'a> {

@@ -9,13 +9,27 @@ use ptu_model::files::{read, write_bytes};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
 
-use super::memory::MemoryVectors;
 use crate::EvaluateError;
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 32;
 /// The version of the contents.
 const VERSION: &str = "1";
+
+/// The vectors of a memory, with the records that they belong to.
+#[derive(Clone, Debug)]
+pub struct MemoryVectors {
+    /// Position of each pair in the training split.
+    pub positions: Vec<usize>,
+    /// Token ids of its text.
+    pub texts: Vec<Vec<u32>>,
+    /// Features of its image by the image encoder alone.
+    pub image_features: Vectors,
+    /// Features of its text by the text encoder alone.
+    pub text_features: Vectors,
+    /// Sums of all embedded tokens.
+    pub sums: EmbeddingSums,
+}
 
 /// A file for the vectors of a memory, and what these depend on.
 #[derive(Clone, Debug)]
