@@ -76,13 +76,7 @@ impl KeptPatches {
     /// Draws `count` of `all` patches of each image of a batch.
     pub fn draw(batch: &Batch, count: usize, all: usize, key: Key) -> Self {
         let draw = |group: u64, rows: usize| {
-            let of_image = |row: usize| {
-                let mut patches: Vec<usize> = (0..all).collect();
-                key.stream(Place::MaskedPatches, group << 32 | row as u64).shuffle(&mut patches);
-                patches.truncate(count);
-                patches.sort_unstable();
-                patches
-            };
+            let of_image = |row: usize| key.stream(Place::MaskedPatches, group << 32 | row as u64).subset(count, all);
             (0..rows).map(of_image).collect()
         };
         Self { pairs: draw(0, batch.pair_images.count), images: draw(1, batch.images.count) }

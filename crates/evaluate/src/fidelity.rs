@@ -60,6 +60,15 @@ impl Completion {
     }
 }
 
+/// What is being computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FidelityPart {
+    /// The memory of the training split; so many pairs are read.
+    Memory(usize),
+    /// Pairs without this modality, completed in this way.
+    Completion(Removed, Completion),
+}
+
 /// How close the completed pairs of a gallery come to the real ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fidelity {
@@ -160,22 +169,23 @@ struct Real {
 const REMOVED: [Removed; 2] = [Removed::Images, Removed::Texts];
 
 impl Studied<'_> {
-    /// The fidelity of all completions, and the differences between prompts and the others. `done` is called with the name of what is being
+    /// The fidelity of all completions, and the differences between prompts and the others. `done` is called with what is being
     /// computed.
     ///
     /// # Errors
     /// If records cannot be read, or inputs do not fit the model.
     pub fn fidelity(
         &self,
-        done: &mut dyn FnMut(&str),
+        done: &mut dyn FnMut(FidelityPart),
     ) -> Result<(Vec<Fidelity>, Vec<FidelityDifference>), EvaluateError> {
+        self.gallery.encoded.start(self.embedder.model, self.embedder.precision);
         let real = self.real()?;
         let mean_model = self.memory.mean_model(self.embedder.model)?;
         let (mut all, mut differences) = (vec![], vec![]);
         for removed in REMOVED {
             let mut measures: BTreeMap<Completion, BTreeMap<String, Measure>> = BTreeMap::new();
             for completion in Completion::ALL {
-                done(&format!("{} removed, {}", removed.name(), completion.name()));
+                done(FidelityPart::Completion(removed, completion));
                 let states = match completion {
                     Completion::Pair => None,
                     _ => Some(self.states(&self.completed(removed, completion)?, self.model(completion, &mean_model))?),
@@ -204,49 +214,46 @@ impl Studied<'_> {
     fn completed(&self, removed: Removed, completion: Completion) -> Result<Vec<Input>, EvaluateError> {
         let rows = self.gallery.rows();
         let texts = || self.gallery.records.iter().map(|pair| pair.text.clone());
-        let images = || Ok::<_, EvaluateError>(self.gallery.images(&rows)?.into_iter());
-        let alone: Vec<Input> = match removed {
-            Removed::Images => texts().map(Input::Text).collect(),
-            Removed::Texts => images()?.map(Input::Image).collect(),
-        };
+        // Each image goes through the encoder once, for all completions.
+        let images = || Ok::<_, EvaluateError>(self.gallery.encoded_images(self.embedder, &rows)?.into_iter());
         Ok(match (completion, removed) {
             (Completion::Pair, _) => images()?.zip(texts()).map(|(image, text)| Input::Pair { image, text }).collect(),
             (Completion::Neighbour, Removed::Images) => {
-                let found = self.memory.images_of_nearest_texts(self.embedder, &alone)?;
+                let found = self.memory.images_of_nearest_texts(self.embedder, &self.alone(Removed::Images)?)?;
                 found.into_iter().zip(texts()).map(|(image, text)| Input::Pair { image, text }).collect()
             }
             (Completion::Neighbour, Removed::Texts) => {
-                let found = self.memory.texts_of_nearest_images(self.embedder, &alone)?;
+                let found = self.memory.texts_of_nearest_images(self.embedder, &self.alone(Removed::Texts)?)?;
                 images()?.zip(found).map(|(image, text)| Input::Pair { image, text }).collect()
             }
-            _ => alone,
+            (_, Removed::Images) => texts().map(Input::Text).collect(),
+            (_, Removed::Texts) => images()?.map(Input::Image).collect(),
+        })
+    }
+
+    /// Texts (images are removed) or images (texts are removed) as the encoders get them.
+    fn alone(&self, removed: Removed) -> Result<Vec<Input>, EvaluateError> {
+        Ok(match removed {
+            Removed::Images => self.gallery.records.iter().map(|pair| Input::Text(pair.text.clone())).collect(),
+            Removed::Texts => self.gallery.images(&self.gallery.rows())?.into_iter().map(Input::Image).collect(),
         })
     }
 
     fn states(&self, inputs: &[Input], (model, stand_in): (&Model, StandIn)) -> Result<States, ModelError> {
         let embedder = Embedder { model, ..self.embedder };
-        Ok(States {
-            features: embedder.features_with(stand_in, inputs, BATCH, &mut |_| {})?,
-            layers: embedder.first_tokens_by_layer(stand_in, inputs, BATCH)?,
-        })
+        let (layers, features) = embedder.states_by_layer(stand_in, inputs, BATCH)?;
+        Ok(States { features, layers })
     }
 
     fn real(&self) -> Result<Real, EvaluateError> {
         let pairs = self.completed(Removed::Images, Completion::Pair)?;
         let states = self.states(&pairs, (self.embedder.model, StandIn::Prompts))?;
         let patients = self.gallery.patients();
-        let of_encoder = |removed: Removed| -> Result<Option<Told>, EvaluateError> {
-            let inputs: Vec<Input> = pairs
-                .iter()
-                .filter_map(|pair| match (removed, pair) {
-                    (Removed::Images, Input::Pair { image, .. }) => Some(Input::Image(image.clone())),
-                    (Removed::Texts, Input::Pair { text, .. }) => Some(Input::Text(text.clone())),
-                    _ => None,
-                })
-                .collect();
-            Ok(Told::new(&self.embedder.encoder_features(&inputs, BATCH)?, &patients))
+        // What is told about a modality is asked of its encoder alone.
+        let told = |alone: Removed| -> Result<Option<Told>, EvaluateError> {
+            Ok(Told::new(&self.embedder.encoder_features(&self.alone(alone)?, BATCH)?, &patients))
         };
-        let told = [of_encoder(REMOVED[0])?, of_encoder(REMOVED[1])?];
+        let told = [told(Removed::Texts)?, told(Removed::Images)?];
         let predicted = self.probes.iter().map(|probe| probe.predict(&states.features)).collect();
         Ok(Real { centre: mean(&states.features), states, predicted, told })
     }

@@ -15,7 +15,7 @@ use ptu_random::Key;
 use crate::EvaluateError;
 use crate::evaluation_folder::EvaluationFolder;
 use crate::features::{AvailableModalities, GalleryFeatures, TrainFeatures};
-use crate::fidelity::{FidelityReport, MemoryFile, Studied, TrainingMemory};
+use crate::fidelity::{FidelityPart, FidelityReport, MemoryFile, Studied, TrainingMemory};
 use crate::gallery::{Gallery, GalleryOptions, Query};
 use crate::label_check;
 use crate::labels::LabelProbes;
@@ -76,12 +76,7 @@ pub fn evaluate(
 ) -> Result<Vec<Evaluated>, EvaluateError> {
     let bundle = Bundle::load(&options.bundle, &options.device)?;
     options.check(&bundle.model.heads)?;
-    let evaluator = Evaluator {
-        options,
-        bundle: &bundle,
-        model: Bundle::fingerprint(&options.bundle)?,
-        preparation: ptu_infer::preparation(&bundle),
-    };
+    let evaluator = Evaluator::new(options, &bundle)?;
     let folders = evaluator.open_folders()?;
     let notes = label_check::check(options, &folders)?;
     let mut selected = vec![];
@@ -96,25 +91,20 @@ pub fn evaluate(
 }
 
 /// Compares completed pairs with real ones in each gallery: see [`FidelityReport`]. `memory` is a file with the vectors of the training pairs,
-/// which is written if it does not exist; it is for one folder of data. `done` is called with the name of the gallery and of what is
-/// being computed.
+/// which is written if it does not exist; it is for one folder of data. `done` is called with the name of the source and what is being
+/// computed.
 ///
 /// # Errors
 /// As [`evaluate`]; also if a folder has no pairs in its training split.
 pub fn fidelity(
     options: &EvaluateOptions,
     memory: Option<&Path>,
-    done: &mut dyn FnMut(&str, &str),
+    done: &mut dyn FnMut(&str, FidelityPart),
 ) -> Result<Vec<FidelityReport>, EvaluateError> {
     // The training split is needed as for scores with missing modalities.
     let options = &EvaluateOptions { missing: true, ..options.clone() };
     let bundle = Bundle::load(&options.bundle, &options.device)?;
-    let evaluator = Evaluator {
-        options,
-        bundle: &bundle,
-        model: Bundle::fingerprint(&options.bundle)?,
-        preparation: ptu_infer::preparation(&bundle),
-    };
+    let evaluator = Evaluator::new(options, &bundle)?;
     let folders = evaluator.open_folders()?;
     if let (Some(path), true) = (memory, folders.len() > 1) {
         let cause = "it is for one folder of data, and there are several".to_string();
@@ -137,7 +127,7 @@ pub fn fidelity(
         });
         let records = (source, &evaluator.preparation, text);
         let memory = TrainingMemory::read(embedder, records, key, file.as_ref(), &mut |pairs| {
-            done(name, &format!("{pairs} training pairs"));
+            done(name, FidelityPart::Memory(pairs));
         })?;
         let memory = memory.ok_or_else(|| EvaluateError::NoTraining { path: folder.path.clone() })?;
         let mut features = TrainFeatures::new(embedder, source, &evaluator.preparation, text);
@@ -158,6 +148,13 @@ struct Evaluator<'a> {
     /// The bundle's fingerprint.
     model: String,
     preparation: Preparation,
+}
+
+impl<'a> Evaluator<'a> {
+    fn new(options: &'a EvaluateOptions, bundle: &'a Bundle) -> Result<Self, EvaluateError> {
+        let (model, preparation) = (Bundle::fingerprint(&options.bundle)?, ptu_infer::preparation(bundle));
+        Ok(Self { options, bundle, model, preparation })
+    }
 }
 
 impl Evaluator<'_> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ptu_data::{Record, RecordImage, Records, Source};
+use ptu_infer::Vectors;
 use ptu_input::image::resample::Size;
 use ptu_input::{Picture, Preprocess, Processor, Tokenizer};
 use ptu_random::{Key, Place};
@@ -17,6 +18,12 @@ pub fn noise(count: usize, side: usize) -> Arc<dyn Source> {
         Record { id: number.to_string(), image: Some(image), ..Record::default() }
     };
     Arc::new(Records { name: "noise".into(), records: (0..count).map(&mut record).collect() })
+}
+
+/// Vectors of normally distributed values.
+pub fn normal_vectors(seed: u64, rows: usize, width: usize) -> Vectors {
+    let mut stream = Key::new(seed).stream(Place::Sample, 0);
+    Vectors { width, values: (0..rows * width).map(|_| stream.normal() as f32).collect() }
 }
 
 /// A processor for images of this side.

@@ -188,24 +188,25 @@ impl<'a> Embedder<'a> {
         Ok(vectors)
     }
 
-    /// The states of the first tokens of text and image after each layer of the fusion ([`Model::first_tokens_by_layer`]), `batch` at a
-    /// time.
+    /// The states of the first tokens of text and image after each layer of the fusion, and the pooled features
+    /// ([`Model::states_by_layer`]), `batch` at a time.
     ///
     /// # Errors
     /// As [`Self::features`].
-    pub fn first_tokens_by_layer(
+    pub fn states_by_layer(
         self,
         stand_in: StandIn,
         inputs: &[Input],
         batch: usize,
-    ) -> Result<Vec<Vectors>, ModelError> {
-        let mut layers: Vec<Vectors> = vec![];
+    ) -> Result<(Vec<Vectors>, Vectors), ModelError> {
+        let (mut layers, mut features): (Vec<Vectors>, Vectors) = Default::default();
         for chunk in inputs.chunks(batch.max(1)) {
-            let states = self.model.first_tokens_by_layer(&Batch::collect(chunk), stand_in, self.precision)?;
+            let (states, pooled) = self.model.states_by_layer(&Batch::collect(chunk), stand_in, self.precision)?;
             layers.resize_with(states.len(), Vectors::default);
             layers.iter_mut().zip(states).for_each(|(layer, states)| layer.extend(states));
+            features.extend(pooled);
         }
-        Ok(layers)
+        Ok((layers, features))
     }
 
     /// Features of inputs of the same modalities by the encoders alone ([`Model::image_encoder_features`],

@@ -104,13 +104,7 @@ impl Pass {
     /// The patches that are used of each of `b` images with `p` patches each, in ascending order; `None` for all.
     pub fn patches(&self, b: usize, p: usize) -> Option<Vec<Vec<usize>>> {
         let keep = ((self.patch_keep? * p as f64).round() as usize).clamp(1, p);
-        let of_image = |image: usize| {
-            let mut patches: Vec<usize> = (0..p).collect();
-            self.key.stream(Place::Patches, image as u64).shuffle(&mut patches);
-            patches.truncate(keep);
-            patches.sort_unstable();
-            patches
-        };
+        let of_image = |image: usize| self.key.stream(Place::Patches, image as u64).subset(keep, p);
         Some((0..b).map(of_image).collect())
     }
 

@@ -35,6 +35,7 @@ mod bootstrap;
 mod calibration;
 mod chance;
 mod classify;
+mod components;
 mod confusion;
 mod correlation;
 mod f1;
@@ -60,6 +61,7 @@ pub use chance::{chance_mean_reciprocal_rank, chance_median_rank, chance_recall_
 pub use classify::{
     Answer, ClassScores, accuracy, argmax, auroc, balanced_accuracy, correct, majority_share, per_class,
 };
+pub use components::PrincipalComponents;
 pub use confusion::ConfusionMatrix;
 pub use correlation::spearman;
 pub use f1::{F1Averages, always_positive_f1, f1, f1_by_class, f1_by_label};

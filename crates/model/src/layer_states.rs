@@ -9,7 +9,7 @@ use crate::forward::{ForwardPlan, Inputs};
 use crate::names::is_prompt;
 use crate::prompt::host;
 use crate::weights::Array;
-use crate::{Model, ModelError, Read, StandIn};
+use crate::{Fused, Model, ModelError, Read, StandIn};
 
 /// Sums of embedded tokens, before the encoders, without class tokens.
 #[derive(Clone, Debug)]
@@ -25,28 +25,30 @@ pub struct EmbeddingSums {
 }
 
 impl Model {
-    /// The states of the first tokens of text and image after each layer of the fusion, from the first layer to the last:
-    /// `[records, 2d]` each, text first. `stand_in` says what takes the place of a missing modality.
+    /// The states of the first tokens of text and image after each layer of the fusion, from the first layer to the last, and the pooled
+    /// features: `[records, 2d]` each, text first. `stand_in` says what takes the place of a missing modality.
     ///
     /// # Errors
     /// When the batch does not fit the model: see [`Self::check_batch`].
-    pub fn first_tokens_by_layer(
+    pub fn states_by_layer(
         &self,
         batch: &Batch,
         stand_in: StandIn,
         precision: ComputePrecision,
-    ) -> Result<Vec<Tensor<2>>, ModelError> {
+    ) -> Result<(Vec<Tensor<2>>, Tensor<2>), ModelError> {
         self.check_batch(batch)?;
         let (read, pass) = (vec![Read::Pooled; batch.len()], Pass::off().with(precision));
         let plan = ForwardPlan::of_batch(batch, &read);
         Ok(in_pool(|| {
             let encoded = self.encode(&Inputs::of(batch), &plan, stand_in, &pass);
-            let after = |layers: usize| {
-                let fused = self.fuse_to(&encoded, plan.pairs(), layers, &pass);
+            let after = |layers: usize| self.fuse_to(&encoded, plan.pairs(), layers, &pass);
+            let first_tokens = |fused: &Fused| {
                 let first = |x: &Packed| x.first_tokens(0..x.count());
                 Tensor::cat(vec![first(&fused.text), first(&fused.image)], 1)
             };
-            (1..=self.config().fusion.layers).map(after).collect()
+            let last = after(self.config().fusion.layers);
+            let before = (1..self.config().fusion.layers).map(|layers| first_tokens(&after(layers)));
+            (before.chain([first_tokens(&last)]).collect(), self.pool(&last, 0..batch.len()))
         }))
     }
 
@@ -128,7 +130,7 @@ mod tests {
         let config = Preset::Tiny.config(TextStyle::Roberta, 50, [0, 2, 1]);
         let model = Model::new(&config, Key::new(3), &Device::flex()).unwrap();
         let batch = batch(config.image.size);
-        let layers = model.first_tokens_by_layer(&batch, StandIn::Prompts, ComputePrecision::F32).unwrap();
+        let (layers, features) = model.states_by_layer(&batch, StandIn::Prompts, ComputePrecision::F32).unwrap();
         assert_eq!((layers.len(), layers[0].dims()), (config.fusion.layers, [2, 2 * config.fusion.width]));
         let d = config.fusion.width;
         let last = layers[layers.len() - 1].clone();
@@ -137,6 +139,7 @@ mod tests {
         let expected = host(model.features(&batch, ComputePrecision::F32).unwrap());
         let found = host(Tensor::cat(pooled.to_vec(), 1));
         assert!(found.iter().zip(&expected).all(|(x, y)| (x - y).abs() < 1e-5));
+        assert_eq!(host(features), expected);
     }
 
     #[test]

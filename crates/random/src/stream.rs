@@ -116,6 +116,15 @@ impl Stream {
             items.swap(last, other);
         }
     }
+
+    /// Draws `count` of the numbers below `all` (all of them if there are fewer), in ascending order; all choices are equally likely.
+    pub fn subset(&mut self, count: usize, all: usize) -> Vec<usize> {
+        let mut numbers: Vec<usize> = (0..all).collect();
+        self.shuffle(&mut numbers);
+        numbers.truncate(count);
+        numbers.sort_unstable();
+        numbers
+    }
 }
 
 #[cfg(test)]

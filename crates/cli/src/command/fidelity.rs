@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use ptu_data::Split;
-use ptu_evaluate::fidelity::{Completion, Fidelity, FidelityReport};
+use ptu_evaluate::fidelity::{Completion, Fidelity, FidelityPart, FidelityReport, LayerFidelity};
 use ptu_evaluate::scored_on::ScoredOn;
 use ptu_evaluate::{EvaluateOptions, Removed, Score, fidelity};
 
@@ -68,10 +68,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     (options.seed, options.precision) = (arguments.seed.unwrap_or(options.seed), precision);
     options.force = arguments.force;
     let mut bar = Bar::new("compare", PARTS);
-    let mut part = 0;
-    let reports = fidelity(&options, arguments.memory.as_deref(), &mut |source, what| {
-        part += u64::from(what.contains("removed"));
-        bar.set(part.saturating_sub(1).min(PARTS), || format!("{source}: {what}"));
+    let mut begun = 0;
+    let reports = fidelity(&options, arguments.memory.as_deref(), &mut |source, part| match part {
+        FidelityPart::Memory(pairs) => bar.set(0, || format!("{source}: {pairs} training pairs")),
+        FidelityPart::Completion(removed, completion) => {
+            let done = begun % PARTS;
+            begun += 1;
+            bar.set(done, || format!("{source}: {} removed, {}", removed.name(), completion.name()));
+        }
     })?;
     bar.finish();
     if arguments.json {
@@ -111,7 +115,7 @@ fn scores(rows: &[&Fidelity]) -> anyhow::Result<()> {
     for label in first.calibration.keys() {
         let of_row = |row: &&Fidelity| {
             let error = row.calibration.get(label).copied().flatten();
-            format!("{} {}", row.completion.name(), number(error).trim())
+            format!("{} {}", row.completion.name(), number(error))
         };
         let errors: Vec<String> = rows.iter().map(of_row).collect();
         print(&format!("  expected calibration error of {label}: {}", errors.join(", ")))?;
@@ -126,8 +130,8 @@ fn layers(rows: &[&Fidelity]) -> anyhow::Result<()> {
         (1..=count).map(|layer| format!("{:>24}", format!("layer {layer}: cos CKA bits"))).collect();
     print(&format!("  {:10}{}", "", header.join(" ")))?;
     for row in rows {
-        let of_layer = |layer: &ptu_evaluate::fidelity::LayerFidelity| {
-            let values = [layer.cosine, layer.cka, layer.bits].map(|value| number(value).trim().to_string());
+        let of_layer = |layer: &LayerFidelity| {
+            let values = [layer.cosine, layer.cka, layer.bits].map(number);
             format!("{:>24}", values.join(" "))
         };
         let values: Vec<String> = row.layers.iter().map(of_layer).collect();

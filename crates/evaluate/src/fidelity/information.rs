@@ -4,8 +4,9 @@
 //! it is fitted to four fifths of the patients and asked about the others. With Gaussian components and errors, a half of the logarithm of
 //! variance by squared error is what the states tell at least (Barber and Agakov, "The IM algorithm", 2003, with a Gaussian decoder).
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 use ptu_infer::Vectors;
+use ptu_metrics::PrincipalComponents;
 
 /// Largest number of principal components.
 const COMPONENTS: usize = 16;
@@ -34,17 +35,11 @@ impl Told {
         if count < FEWEST {
             return None;
         }
-        let centred = centred(vectors, count);
-        // The components are the eigenvectors of the matrix of dot products, as records are fewer than dimensions.
-        let eigen = SymmetricEigen::new(&centred * centred.transpose());
-        let mut order: Vec<usize> = (0..count).collect();
-        order.sort_by(|one, other| eigen.eigenvalues[*other].total_cmp(&eigen.eigenvalues[*one]));
-        let floor = 1e-9 * eigen.eigenvalues[order[0]].max(0.0);
-        let kept: Vec<usize> =
-            order.into_iter().take(COMPONENTS).filter(|which| eigen.eigenvalues[*which] > floor).collect();
-        let scale = (count as f64).sqrt();
+        let found = PrincipalComponents::of(&vectors.values[..count * vectors.width], vectors.width, COMPONENTS)?;
+        let scales: Vec<f64> =
+            found.coordinates.iter().map(|all| (squares(all) / count as f64).sqrt().recip()).collect();
         let components =
-            DMatrix::from_fn(count, kept.len(), |row, column| eigen.eigenvectors[(row, kept[column])] * scale);
+            DMatrix::from_fn(count, scales.len(), |row, column| found.coordinates[column][row] * scales[column]);
         let mut known: Vec<&str> = vec![];
         let folds = patients[..count].iter().map(|patient| {
             let number = known.iter().position(|one| one == patient).unwrap_or_else(|| {
@@ -54,7 +49,7 @@ impl Told {
             number % FOLDS
         });
         let folds = folds.collect();
-        (!kept.is_empty() && known.len() >= FOLDS).then_some(Self { components, folds })
+        (known.len() >= FOLDS).then_some(Self { components, folds })
     }
 
     /// What these states tell about the components, in bits.
@@ -112,21 +107,17 @@ impl Told {
     }
 }
 
-/// The first rows, less their mean.
-fn centred(vectors: &Vectors, count: usize) -> DMatrix<f64> {
+fn squares(values: &[f64]) -> f64 {
+    values.iter().map(|value| value * value).sum()
+}
+
+/// The first rows, less their mean, divided by their deviation; dimensions that do not vary are 0.
+fn standardised(vectors: &Vectors, count: usize) -> DMatrix<f64> {
     let mut all =
         DMatrix::from_fn(count, vectors.width, |row, column| f64::from(vectors.values[row * vectors.width + column]));
     for mut column in all.column_iter_mut() {
         let mean = column.mean();
         column.add_scalar_mut(-mean);
-    }
-    all
-}
-
-/// The first rows, less their mean, divided by their deviation; dimensions that do not vary are 0.
-fn standardised(vectors: &Vectors, count: usize) -> DMatrix<f64> {
-    let mut all = centred(vectors, count);
-    for mut column in all.column_iter_mut() {
         let deviation = (column.norm_squared() / count as f64).sqrt();
         column /= if deviation > 1e-9 { deviation } else { f64::INFINITY };
     }
@@ -135,28 +126,23 @@ fn standardised(vectors: &Vectors, count: usize) -> DMatrix<f64> {
 
 #[cfg(test)]
 mod tests {
-    use ptu_random::{Key, Place};
-
     use super::*;
-
-    fn noise(seed: u64, rows: usize, width: usize) -> Vectors {
-        let mut stream = Key::new(seed).stream(Place::Sample, 0);
-        Vectors { width, values: (0..rows * width).map(|_| stream.normal() as f32).collect() }
-    }
+    use crate::testing::normal_vectors;
 
     #[test]
     fn states_tell_what_they_contain() {
         let names: Vec<String> = (0..300).map(|row| format!("p{row}")).collect();
         let patients: Vec<&str> = names.iter().map(String::as_str).collect();
-        let real = noise(1, 300, 6);
+        let real = normal_vectors(1, 300, 6);
         let told = Told::new(&real, &patients).unwrap();
         // Unrelated states tell next to nothing; a noisy copy with as much noise as signal half a bit a dimension.
-        let nothing = told.bits(&noise(2, 300, 20));
+        let nothing = told.bits(&normal_vectors(2, 300, 20));
         assert!(nothing < 0.3, "{nothing}");
-        let noisy = noise(3, 300, 6).values.iter().zip(&real.values).map(|(noise, value)| noise + value).collect();
+        let noisy =
+            normal_vectors(3, 300, 6).values.iter().zip(&real.values).map(|(noise, value)| noise + value).collect();
         let some = told.bits(&Vectors { width: 6, values: noisy });
         assert!((some - 3.0).abs() < 0.6, "{some}");
         assert!(told.bits(&real) > 20.0);
-        assert!(Told::new(&noise(1, 10, 6), &patients[..10]).is_none());
+        assert!(Told::new(&normal_vectors(1, 10, 6), &patients[..10]).is_none());
     }
 }

@@ -20,14 +20,20 @@ impl Centred {
         self.values.chunks_exact(self.width.max(1))
     }
 
+    /// Each row with its squared length.
+    fn measured(&self) -> impl Iterator<Item = (&[f64], f64)> {
+        self.rows().map(|row| (row, dot(row, row)))
+    }
+
     /// The cosine similarity of each row with the same row of `other`; `None` where one has no direction.
     pub fn cosines(&self, other: &Self) -> Vec<Option<f64>> {
-        self.rows().zip(other.rows()).map(|(x, y)| cosine(x, y)).collect()
+        self.measured().zip(other.measured()).map(|(x, y)| cosine(x, y)).collect()
     }
 
     /// The cosine similarity of each row with each row of `others`, row by row; -1 where one has no direction.
     pub fn all_cosines(&self, others: &Self) -> Vec<f64> {
-        self.rows().flat_map(|x| others.rows().map(move |y| cosine(x, y).unwrap_or(-1.0))).collect()
+        let others: Vec<(&[f64], f64)> = others.measured().collect();
+        self.measured().flat_map(|x| others.iter().map(move |y| cosine(x, *y).unwrap_or(-1.0))).collect()
     }
 }
 
@@ -43,8 +49,9 @@ fn dot(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| x * y).sum()
 }
 
-fn cosine(x: &[f64], y: &[f64]) -> Option<f64> {
-    let lengths = (dot(x, x) * dot(y, y)).sqrt();
+/// The cosine similarity of two vectors, each with its squared length.
+fn cosine((x, xx): (&[f64], f64), (y, yy): (&[f64], f64)) -> Option<f64> {
+    let lengths = (xx * yy).sqrt();
     (lengths > 0.0).then(|| dot(x, y) / lengths)
 }
 
@@ -85,14 +92,8 @@ fn hsic(one: &[f64], other: &[f64], n: usize) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use ptu_random::{Key, Place};
-
     use super::*;
-
-    fn noise(seed: u64, rows: usize, width: usize) -> Vectors {
-        let mut stream = Key::new(seed).stream(Place::Sample, 0);
-        Vectors { width, values: (0..rows * width).map(|_| stream.normal() as f32).collect() }
-    }
+    use crate::testing::normal_vectors;
 
     #[test]
     fn what_all_records_share_is_no_similarity() {
@@ -100,7 +101,7 @@ mod tests {
             width: vectors.width,
             values: vectors.values.iter().map(|value| value + 50.0).collect(),
         };
-        let (one, other) = (noise(1, 200, 8), noise(2, 200, 8));
+        let (one, other) = (normal_vectors(1, 200, 8), normal_vectors(2, 200, 8));
         let of = |one: &Vectors, other: &Vectors| {
             let centre = mean(one);
             let cosines = Centred::new(one, &centre).cosines(&Centred::new(other, &centre));
@@ -112,12 +113,12 @@ mod tests {
 
     #[test]
     fn unrelated_clouds_have_no_cka_and_rotated_ones_have_all() {
-        let (one, other) = (noise(1, 60, 200), noise(2, 60, 200));
+        let (one, other) = (normal_vectors(1, 60, 200), normal_vectors(2, 60, 200));
         assert!(cka(&one, &other).unwrap().abs() < 0.1, "{:?}", cka(&one, &other));
         // A permutation of the dimensions, and a scale.
         let turned = one.rows().flat_map(|row| row.iter().rev().map(|value| 3.0 * value)).collect();
         assert!((cka(&one, &Vectors { width: 200, values: turned }).unwrap() - 1.0).abs() < 1e-6);
-        assert_eq!(cka(&noise(1, 3, 4), &noise(2, 3, 4)), None);
-        assert_eq!(cka(&Vectors { width: 1, values: vec![2.0; 8] }, &noise(2, 8, 1)), None);
+        assert_eq!(cka(&normal_vectors(1, 3, 4), &normal_vectors(2, 3, 4)), None);
+        assert_eq!(cka(&Vectors { width: 1, values: vec![2.0; 8] }, &normal_vectors(2, 8, 1)), None);
     }
 }

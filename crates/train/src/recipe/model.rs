@@ -175,7 +175,7 @@ impl Recipe {
             deviation: model.deviation,
         };
         if config.fusion.kind.is_single_stream() {
-            model.move_layers(&mut config);
+            model.move_layers(&mut config)?;
         }
         if heads.contains(&HeadKind::Mim) {
             let published = MimConfig::published(&config.fusion);
@@ -188,23 +188,28 @@ impl Recipe {
 impl ModelRecipe {
     /// Moves the layers of an encoder into a fusion with one stream: those of the text encoder, or those of the image encoder, as its kind
     /// says. The fusion gets their sizes, and both encoders keep only their embeddings. Keys that the recipe sets are kept.
-    fn move_layers(&self, config: &mut ModelConfig) {
+    fn move_layers(&self, config: &mut ModelConfig) -> Result<(), RecipeError> {
         let ModelConfig { image, text, fusion, .. } = config;
-        let (layers, width, heads, eps) = match fusion.kind {
-            FusionKind::SingleStreamVit => (image.used_layers(), image.width, image.heads(), image.eps),
-            FusionKind::SingleStreamBert | FusionKind::TwoStream => (text.layers, text.width, text.heads, text.eps),
+        let moved = match fusion.kind {
+            FusionKind::SingleStreamVit => FusionConfig {
+                layers: image.used_layers(),
+                width: image.width,
+                heads: image.heads(),
+                eps: image.eps,
+                ..*fusion
+            },
+            FusionKind::SingleStreamBert | FusionKind::TwoStream => {
+                FusionConfig { layers: text.layers, width: text.width, heads: text.heads, eps: text.eps, ..*fusion }
+            }
         };
-        let in_fusion = |key| !self.fusion.contains_key(key);
-        fusion.layers = if in_fusion("layers") { layers } else { fusion.layers };
-        fusion.width = if in_fusion("width") { width } else { fusion.width };
-        fusion.heads = if in_fusion("heads") { heads } else { fusion.heads };
-        fusion.eps = if in_fusion("eps") { eps } else { fusion.eps };
+        *fusion = section::merge_section::<FusionConfig>("model.fusion", &moved, &self.fusion)?;
         if !self.image.contains_key("layers") {
             (image.layers, image.drop_last, image.registers) = (0, 0, 0);
         }
         if !self.text.contains_key("layers") {
             text.layers = 0;
         }
+        Ok(())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use nalgebra::{DMatrix, SymmetricEigen};
 use ptu_checkpoint::Checkpoint;
+use ptu_metrics::PrincipalComponents;
 use ptu_report::PoolMap;
 use ptu_train::folder;
 
@@ -24,35 +24,13 @@ fn of_vectors(values: &[f32], (rows, width): (usize, usize), counts: &[(usize, u
     if rows < 3 || width < 2 {
         return None;
     }
-    let mut vectors = DMatrix::from_fn(rows, width, |row, column| f64::from(values[row * width + column]));
-    for mut column in vectors.column_iter_mut() {
-        let mean = column.mean();
-        column.add_scalar_mut(-mean);
-    }
-    // The smaller of both matrices of products has the same leading eigenvalues.
-    let is_wide = width > rows;
-    let products = if is_wide { &vectors * vectors.transpose() } else { vectors.transpose() * &vectors };
-    let eigen = SymmetricEigen::new(products);
-    let mut order: Vec<usize> = (0..eigen.eigenvalues.len()).collect();
-    order.sort_by(|one, other| eigen.eigenvalues[*other].total_cmp(&eigen.eigenvalues[*one]));
-    let all: f64 = eigen.eigenvalues.iter().map(|value| value.max(0.0)).sum();
-    let first_two = [order[0], order[1]];
-    if !(all > 1e-12 && all.is_finite()) {
-        return None;
-    }
-    let axis = |which: usize| -> Vec<f64> {
-        let vector = eigen.eigenvectors.column(which);
-        match is_wide {
-            true => (vector * eigen.eigenvalues[which].max(0.0).sqrt()).iter().copied().collect(),
-            false => (&vectors * vector).iter().copied().collect(),
-        }
-    };
-    let [x, y] = first_two.map(axis);
+    let components = PrincipalComponents::of(&values[..rows * width], width, 2)?;
+    let [x, y] = components.coordinates.as_slice() else { return None };
     let mut times = vec![0; rows];
     counts.iter().filter(|(row, _)| *row < rows).for_each(|(row, count)| times[*row] = *count);
     Some(PoolMap {
-        points: x.into_iter().zip(y).zip(times).map(|((x, y), times)| (x, y, times)).collect(),
-        shares: first_two.map(|which| eigen.eigenvalues[which].max(0.0) / all),
+        points: x.iter().zip(y).zip(times).map(|((x, y), times)| (*x, *y, times)).collect(),
+        shares: [components.shares[0], components.shares[1]],
     })
 }
 
