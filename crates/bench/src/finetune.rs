@@ -10,7 +10,7 @@ use ptu_data::{DataError, ImageCache, InputForm, Label, Record, TrainBatch, Trai
 use ptu_infer::task::{TaskDescription, TaskOutput};
 use ptu_input::{Batch, Images, Slot};
 use ptu_kernels::ComputePrecision;
-use ptu_model::{FrozenEncoders, Model, ModelConfig, Preset};
+use ptu_model::{Frozen, FrozenEncoders, Model, ModelConfig, Preset};
 use ptu_random::{Key, Place};
 use ptu_tasks::supervised::FineTuning;
 use ptu_train::memory;
@@ -120,7 +120,7 @@ pub fn finetune(options: &FinetuneOptions) -> Result<Vec<VariantResult>, BenchEr
             model: Some(match encoder {
                 EncoderUse::Trained => model.clone(),
                 EncoderUse::Frozen | EncoderUse::Cached => {
-                    model.clone().with_frozen(FrozenEncoders { image: true, text: false })
+                    model.clone().with_frozen(FrozenEncoders { image: Frozen::All, text: Frozen::Nothing })
                 }
             }),
             optimizer: Optimizer::new(OptimizerConfig::default()),
@@ -179,7 +179,8 @@ impl Variant {
 fn check_memory(task: &FineTuning, config: &ModelConfig, step: &StepConfig, b: usize) -> Result<(), BenchError> {
     let mut needed = 0;
     for encoder in EncoderUse::ALL {
-        let step = StepConfig { frozen_image_encoder: encoder != EncoderUse::Trained, ..*step };
+        let frozen = if encoder == EncoderUse::Trained { Frozen::Nothing } else { Frozen::All };
+        let step = StepConfig { frozen_image_encoder: frozen, ..*step };
         needed += memory::step_bytes(config, &task.objectives(), &step, b, TOKENS)?;
     }
     match memory::free().filter(|free| needed > *free) {
@@ -216,18 +217,19 @@ fn batch(config: &ModelConfig, options: &FinetuneOptions, classes: &[String]) ->
 /// Writes the outputs of the encoder for these images into a file.
 fn cache(model: &Model, images: &Images, folder: &std::path::Path) -> Result<ImageCache, BenchError> {
     let digests: Vec<u128> = (0..images.count).map(|row| digest(row.to_le_bytes())).collect();
-    let sizes = model.image_output_sizes();
+    let sizes = model.image_output_sizes(None);
     let header = CacheHeader {
         encoder: String::new(),
         data: String::new(),
         side: images.side,
+        blocks: None,
         tokens: sizes.tokens,
         width: sizes.width,
         query: sizes.query,
         images: images.count,
     };
     let path = folder.join("image-outputs.f16");
-    let outputs = model.image_outputs(images, ComputePrecision::F32);
+    let outputs = model.image_outputs(images, None, ComputePrecision::F32);
     let write = || -> io::Result<()> {
         let file = io::BufWriter::new(std::fs::File::create(&path)?);
         let mut writer = ImageCacheWriter::start(file, header.clone(), &digests)?;

@@ -1,4 +1,4 @@
-//! A file with the outputs of an image encoder for the images of a data set. An encoder that is not trained gives the same
+//! A file with the outputs of an image encoder, or of its first blocks, for the images of a data set. What is not trained gives the same
 //! outputs in each step, so they are computed once ([`ImageCache`]).
 //!
 //! The file: a magic number, the length of the header and the header as JSON, for each row the digest of the bytes of its image
@@ -20,7 +20,7 @@ use crate::error::DataError;
 use crate::files::digest;
 
 /// The first bytes of the file; the last one is the version of the format.
-const MAGIC: &[u8; 8] = b"PTUIMGS\x02";
+const MAGIC: &[u8; 8] = b"PTUIMGS\x03";
 /// The largest header that is read, in bytes.
 const LARGEST_HEADER: u32 = 1 << 20;
 /// Bytes of the digest of an image.
@@ -55,6 +55,8 @@ pub struct CacheHeader {
     pub data: String,
     /// Height and width of an image in pixels.
     pub side: usize,
+    /// Number of blocks of the encoder that computed the outputs; `None` for all of it.
+    pub blocks: Option<usize>,
     /// Number of output tokens of an image.
     pub tokens: usize,
     /// Width of a token.
@@ -95,7 +97,8 @@ impl CacheHeader {
     /// # Panics
     /// If the outputs have other sizes than the header says.
     pub fn row(&self, hash: u64, outputs: &ImageOutputs, index: usize) -> io::Result<Vec<u8>> {
-        assert_eq!([outputs.tokens, outputs.width], [self.tokens, self.width], "the sizes agree");
+        let sizes = (outputs.blocks, outputs.tokens, outputs.width);
+        assert_eq!(sizes, (self.blocks, self.tokens, self.width), "the sizes agree");
         let (values, queries) = (outputs.image(index), outputs.query(index));
         assert_eq!(queries.len(), self.query, "the width of a query agrees");
         let mut halves = vec![f16::ZERO; values.len()];
@@ -229,14 +232,14 @@ impl ImageCache {
         let error = |error| DataError::Io { action: "read", path: self.path.clone(), source: error };
         let absent = || error(io::Error::other("it does not have the outputs for an image of the data"));
         let row = self.row(digest(bytes)).map_err(error)?.ok_or_else(absent)?;
-        let CacheHeader { tokens, width, query, side, .. } = self.header;
+        let CacheHeader { blocks, tokens, width, query, side, .. } = self.header;
         let number = |bytes: &[u8]| u64::from_le_bytes(std::array::from_fn(|index| bytes[index]));
         let (head, halves) = row.split_at(8 + query * 8);
         let queries = head[8..].chunks_exact(8).map(|bytes| f64::from_bits(number(bytes))).collect();
         let halves: Vec<f16> = halves.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]])).collect();
         let mut values = vec![0.0; halves.len()];
         halves.convert_to_f32_slice(&mut values);
-        let outputs = ImageOutputs { tokens, width, values, queries };
+        let outputs = ImageOutputs { blocks, tokens, width, values, queries };
         Ok((number(head), Image { outputs: Some(outputs), ..Image::new(side, vec![]) }))
     }
 
@@ -362,7 +365,16 @@ mod tests {
     use super::*;
 
     fn header() -> CacheHeader {
-        CacheHeader { encoder: "k".into(), data: "d".into(), side: 16, tokens: 2, width: 3, query: 1, images: 2 }
+        CacheHeader {
+            encoder: "k".into(),
+            data: "d".into(),
+            side: 16,
+            blocks: None,
+            tokens: 2,
+            width: 3,
+            query: 1,
+            images: 2,
+        }
     }
 
     /// Two different images: the second record of the first source has none, the last of the second source is a repeated one.
@@ -373,7 +385,7 @@ mod tests {
 
     fn outputs(first: f32) -> ImageOutputs {
         let values = (0..6).map(|index| first + index as f32).collect();
-        ImageOutputs { tokens: 2, width: 3, values, queries: vec![0.1] }
+        ImageOutputs { blocks: None, tokens: 2, width: 3, values, queries: vec![0.1] }
     }
 
     fn written() -> Vec<u8> {

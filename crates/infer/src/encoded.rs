@@ -30,7 +30,7 @@ impl EncodedImages {
     /// Forgets all outputs that are not of the image encoder of this model with this precision. It is called before the first call of
     /// [`Self::encode`] for a model whose weights may have changed.
     pub fn start(&self, model: &Model, precision: ComputePrecision) {
-        let (mut held, encoder) = (self.held(), Some((model.image_encoder_digest(), precision)));
+        let (mut held, encoder) = (self.held(), Some((model.image_encoder_digest(None), precision)));
         if held.encoder != encoder {
             *held = Held { encoder, ..Held::default() };
         }
@@ -54,7 +54,7 @@ impl EncodedImages {
         }
         let computed = match new.is_empty() {
             true => ImageOutputs::default(),
-            false => model.image_outputs(&Images::collect(new.iter().map(|place| &images[*place])), precision),
+            false => model.image_outputs(&Images::collect(new.iter().map(|place| &images[*place])), None, precision),
         };
         let of_new: HashMap<[u8; 32], ImageOutputs> =
             new.iter().enumerate().filter_map(|(index, place)| Some((keys[*place]?, computed.only(index)))).collect();

@@ -1,8 +1,11 @@
-//! [`ImageOutputs`]: what an image encoder made of images earlier, in place of their pixels.
+//! [`ImageOutputs`]: what an image encoder, or its first blocks, made of images earlier, in place of their pixels.
 
-/// The outputs of an image encoder for some images, which were computed earlier. With them the encoder need not run.
+/// The outputs of an image encoder, or of its first blocks, for some images, which were computed earlier. With them the encoder, or this
+/// part of it, need not run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageOutputs {
+    /// Number of blocks after which these are the tokens; `None` after all of the encoder.
+    pub blocks: Option<usize>,
     /// Number of tokens of each image.
     pub tokens: usize,
     /// Width of a token.
@@ -44,8 +47,8 @@ impl ImageOutputs {
     /// If there is no such image.
     #[must_use]
     pub fn only(&self, index: usize) -> Self {
-        let Self { tokens, width, .. } = *self;
-        Self { tokens, width, values: self.image(index).to_vec(), queries: self.query(index).to_vec() }
+        let Self { blocks, tokens, width, .. } = *self;
+        Self { blocks, tokens, width, values: self.image(index).to_vec(), queries: self.query(index).to_vec() }
     }
 
     /// Adds the outputs of other images of the same encoder.
@@ -54,9 +57,10 @@ impl ImageOutputs {
     /// If the sizes differ.
     pub fn extend(&mut self, other: &Self) {
         if self.values.is_empty() {
-            (self.tokens, self.width) = (other.tokens, other.width);
+            (self.blocks, self.tokens, self.width) = (other.blocks, other.tokens, other.width);
         }
-        assert_eq!([self.tokens, self.width], [other.tokens, other.width], "outputs of one encoder have the same size");
+        let sizes = |one: &Self| (one.blocks, one.tokens, one.width);
+        assert_eq!(sizes(self), sizes(other), "outputs of one encoder have the same size");
         self.values.extend_from_slice(&other.values);
         self.queries.extend_from_slice(&other.queries);
     }
@@ -68,7 +72,13 @@ mod tests {
     use crate::{Image, Images};
 
     fn outputs(first: f32) -> ImageOutputs {
-        ImageOutputs { tokens: 2, width: 1, values: vec![first, first + 1.0], queries: vec![f64::from(first)] }
+        ImageOutputs {
+            blocks: None,
+            tokens: 2,
+            width: 1,
+            values: vec![first, first + 1.0],
+            queries: vec![f64::from(first)],
+        }
     }
 
     #[test]

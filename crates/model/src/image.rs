@@ -98,14 +98,23 @@ impl ImageEncoder {
     /// and are removed then. If there is no class token, the mean of all tokens of a sequence is put before them, so that each
     /// result has one token more than its patches or prompts.
     pub fn encode(&self, x: &Packed, pass: &Pass) -> Packed {
+        self.last_blocks(self.first_blocks(x, self.blocks.len(), pass), self.blocks.len(), pass)
+    }
+
+    /// Runs `ln_pre` and the first `count` blocks on every token; registers are among the tokens of the result, behind the class token.
+    pub fn first_blocks(&self, x: &Packed, count: usize, pass: &Pass) -> Packed {
         pass.enter(NetworkPart::ImageEncoder);
         let mut x = self.with_registers(x);
         if let Some(norm) = &self.norm_before {
             x = x.with(norm.forward(x.tokens.clone()));
         }
-        for block in &self.blocks {
-            x = pass.block(block, &[&x], |block, x, pass| block.forward(x[0], pass));
-        }
+        run_blocks(&self.blocks[..count], x, pass)
+    }
+
+    /// The rest of [`Self::encode`], for the result of [`Self::first_blocks`].
+    pub fn last_blocks(&self, x: Packed, count: usize, pass: &Pass) -> Packed {
+        pass.enter(NetworkPart::ImageEncoder);
+        let mut x = run_blocks(&self.blocks[count..], x, pass);
         if let Some(norm) = &self.norm_after {
             x = x.with(norm.forward(x.tokens.clone()));
         }
@@ -161,6 +170,10 @@ impl ImageEncoder {
             .flat_map(|(start, length)| (start..start + special).chain(start + special + count..start + length));
         x.pick(index.collect(), x.lengths.iter().map(|length| length - count).collect())
     }
+}
+
+fn run_blocks(blocks: &[VitBlock], x: Packed, pass: &Pass) -> Packed {
+    blocks.iter().fold(x, |x, block| pass.block(block, &[&x], |block, x, pass| block.forward(x[0], pass)))
 }
 
 /// Cuts the selected patches (the same number for each image) out of all images: `[b * p, 3 * s * s]`. The values of a patch

@@ -59,7 +59,7 @@ pub use bundle_config::{
 pub use config::{HeadKind, ModelConfig, Outputs, Preset, TextStyle};
 pub use decoder::Decoder;
 pub use error::ModelError;
-pub use frozen::FrozenEncoders;
+pub use frozen::{Frozen, FrozenEncoders};
 pub use fusion::{Fusion, FusionLayers};
 pub use head::{Heads, ItcHead, MlmHead, TaskHead};
 pub use image::ImageEncoder;

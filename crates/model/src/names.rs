@@ -371,6 +371,19 @@ pub fn of_encoder(path: &'static str, layers: usize) -> impl Iterator<Item = Str
     })
 }
 
+/// The published names of the weights of an encoder before its block or layer number `layer`: of the embedding, and of the blocks or layers
+/// before that one. `path` is [`IMAGE_ENCODER`] or [`TEXT_ENCODER`].
+pub fn before_layer(path: &'static str, layer: usize) -> impl Iterator<Item = String> {
+    let after: Vec<&str> =
+        TABLE.iter().filter(|(ours, ..)| is_after_blocks(ours)).map(|(_, published, ..)| *published).collect();
+    of_encoder(path, layer).filter(move |name| !after.contains(&name.as_str()))
+}
+
+/// Whether a weight with this path of ours is behind all blocks of the image encoder.
+pub fn is_after_blocks(ours: &str) -> bool {
+    ours.starts_with("image.norm_after.")
+}
+
 /// `text.layers.3.norm` -> (`text.layers.{}.norm`, `3`).
 fn template(path: &str) -> (String, String) {
     let mut number = String::new();

@@ -40,7 +40,7 @@ impl EncoderMoments {
     pub fn add(&mut self, model: &Model, batch: &Batch, precision: ComputePrecision) {
         let pass = Pass::off().with(precision);
         for images in [&batch.pair_images, &batch.images].into_iter().filter(|images| images.count > 0) {
-            self.image.add(&model.image_outputs(images, precision).values);
+            self.image.add(&model.image_outputs(images, None, precision).values);
         }
         for texts in [&batch.pair_texts, &batch.texts].into_iter().filter(|texts| texts.count() > 0) {
             self.text.add(&in_pool(|| host(model.text.encode(model.embed_text(texts, &pass), &pass).tokens)));

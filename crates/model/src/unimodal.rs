@@ -52,7 +52,7 @@ mod tests {
         let mut stream = Key::new(1).stream(Place::Sample, 0);
         let planes: Vec<f32> = (0..2 * 3 * side * side).map(|_| stream.normal() as f32).collect();
         let images = Images { count: 2, side, planes: planes.clone(), outputs: None };
-        let outputs = model.image_outputs(&images, ComputePrecision::F32);
+        let outputs = model.image_outputs(&images, None, ComputePrecision::F32);
         let found = host(model.image_encoder_features(&images, ComputePrecision::F32));
         for (found, values) in found.chunks(2 * d).zip(outputs.values.chunks(outputs.tokens * d)) {
             assert_eq!(found[..d], values[..d]);

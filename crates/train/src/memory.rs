@@ -3,7 +3,7 @@
 use ptu_data::{MaskedTexts, Partners, TrainBatch};
 use ptu_input::{Batch, Slot, Texts};
 use ptu_model::forward::{ForwardPlan, ImageSequence, TextSequence};
-use ptu_model::{ImageEncoder, Model, ModelConfig, ModelError, Read};
+use ptu_model::{Frozen, ImageEncoder, Model, ModelConfig, ModelError, Read};
 use ptu_random::Key;
 
 use crate::batch::is_masked;
@@ -55,7 +55,7 @@ pub fn step_bytes(
     let declared = objectives.iter().flat_map(|weighted| weighted.objective.pairs(&batch, Key::new(0)));
     let values = StepShape { config, step, length }.values(&ForwardPlan::of(declared));
     let weights = Model::weights(config)? * BYTES_PER_WEIGHT;
-    let frozen = if step.frozen_image_encoder { ImageEncoder::weights(&config.image) * BYTES_OF_TRAINING } else { 0 };
+    let frozen = ImageEncoder::frozen_weights(&config.image, step.frozen_image_encoder) * BYTES_OF_TRAINING;
     Ok(((weights - frozen) as f64 + values * BYTES_PER_VALUE + PROCESS_BYTES) as u64)
 }
 
@@ -119,11 +119,14 @@ impl StepShape<'_> {
     /// Number of values that a step stores at its peak.
     fn values(&self, forward: &ForwardPlan) -> f64 {
         let (image, text, fusion) = (&self.config.image, &self.config.text, &self.config.fusion);
-        // A frozen encoder stores nothing for images, whether its outputs are cached or not. Prompts still go through it.
-        let is_stored =
-            |one: &ImageSequence| !(self.step.frozen_image_encoder && matches!(one, ImageSequence::Image(_)));
-        let sequences = forward.image_sequences().into_iter().filter(is_stored);
-        let images: usize = sequences.map(|sequence| self.image_tokens(sequence)).sum();
+        // Frozen layers store nothing for images, whether their outputs are cached or not. Prompts still go through them.
+        let trained_layers = |one: &ImageSequence| match (one, self.step.frozen_image_encoder) {
+            (ImageSequence::Image(_), Frozen::All) => 0,
+            (ImageSequence::Image(_), Frozen::Layers(count)) => image.used_layers() - count,
+            _ => image.used_layers(),
+        };
+        let of_images = |one: ImageSequence| self.image_tokens(one) * trained_layers(&one);
+        let images: usize = forward.image_sequences().into_iter().map(of_images).sum();
         let texts: usize = forward.text_sequences().into_iter().map(|sequence| self.text_tokens(sequence)).sum();
         let (mut fused, mut masked) = (0, 0);
         for pair in forward.pairs() {
@@ -134,7 +137,7 @@ impl StepShape<'_> {
         }
         let [images, texts, fused] =
             [images * image.width, texts * text.width, fused * fusion.width].map(|values| values as f64);
-        let encoders = images * image.used_layers() as f64 + texts * text.layers as f64;
+        let encoders = images + texts * text.layers as f64;
         let fusion_layers = fused * (fusion.layers - 1) as f64;
         let reads_all = forward.pairs().iter().any(|pair| pair.read == Read::All);
         // One stream has layers of an encoder. A block of two streams stores the inputs of both, image and text.
@@ -195,7 +198,7 @@ pub fn check(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig)
 pub fn fits(objectives: &[Weighted<'_>], recipe: &Recipe, config: &ModelConfig, free: u64) -> Result<(), TrainError> {
     let (batch, accumulate) = (recipe.train.batch, recipe.train.accumulate);
     let needed = |accumulate: usize, checkpointing: Checkpointing| {
-        let frozen_image_encoder = recipe.freezes_image_encoder(config);
+        let frozen_image_encoder = recipe.frozen_image_encoder(config);
         let step = StepConfig { checkpointing, frozen_image_encoder, ..StepConfig::of(recipe) };
         step_bytes(config, objectives, &step, batch / accumulate, recipe.text.max_tokens)
     };

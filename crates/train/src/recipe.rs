@@ -18,7 +18,7 @@ pub use evaluate::{EvaluateConfig, TextPick};
 pub use model::{InitRecipe, ModelRecipe};
 use ptu_data::TextUnit;
 use ptu_input::{Augment, Fit};
-use ptu_model::{FrozenEncoders, ModelConfig, names};
+use ptu_model::{Frozen, FrozenEncoders, ModelConfig, names};
 use serde::{Deserialize, Serialize};
 pub use task::{FinetuneRecipe, TaskRecipe};
 pub use train::{Checkpointing, Mixing, Precision, TrainConfig};
@@ -282,18 +282,24 @@ impl Recipe {
         self.task.is_pretraining() || self.finetune.prompts == task::PromptTraining::Trained
     }
 
-    /// The encoders of a model of this configuration of which no weight is trained in a step, counted from 0. The projection behind an
-    /// encoder may be trained.
+    /// What of the encoders of a model of this configuration is not trained in a step, counted from 0. The projection behind an encoder may
+    /// be trained.
     pub fn frozen(&self, config: &ModelConfig, step: u64) -> FrozenEncoders {
-        let is_frozen = |path, layers| !names::of_encoder(path, layers).any(|name| self.trains(&name, step));
+        let frozen = |path, layers: usize| {
+            let before = |count: &usize| !names::before_layer(path, *count).any(|name| self.trains(&name, step));
+            match names::of_encoder(path, layers).any(|name| self.trains(&name, step)) {
+                false => Frozen::All,
+                true => (1..=layers).take_while(before).last().map_or(Frozen::Nothing, Frozen::Layers),
+            }
+        };
         FrozenEncoders {
-            image: is_frozen(names::IMAGE_ENCODER, config.image.used_layers()),
-            text: is_frozen(names::TEXT_ENCODER, config.text.layers),
+            image: frozen(names::IMAGE_ENCODER, config.image.used_layers()),
+            text: frozen(names::TEXT_ENCODER, config.text.layers),
         }
     }
 
-    /// Whether no weight of the image encoder is trained in any step, in a model of this configuration.
-    pub fn freezes_image_encoder(&self, config: &ModelConfig) -> bool {
+    /// What of the image encoder is not trained in any step, in a model of this configuration.
+    pub fn frozen_image_encoder(&self, config: &ModelConfig) -> Frozen {
         self.frozen(config, self.train.steps.saturating_sub(1)).image
     }
 

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use ptu_data::TrainBatch;
 use ptu_kernels::{BlockGradients, ComputePrecision, Pass};
 use ptu_model::forward::ChosenRows;
-use ptu_model::{CodeUse, Model};
+use ptu_model::{CodeUse, Frozen, Model};
 use ptu_random::Key;
 
 use crate::TrainError;
@@ -33,9 +33,9 @@ pub struct StepConfig {
     pub precision: ComputePrecision,
     /// The largest number of tokens of a text that the decoder writes; 0 if it writes none. It is used to estimate memory.
     pub written_tokens: usize,
-    /// Whether no weight of the image encoder is trained ([`Model::with_frozen`]). Only the forecast of the memory
+    /// What of the image encoder is not trained ([`Model::with_frozen`]). Only the forecast of the memory
     /// reads it.
-    pub frozen_image_encoder: bool,
+    pub frozen_image_encoder: Frozen,
     /// Share of the training that is done, in [0, 1].
     pub progress: f64,
     /// Whether the prompts in place of missing modalities are trained.
@@ -51,7 +51,7 @@ impl StepConfig {
             precision: recipe.train.precision.compute_precision(),
             patch_keep: (recipe.train.patch_keep < 1.0).then_some(recipe.train.patch_keep),
             written_tokens: recipe.task.generation().map_or(0, |generation| generation.max_length),
-            frozen_image_encoder: false,
+            frozen_image_encoder: Frozen::Nothing,
             progress: 0.0,
             learns_prompts: recipe.learns_prompts(),
         }

@@ -56,6 +56,8 @@ pub struct StudyOptions {
     pub cells: Vec<String>,
     /// Whether only what was found so far is collected, and nothing is trained.
     pub collect: bool,
+    /// Whether the weights of a run are removed once each cell that uses it has its result. A later study that needs them trains anew.
+    pub drop_models: bool,
     /// The device that trains.
     pub device: Device,
     /// Returns the time in seconds since 1970, for TensorBoard.
@@ -236,6 +238,7 @@ impl Study<'_> {
                 // An error of a cell, a panic too, ends this cell only.
                 let ended = catch_unwind(AssertUnwindSafe(|| self.cell(one, observer)));
                 match ended.unwrap_or_else(|panic| Err(StudyError::Panic(message(&*panic)))) {
+                    Ok(Worked::Done) if self.options.drop_models => self.drop_models(one, work)?,
                     Ok(Worked::Done) => {}
                     Ok(Worked::Busy) => busy.push(index),
                     Ok(Worked::Stopped) => return Ok(false),
@@ -284,6 +287,19 @@ impl Study<'_> {
         let found = measure::CellRuns { study: self.recipe, runs: &self.out().join(RUNS), recipes: &work.recipes };
         found.result(work.cell, work.seed, ended)?.write(&path)?;
         Ok(Worked::Done)
+    }
+
+    /// Removes the weights of those runs of a cell that no cell without a result uses.
+    fn drop_models(&self, done: &Work<'_>, work: &[Work<'_>]) -> Result<(), StudyError> {
+        let mut needed = BTreeSet::new();
+        for one in work {
+            let (path, runs) = (CellResult::path(self.out(), one.cell, one.seed), one.runs());
+            if CellResult::read(&path, &runs)?.is_none() {
+                needed.extend(runs);
+            }
+        }
+        let stages = stage::Stages { study: self.recipe, options: self.options };
+        done.runs().iter().filter(|run| !needed.contains(*run)).try_for_each(|run| stages.drop_models(run))
     }
 
     /// Refuses a measure whose scores no cell has: its names are wrong. A model may lack scores of heads that it does not have.

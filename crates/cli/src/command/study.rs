@@ -47,6 +47,9 @@ pub struct Arguments {
     /// Train nothing, collect what is there
     #[arg(long)]
     collect: bool,
+    /// Remove the weights of a run once all cells that use it have their results; logs and scores stay
+    #[arg(long)]
+    drop_models: bool,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -69,6 +72,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         sets: arguments.overrides.clone(),
         cells: arguments.cell.clone(),
         collect: arguments.collect,
+        drop_models: arguments.drop_models,
         device: arguments.compute.device.training(),
         wall_time,
     };

@@ -13,6 +13,9 @@ const CACHE: &str = "image-outputs.f16";
 /// An image encoder that is frozen and sees the same images in each step.
 const FROZEN: [&str; 4] = ["--set", "train.freeze=[\"vision_encoder\"]", "--set", "augment.crop=false"];
 
+/// The layer norm behind the blocks is trained, so the outputs of the only block are stored.
+const LAST_TRAINED: &str = "train.freeze_except=[\"vision_encoder.visual.ln_post\"]";
+
 /// Fine-tunes with the recipe `x.toml`; returns what the run reported.
 fn finetune(place: &Place, out: &str, sets: &[&str]) -> String {
     finetune_from(place, "run", out, sets)
@@ -81,18 +84,48 @@ fn damage(kill: usize, cache: &Path, foreign: &Path) {
 }
 
 #[test]
+fn cached_outputs_of_the_first_blocks_give_the_losses_of_computed_ones() {
+    let place = prepared();
+    recipe(&place, "x.toml", SIDE);
+    let sets = [LAST_TRAINED, "train.steps=20", "train.log_every=1"];
+    let said = finetune(&place, "cached", &sets);
+    assert!(
+        said.contains("of the first block of the image encoder, which is frozen, for 120 images are cached"),
+        "{said}"
+    );
+    let said = finetune(&place, "computed", &[&sets[..], &["train.cache=false"]].concat());
+    assert!(said.contains("which is frozen, are computed in each step: train.cache is false"), "{said}");
+    let [one, other] = ["cached", "computed"].map(|run| losses(&place, run));
+    assert!(one.len() == 20 && one.iter().zip(&other).all(|(x, y)| (x - y).abs() < 0.01 * y), "{one:?}\n{other:?}");
+    // The same steps without the layer norm end elsewhere: it is trained.
+    finetune(&place, "frozen", &sets[1..]);
+    let frozen = losses(&place, "frozen");
+    assert!(frozen.iter().zip(&one).any(|(x, y)| (x - y).abs() > 1e-6), "{frozen:?}\n{one:?}");
+    // The outputs of all of the encoder are not those of its first block.
+    let said = finetune(&place, "again", &sets);
+    assert!(said.contains("the outputs for 120 of 120 images are copied"), "{said}");
+}
+
+#[test]
 fn a_killed_run_gives_the_same_bits_whatever_happens_to_the_file() {
+    for except in ["train.freeze_except=[]", LAST_TRAINED] {
+        a_killed_run_gives_the_same_bits(except);
+    }
+}
+
+fn a_killed_run_gives_the_same_bits(except: &str) {
     let place = prepared();
     recipe(&place, "x.toml", SIDE);
     // It does not lie beside the other one, which would copy its outputs.
-    finetune(&place, "apart/whole", &[]);
+    finetune(&place, "apart/whole", &[except]);
     // Another encoder: its file must not be used.
     place.good(&["pretrain", "r.toml", "--out", "other", "--set", "seed=9", "--set", "train.steps=2"]);
+    let sets = FROZEN.into_iter().chain(["--set", except]);
     let call = ["finetune", "x.toml", "--model", "other", "--out", "foreign", "--set", "train.steps=1"];
-    place.good(&call.into_iter().chain(FROZEN).collect::<Vec<_>>());
+    place.good(&call.into_iter().chain(sets.clone()).collect::<Vec<_>>());
     let (killed, cache) = (place.path("killed"), place.path("killed").join(CACHE));
     let call = ["finetune", "x.toml", "--model", "run", "--out", "killed", "--resume"];
-    let call: Vec<&str> = call.into_iter().chain(FROZEN).collect();
+    let call: Vec<&str> = call.into_iter().chain(sets).collect();
     let steps = || std::fs::read_to_string(killed.join("log.jsonl")).map_or(0, |log| log.lines().count());
     let mut notes = vec![];
     for kill in 0..5 {

@@ -140,6 +140,30 @@ fn kills_and_two_processes_change_no_table() {
 }
 
 #[test]
+fn dropped_models_change_no_table_and_are_trained_again_where_they_are_needed() {
+    let place = with_study();
+    place.good(&["study", "s.toml", "--out", "whole"]);
+    let study = |cells: &[&str]| {
+        let cells = cells.iter().flat_map(|cell| ["--cell", *cell]);
+        let arguments: Vec<&str> =
+            ["study", "s.toml", "--out", "dropped", "--drop-models"].into_iter().chain(cells).collect();
+        place.good(&arguments);
+        let runs = std::fs::read_dir(place.path("dropped/runs")).unwrap().flatten().map(|run| run.path());
+        let has_weights = |name: &str, run: &std::path::Path| run.join(name).exists();
+        runs.filter(|run| ["state", "best", "bundle"].iter().any(|name| has_weights(name, run))).count()
+    };
+    // The third cell needs the pre-training of the second, with both seeds.
+    assert_eq!(study(&["0", "16"]), 2);
+    assert_eq!(study(&[]), 0);
+    assert_eq!(tables(&place, "dropped"), tables(&place, "whole"));
+    let longer = "[[cell]]\nname = \"0, more steps\"\nset = [\"model.image_prompts.size=0\", \"model.text_prompts.size=0\"]\nfinetune = [\"train.steps=3\"]\n";
+    place.write("s.toml", STUDY.replace("[[finetune]]", &format!("{longer}[[finetune]]")));
+    assert_eq!(study(&[]), 0);
+    place.good(&["study", "s.toml", "--out", "whole"]);
+    assert_eq!(tables(&place, "dropped"), tables(&place, "whole"));
+}
+
+#[test]
 fn a_cell_that_fails_or_diverges_is_named_and_the_rest_goes_on() {
     let place = with_study();
     // More prompts than a text encoder has room for do not fail, but a fine-tuning without its label does.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ptu_model::{ModelConfig, Outputs, Preset, TextStyle};
+use ptu_model::{Frozen, ModelConfig, Outputs, Preset, TextStyle};
 use ptu_tasks::pretraining::StepPlan;
 use ptu_train::Recipe;
 use ptu_train::memory::{fits, step_bytes};
@@ -109,13 +109,18 @@ fn a_frozen_image_encoder_needs_less() {
             let middle = (low + high) / 2;
             if fits(middle) { high = middle } else { low = middle }
         }
-        (high as f64, recipe.freezes_image_encoder(&config))
+        (high as f64, recipe.frozen_image_encoder(&config))
     };
     let small = "model.preset=\"small\"";
-    let (trained, is_frozen) = of(&[small]);
-    assert!(!is_frozen);
-    let (part, is_frozen) = of(&[small, "train.freeze=[\"vision_encoder.visual.transformer\"]"]);
-    assert!(!is_frozen && part == trained, "{part} {trained}");
-    let (frozen, is_frozen) = of(&[small, "train.freeze=[\"vision_encoder\"]"]);
-    assert!(is_frozen && frozen < 0.9 * trained, "{frozen} {trained}");
+    let (trained, of_trained) = of(&[small]);
+    // Gradients of the embedding need a pass through all blocks.
+    let (part, of_part) = of(&[small, "train.freeze=[\"vision_encoder.visual.transformer\"]"]);
+    assert!(of_trained == Frozen::Nothing && of_part == Frozen::Nothing && part == trained, "{part} {trained}");
+    let (frozen, of_frozen) = of(&[small, "train.freeze=[\"vision_encoder\"]"]);
+    assert!(of_frozen == Frozen::All && frozen < 0.9 * trained, "{frozen} {trained}");
+    let except =
+        "train.freeze_except=[\"vision_encoder.visual.transformer.resblocks.5.\", \"vision_encoder.visual.ln_post\"]";
+    let (last, of_last) = of(&[small, "train.freeze=[\"vision_encoder\"]", except]);
+    assert_eq!(of_last, Frozen::Layers(5));
+    assert!(frozen < last && last < 0.95 * trained, "{frozen} {last} {trained}");
 }

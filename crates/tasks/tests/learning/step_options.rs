@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ptu_data::TrainBatch;
 use ptu_input::Images;
 use ptu_kernels::{ComputePrecision, Pass, Tiles};
-use ptu_model::{FrozenEncoders, Model};
+use ptu_model::{Frozen, FrozenEncoders, Model};
 use ptu_random::Key;
 use ptu_tasks::pretraining::{StepPlan, cached};
 use ptu_train::ObjectiveKind;
@@ -24,7 +24,7 @@ const PLAIN: StepConfig = StepConfig {
     patch_keep: None,
     precision: ComputePrecision::F32,
     written_tokens: 0,
-    frozen_image_encoder: false,
+    frozen_image_encoder: Frozen::Nothing,
     progress: 0.0,
     learns_prompts: false,
 };
@@ -154,14 +154,22 @@ fn checkpointed_blocks_give_the_gradients_of(model: &Model) {
 
 #[test]
 fn a_frozen_image_encoder_changes_no_other_gradient() {
+    frozen_changes_no_other_gradient(Frozen::All);
+    frozen_changes_no_other_gradient(Frozen::Layers(1));
+}
+
+fn frozen_changes_no_other_gradient(image: Frozen) {
     let (model, batch) = (lively_model(&config()), batch());
     let plan = plan(&ObjectiveKind::PUBLISHED);
     let (whole, mut expected) = plan.gradients(&model, &batch, &DROPOUT, Key::new(3));
-    expected.retain(&|published| !published.starts_with("vision_encoder."));
+    let blocks = if let Frozen::Layers(count) = image { Some(count) } else { None };
+    let last = ["vision_encoder.visual.ln_post", "vision_encoder.visual.transformer.resblocks.1."];
+    let is_last = |published: &str| blocks.is_some() && last.iter().any(|start| published.starts_with(start));
+    expected.retain(&|published| is_last(published) || !published.starts_with("vision_encoder."));
     let mut known = batch.clone();
-    let outputs = Some(model.image_outputs(&batch.batch.pair_images, ComputePrecision::F32));
+    let outputs = Some(model.image_outputs(&batch.batch.pair_images, blocks, ComputePrecision::F32));
     known.batch.pair_images = Images { outputs, planes: vec![], ..known.batch.pair_images };
-    let frozen = model.with_frozen(FrozenEncoders { image: true, text: false });
+    let frozen = model.with_frozen(FrozenEncoders { image, text: Frozen::Nothing });
     for checkpointing in [Checkpointing::None, Checkpointing::Blocks] {
         let config = StepConfig { checkpointing, ..DROPOUT };
         for batch in [&batch, &known] {

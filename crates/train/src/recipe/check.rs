@@ -137,6 +137,9 @@ impl Recipe {
             Some(_) if self.train.freeze.is_empty() => {
                 wrong("train.freeze_steps", "needs `train.freeze`, the weights that are frozen")
             }
+            _ if self.train.freeze.is_empty() && !self.train.freeze_except.is_empty() => {
+                wrong("train.freeze_except", "needs `train.freeze`, of which it names exceptions")
+            }
             _ => Ok(()),
         }
     }

@@ -193,6 +193,7 @@ fn all_keys() -> Table {
     let mut recipe = Recipe { task: TaskRecipe::Vqa(VqaRecipe::default()), ..Recipe::default() };
     recipe.finetune.model = Some("folder".into());
     recipe.train.freeze = vec!["name".into()];
+    recipe.train.freeze_except = vec!["name".into()];
     recipe.train.freeze_steps = Some(1);
     recipe.model.init = InitRecipe {
         model: Some("folder".into()),

@@ -222,6 +222,8 @@ fn checked(config: ModelConfig) -> Result<ModelConfig, RecipeError> {
 mod tests {
     use std::path::Path;
 
+    use ptu_model::{Frozen, FrozenEncoders};
+
     use super::*;
 
     const START: &str = "data = [\"d\"]\n[train]\nsteps = 3\n";
@@ -260,6 +262,7 @@ mod tests {
             (&[text, "model.init.mean=[0.5, 0.5, 0.5]"], &["`model.init.mean`", "model.init.image"]),
             (&["model.init.imgae=\"vit\""], &["model.init.imgae", "did you mean `model.init.image`?"]),
             (&["train.freeze_steps=5"], &["`train.freeze_steps`", "needs `train.freeze`"]),
+            (&["train.freeze_except=[\"vision\"]"], &["`train.freeze_except`", "needs `train.freeze`"]),
             (&["train.freeze=[\"vision\"]", "train.freeze_steps=0"], &["`train.freeze_steps`", "is 0"]),
         ] {
             let message = parse(START, sets).unwrap_err();
@@ -282,11 +285,28 @@ mod tests {
         }
         let config = always.model_config(300, [0, 2, 1], &[], Outputs::default()).unwrap();
         let frozen = |recipe: &Recipe, step| (recipe.frozen(&config, step).image, recipe.frozen(&config, step).text);
-        assert_eq!(
-            (frozen(&always, 2), frozen(&first, 1), frozen(&first, 2)),
-            ((true, false), (true, false), (false, false))
-        );
-        assert!(always.freezes_image_encoder(&config) && !first.freezes_image_encoder(&config));
+        let (nothing, image) = ((Frozen::Nothing, Frozen::Nothing), (Frozen::All, Frozen::Nothing));
+        assert_eq!((frozen(&always, 2), frozen(&first, 1), frozen(&first, 2)), (image, image, nothing));
+        let of_run = [&always, &first].map(|recipe| recipe.frozen_image_encoder(&config));
+        assert_eq!(of_run, [Frozen::All, Frozen::Nothing]);
+    }
+
+    #[test]
+    fn the_last_layers_of_a_frozen_encoder_can_be_trained() {
+        let frozen = |freeze: &str, except: &str| {
+            let sets = [format!("train.freeze={freeze}"), format!("train.freeze_except={except}")];
+            let recipe = parse(START, &["model.preset=\"tiny\"", &sets[0], &sets[1]]).unwrap();
+            recipe.frozen(&recipe.model_config(300, [0, 2, 1], &[], Outputs::default()).unwrap(), 0)
+        };
+        let (blocks, layers) = ("vision_encoder.visual.transformer.resblocks.", "language_encoder.encoder.layer.");
+        let both = r#"["vision_encoder", "language_encoder"]"#;
+        let last = format!("[\"{blocks}2.\", \"{blocks}3.\", \"{layers}3.\"]");
+        assert_eq!(frozen(both, &last), FrozenEncoders { image: Frozen::Layers(2), text: Frozen::Layers(3) });
+        // The weights behind all blocks are trained alone.
+        let image = |except: &str| frozen(r#"["vision_encoder"]"#, except).image;
+        assert_eq!(image(r#"["vision_encoder.visual.ln_post"]"#), Frozen::Layers(4));
+        assert_eq!(image(&format!("[\"{blocks}0.\"]")), Frozen::Nothing);
+        assert_eq!(image(r#"["vision_encoder.visual.positional_embedding"]"#), Frozen::Nothing);
     }
 
     #[test]

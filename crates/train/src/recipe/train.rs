@@ -44,11 +44,15 @@ pub struct TrainConfig {
     /// Weights that are not trained, by the beginning of their published names, for example `vision_encoder`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
+    /// Weights that are trained although `freeze` names them, by the beginning of their published names: the last blocks of a frozen
+    /// encoder, for example `vision_encoder.visual.transformer.resblocks.11.`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze_except: Vec<String>,
     /// Number of steps, from the first one, in which the weights of `freeze` are not trained; afterwards all are. Without this key they
     /// are never trained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freeze_steps: Option<u64>,
-    /// Whether the outputs of a frozen image encoder are computed once and stored in the run folder, where that gives the same
+    /// Whether the outputs of a frozen image encoder, or of its frozen first blocks, are computed once and stored in the run folder, where that gives the same
     /// outputs in each step (no random crops, no patch dropout).
     pub cache: bool,
     /// Largest size of this file in bytes. If it would be larger, the outputs are computed in each step.
@@ -81,8 +85,8 @@ pub struct TrainConfig {
 impl TrainConfig {
     /// Whether `freeze` freezes the weight with this published name in a step, counted from 0.
     pub fn freezes(&self, published: &str, step: u64) -> bool {
-        self.freeze_steps.is_none_or(|steps| step < steps)
-            && self.freeze.iter().any(|start| published.starts_with(start))
+        let is_named = |starts: &[String]| starts.iter().any(|start| published.starts_with(start));
+        self.freeze_steps.is_none_or(|steps| step < steps) && is_named(&self.freeze) && !is_named(&self.freeze_except)
     }
 }
 
@@ -184,6 +188,7 @@ impl Default for TrainConfig {
             precision: Precision::default(),
             patch_keep: 1.0,
             freeze: vec![],
+            freeze_except: vec![],
             freeze_steps: None,
             cache: true,
             cache_limit: CACHE_LIMIT,

@@ -1,4 +1,5 @@
-//! The outputs of a frozen image encoder are computed once, before the first step, and stored in the run folder.
+//! The outputs of a frozen image encoder, or of its frozen first blocks, are computed once, before the first step, and stored in the run
+//! folder.
 //!
 //! They are the same in each step: the encoder has no dropout, its weights do not change, and without random crops neither do its
 //! images. Prompts in place of a missing image go through the encoder in each step, because training may change them.
@@ -18,7 +19,7 @@ use ptu_data::{CacheFormat, DataError, ImageCache, Preparation, WeightedSource};
 use ptu_input::files::write_atomically;
 use ptu_input::{ImageFile, Images};
 use ptu_kernels::ComputePrecision;
-use ptu_model::{ImageOutputSizes, ModelConfig};
+use ptu_model::{Frozen, ImageOutputSizes, ModelConfig};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -32,7 +33,7 @@ const IMAGES: usize = 16;
 /// Number of records whose images are compared between two reports of the progress.
 const RECORDS: usize = 1024;
 /// The version of how outputs are computed: it changes whenever the bytes of the file would change.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why the outputs of a frozen image encoder are computed in each step.
 enum NoCache {
@@ -50,7 +51,7 @@ impl NoCache {
     fn of(recipe: &Recipe, config: &ModelConfig, preparation: &Preparation) -> Option<Self> {
         match () {
             () if !recipe.train.cache => Some(Self::Off),
-            () if !recipe.freezes_image_encoder(config) => Some(Self::TrainedLater),
+            () if recipe.frozen_image_encoder(config) == Frozen::Nothing => Some(Self::TrainedLater),
             () if preparation.sentence_pairs => Some(Self::NoImages),
             () if preparation.preprocess().is_random() => Some(Self::RandomImages),
             () if recipe.train.patch_keep < 1.0 => Some(Self::PatchDropout),
@@ -59,7 +60,7 @@ impl NoCache {
         }
     }
 
-    /// The end of the sentence "the outputs of the frozen image encoder are computed in each step: ...".
+    /// The end of the sentence "the outputs of the frozen image encoder (or: of its frozen blocks) are computed in each step: ...".
     fn cause(&self) -> String {
         match self {
             Self::Off => "train.cache is false".into(),
@@ -87,9 +88,12 @@ impl Session<'_> {
     /// When an image cannot be read or decoded, or the file cannot be written.
     pub(super) fn open_image_cache(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
         let config = self.model().config();
-        if !self.recipe.frozen(config, self.progress.step).image {
-            return Ok(());
-        }
+        let part = match self.recipe.frozen(config, self.progress.step).image {
+            Frozen::Nothing => return Ok(()),
+            Frozen::Layers(1) => "the first block of the image encoder, which is frozen,".into(),
+            Frozen::Layers(count) => format!("the first {count} blocks of the image encoder, which are frozen,"),
+            Frozen::All => "the frozen image encoder".to_string(),
+        };
         let cache = match NoCache::of(&self.recipe, config, &self.preparation) {
             Some(cause) => Err(cause),
             None => {
@@ -103,7 +107,7 @@ impl Session<'_> {
         match cache {
             Ok(cache) => {
                 observer.note(&format!(
-                    "the outputs of the frozen image encoder for {} images are cached as {} ({}): training computes them once",
+                    "the outputs of {part} for {} images are cached as {} ({}): training computes them once",
                     cache.images(),
                     CacheFormat::F16.name(),
                     size_of_file(cache.bytes())
@@ -111,8 +115,7 @@ impl Session<'_> {
                 self.progress.image_cache = Some(CacheFormat::F16);
                 self.preparation.image_cache = Some(Arc::new(cache));
             }
-            Err(cause) => observer
-                .note(&format!("the outputs of the frozen image encoder are computed in each step: {}", cause.cause())),
+            Err(cause) => observer.note(&format!("the outputs of {part} are computed in each step: {}", cause.cause())),
         }
         Ok(())
     }
@@ -137,9 +140,10 @@ impl Session<'_> {
         if images == 0 {
             return Ok(Err(NoCache::NoImages));
         }
-        let ImageOutputSizes { tokens, width, query } = self.model().image_output_sizes();
+        let blocks = self.cached_blocks();
+        let ImageOutputSizes { tokens, width, query } = self.model().image_output_sizes(blocks);
         let side = self.model().config().image.size;
-        let header = CacheHeader { encoder: encoder.clone(), data, side, tokens, width, query, images };
+        let header = CacheHeader { encoder: encoder.clone(), data, side, blocks, tokens, width, query, images };
         let limit = self.recipe.train.cache_limit;
         match header.bytes() {
             Some(needed) if needed <= limit => self.write_image_cache(&path, header, &index, observer)?,
@@ -153,16 +157,25 @@ impl Session<'_> {
         Ok(Ok(ImageCache::open(&path, &encoder).map_err(failed)?))
     }
 
+    /// Number of blocks of the image encoder whose outputs are cached; `None` for all of it.
+    fn cached_blocks(&self) -> Option<usize> {
+        match self.recipe.frozen_image_encoder(self.model().config()) {
+            Frozen::Layers(count) => Some(count),
+            Frozen::Nothing | Frozen::All => None,
+        }
+    }
+
     /// A hash of everything that the outputs for an image depend on.
     fn encoder_key(&self) -> String {
-        let config = self.model().config();
+        let (config, blocks) = (self.model().config(), self.cached_blocks());
         let all = json!({
             "version": VERSION,
-            "weights": self.model().image_encoder_digest(),
+            "weights": self.model().image_encoder_digest(blocks),
             "image": config.image,
             "query": config.text_prompts,
             "transforms": self.preparation.train_transforms,
             "precision": format!("{:?}", self.precision()),
+            "blocks": blocks,
         });
         format!("{:032x}", digest(all.to_string()))
     }
@@ -226,7 +239,7 @@ impl Session<'_> {
                         failed = Some(error);
                         io::Error::other("an image cannot be read")
                     })?;
-                    let outputs = model.image_outputs(&images, precision);
+                    let outputs = model.image_outputs(&images, header.blocks, precision);
                     for (index, row) in rows.iter_mut().filter(|row| row.is_none()).enumerate() {
                         *row = Some(header.row(hashes[index], &outputs, index)?);
                     }

@@ -133,19 +133,22 @@ impl WeightVisitor for WeightNames {
     }
 }
 
-/// Refuses beginnings of names in `train.freeze` that no weight has, and a model of which nothing is trained.
+/// Refuses beginnings of names in `train.freeze` and `train.freeze_except` that no weight has, and a model of which nothing is trained.
 fn check_frozen(recipe: &Recipe, model: &Model, run: &Path) -> Result<(), TrainError> {
     let (mut names, path) = (WeightNames::default(), run.join(folder::RECIPE));
     model.visit_weights(&mut names);
-    let key = "train.freeze".to_string();
-    if let Some(start) = recipe.train.freeze.iter().find(|start| !names.0.iter().any(|name| name.starts_with(*start))) {
+    let (freeze, except) = (&recipe.train.freeze, &recipe.train.freeze_except);
+    let named = freeze.iter().map(|start| (start, "train.freeze"));
+    let mut named = named.chain(except.iter().map(|start| (start, "train.freeze_except")));
+    if let Some((start, key)) = named.find(|(start, _)| !names.0.iter().any(|name| name.starts_with(*start))) {
         let parts: BTreeSet<&str> = names.0.iter().filter_map(|name| name.split('.').next()).collect();
         let parts = parts.into_iter().collect::<Vec<_>>().join(", ");
         let cause = format!("names `{start}`, with which no weight begins; weights begin with {parts}");
-        return Err(RecipeError::Value { path, key, cause }.into());
+        return Err(RecipeError::Value { path, key: key.into(), cause }.into());
     }
     if !names.0.iter().any(|name| recipe.trains(name, 0)) {
-        return Err(RecipeError::Value { path, key, cause: "freezes all weights, so nothing is trained".into() }.into());
+        let (key, cause) = ("train.freeze".into(), "freezes all weights, so nothing is trained".into());
+        return Err(RecipeError::Value { path, key, cause }.into());
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use ptu_train::{Pace, Recipe, TrainError};
 
 use super::grid::Stage;
 use super::recipe::{StopRule, StudyRecipe};
-use super::{LOCKS, StudyError, StudyOptions, fidelity};
+use super::{LOCKS, RUNS, StudyError, StudyOptions, fidelity};
 use crate::page;
 
 /// The file with the seconds for which a run was trained and scored.
@@ -88,6 +88,24 @@ impl Stages<'_> {
             }
             Ok(Trained::Finished)
         })
+    }
+
+    /// Removes the weights of a run, if no process works on it. Its log and its scores stay.
+    pub fn drop_models(&self, name: &str) -> Result<(), StudyError> {
+        let run = self.options.out.join(RUNS).join(name);
+        let _lock = match lock(&self.options.out.join(LOCKS).join(name), &run) {
+            Err(TrainError::InUse { .. }) => return Ok(()),
+            locked => locked?,
+        };
+        for path in [folder::STATE, folder::BEST, folder::BUNDLE].map(|name| run.join(name)) {
+            match std::fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(TrainError::File { action: "remove", path, source: error }.into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Works on a run under its lock, and counts the seconds.
