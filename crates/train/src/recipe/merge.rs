@@ -77,9 +77,11 @@ fn keep_length(table: &mut Table, assignment: &str) {
 
 /// Keys that only pre-training has.
 const PRETRAINING_KEYS: [&str; 4] = ["objectives", "weights", "mlm", "itm"];
-/// Keys of `[model]` that a recipe may have although the model starts from another one: the dropout, the size of the image, and the
-/// other model itself.
+/// Keys of `[model]` that a recipe may have although the model starts from another one: the dropout, some keys of the
+/// image, and the other model itself.
 const STARTED_MODEL_KEYS: [&str; 3] = ["dropout", "image", "init"];
+/// Keys of `[model.image]` that a recipe may have although the model starts from another one: no weight but positions depends on them.
+const CHANGEABLE_IMAGE_KEYS: [&str; 2] = ["size", "merge"];
 /// Keys of `[model.image]` that a recipe may have although the image encoder is a published one: those that are chosen, and those that its
 /// files may lack.
 const STARTED_IMAGE_KEYS: [&str; 5] = ["size", "drop_last", "heads", "activation", "merge"];
@@ -147,7 +149,9 @@ fn refuse_unused_keys(table: &Table, path: &Path) -> Result<(), RecipeError> {
         return refused(format!("model.{key}"), cause);
     }
     let image = model.and_then(|model| model.get("image")).and_then(Value::as_table);
-    if let Some(key) = image.into_iter().flat_map(Table::keys).find(|key| *key != "size") {
+    if let Some(key) =
+        image.into_iter().flat_map(Table::keys).find(|key| !CHANGEABLE_IMAGE_KEYS.contains(&key.as_str()))
+    {
         return refused(format!("model.image.{key}"), cause);
     }
     Ok(())

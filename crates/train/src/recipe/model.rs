@@ -132,7 +132,7 @@ impl Recipe {
     }
 
     /// The configuration of a model that starts from another one. All sizes are those of the other model, except those of the
-    /// image (`model.image.size`) and of the heads.
+    /// image (`model.image.size`, `model.image.merge`) and of the heads.
     ///
     /// # Errors
     /// When a key of `[model.image]` does not exist, or sizes do not fit each other.
@@ -239,7 +239,7 @@ mod tests {
             &["model.init.image=\"vit\"", "model.image.size=98", "model.image.drop_last=1"][..],
             &["model.init.text=\"bert\"", "model.fusion.layers=2"],
             &["model.init.image=\"a.onnx\"", "model.init.mean=[0.5, 0.5, 0.5]", "model.init.std=[0.2, 0.2, 0.2]"],
-            &["model.init.model=\"run\"", "model.image.size=98"],
+            &["model.init.model=\"run\"", "model.image.size=98", "model.image.merge=2"],
         ] {
             let recipe = parse(START, sets).unwrap();
             assert_eq!(parse(&recipe.to_toml(), &[]).unwrap(), recipe, "{sets:?}");
