@@ -31,6 +31,8 @@ mod import;
 mod inputs;
 #[path = "cli/interrupt.rs"]
 mod interrupt;
+#[path = "cli/missing.rs"]
+mod missing;
 #[path = "cli/objectives.rs"]
 mod objectives;
 #[path = "cli/pages.rs"]

@@ -9,7 +9,7 @@
 //! - [`collate`], [`batch`] and [`loader`]: turn records into batches in the background, the same batches for any number of
 //!   threads; [`partners`]: which image each text of a batch is paired with in image-text matching (ITM).
 //! - [`inputs`]: the inputs of a model, read one by one; [`vectors`]: files of the vectors that a model computes from them;
-//!   [`view`]: what a task reads of a record; [`picture`]: where the image of a record is stored.
+//!   [`view`]: what a task reads of a record; [`incomplete`]: records that lack a modality by chance; [`picture`]: where the image of a record is stored.
 //! - [`image_cache`]: the outputs of an image encoder that is not trained, in a file.
 //! - [`files`] and [`guard`]: reading of untrusted files with limits on their size.
 //!
@@ -47,6 +47,7 @@ mod error;
 pub mod files;
 pub mod guard;
 pub mod image_cache;
+pub mod incomplete;
 pub mod inputs;
 pub mod loader;
 pub mod manifest;
@@ -66,6 +67,7 @@ pub use collate::{Example, Preparation, TextChoice, TextUnit};
 pub use error::{DataError, shortened};
 pub use files::sha256;
 pub use image_cache::{CacheFormat, ImageCache};
+pub use incomplete::{IncompleteSource, Lost, MissingShares};
 pub use inputs::Inputs;
 pub use loader::{Examples, Loader, LoaderOptions, WeightedSource};
 pub use manifest::{Counts, Manifest};

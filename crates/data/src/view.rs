@@ -43,6 +43,11 @@ impl InputForm {
             Self::Sentences => "sentences",
         }
     }
+
+    /// Whether the image and the texts of a record are read, so that one of both can be missing.
+    pub fn reads_both(self) -> bool {
+        matches!(self, Self::Available | Self::Pair)
+    }
 }
 
 /// How a task sees a record: what it reads of it, and what it should write.

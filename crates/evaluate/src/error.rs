@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ptu_data::DataError;
+use ptu_data::{DataError, InputForm};
 use ptu_infer::InferError;
 use ptu_input::InputError;
 use ptu_model::ModelError;
@@ -23,6 +23,15 @@ pub enum EvaluateError {
          them; probe the features after the fusion (`--probe-space features`), or set `task.input` to \"image\", \"text\" or \"pair\""
     )]
     ProbeModalities,
+    /// A fine-tuned model reads one modality, so that none can be missing.
+    #[error(
+        "the model reads `{input}` of each record, so no other modality can be missing; scores with missing images or texts need a task with \
+         `task.input = \"available\"` or `\"pair\"`"
+    )]
+    ReadsOne {
+        /// What the task reads.
+        input: InputForm,
+    },
     /// A bundle does not name any data, and the user named none.
     #[error(
         "`{path}` is not a run folder, so it does not name any data to evaluate on; name shard folders with `--data`"

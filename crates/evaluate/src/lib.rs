@@ -53,5 +53,5 @@ pub use run::{Evaluated, evaluate, fidelity, mean_r10};
 pub use save::{SaveOutcome, Saved};
 pub use score::{Scored, score};
 pub use scored_on::{RetrievalProtocol, ScoredOn};
-pub use scores::{Direction, LabelScores, MaskedWords, Removed, Retrieval, Score, Scores, names};
+pub use scores::{Curve, Direction, LabelScores, MaskedWords, Missing, Removed, Retrieval, Score, Scores, names};
 pub use validation::ValidationScore;

@@ -101,7 +101,7 @@ impl Scores {
             }
             self.labels.insert(name, label);
         }
-        let key = |curve: &crate::scores::Curve| (curve.score.clone(), curve.removed, curve.stand_in.clone());
+        let key = |curve: &crate::scores::Curve| (curve.score.clone(), curve.missing, curve.stand_in.clone());
         let existing: Vec<_> = old.missing.iter().map(key).collect();
         let new = std::mem::replace(&mut self.missing, old.missing);
         self.missing.extend(new.into_iter().filter(|curve| !existing.contains(&key(curve))));

@@ -65,18 +65,41 @@ pub enum Removed {
     Texts,
 }
 
+/// What is missing of the records of a curve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Missing {
+    /// Their images.
+    Images,
+    /// Their texts.
+    Texts,
+    /// The image of one half and the texts of the other half.
+    Either,
+}
+
 /// One score as a function of the share of records whose image or text is removed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
     /// Name of the score.
     pub score: String,
-    /// The modality that is removed.
+    /// What is removed.
     #[serde(rename = "away")]
-    pub removed: Removed,
+    pub missing: Missing,
     /// What takes the place of the removed modality: `prompts`, `zeros` or `nothing`.
     pub stand_in: String,
-    /// (share of records with the modality removed, score), sorted by share.
+    /// (share of records of which something is removed, score), sorted by share.
     pub points: Vec<(f64, Score)>,
+}
+
+impl Missing {
+    /// The name for tables and charts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Texts => "texts",
+            Self::Either => "images or texts",
+        }
+    }
 }
 
 impl Removed {

@@ -6,6 +6,7 @@ mod baseline;
 pub mod calibration;
 mod evaluate;
 mod metric;
+mod missing;
 mod others;
 mod predictions;
 mod probe;

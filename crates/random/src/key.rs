@@ -46,6 +46,8 @@ pub enum Place {
     Codes = 18,
     /// Patches that masked image modelling leaves; the index is the row, and above it the group of images.
     MaskedPatches = 19,
+    /// The image or the texts that a record loses; the index is a hash of its id.
+    Missing = 20,
 }
 
 /// A step of a run on one rank: seed, step and rank.

@@ -14,12 +14,13 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use ptu_data::{InputForm, Manifest, Preparation, Record, Source, Split, TextUnit, ViewedSource};
+use ptu_data::{IncompleteSource, InputForm, Manifest, Preparation, Record, Source, Split, TextUnit, ViewedSource};
 use ptu_evaluate::task::calibration;
 use ptu_infer::EncodedImages;
 use ptu_infer::task::{Target, TaskDescription, TaskOutput};
 use ptu_model::config::DecoderConfig;
 use ptu_model::{Bundle, HeadKind, Model, Outputs};
+use ptu_random::Key;
 use ptu_train::TrainError;
 use ptu_train::folder;
 use ptu_train::objective::{Objective, Weighted};
@@ -155,7 +156,7 @@ impl Task for FineTuning {
                 count => format!("; {count} questions without an answer are not used"),
             };
             note(&format!("{}: {} examples from {all} records{unused}", viewed.name(), viewed.len()));
-            one.source.source = Arc::new(viewed);
+            one.source.source = incomplete(Arc::new(viewed), recipe);
         }
         note(&describe(&self.task.output));
         if let TaskRecipe::Classification(classification) = &recipe.task
@@ -187,7 +188,7 @@ impl Task for FineTuning {
         for entry in &recipe.data {
             if Manifest::read(&entry.path)?.counts(Split::Validate).records > 0 {
                 let shards = ptu_data::ShardFolder::open(&entry.path, Split::Validate)?;
-                sources.push(Arc::new(self.view(Arc::new(shards))?.0));
+                sources.push(incomplete(Arc::new(self.view(Arc::new(shards))?.0), recipe));
             }
         }
         self.held_out = Some(HeldOut {
@@ -206,6 +207,14 @@ impl Task for FineTuning {
     fn description(&self, started_from: Option<&str>) -> Option<serde_json::Value> {
         let task = TaskDescription { started_from: started_from.map(String::from), ..self.task.clone() };
         Some(serde_json::to_value(task).expect("a description of a task can be written as JSON"))
+    }
+}
+
+/// The records of a source without the images and the texts that the recipe removes.
+fn incomplete(source: Arc<dyn Source>, recipe: &Recipe) -> Arc<dyn Source> {
+    match recipe.finetune.missing {
+        missing if missing.is_none() => source,
+        missing => Arc::new(IncompleteSource::new(source, missing, Key::new(recipe.seed))),
     }
 }
 

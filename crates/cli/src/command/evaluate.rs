@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use ptu_data::Split;
 use ptu_evaluate::trec::{check_folder, write_rankings};
 use ptu_evaluate::{
-    ALL_FOUND, Difference, EvaluateOptions, Evaluated, ProbeSpace, SaveOutcome, Score, ScoredOn, Scores, Spread,
+    ALL_FOUND, Curve, Difference, EvaluateOptions, Evaluated, ProbeSpace, SaveOutcome, Score, ScoredOn, Scores, Spread,
     compare, evaluate, mean_r10, spread,
 };
 use ptu_kernels::ComputePrecision;
@@ -92,8 +92,9 @@ pub struct Arguments {
     /// In addition, re-rank so many of the nearest candidates by matching
     #[arg(long, help_heading = PRE_TRAINED, value_name = "MANY", value_parser = at_least_one)]
     rerank: Option<usize>,
-    /// In addition, score with 25, 50, 75 and 100 % of the images, or of the texts, removed
-    #[arg(long, help_heading = PRE_TRAINED)]
+    /// In addition, score with 25, 50, 75 and 100 % of the images, or of the texts, removed; a fine-tuned model that reads both also with
+    /// one of both removed from 70 % of the records
+    #[arg(long)]
     missing: bool,
     /// Write the rankings of retrieval into this folder: TREC run files and relevance judgements (qrels), and the rank of each query
     /// (ranks.jsonl)
@@ -461,15 +462,7 @@ fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
         for (name, score) in scores.rows() {
             print(&format!("  {name:36}{}", line(score)))?;
         }
-        for curve in &scores.missing {
-            let points: Vec<String> = curve
-                .points
-                .iter()
-                .map(|(share, score)| format!("{:.0} % {}", share * 100.0, show(score.value).trim()))
-                .collect();
-            let name = format!("{}, {} removed, {}", curve.score, curve.removed.name(), curve.stand_in);
-            print(&format!("  {name:52} {}", points.join("  ")))?;
-        }
+        scores.missing.iter().try_for_each(curve)?;
     }
     if model.evaluated.len() > 1 {
         let mean = line(mean_r10(&model.evaluated, model.seed));
@@ -483,6 +476,14 @@ fn table(model: &Model<'_>, arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Prints a score with missing images or texts.
+fn curve(curve: &Curve) -> anyhow::Result<()> {
+    let point = |(share, score): &(f64, Score)| format!("{:.0} % {}", share * 100.0, show(score.value).trim());
+    let points: Vec<String> = curve.points.iter().map(point).collect();
+    let name = format!("{}, {} removed, {}", curve.score, curve.missing.name(), curve.stand_in);
+    print(&format!("  {name:52} {}", points.join("  ")))
 }
 
 /// From this chance level on, a share of hits says almost nothing.

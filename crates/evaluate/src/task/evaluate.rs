@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ptu_data::record::label_values;
-use ptu_data::{DataError, InputForm, Preparation, ShardFolder, Source, Split, ViewedSource};
+use ptu_data::{
+    DataError, IncompleteSource, InputForm, MissingShares, Preparation, ShardFolder, Source, Split, ViewedSource,
+};
 use ptu_infer::task::{Predicted, Predictor, ShownImage, Target, TaskDescription, TaskOutput};
-use ptu_infer::{EncodedImages, Vectors};
+use ptu_infer::{EncodedImages, InferError, Vectors};
 use ptu_input::Picture;
 use ptu_kernels::ComputePrecision;
 use ptu_metrics::Resampling;
@@ -18,6 +20,7 @@ use sha2::{Digest, Sha256};
 use super::TaskMetric;
 use super::baseline::baseline;
 use super::calibration;
+use super::missing::Incomplete;
 use super::others::OtherPredictions;
 use super::probe::{self, ProbedRecords};
 use super::reliance::{Reliance, Replacement, other_patients};
@@ -28,6 +31,7 @@ use super::scorer::TaskScorer;
 use super::survey::{Survey, reads, targets};
 use super::zero_shot::ZeroShot;
 use crate::leak::{ReadRecord, TrainingHistory, TrainingOverlap};
+use crate::scores::Curve;
 use crate::{EvaluateError, EvaluateOptions};
 
 /// The scores of a fine-tuned model on a folder of shards, and the predictions that they were computed from.
@@ -72,6 +76,9 @@ pub fn evaluate_task(
     let bundle = Bundle::load(&options.bundle, &options.device)?;
     let mut task = TaskDescription::of(&bundle, &options.bundle)?;
     task.require_outputs(&options.bundle)?;
+    if options.missing && !task.input.reads_both() {
+        return Err(EvaluateError::ReadsOne { input: task.input });
+    }
     if let (Some(generation), Some(written)) = (options.generation, task.output.written_mut()) {
         written.generation = generation;
     }
@@ -102,6 +109,9 @@ enum Protocol<'a> {
     /// By sentences; `classes` are the vectors of the classes.
     ZeroShot { zero_shot: &'a ZeroShot<'a>, classes: Vectors },
 }
+
+/// Predicts with an image that is shown, as the pass of a number.
+type Run<'r> = dyn FnMut(ShownImage<'_>, usize) -> Result<Vec<Predicted>, InferError> + 'r;
 
 /// A model and the options of its evaluation.
 struct Evaluator<'a> {
@@ -190,42 +200,26 @@ impl<'a> Evaluator<'a> {
         }
         let shards = Arc::new(ShardFolder::open(path, options.split)?);
         let (viewed, survey) = self.view(path, &shards)?;
+        let viewed = Arc::new(viewed);
         let (name, count) = (shards.name().to_string(), viewed.len());
-        let replacements = self.replacements();
-        let all = count * (1 + replacements.len());
+        let all = count * (1 + self.replacements().len());
         let encoded = EncodedImages::default();
         let predictor = self.predictor(&encoded)?;
-        let run = |shown, passes: usize, done: &mut dyn FnMut(&str, usize, usize)| {
-            predictor.run(&viewed, &self.preparation, shown, &mut |records| done(&name, passes * count + records, all))
+        let mut run = |shown: ShownImage<'_>, passes: usize| {
+            let mut done = |records| done(&name, passes * count + records, all);
+            predictor.run(viewed.as_ref(), &self.preparation, shown, &mut done)
         };
-        let predicted = run(ShownImage::Own, 0, done)?;
+        let predicted = run(ShownImage::Own, 0)?;
         if predicted.is_empty() {
             return Err(survey.nothing(path, options.split));
         }
+        let scorer = TaskScorer { output: &task.output, predicted: &predicted };
+        let (key, mut kept) = (Key::new(options.seed), OtherPredictions::default());
+        let resampling = Resampling::new(key);
+        let (reliance, without_others) = self.reliance(&viewed, &scorer, &mut run, &mut kept)?;
         let (known, mut notes) = self.known(path, &shards, &predicted)?;
         notes.extend(self.notes(&survey, &predicted));
-        let scorer = TaskScorer { output: &task.output, predicted: &predicted };
-        let key = Key::new(options.seed);
-        let resampling = Resampling::new(key);
-        let (mut reliance, mut kept) = (vec![], OtherPredictions::default());
-        let needs_others = replacements.contains(&Replacement::Other);
-        let others = if needs_others { other_patients(&viewed, key)? } else { None };
-        if needs_others && others.is_none() {
-            notes.push(
-                "all records are of one patient, so there is no image of another one: this score is left out".into(),
-            );
-        }
-        for (number, replacement) in replacements.into_iter().enumerate() {
-            let shown = match (replacement, &others) {
-                (Replacement::Blank, _) => ShownImage::Blank,
-                (Replacement::Other, Some(others)) => ShownImage::Of(others),
-                (Replacement::Other, None) => continue,
-                (Replacement::Missing, _) => ShownImage::Missing,
-            };
-            let replaced = run(shown, 1 + number, done)?;
-            kept.add(replacement.key(), &task.output, &replaced);
-            reliance.extend(costs(&scorer, &replaced, replacement, &resampling));
-        }
+        notes.extend(without_others);
         let baseline = self.baseline(path, &scorer, &resampling)?.map(|(baseline, predicted)| {
             kept.add("baseline", &task.output, &predicted);
             baseline
@@ -234,15 +228,78 @@ impl<'a> Evaluator<'a> {
         let probe = probe::report(options, &scorer, task, &records, done)?;
         notes.extend(probe.notes);
         kept.add("probe", &task.output, &probe.predicted);
+        let missing = self.missing(&viewed, &predicted, &mut |records, all| done(&name, records, all))?;
         let report = TaskReport {
             baseline,
+            missing,
             probe: probe.report,
             reliance,
             notes,
             ..self.scored(&shards, &scorer, known, &resampling)
         };
-        let (task, source) = ((*task).clone(), Arc::new(viewed));
+        let (task, source) = ((*task).clone(), viewed);
         Ok(TaskEvaluated { name, task, report, predicted, others: kept, source })
+    }
+
+    /// What the scores lose with each replacement of the image, whose predictions are added to `kept`, and a note if one of them is left out.
+    fn reliance(
+        &self,
+        viewed: &ViewedSource,
+        scorer: &TaskScorer<'_>,
+        run: &mut Run<'_>,
+        kept: &mut OtherPredictions,
+    ) -> Result<(Vec<Reliance>, Option<String>), EvaluateError> {
+        let (replacements, key, mut reliance) = (self.replacements(), Key::new(self.options.seed), vec![]);
+        let needs_others = replacements.contains(&Replacement::Other);
+        let others = if needs_others { other_patients(viewed, key)? } else { None };
+        for (number, replacement) in replacements.into_iter().enumerate() {
+            let shown = match (replacement, &others) {
+                (Replacement::Blank, _) => ShownImage::Blank,
+                (Replacement::Other, Some(others)) => ShownImage::Of(others),
+                (Replacement::Other, None) => continue,
+                (Replacement::Missing, _) => ShownImage::Missing,
+            };
+            let replaced = run(shown, 1 + number)?;
+            kept.add(replacement.key(), &self.task.output, &replaced);
+            reliance.extend(costs(scorer, &replaced, replacement, &Resampling::new(key)));
+        }
+        let note = "all records are of one patient, so there is no image of another one: this score is left out";
+        Ok((reliance, (needs_others && others.is_none()).then(|| note.into())))
+    }
+
+    /// The scores with missing images or texts, if they are requested.
+    fn missing(
+        &self,
+        viewed: &Arc<ViewedSource>,
+        complete: &[Predicted],
+        done: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Curve>, EvaluateError> {
+        let (options, key, mut curves) = (self.options, Key::new(self.options.seed), vec![]);
+        if !options.missing {
+            return Ok(curves);
+        }
+        let encoded = EncodedImages::default();
+        let (all, mut passes) = (2 * StandIn::ALL.len() * viewed.len(), 0);
+        for stand_in in StandIn::ALL {
+            let mut predictor = self.predictor(&encoded)?;
+            predictor.stand_in = stand_in;
+            let mut without = |shares: MissingShares| {
+                let source = IncompleteSource::new(Arc::clone(viewed) as Arc<dyn Source>, shares, key);
+                let before = passes * viewed.len();
+                passes += 1;
+                predictor.run(&source, &self.preparation, ShownImage::Own, &mut |records| done(before + records, all))
+            };
+            let without_image = without(MissingShares { images: 1.0, texts: 0.0 })?;
+            let without_text = without(MissingShares { images: 0.0, texts: 1.0 })?;
+            let incomplete = Incomplete {
+                output: &self.task.output,
+                complete,
+                without_image: &without_image,
+                without_text: &without_text,
+            };
+            curves.extend(incomplete.curves(stand_in, key, &Resampling::new(key)));
+        }
+        Ok(curves)
     }
 
     /// What the user should know about the predictions.
@@ -276,6 +333,7 @@ impl<'a> Evaluator<'a> {
             baseline: None,
             probe: None,
             reliance: vec![],
+            missing: vec![],
             groups: self.groups(predicted, resampling),
             calibration: Some(calibration::report(self.task, predicted)).filter(|report| report.before.is_some()),
             counts: counts(scorer),

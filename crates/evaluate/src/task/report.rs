@@ -11,7 +11,7 @@ use super::reliance::Reliance;
 use super::survey::listed;
 use crate::leak::TrainingOverlap;
 use crate::probe_space::ProbeSpace;
-use crate::scores::Score;
+use crate::scores::{Curve, Score};
 
 /// The scores of a fine-tuned model on one folder of shards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct TaskReport {
     pub probe: Option<ProbeReport>,
     /// What the scores lose without the right image; empty if the task has no image.
     pub reliance: Vec<Reliance>,
+    /// The scores with missing images or texts; empty if they were not requested.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Curve>,
     /// Scores of groups of records, by the field or label that `--by` names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, Vec<GroupScore>>,

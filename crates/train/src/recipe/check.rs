@@ -179,6 +179,7 @@ impl Recipe {
         if !(share > 0.0 && share <= 1.0) {
             return wrong("finetune.share", format!("is {share}; it must be above 0 and at most 1"));
         }
+        self.check_missing(path)?;
         if !(epochs > 0.0 && epochs <= 1e6) {
             return wrong("train.epochs", format!("is {epochs}; it must be above 0 and at most 1000000"));
         }
@@ -212,6 +213,25 @@ impl Recipe {
             TaskRecipe::Report(_) | TaskRecipe::Summary(_) => self.check_generation(path),
             _ => Ok(()),
         }
+    }
+
+    /// Checks the shares of records without an image or a text.
+    fn check_missing(&self, path: &Path) -> Result<(), RecipeError> {
+        let wrong =
+            |cause: String| Err(RecipeError::Value { path: path.into(), key: "finetune.missing".into(), cause });
+        let (missing, form) = (self.finetune.missing, self.task.view().form);
+        if missing.is_none() {
+            return Ok(());
+        }
+        if let Some(fault) = missing.fault() {
+            return wrong(fault);
+        }
+        let is_supervised = !matches!(self.task, TaskRecipe::Pretraining | TaskRecipe::Retrieval(_));
+        if !is_supervised || !form.reads_both() {
+            let cause = "needs a task that reads the image and the text of a record (`task.input = \"available\"` or `\"pair\"`)";
+            return wrong(cause.into());
+        }
+        Ok(())
     }
 
     /// Checks the values of a task that writes texts.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ptu_data::MissingShares;
 use toml::{Table, Value};
 
 use super::section::typed;
@@ -196,6 +197,7 @@ pub fn remove_unused_keys(table: &mut Table) {
 fn all_keys() -> Table {
     let mut recipe = Recipe { task: TaskRecipe::Vqa(VqaRecipe::default()), ..Recipe::default() };
     recipe.finetune.model = Some("folder".into());
+    recipe.finetune.missing = MissingShares { images: 0.5, texts: 0.5 };
     recipe.train.freeze = vec!["name".into()];
     recipe.train.freeze_except = vec!["name".into()];
     recipe.train.freeze_steps = Some(1);

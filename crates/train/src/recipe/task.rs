@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ptu_data::record::Section;
-use ptu_data::{InputForm, RecordView};
+use ptu_data::{InputForm, MissingShares, RecordView};
 use ptu_model::generate::GenerationConfig;
 use ptu_model::names;
 use serde::{Deserialize, Serialize};
@@ -184,6 +184,9 @@ pub struct FinetuneRecipe {
     /// Share of the training data that is used. A smaller share is a part of each larger one with the same seed; each class keeps
     /// its share.
     pub share: f64,
+    /// Shares of the records for training and validation whose image or texts are removed, drawn with the seed. The task must read both.
+    #[serde(skip_serializing_if = "MissingShares::is_none")]
+    pub missing: MissingShares,
 }
 
 /// Whether the prompt pools are trained in fine-tuning.
@@ -199,7 +202,13 @@ pub enum PromptTraining {
 
 impl Default for FinetuneRecipe {
     fn default() -> Self {
-        Self { model: None, from_scratch: false, prompts: PromptTraining::default(), share: 1.0 }
+        Self {
+            model: None,
+            from_scratch: false,
+            prompts: PromptTraining::default(),
+            share: 1.0,
+            missing: MissingShares::default(),
+        }
     }
 }
 

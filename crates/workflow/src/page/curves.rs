@@ -1,6 +1,6 @@
 //! Charts of values over training steps, and of scores over the share of missing images or texts. Each run has one colour.
 
-use ptu_evaluate::{Score, Scores};
+use ptu_evaluate::{Curve, Score};
 use ptu_model::names::Role;
 use ptu_report::{Band, Chart, Series};
 use ptu_tasks::TaskKind;
@@ -146,26 +146,29 @@ pub fn missing_modalities(runs: &[Run]) -> Vec<Chart> {
     let mut charts: Vec<Chart> = vec![];
     for run in runs {
         for (gallery, scores) in &run.saved.scores {
-            add_missing(&mut charts, run, gallery, scores);
+            add_missing(&mut charts, run, (gallery, &sets::title(gallery, scores)), &scores.missing);
+        }
+        for (data, report) in &run.task.reports {
+            add_missing(&mut charts, run, (data, &report.title(data)), &report.missing);
         }
     }
     charts
 }
 
-fn add_missing(charts: &mut Vec<Chart>, run: &Run, gallery: &str, scores: &Scores) {
-    for curve in &scores.missing {
-        let title = format!("{gallery}: {} with missing {}", curve.score, curve.removed.name());
+/// Adds the curves of a data set of this name and title.
+fn add_missing(charts: &mut Vec<Chart>, run: &Run, (data, set): (&str, &str), curves: &[Curve]) {
+    for curve in curves {
+        let title = format!("{data}: {} with missing {}", curve.score, curve.missing.name());
         let explanation = format!(
-            "Computed on {}. One line for each replacement of the missing modality, with its 95 % interval.",
-            sets::title(gallery, scores)
+            "Computed on {set}. One line for each replacement of the missing modality, with its 95 % interval."
         );
         let is_same = |chart: &Chart| (&chart.title, &chart.explanation) == (&title, &explanation);
         let index = charts.iter().position(is_same).unwrap_or_else(|| {
             charts.push(Chart {
                 title,
                 explanation,
-                x_label: format!("share of missing {}", curve.removed.name()),
-                y_label: "share of correct answers".into(),
+                x_label: format!("share of records with missing {}", curve.missing.name()),
+                y_label: curve.score.clone(),
                 ..Chart::default()
             });
             charts.len() - 1

@@ -34,6 +34,8 @@ pub(super) struct CellRecipes {
 pub(super) struct Stage {
     pub recipe: Recipe,
     pub folder: String,
+    /// Whether it is also scored with missing images or texts.
+    pub missing: bool,
 }
 
 impl Cell {
@@ -121,25 +123,28 @@ impl Cell {
             );
             return Err(StudyError::Cell { cell: self.name(), cause });
         }
-        let pretrain = Stage::new("pretrain", pretrain, "");
+        let pretrain = Stage::new("pretrain", pretrain, &[]);
         let finetune = study.finetune.iter().map(|one| {
             let recipe = load(&one.recipe, &[&one.set, &self.finetune])?;
-            Ok(Stage::new(&one.name, recipe, &pretrain.folder))
+            // Runs that are scored with missing modalities are others than those of a study that does not ask for it.
+            let missing = one.missing.then_some("missing");
+            let parts: Vec<&str> = std::iter::once(pretrain.folder.as_str()).chain(missing).collect();
+            Ok(Stage { missing: one.missing, ..Stage::new(&one.name, recipe, &parts) })
         });
         Ok(CellRecipes { finetune: finetune.collect::<Result<_, StudyError>>()?, pretrain })
     }
 }
 
 impl Stage {
-    /// The stage of a recipe that starts from the model of another stage.
-    fn new(name: &str, recipe: Recipe, from: &str) -> Self {
+    /// The stage of a recipe; `parts` is what its result depends on too: the folder of the stage whose model it starts from, for example.
+    fn new(name: &str, recipe: Recipe, parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
-        for part in [env!("CARGO_PKG_VERSION"), from, &recipe.to_toml()] {
+        for part in [&[env!("CARGO_PKG_VERSION")], parts, &[&recipe.to_toml()]].concat() {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
         let key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { recipe, folder: format!("{}-{}", file_name(name), &key[..SHOWN]) }
+        Self { recipe, missing: false, folder: format!("{}-{}", file_name(name), &key[..SHOWN]) }
     }
 }
 

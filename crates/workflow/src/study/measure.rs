@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ptu_evaluate::Saved;
-use ptu_evaluate::task::SavedTask;
+use ptu_evaluate::task::{SavedTask, TaskReport};
+use ptu_evaluate::{Curve, Saved};
 use ptu_model::{BundleConfig, Model, names};
 use ptu_tasks::pretraining::HeldOutScore;
 use ptu_train::folder;
@@ -41,14 +41,26 @@ impl CellRuns<'_> {
             scores.insert(FIDELITY.into(), fidelity::read(&run)?);
             for (task, stage) in self.study.finetune.iter().zip(finetune) {
                 let reports = SavedTask::read(&self.runs.join(&stage.folder))?.reports;
-                let rows = one_set(&task.name, reports.len(), reports.into_values().map(|report| report.scores))?;
-                scores.insert(task.name.clone(), rows.into_iter().map(|one| (one.name, one.score.value)).collect());
+                let rows = one_set(&task.name, reports.len(), reports.into_values().map(rows_of))?;
+                scores.insert(task.name.clone(), rows.into_iter().collect());
             }
         }
         let [weights, prompt_weights] = weights(&run)?;
         let runs = std::iter::once(pretrain).chain(finetune).map(|stage| stage.folder.clone()).collect();
         Ok(CellResult { cell: cell.values.clone(), seed, scores, curves, weights, prompt_weights, ended, runs })
     }
+}
+
+/// The scores of a task by name, those with missing images or texts too.
+fn rows_of(report: TaskReport) -> Vec<(String, Option<f64>)> {
+    let own = report.scores.into_iter().map(|one| (one.name, one.score.value));
+    let missing = report.missing.into_iter().flat_map(|curve| {
+        let Curve { score, missing, stand_in, points } = curve;
+        let name =
+            move |share: f64| format!("{score}, {:.0} % of {} missing, {stand_in}", share * 100.0, missing.name());
+        points.into_iter().map(move |(share, score)| (name(share), score.value))
+    });
+    own.chain(missing).collect()
 }
 
 /// The rows of the only one of several sets of scores; none if there is no set.

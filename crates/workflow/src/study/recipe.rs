@@ -122,6 +122,9 @@ pub struct Finetuning {
     /// Changes to it.
     #[serde(default)]
     pub set: Vec<String>,
+    /// Whether it is also scored with missing images or texts. The scores are named like `accuracy, 70 % of images or texts missing, prompts`.
+    #[serde(default)]
+    pub missing: bool,
 }
 
 /// Ends a cell whose loss is too high.

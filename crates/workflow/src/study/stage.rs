@@ -84,6 +84,7 @@ impl Stages<'_> {
             }
             if SavedTask::read(run)?.reports.is_empty() {
                 let options = EvaluateOptions::of(run, vec![], self.study.split, self.options.device.clone().inner())?;
+                let options = EvaluateOptions { missing: stage.missing, ..options };
                 page::task_to_save(&evaluate_task(&options, &mut |_, _, _| {})?).write(run)?;
             }
             Ok(Trained::Finished)

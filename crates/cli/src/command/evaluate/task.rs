@@ -191,7 +191,6 @@ fn check_finetuned(arguments: &Arguments) -> anyhow::Result<()> {
         ("--label", !arguments.label.is_empty()),
         ("--sentence", !arguments.sentence.is_empty()),
         ("--rerank", arguments.rerank.is_some()),
-        ("--missing", arguments.missing),
         ("--trec", arguments.trec.is_some()),
     ];
     if let Some((option, _)) = pretrained.iter().find(|(_, given)| *given) {
@@ -229,7 +228,7 @@ fn options(arguments: &Arguments, model: &Path, precision: ComputePrecision) -> 
     let mut options = EvaluateOptions::of(model, arguments.data.clone(), arguments.split, device)?;
     options.config.by.clone_from(&arguments.by);
     options.seed = arguments.seed.unwrap_or(options.seed);
-    (options.precision, options.force) = (precision, arguments.force);
+    (options.precision, options.missing, options.force) = (precision, arguments.missing, arguments.force);
     options.generation = generation(arguments, model)?;
     options.probe = arguments.probe.as_deref().map(folder::bundle_of).transpose()?;
     options.probe_space = arguments.probe_space.space();
@@ -382,7 +381,7 @@ fn comparisons(report: &TaskReport) -> anyhow::Result<()> {
         let name = format!("{}, {}", one.metric, one.image.name());
         print(&format!("  {name:52}{}  lost {}", show(one.score.value), interval(one.cost).trim_start()))?;
     }
-    Ok(())
+    report.missing.iter().try_for_each(super::curve)
 }
 
 /// In what the evaluations of several models differ, apart from the models and their answer sets.

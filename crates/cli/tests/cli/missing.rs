@@ -1,0 +1,86 @@
+//! Tasks of records that lack their image or their text, in training and in testing.
+
+use serde_json::Value;
+
+use crate::finetune::{SIDE, json, prepared, recipe};
+use crate::harness::{Place, bytes};
+
+/// The task reads the image, which shows the side, and the text.
+const BOTH: &str = "[task]\nkind = \"classification\"\nlabel = \"side\"\ninput = \"available\"\n";
+
+/// Shards in `data` whose texts are all the same, so that only images tell the side, and a pre-trained model in `run`.
+fn with_equal_texts() -> Place {
+    let place = prepared();
+    let table = String::from_utf8(bytes(&place.path("pairs.csv"))).unwrap();
+    let line =
+        |(number, line): (usize, &str)| line.replace(&format!(",note {},", number.wrapping_sub(1)), ",a note,") + "\n";
+    place.write("equal.csv", table.lines().enumerate().map(line).collect::<String>());
+    std::fs::remove_dir_all(place.path("data")).unwrap();
+    place.good(&["prepare", "table", "equal.csv", "data", "--text", "text", "--label", "side", "--keep-duplicates"]);
+    recipe(&place, "both.toml", BOTH);
+    place
+}
+
+fn finetune(place: &Place, out: &str, missing: &str) {
+    let sets = format!("finetune.missing={missing}");
+    place.good(&["finetune", "both.toml", "--model", "run", "--out", out, "--set", &sets]);
+}
+
+/// The report of a model, scored with missing images and texts.
+fn report(place: &Place, run: &str) -> Value {
+    json(&place.good(&["evaluate", run, "--missing", "--json"]).stdout)["sources"]["equal"].clone()
+}
+
+/// The accuracies over the shares.
+fn curve(report: &Value, missing: &str, stand_in: &str) -> Vec<f64> {
+    let is_asked = |one: &&Value| one["score"] == "accuracy" && one["away"] == missing && one["stand_in"] == stand_in;
+    let curve = report["missing"].as_array().unwrap().iter().find(is_asked).unwrap();
+    curve["points"].as_array().unwrap().iter().map(|point| point[1]["value"].as_f64().unwrap()).collect()
+}
+
+#[test]
+fn scores_fall_with_what_is_missing() {
+    let place = with_equal_texts();
+    finetune(&place, "complete", "{ images = 0.0 }");
+    let complete = report(&place, "complete");
+    let accuracy = complete["scores"][0]["value"].as_f64().unwrap();
+    assert!(accuracy >= 0.9, "{complete}");
+    for stand_in in ["prompts", "zeros", "nothing"] {
+        let images = curve(&complete, "images", stand_in);
+        assert_eq!((images.len(), images[0]), (6, accuracy), "nothing is missing at the first share");
+        assert_eq!(images[5], 0.5, "a text does not tell the side");
+        let either = curve(&complete, "either", stand_in);
+        assert!(either[0] == accuracy && either[5] < accuracy, "{either:?}");
+    }
+    // The score without any image is that of the table of image reliance.
+    let reliance = complete["reliance"].as_array().unwrap();
+    let missing = reliance.iter().find(|one| one["image"] == "missing" && one["metric"] == "accuracy").unwrap();
+    assert_eq!(missing["score"]["value"].as_f64().unwrap(), curve(&complete, "images", "prompts")[5]);
+    let shown = place.good(&["evaluate", "complete", "--missing"]).stdout;
+    assert!(shown.contains("accuracy, images or texts removed, prompts") && shown.contains("70 % "), "{shown}");
+    place.good(&["inspect", "complete", "--page", "complete.html"]);
+    let page = String::from_utf8(bytes(&place.path("complete.html"))).unwrap();
+    assert!(page.contains("accuracy with missing images or texts"));
+    // What was trained without any image has learned nothing of images; with texts removed it has them all.
+    finetune(&place, "blind", "{ images = 1.0 }");
+    assert_eq!(curve(&report(&place, "blind"), "images", "prompts")[5], 0.5);
+    let blind = report(&place, "blind")["scores"][0]["value"].as_f64().unwrap();
+    assert!(blind <= 0.75, "{blind}");
+    finetune(&place, "silent", "{ texts = 1.0 }");
+    assert!(curve(&report(&place, "silent"), "texts", "prompts")[5] >= 0.9);
+}
+
+#[test]
+fn what_cannot_be_missing_is_refused() {
+    let place = with_equal_texts();
+    recipe(&place, "side.toml", SIDE);
+    let refused = |file: &str, missing: &str, words: &[&str]| {
+        let set = format!("finetune.missing={missing}");
+        place.bad(&["finetune", file, "--model", "run", "--out", "x", "--set", &set], words);
+    };
+    refused("side.toml", "{ images = 0.5 }", &["finetune.missing", "task.input = \"available\""]);
+    refused("both.toml", "{ images = 0.7, texts = 0.7 }", &["finetune.missing", "0.7 and 0.7", "at most 1"]);
+    refused("both.toml", "{ image = 0.7 }", &["finetune.missing.image", "images"]);
+    place.good(&["finetune", "side.toml", "--model", "run", "--out", "side", "--set", "train.steps=2"]);
+    place.bad(&["evaluate", "side", "--missing"], &["reads `image`", "task.input = \"available\""]);
+}
