@@ -29,30 +29,35 @@ pub(super) fn page(
             .iter()
             .flat_map(|row| row.ended.iter().map(|cause| format!("Cell `{}` was ended early: {cause}.", row.cell))),
     );
-    let headings = table.headings();
-    let differences = Table {
-        title: format!("Differences to `{}`", table.reference),
-        explanation: "Paired by seed, with 95 % intervals; a star marks those whose interval does not contain 0."
-            .into(),
-        columns: [&["cell".to_string()], &headings[4..]].concat(),
-        rows: table.difference_rows(),
-    };
-    let means = Table {
-        title: "Means over seeds".into(),
-        explanation: "95 % intervals by Student's t distribution.".into(),
-        columns: headings,
-        rows: table.mean_rows(),
-    };
     Page {
         title: study.title.clone(),
         subtitle: "Study".into(),
         verdict: study.question.clone(),
         warnings,
         facts: facts(study, seconds),
-        score_tables: vec![means, differences],
+        score_tables: table.parts().into_iter().flat_map(|part| tables(table, part)).collect(),
         charts: [loss_charts(results), measure_charts(study, table)].concat(),
         ..Page::default()
     }
+}
+
+/// The means and the differences of some columns.
+fn tables(table: &StudyTable, (title, columns): (String, Vec<usize>)) -> [Table; 2] {
+    let (headings, title) = (table.headings(&columns), if title.is_empty() { title } else { format!("{title}: ") });
+    let means = Table {
+        title: format!("{title}means over seeds"),
+        explanation: "95 % intervals by Student's t distribution.".into(),
+        columns: headings.clone(),
+        rows: table.mean_rows(&columns),
+    };
+    let differences = Table {
+        title: format!("{title}differences to `{}`", table.reference),
+        explanation: "Paired by seed, with 95 % intervals; a star marks those whose interval does not contain 0."
+            .into(),
+        columns: [&["cell".to_string()], &headings[4..]].concat(),
+        rows: table.difference_rows(&columns),
+    };
+    [means, differences]
 }
 
 /// The charts of a page as SVG files, with their names.

@@ -151,6 +151,9 @@ pub struct Measure {
     /// Whether a lower value is better.
     #[serde(default)]
     pub lower_is_better: bool,
+    /// The title of the table that its column stands in. Without it, this is the first table.
+    #[serde(default)]
+    pub table: String,
 }
 
 fn three_seeds() -> Vec<u64> {

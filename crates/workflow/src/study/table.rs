@@ -35,6 +35,8 @@ pub struct Column {
     pub name: String,
     /// Whether a lower value is better.
     pub lower_is_better: bool,
+    /// The title of the table that it stands in; empty for the first table.
+    pub table: String,
 }
 
 /// A cell in the table.
@@ -63,7 +65,11 @@ impl StudyTable {
         let columns: Vec<Column> = study
             .measure
             .iter()
-            .map(|one| Column { name: one.name.clone(), lower_is_better: one.lower_is_better })
+            .map(|one| Column {
+                name: one.name.clone(),
+                lower_is_better: one.lower_is_better,
+                table: one.table.clone(),
+            })
             .collect();
         let reference = study.reference.clone().or_else(|| cells.first().map(Cell::name)).unwrap_or_default();
         let of = |cell: &str| -> Vec<&CellResult> { results.iter().filter(|result| result.name() == cell).collect() };
@@ -106,15 +112,27 @@ impl StudyTable {
         }
     }
 
-    /// Headings of the columns, the direction of the better value after each.
-    pub fn headings(&self) -> Vec<String> {
-        let fixed = ["cell", "seeds", "weights", "of prompts"].map(String::from);
-        let arrow = |column: &Column| format!("{} {}", column.name, if column.lower_is_better { "↓" } else { "↑" });
-        fixed.into_iter().chain(self.columns.iter().map(arrow)).collect()
+    /// The titles of the tables that the columns are divided into, each with the numbers of its columns.
+    pub fn parts(&self) -> Vec<(String, Vec<usize>)> {
+        let mut parts: Vec<(String, Vec<usize>)> = vec![];
+        for (number, column) in self.columns.iter().enumerate() {
+            match parts.iter_mut().find(|(title, _)| *title == column.table) {
+                Some((_, columns)) => columns.push(number),
+                None => parts.push((column.table.clone(), vec![number])),
+            }
+        }
+        parts
     }
 
-    /// The cells of the table of means as texts.
-    pub fn mean_rows(&self) -> Vec<Vec<String>> {
+    /// Headings of some columns, the direction of the better value after each.
+    pub fn headings(&self, columns: &[usize]) -> Vec<String> {
+        let fixed = ["cell", "seeds", "weights", "of prompts"].map(String::from);
+        let arrow = |column: &Column| format!("{} {}", column.name, if column.lower_is_better { "↓" } else { "↑" });
+        fixed.into_iter().chain(columns.iter().map(|column| arrow(&self.columns[*column]))).collect()
+    }
+
+    /// The cells of the table of means as texts, for some columns.
+    pub fn mean_rows(&self, columns: &[usize]) -> Vec<Vec<String>> {
         let row = |row: &Row| {
             let fixed = [
                 row.cell.clone(),
@@ -122,16 +140,17 @@ impl StudyTable {
                 row.weights.map_or(String::new(), |weights| ptu_report::count(weights as u64)),
                 row.prompt_share.map_or(String::new(), |share| format!("{:.2} %", 100.0 * share)),
             ];
-            fixed.into_iter().chain(row.means.iter().map(|mean| shown(mean.as_ref(), false))).collect()
+            fixed.into_iter().chain(columns.iter().map(|column| shown(row.means[*column].as_ref(), false))).collect()
         };
         self.rows.iter().map(row).collect()
     }
 
-    /// The cells of the table of differences as texts; those whose interval does not contain 0 have a star.
-    pub fn difference_rows(&self) -> Vec<Vec<String>> {
+    /// The cells of the table of differences as texts, for some columns; those whose interval does not contain 0 have a star.
+    pub fn difference_rows(&self, columns: &[usize]) -> Vec<Vec<String>> {
         let others = self.rows.iter().filter(|row| row.cell != self.reference);
         let row = |row: &Row| {
-            let differences = row.differences.iter().map(|difference| {
+            let differences = columns.iter().map(|column| {
+                let difference = row.differences[*column];
                 let star = if difference.is_some_and(|one| one.is_significant()) { " *" } else { "" };
                 format!("{}{star}", shown(difference.as_ref(), true))
             });
@@ -153,13 +172,16 @@ impl StudyTable {
         notes
     }
 
-    /// Both tables in Markdown.
+    /// All tables in Markdown.
     pub fn markdown(&self) -> String {
         let mut text = format!("# {}\n\n", self.title);
         if !self.question.is_empty() {
             let _ = write!(text, "{}\n\n", self.question);
         }
-        let mut table = |headings: &[String], rows: &[Vec<String>]| {
+        let mut table = |title: &str, headings: &[String], rows: &[Vec<String>]| {
+            if !title.is_empty() {
+                text.push_str(&format!("## {title}\n\n"));
+            }
             let line = |cells: &[String]| {
                 format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
             };
@@ -168,9 +190,12 @@ impl StudyTable {
             rows.iter().for_each(|row| text.push_str(&line(row)));
             text.push('\n');
         };
-        let headings = self.headings();
-        table(&headings, &self.mean_rows());
-        table(&[&["minus the reference".to_string()], &headings[4..]].concat(), &self.difference_rows());
+        for (title, columns) in self.parts() {
+            let headings = self.headings(&columns);
+            let differences = [&["minus the reference".to_string()], &headings[4..]].concat();
+            table(&title, &headings, &self.mean_rows(&columns));
+            table("", &differences, &self.difference_rows(&columns));
+        }
         self.notes().iter().for_each(|note| {
             let _ = writeln!(text, "{note}");
         });
@@ -204,7 +229,7 @@ impl StudyTable {
         text
     }
 
-    /// The table of means in LaTeX (package `booktabs`).
+    /// The tables of means in LaTeX (package `booktabs`).
     pub fn latex(&self) -> String {
         let escaped = |text: &str| -> String {
             let letter = |letter: char| match letter {
@@ -222,13 +247,14 @@ impl StudyTable {
         let line = |cells: &[String]| {
             format!("{} \\\\\n", cells.iter().map(|cell| escaped(cell)).collect::<Vec<_>>().join(" & "))
         };
-        let headings = self.headings();
-        let mut text = format!("\\begin{{tabular}}{{l{}}}\n\\toprule\n", "r".repeat(headings.len() - 1));
-        text.push_str(&line(&headings));
-        text.push_str("\\midrule\n");
-        self.mean_rows().iter().for_each(|row| text.push_str(&line(row)));
-        text.push_str("\\bottomrule\n\\end{tabular}\n");
-        text
+        let table = |(title, columns): (String, Vec<usize>)| {
+            let headings = self.headings(&columns);
+            let comment = if title.is_empty() { title } else { format!("% {title}\n") };
+            let start = format!("\\begin{{tabular}}{{l{}}}\n\\toprule\n", "r".repeat(headings.len() - 1));
+            let rows: String = self.mean_rows(&columns).iter().map(|row| line(row)).collect();
+            format!("{comment}{start}{}\\midrule\n{rows}\\bottomrule\n\\end{{tabular}}\n", line(&headings))
+        };
+        self.parts().into_iter().map(table).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -264,9 +290,24 @@ mod tests {
     #[test]
     fn means_and_paired_differences() {
         let table = table();
-        assert_eq!(table.mean_rows()[0], ["a_1", "2", "200", "1.50 %", "0.150 ± 0.635"]);
+        assert_eq!(table.mean_rows(&[0])[0], ["a_1", "2", "200", "1.50 %", "0.150 ± 0.635"]);
         // Both seeds differ by 0.2, so the interval has no width but for rounding.
-        assert_eq!(table.difference_rows(), [["b", "+0.200 ± 0.000 *"]]);
+        assert_eq!(table.difference_rows(&[0]), [["b", "+0.200 ± 0.000 *"]]);
+    }
+
+    #[test]
+    fn columns_stand_in_the_table_that_they_name() {
+        let mut table = table();
+        let column = |name: &str, of: &str| Column { name: name.into(), lower_is_better: true, table: of.into() };
+        table.columns.extend([column("x", "More"), column("y", "")]);
+        table.rows.iter_mut().for_each(|row| {
+            row.means.extend([None, None]);
+            row.differences.extend([None, None]);
+        });
+        assert_eq!(table.parts(), [(String::new(), vec![0, 2]), ("More".into(), vec![1])]);
+        let (markdown, latex) = (table.markdown(), table.latex());
+        assert!(markdown.contains("| R@10 ↑ | y ↓ |") && markdown.contains("## More\n\n| cell | seeds"), "{markdown}");
+        assert!(latex.matches("\\toprule").count() == 2 && latex.contains("% More\n"), "{latex}");
     }
 
     #[test]
