@@ -59,7 +59,11 @@ fn run_checkpointed<M: Module + Debug + Sync + 'static>(
         gradients: gradients.clone(),
         device: inputs[0].tokens.device().inner(),
     };
-    let tokens = inputs.iter().map(|input| input.tokens.clone().into_dispatch()).collect();
+    let tokens = inputs.iter().map(|input| input.tokens.clone().into_dispatch());
+    // The inputs may need no gradient although weights do: those of the first block that is trained behind frozen ones. A further input, which
+    // the block does not read, lets the backward pass reach it.
+    let anchor = || Tensor::<2>::zeros([1, 1], &inputs[0].tokens.device()).require_grad().into_dispatch();
+    let tokens = tokens.chain(is_trained(module).then(anchor)).collect();
     let y = inputs[0].with(run_operation(recompute, tokens));
     (y, calls.load(Ordering::Relaxed))
 }
@@ -122,6 +126,19 @@ impl<M: Module + Debug + Sync + 'static> Operation for CheckpointedBlock<M> {
         module.visit(&mut CollectGradients { graph: &mut graph, gradients: &self.gradients });
         gradients
     }
+}
+
+/// Whether a weight of the module needs a gradient.
+fn is_trained<M: Module>(module: &M) -> bool {
+    struct Found(bool);
+    impl ModuleVisitor for Found {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0 |= param.val().is_require_grad();
+        }
+    }
+    let mut found = Found(false);
+    module.visit(&mut found);
+    found.0
 }
 
 /// Moves the gradients of the weights into the storage.

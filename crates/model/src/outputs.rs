@@ -159,6 +159,7 @@ impl WeightVisitor for EncoderDigest {
 mod tests {
     use burn::tensor::Device;
     use ptu_input::{Batch, Slot, Texts};
+    use ptu_kernels::BlockGradients;
     use ptu_random::{Key, Place};
 
     use super::*;
@@ -249,6 +250,26 @@ mod tests {
                 assert!(largest < 1e-4, "{pairs} {alone}: {largest}");
             }
         }
+    }
+
+    #[test]
+    fn the_first_trained_block_behind_frozen_ones_gets_gradients_if_it_is_checkpointed() {
+        let image = Frozen::Layers(config().image.used_layers() - 1);
+        let model = Model::new(&config(), Key::new(3), &Device::flex().autodiff()).unwrap();
+        let model = model.with_frozen(FrozenEncoders { image, text: Frozen::Nothing });
+        let block = model.image.blocks.last().unwrap();
+        let weight = &block.norm_1.weight;
+        let gradient = |pass: Pass, blocks: &BlockGradients| {
+            let embedded = model.embed_image(&images(2, 1), &pass);
+            let mut graph = model.image.encode(&embedded, &pass).tokens.powf_scalar(3.0).sum().backward();
+            let plain = weight.val().grad_remove(&mut graph).map(|found| found.into_data().try_into_vec().unwrap());
+            plain.or_else(|| blocks.take(weight.id))
+        };
+        let blocks = BlockGradients::default();
+        let plain: Vec<f32> = gradient(Pass::off(), &blocks).unwrap();
+        let checkpointed = gradient(Pass::off().checkpointed(blocks.clone()), &blocks).unwrap();
+        assert!(plain.iter().any(|value| value.abs() > 1e-3));
+        assert!(plain.iter().zip(&checkpointed).all(|(x, y)| (x - y).abs() < 1e-4 * (1.0 + x.abs())));
     }
 
     #[test]

@@ -125,8 +125,12 @@ impl StepShape<'_> {
             (ImageSequence::Image(_), Frozen::Layers(count)) => image.used_layers() - count,
             _ => image.used_layers(),
         };
-        let of_images = |one: ImageSequence| self.image_tokens(one) * trained_layers(&one);
-        let images: usize = forward.image_sequences().into_iter().map(of_images).sum();
+        // Tokens of one layer, and those of all layers.
+        let (mut images, mut in_layers) = (0, 0);
+        for one in forward.image_sequences().into_iter().filter(|one| trained_layers(one) > 0) {
+            images += self.image_tokens(one);
+            in_layers += self.image_tokens(one) * trained_layers(&one);
+        }
         let texts: usize = forward.text_sequences().into_iter().map(|sequence| self.text_tokens(sequence)).sum();
         let (mut fused, mut masked) = (0, 0);
         for pair in forward.pairs() {
@@ -137,7 +141,7 @@ impl StepShape<'_> {
         }
         let [images, texts, fused] =
             [images * image.width, texts * text.width, fused * fusion.width].map(|values| values as f64);
-        let encoders = images + texts * text.layers as f64;
+        let encoders = (in_layers * image.width) as f64 + texts * text.layers as f64;
         let fusion_layers = fused * (fusion.layers - 1) as f64;
         let reads_all = forward.pairs().iter().any(|pair| pair.read == Read::All);
         // One stream has layers of an encoder. A block of two streams stores the inputs of both, image and text.

@@ -30,7 +30,7 @@ use ptu_train::trainer::Observer;
 pub use error::StudyError;
 pub use grid::Cell;
 pub use recipe::StudyRecipe;
-pub use result::CellResult;
+pub use result::{CellResult, Measured};
 pub use statistics::Estimate;
 pub use table::{Column, StudyTable};
 
@@ -169,9 +169,26 @@ impl Study<'_> {
         &self.options.out
     }
 
+    fn measured(&self) -> Measured {
+        Measured::of(self.recipe)
+    }
+
+    /// The file of the result of a cell.
+    fn result_of(&self, work: &Work<'_>) -> PathBuf {
+        CellResult::path(self.out(), work.cell, work.seed, self.recipe.split)
+    }
+
+    /// What the folder of the study holds, as it stands in its file: the name, and the corpus.
+    fn identity(&self) -> String {
+        let corpus = self.recipe.corpus.map(|recipe::Corpus { train, validate, test, seed, side }| {
+            format!(" with {train} + {validate} + {test} phantom pairs of {side} pixels, seed {seed}")
+        });
+        format!("{}{}", self.recipe.name, corpus.unwrap_or_default())
+    }
+
     /// Opens the folder, which must be new, empty, or of this study.
     fn open_folder(&self) -> Result<(), StudyError> {
-        let (out, name) = (self.out(), &self.recipe.name);
+        let (out, name) = (self.out(), self.identity());
         let error = |source| TrainError::File { action: "create", path: out.into(), source };
         let file = out.join(NAME);
         let is_ours = |name: &str| {
@@ -188,9 +205,9 @@ impl Study<'_> {
             return Ok(files::write_bytes(&file, format!("{name}\n").as_bytes())?);
         }
         let found = String::from_utf8_lossy(&files::read(&file, LARGEST_NAME)?).trim().to_string();
-        match found == *name {
+        match found == name {
             true => Ok(()),
-            false => Err(StudyError::OtherStudy { path: out.into(), found, asked: name.clone() }),
+            false => Err(StudyError::OtherStudy { path: out.into(), found, asked: name }),
         }
     }
 
@@ -261,8 +278,8 @@ impl Study<'_> {
 
     /// Trains and measures a cell with a seed, or what is left of it.
     fn cell(&self, work: &Work<'_>, observer: &mut dyn Observer) -> Result<Worked, StudyError> {
-        let path = CellResult::path(self.out(), work.cell, work.seed);
-        if CellResult::read(&path, &work.runs())?.is_some() {
+        let path = self.result_of(work);
+        if CellResult::read(&path, &work.runs(), &self.measured())?.is_some() {
             return Ok(Worked::Done);
         }
         observer.note(&format!("cell `{}`, seed {}", work.cell.name(), work.seed));
@@ -293,8 +310,8 @@ impl Study<'_> {
     fn drop_models(&self, done: &Work<'_>, work: &[Work<'_>]) -> Result<(), StudyError> {
         let mut needed = BTreeSet::new();
         for one in work {
-            let (path, runs) = (CellResult::path(self.out(), one.cell, one.seed), one.runs());
-            if CellResult::read(&path, &runs)?.is_none() {
+            let (path, runs) = (self.result_of(one), one.runs());
+            if CellResult::read(&path, &runs, &self.measured())?.is_none() {
                 needed.extend(runs);
             }
         }
@@ -321,8 +338,8 @@ impl Study<'_> {
     fn summary(&self, work: &[Work<'_>], failed: BTreeMap<usize, String>) -> Result<StudySummary, StudyError> {
         let mut results = vec![];
         for one in work {
-            let path = CellResult::path(self.out(), one.cell, one.seed);
-            results.extend(CellResult::read(&path, &one.runs())?);
+            let path = self.result_of(one);
+            results.extend(CellResult::read(&path, &one.runs(), &self.measured())?);
         }
         self.check_scores(&results)?;
         let table = StudyTable::of(self.recipe, self.cells, &results);

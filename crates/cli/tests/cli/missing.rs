@@ -71,6 +71,40 @@ fn scores_fall_with_what_is_missing() {
 }
 
 #[test]
+fn records_that_lack_a_modality_have_the_stand_in_of_their_curve() {
+    let place = with_equal_texts();
+    finetune(&place, "both", "{ images = 0.0 }");
+    // Every second record has no text of its own.
+    let table = String::from_utf8(bytes(&place.path("equal.csv"))).unwrap();
+    let line = |(number, line): (usize, &str)| match number % 4 {
+        1 | 2 => line.replace(",a note,", ",,") + "\n",
+        _ => line.to_string() + "\n",
+    };
+    place.write("equal.csv", table.lines().enumerate().map(line).collect::<String>());
+    place.good(&[
+        "prepare",
+        "table",
+        "equal.csv",
+        "some",
+        "--text",
+        "text",
+        "--label",
+        "side",
+        "--keep-duplicates",
+        "--allow-missing",
+    ]);
+    let of = |stand_in: &str| {
+        let asked = ["evaluate", "both", "--data", "some", "--force", "--missing", "--json", "--stand-in", stand_in];
+        json(&place.good(&asked).stdout)["sources"]["equal"].clone()
+    };
+    let (zeros, prompts) = (of("zeros"), of("prompts"));
+    assert_eq!(zeros["missing"], prompts["missing"]);
+    let first = |report: &Value| report["scores"][0]["value"].as_f64().unwrap();
+    assert_eq!(curve(&zeros, "texts", "zeros")[0], first(&zeros));
+    assert_eq!(curve(&zeros, "texts", "prompts")[0], first(&prompts));
+}
+
+#[test]
 fn what_cannot_be_missing_is_refused() {
     let place = with_equal_texts();
     recipe(&place, "side.toml", SIDE);

@@ -109,6 +109,17 @@ fn a_study_gives_tables_and_shares_what_is_the_same() {
     // It is done: the same call trains nothing, and another seed only itself.
     let again = place.good(&["study", "s.toml", "--out", "s"]);
     assert!(!again.stderr.contains("cell `"), "{}", again.stderr);
+    // Scores of another split are not mixed with those of the first, and need no training.
+    let (tests, scores) =
+        (tables(&place, "s"), |said: &str| serde_json::from_str::<Value>(said).unwrap()["values"].clone());
+    let asked = ["study", "s.toml", "--out", "s", "--split", "validate", "--json"];
+    let validated = place.good(&asked);
+    assert!(!validated.stderr.contains("steps of about"), "{}", validated.stderr);
+    assert_ne!(scores(&validated.stdout), found["values"]);
+    place.good(&["study", "s.toml", "--out", "s"]);
+    assert_eq!(tables(&place, "s"), tests);
+    place.write("l.toml", STUDY.replace("train = 48", "train = 40"));
+    place.exits(&["study", "l.toml", "--out", "s"], 2, &["holds study `small with 48", "not `small with 40"]);
     let more = place.good(&["study", "s.toml", "--out", "s", "--seeds", "0,1,2", "--cell", "0"]).stderr;
     assert!(more.contains("cell `0`, seed 2") && !more.contains("seed 1"), "{more}");
 }
@@ -203,7 +214,11 @@ fn a_study_that_is_wrong_says_why() {
     wrong("recipe = \"r.toml\"", "recipe = \"f.toml\"", &["for fine-tuning"]);
     place.good(&["study", "s.toml", "--out", "s", "--cell", "0", "--seeds", "0"]);
     place.write("o.toml", STUDY.replace("name = \"small\"", "name = \"other\""));
-    place.exits(&["study", "o.toml", "--out", "s"], 2, &["holds study `small`, not `other`"]);
+    place.exits(
+        &["study", "o.toml", "--out", "s"],
+        2,
+        &["holds study `small with 48 + 16 + 24 phantom pairs", "not `other with 48"],
+    );
     place.exits(&["study", "s.toml", "--out", "s", "--cell", "1"], 2, &["no such cell", "`16, more steps`"]);
     place.write("full/file", "x");
     place.exits(&["study", "s.toml", "--out", "full"], 2, &["`full` is not empty"]);

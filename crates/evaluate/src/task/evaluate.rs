@@ -228,7 +228,7 @@ impl<'a> Evaluator<'a> {
         let probe = probe::report(options, &scorer, task, &records, done)?;
         notes.extend(probe.notes);
         kept.add("probe", &task.output, &probe.predicted);
-        let missing = self.missing(&viewed, &predicted, &mut |records, all| done(&name, records, all))?;
+        let missing = self.missing(&viewed, &mut |records, all| done(&name, records, all))?;
         let report = TaskReport {
             baseline,
             missing,
@@ -271,7 +271,6 @@ impl<'a> Evaluator<'a> {
     fn missing(
         &self,
         viewed: &Arc<ViewedSource>,
-        complete: &[Predicted],
         done: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Curve>, EvaluateError> {
         let (options, key, mut curves) = (self.options, Key::new(self.options.seed), vec![]);
@@ -279,8 +278,10 @@ impl<'a> Evaluator<'a> {
             return Ok(curves);
         }
         let encoded = EncodedImages::default();
-        let (all, mut passes) = (2 * StandIn::ALL.len() * viewed.len(), 0);
-        for stand_in in StandIn::ALL {
+        // Texts are always written with prompts in place of what is missing.
+        let stand_ins = if self.task.output.written().is_some() { &[StandIn::Prompts][..] } else { &StandIn::ALL };
+        let (all, mut passes) = (3 * stand_ins.len() * viewed.len(), 0);
+        for &stand_in in stand_ins {
             let mut predictor = self.predictor(&encoded)?;
             predictor.stand_in = stand_in;
             let mut without = |shares: MissingShares| {
@@ -289,11 +290,13 @@ impl<'a> Evaluator<'a> {
                 passes += 1;
                 predictor.run(&source, &self.preparation, ShownImage::Own, &mut |records| done(before + records, all))
             };
+            // Records may lack a modality of their own.
+            let complete = without(MissingShares::default())?;
             let without_image = without(MissingShares { images: 1.0, texts: 0.0 })?;
             let without_text = without(MissingShares { images: 0.0, texts: 1.0 })?;
             let incomplete = Incomplete {
                 output: &self.task.output,
-                complete,
+                complete: &complete,
                 without_image: &without_image,
                 without_text: &without_text,
             };

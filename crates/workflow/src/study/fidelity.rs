@@ -1,23 +1,29 @@
 //! Fidelity of completed pairs as a measure of a study.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use ptu_data::Split;
 use ptu_evaluate::fidelity::FidelityReport;
 use ptu_evaluate::{EvaluateOptions, fidelity};
 use ptu_model::files;
 use ptu_train::TrainError;
 
 use super::StudyError;
+use super::result::Measured;
 
-/// The file in a run with its fidelity.
-const FILE: &str = "study-fidelity.json";
 /// The largest such file, in bytes.
 const LARGEST: u64 = 1 << 24;
 
+/// The file in a run with its fidelity on a split, with probes of these labels.
+fn file(run: &Path, split: Split, labels: &[String]) -> PathBuf {
+    let of = ptu_random::index_of(labels.join("\0"));
+    run.join(format!("study-fidelity-{split}-{of:016x}.json"))
+}
+
 /// Computes the fidelity of a run, unless it is there already.
 pub(super) fn compute(run: &Path, labels: &[String], options: &EvaluateOptions) -> Result<(), StudyError> {
-    let path = run.join(FILE);
+    let path = file(run, options.split, labels);
     if path.exists() {
         return Ok(());
     }
@@ -29,8 +35,9 @@ pub(super) fn compute(run: &Path, labels: &[String], options: &EvaluateOptions) 
 }
 
 /// The values of a run, by names such as `texts, prompts, cosine`; of layers `texts, prompts, layer 2 cosine`. Empty if there is no file.
-pub(super) fn read(run: &Path) -> Result<BTreeMap<String, Option<f64>>, StudyError> {
-    let path = run.join(FILE);
+pub(super) fn read(run: &Path, measured: &Measured) -> Result<BTreeMap<String, Option<f64>>, StudyError> {
+    let Some(labels) = &measured.fidelity_labels else { return Ok(BTreeMap::new()) };
+    let path = file(run, measured.split, labels);
     if !path.exists() {
         return Ok(BTreeMap::new());
     }

@@ -12,7 +12,7 @@ use ptu_train::log::{Event, read_events};
 
 use super::grid::{Cell, CellRecipes};
 use super::recipe::{FIDELITY, LOSSES, PRETRAIN, StudyRecipe};
-use super::result::CellResult;
+use super::result::{CellResult, Measured};
 use super::{StudyError, fidelity};
 
 /// The largest configuration of a model that is read, in bytes.
@@ -38,7 +38,7 @@ impl CellRuns<'_> {
             let (count, rows) = (saved.len(), saved.into_values().map(|one| one.rows()));
             let rows = one_set(PRETRAIN, count, rows)?.into_iter().map(|(name, score)| (name, score.value));
             scores.insert(PRETRAIN.into(), rows.collect());
-            scores.insert(FIDELITY.into(), fidelity::read(&run)?);
+            scores.insert(FIDELITY.into(), fidelity::read(&run, &Measured::of(self.study))?);
             for (task, stage) in self.study.finetune.iter().zip(finetune) {
                 let reports = SavedTask::read(&self.runs.join(&stage.folder))?.reports;
                 let rows = one_set(&task.name, reports.len(), reports.into_values().map(rows_of))?;
@@ -47,7 +47,18 @@ impl CellRuns<'_> {
         }
         let [weights, prompt_weights] = weights(&run)?;
         let runs = std::iter::once(pretrain).chain(finetune).map(|stage| stage.folder.clone()).collect();
-        Ok(CellResult { cell: cell.values.clone(), seed, scores, curves, weights, prompt_weights, ended, runs })
+        let measured = Measured::of(self.study);
+        Ok(CellResult {
+            cell: cell.values.clone(),
+            seed,
+            scores,
+            curves,
+            weights,
+            prompt_weights,
+            ended,
+            runs,
+            measured,
+        })
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ptu_data::Split;
 use ptu_model::files;
 use serde::{Deserialize, Serialize};
 
 use super::StudyError;
 use super::grid::{Cell, file_name, joined};
-use super::recipe::Measure;
+use super::recipe::{Measure, StudyRecipe};
 
 /// The folder of results in that of a study.
 pub(super) const RESULTS: &str = "results";
@@ -36,6 +37,26 @@ pub struct CellResult {
     pub ended: Option<String>,
     /// The folders of its runs, in that of the study.
     pub runs: Vec<String>,
+    /// What was scored, and how.
+    pub measured: Measured,
+}
+
+/// What the scores of a result depend on beside its runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// The split.
+    pub split: Split,
+    /// The labels of the probes of fidelity; `None` if no fidelity was measured.
+    pub fidelity_labels: Option<Vec<String>>,
+}
+
+impl Measured {
+    /// What a study measures.
+    pub(super) fn of(study: &StudyRecipe) -> Self {
+        let labels = study.measures_fidelity().then(|| study.fidelity_labels.clone());
+        Self { split: study.split, fidelity_labels: labels }
+    }
 }
 
 impl CellResult {
@@ -52,25 +73,26 @@ impl CellResult {
     }
 
     /// The file of a result in the folder of a study.
-    pub(super) fn path(study: &Path, cell: &Cell, seed: u64) -> PathBuf {
+    pub(super) fn path(study: &Path, cell: &Cell, seed: u64, split: Split) -> PathBuf {
         let name = cell.name();
         // Different names may have equal letters.
         let tag = ptu_random::index_of(&name) as u32;
-        study.join(RESULTS).join(format!("{}-{tag:08x}-seed-{seed}.json", file_name(&name)))
+        study.join(RESULTS).join(format!("{}-{tag:08x}-seed-{seed}-{split}.json", file_name(&name)))
     }
 
-    /// Reads a result; `None` if there is none, or if it is that of other runs than `runs` (the study has changed since then).
+    /// Reads a result; `None` if there is none, or if it is that of other runs than `runs`, or measured otherwise (the study has changed since
+    /// then).
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(super) fn read(path: &Path, runs: &[String]) -> Result<Option<Self>, StudyError> {
+    pub(super) fn read(path: &Path, runs: &[String], measured: &Measured) -> Result<Option<Self>, StudyError> {
         if !path.exists() {
             return Ok(None);
         }
         let bytes = files::read(path, LARGEST)?;
         let wrong = |error: serde_json::Error| StudyError::Result { path: path.into(), cause: error.to_string() };
         let found: Self = serde_json::from_slice(&bytes).map_err(wrong)?;
-        Ok(Some(found).filter(|found| found.runs == runs))
+        Ok(Some(found).filter(|found| found.runs == runs && found.measured == *measured))
     }
 
     /// Writes the result.

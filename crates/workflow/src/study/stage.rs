@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use ptu_evaluate::task::{SavedTask, evaluate_task};
-use ptu_evaluate::{EvaluateOptions, Saved, evaluate};
+use ptu_evaluate::{EvaluateOptions, Saved, ScoredOn, evaluate};
 use ptu_model::files;
 use ptu_train::folder::{self, lock};
 use ptu_train::log::{Event, Timing, read_events};
@@ -56,7 +56,9 @@ impl Stages<'_> {
                 return Ok(Trained::Stopped);
             }
             let options = EvaluateOptions::of(run, vec![], self.study.split, self.options.device.clone().inner())?;
-            if Saved::read(run)?.scores.is_empty() {
+            let saved = Saved::read(run)?.scores;
+            let is_of_split = |scored: Option<&ScoredOn>| scored.is_some_and(|one| one.split == self.study.split);
+            if saved.is_empty() || !saved.values().all(|one| is_of_split(one.scored_on.as_ref())) {
                 page::to_save(&evaluate(&options, &mut |_, _, _| {})?, options.seed).write(run)?;
             }
             if self.study.measures_fidelity() {
@@ -82,7 +84,8 @@ impl Stages<'_> {
             if !stages.train(&recipe, run, observer)? {
                 return Ok(Trained::Stopped);
             }
-            if SavedTask::read(run)?.reports.is_empty() {
+            let saved = SavedTask::read(run)?.reports;
+            if saved.is_empty() || saved.values().any(|report| report.receipt.split != self.study.split) {
                 let options = EvaluateOptions::of(run, vec![], self.study.split, self.options.device.clone().inner())?;
                 let options = EvaluateOptions { missing: stage.missing, ..options };
                 page::task_to_save(&evaluate_task(&options, &mut |_, _, _| {})?).write(run)?;
