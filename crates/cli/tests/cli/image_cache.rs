@@ -193,6 +193,9 @@ fn a_run_says_why_outputs_are_not_cached() {
     said("text", &["task.input=\"text\""], &["reads no images"]);
     said("one", &["train.freeze=[\"vision_encoder.visual.conv1\"]"], &[]);
     said("trained", &["train.freeze=[]"], &[]);
+    let except = "train.freeze_except=[\"language_encoder\"]";
+    let call = ["finetune", "x.toml", "--model", "run", "--out", "x", "--set", except].into_iter().chain(FROZEN);
+    place.bad(&call.collect::<Vec<_>>(), &["train.freeze_except", "which `train.freeze` does not freeze"]);
     place.bad(
         &["finetune", "x.toml", "--model", "run", "--out", "x", "--set", "train.cache=1"],
         &["train.cache", "boolean"],

@@ -115,6 +115,18 @@ fn what_cannot_be_missing_is_refused() {
     refused("side.toml", "{ images = 0.5 }", &["finetune.missing", "task.input = \"available\""]);
     refused("both.toml", "{ images = 0.7, texts = 0.7 }", &["finetune.missing", "0.7 and 0.7", "at most 1"]);
     refused("both.toml", "{ image = 0.7 }", &["finetune.missing.image", "images"]);
+    // Where no record has an image, nothing is trained of images and of pairs.
+    place.write(
+        "texts.csv",
+        "text,side,patient,split\n".to_string()
+            + &["a,left,p,train\n", "b,right,q,train\n", "c,left,r,validate\n"].concat(),
+    );
+    place.good(&["prepare", "table", "texts.csv", "texts", "--text", "text", "--label", "side"]);
+    for input in ["pair", "image"] {
+        let sets = [format!("task.input=\"{input}\""), "data=[\"texts\"]".into()];
+        let call = ["finetune", "both.toml", "--model", "run", "--out", "x", "--set", &sets[0], "--set", &sets[1]];
+        place.bad(&call, &["no training record of", "what `task.input` reads"]);
+    }
     place.good(&["finetune", "side.toml", "--model", "run", "--out", "side", "--set", "train.steps=2"]);
     place.bad(&["evaluate", "side", "--missing"], &["reads `image`", "task.input = \"available\""]);
 }

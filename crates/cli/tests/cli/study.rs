@@ -208,6 +208,7 @@ fn a_study_that_is_wrong_says_why() {
     wrong("finetune = [\"train.steps=3\"]", "", &["`16` and `16, more steps` are the same"]);
     wrong("reference = \"0\"", "reference = \"1\"", &["cell `1`", "`reference` names it"]);
     wrong("of = \"losses\"", "of = \"loss\"", &["measure `loss`", "known are finding, pretrain, losses"]);
+    wrong("name = \"finding\"\nrecipe", "name = \"losses\"\nrecipe", &["a fine-tuning is named `losses`"]);
     wrong("title =", "titel =", &["titel"]);
     wrong("recipe = \"f.toml\"", "recipe = \"g.toml\"", &["g.toml"]);
     wrong("recipe = \"r.toml\"", "recipe = \"{data}/r.toml\"", &["--data"]);

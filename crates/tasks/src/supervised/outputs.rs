@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ptu_data::{Manifest, Record, ShardFolder, Source, Split};
+use ptu_data::{InputForm, Manifest, Record, ShardFolder, Source, Split};
 use ptu_infer::task::{BinaryLabel, LabelState, TaskOutput, WrittenText};
 use ptu_input::text::{name_key, normal_answer};
 use ptu_train::TrainError;
@@ -48,7 +48,17 @@ pub fn check(
     output: &TaskOutput,
     note: &mut dyn FnMut(&str),
 ) -> Result<(), TrainError> {
-    if data.iter().any(|one| one.source.source.is_empty()) {
+    // A record is read without its image first, so that the images of a source are known by its manifest only.
+    let has_nothing = |one: &TrainingData| {
+        let train = one.manifest.counts(Split::Train);
+        let read = match recipe.task.view().form {
+            InputForm::Pair => train.pairs,
+            InputForm::Image => train.pairs + train.images_only,
+            _ => 1,
+        };
+        read == 0 || one.source.source.is_empty()
+    };
+    if data.iter().any(has_nothing) {
         let (wanted, cure) = match output {
             TaskOutput::Vqa { .. } => {
                 ("a question", "prepare a data set with questions, or columns `question` and `answer`")

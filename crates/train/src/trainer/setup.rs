@@ -146,6 +146,14 @@ fn check_frozen(recipe: &Recipe, model: &Model, run: &Path) -> Result<(), TrainE
         let cause = format!("names `{start}`, with which no weight begins; weights begin with {parts}");
         return Err(RecipeError::Value { path, key: key.into(), cause }.into());
     }
+    let freezes = |name: &String| freeze.iter().any(|start| name.starts_with(start));
+    if let Some(start) =
+        except.iter().find(|start| !names.0.iter().any(|name| name.starts_with(*start) && freezes(name)))
+    {
+        let cause =
+            format!("names `{start}`, which `train.freeze` does not freeze; remove it, or freeze what it is a part of");
+        return Err(RecipeError::Value { path, key: "train.freeze_except".into(), cause }.into());
+    }
     if !names.0.iter().any(|name| recipe.trains(name, 0)) {
         let (key, cause) = ("train.freeze".into(), "freezes all weights, so nothing is trained".into());
         return Err(RecipeError::Value { path, key, cause }.into());

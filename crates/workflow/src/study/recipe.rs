@@ -226,6 +226,12 @@ impl StudyRecipe {
         }
         different("cell", self.cell.iter().map(|cell| cell.name.as_str()).collect())?;
         different("fine-tuning", self.finetune.iter().map(|one| one.name.as_str()).collect())?;
+        if let Some(one) = self.finetune.iter().find(|one| [PRETRAIN, LOSSES, FIDELITY].contains(&one.name.as_str())) {
+            return Err(format!(
+                "a fine-tuning is named `{}`, which measures read from elsewhere; give it another name",
+                one.name
+            ));
+        }
         different("measure", self.measure.iter().map(|one| one.name.as_str()).collect())?;
         for measure in &self.measure {
             let names = || self.finetune.iter().map(|one| one.name.as_str()).chain([PRETRAIN, LOSSES, FIDELITY]);
