@@ -310,8 +310,9 @@ impl Study<'_> {
     fn drop_models(&self, done: &Work<'_>, work: &[Work<'_>]) -> Result<(), StudyError> {
         let mut needed = BTreeSet::new();
         for one in work {
-            let (path, runs) = (self.result_of(one), one.runs());
-            if CellResult::read(&path, &runs, &self.measured())?.is_none() {
+            let runs = one.runs();
+            // A result that cannot be read is an error of its own cell.
+            if !matches!(CellResult::read(&self.result_of(one), &runs, &self.measured()), Ok(Some(_))) {
                 needed.extend(runs);
             }
         }

@@ -165,6 +165,18 @@ fn dropped_models_change_no_table_and_are_trained_again_where_they_are_needed() 
     };
     // The third cell needs the pre-training of the second, with both seeds.
     assert_eq!(study(&["0", "16"]), 2);
+    // A result that cannot be read is named, and the other cells go on.
+    let results = std::fs::read_dir(place.path("dropped/results")).unwrap().flatten().map(|entry| entry.path());
+    let result = results.into_iter().find(|path| path.to_str().unwrap().contains("/16-")).unwrap();
+    let whole = bytes(&result);
+    std::fs::write(&result, &whole[..50]).unwrap();
+    let said = place.run(&["study", "s.toml", "--out", "dropped", "--drop-models"]);
+    assert!(
+        !said.success && said.stderr.contains("cell `16`") && said.stderr.contains("cell `16, more steps`"),
+        "{}",
+        said.stderr
+    );
+    std::fs::write(&result, whole).unwrap();
     assert_eq!(study(&[]), 0);
     assert_eq!(tables(&place, "dropped"), tables(&place, "whole"));
     let longer = "[[cell]]\nname = \"0, more steps\"\nset = [\"model.image_prompts.size=0\", \"model.text_prompts.size=0\"]\nfinetune = [\"train.steps=3\"]\n";
