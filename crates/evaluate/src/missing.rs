@@ -9,7 +9,7 @@ use crate::EvaluateError;
 use crate::features::{AvailableModalities, GalleryFeatures};
 use crate::labels::LabelProbes;
 use crate::measure::Measure;
-use crate::scores::{Curve, Missing};
+use crate::scores::{Curve, Removed};
 use crate::words::ImageContext;
 
 /// Shares of the records whose image or text is removed.
@@ -47,17 +47,17 @@ impl MissingModalityCurves<'_> {
             for stand_in in StandIn::ALL {
                 let incomplete = features.words(ImageContext::Missing(stand_in))?;
                 let answers = Answers { complete: &complete.right, incomplete: &incomplete.right };
-                curves.push(self.curve("masked words right", Missing::Images, stand_in, answers));
+                curves.push(self.curve("masked words right", Removed::Images, stand_in, answers));
             }
         }
         for probes in self.probes {
             let label = &probes.name;
             let complete = probes.evaluate(features, AvailableModalities::Both)?;
-            for missing in [Missing::Images, Missing::Texts] {
+            for removed in [Removed::Images, Removed::Texts] {
                 for stand_in in StandIn::ALL {
-                    let available = match missing {
-                        Missing::Images => AvailableModalities::TextOnly(stand_in),
-                        _ => AvailableModalities::ImageOnly(stand_in),
+                    let available = match removed {
+                        Removed::Images => AvailableModalities::TextOnly(stand_in),
+                        Removed::Texts => AvailableModalities::ImageOnly(stand_in),
                     };
                     let incomplete = probes.evaluate(features, available)?;
                     for (name, complete, incomplete) in [
@@ -65,7 +65,7 @@ impl MissingModalityCurves<'_> {
                         ("linear probe", &complete.linear, &incomplete.linear),
                     ] {
                         let answers = Answers { complete, incomplete };
-                        curves.push(self.curve(&format!("{label}, {name}"), missing, stand_in, answers));
+                        curves.push(self.curve(&format!("{label}, {name}"), removed, stand_in, answers));
                     }
                 }
             }
@@ -74,7 +74,7 @@ impl MissingModalityCurves<'_> {
     }
 
     /// The curve of one score, from the answers for complete records to those without the modality.
-    fn curve(&self, score: &str, missing: Missing, stand_in: StandIn, answers: Answers<'_>) -> Curve {
+    fn curve(&self, score: &str, removed: Removed, stand_in: StandIn, answers: Answers<'_>) -> Curve {
         let Answers { complete, incomplete } = answers;
         let size = self.features.gallery.records.len();
         let mut order: Vec<usize> = (0..size).collect();
@@ -90,7 +90,7 @@ impl MissingModalityCurves<'_> {
         };
         Curve {
             score: score.into(),
-            missing,
+            missing: removed.into(),
             stand_in: stand_in.name().into(),
             points: SHARES.into_iter().map(point).collect(),
         }

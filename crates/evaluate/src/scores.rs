@@ -102,13 +102,19 @@ impl Missing {
     }
 }
 
+impl From<Removed> for Missing {
+    fn from(removed: Removed) -> Self {
+        match removed {
+            Removed::Images => Self::Images,
+            Removed::Texts => Self::Texts,
+        }
+    }
+}
+
 impl Removed {
     /// The name for tables and charts.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Images => "images",
-            Self::Texts => "texts",
-        }
+        Missing::from(self).name()
     }
 }
 

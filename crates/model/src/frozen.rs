@@ -26,12 +26,20 @@ pub struct FrozenEncoders {
 }
 
 impl Frozen {
-    /// Whether layer `index` is frozen.
-    fn has_layer(self, index: usize) -> bool {
+    /// Number of frozen layers of an encoder with `all` layers.
+    pub fn layers(self, all: usize) -> usize {
         match self {
-            Self::Nothing => false,
-            Self::Layers(count) => index < count,
-            Self::All => true,
+            Self::Nothing => 0,
+            Self::Layers(count) => count,
+            Self::All => all,
+        }
+    }
+
+    /// Number of frozen layers if only a part of the encoder is frozen.
+    pub fn part(self) -> Option<usize> {
+        match self {
+            Self::Layers(count) => Some(count),
+            Self::Nothing | Self::All => None,
         }
     }
 }
@@ -45,14 +53,14 @@ impl Model {
         self.image = self.image.set_require_grad(image == Frozen::Nothing);
         self.text = self.text.set_require_grad(text == Frozen::Nothing);
         self.image.norm_after = self.image.norm_after.map(|norm| norm.set_require_grad(image != Frozen::All));
-        let trained = |frozen: Frozen| move |index| !frozen.has_layer(index);
-        self.image.blocks = set_each(self.image.blocks, trained(image));
-        self.text.layers = set_each(self.text.layers, trained(text));
+        self.image.blocks = with_frozen_layers(self.image.blocks, image);
+        self.text.layers = with_frozen_layers(self.text.layers, text);
         self
     }
 }
 
 /// Says of each layer whether it gets gradients.
-fn set_each<M: Module>(layers: Vec<M>, is_trained: impl Fn(usize) -> bool) -> Vec<M> {
-    layers.into_iter().enumerate().map(|(index, layer)| layer.set_require_grad(is_trained(index))).collect()
+fn with_frozen_layers<M: Module>(layers: Vec<M>, frozen: Frozen) -> Vec<M> {
+    let count = frozen.layers(layers.len());
+    layers.into_iter().enumerate().map(|(index, layer)| layer.set_require_grad(index >= count)).collect()
 }

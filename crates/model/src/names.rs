@@ -290,6 +290,8 @@ const MIM_BLOCK: &str = "mim_head.blocks.{}.";
 pub const IMAGE_ENCODER: &str = "image.";
 /// The start of our paths of the text encoder's weights.
 pub const TEXT_ENCODER: &str = "text.";
+/// The weights of the image encoder behind all its blocks begin with this.
+const AFTER_BLOCKS: &str = "image.norm_after.";
 
 /// How the published names of the weights of prompts begin.
 const PROMPTS: [&str; 4] = ["pseudo_vision_token_pool", "pseudo_language_token_pool", "image_prompt_", "text_prompt_"];
@@ -364,24 +366,22 @@ pub fn is_unused(published: &str, used_blocks: usize) -> bool {
 /// The published names of the weights of an encoder that uses this many blocks or layers; `path` is [`IMAGE_ENCODER`] or
 /// [`TEXT_ENCODER`].
 pub fn of_encoder(path: &'static str, layers: usize) -> impl Iterator<Item = String> {
-    let rows = TABLE.iter().filter(move |(ours, ..)| ours.starts_with(path));
-    rows.flat_map(move |(_, published, ..)| {
-        let numbers = if published.contains("{}") { layers } else { 1 };
-        (0..numbers).map(move |number| published.replace("{}", &number.to_string()))
-    })
+    of_rows(move |ours| ours.starts_with(path), layers)
 }
 
 /// The published names of the weights of an encoder before its block or layer number `layer`: of the embedding, and of the blocks or layers
 /// before that one. `path` is [`IMAGE_ENCODER`] or [`TEXT_ENCODER`].
 pub fn before_layer(path: &'static str, layer: usize) -> impl Iterator<Item = String> {
-    let after: Vec<&str> =
-        TABLE.iter().filter(|(ours, ..)| is_after_blocks(ours)).map(|(_, published, ..)| *published).collect();
-    of_encoder(path, layer).filter(move |name| !after.contains(&name.as_str()))
+    of_rows(move |ours| ours.starts_with(path) && !ours.starts_with(AFTER_BLOCKS), layer)
 }
 
-/// Whether a weight with this path of ours is behind all blocks of the image encoder.
-pub fn is_after_blocks(ours: &str) -> bool {
-    ours.starts_with("image.norm_after.")
+/// The published names of the rows of the table whose paths of ours are selected, with this many blocks or layers.
+fn of_rows(is_asked: impl Fn(&str) -> bool, layers: usize) -> impl Iterator<Item = String> {
+    let rows = TABLE.iter().filter(move |(ours, ..)| is_asked(ours));
+    rows.flat_map(move |(_, published, ..)| {
+        let numbers = if published.contains("{}") { layers } else { 1 };
+        (0..numbers).map(move |number| published.replace("{}", &number.to_string()))
+    })
 }
 
 /// `text.layers.3.norm` -> (`text.layers.{}.norm`, `3`).

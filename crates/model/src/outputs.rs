@@ -223,7 +223,7 @@ mod tests {
     fn known_outputs_equal_pixels(config: &ModelConfig, image: Frozen) {
         let (device, frozen) = (Device::flex().autodiff(), FrozenEncoders { image, text: Frozen::Nothing });
         let model = Model::new(config, Key::new(3), &device).unwrap().with_frozen(frozen);
-        let blocks = if let Frozen::Layers(count) = image { Some(count) } else { None };
+        let blocks = image.part();
         let run = |batch: &Batch| {
             let read = vec![Read::All; batch.len()];
             let fused = model.forward_pass(batch, &read, StandIn::Prompts, &Pass::new(0.2, Key::new(1)));

@@ -3,7 +3,7 @@
 use ptu_data::{MaskedTexts, Partners, TrainBatch};
 use ptu_input::{Batch, Slot, Texts};
 use ptu_model::forward::{ForwardPlan, ImageSequence, TextSequence};
-use ptu_model::{Frozen, ImageEncoder, Model, ModelConfig, ModelError, Read};
+use ptu_model::{ImageEncoder, Model, ModelConfig, ModelError, Read};
 use ptu_random::Key;
 
 use crate::batch::is_masked;
@@ -120,10 +120,10 @@ impl StepShape<'_> {
     fn values(&self, forward: &ForwardPlan) -> f64 {
         let (image, text, fusion) = (&self.config.image, &self.config.text, &self.config.fusion);
         // Frozen layers store nothing for images, whether their outputs are cached or not. Prompts still go through them.
-        let trained_layers = |one: &ImageSequence| match (one, self.step.frozen_image_encoder) {
-            (ImageSequence::Image(_), Frozen::All) => 0,
-            (ImageSequence::Image(_), Frozen::Layers(count)) => image.used_layers() - count,
-            _ => image.used_layers(),
+        let layers = image.used_layers();
+        let trained_layers = |one: &ImageSequence| match one {
+            ImageSequence::Image(_) => layers - self.step.frozen_image_encoder.layers(layers),
+            ImageSequence::StandIn(_) => layers,
         };
         // Tokens of one layer, and those of all layers.
         let (mut images, mut in_layers) = (0, 0);

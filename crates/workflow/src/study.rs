@@ -169,13 +169,18 @@ impl Study<'_> {
         &self.options.out
     }
 
-    fn measured(&self) -> Measured {
-        Measured::of(self.recipe)
+    /// The file of the result of a cell.
+    fn result_file(&self, work: &Work<'_>) -> PathBuf {
+        CellResult::path(self.out(), work.cell, work.seed, self.recipe.split)
     }
 
-    /// The file of the result of a cell.
-    fn result_of(&self, work: &Work<'_>) -> PathBuf {
-        CellResult::path(self.out(), work.cell, work.seed, self.recipe.split)
+    /// The result of a cell; `None` if there is none yet.
+    fn result(&self, work: &Work<'_>) -> Result<Option<CellResult>, StudyError> {
+        CellResult::read(&self.result_file(work), &work.runs(), &Measured::of(self.recipe))
+    }
+
+    fn stages(&self) -> stage::Stages<'_> {
+        stage::Stages { study: self.recipe, options: self.options }
     }
 
     /// What the folder of the study holds, as it stands in its file: the name, and the corpus.
@@ -278,12 +283,11 @@ impl Study<'_> {
 
     /// Trains and measures a cell with a seed, or what is left of it.
     fn cell(&self, work: &Work<'_>, observer: &mut dyn Observer) -> Result<Worked, StudyError> {
-        let path = self.result_of(work);
-        if CellResult::read(&path, &work.runs(), &self.measured())?.is_some() {
+        if self.result(work)?.is_some() {
             return Ok(Worked::Done);
         }
         observer.note(&format!("cell `{}`, seed {}", work.cell.name(), work.seed));
-        let stages = stage::Stages { study: self.recipe, options: self.options };
+        let stages = self.stages();
         let grid::CellRecipes { pretrain, finetune } = &work.recipes;
         let model = self.out().join(RUNS).join(&pretrain.folder);
         let ended = match stages.pretrain(pretrain, &model, observer)? {
@@ -302,7 +306,7 @@ impl Study<'_> {
             }
         }
         let found = measure::CellRuns { study: self.recipe, runs: &self.out().join(RUNS), recipes: &work.recipes };
-        found.result(work.cell, work.seed, ended)?.write(&path)?;
+        found.result(work.cell, work.seed, ended)?.write(&self.result_file(work))?;
         Ok(Worked::Done)
     }
 
@@ -310,13 +314,12 @@ impl Study<'_> {
     fn drop_models(&self, done: &Work<'_>, work: &[Work<'_>]) -> Result<(), StudyError> {
         let mut needed = BTreeSet::new();
         for one in work {
-            let runs = one.runs();
             // A result that cannot be read is an error of its own cell.
-            if !matches!(CellResult::read(&self.result_of(one), &runs, &self.measured()), Ok(Some(_))) {
-                needed.extend(runs);
+            if !matches!(self.result(one), Ok(Some(_))) {
+                needed.extend(one.runs());
             }
         }
-        let stages = stage::Stages { study: self.recipe, options: self.options };
+        let stages = self.stages();
         done.runs().iter().filter(|run| !needed.contains(*run)).try_for_each(|run| stages.drop_models(run))
     }
 
@@ -339,8 +342,7 @@ impl Study<'_> {
     fn summary(&self, work: &[Work<'_>], failed: BTreeMap<usize, String>) -> Result<StudySummary, StudyError> {
         let mut results = vec![];
         for one in work {
-            let path = self.result_of(one);
-            results.extend(CellResult::read(&path, &one.runs(), &self.measured())?);
+            results.extend(self.result(one)?);
         }
         self.check_scores(&results)?;
         let table = StudyTable::of(self.recipe, self.cells, &results);

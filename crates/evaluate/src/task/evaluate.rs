@@ -5,9 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ptu_data::record::label_values;
-use ptu_data::{
-    DataError, IncompleteSource, InputForm, MissingShares, Preparation, ShardFolder, Source, Split, ViewedSource,
-};
+use ptu_data::{DataError, IncompleteSource, InputForm, Preparation, ShardFolder, Source, Split, ViewedSource};
 use ptu_infer::task::{Predicted, Predictor, ShownImage, Target, TaskDescription, TaskOutput};
 use ptu_infer::{EncodedImages, InferError, Vectors};
 use ptu_input::Picture;
@@ -20,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::TaskMetric;
 use super::baseline::baseline;
 use super::calibration;
-use super::missing::Incomplete;
+use super::missing;
 use super::others::OtherPredictions;
 use super::probe::{self, ProbedRecords};
 use super::reliance::{Reliance, Replacement, other_patients};
@@ -228,7 +226,7 @@ impl<'a> Evaluator<'a> {
         let probe = probe::report(options, &scorer, task, &records, done)?;
         notes.extend(probe.notes);
         kept.add("probe", &task.output, &probe.predicted);
-        let missing = self.missing(&viewed, &mut |records, all| done(&name, records, all))?;
+        let missing = self.missing(&viewed, &predicted, &encoded, &mut |records, all| done(&name, records, all))?;
         let report = TaskReport {
             baseline,
             missing,
@@ -267,42 +265,32 @@ impl<'a> Evaluator<'a> {
         Ok((reliance, (needs_others && others.is_none()).then(|| note.into())))
     }
 
-    /// The scores with missing images or texts, if they are requested.
+    /// The scores with missing images or texts, if they are requested. `own` are the predictions for the records as they are, with the stand-in
+    /// of the options.
     fn missing(
         &self,
         viewed: &Arc<ViewedSource>,
+        own: &[Predicted],
+        encoded: &EncodedImages,
         done: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Curve>, EvaluateError> {
-        let (options, key, mut curves) = (self.options, Key::new(self.options.seed), vec![]);
-        if !options.missing {
-            return Ok(curves);
+        let (key, count, output) = (Key::new(self.options.seed), viewed.len(), &self.task.output);
+        if !self.options.missing {
+            return Ok(vec![]);
         }
-        let encoded = EncodedImages::default();
-        // Texts are always written with prompts in place of what is missing.
-        let stand_ins = if self.task.output.written().is_some() { &[StandIn::Prompts][..] } else { &StandIn::ALL };
-        let (all, mut passes) = (3 * stand_ins.len() * viewed.len(), 0);
-        for &stand_in in stand_ins {
-            let mut predictor = self.predictor(&encoded)?;
+        let mut predictor = self.predictor(encoded)?;
+        let (all, mut before) = (3 * missing::stand_ins(output).len() * count, 0);
+        let curves = missing::curves(output, key, &mut |stand_in, shares| {
+            let start = before;
+            before += count;
+            if shares.is_none() && stand_in == self.options.stand_in {
+                return Ok(own.to_vec());
+            }
             predictor.stand_in = stand_in;
-            let mut without = |shares: MissingShares| {
-                let source = IncompleteSource::new(Arc::clone(viewed) as Arc<dyn Source>, shares, key);
-                let before = passes * viewed.len();
-                passes += 1;
-                predictor.run(&source, &self.preparation, ShownImage::Own, &mut |records| done(before + records, all))
-            };
-            // Records may lack a modality of their own.
-            let complete = without(MissingShares::default())?;
-            let without_image = without(MissingShares { images: 1.0, texts: 0.0 })?;
-            let without_text = without(MissingShares { images: 0.0, texts: 1.0 })?;
-            let incomplete = Incomplete {
-                output: &self.task.output,
-                complete: &complete,
-                without_image: &without_image,
-                without_text: &without_text,
-            };
-            curves.extend(incomplete.curves(stand_in, key, &Resampling::new(key)));
-        }
-        Ok(curves)
+            let source = IncompleteSource::new(Arc::clone(viewed) as Arc<dyn Source>, shares, key);
+            predictor.run(&source, &self.preparation, ShownImage::Own, &mut |records| done(start + records, all))
+        });
+        Ok(curves?)
     }
 
     /// What the user should know about the predictions.
@@ -482,9 +470,7 @@ fn costs(
     let own: Vec<Predicted> = scorer.predicted.iter().filter(|one| compared.contains(&one.position)).cloned().collect();
     let scorer = TaskScorer { output: scorer.output, predicted: &own };
     let replaced = TaskScorer { output: scorer.output, predicted: replaced };
-    let metrics = TaskMetric::of(scorer.output).into_iter();
-    let metrics = metrics.filter(|metric| !matches!(metric, TaskMetric::Auroc(_)));
-    metrics
+    TaskMetric::overall(scorer.output)
         .filter_map(|metric| {
             let cost = scorer.difference(&replaced, metric, resampling)?;
             Some(Reliance {

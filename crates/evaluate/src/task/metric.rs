@@ -46,6 +46,11 @@ pub enum TaskMetric {
 }
 
 impl TaskMetric {
+    /// The metrics of a kind of task, except those of single classes and labels.
+    pub fn overall(output: &TaskOutput) -> impl Iterator<Item = Self> {
+        Self::of(output).into_iter().filter(|metric| !matches!(metric, Self::Auroc(_)))
+    }
+
     /// The metrics of a kind of task; the first one is the headline, which is compared with baselines.
     pub fn of(output: &TaskOutput) -> Vec<Self> {
         match output {

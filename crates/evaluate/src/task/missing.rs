@@ -2,6 +2,7 @@
 //! their place.
 
 use ptu_data::{Lost, MissingShares};
+use ptu_infer::InferError;
 use ptu_infer::task::{Predicted, TaskOutput};
 use ptu_metrics::Resampling;
 use ptu_model::StandIn;
@@ -12,50 +13,65 @@ use crate::scores::{Curve, Missing};
 
 /// Shares of the records that lack something. 0.7 is the share of the usual protocols (70 % missing in training and in testing, or in testing
 /// alone).
-pub const SHARES: [f64; 6] = [0.0, 0.25, 0.5, 0.7, 0.75, 1.0];
+const SHARES: [f64; 6] = [0.0, 0.25, 0.5, 0.7, 0.75, 1.0];
 
-/// The predictions of one model for the same records.
-pub struct Incomplete<'a> {
-    /// What the outputs mean.
-    pub output: &'a TaskOutput,
-    /// With all that the records have.
-    pub complete: &'a [Predicted],
-    /// Without the images of the records that have a text too.
-    pub without_image: &'a [Predicted],
-    /// Without the texts of the records that have an image too.
-    pub without_text: &'a [Predicted],
+/// What takes the place of a missing modality. Texts are always written with prompts.
+pub fn stand_ins(output: &TaskOutput) -> &'static [StandIn] {
+    if output.written().is_some() { &[StandIn::Prompts] } else { &StandIn::ALL }
 }
 
-impl Incomplete<'_> {
-    /// A curve for each score of the task, except those of single classes and labels, and for what is missing. `key` says which records lack
-    /// something.
-    ///
-    /// # Panics
-    /// If the predictions are not about the same records.
-    pub fn curves(&self, stand_in: StandIn, key: Key, resampling: &Resampling) -> Vec<Curve> {
-        let positions = |predicted: &[Predicted]| predicted.iter().map(|one| one.position).collect::<Vec<_>>();
-        let [complete, image, text] = [self.complete, self.without_image, self.without_text].map(positions);
-        assert!(complete == image && complete == text, "the predictions are about the same records");
-        let metrics = TaskMetric::of(self.output).into_iter().filter(|metric| !matches!(metric, TaskMetric::Auroc(_)));
-        let metrics: Vec<TaskMetric> = metrics.collect();
-        let mut curves = vec![];
+/// A curve for each score of the task, except those of single classes and labels, for what is missing, and for what takes its place. `key` says
+/// which records lack something. `predict` gives the predictions with these shares missing, always for the same records.
+///
+/// # Errors
+/// Those of `predict`.
+///
+/// # Panics
+/// If the predictions are not about the same records.
+pub fn curves(
+    output: &TaskOutput,
+    key: Key,
+    predict: &mut dyn FnMut(StandIn, MissingShares) -> Result<Vec<Predicted>, InferError>,
+) -> Result<Vec<Curve>, InferError> {
+    let mut curves = vec![];
+    for &stand_in in stand_ins(output) {
+        // Records may lack a modality of their own, so that complete ones are predicted with each stand-in too.
+        let incomplete = Incomplete {
+            complete: predict(stand_in, MissingShares::default())?,
+            without_image: predict(stand_in, MissingShares { images: 1.0, texts: 0.0 })?,
+            without_text: predict(stand_in, MissingShares { images: 0.0, texts: 1.0 })?,
+        };
+        incomplete.check();
         for missing in [Missing::Images, Missing::Texts, Missing::Either] {
-            let mixed = SHARES.map(|share| (share, self.mixed(shares(missing, share), key)));
-            curves.extend(metrics.iter().map(|metric| {
-                Curve {
-                    score: metric.name(self.output),
-                    missing,
-                    stand_in: stand_in.name().into(),
-                    points: mixed
-                        .iter()
-                        .map(|(share, predicted)| {
-                            (*share, TaskScorer { output: self.output, predicted }.score(*metric, resampling))
-                        })
-                        .collect(),
-                }
+            let mixed = SHARES.map(|share| (share, incomplete.mixed(shares(missing, share), key)));
+            let score = |metric, predicted| TaskScorer { output, predicted }.score(metric, &Resampling::new(key));
+            curves.extend(TaskMetric::overall(output).map(|metric| Curve {
+                score: metric.name(output),
+                missing,
+                stand_in: stand_in.name().into(),
+                points: mixed.iter().map(|(share, predicted)| (*share, score(metric, predicted))).collect(),
             }));
         }
-        curves
+    }
+    Ok(curves)
+}
+
+/// The predictions of one model for the same records.
+struct Incomplete {
+    /// With all that the records have.
+    complete: Vec<Predicted>,
+    /// Without the images of the records that have a text too.
+    without_image: Vec<Predicted>,
+    /// Without the texts of the records that have an image too.
+    without_text: Vec<Predicted>,
+}
+
+impl Incomplete {
+    fn check(&self) {
+        let positions = |predicted: &[Predicted]| predicted.iter().map(|one| one.position).collect::<Vec<_>>();
+        let [complete, image, text] =
+            [&self.complete, &self.without_image, &self.without_text].map(|one| positions(one));
+        assert!(complete == image && complete == text, "the predictions are about the same records");
     }
 
     /// The predictions with these shares of images and texts missing.

@@ -292,8 +292,7 @@ pub(super) fn report(
     }
     let other = TaskScorer { output: own.output, predicted: &found.predicted };
     let resampling = Resampling::new(Key::new(options.seed));
-    let metrics = TaskMetric::of(own.output).into_iter().filter(|metric| !matches!(metric, TaskMetric::Auroc(_)));
-    let scores = metrics.filter_map(|metric| {
+    let scores = TaskMetric::overall(own.output).filter_map(|metric| {
         let difference = own.difference(&other, metric, &resampling)?;
         Some(ProbeScore { metric: metric.name(own.output), score: other.score(metric, &resampling), difference })
     });

@@ -162,7 +162,7 @@ fn frozen_changes_no_other_gradient(image: Frozen) {
     let (model, batch) = (lively_model(&config()), batch());
     let plan = plan(&ObjectiveKind::PUBLISHED);
     let (whole, mut expected) = plan.gradients(&model, &batch, &DROPOUT, Key::new(3));
-    let blocks = if let Frozen::Layers(count) = image { Some(count) } else { None };
+    let blocks = image.part();
     let last = ["vision_encoder.visual.ln_post", "vision_encoder.visual.transformer.resblocks.1."];
     let is_last = |published: &str| blocks.is_some() && last.iter().any(|start| published.starts_with(start));
     expected.retain(&|published| is_last(published) || !published.starts_with("vision_encoder."));

@@ -159,10 +159,7 @@ impl Session<'_> {
 
     /// Number of blocks of the image encoder whose outputs are cached; `None` for all of it.
     fn cached_blocks(&self) -> Option<usize> {
-        match self.recipe.frozen_image_encoder(self.model().config()) {
-            Frozen::Layers(count) => Some(count),
-            Frozen::Nothing | Frozen::All => None,
-        }
+        self.recipe.frozen_image_encoder(self.model().config()).part()
     }
 
     /// A hash of everything that the outputs for an image depend on.

@@ -1,5 +1,6 @@
 //! The runs of a study: each is trained in a folder of its own, under a lock, and scored.
 
+use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
@@ -97,10 +98,7 @@ impl Stages<'_> {
     /// Removes the weights of a run, if no process works on it. Its log and its scores stay.
     pub fn drop_models(&self, name: &str) -> Result<(), StudyError> {
         let run = self.options.out.join(RUNS).join(name);
-        let _lock = match lock(&self.options.out.join(LOCKS).join(name), &run) {
-            Err(TrainError::InUse { .. }) => return Ok(()),
-            locked => locked?,
-        };
+        let Some(_lock) = self.lock(name, &run)? else { return Ok(()) };
         for path in [folder::STATE, folder::BEST, folder::BUNDLE].map(|name| run.join(name)) {
             match std::fs::remove_dir_all(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -112,6 +110,14 @@ impl Stages<'_> {
         Ok(())
     }
 
+    /// The lock of a run of this name; `None` if another process works on it.
+    fn lock(&self, name: &str, run: &Path) -> Result<Option<File>, StudyError> {
+        match lock(&self.options.out.join(LOCKS).join(name), run) {
+            Err(TrainError::InUse { .. }) => Ok(None),
+            locked => Ok(Some(locked?)),
+        }
+    }
+
     /// Works on a run under its lock, and counts the seconds.
     fn stage(
         &self,
@@ -119,11 +125,7 @@ impl Stages<'_> {
         run: &Path,
         work: impl FnOnce(&Self) -> Result<Trained, StudyError>,
     ) -> Result<Trained, StudyError> {
-        let file = self.options.out.join(LOCKS).join(&stage.folder);
-        let _lock = match lock(&file, run) {
-            Err(TrainError::InUse { .. }) => return Ok(Trained::Busy),
-            locked => locked?,
-        };
+        let Some(_lock) = self.lock(&stage.folder, run)? else { return Ok(Trained::Busy) };
         let start = Instant::now();
         let worked = work(self);
         if run.exists() {
