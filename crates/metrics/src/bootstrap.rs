@@ -59,11 +59,11 @@ fn mean_interval<G: Eq + Hash>(cells: &[Cell<'_, G>], is_share: bool, resampling
     for ((cell, value, _), group) in scored().zip(group_of) {
         sums[group * cells.len() + cell].add(Sum { total: value, count: 1 });
     }
-    let mut whole = vec![Sum::default(); cells.len()];
-    let mut score = |drawn: &mut dyn Iterator<Item = usize>| {
-        whole.fill(Sum::default());
+    let width = cells.len();
+    let score = |drawn: &mut dyn Iterator<Item = usize>| {
+        let mut whole = vec![Sum::default(); width];
         for group in drawn {
-            let of_group = &sums[group * cells.len()..][..cells.len()];
+            let of_group = &sums[group * width..][..width];
             whole.iter_mut().zip(of_group).for_each(|(sum, part)| sum.add(*part));
         }
         mean_of_means(&whole)

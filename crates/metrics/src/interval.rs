@@ -4,6 +4,7 @@
 //! with few groups (fewer than about 20), the coverage of percentile intervals is somewhat lower than their level.
 
 use ptu_random::{Key, Place};
+use rayon::prelude::*;
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -35,18 +36,16 @@ impl Resampling {
         Self { resamples: 2_000, level: 0.95, key }
     }
 
-    /// Samples `groups` groups from `0..groups` for each resample and calls `each` with them; returns the results in order.
+    /// Samples `groups` groups from `0..groups` for each resample and calls `each` with them, in several threads; returns the results in order.
     ///
     /// A resample is a pure function of the key and the number of the resample, so two statistics get the same resamples.
-    pub(crate) fn draw(&self, groups: usize, mut each: impl FnMut(&[usize]) -> Option<f64>) -> Vec<Option<f64>> {
-        let mut drawn = vec![0; groups];
-        (0..self.resamples)
-            .map(|resample| {
-                let mut stream = self.key.stream(Place::Bootstrap, resample as u64);
-                drawn.iter_mut().for_each(|group| *group = stream.below(groups));
-                each(&drawn)
-            })
-            .collect()
+    pub(crate) fn draw(&self, groups: usize, each: impl Fn(&[usize]) -> Option<f64> + Send + Sync) -> Vec<Option<f64>> {
+        let sample = |drawn: &mut Vec<usize>, resample: usize| {
+            let mut stream = self.key.stream(Place::Bootstrap, resample as u64);
+            drawn.iter_mut().for_each(|group| *group = stream.below(groups));
+            each(drawn)
+        };
+        (0..self.resamples).into_par_iter().map_init(|| vec![0; groups], sample).collect()
     }
 
     /// The percentile interval for `value`, from the statistic of each resample.
@@ -69,7 +68,7 @@ impl Resampling {
 /// not used.
 pub fn bootstrap<G: Eq + Hash>(
     groups: &[G],
-    statistic: impl Fn(&[usize]) -> Option<f64>,
+    statistic: impl Fn(&[usize]) -> Option<f64> + Send + Sync,
     resampling: &Resampling,
 ) -> Option<Interval> {
     let (group_of, count) = number_groups(groups);
@@ -79,10 +78,8 @@ pub fn bootstrap<G: Eq + Hash>(
     let value = statistic(&(0..groups.len()).collect::<Vec<_>>())?;
     let mut members = vec![Vec::new(); count];
     group_of.iter().enumerate().for_each(|(record, &group)| members[group].push(record));
-    let mut records = Vec::with_capacity(groups.len());
     let statistics = resampling.draw(count, |drawn| {
-        records.clear();
-        drawn.iter().for_each(|&group| records.extend_from_slice(&members[group]));
+        let records: Vec<usize> = drawn.iter().flat_map(|&group| &members[group]).copied().collect();
         statistic(&records)
     });
     resampling.interval(value, statistics)
@@ -93,8 +90,8 @@ pub fn bootstrap<G: Eq + Hash>(
 /// cases as for [`bootstrap`].
 pub fn bootstrap_difference<G: Eq + Hash>(
     groups: &[G],
-    first: impl Fn(&[usize]) -> Option<f64>,
-    second: impl Fn(&[usize]) -> Option<f64>,
+    first: impl Fn(&[usize]) -> Option<f64> + Send + Sync,
+    second: impl Fn(&[usize]) -> Option<f64> + Send + Sync,
     resampling: &Resampling,
 ) -> Option<Interval> {
     bootstrap(groups, |records| Some(first(records)? - second(records)?), resampling)

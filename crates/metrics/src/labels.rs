@@ -112,15 +112,43 @@ fn averages(score: BinaryScore, labels: usize, scores: &[f32], truth: impl Fn(us
     let of_label =
         |label: usize| -> Vec<(f32, bool)> { (label..scores.len()).step_by(labels).filter_map(known).collect() };
     let by_label: Vec<LabelScore> = (0..labels).map(|label| score.label(&of_label(label))).collect();
-    let defined: Vec<&LabelScore> = by_label.iter().filter(|label| label.chance.is_some()).collect();
-    let failed = defined.iter().any(|label| label.value.is_none());
+    let average = MacroAverage::of(&by_label);
     LabelAverages {
-        macro_mean: if failed { None } else { mean(defined.iter().map(|label| label.value)) },
-        macro_chance: mean(defined.iter().map(|label| label.chance)),
+        macro_mean: average.mean,
+        macro_chance: average.chance,
         micro: score.label(&(0..scores.len()).filter_map(known).collect::<Vec<_>>()),
-        undefined: labels - defined.len(),
+        undefined: average.undefined,
         labels: by_label,
     }
+}
+
+/// The mean score over the labels that have positives and negatives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MacroAverage {
+    /// The mean, see [`LabelAverages::macro_mean`].
+    pub mean: Option<f64>,
+    /// The mean of the chance levels of the same labels.
+    pub chance: Option<f64>,
+    /// Number of labels without positives or without negatives, which the average leaves out.
+    pub undefined: usize,
+}
+
+impl MacroAverage {
+    fn of(labels: &[LabelScore]) -> Self {
+        let defined: Vec<&LabelScore> = labels.iter().filter(|label| label.chance.is_some()).collect();
+        let failed = defined.iter().any(|label| label.value.is_none());
+        Self {
+            mean: if failed { None } else { mean(defined.iter().map(|label| label.value)) },
+            chance: mean(defined.iter().map(|label| label.chance)),
+            undefined: labels.len() - defined.len(),
+        }
+    }
+}
+
+/// The macro average alone, which takes much less time than all of [`LabelAverages`]. For each label, the (score, is positive) of each record
+/// for which it is known.
+pub fn macro_average(score: BinaryScore, labels: impl IntoIterator<Item = Vec<(f32, bool)>>) -> MacroAverage {
+    MacroAverage::of(&labels.into_iter().map(|records| score.label(&records)).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

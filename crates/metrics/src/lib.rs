@@ -66,7 +66,9 @@ pub use confusion::ConfusionMatrix;
 pub use correlation::spearman;
 pub use f1::{F1Averages, always_positive_f1, f1, f1_by_class, f1_by_label};
 pub use interval::{Interval, Resampling, bootstrap, bootstrap_difference};
-pub use labels::{BinaryScore, LabelAverages, LabelScore, scores_by_label, scores_one_versus_rest};
+pub use labels::{
+    BinaryScore, LabelAverages, LabelScore, MacroAverage, macro_average, scores_by_label, scores_one_versus_rest,
+};
 pub use mean::{mean, mean_and_deviation, student_half_width};
 pub use ndcg::{chance_ndcg_at, ndcg, ndcg_at};
 pub use paired::{PairedResult, PairedTest, Permutations, mcnemar, permutation_test};

@@ -2,9 +2,8 @@
 
 use ptu_infer::task::{LabelState, Predicted, Target, TaskOutput};
 use ptu_metrics::{
-    Answer, BinaryScore, LabelAverages, Resampling, argmax, auroc, balanced_accuracy, bootstrap, bootstrap_difference,
-    bootstrap_mean, bootstrap_mean_difference, f1_by_class, f1_by_label, majority_share, mean, scores_by_label,
-    scores_one_versus_rest,
+    Answer, BinaryScore, MacroAverage, Resampling, argmax, balanced_accuracy, bootstrap, bootstrap_difference,
+    bootstrap_mean, bootstrap_mean_difference, f1_by_class, f1_by_label, macro_average, majority_share, mean,
 };
 
 use super::TaskMetric;
@@ -26,8 +25,24 @@ enum Statistic<'a> {
     Mean(Vec<Option<f64>>),
     /// A score of generated texts, from what it counts for each record.
     Text { counts: TextCounts, metric: TaskMetric },
-    /// A score of classes or labels.
-    Outputs { scorer: &'a TaskScorer<'a>, metric: TaskMetric },
+    /// The mean of a score over labels, or over classes against the rest.
+    Labels(KnownLabels),
+    /// A score of the classes or labels that the model chose.
+    Chosen { scorer: &'a TaskScorer<'a>, metric: TaskMetric },
+}
+
+/// For each of some labels, or classes against the rest, the score of each record and whether it is positive; `None` where that is not known.
+struct KnownLabels {
+    score: BinaryScore,
+    labels: Vec<Vec<Option<(f32, bool)>>>,
+}
+
+impl KnownLabels {
+    /// The average over the labels on some records, which may repeat.
+    fn average(&self, records: &[usize]) -> MacroAverage {
+        let known = |label: &Vec<Option<_>>| records.iter().filter_map(|&record| label[record]).collect();
+        macro_average(self.score, self.labels.iter().map(known))
+    }
 }
 
 impl Statistic<'_> {
@@ -36,18 +51,8 @@ impl Statistic<'_> {
         match self {
             Self::Mean(values) => mean(records.iter().map(|&record| values[record])),
             Self::Text { counts, metric } => counts.value(*metric, records),
-            Self::Outputs { scorer, metric } => scorer.of_outputs(*metric, records),
-        }
-    }
-
-    /// The value on all records.
-    fn of_all(&self) -> Option<f64> {
-        match self {
-            Self::Mean(values) => mean(values.iter().copied()),
-            Self::Text { counts, metric } => counts.value(*metric, &(0..counts.len()).collect::<Vec<_>>()),
-            Self::Outputs { scorer, metric } => {
-                scorer.of_outputs(*metric, &(0..scorer.predicted.len()).collect::<Vec<_>>())
-            }
+            Self::Labels(known) => known.average(records).mean,
+            Self::Chosen { scorer, metric } => scorer.of_chosen(*metric, records),
         }
     }
 }
@@ -55,7 +60,7 @@ impl Statistic<'_> {
 impl TaskScorer<'_> {
     /// The value of a metric and its chance level, without an interval.
     pub fn value(&self, metric: TaskMetric) -> Score {
-        Score::new(self.statistic(metric).of_all(), None, self.chance(metric))
+        Score::new(self.statistic(metric).of(&self.all()), None, self.chance(metric))
     }
 
     /// The value of a metric with its interval by patient.
@@ -65,7 +70,7 @@ impl TaskScorer<'_> {
             Statistic::Mean(values) => bootstrap_mean(values, &patients, resampling),
             other => bootstrap(&patients, |records| other.of(records), resampling),
         };
-        Score::new(statistic.of_all(), interval, self.chance(metric))
+        Score::new(statistic.of(&self.all()), interval, self.chance(metric))
     }
 
     /// The paired difference to the predictions of `other` for the same records, with its interval by patient; `None` if the two
@@ -84,9 +89,14 @@ impl TaskScorer<'_> {
                 bootstrap_difference(&patients, |records| own.of(records), |records| others.of(records), resampling)
             }
         };
-        let [own, others] = both.map(|statistic| statistic.of_all());
+        let [own, others] = both.map(|statistic| statistic.of(&self.all()));
         let value = own.zip(others).map(|(own, other)| own - other);
         Some(Score::new(value, interval, Some(0.0)))
+    }
+
+    /// All records.
+    fn all(&self) -> Vec<usize> {
+        (0..self.predicted.len()).collect()
     }
 
     /// Patient of each prediction.
@@ -127,21 +137,48 @@ impl TaskScorer<'_> {
         if let Some(values) = self.rights(metric).or_else(|| text_values(metric, self.predicted)) {
             return Statistic::Mean(values);
         }
+        if let Some(known) = self.known_labels(metric) {
+            return Statistic::Labels(known);
+        }
         match TextCounts::of(metric, self.predicted) {
             Some(counts) => Statistic::Text { counts, metric },
-            None => Statistic::Outputs { scorer: self, metric },
+            None => Statistic::Chosen { scorer: self, metric },
         }
     }
 
-    /// The value of a metric of fixed outputs on some records, which may repeat.
-    fn of_outputs(&self, metric: TaskMetric, records: &[usize]) -> Option<f64> {
+    /// For a mean over labels, or over classes against the rest, what is known of them.
+    fn known_labels(&self, metric: TaskMetric) -> Option<KnownLabels> {
+        let all = 0..self.output.names().len();
+        let (score, labels) = match metric {
+            TaskMetric::MeanAuroc => (BinaryScore::Auroc, all),
+            TaskMetric::MeanAveragePrecision => (BinaryScore::AveragePrecision, all),
+            TaskMetric::Auroc(label) => (BinaryScore::Auroc, label..label + 1),
+            _ => return None,
+        };
+        let of_record = |one: &Predicted| -> Vec<Option<(f32, bool)>> {
+            match &one.target {
+                Target::Labels(states) => {
+                    let known = |(logit, state): (&f32, &LabelState)| Some((*logit, state.truth()?));
+                    one.logits.iter().zip(states).map(known).collect()
+                }
+                target => {
+                    let right = self.class(target);
+                    let known = |(class, score)| Some((score, right? == class));
+                    log_probabilities(&one.logits).into_iter().enumerate().map(known).collect()
+                }
+            }
+        };
+        let records: Vec<_> = self.predicted.iter().map(of_record).collect();
+        let of_label = |label: usize| records.iter().map(|known| known[label]).collect();
+        Some(KnownLabels { score, labels: labels.map(of_label).collect() })
+    }
+
+    /// The value of a metric of chosen classes or labels on some records, which may repeat.
+    fn of_chosen(&self, metric: TaskMetric, records: &[usize]) -> Option<f64> {
         match metric {
             TaskMetric::BalancedAccuracy => balanced_accuracy(self.classes(), &self.answers(records)),
             TaskMetric::MacroF1 => self.macro_f1(records),
-            TaskMetric::MeanAuroc => self.of_labels(BinaryScore::Auroc, records).macro_mean,
-            TaskMetric::MeanAveragePrecision => self.of_labels(BinaryScore::AveragePrecision, records).macro_mean,
-            TaskMetric::Auroc(label) => self.auroc(label, records),
-            // All others are means over records, or counted in texts.
+            // All others are means over records or labels, or counted in texts.
             _ => None,
         }
     }
@@ -170,26 +207,6 @@ impl TaskScorer<'_> {
         }
     }
 
-    /// Scores of all labels, or of each class against the rest, on some records.
-    fn of_labels(&self, score: BinaryScore, records: &[usize]) -> LabelAverages {
-        if let TaskOutput::Classification { classes, .. } = self.output {
-            let known = records.iter().filter_map(|&record| {
-                let Predicted { target, logits, .. } = &self.predicted[record];
-                Some((log_probabilities(logits), self.class(target)?))
-            });
-            let (rows, right): (Vec<Vec<f32>>, Vec<usize>) = known.unzip();
-            return scores_one_versus_rest(score, classes.len(), &rows.concat(), &right);
-        }
-        let (mut logits, mut truths) = (vec![], vec![]);
-        for &record in records {
-            if let Predicted { target: Target::Labels(states), logits: row, .. } = &self.predicted[record] {
-                logits.extend_from_slice(row);
-                truths.extend(states.iter().map(|state| state.truth()));
-            }
-        }
-        scores_by_label(score, self.output.names().len(), &logits, &truths)
-    }
-
     /// Macro F1 of the classes, or of the labels. A logit above 0 is a probability above one half.
     fn macro_f1(&self, records: &[usize]) -> Option<f64> {
         let outputs = self.output.names().len();
@@ -208,22 +225,12 @@ impl TaskScorer<'_> {
         f1_by_label(outputs, &answers).macro_mean
     }
 
-    /// AUROC of one label, or of one class against the rest, on the records for which it is known.
-    fn auroc(&self, label: usize, records: &[usize]) -> Option<f64> {
-        let known = |&record: &usize| match &self.predicted[record] {
-            Predicted { target: Target::Labels(states), logits, .. } => Some((logits[label], states[label].truth()?)),
-            Predicted { target, logits, .. } => Some((log_probabilities(logits)[label], self.class(target)? == label)),
-        };
-        auroc(records.iter().filter_map(known))
-    }
-
     /// The chance level of a metric: of accuracies the share of the most frequent class or answer among the same records.
     fn chance(&self, metric: TaskMetric) -> Option<f64> {
         match metric {
             TaskMetric::MeanAuroc | TaskMetric::Auroc(_) => Some(0.5),
             TaskMetric::MeanAveragePrecision => {
-                let all: Vec<usize> = (0..self.predicted.len()).collect();
-                self.of_labels(BinaryScore::AveragePrecision, &all).macro_chance
+                self.known_labels(metric).and_then(|known| known.average(&self.all()).chance)
             }
             // F1 of a guess depends on how often it says yes, so there is no single chance level.
             TaskMetric::MacroF1 => None,
@@ -238,8 +245,7 @@ impl TaskScorer<'_> {
             | TaskMetric::Cider
             | TaskMetric::FindingF1 => None,
             TaskMetric::BalancedAccuracy => {
-                let all: Vec<usize> = (0..self.predicted.len()).collect();
-                let mut classes: Vec<usize> = self.answers(&all).iter().map(|answer| answer.right).collect();
+                let mut classes: Vec<usize> = self.answers(&self.all()).iter().map(|answer| answer.right).collect();
                 classes.sort_unstable();
                 classes.dedup();
                 (!classes.is_empty()).then(|| 1.0 / classes.len() as f64)

@@ -88,15 +88,6 @@ impl TextCounts {
         })
     }
 
-    /// Number of records.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Bleu(counts) => counts.len(),
-            Self::Meteor(counts) => counts.len(),
-            Self::Findings(found) => found.len(),
-        }
-    }
-
     /// The value of the metric on some records, which may repeat; `None` if it is undefined on them.
     pub fn value(&self, metric: TaskMetric, records: &[usize]) -> Option<f64> {
         match self {

@@ -43,15 +43,15 @@ pub(super) fn page(
 
 /// The means and the differences of some columns.
 fn tables(table: &StudyTable, (title, columns): (String, Vec<usize>)) -> [Table; 2] {
-    let (headings, title) = (table.headings(&columns), if title.is_empty() { title } else { format!("{title}: ") });
+    let (headings, of) = (table.headings(&columns), if title.is_empty() { title } else { format!(": {title}") });
     let means = Table {
-        title: format!("{title}means over seeds"),
+        title: format!("Means over seeds{of}"),
         explanation: "95 % intervals by Student's t distribution.".into(),
         columns: headings.clone(),
         rows: table.mean_rows(&columns),
     };
     let differences = Table {
-        title: format!("{title}differences to `{}`", table.reference),
+        title: format!("Differences to `{}`{of}", table.reference),
         explanation: "Paired by seed, with 95 % intervals; a star marks those whose interval does not contain 0."
             .into(),
         columns: [&["cell".to_string()], &headings[4..]].concat(),
