@@ -179,6 +179,11 @@ impl Study<'_> {
         CellResult::read(&self.result_file(work), &work.runs(), &Measured::of(self.recipe))
     }
 
+    /// The results that there are.
+    fn results(&self, work: &[Work<'_>]) -> Result<Vec<CellResult>, StudyError> {
+        work.iter().filter_map(|one| self.result(one).transpose()).collect()
+    }
+
     fn stages(&self) -> stage::Stages<'_> {
         stage::Stages { study: self.recipe, options: self.options }
     }
@@ -253,6 +258,8 @@ impl Study<'_> {
         let is_asked =
             |work: &Work<'_>| self.options.cells.is_empty() || self.options.cells.contains(&work.cell.name());
         let mut left: Vec<usize> = (0..work.len()).filter(|index| is_asked(&work[*index])).collect();
+        // A wrong name of a score is told with the first result, long before the tables are written.
+        let mut told = false;
         while !left.is_empty() {
             let (before, mut busy) = (left.len(), vec![]);
             for index in left {
@@ -260,8 +267,17 @@ impl Study<'_> {
                 // An error of a cell, a panic too, ends this cell only.
                 let ended = catch_unwind(AssertUnwindSafe(|| self.cell(one, observer)));
                 match ended.unwrap_or_else(|panic| Err(StudyError::Panic(message(&*panic)))) {
-                    Ok(Worked::Done) if self.options.drop_models => self.drop_models(one, work)?,
-                    Ok(Worked::Done) => {}
+                    Ok(Worked::Done) => {
+                        if self.options.drop_models {
+                            self.drop_models(one, work)?;
+                        }
+                        // A result that cannot be read is an error of its own cell.
+                        let checked = self.results(work).map(|results| self.check_scores(&results));
+                        if let (false, Ok(Err(error))) = (told, checked) {
+                            observer.note(&error.to_string());
+                            told = true;
+                        }
+                    }
                     Ok(Worked::Busy) => busy.push(index),
                     Ok(Worked::Stopped) => return Ok(false),
                     Err(error) => {
@@ -340,10 +356,7 @@ impl Study<'_> {
 
     /// Collects all results and writes tables, plots and the page.
     fn summary(&self, work: &[Work<'_>], failed: BTreeMap<usize, String>) -> Result<StudySummary, StudyError> {
-        let mut results = vec![];
-        for one in work {
-            results.extend(self.result(one)?);
-        }
+        let results = self.results(work)?;
         self.check_scores(&results)?;
         let table = StudyTable::of(self.recipe, self.cells, &results);
         let failed: Vec<(String, u64, String)> =

@@ -106,9 +106,11 @@ fn a_study_gives_tables_and_shares_what_is_the_same() {
         text("s/total-loss-on-the-validation-split.svg").contains("<svg")
             && text("s/study.html").contains("machine time")
     );
-    // It is done: the same call trains nothing, and another seed only itself.
-    let again = place.good(&["study", "s.toml", "--out", "s"]);
+    // It is done: the same call trains nothing, wherever the folder lies, and another seed only itself.
+    std::fs::rename(place.path("s"), place.path("elsewhere")).unwrap();
+    let again = place.good(&["study", "s.toml", "--out", "elsewhere"]);
     assert!(!again.stderr.contains("cell `"), "{}", again.stderr);
+    std::fs::rename(place.path("elsewhere"), place.path("s")).unwrap();
     // Scores of another split are not mixed with those of the first, and need no training.
     let (tests, scores) =
         (tables(&place, "s"), |said: &str| serde_json::from_str::<Value>(said).unwrap()["values"].clone());
@@ -217,6 +219,18 @@ fn a_study_that_is_wrong_says_why() {
         "[[axis]]\nname = \"b\"\n[[axis.value]]\nname = \"x\"\nset = [\"model.text_prompts.size=3\"]\n[[finetune]]",
         &["cell `0, x`", "two axes change `model.text_prompts.size`"],
     );
+    wrong(
+        "[[finetune]]",
+        "[[axis]]\nname = \"b\"\n[[axis.value]]\nname = \"x\"\nset = ['model.text_prompts={ kind = \"token\" }']\n[[finetune]]",
+        &["cell `0, x`", "two axes change `model.text_prompts`"],
+    );
+    wrong("set = [\"train.steps=8\"", "set = [\"seed=3\"", &["`set` changes `seed`, which `seeds` of the study sets"]);
+    wrong("set = [\"train.steps=8\"", "set = ['data=[\"data\"]'", &["`set` changes `data`, which `[corpus]`"]);
+    wrong(
+        "[\"accuracy\"]",
+        "[\"accuracy, 70 % of images missing, prompts\"]",
+        &["measure `finding`", "add `missing = true`"],
+    );
     wrong("finetune = [\"train.steps=3\"]", "", &["`16` and `16, more steps` are the same"]);
     wrong("reference = \"0\"", "reference = \"1\"", &["cell `1`", "`reference` names it"]);
     wrong("of = \"losses\"", "of = \"loss\"", &["measure `loss`", "known are finding, pretrain, losses"]);
@@ -236,6 +250,11 @@ fn a_study_that_is_wrong_says_why() {
     place.write("full/file", "x");
     place.exits(&["study", "s.toml", "--out", "full"], 2, &["`full` is not empty"]);
     place.write("n.toml", STUDY.replace("score = [\"accuracy\"]", "score = [\"acuracy\"]"));
+    let told = place.exits(&["study", "n.toml", "--out", "s", "--cell", "16"], 1, &["acuracy"]).stderr;
+    assert!(
+        told.find("no cell has `acuracy`").unwrap() < told.find("cell `16`, seed 1").unwrap(),
+        "told before the end: {told}"
+    );
     place.exits(
         &["study", "n.toml", "--out", "s", "--collect"],
         1,

@@ -6,8 +6,8 @@ use ptu_train::Recipe;
 use ptu_train::recipe::DataEntry;
 use sha2::{Digest, Sha256};
 
-use super::StudyError;
 use super::recipe::{StudyRecipe, Value};
+use super::{DATA, StudyError};
 
 /// Digits of a key that name a folder.
 const SHOWN: usize = 16;
@@ -80,9 +80,13 @@ impl Cell {
 
     /// This cell with a value of another axis; the key that both change.
     fn with(&self, value: &Value) -> Result<Self, String> {
-        let key = |set: &String| set.split('=').next().unwrap_or_default().trim().to_string();
+        // `model.image_prompts` is changed by `model.image_prompts.size` too.
+        let holds = |outer: &str, inner: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
         let clash = |ours: &[String], theirs: &[String]| {
-            theirs.iter().map(key).find(|new| ours.iter().any(|old| key(old) == *new))
+            let is_changed = |new: &&str| ours.iter().map(|set| key(set)).any(|old| holds(old, new) || holds(new, old));
+            theirs.iter().map(|set| key(set)).find(is_changed).map(String::from)
         };
         if let Some(key) = clash(&self.set, &value.set).or_else(|| clash(&self.finetune, &value.finetune)) {
             return Err(key);
@@ -107,6 +111,13 @@ impl Cell {
     ) -> Result<CellRecipes, StudyError> {
         let load = |path: &Path, changes: &[&[String]]| -> Result<Recipe, StudyError> {
             let wrong = |cause: String| StudyError::Cell { cell: self.name(), cause };
+            let is_ours = |key: &&str| *key == "seed" || *key == "data" && data.is_some();
+            if let Some(key) = changes.iter().copied().flatten().map(|set| key(set)).find(is_ours) {
+                let set_by = if key == "seed" { "`seeds`" } else { "`[corpus]`" };
+                return Err(wrong(format!(
+                    "`set` changes `{key}`, which {set_by} of the study sets; remove one of them"
+                )));
+            }
             let seed = [format!("seed={seed}")];
             let recipe = Recipe::load(path, &[changes, &[&seed]].concat().concat());
             let mut recipe = recipe.map_err(|error| wrong(format!("`{}`: {error}", path.display())))?;
@@ -123,29 +134,39 @@ impl Cell {
             );
             return Err(StudyError::Cell { cell: self.name(), cause });
         }
-        let pretrain = Stage::new("pretrain", pretrain, &[]);
+        let pretrain = Stage::new("pretrain", pretrain, &[], data);
         let finetune = study.finetune.iter().map(|one| {
             let recipe = load(&one.recipe, &[&one.set, &self.finetune])?;
             // Runs that are scored with missing modalities are others than those of a study that does not ask for it.
             let missing = one.missing.then_some("missing");
             let parts: Vec<&str> = std::iter::once(pretrain.folder.as_str()).chain(missing).collect();
-            Ok(Stage { missing: one.missing, ..Stage::new(&one.name, recipe, &parts) })
+            Ok(Stage { missing: one.missing, ..Stage::new(&one.name, recipe, &parts, data) })
         });
         Ok(CellRecipes { finetune: finetune.collect::<Result<_, StudyError>>()?, pretrain })
     }
 }
 
 impl Stage {
-    /// The stage of a recipe; `parts` is what its result depends on too: the folder of the stage whose model it starts from, for example.
-    fn new(name: &str, recipe: Recipe, parts: &[&str]) -> Self {
+    /// The stage of a recipe; `parts` is what its result depends on too: the folder of the stage whose model it starts from, for example. `data`
+    /// is the corpus of the study, if it has one: the name does not depend on where it lies, so that a study may be moved.
+    fn new(name: &str, recipe: Recipe, parts: &[&str], data: Option<&Path>) -> Self {
+        let mut named = recipe.clone();
+        if data.is_some() {
+            named.data.iter_mut().for_each(|entry| entry.path = DATA.into());
+        }
         let mut hash = Sha256::new();
-        for part in [&[env!("CARGO_PKG_VERSION")], parts, &[&recipe.to_toml()]].concat() {
+        for part in [&[env!("CARGO_PKG_VERSION")], parts, &[&named.to_toml()]].concat() {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
         let key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Self { recipe, missing: false, folder: format!("{}-{}", file_name(name), &key[..SHOWN]) }
     }
+}
+
+/// The key that a change (`key=value`) sets.
+fn key(set: &str) -> &str {
+    set.split('=').next().unwrap_or_default().trim()
 }
 
 /// The name of a cell with these values.

@@ -239,6 +239,13 @@ impl StudyRecipe {
                 let known = names().collect::<Vec<_>>().join(", ");
                 return Err(format!("measure `{}` is `of` `{}`; known are {known}", measure.name, measure.of));
             }
+            let is_complete = self.finetune.iter().any(|one| one.name == measure.of && !one.missing);
+            if let Some(score) = measure.score.iter().find(|score| is_complete && score.contains(" missing, ")) {
+                return Err(format!(
+                    "measure `{}` names `{score}`, but `{}` is not scored with missing images or texts; add `missing = true` to it",
+                    measure.name, measure.of
+                ));
+            }
             if measure.score.is_empty() {
                 return Err(format!("measure `{}` names no `score`", measure.name));
             }
