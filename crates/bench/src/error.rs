@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use ptu_data::DataError;
 use ptu_evaluate::EvaluateError;
+use ptu_explain::ExplainError;
 use ptu_input::InputError;
 use ptu_model::ModelError;
 use ptu_train::TrainError;
@@ -27,6 +28,9 @@ pub enum BenchError {
     /// An error of the evaluation.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// An error of an explanation.
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
     /// An error in a case of the reference.
     #[error(transparent)]
     Workflow(#[from] WorkflowError),

@@ -48,11 +48,32 @@ pub struct Explainer {
     pub task: Option<TaskDescription>,
 }
 
+/// What is recorded of a pass.
+#[derive(Clone, Copy)]
+enum Recording<'r> {
+    /// Nothing: no gradients are needed.
+    Nothing,
+    /// The inputs as they are.
+    Inputs,
+    /// Each input at its place on the way from the baseline (0) to it (1).
+    OnTheWay(&'r [f32]),
+}
+
+impl Recording<'_> {
+    fn trace(self) -> Option<Trace> {
+        match self {
+            Self::Nothing => None,
+            Self::Inputs => Some(Trace::default()),
+            Self::OnTheWay(places) => Some(Trace::on_the_way(places.to_vec())),
+        }
+    }
+}
+
 /// A pass that was recorded.
 struct Traced {
     /// One score for each input.
     scores: Tensor<1>,
-    /// The recordings: one, or that of the images alone and that of the texts alone.
+    /// The recordings: one, or that of the images alone and that of the texts alone; none if nothing is recorded.
     traces: Vec<Trace>,
     chosen: ChosenRows,
 }
@@ -126,7 +147,7 @@ impl Explainer {
     /// # Errors
     /// As for [`Self::explain`].
     pub fn scores(&self, inputs: &[Input], goals: &[Goal]) -> Result<Vec<f32>, ExplainError> {
-        self.by_kind(inputs, goals, |inputs, goals| Ok(host(self.trace(inputs, goals, &[])?.scores)))
+        self.by_kind(inputs, goals, |inputs, goals| Ok(host(self.trace(inputs, goals, Recording::Nothing)?.scores)))
     }
 
     /// Computes something of each input, of inputs of one kind at a time, so that sequences have the order of the inputs.
@@ -165,7 +186,7 @@ impl Explainer {
 
     /// Attention weighted by its gradient, for inputs of one kind.
     fn attention(&self, inputs: &[Input], goals: &[Goal]) -> Result<Vec<Explanation>, ExplainError> {
-        let Traced { scores, traces, chosen } = self.trace(inputs, goals, &[])?;
+        let Traced { scores, traces, chosen } = self.trace(inputs, goals, Recording::Inputs)?;
         let values = host(scores.clone());
         let _ = scores.sum().backward();
         let config = self.model().config();
@@ -205,7 +226,7 @@ impl Explainer {
             let (inputs, goals) = (vec![input.clone(); points.len()], vec![goal; points.len()]);
             let [places, weights] = [|point: &(f64, f64)| point.0 as f32, |point: &(f64, f64)| point.1 as f32]
                 .map(|part| points.iter().map(part).collect::<Vec<f32>>());
-            let Traced { scores, traces, .. } = self.trace(&inputs, &goals, &places)?;
+            let Traced { scores, traces, .. } = self.trace(&inputs, &goals, Recording::OnTheWay(&places))?;
             let gradients = scores.sum().backward();
             for (modality, sum) in [TracedModality::Image, TracedModality::Text].into_iter().zip(&mut sums) {
                 let Some(traced) = traces.iter().find_map(|trace| trace.input(modality)) else { continue };
@@ -215,7 +236,8 @@ impl Explainer {
             }
         }
         // The score of the input and that of the baseline.
-        let Traced { scores, chosen, .. } = self.trace(&[input.clone(), input.clone()], &[goal, goal], &[1.0, 0.0])?;
+        let both = [input.clone(), input.clone()];
+        let Traced { scores, chosen, .. } = self.trace(&both, &[goal, goal], Recording::OnTheWay(&[1.0, 0.0]))?;
         let ends = host(scores);
         let [images, texts] = sums;
         let special = usize::from(self.model().config().image.class_token);
@@ -228,27 +250,29 @@ impl Explainer {
         })
     }
 
-    /// A recorded pass of inputs of one kind, each at its place on the way from the baseline; without places, as they are.
-    fn trace(&self, inputs: &[Input], goals: &[Goal], between: &[f32]) -> Result<Traced, ExplainError> {
-        let new = || if between.is_empty() { Trace::default() } else { Trace::on_the_way(between.to_vec()) };
+    /// A recorded pass of inputs of one kind.
+    fn trace(&self, inputs: &[Input], goals: &[Goal], recording: Recording<'_>) -> Result<Traced, ExplainError> {
         if !goals.iter().any(|goal| goal.compares()) {
-            let trace = new();
-            let (features, chosen) = self.features(&Batch::collect(inputs), &trace);
-            return Ok(Traced { scores: scores(self.model(), features, goals)?, traces: vec![trace], chosen });
+            let trace = recording.trace();
+            let (features, chosen) = self.features(&Batch::collect(inputs), trace.as_ref());
+            let traces = trace.into_iter().collect();
+            return Ok(Traced { scores: scores(self.model(), features, goals)?, traces, chosen });
         }
         let alone =
             |keep: fn(&Input) -> Option<Input>| Batch::collect(&inputs.iter().filter_map(keep).collect::<Vec<_>>());
         let images = alone(|input| input.image().cloned().map(Input::Image));
         let texts = alone(|input| input.text().cloned().map(Input::Text));
-        let traces = [new(), new()];
-        let [(of_images, _), (of_texts, _)] = [self.features(&images, &traces[0]), self.features(&texts, &traces[1])];
+        let traces = [recording.trace(), recording.trace()];
+        let [of_images, of_texts] =
+            [(&images, &traces[0]), (&texts, &traces[1])].map(|(batch, trace)| self.features(batch, trace.as_ref()).0);
         let scores = similarities(self.model(), of_images, of_texts)?;
-        Ok(Traced { scores, traces: traces.into(), chosen: ChosenRows::default() })
+        Ok(Traced { scores, traces: traces.into_iter().flatten().collect(), chosen: ChosenRows::default() })
     }
 
     /// Pooled features of inputs of one kind, with all states of the fusion, so that all of its attention is recorded.
-    fn features(&self, batch: &Batch, trace: &Trace) -> (Tensor<2>, ChosenRows) {
-        let (model, pass) = (self.model(), Pass::off().traced(trace.clone()));
+    fn features(&self, batch: &Batch, trace: Option<&Trace>) -> (Tensor<2>, ChosenRows) {
+        let model = self.model();
+        let pass = trace.map_or_else(Pass::off, |trace| Pass::off().traced(trace.clone()));
         let plan = ForwardPlan::of_batch(batch, &vec![Read::All; batch.len()]);
         let encoded = model.encode(&Inputs::of(batch), &plan, StandIn::Prompts, &pass);
         let fused = model.fuse(&encoded, plan.pairs(), &pass);

@@ -60,22 +60,33 @@ pub struct TracedInput {
 pub struct Trace {
     /// For each sequence, where it lies between its baseline (0) and the real input (1); empty for inputs as they are.
     between: Arc<Vec<f32>>,
-    state: Arc<Mutex<State>>,
+    attention: Arc<Mutex<Attention>>,
+    inputs: Arc<Mutex<TracedInputs>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Attention {
     part: Option<NetworkPart>,
-    attention: Vec<RecordedAttention>,
+    calls: Vec<RecordedAttention>,
+}
+
+#[derive(Debug, Default)]
+struct TracedInputs {
     images: Option<TracedInput>,
     texts: Option<TracedInput>,
 }
 
-/// The place of an attention call in a recording.
+/// The place of an attention call in a recording. The graph of gradients holds it, so it holds no tensor of the recording: a graph that holds
+/// its own inputs is never freed.
 #[derive(Clone, Debug)]
 pub struct RecordSlot {
-    trace: Trace,
+    attention: Arc<Mutex<Attention>>,
     index: usize,
+}
+
+/// Locks a part of a recording. No code panics while it holds this lock.
+fn locked<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
+    part.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl Trace {
@@ -84,35 +95,30 @@ impl Trace {
         Self { between: Arc::new(between), ..Self::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // No code panics while it holds this lock.
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
     /// The calls that follow belong to this part.
     pub(crate) fn enter(&self, part: NetworkPart) {
-        self.state().part = Some(part);
+        locked(&self.attention).part = Some(part);
     }
 
     /// The place for the next attention call.
     pub(crate) fn slot(&self, crosses: bool) -> RecordSlot {
-        let mut state = self.state();
-        let part = state.part;
-        state.attention.push(RecordedAttention { part, crosses, relevance: vec![] });
-        RecordSlot { trace: self.clone(), index: state.attention.len() - 1 }
+        let mut attention = locked(&self.attention);
+        let part = attention.part;
+        attention.calls.push(RecordedAttention { part, crosses, relevance: vec![] });
+        RecordSlot { attention: Arc::clone(&self.attention), index: attention.calls.len() - 1 }
     }
 
     /// The attention calls in their order.
     pub fn attention(&self) -> Vec<RecordedAttention> {
-        self.state().attention.clone()
+        locked(&self.attention).calls.clone()
     }
 
     /// The inputs of an encoder; `None` if it had no real ones.
     pub fn input(&self, modality: TracedModality) -> Option<TracedInput> {
-        let state = self.state();
+        let inputs = locked(&self.inputs);
         match modality {
-            TracedModality::Image => state.images.clone(),
-            TracedModality::Text => state.texts.clone(),
+            TracedModality::Image => inputs.images.clone(),
+            TracedModality::Text => inputs.texts.clone(),
         }
     }
 
@@ -141,10 +147,10 @@ impl Trace {
         let tokens = Tensor::from_data(TensorData::new(values, real.tokens.dims()), &device).require_grad();
         let tokens = real.with(tokens);
         let traced = Some(TracedInput { tokens: tokens.clone(), difference });
-        let mut state = self.state();
+        let mut inputs = locked(&self.inputs);
         match modality {
-            TracedModality::Image => state.images = traced,
-            TracedModality::Text => state.texts = traced,
+            TracedModality::Image => inputs.images = traced,
+            TracedModality::Text => inputs.texts = traced,
         }
         tokens
     }
@@ -153,6 +159,6 @@ impl Trace {
 impl RecordSlot {
     /// Stores what an attention call is worth.
     pub(crate) fn write(&self, relevance: Vec<Vec<f32>>) {
-        self.trace.state().attention[self.index].relevance = relevance;
+        locked(&self.attention).calls[self.index].relevance = relevance;
     }
 }

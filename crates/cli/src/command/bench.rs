@@ -2,6 +2,7 @@
 
 mod data;
 mod embed;
+mod explain;
 mod finetune;
 mod generate;
 mod rank;
@@ -29,6 +30,7 @@ pub enum Benchmark {
     Finetune(finetune::Arguments),
     Embed(embed::Arguments),
     Generate(generate::Arguments),
+    Explain(explain::Arguments),
     Rank(rank::Arguments),
     Scale(scale::Arguments),
     Load(data::LoadArguments),
@@ -75,6 +77,7 @@ pub fn run(benchmark: &Benchmark) -> anyhow::Result<()> {
         Benchmark::Finetune(arguments) => finetune::run(arguments),
         Benchmark::Embed(arguments) => embed::run(arguments),
         Benchmark::Generate(arguments) => generate::run(arguments),
+        Benchmark::Explain(arguments) => explain::run(arguments),
         Benchmark::Rank(arguments) => rank::run(arguments),
         Benchmark::Scale(arguments) => scale::run(arguments),
         Benchmark::Load(arguments) => data::run_load(arguments),
