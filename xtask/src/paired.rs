@@ -17,8 +17,8 @@ impl PairedScore {
     /// Scores records of these patients; `own` and `other` give the scores of a model and of the baseline on some of them.
     pub fn of(
         patients: &[String],
-        own: impl Fn(&[usize]) -> Option<f64>,
-        other: impl Fn(&[usize]) -> Option<f64>,
+        own: impl Fn(&[usize]) -> Option<f64> + Sync,
+        other: impl Fn(&[usize]) -> Option<f64> + Sync,
     ) -> Self {
         let (all, resampling) = ((0..patients.len()).collect::<Vec<_>>(), Resampling::new(Key::new(0)));
         Self {

@@ -11,7 +11,7 @@ use crate::source::Source;
 
 /// Shares of the records that lose their image, and that lose their texts. No record loses both, and one that has only one of both keeps it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "shares, such as `{ images = 0.5, texts = 0.2 }`")]
 pub struct MissingShares {
     /// Share of the records whose image is removed.
     pub images: f64,

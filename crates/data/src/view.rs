@@ -44,8 +44,13 @@ impl InputForm {
         }
     }
 
-    /// Whether the image and the texts of a record are read, so that one of both can be missing.
-    pub fn reads_both(self) -> bool {
+    /// Whether a text is read beside the image, so that the image can be missing.
+    pub fn may_lack_image(self) -> bool {
+        matches!(self, Self::Available | Self::Pair | Self::Question)
+    }
+
+    /// Whether the image is read beside texts of the record, so that these can be missing. A question is always there.
+    pub fn may_lack_texts(self) -> bool {
         matches!(self, Self::Available | Self::Pair)
     }
 }

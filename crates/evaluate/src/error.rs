@@ -25,8 +25,8 @@ pub enum EvaluateError {
     ProbeModalities,
     /// A fine-tuned model reads one modality, so that none can be missing.
     #[error(
-        "the model reads `{input}` of each record, so no other modality can be missing; scores with missing images or texts need a task with \
-         `task.input = \"available\"` or `\"pair\"`"
+        "the model reads `{input}` of each record, so nothing can be missing; scores with missing images or texts need a task with \
+         `task.input = \"available\"` or `\"pair\"`, or one that answers questions"
     )]
     ReadsOne {
         /// What the task reads.
@@ -113,7 +113,7 @@ pub enum EvaluateError {
         path: PathBuf,
     },
     /// Saved scores or examples cannot be read.
-    #[error("`{path}` cannot be read: {cause}; run `evaluate` again")]
+    #[error("`{path}` cannot be read: {cause}; delete it, and run `evaluate` again")]
     Saved {
         /// The file.
         path: PathBuf,

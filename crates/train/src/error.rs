@@ -164,17 +164,17 @@ pub enum TrainError {
         /// What differs.
         cause: String,
     },
-    /// A saved state, or a file that belongs to it, that is damaged.
-    #[error("saved state `{path}` is damaged: {cause}; delete it to start from step 0")]
+    /// A saved state that is damaged.
+    #[error("saved state `{path}` is damaged: {cause}; delete this folder to start from step 0")]
     State {
-        /// The file.
+        /// The folder of the state.
         path: PathBuf,
         /// What is wrong with it.
         cause: String,
     },
-    /// The file about the model from which a run was started is damaged.
-    #[error("`{path}` is damaged: {cause}; start the run again in a new folder")]
-    Start {
+    /// A file of a run, without which it cannot go on, is damaged.
+    #[error("`{path}` is damaged: {cause}; start the run again in a new folder, or delete its folder")]
+    Damaged {
         /// The file in the run folder.
         path: PathBuf,
         /// What is wrong with it.

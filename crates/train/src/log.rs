@@ -221,7 +221,7 @@ impl Lines {
         let mut file = File::options().create(true).truncate(false).write(true).open(path).map_err(error)?;
         let found = file.metadata().map_err(error)?.len();
         if found < length {
-            return Err(TrainError::State {
+            return Err(TrainError::Damaged {
                 path: path.into(),
                 cause: format!("it has {found} bytes, but the saved state expects {length}"),
             });
@@ -283,8 +283,10 @@ fn read_lines<T>(path: &Path, read: fn(&str) -> Result<T, serde_json::Error>) ->
         .lines()
         .enumerate()
         .map(|(line, json)| {
-            read(json)
-                .map_err(|error| TrainError::State { path: path.into(), cause: format!("line {}: {error}", line + 1) })
+            read(json).map_err(|error| TrainError::Damaged {
+                path: path.into(),
+                cause: format!("line {}: {error}", line + 1),
+            })
         })
         .collect()
 }

@@ -190,7 +190,7 @@ fn stored<T: Serialize + DeserializeOwned>(
     let saved = run.join(folder::START);
     if saved.exists() && state::saved_step(&run.join(folder::STATE))?.is_some() {
         let bytes = files::read(&saved, LARGEST)?;
-        let wrong = |error: serde_json::Error| TrainError::Start { path: saved.clone(), cause: error.to_string() };
+        let wrong = |error: serde_json::Error| TrainError::Damaged { path: saved.clone(), cause: error.to_string() };
         return serde_json::from_slice(&bytes).map_err(wrong);
     }
     let start = read()?;

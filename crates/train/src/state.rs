@@ -131,7 +131,8 @@ pub fn load(
     device: &Device,
 ) -> Result<Option<SavedState>, TrainError> {
     let Some((_, path)) = states(folder)?.pop() else { return Ok(None) };
-    let damaged = |name: &str, cause: String| TrainError::State { path: path.join(name), cause };
+    let damaged =
+        |name: &str, cause: String| TrainError::State { path: path.clone(), cause: format!("{name}: {cause}") };
     let json = files::read(&path.join(STATE), LARGEST)?;
     let progress: Progress = serde_json::from_slice(&json).map_err(|error| damaged(STATE, error.to_string()))?;
     let (model, _) = Model::load(config, &path.join(WEIGHTS), device)?;

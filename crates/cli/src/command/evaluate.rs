@@ -92,8 +92,8 @@ pub struct Arguments {
     /// In addition, re-rank so many of the nearest candidates by matching
     #[arg(long, help_heading = PRE_TRAINED, value_name = "MANY", value_parser = at_least_one)]
     rerank: Option<usize>,
-    /// In addition, score with 25, 50, 75 and 100 % of the images, or of the texts, removed; a fine-tuned model that reads both also with
-    /// one of both removed from 70 % of the records
+    /// In addition, score with 25, 50, 75 and 100 % of the images, or of the texts, removed; a fine-tuned model also from 70 % of
+    /// the records, and one that reads both with one of both removed; questions are always there
     #[arg(long)]
     missing: bool,
     /// Write the rankings of retrieval into this folder: TREC run files and relevance judgements (qrels), and the rank of each query

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::finetune::{SIDE, json, prepared, recipe};
+use crate::finetune::{QUESTIONS, SIDE, json, prepared, recipe, tuned};
 use crate::harness::{Place, bytes};
 
 /// The task reads the image, which shows the side, and the text.
@@ -105,6 +105,27 @@ fn records_that_lack_a_modality_have_the_stand_in_of_their_curve() {
 }
 
 #[test]
+fn questions_may_lack_their_image_and_never_their_text() {
+    let place = tuned(QUESTIONS, "ask", &["finetune.missing={ images = 0.2 }"]);
+    let answered = json(&place.good(&["evaluate", "ask", "--missing", "--json"]).stdout)["sources"]["pairs"].clone();
+    let curves = answered["missing"].as_array().unwrap();
+    assert!(curves.iter().all(|one| one["away"] == "images"), "a question is always there: {curves:?}");
+    let own = answered["scores"][0]["value"].as_f64().unwrap();
+    let accuracy = curve(&answered, "images", "prompts");
+    assert!(accuracy[0] == own && accuracy[5] < own, "the image tells the answer: {accuracy:?}");
+    // What an evaluation does not ask for stays in the run folder.
+    let saved = || json(&String::from_utf8(bytes(&place.path("ask/task-scores.json"))).unwrap())["pairs"].clone();
+    place.good(&["evaluate", "ask"]);
+    assert_eq!(saved()["missing"], answered["missing"]);
+    place.good(&["evaluate", "ask", "--seed", "7"]);
+    assert!(saved()["missing"].is_null(), "scores with another seed are others");
+    place.bad(
+        &["finetune", "ask.toml", "--model", "run", "--out", "x", "--set", "finetune.missing={ texts = 0.5 }"],
+        &["finetune.missing", "the question is always there"],
+    );
+}
+
+#[test]
 fn what_cannot_be_missing_is_refused() {
     let place = with_equal_texts();
     recipe(&place, "side.toml", SIDE);
@@ -115,6 +136,7 @@ fn what_cannot_be_missing_is_refused() {
     refused("side.toml", "{ images = 0.5 }", &["finetune.missing", "task.input = \"available\""]);
     refused("both.toml", "{ images = 0.7, texts = 0.7 }", &["finetune.missing", "0.7 and 0.7", "at most 1"]);
     refused("both.toml", "{ image = 0.7 }", &["finetune.missing.image", "images"]);
+    refused("both.toml", "0.7", &["finetune.missing", "{ images = 0.5, texts = 0.2 }"]);
     // Where no record has an image, nothing is trained of images and of pairs.
     place.write(
         "texts.csv",

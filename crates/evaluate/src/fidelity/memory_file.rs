@@ -1,4 +1,4 @@
-//! The file of a training memory. Hashes say to which model and data it belongs.
+//! The file of a training memory. Hashes say to which model and data it belongs, and whether its vectors are those that were written.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,13 +8,16 @@ use ptu_model::EmbeddingSums;
 use ptu_model::files::{read, write_bytes};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
+use sha2::{Digest, Sha256};
 
 use crate::EvaluateError;
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 32;
 /// The version of the contents.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
+/// The key of the hash of all arrays.
+const CONTENTS: &str = "contents";
 
 /// The vectors of a memory, with the records that they belong to.
 #[derive(Clone, Debug)]
@@ -74,6 +77,11 @@ impl MemoryFile {
             }
         }
         let file = SafeTensors::deserialize(&bytes).map_err(|error| self.wrong(error.to_string()))?;
+        let mut arrays: Vec<(String, TensorView<'_>)> = file.tensors();
+        arrays.sort_by(|one, other| one.0.cmp(&other.0));
+        if metadata.get(CONTENTS) != Some(&hash(arrays.iter().map(|(name, view)| (name.as_str(), view.data())))) {
+            return Err(self.wrong("its vectors are not those that were written"));
+        }
         Contents { file, of: self }.vectors(empty).map(Some)
     }
 
@@ -87,7 +95,7 @@ impl MemoryFile {
         let MemoryVectors { positions, texts, image_features, text_features, sums } = vectors;
         let ids: Vec<usize> = texts.iter().flatten().map(|id| *id as usize).collect();
         let (pairs, words) = (positions.len(), ids.len());
-        let arrays = [
+        let mut arrays = [
             ("positions", Dtype::U64, vec![pairs], whole(positions.clone())),
             ("lengths", Dtype::U64, vec![pairs], whole(texts.iter().map(Vec::len).collect())),
             ("ids", Dtype::U64, vec![words], whole(ids)),
@@ -97,8 +105,10 @@ impl MemoryFile {
             ("patches", Dtype::F64, vec![sums.patches.len()], doubles(&sums.patches)),
             ("words", Dtype::F64, vec![sums.words.len()], doubles(&sums.words)),
         ];
-        let about: HashMap<String, String> =
+        arrays.sort_by_key(|(name, ..)| *name);
+        let mut about: HashMap<String, String> =
             self.about().into_iter().map(|(key, value, _)| (key.to_string(), value.to_string())).collect();
+        about.insert(CONTENTS.into(), hash(arrays.iter().map(|(name, _, _, bytes)| (*name, bytes.as_slice()))));
         let views = arrays.iter().map(|(name, dtype, shape, bytes)| {
             let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|error| self.wrong(error.to_string()))?;
             Ok((*name, view))
@@ -107,6 +117,16 @@ impl MemoryFile {
         let bytes = serialize(views, Some(about)).map_err(|error| self.wrong(error.to_string()))?;
         Ok(write_bytes(&self.path, &bytes)?)
     }
+}
+
+/// The hash of arrays in the order of their names.
+fn hash<'a>(arrays: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut hash = Sha256::new();
+    for part in arrays.flat_map(|(name, bytes)| [name.as_bytes(), bytes]) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The arrays of a file.
@@ -221,6 +241,10 @@ mod tests {
         assert!(refused(of("b2", "d1")).contains("another model (model a1, not b2)"), "{}", refused(of("b2", "d1")));
         assert!(refused(of("a1", "d2")).contains("other training data"));
         let bytes = std::fs::read(&own.path).unwrap();
+        let mut changed = bytes.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        std::fs::write(&own.path, changed).unwrap();
+        assert!(refused(own.clone()).contains("its vectors are not those that were written"));
         std::fs::write(&own.path, &bytes[..bytes.len() - 9]).unwrap();
         assert!(refused(own.clone()).contains("memory.safetensors"));
         std::fs::write(&own.path, b"no safetensors").unwrap();

@@ -74,7 +74,7 @@ pub fn evaluate_task(
     let bundle = Bundle::load(&options.bundle, &options.device)?;
     let mut task = TaskDescription::of(&bundle, &options.bundle)?;
     task.require_outputs(&options.bundle)?;
-    if options.missing && !task.input.reads_both() {
+    if options.missing && !task.input.may_lack_image() {
         return Err(EvaluateError::ReadsOne { input: task.input });
     }
     if let (Some(generation), Some(written)) = (options.generation, task.output.written_mut()) {
@@ -274,13 +274,13 @@ impl<'a> Evaluator<'a> {
         encoded: &EncodedImages,
         done: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Curve>, EvaluateError> {
-        let (key, count, output) = (Key::new(self.options.seed), viewed.len(), &self.task.output);
+        let (key, count, task) = (Key::new(self.options.seed), viewed.len(), &self.task);
         if !self.options.missing {
             return Ok(vec![]);
         }
         let mut predictor = self.predictor(encoded)?;
-        let (all, mut before) = (3 * missing::stand_ins(output).len() * count, 0);
-        let curves = missing::curves(output, key, &mut |stand_in, shares| {
+        let (all, mut before) = (missing::predictions(task) * count, 0);
+        let curves = missing::curves(task, key, &mut |stand_in, shares| {
             let start = before;
             before += count;
             if shares.is_none() && stand_in == self.options.stand_in {

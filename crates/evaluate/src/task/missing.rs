@@ -3,7 +3,7 @@
 
 use ptu_data::{Lost, MissingShares};
 use ptu_infer::InferError;
-use ptu_infer::task::{Predicted, TaskOutput};
+use ptu_infer::task::{Predicted, TaskDescription, TaskOutput};
 use ptu_metrics::Resampling;
 use ptu_model::StandIn;
 use ptu_random::Key;
@@ -16,8 +16,13 @@ use crate::scores::{Curve, Missing};
 const SHARES: [f64; 6] = [0.0, 0.25, 0.5, 0.7, 0.75, 1.0];
 
 /// What takes the place of a missing modality. Texts are always written with prompts.
-pub fn stand_ins(output: &TaskOutput) -> &'static [StandIn] {
+fn stand_ins(output: &TaskOutput) -> &'static [StandIn] {
     if output.written().is_some() { &[StandIn::Prompts] } else { &StandIn::ALL }
+}
+
+/// How often [`curves`] asks for the predictions for all records.
+pub fn predictions(task: &TaskDescription) -> usize {
+    (2 + usize::from(task.input.may_lack_texts())) * stand_ins(&task.output).len()
 }
 
 /// A curve for each score of the task, except those of single classes and labels, for what is missing, and for what takes its place. `key` says
@@ -29,20 +34,25 @@ pub fn stand_ins(output: &TaskOutput) -> &'static [StandIn] {
 /// # Panics
 /// If the predictions are not about the same records.
 pub fn curves(
-    output: &TaskOutput,
+    task: &TaskDescription,
     key: Key,
     predict: &mut dyn FnMut(StandIn, MissingShares) -> Result<Vec<Predicted>, InferError>,
 ) -> Result<Vec<Curve>, InferError> {
-    let mut curves = vec![];
+    let (output, lacks_texts, mut curves) = (&task.output, task.input.may_lack_texts(), vec![]);
+    let missing: &[Missing] =
+        if lacks_texts { &[Missing::Images, Missing::Texts, Missing::Either] } else { &[Missing::Images] };
     for &stand_in in stand_ins(output) {
         // Records may lack a modality of their own, so that complete ones are predicted with each stand-in too.
         let incomplete = Incomplete {
             complete: predict(stand_in, MissingShares::default())?,
             without_image: predict(stand_in, MissingShares { images: 1.0, texts: 0.0 })?,
-            without_text: predict(stand_in, MissingShares { images: 0.0, texts: 1.0 })?,
+            without_text: match lacks_texts {
+                true => predict(stand_in, MissingShares { images: 0.0, texts: 1.0 })?,
+                false => vec![],
+            },
         };
         incomplete.check();
-        for missing in [Missing::Images, Missing::Texts, Missing::Either] {
+        for &missing in missing {
             let mixed = SHARES.map(|share| (share, incomplete.mixed(shares(missing, share), key)));
             let score = |metric, predicted| TaskScorer { output, predicted }.score(metric, &Resampling::new(key));
             curves.extend(TaskMetric::overall(output).map(|metric| Curve {
@@ -62,7 +72,7 @@ struct Incomplete {
     complete: Vec<Predicted>,
     /// Without the images of the records that have a text too.
     without_image: Vec<Predicted>,
-    /// Without the texts of the records that have an image too.
+    /// Without the texts of the records that have an image too; none if texts cannot be missing.
     without_text: Vec<Predicted>,
 }
 
@@ -71,7 +81,8 @@ impl Incomplete {
         let positions = |predicted: &[Predicted]| predicted.iter().map(|one| one.position).collect::<Vec<_>>();
         let [complete, image, text] =
             [&self.complete, &self.without_image, &self.without_text].map(|one| positions(one));
-        assert!(complete == image && complete == text, "the predictions are about the same records");
+        let is_same = complete == image && (text.is_empty() || complete == text);
+        assert!(is_same, "the predictions are about the same records");
     }
 
     /// The predictions with these shares of images and texts missing.

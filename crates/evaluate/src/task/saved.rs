@@ -32,6 +32,26 @@ impl SavedTask {
         Ok(files::write_bytes(&run.join(folder::TASK_SCORES), &json)?)
     }
 
+    /// Adds the results to those in a run folder: what these were not asked for (the linear probe, scores with missing images or texts, scores of
+    /// groups) stays there if it was computed with the same receipt. All else is replaced, and so is a file that cannot be read.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn keep(mut self, run: &Path) -> Result<(), EvaluateError> {
+        let mut earlier = Self::read(run).unwrap_or_default().reports;
+        for (source, report) in &mut self.reports {
+            let Some(old) = earlier.remove(source).filter(|old| old.receipt == report.receipt) else { continue };
+            report.probe = report.probe.take().or(old.probe);
+            if report.missing.is_empty() {
+                report.missing = old.missing;
+            }
+            for (group, scores) in old.groups {
+                report.groups.entry(group).or_insert(scores);
+            }
+        }
+        self.write(run)
+    }
+
     /// Reads the results from a run folder. They are empty if the run was never evaluated on a task; the examples are empty if an earlier
     /// version saved only scores.
     ///

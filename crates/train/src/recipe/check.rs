@@ -227,9 +227,13 @@ impl Recipe {
             return wrong(fault);
         }
         let is_supervised = !matches!(self.task, TaskRecipe::Pretraining | TaskRecipe::Retrieval(_));
-        if !is_supervised || !form.reads_both() {
-            let cause = "needs a task that reads the image and the text of a record (`task.input = \"available\"` or `\"pair\"`)";
+        if !is_supervised || !form.may_lack_image() {
+            let cause = "needs a task that reads the image and the text of a record (`task.input = \"available\"` or `\"pair\"`), or one \
+                         that answers questions";
             return wrong(cause.into());
+        }
+        if missing.texts > 0.0 && !form.may_lack_texts() {
+            return wrong("removes texts, but the question is always there; set only `images`".into());
         }
         Ok(())
     }

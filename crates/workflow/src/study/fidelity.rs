@@ -7,7 +7,6 @@ use ptu_data::Split;
 use ptu_evaluate::fidelity::FidelityReport;
 use ptu_evaluate::{EvaluateOptions, fidelity};
 use ptu_model::files;
-use ptu_train::TrainError;
 
 use super::StudyError;
 use super::result::Measured;
@@ -43,7 +42,7 @@ pub(super) fn read(run: &Path, measured: &Measured) -> Result<BTreeMap<String, O
     }
     let bytes = files::read(&path, LARGEST)?;
     let reports: Vec<FidelityReport> = serde_json::from_slice(&bytes)
-        .map_err(|error| TrainError::Start { path: path.clone(), cause: error.to_string() })?;
+        .map_err(|error| StudyError::Result { path: path.clone(), cause: error.to_string() })?;
     let mut values = BTreeMap::new();
     for one in reports.iter().flat_map(|report| &report.fidelity) {
         let mut put = |name: &str, value: Option<f64>| {

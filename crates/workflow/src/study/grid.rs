@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ptu_data::Manifest;
 use ptu_train::Recipe;
 use ptu_train::recipe::DataEntry;
 use sha2::{Digest, Sha256};
@@ -148,11 +149,17 @@ impl Cell {
 
 impl Stage {
     /// The stage of a recipe; `parts` is what its result depends on too: the folder of the stage whose model it starts from, for example. `data`
-    /// is the corpus of the study, if it has one: the name does not depend on where it lies, so that a study may be moved.
+    /// is the corpus of the study, if it has one. The name depends on what the data are, and not on where they lie, so that a study and its data
+    /// may be moved, and runs on other data are other runs.
     fn new(name: &str, recipe: Recipe, parts: &[&str], data: Option<&Path>) -> Self {
         let mut named = recipe.clone();
-        if data.is_some() {
-            named.data.iter_mut().for_each(|entry| entry.path = DATA.into());
+        for DataEntry { path, .. } in &mut named.data {
+            match data {
+                // The corpus is part of what the folder of the study holds.
+                Some(_) => *path = DATA.into(),
+                // Data that cannot be read are an error of the run.
+                None => *path = Manifest::read(path).map_or(path.clone(), |manifest| manifest.hash().into()),
+            }
         }
         let mut hash = Sha256::new();
         for part in [&[env!("CARGO_PKG_VERSION")], parts, &[&named.to_toml()]].concat() {

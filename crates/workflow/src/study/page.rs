@@ -62,7 +62,14 @@ fn tables(table: &StudyTable, (title, columns): (String, Vec<usize>)) -> [Table;
 
 /// The charts of a page as SVG files, with their names.
 pub(super) fn plots(page: &Page) -> Vec<(String, String)> {
-    let file = |chart: &Chart| Some((format!("{}.svg", file_name(&chart.title)), chart_file(chart, page)?));
+    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    let file = |chart: &Chart| {
+        let (name, svg) = (file_name(&chart.title), chart_file(chart, page)?);
+        let before = count.entry(name.clone()).or_default();
+        *before += 1;
+        // Different titles may have equal letters.
+        Some((if *before > 1 { format!("{name}-{before}.svg") } else { format!("{name}.svg") }, svg))
+    };
     page.charts.iter().filter_map(file).collect()
 }
 

@@ -129,7 +129,7 @@ impl Stages<'_> {
         let start = Instant::now();
         let worked = work(self);
         if run.exists() {
-            let seconds = read_seconds(run)? + start.elapsed().as_secs_f64();
+            let seconds = read_seconds(run) + start.elapsed().as_secs_f64();
             files::write_bytes(&run.join(SECONDS), format!("{seconds:.1}\n").as_bytes())?;
         }
         worked
@@ -151,17 +151,15 @@ pub(super) fn seconds(runs: &Path) -> Result<f64, StudyError> {
     let error = |source| TrainError::File { action: "read", path: runs.into(), source };
     let mut all = 0.0;
     for entry in std::fs::read_dir(runs).map_err(error)? {
-        all += read_seconds(&entry.map_err(error)?.path())?;
+        all += read_seconds(&entry.map_err(error)?.path());
     }
     Ok(all)
 }
 
-fn read_seconds(run: &Path) -> Result<f64, StudyError> {
-    let path = run.join(SECONDS);
-    if !path.exists() {
-        return Ok(0.0);
-    }
-    Ok(String::from_utf8_lossy(&files::read(&path, LARGEST_SECONDS)?).trim().parse().unwrap_or(0.0))
+/// The seconds of a run; 0 if its file is not there or is damaged.
+fn read_seconds(run: &Path) -> f64 {
+    let text = files::read(&run.join(SECONDS), LARGEST_SECONDS).unwrap_or_default();
+    String::from_utf8_lossy(&text).trim().parse().ok().filter(|seconds: &f64| seconds.is_finite()).unwrap_or(0.0)
 }
 
 /// The rule that ended a run, by its log.

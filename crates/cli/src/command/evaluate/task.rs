@@ -320,7 +320,7 @@ fn save(path: &Path, arguments: &Arguments, evaluated: &[TaskEvaluated]) -> anyh
         write_bytes(&path.join(scores), &serde_json::to_vec_pretty(&saved.reports)?)?;
         predictions
     } else {
-        saved.write(path)?;
+        saved.keep(path)?;
         PREDICTIONS
     };
     Ok(write_bytes(&path.join(file), &predictions(evaluated)?)?)
