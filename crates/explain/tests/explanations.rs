@@ -2,44 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
-use std::sync::Arc;
-
-use burn::tensor::Device;
 use ptu_explain::{Explainer, Explanation, Goal, Method, StandInRows, words};
-use ptu_input::{Image, Input, Preprocess, Text, Tokenizer};
+use ptu_input::{Image, Input, Text};
+use ptu_model::ModelConfig;
 use ptu_model::config::FusionKind;
-use ptu_model::{Bundle, HeadKind, Model, ModelConfig, Outputs, Preset, TextStyle};
 use ptu_random::{Key, Place, Stream};
+
+mod small;
+
+use small::{REPORTS, SIDE, explainer};
 
 /// A change to the configuration of the model.
 type Change = fn(&mut ModelConfig);
-
-const SIDE: usize = 32;
-const REPORTS: [&str; 2] = ["No fracture of the left hand.", "There is a large effusion on the right side."];
-
-/// A model with these changes.
-fn explainer(change: impl Fn(&mut ModelConfig), add_mean: bool) -> Explainer {
-    let tokenizer = Tokenizer::train(REPORTS, 300).unwrap();
-    let special = tokenizer.special();
-    let ids = [special.start, special.end, special.pad];
-    let mut config = Preset::Tiny.config(TextStyle::Roberta, tokenizer.vocabulary_size(), ids);
-    (config.image.size, config.deviation, config.fusion.add_mean) = (SIDE, 0.12, add_mean);
-    change(&mut config);
-    config.heads = vec![HeadKind::Itm, HeadKind::Itc, HeadKind::Classification];
-    config.outputs = Outputs { classification: Some(3), ..Outputs::default() };
-    let model = Model::new(&config, Key::new(4), &Device::flex().autodiff()).unwrap();
-    let bundle = Bundle {
-        model,
-        tokenizer: Arc::new(tokenizer),
-        preprocess: Preprocess::clip(SIDE),
-        max_tokens: 32,
-        trained_on: vec![],
-        weights_from: vec![],
-        learned: None,
-        task: None,
-    };
-    Explainer::new(bundle, None)
-}
 
 fn image(stream: &mut Stream) -> Image {
     Image::new(SIDE, (0..3 * SIDE * SIDE).map(|_| stream.normal() as f32).collect())

@@ -2,12 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
-use std::sync::Arc;
-
-use ptu_explain::{Explainer, Goal, Method};
-use ptu_input::{Image, Input, Preprocess, Tokenizer};
-use ptu_model::{Bundle, HeadKind, Model, Outputs, Preset, TextStyle};
+use ptu_explain::{Goal, Method};
+use ptu_input::{Image, Input};
 use ptu_random::{Key, Place};
+
+mod small;
 
 const SIDE: usize = 64;
 
@@ -24,24 +23,7 @@ fn memory_does_not_grow_with_the_number_of_inputs() {
         println!("not checked: this system has no /proc/self/status");
         return;
     }
-    let tokenizer = Tokenizer::train(["A report."], 300).unwrap();
-    let special = tokenizer.special();
-    let mut config =
-        Preset::Tiny.config(TextStyle::Roberta, tokenizer.vocabulary_size(), [special.start, special.end, special.pad]);
-    config.image.size = SIDE;
-    config.heads = vec![HeadKind::Classification];
-    config.outputs = Outputs { classification: Some(3), ..Outputs::default() };
-    let bundle = Bundle {
-        model: Model::new(&config, Key::new(4), &ptu_explain::device()).unwrap(),
-        tokenizer: Arc::new(tokenizer),
-        preprocess: Preprocess::clip(SIDE),
-        max_tokens: 32,
-        trained_on: vec![],
-        weights_from: vec![],
-        learned: None,
-        task: None,
-    };
-    let explainer = Explainer::new(bundle, None);
+    let explainer = small::explainer(|config| config.image.size = SIDE, false);
     let mut stream = Key::new(1).stream(Place::Sample, 0);
     let mut image = || Input::Image(Image::new(SIDE, (0..3 * SIDE * SIDE).map(|_| stream.normal() as f32).collect()));
     let inputs: Vec<Input> = (0..16).map(|_| image()).collect();
