@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 
 use burn::tensor::Device;
 use ptu_data::{Source, Split};
 use ptu_infer::{Embedder, Vectors};
-use ptu_input::{ImageFile, Preprocess, Tokenizer};
+use ptu_input::{ImageFile, Tokenizer};
 use ptu_model::{Bundle, Model, Preset};
 use ptu_random::Key;
 use serde::Serialize;
@@ -18,7 +17,7 @@ use crate::BenchError;
 use crate::data::{DataOptions, phantom, temporary};
 use crate::measure::Timing;
 use crate::python::last_line;
-use crate::step::{TOKENS, config, vocabulary};
+use crate::step::{bundle, config, vocabulary};
 
 /// The options of the benchmark.
 #[derive(Clone, Debug)]
@@ -73,24 +72,13 @@ fn write(options: &ColdOptions, folder: &Path) -> Result<(PathBuf, PathBuf), Ben
     let config = config(options.preset);
     let shards = phantom(&DataOptions { pairs: 1, side: 512, seed: options.seed, threads: None }, folder, &|_| {})?;
     let record = ptu_data::ShardFolder::open(&shards, Split::Train)?.get(0)?;
-    let (image, bundle) = (folder.join("image.png"), folder.join("bundle"));
+    let (image, saved) = (folder.join("image.png"), folder.join("bundle"));
     let bytes = record.image.map(|image| image.bytes).unwrap_or_default();
     std::fs::write(&image, bytes).map_err(BenchError::file("write", &image))?;
     let model = Model::new(&config, Key::new(options.seed), &Device::flex())?;
-    let (tokenizer, preprocess) = (tokenizer(vocabulary(options.preset), folder)?, Preprocess::clip(config.image.size));
-    let tokenizer = Arc::new(tokenizer);
-    let new_bundle = Bundle {
-        model,
-        tokenizer,
-        preprocess,
-        max_tokens: TOKENS,
-        trained_on: vec![],
-        weights_from: vec![],
-        learned: None,
-        task: None,
-    };
-    new_bundle.save(&bundle, "A bundle for a benchmark.\n")?;
-    Ok((bundle, image))
+    let new_bundle = bundle(model, tokenizer(vocabulary(options.preset), folder)?);
+    new_bundle.save(&saved, "A bundle for a benchmark.\n")?;
+    Ok((saved, image))
 }
 
 /// A byte-level tokenizer with as many tokens as a real one. Its tokens (of one, two, three letters and so on) are never used.

@@ -1,17 +1,16 @@
 //! Times explanations: how many forward passes they cost, and how much memory they take.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use ptu_explain::{Explainer, Goal, Method, device};
-use ptu_input::{Image, Input, Preprocess, Text, Tokenizer};
-use ptu_model::{Bundle, HeadKind, Model, ModelConfig, Outputs, Preset};
+use ptu_input::{Image, Input, Text, Tokenizer};
+use ptu_model::{HeadKind, Model, ModelConfig, Outputs, Preset};
 use ptu_random::{Key, Place};
 use serde::{Deserialize, Serialize};
 
 use crate::BenchError;
 use crate::measure::{Timing, peak_memory};
-use crate::step::{config, images, random_texts};
+use crate::step::{bundle, config, images, random_texts};
 
 /// The options of the benchmark.
 #[derive(Clone, Debug)]
@@ -53,17 +52,8 @@ pub fn explain(options: &ExplainOptions) -> Result<ExplainResult, BenchError> {
     let ExplainOptions { preset, batch, steps, rounds, seed } = *options;
     let outputs = Outputs { classification: Some(2), ..Outputs::default() };
     let config = ModelConfig { heads: vec![HeadKind::Classification], outputs, ..config(preset) };
-    let bundle = Bundle {
-        model: Model::new(&config, Key::new(seed), &device())?,
-        tokenizer: Arc::new(Tokenizer::train(["No text is read."], 300)?),
-        preprocess: Preprocess::clip(config.image.size),
-        max_tokens: config.text.longest(),
-        trained_on: vec![],
-        weights_from: vec![],
-        learned: None,
-        task: None,
-    };
-    let explainer = Explainer::new(bundle, None);
+    let model = Model::new(&config, Key::new(seed), &device())?;
+    let explainer = Explainer::new(bundle(model, Tokenizer::train(["No text is read."], 300)?), None);
     let stream = |index| Key::new(seed).stream(Place::Sample, index);
     let (images, texts) = (images(&config, batch, &mut stream(1)), random_texts(&config, batch, &mut stream(0)));
     let (pixels, tokens) = (images.planes.len() / batch, texts.ids.len() / batch);
@@ -88,12 +78,9 @@ pub fn explain(options: &ExplainOptions) -> Result<ExplainResult, BenchError> {
             seconds.push(start.elapsed().as_secs_f64());
         }
     }
-    let ratio = |above: &[f64]| {
-        let seconds = above.iter().zip(&forward).map(|(above, below)| above / below).collect();
-        Timing { seconds }.median().unwrap_or(f64::NAN)
-    };
-    let (attention_ratio, gradients_ratio) = (ratio(&attention), ratio(&gradients));
     let [forward, attention, gradients] = [forward, attention, gradients].map(|seconds| Timing { seconds });
+    let ratio = |timing: &Timing| timing.ratio_to(&forward).unwrap_or(f64::NAN);
+    let (attention_ratio, gradients_ratio) = (ratio(&attention), ratio(&gradients));
     Ok(ExplainResult { forward, attention, gradients, attention_ratio, gradients_ratio, peak_mib: peak_memory() })
 }
 

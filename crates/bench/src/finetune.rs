@@ -148,15 +148,12 @@ pub fn finetune(options: &FinetuneOptions) -> Result<Vec<VariantResult>, BenchEr
 }
 
 fn results(variants: &[Variant], timings: &[Timing]) -> Vec<VariantResult> {
-    let result = |(variant, timing): (&Variant, &Timing)| {
-        let ratios = timings[0].seconds.iter().zip(&timing.seconds).map(|(trained, own)| trained / own);
-        VariantResult {
-            encoder: variant.encoder,
-            timing: timing.clone(),
-            speedup: Timing { seconds: ratios.collect() }.median(),
-            flops: variant.flops as f64 / variant.losses.len() as f64,
-            loss: variant.losses[0],
-        }
+    let result = |(variant, timing): (&Variant, &Timing)| VariantResult {
+        encoder: variant.encoder,
+        timing: timing.clone(),
+        speedup: timings[0].ratio_to(timing),
+        flops: variant.flops as f64 / variant.losses.len() as f64,
+        loss: variant.losses[0],
     };
     variants.iter().zip(timings).map(result).collect()
 }

@@ -88,13 +88,9 @@ pub fn generate(options: &GenerateOptions) -> Result<GenerateResult, BenchError>
             seconds.push(start.elapsed().as_secs_f64());
         }
     }
-    let ratios = |above: &[f64], below: &[f64]| {
-        let seconds = above.iter().zip(below).map(|(above, below)| above / below).collect();
-        Timing { seconds }.median().unwrap_or(f64::NAN)
-    };
-    let length_ratio = ratios(&twice, &one);
-    let batch_ratio = batch as f64 / ratios(&together, &one);
     let [one, twice, together] = [one, twice, together].map(|seconds| Timing { seconds });
+    let ratio = |timing: &Timing| timing.ratio_to(&one).unwrap_or(f64::NAN);
+    let (length_ratio, batch_ratio) = (ratio(&twice), batch as f64 / ratio(&together));
     Ok(GenerateResult { one, twice, batch: together, length_ratio, batch_ratio })
 }
 

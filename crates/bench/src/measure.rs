@@ -32,6 +32,13 @@ impl Timing {
         Some((above + sorted[(sorted.len() - 1) / 2]) / 2.0)
     }
 
+    /// How many times as long these calls take as those of `other`: the median over rounds, in each of which both were called once; `None`
+    /// without calls.
+    pub fn ratio_to(&self, other: &Self) -> Option<f64> {
+        let ratios = self.seconds.iter().zip(&other.seconds).map(|(own, other)| own / other);
+        Self { seconds: ratios.collect() }.median()
+    }
+
     /// The minimum and the maximum; `None` without calls.
     pub fn range(&self) -> Option<[f64; 2]> {
         let least = self.seconds.iter().copied().reduce(f64::min)?;

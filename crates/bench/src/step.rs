@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
 use ptu_data::{MaskedTexts, Partners, TrainBatch};
-use ptu_input::{Batch, Images, Texts};
-use ptu_model::{Model, ModelConfig, Preset, TextStyle};
+use ptu_input::{Batch, Images, Preprocess, Texts, Tokenizer};
+use ptu_model::{Bundle, Model, ModelConfig, Preset, TextStyle};
 use ptu_random::{Key, Place, Stream};
 use ptu_tasks::pretraining::StepPlan;
 use ptu_train::memory;
@@ -79,6 +80,20 @@ pub struct StepResult {
 /// The model configuration of a preset in the benchmark.
 pub fn config(preset: Preset) -> ModelConfig {
     preset.config(TextStyle::Roberta, vocabulary(preset), [0, 2, 1])
+}
+
+/// A bundle for a benchmark: a model that has learned nothing.
+pub fn bundle(model: Model, tokenizer: Tokenizer) -> Bundle {
+    Bundle {
+        preprocess: Preprocess::clip(model.config().image.size),
+        model,
+        tokenizer: Arc::new(tokenizer),
+        max_tokens: TOKENS,
+        trained_on: vec![],
+        weights_from: vec![],
+        learned: None,
+        task: None,
+    }
 }
 
 fn plan(objectives: &[ObjectiveKind]) -> StepPlan {

@@ -1,5 +1,7 @@
 //! The command line as a whole: how it is read, the exit codes in every help text, and which errors are wrong arguments.
 
+use std::collections::BTreeSet;
+
 use clap::{Command, CommandFactory, FromArgMatches};
 use ptu_data::DataError;
 use ptu_evaluate::EvaluateError;
@@ -16,6 +18,15 @@ pub const WRONG_ARGUMENTS: u8 = 2;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct WrongArguments(pub String);
+
+/// Refuses a seed that `--seeds` names twice.
+pub fn check_seeds(seeds: &[u64]) -> Result<(), WrongArguments> {
+    let mut seen = BTreeSet::new();
+    match seeds.iter().find(|seed| !seen.insert(**seed)) {
+        Some(seed) => Err(WrongArguments(format!("`--seeds` has the seed {seed} twice; give each seed once"))),
+        None => Ok(()),
+    }
+}
 
 /// Reads the command line; where it cannot be read, or asks for help, the process ends.
 pub fn read<A: CommandFactory + FromArgMatches>() -> A {

@@ -65,6 +65,16 @@ pub fn sha256(mut reader: impl Read) -> io::Result<String> {
     Ok(format!("{:x}", hash.finalize()))
 }
 
+/// The SHA-256 of some parts, in hexadecimal. The length of each part counts too, so that what ends one part and begins the next matters.
+pub fn sha256_of_parts(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.as_ref().len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    format!("{:x}", hash.finalize())
+}
+
 /// A 128-bit hash of a name of any length, so that a million names need only 32 MB. The probability that two of them are equal by
 /// chance is about 1 in 1e26.
 pub fn digest(name: impl AsRef<[u8]>) -> u128 {

@@ -6,10 +6,10 @@ use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::columns::TableColumn;
 use crate::error::{DataError, shortened};
+use crate::files::sha256_of_parts;
 use crate::record::{Record, Split};
 
 /// The version of the layout that this crate writes and reads.
@@ -224,20 +224,11 @@ impl Manifest {
     /// length and hash. Two folders with equal records that the same version created have the same identity, whatever their paths
     /// and the commands that created them. A run cannot be resumed with data of another identity.
     pub fn hash(&self) -> String {
-        let mut hash = Sha256::new();
-        let mut part = |text: &str| {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text.as_bytes());
+        let shard = |shard: &Shard| {
+            [shard.file.clone(), shard.split.name().into(), shard.records.to_string(), shard.sha256.clone()]
         };
-        part(&self.format.to_string());
-        part(&self.source);
-        for shard in &self.shards {
-            part(&shard.file);
-            part(shard.split.name());
-            part(&shard.records.to_string());
-            part(&shard.sha256);
-        }
-        format!("{:x}", hash.finalize())
+        let of_all = [self.format.to_string(), self.source.clone()];
+        sha256_of_parts(of_all.into_iter().chain(self.shards.iter().flat_map(shard)))
     }
 
     /// The counts of a split; all are 0 if the folder has no records of it.

@@ -272,8 +272,10 @@ impl Study<'_> {
                             self.drop_models(one, work)?;
                         }
                         // A result that cannot be read is an error of its own cell.
-                        let checked = self.results(work).map(|results| self.check_scores(&results));
-                        if let (false, Ok(Err(error))) = (told, checked) {
+                        if !told
+                            && let Ok(results) = self.results(work)
+                            && let Err(error) = self.check_scores(&results)
+                        {
                             observer.note(&error.to_string());
                             told = true;
                         }

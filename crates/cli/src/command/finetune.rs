@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -6,7 +5,7 @@ use ptu_train::{Recipe, folder};
 
 use super::training::RunArguments;
 use crate::output::print;
-use crate::usage::WrongArguments;
+use crate::usage::{WrongArguments, check_seeds};
 
 /// Beginning of the names of the folders of `--seeds`, before the seed.
 const SEED_FOLDER: &str = "seed-";
@@ -58,10 +57,7 @@ fn seed(word: &str) -> Result<u64, String> {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut seeds = BTreeSet::new();
-    if let Some(seed) = arguments.seeds.iter().find(|seed| !seeds.insert(**seed)) {
-        return Err(WrongArguments(format!("`--seeds` has the seed {seed} twice; give each seed once")).into());
-    }
+    check_seeds(&arguments.seeds)?;
     let request = arguments.run.start("recipes/finetune/phantom-finding.toml")?;
     let recipe = arguments.run.recipe(&request, arguments.overrides()?)?;
     if recipe.task.is_pretraining() {

@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +9,7 @@ use super::{Compute, wall_time};
 use crate::interrupt::{Interrupted, go_on, saving, stop_flag};
 use crate::output::{print, say};
 use crate::progress::RunProgress;
-use crate::usage::WrongArguments;
+use crate::usage::check_seeds;
 
 /// Train, fine-tune and score a grid of models with several seeds, and compare them
 ///
@@ -65,10 +64,7 @@ const SOME_FAILED: u8 = 1;
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     arguments.compute.start()?;
     let mut recipe = StudyRecipe::load(&arguments.recipe, arguments.data.as_deref())?;
-    let different: BTreeSet<u64> = arguments.seeds.iter().copied().collect();
-    if different.len() < arguments.seeds.len() {
-        return Err(WrongArguments("`--seeds` names a seed twice; name each once".into()).into());
-    }
+    check_seeds(&arguments.seeds)?;
     if !arguments.seeds.is_empty() {
         recipe.seeds.clone_from(&arguments.seeds);
     }

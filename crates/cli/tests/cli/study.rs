@@ -246,7 +246,7 @@ fn a_study_that_is_wrong_says_why() {
         2,
         &["holds study `small with 48 + 16 + 24 phantom pairs", "not `other with 48"],
     );
-    place.exits(&["study", "s.toml", "--out", "s", "--seeds", "1,1"], 2, &["`--seeds` names a seed twice"]);
+    place.exits(&["study", "s.toml", "--out", "s", "--seeds", "1,1"], 2, &["`--seeds` has the seed 1 twice"]);
     place.exits(&["study", "s.toml", "--out", "s", "--cell", "1"], 2, &["no such cell", "`16, more steps`"]);
     place.write("full/file", "x");
     place.exits(&["study", "s.toml", "--out", "full"], 2, &["`full` is not empty"]);

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use ptu_data::files::sha256_of_parts;
 use ptu_infer::Vectors;
 use ptu_model::EmbeddingSums;
 use ptu_model::files::{read, write_bytes};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
-use sha2::{Digest, Sha256};
 
 use crate::EvaluateError;
 
@@ -121,12 +121,7 @@ impl MemoryFile {
 
 /// The hash of arrays in the order of their names.
 fn hash<'a>(arrays: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
-    let mut hash = Sha256::new();
-    for part in arrays.flat_map(|(name, bytes)| [name.as_bytes(), bytes]) {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_of_parts(arrays.flat_map(|(name, bytes)| [name.as_bytes(), bytes]))
 }
 
 /// The arrays of a file.

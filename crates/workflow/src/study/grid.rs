@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use ptu_data::Manifest;
+use ptu_data::files::sha256_of_parts;
 use ptu_train::Recipe;
 use ptu_train::recipe::DataEntry;
-use sha2::{Digest, Sha256};
 
 use super::recipe::{StudyRecipe, Value};
 use super::{DATA, StudyError};
@@ -161,12 +161,7 @@ impl Stage {
                 None => *path = Manifest::read(path).map_or(path.clone(), |manifest| manifest.hash().into()),
             }
         }
-        let mut hash = Sha256::new();
-        for part in [&[env!("CARGO_PKG_VERSION")], parts, &[&named.to_toml()]].concat() {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part.as_bytes());
-        }
-        let key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = sha256_of_parts([&[env!("CARGO_PKG_VERSION")], parts, &[&named.to_toml()]].concat());
         Self { recipe, missing: false, folder: format!("{}-{}", file_name(name), &key[..SHOWN]) }
     }
 }
