@@ -347,7 +347,7 @@ impl Study<'_> {
         for measure in self.recipe.measure.iter().filter(|_| !complete.is_empty()) {
             let known: BTreeSet<&String> =
                 complete.iter().filter_map(|one| one.scores.get(&measure.of)).flat_map(BTreeMap::keys).collect();
-            if let Some(missing) = measure.score.iter().find(|name| !known.contains(name)) {
+            if let Some(missing) = measure.scores().find(|name| !known.contains(name)) {
                 let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
                 let (measure, of) = (measure.name.clone(), measure.of.clone());
                 return Err(StudyError::NoScore { measure, scores: format!("`{missing}`"), of, known });

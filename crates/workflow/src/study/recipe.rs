@@ -148,12 +148,22 @@ pub struct Measure {
     pub of: String,
     /// The scores; the mean of several.
     pub score: Vec<String>,
+    /// Scores of the same model whose mean is subtracted, those of a baseline for example.
+    #[serde(default)]
+    pub minus: Vec<String>,
     /// Whether a lower value is better.
     #[serde(default)]
     pub lower_is_better: bool,
     /// The title of the table that its column stands in. Without it, this is the first table.
     #[serde(default)]
     pub table: String,
+}
+
+impl Measure {
+    /// All scores that it needs.
+    pub(super) fn scores(&self) -> impl Iterator<Item = &String> {
+        self.score.iter().chain(&self.minus)
+    }
 }
 
 fn three_seeds() -> Vec<u64> {
@@ -240,7 +250,7 @@ impl StudyRecipe {
                 return Err(format!("measure `{}` is `of` `{}`; known are {known}", measure.name, measure.of));
             }
             let is_complete = self.finetune.iter().any(|one| one.name == measure.of && !one.missing);
-            if let Some(score) = measure.score.iter().find(|score| is_complete && score.contains(" missing, ")) {
+            if let Some(score) = measure.scores().find(|score| is_complete && score.contains(" missing, ")) {
                 return Err(format!(
                     "measure `{}` names `{score}`, but `{}` is not scored with missing images or texts; add `missing = true` to it",
                     measure.name, measure.of

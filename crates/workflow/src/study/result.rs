@@ -65,11 +65,15 @@ impl CellResult {
         joined(&self.cell)
     }
 
-    /// The value of a measure: the mean of its scores; `None` if one is undefined or is not there.
+    /// The value of a measure: the mean of its scores, less that of those that it subtracts; `None` if one is undefined or is not there.
     pub fn value(&self, measure: &Measure) -> Option<f64> {
         let scores = self.scores.get(&measure.of)?;
-        let each: Option<Vec<f64>> = measure.score.iter().map(|name| *scores.get(name)?).collect();
-        each.map(|each| each.iter().sum::<f64>() / each.len() as f64)
+        let mean = |names: &[String]| -> Option<f64> {
+            let each: Option<Vec<f64>> = names.iter().map(|name| *scores.get(name)?).collect();
+            each.map(|each| each.iter().sum::<f64>() / each.len() as f64)
+        };
+        let value = mean(&measure.score)?;
+        if measure.minus.is_empty() { Some(value) } else { Some(value - mean(&measure.minus)?) }
     }
 
     /// The file of a result in the folder of a study.

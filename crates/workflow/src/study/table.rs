@@ -35,6 +35,8 @@ pub struct Column {
     pub name: String,
     /// Whether a lower value is better.
     pub lower_is_better: bool,
+    /// Whether it is a difference between scores of the same model.
+    pub is_difference: bool,
     /// The title of the table that it stands in; empty for the first table.
     pub table: String,
 }
@@ -68,6 +70,7 @@ impl StudyTable {
             .map(|one| Column {
                 name: one.name.clone(),
                 lower_is_better: one.lower_is_better,
+                is_difference: !one.minus.is_empty(),
                 table: one.table.clone(),
             })
             .collect();
@@ -140,7 +143,8 @@ impl StudyTable {
                 row.weights.map_or(String::new(), |weights| ptu_report::count(weights as u64)),
                 row.prompt_share.map_or(String::new(), |share| format!("{:.2} %", 100.0 * share)),
             ];
-            fixed.into_iter().chain(columns.iter().map(|column| shown(row.means[*column].as_ref(), false))).collect()
+            let mean = |column: &usize| shown(row.means[*column].as_ref(), self.columns[*column].is_difference);
+            fixed.into_iter().chain(columns.iter().map(mean)).collect()
         };
         self.rows.iter().map(row).collect()
     }
@@ -149,11 +153,7 @@ impl StudyTable {
     pub fn difference_rows(&self, columns: &[usize]) -> Vec<Vec<String>> {
         let others = self.rows.iter().filter(|row| row.cell != self.reference);
         let row = |row: &Row| {
-            let differences = columns.iter().map(|column| {
-                let difference = row.differences[*column];
-                let star = if difference.is_some_and(|one| one.is_significant()) { " *" } else { "" };
-                format!("{}{star}", shown(difference.as_ref(), true))
-            });
+            let differences = columns.iter().map(|column| shown(row.differences[*column].as_ref(), true));
             std::iter::once(row.cell.clone()).chain(differences).collect()
         };
         others.map(row).collect()
@@ -162,8 +162,8 @@ impl StudyTable {
     /// What is said below the tables.
     fn notes(&self) -> Vec<String> {
         let mut notes = vec![format!(
-            "Means over seeds with 95 % intervals (Student's t). Differences to `{}` are paired by seed; a star marks those whose interval does \
-             not contain 0.",
+            "Means over seeds with 95 % intervals (Student's t). Differences to `{}` are paired by seed; a star marks differences whose interval \
+             does not contain 0.",
             self.reference
         )];
         for row in &self.rows {
@@ -258,11 +258,12 @@ impl StudyTable {
     }
 }
 
-/// An estimate as text; `signed`: with its sign.
-fn shown(estimate: Option<&Estimate>, signed: bool) -> String {
-    let Some(Estimate { mean, half, .. }) = estimate else { return "–".into() };
-    let mean = if signed { format!("{mean:+.DIGITS$}") } else { format!("{mean:.DIGITS$}") };
-    half.map_or(mean.clone(), |half| format!("{mean} ± {half:.DIGITS$}"))
+/// An estimate as text; a difference with its sign, and with a star if its interval does not contain 0.
+fn shown(estimate: Option<&Estimate>, is_difference: bool) -> String {
+    let Some(estimate @ Estimate { mean, half, .. }) = estimate else { return "–".into() };
+    let text = if is_difference { format!("{mean:+.DIGITS$}") } else { format!("{mean:.DIGITS$}") };
+    let text = half.map_or(text.clone(), |half| format!("{text} ± {half:.DIGITS$}"));
+    if is_difference && estimate.is_significant() { format!("{text} *") } else { text }
 }
 
 #[cfg(test)]
@@ -296,9 +297,37 @@ mod tests {
     }
 
     #[test]
+    fn a_measure_may_be_a_difference_within_a_model() {
+        let study: StudyRecipe = toml::from_str(
+            "name = \"s\"\ntitle = \"T\"\nseeds = [0, 1]\n[pretrain]\nrecipe = \"r.toml\"\n[[cell]]\nname = \"a\"\n[[measure]]\nname = \"d\"\n\
+             of = \"fidelity\"\nscore = [\"x\"]\nminus = [\"y\", \"z\"]\n",
+        )
+        .unwrap();
+        let result = |seed: u64, x: f64| CellResult {
+            cell: vec!["a".into()],
+            seed,
+            scores: BTreeMap::from([(
+                "fidelity".into(),
+                BTreeMap::from([("x".into(), Some(x)), ("y".into(), Some(0.1)), ("z".into(), Some(0.3))]),
+            )]),
+            ..CellResult::default()
+        };
+        let table = StudyTable::of(&study, &Cell::all(&study).unwrap(), &[result(0, 0.1), result(1, 0.1)]);
+        assert_eq!(table.mean_rows(&[0])[0][4], "-0.100 ± 0.000 *");
+        let mut undefined = result(0, 0.1);
+        undefined.scores.get_mut("fidelity").unwrap().insert("z".into(), None);
+        assert_eq!(undefined.value(&study.measure[0]), None);
+    }
+
+    #[test]
     fn columns_stand_in_the_table_that_they_name() {
         let mut table = table();
-        let column = |name: &str, of: &str| Column { name: name.into(), lower_is_better: true, table: of.into() };
+        let column = |name: &str, of: &str| Column {
+            name: name.into(),
+            lower_is_better: true,
+            is_difference: false,
+            table: of.into(),
+        };
         table.columns.extend([column("x", "More"), column("y", "")]);
         table.rows.iter_mut().for_each(|row| {
             row.means.extend([None, None]);
