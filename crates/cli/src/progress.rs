@@ -139,13 +139,13 @@ impl Observer for RunProgress {
         }
     }
 
-    /// Begins another run, if there was one before.
-    fn paced(&mut self, pace: &Pace) {
+    /// One process may train several runs, one after another: what was known about the one before does not hold for this one.
+    fn begins(&mut self, pace: Option<&Pace>) {
         if let Some(before) = self.bar.take() {
             before.finish();
-            self.first = None;
         }
-        self.timed = Some(pace.step);
+        self.first = None;
+        self.timed = pace.map(|pace| pace.step);
     }
 
     fn saves(&mut self, saves: bool) {
@@ -180,19 +180,42 @@ impl Observer for RunProgress {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn the_time_left_is_estimated_from_this_process() {
         let mut progress = RunProgress::new(Arc::default());
         assert_eq!(progress.left(500, 1000), None);
+        progress.begins(None);
         progress.first = Some(500);
         assert_eq!(progress.left(500, 1000), None, "one step gives no estimate");
-        progress.paced(&Pace { step: 2.0, ..Pace::default() });
+        progress.begins(Some(&Pace { step: 2.0, ..Pace::default() }));
+        progress.first = Some(500);
         assert_eq!(progress.left(500, 1000), Some(499.0 * 2.0));
         progress.start = Instant::now() - Duration::from_secs(100);
         let left = progress.left(600, 1000).unwrap();
         assert!((399.0..410.0).contains(&left), "{left}");
         assert!(progress.left(999, 1000).unwrap() < 1e-9);
+    }
+
+    #[test]
+    fn a_short_run_after_a_longer_one_is_counted_from_its_own_first_step() {
+        let mut progress = RunProgress::new(Arc::default());
+        let step = |progress: &mut RunProgress, step: u64, steps| {
+            let event = json!({
+                "event": "step", "step": step, "loss": 1.0, "gradient_norm": 1.0, "learning_rate": 1e-3, "objectives": {}, "sources": {},
+            });
+            let timing = json!({
+                "step": step, "seconds": 0.1, "records_per_second": 10.0, "waiting": 0.0, "forward": {}, "backward": 0.1, "update": 0.1,
+            });
+            progress.step(&serde_json::from_value(event).unwrap(), &serde_json::from_value(timing).unwrap(), steps);
+        };
+        progress.begins(None);
+        step(&mut progress, 40, 50);
+        progress.begins(None);
+        step(&mut progress, 2, 8);
+        assert_eq!((progress.first, progress.bar.unwrap().length), (Some(2), 8));
     }
 }

@@ -40,8 +40,8 @@ pub trait Observer {
     fn note(&mut self, _text: &str) {}
     /// Called during work before the first step: what is done, how many items are done, and of how many.
     fn working(&mut self, _what: &str, _done: u64, _all: u64) {}
-    /// Receives the times that were measured before the first step.
-    fn paced(&mut self, _pace: &Pace) {}
+    /// Called when a run begins or goes on, before its first step here, with the times that were measured; a short run is not measured.
+    fn begins(&mut self, _pace: Option<&Pace>) {}
     /// Called after each step; `_steps` is the number of steps of the recipe.
     fn step(&mut self, _event: &Event, _timing: &Timing, _steps: u64) {}
     /// Called after each validation.

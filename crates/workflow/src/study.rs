@@ -98,19 +98,13 @@ pub fn study(
     observer: &mut dyn Observer,
 ) -> Result<Option<StudySummary>, StudyError> {
     let cells = Cell::all(recipe)?;
-    let unknown = options.cells.iter().find(|name| !cells.iter().any(|cell| cell.name() == **name));
-    if let Some(name) = unknown {
+    let asked = options.cells.iter().map(|name| (name, "there is no such cell"));
+    let reference = recipe.reference.iter().map(|name| (name, "`reference` names it, and there is no such cell"));
+    if let Some((name, cause)) =
+        asked.chain(reference).find(|(name, _)| !cells.iter().any(|cell| cell.name() == **name))
+    {
         let known = cells.iter().map(|cell| format!("`{}`", cell.name())).collect::<Vec<_>>().join(", ");
-        return Err(StudyError::Cell {
-            cell: name.clone(),
-            cause: format!("there is no such cell; there are {known}"),
-        });
-    }
-    if let Some(name) = recipe.reference.as_ref().filter(|name| !cells.iter().any(|cell| cell.name() == **name)) {
-        return Err(StudyError::Cell {
-            cell: name.clone(),
-            cause: "`reference` names it, and there is no such cell".into(),
-        });
+        return Err(StudyError::Cell { cell: name.clone(), cause: format!("{cause}; there are {known}") });
     }
     let data = recipe.corpus.map(|_| options.out.join(DATA));
     let mut work = vec![];
@@ -374,7 +368,7 @@ impl Study<'_> {
         write("study.md", &table.markdown())?;
         write("study.csv", &table.csv())?;
         write("study.tex", &table.latex())?;
-        let seconds = stage::seconds(&self.out().join(RUNS))?;
+        let seconds = stage::seconds(&self.out().join(RUNS), &results)?;
         let page = page::page(self.recipe, (&table, &results), (&failed, done), seconds);
         for (name, svg) in page::plots(&page) {
             write(&name, &svg)?;

@@ -39,6 +39,9 @@ pub struct Arguments {
     /// Split that is scored in place of that of the study: train, validate or test
     #[arg(long)]
     split: Option<Split>,
+    /// Cell to which differences are computed, in place of that of the study
+    #[arg(long, value_name = "NAME")]
+    reference: Option<String>,
     /// Only this cell; may be repeated
     #[arg(long, value_name = "NAME")]
     cell: Vec<String>,
@@ -69,6 +72,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         recipe.seeds.clone_from(&arguments.seeds);
     }
     recipe.split = arguments.split.unwrap_or(recipe.split);
+    recipe.reference = arguments.reference.clone().or(recipe.reference);
     let options = StudyOptions {
         out: arguments.out.clone(),
         sets: arguments.overrides.clone(),

@@ -1,7 +1,7 @@
 //! Studies: a grid of runs, its tables, and what happens if it is killed, shared by processes, or wrong.
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -111,6 +111,15 @@ fn a_study_gives_tables_and_shares_what_is_the_same() {
     let again = place.good(&["study", "s.toml", "--out", "elsewhere"]);
     assert!(!again.stderr.contains("cell `"), "{}", again.stderr);
     std::fs::rename(place.path("elsewhere"), place.path("s")).unwrap();
+    // The results are enough for all of it, the machine time too.
+    std::fs::create_dir_all(place.path("kept/results")).unwrap();
+    std::fs::copy(place.path("s/study.txt"), place.path("kept/study.txt")).unwrap();
+    for result in std::fs::read_dir(place.path("s/results")).unwrap().flatten() {
+        std::fs::copy(result.path(), place.path("kept/results").join(result.file_name())).unwrap();
+    }
+    place.good(&["study", "s.toml", "--out", "kept", "--collect"]);
+    assert_eq!(tables(&place, "kept"), tables(&place, "s"));
+    assert_eq!(text("kept/study.html"), text("s/study.html"));
     // Scores of another split are not mixed with those of the first, and need no training.
     let (tests, scores) =
         (tables(&place, "s"), |said: &str| serde_json::from_str::<Value>(said).unwrap()["values"].clone());
@@ -120,6 +129,12 @@ fn a_study_gives_tables_and_shares_what_is_the_same() {
     assert_ne!(scores(&validated.stdout), found["values"]);
     place.good(&["study", "s.toml", "--out", "s"]);
     assert_eq!(tables(&place, "s"), tests);
+    // Differences to another cell are those to the first one, turned round.
+    let other = place.good(&["study", "s.toml", "--out", "s", "--collect", "--reference", "16", "--json"]).stdout;
+    let other: Value = serde_json::from_str(&other).unwrap();
+    let loss = |row: &Value| row["measures"]["loss"]["difference"]["mean"].as_f64();
+    assert_eq!((loss(&other["rows"][0]), loss(&other["rows"][1])), (loss(&rows[1]).map(|value| -value), None));
+    place.exits(&["study", "s.toml", "--out", "s", "--collect", "--reference", "17"], 2, &["`17`", "no such cell"]);
     place.write("l.toml", STUDY.replace("train = 48", "train = 40"));
     place.exits(&["study", "l.toml", "--out", "s"], 2, &["holds study `small with 48", "not `small with 40"]);
     let more = place.good(&["study", "s.toml", "--out", "s", "--seeds", "0,1,2", "--cell", "0"]).stderr;
@@ -130,6 +145,22 @@ fn a_study_gives_tables_and_shares_what_is_the_same() {
 fn kills_and_two_processes_change_no_table() {
     let place = with_study();
     place.good(&["study", "s.toml", "--out", "whole"]);
+    // The second run of a process may be at an earlier step than the one that it resumed.
+    let mut child = place.command(&["study", "s.toml", "--out", "killed"]);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // Here it has validated after step 4, and saved before.
+    let validated = || {
+        std::fs::read_dir(place.path("killed/runs"))
+            .is_ok_and(|mut runs| runs.any(|run| run.is_ok_and(|run| run.path().join("best").exists())))
+    };
+    let started = Instant::now();
+    while !validated() && started.elapsed() < Duration::from_secs(300) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let _ = child.kill();
+    child.wait().unwrap();
+    let resumed = place.good(&["study", "s.toml", "--out", "killed", "--cell", "0", "--seeds", "0"]).stderr;
+    assert!(resumed.contains("resuming after step"), "{resumed}");
     for (life, lives) in [(700, 6), (1500, 4)] {
         for _ in 0..lives {
             let mut child = place.command(&["study", "s.toml", "--out", "killed"]);

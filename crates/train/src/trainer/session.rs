@@ -150,8 +150,9 @@ impl Session<'_> {
         }
         // Short runs are not timed before they start: their first steps show the speed just as soon.
         let timed = (self.recipe.train.steps.saturating_sub(from) / 10).min(TIMED);
-        if plan.is_some() || timed > 0 {
-            let pace = self.pace(timed.max(1), observer)?;
+        let measured = plan.is_some() || timed > 0;
+        let pace = measured.then(|| self.pace(timed.max(1), observer)).transpose()?;
+        if let Some(pace) = pace {
             match plan {
                 Some(plan) => {
                     let (recipe, note) = plan(&self.opened(pace))?;
@@ -160,8 +161,8 @@ impl Session<'_> {
                 }
                 None => observer.note(&pace.forecast(&self.recipe, from)),
             }
-            observer.paced(&pace);
         }
+        observer.begins(pace.as_ref());
         // The recipe is written last: a folder with a recipe can be resumed.
         files::write_bytes(&path, self.recipe.to_toml().as_bytes())?;
         self.files = Some(Files::open(&self.folder, &self.progress, &self.options)?);

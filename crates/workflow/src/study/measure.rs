@@ -13,6 +13,7 @@ use ptu_train::log::{Event, read_events};
 use super::grid::{Cell, CellRecipes};
 use super::recipe::{FIDELITY, LOSSES, PRETRAIN, StudyRecipe};
 use super::result::{CellResult, Measured};
+use super::stage::read_seconds;
 use super::{StudyError, fidelity};
 
 /// The largest configuration of a model that is read, in bytes.
@@ -46,7 +47,8 @@ impl CellRuns<'_> {
             }
         }
         let [weights, prompt_weights] = weights(&run)?;
-        let runs = std::iter::once(pretrain).chain(finetune).map(|stage| stage.folder.clone()).collect();
+        let runs: Vec<String> = std::iter::once(pretrain).chain(finetune).map(|stage| stage.folder.clone()).collect();
+        let seconds = runs.iter().map(|run| (run.clone(), read_seconds(&self.runs.join(run)))).collect();
         let measured = Measured::of(self.study);
         Ok(CellResult {
             cell: cell.values.clone(),
@@ -57,6 +59,7 @@ impl CellRuns<'_> {
             prompt_weights,
             ended,
             runs,
+            seconds,
             measured,
         })
     }

@@ -37,6 +37,9 @@ pub struct CellResult {
     pub ended: Option<String>,
     /// The folders of its runs, in that of the study.
     pub runs: Vec<String>,
+    /// Seconds for which each of these was trained and scored; no table depends on them.
+    #[serde(default)]
+    pub seconds: BTreeMap<String, f64>,
     /// What was scored, and how.
     pub measured: Measured,
 }

@@ -1,5 +1,6 @@
 //! The runs of a study: each is trained in a folder of its own, under a lock, and scored.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
@@ -15,6 +16,7 @@ use ptu_train::{Pace, Recipe, TrainError};
 
 use super::grid::Stage;
 use super::recipe::{StopRule, StudyRecipe};
+use super::result::CellResult;
 use super::{LOCKS, RUNS, StudyError, StudyOptions, fidelity};
 use crate::page;
 
@@ -146,18 +148,25 @@ impl Stages<'_> {
     }
 }
 
-/// Seconds for which all runs of a study were trained and scored.
-pub(super) fn seconds(runs: &Path) -> Result<f64, StudyError> {
+/// Seconds for which all runs of a study were trained and scored: those whose folders are there, and those of its results.
+pub(super) fn seconds(runs: &Path, results: &[CellResult]) -> Result<f64, StudyError> {
     let error = |source| TrainError::File { action: "read", path: runs.into(), source };
-    let mut all = 0.0;
+    let mut all: Vec<(String, f64)> = results.iter().flat_map(|one| one.seconds.clone()).collect();
     for entry in std::fs::read_dir(runs).map_err(error)? {
-        all += read_seconds(&entry.map_err(error)?.path());
+        let entry = entry.map_err(error)?;
+        all.push((entry.file_name().to_string_lossy().into_owned(), read_seconds(&entry.path())));
     }
-    Ok(all)
+    // Cells share runs, and a run may have gone on after the result of a cell.
+    let mut of_run: BTreeMap<String, f64> = BTreeMap::new();
+    for (run, seconds) in all {
+        let most = of_run.entry(run).or_default();
+        *most = most.max(seconds);
+    }
+    Ok(of_run.values().sum())
 }
 
 /// The seconds of a run; 0 if its file is not there or is damaged.
-fn read_seconds(run: &Path) -> f64 {
+pub(super) fn read_seconds(run: &Path) -> f64 {
     let text = files::read(&run.join(SECONDS), LARGEST_SECONDS).unwrap_or_default();
     String::from_utf8_lossy(&text).trim().parse().ok().filter(|seconds: &f64| seconds.is_finite()).unwrap_or(0.0)
 }
@@ -196,8 +205,8 @@ impl Observer for Watching<'_> {
         self.observer.working(what, done, all);
     }
 
-    fn paced(&mut self, pace: &Pace) {
-        self.observer.paced(pace);
+    fn begins(&mut self, pace: Option<&Pace>) {
+        self.observer.begins(pace);
     }
 
     fn step(&mut self, event: &Event, timing: &Timing, steps: u64) {
