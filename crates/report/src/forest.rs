@@ -1,10 +1,11 @@
 //! Forest plots: scores as dots with their intervals and a tick at the chance level, one drawing for each unit.
 
 use crate::format::{fraction, number, rank};
+use crate::html::{element, escape};
 use crate::palette::Palette;
 use crate::scale::{Scale, drawable, extent};
 use crate::svg::{Anchor, Drawing, LETTER};
-use crate::types::{ScoreRow, Unit};
+use crate::types::{Forest, ScoreRow, Unit};
 
 const WIDTH: f64 = 460.0;
 const LEFT: f64 = 10.0;
@@ -51,13 +52,27 @@ fn grouped<'a>(
     groups
 }
 
-/// The drawing of the rows of one unit.
+/// A forest plot as a `figure`.
+pub fn figure(plot: &Forest, palette: &Palette) -> String {
+    format!(
+        "<figure class=\"chart\">\n<figcaption><h3>{}</h3></figcaption>\n{}{}</figure>\n",
+        escape(&plot.title),
+        element("p", "explanation", &plot.explanation),
+        forest(&plot.rows.iter().collect::<Vec<_>>(), palette),
+    )
+}
+
+/// The drawing of the rows of one unit, or a sentence if none is defined.
 pub fn forest(rows: &[&ScoreRow], palette: &Palette) -> String {
+    drawing(rows, palette)
+        .unwrap_or_else(|| "<p class=\"nothing\">nothing to draw: none of these scores is defined</p>\n".into())
+}
+
+/// The drawing of the rows of one unit; `None` if none is defined.
+pub fn drawing(rows: &[&ScoreRow], palette: &Palette) -> Option<String> {
     let groups = by_name(rows);
     let height: f64 = groups.iter().map(|group| NAME + LANE * group.len() as f64 + GAP).sum::<f64>() + FOOT;
-    let Some(axis) = axis(rows) else {
-        return "<p class=\"nothing\">nothing to draw: none of these scores is defined</p>\n".into();
-    };
+    let axis = axis(rows).filter(|_| rows.iter().any(|row| row.value.is_some()))?;
     let mut drawing = Drawing::new(WIDTH, height);
     let floor = height - FOOT;
     for tick in &axis.ticks {
@@ -73,7 +88,7 @@ pub fn forest(rows: &[&ScoreRow], palette: &Palette) -> String {
         top += NAME + LANE * group.len() as f64 + GAP;
     }
     let descriptions: Vec<String> = rows.iter().map(|row| described(row)).collect();
-    drawing.finish(&format!("scores with 95 % intervals: {}", descriptions.join("; ")))
+    Some(drawing.finish(&format!("scores with 95 % intervals: {}", descriptions.join("; "))))
 }
 
 /// An axis that covers all defined values. It includes 0, or is logarithmic if the values are not fractions and differ by

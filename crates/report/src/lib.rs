@@ -19,7 +19,6 @@
 
 mod bars;
 mod chart;
-mod chart_file;
 mod examples;
 mod forest;
 mod format;
@@ -33,13 +32,14 @@ mod reduce;
 mod scale;
 mod scores;
 mod svg;
+mod svg_file;
 mod types;
 
-pub use chart_file::chart_file;
 pub use format::count;
 pub use heat_map::HeatMap;
 pub use page::{HEAD_BYTES, is_page, render};
+pub use svg_file::{chart_file, forest_file};
 pub use types::{
-    Band, Bars, Chart, Example, ExampleGroup, ExampleKind, Fact, Item, Page, PoolMap, PoolUsage, Retrieved,
+    Band, Bars, Chart, Example, ExampleGroup, ExampleKind, Fact, Forest, Item, Page, PoolMap, PoolUsage, Retrieved,
     SampleGroup, ScoreRow, Section, Series, Step, Table, Unit,
 };

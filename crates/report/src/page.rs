@@ -3,7 +3,7 @@
 use crate::html::{element, escape};
 use crate::palette::Palette;
 use crate::types::{Page, Section, Step, Table};
-use crate::{bars, chart, examples, pool, scores};
+use crate::{bars, chart, examples, forest, pool, scores};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -62,12 +62,17 @@ pub fn render(page: &Page) -> String {
 }
 
 /// All sections in reading order: scores, samples and examples, training curves, next steps, recipe and data.
-fn page_sections(page: &Page) -> [PageSection; 10] {
+fn page_sections(page: &Page) -> [PageSection; 11] {
     let palette = Palette::of(page);
     let grid = |html: String| if html.is_empty() { html } else { format!("<div class=\"charts\">\n{html}</div>\n") };
     let titled = |anchor, title, body| PageSection { anchor, title, body };
     [
         titled("scores", "Scores", scores::scores(&page.scores, &palette) + &tables(&page.score_tables)),
+        titled(
+            "intervals",
+            "Intervals",
+            grid(page.forests.iter().map(|each| forest::figure(each, &palette)).collect()),
+        ),
         titled("samples", "Samples", page.samples.iter().map(examples::samples).collect()),
         titled("counts", "Counts", grid(page.bars.iter().map(bars::bars).collect())),
         titled("examples", "Examples", page.examples.iter().map(examples::group).collect()),

@@ -19,6 +19,8 @@ pub struct Page {
     pub scores: Vec<ScoreRow>,
     /// Tables about the scores, below them.
     pub score_tables: Vec<Table>,
+    /// Differences and other values with their intervals, each drawing under a title of its own.
+    pub forests: Vec<Forest>,
     /// Samples of the records.
     pub samples: Vec<SampleGroup>,
     /// Bar charts of counts.
@@ -123,6 +125,17 @@ pub struct ScoreRow {
     pub higher_is_better: bool,
     /// The unit of all four numbers.
     pub unit: Unit,
+}
+
+/// A forest plot: each row with its name, its value and its interval, beside the chance level.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Forest {
+    /// The title.
+    pub title: String,
+    /// How to read it, in a sentence; may be empty.
+    pub explanation: String,
+    /// The rows, all of one unit.
+    pub rows: Vec<ScoreRow>,
 }
 
 /// A group of examples.

@@ -2,8 +2,8 @@
 //! `roxmltree` checks the form independently: the pages are written so that they are also valid XML.
 
 use ptu_report::{
-    Band, Bars, Chart, Example, ExampleGroup, ExampleKind, Item, Page, PoolUsage, Retrieved, SampleGroup, ScoreRow,
-    Section, Series, Step, Table, Unit, render,
+    Band, Bars, Chart, Example, ExampleGroup, ExampleKind, Forest, Item, Page, PoolUsage, Retrieved, SampleGroup,
+    ScoreRow, Section, Series, Step, Table, Unit, render,
 };
 
 const EVIL: &str = "</style></title><script>alert('x')</script><img src=x onerror=\"alert(1)\">'\" & \0\u{1b}[31m \u{202e}evil ]]> -->";
@@ -56,6 +56,11 @@ fn hostile() -> Page {
             items: vec![item(png), item(EVIL.as_bytes())],
         }],
         score_tables: vec![Table { title: evil(), rows: vec![vec![evil(), evil()]], ..Table::default() }],
+        forests: vec![Forest {
+            title: evil(),
+            explanation: evil(),
+            rows: vec![score(EVIL, Some(f64::NAN)), score("b", Some(1.0))],
+        }],
         bars: vec![Bars { title: evil(), explanation: evil(), counts: vec![(evil(), u64::MAX), (evil(), 0)] }],
         examples: vec![ExampleGroup {
             title: evil(),

@@ -25,6 +25,7 @@ pub fn single() -> Page {
         facts: facts(),
         scores: scores("", 0.0),
         score_tables: vec![],
+        forests: vec![],
         samples: vec![],
         bars: vec![bars()],
         examples: examples(),

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use ptu_report::{Band, Chart, Fact, Page, Series, Table, chart_file};
+use ptu_report::{Band, Chart, Fact, Forest, Page, ScoreRow, Series, Table, chart_file, forest_file};
 use ptu_train::format_duration;
 
 use super::grid::file_name;
 use super::recipe::StudyRecipe;
 use super::result::CellResult;
 use super::statistics::Estimate;
-use super::table::StudyTable;
+use super::table::{Column, Row, StudyTable};
 
 /// The page; `seconds` is the time of all runs on this machine.
 pub(super) fn page(
@@ -36,6 +36,7 @@ pub(super) fn page(
         warnings,
         facts: facts(study, seconds),
         score_tables: table.parts().into_iter().flat_map(|part| tables(table, part)).collect(),
+        forests: forests(table),
         charts: [loss_charts(results), measure_charts(study, table)].concat(),
         ..Page::default()
     }
@@ -60,17 +61,46 @@ fn tables(table: &StudyTable, (title, columns): (String, Vec<usize>)) -> [Table;
     [means, differences]
 }
 
-/// The charts of a page as SVG files, with their names.
+/// A forest plot of each measure: its differences to the reference, or, of a measure that is a difference itself, its means.
+fn forests(table: &StudyTable) -> Vec<Forest> {
+    let row = |row: &Row, estimate: Option<Estimate>, column: &Column| ScoreRow {
+        name: row.cell.clone(),
+        value: estimate.map(|one| one.mean),
+        low: estimate.and_then(|one| Some(one.mean - one.half?)),
+        high: estimate.and_then(|one| Some(one.mean + one.half?)),
+        chance: Some(0.0),
+        higher_is_better: !column.lower_is_better,
+        ..ScoreRow::default()
+    };
+    let forest = |(index, column): (usize, &Column)| {
+        let better = if column.lower_is_better { "lower" } else { "higher" };
+        let (title, rows) = if column.is_difference {
+            (column.name.clone(), table.rows.iter().map(|one| row(one, one.means[index], column)).collect())
+        } else {
+            let others = table.rows.iter().filter(|row| row.cell != table.reference);
+            (
+                format!("{}, minus that of {}", column.name, table.reference),
+                others.map(|one| row(one, one.differences[index], column)).collect(),
+            )
+        };
+        Forest { title, explanation: format!("95 % intervals over seeds; {better} is better."), rows }
+    };
+    table.columns.iter().enumerate().map(forest).collect()
+}
+
+/// The charts and forest plots of a page as SVG files, with their names.
 pub(super) fn plots(page: &Page) -> Vec<(String, String)> {
+    let charts = page.charts.iter().map(|chart| (&chart.title, chart_file(chart, page)));
+    let forests = page.forests.iter().map(|forest| (&forest.title, forest_file(forest)));
     let mut count: BTreeMap<String, usize> = BTreeMap::new();
-    let file = |chart: &Chart| {
-        let (name, svg) = (file_name(&chart.title), chart_file(chart, page)?);
+    let file = |(title, svg): (&String, Option<String>)| {
+        let (name, svg) = (file_name(title), svg?);
         let before = count.entry(name.clone()).or_default();
         *before += 1;
         // Different titles may have equal letters.
         Some((if *before > 1 { format!("{name}-{before}.svg") } else { format!("{name}.svg") }, svg))
     };
-    page.charts.iter().filter_map(file).collect()
+    charts.chain(forests).filter_map(file).collect()
 }
 
 fn facts(study: &StudyRecipe, seconds: f64) -> Vec<Fact> {
@@ -126,7 +156,7 @@ fn measure_charts(study: &StudyRecipe, table: &StudyTable) -> Vec<Chart> {
     let [axis] = study.axis.as_slice() else { return vec![] };
     let numbers: Option<Vec<f64>> = axis.value.iter().map(|value| value.name.parse().ok()).collect();
     let Some(numbers) = numbers.filter(|numbers| numbers.len() > 1) else { return vec![] };
-    let chart = |(index, column): (usize, &super::Column)| {
+    let chart = |(index, column): (usize, &Column)| {
         let rows = numbers.iter().zip(&table.rows);
         let found: Vec<(f64, Estimate)> = rows.filter_map(|(x, row)| Some((*x, row.means[index]?))).collect();
         Chart {
