@@ -50,17 +50,9 @@ fn hostile() -> Page {
         warnings: vec![evil(), evil()],
         facts: vec![(evil(), evil())],
         scores: vec![score(EVIL, Some(f64::NAN)), score("b", Some(1.0)), score("b", None)],
-        samples: vec![SampleGroup {
-            title: evil(),
-            explanation: evil(),
-            items: vec![item(png), item(EVIL.as_bytes())],
-        }],
+        samples: vec![hostile_samples(vec![item(png), item(EVIL.as_bytes())])],
         score_tables: vec![Table { title: evil(), rows: vec![vec![evil(), evil()]], ..Table::default() }],
-        forests: vec![Forest {
-            title: evil(),
-            explanation: evil(),
-            rows: vec![score(EVIL, Some(f64::NAN)), score("b", Some(1.0))],
-        }],
+        forests: vec![Forest { title: evil(), explanation: evil(), rows: vec![score(EVIL, Some(f64::NAN))] }],
         bars: vec![Bars { title: evil(), explanation: evil(), counts: vec![(evil(), u64::MAX), (evil(), 0)] }],
         examples: vec![ExampleGroup {
             title: evil(),
@@ -90,6 +82,10 @@ fn hostile() -> Page {
         next: vec![Step { title: evil(), command: evil(), why: evil() }],
         sections: vec![Section { title: evil(), body: evil() }],
     }
+}
+
+fn hostile_samples(items: Vec<Item>) -> SampleGroup {
+    SampleGroup { title: EVIL.into(), explanation: EVIL.into(), items }
 }
 
 /// Parses the page; panics if it is not well-formed (balanced tags, quoted attributes, no unknown entities).
