@@ -58,6 +58,27 @@ impl Completion {
             Self::Neighbour => "neighbour",
         }
     }
+
+    /// The model that computes with this completion, and the stand-in that it uses; `mean` is that with the mean of the training embeddings
+    /// in place of prompts.
+    pub(crate) fn model<'m>(self, own: &'m Model, mean: &'m Model) -> (&'m Model, StandIn) {
+        match self {
+            Self::Mean => (mean, StandIn::Prompts),
+            Self::Zeros => (own, StandIn::Zeros),
+            Self::Nothing => (own, StandIn::Nothing),
+            Self::Pair | Self::Prompts | Self::Neighbour => (own, StandIn::Prompts),
+        }
+    }
+}
+
+impl From<StandIn> for Completion {
+    fn from(stand_in: StandIn) -> Self {
+        match stand_in {
+            StandIn::Prompts => Self::Prompts,
+            StandIn::Zeros => Self::Zeros,
+            StandIn::Nothing => Self::Nothing,
+        }
+    }
 }
 
 /// What is being computed.
@@ -188,7 +209,10 @@ impl Studied<'_> {
                 done(FidelityPart::Completion(removed, completion));
                 let states = match completion {
                     Completion::Pair => None,
-                    _ => Some(self.states(&self.completed(removed, completion)?, self.model(completion, &mean_model))?),
+                    _ => Some(self.states(
+                        &self.completed(removed, completion)?,
+                        completion.model(self.embedder.model, &mean_model),
+                    )?),
                 };
                 let (fidelity, of_completion) =
                     self.compare((removed, completion), &real, states.as_ref().unwrap_or(&real.states));
@@ -198,16 +222,6 @@ impl Studied<'_> {
             differences.extend(self.differences(removed, &measures));
         }
         Ok((all, differences))
-    }
-
-    /// The model and the stand-in of a completion.
-    fn model<'m>(&'m self, completion: Completion, mean_model: &'m Model) -> (&'m Model, StandIn) {
-        match completion {
-            Completion::Mean => (mean_model, StandIn::Prompts),
-            Completion::Zeros => (self.embedder.model, StandIn::Zeros),
-            Completion::Nothing => (self.embedder.model, StandIn::Nothing),
-            Completion::Pair | Completion::Prompts | Completion::Neighbour => (self.embedder.model, StandIn::Prompts),
-        }
     }
 
     /// The inputs of the model for a completion.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use ptu_data::Split;
+use ptu_data::{MissingShares, Split};
 use ptu_kernels::ComputePrecision;
 use ptu_model::generate::GenerationConfig;
 use ptu_model::{Heads, StandIn};
@@ -40,6 +40,8 @@ pub struct EvaluateOptions {
     pub force: bool,
     /// Folders of the data that the model was trained on, if they are known.
     pub training: Vec<PathBuf>,
+    /// Shares of the training records whose image or texts were missing in training, and the seed that chose them.
+    pub training_missing: (MissingShares, u64),
     /// Whether `data` are those of the run's recipe: then their splits belong to the data that the model was trained on, and other data in
     /// their place are refused.
     pub is_own_data: bool,
@@ -78,6 +80,8 @@ impl EvaluateOptions {
             (_, false) => data,
         };
         let seed = recipe.as_ref().map_or(0, |recipe| recipe.seed);
+        let training_missing =
+            recipe.as_ref().map_or((MissingShares::default(), 0), |recipe| (recipe.finetune.missing, recipe.seed));
         let config = recipe.map_or_else(EvaluateConfig::default, |recipe| recipe.evaluate);
         let (rerank, missing, force, precision, requested_labels) = (None, false, false, ComputePrecision::F32, vec![]);
         Ok(Self {
@@ -92,6 +96,7 @@ impl EvaluateOptions {
             missing,
             force,
             training,
+            training_missing,
             is_own_data,
             probe: None,
             probe_space: ProbeSpace::default(),

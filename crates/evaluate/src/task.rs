@@ -7,6 +7,7 @@ pub mod calibration;
 mod evaluate;
 mod metric;
 mod missing;
+mod neighbour;
 mod others;
 mod predictions;
 mod probe;

@@ -93,7 +93,8 @@ pub struct Arguments {
     #[arg(long, help_heading = PRE_TRAINED, value_name = "MANY", value_parser = at_least_one)]
     rerank: Option<usize>,
     /// In addition, score with 25, 50, 75 and 100 % of the images, or of the texts, removed; a fine-tuned model also from 70 % of
-    /// the records, and one that reads both with one of both removed; questions are always there
+    /// the records, and one that reads both with one of both removed; questions are always there. In place of what is removed stand prompts, zeros or
+    /// nothing, and in a fine-tuned model the mean of the training records or the most similar one
     #[arg(long)]
     missing: bool,
     /// Write the rankings of retrieval into this folder: TREC run files and relevance judgements (qrels), and the rank of each query

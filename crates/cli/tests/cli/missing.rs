@@ -45,7 +45,8 @@ fn scores_fall_with_what_is_missing() {
     let complete = report(&place, "complete");
     let accuracy = complete["scores"][0]["value"].as_f64().unwrap();
     assert!(accuracy >= 0.9, "{complete}");
-    for stand_in in ["prompts", "zeros", "nothing"] {
+    // The text that is the same everywhere finds the same training image for all records.
+    for stand_in in ["prompts", "zeros", "nothing", "mean", "neighbour"] {
         let images = curve(&complete, "images", stand_in);
         assert_eq!((images.len(), images[0]), (6, accuracy), "nothing is missing at the first share");
         assert_eq!(images[5], 0.5, "a text does not tell the side");
@@ -63,11 +64,34 @@ fn scores_fall_with_what_is_missing() {
     assert!(page.contains("accuracy with missing images or texts"));
     // What was trained without any image has learned nothing of images; with texts removed it has them all.
     finetune(&place, "blind", "{ images = 1.0 }");
-    assert_eq!(curve(&report(&place, "blind"), "images", "prompts")[5], 0.5);
-    let blind = report(&place, "blind")["scores"][0]["value"].as_f64().unwrap();
+    let blind = report(&place, "blind");
+    assert_eq!(curve(&blind, "images", "prompts")[5], 0.5);
+    let stand_ins: Vec<&str> =
+        blind["missing"].as_array().unwrap().iter().map(|one| one["stand_in"].as_str().unwrap()).collect();
+    assert!(
+        stand_ins.contains(&"zeros") && !stand_ins.contains(&"neighbour"),
+        "it saw no complete pair: {stand_ins:?}"
+    );
+    let blind = blind["scores"][0]["value"].as_f64().unwrap();
     assert!(blind <= 0.75, "{blind}");
     finetune(&place, "silent", "{ texts = 1.0 }");
     assert!(curve(&report(&place, "silent"), "texts", "prompts")[5] >= 0.9);
+}
+
+#[test]
+fn a_training_record_is_its_own_neighbour() {
+    let place = prepared();
+    recipe(&place, "both.toml", BOTH);
+    let few = ["--set", "train.steps=60", "--set", "train.validate_every=60", "--set", "train.save_every=60"];
+    let finetune = ["finetune", "both.toml", "--model", "run", "--out", "own"];
+    place.good(&[&finetune[..], &few].concat());
+    let asked = ["evaluate", "own", "--split", "train", "--force", "--missing", "--json"];
+    let trained = json(&place.good(&asked).stdout)["sources"]["pairs"].clone();
+    let accuracy = trained["scores"][0]["value"].as_f64().unwrap();
+    assert_ne!(curve(&trained, "images", "prompts")[5], accuracy);
+    for removed in ["images", "texts", "either"] {
+        assert_eq!(curve(&trained, removed, "neighbour"), [accuracy; 6]);
+    }
 }
 
 #[test]

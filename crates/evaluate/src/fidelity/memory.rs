@@ -12,6 +12,7 @@ use super::memory_file::{MemoryFile, MemoryVectors};
 use super::similarity::{Centred, mean};
 use crate::EvaluateError;
 use crate::gallery::BATCH;
+use crate::scores::Removed;
 
 /// Largest number of training pairs.
 const MOST: usize = 5000;
@@ -119,12 +120,11 @@ impl<'a> TrainingMemory<'a> {
         embedder: Embedder<'_>,
         images: &[Input],
     ) -> Result<Vec<Text>, EvaluateError> {
-        let nearest = nearest(&self.vectors.image_features, &embedder.encoder_features(images, BATCH)?);
         let text = |place: usize| {
             let ids = self.vectors.texts[place].clone();
             Text { words: vec![None; ids.len()], ids }
         };
-        Ok(nearest.into_iter().map(text).collect())
+        Ok(self.nearest(embedder, Removed::Texts, images)?.into_iter().map(text).collect())
     }
 
     /// The image of the training pair whose text is most similar to each of these texts.
@@ -136,14 +136,38 @@ impl<'a> TrainingMemory<'a> {
         embedder: Embedder<'_>,
         texts: &[Input],
     ) -> Result<Vec<Image>, EvaluateError> {
-        let nearest = nearest(&self.vectors.text_features, &embedder.encoder_features(texts, BATCH)?);
-        let image = |place: usize| -> Result<Image, EvaluateError> {
-            let position = self.vectors.positions[place];
+        let image = |position: usize| -> Result<Image, EvaluateError> {
             let changed =
                 || EvaluateError::Changed { id: format!("record {position}"), source_name: self.source.name().into() };
             Ok(self.pair(position)?.ok_or_else(changed)?.1)
         };
+        let nearest = self.positions_of_nearest(embedder, Removed::Images, texts)?;
         nearest.into_par_iter().map(image).collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// The position in the source of the training pair that is most similar to each of these inputs, which are all images (texts were
+    /// removed) or all texts (images were removed).
+    ///
+    /// # Errors
+    /// If inputs do not fit the model.
+    pub fn positions_of_nearest(
+        &self,
+        embedder: Embedder<'_>,
+        removed: Removed,
+        inputs: &[Input],
+    ) -> Result<Vec<usize>, EvaluateError> {
+        let places = self.nearest(embedder, removed, inputs)?.into_iter();
+        Ok(places.map(|place| self.vectors.positions[place]).collect())
+    }
+
+    /// The place in this memory of the nearest pair.
+    fn nearest(&self, embedder: Embedder<'_>, removed: Removed, inputs: &[Input]) -> Result<Vec<usize>, EvaluateError> {
+        let MemoryVectors { image_features, text_features, .. } = &self.vectors;
+        let known = match removed {
+            Removed::Texts => image_features,
+            Removed::Images => text_features,
+        };
+        Ok(nearest(known, &embedder.encoder_features(inputs, BATCH)?))
     }
 }
 

@@ -1,24 +1,25 @@
 //! Evaluates a fine-tuned bundle on folders of shards.
 
+mod incomplete;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use ptu_data::record::label_values;
-use ptu_data::{DataError, IncompleteSource, InputForm, Preparation, ShardFolder, Source, Split, ViewedSource};
+use ptu_data::{DataError, InputForm, Preparation, ShardFolder, Source, Split, ViewedSource};
 use ptu_infer::task::{Predicted, Predictor, ShownImage, Target, TaskDescription, TaskOutput};
 use ptu_infer::{EncodedImages, InferError, Vectors};
 use ptu_input::Picture;
 use ptu_kernels::ComputePrecision;
 use ptu_metrics::Resampling;
-use ptu_model::{Bundle, StandIn};
+use ptu_model::{Bundle, Model, StandIn};
 use ptu_random::Key;
 use sha2::{Digest, Sha256};
 
 use super::TaskMetric;
 use super::baseline::baseline;
 use super::calibration;
-use super::missing;
 use super::others::OtherPredictions;
 use super::probe::{self, ProbedRecords};
 use super::reliance::{Reliance, Replacement, other_patients};
@@ -29,7 +30,6 @@ use super::scorer::TaskScorer;
 use super::survey::{Survey, reads, targets};
 use super::zero_shot::ZeroShot;
 use crate::leak::{ReadRecord, TrainingHistory, TrainingOverlap};
-use crate::scores::Curve;
 use crate::{EvaluateError, EvaluateOptions};
 
 /// The scores of a fine-tuned model on a folder of shards, and the predictions that they were computed from.
@@ -145,12 +145,12 @@ impl<'a> Evaluator<'a> {
         self.options.data.iter().map(|path| self.folder(path, done)).collect()
     }
 
-    /// A predictor that keeps the outputs of the image encoder in `encoded`.
-    fn predictor<'b>(&self, encoded: &'b EncodedImages) -> Result<Predictor<'b>, EvaluateError>
+    /// A predictor of the bundle's model, or of one with other prompts, that keeps the outputs of the image encoder in `encoded`.
+    fn predictor<'b>(&self, model: &'b Model, encoded: &'b EncodedImages) -> Result<Predictor<'b>, EvaluateError>
     where
         'a: 'b,
     {
-        let (model, task) = (&self.bundle.model, self.task);
+        let task = self.task;
         let mut predictor = match &self.protocol {
             Protocol::FineTuned => Predictor::new(model, task)?,
             Protocol::ZeroShot { classes, .. } => Predictor::by_sentences(model, task, classes)?,
@@ -202,7 +202,7 @@ impl<'a> Evaluator<'a> {
         let (name, count) = (shards.name().to_string(), viewed.len());
         let all = count * (1 + self.replacements().len());
         let encoded = EncodedImages::default();
-        let predictor = self.predictor(&encoded)?;
+        let predictor = self.predictor(&self.bundle.model, &encoded)?;
         let mut run = |shown: ShownImage<'_>, passes: usize| {
             let mut done = |records| done(&name, passes * count + records, all);
             predictor.run(viewed.as_ref(), &self.preparation, shown, &mut done)
@@ -226,7 +226,8 @@ impl<'a> Evaluator<'a> {
         let probe = probe::report(options, &scorer, task, &records, done)?;
         notes.extend(probe.notes);
         kept.add("probe", &task.output, &probe.predicted);
-        let missing = self.missing(&viewed, &predicted, &encoded, &mut |records, all| done(&name, records, all))?;
+        let missing =
+            self.missing((path, &viewed), &predicted, &encoded, &mut |records, all| done(&name, records, all))?;
         let report = TaskReport {
             baseline,
             missing,
@@ -265,32 +266,13 @@ impl<'a> Evaluator<'a> {
         Ok((reliance, (needs_others && others.is_none()).then(|| note.into())))
     }
 
-    /// The scores with missing images or texts, if they are requested. `own` are the predictions for the records as they are, with the stand-in
-    /// of the options.
-    fn missing(
-        &self,
-        viewed: &Arc<ViewedSource>,
-        own: &[Predicted],
-        encoded: &EncodedImages,
-        done: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Curve>, EvaluateError> {
-        let (key, count, task) = (Key::new(self.options.seed), viewed.len(), &self.task);
-        if !self.options.missing {
-            return Ok(vec![]);
+    /// The records of the training split of a folder; `None` if it has none.
+    fn train_split(&self, path: &Path) -> Result<Option<Arc<dyn Source>>, EvaluateError> {
+        match ShardFolder::open(path, Split::Train) {
+            Ok(train) => self.records(Arc::new(train)).map(Some),
+            Err(DataError::NoRecords { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
         }
-        let mut predictor = self.predictor(encoded)?;
-        let (all, mut before) = (missing::predictions(task) * count, 0);
-        let curves = missing::curves(task, key, &mut |stand_in, shares| {
-            let start = before;
-            before += count;
-            if shares.is_none() && stand_in == self.options.stand_in {
-                return Ok(own.to_vec());
-            }
-            predictor.stand_in = stand_in;
-            let source = IncompleteSource::new(Arc::clone(viewed) as Arc<dyn Source>, shares, key);
-            predictor.run(&source, &self.preparation, ShownImage::Own, &mut |records| done(start + records, all))
-        });
-        Ok(curves?)
     }
 
     /// What the user should know about the predictions.
@@ -339,11 +321,7 @@ impl<'a> Evaluator<'a> {
         scorer: &TaskScorer<'_>,
         resampling: &Resampling,
     ) -> Result<Option<(Baseline, Vec<Predicted>)>, EvaluateError> {
-        match ShardFolder::open(path, Split::Train) {
-            Ok(train) => baseline(scorer, self.task, self.records(Arc::new(train))?, resampling),
-            Err(DataError::NoRecords { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        self.train_split(path)?.map_or(Ok(None), |train| baseline(scorer, self.task, train, resampling))
     }
 
     /// How many images and texts the model has learned from, and notes about them.

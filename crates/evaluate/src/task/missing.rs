@@ -1,32 +1,38 @@
-//! Scores of a fine-tuned model with missing images or texts, over the share of records that lack them, with prompts, zeros or nothing in
+//! Scores of a fine-tuned model with missing images or texts, over the share of records that lack them, with prompts or something else in
 //! their place.
 
 use ptu_data::{Lost, MissingShares};
-use ptu_infer::InferError;
 use ptu_infer::task::{Predicted, TaskDescription, TaskOutput};
 use ptu_metrics::Resampling;
-use ptu_model::StandIn;
 use ptu_random::Key;
 
 use super::{TaskMetric, TaskScorer};
-use crate::scores::{Curve, Missing};
+use crate::EvaluateError;
+use crate::fidelity::Completion;
+use crate::scores::{Curve, Missing, Removed};
 
 /// Shares of the records that lack something. 0.7 is the share of the usual protocols (70 % missing in training and in testing, or in testing
 /// alone).
 const SHARES: [f64; 6] = [0.0, 0.25, 0.5, 0.7, 0.75, 1.0];
 
-/// What takes the place of a missing modality. Texts are always written with prompts.
-fn stand_ins(output: &TaskOutput) -> &'static [StandIn] {
-    if output.written().is_some() { &[StandIn::Prompts] } else { &StandIn::ALL }
+/// What takes the place of a missing modality: without a training split neither its mean nor a neighbour. Texts are always written with prompts.
+pub fn completions(output: &TaskOutput, has_training: bool) -> Vec<Completion> {
+    use Completion::{Mean, Neighbour, Nothing, Prompts, Zeros};
+    match (output.written(), has_training) {
+        (Some(_), _) => vec![Prompts],
+        (None, true) => vec![Prompts, Zeros, Nothing, Mean, Neighbour],
+        (None, false) => vec![Prompts, Zeros, Nothing],
+    }
 }
 
 /// How often [`curves`] asks for the predictions for all records.
-pub fn predictions(task: &TaskDescription) -> usize {
-    (2 + usize::from(task.input.may_lack_texts())) * stand_ins(&task.output).len()
+pub fn predictions(task: &TaskDescription, completions: &[Completion]) -> usize {
+    (2 + usize::from(task.input.may_lack_texts())) * completions.len()
 }
 
 /// A curve for each score of the task, except those of single classes and labels, for what is missing, and for what takes its place. `key` says
-/// which records lack something. `predict` gives the predictions with these shares missing, always for the same records.
+/// which records lack something. `predict` gives the predictions for the records as they are, or with one modality removed from those that
+/// have both, always for the same records.
 ///
 /// # Errors
 /// Those of `predict`.
@@ -35,19 +41,20 @@ pub fn predictions(task: &TaskDescription) -> usize {
 /// If the predictions are not about the same records.
 pub fn curves(
     task: &TaskDescription,
+    completions: &[Completion],
     key: Key,
-    predict: &mut dyn FnMut(StandIn, MissingShares) -> Result<Vec<Predicted>, InferError>,
-) -> Result<Vec<Curve>, InferError> {
+    predict: &mut dyn FnMut(Completion, Option<Removed>) -> Result<Vec<Predicted>, EvaluateError>,
+) -> Result<Vec<Curve>, EvaluateError> {
     let (output, lacks_texts, mut curves) = (&task.output, task.input.may_lack_texts(), vec![]);
     let missing: &[Missing] =
         if lacks_texts { &[Missing::Images, Missing::Texts, Missing::Either] } else { &[Missing::Images] };
-    for &stand_in in stand_ins(output) {
-        // Records may lack a modality of their own, so that complete ones are predicted with each stand-in too.
+    for &completion in completions {
+        // Records may lack a modality of their own, so that complete ones are predicted with each completion too.
         let incomplete = Incomplete {
-            complete: predict(stand_in, MissingShares::default())?,
-            without_image: predict(stand_in, MissingShares { images: 1.0, texts: 0.0 })?,
+            complete: predict(completion, None)?,
+            without_image: predict(completion, Some(Removed::Images))?,
             without_text: match lacks_texts {
-                true => predict(stand_in, MissingShares { images: 0.0, texts: 1.0 })?,
+                true => predict(completion, Some(Removed::Texts))?,
                 false => vec![],
             },
         };
@@ -58,7 +65,7 @@ pub fn curves(
             curves.extend(TaskMetric::overall(output).map(|metric| Curve {
                 score: metric.name(output),
                 missing,
-                stand_in: stand_in.name().into(),
+                stand_in: completion.name().into(),
                 points: mixed.iter().map(|(share, predicted)| (*share, score(metric, predicted))).collect(),
             }));
         }
