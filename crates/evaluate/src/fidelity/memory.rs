@@ -14,9 +14,6 @@ use crate::EvaluateError;
 use crate::gallery::BATCH;
 use crate::scores::Removed;
 
-/// Largest number of training pairs.
-const MOST: usize = 5000;
-
 /// Pairs of the training split, by the features of each encoder alone.
 pub struct TrainingMemory<'a> {
     source: &'a dyn Source,
@@ -26,6 +23,9 @@ pub struct TrainingMemory<'a> {
 }
 
 impl<'a> TrainingMemory<'a> {
+    /// Largest number of pairs.
+    pub const MOST: usize = 5000;
+
     /// Reads at most 5,000 pairs, drawn with `key`; `done` is called with the number of pairs. `None` if there is no pair. With a file, the
     /// vectors are read from it, or, if it does not exist, written to it.
     ///
@@ -57,7 +57,7 @@ impl<'a> TrainingMemory<'a> {
             let pairs: Vec<_> = pairs.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
             all.add(embedder, pairs)?;
             done(all.len());
-            if all.len() >= MOST {
+            if all.len() >= Self::MOST {
                 break;
             }
         }

@@ -11,9 +11,9 @@ use ptu_random::Key;
 use super::super::missing;
 use super::super::neighbour::NeighbourSource;
 use super::Evaluator;
-use crate::EvaluateError;
 use crate::fidelity::{Completion, TrainingMemory};
 use crate::scores::{Curve, Removed};
+use crate::{EvaluateError, EvaluateOptions};
 
 impl Evaluator<'_> {
     /// The scores with missing images or texts, if they are requested, on the records of a folder. `own` are the predictions for the records
@@ -32,16 +32,19 @@ impl Evaluator<'_> {
         let (key, count) = (Key::new(options.seed), viewed.len());
         let embedder = Embedder { model: &bundle.model, precision: options.precision };
         let train = self.training(path)?;
+        let pairs = train.as_ref().map_or(0, |train| train.len().min(TrainingMemory::MOST));
+        let all = |completions: &[Completion]| pairs + missing::predictions(task, completions) * count;
         let memory = match &train {
             Some(train) => {
-                let records = (train.as_ref(), preparation, TextChoice::All);
-                TrainingMemory::read(embedder, records, key, None, &mut |_| {})?
+                let (records, all) =
+                    ((train.as_ref(), preparation, TextChoice::All), all(&missing::completions(&task.output, true)));
+                TrainingMemory::read(embedder, records, key, None, &mut |read| done(read.min(pairs), all))?
             }
             None => None,
         };
         let completions = missing::completions(&task.output, memory.is_some());
         let mean = memory.as_ref().map(|memory| memory.mean_model(&bundle.model)).transpose()?;
-        let (all, mut before) = (missing::predictions(task, &completions) * count, 0);
+        let (all, mut before) = (all(&completions), pairs);
         missing::curves(task, &completions, key, &mut |completion, removed| {
             let start = before;
             before += count;
@@ -68,11 +71,14 @@ impl Evaluator<'_> {
         })
     }
 
-    /// The training split of a folder as the task reads it, without what was missing in training; `None` if the folder has none.
+    /// The training split of a folder as the task reads it, without what was missing in training; `None` if the folder has none, or if the task
+    /// writes texts, for which only prompts are asked.
     fn training(&self, path: &Path) -> Result<Option<Arc<dyn Source>>, EvaluateError> {
-        let Some(train) = self.train_split(path)? else { return Ok(None) };
+        let train = if self.task.output.written().is_some() { None } else { self.train_split(path)? };
+        let Some(train) = train else { return Ok(None) };
         let viewed: Arc<dyn Source> = Arc::new(ViewedSource::new(train, self.task.view(), &mut |_| true)?);
-        let (shares, seed) = self.options.training_missing;
+        let EvaluateOptions { training_missing: (shares, seed), is_own_data, .. } = *self.options;
+        let shares = if is_own_data { shares } else { MissingShares::default() };
         Ok(Some(Arc::new(IncompleteSource::new(viewed, shares, Key::new(seed)))))
     }
 }
