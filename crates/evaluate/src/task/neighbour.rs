@@ -47,7 +47,9 @@ impl<'a> NeighbourSource<'a> {
                     Removed::Images => matches!(input, Input::Text(_)),
                 };
                 let (places, inputs): (Vec<usize>, Vec<Input>) = (chunk.iter().copied().zip(&read))
-                    .filter_map(|(position, input)| Some((position, input.clone().filter(lacks)?)))
+                    .filter_map(|(position, input)| {
+                        Some((position, input.as_ref().filter(|input| lacks(input))?.clone()))
+                    })
                     .unzip();
                 if !inputs.is_empty() {
                     let found = memory.positions_of_nearest(embedder, removed, &inputs)?;

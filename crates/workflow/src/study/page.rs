@@ -11,7 +11,7 @@ use super::result::CellResult;
 use super::statistics::Estimate;
 use super::table::{Column, Row, StudyTable};
 
-/// The page; `seconds` is the time of all runs on this machine.
+/// The page; `seconds` is the time of all runs, on whatever machine.
 pub(super) fn page(
     study: &StudyRecipe,
     (table, results): (&StudyTable, &[CellResult]),
